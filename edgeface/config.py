@@ -1,0 +1,168 @@
+"""config.yaml to frozen objects, or one ConfigError that lists every mistake with its line and path."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from edgeface import yaml_tree
+from edgeface.errors import ConfigError
+from edgeface.names import printable
+from edgeface.schema import ID_PATTERN
+from edgeface.settings import Configuration
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+    from edgeface.yaml_tree import Tree
+
+    Location = tuple[str | int, ...]
+    Mistake = tuple[int, str]
+
+_MOST = 50
+"""Mistakes that are listed."""
+
+_SECTIONS = ("recognition", "quality", "unknown", "mqtt", "privacy", "log")
+
+_PLAIN = {"missing": "missing", "bool_type": "should be true or false"}
+
+
+def load(path: Path) -> Configuration:
+    """Read the file; ConfigError has one line a mistake: FILE:LINE: KEY: what is wrong."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(yaml_tree.MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{printable(str(path))}: cannot be read ({error.strerror})") from error
+    return parse(data, printable(str(path)))
+
+
+def parse(data: bytes, name: str) -> Configuration:
+    """Check a file's content; `name` stands before each line of a ConfigError."""
+    try:
+        tree = yaml_tree.read(data)
+    except yaml_tree.Broken as error:
+        raise ConfigError(f"{name}:{error.line}: {printable(str(error))}") from error
+    if not isinstance(tree.value, dict):
+        raise ConfigError(f"{name}:1: empty or not a list of keys; the reference of all keys is config.yaml")
+    # A section whose keys are all commented out is that section with its defaults.
+    tree.value.update({key: {} for key in _SECTIONS if key in tree.value and tree.value[key] is None})
+    mistakes = [(tree.lines[path], f"{_dotted(path)}: {text}") for path, text in tree.mistakes]
+    try:
+        configuration = Configuration.model_validate(tree.value)
+    except ValidationError as error:
+        mistakes += [_mistake(one, tree) for one in error.errors(include_url=False, include_input=False)]
+    if mistakes:
+        raise ConfigError("\n".join(_listed(mistakes, name)))
+    return configuration
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of config.yaml, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Configuration.model_json_schema()}
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """`edgeface check`: 0 when the file is right."""
+    if arguments.schema:
+        print(json.dumps(schema(), indent=2))
+        return 0
+    configuration = load(arguments.config)
+    cameras = ", ".join(configuration.cameras)
+    print(f"{arguments.config}: right; cameras: {cameras}")
+    return 0
+
+
+def _listed(mistakes: list[Mistake], name: str) -> Iterator[str]:
+    unique = sorted(dict.fromkeys(mistakes))
+    for line, text in unique[:_MOST]:
+        yield f"{name}:{line}: {text}"
+    if len(unique) > _MOST:
+        yield f"{name}: and {len(unique) - _MOST} more"
+
+
+def _mistake(error: ErrorDetails, tree: Tree) -> Mistake:
+    path = _path(error["loc"], tree.value)
+    known = next((tree.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in tree.lines), 1)
+    return known, f"{_dotted(path)}: {_words(error, path, tree.value)}"
+
+
+def _path(location: Location, value: Any) -> Location:
+    """The keys as the file has them: without the tags and markers that pydantic puts between."""
+    path: list[str | int] = []
+    for n, step in enumerate(location):
+        last = n == len(location) - 1
+        inside = isinstance(step, int) or (isinstance(value, dict) and step in value)
+        if not inside and not (last and step != "[key]" and not _is_tag(step, value)):
+            continue
+        path.append(step)
+        value = _step(value, step)
+    return tuple(path)
+
+
+def _is_tag(step: str | int, value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") == step
+
+
+def _step(value: Any, step: str | int) -> Any:
+    try:
+        return value[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _dotted(path: Location) -> str:
+    return ".".join(printable(str(step)) for step in path) or "the file"
+
+
+def _words(error: ErrorDetails, path: Location, value: Any) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(str(path[-1]), _keys(path[:-1], value), n=1)
+        return f"unknown key (did you mean {close[0]}?)" if close else "unknown key"
+    if kind == "union_tag_not_found":
+        return f"needs a type: one of {', '.join(sorted(_tags(path, value)))}"
+    if kind == "union_tag_invalid":
+        return f"unknown type; known are {str(context.get('expected_tags', '')).replace(chr(39), '')}"
+    if kind == "string_pattern_mismatch" and ID_PATTERN in context.get("pattern", ""):
+        return "not an id: small letters, digits, - and _, at most 64, a letter or digit first"
+    return _PLAIN.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+
+
+def _keys(path: Location, value: Any) -> list[str]:
+    """The keys that are known at a place of the file."""
+    return list(_schema_at(path, value).get("properties", {}))
+
+
+def _tags(path: Location, value: Any) -> list[str]:
+    return list(_schema_at(path, value).get("discriminator", {}).get("mapping", {}))
+
+
+def _schema_at(path: Location, value: Any) -> Mapping[str, Any]:
+    whole = Configuration.model_json_schema()
+    found = _resolved(whole, whole, value)
+    for step in path:
+        value = _step(value, step)
+        patterns = list(found.get("patternProperties", {}).values())
+        below = found.get("properties", {}).get(step) or (patterns[0] if patterns else found.get("items"))
+        found = _resolved(whole, below if isinstance(below, dict) else {}, value)
+    return found
+
+
+def _resolved(whole: Mapping[str, Any], part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
+    """Follow references, optional parts, and the tag of a union, as far as the file's value tells."""
+    while True:
+        mapping = part.get("discriminator", {}).get("mapping", {})
+        reference = part.get("$ref") or mapping.get(value.get("type") if isinstance(value, dict) else None)
+        if reference is None and "anyOf" in part:
+            reference = next((one["$ref"] for one in part["anyOf"] if "$ref" in one), None)
+        if reference is None:
+            return part
+        part = whole["$defs"][reference.rpartition("/")[2]]

@@ -1,0 +1,149 @@
+"""Opens any .tflite file: hash and shapes checked, on LiteRT or tflite-runtime."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeface.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_PACKAGE = Path(__file__).parent
+# The wheel carries models/ inside the package; a checkout has it beside the package.
+FOLDER = next((f for f in (_PACKAGE / "models", _PACKAGE.parent / "models") if f.is_dir()), _PACKAGE / "models")
+
+# A hundred times the shipped embedder; keeps a wrong path from filling the memory.
+_LARGEST = 128 << 20
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A model file that comes with edgeface; models/MODELS.md says where each is from."""
+
+    file: str
+    sha256: str
+    input: Shape
+    outputs: tuple[Shape, ...]
+
+
+SHORT_RANGE = Shipped(
+    "blazeface_short_range.tflite",
+    "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+    (1, 128, 128, 3),
+    ((1, 896, 16), (1, 896, 1)),
+)
+FULL_RANGE_SPARSE = Shipped(
+    "blazeface_full_range_sparse.tflite",
+    "671dd2f9ed11a78436fc21cc42357a803dfc6f73e9fb86541be942d5716c2dce",
+    (1, 192, 192, 3),
+    ((1, 2304, 16), (1, 2304, 1)),
+)
+EMBEDDER = Shipped(
+    "mobilefacenet_int8.tflite",
+    "1fdadcb90294b1c55c6f26aa4d2fdc1302b0e155a9497e0bf2e1b3f0f5d8abdb",
+    (1, 112, 112, 3),
+    ((1, 192),),
+)
+
+SHIPPED = (SHORT_RANGE, FULL_RANGE_SPARSE, EMBEDDER)
+"""Every model that comes with edgeface."""
+
+
+class Model:
+    """One interpreter with one input; not for two threads at once."""
+
+    def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
+        try:
+            self._interpreter: Any = _interpreter_class()(model_content=data, num_threads=threads)
+            self._interpreter.allocate_tensors()
+            self._input: dict[str, Any] = self._interpreter.get_input_details()[0]
+            self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise ModelError(f"{name}: not a usable .tflite file ({_first_line(error)})") from error
+        self.name = name
+        self.sha256 = hashlib.sha256(data).hexdigest()
+
+    @property
+    def input(self) -> Shape:
+        """Shape of the input tensor."""
+        return tuple(int(n) for n in self._input["shape"])
+
+    @property
+    def outputs(self) -> tuple[Shape, ...]:
+        """Shapes of the output tensors, in the file's order."""
+        return tuple(tuple(int(n) for n in output["shape"]) for output in self._outputs)
+
+    @property
+    def floats(self) -> bool:
+        """Whether the input and all outputs are float32."""
+        return all(tensor["dtype"] is np.float32 for tensor in (self._input, *self._outputs))
+
+    def run(self, tensor: NDArray[Any]) -> list[NDArray[Any]]:
+        """Run once; `tensor` has the input's shape and dtype, the results are copies in the file's order."""
+        self._interpreter.set_tensor(self._input["index"], tensor)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(output["index"]) for output in self._outputs]
+
+
+def open_shipped(shipped: Shipped, threads: int = 1) -> Model:
+    """Open a model that comes with edgeface; a wrong hash or shape is a ModelError."""
+    model = open_model(FOLDER / shipped.file, shipped.sha256, threads)
+    require_shape(model, shipped.input, shipped.outputs)
+    return model
+
+
+def open_model(path: Path, sha256: str | None = None, threads: int = 1) -> Model:
+    """Open a .tflite file, and refuse it when its SHA-256 is not the one that is expected.
+
+    The hash is checked before LiteRT sees the file: a crafted one can crash the process there (models/MODELS.md).
+    """
+    data = _read(path)
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {sha256[:16]}...; install it again")
+    return Model(data, path.name, threads)
+
+
+def require_shape(model: Model, wanted: Shape, outputs: Sequence[Shape]) -> None:
+    """Raise ModelError unless the model's input and outputs have these shapes."""
+    if model.input != tuple(wanted) or model.outputs != tuple(outputs):
+        raise ModelError(
+            f"{model.name}: shapes are {model.input} -> {model.outputs}, expected {wanted} -> {tuple(outputs)}"
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise ModelError(f"{path}: cannot be read (not a file)")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(data) > _LARGEST:
+        raise ModelError(f"{path}: larger than {_LARGEST >> 20} MiB, which is no embedder for a small machine")
+    return data
+
+
+def _interpreter_class() -> Any:
+    for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
+        try:
+            return importlib.import_module(module).Interpreter
+        except ModuleNotFoundError:
+            continue
+    raise ModelError("no TFLite runtime: pip install ai-edge-litert (or tflite-runtime with numpy 1)")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,18 @@
+"""What every part of config.yaml shares: strict, frozen, and no unknown keys."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
+"""Devices, cameras, doors and people; always matched as a whole."""
+
+Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
+
+
+class Settings(BaseModel):
+    """A part of the configuration, checked once and frozen."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )

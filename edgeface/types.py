@@ -1,0 +1,241 @@
+"""The nouns that flow, and the Protocols of the roles: read this first.
+
+Coordinates are pixels of the camera's whole picture, x to the right and y down. Everything here is frozen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+Image: TypeAlias = NDArray[np.uint8]
+"""Height x width x 3, RGB, read-only once it is in a Frame."""
+
+Landmarks: TypeAlias = NDArray[np.float32]
+"""6 x 2 points as BlazeFace gives them: the person's right eye, left eye, nose tip, mouth, right ear, left ear.
+A detector that does not know a point puts NaN."""
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""A vector of length one; its size is the embedder's."""
+
+Reason: TypeAlias = Literal["small", "blurred", "turned", "dark", "bright", "cut", "few_frames"]
+"""Why a face, or a whole track, was not judged."""
+
+EventType: TypeAlias = Literal["match", "unknown", "uncertain", "left"]
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels: left, top, right, bottom; right and bottom are exclusive."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """Pixels."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """Pixels."""
+        return self.bottom - self.top
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """x, y."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0 to 1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.width * self.height + other.width * other.height - shared)
+
+    def moved(self, dx: float, dy: float) -> Box:
+        """The same rectangle, shifted by pixels."""
+        return Box(self.left + dx, self.top + dy, self.right + dx, self.bottom + dy)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One picture as a camera gives it."""
+
+    image: Image
+    timestamp: float | None
+    """The source's own time in seconds from any start; None where the source has none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a camera, stamped once at the edge."""
+
+    camera: str
+    seq: int
+    """Counts the camera's pictures since the daemon started, from 0; gaps are drops."""
+    monotonic: float
+    wall: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """A face found in one frame."""
+
+    box: Box
+    score: float
+    """0 to 1."""
+    landmarks: Landmarks
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What a face offers to the embedder, and why it is refused if it is."""
+
+    height_px: int
+    sharpness: float
+    """0 (smeared) to 1 (crisp)."""
+    brightness: float
+    """Mean luma, 0 to 1."""
+    yaw: float
+    """Degrees; positive when the face looks to the picture's right."""
+    pitch: float
+    """Degrees; positive when the face looks up."""
+    reason: Reason | None
+    """None when the face is good."""
+
+    @property
+    def worth(self) -> float:
+        """Ranks good faces of one frame: larger, sharper and more frontal first."""
+        return self.height_px * (0.5 + self.sharpness) * max(0.1, 1 - abs(self.yaw) / 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The nearest person, and the nearest other person."""
+
+    person: str
+    score: float
+    """Cosine, -1 to 1."""
+    runner_up: float | None
+    """Cosine of the nearest other person; None when there is none."""
+    ignored: bool = False
+    """The nearest is on the ignore list."""
+
+    @property
+    def margin(self) -> float | None:
+        """How far the nearest stands above the next; None when there is no other."""
+        return None if self.runner_up is None else self.score - self.runner_up
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What subscribers are told; docs/events.md is the contract of its wire form."""
+
+    type: EventType
+    id: str
+    boot: str
+    seq: int
+    device: str
+    camera: str
+    track: int
+    monotonic: float
+    """The decision's time: nothing else may judge lateness."""
+    captured_at: float
+    """Wall seconds, an annotation."""
+    box: Box
+    frame_size: tuple[int, int]
+    """Width, height."""
+    faces_in_view: int
+    model: str
+    person: str | None = None
+    name: str | None = None
+    score: float | None = None
+    threshold: float | None = None
+    margin: float | None = None
+    level: str | None = None
+    frames: int = 0
+    """Good frames behind the decision."""
+    quality: Quality | None = None
+    reason: str | None = None
+    unknown: str | None = None
+    seconds: float | None = None
+    """In view; only in `left`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A track as an observer sees it after one frame."""
+
+    track: int
+    box: Box
+    label: Literal["new", "match", "unknown", "uncertain", "ignored"]
+    person: str | None
+    name: str | None
+    unknown: str | None
+    score: float | None
+    reason: Reason | None
+    """Why this frame's face was not used; None when it was, or was not looked at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What the pipeline makes of one frame."""
+
+    frame: Frame
+    faces: tuple[Face, ...]
+    events: tuple[Event, ...]
+
+
+class Camera(Protocol):
+    """A source of pictures; a camera's settings object is the camera."""
+
+    def images(self) -> Generator[Picture, None, None]:
+        """Open the device and give pictures until a clip ends or CameraError; all device state lives here.
+
+        Closing the generator closes the device.
+        """
+        ...
+
+
+class Detector(Protocol):
+    """Finds faces in one picture."""
+
+    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:
+        """Find the faces of `image`, best first, none twice.
+
+        `look` counts the camera's looks from 0, so that a detector that takes turns keeps no state.
+        `known` are the boxes where faces are expected, so that they can be looked at closely.
+        """
+        ...
+
+
+class Landmarker(Protocol):
+    """Finds the landmarks of one face more exactly than the detector does."""
+
+    def locate(self, image: Image, box: Box) -> Detection | None:
+        """Look closely at the face in `box`; None when there is no face."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns an aligned face into its embedding."""
+
+    @property
+    def name(self) -> str:
+        """The model's name and the first 8 digits of its SHA-256: mobilefacenet-int8:1a2b3c4d."""
+        ...
+
+    def embed(self, crop: Image) -> Embedding:
+        """Embed one aligned 112 x 112 RGB crop."""
+        ...

@@ -1,0 +1,132 @@
+"""Reads hostile YAML into plain values, with the line of each: no anchors, aliases, merges, tags or second documents.
+
+Plain scalars are read as YAML 1.2's core schema does: only true and false are booleans, and 1e-4 is a number.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_BYTES = 256_000
+MAX_DEPTH = 12
+MAX_NODES = 20_000
+
+Path = tuple[str | int, ...]
+
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
+_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+
+class Broken(Exception):  # noqa: N818 - not an error of the program's: it never leaves the configuration's reader
+    """The text is not YAML that we read; `line` counts from 1."""
+
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+
+
+@dataclass(slots=True)
+class Tree:
+    """One document: its value, the line of each path, and the mistakes that do not hide the rest."""
+
+    value: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    mistakes: list[tuple[Path, str]] = field(default_factory=list)
+    nodes: int = 0
+
+
+def read(data: bytes) -> Tree:
+    """Read one document; Broken says where it cannot be read any further."""
+    if len(data) > MAX_BYTES:
+        raise Broken(1, f"larger than {MAX_BYTES // 1000} kB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Broken(data[: error.start].count(b"\n") + 1, "not UTF-8 text") from error
+    tree = Tree()
+    try:
+        _document(_events(text), tree)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
+        raise Broken(mark.line + 1 if mark else 1, str(problem).splitlines()[0][:200]) from error
+    return tree
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    return yaml.parse(text, Loader=yaml.SafeLoader)
+
+
+def _document(events: Iterator[yaml.Event], tree: Tree) -> None:
+    documents = 0
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise Broken(_line(event), "a second document; one file is one configuration")
+        elif isinstance(event, yaml.NodeEvent):
+            tree.value = _node(event, events, tree, ())
+
+
+def _node(event: yaml.Event, events: Iterator[yaml.Event], tree: Tree, path: Path) -> Any:
+    _require_plain(event, tree, path)
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(event)
+    if isinstance(event, yaml.MappingStartEvent):
+        return _mapping(events, tree, path)
+    values: list[Any] = []
+    while not isinstance(item := next(events), yaml.SequenceEndEvent):
+        here = (*path, len(values))
+        tree.lines[here] = _line(item)
+        values.append(_node(item, events, tree, here))
+    return values
+
+
+def _mapping(events: Iterator[yaml.Event], tree: Tree, path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    while not isinstance(item := next(events), yaml.MappingEndEvent):
+        _require_plain(item, tree, path)
+        if not isinstance(item, yaml.ScalarEvent):
+            raise Broken(_line(item), "a key must be text")
+        key: str = item.value
+        here = (*path, key)
+        if key == "<<":
+            raise Broken(_line(item), "merges (<<) are not read; write the keys out")
+        if key in values:
+            tree.mistakes.append((here, f"given twice, first on line {tree.lines[here]}"))
+        tree.lines[here] = _line(item)
+        values[key] = _node(next(events), events, tree, here)
+    return values
+
+
+def _require_plain(event: yaml.Event, tree: Tree, path: Path) -> None:
+    tree.nodes += 1
+    if tree.nodes > MAX_NODES or len(path) > MAX_DEPTH:
+        raise Broken(_line(event), "too many values" if tree.nodes > MAX_NODES else "nested too deeply")
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        raise Broken(_line(event), "anchors and aliases (& and *) are not read; quote text that begins with one")
+    if getattr(event, "tag", None) is not None:
+        raise Broken(_line(event), "tags (!) are not read; quote text that begins with one")
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    text = event.value
+    if event.style is not None:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
