@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeface.freshness import Freshness, same
+from edgeface.types import Picture
+
+
+def picture(seed: int, timestamp: float | None = None) -> Picture:
+    return Picture(np.random.default_rng(seed).integers(0, 256, (64, 48, 3), np.uint8), timestamp)
+
+
+def opened() -> Freshness:
+    fresh = Freshness()
+    fresh.opened(0.0)
+    return fresh
+
+
+def test_runs_of_identical_pictures_as_healthy_h264_has_them_are_no_trouble() -> None:
+    fresh = opened()
+    new = 0
+    for number in range(600):
+        now = number / 30
+        new += fresh.is_new(picture(number // 18, now), now)
+        assert fresh.trouble(now) is None
+    assert new == 34
+    assert fresh.repeats == 566
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "why"),
+    [("silent", 2.0, "no picture"), ("standing", 2.0, "timestamp"), ("same", 3.0, "has been the same")],
+)
+def test_each_trouble_begins_at_its_limit(kind: str, limit: float, why: str) -> None:
+    fresh = opened()
+    assert fresh.is_new(picture(0, 0.0), 0.0)
+    for step in range(1, int(limit * 100) + 1):
+        now = step / 100
+        if kind == "standing":
+            assert not fresh.is_new(picture(step, 0.0), now)
+        if kind == "same":
+            assert not fresh.is_new(picture(0, now), now)
+        assert fresh.trouble(now) is None
+    assert why in (fresh.trouble(limit + 0.011) or "")
+    assert fresh.age(limit) == limit
+
+
+def test_a_source_without_times_is_judged_by_its_pictures_alone() -> None:
+    fresh = opened()
+    assert all(fresh.is_new(picture(number), number / 10) for number in range(100))
+    assert fresh.trouble(9.9) is None
+
+
+def test_opening_begins_the_timers_again_but_remembers_the_picture() -> None:
+    fresh = opened()
+    fresh.is_new(picture(0), 0.0)
+    fresh.opened(100.0)
+    assert fresh.trouble(101.9) is None
+    assert not fresh.is_new(picture(0), 101.9)
+    assert fresh.age(101.9) == 101.9
+
+
+def test_pictures_that_differ_in_one_byte_are_not_the_same() -> None:
+    a = picture(0).image
+    for row in (0, 1, 31, 63):
+        b = a.copy()
+        assert same(a, b)
+        b[row, 20, 1] ^= 1
+        assert not same(a, b)
+    assert not same(a, a[:32])
+
+
+def test_the_rate_is_over_the_last_five_seconds() -> None:
+    fresh = opened()
+    assert fresh.fps(0.0) == 0.0
+    for number in range(300):
+        fresh.is_new(picture(number), number / 20)
+    assert fresh.fps(299 / 20) == pytest.approx(20)
+    assert 0 < fresh.fps(299 / 20 + 2.5) < 12
+    assert fresh.fps(299 / 20 + 6) == 0.0
