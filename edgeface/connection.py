@@ -1,0 +1,280 @@
+"""One connection to the broker, from CONNECT to its end; a new one is a new object."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import paho.mqtt.client as paho
+from paho.mqtt import MQTTException
+from paho.mqtt import properties as v5
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edgeface import credentials
+from edgeface.errors import BrokerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from edgeface.clock import Clock
+    from edgeface.settings import Mqtt
+    from edgeface.topics import Topics
+
+PATIENCE = 3.0
+"""Seconds in which the broker answers, or is left."""
+
+_SESSION = 3600
+# Below paho's own limit of 20, so that paho never queues and nothing grows old inside it.
+_WINDOW = 16
+# A command is a few bytes; the broker keeps larger packets from us (MQTT 5, 3.1.2.11.4).
+_LARGEST = 16_384
+# What paho raises on bytes that are no MQTT; in 2.1 its properties have an exception of their own.
+_MALFORMED = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+    MQTTException,
+    getattr(v5, "MQTTException", MQTTException),
+)
+
+
+class Tag(NamedTuple):
+    """What a message was, for the one who waits for its acknowledgement."""
+
+    kind: str
+    """event, audit, retained, probe or subscribe."""
+    id: str
+
+
+class Result(NamedTuple):
+    """The broker's answer to a message."""
+
+    tag: Tag
+    refused: str | None
+    """The broker's reason; None when it took the message."""
+
+
+class Message(NamedTuple):
+    """Something that somebody else said."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+class Connection:
+    """An MQTT 5 connection, used by one thread; opening it blocks for PATIENCE seconds at most.
+
+    Each connection has its own paho client: paho keeps what is not acknowledged and would send it again on a
+    connection to come, when it is late. A connection that ends is told by BrokerError from `wait`.
+    """
+
+    def __init__(self, settings: Mqtt, topics: Topics, clock: Clock) -> None:
+        self._clock = clock
+        self._broker = f"{settings.host}:{settings.port}"
+        self._name = f"edgeface-{topics.device}"
+        self._sent: dict[int, tuple[Tag, float]] = {}
+        self._results: list[Result] = []
+        self._ended: str | None = None
+        self.messages: deque[Message] = deque(maxlen=256)
+        """What came in, oldest first."""
+        self.ready = False
+        """The broker has let us in."""
+        self.window = _WINDOW
+        """Requests that may be in flight."""
+        self.answered = float("-inf")
+        """When the youngest request that the broker has answered was sent: it was alive after that moment."""
+        self._client = self._made(settings, topics)
+        self._opened = clock.monotonic()
+        self._connect(settings)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that the broker has not answered."""
+        return len(self._sent)
+
+    @property
+    def congested(self) -> bool:
+        """The network takes no more for now."""
+        return self._client.want_write()
+
+    def unanswered(self) -> list[Tag]:
+        """What the broker has not answered."""
+        return [tag for tag, _ in self._sent.values()]
+
+    def results(self) -> list[Result]:
+        """What the broker has answered since the last call."""
+        results, self._results = self._results, []
+        return results
+
+    def publish(
+        self, topic: str, payload: bytes, tag: Tag, *, qos: int = 1, retain: bool = False, expiry: int | None = None
+    ) -> None:
+        """Send a message; with QoS 1 its Result follows. `expiry` in seconds is how long the broker may hold it."""
+        properties = _properties(PacketTypes.PUBLISH)
+        if expiry is not None:
+            properties.MessageExpiryInterval = expiry
+        info = self._client.publish(topic, payload, qos, retain, properties)
+        if qos:
+            self._sent[info.mid] = (tag, self._clock.monotonic())
+
+    def subscribe(self, topics: Iterable[str]) -> None:
+        """Ask for messages, but not for the retained ones: a command is a moment, not a state."""
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        for topic in topics:
+            self._request(self._client.subscribe([(topic, options)])[1], Tag("subscribe", topic))
+
+    def probe(self) -> None:
+        """Ask whether the broker is alive, unless the question is open; `answered` is the answer.
+
+        paho has no public PINGREQ; ending a subscription that never was is as small, and always answered.
+        """
+        if not any(tag.kind == "probe" for tag, _ in self._sent.values()):
+            self._request(self._client.unsubscribe("edgeface/probe")[1], Tag("probe", ""))
+
+    def wait(self, seconds: float, wake: socket.socket) -> None:
+        """Serve the network until something happened or `wake` is readable; BrokerError when it has ended."""
+        self._check()
+        sock = self._client.socket()
+        poller = select.poll()
+        poller.register(wake, select.POLLIN)
+        if sock is not None:
+            poller.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+            for descriptor, happened in poller.poll(seconds * 1000):
+                if descriptor == sock.fileno():
+                    self._serve(sock, happened)
+        if self._client.socket() is not None:
+            self._client.loop_misc()
+        self._check()
+
+    def drop(self) -> None:
+        """End it at once: what the network still holds is thrown away (RST), and the broker says our will."""
+        sock = self._client.socket()
+        if sock is not None:
+            reset = struct.pack("ii", 1, 0)
+            real: Any = sock
+            real.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            sock.close()
+
+    def close(self) -> None:
+        """Say good-bye: the broker does not say our will."""
+        self._client.disconnect()
+        self.drop()
+
+    def _made(self, settings: Mqtt, topics: Topics) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._name,
+            protocol=paho.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = PATIENCE
+        client.will_set(topics.status, b"offline", qos=1, retain=True)
+        secret = credentials.password(settings)
+        if settings.username is not None:
+            client.username_pw_set(settings.username, secret)
+        if settings.tls is not None:
+            client.tls_set_context(credentials.tls_context(settings.tls))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
+        client.on_message = self._on_message
+        return client
+
+    def _connect(self, settings: Mqtt) -> None:
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = _SESSION
+        properties.MaximumPacketSize = _LARGEST
+        try:
+            self._client.connect(
+                settings.host, settings.port, settings.keepalive, clean_start=False, properties=properties
+            )
+        except ssl.SSLCertVerificationError as error:
+            raise BrokerError(f"the broker {self._broker} is not trusted: {error.verify_message}") from error
+        except ssl.SSLError as error:
+            raise BrokerError(f"no TLS with the broker {self._broker}: {error.reason or error}") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BrokerError(f"the broker {self._broker} cannot be reached: {reason}") from error
+
+    def _serve(self, sock: Any, happened: int) -> None:
+        try:
+            if happened & ~select.POLLOUT:
+                self._client.loop_read()
+                # TLS may hold whole packets that the descriptor no longer shows.
+                while self._client.socket() is sock and isinstance(sock, ssl.SSLSocket) and sock.pending():
+                    self._client.loop_read()
+            if happened & select.POLLOUT and self._client.socket() is sock:
+                self._client.loop_write()
+        except _MALFORMED as error:
+            raise BrokerError(f"the broker {self._broker} does not speak MQTT 5: {type(error).__name__}") from error
+
+    def _check(self) -> None:
+        if self._ended is not None:
+            raise BrokerError(self._ended)
+        oldest = min((at for _, at in self._sent.values()), default=self._opened if not self.ready else None)
+        if oldest is not None and self._clock.monotonic() - oldest > PATIENCE:
+            raise BrokerError(f"the broker {self._broker} has not answered for {PATIENCE:.0f} s")
+
+    def _request(self, mid: int | None, tag: Tag) -> None:
+        if mid is not None:
+            self._sent[mid] = (tag, self._clock.monotonic())
+
+    def _answer(self, mid: int, reason: ReasonCode | None) -> None:
+        tag, at = self._sent.pop(mid, (None, 0.0))
+        if tag is None:
+            return
+        self.answered = max(self.answered, at)
+        if tag.kind != "probe":
+            self._results.append(Result(tag, str(reason) if reason is not None and reason.is_failure else None))
+
+    def _end(self, text: str) -> None:
+        self.ready = False
+        self._ended = self._ended or f"the broker {self._broker} {text}"
+
+    def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
+        if reason.is_failure:
+            self._end(f"refuses us: {reason}")
+        else:
+            self.window = max(2, min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW)))
+            self.ready = True
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        told = flags.is_disconnect_packet_from_server
+        # mosquitto 2.0.11 does not say "Session taken over" before it closes.
+        closed = f"has closed the connection: it stopped, or another client is called {self._name}"
+        self._end(f"sends us away: {reason}" if told else closed)
+
+    def _on_publish(self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        self._answer(mid, reason)
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        self._answer(mid, next((reason for reason in reasons if reason.is_failure), None))
+
+    def _on_unsubscribe(self, _client: paho.Client, _data: Any, mid: int, _reasons: Any, _properties: Any) -> None:
+        self._answer(mid, None)
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        self.messages.append(Message(message.topic, bytes(message.payload), message.retain))
+
+
+def _properties(packet: int) -> Any:
+    return v5.Properties(packet)  # type: ignore[no-untyped-call]

@@ -1,0 +1,49 @@
+"""What stands between us and the broker: counted always, logged once for each change."""
+
+from __future__ import annotations
+
+import logging
+
+_log = logging.getLogger(__name__)
+
+
+class Trouble:
+    """Failures to connect and refusals of single topics; one thread tells it, any thread may read it."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        """Connections that failed or ended, ever."""
+        self.refused = 0
+        """Messages and subscriptions that the broker denied us, ever."""
+        self.connects = 0
+        """Connections that the broker accepted, ever."""
+        self._in_a_row = 0
+        self._failure: str | None = None
+        self._denial: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong now, in one line."""
+        return self._failure or self._denial
+
+    def connected(self) -> None:
+        """The broker has let us in."""
+        if self._in_a_row:
+            _log.info("connected to the broker after %d failures", self._in_a_row)
+        self.connects += 1
+        self._in_a_row, self._failure, self._denial = 0, None, None
+
+    def failed(self, text: str) -> None:
+        """There is no connection."""
+        self._in_a_row += 1
+        if text != self._failure:
+            _log.warning("%s; trying again (failures in a row: %d)", text, self._in_a_row)
+        self._failure = text
+        self.failures += 1
+
+    def denied(self, text: str) -> None:
+        """There is a connection, but it does not take everything."""
+        if text != self._denial:
+            _log.warning("%s (refused before: %d)", text, self.refused)
+        self._denial = text
+        self.refused += 1

@@ -1,0 +1,308 @@
+import json
+import logging
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgeface.clock import SystemClock
+from edgeface.events import event_id
+from edgeface.journal import VERSION, Journal, Row, audit
+from edgeface.outbox import LIMIT, Outbox
+from edgeface.teller import LogTeller
+from edgeface.types import Box, Event
+from tests.broker import until
+
+
+def a_row(number: int) -> Row:
+    return Row(f"id-{number}", "match", float(number), json.dumps({"event_type": "match", "seq": number}))
+
+
+def an_event(seq: int) -> Event:
+    return Event(
+        type="match",
+        id=event_id(1.0, "boot", seq),
+        boot="boot",
+        seq=seq,
+        device="front",
+        camera="porch",
+        track=1,
+        monotonic=0.0,
+        captured_at=1.0,
+        box=Box(0, 0, 1, 1),
+        frame_size=(2, 2),
+        faces_in_view=1,
+        model="m",
+        person="alice",
+        name="Alice",
+        score=0.7,
+        threshold=0.5,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal(path)
+    yield journal
+    journal.close()
+
+
+def test_rows_come_back_in_order_until_they_are_said(journal: Journal) -> None:
+    for number in (3, 1, 2):
+        assert journal.append(a_row(number))
+    assert [row.id for row in journal.unsaid(10)] == ["id-3", "id-1", "id-2"]
+    assert journal.unsaid(1) == [a_row(3)]
+    assert journal.mark_said(["id-3", "id-2", "nobody"])
+    assert journal.unsaid(10) == [a_row(1)]
+    assert journal.append(a_row(4), said=True)
+    assert journal.counts() == (4, 1)
+    assert journal.unsaid_count() == 1
+
+
+def test_a_row_is_written_once(journal: Journal) -> None:
+    assert journal.append(a_row(1), said=True)
+    assert journal.append(a_row(1))
+    assert journal.counts() == (1, 0)
+
+
+def test_rows_outlive_the_journal(journal: Journal, path: Path) -> None:
+    journal.append(a_row(1))
+    other = Journal(path)
+    assert other.unsaid(10) == [a_row(1)]
+    other.close()
+
+
+def test_the_file_is_ours_alone_and_durable(journal: Journal, path: Path) -> None:
+    journal.append(a_row(1))
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    connection = journal._open()
+    pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert pragmas == ["wal", 2]
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
+
+
+def test_the_oldest_said_rows_go_first(path: Path) -> None:
+    journal = Journal(path, cap=100)
+    journal.write([a_row(number) for number in range(50)], [])
+    journal.write([a_row(number) for number in range(50, 100)], [f"id-{number}" for number in range(50, 100)])
+    journal.write([a_row(number) for number in range(100, 120)], [])
+    total, unsaid = journal.counts()
+    assert (total <= 100, unsaid, journal.dropped) == (True, 70, 0)
+    assert journal.unsaid(1) == [a_row(0)]
+    journal.write([a_row(number) for number in range(120, 200)], [])
+    assert journal.counts() == (100, 100)
+    assert journal.dropped == 50
+    assert journal.unsaid(200)[-1] == a_row(199)
+    journal.close()
+
+
+def test_a_full_disk_is_a_state_that_passes(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    assert journal.append(a_row(0))
+    journal._open().execute("PRAGMA max_page_count = 8")
+    big = Row("big", "match", 0.0, json.dumps({"x": "y" * 100_000}))
+    for _ in range(3):
+        journal._open().execute("PRAGMA max_page_count = 8")
+        assert not journal.append(big)
+    assert "full" in (journal.problem or "")
+    assert journal.failures == 3
+    assert sum("full" in record.message for record in caplog.records) == 1
+    assert journal.append(big)
+    assert journal.problem is None
+    assert journal.counts() == (2, 2)
+
+
+def test_a_missing_folder_is_a_state_that_passes(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "later" / "journal.db")
+    assert not journal.append(a_row(1))
+    assert "cannot be used" in (journal.problem or "")
+    assert journal.unsaid(10) == []
+    (tmp_path / "later").mkdir()
+    assert journal.append(a_row(1))
+    assert journal.problem is None
+    journal.close()
+
+
+@pytest.mark.parametrize("damage", ["header", "middle"])
+def test_a_corrupt_file_is_put_aside(path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(path)
+    journal.write([a_row(number) for number in range(2000)], [])
+    journal.close()
+    content = bytearray(path.read_bytes())
+    if damage == "header":
+        content[:16] = b"not a database!!"
+    else:
+        content[8192:40960] = os.urandom(32768)
+    path.write_bytes(content)
+    again = Journal(path)
+    assert again.set_aside == "journal.db.corrupt-1"
+    assert (path.parent / again.set_aside).read_bytes() == content
+    assert again.append(a_row(1))
+    assert again.counts() == (1, 1)
+    assert "put aside as journal.db.corrupt-1" in caplog.text
+    again.close()
+
+
+def test_a_file_of_a_newer_edgeface_is_left_alone(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+    journal = Journal(path)
+    assert not journal.append(a_row(1))
+    assert "newer edgeface" in (journal.problem or "")
+    assert path.read_bytes() == before
+    journal.close()
+
+
+def test_many_threads_may_write(journal: Journal) -> None:
+    def write(first: int) -> None:
+        for number in range(first, first + 25):
+            journal.append(a_row(number))
+
+    threads = [threading.Thread(target=write, args=(100 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.counts() == (100, 100)
+
+
+def test_a_note_is_a_row_for_the_audit_topic(journal: Journal) -> None:
+    assert journal.note("deleted", 1_800_000_000.0, {"person": "alice"})
+    [row] = journal.unsaid(10)
+    said = json.loads(audit(row, "front", 1_800_000_001.0))
+    assert said == {
+        "v": 1,
+        "event_type": "deleted",
+        "id": row.id,
+        "device": "front",
+        "at": "2027-01-15T08:00:00.000Z",
+        "person": "alice",
+        "sent_at": "2027-01-15T08:00:01.000Z",
+        "late": False,
+    }
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from edgeface.journal import Journal, Row
+journal = Journal(Path(sys.argv[1]))
+for number in range(1000000):
+    if journal.append(Row(f"id-{number}", "match", 0.0, "{}")):
+        print(number, flush=True)
+"""
+
+
+def test_nothing_that_was_written_is_lost_by_a_kill(path: Path, python: str) -> None:
+    last = -1
+    with subprocess.Popen([python, "-c", CHILD, str(path)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        for _ in range(50):
+            last = int(child.stdout.readline())
+        child.send_signal(signal.SIGKILL)
+        last = max([last, *(int(line) for line in child.stdout.read().split())])
+    journal = Journal(path)
+    rows = journal.unsaid(1_000_000)
+    assert [row.id for row in rows[: last + 1]] == [f"id-{number}" for number in range(last + 1)]
+    assert len(rows) <= last + 2
+    journal.close()
+
+
+def test_the_outbox_gives_a_row_to_one_holder_at_a_time(journal: Journal) -> None:
+    outbox = Outbox(journal)
+    outbox.start()
+    for seq in range(3):
+        outbox.record(an_event(seq))
+    ids = [an_event(seq).id for seq in range(3)]
+    until(lambda: journal.counts() == (3, 3))
+    assert outbox.take(10) == []
+    outbox.release(ids)
+    taken: list[Row] = []
+
+    def took(count: int) -> bool:
+        taken.extend(outbox.take(10))
+        return len(taken) == count
+
+    until(lambda: took(3))
+    assert [row.id for row in taken] == ids
+    for id_ in ids[:2]:
+        outbox.said(id_)
+    until(lambda: journal.counts() == (3, 1))
+    outbox.release(ids[2:])
+    until(lambda: took(4))
+    assert taken[3].id == ids[2]
+    outbox.close()
+    assert outbox.waiting == 0
+
+
+def test_the_outbox_waits_for_a_disk_that_comes_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "later" / "journal.db")
+    outbox = Outbox(journal)
+    outbox.start()
+    for seq in range(LIMIT + 300):
+        outbox.record(an_event(seq))
+    until(lambda: journal.failures > 1)
+    assert 0 < outbox.lost <= 300
+    kept = LIMIT + 300 - outbox.lost
+    assert outbox.waiting == kept
+    (tmp_path / "later").mkdir()
+    until(lambda: journal.counts() == (kept, kept))
+    outbox.close()
+    journal.close()
+
+
+def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(tmp_path / "never" / "journal.db")
+    outbox = Outbox(journal)
+    outbox.start()
+    outbox.record(an_event(1))
+    outbox.close()
+    assert "1 events could not be written down" in caplog.text
+    journal.close()
+
+
+def test_without_a_broker_events_go_to_log_and_journal(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    teller = LogTeller(journal)
+    teller.start()
+    teller.say(an_event(1), b"jpeg")
+    teller.people("porch", ("Alice",))
+    teller.camera_status("porch", "stalled")
+    teller.enabled("porch", on=False)
+    teller.state({"fps": 1})
+    teller.close()
+    assert caplog.messages == [
+        "porch: match, Alice, track 1, score 0.700 of 0.500",
+        "camera porch is stalled",
+        "camera porch is switched off",
+    ]
+    assert teller.counters() == {"said": 1, "lost": 0, "queue": 0, "unsaid": 0}
+    assert journal.counts() == (1, 0)
+
+
+def test_say_costs_microseconds(journal: Journal) -> None:
+    clock = SystemClock()
+    outbox = Outbox(journal)
+    outbox.start()
+    events = [an_event(seq) for seq in range(200)]
+    times = []
+    for event in events:
+        start = clock.monotonic()
+        outbox.record(event)
+        times.append(clock.monotonic() - start)
+        clock.sleep(0.001)
+    outbox.close()
+    assert sorted(times)[189] < 0.005
