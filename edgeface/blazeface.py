@@ -1,0 +1,191 @@
+"""BlazeFace on LiteRT: one square look at a picture, and the decoding of what the model gives.
+
+Anchors, scales, the clip at 100 and weighted NMS at IoU 0.3 are those of MediaPipe's graphs
+(mediapipe/modules/face_detection/face_detection_short_range_common.pbtxt and
+face_detection_full_range_common.pbtxt), checked against its Tasks FaceDetector in tests/test_mediapipe.py.
+Paper: Bazarevsky et al., BlazeFace, arXiv:1907.05047.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from edgeface.model import FULL_RANGE_SPARSE, SHORT_RANGE, Model, Shipped, open_shipped
+from edgeface.types import Box, Detection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from edgeface.types import Image
+
+    Floats = NDArray[np.float32]
+
+# MediaPipe's score_clipping_thresh: exp() of more would overflow.
+_CLIP = 100.0
+# MediaPipe's min_suppression_threshold.
+_SAME_FACE = 0.3
+# Linear interpolation skips pixels from a reduction of two on; area averaging costs more and skips none.
+_AREA_FROM = 2.0
+
+
+class Region(NamedTuple):
+    """A square of a picture, in pixels; it may reach over the picture's edges."""
+
+    left: float
+    top: float
+    side: float
+
+    @classmethod
+    def whole(cls, image: Image) -> Region:
+        """The square around all of `image`, which stands in its middle (letterbox)."""
+        height, width = image.shape[:2]
+        side = max(height, width)
+        return cls((width - side) / 2, (height - side) / 2, side)
+
+    @classmethod
+    def around(cls, box: Box, scale: float) -> Region:
+        """The square about `box` that is `scale` times its longer side."""
+        x, y = box.centre
+        side = scale * max(box.width, box.height)
+        return cls(x - side / 2, y - side / 2, side)
+
+
+class BlazeFace:
+    """One of MediaPipe's two face detectors; not for two threads at once."""
+
+    def __init__(self, model: Model, anchors: Floats) -> None:
+        self._model = model
+        self._size = model.input[1]
+        self._anchors = anchors
+
+    @classmethod
+    def short_range(cls) -> BlazeFace:
+        """For faces of at least about a fifth of the region's side; 128 x 128 input."""
+        return cls(_open(SHORT_RANGE), _grid((16, 2), (8, 6)))
+
+    @classmethod
+    def full_range_sparse(cls) -> BlazeFace:
+        """For faces of at least about an eighth of the region's side; 192 x 192 input."""
+        return cls(_open(FULL_RANGE_SPARSE), _grid((48, 1)))
+
+    def find(self, image: Image, region: Region, threshold: float) -> list[Detection]:
+        """Find the faces of one region, best first, none twice, in the picture's pixels.
+
+        `image` is height x width x 3 RGB uint8; `threshold` is the lowest score, 0 to 1, both exclusive.
+        """
+        # The regressors stand before the scores in both files.
+        regressors, scores = self._model.run(_tensor(image, region, self._size))
+        logits = np.clip(scores[0, :, 0], -_CLIP, _CLIP)
+        kept = np.flatnonzero(logits > math.log(threshold / (1 - threshold)))
+        if kept.size == 0:
+            return []
+        chances = 1 / (1 + np.exp(-logits[kept]))
+        points = self._points(regressors[0, kept], kept)
+        points = points * region.side + np.array([region.left, region.top], np.float32)
+        return [_detection(group, score) for group, score in _weighted_nms(points, chances)]
+
+    def _points(self, raw: Floats, kept: NDArray[np.intp]) -> Floats:
+        """N x 8 x 2 in units of the region: left top, right bottom, and the six landmarks."""
+        pairs = raw.reshape(-1, 8, 2) / self._size
+        anchors = self._anchors[kept]
+        centre, half = pairs[:, 0] + anchors, pairs[:, 1] / 2
+        points = pairs + anchors[:, None]
+        points[:, 0], points[:, 1] = centre - half, centre + half
+        return points.astype(np.float32)
+
+
+def merge(found: Sequence[Detection], overlap: float = 0.5) -> list[Detection]:
+    """Join the findings of several looks: best first, and one of each face.
+
+    Two are the same face when their intersection is more than `overlap` of the smaller, so that a part of a face
+    at the edge of one region gives way to the whole face of another.
+    """
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda d: -d.score):
+        if all(_overlap(detection.box, other.box) <= overlap for other in kept):
+            kept.append(detection)
+    return kept
+
+
+def _overlap(one: Box, other: Box) -> float:
+    width = min(one.right, other.right) - max(one.left, other.left)
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / min(one.width * one.height, other.width * other.height)
+
+
+def _open(shipped: Shipped) -> Model:
+    return open_shipped(shipped)
+
+
+def _grid(*layers: tuple[int, int]) -> Floats:
+    """N x 2 anchor centres, 0 to 1, for layers of (cells a side, anchors a cell), row by row."""
+    parts = []
+    for cells, each in layers:
+        ticks = (np.arange(cells, dtype=np.float32) + 0.5) / cells
+        y, x = np.meshgrid(ticks, ticks, indexing="ij")
+        parts.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), each, axis=0))
+    return np.concatenate(parts)
+
+
+def _tensor(image: Image, region: Region, size: int) -> Floats:
+    """1 x size x size x 3, -1 to 1; black where the region reaches over the picture's edges."""
+    from edgeface.opencv import cv2
+
+    scale = size / region.side
+    height, width = image.shape[:2]
+    left, right = max(0, math.floor(region.left)), min(width, math.ceil(region.left + region.side))
+    top, bottom = max(0, math.floor(region.top)), min(height, math.ceil(region.top + region.side))
+    canvas = np.full((1, size, size, 3), -1.0, np.float32)
+    if right <= left or bottom <= top:
+        return canvas
+    x0, x1 = (_inside((x - region.left) * scale, size) for x in (left, right))
+    y0, y1 = (_inside((y - region.top) * scale, size) for y in (top, bottom))
+    if x1 <= x0 or y1 <= y0:
+        return canvas
+    how = cv2.INTER_AREA if scale < 1 / _AREA_FROM else cv2.INTER_LINEAR
+    part = cv2.resize(image[top:bottom, left:right], (x1 - x0, y1 - y0), interpolation=how)
+    canvas[0, y0:y1, x0:x1] = part * np.float32(1 / 127.5) - np.float32(1)
+    return canvas
+
+
+def _inside(position: float, size: int) -> int:
+    return min(size, max(0, round(position)))
+
+
+def _weighted_nms(points: Floats, scores: Floats) -> list[tuple[Floats, float]]:
+    """Group what overlaps the best one, and give each group's mean weighted by score, with the best score.
+
+    The mean of neighbouring anchors shakes less from frame to frame than the best anchor alone (BlazeFace paper,
+    section 3.3: 40 % less jitter), and the landmarks that align a face come from it.
+    """
+    order = np.argsort(-scores, kind="stable")
+    groups = []
+    while order.size:
+        same = _iou(points[order[0], :2], points[order, :2]) > _SAME_FACE
+        same[0] = True
+        group, order = order[same], order[~same]
+        weights = scores[group] / scores[group].sum()
+        groups.append((np.tensordot(weights, points[group], axes=1), float(scores[group[0]])))
+    return groups
+
+
+def _iou(box: Floats, boxes: Floats) -> Floats:
+    """One box of 2 x 2 corners against n x 2 x 2."""
+    sides = np.minimum(box[1], boxes[:, 1]) - np.maximum(box[0], boxes[:, 0])
+    shared = np.prod(np.maximum(sides, 0), axis=1)
+    areas = np.prod(np.maximum(boxes[:, 1] - boxes[:, 0], 0), axis=1)
+    union = areas + np.prod(np.maximum(box[1] - box[0], 0)) - shared
+    iou: Floats = shared / np.maximum(union, np.float32(1e-9))
+    return iou
+
+
+def _detection(points: Floats, score: float) -> Detection:
+    left, top, right, bottom = (float(n) for n in points[:2].ravel())
+    return Detection(Box(left, top, right, bottom), score, points[2:].astype(np.float32))

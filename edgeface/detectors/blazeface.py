@@ -1,0 +1,187 @@
+"""The default detector: MediaPipe's BlazeFace models on LiteRT, in looks at several scales.
+
+Each frame has one turn: the whole frame for near faces, or some of the tiles for far ones. Wherever one face is
+expected, or a new one is suspected, the short-range model looks again at a crop of twice the face. Almost all of
+BlazeFace's false findings fail that second look, and real faces pass it with the same score at every size
+(docs/detection.md has the figures).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from edgeface.blazeface import BlazeFace, Region, merge
+from edgeface.landmarks import CloseLook
+from edgeface.schema import Settings
+from edgeface.types import Box, Detection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeface.types import Detector, Image
+
+# Scores were chosen on faces of LFW and on photographs without faces (docs/detection.md).
+# From these on, a face in the whole frame or in a tile is looked at again.
+_WHOLE_SCORE = 0.4
+_TILE_SCORE = 0.5
+# Lowest score of a face where none was expected, over four looks (the mean of their log odds), and where one is.
+_NEW_SCORE = 0.7
+_KNOWN_SCORE = 0.5
+# Most closer looks in a frame: a crowd takes turns.
+_CLOSE_LOOKS = 6
+
+# Short range finds a face of a fifth of its region's side, and most of a seventh (docs/detection.md).
+_TILE = 5
+# From one tile to the next, in sides, at most.
+_STEP = 0.75
+# Boxes that meet by more (IoU) are the same face.
+_SAME_FACE = 0.3
+# From this many expected faces on, one whole frame costs less than a closer look at each.
+_CROWD = 4
+# A new face that scores less at the closer look is not worth three more: 1 in 200 faces of LFW of 41 px does.
+_WORTH_MORE = 0.6
+# Stands for the score of what is not found at all.
+_NONE = 0.02
+# The whole frame's model draws its box 1.09 times as large as the other looks do, and higher by 0.045 of a face:
+# medians over 397 faces of LFW.
+_WHOLE_SIZE = 1.09
+_WHOLE_HIGHER = 0.045
+
+
+class Blazeface(Settings):
+    """Whole frames for near faces and tiles for far ones in turn, and a closer look at every face."""
+
+    type: Literal["blazeface"] = "blazeface"
+    smallest_face: Annotated[int, Field(ge=16, le=1000)] = 60
+    """Smallest face to find, pixels from chin to crown (from chin to brow it is three quarters of that); tiles are
+    five times as large."""
+    tiles_per_frame: Annotated[int, Field(ge=0, le=64)] = 2
+    """Tiles looked at in each frame, in turn; 0 looks at whole frames only."""
+
+    def open(self) -> Detector:
+        """Load the models; ModelError when one is missing or altered."""
+        return _Looks(self)
+
+
+class _Looks:
+    """Not for two threads at once."""
+
+    def __init__(self, settings: Blazeface) -> None:
+        self._settings = settings
+        self._whole = BlazeFace.full_range_sparse()
+        self._short = BlazeFace.short_range()
+        self._close = CloseLook(self._short, _KNOWN_SCORE)
+
+    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:
+        """Find the faces of `image` as types.Detector says; boxes are the short-range model's, chin to brow."""
+        suspected = merge(self._search(image, look, crowd=len(known) >= _CROWD))
+        found = [d for d in suspected if d.score >= _KNOWN_SCORE and _meets(d.box, known)]
+        missed = [box for box in known if not _meets(box, [d.box for d in found])]
+        new = [d.box for d in suspected if not _meets(d.box, known)]
+        found += self._look_closer(image, missed, new)
+        return merge(found)
+
+    def _search(self, image: Image, look: int, *, crowd: bool) -> list[Detection]:
+        tiles = turn(image.shape[1], image.shape[0], look, self._settings)
+        found = [d for tile in tiles for d in self._in_tile(image, tile)]
+        return found + self._in_whole(image) if crowd or not tiles else found
+
+    def _in_whole(self, image: Image) -> list[Detection]:
+        found = self._whole.find(image, Region.whole(image), _WHOLE_SCORE)
+        return [Detection(_as_short_range(d.box), d.score, d.landmarks) for d in found]
+
+    def _in_tile(self, image: Image, tile: Region) -> list[Detection]:
+        found = self._short.find(image, tile, _TILE_SCORE)
+        return [d for d in found if not _cut(d.box, tile, image)]
+
+    def _look_closer(self, image: Image, missed: Sequence[Box], new: Sequence[Box]) -> list[Detection]:
+        """Missed ones first; half of the looks at most go to new ones while there are missed ones."""
+        for_new = min(len(new), max(_CLOSE_LOOKS // 2, _CLOSE_LOOKS - len(missed)))
+        found = [self._close.locate(image, box) for box in missed[: _CLOSE_LOOKS - for_new]]
+        found += [self._new(image, box) for box in new[:for_new]]
+        return [d for d in found if d is not None]
+
+    def _new(self, image: Image, box: Box) -> Detection | None:
+        """A face where none was expected must convince at several scales, and both models.
+
+        Any pattern passes one look now and then, the more so as the camera's noise draws it anew in each frame.
+        """
+        face = self._close.locate(image, box)
+        if face is None or face.score < _WORTH_MORE:
+            return None
+        looks = [(self._short, 1.5), (self._short, 3.0), (self._whole, 3.0)]
+        scores = [face.score, *(_score(model, image, face.box, scale) for model, scale in looks)]
+        return face if sum(map(_log_odds, scores)) / len(scores) >= _log_odds(_NEW_SCORE) else None
+
+
+def _score(model: BlazeFace, image: Image, box: Box, scale: float) -> float:
+    """Score of the face in `box` in a look at the square `scale` times as large; _NONE when it is not found."""
+    found = model.find(image, Region.around(box, scale), _NONE)
+    return max((d.score for d in found if d.box.iou(box) > _SAME_FACE), default=_NONE)
+
+
+def _log_odds(score: float) -> float:
+    return math.log(score / (1 - score))
+
+
+def turn(width: int, height: int, look: int, settings: Blazeface) -> list[Region]:
+    """The tiles of this look; none when it is the whole frame's turn, which is the first of each round."""
+    tiles = grid(width, height, _TILE * settings.smallest_face)
+    each = settings.tiles_per_frame
+    if not tiles or not each:
+        return []
+    turns = -(-len(tiles) // each)
+    now = look % (turns + 1)
+    return tiles[(now - 1) * each : now * each] if now else []
+
+
+def grid(width: int, height: int, side: int) -> list[Region]:
+    """Tiles that cover a picture: as few squares of `side` as overlap by a quarter, made as small as they then can be.
+
+    A quarter holds a face of the smallest size, a fifth. A picture no larger than a tile needs none: the whole frame
+    does as well.
+    """
+    if max(width, height) <= side:
+        return []
+    columns, rows = _count(width, side), _count(height, side)
+    side = min(side, max(_smallest(width, columns), _smallest(height, rows)))
+    return [Region(left, top, side) for top in _starts(height, side, rows) for left in _starts(width, side, columns)]
+
+
+def _count(length: int, side: int) -> int:
+    return 1 + max(0, math.ceil((length - side) / (_STEP * side)))
+
+
+def _smallest(length: int, count: int) -> int:
+    return math.ceil(length / (1 + _STEP * (count - 1)))
+
+
+def _starts(length: int, side: int, count: int) -> list[int]:
+    if count == 1:
+        return [(length - side) // 2]
+    return [round(n * (length - side) / (count - 1)) for n in range(count)]
+
+
+def _meets(box: Box, others: Sequence[Box]) -> bool:
+    return any(box.iou(other) > _SAME_FACE for other in others)
+
+
+def _as_short_range(box: Box) -> Box:
+    x, y = box.centre
+    half_width, half_height = box.width / 2 / _WHOLE_SIZE, box.height / 2 / _WHOLE_SIZE
+    y += 2 * half_height * _WHOLE_HIGHER
+    return Box(x - half_width, y - half_height, x + half_width, y + half_height)
+
+
+def _cut(box: Box, tile: Region, image: Image) -> bool:
+    """Whether the face goes on outside the tile: only where the tile's edge is not the picture's."""
+    height, width = image.shape[:2]
+    return (
+        (tile.left > 0 and box.left < tile.left)
+        or (tile.top > 0 and box.top < tile.top)
+        or (tile.left + tile.side < width and box.right > tile.left + tile.side)
+        or (tile.top + tile.side < height and box.bottom > tile.top + tile.side)
+    )
