@@ -1,0 +1,52 @@
+"""The models of one run, and the way from a picture to an embedding that enrollment and probing share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeface.align import align
+from edgeface.embedder import open_embedder
+from edgeface.landmarks import CloseLook
+from edgeface.model import EMBEDDER
+from edgeface.quality import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeface.settings import Configuration, QualityLimits
+    from edgeface.types import Box, Detection, Detector, Embedder, Embedding, Image, Landmarker, Quality
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """Detector, landmarker and embedder; not for two threads at once."""
+
+    detector: Detector
+    landmarker: Landmarker
+    embedder: Embedder
+    limits: QualityLimits
+
+    def study(self, image: Image, box: Box) -> tuple[Detection, Quality] | None:
+        """Look closely at the face in `box` and judge it; None when there is no face."""
+        close = self.landmarker.locate(image, box)
+        return None if close is None else (close, judge(image, close, self.limits))
+
+    def faces(self, image: Image, look: int = 0, known: Sequence[Box] = ()) -> list[tuple[Detection, Quality]]:
+        """Find the faces of one camera picture and judge each; `look` and `known` are the detector's."""
+        found = (self.study(image, detection.box) for detection in self.detector.detect(image, look, known))
+        return [face for face in found if face is not None]
+
+    def embed(self, image: Image, detection: Detection) -> Embedding:
+        """Embed one face; `detection` comes from the landmarker."""
+        return self.embedder.embed(align(image, detection.landmarks))
+
+
+def embedder_name() -> str:
+    """Name of the embedder that `open_chain` gives, without loading it."""
+    return f"{EMBEDDER.file.removesuffix('.tflite').replace('_', '-')}:{EMBEDDER.sha256[:8]}"
+
+
+def open_chain(configuration: Configuration) -> Chain:
+    """Load the models that the configuration names; ModelError when one cannot be used."""
+    return Chain(configuration.detector.open(), CloseLook(), open_embedder(), configuration.quality)

@@ -1,0 +1,193 @@
+"""From photos, or an unknown, to templates: what is taken, what is refused, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from edgeface import photos
+from edgeface.errors import GalleryError, PhotoError
+from edgeface.names import check_id, printable, printable_path, slug
+from edgeface.portrait import embedding_of
+from edgeface.view import Template, unit_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from edgeface.chain import Chain
+    from edgeface.gallery import Change, Gallery
+    from edgeface.types import Embedding
+    from edgeface.view import Source, View
+
+ADVISED = 3
+"""Photos a person: one gives an FNMR of 17 % at an FMR of 1e-5, three 0.16 % (docs/accuracy.md)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """The faces that are somebody's already; cosines at or above `threshold` are the same person."""
+
+    threshold: float
+    means: dict[str, Embedding] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, view: View, threshold: float) -> Known:
+        """Everybody of a view, the ignored too."""
+        return cls(threshold, {p.id: row for p, row in zip(view.people, view.matrix, strict=True)})
+
+    def refuse_others(self, embedding: Embedding, person: str) -> None:
+        """Raise PhotoError when the face is somebody else's than `person`."""
+        scores = {other: float(mean @ embedding) for other, mean in self.means.items() if other != person}
+        nearest = max(scores, key=scores.__getitem__, default=None)
+        if nearest is not None and scores[nearest] >= self.threshold:
+            raise PhotoError(f"this face is {nearest}'s already (cosine {scores[nearest]:.2f}): enroll it by that id")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """Somebody to enroll."""
+
+    person: str
+    name: str | None
+    embeddings: tuple[Embedding, ...]
+    source: Source
+    unknown: str | None = None
+    """The unknown that this person is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What an enrollment would do."""
+
+    candidates: tuple[Candidate, ...]
+    refused: tuple[str, ...] = ()
+    """One line each: the photo, and the reason."""
+    notes: tuple[str, ...] = ()
+    """What to know, though it is no refusal."""
+
+
+def from_photos(chain: Chain, known: Known, person: str, name: str | None, paths: Iterable[Path]) -> Plan:
+    """Take one template from each photo; a bad `person` is a GalleryError."""
+    check_id(person)
+    taken: list[tuple[Path, Embedding]] = []
+    refused = []
+    for path in paths:
+        try:
+            embedding = _embedding(chain, path)
+            _refuse(path, known, embedding, person)
+            taken.append((path, embedding))
+        except PhotoError as error:
+            refused.append(str(error))
+    candidates = (Candidate(person, name, tuple(embedding for _, embedding in taken), "photo"),) if taken else ()
+    return Plan(candidates, tuple(refused), tuple(_notes(known, person, taken)))
+
+
+def from_folder(chain: Chain, known: Known, folder: Path, progress: Callable[[Sequence[Path]], Iterable[Path]]) -> Plan:
+    """Take everybody from FOLDER/PERSON/PHOTO; the id is made from the folder's name, which is the display name.
+
+    `progress` is given all the photos and gives them back one by one. Somebody who is in two folders is refused.
+    """
+    people = _people(folder)
+    tick = iter(progress([path for paths in people.values() for path in paths]))
+    plans = []
+    means = dict(known.means)
+    for name, paths in people.items():
+        some = islice(tick, len(paths))
+        plan = from_photos(chain, Known(known.threshold, means), slug(name), name.replace("_", " "), some)
+        means.update({c.person: unit_mean(c.embeddings) for c in plan.candidates})
+        plans.append(plan)
+    # A progress bar ends when it is asked once more.
+    next(tick, None)
+    return Plan(
+        tuple(c for plan in plans for c in plan.candidates),
+        tuple(line for plan in plans for line in plan.refused),
+        tuple(line for plan in plans for line in plan.notes),
+    )
+
+
+def from_unknown(gallery: Gallery, known: Known, person: str, name: str | None, unknown: str) -> Plan:
+    """Take the embeddings that are kept of an unknown; GalleryError when there is no such unknown."""
+    check_id(person)
+    found = next((u for u in gallery.unknowns() if u.id == unknown), None)
+    if found is None:
+        raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
+    try:
+        known.refuse_others(found.mean, person)
+    except PhotoError as error:
+        raise GalleryError(f"{unknown}: {error}") from error
+    return Plan((Candidate(person, name, found.templates, "unknown", unknown),))
+
+
+def carry_out(
+    gallery: Gallery, plan: Plan, wall: float, *, ignored: bool = False, skip_bad: bool = False
+) -> list[Change]:
+    """Enroll everybody of the plan in one transaction.
+
+    GalleryError, with nothing written, when there is nobody, or something was refused and not to be skipped.
+    """
+    if not plan.candidates:
+        raise GalleryError("nobody enrolled: no photo could be used")
+    if plan.refused and not skip_bad:
+        count = len(plan.refused)
+        raise GalleryError(f"nobody enrolled: {count} photo{'s' * (count > 1)} refused (--skip-bad leaves them out)")
+    with gallery.together():
+        return [
+            gallery.enroll(
+                candidate.person,
+                candidate.name,
+                [Template(e, gallery.model, candidate.source, wall) for e in candidate.embeddings],
+                wall,
+                ignored=ignored,
+                unknown=candidate.unknown,
+            )
+            for candidate in plan.candidates
+        ]
+
+
+def _embedding(chain: Chain, path: Path) -> Embedding:
+    image = photos.load(path)
+    try:
+        return embedding_of(chain, image)
+    except PhotoError as error:
+        raise PhotoError(f"{printable_path(path)}: {error}") from error
+
+
+def _refuse(path: Path, known: Known, embedding: Embedding, person: str) -> None:
+    try:
+        known.refuse_others(embedding, person)
+    except PhotoError as error:
+        raise PhotoError(f"{printable_path(path)}: {error}") from error
+
+
+def _notes(known: Known, person: str, taken: Sequence[tuple[Path, Embedding]]) -> Iterable[str]:
+    """Photos that are unlike the others, and too few of them."""
+    for path, embedding in taken:
+        others = [other for _, other in taken if other is not embedding]
+        others += [known.means[person]] if person in known.means else []
+        score = float(unit_mean(others) @ embedding) if others else 1.0
+        if score < known.threshold:
+            shown = printable_path(path)
+            yield f"{shown}: unlike the other photos of {person} (cosine {score:.2f}); is it the same person?"
+    if 0 < len(taken) < ADVISED and person not in known.means:
+        yield f"{person}: enrolled from {len(taken)}; {ADVISED} or more different photos are recognised better"
+
+
+def _people(folder: Path) -> dict[str, list[Path]]:
+    """Photos by the folders' names; GalleryError when a folder cannot be used."""
+    try:
+        folders = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+        people = {f.name: sorted(p for p in f.iterdir() if p.suffix.lower() in photos.SUFFIXES) for f in folders}
+    except OSError as error:
+        raise GalleryError(f"{printable_path(folder)}: {error.strerror}") from error
+    ids: dict[str, str] = {}
+    for name, paths in people.items():
+        other = ids.setdefault(slug(name), name)
+        if other != name:
+            raise GalleryError(f"{printable(other)} and {printable(name)}: both folders give the id {slug(name)}")
+        if not paths:
+            raise GalleryError(f"{printable_path(folder / name)}: no photos in it")
+    if not people:
+        raise GalleryError(f"{printable_path(folder)}: no folders of people in it (FOLDER/PERSON/PHOTO)")
+    return people

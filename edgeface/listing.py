@@ -1,0 +1,89 @@
+"""What the verbs about people print: plain lines and tables."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from edgeface.clock import rfc3339
+from edgeface.errors import GalleryError
+from edgeface.levels import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeface.gallery import Gallery
+    from edgeface.settings import Configuration
+    from edgeface.view import Person, View
+
+_ALONE = 1
+
+
+def say(line: str) -> None:
+    """Print one line on standard output."""
+    _write(sys.stdout, line)
+
+
+def complain(line: str) -> None:
+    """Print one line on standard error."""
+    _write(sys.stderr, f"edgeface: {line}")
+
+
+def level_threshold(configuration: Configuration, view: View) -> tuple[float, str | None]:
+    """The level's cosine, and why it cannot be had; then it is that of low for one person."""
+    table = Table.shipped()
+    try:
+        return table.threshold(configuration.recognition.level, max(_ALONE, view.enrolled)), None
+    except GalleryError as error:
+        return table.threshold("low", _ALONE), str(error)
+
+
+def say_people(configuration: Configuration, gallery: Gallery) -> None:
+    """Print everybody, the threshold of the level, and what is wrong."""
+    people = gallery.people()
+    header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
+    _table([header, *((p.id, p.name, str(p.templates), rfc3339(p.enrolled)[:10], _state(p)) for p in people)])
+    view = gallery.snapshot()
+    threshold, problem = level_threshold(configuration, view)
+    level = configuration.recognition.level
+    if problem is None:
+        say(f"level {level}: a cosine of {threshold:.3f} or more is a match, with {view.enrolled} enrolled")
+    say_warnings(configuration, view)
+
+
+def _state(person: Person) -> str:
+    parts = ["ignored"] if person.ignored else []
+    if person.foreign:
+        parts.append(f"{person.foreign} templates of another model take no part: enroll again")
+    return "; ".join(parts)
+
+
+def say_warnings(configuration: Configuration, view: View) -> None:
+    """Print who is too alike, and why nobody is matched if so."""
+    threshold, problem = level_threshold(configuration, view)
+    if problem is not None:
+        say(f"nobody is matched: {problem}")
+    for one, other, score in view.alike(threshold):
+        say(f"{one} and {other} are too alike (cosine {score:.2f}): the same person twice, or look-alikes")
+
+
+def say_unknowns(gallery: Gallery) -> None:
+    """Print the unknowns that can be enrolled."""
+    rows = [
+        (u.id, str(u.sightings), str(len(u.templates)), rfc3339(u.first)[:16], rfc3339(u.last)[:16], u.camera)
+        for u in gallery.unknowns()
+    ]
+    _table([("ID", "VISITS", "TEMPLATES", "FIRST", "LAST", "CAMERA"), *rows])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _write(stream: TextIO, line: str) -> None:
+    # A terminal that is not UTF-8 must not end in a traceback for somebody's name.
+    coding = stream.encoding or "utf-8"
+    stream.write(line.encode(coding, "replace").decode(coding) + "\n")
+    stream.flush()

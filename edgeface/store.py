@@ -1,0 +1,136 @@
+"""Opens a SQLite file so that it is durable, private, of a known schema, and never overwritten when it is not ours."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from edgeface.errors import GalleryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Schema = tuple[str, ...]
+"""What leads from each version to the next, statements apart by semicolons; PRAGMA user_version counts the steps."""
+
+BUSY_MS = 5000
+"""How long a connection waits for another one's lock."""
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_MS}",
+    # A power cut loses no commit with WAL and FULL, and thousands with NORMAL (docs/decisions).
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    # What is deleted is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete).
+    "PRAGMA secure_delete = ON",
+    # Nothing personal goes to a temporary file.
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
+    """Open or create the file with mode 0600 in a folder of mode 0700, and bring it to the newest schema.
+
+    GalleryError when the folder cannot be written, or the file is corrupt, not SQLite, not a `noun` of edgeface's,
+    or from a newer edgeface; the file is then left as it is.
+    """
+    with translated(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        create(path)
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            _inspect(connection, path, schema, noun)
+            for pragma in _PRAGMAS:
+                connection.execute(pragma).fetchall()
+            _migrate(connection, schema)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into a GalleryError of one line."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise GalleryError(f"{path}: {_explained(error)}") from error
+    except OSError as error:
+        raise GalleryError(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is written inside, or none of it; joins a transaction that is open."""
+    joined = connection.in_transaction
+    if joined:
+        yield
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        # SQLite may have rolled back by itself, on a full disk for one.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def erase(connection: sqlite3.Connection, path: Path) -> None:
+    """Leave no byte of deleted rows in the file or its log; GalleryError when another process holds the log open."""
+    with translated(path):
+        connection.execute("VACUUM")
+        busy = int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    if busy:
+        raise GalleryError(f"{path}: deleted, but traces stay in the log while another program reads it; try again")
+
+
+def create(path: Path) -> None:
+    """Make an empty file with mode 0600, owned like its folder, unless it is there; OSError when it cannot be."""
+    with suppress(FileExistsError):
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            # root at the command line must not lock the daemon's user out of its own folder.
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(handle)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _inspect(connection: sqlite3.Connection, path: Path, schema: Schema, noun: str) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    if version == 0 and tables:
+        raise GalleryError(f"{path}: a database, but not edgeface's {noun}")
+    if version > len(schema):
+        raise GalleryError(f"{path}: written by a newer edgeface (schema {version}, this one knows {len(schema)})")
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise GalleryError(f"{path}: the {noun} is damaged; put a backup in its place")
+
+
+def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
+    with transaction(connection):
+        # Read again under the lock: another process may have done the work meanwhile.
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        for step in schema[version:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        if version < len(schema):
+            connection.execute(f"PRAGMA user_version = {len(schema)}")
+
+
+def _explained(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "readonly" in text or "unable to open" in text:
+        return f"cannot be written ({text})"
+    if "not a database" in text or "malformed" in text:
+        return f"not a database, or damaged ({text}); put a backup in its place"
+    return text

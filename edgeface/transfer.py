@@ -1,0 +1,194 @@
+"""People to a file and back: JSON with the templates as base64 of little-endian float32."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+from edgeface.errors import GalleryError
+from edgeface.names import check_id, display_name, printable, printable_path
+from edgeface.view import MAX_SIZE, MAX_TEMPLATES, Source, Template, check_embedding, from_blob, to_blob
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from edgeface.gallery import Change, Gallery
+
+FORMAT, VERSION = "edgeface-people", 1
+MAX_BYTES = 64_000_000
+"""Of a file to import; a person with five templates takes about 6 kB."""
+_MODEL = re.compile(r"[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}")
+# Seconds of the year 9999: what datetime can show.
+_LAST = 253_402_300_799.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exported:
+    """One person as the file has them."""
+
+    id: str
+    name: str
+    ignored: bool
+    templates: tuple[Template, ...]
+
+
+def write(gallery: Gallery, path: Path, person: str | None = None) -> int:
+    """Write one person, or everybody, to a file of mode 0600; gives the number of people.
+
+    The file is whole or not there, also after a power cut; GalleryError when it cannot be written.
+    """
+    people = gallery.people() if person is None else [gallery.person(person)]
+    records = [
+        {
+            "id": p.id,
+            "name": p.name,
+            "ignored": p.ignored,
+            "templates": [_written(template) for template in gallery.templates(p.id)],
+        }
+        for p in people
+    ]
+    text = json.dumps({"format": FORMAT, "version": VERSION, "people": records}, ensure_ascii=False, indent=1)
+    _put(path, text.encode() + b"\n")
+    return len(records)
+
+
+def read(path: Path, model: str, size: int) -> list[Exported]:
+    """Read and check a whole file; GalleryError says what is wrong with it.
+
+    `size` is the length of the embeddings of `model`, the embedder's name.
+    """
+    shown = printable_path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise GalleryError(f"{shown}: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise GalleryError(f"{shown}: more than {MAX_BYTES // 1_000_000} MB")
+    try:
+        return _people(_parsed(data), model, size)
+    except GalleryError as error:
+        raise GalleryError(f"{shown}: {error}") from error
+
+
+def take_in(gallery: Gallery, people: Sequence[Exported], wall: float, *, replace: bool = False) -> list[Change]:
+    """Enroll all that `read` gave, or nobody; GalleryError when an id is taken and not to be replaced."""
+    taken = {person.id for person in gallery.people()} & {person.id for person in people}
+    if taken and not replace:
+        raise GalleryError(
+            f"enrolled already: {', '.join(sorted(taken)[:5])} (--replace puts the file's in their place)"
+        )
+    with gallery.together():
+        return [gallery.replace(p.id, p.name, p.templates, wall, ignored=p.ignored) for p in people]
+
+
+def _written(template: Template) -> dict[str, object]:
+    return {
+        "embedding": base64.b64encode(to_blob(template.embedding)).decode(),
+        "model": template.model,
+        "source": template.source,
+        "wall": template.wall,
+    }
+
+
+def _put(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+            temporary.replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            raise
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise GalleryError(f"{printable_path(path)}: {error.strerror}") from error
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        parsed: object = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise GalleryError("not a file that edgeface export wrote (not JSON)") from error
+    return parsed
+
+
+def _people(parsed: object, model: str, size: int) -> list[Exported]:
+    if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
+        raise GalleryError("not a file that edgeface export wrote")
+    if parsed.get("version") != VERSION:
+        raise GalleryError(f"of another version; this edgeface reads version {VERSION}")
+    people = [_person(record, model, size) for record in _list(parsed, "people")]
+    ids = [person.id for person in people]
+    if len(set(ids)) < len(ids):
+        raise GalleryError("the same id twice")
+    return people
+
+
+def _person(record: object, model: str, size: int) -> Exported:
+    if not isinstance(record, dict):
+        raise GalleryError("a person is not an object")
+    person = _text(record, "id")
+    check_id(person)
+    templates = _list(record, "templates")
+    if not 0 < len(templates) <= MAX_TEMPLATES:
+        raise GalleryError(f"{person}: {len(templates)} templates; 1 to {MAX_TEMPLATES} are allowed")
+    if not isinstance(record.get("ignored"), bool):
+        raise GalleryError(f"{person}: ignored is neither true nor false")
+    try:
+        taken = tuple(_template(template, model, size) for template in templates)
+    except GalleryError as error:
+        raise GalleryError(f"{person}: {error}") from error
+    return Exported(person, display_name(_text(record, "name"), person), record["ignored"], taken)
+
+
+def _template(record: object, model: str, size: int) -> Template:
+    if not isinstance(record, dict):
+        raise GalleryError("a template is not an object")
+    try:
+        blob = base64.b64decode(_text(record, "embedding"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise GalleryError("an embedding is not base64") from error
+    made_by, source, wall = _text(record, "model"), _text(record, "source"), record.get("wall")
+    if not _MODEL.fullmatch(made_by):
+        raise GalleryError(f"{printable(made_by)}: not the name of a model")
+    if source not in get_args(Source):
+        raise GalleryError(f"{printable(source)}: not a source of templates")
+    if isinstance(wall, bool) or not isinstance(wall, int | float) or not 0 <= wall <= _LAST or not math.isfinite(wall):
+        raise GalleryError("a template's time is not seconds since 1970")
+    if len(blob) % 4 or not 0 < len(blob) <= 4 * MAX_SIZE or (made_by == model and len(blob) != 4 * size):
+        raise GalleryError(f"an embedding of {len(blob)} bytes; {model} makes {4 * size}")
+    embedding = from_blob(blob)
+    check_embedding(embedding)
+    return Template(embedding, made_by, source, float(wall))  # type: ignore[arg-type]  # it is one of Source's
+
+
+def _list(record: Mapping[str, Any], key: str) -> list[object]:
+    value = record.get(key)
+    if not isinstance(value, list):
+        raise GalleryError(f"{key} is not a list")
+    return value
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    if not isinstance(value, str):
+        raise GalleryError(f"{key} is not text")
+    return value

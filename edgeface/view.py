@@ -1,0 +1,145 @@
+"""People as they are matched: templates, their means, and one frozen matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from edgeface.errors import GalleryError
+from edgeface.types import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from edgeface.types import Embedding
+
+MAX_TEMPLATES = 100
+"""Templates a person; beyond it a mean hardly moves, and a hostile import would fill the disk."""
+MAX_SIZE = 4096
+"""Numbers in an embedding."""
+
+# Of a sum of float32 vectors of length one.
+_ROUNDING = 1e-6
+# A length of one as float32 keeps it, with room for other programs' rounding.
+_UNIT = 1e-3
+
+Source = Literal["photo", "camera", "unknown", "import"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """One reference embedding of a person."""
+
+    embedding: Embedding
+    model: str
+    source: Source
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the gallery, without the templates."""
+
+    id: str
+    name: str
+    ignored: bool
+    """On the ignore list: known, and not to be announced."""
+    enrolled: float
+    """Wall seconds of the first enrollment."""
+    templates: int
+    """Of the gallery's model."""
+    foreign: int
+    """Of other models; they take no part in matching."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """The gallery at one moment: frozen, and safe to give to another thread."""
+
+    people: tuple[Person, ...]
+    """Those with a template of the model, in the order of `matrix`'s rows."""
+    matrix: NDArray[np.float32]
+    """One unit row a person, the mean of their templates; read-only."""
+    left_out: int
+    """Templates of other models."""
+    _names: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_names", {person.id: person.name for person in self.people})
+
+    @property
+    def enrolled(self) -> int:
+        """People who can be matched: the ignored are not among them."""
+        return sum(not person.ignored for person in self.people)
+
+    def match(self, embedding: Embedding) -> Match | None:
+        """Find the nearest person, ignored or not, and the nearest other person; None when nobody is enrolled."""
+        if not self.people:
+            return None
+        scores = self.matrix @ embedding
+        best = int(np.argmax(scores))
+        others = np.delete(scores, best)
+        person = self.people[best]
+        runner_up = float(others.max()) if others.size else None
+        return Match(person.id, float(scores[best]), runner_up, person.ignored)
+
+    def name(self, person: str) -> str:
+        """Display name of a person; the id of one who is not in this view."""
+        return self._names.get(person, person)
+
+    def alike(self, least: float) -> list[tuple[str, str, float]]:
+        """Pairs of people whose cosine is `least` or more, the most alike first."""
+        scores = self.matrix @ self.matrix.T
+        rows, columns = np.nonzero(np.triu(scores >= least, k=1))
+        pairs = [
+            (self.people[i].id, self.people[j].id, float(scores[i, j])) for i, j in zip(rows, columns, strict=True)
+        ]
+        return sorted(pairs, key=lambda pair: -pair[2])
+
+
+def check_embedding(embedding: Embedding) -> None:
+    """Raise GalleryError unless it is a finite float32 vector of length one."""
+    shaped = embedding.ndim == 1 and 0 < embedding.size <= MAX_SIZE and embedding.dtype == np.float32
+    # A NaN or an infinity fails the comparison too.
+    if not shaped or not abs(float(np.linalg.norm(embedding.astype(np.float64))) - 1) < _UNIT:
+        raise GalleryError("not an embedding: it must be a float32 vector of length one")
+
+
+def to_blob(embedding: Embedding) -> bytes:
+    """Write an embedding as little-endian float32."""
+    return embedding.astype("<f4").tobytes()
+
+
+def from_blob(blob: bytes) -> Embedding:
+    """Read what `to_blob` wrote."""
+    return np.frombuffer(blob, dtype="<f4").astype(np.float32)
+
+
+def means(rows: Iterable[tuple[str, bytes]]) -> dict[str, Embedding]:
+    """Unit means by person, in the rows' order; templates that cancel out are stood for by the first."""
+    grouped: dict[str, list[Embedding]] = {}
+    for person, blob in rows:
+        grouped.setdefault(person, []).append(from_blob(blob))
+    return {person: unit_mean(vectors) for person, vectors in grouped.items()}
+
+
+def unit_mean(vectors: Sequence[Embedding]) -> Embedding:
+    """Mean of unit vectors, scaled to length one; vectors that cancel out are stood for by the first."""
+    mean = np.mean(np.stack(vectors), axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(mean))
+    if length < _ROUNDING:
+        return vectors[0]
+    return np.asarray(mean / length, dtype=np.float32)
+
+
+def make_view(people: Sequence[Person], rows: Iterable[tuple[str, bytes]]) -> View:
+    """Build the view of `people`, by id, from their templates of the model as (person, blob)."""
+    directions = means(rows)
+    shown = tuple(person for person in people if person.id in directions)
+    matrix = np.stack([directions[p.id] for p in shown]) if shown else np.zeros((0, 0), np.float32)
+    matrix.setflags(write=False)
+    return View(shown, matrix, sum(person.foreign for person in people))
