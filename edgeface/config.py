@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from edgeface import yaml_tree
 from edgeface.errors import ConfigError
-from edgeface.names import printable
+from edgeface.names import printable, printable_path
 from edgeface.schema import ID_PATTERN
 from edgeface.settings import Configuration
 
@@ -40,8 +40,8 @@ def load(path: Path) -> Configuration:
         with path.open("rb") as file:
             data = file.read(yaml_tree.MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"{printable(str(path))}: cannot be read ({error.strerror})") from error
-    return parse(data, printable(str(path)))
+        raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
+    return parse(data, printable_path(path))
 
 
 def parse(data: bytes, name: str) -> Configuration:

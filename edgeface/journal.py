@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 import threading
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgeface import store
 from edgeface.clock import rfc3339
 from edgeface.events import event_id, to_json
 
@@ -185,8 +185,7 @@ class Journal:
 
     def _connected(self) -> sqlite3.Connection:
         # SQLite gives the -wal and -shm files the mode of the main file.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._path.chmod(0o600)
+        store.create(self._path)
         connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
         try:
             _prepare(connection)

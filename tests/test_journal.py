@@ -274,7 +274,7 @@ def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, cap
     journal.close()
 
 
-def test_without_a_broker_events_go_to_log_and_journal(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_broker_events_go_to_the_journal(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     teller = LogTeller(journal)
     teller.start()
@@ -284,11 +284,7 @@ def test_without_a_broker_events_go_to_log_and_journal(journal: Journal, caplog:
     teller.enabled("porch", on=False)
     teller.state({"fps": 1})
     teller.close()
-    assert caplog.messages == [
-        "porch: match, Alice, track 1, score 0.700 of 0.500",
-        "camera porch is stalled",
-        "camera porch is switched off",
-    ]
+    assert caplog.messages == ["camera porch is stalled", "camera porch is switched off"]
     assert teller.counters() == {"said": 1, "lost": 0, "queue": 0, "unsaid": 0}
     assert journal.counts() == (1, 0)
 
