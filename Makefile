@@ -24,7 +24,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "installing edgeface and what its tests need into $(VENV)"
 	@$(PIP) install --editable .[dev]
 	@# mediapipe brings opencv-contrib-python, whose cv2 needs a display's libraries: ours goes over it.
-	@$(PIP) install --force-reinstall --no-deps opencv-python-headless
+	@$(PIP) install --force-reinstall --no-deps "opencv-python-headless>=4.8,<6"
 	@touch $@ $(VENV)/.run
 
 setup: $(VENV)/.run ## a virtual environment with edgeface in it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -24,14 +25,21 @@ if TYPE_CHECKING:
     from edgeface.yaml_tree import Tree
 
     Location = tuple[str | int, ...]
-    Mistake = tuple[int, str]
+    Mistake = tuple[int, str, str | ErrorDetails]
+    """Line, path as it is shown, and what is wrong."""
 
 _MOST = 50
 """Mistakes that are listed."""
 
 _SECTIONS = ("recognition", "quality", "unknown", "mqtt", "privacy", "log")
 
-_PLAIN = {"missing": "missing", "bool_type": "should be true or false"}
+_PLAIN = {
+    "missing": "missing",
+    "bool_type": "should be true or false",
+    "dict_type": "should have keys below it",
+    "model_type": "should have keys below it",
+    "model_attributes_type": "should have keys below it",
+}
 
 
 def load(path: Path) -> Configuration:
@@ -54,13 +62,13 @@ def parse(data: bytes, name: str) -> Configuration:
         raise ConfigError(f"{name}:1: empty or not a list of keys; the reference of all keys is config.yaml")
     # A section whose keys are all commented out is that section with its defaults.
     tree.value.update({key: {} for key in _SECTIONS if key in tree.value and tree.value[key] is None})
-    mistakes = [(tree.lines[path], f"{_dotted(path)}: {text}") for path, text in tree.mistakes]
+    mistakes: list[Mistake] = [(tree.lines[path], _dotted(path), text) for path, text in tree.mistakes]
     try:
         configuration = Configuration.model_validate(tree.value)
     except ValidationError as error:
         mistakes += [_mistake(one, tree) for one in error.errors(include_url=False, include_input=False)]
     if mistakes:
-        raise ConfigError("\n".join(_listed(mistakes, name)))
+        raise ConfigError("\n".join(_listed(mistakes, name, tree)))
     return configuration
 
 
@@ -80,35 +88,40 @@ def run_check(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _listed(mistakes: list[Mistake], name: str) -> Iterator[str]:
-    unique = sorted(dict.fromkeys(mistakes))
-    for line, text in unique[:_MOST]:
-        yield f"{name}:{line}: {text}"
-    if len(unique) > _MOST:
-        yield f"{name}: and {len(unique) - _MOST} more"
+def _listed(mistakes: list[Mistake], name: str, tree: Tree) -> Iterator[str]:
+    """The first of them in the file's order; only those are put into words, since a file can hold thousands."""
+    mistakes.sort(key=lambda mistake: mistake[:2])
+    lines = (f"{name}:{line}: {path}: {_words(wrong, tree.value)}" for line, path, wrong in mistakes[:_MOST])
+    yield from dict.fromkeys(lines)
+    if len(mistakes) > _MOST:
+        yield f"{name}: and {len(mistakes) - _MOST} more"
 
 
 def _mistake(error: ErrorDetails, tree: Tree) -> Mistake:
-    path = _path(error["loc"], tree.value)
+    path = _path(error, tree.value)
     known = next((tree.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in tree.lines), 1)
-    return known, f"{_dotted(path)}: {_words(error, path, tree.value)}"
+    return known, _dotted(path), error
 
 
-def _path(location: Location, value: Any) -> Location:
+def _path(error: ErrorDetails, value: Any) -> Location:
     """The keys as the file has them: without the tags and markers that pydantic puts between."""
     path: list[str | int] = []
-    for n, step in enumerate(location):
-        last = n == len(location) - 1
-        inside = isinstance(step, int) or (isinstance(value, dict) and step in value)
-        if not inside and not (last and step != "[key]" and not _is_tag(step, value)):
-            continue
-        path.append(step)
-        value = _step(value, step)
+    *above, last = error["loc"] or ("",)
+    for step in above:
+        if not _is_tag(step, value) and _has(value, step):
+            path.append(step)
+            value = _step(value, step)
+    if _has(value, last) or error["type"] == "missing":
+        path.append(last)
     return tuple(path)
 
 
 def _is_tag(step: str | int, value: Any) -> bool:
     return isinstance(value, dict) and value.get("type") == step
+
+
+def _has(value: Any, step: str | int) -> bool:
+    return isinstance(step, int) or (isinstance(value, dict) and step in value)
 
 
 def _step(value: Any, step: str | int) -> Any:
@@ -122,8 +135,10 @@ def _dotted(path: Location) -> str:
     return ".".join(printable(str(step)) for step in path) or "the file"
 
 
-def _words(error: ErrorDetails, path: Location, value: Any) -> str:
-    kind, context = error["type"], error.get("ctx", {})
+def _words(error: str | ErrorDetails, value: Any) -> str:
+    if isinstance(error, str):
+        return error
+    kind, context, path = error["type"], error.get("ctx", {}), _path(error, value)
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(str(path[-1]), _keys(path[:-1], value), n=1)
         return f"unknown key (did you mean {close[0]}?)" if close else "unknown key"
@@ -145,8 +160,13 @@ def _tags(path: Location, value: Any) -> list[str]:
     return list(_schema_at(path, value).get("discriminator", {}).get("mapping", {}))
 
 
+@cache
+def _whole() -> dict[str, Any]:
+    return Configuration.model_json_schema()
+
+
 def _schema_at(path: Location, value: Any) -> Mapping[str, Any]:
-    whole = Configuration.model_json_schema()
+    whole = _whole()
     found = _resolved(whole, whole, value)
     for step in path:
         value = _step(value, step)

@@ -40,7 +40,7 @@ class QualityLimits(Settings):
 
     height: Annotated[int, Field(ge=20, le=2000)] = 40
     """Smallest face, pixels from chin to forehead."""
-    sharpness: Fraction = 0.25
+    sharpness: Fraction = 0.3
     """Below: blurred."""
     dark: Fraction = 0.12
     """Mean luma below: dark."""

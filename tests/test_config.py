@@ -67,6 +67,34 @@ data: /y
     ]
 
 
+def test_no_more_mistakes_are_listed_than_can_be_read() -> None:
+    lines = mistakes(SMALLEST + "".join(f"k{n}: 1\n" for n in range(80)))
+    assert lines[:2] == ["c.yaml:2: k0: unknown key", "c.yaml:3: k1: unknown key"]
+    assert len(lines) == 51
+    assert lines[-1] == "c.yaml: and 30 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "cameras: {opencv: {type: opencv, source: 0, opencv: 1}}",
+            ["c.yaml:1: cameras.opencv.opencv: unknown key"],
+        ),
+        ("cameras: {porch: }", ["c.yaml:1: cameras.porch: should have keys below it"]),
+        (SMALLEST + "detector: yunet", ["c.yaml:2: detector: should have keys below it"]),
+    ],
+)
+def test_a_path_is_that_of_the_file(text: str, lines: list[str]) -> None:
+    assert mistakes(text) == lines
+
+
+def test_a_key_of_two_forms_is_named_without_the_form() -> None:
+    lines = mistakes("cameras: {porch: {type: opencv, source: -1}}")
+    assert lines[0] == "c.yaml:1: cameras.porch.source: should be greater than or equal to 0"
+    assert all(line.startswith("c.yaml:1: cameras.porch.source: ") for line in lines)
+
+
 def test_plaintext_to_another_machine_is_refused_unless_insisted_upon() -> None:
     (line,) = mistakes(SMALLEST + "mqtt: {host: 10.0.0.5}\n")
     assert line.startswith("c.yaml:2: mqtt: plaintext to 10.0.0.5")
@@ -93,6 +121,9 @@ def test_a_mistake_never_shows_a_password() -> None:
         ("? [a]\n: b\n", "a key must be text"),
         ("[" * 500, "nested too deeply"),
         ("a: [" + "1," * 30_000 + "]", "too many values"),
+        ('a: "/x\\0y"\n', "control character"),
+        ('"\\e[31m": 1\n', "control character"),
+        ('a: "\\ud800"\n', "control character"),
         (b"a: \xff\xfe\n", "not UTF-8"),
         (b"a: \x00\n", "c.yaml:1: "),
         (b"\x7fELF" + bytes(range(256)), "c.yaml:2: not UTF-8"),
@@ -110,7 +141,27 @@ MERGE_BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 
 
-@pytest.mark.parametrize("text", [MERGE_BOMB, "a: " * 50_000, "{" * 100_000, "a: " + "9" * 200_000])
+def largest(head: str, unit: str) -> str:
+    return head + unit * ((yaml_tree.MAX_BYTES - len(head)) // len(unit))
+
+
+BOMBS = {
+    "merges": MERGE_BOMB,
+    "keys in keys": largest("", "a: "),
+    "brackets": largest("", "{"),
+    "brackets apart": largest("", "[ "),
+    "digits": largest("a: ", "9"),
+    "short lines": largest("a: |\n", " x\n"),
+    "escapes": largest('a: "', "\\x41"),
+    "comments": largest("", "#\n"),
+    "unknown keys": SMALLEST + "".join(f"k{n}: 1\n" for n in range(900)),
+    "nearly known keys": SMALLEST + "mqtt:\n" + "".join(f"  hos{n}: 1\n" for n in range(900)),
+    "wrong cameras": "cameras:\n" + "".join(f"  c{n}: {{}}\n" for n in range(900)),
+    "one key again and again": SMALLEST + "a: 1\n" * 900,
+}
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_bombs_are_answered_at_once(text: str) -> None:
     start = perf_counter()
     mistakes(text)
