@@ -1,0 +1,238 @@
+"""Starts the threads, watches over them, and stops them in the order in which the data flows."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+from edgeface import config, reload, state, systemd
+from edgeface.capture import Capture
+from edgeface.clock import SystemClock
+from edgeface.errors import EdgefaceError
+from edgeface.health import Health
+from edgeface.journal import Journal
+from edgeface.log import set_up
+from edgeface.mailbox import Mailbox
+from edgeface.mqtt import Publisher
+from edgeface.teller import LogTeller
+from edgeface.vision import Tally, Vision
+from edgeface.workbench import Workbench
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from edgeface.capture import CaptureState
+    from edgeface.clock import Clock
+    from edgeface.settings import Configuration
+    from edgeface.teller import Teller
+    from edgeface.types import Outcome
+
+log = logging.getLogger(__name__)
+
+TICK = 0.25
+"""Seconds between two looks of the main thread."""
+
+STATE_SECONDS = 30.0
+"""How often the state is said when nothing changes."""
+
+JOIN_SECONDS = 3.0
+"""How long a camera may take to let go at the end; a driver that hangs is left to the kernel."""
+
+SOFTWARE = 70
+"""Exit status when the vision thread died; systemd starts the daemon again."""
+
+
+class Daemon:
+    """One device: its cameras, its vision thread, and whoever is told; `run` is the main thread's work."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Clock | None = None,
+        observers: Sequence[Callable[[Outcome], None]] = (),
+        source: Path | None = None,
+    ) -> None:
+        """Put the parts together; `source` is the file that SIGHUP reads again."""
+        self._configuration = configuration
+        self._clock = clock or SystemClock()
+        self._source = source
+        self._started = self._clock.monotonic()
+        self._boot = secrets.token_hex(8)
+        self._stopping = threading.Event()
+        self._hangup = threading.Event()
+        self._switches: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
+        self._journal = _journal(configuration)
+        self._health = Health(self._clock)
+        self._mailbox = Mailbox()
+        self._teller = self._make_teller()
+        self._captures = {
+            name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
+            for name, camera in configuration.cameras.items()
+        }
+        self._vision = Vision(
+            lambda settings: Workbench(settings, self._boot),
+            configuration,
+            self._mailbox,
+            self._teller,
+            self._health,
+            self._clock,
+            observers,
+        )
+        self._said_states: dict[str, str] = {}
+        self._said_at = -STATE_SECONDS
+        self._said_trouble: object = None
+        self._fed = 0.0
+
+    def run(self) -> int:
+        """Run until `stop`, a signal, or the end of every clip; 0, or 70 when the vision thread died."""
+        self._vision.start()
+        self._teller.start()
+        for name, capture in self._captures.items():
+            self._teller.enabled(name, self._configuration.cameras[name].enabled)
+            capture.start()
+        systemd.notify(systemd.READY)
+        log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
+        try:
+            while not self._stopping.wait(TICK) and self._vision.alive and not self._tick():
+                pass
+        finally:
+            self._shut_down()
+        return 0 if self._vision.error is None else SOFTWARE
+
+    def stop(self) -> None:
+        """Ask `run` to end; any thread or signal handler may call it."""
+        self._stopping.set()
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again."""
+        self._hangup.set()
+
+    def _on_enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF as MQTT says them
+        """Called by the publisher's thread: cameras are switched by the main thread."""
+        self._switches.put((camera, on))
+
+    def _tick(self) -> bool:
+        """Look after everything once; True when every clip has ended."""
+        self._switch()
+        if self._hangup.is_set():
+            self._hangup.clear()
+            self._reload()
+        states = {name: capture.tend() for name, capture in self._captures.items()}
+        self._vision.set_away(name for name, now in states.items() if now.status != "online")
+        for name, now in states.items():
+            self._tell_status(name, now)
+        self._feed_watchdog(states)
+        self._tell_state(states)
+        return all(now.status == "ended" for now in states.values())
+
+    def _switch(self) -> None:
+        while not self._switches.empty():
+            camera, on = self._switches.get()
+            if camera in self._captures:
+                (self._captures[camera].enable if on else self._captures[camera].disable)()
+
+    def _tell_status(self, camera: str, now: CaptureState) -> None:
+        status = "offline" if now.status == "ended" else now.status
+        if self._said_states.get(camera) != status:
+            self._said_states[camera] = status
+            self._teller.camera_status(camera, status)
+
+    def _feed_watchdog(self, states: dict[str, CaptureState]) -> None:
+        period, now = systemd.watchdog_seconds(), self._clock.monotonic()
+        online = any(s.status == "online" for s in states.values())
+        if period is not None and now - self._fed >= period and self._health.alive(online=online):
+            self._fed = now
+            systemd.notify(systemd.WATCHDOG, systemd.status(self._summary(states)))
+
+    def _summary(self, states: dict[str, CaptureState]) -> str:
+        return ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
+
+    def _tell_state(self, states: dict[str, CaptureState]) -> None:
+        now, trouble = self._clock.monotonic(), self._trouble(states)
+        if now - self._said_at >= STATE_SECONDS or trouble != self._said_trouble:
+            self._said_at, self._said_trouble = now, trouble
+            self._teller.state(self._report(states))
+
+    def _trouble(self, states: dict[str, CaptureState]) -> object:
+        """What is worth a new state message when it changes."""
+        return [s.status for s in states.values()], self._vision.problems, self._journal.problem, self._teller.problem
+
+    def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
+        drops, tallies = self._mailbox.drops, self._vision.tally
+        cameras = {
+            name: state.camera_report(now, tallies.get(name, Tally()), self._health.age(name), drops.get(name, 0))
+            for name, now in states.items()
+        }
+        return state.report(
+            uptime=self._clock.monotonic() - self._started,
+            cameras=cameras,
+            models=self._vision.models,
+            problems=self._vision.problems,
+        )
+
+    def _reload(self) -> None:
+        if self._source is None:
+            return
+        systemd.notify(*systemd.reloading(self._clock))
+        try:
+            wanted = config.load(self._source)
+        except EdgefaceError as error:
+            log.error("the configuration stays as it is: %s", error)
+        else:
+            merged, kept = reload.merge(self._configuration, wanted)
+            self._configuration = self._vision.configuration = merged
+            set_up(merged.log)
+            log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
+        systemd.notify(systemd.READY)
+
+    def _shut_down(self) -> None:
+        systemd.notify(systemd.STOPPING)
+        for capture in self._captures.values():
+            capture.stop()
+        for name, capture in self._captures.items():
+            if not capture.join(JOIN_SECONDS):
+                log.warning("camera %s does not let go of its device", name)
+            self._teller.camera_status(name, "offline")
+        self._mailbox.close()
+        self._vision.join()
+        self._teller.close()
+        self._journal.close()
+
+    def _make_teller(self) -> Teller:
+        settings = self._configuration
+        if settings.mqtt is None:
+            return LogTeller(self._journal)
+        return Publisher(
+            settings.mqtt,
+            settings.device,
+            self._clock,
+            self._journal,
+            on_enabled=self._on_enabled,
+            cameras=tuple(settings.cameras),
+            snapshots=settings.privacy.snapshots != "none",
+        )
+
+
+def _journal(configuration: Configuration) -> Journal:
+    try:
+        configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgefaceError(f"{configuration.data}: cannot be used for data ({error.strerror})") from error
+    return Journal(configuration.data / "journal.db")
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """`edgeface run`: the daemon in the foreground, until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+    configuration = config.load(arguments.config)
+    set_up(configuration.log)
+    daemon = Daemon(configuration, source=arguments.config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.stop())
+    signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
+    return daemon.run()

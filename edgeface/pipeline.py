@@ -1,0 +1,246 @@
+"""One frame in, events out: the middle of the daemon, which reads no clock, no file and no socket."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from edgeface.events import event_id
+from edgeface.evidence import Thresholds, decide
+from edgeface.scene import Scene
+from edgeface.types import Event, Face, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from edgeface.chain import Chain
+    from edgeface.evidence import Decision
+    from edgeface.settings import QualityLimits, Recognition
+    from edgeface.tracker import Track
+    from edgeface.types import Detection, EventType, Frame, Image, Reason
+    from edgeface.unknowns import Unknowns
+    from edgeface.view import View
+    from edgeface.visit import Told, Visit
+
+EMBEDDINGS = 2
+"""Faces embedded a frame at most: a crowd costs time until everybody is recognised, and not frames."""
+
+Region = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of the picture."""
+
+WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the pipeline goes by."""
+
+    device: str
+    boot: str
+    """Names this run; events are numbered within it."""
+    recognition: Recognition
+    unknown_per_minute: int
+    regions: Mapping[str, Region] = field(default_factory=dict)
+    """By camera; a camera that is not named is seen whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When and where something was decided."""
+
+    camera: str
+    monotonic: float
+    wall: float
+    faces: int = 0
+    """In view."""
+
+
+class Pipeline:
+    """Turns the frames of all cameras into events; its state is kept by camera, and one thread calls it."""
+
+    def __init__(self, rules: Rules, chain: Chain, unknowns: Unknowns, gallery: View, thresholds: Thresholds) -> None:
+        self._rules = rules
+        self._chain = chain
+        self._unknowns = unknowns
+        self._gallery = gallery
+        self._thresholds = thresholds
+        self._scenes: dict[str, Scene] = {}
+        self._seq = 0
+
+    def use(self, gallery: View, thresholds: Thresholds) -> None:
+        """Go on with another state of the gallery; every track is judged again with its next good frame."""
+        self._gallery, self._thresholds = gallery, thresholds
+        for scene in self._scenes.values():
+            for visit in scene.visits.values():
+                visit.due = 0.0
+
+    def go_by(self, rules: Rules, limits: QualityLimits) -> None:
+        """Go by other rules from the next frame on."""
+        self._rules, self._chain = rules, replace(self._chain, limits=limits)
+
+    def process(self, frame: Frame) -> Outcome:
+        """Look at one frame; the events are those that it decided."""
+        scene = self._scenes.setdefault(frame.camera, Scene())
+        image, scene.origin = _region(frame.image, self._rules.regions.get(frame.camera, WHOLE))
+        scene.size = (frame.image.shape[1], frame.image.shape[0])
+        found = self._chain.detector.detect(image, scene.looks, scene.tracker.predicted(frame.monotonic))
+        scene.looks += 1
+        update = scene.tracker.update(found, frame.monotonic)
+        seen = [track for track in update.live if track.detection is not None]
+        scene.follow(seen, frame.monotonic)
+        scene.end(track.id for track in update.ended)
+        moment = Moment(frame.camera, frame.monotonic, frame.wall, len(seen))
+        events = [
+            event for track in _due(scene, seen, frame.monotonic) for event in self._look(scene, track, image, moment)
+        ]
+        events += self._left(scene, moment)
+        return Outcome(frame, tuple(self._face(scene, scene.visits[track.id]) for track in seen), tuple(events))
+
+    def leave(self, camera: str, monotonic: float, wall: float) -> tuple[Event, ...]:
+        """The camera is away or the daemon stops: everybody who was announced there has left."""
+        scene = self._scenes.get(camera)
+        if scene is None:
+            return ()
+        scene.end_all()
+        return tuple(self._left(scene, Moment(camera, monotonic, wall), gap=0.0))
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras that have given a frame."""
+        return tuple(self._scenes)
+
+    def silent(self, camera: str) -> Counter[Reason]:
+        """Tracks of the camera that ended with nothing decided, by reason."""
+        return Counter(self._scenes[camera].silent) if camera in self._scenes else Counter()
+
+    def held_back(self, camera: str) -> int:
+        """Unknown events of the camera that the rate limit did not let through."""
+        return self._scenes[camera].held_back if camera in self._scenes else 0
+
+    def people(self, camera: str) -> tuple[str, ...]:
+        """Who is in view, in order of arrival: display names, and `unknown` for those without one."""
+        scene = self._scenes.get(camera)
+        decisions = [visit.decision for visit in scene.visits.values()] if scene else []
+        return tuple(dict.fromkeys(self._called(one) for one in decisions if one and one.kind != "ignored"))
+
+    def _called(self, decision: Decision) -> str:
+        return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
+
+    def _look(self, scene: Scene, track: Track, image: Image, moment: Moment) -> Iterable[Event]:
+        visit = scene.visits[track.id]
+        if track.detection is None or not self._gather(visit, track.detection, image, moment.monotonic):
+            return ()
+        visit.decision = decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
+        return () if visit.decision is None else self._judge(scene, visit, visit.decision, moment)
+
+    def _gather(self, visit: Visit, detection: Detection, image: Image, monotonic: float) -> bool:
+        """Add one good frame to the evidence; False when the face is not worth it, with the reason counted."""
+        studied = self._chain.study(image, detection.box)
+        if studied is None:
+            return False
+        close, quality = studied
+        visit.last_reason = quality.reason
+        if quality.reason is not None:
+            visit.refused[quality.reason] += 1
+            return False
+        visit.quality = quality
+        visit.evidence = visit.evidence.add(self._chain.embed(image, close), monotonic, self._thresholds.near)
+        if visit.evidence.frames == 1:
+            visit.decision, visit.unknown = None, None
+        return True
+
+    def _judge(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Event]:
+        """Say what was decided, unless it has been said."""
+        verify = self._rules.recognition.verify
+        visit.due = moment.monotonic + (verify / 4 if decision.kind == "uncertain" else verify)
+        if visit.told is None:
+            scene.recover(visit, self._thresholds.accept)
+        told = self._told(visit, decision, moment)
+        # Doubt about somebody who has been announced takes the name from the display, and is not an event.
+        if told == visit.told or (decision.kind == "uncertain" and visit.told is not None):
+            return ()
+        visit.told = told
+        if decision.kind == "ignored":
+            return ()
+        if decision.kind == "unknown" and not scene.may_say_unknown(moment.monotonic, self._rules.unknown_per_minute):
+            return ()
+        visit.announced = True
+        return (self._event(decision.kind, scene, visit, moment),)
+
+    def _told(self, visit: Visit, decision: Decision, moment: Moment) -> Told:
+        if decision.kind == "unknown":
+            visit.unknown = visit.unknown or self._unknowns.see(visit.evidence.embeddings, moment.wall, moment.camera)
+            return "unknown", visit.unknown or ""
+        visit.unknown = None
+        who = decision.match.person if decision.match is not None else ""
+        return decision.kind, decision.reason or who
+
+    def _left(self, scene: Scene, moment: Moment, gap: float | None = None) -> list[Event]:
+        gap = self._rules.recognition.gap if gap is None else gap
+        return [self._event("left", scene, visit, moment) for visit in scene.left(moment.monotonic, gap)]
+
+    def _event(self, kind: EventType, scene: Scene, visit: Visit, moment: Moment) -> Event:
+        """Number and fill in one event; names and scores of others than a match are not said."""
+        self._seq += 1
+        matched = visit.about("match")
+        match = visit.decision.match if visit.decision is not None and kind != "left" else None
+        return Event(
+            type=kind,
+            id=event_id(moment.wall, self._rules.boot, self._seq),
+            boot=self._rules.boot,
+            seq=self._seq,
+            device=self._rules.device,
+            camera=moment.camera,
+            track=visit.number,
+            monotonic=moment.monotonic,
+            captured_at=moment.wall,
+            box=visit.box.moved(*scene.origin),
+            frame_size=scene.size,
+            faces_in_view=moment.faces,
+            model=self._chain.embedder.name,
+            person=matched,
+            name=self._gallery.name(matched) if matched is not None else None,
+            score=match.score if match else None,
+            threshold=self._thresholds.accept if match else None,
+            margin=match.margin if match else None,
+            level=self._rules.recognition.level,
+            frames=visit.decision.frames if visit.decision else 0,
+            quality=visit.quality,
+            reason=visit.decision.reason if visit.decision and kind == "uncertain" else None,
+            unknown=visit.about("unknown"),
+            seconds=visit.seen - visit.since if kind == "left" else None,
+        )
+
+    def _face(self, scene: Scene, visit: Visit) -> Face:
+        decision = visit.decision
+        person = decision.person if decision else None
+        return Face(
+            track=visit.number,
+            box=visit.box.moved(*scene.origin),
+            label=decision.kind if decision else "new",
+            person=person,
+            name=self._gallery.name(person) if person is not None else None,
+            unknown=visit.unknown,
+            score=decision.match.score if decision and decision.match else None,
+            reason=visit.last_reason,
+        )
+
+
+def _due(scene: Scene, seen: Iterable[Track], monotonic: float) -> list[Track]:
+    """The tracks to look at now: the undecided first, then those who have waited longest, larger ones first."""
+    waiting = [track for track in seen if scene.visits[track.id].due <= monotonic]
+    waiting.sort(
+        key=lambda track: (scene.visits[track.id].decision is not None, scene.visits[track.id].tried, -track.box.height)
+    )
+    for track in waiting[:EMBEDDINGS]:
+        scene.visits[track.id].tried = monotonic
+    return waiting[:EMBEDDINGS]
+
+
+def _region(image: Image, region: Region) -> tuple[Image, tuple[int, int]]:
+    """The part of the picture that is looked at, and its left upper corner."""
+    height, width = image.shape[:2]
+    left, top = int(region[0] * width), int(region[1] * height)
+    right, bottom = round(region[2] * width), round(region[3] * height)
+    return image[top:bottom, left:right], (left, top)

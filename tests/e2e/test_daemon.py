@@ -1,0 +1,186 @@
+"""The daemon as a process, with a real broker, a real gallery and real models."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeface.mosquitto import Mosquitto
+from edgeface.opencv import cv2
+from tests.broker import Listener, until
+from tests.film import DATA, FPS, Actor, film
+
+pytestmark = pytest.mark.broker
+
+RIGHT: Actor = ("obama", 380, 60)
+LEFT: Actor = ("astronaut", 20, 40)
+EMPTY: tuple[float, tuple[Actor, ...]] = (3.0, ())
+
+Listen = Callable[..., Listener]
+
+
+def edgeface(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgeface.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def visit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip in which Obama comes, leaves, and nobody follows."""
+    path = tmp_path_factory.mktemp("clip") / "visit.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (640, 480))
+    for frame in film((1.0, ()), (2.5, (RIGHT,)), EMPTY):
+        writer.write(cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def configure(folder: Path, clip: Path, port: int, more: str = "", loop: str = "true") -> Path:
+    path = folder / "config.yaml"
+    path.write_text(
+        f"device: front\ndata: {folder / 'data'}\n"
+        f"cameras: {{porch: {{type: replay, path: {clip}, loop: {loop}}}}}\n"
+        f"mqtt: {{port: {port}}}\n{more}"
+    )
+    return path
+
+
+@contextmanager
+def daemon(config: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "edgeface.cli", "run", "--config", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+
+
+def events(listener: Listener) -> list[dict[str, Any]]:
+    return [heard.json for heard in listener.heard if heard.topic.endswith("/event")]
+
+
+def told(listener: Listener) -> list[tuple[str, str | None]]:
+    return [(event["event_type"], event["person"]) for event in events(listener)]
+
+
+def test_a_visit_is_said_once_and_the_daemon_ends_with_its_clip(
+    tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
+) -> None:
+    config = configure(tmp_path, visit, broker.port, "privacy: {snapshots: all}\n", loop="false")
+    edgeface("enroll", "--config", config, "obama", "--name", "Barack O.", DATA / "obama2.jpg", DATA / "obama3.jpg")
+    listener = listen(broker, "edgeface/#")
+    with daemon(config) as process:
+        assert process.wait(timeout=40) == 0
+    until(lambda: ("left", "obama") in told(listener))
+    assert told(listener) == [("match", "obama"), ("left", "obama")]
+    match = events(listener)[0]
+    assert match["name"] == "Barack O."
+    assert match["score"] >= match["threshold"]
+    assert match["snapshot"] == "edgeface/front/porch/snapshot"
+    assert not any(heard.retained for heard in listener.heard)
+    picture = next(heard.payload for heard in listener.heard if heard.topic.endswith("/snapshot"))
+    assert picture.startswith(b"\xff\xd8\xff")
+    people = [heard.payload.decode() for heard in listener.heard if heard.topic.endswith("/people")]
+    assert people == ["Barack O.", ""]
+    late = listen(broker, "edgeface/#")
+    until(lambda: any(heard.topic.endswith("front/status") for heard in late.heard))
+    assert {heard.topic: heard.payload for heard in late.heard}["edgeface/front/status"] == b"offline"
+    assert events(late) == [], "an event was retained"
+
+
+def test_a_person_enrolled_while_the_daemon_runs_is_matched_and_one_forgotten_is_not(
+    tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
+) -> None:
+    config = configure(tmp_path, visit, broker.port)
+    listener = listen(broker, "edgeface/#")
+    with daemon(config):
+        until(lambda: ("unknown", None) in told(listener), 30)
+        unknown = events(listener)[0]["unknown"]
+        until(lambda: unknown in edgeface("people", "--config", config, "--unknown").stdout, 10)
+        edgeface("enroll", "--config", config, "obama", "--unknown", unknown)
+        until(lambda: ("match", "obama") in told(listener), 20)
+        edgeface("forget", "--config", config, "obama")
+        seen = len(told(listener))
+        until(lambda: ("unknown", None) in told(listener)[seen:], 20)
+        audit = [heard.json for heard in listener.heard if heard.topic == "edgeface/front/audit"]
+        until(lambda: {"enrolled", "deleted"} <= {h.json["event_type"] for h in listener.heard if "audit" in h.topic})
+    assert not any("embedding" in json.dumps(row) for row in audit)
+
+
+def test_a_broker_that_goes_away_and_comes_back_hears_no_old_match(
+    tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
+) -> None:
+    config = configure(tmp_path, visit, broker.port)
+    edgeface("enroll", "--config", config, "obama", DATA / "obama2.jpg", DATA / "obama3.jpg")
+    listener = listen(broker, "edgeface/#")
+    with daemon(config):
+        until(lambda: ("match", "obama") in told(listener), 30)
+        until(lambda: ("left", "obama") in told(listener), 30)
+        broker.kill()
+        # The clip comes round once meanwhile: one match and one left that nobody hears.
+        state = tmp_path / "data" / "journal.db"
+        assert state.exists()
+        process = subprocess.run([sys.executable, "-c", "import time; time.sleep(8)"], check=True)
+        assert process.returncode == 0
+        broker.start()
+        until(lambda: any(h.topic.endswith("audit") and h.json.get("late") for h in listener.heard), 60)
+        until(lambda: len([e for e in told(listener) if e[0] == "match"]) > 1, 30)
+    for heard in listener.heard:
+        if heard.topic.endswith("/event") and heard.json["event_type"] == "match":
+            assert heard.json["sent_at"] < heard.json["expires_at"]
+            assert heard.json["late"] is False
+
+
+def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
+    tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
+) -> None:
+    config = configure(tmp_path, visit, broker.port)
+    listener = listen(broker, "edgeface/front/status")
+    with daemon(config) as process:
+        until(lambda: listener.heard, 30)
+        config.write_text(config.read_text() + "recogniton: {}\n")
+        process.send_signal(signal.SIGHUP)
+        config_right = configure(tmp_path, visit, broker.port, "recognition: {verify: 1.0}\nunknown: {days: 3}\n")
+        assert config_right == config
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"], check=True)
+        process.send_signal(signal.SIGHUP)
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"], check=True)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "restart to change unknown" in log
+
+
+def test_a_wrong_configuration_ends_with_78_and_one_line_a_mistake(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("cameras: {porch: {type: opencv, source: 0, fsp: 3}}\nmqt: {}\n")
+    done = edgeface("run", "--config", config, status=78)
+    assert len(done.stderr.splitlines()) == 2
+    assert "did you mean fps?" in done.stderr
+
+
+def test_without_a_camera_or_a_broker_the_daemon_runs_and_says_so(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"data: {tmp_path / 'data'}\ncameras: {{porch: {{type: opencv, source: /dev/video99}}}}\nmqtt: {{port: 1}}\n"
+    )
+    with daemon(config) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "camera porch is offline" in log
+    assert "trying again" in log
+    assert "Traceback" not in log

@@ -1,0 +1,152 @@
+"""The pipeline on real faces with the real models: what is said, once, and what is not."""
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+
+import pytest
+
+from edgeface import enroll
+from edgeface.chain import Chain, open_chain
+from edgeface.levels import Table
+from edgeface.pipeline import Pipeline, Rules
+from edgeface.settings import Configuration, Recognition
+from edgeface.types import Event, Frame
+from edgeface.unknowns import Unknowns
+from edgeface.view import Person, View, make_view, to_blob
+from edgeface.workbench import thresholds
+from tests.film import DATA, Actor, film
+
+LEFT: Actor = ("astronaut", 20, 40)
+RIGHT: Actor = ("obama", 380, 60)
+EMPTY: tuple[float, tuple[Actor, ...]] = (3.5, ())
+
+
+@cache
+def chain() -> Chain:
+    return open_chain(Configuration.model_validate({"cameras": {"porch": {"type": "opencv", "source": 0}}}))
+
+
+@cache
+def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) -> View:
+    """Obama from two other photos than the films show, Biden from his only one."""
+    photos = {"obama": ("obama2", "obama3"), "biden": ("biden",), "astronaut": ("astronaut",)}
+    known = enroll.Known(0.99)
+    rows, persons = [], []
+    for person in sorted(people):
+        plan = enroll.from_photos(chain(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])
+        assert plan.refused == ()
+        rows += [(person, to_blob(e)) for c in plan.candidates for e in c.embeddings]
+        persons.append(Person(person, person.title(), person == ignored, 0.0, len(rows), 0))
+    return make_view(persons, rows)
+
+
+def pipeline(view: View, rules: Recognition | None = None, per_minute: int = 6) -> Pipeline:
+    rules = rules or Recognition()
+    accept = thresholds(Table.shipped(), "normal", view)
+    unknowns = Unknowns("boot", accept.accept)
+    return Pipeline(Rules("front", "boot", rules, per_minute), chain(), unknowns, view, accept)
+
+
+def run(frames: Iterable[Frame], view: View | None = None) -> list[Event]:
+    made = pipeline(view or gallery())
+    return [event for frame in frames for event in made.process(frame).events]
+
+
+def told(events: Iterable[Event]) -> list[tuple[str, str | None]]:
+    return [(event.type, event.person or event.unknown) for event in events]
+
+
+def test_an_enrolled_person_is_matched_once_and_leaves_once() -> None:
+    events = run(film((1.0, ()), (3.0, (RIGHT,)), EMPTY))
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+    match, left = events
+    assert match.name == "Obama"
+    assert match.score is not None
+    assert match.threshold is not None
+    assert match.score >= match.threshold
+    assert match.captured_at - 1_000.0 < 2.0, "from the first frame to the event within a second"
+    assert left.track == match.track
+    assert left.seconds == pytest.approx(3.0, abs=0.4)
+
+
+def test_a_stranger_is_unknown_and_never_named() -> None:
+    events = run(film((3.0, (LEFT,)), EMPTY))
+    assert [event.type for event in events] == ["unknown", "left"]
+    assert {event.person for event in events} == {None}
+    assert {event.name for event in events} == {None}
+    assert events[0].unknown is not None
+
+
+def test_two_at_a_time_are_two_tracks_with_their_own_events() -> None:
+    events = run(film((3.0, (LEFT, RIGHT)), EMPTY))
+    assert Counter(event.type for event in events) == {"match": 1, "unknown": 1, "left": 2}
+    assert next(e for e in events if e.type == "match").faces_in_view == 2
+    assert len({event.track for event in events}) == 2
+
+
+def test_a_stranger_keeps_the_id_on_a_later_visit() -> None:
+    events = run(film((2.5, (LEFT,)), EMPTY, (2.5, (LEFT,)), EMPTY))
+    assert [event.type for event in events] == ["unknown", "left", "unknown", "left"]
+    assert len({event.unknown for event in events}) == 1
+
+
+def test_somebody_away_for_a_moment_has_not_left() -> None:
+    events = run(film((2.0, (RIGHT,)), (1.3, ()), (2.0, (RIGHT,)), EMPTY))
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+
+
+def test_an_ignored_face_is_silent() -> None:
+    view = gallery(ignored="astronaut", people=("astronaut", "biden"))
+    assert run(film((3.0, (LEFT,)), EMPTY), view) == []
+
+
+def test_unknown_events_beyond_the_rate_are_counted_and_not_said() -> None:
+    made = pipeline(gallery(), per_minute=1)
+    frames = film((2.0, (LEFT,)), EMPTY, (2.0, (LEFT,)), EMPTY)
+    events = [event for frame in frames for event in made.process(frame).events]
+    assert [event.type for event in events] == ["unknown", "left"]
+    assert made.held_back("porch") == 1
+
+
+def test_a_face_too_small_to_judge_is_counted_with_its_reason() -> None:
+    made = pipeline(gallery())
+    frames = film((2.5, (("obama3", 300, 200),)), EMPTY, face=36)
+    assert [event for frame in frames for event in made.process(frame).events] == []
+    assert made.silent("porch") == {"small": 1}
+
+
+def test_a_person_enrolled_while_in_view_is_matched_without_a_restart() -> None:
+    made = pipeline(gallery(people=("biden",)))
+    events: list[Event] = []
+    for frame in film((4.0, (RIGHT,)), EMPTY):
+        if frame.seq == 30:
+            view = gallery()
+            made.use(view, thresholds(Table.shipped(), "normal", view))
+        events += made.process(frame).events
+    assert [event.type for event in events] == ["unknown", "match", "left"]
+
+
+def test_a_camera_that_goes_away_takes_everybody_with_it() -> None:
+    made = pipeline(gallery())
+    events = [event for frame in film((2.0, (RIGHT,))) for event in made.process(frame).events]
+    events += made.leave("porch", 2.0, 1_002.0)
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+    assert made.people("porch") == ()
+    assert made.leave("porch", 3.0, 1_003.0) == ()
+
+
+def test_the_same_frames_give_the_same_events() -> None:
+    scenes = ((0.5, ()), (2.0, (LEFT, RIGHT)), EMPTY)
+    assert run(film(*scenes)) == run(film(*scenes))
+
+
+def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() -> None:
+    view = gallery()
+    accept = thresholds(Table.shipped(), "normal", view)
+    rules = Rules("front", "boot", Recognition(), 6, {"porch": (0.5, 0.0, 1.0, 1.0)})
+    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    events = [e for frame in film((2.5, (LEFT, RIGHT)), EMPTY) for e in made.process(frame).events]
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+    assert events[0].box.left > 320
+    assert events[0].frame_size == (640, 480)
