@@ -1,0 +1,133 @@
+"""The whole chain on a clip that ships: enrollment, the real daemon, a real broker, and a subscriber who listens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeface import demo_truth
+from edgeface.board import peak_rss
+from edgeface.cameras.replay import ReplayCamera
+from edgeface.clock import SystemClock, process_cpu
+from edgeface.daemon import Daemon
+from edgeface.demo_report import Recorder, write_sheet, write_video
+from edgeface.demo_subscriber import Subscriber, sentence
+from edgeface.errors import BrokerError, EdgefaceError
+from edgeface.log import set_up
+from edgeface.mosquitto import Mosquitto
+from edgeface.people import enroll_folder
+from edgeface.settings import Configuration, Log, Mqtt
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from edgeface.demo_subscriber import Heard
+
+DATA = Path(__file__).parent / "demo_data"
+CLIP = DATA / "clip.mp4"
+PEOPLE = DATA / "people"
+TRUTH = DATA / "truth.json"
+DEVICE, CAMERA = "demo", "porch"
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """`edgeface demo`: 0 when every visit was said as it should be, 1 when one was not."""
+    out: Path = arguments.out
+    _prepare(out)
+    set_up(Log(level="warning"))
+    with Mosquitto(out) as broker:
+        configuration = _configuration(out, broker.port)
+        print(f"enrolling from {PEOPLE}", flush=True)
+        enroll_folder(configuration, PEOPLE)
+        print(f"a broker listens on 127.0.0.1:{broker.port}; the daemon watches {CLIP.name}\n", flush=True)
+        recorder = Recorder()
+        heard, summary = _watch(configuration, broker.port, out, recorder)
+    write_sheet(out / "faces.png", recorder.decided)
+    write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
+    faults = demo_truth.faults(TRUTH, [event.wire for event in heard], recorder.start or 0.0)
+    summary["faults"] = faults
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    _tell(summary, out)
+    return 1 if faults else 0
+
+
+def _prepare(out: Path) -> None:
+    """Make the folder, and take away what an earlier demo left there."""
+    try:
+        shutil.rmtree(out / "data", ignore_errors=True)
+        (out / "data").mkdir(parents=True)
+    except OSError as error:
+        raise EdgefaceError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def _configuration(out: Path, port: int) -> Configuration:
+    return Configuration(
+        device=DEVICE,
+        data=out / "data",
+        cameras={CAMERA: ReplayCamera(type="replay", path=CLIP)},
+        mqtt=Mqtt(port=port),
+        log=Log(level="warning"),
+    )
+
+
+def _watch(
+    configuration: Configuration, port: int, out: Path, recorder: Recorder
+) -> tuple[Sequence[Heard], dict[str, Any]]:
+    """Run the daemon over the clip while a subscriber listens, and sum up."""
+    clock = SystemClock()
+    topic = f"edgeface/{DEVICE}/+/event"
+    subscriber = Subscriber(port, topic, out / "events.jsonl", clock, lambda heard: print(sentence(heard), flush=True))
+    if not subscriber.start():
+        raise BrokerError(f"the demo's subscriber gets no answer from 127.0.0.1:{port}")
+    started, cpu = clock.monotonic(), process_cpu()
+    status = Daemon(configuration, clock, [recorder]).run()
+    seconds, spent = clock.monotonic() - started, process_cpu() - cpu
+    subscriber.stop()
+    if status:
+        raise EdgefaceError("the daemon failed; its log is above")
+    frames = len(recorder.faces)
+    return subscriber.heard, {
+        "seconds": round(seconds, 2),
+        "clip_fps": recorder.fps,
+        "frames": frames,
+        "fps": round(frames / seconds, 2),
+        "faces": sum(len(faces) for faces in recorder.faces.values()),
+        "tracks": len(recorder.tracks),
+        "events": dict(Counter(heard.wire["event_type"] for heard in subscriber.heard)),
+        "cpu_ms_per_frame": round(spent / max(1, frames) * 1000, 2),
+        "cpu_percent_of_one_core": round(100 * spent / seconds, 1),
+        "peak_rss_mb": round(peak_rss() / 1e6, 1),
+        "latency_ms": _percentiles(
+            [heard.after * 1000 for heard in subscriber.heard if heard.wire["event_type"] != "left"]
+        ),
+    }
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    """p50 and p95 by nearest rank; empty without values."""
+    ranked = sorted(values)
+    if not ranked:
+        return {}
+    return {f"p{rank}": round(ranked[min(len(ranked) - 1, len(ranked) * rank // 100)], 1) for rank in (50, 95)}
+
+
+def _tell(summary: dict[str, Any], out: Path) -> None:
+    events = ", ".join(f"{count} {kind}" for kind, count in summary["events"].items())
+    latency = ", ".join(f"{rank} {value:.0f} ms" for rank, value in summary["latency_ms"].items())
+    print(f"""
+frames      {summary["frames"]} in {summary["seconds"]:.1f} s, {summary["fps"]:.1f} a second
+faces       {summary["faces"]} in {summary["tracks"]} tracks
+events      {events}
+CPU         {summary["cpu_ms_per_frame"]:.1f} ms a frame, {summary["cpu_percent_of_one_core"]:.0f} % of one core
+memory      {summary["peak_rss_mb"]:.0f} MB at most
+latency     {latency}, from capture to received
+to look at  {out}/video.mp4, {out}/faces.png, {out}/events.jsonl, {out}/summary.json
+""")
+    for fault in summary["faults"]:
+        print(f"not as it should be: {fault}")
+    if not summary["faults"]:
+        print("every visit was said as it should be")

@@ -1,0 +1,103 @@
+"""The demo as a user runs it, in a network of its own where every packet that leaves the machine is counted."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edgeface import photos
+from edgeface.cameras.clip import stills
+
+ROOT = Path(__file__).parent.parent.parent
+
+# A name server and a default route stand on a wire that nobody answers on, so that a look-up or a connection shows as
+# a packet, if only as a question for an address.
+SCRIPT = """
+set -e
+ip link add wire type veth peer name end
+sysctl -qw net.ipv6.conf.wire.disable_ipv6=1 net.ipv6.conf.end.disable_ipv6=1
+ip addr add 10.99.0.1/24 dev wire
+ip link set wire up; ip link set end up; ip link set lo up
+ip route add default via 10.99.0.2 dev wire
+echo nameserver 10.99.0.2 > "$1/resolv.conf"
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+count() { awk '$1 == "wire:" { print $11 }' /proc/net/dev; }
+before=$(count)
+shift
+status=0
+"$@" || status=$?
+echo "packets $(($(count) - before))"
+exit $status
+"""
+
+
+def isolated(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    arguments = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", SCRIPT, "sh", str(folder)]
+    environment = {
+        **os.environ, "RES_OPTIONS": "timeout:1 attempts:1", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"
+    }  # fmt: skip
+    return subprocess.run(
+        [*arguments, *command], capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=ROOT
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    done: subprocess.CompletedProcess[str]
+    out: Path
+    counted: bool
+    """Whether this machine gives network namespaces to users."""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "edgeface.cli", "demo", "--out", str(folder / "out")]
+    if shutil.which("unshare") is not None and isolated(folder, "true").returncode == 0:
+        return Shown(isolated(folder, *command), folder / "out", counted=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    return Shown(done, folder / "out", counted=False)
+
+
+@pytest.mark.broker
+def test_every_visit_is_said_as_it_should_be(shown: Shown) -> None:
+    assert shown.done.returncode == 0, shown.done.stdout + shown.done.stderr
+    assert "every visit was said as it should be" in shown.done.stdout
+    assert "Traceback" not in shown.done.stderr
+
+
+@pytest.mark.broker
+def test_what_the_summary_says_is_what_the_subscriber_heard(shown: Shown) -> None:
+    events = [json.loads(line) for line in (shown.out / "events.jsonl").read_text().splitlines()]
+    summary = json.loads((shown.out / "summary.json").read_text())
+    assert summary["faults"] == []
+    assert sum(summary["events"].values()) == len(events)
+    assert summary["events"]["left"] == len(events) / 2
+    assert {e["person"] for e in events if e["event_type"] == "match"} == {"barack_obama", "joe_biden"}
+
+
+@pytest.mark.broker
+def test_the_video_and_the_contact_sheet_can_be_looked_at(shown: Shown) -> None:
+    assert photos.load(shown.out / "faces.png").std() > 20
+    assert sum(1 for _ in stills(shown.out / "video.mp4", 15.0)) > 300
+
+
+@pytest.mark.broker
+def test_nothing_is_sent_beyond_this_machine(shown: Shown) -> None:
+    if not shown.counted:
+        pytest.skip("this machine gives no network namespaces to users")
+    assert shown.done.stdout.splitlines()[-1] == "packets 0"
+
+
+def test_the_count_sees_a_single_look_up(tmp_path: Path) -> None:
+    if shutil.which("unshare") is None or isolated(tmp_path, "true").returncode:
+        pytest.skip("this machine gives no network namespaces to users")
+    script = "import socket\ntry: socket.getaddrinfo('example.org', 80)\nexcept OSError: print('no answer')"
+    done = isolated(tmp_path, sys.executable, "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) > 0

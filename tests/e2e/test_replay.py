@@ -1,0 +1,49 @@
+"""The clip that ships, as fast as it goes: the same bytes twice, and what the golden file says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeface.cli import main
+from edgeface.demo import CLIP, PEOPLE
+
+GOLDEN = Path(__file__).parent.parent / "data" / "demo_events.json"
+
+
+@pytest.fixture(scope="module")
+def replays(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    folder = tmp_path_factory.mktemp("replay")
+    files = folder / "first.jsonl", folder / "second.jsonl"
+    for file in files:
+        assert main(["replay", str(CLIP), "--gallery", str(PEOPLE), "--events", str(file)]) == 0
+    return files[0].read_bytes(), files[1].read_bytes()
+
+
+def test_two_replays_give_the_same_bytes(replays: tuple[bytes, bytes]) -> None:
+    assert replays[0]
+    assert replays[0] == replays[1]
+
+
+def test_the_events_are_those_of_the_golden_file(replays: tuple[bytes, bytes]) -> None:
+    """Who and what exactly; scores and times within what another CPU or OpenCV may change."""
+    golden: list[dict[str, Any]] = json.loads(GOLDEN.read_text())
+    events = [json.loads(line) for line in replays[0].splitlines()]
+    assert [(e["event_type"], e["person"]) for e in events] == [(g["event_type"], g["person"]) for g in golden]
+    for event, expected in zip(events, golden, strict=True):
+        assert _seconds(event) == pytest.approx(expected["at"], abs=0.35)
+        if expected["score"] is not None:
+            assert event["score"] == pytest.approx(expected["score"], abs=0.05)
+
+
+def test_every_stranger_visit_has_the_same_id(replays: tuple[bytes, bytes]) -> None:
+    events = [json.loads(line) for line in replays[0].splitlines()]
+    ids = [event["unknown"] for event in events if event["event_type"] == "unknown"]
+    assert len(ids) == 2
+    assert len(set(ids)) == 1
+
+
+def _seconds(event: dict[str, Any]) -> float:
+    minutes, seconds = event["captured_at"][14:23].split(":")
+    return 60 * int(minutes) + float(seconds)
