@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.align import align
 from edgeface.embedder import open_embedder
-from edgeface.landmarks import CloseLook
-from edgeface.model import EMBEDDER
+from edgeface.onet import Onet
 from edgeface.quality import judge
 
 if TYPE_CHECKING:
@@ -42,11 +41,8 @@ class Chain:
         return self.embedder.embed(align(image, detection.landmarks))
 
 
-def embedder_name() -> str:
-    """Name of the embedder that `open_chain` gives, without loading it."""
-    return f"{EMBEDDER.file.removesuffix('.tflite').replace('_', '-')}:{EMBEDDER.sha256[:8]}"
-
-
 def open_chain(configuration: Configuration) -> Chain:
     """Load the models that the configuration names; ModelError when one cannot be used."""
-    return Chain(configuration.detector.open(), CloseLook(), open_embedder(), configuration.quality)
+    return Chain(
+        configuration.detector.open(), Onet(), open_embedder(configuration.embedder.model), configuration.quality
+    )

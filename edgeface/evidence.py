@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WINDOW = 10
 """Embeddings kept a track. The mean of five frames already has the gain of averaging: FNMR at FMR 1e-5 falls from
-17.2 % for one photo and one frame to 0.16 % for three photos and five frames (docs/accuracy.md)."""
+11 % for one photo and one frame to 0.01 % for three photos and five frames (docs/accuracy.md)."""
 
 MARGIN = 0.08
 """How far the best person must stand above the next one, in cosine. Two different people are less alike than this

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeface.errors import ModelError
+from edgeface.files import read_at_most
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,12 @@ FULL_RANGE_SPARSE = Shipped(
     (1, 192, 192, 3),
     ((1, 2304, 16), (1, 2304, 1)),
 )
+ONET = Shipped(
+    "onet.tflite",
+    "946543640bd17e5275f442646422a4816441bb00897439a69bc9ea5fcf1fe601",
+    (1, 48, 48, 3),
+    ((1, 2), (1, 4), (1, 10)),
+)
 EMBEDDER = Shipped(
     "mobilefacenet_int8.tflite",
     "1fdadcb90294b1c55c6f26aa4d2fdc1302b0e155a9497e0bf2e1b3f0f5d8abdb",
@@ -56,7 +63,7 @@ EMBEDDER = Shipped(
     ((1, 192),),
 )
 
-SHIPPED = (SHORT_RANGE, FULL_RANGE_SPARSE, EMBEDDER)
+SHIPPED = (SHORT_RANGE, FULL_RANGE_SPARSE, ONET, EMBEDDER)
 """Every model that comes with edgeface."""
 
 
@@ -108,7 +115,7 @@ def open_model(path: Path, sha256: str | None = None, threads: int = 1) -> Model
 
     The hash is checked before LiteRT sees the file: a crafted one can crash the process there (models/MODELS.md).
     """
-    data = _read(path)
+    data = read_model(path)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {sha256[:16]}...; install it again")
@@ -123,12 +130,10 @@ def require_shape(model: Model, wanted: Shape, outputs: Sequence[Shape]) -> None
         )
 
 
-def _read(path: Path) -> bytes:
+def read_model(path: Path) -> bytes:
+    """The bytes of a model file; ModelError when it cannot be read, or is too large for a small machine."""
     try:
-        if path.exists() and not path.is_file():
-            raise ModelError(f"{path}: cannot be read (not a file)")
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+        data = read_at_most(path, _LARGEST)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
     if len(data) > _LARGEST:

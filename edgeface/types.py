@@ -19,7 +19,8 @@ Image: TypeAlias = NDArray[np.uint8]
 
 Landmarks: TypeAlias = NDArray[np.float32]
 """6 x 2 points as BlazeFace gives them: the person's right eye, left eye, nose tip, mouth, right ear, left ear.
-A detector that does not know a point puts NaN."""
+A detector that does not know a point puts NaN. A landmarker that knows the mouth better adds its right and left
+corner: 8 x 2."""
 
 Embedding: TypeAlias = NDArray[np.float32]
 """A vector of length one; its size is the embedder's."""

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from edgeface import model
 from edgeface.errors import ModelError
-from edgeface.model import EMBEDDER, FULL_RANGE_SPARSE, SHORT_RANGE, Model, open_model, open_shipped, require_shape
+from edgeface.model import FULL_RANGE_SPARSE, SHIPPED, SHORT_RANGE, Model, open_model, open_shipped, require_shape
 
 if TYPE_CHECKING:
     from edgeface.model import Shipped
 
-SHIPPED = (SHORT_RANGE, FULL_RANGE_SPARSE, EMBEDDER)
 EACH = pytest.mark.parametrize("shipped", SHIPPED, ids=lambda shipped: str(shipped.file))
 
 

