@@ -236,6 +236,7 @@ def _evaluate(verbs: Verbs) -> None:
     added.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     added.add_argument("--plots", type=Path, metavar="FOLDER", help="write ROC and DET plots there")
     added.add_argument("--calibrate", type=Path, metavar="FILE", help="write the embedder's calibration table there")
+    added.add_argument("--embedder", type=Path, metavar="FILE", help="another .tflite than the one that ships")
     added.add_argument("--cache", type=Path, metavar="FILE", help="keep the embeddings there for the next run")
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from edgeface import yaml_tree
 from edgeface.errors import ConfigError
+from edgeface.files import read_at_most
 from edgeface.names import printable, printable_path
 from edgeface.schema import ID_PATTERN
 from edgeface.settings import Configuration
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _MOST = 50
 """Mistakes that are listed."""
 
-_SECTIONS = ("recognition", "quality", "unknown", "mqtt", "privacy", "log")
+_SECTIONS = ("embedder", "recognition", "quality", "unknown", "mqtt", "privacy", "log")
 
 _PLAIN = {
     "missing": "missing",
@@ -45,8 +46,7 @@ _PLAIN = {
 def load(path: Path) -> Configuration:
     """Read the file; ConfigError has one line a mistake: FILE:LINE: KEY: what is wrong."""
     try:
-        with path.open("rb") as file:
-            data = file.read(yaml_tree.MAX_BYTES + 1)
+        data = read_at_most(path, yaml_tree.MAX_BYTES)
     except OSError as error:
         raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
     return parse(data, printable_path(path))

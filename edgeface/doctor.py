@@ -116,7 +116,9 @@ def _models() -> Iterator[Finding]:
 def _disk(folder: Path) -> Iterator[Finding]:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free // 1_000_000
-    if not os.access(there, os.W_OK):
+    if not there.is_dir():
+        yield Finding("data", f"{there} is not a folder", "bad", "move it away, or change data:")
+    elif not os.access(there, os.W_OK):
         yield Finding("data", f"{there} cannot be written", "bad", "run as the user edgeface, or change data:")
     elif free < FREE_MB:
         yield Finding("data", f"{there} has {free} MB free", "bad", f"{FREE_MB} MB should be free")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgeface.errors import ModelError
-from edgeface.model import EMBEDDER, open_model, open_shipped
+from edgeface.model import EMBEDDER, open_model, open_shipped, read_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +38,17 @@ class Mobilefacenet:
         if not model.floats:
             raise ModelError(f"{model.name}: takes or gives integers; an embedder's input and output are float32")
         self._model = model
-        stem = model.name.removesuffix(".tflite").replace("_", "-")
-        self._name = f"{stem}:{model.sha256[:8]}"
+        self._name = _called(model.name, model.sha256)
 
     @property
     def name(self) -> str:
         """The model's file name without its ending, and the first 8 digits of its SHA-256."""
         return self._name
+
+    @property
+    def size(self) -> int:
+        """How many numbers an embedding has."""
+        return self._model.outputs[0][1]
 
     def embed(self, crop: Image) -> Embedding:
         """Embed one aligned 112 x 112 RGB crop; the result is float32 of length one.
@@ -61,11 +66,22 @@ class Mobilefacenet:
         return unit
 
 
+def embedder_name(path: Path | None = None) -> str:
+    """Name the embedder that `open_embedder` gives, without loading it; ModelError when its file cannot be read."""
+    if path is None:
+        return _called(EMBEDDER.file, EMBEDDER.sha256)
+    return _called(path.name, hashlib.sha256(read_model(path)).hexdigest())
+
+
 def open_embedder(path: Path | None = None, threads: int = 1) -> Mobilefacenet:
     """Open the embedder that ships, or another one from `path`; ModelError when it cannot be used."""
     if path is None:
         return Mobilefacenet(open_shipped(EMBEDDER, threads))
     return Mobilefacenet(open_model(path, threads=threads))
+
+
+def _called(file: str, sha256: str) -> str:
+    return f"{file.removesuffix('.tflite').replace('_', '-')}:{sha256[:8]}"
 
 
 def _is_vector(shape: tuple[int, ...]) -> bool:

@@ -11,7 +11,7 @@ from edgeface.clock import rfc3339
 from edgeface.names import cleaned, display_name
 
 if TYPE_CHECKING:
-    from edgeface.types import Event, Quality
+    from edgeface.types import Box, Event, Quality
 
 Wire: TypeAlias = dict[str, Any]
 
@@ -63,7 +63,7 @@ def to_wire(
         "level": event.level,
         "frames": event.frames,
         "faces_in_view": event.faces_in_view,
-        "box": [_whole(edge) for edge in event.box],
+        "box": _inside(event.box, event.frame_size),
         "frame_size": [_whole(side) for side in event.frame_size],
         "quality": None if event.quality is None else _quality(event.quality),
         "liveness": "off",
@@ -98,6 +98,12 @@ def _quality(quality: Quality) -> Wire:
         "yaw": _whole(quality.yaw),
         "pitch": _whole(quality.pitch),
     }
+
+
+def _inside(box: Box, size: tuple[int, int]) -> list[int | None]:
+    """The part of a box that is in the picture: a tracker follows a face beyond its edge."""
+    edges = (_whole(edge) for edge in box)
+    return [None if edge is None else min(max(edge, 0), most) for edge, most in zip(edges, size * 2, strict=True)]
 
 
 def _number(value: float | None, digits: int) -> float | None:

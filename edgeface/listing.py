@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from edgeface.clock import rfc3339
 from edgeface.errors import GalleryError
-from edgeface.levels import Table
+from edgeface.levels import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def complain(line: str) -> None:
 
 def level_threshold(configuration: Configuration, view: View) -> tuple[float, str | None]:
     """The level's cosine, and why it cannot be had; then it is that of low for one person."""
-    table = Table.shipped()
+    table = table_of(configuration.embedder.model)
     try:
         return table.threshold(configuration.recognition.level, max(_ALONE, view.enrolled)), None
     except GalleryError as error:

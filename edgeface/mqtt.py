@@ -83,6 +83,8 @@ class Publisher:
             self._retain(self._discovery[0], self._discovery[1], 1)
         for camera in cameras:
             self.enabled(camera, on=True)
+            # A run that was killed has left there who was in view.
+            self.people(camera, ())
 
     @property
     def connected(self) -> bool:
@@ -220,7 +222,8 @@ class Publisher:
 
     def _say_state(self) -> None:
         now = self._clock.monotonic()
-        if self._state_due and now - self._state_at >= 1:
+        # Before the daemon has said something, most keys of the contract would be missing.
+        if self._facts and self._state_due and now - self._state_at >= 1:
             self._state_due, self._state_at = False, now
             journal = {"problem": self._journal.problem, "failures": self._journal.failures}
             mqtt = {"problem": self.problem, **self.counters()}

@@ -10,8 +10,9 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from edgeface import config, transfer
-from edgeface.chain import embedder_name, open_chain
+from edgeface.chain import open_chain
 from edgeface.clock import SystemClock
+from edgeface.embedder import embedder_name, open_embedder
 from edgeface.enroll import Candidate, Known, Plan, carry_out, from_folder, from_photos, from_unknown
 from edgeface.erasure import forget_in_journal
 from edgeface.errors import GalleryError
@@ -19,7 +20,6 @@ from edgeface.gallery import FILE, Gallery
 from edgeface.guide import Guide, newest, shoot
 from edgeface.journal import Journal
 from edgeface.listing import complain, level_threshold, say, say_people, say_unknowns, say_warnings
-from edgeface.model import EMBEDDER
 from edgeface.names import check_id, is_unknown_id, printable
 from edgeface.settings import Configuration
 
@@ -108,7 +108,8 @@ def run_export(arguments: Namespace) -> int:
 def run_import(arguments: Namespace) -> int:
     """Read people from a file."""
     configuration = _configuration(arguments)
-    people = transfer.read(arguments.file, embedder_name(), EMBEDDER.outputs[0][-1])
+    embedder = open_embedder(configuration.embedder.model)
+    people = transfer.read(arguments.file, embedder.name, embedder.size)
     with _opened(configuration) as gallery:
         changes = transfer.take_in(gallery, people, SystemClock().wall(), replace=arguments.replace)
         _note(configuration, changes)
@@ -178,7 +179,7 @@ def _configuration(arguments: Namespace) -> Configuration:
 
 @contextmanager
 def _opened(configuration: Configuration) -> Iterator[Gallery]:
-    with closing(Gallery.open(configuration.data, embedder_name())) as gallery:
+    with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
         yield gallery
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import struct
 from typing import TYPE_CHECKING
 
 from edgeface.errors import PhotoError
+from edgeface.files import read_at_most
 from edgeface.names import printable_path
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def load(path: Path) -> Image:
     """Read a JPEG, PNG, WebP or BMP file as RGB, upright as its EXIF says; PhotoError says why it is refused."""
     shown = printable_path(path)
     try:
-        return decode(_read(path))
+        return decode(read_at_most(path, MAX_BYTES))
     except PhotoError as error:
         raise PhotoError(f"{shown}: {error}") from error
     except OSError as error:
@@ -58,15 +57,6 @@ def decode(data: bytes) -> Image:
         raise PhotoError("damaged: it cannot be decoded")
     rgb: Image = np.ascontiguousarray(image[:, :, ::-1])
     return rgb
-
-
-def _read(path: Path) -> bytes:
-    # O_NONBLOCK: a named pipe would wait for its writer for ever.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise PhotoError("not a file")
-        return file.read(MAX_BYTES + 1)
 
 
 def _reason(error: OSError) -> str:

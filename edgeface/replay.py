@@ -13,7 +13,7 @@ from edgeface.chain import open_chain
 from edgeface.errors import CameraError, EdgefaceError, GalleryError
 from edgeface.events import to_json, to_wire
 from edgeface.gallery import FILE, Gallery
-from edgeface.levels import Table
+from edgeface.levels import table_of
 from edgeface.pipeline import Pipeline
 from edgeface.settings import Configuration
 from edgeface.types import Frame
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from edgeface.chain import Chain
+    from edgeface.levels import Table
     from edgeface.types import Camera, Event, Outcome
 
 DEVICE, CAMERA = "replay", "clip"
@@ -81,7 +82,7 @@ def view_of(folder: Path, chain: Chain, table: Table) -> View:
 
 def pipeline_for(configuration: Configuration, boot: str, gallery: Path) -> Pipeline:
     """A pipeline that keeps nothing: its unknowns live as long as it does."""
-    chain, table = open_chain(configuration), Table.shipped()
+    chain, table = open_chain(configuration), table_of(configuration.embedder.model)
     view = view_of(gallery, chain, table)
     unknowns = Unknowns(boot, same_unknown(table, 1), max(1, configuration.unknown.days))
     accept = thresholds(table, configuration.recognition.level, view)
@@ -94,7 +95,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
     configuration = Configuration(device=DEVICE, cameras={CAMERA: camera})
     if arguments.config is not None:
         named = config.load(arguments.config)
-        keys = ("detector", "recognition", "quality", "unknown")
+        keys = ("detector", "embedder", "recognition", "quality", "unknown")
         configuration = configuration.model_copy(update={key: getattr(named, key) for key in keys})
     pipeline = pipeline_for(configuration, boot_of(arguments.clip), arguments.gallery)
     last = 0.0

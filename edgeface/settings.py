@@ -35,6 +35,14 @@ class Recognition(Settings):
     """A person away for less than this has not left."""
 
 
+class EmbedderSettings(Settings):
+    """What turns a face into an embedding."""
+
+    model: Path | None = Field(default=None, strict=False)
+    """Another .tflite than the one that ships, 1 x 112 x 112 x 3 to 1 x N, its calibration table beside it as
+    NAME.calibration.json (edgeface evaluate --calibrate); templates of one model are nothing to another."""
+
+
 class QualityLimits(Settings):
     """When a face is worth embedding; a face outside is not judged, and the reason is counted."""
 
@@ -131,6 +139,7 @@ class Configuration(Settings):
     """Where the gallery and the journal are kept."""
     cameras: Annotated[dict[Id, CameraSettings], Field(min_length=1, max_length=16)]
     detector: DetectorSettings = Blazeface(type="blazeface")
+    embedder: EmbedderSettings = EmbedderSettings()
     recognition: Recognition = Recognition()
     quality: QualityLimits = QualityLimits()
     unknown: Unknowns = Unknowns()

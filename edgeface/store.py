@@ -133,4 +133,7 @@ def _explained(error: sqlite3.Error) -> str:
         return f"cannot be written ({text})"
     if "not a database" in text or "malformed" in text:
         return f"not a database, or damaged ({text}); put a backup in its place"
+    if "disk I/O" in text or "is full" in text:
+        # Without room for the shared memory of its log SQLite speaks of input and output.
+        return f"cannot be written ({text}): is the disk full?"
     return text

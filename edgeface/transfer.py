@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from edgeface.errors import GalleryError
+from edgeface.files import read_at_most
 from edgeface.names import check_id, display_name, printable, printable_path
 from edgeface.view import MAX_SIZE, MAX_TEMPLATES, Source, Template, check_embedding, from_blob, to_blob
 
@@ -67,8 +68,7 @@ def read(path: Path, model: str, size: int) -> list[Exported]:
     """
     shown = printable_path(path)
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_at_most(path, MAX_BYTES)
     except OSError as error:
         raise GalleryError(f"{shown}: {error.strerror}") from error
     if len(data) > MAX_BYTES:

@@ -11,13 +11,14 @@ from edgeface.chain import open_chain
 from edgeface.errors import GalleryError
 from edgeface.evidence import Thresholds
 from edgeface.gallery import Gallery
-from edgeface.levels import Table
-from edgeface.model import SHIPPED
+from edgeface.levels import table_of
+from edgeface.model import EMBEDDER, SHIPPED
 from edgeface.pipeline import WHOLE, Pipeline, Rules
 from edgeface.unknowns import Drained, Unknowns
 
 if TYPE_CHECKING:
     from edgeface.chain import Chain
+    from edgeface.levels import Table
     from edgeface.settings import Configuration, Level
     from edgeface.view import View
 
@@ -56,7 +57,7 @@ class Workbench:
         self._boot = boot
         self._unsaved = Drained((), ())
         self._configuration = configuration
-        self._table = Table.shipped()
+        self._table = table_of(configuration.embedder.model)
         self.chain: Chain = open_chain(configuration)
         self._gallery = Gallery.open(configuration.data, self.chain.embedder.name)
         view = self._gallery.snapshot()
@@ -67,8 +68,10 @@ class Workbench:
 
     @property
     def models(self) -> dict[str, str]:
-        """SHA-256 of the models that recognise, by file."""
-        return {shipped.file: shipped.sha256 for shipped in SHIPPED}
+        """SHA-256 of the models that are used, by file; of the embedder only the first 8 digits."""
+        used = {shipped.file: shipped.sha256 for shipped in SHIPPED if shipped is not EMBEDDER}
+        name, _, digits = self.chain.embedder.name.rpartition(":")
+        return {**used, name: digits}
 
     def refresh(self, configuration: Configuration, wall: float) -> None:
         """Store new unknowns, and take in what other processes changed in the gallery, or a reload in the rules."""

@@ -15,7 +15,17 @@ from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.replay import Fault, ReplayCamera
 from edgeface.detectors.blazeface import Blazeface
 from edgeface.errors import ConfigError
-from edgeface.settings import Configuration, Log, Mqtt, Privacy, QualityLimits, Recognition, Tls, Unknowns
+from edgeface.settings import (
+    Configuration,
+    EmbedderSettings,
+    Log,
+    Mqtt,
+    Privacy,
+    QualityLimits,
+    Recognition,
+    Tls,
+    Unknowns,
+)
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "config.yaml"
@@ -227,6 +237,7 @@ MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {
     ("cameras", "porch"): OpencvCamera,
     ("cameras", "trial", "faults", 0): Fault,
     ("detector",): Blazeface,
+    ("embedder",): EmbedderSettings,
     ("recognition",): Recognition,
     ("quality",): QualityLimits,
     ("unknown",): Unknowns,

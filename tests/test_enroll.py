@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeface.chain import Chain, embedder_name, open_chain
+from edgeface.chain import Chain, open_chain
+from edgeface.embedder import embedder_name
 from edgeface.enroll import Known, Plan, carry_out, from_folder, from_photos, from_unknown
 from edgeface.errors import GalleryError, PhotoError
 from edgeface.gallery import Gallery

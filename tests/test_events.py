@@ -73,6 +73,13 @@ def test_what_is_not_a_number_is_null() -> None:
     assert "-0" not in to_json({"seconds": wire(event)["seconds"]})
 
 
+def test_a_box_ends_at_the_edges_of_the_picture() -> None:
+    left = replace(EVENT, box=Box(-33.4, -2.0, 75.6, 226.0))
+    right = replace(EVENT, box=Box(1187.0, 600.0, 1312.5, 745.0))
+    assert wire(left)["box"] == [0, 0, 76, 226]
+    assert wire(right)["box"] == [1187, 600, 1280, 720]
+
+
 def test_an_event_expires() -> None:
     assert LIFETIME == 3.0
 

@@ -163,6 +163,23 @@ def test_what_is_retained(broker: Mosquitto, listen: Listen, publish: Publish) -
     assert live.payloads("edgeface/front/porch/snapshot") == [b"\xff\xd8jpeg"]
 
 
+def test_nobody_is_in_view_at_the_start(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
+    people = "edgeface/front/porch/people"
+    listener = listen(broker, people)
+    listener.publish(people, "Alice", retain=True)
+    connected(publish, Mqtt(port=broker.port))
+    until(lambda: listener.payloads(people) == [b"Alice", b""])
+
+
+def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
+    listener = listen(broker, "edgeface/front/#")
+    publisher = connected(publish, Mqtt(port=broker.port))
+    until(lambda: listener.payloads("edgeface/front/porch/people"))
+    publisher.state({"version": "1"})
+    until(lambda: listener.of("edgeface/front/state"))
+    assert [heard.json["version"] for heard in listener.of("edgeface/front/state")] == ["1"]
+
+
 def test_closing_says_what_waits_and_offline(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, STATUS, EVENT)
     publisher = connected(publish, Mqtt(port=broker.port))
@@ -276,6 +293,7 @@ def test_a_denial_is_noticed_and_the_event_goes_to_the_audit_topic(
     broker = make_broker("allow_anonymous true", f"acl_file {acl}")
     listener = listen(broker, "edgeface/#")
     publisher = connected(publish, Mqtt(port=broker.port))
+    publisher.state({"version": "1"})
     publisher.say(an_event(1))
     until(lambda: seqs(listener, AUDIT) == [1])
     assert publisher.counters()["refused"] >= 2

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgeface import cli, people
-from edgeface.chain import embedder_name, open_chain
+from edgeface.chain import open_chain
+from edgeface.embedder import embedder_name
 from edgeface.enroll import Plan
 from edgeface.errors import GalleryError
 from edgeface.gallery import Gallery
