@@ -37,6 +37,8 @@ class Thresholds(NamedTuple):
     """At or above: this person. Infinity when the level cannot be shown: nobody is matched."""
     near: float
     """Below: nobody enrolled."""
+    same: float
+    """Below: not the face that the track has shown so far."""
 
 
 @dataclass(frozen=True, slots=True)

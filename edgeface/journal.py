@@ -27,6 +27,9 @@ VERSION = 1
 CAP = 100_000
 """Rows kept by default: what door terminals keep; about 60 MB."""
 
+_DAY = 86_400.0
+_TRAFFIC_DAYS = 30
+
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS rows (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -138,6 +141,18 @@ class Journal:
             return int(total), int(unsaid)
 
         return self._attempt(work, otherwise=(0, 0))
+
+    def strangers_a_day(self, wall: float) -> float | None:
+        """Unknown and uncertain events a day, over the last 30 days or since the first row; None within a day of it."""
+
+        def work(connection: sqlite3.Connection) -> float | None:
+            (first,) = connection.execute("SELECT min(at) FROM rows").fetchone()
+            since = max(first if first is not None else wall, wall - _TRAFFIC_DAYS * _DAY)
+            query = "SELECT count(*) FROM rows WHERE kind IN ('unknown', 'uncertain') AND at >= ?"
+            (count,) = connection.execute(query, (since,)).fetchone()
+            return count * _DAY / (wall - since) if wall - since >= _DAY else None
+
+        return self._attempt(work, otherwise=None)
 
     def close(self) -> None:
         """Close the file; every later call fails."""

@@ -38,8 +38,11 @@ def level_threshold(configuration: Configuration, view: View) -> tuple[float, st
         return table.threshold("low", _ALONE), str(error)
 
 
-def say_people(configuration: Configuration, gallery: Gallery) -> None:
-    """Print everybody, the threshold of the level, and what is wrong."""
+def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None) -> None:
+    """Print everybody, the threshold of the level, what to expect of it, and what is wrong.
+
+    `strangers` come by in a day; None when that is not known yet.
+    """
     people = gallery.people()
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
     _table([header, *((p.id, p.name, str(p.templates), rfc3339(p.enrolled)[:10], _state(p)) for p in people)])
@@ -48,7 +51,15 @@ def say_people(configuration: Configuration, gallery: Gallery) -> None:
     level = configuration.recognition.level
     if problem is None:
         say(f"level {level}: a cosine of {threshold:.3f} or more is a match, with {view.enrolled} enrolled")
+        accepts = table_of(configuration.embedder.model).accepts(threshold, view.enrolled)
+        say(f"expected: at most {accepts:.1e} false accepts a stranger who passes{_a_year(accepts, strangers)}")
     say_warnings(configuration, view)
+
+
+def _a_year(accepts: float, strangers: float | None) -> str:
+    if strangers is None:
+        return "; how many pass is known after a day"
+    return f", {accepts * strangers * 365:.2g} a year with {strangers:.1f} a day as lately"
 
 
 def _state(person: Person) -> str:

@@ -9,18 +9,17 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from edgeface import config, transfer
+from edgeface import config, erasure, transfer
 from edgeface.chain import open_chain
 from edgeface.clock import SystemClock
 from edgeface.embedder import embedder_name, open_embedder
 from edgeface.enroll import Candidate, Known, Plan, carry_out, from_folder, from_photos, from_unknown
-from edgeface.erasure import forget_in_journal
 from edgeface.errors import GalleryError
 from edgeface.gallery import FILE, Gallery
 from edgeface.guide import Guide, newest, shoot
 from edgeface.journal import Journal
 from edgeface.listing import complain, level_threshold, say, say_people, say_unknowns, say_warnings
-from edgeface.names import check_id, is_unknown_id, printable
+from edgeface.names import check_id, is_unknown_id, printable, printable_path
 from edgeface.settings import Configuration
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def run_people(arguments: Namespace) -> int:
         if arguments.unknown:
             say_unknowns(gallery)
         else:
-            say_people(configuration, gallery)
+            say_people(configuration, gallery, _strangers(configuration))
     return 0
 
 
@@ -82,17 +81,23 @@ def run_rename(arguments: Namespace) -> int:
 
 
 def run_forget(arguments: Namespace) -> int:
-    """Erase a person, or an unknown, from the gallery and the journal."""
+    """Erase a person, or an unknown, from the gallery and the journal; what fails half-way can be tried again."""
     configuration = _configuration(arguments)
-    wall = SystemClock().wall()
+    journal, wall = _journal(configuration), SystemClock().wall()
     with _existing(configuration) as gallery:
+        erasure.finish(configuration.data / FILE)
+        # The journal first: once the gallery knows nobody by this id, nothing leads to its rows.
+        erasure.forget_in_journal(journal, arguments.id)
         if is_unknown_id(arguments.id):
             gallery.forget_unknown(arguments.id)
         else:
             known = _known(configuration, gallery.snapshot())
             change = gallery.forget(arguments.id, wall, known.threshold)
             _note(configuration, [change])
-    forget_in_journal(_journal(configuration), arguments.id)
+    # And again: a running daemon may have seen them meanwhile.
+    erasure.forget_in_journal(journal, arguments.id)
+    for aside in sorted(configuration.data.glob(f"{journal.name}.corrupt-*")):
+        complain(f"{printable_path(aside)}: a damaged journal, put aside, that may still name them: delete it")
     say(f"{arguments.id}: forgotten")
     return 0
 
@@ -197,6 +202,14 @@ def _known(configuration: Configuration, view: View) -> Known:
 
 def _journal(configuration: Configuration) -> Path:
     return configuration.data / "journal.db"
+
+
+def _strangers(configuration: Configuration) -> float | None:
+    path = _journal(configuration)
+    if not path.exists():
+        return None
+    with closing(Journal(path)) as journal:
+        return journal.strangers_a_day(SystemClock().wall())
 
 
 def _note(configuration: Configuration, changes: Iterable[Change]) -> None:

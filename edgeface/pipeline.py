@@ -145,7 +145,7 @@ class Pipeline:
             visit.refused[quality.reason] += 1
             return False
         visit.quality = quality
-        visit.evidence = visit.evidence.add(self._chain.embed(image, close), monotonic, self._thresholds.near)
+        visit.evidence = visit.evidence.add(self._chain.embed(image, close), monotonic, self._thresholds.same)
         if visit.evidence.frames == 1:
             visit.decision, visit.unknown = None, None
         return True

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOBODY = Thresholds(math.inf, math.inf)
+NOBODY = Thresholds(math.inf, math.inf, -1.0)
 """For a level that the calibration cannot show: nobody is matched, and everybody is unknown."""
 
 
 def thresholds(table: Table, level: Level, view: View) -> Thresholds:
     """The cosines for a gallery of this size; GalleryError when the table cannot show the level for it."""
-    return Thresholds(table.threshold(level, view.enrolled), table.near(level, view.enrolled))
+    people = view.enrolled
+    return Thresholds(table.threshold(level, people), table.near(level, people), table.threshold("low", 1))
 
 
 def same_unknown(table: Table, count: int) -> float:

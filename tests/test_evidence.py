@@ -6,7 +6,7 @@ from edgeface.settings import Recognition
 from edgeface.types import Embedding, Match
 
 RULES = Recognition(frames=3, seconds=0.3, unknown_frames=5)
-THRESHOLDS = Thresholds(accept=0.5, near=0.35)
+THRESHOLDS = Thresholds(accept=0.5, near=0.35, same=0.35)
 SIZE = 8
 
 
@@ -35,7 +35,7 @@ class Nobody:
 def gathered(frames: int, step: float = 0.15) -> Evidence:
     evidence = Evidence()
     for n in range(frames):
-        evidence = evidence.add(unit(1, 0.01 * n), n * step, THRESHOLDS.near)
+        evidence = evidence.add(unit(1, 0.01 * n), n * step, THRESHOLDS.same)
     return evidence
 
 
@@ -87,13 +87,13 @@ def test_an_ignored_face_is_ignored_and_shields_whoever_is_like_it() -> None:
 
 
 def test_an_infinite_threshold_matches_nobody() -> None:
-    decision = decide(gathered(WINDOW), OnePerson(1.0), Thresholds(np.inf, np.inf), RULES)
+    decision = decide(gathered(WINDOW), OnePerson(1.0), Thresholds(np.inf, np.inf, -1.0), RULES)
     assert decision is not None
     assert decision.kind == "unknown"
 
 
 def test_another_face_on_the_same_track_starts_the_evidence_afresh() -> None:
-    evidence = gathered(5).add(unit(0, 0, 1), 1.0, THRESHOLDS.near)
+    evidence = gathered(5).add(unit(0, 0, 1), 1.0, THRESHOLDS.same)
     assert (evidence.frames, evidence.seconds) == (1, 0.0)
 
 

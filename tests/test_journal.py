@@ -302,3 +302,12 @@ def test_say_costs_microseconds(journal: Journal) -> None:
         clock.sleep(0.001)
     outbox.close()
     assert sorted(times)[189] < 0.005
+
+
+def test_strangers_are_counted_a_day(journal: Journal) -> None:
+    assert journal.strangers_a_day(0.0) is None
+    day = 86_400.0
+    for n in range(20):
+        journal.append(Row(f"u{n}", "unknown" if n % 2 else "match", n * day / 2, "{}"))
+    assert journal.strangers_a_day(10 * day) == pytest.approx(1.0)
+    assert journal.strangers_a_day(100 * day) == 0

@@ -58,6 +58,27 @@ def audit(tmp_path: Path) -> list[tuple[str, dict[str, str]]]:
     return [(kind, json.loads(payload)) for kind, payload in rows]
 
 
+@pytest.mark.parametrize("file", ["gallery.db", "journal.db"])
+def test_forgetting_that_fails_half_way_can_be_tried_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    monkeypatch.setattr("edgeface.store.BUSY_MS", 50)
+    monkeypatch.setattr("edgeface.erasure.BUSY_MS", 50)
+    run("enroll", "barack", "--name", "Barack O.", *OBAMA[:1])
+    reader = sqlite3.connect(tmp_path / "data" / file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM sqlite_master").fetchall()
+    assert run("forget", "barack") == 1
+    assert "while another program reads it; try again" in capsys.readouterr().err
+    reader.close()
+    (tmp_path / "data" / "journal.db.corrupt-1").write_bytes(b"damaged")
+    assert run("forget", "barack") == 0
+    assert "journal.db.corrupt-1: a damaged journal" in capsys.readouterr().err
+    left = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert b"barack" not in left
+    assert b"Barack O." not in left
+
+
 def test_a_person_from_enrollment_to_the_last_byte(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
