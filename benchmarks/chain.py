@@ -68,7 +68,7 @@ def _ours(frame: Image) -> dict[str, Callable[[], object]]:
     """The chain as a whole for a new face and for one that is followed, and its parts."""
     chain = open_chain(Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}))
     (face,) = chain.detector.detect(frame, 0, ())
-    studied = chain.study(frame, face.box)
+    studied = chain.study(frame, face)
     if studied is None:
         raise SystemExit("no face is found on this photo")
     close, crop = studied[0], align(frame, studied[0].landmarks)
@@ -76,13 +76,13 @@ def _ours(frame: Image) -> dict[str, Callable[[], object]]:
 
     def whole(known: Sequence[Any]) -> object:
         (found,) = chain.detector.detect(frame, next(look), known)
-        again = chain.study(frame, found.box)
+        again = chain.study(frame, found)
         return None if again is None else chain.embed(frame, again[0])
 
     return {
         "edgeface: a face that is followed": lambda: whole((face.box,)),
         "  detect": lambda: chain.detector.detect(frame, next(look), (face.box,)),
-        "  landmarks": lambda: chain.landmarker.locate(frame, face.box),
+        "  landmarks": lambda: chain.landmarker.locate(frame, face),
         "  align": lambda: align(frame, close.landmarks),
         "  embed": lambda: chain.embedder.embed(crop),
     }

@@ -26,14 +26,18 @@ class Chain:
     embedder: Embedder
     limits: QualityLimits
 
-    def study(self, image: Image, box: Box) -> tuple[Detection, Quality] | None:
-        """Look closely at the face in `box` and judge it; None when there is no face."""
-        close = self.landmarker.locate(image, box)
-        return None if close is None else (close, judge(image, close, self.limits))
+    def study(self, image: Image, face: Detection) -> tuple[Detection, Quality] | None:
+        """Look closely at a face that the detector has found, and judge it; None when there is no face.
+
+        One that is too dark, blurred or cut for its landmarks to be found is given as the detector has it.
+        """
+        close = self.landmarker.locate(image, face)
+        quality = judge(image, close or face, self.limits)
+        return None if close is None and quality.reason is None else (close or face, quality)
 
     def faces(self, image: Image, look: int = 0, known: Sequence[Box] = ()) -> list[tuple[Detection, Quality]]:
         """Find the faces of one camera picture and judge each; `look` and `known` are the detector's."""
-        found = (self.study(image, detection.box) for detection in self.detector.detect(image, look, known))
+        found = (self.study(image, detection) for detection in self.detector.detect(image, look, known))
         return [face for face in found if face is not None]
 
     def embed(self, image: Image, detection: Detection) -> Embedding:

@@ -40,6 +40,9 @@ _PLAIN = {
     "dict_type": "should have keys below it",
     "model_type": "should have keys below it",
     "model_attributes_type": "should have keys below it",
+    "path_type": "should be the path of a file",
+    "too_short": "should not be empty",
+    "string_pattern_mismatch": "should be letters, digits, - and _, in parts with / between",
 }
 
 

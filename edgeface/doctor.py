@@ -163,14 +163,15 @@ def _speed() -> Iterator[Finding]:
 
     from edgeface.detectors.blazeface import Blazeface
     from edgeface.embedder import open_embedder
-    from edgeface.landmarks import CloseLook
-    from edgeface.types import Box
+    from edgeface.onet import Onet
+    from edgeface.types import Box, Detection
 
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
-    detector, close, embedder = Blazeface().open(), CloseLook(), open_embedder()
+    detector, landmarker, embedder = Blazeface().open(), Onet(), open_embedder()
+    face = Detection(Box(200, 100, 300, 220), 1.0, np.full((6, 2), np.nan, np.float32))
     parts: dict[str, Callable[[], object]] = {
         "detect 640x480": lambda: detector.detect(image, 0, ()),
-        "landmarks": lambda: close.locate(image, Box(200, 100, 300, 220)),
+        "landmarks": lambda: landmarker.locate(image, face),
         "embed": lambda: embedder.embed(image[:112, :112]),
     }
     costs = {part: _cost(work) for part, work in parts.items()}

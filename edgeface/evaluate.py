@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edgeface.levels import Table
     from edgeface.metrics import Everyone
 
-LANDMARKER = "O-Net, five points, on a closer look of BlazeFace short range"
+LANDMARKER = "O-Net twice, five points, on the detection"
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:

@@ -136,7 +136,7 @@ class Pipeline:
 
     def _gather(self, visit: Visit, detection: Detection, image: Image, monotonic: float) -> bool:
         """Add one good frame to the evidence; False when the face is not worth it, with the reason counted."""
-        studied = self._chain.study(image, detection.box)
+        studied = self._chain.study(image, detection)
         if studied is None:
             return False
         close, quality = studied

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeface.errors import PhotoError
-from edgeface.types import Box
 
 if TYPE_CHECKING:
     from edgeface.chain import Chain
@@ -53,8 +52,8 @@ class Found:
 def faces(chain: Chain, photo: Image) -> list[Found]:
     """Find the faces of a photo, the best score first."""
     for look in _LOOKS:
-        boxes = _boxes(chain, photo, look)
-        found = [face for face in (_study(chain, photo, box) for box in boxes) if face is not None]
+        suspected = _detected(chain, photo, look)
+        found = [face for face in (_study(chain, photo, one) for one in suspected) if face is not None]
         if found:
             sure = [face for face in found if face.detection.score >= _SURE]
             return sure or found
@@ -87,7 +86,7 @@ def explained(quality: Quality, limits: QualityLimits) -> str:
     }.get(quality.reason or "", "the face cannot be used")
 
 
-def _boxes(chain: Chain, photo: Image, look: _Look) -> list[Box]:
+def _detected(chain: Chain, photo: Image, look: _Look) -> list[Detection]:
     from edgeface.blazeface import merge
 
     height, width = photo.shape[:2]
@@ -97,13 +96,13 @@ def _boxes(chain: Chain, photo: Image, look: _Look) -> list[Box]:
     inset = round(border * scale)
     shown = np.pad(shown, ((inset, inset), (inset, inset), (0, 0)))
     found = merge([d for turn in range(look.turns) for d in chain.detector.detect(shown, turn, ())])
-    return [Box(*((side - inset) / scale for side in detection.box)) for detection in found]
+    return [detection.placed(1 / scale, -inset / scale, -inset / scale) for detection in found]
 
 
-def _study(chain: Chain, photo: Image, box: Box) -> Found | None:
-    scale = min(1.0, max(_HIGHEST, 2 * chain.limits.height) / max(1.0, box.height))
+def _study(chain: Chain, photo: Image, detection: Detection) -> Found | None:
+    scale = min(1.0, max(_HIGHEST, 2 * chain.limits.height) / max(1.0, detection.box.height))
     image = _resized(photo, scale)
-    face = chain.study(image, Box(*(side * scale for side in box)))
+    face = chain.study(image, detection.placed(scale))
     return None if face is None else Found(image, *face)
 
 

@@ -13,7 +13,8 @@ from edgeface.schema import Id, Settings
 
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
-Count = Annotated[int, Field(ge=1, le=1000)]
+Frames = Annotated[int, Field(ge=1, le=10)]
+"""Good frames of one track, of which evidence.WINDOW are kept."""
 Folder = Annotated[Path, Field(strict=False)]
 Level = Literal["low", "normal", "high"]
 
@@ -23,11 +24,11 @@ class Recognition(Settings):
 
     level: Level = "normal"
     """False accepts a passer-by that are put up with: low 1 in 100, normal 1 in 1,000, high 1 in 10,000."""
-    frames: Count = 3
+    frames: Frames = 3
     """Good frames before anything is said."""
     seconds: Seconds = 0.3
     """Time that those frames must span."""
-    unknown_frames: Count = 5
+    unknown_frames: Frames = 5
     """Good frames before somebody is called unknown."""
     verify: Seconds = 3.0
     """How often a track that has been decided is looked at again."""

@@ -87,7 +87,7 @@ def erase(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("VACUUM")
         busy = int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
     if busy:
-        raise GalleryError(f"{path}: traces of what is deleted stay in the log while another program reads it; try again")
+        raise GalleryError(f"{path}: deleted rows: traces stay in the log while another program reads it; try again")
 
 
 def create(path: Path) -> None:

@@ -98,6 +98,12 @@ class Detection:
     """0 to 1."""
     landmarks: Landmarks
 
+    def placed(self, scale: float, dx: float = 0.0, dy: float = 0.0) -> Detection:
+        """The same face in a picture that is `scale` times as large, then shifted by pixels."""
+        shift = (dx, dy)
+        box = Box(*(side * scale + shift[n % 2] for n, side in enumerate(self.box)))
+        return Detection(box, self.score, (self.landmarks * scale + np.array(shift)).astype(np.float32))
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:
@@ -224,8 +230,8 @@ class Detector(Protocol):
 class Landmarker(Protocol):
     """Finds the landmarks of one face more exactly than the detector does."""
 
-    def locate(self, image: Image, box: Box) -> Detection | None:
-        """Look closely at the face in `box`; None when there is no face."""
+    def locate(self, image: Image, face: Detection) -> Detection | None:
+        """Look closely at a face that the detector has found; None when there is no face."""
         ...
 
 

@@ -15,6 +15,7 @@ from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.replay import Fault, ReplayCamera
 from edgeface.detectors.blazeface import Blazeface
 from edgeface.errors import ConfigError
+from edgeface.evidence import WINDOW
 from edgeface.settings import (
     Configuration,
     EmbedderSettings,
@@ -103,6 +104,23 @@ def test_a_key_of_two_forms_is_named_without_the_form() -> None:
     lines = mistakes("cameras: {porch: {type: opencv, source: -1}}")
     assert lines[0] == "c.yaml:1: cameras.porch.source: should be greater than or equal to 0"
     assert all(line.startswith("c.yaml:1: cameras.porch.source: ") for line in lines)
+
+
+def test_no_more_frames_are_asked_for_than_are_kept() -> None:
+    text = SMALLEST + f"recognition: {{frames: {WINDOW + 1}, unknown_frames: {WINDOW + 1}}}"
+    assert mistakes(text) == [
+        f"c.yaml:2: recognition.{key}: should be less than or equal to {WINDOW}" for key in ("frames", "unknown_frames")
+    ]
+    loaded = config.parse((SMALLEST + f"recognition: {{frames: {WINDOW}}}").encode(), "c.yaml")
+    assert loaded.recognition.frames == WINDOW
+
+
+def test_mistakes_are_said_in_plain_words() -> None:
+    assert mistakes("cameras: {}\nmqtt: {prefix: a/#, tls: {ca: 5}}") == [
+        "c.yaml:1: cameras: should not be empty",
+        "c.yaml:2: mqtt.prefix: should be letters, digits, - and _, in parts with / between",
+        "c.yaml:2: mqtt.tls.ca: should be the path of a file",
+    ]
 
 
 def test_plaintext_to_another_machine_is_refused_unless_insisted_upon() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +36,16 @@ def test_each_shipped_model_runs_and_gives_finite_numbers(shipped: Shipped) -> N
     for result, shape in zip(opened.run(np.zeros(shipped.input, np.float32)), shipped.outputs, strict=True):
         assert result.shape == shape
         assert np.isfinite(result).all()
+
+
+def test_opening_and_running_a_model_writes_nothing() -> None:
+    code = (
+        "import numpy as np; from edgeface.model import EMBEDDER, open_shipped;"
+        "open_shipped(EMBEDDER).run(np.zeros(EMBEDDER.input, np.float32))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    subprocess.run(["/bin/sh", "-c", f"{sys.executable} -c '{code}' 2>&-"], check=True)
 
 
 @EACH
@@ -111,7 +124,29 @@ def test_garbage_is_refused(data: bytes) -> None:
 
 @EACH
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9])
-def test_a_truncated_model_is_refused(shipped: Shipped, share: float) -> None:
+def test_a_truncated_model_is_refused(shipped: Shipped, share: float, tmp_path: Path) -> None:
     data = (model.FOLDER / shipped.file).read_bytes()
+    (tmp_path / "cut.tflite").write_bytes(data[: int(len(data) * share)])
     with pytest.raises(ModelError, match="not a usable"):
-        Model(data[: int(len(data) * share)], shipped.file)
+        open_model(tmp_path / "cut.tflite")
+
+
+@pytest.mark.parametrize(("does", "says"), [("os.abort()", "crashes"), ("time.sleep(60)", "still running after 1 s")])
+def test_what_crashes_or_hangs_the_runtime_is_refused(does: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "_REHEARSAL", f"import os, time\n{does}")
+    monkeypatch.setattr(model, "_PATIENCE", 1)
+    with pytest.raises(ModelError, match=says):
+        open_model(model.FOLDER / SHORT_RANGE.file)
+
+
+@pytest.mark.parametrize(
+    ("installed", "numpy", "says"),
+    [(set(), "2.0.0", "pip install ai-edge-litert"), ({"tflite_runtime"}, "2.0.0", "needs numpy 1")],
+)
+def test_a_machine_without_a_runtime_that_works_is_told_what_to_install(
+    installed: set[str], numpy: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in installed else None)
+    monkeypatch.setattr(np, "__version__", numpy)
+    with pytest.raises(ModelError, match=says):
+        open_shipped(SHORT_RANGE)

@@ -111,7 +111,7 @@ def test_unknown_events_beyond_the_rate_are_counted_and_not_said() -> None:
 
 def test_a_face_too_small_to_judge_is_counted_with_its_reason() -> None:
     made = pipeline(gallery())
-    frames = film((2.5, (("obama3", 300, 200),)), EMPTY, face=36)
+    frames = film((2.5, (("obama3", 300, 200),)), EMPTY, face=27)
     assert [event for frame in frames for event in made.process(frame).events] == []
     assert made.silent("porch") == {"small": 1}
 

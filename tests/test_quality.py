@@ -20,7 +20,7 @@ FRONTAL = np.vstack([TEMPLATE[:3], TEMPLATE[3:].mean(axis=0, keepdims=True)]).as
 
 @pytest.fixture(scope="module")
 def face() -> Detection:
-    found = Onet().locate(photo("obama"), whole("obama").box)
+    found = Onet().locate(photo("obama"), whole("obama"))
     assert found is not None
     return found
 
@@ -33,7 +33,7 @@ def changed(points: np.ndarray, nose: tuple[float, float]) -> np.ndarray:
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_portrait_is_good(name: str) -> None:
-    found = Onet().locate(photo(name), whole(name).box)
+    found = Onet().locate(photo(name), whole(name))
     assert found is not None
     quality = judge(photo(name), found, LIMITS)
     assert quality.reason is None
