@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check models acquisition evaluate clean
+.PHONY: help setup setup-dev demo test check models acquisition chain evaluate clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,14 @@ models: build/quantize/bin/python ## the models from their sources, the same byt
 
 acquisition: setup ## how soon faces are found: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.acquisition $(FACES)
+
+# Its own environment: mediapipe 0.10.21 wants numpy 1 and Python 3.12 or older.
+build/naive/bin/python:
+	@tools/setup/venv build/naive
+	@build/naive/bin/python -m pip install --quiet mediapipe==0.10.21 --editable .
+
+chain: build/naive/bin/python ## CPU of the whole chain beside a naive loop: EMBEDDER=npm's MobileFaceNet.tflite
+	@build/naive/bin/python -m benchmarks.chain tests/data/obama.jpg --embedder $(EMBEDDER)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]

@@ -169,6 +169,9 @@ def _enroll(verbs: Verbs) -> None:
     added.add_argument(
         "--skip-bad", action="store_true", help="leave out photos that are refused, and enroll from the rest"
     )
+    added.add_argument(
+        "--again", action="store_true", help="replace all templates, as after a change of the embedder; names stay"
+    )
 
 
 def _people(verbs: Verbs) -> None:

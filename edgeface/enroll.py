@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -121,9 +122,9 @@ def from_unknown(gallery: Gallery, known: Known, person: str, name: str | None, 
 
 
 def carry_out(
-    gallery: Gallery, plan: Plan, wall: float, *, ignored: bool = False, skip_bad: bool = False
+    gallery: Gallery, plan: Plan, wall: float, *, ignored: bool = False, skip_bad: bool = False, again: bool = False
 ) -> list[Change]:
-    """Enroll everybody of the plan in one transaction.
+    """Enroll everybody of the plan in one transaction; `again` puts the templates in the place of all that there are.
 
     GalleryError, with nothing written, when there is nobody, or something was refused and not to be skipped.
     """
@@ -133,17 +134,23 @@ def carry_out(
         count = len(plan.refused)
         raise GalleryError(f"nobody enrolled: {count} photo{'s' * (count > 1)} refused (--skip-bad leaves them out)")
     with gallery.together():
-        return [
-            gallery.enroll(
-                candidate.person,
-                candidate.name,
-                [Template(e, gallery.model, candidate.source, wall) for e in candidate.embeddings],
-                wall,
-                ignored=ignored,
-                unknown=candidate.unknown,
-            )
-            for candidate in plan.candidates
-        ]
+        put = _replace if again else partial(_enroll, ignored=ignored)
+        return [put(gallery, candidate, wall) for candidate in plan.candidates]
+
+
+def _enroll(gallery: Gallery, candidate: Candidate, wall: float, *, ignored: bool) -> Change:
+    templates = _templates(gallery, candidate, wall)
+    return gallery.enroll(candidate.person, candidate.name, templates, wall, ignored=ignored, unknown=candidate.unknown)
+
+
+def _replace(gallery: Gallery, candidate: Candidate, wall: float) -> Change:
+    before = gallery.person(candidate.person)
+    templates = _templates(gallery, candidate, wall)
+    return gallery.replace(before.id, before.name, templates, wall, ignored=before.ignored)
+
+
+def _templates(gallery: Gallery, candidate: Candidate, wall: float) -> list[Template]:
+    return [Template(e, gallery.model, candidate.source, wall) for e in candidate.embeddings]
 
 
 def _embedding(chain: Chain, path: Path) -> Embedding:

@@ -37,7 +37,8 @@ def run_enroll(arguments: Namespace) -> int:
     _check_source(arguments)
     with _opened(configuration) as gallery:
         plan = _plan(arguments, configuration, gallery)
-        _tell(plan, carry(configuration, gallery, plan, skip_bad=arguments.skip_bad), gallery)
+        changes = carry(configuration, gallery, plan, skip_bad=arguments.skip_bad, again=arguments.again)
+        _tell(plan, changes, gallery)
     return 0
 
 
@@ -132,12 +133,18 @@ def enroll_folder(configuration: Configuration, folder: Path, *, skip_bad: bool 
 
 
 def carry(
-    configuration: Configuration, gallery: Gallery, plan: Plan, *, ignored: bool = False, skip_bad: bool = False
+    configuration: Configuration,
+    gallery: Gallery,
+    plan: Plan,
+    *,
+    ignored: bool = False,
+    skip_bad: bool = False,
+    again: bool = False,
 ) -> list[Change]:
     """Say what was refused, carry out the plan, and write it to the audit trail."""
     for line in plan.refused:
         complain(line)
-    changes = carry_out(gallery, plan, SystemClock().wall(), ignored=ignored, skip_bad=skip_bad)
+    changes = carry_out(gallery, plan, SystemClock().wall(), ignored=ignored, skip_bad=skip_bad, again=again)
     _note(configuration, changes)
     return changes
 

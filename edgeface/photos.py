@@ -40,7 +40,7 @@ def decode(data: bytes) -> Image:
     from edgeface.opencv import MAX_PIXELS, cv2
 
     if len(data) > MAX_BYTES:
-        raise PhotoError(f"too large: {len(data) / 1e6:.0f} MB; {MAX_BYTES / 1e6:.0f} MB are the most")
+        raise PhotoError(f"too large: more than {MAX_BYTES / 1e6:.0f} MB")
     width, height = _header(data)
     if min(width, height) < _MIN_SIDE:
         raise PhotoError(f"too small: {width} x {height} pixels")

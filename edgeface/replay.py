@@ -33,14 +33,20 @@ if TYPE_CHECKING:
     from edgeface.types import Camera, Event, Outcome
 
 DEVICE, CAMERA = "replay", "clip"
+# Bytes hashed at a time: a clip may be larger than the memory.
+_PART = 1 << 20
 
 
 def boot_of(clip: Path) -> str:
     """Name a replay after its clip: 16 hex digits of the SHA-256 of the file, or of the folder's files in order."""
+    if clip.exists() and not (clip.is_file() or clip.is_dir()):
+        raise CameraError(f"{clip} is neither a file nor a folder")
     digest = hashlib.sha256()
     try:
-        for file in sorted(clip.iterdir()) if clip.is_dir() else [clip]:
-            digest.update(file.read_bytes())
+        for path in sorted(path for path in clip.iterdir() if path.is_file()) if clip.is_dir() else [clip]:
+            with path.open("rb") as file:
+                while part := file.read(_PART):
+                    digest.update(part)
     except OSError as error:
         raise CameraError(f"{error.filename}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()[:16]

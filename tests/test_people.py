@@ -9,10 +9,12 @@ import pytest
 
 from edgeface import cli, people
 from edgeface.chain import open_chain
+from edgeface.clock import SystemClock
 from edgeface.embedder import embedder_name
 from edgeface.enroll import Plan
 from edgeface.errors import GalleryError
 from edgeface.gallery import Gallery
+from edgeface.journal import Journal, Row
 from edgeface.opencv import cv2
 from edgeface.settings import Configuration
 from edgeface.types import Embedding
@@ -301,3 +303,34 @@ def test_an_empty_plan_enrolls_nobody(tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="no photo could be used"):
         people.carry(configuration, gallery, Plan(()))
     gallery.close()
+
+
+def test_enrolling_again_replaces_the_templates_of_every_model_and_keeps_the_name(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gallery = gallery_of(tmp_path)
+    gallery.enroll("barack", "Mr President", [Template(unit(1), "another:12345678", "photo", 0.0)], 0.0)
+    gallery.close()
+    assert run("people") == 0
+    assert "1 templates of another model take no part" in capsys.readouterr().out
+    assert run("enroll", "--again", "barack", *OBAMA[:2]) == 0
+    assert "barack: enrolled as Mr President, 2 templates" in capsys.readouterr().out
+    gallery = gallery_of(tmp_path)
+    assert [template.model for template in gallery.templates("barack")] == [embedder_name()] * 2
+    gallery.close()
+    assert run("enroll", "--again", "nobody", OBAMA[0]) == 1
+
+
+def test_what_the_level_means_is_said_with_the_users_own_traffic(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "barack", *OBAMA) == 0
+    assert run("people") == 0
+    assert "how many pass is known after a day" in capsys.readouterr().out
+    journal = Journal(tmp_path / "data" / "journal.db")
+    now = SystemClock().wall()
+    for n in range(60):
+        journal.append(Row(f"u{n}", "unknown", now - n * 43_200.0, "{}"))
+    journal.close()
+    assert run("people") == 0
+    assert "a year with 2.0 a day as lately" in capsys.readouterr().out

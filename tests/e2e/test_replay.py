@@ -1,6 +1,8 @@
 """The clip that ships, as fast as it goes: the same bytes twice, and what the golden file says."""
 
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 
 from edgeface.cli import main
 from edgeface.demo import CLIP, PEOPLE
+from edgeface.errors import CameraError
+from edgeface.replay import boot_of
 
 GOLDEN = Path(__file__).parent.parent / "data" / "demo_events.json"
 
@@ -47,3 +51,16 @@ def test_every_stranger_visit_has_the_same_id(replays: tuple[bytes, bytes]) -> N
 def _seconds(event: dict[str, Any]) -> float:
     minutes, seconds = event["captured_at"][14:23].split(":")
     return 60 * int(minutes) + float(seconds)
+
+
+def test_a_replay_is_named_after_the_bytes_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(b"a" * (1 << 20))
+    (tmp_path / "1.png").write_bytes(b"b")
+    (tmp_path / "sub").mkdir()
+    assert boot_of(tmp_path) == hashlib.sha256(b"a" * (1 << 20) + b"b").hexdigest()[:16]
+
+
+def test_a_pipe_is_no_clip(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CameraError, match="neither a file nor a folder"):
+        boot_of(tmp_path / "pipe")
