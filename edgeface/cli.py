@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface import __version__
-from edgeface.errors import BrokerError, CameraError, ConfigError, EdgefaceError, ModelError
+from edgeface.errors import BrokerError, CameraError, ConfigError, EdgefaceError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,9 +71,9 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _status(error: EdgefaceError) -> int:
-    if isinstance(error, ConfigError | ModelError):
-        return CONFIG
-    return UNAVAILABLE if isinstance(error, CameraError | BrokerError) else REFUSED
+    known = ((ConfigError, CONFIG), (ModelError, CONFIG), (UsageError, USAGE))
+    away = ((CameraError, UNAVAILABLE), (BrokerError, UNAVAILABLE))
+    return next((status for kind, status in (*known, *away) if isinstance(error, kind)), REFUSED)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -92,9 +92,10 @@ class Daemon:
     def run(self) -> int:
         """Run until `stop`, a signal, or the end of every clip; 0, or 70 when the vision thread died."""
         self._vision.start()
+        for name, camera in self._configuration.cameras.items():
+            self._teller.enabled(name, camera.enabled)
         self._teller.start()
-        for name, capture in self._captures.items():
-            self._teller.enabled(name, self._configuration.cameras[name].enabled)
+        for capture in self._captures.values():
             capture.start()
         systemd.notify(systemd.READY)
         log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
@@ -201,6 +202,7 @@ class Daemon:
             self._teller.camera_status(name, "offline")
         self._mailbox.close()
         self._vision.join()
+        self._teller.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
         self._teller.close()
         self._journal.close()
 

@@ -3,6 +3,7 @@
 EdgefaceError
  |- ConfigError   (ValueError)    the CLI: exit status 78; systemd does not restart
  |- ModelError    (RuntimeError)  the CLI: exit status 78
+ |- UsageError    (ValueError)    the CLI: exit status 2
  |- CameraError   (OSError)       capture: counts, waits, opens again
  |- GalleryError  (ValueError)    the CLI verb: one line, exit status 1
  |- PhotoError    (ValueError)    enrollment: the photo is refused with the reason
@@ -20,6 +21,10 @@ class ConfigError(EdgefaceError, ValueError):
 
 class ModelError(EdgefaceError, RuntimeError):
     """A model file or its calibration table is missing, altered or of another shape."""
+
+
+class UsageError(EdgefaceError, ValueError):
+    """The arguments of a verb do not go together."""
 
 
 class CameraError(EdgefaceError, OSError):

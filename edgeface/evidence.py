@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from edgeface.view import unit_mean
@@ -63,18 +63,15 @@ class Evidence:
     """The latest good embeddings of one track."""
 
     embeddings: tuple[Embedding, ...] = ()
-    times: tuple[float, ...] = ()
-    """Monotonic seconds, one an embedding."""
+    since: float = 0.0
+    until: float = 0.0
+    """Monotonic seconds of the first good frame of this face, which may have left the window, and of the last."""
 
     def add(self, embedding: Embedding, monotonic: float, same: float) -> Evidence:
         """Evidence with one more embedding; it starts afresh when the face is not the same (cosine below `same`)."""
-        if self.embeddings and float(embedding @ self.mean()) < same:
-            return Evidence((embedding,), (monotonic,))
-        return replace(
-            self,
-            embeddings=(*self.embeddings, embedding)[-WINDOW:],
-            times=(*self.times, monotonic)[-WINDOW:],
-        )
+        if not self.embeddings or float(embedding @ self.mean()) < same:
+            return Evidence((embedding,), monotonic, monotonic)
+        return Evidence((*self.embeddings, embedding)[-WINDOW:], self.since, monotonic)
 
     def mean(self) -> Embedding:
         """The mean direction of the embeddings, of length one; there must be one."""
@@ -87,8 +84,8 @@ class Evidence:
 
     @property
     def seconds(self) -> float:
-        """The time between the first and the last."""
-        return self.times[-1] - self.times[0] if self.times else 0.0
+        """The time from the first good frame to the last."""
+        return self.until - self.since
 
 
 def decide(evidence: Evidence, gallery: Gallery, thresholds: Thresholds, rules: Recognition) -> Decision | None:

@@ -14,7 +14,7 @@ from edgeface.chain import open_chain
 from edgeface.clock import SystemClock
 from edgeface.embedder import embedder_name, open_embedder
 from edgeface.enroll import Candidate, Known, Plan, carry_out, from_folder, from_photos, from_unknown
-from edgeface.errors import GalleryError
+from edgeface.errors import GalleryError, UsageError
 from edgeface.gallery import FILE, Gallery
 from edgeface.guide import Guide, newest, shoot
 from edgeface.journal import Journal
@@ -46,7 +46,7 @@ def run_ignore(arguments: Namespace) -> int:
     """Put a face on the ignore list, from photos or an unknown."""
     configuration = _configuration(arguments)
     if bool(arguments.photos) == (arguments.unknown is not None):
-        raise GalleryError("give either photos or --unknown")
+        raise UsageError("give either photos or --unknown")
     with _opened(configuration) as gallery:
         known = _known(configuration, gallery.snapshot())
         if arguments.unknown is not None:
@@ -152,9 +152,9 @@ def carry(
 def _check_source(arguments: Namespace) -> None:
     sources = [bool(arguments.photos), arguments.folder is not None, arguments.camera is not None]
     if sum([*sources, arguments.unknown is not None]) != 1:
-        raise GalleryError("give one of: photos, --folder, --camera, --unknown")
+        raise UsageError("give one of: photos, --folder, --camera, --unknown")
     if (arguments.id is None) != (arguments.folder is not None):
-        raise GalleryError("--folder takes the ids from the folders' names" if arguments.id else "give an ID")
+        raise UsageError("--folder takes the ids from the folders' names" if arguments.id else "give an ID")
 
 
 def _plan(arguments: Namespace, configuration: Configuration, gallery: Gallery) -> Plan:

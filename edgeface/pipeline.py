@@ -208,7 +208,7 @@ class Pipeline:
             frames=visit.decision.frames if visit.decision else 0,
             quality=visit.quality,
             reason=visit.decision.reason if visit.decision and kind == "uncertain" else None,
-            unknown=visit.about("unknown"),
+            unknown=visit.about("unknown") or None,
             seconds=visit.seen - visit.since if kind == "left" else None,
         )
 

@@ -60,6 +60,12 @@ class QualityLimits(Settings):
     pitch: Annotated[float, Field(gt=0, le=90, strict=False)] = 35.0
     """Degrees up or down; beyond: turned."""
 
+    @model_validator(mode="after")
+    def _dark_is_below_bright(self) -> "QualityLimits":
+        if self.dark >= self.bright:
+            raise ValueError("dark must be below bright, or every face is refused")
+        return self
+
 
 class Unknowns(Settings):
     """People whom nobody has enrolled."""
@@ -84,7 +90,7 @@ class Tls(Settings):
 class Mqtt(Settings):
     """The broker."""
 
-    host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=253)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     username: str | None = None
     password_file: Path | None = Field(default=None, strict=False)

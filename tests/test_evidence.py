@@ -100,4 +100,10 @@ def test_another_face_on_the_same_track_starts_the_evidence_afresh() -> None:
 def test_the_window_is_bounded_and_keeps_the_latest() -> None:
     evidence = gathered(3 * WINDOW)
     assert evidence.frames == WINDOW
-    assert evidence.times[-1] == pytest.approx((3 * WINDOW - 1) * 0.15)
+    assert evidence.until == pytest.approx((3 * WINDOW - 1) * 0.15)
+
+
+def test_the_time_counts_from_the_first_frame_even_when_it_has_left_the_window() -> None:
+    patient = RULES.model_copy(update={"seconds": 2.0})
+    assert decide(gathered(WINDOW), OnePerson(0.9), THRESHOLDS, patient) is None
+    assert decide(gathered(2 * WINDOW), OnePerson(0.9), THRESHOLDS, patient) is not None

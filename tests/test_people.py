@@ -174,7 +174,7 @@ def test_a_folder_of_folders_is_enrolled(run: Run, tmp_path: Path, capsys: pytes
 def test_wrong_arguments_are_one_clear_line(
     run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
 ) -> None:
-    assert run("enroll", *arguments) == 1
+    assert run("enroll", *arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert reason in line
     assert line.isprintable()
@@ -207,7 +207,7 @@ def test_unknowns_are_listed_enrolled_ignored_and_forgotten(
 def test_ignore_takes_photos_too_and_not_both(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("ignore", "portrait", BIDEN) == 0
     assert "portrait: on the ignore list" in capsys.readouterr().out
-    assert run("ignore", "portrait") == 1
+    assert run("ignore", "portrait") == 2
     assert "either photos or --unknown" in capsys.readouterr().err
     assert run("enroll", "joe", BIDEN) == 1
     assert "this face is portrait's already" in capsys.readouterr().err
