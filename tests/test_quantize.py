@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgeface.model import EMBEDDER, FOLDER, SHORT_RANGE, Model
+from edgeface.model import EMBEDDER, FOLDER, SHIPPED, SHORT_RANGE, Model
 
 schema: Any = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="tflite-runtime has no schema")
 
+from tools.quantize import __main__ as main
 from tools.quantize import int8, sources  # noqa: E402 - they need the schema that is checked for above
 from tools.quantize.equalise import equalise  # noqa: E402
 from tools.quantize.flat import write_network  # noqa: E402
@@ -210,3 +211,9 @@ def _pack(archive: Path, files: dict[str, bytes]) -> None:
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             package.addfile(entry, io.BytesIO(data))
+
+
+def test_every_shipped_model_is_made_or_copied() -> None:
+    made = {EMBEDDER.file} | {to.file for _, to in main._COPIES}
+    assert made == {shipped.file for shipped in SHIPPED}
+    assert main._pinned({file: (FOLDER / file).read_bytes() for file in made})
