@@ -13,7 +13,7 @@ from edgeface.model import EMBEDDER, FOLDER, SHIPPED, SHORT_RANGE, Model
 
 schema: Any = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="tflite-runtime has no schema")
 
-from tools.quantize import __main__ as main
+from tools.quantize import __main__ as main  # noqa: E402
 from tools.quantize import int8, sources  # noqa: E402 - they need the schema that is checked for above
 from tools.quantize.equalise import equalise  # noqa: E402
 from tools.quantize.flat import write_network  # noqa: E402
