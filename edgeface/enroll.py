@@ -95,6 +95,9 @@ def from_folder(chain: Chain, known: Known, folder: Path, progress: Callable[[Se
     plans = []
     means = dict(known.means)
     for name, paths in people.items():
+        if not paths:
+            plans.append(Plan((), (f"{printable_path(folder / name)}: no photos in it",)))
+            continue
         some = islice(tick, len(paths))
         plan = from_photos(chain, Known(known.threshold, means), slug(name), name.replace("_", " "), some)
         means.update({c.person: unit_mean(c.embeddings) for c in plan.candidates})
@@ -189,12 +192,10 @@ def _people(folder: Path) -> dict[str, list[Path]]:
     except OSError as error:
         raise GalleryError(f"{printable_path(folder)}: {error.strerror}") from error
     ids: dict[str, str] = {}
-    for name, paths in people.items():
+    for name in people:
         other = ids.setdefault(slug(name), name)
         if other != name:
             raise GalleryError(f"{printable(other)} and {printable(name)}: both folders give the id {slug(name)}")
-        if not paths:
-            raise GalleryError(f"{printable_path(folder / name)}: no photos in it")
     if not people:
         raise GalleryError(f"{printable_path(folder)}: no folders of people in it (FOLDER/PERSON/PHOTO)")
     return people

@@ -226,10 +226,19 @@ def test_folders_that_cannot_be_used_are_one_clear_line(chain: Chain, tmp_path: 
     (tmp_path / "empty").mkdir()
     assert "no folders of people" in refused(tmp_path / "empty")
     folder = people_folder(tmp_path)
-    (folder / "Nobody").mkdir()
-    assert "Nobody: no photos in it" in refused(folder)
-    (folder / "Nobody").rename(folder / "eileen collins")
+    (folder / "eileen collins").mkdir()
     assert "both folders give the id eileen-collins" in refused(folder)
+
+
+def test_an_empty_folder_is_refused_and_can_be_left_out(chain: Chain, gallery: Gallery, tmp_path: Path) -> None:
+    folder = people_folder(tmp_path)
+    (folder / "Nobody").mkdir()
+    made = from_folder(chain, NOBODY, folder, iter)
+    assert len(made.refused) == 1
+    assert "Nobody: no photos in it" in made.refused[0]
+    with pytest.raises(GalleryError, match="--skip-bad leaves them out"):
+        carry_out(gallery, made, 100.0)
+    assert len(carry_out(gallery, made, 100.0, skip_bad=True)) == 2
 
 
 def test_an_unknown_is_enrolled_from_what_was_kept(chain: Chain, gallery: Gallery) -> None:
