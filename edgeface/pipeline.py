@@ -155,7 +155,7 @@ class Pipeline:
         verify = self._rules.recognition.verify
         visit.due = moment.monotonic + (verify / 4 if decision.kind == "uncertain" else verify)
         if visit.told is None:
-            scene.recover(visit, self._thresholds.accept)
+            scene.recover(visit, self._thresholds.same)
         told = self._told(visit, decision, moment)
         # Doubt about somebody who has been announced takes the name from the display, and is not an event.
         if told == visit.told or (decision.kind == "uncertain" and visit.told is not None):

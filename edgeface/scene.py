@@ -56,9 +56,9 @@ class Scene:
         """The camera is away: nobody is in view."""
         self.end(track.id for track in self.tracker.finish())
 
-    def recover(self, visit: Visit, accept: float) -> None:
+    def recover(self, visit: Visit, same: float) -> None:
         """Let a decided visit go on with the one of the same face that was lost, if there is one."""
-        lost = next((lost for lost in self.gone if continues(visit, lost, accept)), None)
+        lost = next((lost for lost in self.gone if continues(visit, lost, same)), None)
         if lost is not None:
             self.gone.remove(lost)
             visit.take_over(lost)

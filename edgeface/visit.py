@@ -58,9 +58,14 @@ class Visit:
         self.told, self.announced, self.unknown = lost.told, lost.announced, lost.unknown
 
 
-def continues(visit: Visit, lost: Visit, accept: float) -> bool:
-    """Whether a decided visit is the same face as one whose track was lost shortly before."""
+def continues(visit: Visit, lost: Visit, same: float) -> bool:
+    """Whether a decided visit is the same face as one whose track was lost shortly before.
+
+    By the person where one of them was matched, else by the cosine of their evidence, from `same` on.
+    """
     if visit.decision is None or not lost.evidence.frames:
         return False
-    same_person = visit.decision.person is not None and lost.told == ("match", visit.decision.person)
-    return same_person or float(visit.evidence.mean() @ lost.evidence.mean()) >= accept
+    person, before = visit.decision.person, lost.about("match")
+    if person is not None or before is not None:
+        return person == before
+    return float(visit.evidence.mean() @ lost.evidence.mean()) >= same

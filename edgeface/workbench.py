@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NOBODY = Thresholds(math.inf, math.inf, -1.0)
-"""For a level that the calibration cannot show: nobody is matched, and everybody is unknown."""
-
 
 def thresholds(table: Table, level: Level, view: View) -> Thresholds:
     """The cosines for a gallery of this size; GalleryError when the table cannot show the level for it."""
@@ -107,7 +104,8 @@ class Workbench:
         except GalleryError as error:
             log.error("nobody will be matched: %s", error)
             self.problems = (f"nobody is matched: {error}",)
-            return NOBODY
+            # Nobody is matched, and everybody is unknown.
+            return Thresholds(math.inf, math.inf, same_unknown(self._table, 1))
 
     def _read_unknowns(self) -> None:
         records = self._gallery.unknowns()

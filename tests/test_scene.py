@@ -43,17 +43,29 @@ def test_the_same_face_found_again_goes_on_under_its_old_number() -> None:
     scene.end([7])
     again = visit(8)
     again.told, again.announced = None, False
-    scene.recover(again, accept=0.5)
+    scene.recover(again, same=0.5)
     assert vars_of(again) == (7, 0.5, ("match", "alice"), True)
     assert list(scene.left(99.0, gap=2.0)) == []
 
 
+def unknown(number: int, face: int) -> Visit:
+    made = visit(number, face)
+    made.decision, made.told = Decision("unknown", None, 5), ("unknown", f"u-000{number}")
+    return made
+
+
 def test_another_person_does_not_take_over() -> None:
-    lost = visit(7, face=1)
-    other = visit(8, face=2)
+    other = visit(8)
     other.decision = Decision("match", Match("bob", 0.9, 0.1), 3)
-    assert not continues(other, lost, accept=0.5)
-    assert continues(visit(9, face=1), lost, accept=0.5)
+    assert not continues(other, visit(7), same=0.5)
+    assert continues(visit(9), visit(7), same=0.5)
+
+
+def test_a_stranger_goes_on_by_likeness_and_never_as_somebody_enrolled() -> None:
+    assert continues(unknown(8, face=1), unknown(7, face=1), same=0.5)
+    assert not continues(unknown(8, face=1), unknown(7, face=2), same=0.5)
+    assert not continues(unknown(8, face=1), visit(7, face=1), same=0.5)
+    assert not continues(visit(8, face=1), unknown(7, face=1), same=0.5)
 
 
 def test_the_rate_limit_counts_what_it_holds_back_and_opens_again() -> None:
