@@ -92,6 +92,15 @@ class Daemon:
     def run(self) -> int:
         """Run until `stop`, a signal, or the end of every clip; 0, or 70 when the vision thread died."""
         self._vision.start()
+        try:
+            self._start()
+            while not self._stopping.wait(TICK) and self._vision.alive and not self._tick():
+                pass
+        finally:
+            self._shut_down()
+        return 0 if self._vision.error is None else SOFTWARE
+
+    def _start(self) -> None:
         for name, camera in self._configuration.cameras.items():
             self._teller.enabled(name, camera.enabled)
         self._teller.start()
@@ -99,12 +108,6 @@ class Daemon:
             capture.start()
         systemd.notify(systemd.READY)
         log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
-        try:
-            while not self._stopping.wait(TICK) and self._vision.alive and not self._tick():
-                pass
-        finally:
-            self._shut_down()
-        return 0 if self._vision.error is None else SOFTWARE
 
     def stop(self) -> None:
         """Ask `run` to end; any thread or signal handler may call it."""

@@ -35,7 +35,6 @@ class Subscriber:
 
         self.heard: list[Heard] = []
         self._port = port
-        self._topic = topic
         self._file = file
         self._clock = clock
         self._tell = tell

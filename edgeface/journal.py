@@ -111,10 +111,6 @@ class Journal:
 
         return self._attempt(work, otherwise=False)
 
-    def mark_said(self, ids: Iterable[str]) -> bool:
-        """Remember that these rows have been acknowledged by the broker."""
-        return self.write([], ids)
-
     def unsaid(self, limit: int) -> list[Row]:
         """Give the oldest rows that nobody has acknowledged, in the order in which they were written."""
 
@@ -141,6 +137,10 @@ class Journal:
             return int(total), int(unsaid)
 
         return self._attempt(work, otherwise=(0, 0))
+
+    def facts(self) -> dict[str, Any]:
+        """What the state topic says of it; docs/events.md names the keys."""
+        return {"problem": self.problem, "failures": self.failures, "set_aside": self.set_aside}
 
     def strangers_a_day(self, wall: float) -> float | None:
         """Unknown and uncertain events a day, over the last 30 days or since the first row; None within a day of it."""

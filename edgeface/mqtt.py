@@ -225,9 +225,8 @@ class Publisher:
         # Before the daemon has said something, most keys of the contract would be missing.
         if self._facts and self._state_due and now - self._state_at >= 1:
             self._state_due, self._state_at = False, now
-            journal = {"problem": self._journal.problem, "failures": self._journal.failures}
             mqtt = {"problem": self.problem, **self.counters()}
-            facts = events.plain({**self._facts, "mqtt": mqtt, "journal": journal})
+            facts = events.plain({**self._facts, "mqtt": mqtt, "journal": self._journal.facts()})
             self._retain(self._topics.state, events.to_json(facts).encode(), 0)
 
     def _say_audit(self, connection: Connection) -> None:

@@ -160,7 +160,10 @@ class Pipeline:
         # Doubt about somebody who has been announced takes the name from the display, and is not an event.
         if told == visit.told or (decision.kind == "uncertain" and visit.told is not None):
             return ()
-        visit.told = told
+        before, visit.told = visit.told, told
+        # An unknown who was said without an id has one now.
+        if before == ("unknown", "") and decision.kind == "unknown":
+            return ()
         if decision.kind == "ignored":
             return ()
         if decision.kind == "unknown" and not scene.may_say_unknown(moment.monotonic, self._rules.unknown_per_minute):
@@ -183,7 +186,9 @@ class Pipeline:
     def _event(self, kind: EventType, scene: Scene, visit: Visit, moment: Moment) -> Event:
         """Number and fill in one event; names and scores of others than a match are not said."""
         self._seq += 1
-        matched = visit.about("match")
+        # Somebody who was forgotten while in view is named no more.
+        person = visit.about("match")
+        name = self._gallery.name(person) if person is not None else None
         match = visit.decision.match if visit.decision is not None and kind != "left" else None
         return Event(
             type=kind,
@@ -199,8 +204,8 @@ class Pipeline:
             frame_size=scene.size,
             faces_in_view=moment.faces,
             model=self._chain.embedder.name,
-            person=matched,
-            name=self._gallery.name(matched) if matched is not None else None,
+            person=person if name is not None else None,
+            name=name,
             score=match.score if match else None,
             threshold=self._thresholds.accept if match else None,
             margin=match.margin if match else None,

@@ -121,11 +121,6 @@ class Quality:
     reason: Reason | None
     """None when the face is good."""
 
-    @property
-    def worth(self) -> float:
-        """Ranks good faces of one frame: larger, sharper and more frontal first."""
-        return self.height_px * (0.5 + self.sharpness) * max(0.1, 1 - abs(self.yaw) / 60)
-
 
 @dataclass(frozen=True, slots=True)
 class Match:

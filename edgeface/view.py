@@ -87,9 +87,9 @@ class View:
         runner_up = float(others.max()) if others.size else None
         return Match(person.id, float(scores[best]), runner_up, person.ignored)
 
-    def name(self, person: str) -> str:
-        """Display name of a person; the id of one who is not in this view."""
-        return self._names.get(person, person)
+    def name(self, person: str) -> str | None:
+        """Display name of a person; None when they are not in this view."""
+        return self._names.get(person)
 
     def alike(self, least: float) -> list[tuple[str, str, float]]:
         """Pairs of people whose cosine is `least` or more, the most alike first."""

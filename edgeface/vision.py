@@ -108,7 +108,7 @@ class Vision:
                 self._ready.set()
                 self._work(bench)
             finally:
-                bench.close(self._clock.wall())
+                bench.close()
         except Exception as error:
             self.error = error
             if self._ready.is_set():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from edgeface.chain import open_chain
@@ -83,10 +82,9 @@ class Workbench:
         self.pipeline.use(view, self._thresholds(view))
         self._read_unknowns()
 
-    def close(self, wall: float) -> None:
-        """Close the gallery; what was not stored yet is stored first."""
-        with closing(self._gallery):
-            self._store_unknowns(wall)
+    def close(self) -> None:
+        """Close the gallery; `refresh` stores what is new."""
+        self._gallery.close()
 
     def _store_unknowns(self, wall: float) -> None:
         """Store what has changed; what a full disk does not take waits for the next time."""

@@ -63,7 +63,7 @@ def test_rows_come_back_in_order_until_they_are_said(journal: Journal) -> None:
         assert journal.append(a_row(number))
     assert [row.id for row in journal.unsaid(10)] == ["id-3", "id-1", "id-2"]
     assert journal.unsaid(1) == [a_row(3)]
-    assert journal.mark_said(["id-3", "id-2", "nobody"])
+    assert journal.write([], said=["id-3", "id-2", "nobody"])
     assert journal.unsaid(10) == [a_row(1)]
     assert journal.append(a_row(4), said=True)
     assert journal.counts() == (4, 1)

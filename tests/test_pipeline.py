@@ -150,3 +150,13 @@ def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() 
     assert told(events) == [("match", "obama"), ("left", "obama")]
     assert events[0].box.left > 320
     assert events[0].frame_size == (640, 480)
+
+
+def test_somebody_forgotten_while_in_view_leaves_without_a_name() -> None:
+    made = pipeline(gallery())
+    events = [event for frame in film((2.0, (RIGHT,))) for event in made.process(frame).events]
+    view = gallery(people=("biden",))
+    made.use(view, thresholds(Table.shipped(), "normal", view))
+    (left,) = made.leave("porch", 2.0, 1_002.0)
+    assert told(events) == [("match", "obama")]
+    assert (left.type, left.person, left.name) == ("left", None, None)
