@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from edgeface.clock import Clock
     from edgeface.settings import Mqtt
-    from edgeface.topics import Topics
 
 PATIENCE = 3.0
 """Seconds in which the broker answers, or is left."""
@@ -81,10 +80,11 @@ class Connection:
     connection to come, when it is late. A connection that ends is told by BrokerError from `wait`.
     """
 
-    def __init__(self, settings: Mqtt, topics: Topics, clock: Clock) -> None:
+    def __init__(self, settings: Mqtt, name: str, will: str, clock: Clock) -> None:
+        """Begin to connect as the client `name`; `will` is the topic on which the broker says offline for us."""
         self._clock = clock
         self._broker = f"{settings.host}:{settings.port}"
-        self._name = f"edgeface-{topics.device}"
+        self._name = name
         self._sent: dict[int, tuple[Tag, float]] = {}
         self._results: list[Result] = []
         self._ended: str | None = None
@@ -96,7 +96,7 @@ class Connection:
         """Requests that may be in flight."""
         self.answered = float("-inf")
         """When the youngest request that the broker has answered was sent: it was alive after that moment."""
-        self._client = self._made(settings, topics)
+        self._client = self._made(settings, will)
         self._opened = clock.monotonic()
         self._connect(settings)
 
@@ -173,7 +173,7 @@ class Connection:
         self._client.disconnect()
         self.drop()
 
-    def _made(self, settings: Mqtt, topics: Topics) -> paho.Client:
+    def _made(self, settings: Mqtt, will: str) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._name,
@@ -181,7 +181,7 @@ class Connection:
             reconnect_on_failure=False,
         )
         client.connect_timeout = PATIENCE
-        client.will_set(topics.status, b"offline", qos=1, retain=True)
+        client.will_set(will, b"offline", qos=1, retain=True)
         secret = credentials.password(settings)
         if settings.username is not None:
             client.username_pw_set(settings.username, secret)

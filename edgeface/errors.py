@@ -3,6 +3,7 @@
 EdgefaceError
  |- ConfigError   (ValueError)    the CLI: exit status 78; systemd does not restart
  |- ModelError    (RuntimeError)  the CLI: exit status 78
+ |- VaultError    (RuntimeError)  the CLI: exit status 78; nothing was written
  |- UsageError    (ValueError)    the CLI: exit status 2
  |- CameraError   (OSError)       capture: counts, waits, opens again
  |- GalleryError  (ValueError)    the CLI verb: one line, exit status 1
@@ -21,6 +22,10 @@ class ConfigError(EdgefaceError, ValueError):
 
 class ModelError(EdgefaceError, RuntimeError):
     """A model file or its calibration table is missing, altered or of another shape."""
+
+
+class VaultError(EdgefaceError, RuntimeError):
+    """The key of the data folder is missing, is another one, or something sealed with it was altered."""
 
 
 class UsageError(EdgefaceError, ValueError):

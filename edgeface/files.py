@@ -1,9 +1,10 @@
-"""Reads files that may be an enemy's: regular ones only, and not more than is wanted."""
+"""Reads files that may be an enemy's: regular ones only, not more than is wanted; writes files whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,3 +24,45 @@ def read_at_most(path: Path, most: int) -> bytes:
         raise IsADirectoryError(0, "a folder", str(path)) if stat.S_ISDIR(mode) else OSError(0, "not a file", str(path))
     with os.fdopen(handle, "rb") as file:
         return file.read(most + 1)
+
+
+def put_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """Write a file of mode 0600 that is whole or not there, also after a power cut; it belongs to its folder's owner.
+
+    Without `replace` a file that is there stays as it is. OSError when it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _write(temporary, data)
+        if replace:
+            temporary.replace(path)
+        else:
+            with suppress(FileExistsError):
+                path.hardlink_to(temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def own_as_folder(handle: int, folder: Path) -> None:
+    """Give an open file to its folder's owner: root at the command line must not lock the daemon's user out."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        own_as_folder(handle, path.parent)
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

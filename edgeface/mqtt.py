@@ -163,7 +163,7 @@ class Publisher:
             delay = min(2 * delay, _BACKOFF[1])
 
     def _serve(self) -> None:
-        connection = Connection(self._settings, self._topics, self._clock)
+        connection = Connection(self._settings, self._topics.client, self._topics.status, self._clock)
         try:
             while not connection.ready:
                 self._wait(connection, _TICK)
@@ -253,7 +253,7 @@ class Publisher:
 
     def _denied(self, kind: str, id_: str, reason: str) -> None:
         what = f"the {kind} topic" if kind in {"event", "audit"} else f"{kind} {id_}"
-        who = f"edgeface-{self._topics.device}"
+        who = self._topics.client
         self._trouble.denied(f"the broker denies {what}: {reason}; its access list must let {who} in")
         self._state_due = True
         if kind == "audit":

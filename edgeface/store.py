@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from edgeface.errors import GalleryError
+from edgeface.files import own_as_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,10 +96,7 @@ def create(path: Path) -> None:
     with suppress(FileExistsError):
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            # root at the command line must not lock the daemon's user out of its own folder.
-            if os.geteuid() == 0:
-                owner = path.parent.stat()
-                os.fchown(handle, owner.st_uid, owner.st_gid)
+            own_as_folder(handle, path.parent)
         finally:
             os.close(handle)
     if path.stat().st_mode & 0o077:

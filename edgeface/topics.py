@@ -16,6 +16,11 @@ class Topics:
         return f"{self.prefix}/{self.device}"
 
     @property
+    def client(self) -> str:
+        """The name by which the broker knows the device."""
+        return f"edgeface-{self.device}"
+
+    @property
     def status(self) -> str:
         """Online, offline; retained, and the last will."""
         return f"{self.root}/status"
@@ -53,3 +58,41 @@ class Topics:
     def enabled_state(self, camera: str) -> str:
         """ON or OFF; retained."""
         return f"{self.root}/{camera}/enabled/state"
+
+
+@dataclass(frozen=True, slots=True)
+class DoorTopics:
+    """The topics of one door, which belong to no device; docs/events.md says what is on them."""
+
+    prefix: str
+    door: str
+
+    @property
+    def root(self) -> str:
+        """What all topics of the door start with, without a slash at its end."""
+        return f"{self.prefix}/doors/{self.door}"
+
+    @property
+    def challenge(self) -> str:
+        """The door's nonce, once a second."""
+        return f"{self.root}/challenge"
+
+    @property
+    def grant(self) -> str:
+        """The signed envelope; never retained."""
+        return f"{self.root}/grant"
+
+    @property
+    def result(self) -> str:
+        """What the door made of a grant; never retained."""
+        return f"{self.root}/result"
+
+    @property
+    def status(self) -> str:
+        """Online, offline; retained, and the door's last will."""
+        return f"{self.root}/status"
+
+    @property
+    def state(self) -> str:
+        """The JSON of the door's health; retained."""
+        return f"{self.root}/state"

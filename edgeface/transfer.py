@@ -6,14 +6,12 @@ import base64
 import binascii
 import json
 import math
-import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from edgeface.errors import GalleryError
-from edgeface.files import read_at_most
+from edgeface.files import put_whole, read_at_most
 from edgeface.names import check_id, display_name, printable, printable_path
 from edgeface.view import MAX_SIZE, MAX_TEMPLATES, Source, Template, check_embedding, from_blob, to_blob
 
@@ -57,7 +55,10 @@ def write(gallery: Gallery, path: Path, person: str | None = None) -> int:
         for p in people
     ]
     text = json.dumps({"format": FORMAT, "version": VERSION, "people": records}, ensure_ascii=False, indent=1)
-    _put(path, text.encode() + b"\n")
+    try:
+        put_whole(path, text.encode() + b"\n")
+    except OSError as error:
+        raise GalleryError(f"{printable_path(path)}: {error.strerror}") from error
     return len(records)
 
 
@@ -97,29 +98,6 @@ def _written(template: Template) -> dict[str, object]:
         "source": template.source,
         "wall": template.wall,
     }
-
-
-def _put(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(handle)
-            temporary.replace(path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-            raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise GalleryError(f"{printable_path(path)}: {error.strerror}") from error
 
 
 def _parsed(data: bytes) -> object:

@@ -176,6 +176,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A face that this very frame has confirmed as one person: what a door may be asked to open for."""
+
+    camera: str
+    visit: int
+    """The track's number, as events have it: a visit is let in once."""
+    monotonic: float
+    """Capture of the frame: nothing else may judge lateness."""
+    person: str
+    score: float
+    """Cosine, -1 to 1."""
+    level: str
+    """The strictest security level that the score reaches for the gallery as it is."""
+    frames: int
+    """Good frames behind the score."""
+    faces_in_view: int
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """A track as an observer sees it after one frame."""
 
@@ -197,6 +216,7 @@ class Outcome:
     frame: Frame
     faces: tuple[Face, ...]
     events: tuple[Event, ...]
+    claims: tuple[Claim, ...] = ()
 
 
 class Camera(Protocol):
