@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from edgeface import photos
+from edgeface.album import Picture, portrait
 from edgeface.errors import GalleryError, PhotoError
 from edgeface.names import check_id, printable, printable_path, slug
-from edgeface.portrait import embedding_of
+from edgeface.portrait import face_of
 from edgeface.view import Template, unit_mean
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from edgeface.chain import Chain
     from edgeface.gallery import Change, Gallery
+    from edgeface.portrait import Found
     from edgeface.types import Embedding
     from edgeface.view import Source, View
 
@@ -56,6 +57,8 @@ class Candidate:
     source: Source
     unknown: str | None = None
     """The unknown that this person is."""
+    pictures: tuple[bytes, ...] = ()
+    """Their face as JPEG, from the photos that were taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,19 +72,44 @@ class Plan:
     """What to know, though it is no refusal."""
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a plan is carried out."""
+
+    ignored: bool = False
+    """Onto the ignore list."""
+    skip_bad: bool = False
+    """Leave out what was refused."""
+    again: bool = False
+    """Put the templates in the place of all that there are."""
+    pictures: bool = False
+    """Keep the pictures too."""
+    given: str | None = None
+    """The day of consent."""
+    expires: str | None = None
+    """The day from which on it is over, or NEVER."""
+
+
+_PLAINLY = How()
+
+
 def from_photos(chain: Chain, known: Known, person: str, name: str | None, paths: Iterable[Path]) -> Plan:
     """Take one template from each photo; a bad `person` is a GalleryError."""
     check_id(person)
     taken: list[tuple[Path, Embedding]] = []
-    refused = []
+    pictures, refused = [], []
     for path in paths:
         try:
-            embedding = _embedding(chain, path)
+            face = _face(chain, path)
+            embedding = chain.embed(face.image, face.detection)
             _refuse(path, known, embedding, person)
-            taken.append((path, embedding))
         except PhotoError as error:
             refused.append(str(error))
-    candidates = (Candidate(person, name, tuple(embedding for _, embedding in taken), "photo"),) if taken else ()
+        else:
+            taken.append((path, embedding))
+            pictures.append(portrait(face.image, face.detection.box))
+    embeddings = tuple(embedding for _, embedding in taken)
+    candidates = (Candidate(person, name, embeddings, "photo", pictures=tuple(pictures)),) if taken else ()
     return Plan(candidates, tuple(refused), tuple(_notes(known, person, taken)))
 
 
@@ -124,42 +152,56 @@ def from_unknown(gallery: Gallery, known: Known, person: str, name: str | None, 
     return Plan((Candidate(person, name, found.templates, "unknown", unknown),))
 
 
-def carry_out(
-    gallery: Gallery, plan: Plan, wall: float, *, ignored: bool = False, skip_bad: bool = False, again: bool = False
-) -> list[Change]:
-    """Enroll everybody of the plan in one transaction; `again` puts the templates in the place of all that there are.
+def carry_out(gallery: Gallery, plan: Plan, wall: float, how: How = _PLAINLY) -> list[Change]:
+    """Enroll everybody of the plan in one transaction.
 
     GalleryError, with nothing written, when there is nobody, or something was refused and not to be skipped.
     """
     if not plan.candidates:
         raise GalleryError("nobody enrolled: no photo could be used")
-    if plan.refused and not skip_bad:
+    if plan.refused and not how.skip_bad:
         count = len(plan.refused)
         raise GalleryError(f"nobody enrolled: {count} photo{'s' * (count > 1)} refused (--skip-bad leaves them out)")
     with gallery.together():
-        put = _replace if again else partial(_enroll, ignored=ignored)
-        return [put(gallery, candidate, wall) for candidate in plan.candidates]
+        return [change for candidate in plan.candidates for change in _put(gallery, candidate, wall, how)]
 
 
-def _enroll(gallery: Gallery, candidate: Candidate, wall: float, *, ignored: bool) -> Change:
-    templates = _templates(gallery, candidate, wall)
-    return gallery.enroll(candidate.person, candidate.name, templates, wall, ignored=ignored, unknown=candidate.unknown)
+def _put(gallery: Gallery, candidate: Candidate, wall: float, how: How) -> Iterable[Change]:
+    yield _replace(gallery, candidate, wall) if how.again else _enroll(gallery, candidate, wall, how)
+    if how.pictures:
+        gallery.keep_pictures(Picture(candidate.person, wall, jpeg) for jpeg in candidate.pictures)
+    if how.given is not None or how.expires is not None:
+        yield gallery.consent(candidate.person, wall, how.given, how.expires)
+
+
+def _enroll(gallery: Gallery, candidate: Candidate, wall: float, how: How) -> Change:
+    return gallery.enroll(
+        candidate.person,
+        candidate.name,
+        _templates(gallery, candidate, wall),
+        wall,
+        ignored=how.ignored,
+        unknown=candidate.unknown,
+        keep_pictures=how.pictures,
+    )
 
 
 def _replace(gallery: Gallery, candidate: Candidate, wall: float) -> Change:
     before = gallery.person(candidate.person)
     templates = _templates(gallery, candidate, wall)
-    return gallery.replace(before.id, before.name, templates, wall, ignored=before.ignored)
+    change = gallery.replace(before.id, before.name, templates, wall, ignored=before.ignored)
+    gallery.consent(before.id, wall, before.consent, before.expires)
+    return change
 
 
 def _templates(gallery: Gallery, candidate: Candidate, wall: float) -> list[Template]:
     return [Template(e, gallery.model, candidate.source, wall) for e in candidate.embeddings]
 
 
-def _embedding(chain: Chain, path: Path) -> Embedding:
+def _face(chain: Chain, path: Path) -> Found:
     image = photos.load(path)
     try:
-        return embedding_of(chain, image)
+        return face_of(chain, image)
     except PhotoError as error:
         raise PhotoError(f"{printable_path(path)}: {error}") from error
 

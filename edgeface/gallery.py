@@ -1,4 +1,4 @@
-"""People and their templates, and the unknowns: SQLite on disk, one matrix in memory.
+"""People and their templates, the unknowns, and pictures of both: sealed in SQLite, one matrix in memory.
 
 A Gallery is one connection: it belongs to the thread that opened it, and another thread or process opens its own.
 """
@@ -6,86 +6,83 @@ A Gallery is one connection: it belongs to the thread that opened it, and anothe
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from edgeface import store
+from edgeface import album, migration, records, store
 from edgeface.errors import GalleryError
 from edgeface.names import check_id, display_name, printable
-from edgeface.unknowns import Unknown
-from edgeface.view import MAX_TEMPLATES, Person, Template, View, check_embedding, from_blob, make_view, means, to_blob
+from edgeface.records import NEVER, Change, Gone, Records
+from edgeface.vault import open_vault
+from edgeface.view import Person, Template, View, check_day, check_embedding, day, unit_mean, view_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from edgeface.album import Picture
+    from edgeface.unknowns import Unknown
 
-__all__ = ["FILE", "Change", "Gallery", "Person", "Template", "View"]
+
+__all__ = ["FILE", "NEVER", "Change", "Gallery", "Person", "Template", "View"]
 
 FILE = "gallery.db"
-# `gone` has the ids of unknowns that were enrolled or deleted: a daemon that still holds one must not bring it back.
-# `state.generation` rises with every change that a running daemon must see.
-_SCHEMA = (
-    """
-    CREATE TABLE people (
-        id TEXT PRIMARY KEY, name TEXT NOT NULL, ignored INTEGER NOT NULL, enrolled REAL NOT NULL
-    );
-    CREATE TABLE templates (
-        person TEXT NOT NULL REFERENCES people(id) ON DELETE CASCADE,
-        embedding BLOB NOT NULL, model TEXT NOT NULL, source TEXT NOT NULL, wall REAL NOT NULL,
-        UNIQUE (person, model, embedding)
-    );
-    CREATE INDEX by_model ON templates (model);
-    CREATE TABLE unknowns (
-        id TEXT PRIMARY KEY, mean BLOB NOT NULL, templates BLOB NOT NULL, model TEXT NOT NULL,
-        weight INTEGER NOT NULL, sightings INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
-        camera TEXT NOT NULL
-    );
-    CREATE TABLE gone (id TEXT PRIMARY KEY);
-    CREATE TABLE state (generation INTEGER NOT NULL);
-    INSERT INTO state VALUES (1)
-    """,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a write did, for the audit trail; holds no name and no embedding."""
-
-    kind: Literal["enrolled", "renamed", "deleted"]
-    person: str
-    wall: float
 
 
 class Gallery:
     """The gallery of one data folder; every write is one durable transaction."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, model: str) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, model: str, made: Records, problem: str | None = None
+    ) -> None:
         self.path = path
         self.model = model
         """Name of the embedder whose templates take part."""
+        self.problem = problem
+        """Why nothing can be written, in one line: then this is a copy in memory, and every write a GalleryError."""
         self._db = connection
+        self._records = made
         self._version = -1
         self._generation = -1
 
     @classmethod
     def open(cls, folder: Path, model: str) -> Gallery:
-        """Open the gallery of `folder`, creating both when missing; GalleryError when the file cannot be used.
+        """Open the gallery of `folder`, creating both when missing; a file that cannot be written is only read.
 
-        `model` is the embedder's name. A file that cannot be used is left as it is.
+        `model` is the embedder's name. GalleryError when the file cannot be used, VaultError when the key is missing
+        or is not the one that sealed it; the file is then left as it is.
         """
-        path = folder / FILE
-        return cls(path, store.open_database(path, _SCHEMA, "gallery"), model)
+        path, problem = folder / FILE, None
+        with store.translated(path):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = Records(open_vault(folder), path)
+        try:
+            connection = store.open_database(path, migration.schema(made), "gallery")
+        except GalleryError as error:
+            connection = store.open_copy(path, migration.schema(made), "gallery", error)
+            problem = f"gallery: cannot be written: {str(error).replace('cannot be written ', '')}"
+        try:
+            migration.require_same_key(made, connection)
+            if problem is None:
+                migration.wipe(made, connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, model, made, problem)
 
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
 
+    def tag(self, who: str) -> bytes:
+        """What the rows of a person or an unknown are found by on the disk."""
+        return self._records.tag(who)
+
     def changed(self) -> bool:
         """Whether people or unknowns were changed since the last snapshot, by anybody; costs microseconds.
 
-        What `keep_unknowns` stores does not count.
+        What `keep_unknowns` and `keep_pictures` store does not count.
         """
         with store.translated(self.path):
             # data_version stands still for this connection's own commits; those reset _version to -1.
@@ -97,41 +94,42 @@ class Gallery:
                 self._version = version
             return changed
 
-    def snapshot(self) -> View:
-        """Read everybody who has templates of the model."""
+    def snapshot(self, wall: float | None = None) -> View:
+        """Read everybody who has templates of the model, and has not expired by the day of `wall`."""
         with store.translated(self.path):
             self._db.execute("BEGIN")
             try:
                 version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
                 generation = self._read_generation()
                 people = self._people()
-                rows = self._db.execute(
-                    "SELECT person, embedding FROM templates WHERE model = ? ORDER BY person, rowid", (self.model,)
-                ).fetchall()
+                query = "SELECT person, model, sealed FROM templates WHERE model = ?"
+                rows = self._db.execute(query, (self.model,)).fetchall()
             finally:
                 self._db.execute("COMMIT")
         self._version, self._generation = version, generation
-        return make_view(people, rows)
+        ids = {self.tag(person.id): person.id for person in people}
+        own = {ids[row[0]]: self._records.vectors(*row) for row in rows}
+        return view_of(people, own, None if wall is None else day(wall))
 
     def people(self) -> list[Person]:
-        """Everybody, by id."""
+        """Everybody, by id; the expired too, until they are erased."""
         with store.translated(self.path):
             return self._people()
 
     def person(self, person: str) -> Person:
         """One of the people; GalleryError when there is no such id."""
-        found = next((p for p in self.people() if p.id == person), None)
+        with store.translated(self.path):
+            found = next(iter(self._people(self.tag(person))), None)
         if found is None:
             raise GalleryError(f"{printable(person)}: nobody is enrolled by this id (edgeface people lists them)")
         return found
 
     def templates(self, person: str) -> list[Template]:
         """A person's templates of every model, oldest first."""
+        tag = self.tag(person)
         with store.translated(self.path):
-            rows = self._db.execute(
-                "SELECT embedding, model, source, wall FROM templates WHERE person = ? ORDER BY rowid", (person,)
-            ).fetchall()
-        return [Template(from_blob(blob), model, source, wall) for blob, model, source, wall in rows]
+            rows = self._db.execute("SELECT model, sealed FROM templates WHERE person = ? ORDER BY seq", (tag,))
+            return [template for row in rows.fetchall() for template in self._records.templates(tag, *row)]
 
     def enroll(
         self,
@@ -142,28 +140,25 @@ class Gallery:
         *,
         ignored: bool = False,
         unknown: str | None = None,
+        keep_pictures: bool = False,
     ) -> Change:
         """Add a person, or more templates to one; a name of None keeps the old one or takes the id.
 
         A template that is there already is not stored twice. `unknown` is the id of an unknown that this person is,
-        which goes in the same transaction.
+        which goes in the same transaction; with `keep_pictures` its pictures become the person's.
         """
-        check_id(person)
-        for template in templates:
-            check_embedding(template.embedding)
         with self._write():
             self._put(person, name, templates, wall, ignored=ignored)
             if unknown is not None:
+                if keep_pictures:
+                    album.hand_over(self._db, self._records, unknown, person)
                 self._drop_unknowns([unknown])
         return Change("enrolled", person, wall)
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
-        """Put a person in the place of whoever has the id."""
-        check_id(person)
-        for template in templates:
-            check_embedding(template.embedding)
+        """Put a person in the place of whoever has the id; nothing of them stays."""
         with self._write():
-            self._db.execute("DELETE FROM people WHERE id = ?", (person,))
+            self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
         return Change("enrolled", person, wall)
 
@@ -176,60 +171,91 @@ class Gallery:
     def rename(self, person: str, name: str, wall: float) -> Change:
         """Change the display name."""
         with self._write():
-            self._require(person)
-            self._db.execute("UPDATE people SET name = ? WHERE id = ?", (display_name(name, person), person))
+            self._save(replace(self.person(person), name=display_name(name, person)))
         return Change("renamed", person, wall)
 
+    def consent(self, person: str, wall: float, given: str | None = None, expires: str | None = None) -> Change:
+        """Note the day of consent, the day from which on it is over (or NEVER), or both; None leaves it as it is."""
+        with self._write():
+            before = self.person(person)
+            first = before.consent if given is None else check_day(given)
+            last = before.expires if expires is None else None if expires == NEVER else check_day(expires)
+            if first is not None and last is not None and last <= first:
+                raise GalleryError(f"{person}: consent of {first} cannot be over on {last}")
+            self._save(replace(before, consent=first, expires=last))
+        return Change("consent", person, wall, first, last)
+
     def forget(self, person: str, wall: float, alike: float = 2.0) -> Change:
-        """Erase a person from the file: name, templates, and the unknowns whose cosine to them is `alike` or more.
+        """Erase a person from the file: name, templates, pictures, and the unknowns that `alike` gives.
 
         The text of the error says so when another process keeps the bytes in the log for now.
         """
         with self._write():
-            self._require(person)
-            mean = means([(person, t.embedding.tobytes()) for t in self.templates(person) if t.model == self.model])
-            same = [u.id for u in self.unknowns() if person in mean and float(mean[person] @ u.mean) >= alike]
-            self._drop_unknowns(same)
-            self._db.execute("DELETE FROM people WHERE id = ?", (person,))
+            self.person(person)
+            self._drop_unknowns([unknown.id for unknown in self.alike(person, alike)])
+            self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
         store.erase(self._db, self.path)
         return Change("deleted", person, wall)
+
+    def alike(self, person: str, least: float) -> list[Unknown]:
+        """The unknowns whose cosine to a person is `least` or more."""
+        own = [template.embedding for template in self.templates(person) if template.model == self.model]
+        mean = unit_mean(own) if own else None
+        return [u for u in self.unknowns() if mean is not None and float(mean @ u.mean) >= least]
 
     def unknowns(self) -> list[Unknown]:
         """Read the stored unknowns of the gallery's model, the one last seen first."""
         with store.translated(self.path):
-            rows = self._db.execute(
-                "SELECT id, mean, templates, weight, sightings, first, last, camera FROM unknowns"
-                " WHERE model = ? ORDER BY last DESC, id",
-                (self.model,),
-            ).fetchall()
-        return [_unknown(row) for row in rows]
+            rows = self._db.execute("SELECT tag, sealed FROM unknowns WHERE model = ?", (self.model,)).fetchall()
+        found = [self._records.unknown(tag, self.model, sealed) for tag, sealed in rows]
+        return sorted(found, key=lambda unknown: (-unknown.last, unknown.id))
 
-    def gone(self) -> frozenset[str]:
+    def gone(self) -> Container[str]:
         """Ids of unknowns that were enrolled or deleted: never to be given again."""
         with store.translated(self.path):
-            return frozenset(row[0] for row in self._db.execute("SELECT id FROM gone"))
+            return Gone(self._records, frozenset(row[0] for row in self._db.execute("SELECT tag FROM gone")))
 
     def keep_unknowns(self, kept: Iterable[Unknown], expired: Iterable[str] = ()) -> None:
         """Store what Unknowns.drain gave; one that was enrolled or deleted meanwhile stays away."""
         with self._write(told=False):
             for unknown in kept:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO unknowns (id, mean, templates, model, weight, sightings, first, last,"
-                    " camera) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ? NOT IN (SELECT id FROM gone)",
-                    (*_columns(unknown, self.model), unknown.id),
-                )
-            self._db.executemany("DELETE FROM unknowns WHERE id = ?", [(i,) for i in expired])
+                records.put_unknown(self._records, self._db, unknown, self.model)
+            self._db.executemany("DELETE FROM unknowns WHERE tag = ?", [(self.tag(i),) for i in expired])
 
     def forget_unknown(self, unknown: str) -> None:
-        """Erase one unknown from the file."""
+        """Erase one unknown for good; it is not given the id again."""
         with self._write():
-            if not self._db.execute("SELECT 1 FROM unknowns WHERE id = ?", (unknown,)).fetchone():
+            if not self._db.execute("SELECT 1 FROM unknowns WHERE tag = ?", (self.tag(unknown),)).fetchone():
                 raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
             self._drop_unknowns([unknown])
         store.erase(self._db, self.path)
 
+    def pictures(self, who: str) -> list[tuple[float, bytes]]:
+        """Wall seconds and JPEG of the pictures of a person or an unknown, the newest first."""
+        with store.translated(self.path):
+            return album.pictures(self._db, self._records, who)
+
+    def keep_pictures(self, taken: Iterable[Picture]) -> None:
+        """Store pictures of those who are in the gallery; of each the newest few stay."""
+        with self._write(told=False):
+            for picture in taken:
+                album.put(self._db, self._records, picture)
+
+    def expire(self, unknowns_before: float, pictures_before: float) -> int:
+        """Delete unknowns of any model last seen, and pictures taken, before these wall seconds; gives how many."""
+        with store.translated(self.path):
+            old = [(tag,) for tag in records.unknowns_before(self._records, self._db, unknowns_before)]
+            seen = [(number,) for number in album.older(self._db, self._records, pictures_before)]
+        if old or seen:
+            with self._write(told=bool(old)):
+                self._db.executemany("DELETE FROM unknowns WHERE tag = ?", old)
+                self._db.executemany("DELETE FROM pictures WHERE seq = ?", seen)
+        return len(old) + len(seen)
+
     @contextmanager
     def _write(self, *, told: bool = True) -> Iterator[None]:
+        if self.problem is not None:
+            raise GalleryError(self.problem)
         with store.translated(self.path), store.transaction(self._db):
             yield
             if told:
@@ -239,58 +265,36 @@ class Gallery:
     def _read_generation(self) -> int:
         return int(self._db.execute("SELECT generation FROM state").fetchone()[0])
 
-    def _people(self) -> list[Person]:
+    def _people(self, tag: bytes | None = None) -> list[Person]:
         rows = self._db.execute(
-            "SELECT id, name, ignored, enrolled, count(model), coalesce(sum(model = ?), 0) FROM people"
-            " LEFT JOIN templates ON person = id GROUP BY id ORDER BY id",
-            (self.model,),
+            "SELECT people.tag, people.sealed, total(count), total(count * (model = ?1)) FROM people"
+            " LEFT JOIN templates ON person = people.tag WHERE ?2 IS NULL OR people.tag = ?2 GROUP BY people.tag",
+            (self.model, tag),
         )
-        return [Person(i, name, bool(ignored), wall, own, every - own) for i, name, ignored, wall, every, own in rows]
+        found = [self._records.person(tag, sealed, int(own), int(every - own)) for tag, sealed, every, own in rows]
+        return sorted(found, key=lambda person: person.id)
 
-    def _require(self, person: str) -> None:
-        if not self._db.execute("SELECT 1 FROM people WHERE id = ?", (person,)).fetchone():
-            raise GalleryError(f"{printable(person)}: nobody is enrolled by this id (edgeface people lists them)")
+    def _save(self, person: Person) -> None:
+        sealed = self._records.seal_person(person)
+        self._db.execute("UPDATE people SET sealed = ? WHERE tag = ?", (sealed, self.tag(person.id)))
 
     def _put(self, person: str, name: str | None, templates: Sequence[Template], wall: float, *, ignored: bool) -> None:
-        row = self._db.execute("SELECT ignored FROM people WHERE id = ?", (person,)).fetchone()
-        if row is None:
-            values = (person, display_name(name, person), ignored, wall)
-            self._db.execute("INSERT INTO people (id, name, ignored, enrolled) VALUES (?, ?, ?, ?)", values)
-        elif bool(row[0]) != ignored:
-            raise GalleryError(f"{person}: {'on the ignore list' if row[0] else 'enrolled'} already; forget them first")
+        check_id(person)
+        for template in templates:
+            check_embedding(template.embedding)
+        tag = self.tag(person)
+        before = next(iter(self._people(tag)), None)
+        if before is None:
+            made = self._records.seal_person(Person(person, display_name(name, person), ignored, wall, 0, 0))
+            self._db.execute("INSERT INTO people (tag, sealed) VALUES (?, ?)", (tag, made))
+        elif before.ignored != ignored:
+            state = "on the ignore list" if before.ignored else "enrolled"
+            raise GalleryError(f"{person}: {state} already; forget them first")
         elif name is not None:
-            self._db.execute("UPDATE people SET name = ? WHERE id = ?", (display_name(name, person), person))
-        self._require_sizes(templates)
-        rows = [(person, to_blob(t.embedding), t.model, t.source, t.wall) for t in templates]
-        self._db.executemany("INSERT OR IGNORE INTO templates VALUES (?, ?, ?, ?, ?)", rows)
-        count = self._db.execute("SELECT count(*) FROM templates WHERE person = ?", (person,)).fetchone()[0]
-        if count > MAX_TEMPLATES:
-            raise GalleryError(f"{person}: {count} templates; {MAX_TEMPLATES} are the most, and 5 to 10 are enough")
-
-    def _require_sizes(self, templates: Sequence[Template]) -> None:
-        for model in {template.model for template in templates}:
-            query = "SELECT length(embedding) / 4 FROM templates WHERE model = ? LIMIT 1"
-            sizes = {int(row[0]) for row in self._db.execute(query, (model,))}
-            sizes |= {template.embedding.size for template in templates if template.model == model}
-            if len(sizes) > 1:
-                raise GalleryError(f"{model}: embeddings of {sorted(sizes)} numbers in one gallery")
+            self._save(replace(before, name=display_name(name, person)))
+        records.put_templates(self._records, self._db, person, templates)
 
     def _drop_unknowns(self, ids: Sequence[str]) -> None:
         for unknown in ids:
-            self._db.execute("DELETE FROM unknowns WHERE id = ?", (unknown,))
-            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (unknown,))
-
-
-def _columns(unknown: Unknown, model: str) -> tuple[object, ...]:
-    templates = b"".join(to_blob(template) for template in unknown.templates)
-    return (
-        unknown.id, to_blob(unknown.mean), templates, model, unknown.weight, unknown.sightings,
-        unknown.first, unknown.last, unknown.camera,
-    )  # fmt: skip
-
-
-def _unknown(row: tuple[Any, ...]) -> Unknown:
-    identity, mean, templates, weight, sightings, first, last, camera = row
-    vector = from_blob(mean)
-    rows = from_blob(templates).reshape(-1, vector.size)
-    return Unknown(identity, vector, tuple(rows), weight, sightings, first, last, camera)
+            self._db.execute("DELETE FROM unknowns WHERE tag = ?", (self.tag(unknown),))
+            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._records.gone_tag(unknown),))

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from edgeface.album import portrait
 from edgeface.errors import CameraError, EdgefaceError, GalleryError, PhotoError
 from edgeface.view import unit_mean
 
@@ -67,6 +68,8 @@ class Guide:
     known: Known
     person: str
     shots: list[tuple[Pose, Embedding]] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
+    """The face of each shot as a JPEG."""
     _looks: int = 0
     _expected: list[Box] = field(default_factory=list)
 
@@ -93,7 +96,10 @@ class Guide:
         pose = pose_of(quality)
         if pose is None or not self._wanted(pose):
             return self._next()
-        return self._take(pose, self.chain.embed(image, detection))
+        advice = self._take(pose, self.chain.embed(image, detection))
+        if len(self.pictures) < len(self.shots):
+            self.pictures.append(portrait(image, detection.box))
+        return advice
 
     def _take(self, pose: Pose, embedding: Embedding) -> str:
         self.known.refuse_others(embedding, self.person)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, TextIO
 from edgeface.clock import rfc3339
 from edgeface.errors import GalleryError
 from edgeface.levels import table_of
+from edgeface.view import day
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from edgeface.gallery import Gallery
     from edgeface.settings import Configuration
@@ -38,15 +39,15 @@ def level_threshold(configuration: Configuration, view: View) -> tuple[float, st
         return table.threshold("low", _ALONE), str(error)
 
 
-def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None) -> None:
+def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None, wall: float) -> None:
     """Print everybody, the threshold of the level, what to expect of it, and what is wrong.
 
-    `strangers` come by in a day; None when that is not known yet.
+    `strangers` come by in a day; None when that is not known yet. `wall` says who has expired.
     """
     people = gallery.people()
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
-    _table([header, *((p.id, p.name, str(p.templates), rfc3339(p.enrolled)[:10], _state(p)) for p in people)])
-    view = gallery.snapshot()
+    _table([header, *((p.id, p.name, str(p.templates), day(p.enrolled), _state(p, day(wall))) for p in people)])
+    view = gallery.snapshot(wall)
     threshold, problem = level_threshold(configuration, view)
     level = configuration.recognition.level
     if problem is None:
@@ -62,11 +63,22 @@ def _a_year(accepts: float, strangers: float | None) -> str:
     return f", {accepts * strangers * 365:.2g} a year with {strangers:.1f} a day as lately"
 
 
-def _state(person: Person) -> str:
+def _state(person: Person, today: str) -> str:
     parts = ["ignored"] if person.ignored else []
+    parts += [noted] if (noted := dates(person, today)) else []
     if person.foreign:
         parts.append(f"{person.foreign} templates of another model take no part: enroll again")
     return "; ".join(parts)
+
+
+def dates(person: Person, today: str) -> str:
+    """Consent and expiry in words; nothing when neither is noted."""
+    parts = [f"consent of {person.consent}"] if person.consent else []
+    if person.expired(today):
+        parts.append(f"expired on {person.expires}: not matched, and erased when the clock is synchronised")
+    elif person.expires:
+        parts.append(f"expires on {person.expires}")
+    return ", ".join(parts)
 
 
 def say_warnings(configuration: Configuration, view: View) -> None:
@@ -76,6 +88,16 @@ def say_warnings(configuration: Configuration, view: View) -> None:
         say(f"nobody is matched: {problem}")
     for one, other, score in view.alike(threshold):
         say(f"{one} and {other} are too alike (cosine {score:.2f}): the same person twice, or look-alikes")
+
+
+def still_named(configuration: Configuration, person: str) -> Iterator[str]:
+    """Where the configuration still has somebody who is forgotten."""
+    for name, members in configuration.groups.items():
+        if person in members:
+            yield f"config.yaml: the group {name} still names {person}"
+    for name, door in configuration.doors.items():
+        if any(allow.person == person for allow in door.allow):
+            yield f"config.yaml: the door {name} still names {person}"
 
 
 def say_unknowns(gallery: Gallery) -> None:

@@ -1,4 +1,4 @@
-"""The verbs about people: enroll, people, rename, forget, ignore, export, import.
+"""The verbs about people: enroll, people, rename, consent, forget, ignore, export, import.
 
 Each takes the command line's arguments, prints plain lines, and gives the exit status; what is refused is an
 EdgefaceError, with nothing changed.
@@ -7,20 +7,22 @@ EdgefaceError, with nothing changed.
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface import config, erasure, transfer
+from edgeface import config, erasure, retention, traces, transfer
 from edgeface.chain import open_chain
 from edgeface.clock import SystemClock
 from edgeface.embedder import embedder_name, open_embedder
-from edgeface.enroll import Candidate, Known, Plan, carry_out, from_folder, from_photos, from_unknown
+from edgeface.enroll import Candidate, How, Known, Plan, carry_out, from_folder, from_photos, from_unknown
 from edgeface.errors import GalleryError, UsageError
-from edgeface.gallery import FILE, Gallery
+from edgeface.gallery import FILE, NEVER, Gallery
 from edgeface.guide import Guide, newest, shoot
 from edgeface.journal import Journal
-from edgeface.listing import complain, level_threshold, say, say_people, say_unknowns, say_warnings
+from edgeface.listing import complain, dates, level_threshold, say, say_people, say_unknowns, say_warnings, still_named
 from edgeface.names import check_id, is_unknown_id, printable, printable_path
 from edgeface.settings import Configuration
+from edgeface.view import check_day, day
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.gallery import Change
+    from edgeface.journal import Row
     from edgeface.view import View
 
 
@@ -37,8 +40,8 @@ def run_enroll(arguments: Namespace) -> int:
     _check_source(arguments)
     with _opened(configuration) as gallery:
         plan = _plan(arguments, configuration, gallery)
-        changes = carry(configuration, gallery, plan, skip_bad=arguments.skip_bad, again=arguments.again)
-        _tell(plan, changes, gallery)
+        how = How(skip_bad=arguments.skip_bad, again=arguments.again, given=arguments.given, expires=arguments.expires)
+        _tell(plan, carry(configuration, gallery, plan, how), gallery)
     return 0
 
 
@@ -53,7 +56,7 @@ def run_ignore(arguments: Namespace) -> int:
             plan = from_unknown(gallery, known, arguments.id, None, arguments.unknown)
         else:
             plan = from_photos(open_chain(configuration), known, arguments.id, None, arguments.photos)
-        _tell(plan, carry(configuration, gallery, plan, ignored=True), gallery)
+        _tell(plan, carry(configuration, gallery, plan, How(ignored=True)), gallery)
     return 0
 
 
@@ -67,7 +70,7 @@ def run_people(arguments: Namespace) -> int:
         if arguments.unknown:
             say_unknowns(gallery)
         else:
-            say_people(configuration, gallery, _strangers(configuration))
+            say_people(configuration, gallery, _strangers(configuration), SystemClock().wall())
     return 0
 
 
@@ -81,32 +84,66 @@ def run_rename(arguments: Namespace) -> int:
     return 0
 
 
-def run_forget(arguments: Namespace) -> int:
-    """Erase a person, or an unknown, from the gallery and the journal; what fails half-way can be tried again."""
+def run_consent(arguments: Namespace) -> int:
+    """Note the days of consent and of its end."""
     configuration = _configuration(arguments)
-    journal, wall = _journal(configuration), SystemClock().wall()
+    if arguments.given is None and arguments.expires is None:
+        raise UsageError("give --given, --expires or both")
+    _check_dates(arguments)
+    wall = SystemClock().wall()
+    with _existing(configuration) as gallery:
+        _note(configuration, [gallery.consent(arguments.id, wall, arguments.given, arguments.expires)])
+        say(f"{arguments.id}: {dates(gallery.person(arguments.id), day(wall)) or 'no consent noted, never expires'}")
+    return 0
+
+
+def run_forget(arguments: Namespace) -> int:
+    """Erase a person, or an unknown, for good, and search for traces; what fails half-way can be tried again."""
+    configuration = _configuration(arguments)
+    journal = _journal(configuration)
     with _existing(configuration) as gallery:
         erasure.finish(configuration.data / FILE)
-        # The journal first: once the gallery knows nobody by this id, nothing leads to its rows.
-        erasure.forget_in_journal(journal, arguments.id)
-        if is_unknown_id(arguments.id):
-            gallery.forget_unknown(arguments.id)
-        else:
-            known = _known(configuration, gallery.snapshot())
-            change = gallery.forget(arguments.id, wall, known.threshold)
-            _note(configuration, [change])
-    # And again: a running daemon may have seen them meanwhile.
-    erasure.forget_in_journal(journal, arguments.id)
+        forget = _forget_unknown if is_unknown_id(arguments.id) else _forget_person
+        sought = forget(configuration, gallery, arguments.id)
     for aside in sorted(configuration.data.glob(f"{journal.name}.corrupt-*")):
         complain(f"{printable_path(aside)}: a damaged journal, put aside, that may still name them: delete it")
-    say(f"{arguments.id}: forgotten")
-    return 0
+    for line in still_named(configuration, arguments.id):
+        complain(line)
+    return _prove(configuration, arguments.id, sought)
+
+
+def _forget_person(configuration: Configuration, gallery: Gallery, person: str) -> traces.Sought:
+    threshold = _known(configuration, gallery.snapshot()).threshold
+    sought = traces.person(gallery, person, threshold)
+    retention.forget(gallery, _journal(configuration), person, SystemClock().wall(), alike=threshold)
+    return sought
+
+
+def _forget_unknown(configuration: Configuration, gallery: Gallery, unknown: str) -> traces.Sought:
+    found = next((u for u in gallery.unknowns() if u.id == unknown), None)
+    # The journal first: once the gallery has no such unknown, nothing leads to its rows.
+    erasure.forget_in_journal(_journal(configuration), unknown)
+    gallery.forget_unknown(unknown)
+    erasure.forget_in_journal(_journal(configuration), unknown)
+    tag = gallery.tag(unknown)
+    return traces.Sought((unknown,), (tag,), ()) if found is None else traces.unknown(gallery, found)
+
+
+def _prove(configuration: Configuration, who: str, sought: traces.Sought) -> int:
+    count, found = traces.search(configuration.data, sought)
+    for path in found:
+        complain(f"{printable_path(path)}: still has a trace of {who}")
+    if not found:
+        say(f"{who}: forgotten; {count} files searched, no trace")
+    return 1 if found else 0
 
 
 def run_export(arguments: Namespace) -> int:
     """Write people to a file."""
-    with _existing(_configuration(arguments)) as gallery:
-        count = transfer.write(gallery, arguments.file, arguments.person)
+    configuration = _configuration(arguments)
+    with _existing(configuration) as gallery:
+        rows = None if arguments.person is None else _about(configuration, arguments.person)
+        count = transfer.write(gallery, arguments.file, arguments.person, rows)
     say(f"{arguments.file}: {count} people; it holds face templates, so keep it as you keep a key")
     return 0
 
@@ -119,7 +156,7 @@ def run_import(arguments: Namespace) -> int:
     with _opened(configuration) as gallery:
         changes = transfer.take_in(gallery, people, SystemClock().wall(), replace=arguments.replace)
         _note(configuration, changes)
-        say(f"{len(changes)} people imported")
+        say(f"{len(people)} people imported")
         say_warnings(configuration, gallery.snapshot())
     return 0
 
@@ -129,22 +166,15 @@ def enroll_folder(configuration: Configuration, folder: Path, *, skip_bad: bool 
     with _opened(configuration) as gallery:
         known = _known(configuration, gallery.snapshot())
         plan = from_folder(open_chain(configuration), known, folder, _bar)
-        return len(carry(configuration, gallery, plan, skip_bad=skip_bad))
+        return len(carry(configuration, gallery, plan, How(skip_bad=skip_bad)))
 
 
-def carry(
-    configuration: Configuration,
-    gallery: Gallery,
-    plan: Plan,
-    *,
-    ignored: bool = False,
-    skip_bad: bool = False,
-    again: bool = False,
-) -> list[Change]:
-    """Say what was refused, carry out the plan, and write it to the audit trail."""
+def carry(configuration: Configuration, gallery: Gallery, plan: Plan, how: How) -> list[Change]:
+    """Say what was refused, carry out the plan as the configuration lets it, and write it to the audit trail."""
     for line in plan.refused:
         complain(line)
-    changes = carry_out(gallery, plan, SystemClock().wall(), ignored=ignored, skip_bad=skip_bad, again=again)
+    how = replace(how, pictures=configuration.privacy.pictures == "all")
+    changes = carry_out(gallery, plan, SystemClock().wall(), how)
     _note(configuration, changes)
     return changes
 
@@ -155,6 +185,16 @@ def _check_source(arguments: Namespace) -> None:
         raise UsageError("give one of: photos, --folder, --camera, --unknown")
     if (arguments.id is None) != (arguments.folder is not None):
         raise UsageError("--folder takes the ids from the folders' names" if arguments.id else "give an ID")
+    _check_dates(arguments)
+
+
+def _check_dates(arguments: Namespace) -> None:
+    try:
+        for text in (arguments.given, None if arguments.expires == NEVER else arguments.expires):
+            if text is not None:
+                check_day(text)
+    except GalleryError as error:
+        raise UsageError(str(error)) from error
 
 
 def _plan(arguments: Namespace, configuration: Configuration, gallery: Gallery) -> Plan:
@@ -177,7 +217,7 @@ def _from_camera(arguments: Namespace, configuration: Configuration, known: Know
     guide = Guide(open_chain(configuration), known, arguments.id)
     with closing(newest(camera)) as pictures:
         shots = shoot(pictures, guide, SystemClock(), say)
-    return Plan((Candidate(arguments.id, arguments.name, shots, "camera"),))
+    return Plan((Candidate(arguments.id, arguments.name, shots, "camera", pictures=tuple(guide.pictures)),))
 
 
 def _configuration(arguments: Namespace) -> Configuration:
@@ -219,12 +259,22 @@ def _strangers(configuration: Configuration) -> float | None:
         return journal.strangers_a_day(SystemClock().wall())
 
 
+def _about(configuration: Configuration, person: str) -> list[Row]:
+    """What the journal has of a person; GalleryError when it cannot be read."""
+    if not _journal(configuration).exists():
+        return []
+    with closing(Journal(_journal(configuration))) as journal:
+        rows = journal.about(person)
+        if journal.problem is not None:
+            raise GalleryError(journal.problem)
+        return rows
+
+
 def _note(configuration: Configuration, changes: Iterable[Change]) -> None:
     """Write the audit rows; one of a deletion says that it was, and not of whom."""
     with closing(Journal(_journal(configuration))) as journal:
         for change in changes:
-            facts = {} if change.kind == "deleted" else {"person": change.person}
-            if not journal.note(change.kind, change.wall, facts):
+            if not journal.note(change.kind, change.wall, change.facts):
                 complain(f"done, but not in the audit trail: {journal.problem}")
 
 
@@ -232,8 +282,7 @@ def _tell(plan: Plan, changes: Sequence[Change], gallery: Gallery) -> None:
     for line in plan.notes:
         say(line)
     people = {person.id: person for person in gallery.people()}
-    for change in changes:
-        person = people[change.person]
+    for person in (people[change.person] for change in changes if change.kind == "enrolled"):
         state = "on the ignore list" if person.ignored else "enrolled"
         say(f"{person.id}: {state} as {person.name}, {person.templates} templates")
 

@@ -61,7 +61,13 @@ def faces(chain: Chain, photo: Image) -> list[Found]:
 
 
 def embedding_of(chain: Chain, photo: Image) -> Embedding:
-    """Embed the face of a photo; PhotoError when there is not exactly one, or it is not worth embedding."""
+    """Embed the face of a photo; PhotoError as `face_of`."""
+    face = face_of(chain, photo)
+    return chain.embed(face.image, face.detection)
+
+
+def face_of(chain: Chain, photo: Image) -> Found:
+    """The face of a photo; PhotoError when there is not exactly one, or it is not worth embedding."""
     found = faces(chain, photo)
     if not found:
         raise PhotoError("no face found; take one where the whole face is seen from the front")
@@ -70,7 +76,7 @@ def embedding_of(chain: Chain, photo: Image) -> Embedding:
     (face,) = found
     if face.quality.reason is not None:
         raise PhotoError(explained(face.quality, chain.limits))
-    return chain.embed(face.image, face.detection)
+    return face
 
 
 def explained(quality: Quality, limits: QualityLimits) -> str:

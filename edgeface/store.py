@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from edgeface.errors import GalleryError
 from edgeface.files import own_as_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-Schema = tuple[str, ...]
-"""What leads from each version to the next, statements apart by semicolons; PRAGMA user_version counts the steps."""
+Step = str | Callable[[sqlite3.Connection], None]
+"""Statements apart by semicolons, or what does the work inside the transaction that it is given."""
+Schema = tuple[Step, ...]
+"""What leads from each version to the next; PRAGMA user_version counts the steps."""
 
 BUSY_MS = 5000
 """How long a connection waits for another one's lock."""
@@ -51,6 +54,42 @@ def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def open_copy(path: Path, schema: Schema, noun: str, why: GalleryError) -> sqlite3.Connection:
+    """Read a file that cannot be opened for writing into memory, and bring the copy to the newest schema.
+
+    Where there is no file, or an empty one, the copy is empty. `why` is raised when the file cannot be read either,
+    and a GalleryError when it is damaged or not ours.
+    """
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        with translated(path):
+            if path.exists() and path.stat().st_size:
+                _read_into(connection, path, why)
+            _inspect(connection, path, schema, noun)
+            connection.execute("PRAGMA foreign_keys = ON")
+            _migrate(connection, schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _read_into(connection: sqlite3.Connection, path: Path, why: GalleryError) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    # Without its shared memory, which is a file too, SQLite reads only what it may take for unchanging; with a log
+    # beside it the file alone is not whole.
+    ways = ["mode=ro"] if log.exists() and log.stat().st_size else ["mode=ro", "mode=ro&immutable=1"]
+    for way in ways:
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(_uri(path, way), uri=True)) as source:
+            source.backup(connection)
+            return
+    raise why
+
+
+def _uri(path: Path, way: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?{way}"
 
 
 @contextmanager
@@ -119,8 +158,8 @@ def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
         # Read again under the lock: another process may have done the work meanwhile.
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         for step in schema[version:]:
-            for statement in step.split(";"):
-                connection.execute(statement)
+            for work in [step] if callable(step) else step.split(";"):
+                work(connection) if callable(work) else connection.execute(work)
         if version < len(schema):
             connection.execute(f"PRAGMA user_version = {len(schema)}")
 

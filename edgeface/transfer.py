@@ -10,18 +10,23 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from edgeface.clock import rfc3339
 from edgeface.errors import GalleryError
 from edgeface.files import put_whole, read_at_most
 from edgeface.names import check_id, display_name, printable, printable_path
-from edgeface.view import MAX_SIZE, MAX_TEMPLATES, Source, Template, check_embedding, from_blob, to_blob
+from edgeface.view import MAX_SIZE, MAX_TEMPLATES, Source, Template, check_day, check_embedding, from_blob, to_blob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edgeface.gallery import Change, Gallery
+    from edgeface.journal import Row
+    from edgeface.view import Person
 
-FORMAT, VERSION = "edgeface-people", 1
+FORMAT, VERSION = "edgeface-people", 2
+READ = (1, VERSION)
+"""Versions that can be read: 1 has no consent."""
 MAX_BYTES = 64_000_000
 """Of a file to import; a person with five templates takes about 6 kB."""
 _MODEL = re.compile(r"[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}")
@@ -37,23 +42,20 @@ class Exported:
     name: str
     ignored: bool
     templates: tuple[Template, ...]
+    consent: str | None = None
+    expires: str | None = None
 
 
-def write(gallery: Gallery, path: Path, person: str | None = None) -> int:
+def write(gallery: Gallery, path: Path, person: str | None = None, rows: Sequence[Row] | None = None) -> int:
     """Write one person, or everybody, to a file of mode 0600; gives the number of people.
 
-    The file is whole or not there, also after a power cut; GalleryError when it cannot be written.
+    `rows` are the journal's about the one person: with them the file has everything that is known of them, which
+    `read` ignores. The file is whole or not there, also after a power cut; GalleryError when it cannot be written.
     """
     people = gallery.people() if person is None else [gallery.person(person)]
-    records = [
-        {
-            "id": p.id,
-            "name": p.name,
-            "ignored": p.ignored,
-            "templates": [_written(template) for template in gallery.templates(p.id)],
-        }
-        for p in people
-    ]
+    records = [_record(gallery, p) for p in people]
+    if rows is not None:
+        records = [{**record, **_access(gallery, p, rows)} for p, record in zip(people, records, strict=True)]
     text = json.dumps({"format": FORMAT, "version": VERSION, "people": records}, ensure_ascii=False, indent=1)
     try:
         put_whole(path, text.encode() + b"\n")
@@ -88,7 +90,32 @@ def take_in(gallery: Gallery, people: Sequence[Exported], wall: float, *, replac
             f"enrolled already: {', '.join(sorted(taken)[:5])} (--replace puts the file's in their place)"
         )
     with gallery.together():
-        return [gallery.replace(p.id, p.name, p.templates, wall, ignored=p.ignored) for p in people]
+        changes = [gallery.replace(p.id, p.name, p.templates, wall, ignored=p.ignored) for p in people]
+        dated = [p for p in people if p.consent or p.expires]
+        return changes + [gallery.consent(p.id, wall, p.consent, p.expires) for p in dated]
+
+
+def _record(gallery: Gallery, person: Person) -> dict[str, object]:
+    return {
+        "id": person.id,
+        "name": person.name,
+        "ignored": person.ignored,
+        "consent": person.consent,
+        "expires": person.expires,
+        "templates": [_written(template) for template in gallery.templates(person.id)],
+    }
+
+
+def _access(gallery: Gallery, person: Person, rows: Sequence[Row]) -> dict[str, object]:
+    """What is known of a person besides what can be imported."""
+    pictures = gallery.pictures(person.id)
+    return {
+        "enrolled": rfc3339(person.enrolled),
+        "pictures": [{"at": rfc3339(wall), "jpeg": base64.b64encode(jpeg).decode()} for wall, jpeg in pictures],
+        "journal": [
+            {"id": row.id, "kind": row.kind, "at": rfc3339(row.at), "facts": json.loads(row.payload)} for row in rows
+        ],
+    }
 
 
 def _written(template: Template) -> dict[str, object]:
@@ -111,8 +138,8 @@ def _parsed(data: bytes) -> object:
 def _people(parsed: object, model: str, size: int) -> list[Exported]:
     if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
         raise GalleryError("not a file that edgeface export wrote")
-    if parsed.get("version") != VERSION:
-        raise GalleryError(f"of another version; this edgeface reads version {VERSION}")
+    if parsed.get("version") not in READ:
+        raise GalleryError(f"of another version; this edgeface reads versions {READ[0]} to {READ[-1]}")
     people = [_person(record, model, size) for record in _list(parsed, "people")]
     ids = [person.id for person in people]
     if len(set(ids)) < len(ids):
@@ -132,9 +159,10 @@ def _person(record: object, model: str, size: int) -> Exported:
         raise GalleryError(f"{person}: ignored is neither true nor false")
     try:
         taken = tuple(_template(template, model, size) for template in templates)
+        consent, expires = _day(record, "consent"), _day(record, "expires")
     except GalleryError as error:
         raise GalleryError(f"{person}: {error}") from error
-    return Exported(person, display_name(_text(record, "name"), person), record["ignored"], taken)
+    return Exported(person, display_name(_text(record, "name"), person), record["ignored"], taken, consent, expires)
 
 
 def _template(record: object, model: str, size: int) -> Template:
@@ -156,6 +184,10 @@ def _template(record: object, model: str, size: int) -> Template:
     embedding = from_blob(blob)
     check_embedding(embedding)
     return Template(embedding, made_by, source, float(wall))  # type: ignore[arg-type]  # it is one of Source's
+
+
+def _day(record: Mapping[str, Any], key: str) -> str | None:
+    return None if record.get(key) is None else check_day(_text(record, key))
 
 
 def _list(record: Mapping[str, Any], key: str) -> list[object]:

@@ -11,7 +11,7 @@ import numpy as np
 from edgeface.view import unit_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from edgeface.types import Embedding
 
@@ -66,7 +66,7 @@ class Unknowns:
         threshold: float,
         days: int = 30,
         records: Iterable[Unknown] = (),
-        gone: Collection[str] = (),
+        gone: Container[str] = (),
     ) -> None:
         self._boot = boot
         self._days = days
@@ -79,7 +79,7 @@ class Unknowns:
         """Unknowns given up because there were too many."""
         self.use(threshold, records, gone)
 
-    def use(self, threshold: float, records: Iterable[Unknown], gone: Collection[str]) -> None:
+    def use(self, threshold: float, records: Iterable[Unknown], gone: Container[str]) -> None:
         """Go on with what the gallery holds now; what is not stored yet stays, unless it is `gone`.
 
         `threshold` is the cosine from which on two sightings are the same person; `gone` are the ids that must not
@@ -87,7 +87,7 @@ class Unknowns:
         """
         unsaved = {i: self._records[i] for i in self._changed if i not in gone}
         self._threshold = threshold
-        self._gone = frozenset(gone)
+        self._gone = gone
         self._records = {r.id: r for r in records if r.id not in gone and r.id not in self._expired} | unsaved
         self._changed = set(unsaved)
         if self._days == 0:
@@ -104,7 +104,6 @@ class Unknowns:
         """
         if self._days == 0:
             return None
-        self._expire(wall)
         agreeing = _agreeing(embeddings, self._threshold) or embeddings[:1]
         visit = Unknown("", unit_mean(agreeing), _varied((), agreeing), len(agreeing), 1, wall, wall, camera)
         known = _nearest(list(self._records.values()), visit.mean, self._threshold)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edgeface.clock import rfc3339
 from edgeface.errors import GalleryError
+from edgeface.names import printable
 from edgeface.types import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,6 +57,14 @@ class Person:
     """Of the gallery's model."""
     foreign: int
     """Of other models; they take no part in matching."""
+    consent: str | None = None
+    """The day on which they consented, YYYY-MM-DD."""
+    expires: str | None = None
+    """The day from which on they are not matched, and are erased; None for never."""
+
+    def expired(self, today: str) -> bool:
+        """Whether `today`, as `day` writes it, is beyond what they consented to."""
+        return self.expires is not None and today >= self.expires
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +112,22 @@ class View:
         return sorted(pairs, key=lambda pair: -pair[2])
 
 
+def day(wall: float) -> str:
+    """The day of wall seconds in UTC: 2026-11-22."""
+    return rfc3339(wall)[:10]
+
+
+def check_day(text: str) -> str:
+    """`text` if it is a day of the calendar as YYYY-MM-DD; GalleryError otherwise."""
+    try:
+        known = date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        known = False
+    if not known:
+        raise GalleryError(f"{printable(text)}: not a day; write it as 2026-11-22")
+    return text
+
+
 def check_embedding(embedding: Embedding) -> None:
     """Raise GalleryError unless it is a finite float32 vector of length one."""
     shaped = embedding.ndim == 1 and 0 < embedding.size <= MAX_SIZE and embedding.dtype == np.float32
@@ -119,27 +146,29 @@ def from_blob(blob: bytes) -> Embedding:
     return np.frombuffer(blob, dtype="<f4").astype(np.float32)
 
 
-def means(rows: Iterable[tuple[str, bytes]]) -> dict[str, Embedding]:
-    """Unit means by person, in the rows' order; templates that cancel out are stood for by the first."""
-    grouped: dict[str, list[Embedding]] = {}
-    for person, blob in rows:
-        grouped.setdefault(person, []).append(from_blob(blob))
-    return {person: unit_mean(vectors) for person, vectors in grouped.items()}
-
-
-def unit_mean(vectors: Sequence[Embedding]) -> Embedding:
+def unit_mean(vectors: Sequence[Embedding] | NDArray[np.float32]) -> Embedding:
     """Mean of unit vectors, scaled to length one; vectors that cancel out are stood for by the first."""
-    mean = np.mean(np.stack(vectors), axis=0, dtype=np.float64)
+    mean = np.mean(np.asarray(vectors), axis=0, dtype=np.float64)
     length = float(np.linalg.norm(mean))
     if length < _ROUNDING:
-        return vectors[0]
+        return np.asarray(vectors[0], np.float32)
     return np.asarray(mean / length, dtype=np.float32)
 
 
 def make_view(people: Sequence[Person], rows: Iterable[tuple[str, bytes]]) -> View:
     """Build the view of `people`, by id, from their templates of the model as (person, blob)."""
-    directions = means(rows)
-    shown = tuple(person for person in people if person.id in directions)
-    matrix = np.stack([directions[p.id] for p in shown]) if shown else np.zeros((0, 0), np.float32)
+    grouped: dict[str, list[Embedding]] = {}
+    for person, blob in rows:
+        grouped.setdefault(person, []).append(from_blob(blob))
+    return view_of(people, {person: np.stack(vectors) for person, vectors in grouped.items()})
+
+
+def view_of(people: Sequence[Person], own: Mapping[str, NDArray[np.float32]], today: str | None = None) -> View:
+    """Build the view of `people` from the templates of the model by id, one a row.
+
+    Those who have expired by `today` are not in it; without it nobody has.
+    """
+    shown = tuple(p for p in people if p.id in own and (today is None or not p.expired(today)))
+    matrix = np.stack([unit_mean(own[p.id]) for p in shown]) if shown else np.zeros((0, 0), np.float32)
     matrix.setflags(write=False)
     return View(shown, matrix, sum(person.foreign for person in people))

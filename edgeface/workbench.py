@@ -4,30 +4,53 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from edgeface import retention
+from edgeface.album import Picture, portrait
 from edgeface.chain import open_chain
-from edgeface.errors import GalleryError
+from edgeface.clock import synchronised
+from edgeface.doors import LEVELS, House, strangers
+from edgeface.errors import GalleryError, VaultError
 from edgeface.evidence import Thresholds
 from edgeface.gallery import Gallery
 from edgeface.levels import table_of
 from edgeface.model import EMBEDDER, SHIPPED
 from edgeface.pipeline import WHOLE, Pipeline, Rules
 from edgeface.unknowns import Drained, Unknowns
+from edgeface.view import day
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from edgeface.chain import Chain
     from edgeface.levels import Table
-    from edgeface.settings import Configuration, Level
+    from edgeface.schema import Level
+    from edgeface.settings import Configuration
+    from edgeface.types import Event, Image
     from edgeface.view import View
 
 log = logging.getLogger(__name__)
+
+# Refreshes between two tries to open a gallery that cannot be written.
+_TRY_AGAIN = 20
+# Pictures that wait for a disk.
+_WAITING = 20
 
 
 def thresholds(table: Table, level: Level, view: View) -> Thresholds:
     """The cosines for a gallery of this size; GalleryError when the table cannot show the level for it."""
     people = view.enrolled
-    return Thresholds(table.threshold(level, people), table.near(level, people), table.threshold("low", 1))
+    accept, near = table.threshold(level, people), table.near(level, people)
+    return Thresholds(accept, near, table.threshold("low", 1), tuple(shown(table, people)))
+
+
+def shown(table: Table, people: int) -> Iterator[tuple[Level, float]]:
+    """The levels that the table can show for so many people, the laxest first, and what each accepts."""
+    for level in LEVELS:
+        with suppress(GalleryError):
+            yield level, table.threshold(level, people)
 
 
 def same_unknown(table: Table, count: int) -> float:
@@ -41,23 +64,46 @@ def same_unknown(table: Table, count: int) -> float:
 def rules(configuration: Configuration, boot: str) -> Rules:
     """What the pipeline goes by, from the configuration."""
     regions = {name: camera.region or WHOLE for name, camera in configuration.cameras.items()}
-    return Rules(configuration.device, boot, configuration.recognition, configuration.unknown.per_minute, regions)
+    asked = House.of(configuration).strictest()
+    per_minute = configuration.unknown.per_minute
+    return Rules(configuration.device, boot, configuration.recognition, per_minute, regions, asked)
+
+
+def door_problems(house: House, view: View, accept: Thresholds) -> tuple[str, ...]:
+    """Which doors ask for a level that cannot be shown, or let in somebody who is not enrolled, one line each."""
+    known = {level for level, _ in accept.levels}
+    lines = [
+        f"door {name}: level {door.level} cannot be shown with {view.enrolled} people enrolled"
+        for name, door in house.doors.items()
+        if door.level not in known
+    ]
+    return (*lines, *strangers(house, {person.id for person in view.people if not person.ignored}))
 
 
 class Workbench:
     """One pipeline with its gallery; it belongs to the thread that made it."""
 
-    def __init__(self, configuration: Configuration, boot: str) -> None:
-        """Open everything; ModelError or GalleryError says what cannot be."""
+    def __init__(
+        self, configuration: Configuration, boot: str, wall: float, synced: Callable[[], bool] = synchronised
+    ) -> None:
+        """Open everything; ModelError, GalleryError or VaultError says what cannot be.
+
+        `synced` says whether wall time is known to be right.
+        """
         self.problems: tuple[str, ...] = ()
-        """Why nobody can be matched, if so."""
+        """Why nobody can be matched, if so, and what is wrong with doors."""
         self._boot = boot
         self._unsaved = Drained((), ())
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
         self.chain: Chain = open_chain(configuration)
+        self._synced = synced
+        self._today = day(wall)
+        self._kept = -math.inf
+        self._tries = 0
+        self._pictures: list[Picture] = []
         self._gallery = Gallery.open(configuration.data, self.chain.embedder.name)
-        view = self._gallery.snapshot()
+        view = self._gallery.snapshot(wall)
         self._unknowns = Unknowns(boot, same_unknown(self._table, 1), configuration.unknown.days)
         self._read_unknowns()
         accept = self._thresholds(view)
@@ -71,24 +117,68 @@ class Workbench:
         return {**used, name: digits}
 
     def refresh(self, configuration: Configuration, wall: float) -> None:
-        """Store new unknowns, and take in what other processes changed in the gallery, or a reload in the rules."""
-        self._store_unknowns(wall)
-        if configuration is not self._configuration:
-            self._configuration = configuration
-            self.pipeline.go_by(rules(configuration, self._boot), configuration.quality)
-        elif not self._gallery.changed():
-            return
-        view = self._gallery.snapshot()
-        self.pipeline.use(view, self._thresholds(view))
-        self._read_unknowns()
+        """Take in what has changed in the gallery, in the rules by a reload, or in who has expired; store what is new.
+
+        GalleryError when something cannot be read or stored; people are matched as far as they are known.
+        """
+        try:
+            self._try_again()
+            self._take_in(configuration, wall)
+            self._store(wall)
+        except VaultError as error:
+            raise GalleryError(str(error)) from error
+
+    def picture(self, event: Event, image: Image) -> None:
+        """Keep the face of an event where `privacy.pictures` says so; the next refresh stores it."""
+        wanted = self._configuration.privacy.pictures
+        owner = {"match": event.person, "unknown": event.unknown}.get(event.type)
+        if owner is not None and (wanted == "all" or (wanted == "unknown" and event.type == "unknown")):
+            self._pictures = [*self._pictures, Picture(owner, event.captured_at, portrait(image, event.box))][
+                -_WAITING:
+            ]
 
     def close(self) -> None:
         """Close the gallery; `refresh` stores what is new."""
         self._gallery.close()
 
+    def _try_again(self) -> None:
+        """Open the gallery anew once in a while if it could only be read."""
+        if self._gallery.problem is None:
+            return
+        self._tries += 1
+        if self._tries % _TRY_AGAIN == 0:
+            fresh = Gallery.open(self._configuration.data, self.chain.embedder.name)
+            old, self._gallery = (fresh, self._gallery) if fresh.problem else (self._gallery, fresh)
+            old.close()
+
+    def _take_in(self, configuration: Configuration, wall: float) -> None:
+        today, before = day(wall), self._today
+        if configuration is not self._configuration:
+            self._configuration = configuration
+            self.pipeline.go_by(rules(configuration, self._boot), configuration.quality)
+        elif today == before and not self._gallery.changed():
+            return
+        view = self._gallery.snapshot(wall)
+        self.pipeline.use(view, self._thresholds(view))
+        self._today = today
+        self._read_unknowns()
+
+    def _store(self, wall: float) -> None:
+        if self._gallery.problem is not None:
+            raise GalleryError(self._gallery.problem)
+        self._store_unknowns(wall)
+        if self._pictures:
+            self._gallery.keep_pictures(self._pictures)
+            self._pictures = []
+        # A clock that jumps back counts as well.
+        if abs(wall - self._kept) >= retention.EVERY:
+            self._kept = wall
+            alike = same_unknown(self._table, 1)
+            retention.keep(self._gallery, self._configuration, wall, synced=self._synced(), alike=alike)
+
     def _store_unknowns(self, wall: float) -> None:
         """Store what has changed; what a full disk does not take waits for the next time."""
-        fresh = self._unknowns.drain(wall)
+        fresh = self._unknowns.drain(wall if self._synced() else None)
         kept = {unknown.id: unknown for unknown in (*self._unsaved.kept, *fresh.kept)}
         self._unsaved = Drained(tuple(kept.values()), (*self._unsaved.expired, *fresh.expired))
         if self._unsaved.kept or self._unsaved.expired:
@@ -96,14 +186,16 @@ class Workbench:
             self._unsaved = Drained((), ())
 
     def _thresholds(self, view: View) -> Thresholds:
+        nobody: tuple[str, ...] = ()
         try:
-            self.problems = ()
-            return thresholds(self._table, self._configuration.recognition.level, view)
+            accept = thresholds(self._table, self._configuration.recognition.level, view)
         except GalleryError as error:
             log.error("nobody will be matched: %s", error)
-            self.problems = (f"nobody is matched: {error}",)
+            nobody = (f"nobody is matched: {error}",)
             # Nobody is matched, and everybody is unknown.
-            return Thresholds(math.inf, math.inf, same_unknown(self._table, 1))
+            accept = Thresholds(math.inf, math.inf, same_unknown(self._table, 1))
+        self.problems = (*nobody, *door_problems(House.of(self._configuration), view, accept))
+        return accept
 
     def _read_unknowns(self) -> None:
         records = self._gallery.unknowns()

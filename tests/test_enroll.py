@@ -7,7 +7,7 @@ import pytest
 
 from edgeface.chain import Chain, open_chain
 from edgeface.embedder import embedder_name
-from edgeface.enroll import Known, Plan, carry_out, from_folder, from_photos, from_unknown
+from edgeface.enroll import How, Known, Plan, carry_out, from_folder, from_photos, from_unknown
 from edgeface.errors import GalleryError, PhotoError
 from edgeface.gallery import Gallery
 from edgeface.opencv import cv2
@@ -162,11 +162,11 @@ def test_a_refused_photo_leaves_the_gallery_as_it_was_unless_skipped(chain: Chai
     with pytest.raises(GalleryError, match="1 photo refused"):
         carry_out(gallery, made, 100.0)
     assert gallery.people() == []
-    changes = carry_out(gallery, made, 100.0, skip_bad=True)
+    changes = carry_out(gallery, made, 100.0, How(skip_bad=True))
     assert [change.person for change in changes] == ["obama"]
     assert gallery.person("obama").templates == 2
     with pytest.raises(GalleryError, match="no photo could be used"):
-        carry_out(gallery, plan(chain, [DATA / "none.jpg"]), 100.0, skip_bad=True)
+        carry_out(gallery, plan(chain, [DATA / "none.jpg"]), 100.0, How(skip_bad=True))
 
 
 def test_a_bad_id_is_refused_before_any_photo_is_read(chain: Chain) -> None:
@@ -238,7 +238,7 @@ def test_an_empty_folder_is_refused_and_can_be_left_out(chain: Chain, gallery: G
     assert "Nobody: no photos in it" in made.refused[0]
     with pytest.raises(GalleryError, match="--skip-bad leaves them out"):
         carry_out(gallery, made, 100.0)
-    assert len(carry_out(gallery, made, 100.0, skip_bad=True)) == 2
+    assert len(carry_out(gallery, made, 100.0, How(skip_bad=True))) == 2
 
 
 def test_an_unknown_is_enrolled_from_what_was_kept(chain: Chain, gallery: Gallery) -> None:
@@ -253,7 +253,7 @@ def test_an_unknown_is_enrolled_from_what_was_kept(chain: Chain, gallery: Galler
     assert match.person == "obama"
     assert match.score > THRESHOLD
     assert gallery.unknowns() == []
-    assert gallery.gone() == {identity}
+    assert identity in gallery.gone()
     assert {t.source for t in gallery.templates("obama")} == {"unknown"}
     with pytest.raises(GalleryError, match="no such unknown"):
         from_unknown(gallery, NOBODY, "obama", None, identity)

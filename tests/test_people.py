@@ -1,7 +1,10 @@
+import base64
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ from edgeface import cli, people
 from edgeface.chain import open_chain
 from edgeface.clock import SystemClock
 from edgeface.embedder import embedder_name
-from edgeface.enroll import Plan
+from edgeface.enroll import How, Plan
 from edgeface.errors import GalleryError
 from edgeface.gallery import Gallery
 from edgeface.journal import Journal, Row
@@ -54,10 +57,10 @@ def gallery_of(tmp_path: Path) -> Gallery:
 
 
 def audit(tmp_path: Path) -> list[tuple[str, dict[str, str]]]:
-    with sqlite3.connect(tmp_path / "data" / "journal.db") as journal:
-        rows = journal.execute("SELECT kind, payload FROM rows ORDER BY seq").fetchall()
+    journal = Journal(tmp_path / "data" / "journal.db")
+    rows = journal.rows()
     journal.close()
-    return [(kind, json.loads(payload)) for kind, payload in rows]
+    return [(entry.row.kind, json.loads(entry.row.payload)) for entry in rows]
 
 
 @pytest.mark.parametrize("file", ["gallery.db", "journal.db"])
@@ -302,7 +305,7 @@ def test_an_empty_plan_enrolls_nobody(tmp_path: Path) -> None:
     configuration = Configuration.model_construct(cameras={}, data=tmp_path / "data")
     gallery = gallery_of(tmp_path)
     with pytest.raises(GalleryError, match="no photo could be used"):
-        people.carry(configuration, gallery, Plan(()))
+        people.carry(configuration, gallery, Plan(()), How())
     gallery.close()
 
 
@@ -335,3 +338,119 @@ def test_what_the_level_means_is_said_with_the_users_own_traffic(
     journal.close()
     assert run("people") == 0
     assert "a year with 2.0 a day as lately" in capsys.readouterr().out
+
+
+def test_forgetting_proves_itself(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("enroll", "barack", "--name", "Barack O.", *OBAMA[:1])
+    (tmp_path / "data" / "notes.txt").write_text("Barack O. came at noon")
+    capsys.readouterr()
+    assert run("forget", "barack") == 1
+    captured = capsys.readouterr()
+    assert f"{tmp_path / 'data' / 'notes.txt'}: still has a trace of barack" in captured.err
+    assert "no trace" not in captured.out
+    (tmp_path / "data" / "notes.txt").unlink()
+    run("enroll", "barack", *OBAMA[:1])
+    capsys.readouterr()
+    assert run("forget", "barack") == 0
+    count = re.fullmatch(r"barack: forgotten; (\d+) files searched, no trace\n", capsys.readouterr().out)
+    assert count is not None
+    assert int(count[1]) >= len(["gallery.db", "journal.db", "key", "key.id"])
+
+
+def test_where_the_configuration_still_names_somebody_forgotten_is_said(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        config.read_text() + "mqtt: {}\ngroups: {family: [joe, jill]}\ndoors:\n"
+        "  front-door: {camera: porch, allow: [{person: joe}]}\n"
+        "  shed: {camera: porch, allow: [{group: family}]}\n"
+    )
+    run("enroll", "joe", BIDEN)
+    capsys.readouterr()
+    assert run("forget", "joe") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "edgeface: config.yaml: the group family still names joe",
+        "edgeface: config.yaml: the door front-door still names joe",
+    ]
+
+
+def test_consent_is_noted_shown_and_written_down(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "joe", "--given", "2026-11-22", "--expires", "2999-01-01", BIDEN) == 0
+    assert run("people") == 0
+    assert "consent of 2026-11-22, expires on 2999-01-01" in capsys.readouterr().out
+    assert run("enroll", "joe", "--again", BIDEN) == 0
+    capsys.readouterr()
+    assert run("consent", "joe", "--expires", "never") == 0
+    assert capsys.readouterr().out == "joe: consent of 2026-11-22\n"
+    assert run("consent", "joe", "--expires", "2026-11-23") == 0
+    rows = [facts for kind, facts in audit(tmp_path) if kind == "consent"]
+    assert rows[0] == {"person": "joe", "given": "2026-11-22", "expires": "2999-01-01"}
+    assert rows[-1] == {"person": "joe", "given": "2026-11-22", "expires": "2026-11-23"}
+    with closing(gallery_of(tmp_path)) as gallery:
+        gallery.consent("joe", 1.0, "1999-01-01", "2000-01-01")
+    assert run("people") == 0
+    out = capsys.readouterr().out
+    assert "expired on 2000-01-01: not matched, and erased when the clock is synchronised" in out
+    assert "with 0 enrolled" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["consent", "joe"], 2, "give --given, --expires or both"),
+        (["consent", "joe", "--given", "22.11.2026"], 2, "22.11.2026: not a day"),
+        (["consent", "joe", "--given", "never"], 2, "never: not a day"),
+        (["consent", "joe", "--expires", "soon"], 2, "soon: not a day"),
+        (["enroll", "joe", "--expires", "soon", "x.jpg"], 2, "soon: not a day"),
+        (["consent", "joe", "--given", "2026-11-22"], 1, "no gallery here yet"),
+    ],
+)
+def test_wrong_dates_are_one_clear_line(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, reason: str
+) -> None:
+    assert run(*arguments) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+
+
+def test_a_persons_own_copy_has_everything_that_is_known_of_them(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text() + "privacy: {pictures: all}\n")
+    assert run("enroll", "joe", "--name", "Joe B.", "--given", "2026-11-22", BIDEN) == 0
+    assert run("enroll", "eileen", ASTRONAUT) == 0
+    with closing(Journal(tmp_path / "data" / "journal.db")) as journal:
+        journal.append(Row("01J", "match", 1.7e9, '{"event_type":"match","person":"joe","score":0.7}'))
+        journal.append(Row("02J", "match", 1.7e9, '{"event_type":"match","person":"eileen","score":0.8}'))
+    file = tmp_path / "joe.json"
+    assert run("export", str(file), "--person", "joe") == 0
+    assert b"eileen" not in file.read_bytes()
+    (joe,) = json.loads(file.read_text())["people"]
+    assert (joe["consent"], joe["expires"], len(joe["templates"])) == ("2026-11-22", None, 1)
+    assert base64.b64decode(joe["pictures"][0]["jpeg"]).startswith(b"\xff\xd8")
+    assert [row["kind"] for row in joe["journal"]] == ["enrolled", "consent", "match"]
+    assert joe["journal"][-1] == {
+        "id": "01J",
+        "kind": "match",
+        "at": "2023-11-14T22:13:20.000Z",
+        "facts": {"event_type": "match", "person": "joe", "score": 0.7},
+    }
+    assert run("import", str(file), "--data", str(tmp_path / "other")) == 0
+    with closing(Gallery.open(tmp_path / "other", embedder_name())) as other:
+        assert (other.person("joe").name, other.person("joe").consent) == ("Joe B.", "2026-11-22")
+    capsys.readouterr()
+    assert run("export", str(tmp_path / "all.json")) == 0
+    assert b"journal" not in (tmp_path / "all.json").read_bytes()
+
+
+def test_who_looks_like_the_forgotten_goes_from_the_journal_too(run: Run, tmp_path: Path) -> None:
+    assert run("enroll", "joe", BIDEN) == 0
+    with closing(gallery_of(tmp_path)) as gallery:
+        (template,) = gallery.templates("joe")
+        gallery.keep_unknowns([Unknown("u-0001", template.embedding, (template.embedding,), 2, 1, 1.0, 1.0, "porch")])
+    with closing(Journal(tmp_path / "data" / "journal.db")) as journal:
+        journal.append(Row("01J", "unknown", 1.7e9, '{"event_type":"unknown","unknown":"u-0001"}'))
+        assert run("forget", "joe") == 0
+        assert journal.about("u-0001") == journal.about("joe") == []

@@ -104,7 +104,7 @@ def encoded(vector: Any) -> dict[str, str]:
         ('{"a": 1e999}', "not a file that edgeface export wrote"),
         ("[]", "not a file that edgeface export wrote"),
         ({"format": "other"}, "not a file that edgeface export wrote"),
-        ({"format": "edgeface-people", "version": 2}, "another version"),
+        ({"format": "edgeface-people", "version": 3}, "another version"),
         ({"format": "edgeface-people", "version": 1}, "people is not a list"),
         ({"format": "edgeface-people", "version": 1, "people": [1]}, "a person is not an object"),
         (record(id="../etc"), "not an id"),
@@ -140,6 +140,31 @@ def test_a_hostile_file_is_one_clear_line(tmp_path: Path, content: object, reaso
     assert reason in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'f.json'}: ")
     assert str(caught.value).isprintable()
+
+
+def test_consent_goes_and_comes_and_a_file_of_version_1_has_none(gallery: Gallery, tmp_path: Path) -> None:
+    (old,) = read(tmp_path / "old.json", record())
+    assert (old.consent, old.expires) == (None, None)
+    gallery.consent("alice", 9.0, "2026-11-22", "2027-11-22")
+    transfer.write(gallery, tmp_path / "new.json")
+    assert json.loads((tmp_path / "new.json").read_text())["version"] == 2
+    fresh = Gallery.open(tmp_path / "fresh", MODEL)
+    changes = transfer.take_in(fresh, transfer.read(tmp_path / "new.json", MODEL, 192), 50.0)
+    assert [(change.kind, change.person) for change in changes] == [
+        ("enrolled", "alice"),
+        ("enrolled", "statue"),
+        ("consent", "alice"),
+    ]
+    alice, statue = fresh.people()
+    assert (alice.consent, alice.expires, statue.consent) == ("2026-11-22", "2027-11-22", None)
+    fresh.close()
+
+
+@pytest.mark.parametrize("value", ["soon", 5, "", "2026-02-30", ["2026-11-22"]])
+@pytest.mark.parametrize("key", ["consent", "expires"])
+def test_a_day_that_is_none_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    with pytest.raises(GalleryError, match=r"not a day|not text"):
+        read(tmp_path / "f.json", record(**{key: value}))
 
 
 def test_the_same_id_twice_is_refused(tmp_path: Path) -> None:

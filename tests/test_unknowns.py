@@ -115,6 +115,7 @@ def test_each_visit_makes_the_days_start_again() -> None:
 def test_a_single_sighting_expires_too() -> None:
     unknowns = fresh(days=1)
     unknowns.see(visit(1, 1), 0.0, "porch")
+    unknowns.drain(2 * DAY)
     assert unknowns.see(visit(1, 1), 2 * DAY, "porch") is None
 
 
@@ -149,13 +150,12 @@ def test_what_was_enrolled_elsewhere_goes_from_memory_and_unsaved_news_stay() ->
     assert unknowns.see(visit(1, shots=20), 105.0, "porch") not in {enrolled, stays, unsaved}
 
 
-def test_what_expired_in_memory_does_not_come_back_from_the_file() -> None:
+def test_a_visit_in_another_year_makes_nobody_expire() -> None:
     unknowns = fresh(days=1)
-    unknowns.see(visit(1), 0.0, "porch")
-    stored = unknowns.drain().kept
-    unknowns.see(visit(2), 3 * DAY, "porch")
-    unknowns.use(THRESHOLD, stored, ())
-    assert len(unknowns) == 1
+    first = unknowns.see(visit(1), 0.0, "porch")
+    unknowns.see(visit(2), 400 * DAY, "porch")
+    assert unknowns.drain().expired == ()
+    assert unknowns.see(visit(1), 60.0, "porch") == first
 
 
 def test_templates_are_varied_and_few() -> None:
