@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeface import events
 from edgeface.clock import synchronised
-from edgeface.journal import Row
+from edgeface.ledger import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LIMIT = 4096
-"""Events that wait for a disk that does not answer; what comes then is counted as lost."""
+"""Events and notes that wait for a disk that does not answer; what comes then is counted as lost."""
 
 _POLL = 1.0
 _READ = 64
@@ -39,16 +39,17 @@ class Outbox:
         self._journal = journal
         self._wake = wake
         self._changed = threading.Condition()
-        self._new: deque[Event] = deque()
+        self._new: deque[Event | Row] = deque()
         self._said: deque[str] = deque()
         self._held: set[str] = set()
+        self._unwritten: set[str] = set()
         self._ready: deque[Row] = deque()
         self._wanted = False
         self._look = False
         self._closing = False
         self._waiting = 0
         self.lost = 0
-        """Events that were given up because the disk did not take them."""
+        """Events and notes that were given up because the disk did not take them."""
         self.unsaid = 0
         """Rows that nobody has acknowledged, as of the last look at the disk."""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -57,15 +58,23 @@ class Outbox:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def record(self, event: Event) -> None:
         """Have the event written down, and hold it."""
+        self._queue(event, hold=True)
+
+    def note(self, row: Row) -> None:
+        """Have what was decided or done written down; `take` gives it."""
+        self._queue(row, hold=False)
+
+    def written(self, id_: str) -> bool:
+        """Whether the event is on the disk, or was given up."""
         with self._changed:
-            if len(self._new) >= LIMIT:
-                self.lost += 1
-                return
-            self._new.append(event)
-            self._held.add(event.id)
-            self._changed.notify()
+            return id_ not in self._unwritten
 
     def said(self, id_: str) -> None:
         """Have the row marked: the broker has acknowledged it."""
@@ -90,7 +99,7 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """Events that the disk has not taken yet."""
+        """Events and notes that the disk has not taken yet."""
         return len(self._new) + self._waiting
 
     def close(self, timeout: float = 5.0) -> None:
@@ -102,6 +111,17 @@ class Outbox:
         if self.waiting:
             _log.error("%d events could not be written down", self.waiting)
 
+    def _queue(self, what: Event | Row, *, hold: bool) -> None:
+        with self._changed:
+            if len(self._new) >= LIMIT:
+                self.lost += 1
+                return
+            self._new.append(what)
+            if hold:
+                self._held.add(what.id)
+                self._unwritten.add(what.id)
+            self._changed.notify()
+
     def _run(self) -> None:
         while True:
             rows, said = self._next()
@@ -109,6 +129,7 @@ class Outbox:
                 return
             if self._wanted and not self._ready:
                 self._read()
+            self._journal.expire()
             self.unsaid = self._journal.unsaid_count()
             with self._changed:
                 if self._closing and not self._new and not self._said:
@@ -122,11 +143,11 @@ class Outbox:
             fresh = [self._new.popleft() for _ in range(min(_BATCH, len(self._new)))]
             self._waiting = len(fresh)
             # A mark follows its row: rows that still wait in _new have not been read back by anybody.
-            waiting = {event.id for event in self._new}
+            waiting = {what.id for what in self._new}
             said = [id_ for id_ in self._said if id_ not in waiting]
             self._said = deque(id_ for id_ in self._said if id_ in waiting)
         synced = synchronised()
-        return [_row(event, synced=synced) for event in fresh], said
+        return [what if isinstance(what, Row) else _row(what, synced=synced) for what in fresh], said
 
     def _write(self, rows: list[Row], said: list[str]) -> bool:
         # The disk's trouble is the journal's state; here it only means to try again, until we are closed.
@@ -138,6 +159,9 @@ class Outbox:
         with self._changed:
             self._waiting = 0
             self._held.difference_update(said)
+            self._unwritten.difference_update(row.id for row in rows)
+        if rows:
+            self._wake()
         return True
 
     def _read(self) -> None:

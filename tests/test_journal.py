@@ -8,15 +8,19 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgeface.clock import SystemClock
+from edgeface.errors import VaultError
 from edgeface.events import event_id
-from edgeface.journal import VERSION, Journal, Row, audit
+from edgeface.journal import Journal, Row, audit, noted
+from edgeface.ledger import VERSION
 from edgeface.outbox import LIMIT, Outbox
 from edgeface.teller import LogTeller
 from edgeface.types import Box, Event
+from edgeface.vault import Key
 from tests.broker import until
 
 
@@ -87,7 +91,7 @@ def test_the_file_is_ours_alone_and_durable(journal: Journal, path: Path) -> Non
     journal.append(a_row(1))
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    connection = journal._open()
+    connection = journal._file._opened()[0]
     pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert pragmas == ["wal", 2]
     assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
@@ -110,10 +114,10 @@ def test_the_oldest_said_rows_go_first(path: Path) -> None:
 
 def test_a_full_disk_is_a_state_that_passes(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     assert journal.append(a_row(0))
-    journal._open().execute("PRAGMA max_page_count = 8")
+    journal._file._opened()[0].execute("PRAGMA max_page_count = 8")
     big = Row("big", "match", 0.0, json.dumps({"x": "y" * 100_000}))
     for _ in range(3):
-        journal._open().execute("PRAGMA max_page_count = 8")
+        journal._file._opened()[0].execute("PRAGMA max_page_count = 8")
         assert not journal.append(big)
     assert "full" in (journal.problem or "")
     assert journal.failures == 3
@@ -124,11 +128,15 @@ def test_a_full_disk_is_a_state_that_passes(journal: Journal, caplog: pytest.Log
 
 
 def test_a_missing_folder_is_a_state_that_passes(tmp_path: Path) -> None:
+    (tmp_path / "later").touch()
     journal = Journal(tmp_path / "later" / "journal.db")
     assert not journal.append(a_row(1))
     assert "cannot be used" in (journal.problem or "")
     assert journal.unsaid(10) == []
-    (tmp_path / "later").mkdir()
+    assert journal.head() == (0, "")
+    assert journal.facts()["head"] is None
+    assert journal.verify().fault == "the journal cannot be read"
+    (tmp_path / "later").unlink()
     assert journal.append(a_row(1))
     assert journal.problem is None
     journal.close()
@@ -149,7 +157,9 @@ def test_a_corrupt_file_is_put_aside(path: Path, damage: str, caplog: pytest.Log
     assert again.set_aside == "journal.db.corrupt-1"
     assert (path.parent / again.set_aside).read_bytes() == content
     assert again.append(a_row(1))
-    assert again.counts() == (1, 1)
+    began, _ = again.unsaid(10)
+    assert (began.kind, json.loads(began.payload)) == ("started", {"set_aside": again.set_aside})
+    assert again.verify().fault is None
     assert "put aside as journal.db.corrupt-1" in caplog.text
     again.close()
 
@@ -195,6 +205,14 @@ def test_a_note_is_a_row_for_the_audit_topic(journal: Journal) -> None:
     }
 
 
+def test_what_a_row_says_cannot_pass_for_what_it_is() -> None:
+    facts = {"door": "front", "device": "other", "id": "x", "v": 9, "event_type": "match", "late": True, "at": "never"}
+    said = json.loads(audit(Row("an-id", "rejected", 0.0, json.dumps(facts)), "front", 1.0))
+    assert said["event_type"] == "rejected"
+    assert (said["id"], said["device"], said["v"], said["late"]) == ("an-id", "front", 1, False)
+    assert (said["door"], said["at"]) == ("front", "1970-01-01T00:00:00.000Z")
+
+
 CHILD = """
 import sys
 from pathlib import Path
@@ -206,11 +224,12 @@ for number in range(1000000):
 """
 
 
-def test_nothing_that_was_written_is_lost_by_a_kill(path: Path, python: str) -> None:
+@pytest.mark.parametrize("written", [1, 20, 50])
+def test_nothing_that_was_written_is_lost_by_a_kill_and_the_chain_holds(path: Path, python: str, written: int) -> None:
     last = -1
     with subprocess.Popen([python, "-c", CHILD, str(path)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
-        for _ in range(50):
+        for _ in range(written):
             last = int(child.stdout.readline())
         child.send_signal(signal.SIGKILL)
         last = max([last, *(int(line) for line in child.stdout.read().split())])
@@ -218,6 +237,7 @@ def test_nothing_that_was_written_is_lost_by_a_kill(path: Path, python: str) -> 
     rows = journal.unsaid(1_000_000)
     assert [row.id for row in rows[: last + 1]] == [f"id-{number}" for number in range(last + 1)]
     assert len(rows) <= last + 2
+    assert (journal.verify().rows, journal.verify().fault) == (len(rows), None)
     journal.close()
 
 
@@ -248,7 +268,27 @@ def test_the_outbox_gives_a_row_to_one_holder_at_a_time(journal: Journal) -> Non
     assert outbox.waiting == 0
 
 
+def test_a_note_goes_out_by_itself(journal: Journal) -> None:
+    outbox = Outbox(journal)
+    outbox.start()
+    outbox.take(1)
+    row = noted("granted", 1.0, {"door": "front", "person": "alice"})
+    outbox.note(row)
+    taken: list[Row] = []
+
+    def took() -> bool:
+        taken.extend(outbox.take(10))
+        return bool(taken)
+
+    until(took)
+    assert taken == [row]
+    outbox.said(row.id)
+    until(lambda: journal.counts() == (1, 0))
+    outbox.close()
+
+
 def test_the_outbox_waits_for_a_disk_that_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "later").touch()
     journal = Journal(tmp_path / "later" / "journal.db")
     outbox = Outbox(journal)
     outbox.start()
@@ -258,13 +298,14 @@ def test_the_outbox_waits_for_a_disk_that_comes_back(tmp_path: Path) -> None:
     assert 0 < outbox.lost <= 300
     kept = LIMIT + 300 - outbox.lost
     assert outbox.waiting == kept
-    (tmp_path / "later").mkdir()
+    (tmp_path / "later").unlink()
     until(lambda: journal.counts() == (kept, kept))
     outbox.close()
     journal.close()
 
 
 def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "never").touch()
     journal = Journal(tmp_path / "never" / "journal.db")
     outbox = Outbox(journal)
     outbox.start()
@@ -276,7 +317,7 @@ def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, cap
 
 def test_without_a_broker_events_go_to_the_journal(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    teller = LogTeller(journal)
+    teller = LogTeller(journal, SystemClock())
     teller.start()
     teller.say(an_event(1), b"jpeg")
     teller.people("porch", ("Alice",))
@@ -311,3 +352,68 @@ def test_strangers_are_counted_a_day(journal: Journal) -> None:
         journal.append(Row(f"u{n}", "unknown" if n % 2 else "match", n * day / 2, "{}"))
     assert journal.strangers_a_day(10 * day) == pytest.approx(1.0)
     assert journal.strangers_a_day(100 * day) == 0
+
+
+def test_rows_are_chosen_by_what_they_are(journal: Journal) -> None:
+    who = ["alice", "bob", "alice", None]
+    for number, person in enumerate(who):
+        kind = "match" if person else "unknown"
+        facts = {"person": person, "unknown": None if person else "u-7f3a"}
+        journal.append(Row(f"id-{number}", kind, float(number), json.dumps(facts)), said=number == 0)
+
+    def chosen(**by: Any) -> list[int]:
+        return [entry.seq for entry in journal.rows(**by)]
+
+    assert chosen() == [1, 2, 3, 4]
+    assert chosen(after=1, before=4) == [2, 3]
+    assert chosen(last=2) == [3, 4]
+    assert chosen(kinds=("unknown", "left")) == [4]
+    assert chosen(who="alice") == [1, 3]
+    assert chosen(who="u-7f3a") == [4]
+    assert chosen(who="alice' OR 1=1 --") == []
+    assert chosen(since=2.0) == [3, 4]
+    assert chosen(who="alice", since=1.0, last=5) == [3]
+    first = journal.rows()[0]
+    assert (first.said, first.redacted, first.altered, first.row.id) == (True, False, False, "id-0")
+    assert journal.rows()[-1].link == journal.head()[1]
+    assert [row.id for row in journal.about("alice")] == ["id-0", "id-2"]
+    assert journal.facts() == {
+        "problem": None,
+        "failures": 0,
+        "set_aside": None,
+        "seq": 4,
+        "head": journal.head()[1][:16],
+    }
+
+
+def test_nothing_of_a_row_is_in_plain_text(journal: Journal, path: Path) -> None:
+    journal.note("match", 1.0, {"person": "zuleika", "name": "Zuleika Dobson", "unknown": "u-7f3a"})
+    with sqlite3.connect(path) as reader:
+        reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    reader.close()
+    content = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert b"match" in content
+    assert not any(word in content for word in (b"uleika", b"Dobson", b"u-7f3a", b'person"'))
+
+
+@pytest.mark.parametrize("harm", ["missing", "another", "rubbish"])
+def test_without_its_key_a_journal_refuses_to_start(path: Path, harm: str) -> None:
+    journal = Journal(path)
+    journal.append(a_row(1))
+    journal.close()
+    before, key = path.read_bytes(), path.parent / "key"
+    if harm == "missing":
+        key.unlink()
+    else:
+        key.write_bytes(b"rubbish" if harm == "rubbish" else Key("file", bytes(32)).text())
+    with pytest.raises(VaultError):
+        Journal(path)
+    assert path.read_bytes() == before
+
+
+def test_a_row_that_was_altered_is_said_as_that(journal: Journal) -> None:
+    journal.append(a_row(1))
+    journal._file._opened()[0].execute("UPDATE rows SET payload = ?, at = 1e300", (b"x" * 40,))
+    [row] = journal.unsaid(10)
+    assert json.loads(audit(row, "front", 1.0))["altered"] is True
+    assert journal.rows()[0].altered
