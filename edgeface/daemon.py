@@ -9,16 +9,19 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from edgeface import config, reload, state, systemd
+from edgeface import chronicle, config, reload, state, systemd
 from edgeface.capture import Capture
 from edgeface.clock import SystemClock
+from edgeface.doors import House
 from edgeface.errors import EdgefaceError
 from edgeface.health import Health
 from edgeface.journal import Journal
+from edgeface.keys import Signer
 from edgeface.log import set_up
 from edgeface.mailbox import Mailbox
 from edgeface.mqtt import Publisher
 from edgeface.teller import LogTeller
+from edgeface.vault import open_vault
 from edgeface.vision import Tally, Vision
 from edgeface.workbench import Workbench
 
@@ -45,7 +48,7 @@ JOIN_SECONDS = 3.0
 """How long a camera may take to let go at the end; a driver that hangs is left to the kernel."""
 
 SOFTWARE = 70
-"""Exit status when the vision thread died; systemd starts the daemon again."""
+"""Exit status when a thread died; systemd starts the daemon again."""
 
 
 class Daemon:
@@ -67,7 +70,8 @@ class Daemon:
         self._stopping = threading.Event()
         self._hangup = threading.Event()
         self._switches: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-        self._journal = _journal(configuration)
+        self._journal = _journal(configuration, self._clock)
+        self._vault = open_vault(configuration.data)
         self._health = Health(self._clock)
         self._mailbox = Mailbox()
         self._teller = self._make_teller()
@@ -76,7 +80,7 @@ class Daemon:
             for name, camera in configuration.cameras.items()
         }
         self._vision = Vision(
-            lambda settings: Workbench(settings, self._boot),
+            lambda settings: Workbench(settings, self._boot, self._clock.wall()),
             configuration,
             self._mailbox,
             self._teller,
@@ -90,17 +94,25 @@ class Daemon:
         self._fed = 0.0
 
     def run(self) -> int:
-        """Run until `stop`, a signal, or the end of every clip; 0, or 70 when the vision thread died."""
+        """Run until `stop`, a signal, or the end of every clip; 0, or 70 when a thread died that all depend on."""
         self._vision.start()
         try:
             self._start()
-            while not self._stopping.wait(TICK) and self._vision.alive and not self._tick():
+            while not self._stopping.wait(TICK) and self._alive() and not self._tick():
                 pass
+            dead = not self._alive()
         finally:
             self._shut_down()
-        return 0 if self._vision.error is None else SOFTWARE
+        return SOFTWARE if dead or self._vision.error is not None else 0
+
+    def _alive(self) -> bool:
+        """Whether there is somebody to see, and somebody to tell of it."""
+        if not self._teller.alive:
+            log.critical("a thread of the publisher or of the journal has ended")
+        return self._vision.alive and self._teller.alive
 
     def _start(self) -> None:
+        chronicle.started(self._journal, self._configuration, self._boot, self._clock.wall())
         for name, camera in self._configuration.cameras.items():
             self._teller.enabled(name, camera.enabled)
         self._teller.start()
@@ -165,7 +177,12 @@ class Daemon:
 
     def _trouble(self, states: dict[str, CaptureState]) -> object:
         """What is worth a new state message when it changes."""
-        return [s.status for s in states.values()], self._vision.problems, self._journal.problem, self._teller.problem
+        return (
+            [(s.status, s.dark) for s in states.values()],
+            self._vision.problems,
+            self._journal.problem,
+            self._teller.problem,
+        )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
         drops, tallies = self._mailbox.drops, self._vision.tally
@@ -178,6 +195,7 @@ class Daemon:
             cameras=cameras,
             models=self._vision.models,
             problems=self._vision.problems,
+            key=self._vault.tier,
         )
 
     def _reload(self) -> None:
@@ -191,6 +209,9 @@ class Daemon:
         else:
             merged, kept = reload.merge(self._configuration, wanted)
             self._configuration = self._vision.configuration = merged
+            self._journal.days = merged.privacy.journal_days
+            chronicle.configured(self._journal, wanted, self._clock.wall())
+            self._teller.go_by(House.of(merged))
             set_up(merged.log)
             log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
         systemd.notify(systemd.READY)
@@ -207,12 +228,13 @@ class Daemon:
         self._vision.join()
         self._teller.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
         self._teller.close()
+        chronicle.stopped(self._journal, self._boot, self._clock.wall())
         self._journal.close()
 
     def _make_teller(self) -> Teller:
         settings = self._configuration
         if settings.mqtt is None:
-            return LogTeller(self._journal)
+            return LogTeller(self._journal, self._clock)
         return Publisher(
             settings.mqtt,
             settings.device,
@@ -221,15 +243,18 @@ class Daemon:
             on_enabled=self._on_enabled,
             cameras=tuple(settings.cameras),
             snapshots=settings.privacy.snapshots != "none",
+            boot=self._boot,
+            house=House.of(settings),
+            signer=Signer(settings.data, self._vault, self._clock),
         )
 
 
-def _journal(configuration: Configuration) -> Journal:
+def _journal(configuration: Configuration, clock: Clock) -> Journal:
     try:
         configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EdgefaceError(f"{configuration.data}: cannot be used for data ({error.strerror})") from error
-    return Journal(configuration.data / "journal.db")
+    return Journal(configuration.data / "journal.db", days=configuration.privacy.journal_days, clock=clock)
 
 
 def run_run(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,10 @@ Wire: TypeAlias = dict[str, Any]
 LIFETIME = 3.0
 """Seconds after its capture for which an event may be said; later it is history and goes to the audit topic."""
 
+SAYABLE = LIFETIME - 1.0
+"""Seconds after its capture within which something is sent: the last one is for the network and the broker,
+whose expiry counts in whole seconds (MQTT 5, 3.3.2.3.3), so that nobody receives it after LIFETIME."""
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from edgeface.view import unit_mean
 
 if TYPE_CHECKING:
+    from edgeface.schema import Level
     from edgeface.settings import Recognition
     from edgeface.types import Embedding, Match
 
@@ -39,6 +40,17 @@ class Thresholds(NamedTuple):
     """Below: nobody enrolled."""
     same: float
     """Below: not the face that the track has shown so far."""
+    levels: tuple[tuple[Level, float], ...] = ()
+    """What each level accepts, the laxest first; a level that cannot be shown is not there."""
+
+    def level(self, score: float) -> Level | None:
+        """The strictest level that a score reaches."""
+        return next((level for level, accept in reversed(self.levels) if score >= accept), None)
+
+    def falls_short(self, score: float, level: Level) -> bool:
+        """Whether a score does not reach a level that can be shown."""
+        accept = dict(self.levels).get(level)
+        return accept is not None and score < accept
 
 
 @dataclass(frozen=True, slots=True)

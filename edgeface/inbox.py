@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from edgeface.topics import Topics
     from edgeface.types import Event
 
-SAYABLE = events.LIFETIME - 1.0
-"""Seconds after its capture within which an event is sent: the last one is for the network and the broker,
-whose expiry counts in whole seconds (MQTT 5, 3.3.2.3.3), so that nobody receives it after events.LIFETIME."""
-
 LIMIT = 256
 """Events that wait to be said; one more goes to the audit topic."""
+
+
+PATIENCE = 0.1
+"""Seconds for which an event waits to be on the disk before it is said; a disk that hangs holds nobody up."""
 
 
 class Said(NamedTuple):
@@ -33,7 +33,7 @@ class Said(NamedTuple):
 
 
 class Inbox:
-    """Any thread puts, one thread takes; `first` gives nothing older than SAYABLE."""
+    """Any thread puts, one thread takes; `first` gives nothing older than events.SAYABLE."""
 
     def __init__(self, clock: Clock, outbox: Outbox) -> None:
         self._clock = clock
@@ -58,13 +58,17 @@ class Inbox:
         self.forget_late()
         return self._waiting[0] if self._waiting else None
 
+    def ripe(self, said: Said) -> bool:
+        """Whether it is on the disk, or the disk has had its time: what is heard is then in the journal too."""
+        return self._outbox.written(said.event.id) or self._clock.monotonic() - said.at >= PATIENCE
+
     def pop(self) -> None:
         """Take the first away: it has been said."""
         self._waiting.popleft()
 
     def forget_late(self) -> None:
         """Leave those that are too old to the journal."""
-        while self._waiting and self._clock.monotonic() - self._waiting[0].event.monotonic > SAYABLE:
+        while self._waiting and self._clock.monotonic() - self._waiting[0].event.monotonic > events.SAYABLE:
             self._miss(self._waiting.popleft().event)
 
     def _miss(self, event: Event) -> None:
@@ -72,7 +76,23 @@ class Inbox:
         self._outbox.release([event.id])
 
 
-def send(said: Said, connection: Connection, topics: Topics, clock: Clock) -> bool:
+def tell(inbox: Inbox, connection: Connection, topics: Topics, clock: Clock) -> int:
+    """Publish what waits, as far as the broker lets us; gives the pictures for which the network had no room."""
+    dropped = 0
+    while (said := inbox.first()) is not None and connection.in_flight < connection.window:
+        # A stalled broker still takes bytes and would pass them on, old, when it comes back:
+        # nothing is sent before it has answered something that was asked after the event came in.
+        if connection.answered < said.at:
+            connection.probe()
+            break
+        if not inbox.ripe(said):
+            break
+        inbox.pop()
+        dropped += not _send(said, connection, topics, clock)
+    return dropped
+
+
+def _send(said: Said, connection: Connection, topics: Topics, clock: Clock) -> bool:
     """Publish the event and then its picture; False when the network has no room for the picture now."""
     event, room = said.event, not connection.congested
     topic = topics.snapshot(event.camera) if said.snapshot is not None and room else None
@@ -80,7 +100,8 @@ def send(said: Said, connection: Connection, topics: Topics, clock: Clock) -> bo
     # The whole seconds that are left of its life: no broker holds it longer.
     left = int(events.LIFETIME - (clock.monotonic() - event.monotonic))
     payload = events.to_json(wire).encode()
-    connection.publish(topics.event(event.camera), payload, Tag("event", event.id), expiry=max(1, left))
+    until = event.monotonic + events.LIFETIME
+    connection.publish(topics.event(event.camera), payload, Tag("event", event.id), expiry=max(1, left), until=until)
     if said.snapshot is not None and topic is not None:
         connection.publish(topic, said.snapshot, Tag("snapshot", event.id), qos=0)
     return room or said.snapshot is None

@@ -13,12 +13,12 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from edgeface.errors import GalleryError, ModelError
 from edgeface.files import read_at_most
-from edgeface.model import EMBEDDER, FOLDER, read_model
+from edgeface.model import CALIBRATION_SHA256, EMBEDDER, FOLDER, read_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgeface.settings import Level
+    from edgeface.schema import Level
 
 TARGETS: dict[Level, float] = {"low": 1e-2, "normal": 1e-3, "high": 1e-4}
 """False accepts a passer-by that each level puts up with; normal is the limit at which NIST's FRTE reports 1:N."""
@@ -144,7 +144,11 @@ def table_of(model: Path | None) -> Table:
 
 @lru_cache(maxsize=1)
 def _shipped() -> Table:
-    return Table.load(path_of(FOLDER / EMBEDDER.file), EMBEDDER.sha256)
+    path = path_of(FOLDER / EMBEDDER.file)
+    found = hashlib.sha256(_read(path)).hexdigest()
+    if found != CALIBRATION_SHA256:
+        raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {CALIBRATION_SHA256[:16]}...; install it again")
+    return Table.load(path, EMBEDDER.sha256)
 
 
 @lru_cache(maxsize=1)

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgeface.events import event_id
-from edgeface.evidence import Thresholds, decide
+from edgeface.evidence import WINDOW, Thresholds, decide
 from edgeface.scene import Scene
-from edgeface.types import Event, Face, Outcome
+from edgeface.types import Claim, Event, Face, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edgeface.chain import Chain
     from edgeface.evidence import Decision
+    from edgeface.schema import Level
     from edgeface.settings import QualityLimits, Recognition
     from edgeface.tracker import Track
     from edgeface.types import Detection, EventType, Frame, Image, Reason
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from edgeface.view import View
     from edgeface.visit import Told, Visit
 
-EMBEDDINGS = 2
-"""Faces embedded a frame at most: a crowd costs time until everybody is recognised, and not frames."""
+EMBEDDINGS, CROWD = 2, 5
+"""Faces embedded a frame at most, and from how many in view on it is one: a crowd costs time, and not frames."""
 
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the picture."""
@@ -43,6 +44,8 @@ class Rules:
     unknown_per_minute: int
     regions: Mapping[str, Region] = field(default_factory=dict)
     """By camera; a camera that is not named is seen whole."""
+    doors: Mapping[str, Level] = field(default_factory=dict)
+    """The strictest level that the doors of a camera ask for, by camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Pipeline:
         self._rules, self._chain = rules, replace(self._chain, limits=limits)
 
     def process(self, frame: Frame) -> Outcome:
-        """Look at one frame; the events are those that it decided."""
+        """Look at one frame; the events are those that it decided, the claims those whom it has confirmed."""
         scene = self._scenes.setdefault(frame.camera, Scene())
         image, scene.origin = _region(frame.image, self._rules.regions.get(frame.camera, WHOLE))
         scene.size = (frame.image.shape[1], frame.image.shape[0])
@@ -91,11 +94,13 @@ class Pipeline:
         scene.follow(seen, frame.monotonic)
         scene.end(track.id for track in update.ended)
         moment = Moment(frame.camera, frame.monotonic, frame.wall, len(seen))
-        events = [
-            event for track in _due(scene, seen, frame.monotonic) for event in self._look(scene, track, image, moment)
-        ]
+        events, claims = list[Event](), list[Claim]()
+        for track in _due(scene, seen, frame.monotonic):
+            events += self._look(scene, track, image, moment)
+            claims += self._claims(scene.visits[track.id], moment)
         events += self._left(scene, moment)
-        return Outcome(frame, tuple(self._face(scene, scene.visits[track.id]) for track in seen), tuple(events))
+        faces = tuple(self._face(scene, scene.visits[track.id]) for track in seen)
+        return Outcome(frame, faces, tuple(events), tuple(claims))
 
     def leave(self, camera: str, monotonic: float, wall: float) -> tuple[Event, ...]:
         """The camera is away or the daemon stops: everybody who was announced there has left."""
@@ -171,6 +176,21 @@ class Pipeline:
         visit.announced = True
         return (self._event(decision.kind, scene, visit, moment),)
 
+    def _claims(self, visit: Visit, moment: Moment) -> Iterable[Claim]:
+        """The claim of a face that this frame has confirmed, if it has."""
+        decision = visit.decision
+        if visit.evidence.until != moment.monotonic or decision is None or decision.match is None:
+            return ()
+        score, level = decision.match.score, self._thresholds.level(decision.match.score)
+        if decision.kind != "match" or level is None:
+            return ()
+        asked = self._rules.doors.get(moment.camera)
+        if asked is not None and self._thresholds.falls_short(score, asked) and visit.evidence.frames < WINDOW:
+            # More frames may lift it to what a door asks for, and somebody waits before it.
+            visit.due = moment.monotonic
+        person, frames, faces = decision.match.person, decision.frames, moment.faces
+        return (Claim(moment.camera, visit.number, moment.monotonic, person, score, level, frames, faces),)
+
     def _told(self, visit: Visit, decision: Decision, moment: Moment) -> Told:
         if decision.kind == "unknown":
             visit.unknown = visit.unknown or self._unknowns.see(visit.evidence.embeddings, moment.wall, moment.camera)
@@ -232,15 +252,16 @@ class Pipeline:
         )
 
 
-def _due(scene: Scene, seen: Iterable[Track], monotonic: float) -> list[Track]:
+def _due(scene: Scene, seen: Sequence[Track], monotonic: float) -> list[Track]:
     """The tracks to look at now: the undecided first, then those who have waited longest, larger ones first."""
     waiting = [track for track in seen if scene.visits[track.id].due <= monotonic]
     waiting.sort(
         key=lambda track: (scene.visits[track.id].decision is not None, scene.visits[track.id].tried, -track.box.height)
     )
-    for track in waiting[:EMBEDDINGS]:
+    chosen = waiting[: EMBEDDINGS if len(seen) < CROWD else 1]
+    for track in chosen:
         scene.visits[track.id].tried = monotonic
-    return waiting[:EMBEDDINGS]
+    return chosen
 
 
 def _region(image: Image, region: Region) -> tuple[Image, tuple[int, int]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgeface.settings import Configuration
 
-AT_ONCE = frozenset({"recognition", "quality", "privacy", "log"})
+AT_ONCE = frozenset({"recognition", "quality", "privacy", "log", "groups", "schedules", "doors"})
 """The rest opens devices, files or connections."""
 
 

@@ -1,6 +1,14 @@
 """What stands on the broker: the newest payload of each retained topic, and which of them it has not been told."""
 
+from __future__ import annotations
+
 import threading
+from typing import TYPE_CHECKING
+
+from edgeface.connection import Tag
+
+if TYPE_CHECKING:
+    from edgeface.connection import Connection
 
 
 class Retained:
@@ -33,3 +41,13 @@ class Retained:
                 return None
             del self._changed[topic]
             return (topic, *self._payloads[topic])
+
+
+def tell(retained: Retained, connection: Connection) -> None:
+    """Tell the broker what has changed, as far as the network takes it, and leave half of the window to events."""
+    while connection.in_flight < connection.window // 2 and not connection.congested:
+        changed = retained.take()
+        if changed is None:
+            return
+        topic, payload, qos = changed
+        connection.publish(topic, payload, Tag("retained", topic), qos=qos, retain=True)

@@ -1,6 +1,6 @@
 """What every part of config.yaml shares: strict, frozen, and no unknown keys."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,6 +8,9 @@ ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 """Devices, cameras, doors and people; always matched as a whole."""
 
 Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
+
+Level = Literal["low", "normal", "high"]
+"""Security levels, the laxest first."""
 
 
 class Settings(BaseModel):

@@ -9,14 +9,16 @@ from edgeface.cameras import CameraSettings
 from edgeface.credentials import require_safe
 from edgeface.detectors import DetectorSettings
 from edgeface.detectors.blazeface import Blazeface
-from edgeface.schema import Id, Settings
+from edgeface.doors import Door
+from edgeface.schedules import Schedule
+from edgeface.schema import Id, Level, Settings
 
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
 Frames = Annotated[int, Field(ge=1, le=10)]
 """Good frames of one track, of which evidence.WINDOW are kept."""
 Folder = Annotated[Path, Field(strict=False)]
-Level = Literal["low", "normal", "high"]
+Group = Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=1000)]
 
 
 class Recognition(Settings):
@@ -128,6 +130,12 @@ class Privacy(Settings):
 
     snapshots: Literal["none", "unknown", "all"] = "none"
     """Whose faces are published as pictures on the snapshot topic."""
+    journal_days: Annotated[int, Field(ge=0, le=3650)] = 90
+    """How long the journal keeps a row; 0 keeps it until there are too many."""
+    pictures: Literal["none", "unknown", "all"] = "none"
+    """Whose faces are kept, sealed, to be looked at on this machine."""
+    picture_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """How long such a picture is kept."""
 
 
 class Log(Settings):
@@ -152,5 +160,11 @@ class Configuration(Settings):
     unknown: Unknowns = Unknowns()
     mqtt: Mqtt | None = None
     """Left out: events go to the log and the journal only."""
+    groups: Annotated[dict[Id, Group], Field(max_length=64)] = Field(default_factory=dict)
+    """People who may be meant by one name at a door."""
+    schedules: Annotated[dict[Id, Schedule], Field(max_length=64)] = Field(default_factory=dict)
+    """When somebody may come in."""
+    doors: Annotated[dict[Id, Door], Field(max_length=16)] = Field(default_factory=dict)
+    """What opens for whom; each door has a controller of its own that verifies what is sent to it."""
     privacy: Privacy = Privacy()
     log: Log = Log()

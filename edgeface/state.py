@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface import __version__, board
 from edgeface.clock import synchronised
+from edgeface.freshness import DARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgeface.capture import CaptureState
     from edgeface.vision import Tally
-
-KEY_CUSTODY = "none"
-"""Templates are not encrypted, and whoever reads the state should know."""
 
 
 def report(
@@ -23,8 +21,12 @@ def report(
     cameras: Mapping[str, Mapping[str, Any]],
     models: Mapping[str, str],
     problems: tuple[str, ...],
+    key: str,
 ) -> dict[str, Any]:
-    """The daemon as a whole, to which the publisher adds mqtt and journal; docs/events.md names the keys."""
+    """The daemon as a whole, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
+
+    `key` is the custody of the vault's key.
+    """
     heat = board.temperature()
     return {
         "version": __version__,
@@ -34,7 +36,7 @@ def report(
         "throttled": board.throttled(),
         "clock": "synced" if synchronised() else "unsynced",
         "models": dict(models),
-        "key": KEY_CUSTODY,
+        "key": key,
         "problems": list(problems),
     }
 
@@ -51,5 +53,5 @@ def camera_report(state: CaptureState, tally: Tally, age: float | None, drops: i
         "reopens": state.reopens,
         "not_judged": dict(tally.silent),
         "unknown_held_back": tally.held_back,
-        "problem": state.error,
+        "problem": state.error or (DARK if state.dark else None),
     }

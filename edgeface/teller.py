@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeface.journal import noted
 from edgeface.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgeface.clock import Clock
+    from edgeface.doors import House
     from edgeface.journal import Journal
-    from edgeface.types import Event
+    from edgeface.types import Claim, Event
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +32,11 @@ class Teller(Protocol):
         """What is wrong, in one line."""
         ...
 
+    @property
+    def alive(self) -> bool:
+        """Whether its threads run, from `start` to `close`."""
+        ...
+
     def start(self) -> None:
         """Start its threads."""
         ...
@@ -38,6 +46,18 @@ class Teller(Protocol):
 
         `late` says that now is too late already: it is written down for the audit topic only.
         """
+        ...
+
+    def claim(self, claim: Claim) -> None:
+        """Have the doors of the claim's camera open, now or never, if they may."""
+        ...
+
+    def note(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Write down what was decided or done; `kind` is one of the journal's."""
+        ...
+
+    def go_by(self, house: House) -> None:
+        """Go by other doors from now on."""
         ...
 
     def camera_status(self, camera: str, text: str) -> None:
@@ -71,9 +91,15 @@ class LogTeller:
     connected = True
     problem = None
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._clock = clock
         self._outbox = Outbox(journal)
         self._said = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the journal's thread runs."""
+        return self._outbox.alive
 
     def start(self) -> None:
         """Start the journal's thread."""
@@ -84,6 +110,16 @@ class LogTeller:
         self._outbox.record(event)
         self._outbox.said(event.id)
         self._said += 1
+
+    def claim(self, claim: Claim) -> None:
+        """Do nothing: a door is opened by MQTT, and a configuration with doors and without it is refused."""
+
+    def note(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Write it down."""
+        self._outbox.note(noted(kind, self._clock.wall(), facts))
+
+    def go_by(self, house: House) -> None:
+        """Do nothing, as for `claim`."""
 
     def camera_status(self, camera: str, text: str) -> None:
         """Do nothing: capture logs it, with the reason."""

@@ -134,6 +134,10 @@ class Vision:
             log.info("%s", sentence(event))
             late = event.type == "match" and not self._health.may_match(frame)
             self._teller.say(event, self._snapshot(event, frame), late=late)
+            bench.picture(event, frame.image)
+        for claim in outcome.claims:
+            if self._health.may_match(frame):
+                self._teller.claim(claim)
         self._health.processed(frame)
         self._tell_people(bench, frame.camera)
         for observe in self._observers:

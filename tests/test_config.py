@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from edgeface import config, yaml_tree
+from edgeface.cameras.gstreamer import GstreamerCamera
 from edgeface.cameras.opencv import OpencvCamera
+from edgeface.cameras.picamera import PicameraCamera
 from edgeface.cameras.replay import Fault, ReplayCamera
+from edgeface.cameras.view import View
 from edgeface.detectors.blazeface import Blazeface
+from edgeface.doors import Door
 from edgeface.errors import ConfigError
 from edgeface.evidence import WINDOW
+from edgeface.schedules import Schedule
 from edgeface.settings import (
     Configuration,
     EmbedderSettings,
@@ -68,8 +73,8 @@ data: /y
         "c.yaml:3: cameras.porch.sourc: unknown key (did you mean source?)",
         "c.yaml:3: cameras.porch.source: missing",
         "c.yaml:4: cameras.Bad Id: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
-        "c.yaml:5: cameras.yard: unknown type; known are opencv, replay",
-        "c.yaml:6: cameras.barn: needs a type: one of opencv, replay",
+        "c.yaml:5: cameras.yard: unknown type; known are opencv, gstreamer, picamera, replay",
+        "c.yaml:6: cameras.barn: needs a type: one of gstreamer, opencv, picamera, replay",
         "c.yaml:8: mqtt.hst: unknown key (did you mean host?)",
         "c.yaml:9: mqtt.port: should be less than or equal to 65535",
         "c.yaml:10: recognition.level: should be 'low', 'normal' or 'high'",
@@ -241,7 +246,16 @@ def test_the_import_of_the_configuration_loads_nothing_heavy() -> None:
     script = "import sys, edgeface.config; print(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"cv2", "ai_edge_litert", "tflite_runtime", "mediapipe", "gi", "picamera2", "matplotlib"}
+    assert not loaded & {
+        "cryptography",
+        "cv2",
+        "ai_edge_litert",
+        "tflite_runtime",
+        "mediapipe",
+        "gi",
+        "picamera2",
+        "matplotlib",
+    }
 
 
 def uncommented() -> str:
@@ -261,6 +275,8 @@ MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {
     ("unknown",): Unknowns,
     ("mqtt",): Mqtt,
     ("mqtt", "tls"): Tls,
+    ("schedules", "cleaning"): Schedule,
+    ("doors", "front-door"): Door,
     ("privacy",): Privacy,
     ("log",): Log,
 }
@@ -294,6 +310,25 @@ def test_the_reference_names_every_key_of_the_replay_camera() -> None:
     given_ = at(yaml_tree.read(uncommented().encode()).value, ("cameras", "trial"))
     shared = set(OpencvCamera.model_fields) & set(ReplayCamera.model_fields)
     assert set(given_) | shared == set(ReplayCamera.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("model", "examples"),
+    [
+        (PicameraCamera, ("ribbon",)),
+        (GstreamerCamera, ("yard", "drive", "hall", "desk", "pattern", "gate")),
+    ],
+)
+def test_the_examples_of_a_camera_type_name_its_keys_with_their_defaults(
+    model: type[PicameraCamera | GstreamerCamera], examples: tuple[str, ...]
+) -> None:
+    cameras = yaml_tree.read(uncommented().encode()).value["cameras"]
+    given_ = {key: value for name in examples for key, value in cameras[name].items()}
+    assert set(given_) | set(View.model_fields) == set(model.model_fields)
+    defaults = model.model_construct().model_dump(mode="json", warnings=False)
+    for key, value in given_.items():
+        if defaults[key] is not None:
+            assert value == defaults[key], f"{key}: the reference has another default than the code"
 
 
 def test_both_other_passwords_are_in_the_reference() -> None:

@@ -15,7 +15,7 @@ from edgeface.model import EMBEDDER, FOLDER
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgeface.settings import Level
+    from edgeface.schema import Level
 
 HASH = "ab" * 32
 ROWS = (Row(0.2, 0.05, 0.08), Row(0.3, 0.005, 0.007), Row(0.4, 4e-4, 6e-4), Row(0.5, 4e-5, 6e-5))

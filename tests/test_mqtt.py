@@ -2,6 +2,7 @@ import json
 import logging
 import shutil
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -15,8 +16,7 @@ import pytest
 
 from edgeface.clock import SystemClock
 from edgeface.errors import ConfigError
-from edgeface.events import LIFETIME, event_id
-from edgeface.inbox import SAYABLE
+from edgeface.events import LIFETIME, SAYABLE, event_id
 from edgeface.journal import Journal
 from edgeface.mosquitto import Mosquitto
 from edgeface.mqtt import Publisher
@@ -510,8 +510,7 @@ def test_a_slow_disk_holds_nobody_up(
 ) -> None:
     listener = listen(broker, EVENT)
     publisher = connected(publish, Mqtt(port=broker.port))
-    other = Journal(tmp_path / "journal.db")
-    connection = other._open()
+    connection = sqlite3.connect(tmp_path / "journal.db")
     connection.execute("BEGIN IMMEDIATE")
     started = time.monotonic()
     for seq in range(20):
@@ -520,7 +519,7 @@ def test_a_slow_disk_holds_nobody_up(
     until(lambda: len(listener.of(EVENT)) == 20, 1)
     assert publisher.counters()["waiting_for_disk"] == 20
     connection.rollback()
-    other.close()
+    connection.close()
     until(lambda: journal.counts() == (20, 0), 8)
 
 

@@ -8,10 +8,12 @@ import pytest
 
 from edgeface import enroll
 from edgeface.chain import Chain, open_chain
+from edgeface.evidence import WINDOW, Thresholds
 from edgeface.levels import Table
 from edgeface.pipeline import Pipeline, Rules
+from edgeface.schema import Level
 from edgeface.settings import Configuration, Recognition
-from edgeface.types import Event, Frame
+from edgeface.types import Claim, Event, Frame
 from edgeface.unknowns import Unknowns
 from edgeface.view import Person, View, make_view, to_blob
 from edgeface.workbench import thresholds
@@ -160,3 +162,67 @@ def test_somebody_forgotten_while_in_view_leaves_without_a_name() -> None:
     (left,) = made.leave("porch", 2.0, 1_002.0)
     assert told(events) == [("match", "obama")]
     assert (left.type, left.person, left.name) == ("left", None, None)
+
+
+def claims(frames: Iterable[Frame], asked: Level | None, view: View | None = None) -> list[Claim]:
+    """What a camera claims whose doors ask for a level."""
+    view = view or gallery()
+    accept = thresholds(Table.shipped(), "normal", view)
+    doors: dict[str, Level] = {} if asked is None else {"porch": asked}
+    rules = Rules("front", "boot", Recognition(), 6, {}, doors)
+    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    return [claim for frame in frames for claim in made.process(frame).claims]
+
+
+def test_a_match_is_claimed_with_the_frame_that_confirms_it() -> None:
+    frames = list(film((1.0, ()), (2.0, (RIGHT,))))
+    view = gallery()
+    accept = thresholds(Table.shipped(), "normal", view)
+    made = pipeline(view)
+    outcomes = [made.process(frame) for frame in frames]
+    first = next(outcome for outcome in outcomes if outcome.claims)
+    (claim,), (event,) = first.claims, first.events
+    assert (claim.camera, claim.person, claim.faces_in_view) == ("porch", "obama", 1)
+    assert (claim.visit, claim.score, claim.frames) == (event.track, event.score, event.frames)
+    assert claim.monotonic == first.frame.monotonic
+    assert claim.level == accept.level(claim.score)
+
+
+def test_nobody_else_is_claimed() -> None:
+    assert claims(film((3.0, (LEFT,))), "high") == []
+    ignored = gallery(ignored="astronaut", people=("astronaut", "biden"))
+    assert claims(film((3.0, (LEFT,))), "high", ignored) == []
+
+
+def test_two_in_view_are_said_to_be_two() -> None:
+    (claim, *_) = claims(film((2.0, (LEFT, RIGHT))), None)
+    assert claim.faces_in_view == 2
+
+
+def test_the_same_frames_give_the_same_claims() -> None:
+    scenes = ((0.5, ()), (2.0, (LEFT, RIGHT)))
+    assert claims(film(*scenes), "high") == claims(film(*scenes), "high") != []
+
+
+def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_for() -> None:
+    view = gallery()
+    low, normal, high = (accept for _, accept in thresholds(Table.shipped(), "normal", view).levels)
+    assert low < normal < high
+    # A level that no face reaches: the look goes on until the window is full, and then as without a door.
+    never = Thresholds(normal, low, low, (("low", low), ("normal", normal), ("high", 2.0)))
+    rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
+    made = Pipeline(rules, chain(), Unknowns("boot", normal), view, never)
+    frames = [claim.frames for frame in film((2.5, (RIGHT,))) for claim in made.process(frame).claims]
+    assert frames == list(range(frames[0], WINDOW + 1))
+    reached = claims(film((2.5, (RIGHT,))), "low")
+    assert len(reached) == 1, "looked at again after `verify` only"
+    assert len(claims(film((2.5, (RIGHT,))), None)) == 1
+
+
+def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
+    view = gallery()
+    accept = thresholds(Table.shipped(), "normal", view)._replace(levels=(("low", 0.1), ("normal", 0.2)))
+    rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
+    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
+    assert [claim.level for claim in made_claims] == ["normal"]

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from edgeface import config
+from edgeface.daemon import SOFTWARE, Daemon
 from edgeface.mosquitto import Mosquitto
+from edgeface.mqtt import Publisher
 from edgeface.opencv import cv2
 from tests.broker import Listener, until
 from tests.film import DATA, FPS, Actor, film
@@ -160,6 +163,13 @@ def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0
     assert "restart to change unknown" in log
+    edgeface("audit", "export", tmp_path / "trail.jsonl", "--config", config)
+    trail = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
+    own = [row for row in trail if row["kind"] in {"started", "config", "stopped"}]
+    assert [row["kind"] for row in own] == ["started", "config", "config", "stopped"]
+    assert own[0]["payload"]["config"] == own[1]["payload"]["digest"]
+    assert own[2]["payload"]["changed"] == ["recognition", "unknown"]
+    assert edgeface("audit", "verify", "--config", config).stdout.startswith(f"{len(trail)} rows, 0 redacted, head ")
 
 
 def test_a_wrong_configuration_ends_with_78_and_one_line_a_mistake(tmp_path: Path) -> None:
@@ -184,3 +194,12 @@ def test_without_a_camera_or_a_broker_the_daemon_runs_and_says_so(tmp_path: Path
     assert "camera porch is offline" in log
     assert "trying again" in log
     assert "Traceback" not in log
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_publisher_that_dies_ends_the_daemon(tmp_path: Path, visit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Publisher) -> None:
+        raise RuntimeError("a fault that nobody foresaw")
+
+    monkeypatch.setattr(Publisher, "_serve", broken)
+    assert Daemon(config.load(configure(tmp_path, visit, 1883))).run() == SOFTWARE
