@@ -5,20 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from edgeface import yaml_tree
+from edgeface import doors, yaml_tree
 from edgeface.errors import ConfigError
 from edgeface.files import read_at_most
 from edgeface.names import printable, printable_path
-from edgeface.schema import ID_PATTERN
+from edgeface.schema import ID_PATTERN, Settings
 from edgeface.settings import Configuration
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     Mistake = tuple[int, str, str | ErrorDetails]
     """Line, path as it is shown, and what is wrong."""
 
+Checked = TypeVar("Checked", bound=Settings)
+
 _MOST = 50
 """Mistakes that are listed."""
 
-_SECTIONS = ("embedder", "recognition", "quality", "unknown", "mqtt", "privacy", "log")
+_SECTIONS = ("embedder", "recognition", "quality", "unknown", "mqtt", "groups", "schedules", "doors", "privacy", "log")
 
 _PLAIN = {
     "missing": "missing",
@@ -57,22 +59,40 @@ def load(path: Path) -> Configuration:
 
 def parse(data: bytes, name: str) -> Configuration:
     """Check a file's content; `name` stands before each line of a ConfigError."""
+    return checked(Configuration, data, name, sections=_SECTIONS, further=doors.mistakes)
+
+
+def checked(
+    model: type[Checked],
+    data: bytes,
+    name: str,
+    *,
+    sections: Iterable[str] = (),
+    further: Callable[[Checked], Iterable[tuple[Location, str]]] = lambda _: (),
+    reference: str = "config.yaml",
+) -> Checked:
+    """Check the content of a file of settings; ConfigError has one line a mistake, `name` before each.
+
+    `sections` may stand there without keys; `further` finds mistakes of what is right as far as types can tell.
+    """
     try:
         tree = yaml_tree.read(data)
     except yaml_tree.Broken as error:
         raise ConfigError(f"{name}:{error.line}: {printable(str(error))}") from error
     if not isinstance(tree.value, dict):
-        raise ConfigError(f"{name}:1: empty or not a list of keys; the reference of all keys is config.yaml")
+        raise ConfigError(f"{name}:1: empty or not a list of keys; the reference of all keys is {reference}")
     # A section whose keys are all commented out is that section with its defaults.
-    tree.value.update({key: {} for key in _SECTIONS if key in tree.value and tree.value[key] is None})
+    tree.value.update({key: {} for key in sections if key in tree.value and tree.value[key] is None})
     mistakes: list[Mistake] = [(tree.lines[path], _dotted(path), text) for path, text in tree.mistakes]
     try:
-        configuration = Configuration.model_validate(tree.value)
+        settings = model.model_validate(tree.value)
     except ValidationError as error:
         mistakes += [_mistake(one, tree) for one in error.errors(include_url=False, include_input=False)]
+    else:
+        mistakes += [(_line(path, tree), _dotted(path), text) for path, text in further(settings)]
     if mistakes:
-        raise ConfigError("\n".join(_listed(mistakes, name, tree)))
-    return configuration
+        raise ConfigError("\n".join(_listed(mistakes, name, tree, model)))
+    return settings
 
 
 def schema() -> dict[str, Any]:
@@ -88,13 +108,21 @@ def run_check(arguments: argparse.Namespace) -> int:
     configuration = load(arguments.config)
     cameras = ", ".join(configuration.cameras)
     print(f"{arguments.config}: right; cameras: {cameras}")
+    for door, why in doors.never_open(doors.House.of(configuration)).items():
+        print(f"{arguments.config}: door {door}: {why}")
     return 0
 
 
-def _listed(mistakes: list[Mistake], name: str, tree: Tree) -> Iterator[str]:
+def data_folder(arguments: argparse.Namespace) -> Path:
+    """The folder that a verb works in: --data, else the config's."""
+    folder: Path | None = arguments.data
+    return load(arguments.config).data if folder is None else folder
+
+
+def _listed(mistakes: list[Mistake], name: str, tree: Tree, model: type[Settings]) -> Iterator[str]:
     """The first of them in the file's order; only those are put into words, since a file can hold thousands."""
     mistakes.sort(key=lambda mistake: mistake[:2])
-    lines = (f"{name}:{line}: {path}: {_words(wrong, tree.value)}" for line, path, wrong in mistakes[:_MOST])
+    lines = (f"{name}:{line}: {path}: {_words(wrong, tree.value, model)}" for line, path, wrong in mistakes[:_MOST])
     yield from dict.fromkeys(lines)
     if len(mistakes) > _MOST:
         yield f"{name}: and {len(mistakes) - _MOST} more"
@@ -102,8 +130,12 @@ def _listed(mistakes: list[Mistake], name: str, tree: Tree) -> Iterator[str]:
 
 def _mistake(error: ErrorDetails, tree: Tree) -> Mistake:
     path = _path(error, tree.value)
-    known = next((tree.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in tree.lines), 1)
-    return known, _dotted(path), error
+    return _line(path, tree), _dotted(path), error
+
+
+def _line(path: Location, tree: Tree) -> int:
+    """The line of a key, or of the nearest one above it that the file has."""
+    return next((tree.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in tree.lines), 1)
 
 
 def _path(error: ErrorDetails, value: Any) -> Location:
@@ -138,15 +170,15 @@ def _dotted(path: Location) -> str:
     return ".".join(printable(str(step)) for step in path) or "the file"
 
 
-def _words(error: str | ErrorDetails, value: Any) -> str:
+def _words(error: str | ErrorDetails, value: Any, model: type[Settings]) -> str:
     if isinstance(error, str):
         return error
     kind, context, path = error["type"], error.get("ctx", {}), _path(error, value)
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(str(path[-1]), _keys(path[:-1], value), n=1)
+        close = difflib.get_close_matches(str(path[-1]), _keys(path[:-1], value, model), n=1)
         return f"unknown key (did you mean {close[0]}?)" if close else "unknown key"
     if kind == "union_tag_not_found":
-        return f"needs a type: one of {', '.join(sorted(_tags(path, value)))}"
+        return f"needs a type: one of {', '.join(sorted(_tags(path, value, model)))}"
     if kind == "union_tag_invalid":
         return f"unknown type; known are {str(context.get('expected_tags', '')).replace(chr(39), '')}"
     if kind == "string_pattern_mismatch" and ID_PATTERN in context.get("pattern", ""):
@@ -154,22 +186,22 @@ def _words(error: str | ErrorDetails, value: Any) -> str:
     return _PLAIN.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
-def _keys(path: Location, value: Any) -> list[str]:
+def _keys(path: Location, value: Any, model: type[Settings]) -> list[str]:
     """The keys that are known at a place of the file."""
-    return list(_schema_at(path, value).get("properties", {}))
+    return list(_schema_at(path, value, model).get("properties", {}))
 
 
-def _tags(path: Location, value: Any) -> list[str]:
-    return list(_schema_at(path, value).get("discriminator", {}).get("mapping", {}))
+def _tags(path: Location, value: Any, model: type[Settings]) -> list[str]:
+    return list(_schema_at(path, value, model).get("discriminator", {}).get("mapping", {}))
 
 
 @cache
-def _whole() -> dict[str, Any]:
-    return Configuration.model_json_schema()
+def _whole(model: type[Settings]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
-def _schema_at(path: Location, value: Any) -> Mapping[str, Any]:
-    whole = _whole()
+def _schema_at(path: Location, value: Any, model: type[Settings]) -> Mapping[str, Any]:
+    whole = _whole(model)
     found = _resolved(whole, whole, value)
     for step in path:
         value = _step(value, step)
@@ -183,7 +215,8 @@ def _resolved(whole: Mapping[str, Any], part: Mapping[str, Any], value: Any) -> 
     """Follow references, optional parts, and the tag of a union, as far as the file's value tells."""
     while True:
         mapping = part.get("discriminator", {}).get("mapping", {})
-        reference = part.get("$ref") or mapping.get(value.get("type") if isinstance(value, dict) else None)
+        tag = value.get("type") if isinstance(value, dict) else None
+        reference = part.get("$ref") or (mapping.get(tag) if isinstance(tag, str) else None)
         if reference is None and "anyOf" in part:
             reference = next((one["$ref"] for one in part["anyOf"] if "$ref" in one), None)
         if reference is None:

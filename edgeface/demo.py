@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeface import demo_truth
+from edgeface import demo_door, demo_truth
 from edgeface.board import peak_rss
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.clock import SystemClock, process_cpu
@@ -23,9 +25,10 @@ from edgeface.settings import Configuration, Log, Mqtt
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from edgeface.demo_subscriber import Heard
+    from edgeface.doors import Door
 
 DATA = Path(__file__).parent / "demo_data"
 CLIP = DATA / "clip.mp4"
@@ -35,20 +38,21 @@ DEVICE, CAMERA = "demo", "porch"
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """`edgeface demo`: 0 when every visit was said as it should be, 1 when one was not."""
+    """`edgeface demo`: 0 when every visit was said, and answered by the door, as it should be; 1 when one was not."""
     out: Path = arguments.out
     _prepare(out)
     set_up(Log(level="warning"))
     with Mosquitto(out) as broker:
-        configuration = _configuration(out, broker.port)
+        configuration = _configuration(out, broker.port, demo_door.configured(CAMERA) if arguments.door else {})
         print(f"enrolling from {PEOPLE}", flush=True)
         enroll_folder(configuration, PEOPLE)
         print(f"a broker listens on 127.0.0.1:{broker.port}; the daemon watches {CLIP.name}\n", flush=True)
-        recorder = Recorder()
-        heard, summary = _watch(configuration, broker.port, out, recorder)
+        recorder, amiss = Recorder(), list[str]()
+        with _guarded(configuration, broker.port, recorder, amiss):
+            heard, summary = _watch(configuration, broker.port, out, recorder)
     write_sheet(out / "faces.png", recorder.decided)
     write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
-    faults = demo_truth.faults(TRUTH, [event.wire for event in heard], recorder.start or 0.0)
+    faults = demo_truth.faults(TRUTH, [event.wire for event in heard], recorder.start or 0.0) + amiss
     summary["faults"] = faults
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     _tell(summary, out)
@@ -64,14 +68,35 @@ def _prepare(out: Path) -> None:
         raise EdgefaceError(f"{out}: cannot be written ({error.strerror})") from error
 
 
-def _configuration(out: Path, port: int) -> Configuration:
+def _configuration(out: Path, port: int, doors: dict[str, Door]) -> Configuration:
     return Configuration(
         device=DEVICE,
         data=out / "data",
         cameras={CAMERA: ReplayCamera(type="replay", path=CLIP)},
         mqtt=Mqtt(port=port),
+        doors=doors,
         log=Log(level="warning"),
     )
+
+
+@contextmanager
+def _guarded(configuration: Configuration, port: int, recorder: Recorder, amiss: list[str]) -> Iterator[None]:
+    """Have a door where the configuration has one; what it did wrong is in `amiss` afterwards."""
+    if not configuration.doors:
+        yield
+        return
+    clock = SystemClock()
+    public = demo_door.make_key(configuration.data, clock.wall())
+    door = demo_door.WatchedDoor(port, public, clock, partial(print, flush=True))
+    door.start()
+    print(f"{demo_door.NAME} opens for {demo_door.ALLOWED} and nobody else; its relay is a mock\n", flush=True)
+    try:
+        yield
+        print(f"\nthe first grant is published again, {clock.wall() - (recorder.start or 0.0):.0f} s into the clip:")
+        answer = door.play_again()
+    finally:
+        door.stop()
+    amiss += demo_door.faults(door.openings, door.switched, answer, TRUTH, recorder.start or 0.0)
 
 
 def _watch(

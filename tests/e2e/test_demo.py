@@ -57,7 +57,7 @@ class Shown:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "edgeface.cli", "demo", "--out", str(folder / "out")]
+    command = [sys.executable, "-m", "edgeface.cli", "demo", "--door", "--out", str(folder / "out")]
     if shutil.which("unshare") is not None and isolated(folder, "true").returncode == 0:
         return Shown(isolated(folder, *command), folder / "out", counted=True)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
@@ -69,6 +69,13 @@ def test_every_visit_is_said_as_it_should_be(shown: Shown) -> None:
     assert shown.done.returncode == 0, shown.done.stdout + shown.done.stderr
     assert "every visit was said as it should be" in shown.done.stdout
     assert "Traceback" not in shown.done.stderr
+
+
+@pytest.mark.broker
+def test_the_door_opens_for_one_person_and_not_for_a_grant_that_is_played_again(shown: Shown) -> None:
+    said = [line[14:].split() for line in shown.done.stdout.splitlines() if line[14:].startswith("front-door  ")]
+    opened = ["front-door grant accepted barack_obama", "front-door opens", "front-door shuts"]
+    assert [" ".join(words) for words in said] == [*opened, *opened, "front-door grant rejected: replayed barack_obama"]
 
 
 @pytest.mark.broker
