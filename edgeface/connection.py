@@ -10,13 +10,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paho.mqtt.client as paho
-from paho.mqtt import MQTTException
 from paho.mqtt import properties as v5
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edgeface import credentials
+from edgeface import credentials, hostile
 from edgeface.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -33,20 +32,6 @@ PATIENCE = 3.0
 _SESSION = 3600
 # Below paho's own limit of 20, so that paho never queues and nothing grows old inside it.
 _WINDOW = 16
-# A command is a few bytes; the broker keeps larger packets from us (MQTT 5, 3.1.2.11.4).
-_LARGEST = 16_384
-# What paho raises on bytes that are no MQTT; in 2.1 its properties have an exception of their own.
-_MALFORMED = (
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-    MQTTException,
-    getattr(v5, "MQTTException", MQTTException),
-)
 
 
 class Tag(NamedTuple):
@@ -63,6 +48,13 @@ class Result(NamedTuple):
     tag: Tag
     refused: str | None
     """The broker's reason; None when it took the message."""
+
+
+class _Sent(NamedTuple):
+    tag: Tag
+    at: float
+    until: float
+    """When it is taken back, unless the broker has answered."""
 
 
 class Message(NamedTuple):
@@ -85,7 +77,7 @@ class Connection:
         self._clock = clock
         self._broker = f"{settings.host}:{settings.port}"
         self._name = name
-        self._sent: dict[int, tuple[Tag, float]] = {}
+        self._sent: dict[int, _Sent] = {}
         self._results: list[Result] = []
         self._ended: str | None = None
         self.messages: deque[Message] = deque(maxlen=256)
@@ -95,9 +87,9 @@ class Connection:
         self.window = _WINDOW
         """Requests that may be in flight."""
         self.answered = float("-inf")
-        """When the youngest request that the broker has answered was sent: it was alive after that moment."""
+        """When the youngest request that the broker has answered was sent."""
         self._client = self._made(settings, will)
-        self._opened = clock.monotonic()
+        self._deadline = clock.monotonic() + PATIENCE
         self._connect(settings)
 
     @property
@@ -112,7 +104,7 @@ class Connection:
 
     def unanswered(self) -> list[Tag]:
         """What the broker has not answered."""
-        return [tag for tag, _ in self._sent.values()]
+        return [sent.tag for sent in self._sent.values()]
 
     def results(self) -> list[Result]:
         """What the broker has answered since the last call."""
@@ -120,28 +112,39 @@ class Connection:
         return results
 
     def publish(
-        self, topic: str, payload: bytes, tag: Tag, *, qos: int = 1, retain: bool = False, expiry: int | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        tag: Tag,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expiry: int | None = None,
+        until: float | None = None,
     ) -> None:
-        """Send a message; with QoS 1 its Result follows. `expiry` in seconds is how long the broker may hold it."""
+        """Send a message; with QoS 1 its Result follows. `expiry` in seconds is how long the broker may hold it.
+
+        `until` is monotonic, else PATIENCE from now: a message without an answer by then ends the connection,
+        so that no byte of it leaves this machine later.
+        """
         properties = _properties(PacketTypes.PUBLISH)
         if expiry is not None:
             properties.MessageExpiryInterval = expiry
         info = self._client.publish(topic, payload, qos, retain, properties)
         if qos:
-            self._sent[info.mid] = (tag, self._clock.monotonic())
+            self._request(info.mid, tag, until)
 
-    def subscribe(self, topics: Iterable[str]) -> None:
-        """Ask for messages, but not for the retained ones: a command is a moment, not a state."""
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+    def subscribe(self, topics: Iterable[str], *, as_published: bool = False) -> None:
+        """Ask for messages, but not for those kept; `as_published` shows the retain flag that the sender has set."""
+        kept = SubscribeOptions.RETAIN_DO_NOT_SEND
+        options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
         for topic in topics:
             self._request(self._client.subscribe([(topic, options)])[1], Tag("subscribe", topic))
 
     def probe(self) -> None:
-        """Ask whether the broker is alive, unless the question is open; `answered` is the answer.
-
-        paho has no public PINGREQ; ending a subscription that never was is as small, and always answered.
-        """
-        if not any(tag.kind == "probe" for tag, _ in self._sent.values()):
+        """Ask whether the broker is alive, unless the question is open; `answered` is the answer."""
+        # paho has no public PINGREQ; ending a subscription that never was is as small, and always answered.
+        if not any(sent.tag.kind == "probe" for sent in self._sent.values()):
             self._request(self._client.unsubscribe("edgeface/probe")[1], Tag("probe", ""))
 
     def wait(self, seconds: float, wake: socket.socket) -> None:
@@ -152,7 +155,7 @@ class Connection:
         poller.register(wake, select.POLLIN)
         if sock is not None:
             poller.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
-            for descriptor, happened in poller.poll(seconds * 1000):
+            for descriptor, happened in poller.poll(max(0.0, min(seconds, self._left())) * 1000):
                 if descriptor == sock.fileno():
                     self._serve(sock, happened)
         if self._client.socket() is not None:
@@ -161,11 +164,9 @@ class Connection:
 
     def drop(self) -> None:
         """End it at once: what the network still holds is thrown away (RST), and the broker says our will."""
-        sock = self._client.socket()
+        sock: Any = self._client.socket()
         if sock is not None:
-            reset = struct.pack("ii", 1, 0)
-            real: Any = sock
-            real.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
 
     def close(self) -> None:
@@ -187,18 +188,20 @@ class Connection:
             client.username_pw_set(settings.username, secret)
         if settings.tls is not None:
             client.tls_set_context(credentials.tls_context(settings.tls))
+        hostile.limited(client)
+        client.on_socket_open = _at_once
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        client.on_unsubscribe = self._on_unsubscribe
+        client.on_unsubscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
 
     def _connect(self, settings: Mqtt) -> None:
         properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = _SESSION
-        properties.MaximumPacketSize = _LARGEST
+        properties.MaximumPacketSize = hostile.LARGEST
         try:
             self._client.connect(
                 settings.host, settings.port, settings.keepalive, clean_start=False, properties=properties
@@ -209,7 +212,9 @@ class Connection:
             raise BrokerError(f"no TLS with the broker {self._broker}: {error.reason or error}") from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise BrokerError(f"the broker {self._broker} cannot be reached: {reason}") from error
+            plain = settings.tls is not None and isinstance(error, ConnectionResetError)
+            hint = " (does it speak TLS on that port?)" if plain else ""
+            raise BrokerError(f"the broker {self._broker} cannot be reached: {reason}{hint}") from error
 
     def _serve(self, sock: Any, happened: int) -> None:
         try:
@@ -220,27 +225,31 @@ class Connection:
                     self._client.loop_read()
             if happened & select.POLLOUT and self._client.socket() is sock:
                 self._client.loop_write()
-        except _MALFORMED as error:
+        except hostile.MALFORMED as error:
             raise BrokerError(f"the broker {self._broker} does not speak MQTT 5: {type(error).__name__}") from error
 
     def _check(self) -> None:
         if self._ended is not None:
             raise BrokerError(self._ended)
-        oldest = min((at for _, at in self._sent.values()), default=self._opened if not self.ready else None)
-        if oldest is not None and self._clock.monotonic() - oldest > PATIENCE:
-            raise BrokerError(f"the broker {self._broker} has not answered for {PATIENCE:.0f} s")
+        if self._left() < 0:
+            raise BrokerError(f"the broker {self._broker} has not answered in time: it or the network is slow")
 
-    def _request(self, mid: int | None, tag: Tag) -> None:
+    def _left(self) -> float:
+        due = min((sent.until for sent in self._sent.values()), default=float("inf") if self.ready else self._deadline)
+        return due - self._clock.monotonic()
+
+    def _request(self, mid: int | None, tag: Tag, until: float | None = None) -> None:
         if mid is not None:
-            self._sent[mid] = (tag, self._clock.monotonic())
+            now = self._clock.monotonic()
+            self._sent[mid] = _Sent(tag, now, now + PATIENCE if until is None else until)
 
     def _answer(self, mid: int, reason: ReasonCode | None) -> None:
-        tag, at = self._sent.pop(mid, (None, 0.0))
-        if tag is None:
+        sent = self._sent.pop(mid, None)
+        if sent is None:
             return
-        self.answered = max(self.answered, at)
-        if tag.kind != "probe":
-            self._results.append(Result(tag, str(reason) if reason is not None and reason.is_failure else None))
+        self.answered = max(self.answered, sent.at)
+        if sent.tag.kind != "probe":
+            self._results.append(Result(sent.tag, str(reason) if reason is not None and reason.is_failure else None))
 
     def _end(self, text: str) -> None:
         self.ready = False
@@ -256,10 +265,12 @@ class Connection:
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        told = flags.is_disconnect_packet_from_server
         # mosquitto 2.0.11 does not say "Session taken over" before it closes.
-        closed = f"has closed the connection: it stopped, or another client is called {self._name}"
-        self._end(f"sends us away: {reason}" if told else closed)
+        closed = f"it stopped, or another client is called {self._name}"
+        if not self.ready:
+            closed = "it may want a client certificate, TLS or no TLS (mqtt.tls), or speak no MQTT 5"
+        away = flags.is_disconnect_packet_from_server
+        self._end(f"sends us away: {reason}" if away else f"has closed the connection: {closed}")
 
     def _on_publish(self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         self._answer(mid, reason)
@@ -269,12 +280,13 @@ class Connection:
     ) -> None:
         self._answer(mid, next((reason for reason in reasons if reason.is_failure), None))
 
-    def _on_unsubscribe(self, _client: paho.Client, _data: Any, mid: int, _reasons: Any, _properties: Any) -> None:
-        self._answer(mid, None)
-
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         self.messages.append(Message(message.topic, bytes(message.payload), message.retain))
 
 
-def _properties(packet: int) -> Any:
-    return v5.Properties(packet)  # type: ignore[no-untyped-call]
+_properties: Any = v5.Properties
+
+
+def _at_once(_client: paho.Client, _data: Any, sock: Any) -> None:
+    # A second small message would wait for the first one's acknowledgement, 40 ms (RFC 896; RFC 1122, 4.2.3.2).
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

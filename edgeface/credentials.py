@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+HANDSHAKE = 3.0
+"""Seconds for TLS to be agreed on."""
+
 # MQTT 5, 3.1.3.6: a password has at most 65,535 bytes.
 _LIMIT = 65_535
 
@@ -76,9 +79,13 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 
 class _Closing(ssl.SSLSocket):
-    """A socket that is closed when its handshake fails, not when it is collected: paho forgets it."""
+    """A socket that is closed when its handshake fails, not when it is collected: paho forgets it.
+
+    paho 2.1 would wait for the handshake as long as the keepalive is.
+    """
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature is ssl's
+        self.settimeout(HANDSHAKE)
         try:
             super().do_handshake(block)
         except BaseException:

@@ -65,7 +65,9 @@ class Mosquitto:
         config = self._folder / "mosquitto.conf"
         # As root, mosquitto would become a user who cannot read our files.
         user = pwd.getpwuid(os.geteuid()).pw_name
-        lines = (f"listener {self.port} 127.0.0.1", f"user {user}", "persistence false", *self._options)
+        # Without set_tcp_nodelay a subscriber may hear of an event 40 ms late (docs/mosquitto).
+        own = (f"listener {self.port} 127.0.0.1", f"user {user}", "persistence false", "set_tcp_nodelay true")
+        lines = (*own, *self._options)
         config.write_text("\n".join(lines) + "\n")
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", str(config)], stdout=log, stderr=log)

@@ -19,19 +19,26 @@ class Trouble:
         """Connections that the broker accepted, ever."""
         self._in_a_row = 0
         self._failure: str | None = None
-        self._denial: str | None = None
+        self._denials: dict[str, None] = {}
 
     @property
     def problem(self) -> str | None:
         """What is wrong now, in one line."""
-        return self._failure or self._denial
+        if self._failure is not None or not self._denials:
+            return self._failure
+        others = len(self._denials) - 1
+        return next(reversed(self._denials)) + (f" (denials besides: {others})" if others else "")
+
+    def counters(self) -> dict[str, int]:
+        """Give refused, failures and reconnects."""
+        return {"refused": self.refused, "failures": self.failures, "reconnects": max(0, self.connects - 1)}
 
     def connected(self) -> None:
         """The broker has let us in."""
         if self._in_a_row:
             _log.info("connected to the broker after %d failures", self._in_a_row)
         self.connects += 1
-        self._in_a_row, self._failure, self._denial = 0, None, None
+        self._in_a_row, self._failure, self._denials = 0, None, {}
 
     def failed(self, text: str) -> None:
         """There is no connection."""
@@ -41,9 +48,12 @@ class Trouble:
         self._failure = text
         self.failures += 1
 
-    def denied(self, text: str) -> None:
-        """There is a connection, but it does not take everything."""
-        if text != self._denial:
+    def denied(self, text: str) -> bool:
+        """There is a connection, but it does not take everything; whether that is news."""
+        news = text not in self._denials
+        if news:
             _log.warning("%s (refused before: %d)", text, self.refused)
-        self._denial = text
+        # Another thread may be reading them.
+        self._denials = {**self._denials, text: None}
         self.refused += 1
+        return news
