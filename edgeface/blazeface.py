@@ -64,14 +64,14 @@ class BlazeFace:
         self._anchors = anchors
 
     @classmethod
-    def short_range(cls) -> BlazeFace:
+    def short_range(cls, threads: int = 1) -> BlazeFace:
         """For faces of at least about a fifth of the region's side; 128 x 128 input."""
-        return cls(_open(SHORT_RANGE), _grid((16, 2), (8, 6)))
+        return cls(_open(SHORT_RANGE, threads), _grid((16, 2), (8, 6)))
 
     @classmethod
-    def full_range_sparse(cls) -> BlazeFace:
+    def full_range_sparse(cls, threads: int = 1) -> BlazeFace:
         """For faces of at least about an eighth of the region's side; 192 x 192 input."""
-        return cls(_open(FULL_RANGE_SPARSE), _grid((48, 1)))
+        return cls(_open(FULL_RANGE_SPARSE, threads), _grid((48, 1)))
 
     def find(self, image: Image, region: Region, threshold: float) -> list[Detection]:
         """Find the faces of one region, best first, none twice, in the picture's pixels.
@@ -120,8 +120,8 @@ def _overlap(one: Box, other: Box) -> float:
     return width * height / min(one.width * one.height, other.width * other.height)
 
 
-def _open(shipped: Shipped) -> Model:
-    return open_shipped(shipped)
+def _open(shipped: Shipped, threads: int) -> Model:
+    return open_shipped(shipped, threads)
 
 
 def _grid(*layers: tuple[int, int]) -> Floats:

@@ -70,6 +70,9 @@ EMBEDDER = Shipped(
     ((1, 192),),
 )
 
+CALIBRATION_SHA256 = "48187f5c3d3b46eafbe0277ce164f3ccf1e1eebd477ecf7ea71f00a4df45839c"
+"""Of the calibration table that ships: whoever could lower its thresholds could let in anybody."""
+
 SHIPPED = (SHORT_RANGE, FULL_RANGE_SPARSE, ONET, EMBEDDER)
 """Every model that comes with edgeface."""
 

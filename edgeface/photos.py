@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from edgeface.decoder import Decoder
 from edgeface.errors import PhotoError
 from edgeface.files import read_at_most
 from edgeface.names import printable_path
@@ -19,6 +20,9 @@ MAX_BYTES = 10_000_000
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """Of the files that count as photos in a folder."""
 _MIN_SIDE = 16
+# Chunks of a PNG, or markers before a JPEG's scan: real ones have dozens, and a walk through millions takes seconds.
+_MOST_PARTS = 50_000
+_DECODER = Decoder()
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -37,26 +41,21 @@ def load(path: Path) -> Image:
 
 def decode(data: bytes) -> Image:
     """Decode a photo that is in memory; PhotoError, without a name, says why it is refused."""
-    from edgeface.opencv import MAX_PIXELS, cv2
-
     if len(data) > MAX_BYTES:
         raise PhotoError(f"too large: more than {MAX_BYTES / 1e6:.0f} MB")
+    check(data)
+    return _DECODER.decode(data)
+
+
+def check(data: bytes) -> None:
+    """Raise PhotoError unless its header is that of a whole photo of a known kind, of a size that may be decoded."""
+    from edgeface.opencv import MAX_PIXELS
+
     width, height = _header(data)
     if min(width, height) < _MIN_SIDE:
         raise PhotoError(f"too small: {width} x {height} pixels")
     if width * height > MAX_PIXELS:
         raise PhotoError(f"too large: {width} x {height} pixels; {MAX_PIXELS / 1e6:.0f} million are the most")
-    try:
-        import numpy as np
-
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise PhotoError("damaged: it cannot be decoded") from error
-    # imdecode gives None, though its types do not say so, and turns the picture upright by its EXIF.
-    if image is None or image.size == 0 or image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise PhotoError("damaged: it cannot be decoded")
-    rgb: Image = np.ascontiguousarray(image[:, :, ::-1])
-    return rgb
 
 
 def _reason(error: OSError) -> str:
@@ -81,9 +80,11 @@ def _header(data: bytes) -> Size:
 def _png(data: bytes) -> Size:
     width, height = struct.unpack_from(">II", data, 16)
     at = 8
-    while data[at + 4 : at + 8] != b"IEND":
+    for _ in range(_MOST_PARTS):
+        if data[at + 4 : at + 8] == b"IEND":
+            return width, height
         at += 12 + int(struct.unpack_from(">I", data, at)[0])
-    return width, height
+    raise PhotoError("damaged: it has too many parts")
 
 
 # Start-of-frame markers: C0 to CF without DHT, JPG and DAC (ITU T.81, table B.1).
@@ -94,9 +95,10 @@ _SCAN, _END = 0xDA, 0xD9
 
 def _jpeg(data: bytes) -> Size:
     size, at = None, 2
-    while True:
-        while data[at] == 0xFF and data[at + 1] == 0xFF:  # noqa: PLR2004 - fill bytes may precede a marker
+    for _ in range(_MOST_PARTS):
+        if data[at] == 0xFF and data[at + 1] == 0xFF:  # noqa: PLR2004 - fill bytes may precede a marker
             at += 1
+            continue
         marker = data[at + 1]
         if data[at] != 0xFF or marker == _END:  # noqa: PLR2004 - the first byte of every marker
             raise PhotoError("damaged: not a whole JPEG")
@@ -109,11 +111,11 @@ def _jpeg(data: bytes) -> Size:
             size = (int(width), int(height))
         at += 2 + length
         if marker == _SCAN:
-            break
-    # Within a scan FF is followed by 00 or a restart marker, so FFD9 is the end and nothing else.
-    if size is None or data.find(bytes([0xFF, _END]), at) < 0:
-        raise PhotoError("truncated: the file ends too early")
-    return size
+            # Within a scan FF is followed by 00 or a restart marker, so FFD9 is the end and nothing else.
+            if size is None or data.find(bytes([0xFF, _END]), at) < 0:
+                raise PhotoError("truncated: the file ends too early")
+            return size
+    raise PhotoError("damaged: it has too many parts")
 
 
 def _webp(data: bytes) -> Size:

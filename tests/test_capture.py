@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.capture import BACKOFF, READERS, Capture, CaptureState
+from edgeface.capture import BACKOFF, PAUSE_SECONDS, READERS, Capture, CaptureState
 from edgeface.clock import FixedClock
 from edgeface.errors import CameraError
+from edgeface.freshness import DARK
 from edgeface.health import MATCH_SECONDS
 from edgeface.mailbox import Mailbox
 from edgeface.opencv import cv2
+from edgeface.state import camera_report
 from edgeface.types import Picture
+from edgeface.vision import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -180,7 +184,7 @@ def test_a_clip_that_ends_is_ended_and_its_thread_too() -> None:
     finish(capture)
 
 
-def test_the_device_is_opened_again_after_1_2_4_to_30_seconds() -> None:
+def test_the_device_is_opened_again_after_1_2_and_then_every_3_seconds() -> None:
     clock = FixedClock()
     camera = Scripted([(0, "fail")], clock)
     capture, _ = running(camera, clock)
@@ -193,10 +197,76 @@ def test_the_device_is_opened_again_after_1_2_4_to_30_seconds() -> None:
         assert len(camera.opened_at) == opening + 1
         clock.now += 0.02
     until(lambda: len(camera.opened_at) == 10)
-    assert np.diff(camera.opened_at).round().tolist() == [1, 2, 4, 8, 16, 30, 30, 30, 30]
+    assert np.diff(camera.opened_at).round().tolist() == [1, 2, 3, 3, 3, 3, 3, 3, 3]
     state = finish(capture)
     assert state.reopens == 9
     assert camera.closed == 10
+
+
+def test_an_unplugged_camera_is_asked_for_20_times_a_minute_and_never_less_than_every_4_seconds() -> None:
+    clock = FixedClock()
+    camera = Scripted([(0, "fail")], clock)
+    capture, _ = running(camera, clock)
+    for _ in range(60):
+        seen = len(camera.opened_at)
+        until(lambda seen=seen: capture.state().error == f"failure {seen - 1}")  # type: ignore[misc]
+        clock.now += BACKOFF[-1]
+        until(lambda seen=seen: len(camera.opened_at) > seen)  # type: ignore[misc]
+    opened_at = np.array(camera.opened_at)
+    assert max(np.sum((opened_at >= start) & (opened_at < start + 60)) for start in opened_at) <= 21
+    assert np.diff(opened_at).max() < 5 - 1, "a second is left for the opening itself"
+    finish(capture)
+
+
+def test_a_host_that_does_not_answer_is_asked_again_a_second_after_the_timeout() -> None:
+    clock = FixedClock()
+
+    @dataclass
+    class Silent:
+        openings: list[float] = field(default_factory=list)
+
+        def images(self) -> Generator[Picture, None, None]:
+            self.openings.append(clock.now)
+            clock.now += 10
+            raise CameraError(f"timeout {len(self.openings)}")
+            yield  # type: ignore[unreachable]
+
+    camera = Silent()
+    capture, _ = running(camera, clock)
+    for opening in range(1, 6):
+        until(lambda opening=opening: capture.state().error == f"timeout {opening}")  # type: ignore[misc]
+        clock.now += PAUSE_SECONDS + 0.001
+    until(lambda: len(camera.openings) == 6)
+    finish(capture)
+    assert np.diff(camera.openings).round(1).tolist() == [11.0] * 5
+
+
+def test_what_is_not_there_is_known_at_once() -> None:
+    for source in ("/dev/video63", "rtsp://127.0.0.1:1/x", "http://127.0.0.1:1/x"):
+        began = time.monotonic()
+        with pytest.raises(CameraError):
+            next(OpencvCamera.model_validate({"source": source}).images())
+        assert time.monotonic() - began < 1.0, source
+
+
+def test_a_covered_lens_is_online_and_told_as_dark(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "edgeface.capture")
+    clock = FastClock()
+    random = np.random.default_rng(1)
+
+    class Covered:
+        def images(self) -> Generator[Picture, None, None]:
+            while True:
+                clock.sleep(0.1)
+                yield Picture(random.integers(0, 20, (48, 64, 3), np.uint8), None)
+
+    capture, mailbox = running(Covered(), clock)
+    assert statuses_until(capture, lambda state: state.dark) <= {"offline", "online"}
+    report = camera_report(capture.state(), Tally(), None, 0)
+    assert (report["status"], report["problem"]) == ("online", DARK)
+    assert drain(mailbox), "its pictures are looked at like others"
+    finish(capture)
+    assert [record.getMessage() for record in caplog.records][-1] == f"camera porch is online: {DARK}"
 
 
 @pytest.mark.parametrize(("pictures", "second_wait"), [(9, 2.0), (10, 1.0)])
@@ -217,8 +287,8 @@ def test_the_back_off_begins_again_after_good_pictures(pictures: int, second_wai
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("freeze", "same for 3 s"),
-        ("black", "same for 3 s"),
+        ("freeze", "same for 2.5 s"),
+        ("black", "same for 2.5 s"),
         ("stand", "timestamp has stood for 2 s"),
         ("block", "no picture for 2 s"),
     ],

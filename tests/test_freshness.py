@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeface.freshness import Freshness, same
+from edgeface.freshness import DARK_SECONDS, Freshness, is_dark, same
 from edgeface.types import Picture
 
 
@@ -30,7 +30,7 @@ def test_runs_of_identical_pictures_as_healthy_h264_has_them_are_no_trouble() ->
 
 @pytest.mark.parametrize(
     ("kind", "limit", "why"),
-    [("silent", 2.0, "no picture"), ("standing", 2.0, "timestamp"), ("same", 3.0, "has been the same")],
+    [("silent", 2.0, "no picture"), ("standing", 2.0, "timestamp"), ("same", 2.5, "has been the same")],
 )
 def test_each_trouble_begins_at_its_limit(kind: str, limit: float, why: str) -> None:
     fresh = opened()
@@ -79,3 +79,33 @@ def test_the_rate_is_over_the_last_five_seconds() -> None:
     assert fresh.fps(299 / 20) == pytest.approx(20)
     assert 0 < fresh.fps(299 / 20 + 2.5) < 12
     assert fresh.fps(299 / 20 + 6) == 0.0
+
+
+def noise(level: int, seed: int, size: tuple[int, int] = (480, 640)) -> Picture:
+    image = np.random.default_rng(seed).integers(0, level + 1, (*size, 3), np.uint8)
+    return Picture(image, None)
+
+
+def lit(seed: int) -> Picture:
+    """A night with one lamp in a corner."""
+    picture = noise(20, seed)
+    picture.image[:40, :50] = 110
+    return picture
+
+
+def test_pictures_of_nothing_but_noise_are_dark_after_a_while_and_one_lamp_ends_it() -> None:
+    fresh = opened()
+    assert not fresh.dark(10.0), "nothing has come yet"
+    for step in range(40):
+        assert fresh.is_new(noise(30, step), step / 10), "a covered lens is no frozen camera"
+        assert fresh.dark(step / 10) == (step / 10 > DARK_SECONDS)
+        assert fresh.trouble(step / 10) is None
+    fresh.is_new(lit(1), 4.6)
+    assert not fresh.dark(4.6)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (480, 640), (1080, 1920), (7, 9), (13, 4000)])
+def test_dark_is_judged_at_every_size(size: tuple[int, int]) -> None:
+    assert is_dark(noise(10, 1, size).image)
+    assert not is_dark(np.random.default_rng(2).integers(0, 256, (*size, 3), np.uint8))
+    assert not is_dark(np.full((*size, 3), 120, np.uint8)), "a bare wall in daylight shows a wall"

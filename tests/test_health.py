@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
 from edgeface.clock import FixedClock
 from edgeface.health import HANG_SECONDS, Health
-from edgeface.types import Frame
+from edgeface.types import Event, Frame
+from tests.film import film
+from tests.test_pipeline import LEFT, RIGHT, run
 
 
 def frame(monotonic: float, camera: str = "porch") -> Frame:
@@ -79,3 +86,35 @@ def test_a_jump_of_the_wall_clock_changes_nothing() -> None:
         clock.epoch = epoch
         assert health.may_match(frame(99.5))
         assert not health.may_match(frame(98.5))
+
+
+@cache
+def visits() -> tuple[Frame, ...]:
+    """Somebody who is enrolled and somebody who is not come and go."""
+    return tuple(film((0.4, ()), (1.4, (RIGHT, LEFT)), (3.0, ())))
+
+
+@cache
+def undisturbed() -> list[Event]:
+    return run(visits())
+
+
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 70), st.sampled_from([3600.0, -3600.0, 31_536_000.0, -31_536_000.0]) | st.floats(-1e9, 1e9)
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_jumps_of_the_wall_clock_change_no_decision(jumps: list[tuple[int, float]]) -> None:
+    walls = np.full(len(visits()), 2e9)
+    for at, by in jumps:
+        walls[min(at, len(walls) - 1) :] += by
+    events = run(replace(frame, wall=float(wall)) for frame, wall in zip(visits(), walls, strict=True))
+    assert sorted(event.type for event in events) == ["left", "left", "match", "unknown"]
+    assert [replace(event, captured_at=0.0, id="") for event in events] == [
+        replace(event, captured_at=0.0, id="") for event in undisturbed()
+    ]

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from edgeface.errors import CameraError
+import numpy as np
+
+from edgeface import photos
+from edgeface.errors import CameraError, PhotoError
+from edgeface.files import read_at_most
+from edgeface.names import printable_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +20,11 @@ if TYPE_CHECKING:
 _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 # A damaged packet makes one read fail, where the next one may do again.
 _MISSES = 30
+# Pictures a second that a file is believed to have, and seconds between two of them.
+_SLOWEST, _FASTEST = 0.01, 1000.0
+_LONGEST_STEP = 600.0
+# A BMP of opencv.MAX_PIXELS.
+_MAX_BYTES = 80_000_000
 
 
 class Still(NamedTuple):
@@ -50,14 +60,21 @@ def _folder(path: Path, rate: float) -> Iterator[Still]:
 
 
 def _picture(file: Path) -> NDArray[Any]:
-    from edgeface.opencv import cv2
+    from edgeface.opencv import MAX_PIXELS, cv2
 
     try:
-        picture: NDArray[Any] | None = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        data = read_at_most(file, _MAX_BYTES)
+        # The header first: a bomb is refused before the decoder sees it.
+        photos.check(data[:_MAX_BYTES])
+        picture: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except OSError as error:
+        raise CameraError(f"{printable_path(file)} cannot be read ({error.strerror})") from error
+    except PhotoError as error:
+        raise CameraError(f"{printable_path(file)}: {error}") from error
     except cv2.error as error:
-        raise CameraError(f"{file} is not a usable picture ({error.err})") from error
-    if picture is None:
-        raise CameraError(f"{file} is not a picture, or is cut short")
+        raise CameraError(f"{printable_path(file)} is not a usable picture ({error.err})") from error
+    if len(data) > _MAX_BYTES or picture is None or picture.shape[0] * picture.shape[1] > MAX_PIXELS:
+        raise CameraError(f"{printable_path(file)} is not a picture, or is cut short")
     return picture
 
 
@@ -71,13 +88,15 @@ def _clip(path: Path) -> Iterator[Still]:
         if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
             raise CameraError(f"{path} has pictures that are too large")
         rate = capture.get(cv2.CAP_PROP_FPS)
-        period = 1 / rate if rate > 0 else 0.04
+        period = 1 / rate if _SLOWEST <= rate <= _FASTEST else 0.04
         seconds, read = -period, 0
         while (bgr := _next(capture)) is not None:
             told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            # Some containers give no times, and a damaged one may step back: then the rate counts on.
-            seconds = told if told > seconds else seconds + period
+            # Some containers give no times, and a damaged one may step back or far ahead: then the rate counts on.
+            seconds = told if seconds < told < seconds + _LONGEST_STEP else seconds + period
             read += 1
+            if bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
+                raise CameraError(f"{path} has pictures that are too large")
             yield Still(seconds, bgr)
         if read == 0 or _is_cut_short(path):
             raise CameraError(f"{path} breaks off after {read} pictures")
