@@ -1,0 +1,141 @@
+"""Power cuts: an ext4 image is shut down hard under a process that writes journal and gallery."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edgeface.errors import EdgefaceError
+from edgeface.gallery import Gallery
+from edgeface.journal import Journal
+from tools.faults.image import Image
+from tools.faults.part import Options, Row, say
+from tools.faults.site import ROOT, damage, rows
+from tools.faults.writer import MODEL, TEMPLATES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# So many cuts hit one data folder; the next one starts empty, and its first writes are cut too.
+_SAME = 5
+_CONTROL = 5
+_LONGEST = 1.2
+_OPEN = 2.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of some cuts."""
+
+    cuts: int = 0
+    rows: set[str] = field(default_factory=set)
+    people: set[str] = field(default_factory=set)
+    lost: int = 0
+    torn: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    """Seconds from mounting to both files open."""
+
+    @property
+    def acknowledged(self) -> int:
+        """Rows and people that the writer was promised."""
+        return len(self.rows) + len(self.people)
+
+
+def run(options: Options) -> Row:
+    """Cut; first with files that wait for no disk, which must lose something, then as edgeface opens them."""
+    with Image(options.folder / "cuts") as image:
+        lax = _cut_often(image, options, _CONTROL, "lax")
+        say(f"control, synchronous=NORMAL: {lax.lost} of {lax.acknowledged} acknowledged lost over {lax.cuts} cuts")
+        real = _cut_often(image, options, options.cuts, "full")
+    say(f"as edgeface opens them: {real.lost} of {real.acknowledged} lost, {len(real.torn)} torn")
+    faults = [] if lax.lost else ["the control lost nothing, so the cut proves nothing"]
+    faults += [] if real.slowest < _OPEN else [f"it took {real.slowest:.1f} s to open"]
+    return Row(
+        "power cut",
+        f"{real.cuts} cuts of an ext4 image, {len(real.rows)} rows and {len(real.people)} enrollments acknowledged",
+        real.lost,
+        None,
+        len(real.torn),
+        f"open again within {real.slowest:.2f} s; with synchronous=NORMAL {lax.lost} of {lax.acknowledged} lost",
+        (*faults, *real.torn),
+    )
+
+
+def _cut_often(image: Image, options: Options, count: int, mode: str) -> Tally:
+    tally = Tally()
+    for number in range(count):
+        folder = image.mount / f"{mode}-{number // _SAME}"
+        if number % _SAME == 0:
+            expected_rows, expected_people = set[str](), set[str]()
+        new_rows, new_people = _write_and_cut(image, folder, f"{mode}{number}", options.dice.uniform(0, _LONGEST), mode)
+        expected_rows |= new_rows
+        expected_people |= new_people
+        tally.rows |= new_rows
+        tally.people |= new_people
+        tally.cuts += 1
+        began = time.monotonic()
+        image.again()
+        there, whole, torn, opened = _look(folder)
+        tally.slowest = max(tally.slowest, opened - began)
+        lost = len(expected_rows - there) + len(expected_people - whole)
+        tally.lost += lost
+        # A loss is counted once, not again after the next cut.
+        expected_rows &= there
+        expected_people &= whole
+        tally.torn += torn
+        say(f"cut {number + 1} of {count} ({mode}): {len(new_rows) + len(new_people)} acknowledged, {lost} lost")
+    return tally
+
+
+def _write_and_cut(image: Image, folder: Path, prefix: str, seconds: float, mode: str) -> tuple[set[str], set[str]]:
+    command = [sys.executable, "-m", "tools.faults.writer", str(folder), prefix, *(["lax"] if mode == "lax" else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
+    lines: list[list[str]] = []
+    ready = threading.Event()
+
+    def listen() -> None:
+        for line in process.stdout or ():
+            ready.set()
+            if line.endswith("\n"):
+                lines.append(line.split())
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        if not ready.wait(30):
+            raise RuntimeError("the writer does not start")
+        time.sleep(seconds)
+        if process.poll() is not None:
+            raise RuntimeError("the writer ended before the cut")
+        image.cut()
+    finally:
+        process.kill()
+        process.wait()
+        listener.join()
+    new_rows = {id_ for kind, *ids in lines if kind == "J" for id_ in ids}
+    return new_rows, {ids[0] for kind, *ids in lines if kind == "G"}
+
+
+def _look(folder: Path) -> tuple[set[str], set[str], list[str], float]:
+    """Rows that are there, people that are whole, what is torn, and when both files were open."""
+    if not folder.exists():
+        return set(), set(), [], time.monotonic()
+    torn: list[str] = []
+    whole: set[str] = set()
+    opened = time.monotonic()
+    try:
+        with closing(Journal(folder / "journal.db")) as journal, closing(Gallery.open(folder, MODEL)) as gallery:
+            opened = time.monotonic()
+            torn += [problem for problem in (journal.problem, journal.set_aside) if problem is not None]
+            people = gallery.people()
+            gallery.snapshot()
+            whole = {person.id for person in people if person.templates == TEMPLATES}
+            torn += [f"{person.id}: {person.templates} templates" for person in people if person.id not in whole]
+    except EdgefaceError as error:
+        torn.append(f"{folder.name} cannot be opened: {error}")
+    return set(rows(folder / "journal.db")), whole, torn + damage(folder), opened

@@ -1,0 +1,141 @@
+"""The daemon for a long time on a clip that loops: memory, threads, file descriptors, and every visit said."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.faults.ear import DOOR
+from tools.faults.part import Options, Row, say
+from tools.faults.site import CAMERA, DEMO, Site, until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WARM = 60.0
+_STEP = 5.0
+# Matches in one round of the clip (edgeface/demo_data/truth.json), and how long it lasts.
+_MATCHES = 4
+_DOOR = f"doors: {{{DOOR}: {{camera: {CAMERA}, allow: [{{person: barack_obama}}, {{person: joe_biden}}]}}}}\n"
+_TARGET = 3.0
+"""MB an hour."""
+_JUDGED = 3600.0
+"""Seconds from which on a run is long enough to judge its memory."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """What the process used, once in a while."""
+
+    seconds: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
+    handles: list[int] = field(default_factory=list)
+
+    def take(self, pid: int, seconds: float) -> None:
+        """Read /proc."""
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        self.seconds.append(seconds)
+        self.megabytes.append(_number(status, "VmRSS") * 1024 / 1e6)
+        self.threads.append(_number(status, "Threads"))
+        self.handles.append(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def slope(seconds: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """Least squares' slope in units an hour, and its standard error; NaN for fewer than three values."""
+    if len(seconds) < 3:  # noqa: PLR2004 - two points leave no residual
+        return math.nan, math.nan
+    hours, heights = np.asarray(seconds, dtype=float) / 3600, np.asarray(values, dtype=float)
+    centred = hours - hours.mean()
+    spread = float(centred @ centred)
+    rise = float(centred @ heights) / spread
+    residual = heights - heights.mean() - rise * centred
+    return rise, math.sqrt(float(residual @ residual) / (len(hours) - 2) / spread)
+
+
+def run(options: Options) -> Row:
+    """Let it run, and count."""
+    length = _length(DEMO / "clip.mp4")
+    with Site(options.folder / "soak", more=_DOOR) as site:
+        site.enroll_demo()
+        made = site.edgeface("keys", "new")
+        if made.returncode:
+            raise RuntimeError(f"no key for the door: {made.stderr.strip()}")
+        site.start()
+        samples = _sample(site, options.soak)
+        books = site.settle()
+        matches = sum(message.kind == "match" and not message.audit for message in site.ear.heard)
+        rounds = int(options.soak // length)
+        rise, error = slope(samples.seconds, samples.megabytes)
+        say(f"{rounds} whole rounds of the clip, {matches} matches; memory {samples.megabytes[-1]:.0f} MB")
+        faults = [] if site.ear.grants else ["the door was never given a grant"]
+        faults += [] if matches >= rounds * _MATCHES else [f"{matches} matches of {rounds * _MATCHES} were heard"]
+        # Caches fill for a while, and noise is no leak: what counts is what is surely above the target in a long run.
+        judged = options.soak >= _JUDGED
+        faults += [f"memory rises by {rise:.1f} MB/h"] if judged and rise - 2 * error > _TARGET else []
+        faults += _growth("threads", samples.threads) + _growth("file descriptors", samples.handles)
+        return Row(
+            "soak",
+            f"{options.soak / 60:.0f} minutes, {rounds} rounds of the clip",
+            len(books.lost),
+            len(books.late),
+            len(books.torn),
+            f"memory {rise:+.1f} ± {2 * error:.1f} MB/h at {samples.megabytes[-1]:.0f} MB"
+            f"{'' if judged else ' (judged from an hour on)'}; "
+            f"threads {_span(samples.threads)}, files {_span(samples.handles)}; "
+            f"{matches} matches, {rounds * _MATCHES} expected at least; {site.ear.grants} grants",
+            (*faults, *books.faults),
+        )
+
+
+def _sample(site: Site, seconds: float) -> Samples:
+    samples = Samples()
+    began = time.monotonic()
+    warm = min(_WARM, seconds / 4)
+    while (now := time.monotonic() - began) < seconds and site.alive:
+        if now >= warm and site.process is not None:
+            samples.take(site.process.pid, now)
+            if len(samples.seconds) % 12 == 1:
+                say(f"{now:.0f} s: {samples.megabytes[-1]:.1f} MB, {len(site.ear.heard)} messages heard")
+        until(lambda: _ended(site), min(_STEP, seconds / 40), 1.0)
+    return samples
+
+
+def _ended(site: Site) -> bool:
+    site.ear.challenge()
+    return not site.alive
+
+
+def _growth(what: str, counts: Sequence[int]) -> list[str]:
+    """A line when the last quarter never comes down to the most of the first one."""
+    quarter = max(1, len(counts) // 4)
+    first, last = max(counts[:quarter]), min(counts[-quarter:])
+    return [f"{what} rise from {first} to {last}"] if last > first else []
+
+
+def _span(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _number(status: str, key: str) -> int:
+    found = re.search(rf"^{key}:\s+(\d+)", status, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"/proc has no {key}")
+    return int(found[1])
+
+
+def _length(clip: Path) -> float:
+    from edgeface.opencv import cv2
+
+    video = cv2.VideoCapture(str(clip))
+    try:
+        return float(video.get(cv2.CAP_PROP_FRAME_COUNT) / video.get(cv2.CAP_PROP_FPS))
+    finally:
+        video.release()

@@ -1,0 +1,61 @@
+"""The suite's rows as text, and as markdown between two marks of a document."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tools.faults.part import Row
+
+HEAD = ("part", "tried", "lost", "late", "torn", "more")
+
+
+def text(rows: Sequence[Row]) -> str:
+    """Columns for a terminal, and under them what went wrong."""
+    cells = [HEAD, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    faults = [f"not as it should be: {row.name}: {fault}" for row in rows for fault in _faults(row)]
+    return "\n".join([*lines, "", *(faults or ["every promise held"])])
+
+
+def markdown(rows: Sequence[Row], date: str, machine: str) -> str:
+    """The table with its date and machine."""
+    head = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |" for row in rows]
+    return "\n".join([f"Run on {date}, {machine}.", "", *head, *body])
+
+
+def between(document: str, mark: str, content: str) -> str:
+    """Put `content` between `<!-- MARK -->` and `<!-- /MARK -->`; ValueError when the marks are not there once."""
+    start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    if document.count(start) != 1 or document.count(end) != 1:
+        raise ValueError(f"the document must have {start} and {end} once each")
+    before, _, rest = document.partition(start)
+    _, _, after = rest.partition(end)
+    return f"{before}{start}\n{content}\n{end}{after}"
+
+
+def write(file: Path, mark: str, content: str) -> None:
+    """Replace what stands between the marks of a file."""
+    file.write_text(between(file.read_text(encoding="utf-8"), mark, content), encoding="utf-8")
+
+
+def machine() -> str:
+    """What the suite ran on, in words."""
+    system = platform.uname()
+    return f"{system.machine} with {os.cpu_count()} cores, Linux {system.release}, Python {platform.python_version()}"
+
+
+def _faults(row: Row) -> tuple[str, ...]:
+    return row.faults or (() if row.passed else (f"lost {row.lost}, late {row.late}, torn {row.torn}",))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    counts = ("" if count is None else str(count) for count in (row.lost, row.late, row.torn))
+    return (row.name, row.tried, *counts, row.more)

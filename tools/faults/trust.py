@@ -1,0 +1,131 @@
+"""trust.yaml as records, and as the table of docs/trust.md.
+
+    python -m tools.faults.trust
+
+writes the table between its marks.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.faults import table
+
+ROOT = Path(__file__).parent.parent.parent
+FILE = ROOT / "trust.yaml"
+DOCUMENT = ROOT / "docs" / "trust.md"
+MARK = "promises"
+
+PROMISES = ("P1", "P2", "P3", "P4", "P5")
+STATUSES = ("shown", "measured by make faults", "open")
+_DATE = re.compile(r"2\d{3}-[01]\d-[0-3]\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One threat, what stands against it, and what shows that it does."""
+
+    promise: str
+    threat: str
+    control: str
+    target: str
+    tests: tuple[str, ...]
+    """FILE::TEST, as pytest takes them."""
+    figure: str
+    """As it was measured; empty when it was not."""
+    date: str
+    """Of the figure, YYYY-MM-DD."""
+    status: str
+    reason: str = ""
+    """Why it is open."""
+
+
+def load(path: Path = FILE) -> list[Entry]:
+    """Read the entries; ValueError when a key is missing or unknown, or a value is no text."""
+    loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(loaded, list):
+        raise ValueError(f"{path.name} is not a list")  # noqa: TRY004 - it is the file's text that is wrong
+    return [_entry(item) for item in loaded]
+
+
+def faults(entries: list[Entry], root: Path = ROOT) -> list[str]:
+    """What is not as it should be, a line each."""
+    found = [f"{promise} has no entry" for promise in PROMISES if all(e.promise != promise for e in entries)]
+    found += [
+        f"{promise} has no test" for promise in PROMISES if not any(e.tests for e in entries if e.promise == promise)
+    ]
+    for entry in entries:
+        found += [f"{entry.threat}: {fault}" for fault in _faults(entry, root)]
+    return found
+
+
+def rendered(entries: list[Entry]) -> str:
+    """The table as docs/trust.md has it."""
+    lines = ["| | threat | control | target | figure | shown by |", "|---|---|---|---|---|---|"]
+    for entry in entries:
+        cells = (entry.promise, entry.threat, entry.control, entry.target, _figure(entry), _shown(entry))
+        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def exists(test: str, root: Path = ROOT) -> bool:
+    """Whether a test is there; of a parametrised one only the name is looked up."""
+    file, _, name = test.partition("::")
+    path = root / file
+    if not path.is_file():
+        return False
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, functions)}
+    return name.partition("[")[0].rpartition("::")[2] in names and name.startswith("test_")
+
+
+def _faults(entry: Entry, root: Path) -> list[str]:
+    found = [] if entry.promise in PROMISES else [f"{entry.promise} is no promise"]
+    found += [] if entry.status in STATUSES else [f"{entry.status} is no status"]
+    found += [f"{test} does not exist" for test in entry.tests if not exists(test, root)]
+    if entry.status == "open":
+        found += [] if entry.reason else ["open, and no reason is given"]
+    else:
+        found += [] if entry.tests else ["no test"]
+        found += [] if entry.figure and _DATE.fullmatch(entry.date) else ["no figure with a date"]
+    return found
+
+
+def _figure(entry: Entry) -> str:
+    figure = f"{entry.figure} ({entry.date})" if entry.figure else ""
+    return "; ".join(part for part in (figure, f"open: {entry.reason}" if entry.reason else "") if part)
+
+
+def _shown(entry: Entry) -> str:
+    files = sorted({test.partition("::")[0] for test in entry.tests})
+    suite = ["`make faults`"] if entry.status == "measured by make faults" else []
+    return ", ".join([*suite, *(f"[{Path(file).stem}](../{file})" for file in files)])
+
+
+def _entry(item: Any) -> Entry:
+    names = {field.name for field in fields(Entry)}
+    if not isinstance(item, dict) or not names - {"reason"} <= set(item) <= names:
+        raise ValueError(f"an entry has these keys: {', '.join(sorted(names))}; not {item}")
+    values = {key: value for key, value in item.items() if key != "tests"}
+    if not all(isinstance(value, str) for value in (*values.values(), *item["tests"])):
+        raise ValueError(f"{item['threat']}: a value is not text; put it in quotes")
+    return Entry(tests=tuple(item["tests"]), **values)
+
+
+def main() -> None:
+    """Write the table."""
+    entries = load()
+    for fault in faults(entries):
+        print(f"not as it should be: {fault}")
+    table.write(DOCUMENT, MARK, rendered(entries))
+    print(f"{DOCUMENT.relative_to(ROOT)}: {len(entries)} entries, {sum(e.status == 'open' for e in entries)} open")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Writes journal and gallery until it dies, and says on standard output what has been acknowledged.
+
+    python -m tools.faults.writer FOLDER PREFIX [lax]
+
+Lines: `ready` before anything is opened, `J ID ID ...` when the journal took rows, `G PERSON` when the gallery took
+one. `lax` opens the files with synchronous=NORMAL, as many programs do: a cut must then lose something.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeface.gallery import Gallery
+from edgeface.journal import Journal, Row
+from edgeface.view import Template
+
+MODEL = "faults"
+SIZE = 192
+TEMPLATES = 2
+"""Templates of each person; another number is a torn enrollment."""
+_ROWS = 3
+_EVERY = 4
+
+
+class Lax(sqlite3.Connection):
+    """A connection that waits for no disk."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement, with FULL made NORMAL."""
+        return super().execute(sql.replace("synchronous = FULL", "synchronous = NORMAL"), parameters)
+
+
+def main() -> None:
+    """Write for ever."""
+    folder, prefix, *mode = sys.argv[1:]
+    if mode == ["lax"]:
+        sqlite3.connect = functools.partial(sqlite3.connect, factory=Lax)  # type: ignore[assignment]
+    _say("ready")
+    write(Path(folder), prefix)
+
+
+def write(folder: Path, prefix: str) -> None:
+    """Add rows and people until something fails."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    journal, gallery = Journal(folder / "journal.db"), Gallery.open(folder, MODEL)
+    dice = np.random.default_rng()
+    step, before = 0, list[str]()
+    while True:
+        step += 1
+        rows = [_row(f"{prefix}-{step}-{number}") for number in range(_ROWS)]
+        if not journal.write(rows, said=before):
+            return
+        before = [row.id for row in rows]
+        _say("J", *before)
+        if step % _EVERY == 0:
+            person = f"{prefix}-{step}"
+            gallery.enroll(person, None, [_template(dice) for _ in range(TEMPLATES)], time.time())
+            _say("G", person)
+
+
+def _row(id_: str) -> Row:
+    facts = {"v": 1, "event_type": "match", "id": id_, "person": "alice", "score": 0.7}
+    return Row(id_, "match", time.time(), json.dumps(facts))
+
+
+def _template(dice: np.random.Generator) -> Template:
+    vector = dice.normal(size=SIZE).astype(np.float32)
+    return Template(vector / np.linalg.norm(vector), MODEL, "photo", time.time())
+
+
+def _say(*words: str) -> None:
+    print(*words, flush=True)
+
+
+if __name__ == "__main__":
+    main()
