@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check models acquisition chain evaluate clean
+.PHONY: help setup setup-dev demo test check faults models acquisition chain evaluate clean \
+	install uninstall deb service-test arm64 matrix
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/bin/python:
 	@tools/setup/venv $(VENV)
@@ -32,14 +33,22 @@ setup: $(VENV)/.run ## a virtual environment with edgeface in it
 
 setup-dev: $(VENV)/.dev
 	@tools/setup/system-packages mosquitto:mosquitto openssl:openssl
-	@# What compares us with the mediapipe package is skipped where these are missing.
+	@# What needs these is skipped where they are missing: GStreamer with an RTSP server, and the mediapipe package.
+	@tools/setup/system-packages /usr/lib/python3/dist-packages/gi:python3-gi \
+		GstRtspServer-1.0.typelib:gir1.2-gst-rtsp-server-1.0 libgstx264.so:gstreamer1.0-plugins-ugly \
+		libgstrtsp.so:gstreamer1.0-plugins-good libgstlibav.so:gstreamer1.0-libav || true
 	@tools/setup/system-packages libEGL.so.1:libegl1 libGLESv2.so.2:libgles2 || true
+	@# A second language judges the grants of docs/grant-vectors.json; skipped where it is missing.
+	@tools/setup/system-packages node:nodejs || true
 
 demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder)
 	@$(BIN)/edgeface demo --out $(OUT)
 
 test: setup-dev ## every test but the heavy suites
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: setup ## what breaks when it is broken on purpose, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
+	@$(BIN)/python -m tools.faults $(FAULTS)
 
 check: setup-dev ## format, lint and types
 	@$(BIN)/ruff format --check .
@@ -70,6 +79,24 @@ evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]
 	@mkdir -p build
 	@$(BIN)/edgeface evaluate $(FACES) --json build/evaluate.json --plots build
+
+install: ## as a systemd service in /opt/edgeface, as root (WHEELS=folder, EXTRAS=web,door)
+	@tools/install/install
+
+uninstall: ## take the service away, as root; people and configuration stay (PURGE=1)
+	@tools/install/uninstall
+
+deb: ## a package of the same, for this machine's Debian and processor (WHEELS=folder)
+	@tools/install/deb
+
+service-test: setup ## the service in Debian 12 and 13, booted, as root (ARGS="--only trixie")
+	@$(BIN)/python -m tools.service $(ARGS)
+
+arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu cortex-a72")
+	@$(BIN)/python -m tools.arm64 $(ARGS)
+
+matrix: setup ## the tests at both ends of the versions, as root for Debian 13 (PYTHONS="python3.11 python3.13")
+	@$(BIN)/python -m tools.matrix $(foreach python,$(PYTHONS),--python $(python)) $(ARGS)
 
 clean: ## take away what was built
 	rm -rf build dist $(VENV)

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     for add in (_run, _demo, _check, _enroll, _people, _rename, _consent, _forget, _ignore, _export, _import):
         add(verbs)
-    for add in (_audit, _keys, _vault, _door, _replay, _evaluate, _doctor):
+    for add in (_audit, _keys, _vault, _door, _replay, _evaluate, _doctor, _cameras, _egress):
         add(verbs)
     return top
 
@@ -192,7 +192,9 @@ def _audit(verbs: Verbs) -> None:
     added.add_argument("--person", metavar="ID", help="only this person or unknown")
     added.add_argument("--since", metavar="DATE", help="from this day on, YYYY-MM-DD")
     added.add_argument("--last", type=int, metavar="N", help="only the last N rows (show: default 50)")
-    added.add_argument("--head", metavar="HASH", help="of verify: a link noted earlier, which must be in the chain")
+    added.add_argument(
+        "--head", metavar="HASH", help="of verify: a link noted earlier; without it a cut at the end is not seen"
+    )
 
 
 def _keys(verbs: Verbs) -> None:
@@ -246,4 +248,30 @@ def _evaluate(verbs: Verbs) -> None:
 
 
 def _doctor(verbs: Verbs) -> None:
-    _configured(_verb(verbs, "doctor", "doctor", "look this machine over, and say what to do about what is wrong"))
+    added = _configured(
+        _verb(verbs, "doctor", "doctor", "look this machine over, and say what to do about what is wrong")
+    )
+    added.add_argument("--json", action="store_true", help="for machines")
+
+
+def _cameras(verbs: Verbs) -> None:
+    example = "edgeface cameras --out /tmp/snapshots"
+    added = _configured(
+        _verb(verbs, "cameras", "survey", "list the cameras here and in the config, and whether each works", example)
+    )
+    added.add_argument("--out", type=Path, metavar="FOLDER", help="write a snapshot of each there")
+
+
+def _egress(verbs: Verbs) -> None:
+    example = "sudo edgeface egress --write"
+    added = _configured(
+        _verb(verbs, "egress", "egress", "print the systemd drop-in that lets out only what the config needs", example)
+    )
+    added.add_argument("--door", type=Path, metavar="FILE", help="for edgeface-door.service, by its door.yaml")
+    added.add_argument(
+        "--write",
+        nargs="?",
+        metavar="FILE",
+        const="",
+        help="put it there; without FILE to where systemd looks",
+    )

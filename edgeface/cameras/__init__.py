@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from edgeface.cameras.gstreamer import GstreamerCamera
 from edgeface.cameras.opencv import OpencvCamera
+from edgeface.cameras.picamera import PicameraCamera
 from edgeface.cameras.replay import ReplayCamera
 
-CameraSettings = Annotated[OpencvCamera | ReplayCamera, Field(discriminator="type")]
+CameraSettings = Annotated[OpencvCamera | GstreamerCamera | PicameraCamera | ReplayCamera, Field(discriminator="type")]

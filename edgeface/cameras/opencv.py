@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from edgeface.cameras import address
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.cameras.view import Thinner, View
 from edgeface.clock import SystemClock
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from edgeface.clock import Clock
 
-_SCHEMES = ("rtsp", "rtsps", "http", "https")
-_AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 # A damaged packet makes one read fail, and so does each packet before the first key frame: a second of them at 30 fps.
 _MISSES = 30
 # Pictures that come this many times as fast as they were taken are a burst; so many slower ones in a row end it,
@@ -28,17 +26,12 @@ _MISSES = 30
 _BURST = 3
 _LIVE = 3
 _LONGEST_BURST = 5.0
+_FASTEST = 1000.0
 
 
 def _checked(source: int | str) -> int | str:
     if isinstance(source, str) and "://" in source:
-        scheme, _, rest = source.partition("://")
-        if scheme.lower() not in _SCHEMES:
-            raise ValueError(f"a stream's address begins with one of {', '.join(_SCHEMES)}")
-        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-        # A password with a bare / or @ would be taken for a part of the host, and be shown.
-        if _AUTHORITY.fullmatch(authority) is None or "@" in rest[len(authority) :]:
-            raise ValueError("the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F")
+        return address.checked(source)
     return source
 
 
@@ -64,10 +57,7 @@ class OpencvCamera(View):
     @property
     def label(self) -> str:
         """The source as it may be shown: of an address only scheme, host and port, since paths carry passwords too."""
-        if not self._is_stream:
-            return str(self.source)
-        scheme, _, rest = str(self.source).partition("://")
-        return f"{scheme}://{re.split(r'[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
+        return address.shown(str(self.source)) if self._is_stream else str(self.source)
 
     @property
     def _is_stream(self) -> bool:
@@ -96,7 +86,7 @@ class OpencvCamera(View):
             capture.release()
 
     def _pictures(self, capture: Any, clock: Clock) -> Generator[Picture, None, None]:
-        from edgeface.opencv import cv2
+        from edgeface.opencv import MAX_PIXELS, cv2
 
         thinner = Thinner(self.fps)
         backlog = _Backlog(capture.get(cv2.CAP_PROP_FPS)) if self._is_stream else None
@@ -107,6 +97,8 @@ class OpencvCamera(View):
             # Every picture is grabbed, or the source runs ahead of us; only the wanted ones are converted.
             if thinner.due(now):
                 ok, bgr = capture.retrieve()
+                if ok and bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
+                    raise CameraError(f"{self.label} gives pictures of {bgr.shape[1]} x {bgr.shape[0]}, too large")
                 if ok:
                     yield Picture(self.shaped(bgr), told if told > 0 else None)
 
@@ -114,7 +106,8 @@ class OpencvCamera(View):
         patience = clock.monotonic() + self.read_timeout
         for _ in range(_MISSES):
             if capture.grab():
-                return True
+                # At its timeout FFmpeg hands out what its decoder still holds, which is as old as the silence.
+                return not self._is_stream or clock.monotonic() < patience
             if clock.monotonic() >= patience:
                 break
         return False
@@ -162,7 +155,8 @@ class _Backlog:
     """The pictures that FFmpeg kept while it learned a stream's format: old by now, and given in one burst."""
 
     def __init__(self, fps: float) -> None:
-        self._period = 1 / fps if fps > 0 else 0.04
+        # What a stream states of itself may be anything, 90,000 and NaN included.
+        self._period = 1 / fps if 1 <= fps <= _FASTEST else 0.04
         self._last: tuple[float, float] | None = None
         self._skipped = 0.0
         self._live = 0
