@@ -1,0 +1,380 @@
+"""Runs inside the booted root, by its own Python: installs, drives and removes the service, and notes what it did."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SOURCE, WHEELS, NEWER, RESULTS = Path("/source"), Path("/wheels"), Path("/newer"), Path("/results")
+CONFIG, DATA = Path("/etc/edgeface/config.yaml"), Path("/var/lib/edgeface")
+CLIP, PEOPLE = SOURCE / "edgeface/demo_data/clip.mp4", SOURCE / "edgeface/demo_data/people"
+# The clip's camera; the unit cannot see /source, which is not the device's.
+MEDIA = Path("/srv/clip.mp4")
+
+PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+WALL = 0x40000000
+
+steps: list[dict[str, object]] = []
+
+
+class Failed(Exception):
+    """A step did not do what it should; the text says what was seen."""
+
+
+def main() -> int:
+    shutil.copy(CLIP, MEDIA)
+    for step in (
+        install, no_camera, broker_comes, enroll_and_match, hardening, reload, key_by_credential, killed, hung,
+        camera_gone, wrong_config, full_disk, year_1970, upgrade, uninstall, package,
+    ):  # fmt: skip
+        attempt(step)
+    (RESULTS / "results.json").write_text(json.dumps(steps, indent=1))
+    return 0
+
+
+def attempt(step: Callable[[], str]) -> None:
+    began = time.monotonic()
+    try:
+        ok, detail = True, step()
+    except Failed as error:
+        ok, detail = False, str(error)
+    except Exception as error:  # noqa: BLE001 - the table shows what happened
+        ok, detail = False, f"{type(error).__name__}: {error}"
+    name = (step.__doc__ or step.__name__).rstrip(".")
+    steps.append({"step": name, "ok": ok, "seconds": round(time.monotonic() - began, 1), "detail": detail})
+    print(steps[-1], flush=True)
+    if not ok:
+        print(sh("journalctl", "-u", "edgeface", "-n", "30", "--no-pager", check=False), flush=True)
+
+
+def install() -> str:
+    """install, with tools/install/install and no index."""
+    text = sh(SOURCE / "tools/install/install", WHEELS=WHEELS)
+    require(active(), f"not active: {text[-300:]}")
+    owner = DATA.stat()
+    require(owner.st_uid != 0 and owner.st_mode & 0o777 == 0o700, "the data folder is not the service's own")
+    return sh("edgeface", "--version").strip()
+
+
+def no_camera() -> str:
+    """without a camera and without a broker: runs, and says so."""
+    sh("systemctl", "stop", "mosquitto")
+    sh("systemctl", "restart", "edgeface")
+    time.sleep(4)
+    require(active() and restarts() == 0, "does not run")
+    log = sh("journalctl", "-u", "edgeface", "-n", "40", "--no-pager", "-o", "cat")
+    require("camera porch is offline" in log, "the log does not name the camera")
+    require("cannot be reached" in log, "the log does not name the broker")
+    return "runs; the log names both"
+
+
+def broker_comes() -> str:
+    """the broker comes later: the state arrives by itself."""
+    sh("systemctl", "start", "mosquitto")
+    took = until(lambda: topic("edgeface/edgeface/status") == "online", 10)
+    require(topic("edgeface/edgeface/porch/status") == "offline", "the camera is not said to be offline")
+    return f"online after {took:.1f} s, camera offline"
+
+
+def enroll_and_match() -> str:
+    """enroll, and events arrive at mosquitto."""
+    configure()
+    sh("edgeface", "enroll", "--folder", PEOPLE)
+    sh("systemctl", "restart", "edgeface")
+    heard = events({"match", "unknown", "left"}, 60)
+    return f"{', '.join(sorted(heard))}; match names {heard['match']['person']}"
+
+
+def hardening() -> str:
+    """exposure by systemd-analyze security, 2.0 at most."""
+    found = []
+    for unit in sorted(Path("/etc/systemd/system").glob("edgeface*.service")):
+        text = sh("systemd-analyze", "security", "--offline=true", "--no-pager", unit, check=False)
+        found.append(float(re.findall(r"(\d+\.\d) [A-Z]+", text)[-1]))
+    require(bool(found) and max(found) <= 2.0, str(found))
+    return ", ".join(map(str, found))
+
+
+def reload() -> str:
+    """systemctl reload reads the configuration again."""
+    configure(recognition={"level": "low"})
+    sh("systemctl", "reload", "edgeface")
+    until(lambda: "configuration read again" in sh("journalctl", "-u", "edgeface", "-n", "20", "-o", "cat"), 10)
+    require(restarts() == 0, "it was restarted")
+    return "without a restart"
+
+
+def key_by_credential() -> str:
+    """the data's key by LoadCredential; the state names its custody."""
+    held = Path("/root/edgeface-key")
+    held.write_bytes((DATA / "key").read_bytes().replace(b":file:", b":credential:"))
+    (DATA / "key").unlink()
+    with drop_in("[Service]\nLoadCredential=edgeface-key:/root/edgeface-key\n"):
+        sh("systemctl", "restart", "edgeface")
+        until(lambda: state().get("key") == "credential", 10)
+        heard = events({"match"}, 60)
+    sh("systemctl", "stop", "edgeface")
+    sh("systemctl", "start", "edgeface", check=False)
+    time.sleep(3)
+    refused = show("ExecMainStatus"), show("NRestarts")
+    require(refused == ("78", "0"), f"without the key: status {refused[0]}, {refused[1]} restarts")
+    (DATA / "key").write_bytes(held.read_bytes().replace(b":credential:", b":file:"))
+    shutil.chown(DATA / "key", "edgeface", "edgeface")
+    sh("systemctl", "reset-failed", "edgeface")
+    sh("systemctl", "start", "edgeface")
+    return f"matches {heard['match']['person']}; without the key exit 78, no restart"
+
+
+def killed() -> str:
+    """kill -9: back by itself."""
+    before = restarts()
+    sh("systemctl", "kill", "--signal=KILL", "edgeface")
+    took = until(lambda: restarts() > before and active(), 15)
+    events({"match"}, 60)
+    return f"active after {took:.1f} s, matches again"
+
+
+def hung() -> str:
+    """inference that hangs: the watchdog ends it."""
+    before, process = restarts(), int(show("MainPID"))
+    thread = busiest(process)
+    freeze(thread)
+    took = until(lambda: reaped(thread) and restarts() > before and active(), 60)
+    log = sh("journalctl", "-u", "edgeface", "-n", "60", "--no-pager", "-o", "cat")
+    require("atchdog" in log, "the log does not speak of the watchdog")
+    events({"match"}, 60)
+    return f"restarted {took:.1f} s after the hang, matches again"
+
+
+def camera_gone() -> str:
+    """the camera is gone for a minute: offline, no restart, and back."""
+    before, away = restarts(), MEDIA.with_suffix(".away")
+    MEDIA.rename(away)
+    noticed = until(lambda: topic("edgeface/edgeface/porch/status") != "online", 40)
+    time.sleep(60)
+    away.rename(MEDIA)
+    took = until(lambda: topic("edgeface/edgeface/porch/status") == "online", 15)
+    events({"match"}, 60)
+    require(restarts() == before, "it was restarted")
+    return f"said when the clip ended, {noticed:.0f} s; back {took:.1f} s after its return, matches again"
+
+
+def wrong_config() -> str:
+    """a wrong configuration: exit 78, no restart loop."""
+    good = CONFIG.read_text()
+    CONFIG.write_text("cameras: 5\n")
+    sh("systemctl", "restart", "edgeface", check=False)
+    time.sleep(6)
+    seen = show("ExecMainStatus"), show("NRestarts"), show("ActiveState")
+    CONFIG.write_text(good)
+    sh("systemctl", "reset-failed", "edgeface")
+    sh("systemctl", "restart", "edgeface")
+    require(seen[0] == "78" and seen[2] == "failed", str(seen))
+    return f"status {seen[0]}, {seen[1]} restarts"
+
+
+def full_disk() -> str:
+    """a full disk at start: runs, says so, recovers."""
+    sh("systemctl", "stop", "edgeface")
+    kept = Path("/root/kept")
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(DATA, kept)
+    sh("mount", "-t", "tmpfs", "-o", "size=4m,mode=700,uid=edgeface,gid=edgeface", "tmpfs", DATA)
+    try:
+        sh("cp", "-a", f"{kept}/.", DATA)
+        sh("chown", "-R", "edgeface:edgeface", DATA)
+        ballast = DATA / "ballast"
+        sh("sh", "-c", f"dd if=/dev/zero of={ballast} bs=4k 2>/dev/null; true")
+        sh("systemctl", "start", "edgeface")
+        until(lambda: bool(state().get("journal", {}).get("problem") or state().get("problems")), 15)
+        heard = events({"match"}, 60)
+        ballast.unlink()
+        took = until(lambda: not state().get("journal", {}).get("problem") and not state().get("problems"), 60)
+    finally:
+        sh("systemctl", "stop", "edgeface", check=False)
+        sh("umount", DATA)
+    sh("systemctl", "start", "edgeface")
+    return f"matched {heard['match']['person']} meanwhile; well {took:.0f} s after room was made"
+
+
+def year_1970() -> str:
+    """a clock of 1970: runs, says unsynced, erases nobody."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    lines = ("[Service]", f"Environment=LD_PRELOAD={library}", "Environment=FAKETIME=@1970-01-01\\x2000:10:00")
+    with drop_in("\n".join([*lines, "Environment=FAKETIME_DONT_FAKE_MONOTONIC=1", ""])):
+        sh("systemctl", "restart", "edgeface")
+        heard = events({"match"}, 60)
+        require(str(heard["match"]["captured_at"]).startswith("1970"), "the clock was not faked")
+        require(heard["match"]["clock"] == "unsynced", "the clock is said to be right")
+    sh("systemctl", "restart", "edgeface")
+    return "matches, stamped 1970 and unsynced"
+
+
+def upgrade() -> str:
+    """upgrade: a new release, the same people."""
+    before = sh("edgeface", "people")
+    for wheel in WHEELS.glob("edgeface-*.whl"):
+        require("9.9.9" not in wheel.name, "the newer wheel is among the old ones")
+    both = Path("/root/wheels")
+    both.mkdir(exist_ok=True)
+    for file in [*WHEELS.glob("*.whl"), *NEWER.glob("*.whl")]:
+        if not (both / file.name).exists():
+            (both / file.name).symlink_to(file)
+    CONFIG.write_text(CONFIG.read_text() + "# ours\n")
+    text = sh(SOURCE / "tools/install/install", WHEELS=both)
+    require("9.9.9" in sh("edgeface", "--version"), text[-300:])
+    require(sh("edgeface", "people") == before, "the people changed")
+    require("# ours" in CONFIG.read_text(), "the configuration was touched")
+    events({"match"}, 60)
+    return f"{len(list(Path('/opt/edgeface/releases').iterdir()))} releases kept, people and configuration as before"
+
+
+def uninstall() -> str:
+    """uninstall keeps the data, and with PURGE=1 nothing."""
+    sh(SOURCE / "tools/install/uninstall")
+    require((DATA / "gallery.db").exists() and CONFIG.exists(), "the data went too")
+    require(not Path("/opt/edgeface").exists() and not active(), "something stays")
+    sh(SOURCE / "tools/install/uninstall", PURGE="1")
+    require(not DATA.exists() and not CONFIG.exists(), "something stays after PURGE")
+    return "data kept, then purged"
+
+
+def package() -> str:
+    """the package: install, match, remove keeps the data, purge does not."""
+    file = next(WHEELS.glob("edgeface_*.deb"))
+    sh("dpkg", "-i", file)
+    require(active(), "not active after dpkg -i")
+    configure()
+    sh("edgeface", "enroll", "--folder", PEOPLE)
+    sh("systemctl", "restart", "edgeface")
+    heard = events({"match"}, 60)
+    sh("dpkg", "-r", "edgeface")
+    require((DATA / "gallery.db").exists(), "removal took the data")
+    sh("dpkg", "-P", "edgeface")
+    require(not DATA.exists() and not CONFIG.exists() and not Path("/opt/edgeface/lib").exists(), "purge leaves traces")
+    return f"{file.stat().st_size / 1e6:.0f} MB; matches {heard['match']['person']}"
+
+
+def configure(**more: object) -> None:
+    """Write the configuration: the clip as a camera. JSON is YAML."""
+    camera = {"type": "replay", "path": str(MEDIA), "loop": True}
+    CONFIG.write_text(json.dumps({"cameras": {"porch": camera}, "mqtt": {}, **more}, indent=1) + "\n")
+
+
+@contextmanager
+def drop_in(text: str) -> Iterator[None]:
+    folder = Path("/etc/systemd/system/edgeface.service.d")
+    folder.mkdir(exist_ok=True)
+    (folder / "test.conf").write_text(text)
+    sh("systemctl", "daemon-reload")
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+        sh("systemctl", "daemon-reload")
+
+
+def events(kinds: set[str], seconds: float) -> dict[str, dict[str, object]]:
+    """Listen until each kind was heard; the last event of each."""
+    heard: dict[str, dict[str, object]] = {}
+    command = ["timeout", str(seconds), "mosquitto_sub", "-V", "5", "-t", "edgeface/+/+/event"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        for line in listener.stdout:
+            wire = json.loads(line)
+            heard[wire["event_type"]] = wire
+            if kinds <= heard.keys():
+                break
+        listener.terminate()
+    require(kinds <= heard.keys(), f"heard only {sorted(heard)} of {sorted(kinds)} in {seconds:.0f} s")
+    return heard
+
+
+def topic(name: str) -> str:
+    return sh("mosquitto_sub", "-V", "5", "-C", "1", "-W", "1", "-t", name, check=False).strip()
+
+
+def state() -> dict[str, Any]:
+    text = topic("edgeface/edgeface/state")
+    return dict(json.loads(text)) if text.startswith("{") else {}
+
+
+def busiest(process: int) -> int:
+    """The thread that has used most CPU: inference."""
+
+    def ticks(thread: Path) -> int:
+        fields = (thread / "stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    return int(max(Path(f"/proc/{process}/task").iterdir(), key=ticks).name)
+
+
+def freeze(thread: int) -> None:
+    """Stop one thread for as long as we live; the others go on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+        require(libc.ptrace(request, thread, None, None) == 0, f"ptrace: {os.strerror(ctypes.get_errno())}")
+
+
+def reaped(thread: int) -> bool:
+    """Let the kernel bury a thread that was killed in our hands."""
+    try:
+        os.waitpid(thread, os.WNOHANG | WALL)
+    except ChildProcessError:
+        return True
+    return True
+
+
+def active() -> bool:
+    return show("ActiveState") == "active"
+
+
+def restarts() -> int:
+    return int(show("NRestarts"))
+
+
+def show(name: str) -> str:
+    return sh("systemctl", "show", "--value", "--property", name, "edgeface").strip()
+
+
+def until(condition: Callable[[], bool], seconds: float) -> float:
+    """Seconds until the condition holds; Failed when it does not."""
+    began = time.monotonic()
+    while not condition():
+        require(time.monotonic() - began < seconds, f"not within {seconds:.0f} s")
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def require(condition: bool, text: str) -> None:
+    if not condition:
+        raise Failed(text)
+
+
+def sh(*command: object, check: bool = True, **environment: object) -> str:
+    """Run a command and give what it says; Failed with its last words when it fails."""
+    named = {name: str(value) for name, value in environment.items()}
+    done = subprocess.run(
+        [str(word) for word in command],
+        env={**os.environ, **named}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    if check and done.returncode:
+        raise Failed(f"{command[0]}: status {done.returncode}: {' '.join(done.stdout.split())[-300:]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

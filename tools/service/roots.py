@@ -1,0 +1,109 @@
+"""Debian roots, wheels and packages for the service test; all kept in build/service for the next run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parents[2]
+BUILD = HERE / "build" / "service"
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = (
+    "systemd,systemd-sysv,dbus,udev,python3,python3-venv,mosquitto,mosquitto-clients,faketime,procps,adduser,xz-utils"
+)
+UPGRADE = "9.9.9"
+"""Version of the release that the test upgrades to: the same code under another number."""
+
+
+class Root(NamedTuple):
+    """A Debian that the service is tested on."""
+
+    suite: str
+    python: str
+
+
+ROOTS = (Root("bookworm", "3.11"), Root("trixie", "3.13"))
+
+
+def run(*command: str | Path, cwd: Path = HERE) -> None:
+    """Run a command; what it says goes to the terminal only when it fails."""
+    done = subprocess.run(command, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.stderr.write(done.stdout[-4000:])
+        raise SystemExit(f"{' '.join(map(str, command))}: exit status {done.returncode}")
+
+
+def root(suite: str) -> Path:
+    """A pristine root of the suite, made by mmdebstrap when it is not there."""
+    folder = BUILD / "roots" / suite
+    if not (folder / "etc").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        print(f"making a root of Debian {suite}", flush=True)
+        run("mmdebstrap", "--quiet", "--variant=important", f"--include={PACKAGES}", suite, folder, MIRROR)
+    return folder
+
+
+def fresh(suite: str) -> Path:
+    """A copy of the root to spoil."""
+    copy = BUILD / "running" / suite
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    run("cp", "-a", "--reflink=auto", root(suite), copy)
+    return copy
+
+
+def source(copy: Path = BUILD / "source") -> Path:
+    """The tracked and the new files of the checkout, without what git ignores."""
+    shutil.rmtree(copy, ignore_errors=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=HERE,
+        check=True,
+        capture_output=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        if (HERE / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(HERE / name, copy / name)
+    return copy
+
+
+def wheels(python: str, checkout: Path) -> Path:
+    """Everything that pip needs for this Python, and edgeface under two versions."""
+    folder = BUILD / f"wheels-{python}"
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    for old in folder.glob("edgeface-*.whl"):
+        old.unlink()
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", folder, checkout)
+    newer = BUILD / "source-newer"
+    shutil.rmtree(newer, ignore_errors=True)
+    shutil.copytree(checkout, newer)
+    for file in (newer / "pyproject.toml", newer / "edgeface" / "__init__.py"):
+        text = file.read_text()
+        file.write_text(text.replace(_version(checkout), UPGRADE))
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", BUILD / "newer", newer)
+    made = next(folder.glob("edgeface-*.whl"))
+    # pip takes a platform's name literally; Debian 12 has glibc 2.36.
+    tags = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 37))]
+    only = ["--only-binary", ":all:", *(word for tag in tags for word in ("--platform", tag))]
+    # The package for Bookworm keeps to numpy 1 (tools/install/deb).
+    older = ["numpy<2"] if python == ROOTS[0].python else []
+    run(*pip, "download", "--dest", folder, *only, "--python-version", python, f"{made}[web,door]", *older)
+    return folder
+
+
+def deb(suite: str, checkout: Path, wheelhouse: Path) -> None:
+    """Build the package inside a copy of the root, whose Python it is for; it comes to lie in the wheels' folder."""
+    inside = fresh(suite)
+    bind = ("--bind-ro", f"{checkout}:/source", "--bind", f"{wheelhouse}:/wheels")
+    command = ("env", "WHEELS=/wheels", "OUT=/wheels", "/source/tools/install/deb")
+    run("systemd-nspawn", "--quiet", "--pipe", "--register=no", "--keep-unit", "-D", inside, *bind, *command)
+
+
+def _version(checkout: Path) -> str:
+    lines = (checkout / "pyproject.toml").read_text().splitlines()
+    return next(line.split('"')[1] for line in lines if line.startswith("version = "))
