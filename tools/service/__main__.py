@@ -85,6 +85,8 @@ def boot(inside: Path, checkout: Path, wheelhouse: Path, results: Path) -> None:
     newer = roots.BUILD / "newer"
     binds = [f"--bind-ro={checkout}:/source", f"--bind-ro={wheelhouse}:/wheels", f"--bind-ro={newer}:/newer"]
     command = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network"]
+    # systemd's firewall is a BPF program, which a container may not load by itself.
+    command += ["--capability=CAP_BPF", "--system-call-filter=bpf"]
     command += ["--console=pipe", "--directory", str(inside), *binds, f"--bind={results}:/results"]
     environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
     try:

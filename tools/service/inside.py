@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,21 @@ MEDIA = Path("/srv/clip.mp4")
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
 WALL = 0x40000000
 
+UNIT = Path("/etc/systemd/system/edgeface.service")
+WALLS = Path("/etc/systemd/system/edgeface.service.d/egress.conf")
+# Tries each address for a moment, and writes down those that answer.
+REACH = """\
+import json, socket, sys
+port, said, *addresses = sys.argv[1:]
+def answers(address):
+    try:
+        socket.create_connection((address, int(port)), 2).close()
+    except OSError:
+        return False
+    return True
+open(said, "w").write(json.dumps([address for address in addresses if answers(address)]))
+"""
+
 steps: list[dict[str, object]] = []
 
 
@@ -36,7 +52,7 @@ class Failed(Exception):
 def main() -> int:
     shutil.copy(CLIP, MEDIA)
     for step in (
-        install, no_camera, broker_comes, enroll_and_match, hardening, reload, key_by_credential, killed, hung,
+        install, no_camera, broker_comes, enroll_and_match, hardening, egress, reload, key_by_credential, killed, hung,
         camera_gone, wrong_config, full_disk, year_1970, upgrade, uninstall, package,
     ):  # fmt: skip
         attempt(step)
@@ -105,6 +121,21 @@ def hardening() -> str:
         found.append(float(re.findall(r"(\d+\.\d) [A-Z]+", text)[-1]))
     require(bool(found) and max(found) <= 2.0, str(found))
     return ", ".join(map(str, found))
+
+
+def egress() -> str:
+    """the unit's walls: no internet; with edgeface egress only what the configuration needs."""
+    home, away = "10.9.9.9", "203.0.113.9"
+    for address in (home, away):
+        sh("ip", "address", "replace", f"{address}/32", "dev", "lo")
+    shipped = reached(UNIT, home, away)
+    sh("edgeface", "egress", "--write")
+    narrowed = reached(WALLS, home, away)
+    shutil.rmtree(WALLS.parent)
+    sh("systemctl", "daemon-reload")
+    require(shipped == ["127.0.0.1", home], f"the unit lets through {shipped}")
+    require(narrowed == ["127.0.0.1"], f"the drop-in lets through {narrowed}")
+    return "private networks; with the drop-in the broker alone"
 
 
 def reload() -> str:
@@ -265,6 +296,22 @@ def package() -> str:
     sh("dpkg", "-P", "edgeface")
     require(not DATA.exists() and not CONFIG.exists() and not Path("/opt/edgeface/lib").exists(), "purge leaves traces")
     return f"{file.stat().st_size / 1e6:.0f} MB; matches {heard['match']['person']}"
+
+
+def reached(walls: Path, *others: str) -> list[str]:
+    """Which addresses, this machine's first, somebody behind these walls reaches."""
+    lines = [line for line in walls.read_text().splitlines() if line.startswith("IPAddress")]
+    require(bool(lines), f"{walls} has no walls")
+    script, said = Path("/run/reach.py"), Path("/run/reached.json")
+    script.write_text(REACH)
+    with socket.create_server(("", 0)) as server:
+        words = [str(server.getsockname()[1]), str(said), "127.0.0.1", *others]
+        command = f"ExecStart=/usr/bin/python3 {script} {' '.join(words)}"
+        unit = "\n".join(["[Service]", "Type=oneshot", *lines, command, ""])
+        Path("/run/systemd/system/reach.service").write_text(unit)
+        sh("systemctl", "daemon-reload")
+        sh("systemctl", "start", "reach")
+    return list(json.loads(said.read_text()))
 
 
 def configure(**more: object) -> None:
