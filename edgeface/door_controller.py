@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,8 @@ class Controller:
         self._topics = DoorTopics(settings.mqtt.prefix, settings.door)
         self._gate = Gate(settings.rules())
         self._bell = Bell()
-        self._stopping = threading.Event()
+        # No Event: its lock is the main thread's own when a signal's handler would take it.
+        self._stopping = False
         self._trouble = Trouble()
         self._accepted = 0
         self._rejected: Counter[str] = Counter()
@@ -73,11 +73,11 @@ class Controller:
         finally:
             self.relay.close()
             self._bell.close()
-        return 0 if self._stopping.is_set() else SOFTWARE
+        return 0 if self._stopping else SOFTWARE
 
     def stop(self) -> None:
         """Have the relay switched off, and ask `run` to end."""
-        self._stopping.set()
+        self._stopping = True
         self.relay.shut()
         self._bell.ring()
 
@@ -88,7 +88,7 @@ class Controller:
         if healthy and period is not None and now - self._fed_at >= period:
             self._fed_at = now
             systemd.notify(systemd.WATCHDOG, systemd.status(self._trouble.problem or "connected"))
-        return healthy and not self._stopping.is_set()
+        return healthy and not self._stopping
 
     def _serve_on(self) -> None:
         delay = _BACKOFF[0]
@@ -101,7 +101,7 @@ class Controller:
             delay = _BACKOFF[0] if self._trouble.connects > connects else min(2 * delay, _BACKOFF[1])
             until = self._clock.monotonic() + delay
             while self._going() and self._clock.monotonic() < until:
-                self._stopping.wait(0.1)
+                self._clock.sleep(0.1)
 
     def _serve(self) -> None:
         name = f"edgeface-door-{self._settings.door}"

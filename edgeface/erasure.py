@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def forget_in_journal(path: Path, who: str) -> int:
-    """Empty the rows whose `person` or `unknown` is `who`, to the last byte; gives their number.
+def forget_in_journal(path: Path, *who: str) -> int:
+    """Empty the rows whose `person` or `unknown` is one of `who`, to the last byte; gives their number.
 
     What stays says when something was decided, and of what kind; the chain holds. GalleryError when the journal cannot
     be written, VaultError as open_vault. No journal is no mistake.
@@ -22,7 +22,7 @@ def forget_in_journal(path: Path, who: str) -> int:
     if not path.exists():
         return 0
     with ledger.opened(path, BUSY_MS) as (connection, vault):
-        count = ledger.redact(connection, vault, who)
+        count = sum(ledger.redact(connection, vault, one) for one in who)
         erase(connection, path)
     return count
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -42,6 +44,39 @@ def put_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def swap(path: Path, data: bytes) -> None:
+    """Write another content into a file that is there, whole or not at all; its mode and owner stay.
+
+    OSError when that cannot be done.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    facts = path.lstat()
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(handle, facts.st_uid, facts.st_gid)
+            os.fchmod(handle, stat.S_IMODE(facts.st_mode))
+            os.fsync(handle)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same folder waiting until the block ends (flock(2)); OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def own_as_folder(handle: int, folder: Path) -> None:

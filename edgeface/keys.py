@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.clock import SystemClock, rfc3339
 from edgeface.errors import EdgefaceError, VaultError
-from edgeface.files import put_whole, read_at_most
+from edgeface.files import alone, put_whole, read_at_most
 from edgeface.listing import complain, say
 from edgeface.names import printable, printable_path
 from edgeface.schema import Id
@@ -37,6 +37,8 @@ LOOK = 2.0
 _ABOUT = "keys.private"
 _LARGEST = 256 * 1024
 _MOST = 200
+# Wall seconds at the end of the year 9999, the last that a date can be made of.
+_LATEST = 253_402_300_799
 
 Text = Annotated[str, Field(max_length=1000)]
 
@@ -54,7 +56,7 @@ class Record:
     """Base64 of 32 bytes."""
     private: Text | None
     """Base64 of 32 bytes under the vault's seal; None once the key is retired."""
-    created: float
+    created: Annotated[float, Field(ge=0, le=_LATEST, allow_inf_nan=False)]
     """Wall seconds."""
     state: Literal["next", "active", "retired"]
 
@@ -181,24 +183,32 @@ def run_keys(arguments: argparse.Namespace) -> int:
     from edgeface.config import data_folder
 
     folder = data_folder(arguments)
-    records = read(folder)
     if arguments.action == "show":
-        _show(records)
+        _show(read(folder))
         return 0
     wall = SystemClock().wall()
-    if arguments.action == "new":
-        kid = arguments.kid or rfc3339(wall)[:7]
-        _require_id(kid)
-        records = new(records, kid, open_vault(folder), wall)
-        changed = records[-1]
-    else:
-        records = rotate(records)
-        changed = next(record for record in records if record.state == "active")
-    write(folder, records)
+    vault = open_vault(folder)
+    # Read, changed and written by one process at a time: a key that was retired must not come back.
+    with alone(folder):
+        records, changed = _changed(read(folder), arguments, vault, wall)
+        write(folder, records)
     _note(folder, wall, {"action": arguments.action, "kid": changed.kid})
     say(f"{changed.kid}: {changed.state}")
     _show(records)
     return 0
+
+
+def _changed(
+    records: Sequence[Record], arguments: argparse.Namespace, vault: Vault, wall: float
+) -> tuple[Sequence[Record], Record]:
+    """The records after `new` or `rotate`, and the one that it was about."""
+    if arguments.action == "rotate":
+        rotated = rotate(records)
+        return rotated, next(record for record in rotated if record.state == "active")
+    kid = arguments.kid or rfc3339(wall)[:7]
+    _require_id(kid)
+    made = new(records, kid, vault, wall)
+    return made, made[-1]
 
 
 def _require_id(kid: str) -> None:

@@ -165,7 +165,7 @@ def append(connection: sqlite3.Connection, vault: Vault, rows: Iterable[Row], *,
     seq, link = head(connection)
     for row in rows:
         sealed, tags = vault.seal(row.payload.encode(), ABOUT), _tags(vault, row.payload)
-        following = next_link(vault, link, (seq + 1, row.id, row.kind, row.at), digest_of(sealed, *tags))
+        following = next_link(vault, link, (seq + 1, row.id, row.kind, float(row.at)), digest_of(sealed, *tags))
         values = (seq + 1, row.id, row.kind, float(row.at), sealed, *tags, said, following)
         if connection.execute(_INSERT, values).rowcount:
             seq, link = seq + 1, following

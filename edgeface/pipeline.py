@@ -12,17 +12,19 @@ from edgeface.scene import Scene
 from edgeface.types import Claim, Event, Face, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edgeface.chain import Chain
-    from edgeface.evidence import Decision
+    from edgeface.evidence import Decision, Evidence
     from edgeface.schema import Level
     from edgeface.settings import QualityLimits, Recognition
     from edgeface.tracker import Track
-    from edgeface.types import Detection, EventType, Frame, Image, Reason
+    from edgeface.types import Detection, Detector, EventType, Frame, Image, Reason
     from edgeface.unknowns import Unknowns
     from edgeface.view import View
     from edgeface.visit import Told, Visit
+
+    Decide = Callable[[Evidence, View, Thresholds, Recognition], Decision | None]
 
 EMBEDDINGS, CROWD = 2, 5
 """Faces embedded a frame at most, and from how many in view on it is one: a crowd costs time, and not frames."""
@@ -62,8 +64,18 @@ class Moment:
 class Pipeline:
     """Turns the frames of all cameras into events; its state is kept by camera, and one thread calls it."""
 
-    def __init__(self, rules: Rules, chain: Chain, unknowns: Unknowns, gallery: View, thresholds: Thresholds) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        chain: Chain,
+        unknowns: Unknowns,
+        gallery: View,
+        thresholds: Thresholds,
+        decide: Decide = decide,
+    ) -> None:
+        """`decide` is evidence.decide, or does the same and measures it."""
         self._rules = rules
+        self._decide = decide
         self._chain = chain
         self._unknowns = unknowns
         self._gallery = gallery
@@ -78,9 +90,16 @@ class Pipeline:
             for visit in scene.visits.values():
                 visit.due = 0.0
 
-    def go_by(self, rules: Rules, limits: QualityLimits) -> None:
-        """Go by other rules from the next frame on."""
-        self._rules, self._chain = rules, replace(self._chain, limits=limits)
+    def go_by(self, rules: Rules, limits: QualityLimits, detector: Detector | None = None) -> None:
+        """Go by other rules from the next frame on, and look with another detector if there is one.
+
+        Where another part of the picture is looked at, every track ends: its place would be another one.
+        """
+        for camera, scene in self._scenes.items():
+            if rules.regions.get(camera, WHOLE) != self._rules.regions.get(camera, WHOLE):
+                scene.end_all()
+        self._rules = rules
+        self._chain = replace(self._chain, limits=limits, detector=detector or self._chain.detector)
 
     def process(self, frame: Frame) -> Outcome:
         """Look at one frame; the events are those that it decided, the claims those whom it has confirmed."""
@@ -136,7 +155,7 @@ class Pipeline:
         visit = scene.visits[track.id]
         if track.detection is None or not self._gather(visit, track.detection, image, moment.monotonic):
             return ()
-        visit.decision = decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
+        visit.decision = self._decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
         return () if visit.decision is None else self._judge(scene, visit, visit.decision, moment)
 
     def _gather(self, visit: Visit, detection: Detection, image: Image, monotonic: float) -> bool:
@@ -268,5 +287,6 @@ def _region(image: Image, region: Region) -> tuple[Image, tuple[int, int]]:
     """The part of the picture that is looked at, and its left upper corner."""
     height, width = image.shape[:2]
     left, top = int(region[0] * width), int(region[1] * height)
-    right, bottom = round(region[2] * width), round(region[3] * height)
+    # A region that is thinner than a pixel is one.
+    right, bottom = max(left + 1, round(region[2] * width)), max(top + 1, round(region[3] * height))
     return image[top:bottom, left:right], (left, top)

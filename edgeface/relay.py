@@ -116,13 +116,13 @@ class Relay:
         self._rung.set()
 
     def shut(self) -> None:
-        """Have it switched off for good, whatever `open` says; returns at once."""
+        """Have it switched off for good within 0.25 s, whatever `open` says; a signal's handler may call it."""
         self._closing = True
-        self._rung.set()
 
     def close(self) -> None:
         """Switch off and let go of the switch."""
         self.shut()
+        self._rung.set()
         self._thread.join(_JOIN)
         if self._thread.is_alive():
             _log.error("the relay's thread hangs: the switch may still be on")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from edgeface.erasure import forget_in_journal
-from edgeface.errors import GalleryError
+from edgeface.errors import EdgefaceError, GalleryError
+from edgeface.gallery import Gallery
 from edgeface.journal import Journal
 from edgeface.view import day
 
@@ -14,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from edgeface.gallery import Gallery
     from edgeface.settings import Configuration
+
+_log = logging.getLogger(__name__)
 
 EVERY = 3600.0
 """Seconds between two runs."""
@@ -38,6 +42,21 @@ def keep(gallery: Gallery, configuration: Configuration, wall: float, *, synced:
     return len(expired)
 
 
+def start(configuration: Configuration, model: str, wall: float, *, synced: bool, alike: float) -> threading.Thread:
+    """Run `keep` in a thread of its own, with a gallery of its own: emptying large files takes seconds."""
+
+    def run() -> None:
+        try:
+            with closing(Gallery.open(configuration.data, model)) as gallery:
+                keep(gallery, configuration, wall, synced=synced, alike=alike)
+        except EdgefaceError as error:
+            _log.warning("retention: %s; the next run goes on", error)
+
+    thread = threading.Thread(target=run, name="retention", daemon=True)
+    thread.start()
+    return thread
+
+
 def forget(gallery: Gallery, journal: Path, person: str, wall: float, *, alike: float, why: str | None = None) -> None:
     """Erase a person from the journal and the gallery, with the unknowns who look like them, and write that down.
 
@@ -45,8 +64,7 @@ def forget(gallery: Gallery, journal: Path, person: str, wall: float, *, alike: 
     either cannot be written; it can be tried again.
     """
     gallery.person(person)
-    for who in (*(unknown.id for unknown in gallery.alike(person, alike)), person):
-        forget_in_journal(journal, who)
+    forget_in_journal(journal, *(unknown.id for unknown in gallery.alike(person, alike)), person)
     try:
         gallery.forget(person, wall, alike)
     finally:

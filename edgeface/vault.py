@@ -149,6 +149,9 @@ def _credential() -> Path | None:
 
 def _new_key(folder: Path) -> Key:
     if (folder / MARK).exists():
+        # Another process may have made both since we looked.
+        if (made := find_key(folder)) is not None:
+            return made
         known = _marked(folder)
         raise VaultError(
             f"{printable_path(folder)}: key {known} is missing: put {FILE} back, or let systemd load {CREDENTIAL}"

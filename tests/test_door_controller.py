@@ -480,3 +480,20 @@ def test_the_unit_is_hardened() -> None:
     command = [analyze, "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+def test_a_signal_that_comes_while_the_main_thread_holds_its_locks_does_not_hang() -> None:
+    public = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+    script = f"""
+import signal
+from edgeface import door_settings
+from edgeface.door_controller import Controller
+text = "door: front\\nkeys: {{k: '{public}'}}\\nrelay: {{type: log}}\\n"
+controller = Controller(door_settings.parse(text.encode(), "door.yaml"))
+signal.signal(signal.SIGTERM, lambda *_: controller.stop())
+with controller.relay._rung._cond:
+    signal.raise_signal(signal.SIGTERM)
+raise SystemExit(controller.run())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=10, check=False)
+    assert done.returncode == 0, done.stderr.decode()

@@ -298,8 +298,8 @@ def test_what_the_door_says_is_written_down_and_a_flood_is_counted(
     listener.publish(RESULT, result(99, device="back"))
     for text in ("", "{}", result(1, accepted=False, reason="<b>\n"), result(1, v=2), result(1, door="gate")):
         listener.publish(RESULT, text)
-    until(lambda: door_state(listener).get("rejected") == 30)
-    until(lambda: len(heard(listener, "rejected")) == 9)
+    until(lambda: door_state(listener).get("rejected") == 30, 20)
+    until(lambda: len(heard(listener, "rejected")) == 9, 20)
     time.sleep(0.2)
     assert len(heard(listener, "rejected")) == 9
     assert door_state(listener)["opened"] == 1

@@ -135,7 +135,7 @@ def test_a_missing_folder_is_a_state_that_passes(tmp_path: Path) -> None:
     assert journal.unsaid(10) == []
     assert journal.head() == (0, "")
     assert journal.facts()["head"] is None
-    assert journal.verify().fault == "the journal cannot be read"
+    assert (journal.verify().fault or "").startswith("the journal cannot be read")
     (tmp_path / "later").unlink()
     assert journal.append(a_row(1))
     assert journal.problem is None
@@ -417,3 +417,8 @@ def test_a_row_that_was_altered_is_said_as_that(journal: Journal) -> None:
     [row] = journal.unsaid(10)
     assert json.loads(audit(row, "front", 1.0))["altered"] is True
     assert journal.rows()[0].altered
+
+
+def test_a_time_in_whole_seconds_holds_in_the_chain(journal: Journal) -> None:
+    assert journal.append(Row("1", "match", 5, "{}"))
+    assert journal.verify().fault is None

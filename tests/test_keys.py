@@ -218,3 +218,12 @@ def test_what_is_shown_is_the_public_key(tmp_path: Path, vault: Vault) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(EdgefaceError, match="cannot be written"):
         keys.write(tmp_path / "nowhere", ())
+
+
+def test_a_time_that_no_date_can_be_made_of_is_refused(tmp_path: Path) -> None:
+    records = keys.new((), "a", open_vault(tmp_path), 1.0)
+    keys.write(tmp_path, records)
+    file = tmp_path / keys.FILE
+    file.write_text(file.read_text().replace('"created": 1.0', '"created": 1e300'))
+    with pytest.raises(VaultError):
+        keys.read(tmp_path)

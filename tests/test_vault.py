@@ -104,3 +104,12 @@ def test_a_key_that_is_a_folder_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(VaultError, match="cannot be used"):
         open_vault(tmp_path)
+
+
+def test_a_key_that_another_process_makes_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(folder: Path) -> None:
+        monkeypatch.undo()
+        open_vault(folder)
+
+    monkeypatch.setattr("edgeface.vault.find_key", late)
+    assert open_vault(tmp_path).id == open_vault(tmp_path).id

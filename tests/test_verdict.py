@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeface.clock import FixedClock, SystemClock
+from edgeface.clock import FixedClock, thread_cpu
 from edgeface.journal import Journal, Row
 
 ROWS = 12
@@ -194,11 +194,12 @@ def test_whatever_edgeface_does_the_chain_holds(tmp_path: Path, steps: list[tupl
         journal.close()
 
 
-def test_many_rows_are_verified_in_seconds(tmp_path: Path) -> None:
-    journal, clock = Journal(tmp_path / "journal.db"), SystemClock()
+def test_many_rows_are_verified_by_a_few_steps_each(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
     payload = json.dumps({"person": "alice", "what": "x" * 500})
     assert journal.write([Row(f"id-{n}", "match", float(n), payload) for n in range(10_000)], [])
-    start = clock.monotonic()
+    start = thread_cpu()
     assert journal.verify().rows == 10_000
-    assert clock.monotonic() - start < 2
+    # CPU, not time: 0.3 s on a busy machine of two cores; a second pass for each row would be minutes.
+    assert thread_cpu() - start < 5
     journal.close()

@@ -30,9 +30,9 @@ _TILE_SCORE = 0.5
 # Lowest score of a face where none was expected, over four looks (the mean of their log odds), and where one is.
 _NEW_SCORE = 0.7
 _KNOWN_SCORE = 0.5
-# Most closer looks in a frame: a crowd takes turns. With four, a frame with ten faces costs about twice one with one.
-_CLOSE_LOOKS = 4
-# What a new face costs, in closer looks: it takes one model's three and the other's one.
+# Most closer looks in a frame; a crowd takes turns with fewer, so that its frames cost about twice one face's.
+_CLOSE_LOOKS, _CLOSE_LOOKS_IN_CROWD = 6, 4
+# What a new face costs in a crowd's looks: it takes one model's three and the other's one.
 _NEW_COST = 3
 
 # Short range finds a face of a fifth of its region's side, and most of a seventh (docs/detection.md).
@@ -86,7 +86,7 @@ class _Looks:
         found = [d for d in suspected if d.score >= _KNOWN_SCORE and _meets(d.box, known)]
         missed = [box for box in known if not _meets(box, [d.box for d in found])]
         new = [d.box for d in suspected if not _meets(d.box, known)]
-        found += self._look_closer(image, missed, new)
+        found += self._look_closer(image, missed, new, crowd=len(known) >= _CROWD)
         return merge(found)
 
     def _search(self, image: Image, look: int, *, crowd: bool) -> list[Detection]:
@@ -102,11 +102,16 @@ class _Looks:
         found = self._short.find(image, tile, _TILE_SCORE)
         return [d for d in found if not _cut(d.box, tile, image)]
 
-    def _look_closer(self, image: Image, missed: Sequence[Box], new: Sequence[Box]) -> list[Detection]:
-        """Missed ones in turn, and one new one; `missed` begins with those that were unseen for longest."""
-        left = _CLOSE_LOOKS - (_NEW_COST if new else 0)
-        found = [self._close.locate(image, box) for box in missed[:left]]
-        found += [self._new(image, box) for box in new[:1]]
+    def _look_closer(self, image: Image, missed: Sequence[Box], new: Sequence[Box], *, crowd: bool) -> list[Detection]:
+        """Missed ones first, which begin with those unseen for longest; half of the looks at most go to new ones."""
+        if crowd:
+            for_new = min(len(new), 1)
+            for_missed = _CLOSE_LOOKS_IN_CROWD - _NEW_COST * for_new
+        else:
+            for_new = min(len(new), max(_CLOSE_LOOKS // 2, _CLOSE_LOOKS - len(missed)))
+            for_missed = _CLOSE_LOOKS - for_new
+        found = [self._close.locate(image, box) for box in missed[:for_missed]]
+        found += [self._new(image, box) for box in new[:for_new]]
         return [d for d in found if d is not None]
 
     def _new(self, image: Image, box: Box) -> Detection | None:
