@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def main() -> int:
         own = Path(folder) / "events.jsonl"
         run([sys.executable, "-m", "edgeface.cli", *replay(HERE, own)])
         expected = read(own)
-    rows = [board(cpu, expected) for cpu in BOARDS if arguments.cpu in {None, cpu}]
+    chosen = [cpu for cpu in BOARDS if arguments.cpu in {None, cpu}]
+    with ThreadPoolExecutor() as pool:
+        rows = list(pool.map(lambda cpu: board(cpu, expected), chosen))
     header = "| processor | board | doctor | events | people | largest difference of a score | seconds |"
     table = "\n".join([header, "|" + "---|" * 7, *(row for row, _ in rows)]) + "\n"
     print(table)
@@ -83,11 +86,13 @@ def prepare() -> None:
     tags = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 37))]
     platform = [word for tag in tags for word in ("--platform", tag)]
     site = ROOT / "opt/edgeface"
-    if not (site / "ai_edge_litert").exists():
+    needs, fetched = _dependencies(), ROOT / "opt/needs"
+    if not fetched.exists() or fetched.read_text() != str(needs):
         print("fetching the aarch64 wheels", flush=True)
-        needs = _dependencies()
+        shutil.rmtree(site, ignore_errors=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(site)]
         run([*pip, "--only-binary", ":all:", "--python-version", PYTHON, *platform, *needs])
+        fetched.write_text(str(needs))
     for name in ("edgeface", "models"):
         shutil.rmtree(site / name, ignore_errors=True)
         shutil.copytree(HERE / name, site / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -107,15 +112,18 @@ def board(cpu: str, expected: Events) -> tuple[str, bool]:
     """One processor's row of the table, and whether it said what is expected."""
     print(f"replaying the demo clip on an emulated {cpu}", flush=True)
     part, features = PARTS[cpu]
-    (ROOT / "proc/cpuinfo").write_text(CPUINFO.format(part=part, features=features) * 4)
-    (ROOT / "root/config.yaml").write_text(
+    root = BUILD / cpu
+    shutil.rmtree(root, ignore_errors=True)
+    run(["cp", "-a", "--reflink=auto", str(ROOT), str(root)])
+    (root / "proc/cpuinfo").write_text(CPUINFO.format(part=part, features=features) * 4)
+    (root / "root/config.yaml").write_text(
         "data: /root/data\ncameras: {porch: {type: replay, path: /opt/edgeface/edgeface/demo_data/clip.mp4}}\n"
     )
     began = time.monotonic()
-    doctor = emulate(cpu, "doctor", "--config", "/root/config.yaml", check=False)
+    doctor = emulate(root, cpu, "doctor", "--config", "/root/config.yaml", check=False)
     print(doctor.stdout, flush=True)
-    emulate(cpu, *replay(Path("/opt/edgeface"), Path("/root/events.jsonl")))
-    heard = read(ROOT / "root/events.jsonl")
+    emulate(root, cpu, *replay(Path("/opt/edgeface"), Path("/root/events.jsonl")))
+    heard = read(root / "root/events.jsonl")
     same = [told(event) for event in heard] == [told(event) for event in expected]
     pairs = zip(heard, expected, strict=False)
     gaps = [abs(one["score"] - other["score"]) for one, other in pairs if one["score"] and other["score"]]
@@ -134,7 +142,7 @@ def board(cpu: str, expected: Events) -> tuple[str, bool]:
     return f"| {' | '.join(cells)} |", same and furthest <= CLOSE
 
 
-def emulate(cpu: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def emulate(root: Path, cpu: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run edgeface inside the root, as that processor would."""
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/bin",
@@ -143,7 +151,7 @@ def emulate(cpu: str, *arguments: str, check: bool = True) -> subprocess.Complet
         "PYTHONPATH": "/opt/edgeface",
         "LANG": "C.UTF-8",
     }
-    command = ["/usr/sbin/chroot", str(ROOT), "/usr/bin/python3", "-m", "edgeface.cli", *arguments]
+    command = ["/usr/sbin/chroot", str(root), "/usr/bin/python3", "-m", "edgeface.cli", *arguments]
     done = subprocess.run(
         command, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

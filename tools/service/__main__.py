@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools.service import roots
 
-NEEDS = ("mmdebstrap", "systemd-nspawn")
+NEEDS = ("mmdebstrap", "systemd-nspawn", "cc")
 LIMIT = 1500
 """Seconds for one root."""
 
@@ -41,7 +41,7 @@ def main() -> int:
         raise SystemExit("service-test: only root can boot a container: sudo make service-test")
     for need in NEEDS:
         if shutil.which(need) is None:
-            raise SystemExit(f"service-test: {need} is missing: apt-get install mmdebstrap systemd-container")
+            raise SystemExit(f"service-test: {need} is missing: apt-get install mmdebstrap systemd-container gcc")
     checkout = roots.source()
     chosen = [root for root in roots.ROOTS if arguments.only in {None, root.suite}]
     results = {root.suite: tested(root, checkout) for root in chosen}
@@ -83,7 +83,12 @@ def boot(inside: Path, checkout: Path, wheelhouse: Path, results: Path) -> None:
     if mounted.returncode:
         subprocess.run(["mount", "--types", "tmpfs", "tmpfs", place], check=True)
     newer = roots.BUILD / "newer"
-    binds = [f"--bind-ro={checkout}:/source", f"--bind-ro={wheelhouse}:/wheels", f"--bind-ro={newer}:/newer"]
+    binds = [
+        f"--bind-ro={checkout}:/source",
+        f"--bind-ro={wheelhouse}:/wheels",
+        f"--bind-ro={newer}:/newer",
+        f"--bind-ro={roots.year1970()}:/shim",
+    ]
     command = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network"]
     # systemd's firewall is a BPF program, which a container may not load by itself.
     command += ["--capability=CAP_BPF", "--system-call-filter=bpf"]

@@ -11,9 +11,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parents[2]
 BUILD = HERE / "build" / "service"
 MIRROR = "http://deb.debian.org/debian"
-PACKAGES = (
-    "systemd,systemd-sysv,dbus,udev,python3,python3-venv,mosquitto,mosquitto-clients,faketime,procps,adduser,xz-utils"
-)
+PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,python3-venv,mosquitto,mosquitto-clients,procps,adduser,xz-utils"
 UPGRADE = "9.9.9"
 """Version of the release that the test upgrades to: the same code under another number."""
 
@@ -102,6 +100,14 @@ def deb(suite: str, checkout: Path, wheelhouse: Path) -> None:
     bind = ("--bind-ro", f"{checkout}:/source", "--bind", f"{wheelhouse}:/wheels")
     command = ("env", "WHEELS=/wheels", "OUT=/wheels", "/source/tools/install/deb")
     run("systemd-nspawn", "--quiet", "--pipe", "--register=no", "--keep-unit", "-D", inside, *bind, *command)
+
+
+def year1970() -> Path:
+    """A library that makes a program believe in 1970, built here; glibc's symbols are old enough for every root."""
+    library = BUILD / "shim" / "year1970.so"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    run("cc", "-shared", "-fPIC", "-O", "-o", library, Path(__file__).with_name("year1970.c"))
+    return library.parent
 
 
 def _version(checkout: Path) -> str:
