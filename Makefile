@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test check faults models acquisition chain evaluate clean \
-	install uninstall deb service-test arm64 matrix
+	install uninstall deb service-test arm64 matrix screenshots
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 	@echo "installing edgeface into $(VENV)"
-	@$(PIP) install --editable .
+	@$(PIP) install --editable .[web]
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
@@ -40,9 +40,11 @@ setup-dev: $(VENV)/.dev
 	@tools/setup/system-packages libEGL.so.1:libegl1 libGLESv2.so.2:libgles2 || true
 	@# A second language judges the grants of docs/grant-vectors.json; skipped where it is missing.
 	@tools/setup/system-packages node:nodejs || true
+	@# The pages in a real browser; skipped where it is missing.
+	@tools/setup/system-packages chromium:chromium || true
 
-demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder)
-	@$(BIN)/edgeface demo --out $(OUT)
+demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder, DOOR=1, KEEP=1: the page stays up)
+	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR),--door) $(if $(KEEP),--keep)
 
 test: setup-dev ## every test but the heavy suites
 	@$(BIN)/python -m pytest $(ARGS)
@@ -74,6 +76,9 @@ build/naive/bin/python:
 
 chain: build/naive/bin/python ## CPU of the whole chain beside a naive loop: EMBEDDER=npm's MobileFaceNet.tflite
 	@build/naive/bin/python -m benchmarks.chain tests/data/obama.jpg --embedder $(EMBEDDER)
+
+screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
+	@$(BIN)/python -m tools.screenshots
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]

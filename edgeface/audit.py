@@ -89,7 +89,7 @@ def _show(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) ->
 
 
 def _export(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -> int:
-    lines = [_object(entry) for entry in _pages(connection, vault, arguments)]
+    lines = [row_object(entry) for entry in _pages(connection, vault, arguments)]
     with translated(arguments.file):
         put_whole(arguments.file, "".join(f"{line}\n" for line in lines).encode())
     say(f"{printable_path(arguments.file)}: {len(lines)} rows; it says in plain text who was seen when")
@@ -140,7 +140,8 @@ def _plain(value: object) -> str:
     return "" if value is None or isinstance(value, dict) else printable(str(value))
 
 
-def _object(entry: Entry) -> str:
+def row_object(entry: Entry) -> str:
+    """A row as one line of JSON, as it is exported."""
     row = entry.row
     payload = None if entry.redacted or entry.altered else json.loads(row.payload)
     whole = {"seq": entry.seq, "id": row.id, "kind": row.kind, "at": row.at, "payload": payload, "link": entry.link}

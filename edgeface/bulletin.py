@@ -24,6 +24,8 @@ class Bulletin:
         self._journal = journal
         self._doorman = doorman
         self._facts: Mapping[str, Any] = {}
+        self.doors: Mapping[str, Any] = {}
+        """The doors as they were said last; replaced as a whole."""
         self._doors: tuple[list[str], list[str]] = ([], [])
         self._due = True
         self._at = float("-inf")
@@ -39,6 +41,11 @@ class Bulletin:
         if at_once:
             self._at = float("-inf")
 
+    @property
+    def problems(self) -> list[str]:
+        """Why a door cannot open for anybody, one line each, as of the last look."""
+        return self._doors[1]
+
     def compose(self, mqtt: Mapping[str, Any]) -> bytes | None:
         """The state as JSON; None while it need not be said, or nothing is known of the daemon."""
         now, doors = self._clock.monotonic(), (self._doorman.subscriptions(), self._doorman.lines())
@@ -48,6 +55,7 @@ class Bulletin:
         if not self._facts or not self._due or now - self._at < _PAUSE:
             return None
         self._due, self._at = False, now
+        self.doors = self._doorman.facts()
         problems = [*self._facts.get("problems", ()), *doors[1]]
-        more = {"problems": problems, "doors": self._doorman.facts(), "journal": self._journal.facts()}
+        more = {"problems": problems, "doors": self.doors, "journal": self._journal.facts()}
         return events.to_json(events.plain({**self._facts, **more, "mqtt": mqtt})).encode()

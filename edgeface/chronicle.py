@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 from edgeface import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgeface.journal import Journal
     from edgeface.settings import Configuration
+
+# Rows of the kind among which the last one about config.yaml is looked for.
+_LOOK_BACK = 200
 
 
 def started(journal: Journal, configuration: Configuration, boot: str, wall: float) -> None:
@@ -40,8 +45,10 @@ def stopped(journal: Journal, boot: str, wall: float) -> None:
 
 
 def _last(journal: Journal) -> dict[str, Any]:
-    facts: dict[str, Any] = next((json.loads(e.row.payload) for e in journal.rows(kinds=("config",), last=1)), {})
-    return facts
+    """The newest row about config.yaml; what is noted of the page's accounts has the same kind."""
+    rows = journal.rows(kinds=("config",), last=_LOOK_BACK)
+    known: Iterator[dict[str, Any]] = (json.loads(entry.row.payload) for entry in reversed(rows))
+    return next((facts for facts in known if "digest" in facts), {})
 
 
 def _digest(journal: Journal, plain: Any) -> str | None:

@@ -34,7 +34,19 @@ Checked = TypeVar("Checked", bound=Settings)
 _MOST = 50
 """Mistakes that are listed."""
 
-_SECTIONS = ("embedder", "recognition", "quality", "unknown", "mqtt", "groups", "schedules", "doors", "privacy", "log")
+_SECTIONS = (
+    "embedder",
+    "recognition",
+    "quality",
+    "unknown",
+    "mqtt",
+    "groups",
+    "schedules",
+    "doors",
+    "privacy",
+    "web",
+    "log",
+)
 
 _PLAIN = {
     "missing": "missing",
@@ -106,6 +118,10 @@ def run_check(arguments: argparse.Namespace) -> int:
         print(json.dumps(schema(), indent=2))
         return 0
     configuration = load(arguments.config)
+    if configuration.web is not None:
+        from edgeface.web.accounts import require_account
+
+        require_account(configuration)
     cameras = ", ".join(configuration.cameras)
     print(f"{arguments.config}: right; cameras: {cameras}")
     for door, why in doors.never_open(doors.House.of(configuration)).items():

@@ -32,6 +32,8 @@ PATIENCE = 3.0
 _SESSION = 3600
 # Below paho's own limit of 20, so that paho never queues and nothing grows old inside it.
 _WINDOW = 16
+# "Session taken over" (MQTT 5, 3.14.2.1).
+_TAKEN_OVER = 0x8E
 
 
 class Tag(NamedTuple):
@@ -48,6 +50,8 @@ class Result(NamedTuple):
     tag: Tag
     refused: str | None
     """The broker's reason; None when it took the message."""
+    seconds: float
+    """From sending it to the answer."""
 
 
 class _Sent(NamedTuple):
@@ -249,7 +253,8 @@ class Connection:
             return
         self.answered = max(self.answered, sent.at)
         if sent.tag.kind != "probe":
-            self._results.append(Result(sent.tag, str(reason) if reason is not None and reason.is_failure else None))
+            refused = str(reason) if reason is not None and reason.is_failure else None
+            self._results.append(Result(sent.tag, refused, self._clock.monotonic() - sent.at))
 
     def _end(self, text: str) -> None:
         self.ready = False
@@ -265,12 +270,14 @@ class Connection:
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
-        # mosquitto 2.0.11 does not say "Session taken over" before it closes.
-        closed = f"it stopped, or another client is called {self._name}"
+        another = f"another client is called {self._name}"
+        # mosquitto 2.0.11 does not say "Session taken over" before it closes; 2.0.21 does.
+        closed = f"it stopped, or {another}"
         if not self.ready:
             closed = "it may want a client certificate, TLS or no TLS (mqtt.tls), or speak no MQTT 5"
+        told = f"{reason}: {another}" if reason.value == _TAKEN_OVER else str(reason)
         away = flags.is_disconnect_packet_from_server
-        self._end(f"sends us away: {reason}" if away else f"has closed the connection: {closed}")
+        self._end(f"sends us away: {told}" if away else f"has closed the connection: {closed}")
 
     def _on_publish(self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         self._answer(mid, reason)

@@ -6,7 +6,6 @@ import logging
 import queue
 import secrets
 import signal
-import threading
 from typing import TYPE_CHECKING, Any
 
 from edgeface import chronicle, config, reload, state, systemd
@@ -20,7 +19,9 @@ from edgeface.keys import Signer
 from edgeface.log import set_up
 from edgeface.mailbox import Mailbox
 from edgeface.mqtt import Publisher
+from edgeface.observers import Insight, Window
 from edgeface.teller import LogTeller
+from edgeface.timings import Timings, counter
 from edgeface.vault import open_vault
 from edgeface.vision import Tally, Vision
 from edgeface.workbench import Workbench
@@ -67,26 +68,42 @@ class Daemon:
         self._source = source
         self._started = self._clock.monotonic()
         self._boot = secrets.token_hex(8)
-        self._stopping = threading.Event()
-        self._hangup = threading.Event()
+        # No Events: their locks may be the main thread's own when a signal's handler would take them.
+        self._stopping = self._hangup = False
         self._switches: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
         self._journal = _journal(configuration, self._clock)
         self._vault = open_vault(configuration.data)
         self._health = Health(self._clock)
         self._mailbox = Mailbox()
+        # Times are taken for whoever reads the metrics only.
+        self._timings = None if configuration.web is None else Timings(self._clock)
         self._teller = self._make_teller()
         self._captures = {
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
         }
+        self._window = Window(
+            Insight(
+                lambda: self._configuration,
+                source,
+                self._clock,
+                self._journal,
+                self._boot,
+                self._teller.note,
+                self.reload,
+                self._timings,
+                self._on_enabled,
+            )
+        )
         self._vision = Vision(
-            lambda settings: Workbench(settings, self._boot, self._clock.wall()),
+            lambda settings: Workbench(settings, self._boot, self._clock.wall(), timings=self._timings),
             configuration,
             self._mailbox,
             self._teller,
             self._health,
             self._clock,
-            observers,
+            (*observers, *self._window.observers),
+            self._timings,
         )
         self._said_states: dict[str, str] = {}
         self._said_at = -STATE_SECONDS
@@ -98,8 +115,8 @@ class Daemon:
         self._vision.start()
         try:
             self._start()
-            while not self._stopping.wait(TICK) and self._alive() and not self._tick():
-                pass
+            while not self._stopping and self._alive() and not self._tick():
+                self._clock.sleep(TICK)
             dead = not self._alive()
         finally:
             self._shut_down()
@@ -118,26 +135,31 @@ class Daemon:
         self._teller.start()
         for capture in self._captures.values():
             capture.start()
+        self._window.start()
         systemd.notify(systemd.READY)
         log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
 
     def stop(self) -> None:
         """Ask `run` to end; any thread or signal handler may call it."""
-        self._stopping.set()
+        self._stopping = True
 
     def reload(self) -> None:
         """Ask for the configuration to be read again."""
-        self._hangup.set()
+        self._hangup = True
+
+    def sign_in_link(self) -> str | None:
+        """The page's address with a code that signs an admin in, once; None without a page."""
+        return self._window.link()
 
     def _on_enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF as MQTT says them
-        """Called by the publisher's thread: cameras are switched by the main thread."""
+        """Any thread: cameras are switched by the main thread."""
         self._switches.put((camera, on))
 
     def _tick(self) -> bool:
         """Look after everything once; True when every clip has ended."""
         self._switch()
-        if self._hangup.is_set():
-            self._hangup.clear()
+        if self._hangup:
+            self._hangup = False
             self._reload()
         states = {name: capture.tend() for name, capture in self._captures.items()}
         self._vision.set_away(name for name, now in states.items() if now.status != "online")
@@ -152,6 +174,7 @@ class Daemon:
             camera, on = self._switches.get()
             if camera in self._captures:
                 (self._captures[camera].enable if on else self._captures[camera].disable)()
+                self._teller.enabled(camera, on)
 
     def _tell_status(self, camera: str, now: CaptureState) -> None:
         status = "offline" if now.status == "ended" else now.status
@@ -173,7 +196,11 @@ class Daemon:
         now, trouble = self._clock.monotonic(), self._trouble(states)
         if now - self._said_at >= STATE_SECONDS or trouble != self._said_trouble:
             self._said_at, self._said_trouble = now, trouble
-            self._teller.state(self._report(states))
+            report = self._report(states)
+            self._teller.state(report)
+            self._window.state(report, self._teller)
+        elif self._window.asked:
+            self._window.state(self._report(states), self._teller)
 
     def _trouble(self, states: dict[str, CaptureState]) -> object:
         """What is worth a new state message when it changes."""
@@ -182,6 +209,7 @@ class Daemon:
             self._vision.problems,
             self._journal.problem,
             self._teller.problem,
+            self._window.problem,
         )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
@@ -194,7 +222,7 @@ class Daemon:
             uptime=self._clock.monotonic() - self._started,
             cameras=cameras,
             models=self._vision.models,
-            problems=self._vision.problems,
+            problems=(*self._vision.problems, *self._window.problems),
             key=self._vault.tier,
         )
 
@@ -218,6 +246,7 @@ class Daemon:
 
     def _shut_down(self) -> None:
         systemd.notify(systemd.STOPPING)
+        self._window.stop()
         for capture in self._captures.values():
             capture.stop()
         for name, capture in self._captures.items():
@@ -246,6 +275,7 @@ class Daemon:
             boot=self._boot,
             house=House.of(settings),
             signer=Signer(settings.data, self._vault, self._clock),
+            answered=counter(self._timings, "publish"),
         )
 
 

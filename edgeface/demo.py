@@ -6,11 +6,10 @@ import json
 import shutil
 from collections import Counter
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeface import demo_door, demo_truth
+from edgeface import demo_door, demo_page, demo_truth
 from edgeface.board import peak_rss
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.clock import SystemClock, process_cpu
@@ -18,10 +17,11 @@ from edgeface.daemon import Daemon
 from edgeface.demo_report import Recorder, write_sheet, write_video
 from edgeface.demo_subscriber import Subscriber, sentence
 from edgeface.errors import BrokerError, EdgefaceError
+from edgeface.listing import say
 from edgeface.log import set_up
 from edgeface.mosquitto import Mosquitto
 from edgeface.people import enroll_folder
-from edgeface.settings import Configuration, Log, Mqtt
+from edgeface.settings import Configuration, Log, Mqtt, Privacy
 
 if TYPE_CHECKING:
     import argparse
@@ -50,13 +50,20 @@ def run_demo(arguments: argparse.Namespace) -> int:
         recorder, amiss = Recorder(), list[str]()
         with _guarded(configuration, broker.port, recorder, amiss):
             heard, summary = _watch(configuration, broker.port, out, recorder)
+        faults = demo_truth.faults(TRUTH, [event.wire for event in heard], recorder.start or 0.0) + amiss
+        summary["faults"] = faults
+        _leave(out, recorder, summary)
+        _tell(summary, out)
+        if arguments.keep:
+            return demo_page.stay(configuration)
+    return 1 if faults else 0
+
+
+def _leave(out: Path, recorder: Recorder, summary: dict[str, Any]) -> None:
+    """Write what there is to look at."""
     write_sheet(out / "faces.png", recorder.decided)
     write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
-    faults = demo_truth.faults(TRUTH, [event.wire for event in heard], recorder.start or 0.0) + amiss
-    summary["faults"] = faults
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    _tell(summary, out)
-    return 1 if faults else 0
 
 
 def _prepare(out: Path) -> None:
@@ -75,6 +82,8 @@ def _configuration(out: Path, port: int, doors: dict[str, Door]) -> Configuratio
         cameras={CAMERA: ReplayCamera(type="replay", path=CLIP)},
         mqtt=Mqtt(port=port),
         doors=doors,
+        privacy=Privacy(pictures="all"),
+        web=demo_page.configured(),
         log=Log(level="warning"),
     )
 
@@ -87,7 +96,7 @@ def _guarded(configuration: Configuration, port: int, recorder: Recorder, amiss:
         return
     clock = SystemClock()
     public = demo_door.make_key(configuration.data, clock.wall())
-    door = demo_door.WatchedDoor(port, public, clock, partial(print, flush=True))
+    door = demo_door.WatchedDoor(port, public, clock, say)
     door.start()
     print(f"{demo_door.NAME} opens for {demo_door.ALLOWED} and nobody else; its relay is a mock\n", flush=True)
     try:
@@ -105,11 +114,13 @@ def _watch(
     """Run the daemon over the clip while a subscriber listens, and sum up."""
     clock = SystemClock()
     topic = f"edgeface/{DEVICE}/+/event"
-    subscriber = Subscriber(port, topic, out / "events.jsonl", clock, lambda heard: print(sentence(heard), flush=True))
+    subscriber = Subscriber(port, topic, out / "events.jsonl", clock, lambda heard: say(sentence(heard)))
     if not subscriber.start():
         raise BrokerError(f"the demo's subscriber gets no answer from 127.0.0.1:{port}")
     started, cpu = clock.monotonic(), process_cpu()
-    status = Daemon(configuration, clock, [recorder]).run()
+    daemon = Daemon(configuration, clock, [recorder])
+    demo_page.announce(daemon)
+    status = daemon.run()
     seconds, spent = clock.monotonic() - started, process_cpu() - cpu
     subscriber.stop()
     if status:

@@ -77,7 +77,7 @@ class Peer:
     host: str
     """As it is configured: a name or an address."""
     addresses: tuple[str, ...]
-    """Other machines' addresses; none where it is this machine."""
+    """Other machines' addresses, or networks; none where it is this machine."""
 
 
 def run_egress(arguments: argparse.Namespace) -> int:
@@ -101,12 +101,13 @@ def run_egress(arguments: argparse.Namespace) -> int:
 def peers(configuration: Configuration, resolvers: Path = RESOLVERS) -> tuple[Peer, ...]:
     """Whom this configuration needs; names are resolved now.
 
-    BrokerError or CameraError when a name cannot be resolved. Resolvers come last, and only where names are used.
+    BrokerError or CameraError when a name cannot be resolved. Resolvers come after those, and only where names are
+    used; last, where other machines may open the page, those of the private networks.
     """
     found = [] if configuration.mqtt is None else [_broker(configuration.mqtt)]
     for name, camera in configuration.cameras.items():
         found += [Peer(f"camera {name}", host, _resolved(host, CameraError)) for host in _hosts(camera)]
-    return _with_resolvers(found, resolvers)
+    return (*_with_resolvers(found, resolvers), *_browsers(configuration))
 
 
 def drop_in(found: tuple[Peer, ...], unit: str = "edgeface") -> str:
@@ -130,6 +131,14 @@ def _of_door(path: Path) -> tuple[Peer, ...]:
 
 def _broker(mqtt: Mqtt) -> Peer:
     return Peer("broker", mqtt.host, _resolved(mqtt.host, BrokerError))
+
+
+def _browsers(configuration: Configuration) -> tuple[Peer, ...]:
+    web = configuration.web
+    if web is None or credentials.is_loopback(web.host):
+        return ()
+    networks = tuple(str(network) for network in UNIT_ALLOWS if not network.is_loopback)
+    return (Peer("whoever opens the page", web.host, networks),)
 
 
 def _with_resolvers(found: list[Peer], resolvers: Path) -> tuple[Peer, ...]:
@@ -196,8 +205,8 @@ def _is_address(host: str) -> bool:
 
 
 def _private(text: str) -> bool:
-    address = ipaddress.ip_address(text)
-    return any(address in network for network in UNIT_ALLOWS)
+    there = ipaddress.ip_network(text)
+    return any(there.version == one.version and there.subnet_of(one) for one in UNIT_ALLOWS)  # type: ignore[arg-type]
 
 
 def _put(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from edgeface.chain import Chain
     from edgeface.gallery import Change, Gallery
     from edgeface.portrait import Found
-    from edgeface.types import Embedding
+    from edgeface.types import Embedding, Image
     from edgeface.view import Source, View
 
 ADVISED = 3
@@ -95,18 +96,33 @@ _PLAINLY = How()
 
 def from_photos(chain: Chain, known: Known, person: str, name: str | None, paths: Iterable[Path]) -> Plan:
     """Take one template from each photo; a bad `person` is a GalleryError."""
+    return _planned(chain, known, person, name, ((printable_path(path), partial(photos.load, path)) for path in paths))
+
+
+def from_uploads(
+    chain: Chain, known: Known, person: str, name: str | None, uploads: Iterable[tuple[str, bytes]]
+) -> Plan:
+    """As from_photos, of files that are in memory, each with the name that its sender gives it."""
+    return _planned(
+        chain, known, person, name, ((printable(shown), partial(_decoded, shown, data)) for shown, data in uploads)
+    )
+
+
+def _planned(
+    chain: Chain, known: Known, person: str, name: str | None, read: Iterable[tuple[str, Callable[[], Image]]]
+) -> Plan:
     check_id(person)
-    taken: list[tuple[Path, Embedding]] = []
+    taken: list[tuple[str, Embedding]] = []
     pictures, refused = [], []
-    for path in paths:
+    for shown, load in read:
         try:
-            face = _face(chain, path)
+            face = _face(chain, shown, load())
             embedding = chain.embed(face.image, face.detection)
-            _refuse(path, known, embedding, person)
+            _refuse(shown, known, embedding, person)
         except PhotoError as error:
             refused.append(str(error))
         else:
-            taken.append((path, embedding))
+            taken.append((shown, embedding))
             pictures.append(portrait(face.image, face.detection.box))
     embeddings = tuple(embedding for _, embedding in taken)
     candidates = (Candidate(person, name, embeddings, "photo", pictures=tuple(pictures)),) if taken else ()
@@ -198,29 +214,34 @@ def _templates(gallery: Gallery, candidate: Candidate, wall: float) -> list[Temp
     return [Template(e, gallery.model, candidate.source, wall) for e in candidate.embeddings]
 
 
-def _face(chain: Chain, path: Path) -> Found:
-    image = photos.load(path)
+def _decoded(shown: str, data: bytes) -> Image:
+    try:
+        return photos.decode(data)
+    except PhotoError as error:
+        raise PhotoError(f"{printable(shown)}: {error}") from error
+
+
+def _face(chain: Chain, shown: str, image: Image) -> Found:
     try:
         return face_of(chain, image)
     except PhotoError as error:
-        raise PhotoError(f"{printable_path(path)}: {error}") from error
+        raise PhotoError(f"{shown}: {error}") from error
 
 
-def _refuse(path: Path, known: Known, embedding: Embedding, person: str) -> None:
+def _refuse(shown: str, known: Known, embedding: Embedding, person: str) -> None:
     try:
         known.refuse_others(embedding, person)
     except PhotoError as error:
-        raise PhotoError(f"{printable_path(path)}: {error}") from error
+        raise PhotoError(f"{shown}: {error}") from error
 
 
-def _notes(known: Known, person: str, taken: Sequence[tuple[Path, Embedding]]) -> Iterable[str]:
+def _notes(known: Known, person: str, taken: Sequence[tuple[str, Embedding]]) -> Iterable[str]:
     """Photos that are unlike the others, and too few of them."""
-    for path, embedding in taken:
+    for shown, embedding in taken:
         others = [other for _, other in taken if other is not embedding]
         others += [known.means[person]] if person in known.means else []
         score = float(unit_mean(others) @ embedding) if others else 1.0
         if score < known.threshold:
-            shown = printable_path(path)
             yield f"{shown}: unlike the other photos of {person} (cosine {score:.2f}); is it the same person?"
     if 0 < len(taken) < ADVISED and person not in known.means:
         yield f"{person}: enrolled from {len(taken)}; {ADVISED} or more different photos are recognised better"

@@ -33,18 +33,16 @@ if TYPE_CHECKING:
     from edgeface.settings import Mqtt
     from edgeface.types import Claim, Event
 
-_TICK = 0.5
-_FAREWELL = 2.0
-_JOIN = 6.0
+_TICK, _FAREWELL, _JOIN = 0.5, 2.0, 6.0
 
 
 class Publisher:
     """Tells one broker what one device sees; its thread owns the connection, `say` and the rest only leave notes.
 
     An event goes out on its topic only while the broker has just shown that it is alive, and within
-    events.SAYABLE of its capture by the monotonic clock. All else about it is on the audit topic later,
-    from the journal. `on_enabled(camera, on)` is called by the publisher's thread when somebody switches a
-    camera, and must return at once. ConfigError when the settings are not safe.
+    events.SAYABLE of its capture by the monotonic clock. All else about it is on the audit topic later, from the
+    journal. The publisher's thread calls `on_enabled(camera, on)` when somebody switches a camera, and `answered` with
+    the seconds that the broker took for an event; both return at once. ConfigError when the settings are not safe.
     """
 
     def __init__(
@@ -60,20 +58,18 @@ class Publisher:
         boot: str = "",
         house: House | None = None,
         signer: Signer | None = None,
+        answered: Callable[[float], None] = lambda _: None,
     ) -> None:
         require_safe(settings)
-        self._settings = settings
-        self._clock = clock
-        self._journal = journal
-        self._on_enabled = on_enabled
+        self._settings, self._clock, self._journal = settings, clock, journal
+        self._on_enabled, self._answered = on_enabled, answered
         self._topics = Topics(settings.prefix, device)
         self._switches = {self._topics.enabled_set(camera): camera for camera in cameras}
         self._birth = f"{settings.discovery_prefix}/status"
         self._discovery = homeassistant.discovery(settings, self._topics, cameras, snapshots=snapshots)
         self._retained = Retained()
         self._counts: Counter[str] = Counter()
-        self._trouble = Trouble()
-        self._connected = False
+        self._trouble, self._connected = Trouble(), False
         self._closing = threading.Event()
         self._bell = Bell()
         self._outbox = Outbox(journal, self._bell.ring)
@@ -158,6 +154,11 @@ class Publisher:
             "unsaid": self._outbox.unsaid,
         }
 
+    def facts(self) -> Mapping[str, Any]:
+        """What the state has of the broker and the doors."""
+        mqtt = {"problem": self.problem, **self.counters()}
+        return {"mqtt": mqtt, "doors": self._bulletin.doors, "problems": self._bulletin.problems}
+
     def close(self) -> None:
         """Say what waits and offline, wait a short time for the broker, write everything down, end the threads."""
         self._closing.set()
@@ -197,8 +198,7 @@ class Publisher:
 
     def _wait(self, connection: Connection, seconds: float) -> None:
         connection.wait(seconds, self._bell.socket)
-        # Only now: a ring that comes while the thread works must end the next wait.
-        self._bell.hush()
+        self._bell.hush()  # only now: a ring that comes while the thread works must end the next wait
 
     def _greet(self, connection: Connection) -> None:
         self._trouble.connected()
@@ -234,8 +234,7 @@ class Publisher:
             self._bulletin.again()
 
     def _say_state(self) -> None:
-        said = self._bulletin.compose({"problem": self.problem, **self.counters()})
-        if said is not None:
+        if (said := self._bulletin.compose(self.facts()["mqtt"])) is not None:
             self._retain(self._topics.state, said, 0)
 
     def _hear(self, connection: Connection) -> None:
@@ -251,12 +250,13 @@ class Publisher:
         elif kind in {"event", "audit"}:
             self._outbox.said(id_)
             self._counts["said" if kind == "event" else "late"] += 1
+            if kind == "event":
+                self._answered(result.seconds)
 
     def _denied(self, kind: str, id_: str, reason: str) -> None:
         what = f"the {kind} topic" if kind in {"event", "audit"} else f"{kind} {id_.partition('#')[0]}"
         advice = f"its access list must let {self._topics.client} in"
-        news = self._trouble.denied(f"the broker denies {what}: {reason}; {advice}")
-        self._bulletin.again(at_once=news)
+        self._bulletin.again(at_once=self._trouble.denied(f"the broker denies {what}: {reason}; {advice}"))
         if kind == "audit":
             self._drain.denied()
         if kind in {"event", "audit"}:

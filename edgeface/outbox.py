@@ -112,6 +112,7 @@ class Outbox:
             _log.error("%d events could not be written down", self.waiting)
 
     def _queue(self, what: Event | Row, *, hold: bool) -> None:
+        self._journal.heard(what)
         with self._changed:
             if len(self._new) >= LIMIT:
                 self.lost += 1

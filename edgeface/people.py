@@ -10,17 +10,18 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface import config, erasure, retention, traces, transfer
+from edgeface import config, transfer
 from edgeface.chain import open_chain
 from edgeface.clock import SystemClock
 from edgeface.embedder import embedder_name, open_embedder
 from edgeface.enroll import Candidate, How, Known, Plan, carry_out, from_folder, from_photos, from_unknown
 from edgeface.errors import GalleryError, UsageError
+from edgeface.forgetting import forget
 from edgeface.gallery import FILE, NEVER, Gallery
 from edgeface.guide import Guide, newest, shoot
 from edgeface.journal import Journal
 from edgeface.listing import complain, dates, level_threshold, say, say_people, say_unknowns, say_warnings, still_named
-from edgeface.names import check_id, is_unknown_id, printable, printable_path
+from edgeface.names import check_id, printable, printable_path
 from edgeface.settings import Configuration
 from edgeface.view import check_day, day
 
@@ -100,42 +101,17 @@ def run_consent(arguments: Namespace) -> int:
 def run_forget(arguments: Namespace) -> int:
     """Erase a person, or an unknown, for good, and search for traces; what fails half-way can be tried again."""
     configuration = _configuration(arguments)
-    journal = _journal(configuration)
     with _existing(configuration) as gallery:
-        erasure.finish(configuration.data / FILE)
-        forget = _forget_unknown if is_unknown_id(arguments.id) else _forget_person
-        sought = forget(configuration, gallery, arguments.id)
-    for aside in sorted(configuration.data.glob(f"{journal.name}.corrupt-*")):
+        proof = forget(configuration, gallery, arguments.id, SystemClock().wall())
+    for aside in proof.set_aside:
         complain(f"{printable_path(aside)}: a damaged journal, put aside, that may still name them: delete it")
     for line in still_named(configuration, arguments.id):
         complain(line)
-    return _prove(configuration, arguments.id, sought)
-
-
-def _forget_person(configuration: Configuration, gallery: Gallery, person: str) -> traces.Sought:
-    threshold = _known(configuration, gallery.snapshot()).threshold
-    sought = traces.person(gallery, person, threshold)
-    retention.forget(gallery, _journal(configuration), person, SystemClock().wall(), alike=threshold)
-    return sought
-
-
-def _forget_unknown(configuration: Configuration, gallery: Gallery, unknown: str) -> traces.Sought:
-    found = next((u for u in gallery.unknowns() if u.id == unknown), None)
-    # The journal first: once the gallery has no such unknown, nothing leads to its rows.
-    erasure.forget_in_journal(_journal(configuration), unknown)
-    gallery.forget_unknown(unknown)
-    erasure.forget_in_journal(_journal(configuration), unknown)
-    tag = gallery.tag(unknown)
-    return traces.Sought((unknown,), (tag,), ()) if found is None else traces.unknown(gallery, found)
-
-
-def _prove(configuration: Configuration, who: str, sought: traces.Sought) -> int:
-    count, found = traces.search(configuration.data, sought)
-    for path in found:
-        complain(f"{printable_path(path)}: still has a trace of {who}")
-    if not found:
-        say(f"{who}: forgotten; {count} files searched, no trace")
-    return 1 if found else 0
+    for path in proof.traces:
+        complain(f"{printable_path(path)}: still has a trace of {arguments.id}")
+    if not proof.traces:
+        say(f"{arguments.id}: forgotten; {proof.files} files searched, no trace")
+    return 1 if proof.traces else 0
 
 
 def run_export(arguments: Namespace) -> int:

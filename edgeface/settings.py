@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from edgeface.cameras import CameraSettings
-from edgeface.credentials import require_safe
+from edgeface.credentials import is_loopback, require_safe
 from edgeface.detectors import DetectorSettings
 from edgeface.detectors.blazeface import Blazeface
 from edgeface.doors import Door
@@ -18,6 +18,7 @@ Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
 Frames = Annotated[int, Field(ge=1, le=10)]
 """Good frames of one track, of which evidence.WINDOW are kept."""
 Folder = Annotated[Path, Field(strict=False)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
 Group = Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=1000)]
 
 
@@ -145,6 +146,37 @@ class Log(Settings):
     format: Literal["text", "json"] = "text"
 
 
+class WebTls(Settings):
+    """The page's own certificate; TLS 1.2 or newer."""
+
+    certificate: Path = Field(strict=False)
+    """PEM, with what it is signed by."""
+    key: Path = Field(strict=False)
+    """Its key, PEM."""
+
+
+class Web(Settings):
+    """The page, the REST interface and the metrics; who may sign in is made by `edgeface web`."""
+
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=253)] = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 and :: are all of this machine's."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8099
+    """0 takes any that is free."""
+    tls: WebTls | None = None
+    insecure: bool = False
+    """Allow plaintext on an address that other machines can reach."""
+    hosts: Annotated[tuple[HostName, ...], Field(strict=False, max_length=20)] = ()
+    """Further names by which the page is asked for: edgeface.local."""
+
+    @model_validator(mode="after")
+    def _safe(self) -> "Web":
+        if self.tls is None and not self.insecure and not is_loopback(self.host):
+            raise ValueError(
+                f"plaintext on {self.host}, which other machines can reach: give tls, or say insecure: true"
+            )
+        return self
+
+
 class Configuration(Settings):
     """All of config.yaml."""
 
@@ -167,4 +199,6 @@ class Configuration(Settings):
     doors: Annotated[dict[Id, Door], Field(max_length=16)] = Field(default_factory=dict)
     """What opens for whom; each door has a controller of its own that verifies what is sent to it."""
     privacy: Privacy = Privacy()
+    web: Web | None = None
+    """Left out: no page, no REST interface, no metrics."""
     log: Log = Log()

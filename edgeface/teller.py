@@ -80,6 +80,10 @@ class Teller(Protocol):
         """Give what has been said, refused and lost."""
         ...
 
+    def facts(self) -> Mapping[str, Any]:
+        """What it adds to the state: `mqtt`, `doors`, and `problems`, one line each; any thread may ask."""
+        ...
+
     def close(self) -> None:
         """Say good-bye, write down what waits, end the threads."""
         ...
@@ -139,6 +143,10 @@ class LogTeller:
         """Give said, lost, queue and unsaid."""
         outbox = self._outbox
         return {"said": self._said, "lost": outbox.lost, "queue": outbox.waiting, "unsaid": outbox.unsaid}
+
+    def facts(self) -> Mapping[str, Any]:
+        """Say that there is neither a broker nor a door."""
+        return {"mqtt": None, "doors": {}, "problems": ()}
 
     def close(self) -> None:
         """Write down what waits."""

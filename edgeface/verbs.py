@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     for add in (_run, _demo, _check, _enroll, _people, _rename, _consent, _forget, _ignore, _export, _import):
         add(verbs)
-    for add in (_audit, _keys, _vault, _door, _replay, _evaluate, _doctor, _cameras, _egress):
+    for add in (_audit, _keys, _vault, _door, _replay, _evaluate, _doctor, _cameras, _egress, _web):
         add(verbs)
     return top
 
@@ -99,6 +99,7 @@ def _demo(verbs: Verbs) -> None:
         "edgeface demo --out /tmp/demo",
     )
     added.add_argument("--out", type=Path, metavar="FOLDER", default=Path("build/demo"), help="default: %(default)s")
+    added.add_argument("--keep", action="store_true", help="stay up afterwards, with the page, until Ctrl-C")
     added.add_argument("--door", action="store_true", help="also a door with a mock relay, and a grant played again")
 
 
@@ -275,3 +276,13 @@ def _egress(verbs: Verbs) -> None:
         const="",
         help="put it there; without FILE to where systemd looks",
     )
+
+
+def _web(verbs: Verbs) -> None:
+    example = "edgeface web password --role admin\n  edgeface web token --role viewer --name grafana"
+    added = _gallery(
+        _verb(verbs, "web", "web.verb", "say who may use the page, the REST interface and metrics", example)
+    )
+    added.add_argument("action", choices=("password", "token", "list", "revoke"))
+    added.add_argument("--role", choices=("admin", "viewer"), help="viewers change nothing")
+    added.add_argument("--name", metavar="NAME", help="whose; the role's name when not given")

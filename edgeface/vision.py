@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeface.mailbox import Mailbox
     from edgeface.settings import Configuration
     from edgeface.teller import Teller
+    from edgeface.timings import Timings
     from edgeface.types import Event, Frame, Outcome, Reason
     from edgeface.workbench import Workbench
 
@@ -55,6 +56,7 @@ class Vision:
         health: Health,
         clock: Clock,
         observers: Sequence[Callable[[Outcome], None]] = (),
+        timings: Timings | None = None,
     ) -> None:
         self.configuration = configuration
         """May be replaced by another thread; it is gone by from the next housekeeping on."""
@@ -72,6 +74,7 @@ class Vision:
         self._health = health
         self._clock = clock
         self._observers = observers
+        self._process = _process if timings is None else timings.around("frame", _process)
         self._away: frozenset[str] = frozenset()
         self._processed: Counter[str] = Counter()
         self._names: dict[str, tuple[str, ...]] = {}
@@ -128,7 +131,7 @@ class Vision:
         self._keep_house(bench)
 
     def _look(self, bench: Workbench, frame: Frame) -> None:
-        outcome = bench.pipeline.process(frame)
+        outcome = self._process(bench, frame)
         self._processed[frame.camera] += 1
         for event in outcome.events:
             log.info("%s", sentence(event))
@@ -176,3 +179,7 @@ class Vision:
             camera: Tally(self._processed[camera], bench.pipeline.silent(camera), bench.pipeline.held_back(camera))
             for camera in bench.pipeline.cameras
         }
+
+
+def _process(bench: Workbench, frame: Frame) -> Outcome:
+    return bench.pipeline.process(frame)

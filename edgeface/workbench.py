@@ -12,8 +12,8 @@ from edgeface.album import Picture, portrait
 from edgeface.chain import open_chain
 from edgeface.clock import synchronised
 from edgeface.doors import LEVELS, House, strangers
-from edgeface.errors import GalleryError, VaultError
-from edgeface.evidence import Thresholds
+from edgeface.errors import GalleryError, ModelError, VaultError
+from edgeface.evidence import Thresholds, decide
 from edgeface.gallery import Gallery
 from edgeface.levels import table_of
 from edgeface.model import EMBEDDER, SHIPPED
@@ -23,15 +23,20 @@ from edgeface.view import day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from threading import Thread
 
     from edgeface.chain import Chain
     from edgeface.levels import Table
     from edgeface.schema import Level
     from edgeface.settings import Configuration
-    from edgeface.types import Event, Image
+    from edgeface.timings import Timings
+    from edgeface.types import Detector, Event, Image
     from edgeface.view import View
 
 log = logging.getLogger(__name__)
+
+# Seconds for what was begun; what is not done then is done at the next start.
+_ERASURE = 5.0
 
 # Refreshes between two tries to open a gallery that cannot be written.
 _TRY_AGAIN = 20
@@ -84,11 +89,16 @@ class Workbench:
     """One pipeline with its gallery; it belongs to the thread that made it."""
 
     def __init__(
-        self, configuration: Configuration, boot: str, wall: float, synced: Callable[[], bool] = synchronised
+        self,
+        configuration: Configuration,
+        boot: str,
+        wall: float,
+        synced: Callable[[], bool] = synchronised,
+        timings: Timings | None = None,
     ) -> None:
         """Open everything; ModelError, GalleryError or VaultError says what cannot be.
 
-        `synced` says whether wall time is known to be right.
+        `synced` says whether wall time is known to be right; `timings` measures the stages.
         """
         self.problems: tuple[str, ...] = ()
         """Why nobody can be matched, if so, and what is wrong with doors."""
@@ -96,10 +106,13 @@ class Workbench:
         self._unsaved = Drained((), ())
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
-        self.chain: Chain = open_chain(configuration)
+        self._timings = timings
+        chain = open_chain(configuration)
+        self.chain: Chain = chain if timings is None else timings.chain(chain)
         self._synced = synced
         self._today = day(wall)
         self._kept = -math.inf
+        self._keeper: Thread | None = None
         self._tries = 0
         self._pictures: list[Picture] = []
         self._gallery = Gallery.open(configuration.data, self.chain.embedder.name)
@@ -107,7 +120,8 @@ class Workbench:
         self._unknowns = Unknowns(boot, same_unknown(self._table, 1), configuration.unknown.days)
         self._read_unknowns()
         accept = self._thresholds(view)
-        self.pipeline = Pipeline(rules(configuration, boot), self.chain, self._unknowns, view, accept)
+        judge = decide if timings is None else timings.around("match", decide)
+        self.pipeline = Pipeline(rules(configuration, boot), self.chain, self._unknowns, view, accept, judge)
 
     @property
     def models(self) -> dict[str, str]:
@@ -138,7 +152,9 @@ class Workbench:
             ]
 
     def close(self) -> None:
-        """Close the gallery; `refresh` stores what is new."""
+        """Close the gallery; `refresh` stores what is new. An erasure that is under way is waited for."""
+        if self._keeper is not None:
+            self._keeper.join(_ERASURE)
         self._gallery.close()
 
     def _try_again(self) -> None:
@@ -154,14 +170,26 @@ class Workbench:
     def _take_in(self, configuration: Configuration, wall: float) -> None:
         today, before = day(wall), self._today
         if configuration is not self._configuration:
-            self._configuration = configuration
-            self.pipeline.go_by(rules(configuration, self._boot), configuration.quality)
+            was, self._configuration = self._configuration, configuration
+            by, detector = rules(configuration, self._boot), self._detector(was, configuration)
+            self.pipeline.go_by(by, configuration.quality, detector)
         elif today == before and not self._gallery.changed():
             return
         view = self._gallery.snapshot(wall)
         self.pipeline.use(view, self._thresholds(view))
         self._today = today
         self._read_unknowns()
+
+    def _detector(self, before: Configuration, now: Configuration) -> Detector | None:
+        """The detector for settings that have changed; None when they have not, or it cannot be loaded any more."""
+        if before.detector == now.detector:
+            return None
+        try:
+            detector = now.detector.open()
+        except ModelError as error:
+            log.error("the detector stays as it is: %s", error)
+            return None
+        return detector if self._timings is None else self._timings.detector(detector)
 
     def _store(self, wall: float) -> None:
         if self._gallery.problem is not None:
@@ -170,11 +198,12 @@ class Workbench:
         if self._pictures:
             self._gallery.keep_pictures(self._pictures)
             self._pictures = []
+        busy = self._keeper is not None and self._keeper.is_alive()
         # A clock that jumps back counts as well.
-        if abs(wall - self._kept) >= retention.EVERY:
+        if abs(wall - self._kept) >= retention.EVERY and not busy:
             self._kept = wall
-            alike = same_unknown(self._table, 1)
-            retention.keep(self._gallery, self._configuration, wall, synced=self._synced(), alike=alike)
+            synced, alike = self._synced(), same_unknown(self._table, 1)
+            self._keeper = retention.start(self._configuration, self._gallery.model, wall, synced=synced, alike=alike)
 
     def _store_unknowns(self, wall: float) -> None:
         """Store what has changed; what a full disk does not take waits for the next time."""
@@ -187,6 +216,8 @@ class Workbench:
 
     def _thresholds(self, view: View) -> Thresholds:
         nobody: tuple[str, ...] = ()
+        if self._timings is not None:
+            self._timings.people = view.enrolled
         try:
             accept = thresholds(self._table, self._configuration.recognition.level, view)
         except GalleryError as error:

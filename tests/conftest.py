@@ -8,6 +8,7 @@ import pytest
 
 from edgeface.mosquitto import Mosquitto
 from tests.broker import Listener
+from tests.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
 
 
 @pytest.fixture

@@ -34,6 +34,17 @@ def test_loopback_suffices_where_nothing_else_is_needed(tmp_path: Path) -> None:
     assert "# broker: 127.0.0.1, on this machine" in lines
 
 
+def test_a_page_that_others_may_open_lets_the_private_networks_in(tmp_path: Path) -> None:
+    text = "cameras: {porch: {type: opencv, source: 0}}\nweb: {host: 192.168.1.5, insecure: true}\n"
+    (peer,) = found = of(text, tmp_path)
+    assert peer.what == "whoever opens the page"
+    assert {"192.168.0.0/16", "fc00::/7"} <= set(peer.addresses)
+    assert not {"127.0.0.0/8", "::1/128"} & set(peer.addresses)
+    assert "IPAddressAllow=192.168.0.0/16" in egress.drop_in(found).splitlines()
+    assert egress.outside(found) == ()
+    assert of(text.replace("192.168.1.5", "127.0.0.1"), tmp_path) == ()
+
+
 def test_every_network_camera_and_the_broker_are_let_through_and_nobody_else(tmp_path: Path) -> None:
     text = """
 cameras:

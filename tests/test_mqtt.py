@@ -98,6 +98,16 @@ def no_late_match(listener: Listener, said: dict[int, float]) -> None:
         assert heard.at - said[heard.json["seq"]] <= LIFETIME
 
 
+def test_how_long_the_broker_takes_for_an_event_is_told(broker: Mosquitto, publish: Publish) -> None:
+    took: list[float] = []
+    publisher = connected(publish, Mqtt(port=broker.port), answered=took.append)
+    publisher.say(an_event(1))
+    publisher.say(an_event(2, age=LIFETIME), late=True)
+    until(lambda: publisher.counters()["said"] == 1 and publisher.counters()["late"] == 1)
+    assert len(took) == 1
+    assert 0 < took[0] < 1
+
+
 def test_an_event_arrives_once_in_milliseconds_and_is_marked_said(
     broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal
 ) -> None:

@@ -1,0 +1,57 @@
+"""The REST interface: its operations as routes, and their description."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from edgeface.web import (
+    api_cameras,
+    api_config,
+    api_events,
+    api_live,
+    api_people,
+    api_recognise,
+    api_unknowns,
+    openapi,
+)
+from edgeface.web.calls import PREFIX, Call, Media, Operation
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+
+def routes() -> list[BaseRoute]:
+    """One route for each operation that is served here."""
+    return [
+        Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS if one.work is not None
+    ]
+
+
+def described(_: Call) -> Response:
+    """The OpenAPI document."""
+    return JSONResponse(document(), media_type="application/json")
+
+
+@cache
+def document() -> dict[str, Any]:
+    """What openapi.document makes of all operations."""
+    return openapi.document(OPERATIONS)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *api_recognise.OPERATIONS,
+    *api_people.OPERATIONS,
+    *api_unknowns.OPERATIONS,
+    *api_events.OPERATIONS,
+    *api_cameras.OPERATIONS,
+    *api_live.OPERATIONS,
+    *api_config.OPERATIONS,
+    Operation("GET", "/openapi.json", "viewer", "config", "This document", described,
+              {200: Media("application/json", {"type": "object"})}),
+)  # fmt: skip
+"""Everything below PREFIX."""

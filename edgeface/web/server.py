@@ -1,0 +1,188 @@
+"""The page's thread: an event loop of its own that runs uvicorn, and never holds up the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from edgeface.web.problems import where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp
+
+    from edgeface.settings import Web, WebTls
+    from edgeface.web.glass import Glass
+
+log = logging.getLogger(__name__)
+
+RETRY = 10.0
+"""Seconds after which an address that could not be had is tried again."""
+STOP_SECONDS = 2.0
+"""How long the end may take; streams that are open then are broken off."""
+IDLE_SECONDS = 10
+"""How long a connection may stay open without a whole request."""
+
+_TICK = 1.0
+_CONNECTIONS = 64
+_HEADERS = 16 * 1024
+_BACKLOG = 64
+
+
+class Server:
+    """One page at one address; the daemon goes on without it when it cannot be served."""
+
+    def __init__(self, app: ASGIApp, settings: Web, glass: Glass) -> None:
+        self.problem: str | None = None
+        """Why nobody can reach it, in one line."""
+        self.port = settings.port
+        """The real one once it listens, where any free one was asked for."""
+        self._app = app
+        self._settings = settings
+        self._glass = glass
+        self._stopping = threading.Event()
+        self._listening = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The page's address for somebody at this machine."""
+        host = self._settings.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is compared, not listened on
+        shown = f"[{host}]" if ":" in host else host
+        return f"http{'s' if self._settings.tls else ''}://{shown}:{self.port}/"
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it listens; False when it does not in time."""
+        return self._listening.wait(seconds)
+
+    def stop(self) -> None:
+        """End it, streams too, within STOP_SECONDS."""
+        self._stopping.set()
+        self._glass.close()
+        with contextlib.suppress(RuntimeError):
+            # A loop that has ended needs no telling.
+            if self._loop is not None and self._end is not None:
+                self._loop.call_soon_threadsafe(self._end.set)
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+            if self._thread.is_alive():
+                log.warning("the page's thread does not end in time")
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._serve()
+            except OSError as error:
+                self._fail(f"web: {self._settings.host}:{self._settings.port} cannot be served: {_words(error)}")
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the daemon goes on without a page
+                self._fail(f"web: the page has failed: {where(error)}")
+            self._listening.clear()
+            self._stopping.wait(RETRY)
+
+    def _serve(self) -> None:
+        context = None if self._settings.tls is None else tls_context(self._settings.tls)
+        with _bound(self._settings) as listener:
+            self.port = listener.getsockname()[1]
+            asyncio.run(self._until_stopped(listener, context))
+
+    async def _until_stopped(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        """What uvicorn.Server.serve does, but woken once a second and not ten times: nobody's looking costs little."""
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        server = _uvicorn(self._app, context)
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.startup(sockets=[listener])
+        self.problem = None
+        self._listening.set()
+        log.info("the page is at %s", self.url)
+        idle: dict[Any, int] = {}
+        # `stop` may have been called before there was a loop to tell.
+        while not self._stopping.is_set():
+            await server.on_tick(0)
+            idle = _seen_off(server.server_state.connections, idle)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._end.wait(), _TICK)
+        await server.shutdown(sockets=[listener])
+
+    def _fail(self, problem: str) -> None:
+        if self.problem != problem:
+            log.error("%s", problem)
+        self.problem = problem
+
+
+def tls_context(tls: WebTls) -> ssl.SSLContext:
+    """TLS 1.2 or newer; OSError when a file cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # An encrypted key would otherwise ask for its password on the terminal.
+    context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
+    return context
+
+
+def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
+    # It would log paths, which hold ids, and texts of errors, which hold anything.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        loop="asyncio",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        backlog=_BACKLOG,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=_HEADERS,
+    )
+    config.load()
+    config.ssl = context
+    return uvicorn.Server(config)
+
+
+@contextlib.contextmanager
+def _bound(settings: Web) -> Any:
+    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+    both = address[0] == "::" and socket.has_dualstack_ipv6()
+    with socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both) as listener:
+        yield listener
+
+
+def _seen_off(connections: Iterable[Any], before: dict[Any, int]) -> dict[Any, int]:
+    """Close connections that only take up a place; gives for how many ticks the others have done nothing."""
+    # Another cycle is another request: who asks between two looks is not idle, although each look finds it so.
+    now = [(one, getattr(one, "cycle", None)) for one in connections if _is_idle(one)]
+    idle = {key: before.get(key, 0) + 1 for key in now}
+    for connection in [one for (one, _), ticks in idle.items() if ticks * _TICK >= IDLE_SECONDS]:
+        connection.transport.close()
+    return idle
+
+
+def _is_idle(connection: Any) -> bool:
+    """Whether a connection has no request that is worked on: before its headers are there, or after its answer."""
+    cycle = getattr(connection, "cycle", None)
+    return cycle is None or bool(cycle.response_complete)
+
+
+def _words(error: OSError) -> str:
+    """What is wrong, in few words: create_server adds the address, which the line has already."""
+    return (error.strerror or str(error)).partition(" (while ")[0]

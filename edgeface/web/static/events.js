@@ -1,0 +1,38 @@
+// New rows of the journal on top of the table or list, as they are written.
+const body = document.querySelector("[data-after]");
+const note = document.querySelector("[data-live]");
+const KINDS = ["match", "unknown", "uncertain", "left", "enrolled", "renamed", "deleted", "consent", "granted", "refused", "opened", "rejected", "config", "keys"];
+const most = Number(body.dataset.most || 200);
+const FRESH = 4000;
+// What is said is written down a moment later.
+const PAUSES = [150, 700, 2000];
+let after = Number(body.dataset.after);
+let timers = [];
+let busy = Promise.resolve();
+
+async function fetchRows() {
+  const answer = await fetch(`/events/rows?after=${after}${body.dataset.query ? `&${body.dataset.query}` : ""}`);
+  if (!answer.ok) return;
+  const piece = document.createElement("template");
+  piece.innerHTML = await answer.text();
+  const rows = [...piece.content.querySelectorAll("[data-seq]")].filter((row) => Number(row.dataset.seq) > after);
+  if (!rows.length) return;
+  after = Math.max(...rows.map((row) => Number(row.dataset.seq)));
+  for (const row of rows) {
+    row.classList.add("fresh");
+    setTimeout(() => row.classList.remove("fresh"), FRESH);
+  }
+  body.prepend(...rows);
+  while (body.children.length > most) body.lastElementChild.remove();
+  document.querySelector("[data-empty]")?.remove();
+}
+
+function look() {
+  for (const timer of timers) clearTimeout(timer);
+  timers = PAUSES.map((pause) => setTimeout(() => { busy = busy.then(fetchRows, fetchRows); }, pause));
+}
+
+const source = new EventSource("/api/v1/events/stream");
+for (const kind of KINDS) source.addEventListener(kind, look);
+source.onopen = () => { if (note) note.textContent = note.dataset.on; look(); };
+source.onerror = () => { if (note) note.textContent = note.dataset.off; };

@@ -1,0 +1,132 @@
+// The newest picture of each camera with its faces, a few times a second, while it is in view.
+import { edit, outline } from "./region.js";
+
+const PERIOD = 220;
+const AGAIN = 2000;
+const SVG = "http://www.w3.org/2000/svg";
+const words = JSON.parse(document.getElementById("words").textContent);
+
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+function element(parent, name, attributes = {}, text = "") {
+  const made = parent.appendChild(document.createElementNS(SVG, name));
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
+  return made;
+}
+
+function title(face) {
+  return face.name || face.unknown || words.labels[face.label];
+}
+
+function draw(overlay, seen) {
+  const [width, height] = seen.frame_size;
+  overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const group = document.createElementNS(SVG, "g");
+  outline(group, seen);
+  const size = (13 * width) / Math.max(1, overlay.clientWidth);
+  for (const face of seen.faces) {
+    const [left, top, right, bottom] = face.box;
+    const one = element(group, "g", { class: face.label });
+    element(one, "rect", { class: "box", x: left, y: top, width: right - left, height: bottom - top, rx: size / 4 });
+    const text = title(face) + (face.label === "match" && face.score !== null ? ` ${face.score.toFixed(2)}` : "");
+    const above = top > size * 1.7 ? top - size * 1.55 : bottom + size * 0.2;
+    const tag = element(one, "g", { class: "tag" });
+    const back = element(tag, "rect", { x: left, y: above, height: size * 1.35, rx: size / 4 });
+    const label = element(tag, "text", { x: left + size * 0.35, y: above + size, "font-size": size }, text);
+    overlay.replaceChildren(group);
+    const wide = label.getComputedTextLength() + size * 0.7;
+    const shift = Math.min(0, width - left - wide);
+    back.setAttribute("width", wide);
+    tag.setAttribute("transform", `translate(${Math.max(shift, -left)} 0)`);
+  }
+  overlay.replaceChildren(group);
+}
+
+// The list is what a screen reader hears, so it changes only when somebody comes or goes.
+function name(list, seen) {
+  const lines = seen.faces.map((face) => {
+    const score = face.label === "match" && face.score !== null;
+    const reason = face.reason ? `, ${words.reasons[face.reason] || face.reason}` : "";
+    const more = (score ? `, ${words.score.replace("{score}", face.score.toFixed(2))}` : "") + reason;
+    return { key: `${face.track}/${face.label}/${title(face)}`, text: title(face), more, label: face.label };
+  });
+  const key = lines.map((line) => line.key).join("|");
+  if (list.dataset.key !== key) {
+    list.dataset.key = key;
+    list.replaceChildren(...lines.map((line) => {
+      const item = document.createElement("li");
+      item.className = `badge ${{ match: "ok", unknown: "bad", uncertain: "warn" }[line.label] || ""}`;
+      const more = document.createElement("span");
+      more.className = "more";
+      more.setAttribute("aria-hidden", "true");
+      const text = item.appendChild(document.createElement("span"));
+      text.append(line.text, more);
+      return item;
+    }));
+    if (!lines.length) {
+      const nobody = list.appendChild(document.createElement("li"));
+      nobody.className = "muted small";
+      nobody.textContent = list.dataset.nobody;
+    }
+  }
+  lines.forEach((line, n) => { list.children[n].querySelector(".more").textContent = line.more; });
+}
+
+function loaded(image, source) {
+  return new Promise((resolve, reject) => {
+    image.onload = resolve;
+    image.onerror = () => reject(new Error("no picture"));
+    image.src = source;
+  });
+}
+
+async function show(card, state) {
+  const path = `/api/v1/cameras/${encodeURIComponent(card.dataset.camera)}`;
+  const image = card.querySelector(".stage > img");
+  const wait = card.querySelector(".stage > .wait");
+  const width = Math.round(image.parentElement.clientWidth * Math.min(2, window.devicePixelRatio));
+  const answer = await fetch(`${path}/faces`, { headers: { accept: "application/json" } });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail || wait.dataset.lost);
+  const seen = await answer.json();
+  if (seen.seq !== state.seq) {
+    await loaded(image, `${path}/picture?seq=${seen.seq}&width=${Math.max(16, width)}`);
+    const [wide, high] = seen.frame_size;
+    image.parentElement.style.aspectRatio = `${wide} / ${high}`;
+    state.seq = seen.seq;
+  }
+  if (!card.dataset.editing) draw(card.querySelector(".stage > svg"), seen);
+  name(card.querySelector(".seen"), seen);
+  card.seen = seen;
+  image.hidden = false;
+  wait.hidden = true;
+}
+
+async function watch(card) {
+  const state = { seq: -1, inView: false };
+  new IntersectionObserver((entries) => { state.inView = entries.at(-1).isIntersecting; }).observe(card);
+  const wait = card.querySelector(".stage > .wait");
+  for (;;) {
+    let pause = PERIOD;
+    if (state.inView && document.visibilityState === "visible") {
+      try {
+        await show(card, state);
+      } catch (error) {
+        pause = AGAIN;
+        wait.textContent = error instanceof TypeError ? wait.dataset.lost : error.message;
+        wait.hidden = false;
+        card.querySelector(".stage > img").hidden = true;
+        card.querySelector(".stage > svg").replaceChildren();
+        name(card.querySelector(".seen"), { faces: [] });
+      }
+    }
+    await sleep(pause);
+  }
+}
+
+for (const card of document.querySelectorAll("section[data-camera]")) {
+  watch(card);
+  const region = card.querySelector(".region");
+  if (region) edit(card, region);
+}

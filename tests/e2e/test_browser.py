@@ -1,0 +1,290 @@
+"""The pages in a real Chromium, before a real daemon that plays the demo's clip and speaks to a real broker."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("starlette", reason="the page needs edgeface[web]")
+pytest.importorskip("playwright", reason="needs playwright")
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from edgeface.demo import CAMERA, PEOPLE
+from edgeface.mosquitto import Mosquitto
+from edgeface.web import strings, strings_device
+from tests.browsing import ARGUMENTS, CHROMIUM, cut, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeface.daemon import Daemon
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
+]
+
+# Seconds of the clip in which Obama, a stranger and Biden come by, one after the other.
+SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
+ROUND = 25_000
+PHOTOS = sorted(str(path) for path in (PEOPLE / "Joe_Biden").iterdir())
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Barack Obama is enrolled; Joe Biden and a stranger come by, too."""
+    folder = tmp_path_factory.mktemp("browser")
+    people = folder / "people"
+    shutil.copytree(PEOPLE / "Barack_Obama", people / "Barack_Obama")
+    (folder / "broker").mkdir()
+    with (
+        Mosquitto(folder / "broker") as broker,
+        running(folder, broker.port, people, clip=cut(folder / "short.avi", *SPANS)) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+class Visit:
+    """A page of its own, and what went wrong on it."""
+
+    def __init__(self, browser: Browser, base: str, **context: Any) -> None:
+        self.base = base
+        self.context = browser.new_context(**context)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.wrong: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda one: self.wrong.append(one.text) if one.type in {"error", "warning"} else None)
+        self.page.on("pageerror", lambda one: self.wrong.append(str(one)))
+        self.page.on("request", lambda one: self.hosts.add(urlsplit(one.url).netloc))
+
+    def go(self, path: str) -> Page:
+        self.page.goto(f"{self.base}{path}")
+        return self.page
+
+    def end(self) -> None:
+        """Nothing may be refused by the policy or fail unseen, and no other host may be asked."""
+        self.context.close()
+        assert self.wrong == []
+        assert {urlsplit(self.base).netloc} >= self.hosts
+
+
+@pytest.fixture(scope="module")
+def link(daemon: Daemon) -> str:
+    """The address that the device prints, which signs in once."""
+    found = daemon.sign_in_link()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def base(link: str) -> str:
+    return link.partition("/login")[0]
+
+
+@pytest.fixture(scope="module")
+def session(browser: Browser, link: str, base: str) -> Any:
+    """The cookies of somebody whom the link has signed in."""
+    visit = Visit(browser, base)
+    visit.page.goto(link)
+    visit.page.wait_for_url(f"{base}/")
+    # It can be used once.
+    again = Visit(browser, base)
+    again.page.goto(link)
+    expect(again.page.get_by_role("alert")).to_have_text(strings.LOGIN_WRONG)
+    again.end()
+    state = visit.context.storage_state()
+    visit.end()
+    return state
+
+
+@pytest.fixture
+def visit(browser: Browser, session: Any, base: str) -> Iterator[Visit]:
+    made = Visit(browser, base, storage_state=session)
+    yield made
+    made.end()
+
+
+def test_who_comes_is_seen_live_with_the_name_and_an_event_arrives_without_a_reload(visit: Visit) -> None:
+    page = visit.go("/")
+    # What was announced once is gone if the page is loaded again.
+    page.evaluate("document.body.dataset.first = 'yes'")
+    seen = page.locator(f"section[data-camera={CAMERA}] .seen")
+    expect(seen).to_contain_text("Barack Obama", timeout=ROUND)
+    expect(page.locator(".tag text", has_text="Barack Obama")).to_be_visible()
+    assert page.locator(".stage > img").evaluate("image => image.naturalWidth") >= 320
+    expect(page.locator(".log .badge", has_text="Match").first).to_be_visible()
+    assert page.evaluate("document.body.dataset.first") == "yes"
+
+
+def test_a_person_is_enrolled_by_upload_and_seen_live_with_the_name(visit: Visit) -> None:
+    page = visit.go("/people")
+    page.get_by_role("link", name=strings.PEOPLE_ENROLL).click()
+    page.get_by_label(strings.ENROLL_ID, exact=True).fill("joe")
+    page.get_by_label(strings.ENROLL_NAME, exact=True).fill("Joe Büiden")
+    page.get_by_label(strings.ENROLL_CHOOSE).set_input_files(PHOTOS)
+    page.get_by_role("button", name=strings.ENROLL_DO, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(strings_device.DONE["enrolled"])
+    page = visit.go("/")
+    expect(page.locator(".tag text", has_text="Joe Büiden")).to_be_visible(timeout=ROUND)
+    page = visit.go("/people/joe/forget")
+    page.get_by_label(strings.FORGET_CONFIRM.format(id="joe")).fill("jo")
+    page.get_by_role("button", name=strings.FORGET_DO).click()
+    expect(page.get_by_role("alert")).to_contain_text(strings.FORGET_MISTYPED.format(id="joe"))
+    # The answer to a mistyped id is a 409, which Chromium notes on the console.
+    visit.wrong = [line for line in visit.wrong if "409" not in line]
+    page.get_by_label(strings.FORGET_CONFIRM.format(id="joe")).fill("joe")
+    page.get_by_role("button", name=strings.FORGET_DO).click()
+    expect(page.get_by_role("status")).to_contain_text("no trace was found")
+    expect(visit.go("/people").locator("tbody")).not_to_contain_text("joe")
+
+
+def test_an_unknown_is_enrolled_from_the_card(visit: Visit) -> None:
+    page = visit.go("/unknowns")
+    page.wait_for_function(
+        "() => document.querySelector('[data-unknown]') || setTimeout(() => location.reload(), 500)", timeout=ROUND
+    )
+    card = page.locator("[data-unknown]").first
+    assert card.locator("img").first.evaluate("image => image.naturalWidth") > 0
+    card.get_by_role("link", name=strings.UNKNOWN_ENROLL_OPEN).click()
+    page.get_by_label(strings.ENROLL_ID, exact=True).fill("guest")
+    page.get_by_label(strings.ENROLL_NAME, exact=True).fill("Guest")
+    page.get_by_role("button", name=strings.ENROLL_DO, exact=True).click()
+    page.wait_for_url("**/people/guest?done=enrolled")
+    expect(page.get_by_role("status")).to_have_text(strings_device.DONE["enrolled"])
+    expect(page.locator(".faces img").first).to_be_visible()
+
+
+def test_rows_of_the_journal_arrive_without_a_reload(visit: Visit) -> None:
+    page = visit.go("/events?kind=renamed")
+    expect(page.locator("[data-live]")).to_have_text(strings.EVENTS_LIVE)
+    other = visit.context.new_page()
+    other.goto(f"{visit.base}/people/barack_obama")
+    other.get_by_label(strings.PERSON_RENAME_LABEL).fill("Barack Obama")
+    other.get_by_role("button", name=strings.PERSON_RENAME, exact=True).click()
+    other.close()
+    expect(page.locator("tbody tr.fresh .badge")).to_have_text("Renamed")
+
+
+def test_the_keyboard_is_enough_to_sign_in_and_rename(browser: Browser, daemon: Daemon, base: str) -> None:
+    from edgeface.web import accounts
+
+    token = accounts.make_token(daemon._configuration.data, "keys", "admin", 0.0)
+    visit = Visit(browser, base)
+    page = visit.go("/people/barack_obama")
+    assert "/login" in page.url
+    focus(page, "#secret")
+    page.keyboard.type(token)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Barack Obama")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    focus(page, "#new-name")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("Barack O.")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Barack O.")
+    visit.end()
+
+
+def focus(page: Page, selector: str) -> None:
+    """Tabs on until something has the focus, and the focus can be seen."""
+    for _ in range(40):
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            outline = page.locator(selector).evaluate("one => getComputedStyle(one).outlineStyle")
+            assert outline == "solid"
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{selector} cannot be reached")
+
+
+def test_the_region_is_changed_by_keys_and_by_dragging_and_is_in_the_file(visit: Visit, daemon: Daemon) -> None:
+    page = visit.go("/")
+    expect(page.locator(".stage > img")).to_be_visible()
+    page.get_by_text(strings.LIVE_EDIT).click()
+    left = page.get_by_role("slider", name=strings.REGION_HANDLE.format(edge="Left"))
+    left.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("Left", exact=True)).to_have_value("10.0")
+    box = page.get_by_role("slider", name=strings.REGION_HANDLE.format(edge="Right")).bounding_box()
+    stage = page.locator(".stage").bounding_box()
+    assert box is not None
+    assert stage is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(stage["x"] + stage["width"] * 0.8, box["y"], steps=4)
+    page.mouse.up()
+    assert float(page.get_by_label("Right", exact=True).input_value()) == pytest.approx(80, abs=0.5)
+    page.get_by_role("button", name=strings.REGION_SAVE).click()
+    expect(page.locator("[data-status]")).to_have_text(strings.REGION_SAVED)
+    assert daemon._source is not None
+    assert "region: [0.1, 0" in daemon._source.read_text()
+    page.get_by_role("button", name=strings.REGION_WHOLE).click()
+    page.get_by_role("button", name=strings.REGION_SAVE).click()
+    expect(page.locator("[data-status]")).to_have_text(strings.REGION_SAVED)
+
+
+def test_the_browsers_camera_fills_the_form(visit: Visit) -> None:
+    page = visit.go("/enroll")
+    page.get_by_role("button", name=strings.ENROLL_HERE_START).click()
+    shoot = page.get_by_role("button", name=strings.ENROLL_HERE_SHOOT)
+    shoot.click()
+    shoot.click()
+    expect(page.locator(".browser-camera [data-status]")).to_have_text(strings.ENROLL_HERE_TAKEN.format(count=2))
+    assert page.locator("#photos").evaluate("input => [...input.files].map((file) => file.type)") == ["image/jpeg"] * 2
+    page.get_by_role("button", name=strings.ENROLL_HERE_STOP).click()
+    expect(page.locator("video")).to_be_hidden()
+
+
+def test_nothing_is_wider_than_a_phone_and_all_text_can_be_read(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 360, "height": 780})
+    visit.page.emulate_media(reduced_motion="reduce")
+    for path in ("/", "/people", "/people/barack_obama", "/unknowns", "/events", "/doors", "/health", "/enroll"):
+        page = visit.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert page.evaluate(CONTRAST) == [], (path, scheme)
+
+
+# WCAG 2.2, 1.4.3: 4.5 to 1 for text, 3 to 1 for large text.
+CONTRAST = """() => {
+  const parse = (text) => (text.match(/[0-9.]+/g) || [0, 0, 0, 0]).map(Number);
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (one) => {
+    for (let at = one; at; at = at.parentElement) {
+      const colour = parse(getComputedStyle(at).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour.slice(0, 3);
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const one of document.querySelectorAll("main *, header *, footer *")) {
+    const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !one.checkVisibility() || one.closest(".stage, noscript, script")) continue;
+    const style = getComputedStyle(one);
+    const [a, b] = [light(parse(style.color).slice(0, 3)), light(behind(one))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5)) poor.push(`${one.textContent}: ${ratio}`);
+  }
+  return poor;
+}"""

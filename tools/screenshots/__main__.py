@@ -1,0 +1,118 @@
+"""Pictures of every page for docs/images, from a real daemon with a broker and a door: python -m tools.screenshots."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeface import demo_door
+from edgeface.clock import SystemClock
+from edgeface.demo import CAMERA, PEOPLE
+from edgeface.mosquitto import Mosquitto
+from tests.browsing import ARGUMENTS, CHROMIUM, cut, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+OUT = Path(__file__).parents[2] / "docs" / "images"
+SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
+PAGES = {
+    "live": "/",
+    "people": "/people",
+    "person": "/people/barack_obama",
+    "enroll": "/enroll",
+    "forget": "/people/barack_obama/forget",
+    "unknowns": "/unknowns",
+    "events": "/events",
+    "doors": "/doors",
+    "health": "/health",
+}
+# Obama, a stranger, and Biden, who comes while the stranger is back.
+SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 20.2))
+_DOOR = (
+    f"doors:\n  {demo_door.NAME}: {{camera: {CAMERA}, allow: [{{person: {demo_door.ALLOWED}}}], single_face: false}}\n"
+)
+_ROUNDS = 40_000
+
+
+def main() -> None:
+    """Write page-NAME-SIZE.png for each page, and the live page in the dark."""
+    with tempfile.TemporaryDirectory() as name, _device(Path(name)) as link, _browser() as browser:
+        state, base = _sign_in(browser, link)
+        for size in SIZES:
+            page = _page(browser, size, storage_state=state)
+            for key, path in PAGES.items():
+                page.goto(f"{base}{path}")
+                _settle(page, key)
+                _write(page, f"{key}-{size}")
+        page = _page(browser, "phone", storage_state=state, color_scheme="dark")
+        page.goto(f"{base}/")
+        _settle(page, "live")
+        _write(page, "live-phone-dark")
+        page = _page(browser, "phone")
+        page.goto(f"{base}/login")
+        _write(page, "login-phone")
+
+
+@contextmanager
+def _device(folder: Path) -> Iterator[str]:
+    shutil.copytree(PEOPLE / "Barack_Obama", folder / "people" / "Barack_Obama")
+    (folder / "broker").mkdir()
+    (folder / "data").mkdir(mode=0o700)
+    clock, clip = SystemClock(), cut(folder / "clip.avi", *SPANS)
+    public = demo_door.make_key(folder / "data", clock.wall())
+    with Mosquitto(folder / "broker") as broker:
+        door = demo_door.WatchedDoor(broker.port, public, clock, lambda _: None)
+        door.start()
+        try:
+            with running(folder, broker.port, folder / "people", _DOOR, clip) as daemon:
+                link = daemon.sign_in_link()
+                if link is None:
+                    raise SystemExit("the page does not start")
+                clock.sleep(20)
+                yield link
+        finally:
+            door.stop()
+
+
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+
+
+def _sign_in(browser: Browser, link: str) -> tuple[Any, str]:
+    page = browser.new_page()
+    page.goto(link)
+    base = link.partition("/login")[0]
+    page.wait_for_url(f"{base}/")
+    return page.context.storage_state(), base
+
+
+def _page(browser: Browser, size: str, **context: Any) -> Page:
+    width, height = SIZES[size]
+    return browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce", **context)
+
+
+def _settle(page: Page, key: str) -> None:
+    if key == "live":
+        page.locator(".tag text", has_text="Barack Obama").wait_for(timeout=_ROUNDS)
+        page.wait_for_timeout(900)
+    page.wait_for_timeout(400)
+
+
+def _write(page: Page, name: str) -> None:
+    path = OUT / f"page-{name}.png"
+    page.screenshot(path=path)
+    print(path.name, path.stat().st_size // 1000, "kB")
+
+
+if __name__ == "__main__":
+    main()
