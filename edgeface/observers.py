@@ -57,6 +57,7 @@ class Window:
         self._site: Site | None = None
         self._gate: Gate | None = None
         self._server: Server | None = None
+        self._people: frozenset[str] = frozenset()
         if insight.configuration().web is not None:
             self._open(insight)
 
@@ -98,6 +99,13 @@ class Window:
         """End it."""
         if self._server is not None:
             self._server.stop()
+
+    def know(self, people: frozenset[str]) -> None:
+        """Let go of what was heard of anybody who was among the people and is no more."""
+        if self._site is not None:
+            for gone in self._people - people:
+                self._site.glass.forget(gone)
+        self._people = people
 
     def state(self, facts: Mapping[str, Any], teller: Teller) -> None:
         """Show the state with what the teller and the journal add, as the state topic has it."""

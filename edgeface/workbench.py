@@ -117,11 +117,17 @@ class Workbench:
         self._pictures: list[Picture] = []
         self._gallery = Gallery.open(configuration.data, self.chain.embedder.name)
         view = self._gallery.snapshot(wall)
+        self._people = frozenset(person.id for person in view.people)
         self._unknowns = Unknowns(boot, same_unknown(self._table, 1), configuration.unknown.days)
         self._read_unknowns()
         accept = self._thresholds(view)
         judge = decide if timings is None else timings.around("match", decide)
         self.pipeline = Pipeline(rules(configuration, boot), self.chain, self._unknowns, view, accept, judge)
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Ids of those who can be matched now."""
+        return self._people
 
     @property
     def models(self) -> dict[str, str]:
@@ -176,6 +182,7 @@ class Workbench:
         elif today == before and not self._gallery.changed():
             return
         view = self._gallery.snapshot(wall)
+        self._people = frozenset(person.id for person in view.people)
         self.pipeline.use(view, self._thresholds(view))
         self._today = today
         self._read_unknowns()

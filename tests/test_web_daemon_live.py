@@ -13,9 +13,13 @@ import pytest
 pytest.importorskip("starlette")
 
 from edgeface import config
+from edgeface.clock import SystemClock
 from edgeface.daemon import Daemon
-from edgeface.demo import CLIP
+from edgeface.demo import CLIP, PEOPLE
+from edgeface.forgetting import forget
+from edgeface.people import enroll_folder
 from edgeface.web import accounts
+from tests.broker import until
 
 YAML = """# The door.
 data: {data}
@@ -70,6 +74,25 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
     path.write_text(YAML.format(data=tmp_path / "data", clip=CLIP))
     return path
+
+
+def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source: Path) -> None:
+    configuration, clock = config.load(source), SystemClock()
+    enroll_folder(configuration, PEOPLE)
+    daemon = Daemon(configuration, source=source)
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    try:
+        assert daemon.sign_in_link() is not None
+        site = daemon._window._site
+        assert site is not None
+        until(lambda: "barack_obama" in {wire.get("person") for wire in site.glass.recent()}, 30)
+        with site.gallery() as gallery:
+            forget(configuration, gallery, "barack_obama", clock.wall())
+        until(lambda: "barack_obama" not in {wire.get("person") for wire in site.glass.recent()}, 10)
+    finally:
+        daemon.stop()
+        thread.join()
 
 
 @pytest.fixture
