@@ -20,8 +20,8 @@ BUILD = roots.HERE / "build" / "matrix"
 LIMIT = 3600
 """Seconds for one suite."""
 
-EXTRAS = ("door", "evaluate")
-TOOLS = ("pytest>=8.3", "hypothesis>=6.100")
+EXTRAS = ("door", "evaluate", "web")
+TOOLS = ("pytest>=8.3", "hypothesis>=6.100", "httpx>=0.27", "schemathesis>=4.10,<5", "playwright>=1.49")
 TFLITE_PYTHON = "3.11"
 """The last that tflite-runtime has wheels for."""
 TFLITE = ("numpy==1.26.4", "opencv-python-headless==4.10.0.84", "tflite-runtime==2.14.0")
