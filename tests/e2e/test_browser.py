@@ -31,6 +31,8 @@ pytestmark = [
 
 # Seconds of the clip in which Obama, a stranger and Biden come by, one after the other.
 SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
+PATIENCE = 20_000
+"""Milliseconds for what should be there at once: the machine may be busy with other tests."""
 ROUND = 25_000
 PHOTOS = sorted(str(path) for path in (PEOPLE / "Joe_Biden").iterdir())
 
@@ -64,7 +66,7 @@ class Visit:
         self.base = base
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE)
         self.wrong: list[str] = []
         self.hosts: set[str] = set()
         self.page.on("console", lambda one: self.wrong.append(one.text) if one.type in {"error", "warning"} else None)

@@ -25,6 +25,7 @@ from edgeface.opencv import cv2
 from tests.broker import Listener, until
 from tests.e2e.test_daemon import RIGHT, edgeface
 from tests.film import DATA, FPS, film
+from tests.slack import Slack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -138,26 +139,29 @@ def test_a_camera_that_fails_is_told_says_nobody_and_comes_back_whatever_the_wal
         if isinstance(camera, ReplayCamera)
     }
     listener = listen(broker, "edgeface/#")
-    with running(settings.model_copy(update={"cameras": cameras}), Jumping()):
-        time.sleep(ENDS + 5.5)
+    with Slack() as slack, running(settings.model_copy(update={"cameras": cameras}), Jumping()):
+        time.sleep(ENDS + 8)
         opened = {name: camera.openings for name, camera in cameras.items()}
         heard_until = time.monotonic()
     for name, status in STATUS.items():
         began = opened[name][0]
         told = [(at - began, text) for at, text in statuses(listener, name) if at < heard_until]
         when = next(at for at, text in told if text == status and at > BEGINS)
-        assert when < BEGINS + 3.0, f"{name} is {status} only after {when - BEGINS:.1f} s"
+        assert when < BEGINS + 3.0 + 2 * slack.worst, f"{name} is {status} only after {when - BEGINS:.1f} s"
         back = next(at for at, text in told if text == "online" and at > when)
-        assert back < ENDS + 5.0, f"{name} is online only {back - ENDS:.1f} s after the fault"
+        assert back < ENDS + 5.0 + 2 * slack.worst, f"{name} is online only {back - ENDS:.1f} s after the fault"
         said = [at - began for at in matches(listener, name)]
         assert not [at for at in said if BEGINS + MATCH_SECONDS < at < min(back, ENDS)], (name, said)
         assert [at for at in said if at + 0.5 > ENDS], f"{name} works again, and yet nobody is recognised"
-        assert len(opened[name]) <= 1 + (SECONDS + 5) / 1.5, f"{name}: a storm of openings"
+        assert len(opened[name]) <= 1 + (SECONDS + 8) / 1.5, f"{name}: a storm of openings"
     for name in UNDISTURBED:
         began = opened[name][0]
-        assert {text for at, text in statuses(listener, name) if at < began + ARRIVES + 4.5} == {"online"}
+        soon = ARRIVES + 4.5 + 2 * slack.worst
+        told_early = [text for at, text in statuses(listener, name) if at < began + ARRIVES + 4.5]
+        # A slow machine is asked before the device is open.
+        assert told_early in (["online"], ["offline", "online"]), (name, told_early)
         assert len(opened[name]) == 1
-        assert [ARRIVES < at - began < ARRIVES + 4.5 for at in matches(listener, name)] == [True]
+        assert [ARRIVES < at - began < soon for at in matches(listener, name)] == [True]
 
 
 @dataclass
