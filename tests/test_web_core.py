@@ -405,6 +405,7 @@ def test_a_connection_that_says_nothing_is_closed(server: Server, monkeypatch: p
 @pytest.mark.parametrize("text", [b"\x16\x03\x01\x00\xff garbage", b"GET / HTTP/9\r\n\r\n", b"GET " + b"x" * 70_000])
 def test_garbage_gets_400_and_leaves_no_trace(server: Server, text: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        caplog.clear()
         client.sendall(text)
         answer = client.recv(100)
     assert answer.startswith(b"HTTP/1.1 400 ")

@@ -127,7 +127,7 @@ def test_who_comes_is_seen_live_with_the_name_and_an_event_arrives_without_a_rel
     seen = page.locator(f"section[data-camera={CAMERA}] .seen")
     expect(seen).to_contain_text("Barack Obama", timeout=ROUND)
     expect(page.locator(".tag text", has_text="Barack Obama")).to_be_visible()
-    assert page.locator(".stage > img").evaluate("image => image.naturalWidth") >= 320
+    page.wait_for_function("() => document.querySelector('.stage > img').naturalWidth >= 320")
     expect(page.locator(".log .badge", has_text="Match").first).to_be_visible()
     assert page.evaluate("document.body.dataset.first") == "yes"
 
@@ -160,7 +160,7 @@ def test_an_unknown_is_enrolled_from_the_card(visit: Visit) -> None:
         "() => document.querySelector('[data-unknown]') || setTimeout(() => location.reload(), 500)", timeout=ROUND
     )
     card = page.locator("[data-unknown]").first
-    assert card.locator("img").first.evaluate("image => image.naturalWidth") > 0
+    page.wait_for_function("() => document.querySelector('[data-unknown] img').naturalWidth > 0")
     card.get_by_role("link", name=strings.UNKNOWN_ENROLL_OPEN).click()
     page.get_by_label(strings.ENROLL_ID, exact=True).fill("guest")
     page.get_by_label(strings.ENROLL_NAME, exact=True).fill("Guest")
