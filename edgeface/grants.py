@@ -7,6 +7,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface import strict_json
 from edgeface.events import LIFETIME
 
 if TYPE_CHECKING:
@@ -123,21 +124,10 @@ def strict(payload: bytes) -> dict[str, Any] | None:
     if len(payload) > MAX_BYTES:
         return None
     try:
-        facts = json.loads(payload.decode(), object_pairs_hook=_once, parse_constant=_refused)
+        facts = strict_json.loads(payload)
     except (ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) else None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    facts = dict(pairs)
-    if len(facts) < len(pairs):
-        raise ValueError("a key is given twice")
-    return facts
-
-
-def _refused(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:

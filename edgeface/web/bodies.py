@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
+from edgeface import strict_json
 from edgeface.names import printable
 from edgeface.web import limits
 from edgeface.web.auth import FIELD
@@ -127,7 +128,7 @@ def _line(error: Any) -> str:
 
 def _parsed(data: bytes) -> object:
     try:
-        return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+        return strict_json.loads(data)
     except UnicodeDecodeError:
         raise Problem(400, detail="not UTF-8 text") from None
     except RecursionError:
@@ -136,17 +137,6 @@ def _parsed(data: bytes) -> object:
         raise Problem(400, detail=f"not JSON: {error.msg} at character {error.pos}") from None
     except ValueError as error:
         raise Problem(400, detail=f"not JSON: {printable(str(error), 200)}") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is given twice")
-    return found
-
-
-def _no_number(text: str) -> object:
-    raise ValueError(f"{text} is no number")
 
 
 @asynccontextmanager
