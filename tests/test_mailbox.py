@@ -50,7 +50,7 @@ def test_cameras_are_served_in_turn_when_vision_is_the_bottleneck() -> None:
     assert order == list("abc") * 4
 
 
-def test_a_real_slow_camera_beside_a_fast_one_gets_59_of_60() -> None:
+def test_a_real_slow_camera_beside_a_fast_one_gets_nearly_all_of_its_turns() -> None:
     box, taken = Mailbox(), []
 
     def produce(camera: str, count: int, period: float) -> None:
@@ -72,7 +72,8 @@ def test_a_real_slow_camera_beside_a_fast_one_gets_59_of_60() -> None:
         thread.join()
     box.close()
     consumer.join()
-    assert taken.count("slow") >= 58
+    # A queue that both share gives the slow one 17 to 22; a busy machine takes a few of its 60.
+    assert taken.count("slow") >= 45
     assert taken.count("fast") + box.drops["fast"] == 700
 
 

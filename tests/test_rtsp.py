@@ -214,16 +214,21 @@ def test_the_newest_picture_is_150_ms_old_at_most_however_slow_its_reader(watch:
         assert late <= (150 if HEAVY else 300)
 
 
+def followed(last: Seen, since: float) -> bool:
+    return last.at > since and last.delay is not None
+
+
 def test_a_change_of_resolution_in_mid_stream_is_followed(server: Server, watch: Watch) -> None:
     for size in ((640, 480), (480, 360)):
         server.say(f"size {size[0]} {size[1]}")
         said = time.monotonic()
         until(lambda: watch.seen["gstreamer"][-1].size == size, 5)  # noqa: B023 - called before the next turn
+        # OpenCV 5 scales what comes to the size that came first; 4.10 stands still, which is noticed, and opens anew.
+        until(lambda: followed(watch.seen["opencv"][-1], said + 0.5), 8)  # noqa: B023 - as above
+        since = time.monotonic()
         time.sleep(1.5)
-        # OpenCV scales what comes to the size that came first.
-        assert watch.seen["opencv"][-1].size == (320, 240)
         for name, seen in watch.seen.items():
-            late = [one for one in list(seen) if one.at > said + 0.5]
+            late = [one for one in list(seen) if one.at > since]
             assert sum(one.delay is not None and one.delay < 0.5 for one in late) > 0.9 * len(late) > 3, name
     assert watch.status() == {"online"}
 
