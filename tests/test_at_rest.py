@@ -107,7 +107,7 @@ def test_a_row_that_was_altered_or_moved_to_another_person_is_refused(tmp_path: 
         gallery.enroll("alice", "Alice", [template(1)], 100.0)
         gallery.enroll("bob", "Bob", [template(2)], 100.0)
         alice, bob = gallery.tag("alice"), gallery.tag("bob")
-        with sqlite3.connect(gallery.path) as thief:
+        with closing(sqlite3.connect(gallery.path)) as thief, thief:
             thief.execute(
                 "UPDATE templates SET sealed = (SELECT sealed FROM templates WHERE person = ?) WHERE person = ?",
                 (bob, alice),

@@ -2,6 +2,7 @@ import json
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -136,13 +137,13 @@ def test_an_export_has_more_rows_than_one_page(path: Path, audit: Run, tmp_path:
 
 
 def test_verify_names_the_first_row_that_does_not_hold(path: Path, audit: Run) -> None:
-    with sqlite3.connect(path) as intruder:
+    with closing(sqlite3.connect(path)) as intruder, intruder:
         intruder.execute("UPDATE rows SET kind = 'left' WHERE seq = 3")
     intruder.close()
     status, _, complaint = audit("verify")
     assert status == 1
     assert complaint == "edgeface: row 3 is altered, or was not written by edgeface; 2 rows before it hold\n"
-    with sqlite3.connect(path) as intruder:
+    with closing(sqlite3.connect(path)) as intruder, intruder:
         intruder.execute("UPDATE rows SET payload = x'00' WHERE seq = 2")
     intruder.close()
     assert "altered: it cannot be opened" in audit("show")[1][1]
@@ -154,7 +155,7 @@ def test_rows_cut_off_at_the_end_are_seen_by_a_link_that_was_noted(path: Path, a
     journal.close()
     assert len(noted_head) == 16
     assert audit("verify", "--head", noted_head.upper())[0] == 0
-    with sqlite3.connect(path) as intruder:
+    with closing(sqlite3.connect(path)) as intruder, intruder:
         intruder.execute("DELETE FROM rows WHERE seq = 4")
     intruder.close()
     assert audit("verify")[0] == 0

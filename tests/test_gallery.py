@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -400,7 +400,7 @@ def test_a_damaged_gallery_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "gallery.db") as other:
+    with closing(sqlite3.connect(tmp_path / "gallery.db")) as other, other:
         other.execute("CREATE TABLE cats (name TEXT)")
     other.close()
     before = (tmp_path / "gallery.db").read_bytes()

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -388,7 +389,7 @@ def test_rows_are_chosen_by_what_they_are(journal: Journal) -> None:
 
 def test_nothing_of_a_row_is_in_plain_text(journal: Journal, path: Path) -> None:
     journal.note("match", 1.0, {"person": "zuleika", "name": "Zuleika Dobson", "unknown": "u-7f3a"})
-    with sqlite3.connect(path) as reader:
+    with closing(sqlite3.connect(path)) as reader, reader:
         reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     reader.close()
     content = b"".join(file.read_bytes() for file in path.parent.iterdir())

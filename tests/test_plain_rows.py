@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def an_old_journal(path: Path) -> list[Row]:
     rows = [
         Row(f"id-{n}", "match", float(n), json.dumps({"person": "zuleika", "name": f"Zuleika {n}"})) for n in range(500)
     ]
-    with sqlite3.connect(path) as old:
+    with closing(sqlite3.connect(path)) as old, old:
         old.executescript(V1)
         values = [(row.id, row.kind, row.at, row.payload, row.at < 400) for row in rows]
         old.executemany("INSERT INTO rows (id, kind, at, payload, said) VALUES (?, ?, ?, ?, ?)", values)

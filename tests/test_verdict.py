@@ -3,6 +3,7 @@ import random
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture
 def tamper(tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """Write into the file behind edgeface's back; it holds the file's rows, but not the key."""
-    with sqlite3.connect(tmp_path / "journal.db", isolation_level=None) as intruder:
+    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as intruder, intruder:
 
         def write(statements: str) -> None:
             intruder.executescript(f"BEGIN;{statements};COMMIT")

@@ -113,7 +113,15 @@ class Environment:
     def _command(self, words: Sequence[str]) -> list[str]:
         if self.root is None:
             return list(words)
-        nspawn = ["systemd-nspawn", "--quiet", "--pipe", "--register=no", "--keep-unit", "--private-network"]
+        nspawn = [
+            "systemd-nspawn",
+            "--quiet",
+            "--pipe",
+            "--as-pid2",
+            "--register=no",
+            "--keep-unit",
+            "--private-network",
+        ]
         nspawn += [f"--bind={outside}:{inside}" for outside, inside in self.binds.items()]
         return [*nspawn, f"--chdir={self._inside(self.source)}", "-D", str(self.root), *words]
 
