@@ -51,7 +51,7 @@ class Window:
     """The page of a daemon, from its start to its end."""
 
     def __init__(self, insight: Insight) -> None:
-        """Put it together; ConfigError when it may not be opened as it is configured, or a package is missing."""
+        """Put it together; ConfigError, with the journal closed, when it may not be opened or a package is missing."""
         self.observers: tuple[Callable[[Outcome], None], ...] = ()
         """For the vision thread."""
         self._site: Site | None = None
@@ -59,7 +59,11 @@ class Window:
         self._server: Server | None = None
         self._people: frozenset[str] = frozenset()
         if insight.configuration().web is not None:
-            self._open(insight)
+            try:
+                self._open(insight)
+            except ConfigError:
+                insight.journal.close()
+                raise
 
     def _open(self, insight: Insight) -> None:
         try:
