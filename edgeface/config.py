@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from functools import cache
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -62,11 +62,15 @@ _PLAIN = {
 
 def load(path: Path) -> Configuration:
     """Read the file; ConfigError has one line a mistake: FILE:LINE: KEY: what is wrong."""
+    return parse(content(path), printable_path(path))
+
+
+def content(path: Path) -> bytes:
+    """What is in a file of settings, as far as one may be long; ConfigError when it cannot be read."""
     try:
-        data = read_at_most(path, yaml_tree.MAX_BYTES)
+        return read_at_most(path, yaml_tree.MAX_BYTES)
     except OSError as error:
         raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
-    return parse(data, printable_path(path))
 
 
 def parse(data: bytes, name: str) -> Configuration:
@@ -99,7 +103,8 @@ def checked(
     try:
         settings = model.model_validate(tree.value)
     except ValidationError as error:
-        mistakes += [_mistake(one, tree) for one in error.errors(include_url=False, include_input=False)]
+        wrong = error.errors(include_url=False, include_input=False)
+        mistakes += [_mistake(one, tree) for one in wrong if not _is_echo(one, tree.value)]
     else:
         mistakes += [(_line(path, tree), _dotted(path), text) for path, text in further(settings)]
     if mistakes:
@@ -147,6 +152,12 @@ def _listed(mistakes: list[Mistake], name: str, tree: Tree, model: type[Settings
 def _mistake(error: ErrorDetails, tree: Tree) -> Mistake:
     path = _path(error, tree.value)
     return _line(path, tree), _dotted(path), error
+
+
+def _is_echo(error: ErrorDetails, value: Any) -> bool:
+    """Whether a list is called too short only because items of it are wrong, which have lines of their own."""
+    there = reduce(_step, _path(error, value), value) if error["type"] == "too_short" else None
+    return isinstance(there, (list, dict)) and len(there) >= error["ctx"]["min_length"]
 
 
 def _line(path: Location, tree: Tree) -> int:

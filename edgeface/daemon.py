@@ -165,7 +165,7 @@ class Daemon:
         self._vision.set_away(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
             self._tell_status(name, now)
-        self._window.know(self._vision.people)
+        self._window.know(self._vision.people, self._vision.unknowns)
         self._feed_watchdog(states)
         self._tell_state(states)
         return all(now.status == "ended" for now in states.values())

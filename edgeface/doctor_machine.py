@@ -33,8 +33,6 @@ _PACKAGES = (
     "mediapipe",
 )
 
-_RASPBERRY = "Raspberry Pi"
-
 
 def findings() -> Iterator[Finding]:
     """The machine, from its board to its models."""

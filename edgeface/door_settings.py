@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edgeface import config, yaml_tree
+from edgeface import config
 from edgeface.door import Level, Liveness, Minimum, Rules, require_key
-from edgeface.errors import ConfigError
-from edgeface.files import read_at_most
 from edgeface.names import printable_path
 from edgeface.relay import RelaySettings
 from edgeface.schema import Id, Settings
@@ -82,11 +80,7 @@ class DoorSettings(Settings):
 
 def load(path: Path) -> DoorSettings:
     """Read the file; ConfigError has one line a mistake: FILE:LINE: KEY: what is wrong."""
-    try:
-        data = read_at_most(path, yaml_tree.MAX_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
-    return parse(data, printable_path(path))
+    return parse(config.content(path), printable_path(path))
 
 
 def parse(data: bytes, name: str) -> DoorSettings:

@@ -57,7 +57,7 @@ class Window:
         self._site: Site | None = None
         self._gate: Gate | None = None
         self._server: Server | None = None
-        self._people: frozenset[str] = frozenset()
+        self._known: tuple[frozenset[str], ...] = ()
         if insight.configuration().web is not None:
             try:
                 self._open(insight)
@@ -104,12 +104,14 @@ class Window:
         if self._server is not None:
             self._server.stop()
 
-    def know(self, people: frozenset[str]) -> None:
-        """Let go of what was heard of anybody who was among the people and is no more."""
+    def know(self, *known: frozenset[str]) -> None:
+        """Let go of what was heard of anybody who was among the people or the unknowns and is no more."""
         if self._site is not None:
-            for gone in self._people - people:
-                self._site.glass.forget(gone)
-        self._people = people
+            for before, now in zip(self._known, known, strict=False):
+                # A set that has not been replaced is not compared: it may hold thousands.
+                for gone in () if now is before else before - now:
+                    self._site.glass.forget(gone)
+        self._known = known
 
     def state(self, facts: Mapping[str, Any], teller: Teller) -> None:
         """Show the state with what the teller and the journal add, as the state topic has it."""

@@ -90,10 +90,10 @@ def attached() -> Iterator[Found]:
         yield Found(f"pi-camera-{number}", f"Pi camera {number}", model, PicameraCamera(number=number), hint)
 
 
-def missing() -> Iterator[str]:
-    """What is not installed, with the apt packages that bring it."""
+def missing(machine: str | None = None) -> Iterator[str]:
+    """What is not installed, with the apt packages that bring it; `machine` is board.model() unless told."""
     looks = [("gstreamer", gstreamer.require)]
-    if "Raspberry Pi" in board.model():
+    if "Raspberry Pi" in (board.model() if machine is None else machine):
         looks.append(("picamera", picamera.require))
     for kind, look in looks:
         try:

@@ -97,6 +97,11 @@ class Unknowns:
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Ids of those that are remembered."""
+        return frozenset(self._records)
+
     def see(self, embeddings: Sequence[Embedding], wall: float, camera: str) -> str | None:
         """Take in one visit of a person who is not enrolled, and give their id; None until two sightings agree.
 

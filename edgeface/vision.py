@@ -64,6 +64,8 @@ class Vision:
         """By camera; replaced as a whole, so that anybody may read it."""
         self.people: frozenset[str] = frozenset()
         """Ids of those who can be matched now."""
+        self.unknowns: frozenset[str] = frozenset()
+        """Ids of the unknowns that are remembered."""
         self.problems: tuple[str, ...] = ()
         """What is wrong with the gallery or the level, one line each."""
         self.models: Mapping[str, str] = {}
@@ -177,7 +179,7 @@ class Vision:
             # The disk may be full or away: matching goes on with the people in memory.
             log.warning("gallery: %s", error)
             self.problems = (*bench.problems, str(error))
-        self.people = bench.people
+        self.people, self.unknowns = bench.people, bench.unknowns
         self.tally = {
             camera: Tally(self._processed[camera], bench.pipeline.silent(camera), bench.pipeline.held_back(camera))
             for camera in bench.pipeline.cameras

@@ -130,6 +130,11 @@ class Workbench:
         return self._people
 
     @property
+    def unknowns(self) -> frozenset[str]:
+        """Ids of the unknowns that are remembered now."""
+        return self._unknowns.ids
+
+    @property
     def models(self) -> dict[str, str]:
         """SHA-256 of the models that are used, by file; of the embedder only the first 8 digits."""
         used = {shipped.file: shipped.sha256 for shipped in SHIPPED if shipped is not EMBEDDER}

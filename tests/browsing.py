@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,14 +13,40 @@ from edgeface.daemon import Daemon
 from edgeface.demo import CAMERA, CLIP
 from edgeface.opencv import cv2
 from edgeface.people import enroll_folder
+from tests.threaded import threaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from playwright.sync_api import Browser
+
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 """Of Chromium: root may not have its sandbox, and the camera is one that it draws itself."""
+
+LIMIT = 120.0
+"""Seconds that a test in the browser may take where the machine is busy with others."""
+
+
+@contextmanager
+def bounded(browser: Browser, seconds: float = LIMIT) -> Iterator[None]:
+    """Kill a browser that does not answer in time: Playwright sets no bound to new_page, evaluate and close."""
+    facts = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
+    (number,) = [one["id"] for one in facts["processInfo"] if one["type"] == "browser"]
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        os.kill(number, signal.SIGKILL)
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    assert not killed.is_set(), f"the browser had not answered after {seconds} s and was killed"
 
 
 def cut(path: Path, *spans: tuple[float, float]) -> Path:
@@ -49,11 +77,5 @@ def running(folder: Path, port: int, people: Path | None = None, more: str = "",
     if people is not None:
         enroll_folder(configuration, people)
     daemon = Daemon(configuration, source=source)
-    thread = threading.Thread(target=daemon.run)
-    thread.start()
-    try:
+    with threaded(daemon):
         yield daemon
-    finally:
-        daemon.stop()
-        thread.join(20)
-        assert not thread.is_alive()

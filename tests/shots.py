@@ -7,8 +7,8 @@ import numpy as np
 from edgeface.chain import Chain
 from edgeface.opencv import cv2
 from edgeface.photos import load
-from edgeface.portrait import faces
-from edgeface.types import Image
+from edgeface.portrait import face_of, faces
+from edgeface.types import Embedding, Image
 
 DATA = Path(__file__).parent / "data"
 
@@ -38,3 +38,9 @@ def session(chain: Chain) -> list[Image]:
         frame(chain, "obama", cap=True),
         frame(chain, "obama2", cap=True),
     ]
+
+
+def embedding_of(chain: Chain, photo: Image) -> Embedding:
+    """What the embedder makes of the one face of a photo."""
+    face = face_of(chain, photo)
+    return chain.embed(face.image, face.detection)

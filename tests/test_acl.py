@@ -27,7 +27,7 @@ from edgeface.settings import Mqtt, Tls
 from tests.broker import until
 from tests.certificates import Authority
 from tests.film import film
-from tests.test_never_late import an_event
+from tests.sayings import an_event
 from tests.test_pipeline import RIGHT, chain, gallery, pipeline
 
 if TYPE_CHECKING:

@@ -114,6 +114,9 @@ def test_seal_without_saying_with_what_is_a_usage_error(tmp_path: Path, capsys: 
 def test_a_place_that_cannot_be_written_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(custody, "seal", lambda *_: b"sealed")
+    keeps = tmp_path / "systemd-creds"
+    keeps.write_text("#!/bin/sh\nexec cat\n")
+    keeps.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert vault(tmp_path, "seal", "--with", "host", "--out", "/proc/none/edgeface-key") == 1
     assert "/proc/none/edgeface-key: cannot be written" in capsys.readouterr().err

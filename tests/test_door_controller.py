@@ -30,6 +30,7 @@ from edgeface.mosquitto import free_port
 from edgeface.relay import GpioRelay, LogRelay, Relay
 from edgeface.settings import Mqtt, Tls
 from tests.broker import Listener, until
+from tests.threaded import threaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,14 +110,8 @@ def pin() -> Iterator[MockPin]:
 @contextmanager
 def guarded(wanted: DoorSettings) -> Iterator[Controller]:
     controller = Controller(wanted)
-    thread = threading.Thread(target=controller.run)
-    thread.start()
-    try:
+    with threaded(controller):
         yield controller
-    finally:
-        controller.stop()
-        thread.join(5)
-        assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -244,6 +244,7 @@ def test_doors_need_mqtt_and_their_name() -> None:
         ('"09:00-10:30"', '"09:00-22:30"', "c.yaml:4: schedules.cleaning.week: spans overlap on sat"),
         ("mon-fri", "weekdays", "c.yaml:4: schedules.cleaning.week.weekdays: not days: mon, or mon-fri;"),
         ("[alice, bob]", "[]", "c.yaml:3: groups.family: should not be empty"),
+        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: small letters"),
     ],
 )
 def test_a_mistake_has_its_line_and_path(before: str, after: str, says: str) -> None:

@@ -12,11 +12,12 @@ from edgeface.errors import GalleryError, PhotoError
 from edgeface.gallery import Gallery
 from edgeface.opencv import cv2
 from edgeface.photos import load
-from edgeface.portrait import embedding_of, faces
+from edgeface.portrait import faces
 from edgeface.settings import Configuration, QualityLimits
 from edgeface.types import Image
 from edgeface.unknowns import Unknowns
 from edgeface.view import Template
+from tests.shots import embedding_of
 
 DATA = Path(__file__).parent / "data"
 OBAMA, OBAMA2, OBAMA3, BIDEN, ASTRONAUT = (

@@ -13,10 +13,9 @@ from edgeface.errors import CameraError, GalleryError
 from edgeface.guide import GIVE_UP, SHOTS, Guide, newest, pose_of, shoot
 from edgeface.opencv import cv2
 from edgeface.photos import load
-from edgeface.portrait import embedding_of
 from edgeface.settings import Configuration, QualityLimits
 from edgeface.types import Image, Picture, Quality
-from tests.shots import DATA, frame, session
+from tests.shots import DATA, embedding_of, frame, session
 
 THRESHOLD = 0.5
 

@@ -15,40 +15,17 @@ import pytest
 
 from edgeface.clock import SystemClock
 from edgeface.errors import VaultError
-from edgeface.events import event_id
 from edgeface.journal import Journal, Row, audit, noted
 from edgeface.ledger import VERSION
 from edgeface.outbox import LIMIT, Outbox
 from edgeface.teller import LogTeller
-from edgeface.types import Box, Event
 from edgeface.vault import Key
 from tests.broker import until
+from tests.sayings import an_event
 
 
 def a_row(number: int) -> Row:
     return Row(f"id-{number}", "match", float(number), json.dumps({"event_type": "match", "seq": number}))
-
-
-def an_event(seq: int) -> Event:
-    return Event(
-        type="match",
-        id=event_id(1.0, "boot", seq),
-        boot="boot",
-        seq=seq,
-        device="front",
-        camera="porch",
-        track=1,
-        monotonic=0.0,
-        captured_at=1.0,
-        box=Box(0, 0, 1, 1),
-        frame_size=(2, 2),
-        faces_in_view=1,
-        model="m",
-        person="alice",
-        name="Alice",
-        score=0.7,
-        threshold=0.5,
-    )
 
 
 @pytest.fixture

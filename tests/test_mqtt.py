@@ -16,41 +16,19 @@ import pytest
 
 from edgeface.clock import SystemClock
 from edgeface.errors import ConfigError
-from edgeface.events import LIFETIME, SAYABLE, event_id
+from edgeface.events import LIFETIME, SAYABLE
 from edgeface.journal import Journal
 from edgeface.mosquitto import Mosquitto
 from edgeface.mqtt import Publisher
 from edgeface.settings import Mqtt, Tls
-from edgeface.types import Box, Event
 from tests.broker import Listener, until
+from tests.sayings import an_event
 
 pytestmark = pytest.mark.broker
 CLOCK = SystemClock()
 EVENT = "edgeface/front/porch/event"
 AUDIT = "edgeface/front/audit"
 STATUS = "edgeface/front/status"
-
-
-def an_event(seq: int, age: float = 0.0, type_: Any = "match") -> Event:
-    return Event(
-        type=type_,
-        id=event_id(CLOCK.wall(), "5f0c", seq),
-        boot="5f0c",
-        seq=seq,
-        device="front",
-        camera="porch",
-        track=seq,
-        monotonic=CLOCK.monotonic() - age,
-        captured_at=CLOCK.wall() - age,
-        box=Box(412, 120, 520, 260),
-        frame_size=(1280, 720),
-        faces_in_view=1,
-        model="mobilefacenet-int8:1a2b3c4d",
-        person="alice",
-        name="Alice",
-        score=0.7123,
-        threshold=0.584,
-    )
 
 
 @pytest.fixture
@@ -193,7 +171,7 @@ def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Li
 def test_closing_says_what_waits_and_offline(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, STATUS, EVENT)
     publisher = connected(publish, Mqtt(port=broker.port))
-    publisher.say(an_event(1, type_="left"))
+    publisher.say(an_event(1, type="left"))
     publisher.close()
     until(lambda: listener.payloads(STATUS)[-1:] == [b"offline"])
     assert [heard.topic for heard in listener.heard][-2:] == [EVENT, STATUS]

@@ -27,7 +27,7 @@ from edgeface.names import (
     slug,
 )
 from edgeface.teller import sentence
-from edgeface.types import Box, Event
+from tests.sayings import an_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,28 +89,6 @@ def is_clean(text: str) -> bool:
     return not any(unicodedata.category(c) in CONTROL or c in DIRECTION for c in text)
 
 
-def an_event(name: str) -> Event:
-    return Event(
-        type="match",
-        id="00000000-0000-7000-8000-000000000000",
-        boot="5f0c",
-        seq=1,
-        device="front",
-        camera="porch",
-        track=1,
-        monotonic=1.0,
-        captured_at=1.0,
-        box=Box(0, 0, 1, 1),
-        frame_size=(640, 480),
-        faces_in_view=1,
-        model="m",
-        person="anna",
-        name=name,
-        score=0.7,
-        threshold=0.6,
-    )
-
-
 def record(text: str) -> logging.LogRecord:
     return logging.LogRecord("edgeface.vision", logging.INFO, "", 0, "%s", (text,), None)
 
@@ -125,10 +103,10 @@ def test_40000_hostile_names_escape_from_no_line() -> None:
         assert printable(text).isprintable()
         name.encode()
         if number % 16 == 0:
-            wire = events.to_json(events.to_wire(an_event(name), sent_at=1.0, synced=True, snapshot=None))
+            wire = events.to_json(events.to_wire(an_event(name=name), sent_at=1.0, synced=True, snapshot=None))
             assert json.loads(wire)["name"] == name
             assert len(wire.splitlines()) == 1
-            said = sentence(an_event(name))
+            said = sentence(an_event(name=name))
             for formatter in formatters:
                 (line,) = formatter.format(record(said)).splitlines()
                 assert line.isprintable()

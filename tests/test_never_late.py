@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeface.clock import SystemClock
-from edgeface.events import LIFETIME, event_id
+from edgeface.events import LIFETIME
 from edgeface.journal import Journal
 from edgeface.mosquitto import Mosquitto
 from edgeface.mqtt import Publisher
 from edgeface.settings import Mqtt
-from edgeface.types import Box, Event
 from tests.broker import Listener, until
 from tests.proxy import Proxy
+from tests.sayings import an_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from edgeface.types import Event
 
 pytestmark = pytest.mark.broker
 CLOCK = SystemClock()
@@ -35,28 +37,6 @@ EVENT = "edgeface/front/porch/event"
 AUDIT = "edgeface/front/audit"
 HEAVY = bool(os.environ.get("EDGEFACE_HEAVY"))
 PACE = 0.1
-
-
-def an_event(seq: int) -> Event:
-    return Event(
-        type="match",
-        id=event_id(CLOCK.wall(), "5f0c", seq),
-        boot="5f0c",
-        seq=seq,
-        device="front",
-        camera="porch",
-        track=seq,
-        monotonic=CLOCK.monotonic(),
-        captured_at=CLOCK.wall(),
-        box=Box(412, 120, 520, 260),
-        frame_size=(1280, 720),
-        faces_in_view=1,
-        model="mobilefacenet-int8:1a2b3c4d",
-        person="alice",
-        name="Alice",
-        score=0.7123,
-        threshold=0.584,
-    )
 
 
 @dataclass

@@ -167,8 +167,7 @@ def test_what_is_plugged_in_is_named_with_its_type_and_looked_at_once(
 def test_what_is_missing_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch, board: str) -> None:
     monkeypatch.setitem(sys.modules, "gi", None)
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    monkeypatch.setattr("edgeface.board.model", lambda: board)
-    lines = list(survey.missing())
+    lines = list(survey.missing(board))
     assert gstreamer.APT in lines[0]
     assert [("python3-picamera2" in line) for line in lines[1:]] == [True] * board.startswith("Raspberry")
 

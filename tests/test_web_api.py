@@ -7,7 +7,6 @@ import json
 import re
 import resource
 import sqlite3
-import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from edgeface.web import api_events
 from edgeface.web.accounts import make_token as make_account
 from edgeface.web.turns import Turn
 from tests.photos import scene
+from tests.threaded import threaded
 from tests.web import CAMERA, ORIGIN, UNKNOWN
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ def test_somebody_is_forgotten_with_a_proof(stage: Stage, admin: TestClient) -> 
 def test_two_ids_of_one_person_become_one(stage: Stage, admin: TestClient) -> None:
     with stage.site.gallery() as gallery, stage.site.chain() as chain:
         from edgeface import photos
-        from edgeface.portrait import embedding_of
+        from tests.shots import embedding_of
 
         embedding = embedding_of(chain, photos.load(DATA / "obama2.jpg"))
         gallery.enroll("barry", "Barry", [Template(embedding, gallery.model, "photo", 1.0)], 1.0)
@@ -591,9 +591,7 @@ def test_a_running_daemon_obeys_the_switch(tmp_path: Path) -> None:
     token = make_account(tmp_path, "robot", "admin", 0.0)
     cameras = {CAMERA: {"type": "replay", "path": CLIP, "loop": True}}
     daemon = Daemon(Configuration(data=tmp_path, cameras=cameras, web=Web(port=0)))  # type: ignore[arg-type]
-    thread = threading.Thread(target=daemon.run)
-    thread.start()
-    try:
+    with threaded(daemon):
         link = daemon.sign_in_link()
         assert link is not None
         with httpx.Client(base_url=link.partition("login")[0], headers={"authorization": f"Bearer {token}"}) as api:
@@ -603,7 +601,3 @@ def test_a_running_daemon_obeys_the_switch(tmp_path: Path) -> None:
                 while (seen := api.get(f"{API}/cameras").json()["cameras"][0])["status"] != wanted:
                     assert SystemClock().monotonic() < until, seen
                 assert seen["enabled"] is on
-    finally:
-        daemon.stop()
-        thread.join(20)
-    assert not thread.is_alive()

@@ -31,6 +31,7 @@ from edgeface.web.limits import UPLOAD, Slots
 from edgeface.web.problems import Problem
 from edgeface.web.server import Server
 from tests.certificates import Authority
+from tests.threaded import threaded
 from tests.web import CAMERA, Stage
 
 if TYPE_CHECKING:
@@ -550,9 +551,7 @@ def daemon_of(folder: Path, *, web: Web | None) -> Daemon:
 def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
     token = make_token(tmp_path, "admin", "admin", 0.0)
     daemon = daemon_of(tmp_path, web=Web(port=0))
-    thread = threading.Thread(target=daemon.run)
-    thread.start()
-    try:
+    with threaded(daemon):
         wait_for(lambda: daemon._window.problem is None and daemon._window.url and daemon._window._server.wait(0))  # type: ignore[union-attr]
         link = daemon.sign_in_link()
         assert link is not None
@@ -567,10 +566,6 @@ def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
         assert site is not None
         wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.glass.recent()), 30)
         assert {"mqtt", "doors", "journal", "problems", "cameras"} <= site.glass.state.keys()
-    finally:
-        daemon.stop()
-        thread.join(20)
-    assert not thread.is_alive()
     assert not [one for one in threading.enumerate() if one.name == "web"]
     (event, *_) = [wire for wire in site.glass.recent() if wire["kind"] == "unknown"]
     assert event["event_type"] == "unknown"
@@ -617,15 +612,10 @@ def test_nobodys_looking_costs_next_to_nothing(tmp_path: Path) -> None:
 def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         daemon = daemon_of(tmp_path, web=Web(port=other.getsockname()[1]))
-        thread = threading.Thread(target=daemon.run)
-        thread.start()
-        try:
+        with threaded(daemon):
             wait_for(lambda: daemon._window.problem is not None)
             site = daemon._window._site
             assert site is not None
             wait_for(lambda: site.glass.state.get("problems"))
             assert "cannot be served: Address already in use" in site.glass.state["problems"][-1]
             wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.glass.recent()), 30)
-        finally:
-            daemon.stop()
-            thread.join(20)

@@ -94,15 +94,17 @@ def find(journal: Journal, wanted: Filter, before: int | None = None, after: int
     """The newest rows that are asked for, with after < seq < before; it looks at a few thousand rows at most."""
     span, lines, scanned = _span(wanted.day), list[Line](), 0
     chosen: dict[str, Any] = {"kinds": (wanted.kind,) if wanted.kind else (), "who": wanted.who or None}
+    # Where the journal chooses, no row is opened that is not shown.
+    most = _SCAN if wanted.camera or wanted.day else PAGE
     for _ in range(_SCANS):
-        rows = journal.rows(**chosen, before=before, after=after, since=span[0] if span else None, last=_SCAN)
+        rows = journal.rows(**chosen, before=before, after=after, since=span[0] if span else None, last=most)
         for entry in reversed(rows):
             line, before, scanned = line_of(entry), entry.seq, scanned + 1
             if wanted.takes(line):
                 lines.append(line)
             if len(lines) == PAGE:
                 return Found(lines, before, scanned)
-        if len(rows) < _SCAN:
+        if len(rows) < most:
             return Found(lines, None, scanned)
     return Found(lines, before, scanned)
 
