@@ -27,6 +27,9 @@ REFUSED, USAGE, UNAVAILABLE, SOFTWARE, CONFIG, INTERRUPTED = 1, 2, 69, 70, 78, 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; every foreseen trouble is one line on standard error and an exit status."""
+    # numpy reads it when it is imported. OpenBLAS's threads spin: with two of them a search among 5,000 people costs
+    # twenty times the processor's time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parsed(argv)
     verb: Verb = arguments.verb
     try:

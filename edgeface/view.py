@@ -11,6 +11,7 @@ import numpy as np
 from edgeface.clock import rfc3339
 from edgeface.errors import GalleryError
 from edgeface.names import printable
+from edgeface.search import pairs, searcher
 from edgeface.types import Match
 
 if TYPE_CHECKING:
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edgeface.search import Search
     from edgeface.types import Embedding
 
 MAX_TEMPLATES = 100
 """Templates a person; beyond it a mean hardly moves, and a hostile import would fill the disk."""
 MAX_SIZE = 4096
 """Numbers in an embedding."""
+MAX_ALIKE = 1000
+"""Pairs of people who are too alike that are named; nobody reads more."""
 
 # Of a sum of float32 vectors of length one.
 _ROUNDING = 1e-6
@@ -78,9 +82,11 @@ class View:
     left_out: int
     """Templates of other models."""
     _names: dict[str, str] = field(init=False)
+    _search: Search = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_names", {person.id: person.name for person in self.people})
+        object.__setattr__(self, "_search", searcher(self.matrix))
 
     @property
     def enrolled(self) -> int:
@@ -91,25 +97,30 @@ class View:
         """Find the nearest person, ignored or not, and the nearest other person; None when nobody is enrolled."""
         if not self.people:
             return None
-        scores = self.matrix @ embedding
-        best = int(np.argmax(scores))
-        others = np.delete(scores, best)
-        person = self.people[best]
-        runner_up = float(others.max()) if others.size else None
-        return Match(person.id, float(scores[best]), runner_up, person.ignored)
+        found = self._search.nearest(embedding)
+        person = self.people[found.row]
+        return Match(person.id, found.score, found.runner_up, person.ignored)
 
     def name(self, person: str) -> str | None:
         """Display name of a person; None when they are not in this view."""
         return self._names.get(person)
 
     def alike(self, least: float) -> list[tuple[str, str, float]]:
-        """Pairs of people whose cosine is `least` or more, the most alike first."""
-        scores = self.matrix @ self.matrix.T
-        rows, columns = np.nonzero(np.triu(scores >= least, k=1))
-        pairs = [
-            (self.people[i].id, self.people[j].id, float(scores[i, j])) for i, j in zip(rows, columns, strict=True)
-        ]
-        return sorted(pairs, key=lambda pair: -pair[2])
+        """Pairs of people whose cosine is `least` or more, the most alike first, and MAX_ALIKE at most.
+
+        Takes the square of the people in time, as `pairs` does.
+        """
+        found = pairs(self.matrix, least, MAX_ALIKE)
+        return [(self.people[one].id, self.people[other].id, score) for one, other, score in found]
+
+    def alike_to(self, who: str, least: float) -> list[tuple[str, float]]:
+        """The other people whose cosine to one is `least` or more, the most alike first; none for who is not in it."""
+        row = next((row for row, person in enumerate(self.people) if person.id == who), None)
+        if row is None:
+            return []
+        scores = self.matrix @ self.matrix[row]
+        others = [n for n in np.flatnonzero(scores >= least).tolist() if n != row]
+        return sorted(((self.people[n].id, float(scores[n])) for n in others), key=lambda other: -other[1])
 
 
 def day(wall: float) -> str:

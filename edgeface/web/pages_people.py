@@ -164,7 +164,7 @@ def _person(request: Request, error: str | None = None, lines: tuple[str, ...] =
         shown = _shown(site, gallery, own, day(site.clock.wall()))
         others = [p for p in gallery.people() if p.id != who and p.ignored == own.ignored]
         view = gallery.snapshot()
-        alike = [pair for pair in view.alike(level_threshold(site.configuration(), view)[0]) if who in pair[:2]]
+        alike = [(who, *other) for other in view.alike_to(who, level_threshold(site.configuration(), view)[0])]
     context: dict[str, Any] = {"one": shown, "others": others, "alike": alike, "error": error, "lines": lines}
     return render(request, "person.html", 409 if error else 200, **context)
 
