@@ -1,13 +1,14 @@
 """How soon a face that comes into view is followed, and how often something is followed that is no face.
 
 A folder of faces (PERSON/PHOTO.jpg, as LFW has it) is pasted, one face a clip, into 640x480 backgrounds with a soft
-mask. The default detector and the tracker see each clip frame by frame at 15 fps, with camera noise and slight
-motion. A face is acquired when a confirmed track lies over it within 5 frames. Clips without a face follow.
+mask, after 1.5 seconds without anybody. The default detector with its schedule and the tracker see each clip frame by
+frame at 15 fps, with camera noise and slight motion. A face is acquired when a confirmed track lies over it within 5
+frames. Clips without a face follow. `--every` searches in every frame, whatever has changed, for comparison.
 
 The height of a face is chin to crown by default (--height head): 1.45 times BlazeFace's box, which goes from chin
 to brow. --height box reads it as the box, so that the same number means a face almost half as large again.
 
-    python benchmarks/acquisition.py FACES [--backgrounds FOLDER] [--people 300] [--height head|box]
+    python -m benchmarks.acquisition FACES [--backgrounds FOLDER] [--people 300] [--height head|box] [--every]
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from tqdm import tqdm
 from edgeface.blazeface import BlazeFace, Region
 from edgeface.clock import thread_cpu
 from edgeface.detectors.blazeface import Blazeface
+from edgeface.schedule import Schedule, turn
 from edgeface.tracker import Tracker
-from edgeface.types import Box
+from edgeface.types import Box, Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +49,8 @@ SOON = 5
 """Frames within which a face must be followed."""
 FRAMES = 15
 """Length of a clip."""
+LEAD = 23
+"""Frames without anybody before it."""
 HEAD = 1.45
 """Chin to crown over BlazeFace's box."""
 NOISE = 3.0
@@ -90,11 +94,11 @@ def main() -> None:
     for height in options.heights:
         rows[f"face {height} px"] = tally = Tally()
         for face in tqdm(faces, desc=f"{height} px", disable=None):
-            measure(detector, clip(backgrounds.next(), face, height / scale, rng), rng, tally)
+            measure(detector, clip(backgrounds.next(), face, height / scale, rng), tally, every=options.every)
     for kind in backgrounds.kinds:
         rows[f"no face, {kind}"] = tally = Tally()
         for _ in tqdm(range(options.empty), desc=kind, disable=None):
-            measure(detector, clip(backgrounds.next(kind), None, 0, rng), rng, tally)
+            measure(detector, clip(backgrounds.next(kind), None, 0, rng), tally, every=options.every)
     report(rows, options)
 
 
@@ -108,6 +112,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--height", choices=["head", "box"], default="head")
     parser.add_argument("--empty", type=int, default=200, help="clips without a face, of each kind of background")
     parser.add_argument("--settings", default="{}", help="the detector's settings, as JSON")
+    parser.add_argument("--every", action="store_true", help="search in every frame, whatever has changed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/acquisition.json"))
     return parser.parse_args()
@@ -226,9 +231,9 @@ def clip(
     margin = 0.9 * height
     x, y = rng.uniform(margin, WIDTH - margin), rng.uniform(margin, HEIGHT - margin)
     way, speed = rng.uniform(0, 2 * math.pi), rng.uniform(0, SPEED) / FPS
-    for n in range(FRAMES):
+    for n in range(-LEAD, FRAMES):
         picture, box = background, None
-        if face is not None:
+        if face is not None and n >= 0:
             picture, box = paste(background, face, height, x + n * speed * math.cos(way), y + n * speed * math.sin(way))
         dy, dx = rng.randrange(64), rng.randrange(64)
         frame = np.clip(picture + noise[dy : dy + HEIGHT, dx : dx + WIDTH], 0, 255).astype(np.uint8)
@@ -248,21 +253,25 @@ def paste(background: Floats, face: Face, height: float, x: float, y: float) -> 
     return background + (over - background) * share, Box(x - half, y - height / 2, x + half, y + height / 2)
 
 
-def measure(detector: Detector, frames: Iterator[tuple[Image, Box | None]], rng: random.Random, tally: Tally) -> None:
-    """Follow one clip from any turn of the detector's round; a false track is one that was never over the face."""
-    tracker, start = Tracker(), rng.randrange(1000)
+def measure(detector: Detector, frames: Iterator[tuple[Image, Box | None]], tally: Tally, *, every: bool) -> None:
+    """Follow one clip; a false track is one that was never over the face."""
+    tracker, schedule = Tracker(), Schedule()
     seen, real = set[int](), set[int]()
     soonest: int | None = None
     for n, (image, truth) in enumerate(frames):
         before = thread_cpu()
-        found = detector.detect(image, start + n, tracker.predicted(n / FPS))
-        tracks = tracker.update(found, n / FPS)
+        parts, expected = detector.parts(WIDTH, HEIGHT), tracker.expected(n / FPS)
+        if every:
+            look, asked = Look(turn(parts, n + tally.clips), tuple(track.box for track in expected)), None
+        else:
+            look, asked = schedule.plan(image, parts, expected, (), n / FPS)
+        tracks = tracker.update(detector.detect(image, look), n / FPS, asked)
         tally.cpu_ms.append(1000 * (thread_cpu() - before))
         over = {track.id for track in tracks.live if truth is not None and track.box.iou(truth) >= OVER}
-        soonest = n + 1 if over and soonest is None else soonest
+        soonest = n + 1 - LEAD if over and soonest is None else soonest
         seen |= {track.id for track in tracks.live}
         real |= over
-    tally.clips, tally.frames = tally.clips + 1, tally.frames + FRAMES
+    tally.clips, tally.frames = tally.clips + 1, tally.frames + LEAD + FRAMES
     tally.false_tracks += len(seen - real)
     tally.acquired += soonest is not None and soonest <= SOON
     tally.soonest += [] if soonest is None else [soonest]
@@ -279,7 +288,13 @@ def report(rows: dict[str, Tally], options: argparse.Namespace) -> None:
         figures.append({"clips_of": name, **row})
     print(table(figures))
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    what = {"height": options.height, "settings": options.settings, "seed": options.seed, "machine": platform.machine()}
+    what = {
+        "height": options.height,
+        "every": options.every,
+        "settings": options.settings,
+        "seed": options.seed,
+        "machine": platform.machine(),
+    }
     options.out.write_text(json.dumps({**what, "rows": figures}, indent=2) + "\n", encoding="utf-8")
 
 

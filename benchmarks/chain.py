@@ -15,7 +15,7 @@ import json
 import statistics
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,11 +25,12 @@ from edgeface.chain import open_chain
 from edgeface.model import open_model
 from edgeface.opencv import cv2
 from edgeface.settings import Configuration
+from edgeface.types import Look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from edgeface.types import Image
+    from edgeface.types import Box, Image
 
 OUT = Path("build/chain.json")
 
@@ -67,21 +68,21 @@ def _frame(photo: Image) -> Image:
 def _ours(frame: Image) -> dict[str, Callable[[], object]]:
     """The chain as a whole for a new face and for one that is followed, and its parts."""
     chain = open_chain(Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}))
-    (face,) = chain.detector.detect(frame, 0, ())
+    (face,) = chain.detector.detect(frame, Look(chain.turn(frame, 0)))
     studied = chain.study(frame, face)
     if studied is None:
         raise SystemExit("no face is found on this photo")
     close, crop = studied[0], align(frame, studied[0].landmarks)
     look = iter(range(10**9))
 
-    def whole(known: Sequence[Any]) -> object:
-        (found,) = chain.detector.detect(frame, next(look), known)
+    def whole(known: tuple[Box, ...]) -> object:
+        (found,) = chain.detector.detect(frame, Look(chain.turn(frame, next(look)), known))
         again = chain.study(frame, found)
         return None if again is None else chain.embed(frame, again[0])
 
     return {
         "edgeface: a face that is followed": lambda: whole((face.box,)),
-        "  detect": lambda: chain.detector.detect(frame, next(look), (face.box,)),
+        "  detect": lambda: chain.detector.detect(frame, Look(chain.turn(frame, next(look)), (face.box,))),
         "  landmarks": lambda: chain.landmarker.locate(frame, face),
         "  align": lambda: align(frame, close.landmarks),
         "  embed": lambda: chain.embedder.embed(crop),

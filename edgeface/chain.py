@@ -9,6 +9,8 @@ from edgeface.align import align
 from edgeface.embedder import open_embedder
 from edgeface.onet import Onet
 from edgeface.quality import judge
+from edgeface.schedule import turn
+from edgeface.types import Look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +37,14 @@ class Chain:
         quality = judge(image, close or face, self.limits)
         return None if close is None and quality.reason is None else (close or face, quality)
 
-    def faces(self, image: Image, look: int = 0, known: Sequence[Box] = ()) -> list[tuple[Detection, Quality]]:
-        """Find the faces of one camera picture and judge each; `look` and `known` are the detector's."""
-        found = (self.study(image, detection) for detection in self.detector.detect(image, look, known))
+    def turn(self, image: Image, number: int) -> tuple[Box, ...]:
+        """The parts of a picture to search when nothing is known of what has changed: `number` counts the looks."""
+        return turn(self.detector.parts(image.shape[1], image.shape[0]), number)
+
+    def faces(self, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[tuple[Detection, Quality]]:
+        """Find the faces of one camera picture and judge each; `number` is as in `turn`, `known` faces are expected."""
+        look = Look(self.turn(image, number), tuple(known))
+        found = (self.study(image, detection) for detection in self.detector.detect(image, look))
         return [face for face in found if face is not None]
 
     def embed(self, image: Image, detection: Detection) -> Embedding:

@@ -19,7 +19,8 @@ from edgeface.errors import EdgefaceError, PhotoError
 from edgeface.finding import Finding
 from edgeface.model import ONET, open_shipped
 from edgeface.onet import Onet
-from edgeface.types import Box, Detection
+from edgeface.schedule import turn
+from edgeface.types import Box, Detection, Look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,11 +122,12 @@ class _Looks:
         self._detector = detector
         self._image = image
         self._known = (face.box,)
+        self._parts = detector.parts(WIDTH, HEIGHT)
         self._look = 0
 
     def __call__(self) -> None:
         self._look += 1
-        self._detector.detect(self._image, self._look, self._known)
+        self._detector.detect(self._image, Look(turn(self._parts, self._look), self._known))
 
 
 def scene() -> Image:
@@ -149,7 +151,7 @@ def portrait() -> Image:
 
 
 def _face(detector: Detector, image: Image) -> Detection:
-    found = detector.detect(image, 0, ())
+    found = detector.detect(image, Look((detector.parts(WIDTH, HEIGHT).whole,)))
     return max(found, key=lambda one: one.score, default=_middle())
 
 

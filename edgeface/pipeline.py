@@ -12,7 +12,7 @@ from edgeface.scene import Scene
 from edgeface.types import Claim, Event, Face, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from edgeface.chain import Chain
     from edgeface.evidence import Decision, Evidence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     Decide = Callable[[Evidence, View, Thresholds, Recognition], Decision | None]
 
-EMBEDDINGS, CROWD = 2, 5
-"""Faces embedded a frame at most, and from how many in view on it is one: a crowd costs time, and not frames."""
+PATIENT, RETRY = 10, 0.12
+"""After so many looks in a row at a face that was not worth embedding, it is judged every so many seconds only."""
 
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the picture."""
@@ -106,15 +106,17 @@ class Pipeline:
         scene = self._scenes.setdefault(frame.camera, Scene())
         image, scene.origin = _region(frame.image, self._rules.regions.get(frame.camera, WHOLE))
         scene.size = (frame.image.shape[1], frame.image.shape[0])
-        found = self._chain.detector.detect(image, scene.looks, scene.tracker.predicted(frame.monotonic))
-        scene.looks += 1
-        update = scene.tracker.update(found, frame.monotonic)
-        seen = [track for track in update.live if track.detection is not None]
-        scene.follow(seen, frame.monotonic)
+        now, detector = frame.monotonic, self._chain.detector
+        parts, tracks = detector.parts(image.shape[1], image.shape[0]), scene.tracker.expected(now)
+        look, asked = scene.schedule.plan(image, parts, tracks, scene.due(now), now)
+        update = scene.tracker.update(detector.detect(image, look), now, asked)
+        # Those who were seen when they were last looked for.
+        seen = [track for track in update.live if not track.misses]
+        scene.follow(seen, now)
         scene.end(track.id for track in update.ended)
         moment = Moment(frame.camera, frame.monotonic, frame.wall, len(seen))
         events, claims = list[Event](), list[Claim]()
-        for track in _due(scene, seen, frame.monotonic):
+        for track in scene.chosen(seen, now):
             events += self._look(scene, track, image, moment)
             claims += self._claims(scene.visits[track.id], moment)
         events += self._left(scene, moment)
@@ -167,8 +169,10 @@ class Pipeline:
         visit.last_reason = quality.reason
         if quality.reason is not None:
             visit.refused[quality.reason] += 1
+            visit.wasted += 1
+            visit.due = monotonic + (RETRY if visit.wasted >= PATIENT else 0.0)
             return False
-        visit.quality = quality
+        visit.quality, visit.wasted = quality, 0
         visit.evidence = visit.evidence.add(self._chain.embed(image, close), monotonic, self._thresholds.same)
         if visit.evidence.frames == 1:
             visit.decision, visit.unknown = None, None
@@ -269,18 +273,6 @@ class Pipeline:
             score=decision.match.score if decision and decision.match else None,
             reason=visit.last_reason,
         )
-
-
-def _due(scene: Scene, seen: Sequence[Track], monotonic: float) -> list[Track]:
-    """The tracks to look at now: the undecided first, then those who have waited longest, larger ones first."""
-    waiting = [track for track in seen if scene.visits[track.id].due <= monotonic]
-    waiting.sort(
-        key=lambda track: (scene.visits[track.id].decision is not None, scene.visits[track.id].tried, -track.box.height)
-    )
-    chosen = waiting[: EMBEDDINGS if len(seen) < CROWD else 1]
-    for track in chosen:
-        scene.visits[track.id].tried = monotonic
-    return chosen
 
 
 def _region(image: Image, region: Region) -> tuple[Image, tuple[int, int]]:

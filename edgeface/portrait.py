@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeface.errors import PhotoError
+from edgeface.types import Look
 
 if TYPE_CHECKING:
     from edgeface.chain import Chain
     from edgeface.settings import QualityLimits
-    from edgeface.types import Detection, Embedding, Image, Quality
+    from edgeface.types import Detection, Image, Quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,6 @@ def faces(chain: Chain, photo: Image) -> list[Found]:
     return []
 
 
-def embedding_of(chain: Chain, photo: Image) -> Embedding:
-    """Embed the face of a photo; PhotoError as `face_of`."""
-    face = face_of(chain, photo)
-    return chain.embed(face.image, face.detection)
-
-
 def face_of(chain: Chain, photo: Image) -> Found:
     """The face of a photo; PhotoError when there is not exactly one, or it is not worth embedding."""
     found = faces(chain, photo)
@@ -101,7 +96,8 @@ def _detected(chain: Chain, photo: Image, look: _Look) -> list[Detection]:
     shown = _resized(photo, scale)
     inset = round(border * scale)
     shown = np.pad(shown, ((inset, inset), (inset, inset), (0, 0)))
-    found = merge([d for turn in range(look.turns) for d in chain.detector.detect(shown, turn, ())])
+    looks = [Look(chain.turn(shown, number)) for number in range(look.turns)]
+    found = merge([detection for one in looks for detection in chain.detector.detect(shown, one)])
     return [detection.placed(1 / scale, -inset / scale, -inset / scale) for detection in found]
 
 

@@ -6,16 +6,24 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgeface.schedule import Schedule
 from edgeface.tracker import Tracker
 from edgeface.visit import Visit, continues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from edgeface.tracker import Track
     from edgeface.types import Reason
 
 MINUTE = 60.0
+
+EMBEDDINGS, CROWD = 2, 5
+"""Faces judged a frame at most while some are undecided, and from how many in view on it is one: a crowd costs time,
+and not frames."""
+
+JUMP = 0.5
+"""A face that is so far from where it was expected, in faces, may be another one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -23,7 +31,7 @@ class Scene:
     """The state of one camera in the pipeline; only the vision thread writes it."""
 
     tracker: Tracker = field(default_factory=Tracker)
-    looks: int = 0
+    schedule: Schedule = field(default_factory=Schedule)
     size: tuple[int, int] = (0, 0)
     """Width and height of the camera's picture."""
     origin: tuple[int, int] = (0, 0)
@@ -39,10 +47,28 @@ class Scene:
     _unknown_times: deque[float] = field(default_factory=deque)
 
     def follow(self, tracks: Iterable[Track], monotonic: float) -> None:
-        """Bring the visits up to date with the tracks that this frame has seen."""
+        """Bring the visits up to date with the tracks that are in view; one that has jumped is looked at anew."""
         for track in tracks:
-            visit = self.visits.setdefault(track.id, Visit(track.id, monotonic, monotonic, track.box))
-            visit.seen, visit.box = monotonic, track.box
+            visit = self.visits.get(track.id)
+            if visit is None:
+                visit = self.visits[track.id] = Visit(track.id, monotonic, monotonic, track.box)
+            visit.seen, visit.box = track.last_seen, track.box
+            if track.surprise > JUMP:
+                visit.due = monotonic
+
+    def due(self, monotonic: float) -> set[int]:
+        """The tracks whose faces are to be judged now."""
+        return {track for track, visit in self.visits.items() if visit.due <= monotonic}
+
+    def chosen(self, seen: Sequence[Track], monotonic: float) -> list[Track]:
+        """The tracks to judge now: the undecided first, then those who have waited longest, then the best to see."""
+        waiting = [track for track in seen if track.detection is not None and self.visits[track.id].due <= monotonic]
+        waiting.sort(key=lambda track: _urgency(self.visits[track.id], track))
+        undecided = any(self.visits[track.id].decision is None for track in waiting)
+        chosen = waiting[: EMBEDDINGS if undecided and len(seen) < CROWD else 1]
+        for track in chosen:
+            self.visits[track.id].tried = monotonic
+        return chosen
 
     def end(self, ids: Iterable[int]) -> None:
         """The tracker has lost these tracks."""
@@ -79,3 +105,8 @@ class Scene:
             return False
         times.append(monotonic)
         return True
+
+
+def _urgency(visit: Visit, track: Track) -> tuple[bool, float, float]:
+    score = track.detection.score if track.detection is not None else 0.0
+    return visit.decision is not None, visit.tried, -track.box.height * score

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 from edgeface.chain import Chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from edgeface.clock import Clock
-    from edgeface.types import Box, Detection, Detector, Embedder, Embedding, Image, Outcome
+    from edgeface.types import Detection, Detector, Embedder, Embedding, Image, Look, Outcome, Parts
 
 Stage = Literal["detect", "landmark", "embed", "match", "frame", "event", "publish"]
 
@@ -117,7 +117,7 @@ class Timings:
 
     def detector(self, detector: Detector) -> Detector:
         """The same detector, timed."""
-        return _Detector(self.around("detect", detector.detect))
+        return _Detector(detector, self.around("detect", detector.detect))
 
 
 def counter(timings: Timings | None, stage: Stage) -> Callable[[float], None]:
@@ -127,10 +127,14 @@ def counter(timings: Timings | None, stage: Stage) -> Callable[[float], None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Detector:
-    detect_timed: Callable[[Image, int, Sequence[Box]], list[Detection]]
+    plain: Detector
+    detect_timed: Callable[[Image, Look], list[Detection]]
 
-    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:
-        return self.detect_timed(image, look, known)
+    def parts(self, width: int, height: int) -> Parts:
+        return self.plain.parts(width, height)
+
+    def detect(self, image: Image, look: Look) -> list[Detection]:
+        return self.detect_timed(image, look)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,13 +8,13 @@ times are the frames' own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgeface.types import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from edgeface.types import Detection
 
@@ -46,15 +46,15 @@ class Track:
     """Filtered; predicted when this frame's detections do not have the face."""
     velocity: tuple[float, float]
     """Of the centre, pixels a second."""
-    first_seen: float
-    """Monotonic seconds."""
     last_seen: float
     """Monotonic seconds of the last hit."""
     detection: Detection | None
-    """This frame's, unfiltered; None when the face was missed."""
+    """This frame's, unfiltered; None when the face was missed, or not looked for."""
     hits: int = 1
     misses: int = 0
-    """Frames since the last hit."""
+    """Frames since the last hit in which it was looked for."""
+    surprise: float = 0.0
+    """How far the last hit was from where the face was expected, in faces."""
     confirmed: bool = False
 
 
@@ -71,36 +71,40 @@ class Tracks:
 class Tracker:
     """Follows the faces of one camera.
 
-    `confirm` hits make a track; a confirmed one lives on for `coast` seconds without a hit, an unconfirmed one for
-    `doubt` seconds.
+    `confirm` hits make a track, or one with a score of `sure`; a confirmed one lives on for `coast` seconds without a
+    hit, an unconfirmed one for `doubt` seconds.
     """
 
-    def __init__(self, confirm: int = 2, coast: float = 0.8, doubt: float = 0.3) -> None:
+    def __init__(self, confirm: int = 2, coast: float = 0.8, doubt: float = 0.3, sure: float = 0.85) -> None:
         self._confirm = confirm
+        self._sure = sure
         self._coast = coast
         self._doubt = doubt
         self._tracks: list[Track] = []
         self._next = 1
         self._now = -math.inf
 
-    def update(self, detections: Sequence[Detection], monotonic: float) -> Tracks:
-        """Take in the faces of the frame of this time, and tell the tracks that live and those that ended."""
+    def update(self, detections: Sequence[Detection], monotonic: float, asked: Container[int] | None = None) -> Tracks:
+        """Take in the faces of the frame of this time, and tell the tracks that live and those that ended.
+
+        `asked` are the ids that were looked for, all by default; the others are where they are expected.
+        """
         since = max(_SHORTEST, monotonic - self._now)
         self._now = monotonic
         ended = [track for track in self._tracks if self._lost(track, monotonic)]
         self._tracks = [track for track in self._tracks if not self._lost(track, monotonic)]
         for track in self._tracks:
-            _predict(track, since)
+            _predict(track, since, missed=asked is None or track.id in asked)
         rest = self._pair(detections, monotonic)
         for detection in rest:
             self._start(detection, monotonic)
         return Tracks(tuple(t for t in self._tracks if t.confirmed), tuple(t for t in ended if t.confirmed))
 
-    def predicted(self, monotonic: float) -> list[Box]:
-        """Where faces are expected at that time, those unseen for longest first; unconfirmed ones included."""
+    def expected(self, monotonic: float) -> list[Track]:
+        """Copies of the tracks, unconfirmed ones included, where they are at that time; those unseen longest first."""
         since = max(0.0, monotonic - self._now)
         alive = [track for track in self._tracks if not self._lost(track, monotonic)]
-        return [_moved(track, since) for track in sorted(alive, key=lambda t: (t.last_seen, t.id))]
+        return [replace(t, box=_moved(t, since)) for t in sorted(alive, key=lambda t: (t.last_seen, t.id))]
 
     def finish(self) -> tuple[Track, ...]:
         """End every track, as when the camera stops; the confirmed ones are told."""
@@ -137,19 +141,19 @@ class Tracker:
         track.confirmed = track.confirmed or track.hits >= self._confirm
 
     def _start(self, detection: Detection, now: float) -> None:
-        confirmed = self._confirm <= 1
-        track = Track(self._next, detection.box, (0.0, 0.0), now, now, detection, confirmed=confirmed)
+        confirmed = self._confirm <= 1 or detection.score >= self._sure
+        track = Track(self._next, detection.box, (0.0, 0.0), now, detection, confirmed=confirmed)
         self._tracks.append(track)
         self._next += 1
 
 
-def _predict(track: Track, since: float) -> None:
-    """Move on as though the face were missed; a hit puts that right."""
+def _predict(track: Track, since: float, *, missed: bool) -> None:
+    """Move on as though the face were missed, if it was looked for; a hit puts that right."""
     track.box = _moved(track, since)
     slowed = math.exp(-since / _SLOWS) if track.misses else 1.0
     track.velocity = (track.velocity[0] * slowed, track.velocity[1] * slowed)
     track.detection = None
-    track.misses += 1
+    track.misses += missed
 
 
 def _moved(track: Track, since: float) -> Box:
@@ -160,6 +164,7 @@ def _correct(track: Track, seen: Box, since: float) -> None:
     """One step of the alpha-beta filter, `since` seconds after the last hit."""
     x, y = track.box.centre
     dx, dy = seen.centre[0] - x, seen.centre[1] - y
+    track.surprise = math.hypot(dx, dy) / max(seen.height, 1.0)
     # The first step has no velocity to mend: all of the shift is velocity.
     beta = 1.0 if track.hits == 1 else _BETA
     track.velocity = (track.velocity[0] + beta * dx / since, track.velocity[1] + beta * dy / since)

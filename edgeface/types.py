@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
 
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
@@ -230,15 +230,39 @@ class Camera(Protocol):
         ...
 
 
+class Parts(NamedTuple):
+    """How a detector divides a picture of one size, in its pixels."""
+
+    whole: Box
+    tiles: tuple[Box, ...] = ()
+    """Squares that cover the picture, for faces that are too small in the whole; they may reach over its edges."""
+    per_frame: int = 0
+    """Tiles for which one frame has time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a detector is asked for in one picture, in its pixels."""
+
+    parts: tuple[Box, ...]
+    """The parts to search for new faces."""
+    asked: tuple[Box, ...] = ()
+    """Where faces are followed that are to be found, those unseen for longest first."""
+    known: tuple[Box, ...] = ()
+    """Where further faces are followed: they are not new, and are found by chance only."""
+    glance: bool = False
+    """Whether to look over the whole picture as cheaply as may be, for near faces."""
+
+
 class Detector(Protocol):
     """Finds faces in one picture."""
 
-    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:
-        """Find the faces of `image`, best first, none twice.
+    def parts(self, width: int, height: int) -> Parts:
+        """Divide a picture of this size."""
+        ...
 
-        `look` counts the camera's looks from 0, so that a detector that takes turns keeps no state.
-        `known` are the boxes where faces are expected, so that they can be looked at closely.
-        """
+    def detect(self, image: Image, look: Look) -> list[Detection]:
+        """Find the faces of `image`, best first, none twice; nothing is looked at where nothing is asked."""
         ...
 
 

@@ -39,10 +39,12 @@ class Visit:
     """Frames that were not worth embedding, by reason."""
     last_reason: Reason | None = None
     """Why the latest look was refused; None when it was good."""
+    wasted: int = 0
+    """Looks in a row that were refused."""
     due: float = 0.0
-    """When the face is looked at next, monotonic seconds."""
+    """When the face is judged next, monotonic seconds."""
     tried: float = 0.0
-    """When it was last looked at."""
+    """When it was last judged."""
 
     def why_silent(self) -> Reason:
         """Why nothing was ever decided about it."""

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edgeface.schedule import turn
+from edgeface.types import Look
+
 if TYPE_CHECKING:
-    from edgeface.types import Image
+    from collections.abc import Sequence
+
+    from edgeface.types import Box, Detection, Detector, Image
 
 FOLDER = Path(__file__).parent / "data"
 PHOTOS = ("astronaut", "obama", "obama2", "obama3", "biden")
@@ -31,3 +36,9 @@ def scene(name: str, x: int, y: int, height: int, width: int = 640, tall: int = 
     part = small[: tall - y, : width - x]
     canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
     return canvas
+
+
+def at_turn(detector: Detector, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[Detection]:
+    """What a detector finds at the look of this number, where faces are expected in `known`."""
+    parts = detector.parts(image.shape[1], image.shape[0])
+    return detector.detect(image, Look(turn(parts, number), tuple(known)))

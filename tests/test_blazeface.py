@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from edgeface.blazeface import BlazeFace, Region, merge
-from edgeface.detectors.blazeface import Blazeface, grid, turn
-from edgeface.types import Box, Detection, Detector
-from tests.photos import PHOTOS, photo, scene
+from edgeface.detectors.blazeface import Blazeface, grid
+from edgeface.types import Box, Detection, Detector, Look
+from tests.photos import PHOTOS, at_turn, photo, scene
 
 NO_LANDMARKS = np.full((6, 2), np.nan, np.float32)
 
@@ -83,36 +83,36 @@ def test_a_region_outside_has_no_face(short: BlazeFace, region: Region) -> None:
 def test_tiny_pictures_are_survived(detector: Detector, shape: tuple[int, int]) -> None:
     image = np.zeros((*shape, 3), np.uint8)
     for look in range(5):
-        assert detector.detect(image, look, [Box(0, 0, 1, 1), Box(-5, -5, -5, -5)]) == []
+        assert at_turn(detector, image, look, [Box(0, 0, 1, 1), Box(-5, -5, -5, -5)]) == []
 
 
 def test_a_read_only_picture_is_enough(detector: Detector) -> None:
     image = photo("obama")
     image.flags.writeable = False
-    assert len(detector.detect(image, 0, [])) == 1
+    assert len(at_turn(detector, image)) == 1
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_near_face_is_found_by_the_first_look(detector: Detector, name: str) -> None:
-    (face,) = detector.detect(photo(name), 0, [])
+    (face,) = at_turn(detector, photo(name))
     assert face.score > 0.6
 
 
 def test_a_far_face_is_found_within_one_round_and_kept(detector: Detector) -> None:
     image = scene("obama", 400, 250, 170)
-    looks = [detector.detect(image, look, []) for look in range(4)]
+    looks = [at_turn(detector, image, look) for look in range(4)]
     first = next(found for found in looks if found)
     assert 35 < first[0].box.height < 55
     for look in range(4):
-        (again,) = detector.detect(image, look, [first[0].box])
+        (again,) = at_turn(detector, image, look, [first[0].box])
         assert again.box.iou(first[0].box) > 0.7
 
 
 def test_the_box_is_the_same_from_every_look(detector: Detector) -> None:
     image = scene("astronaut", 150, 20, 440)
-    boxes = [d.box for look in range(4) for d in detector.detect(image, look, [])]
+    boxes = [d.box for look in range(4) for d in at_turn(detector, image, look)]
     assert len(boxes) >= 2
-    known = [d.box for look in range(4) for d in detector.detect(image, look, boxes[:1])]
+    known = [d.box for look in range(4) for d in at_turn(detector, image, look, boxes[:1])]
     assert len(known) == 4
     for box in known:
         assert box.height == pytest.approx(boxes[0].height, rel=0.12)
@@ -122,7 +122,7 @@ def test_the_box_is_the_same_from_every_look(detector: Detector) -> None:
 def test_two_faces_are_both_found(detector: Detector) -> None:
     image = scene("obama", 20, 20, 400)
     image[:, 320:] = scene("biden", 330, 20, 440)[:, 320:]
-    found = detector.detect(image, 0, [])
+    found = at_turn(detector, image)
     assert len(found) == 2
     assert found[0].score >= found[1].score
     assert found[0].box.iou(found[1].box) == 0
@@ -132,20 +132,20 @@ def test_no_face_is_found_where_none_is(detector: Detector) -> None:
     rng = np.random.default_rng(1)
     for image in (np.zeros((480, 640, 3), np.uint8), rng.integers(0, 256, (480, 640, 3), np.uint8)):
         known = [Box(100, 100, 160, 160)]
-        assert all(detector.detect(image, look, known) == [] for look in range(4))
+        assert all(at_turn(detector, image, look, known) == [] for look in range(4))
 
 
 def test_known_boxes_by_the_dozen_cost_no_more_than_the_cap(detector: Detector) -> None:
     image = scene("obama", 400, 250, 170)
     known = [Box(x, y, x + 40, y + 40) for x in range(0, 600, 50) for y in range(0, 440, 50)]
     for look in range(4):
-        found = detector.detect(image, look, known)
+        found = at_turn(detector, image, look, known)
         assert len(found) <= 1
 
 
 def test_the_same_look_gives_the_same_faces(detector: Detector) -> None:
     image = scene("biden", 60, 10, 430)
-    one, other = (detector.detect(image, 2, []) for _ in range(2))
+    one, other = (at_turn(detector, image, 2, []) for _ in range(2))
     assert [d.box for d in one] == [d.box for d in other]
     assert [d.score for d in one] == [d.score for d in other]
 
@@ -161,31 +161,26 @@ def test_merge_keeps_the_best_of_each_face() -> None:
 def test_tiles_cover_the_picture_and_overlap(width: int, height: int, side: int) -> None:
     tiles = grid(width, height, side)
     if max(width, height) <= side:
-        assert tiles == []
+        assert tiles == ()
         return
     across = sorted({tile.left for tile in tiles})
     down = sorted({tile.top for tile in tiles})
     assert len(tiles) == len(across) * len(down)
     for starts, length in ((across, width), (down, height)):
-        real = tiles[0].side
+        real = tiles[0].width
         assert real <= side
         assert starts[0] <= 0
         assert starts[-1] + real >= length
         assert all(b - a <= 0.75 * real + 1 for a, b in itertools.pairwise(starts))
 
 
-@pytest.mark.parametrize(("width", "height", "each"), [(640, 480, 2), (1280, 720, 4), (1280, 720, 5), (320, 240, 1)])
-def test_a_round_looks_at_each_tile_once_and_once_at_the_whole(width: int, height: int, each: int) -> None:
-    settings = Blazeface(tiles_per_frame=each)
-    tiles = grid(width, height, 300)
-    length = -(-len(tiles) // each) + 1
-    looks = [turn(width, height, look, settings) for look in range(7 * length, 8 * length)]
-    assert looks[0] == []
-    assert [tile for look in looks for tile in look] == tiles
-
-
-def test_without_tiles_every_look_is_at_the_whole() -> None:
-    assert all(turn(640, 480, look, Blazeface(tiles_per_frame=0)) == [] for look in range(5))
+def test_where_nothing_is_asked_nothing_is_looked_at(detector: Detector) -> None:
+    image = photo("obama")
+    assert detector.detect(image, Look(())) == []
+    (face,) = at_turn(detector, image)
+    assert detector.detect(image, Look((), known=(face.box,))) == []
+    assert len(detector.detect(image, Look((), glance=True))) == 1
+    assert len(detector.detect(image, Look((), asked=(face.box,)))) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"smallest_face": 1}, {"tiles_per_frame": -1}, {"smallest_face": 1.5}, {"speed": 3}])

@@ -13,7 +13,7 @@ from edgeface.blazeface import BlazeFace, Region
 from edgeface.detectors.mediapipe import Mediapipe
 from edgeface.errors import ModelError
 from edgeface.opencv import cv2
-from tests.photos import PHOTOS, scene
+from tests.photos import PHOTOS, at_turn, scene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def test_same_faces_as_mediapipe_where_nothing_is_resampled(model: Name) -> None
     oracle, mine, side, faces = Mediapipe(type="mediapipe", model=model, score=0.3).open(), own(model), INPUTS[model], 0
     for name, share, place in itertools.product(PHOTOS, (1.0, 0.8, 0.6), ((0, 0), (20, 10))):
         image = scene(name, *place, round(share * side * 3 / 4), side, side * 3 // 4)
-        pairs = compare(oracle.detect(image, 0, []), mine.find(image, Region.whole(image), 0.3), sure=0.35)
+        pairs = compare(at_turn(oracle, image), mine.find(image, Region.whole(image), 0.3), sure=0.35)
         for theirs, ours in pairs:
             # MediaPipe's boxes are in whole pixels, which is all the difference: more than a tenth under 20 of them.
             assert theirs.box == pytest.approx(ours.box, abs=1.01), (name, share, place)
@@ -77,7 +77,7 @@ def test_same_faces_as_mediapipe_in_camera_frames_sampled_its_way(height: int) -
         region, small = Region.whole(image), sampled(image, side)
         found = mine.find(small, Region.whole(small), 0.3)
         ours = [face.placed(region.side / side, region.left, region.top) for face in found]
-        for theirs, face in compare(oracle.detect(image, 0, []), ours, sure=0.6):
+        for theirs, face in compare(at_turn(oracle, image), ours, sure=0.6):
             assert theirs.box.iou(face.box) >= 0.9, name
             assert theirs.score == pytest.approx(face.score, abs=0.01)
 
@@ -91,7 +91,7 @@ def test_same_faces_as_mediapipe_in_camera_frames(height: int) -> None:
     oracle, mine = Mediapipe(type="mediapipe", score=0.3).open(), own("full_range_sparse")
     for name in PHOTOS:
         image = scene(name, 640 - height, 480 - height, height)
-        pairs = compare(oracle.detect(image, 0, []), mine.find(image, Region.whole(image), 0.3), sure=0.6)
+        pairs = compare(at_turn(oracle, image), mine.find(image, Region.whole(image), 0.3), sure=0.6)
         assert len(pairs) == 2, name
         for theirs, ours in pairs:
             assert theirs.box.iou(ours.box) >= 0.85, name
@@ -102,7 +102,7 @@ def test_same_faces_as_mediapipe_in_camera_frames(height: int) -> None:
 @pytest.mark.oracle
 @needs_mediapipe
 def test_a_frame_without_a_face_has_none() -> None:
-    assert Mediapipe(type="mediapipe").open().detect(np.full((480, 640, 3), 110, np.uint8), 0, []) == []
+    assert at_turn(Mediapipe(type="mediapipe").open(), np.full((480, 640, 3), 110, np.uint8)) == []
 
 
 @pytest.mark.skipif(INSTALLED, reason="the mediapipe package is installed")

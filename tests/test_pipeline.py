@@ -1,9 +1,12 @@
 """The pipeline on real faces with the real models: what is said, once, and what is not."""
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
 import pytest
 
 from edgeface import enroll
@@ -13,11 +16,11 @@ from edgeface.levels import Table
 from edgeface.pipeline import Pipeline, Rules
 from edgeface.schema import Level
 from edgeface.settings import Configuration, Recognition
-from edgeface.types import Claim, Event, Frame
+from edgeface.types import Claim, Detection, Embedding, Event, Frame, Image
 from edgeface.unknowns import Unknowns
 from edgeface.view import Person, View, make_view, to_blob
 from edgeface.workbench import thresholds
-from tests.film import DATA, Actor, film
+from tests.film import DATA, FPS, Actor, film
 
 LEFT: Actor = ("astronaut", 20, 40)
 RIGHT: Actor = ("obama", 380, 60)
@@ -226,3 +229,69 @@ def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
     made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
     made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
     assert [claim.level for claim in made_claims] == ["normal"]
+
+
+@dataclass
+class Counted:
+    """The chain's landmarker and embedder, and how often they were asked."""
+
+    inner: Chain
+    name: str = ""
+    located: int = 0
+    embedded: int = 0
+
+    def locate(self, image: Image, face: Detection) -> Detection | None:
+        self.located += 1
+        return self.inner.landmarker.locate(image, face)
+
+    def embed(self, crop: Image) -> Embedding:
+        self.embedded += 1
+        return self.inner.embedder.embed(crop)
+
+
+def counts(frames: Iterable[Frame], view: View) -> list[tuple[int, int]]:
+    """Faces studied and faces embedded, frame by frame."""
+    counted = Counted(chain(), chain().embedder.name)
+    accept = thresholds(Table.shipped(), "normal", view)
+    made = Pipeline(
+        Rules("front", "boot", Recognition(), 6),
+        replace(chain(), landmarker=counted, embedder=counted),
+        Unknowns("boot", accept.accept),
+        view,
+        accept,
+    )
+    told_so_far = [(0, 0)]
+    for frame in frames:
+        made.process(frame)
+        told_so_far.append((counted.located, counted.embedded))
+    return [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(told_so_far)]
+
+
+def seconds_with_one(frames: Sequence[tuple[int, int]]) -> list[float]:
+    return [n / FPS for n, (_, embedded) in enumerate(frames) if embedded]
+
+
+def test_whoever_is_known_is_embedded_every_few_seconds_and_one_face_a_frame_at_most() -> None:
+    made = counts(film((12.0, (LEFT, RIGHT))), gallery())
+    assert max(embedded for _, embedded in made) == 2
+    steady = made[3 * 15 :]
+    assert max(embedded for _, embedded in steady) == 1
+    assert sum(embedded for _, embedded in steady) == pytest.approx(2 * 9 / Recognition().verify, abs=2)
+
+
+def test_a_face_that_jumps_is_verified_at_once() -> None:
+    far = (RIGHT[0], RIGHT[1] + 70, RIGHT[2])
+    jump = 2.5
+    made = seconds_with_one(counts(film((jump, (RIGHT,)), (1.0, (far,))), gallery()))
+    before = [at for at in made if at < jump]
+    after = [at for at in made if at >= jump]
+    assert before[-1] < 1.5
+    assert after[0] < jump + 0.25
+
+
+def test_a_face_that_is_never_good_is_studied_less_often() -> None:
+    made = counts(film((4.0, (("obama3", 300, 200),)), face=27), gallery())
+    located = [n for n, (studied, _) in enumerate(made) if studied]
+    assert len(located) >= 20
+    assert set(np.diff(located[:9])) == {1}
+    assert np.diff(located[12:]).min() >= 2

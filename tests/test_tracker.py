@@ -15,8 +15,8 @@ from edgeface.types import Box, Detection
 NO_LANDMARKS = np.full((6, 2), np.nan, np.float32)
 
 
-def seen(x: float, y: float, size: float = 60.0) -> Detection:
-    return Detection(Box(x - size / 2, y - size / 2, x + size / 2, y + size / 2), 0.9, NO_LANDMARKS)
+def seen(x: float, y: float, size: float = 60.0, score: float = 0.8) -> Detection:
+    return Detection(Box(x - size / 2, y - size / 2, x + size / 2, y + size / 2), score, NO_LANDMARKS)
 
 
 def test_a_face_is_confirmed_at_its_second_hit() -> None:
@@ -26,8 +26,12 @@ def test_a_face_is_confirmed_at_its_second_hit() -> None:
     assert track.id == 1
     assert track.confirmed
     assert track.hits == 2
-    assert track.first_seen == 10.0
     assert track.last_seen == 10.066
+
+
+def test_a_face_that_is_sure_needs_no_second_hit() -> None:
+    (track,) = Tracker().update([seen(100, 100, score=0.9)], 10.0).live
+    assert (track.confirmed, track.hits) == (True, 1)
 
 
 def test_one_finding_alone_is_never_told() -> None:
@@ -41,17 +45,54 @@ def test_a_moving_face_is_predicted_by_real_time() -> None:
     tracker = Tracker()
     for n in range(15):
         tracker.update([seen(100 + 10 * n, 100)], n / 15)
-    (soon,) = tracker.predicted(15 / 15)
-    (later,) = tracker.predicted(17 / 15)
-    assert soon.centre[0] == pytest.approx(250, abs=3)
-    assert later.centre[0] == pytest.approx(270, abs=4)
-    assert soon.centre[1] == pytest.approx(100, abs=1)
+    (soon,) = tracker.expected(15 / 15)
+    (later,) = tracker.expected(17 / 15)
+    assert soon.box.centre[0] == pytest.approx(250, abs=3)
+    assert later.box.centre[0] == pytest.approx(270, abs=4)
+    assert soon.box.centre[1] == pytest.approx(100, abs=1)
+
+
+def test_a_face_that_is_not_looked_for_is_not_missed_and_keeps_its_speed() -> None:
+    tracker = Tracker()
+    for n in range(15):
+        tracker.update([seen(100 + 10 * n, 100)], n / 15)
+    for n in (15, 16):
+        (track,) = tracker.update([], n / 15, asked=()).live
+    assert (track.misses, track.detection) == (0, None)
+    assert track.box.centre[0] == pytest.approx(260, abs=4)
+    (track,) = tracker.update([], 17 / 15, asked={track.id}).live
+    assert track.misses == 1
+
+
+def test_looking_at_every_third_frame_follows_a_walk_as_well() -> None:
+    rng, tracker = np.random.default_rng(0), Tracker()
+    errors = []
+    for n in range(90):
+        x = 60 + 80 * n / 15 + 30 * np.sin(n / 10)
+        found = [seen(x + rng.normal(0, 1.5), 200 + rng.normal(0, 1.5))] if n < 6 or n % 3 == 0 else []
+        (track, *others) = tracker.update(found, n / 15, asked=None if found else ()).live or (None,)
+        assert not others
+        if track is not None:
+            errors.append(abs(track.box.centre[0] - x))
+    assert max(errors) < 12
+    assert track is not None
+    assert track.id == 1
+
+
+def test_a_surprise_is_told_in_faces() -> None:
+    tracker = Tracker()
+    for n in range(10):
+        tracker.update([seen(100, 100)], n / 15)
+    (track,) = tracker.update([seen(130, 100)], 10 / 15).live
+    assert track.surprise == pytest.approx(0.5, abs=0.01)
+    (track,) = tracker.update([seen(130, 100)], 11 / 15).live
+    assert track.surprise < 0.3
 
 
 def test_unconfirmed_faces_are_predicted_too() -> None:
     tracker = Tracker()
     tracker.update([seen(100, 100)], 0.0)
-    assert tracker.predicted(1 / 15) == [seen(100, 100).box]
+    assert [track.box for track in tracker.expected(1 / 15)] == [seen(100, 100).box]
 
 
 def test_the_longest_unseen_face_is_predicted_first() -> None:
@@ -60,7 +101,7 @@ def test_the_longest_unseen_face_is_predicted_first() -> None:
     tracker.update(both, 0.0)
     tracker.update(both, 0.1)
     tracker.update([seen(100, 100)], 0.2)
-    assert tracker.predicted(0.3)[0].centre == pytest.approx((400, 300), abs=1)
+    assert tracker.expected(0.3)[0].box.centre == pytest.approx((400, 300), abs=1)
 
 
 def test_a_face_missed_for_half_a_second_keeps_its_track() -> None:

@@ -13,7 +13,7 @@ from edgeface.blazeface import BlazeFace, Region
 from edgeface.detectors.yunet import Yunet
 from edgeface.errors import ModelError
 from edgeface.landmarks import CloseLook
-from tests.photos import PHOTOS, photo, scene
+from tests.photos import PHOTOS, at_turn, photo, scene
 
 MODEL = os.environ.get("EDGEFACE_YUNET", "")
 needs_model = pytest.mark.skipif(not MODEL, reason="EDGEFACE_YUNET names no YuNet model file")
@@ -50,7 +50,7 @@ def test_the_path_may_be_text_as_yaml_gives_it() -> None:
 @pytest.mark.parametrize("name", PHOTOS)
 def test_it_finds_the_same_landmarks_as_blazeface(name: str) -> None:
     image = photo(name)
-    (face,) = Yunet(type="yunet", model=Path(MODEL)).open().detect(image, 0, [])
+    (face,) = at_turn(Yunet(type="yunet", model=Path(MODEL)).open(), image)
     (other,) = BlazeFace.full_range_sparse().find(image, Region.whole(image), 0.6)
     assert face.landmarks.dtype == np.float32
     assert np.isnan(face.landmarks[4:]).all()
@@ -63,7 +63,7 @@ def test_it_takes_frames_of_changing_sizes_and_wide_ones() -> None:
     detector = Yunet(type="yunet", model=Path(MODEL), width=320).open()
     for width, height in ((640, 480), (320, 240), (1280, 720), (640, 480)):
         image = scene("obama", width // 4, height // 8, height * 3 // 4, width, height)
-        (face,) = detector.detect(image, 0, [])
+        (face,) = at_turn(detector, image)
         assert face.box.left > width / 4
         assert 0 < face.score <= 1
-    assert detector.detect(np.full((480, 640, 3), 110, np.uint8), 0, []) == []
+    assert at_turn(detector, np.full((480, 640, 3), 110, np.uint8)) == []

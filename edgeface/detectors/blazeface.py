@@ -1,7 +1,7 @@
 """The default detector: MediaPipe's BlazeFace models on LiteRT, in looks at several scales.
 
-Each frame has one turn: the whole frame for near faces, or some of the tiles for far ones. Wherever one face is
-expected, or a new one is suspected, the short-range model looks again at a crop of twice the face. Almost all of
+The whole frame is searched for near faces, and tiles for far ones. Wherever one face is expected, or a new one is
+suspected, the short-range model looks again at a crop of twice the face. Almost all of
 BlazeFace's false findings fail that second look, and real faces pass it with the same score at every size
 (docs/detection.md has the figures).
 """
@@ -9,6 +9,8 @@ BlazeFace's false findings fail that second look, and real faces pass it with th
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -16,12 +18,12 @@ from pydantic import Field
 from edgeface.blazeface import BlazeFace, Region, merge
 from edgeface.landmarks import CloseLook
 from edgeface.schema import Settings
-from edgeface.types import Box, Detection
+from edgeface.types import Box, Detection, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeface.types import Detector, Image
+    from edgeface.types import Detector, Image, Look
 
 # Scores were chosen on faces of LFW and on photographs without faces (docs/detection.md).
 # From these on, a face in the whole frame or in a tile is looked at again.
@@ -56,14 +58,14 @@ _WHOLE_HIGHER = 0.045
 
 
 class Blazeface(Settings):
-    """Whole frames for near faces and tiles for far ones in turn, and a closer look at every face."""
+    """Whole frames for near faces and tiles for far ones, and a closer look at every face."""
 
     type: Literal["blazeface"] = "blazeface"
     smallest_face: Annotated[int, Field(ge=16, le=1000)] = 60
     """Smallest face to find, pixels from chin to crown (from chin to brow it is three quarters of that); tiles are
     five times as large."""
     tiles_per_frame: Annotated[int, Field(ge=0, le=64)] = 2
-    """Tiles looked at in each frame, in turn; 0 looks at whole frames only."""
+    """Tiles searched in one frame at most; 0 searches whole frames only."""
 
     def open(self, threads: int = 1) -> Detector:
         """Load the models; ModelError when one is missing or altered."""
@@ -79,27 +81,34 @@ class _Looks:
         self._short = BlazeFace.short_range(threads)
         self._close = CloseLook(self._short, _KNOWN_SCORE)
 
-    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:
+    def parts(self, width: int, height: int) -> Parts:
+        """Tiles of five times the smallest face; none in a picture that is no larger than one."""
+        return _parts(width, height, _TILE * self._settings.smallest_face, self._settings.tiles_per_frame)
+
+    def detect(self, image: Image, look: Look) -> list[Detection]:
         """Find the faces of `image` as types.Detector says; boxes are the short-range model's, chin to brow."""
-        near = sum(box.height >= _NEAR * max(image.shape[:2]) for box in known)
+        followed = (*look.asked, *look.known)
+        near = sum(box.height >= _NEAR * max(image.shape[:2]) for box in look.asked)
         suspected = merge(self._search(image, look, crowd=near >= _CROWD))
-        found = [d for d in suspected if d.score >= _KNOWN_SCORE and _meets(d.box, known)]
-        missed = [box for box in known if not _meets(box, [d.box for d in found])]
-        new = [d.box for d in suspected if not _meets(d.box, known)]
-        found += self._look_closer(image, missed, new, crowd=len(known) >= _CROWD)
+        found = [d for d in suspected if d.score >= _KNOWN_SCORE and _meets(d.box, followed)]
+        missed = [box for box in look.asked if not _meets(box, [d.box for d in found])]
+        new = [d.box for d in suspected if not _meets(d.box, followed)]
+        found += self._look_closer(image, missed, new, crowd=len(followed) >= _CROWD)
         return merge(found)
 
-    def _search(self, image: Image, look: int, *, crowd: bool) -> list[Detection]:
-        tiles = turn(image.shape[1], image.shape[0], look, self._settings)
-        found = [d for tile in tiles for d in self._in_tile(image, tile)]
-        return found + self._in_whole(image) if crowd or not tiles else found
+    def _search(self, image: Image, look: Look, *, crowd: bool) -> list[Detection]:
+        whole = Box(0, 0, image.shape[1], image.shape[0])
+        found = [d for tile in look.parts if tile != whole for d in self._in_tile(image, tile)]
+        if look.glance:
+            found += self._short.find(image, Region.whole(image), _TILE_SCORE)
+        return found + self._in_whole(image) if crowd or whole in look.parts else found
 
     def _in_whole(self, image: Image) -> list[Detection]:
         found = self._whole.find(image, Region.whole(image), _WHOLE_SCORE)
         return [Detection(_as_short_range(d.box), d.score, d.landmarks) for d in found]
 
-    def _in_tile(self, image: Image, tile: Region) -> list[Detection]:
-        found = self._short.find(image, tile, _TILE_SCORE)
+    def _in_tile(self, image: Image, tile: Box) -> list[Detection]:
+        found = self._short.find(image, Region(tile.left, tile.top, tile.width), _TILE_SCORE)
         return [d for d in found if not _cut(d.box, tile, image)]
 
     def _look_closer(self, image: Image, missed: Sequence[Box], new: Sequence[Box], *, crowd: bool) -> list[Detection]:
@@ -115,7 +124,7 @@ class _Looks:
         return [d for d in found if d is not None]
 
     def _new(self, image: Image, box: Box) -> Detection | None:
-        """A face where none was expected must convince at several scales, and both models.
+        """A face where none was expected must convince at several scales, and both models; its score is their mean.
 
         Any pattern passes one look now and then, the more so as the camera's noise draws it anew in each frame.
         """
@@ -124,7 +133,8 @@ class _Looks:
             return None
         looks = [(self._short, 1.5), (self._short, 3.0), (self._whole, 3.0)]
         scores = [face.score, *(_score(model, image, face.box, scale) for model, scale in looks)]
-        return face if sum(map(_log_odds, scores)) / len(scores) >= _log_odds(_NEW_SCORE) else None
+        mean = 1 / (1 + math.exp(-sum(map(_log_odds, scores)) / len(scores)))
+        return replace(face, score=mean) if mean >= _NEW_SCORE else None
 
 
 def _score(model: BlazeFace, image: Image, box: Box, scale: float) -> float:
@@ -137,28 +147,23 @@ def _log_odds(score: float) -> float:
     return math.log(score / (1 - score))
 
 
-def turn(width: int, height: int, look: int, settings: Blazeface) -> list[Region]:
-    """The tiles of this look; none when it is the whole frame's turn, which is the first of each round."""
-    tiles = grid(width, height, _TILE * settings.smallest_face)
-    each = settings.tiles_per_frame
-    if not tiles or not each:
-        return []
-    turns = -(-len(tiles) // each)
-    now = look % (turns + 1)
-    return tiles[(now - 1) * each : now * each] if now else []
+@cache
+def _parts(width: int, height: int, side: int, per_frame: int) -> Parts:
+    return Parts(Box(0, 0, width, height), grid(width, height, side), per_frame)
 
 
-def grid(width: int, height: int, side: int) -> list[Region]:
+def grid(width: int, height: int, side: int) -> tuple[Box, ...]:
     """Tiles that cover a picture: as few squares of `side` as overlap by a quarter, made as small as they then can be.
 
     A quarter holds a face of the smallest size, a fifth. A picture no larger than a tile needs none: the whole frame
     does as well.
     """
     if max(width, height) <= side:
-        return []
+        return ()
     columns, rows = _count(width, side), _count(height, side)
     side = min(side, max(_smallest(width, columns), _smallest(height, rows)))
-    return [Region(left, top, side) for top in _starts(height, side, rows) for left in _starts(width, side, columns)]
+    corners = [(left, top) for top in _starts(height, side, rows) for left in _starts(width, side, columns)]
+    return tuple(Box(left, top, left + side, top + side) for left, top in corners)
 
 
 def _count(length: int, side: int) -> int:
@@ -186,12 +191,12 @@ def _as_short_range(box: Box) -> Box:
     return Box(x - half_width, y - half_height, x + half_width, y + half_height)
 
 
-def _cut(box: Box, tile: Region, image: Image) -> bool:
+def _cut(box: Box, tile: Box, image: Image) -> bool:
     """Whether the face goes on outside the tile: only where the tile's edge is not the picture's."""
     height, width = image.shape[:2]
     return (
         (tile.left > 0 and box.left < tile.left)
         or (tile.top > 0 and box.top < tile.top)
-        or (tile.left + tile.side < width and box.right > tile.left + tile.side)
-        or (tile.top + tile.side < height and box.bottom > tile.top + tile.side)
+        or (tile.right < width and box.right > tile.right)
+        or (tile.bottom < height and box.bottom > tile.bottom)
     )

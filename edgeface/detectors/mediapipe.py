@@ -17,12 +17,10 @@ from pydantic import Field
 from edgeface.errors import ModelError
 from edgeface.model import FOLDER, FULL_RANGE_SPARSE, SHORT_RANGE, open_shipped
 from edgeface.schema import Settings
-from edgeface.types import Box, Detection
+from edgeface.types import Box, Detection, Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from edgeface.types import Detector, Image
+    from edgeface.types import Detector, Image, Look
 
 _MODELS = {"short_range": SHORT_RANGE, "full_range_sparse": FULL_RANGE_SPARSE}
 # BlazeFace's input is -1 to 1.
@@ -66,8 +64,14 @@ class _Tasks:
         self._detector = tasks.vision.FaceDetector.create_from_options(options)
         atexit.register(_leave, weakref.ref(self._detector))
 
-    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:  # noqa: ARG002 the Protocol's
+    def parts(self, width: int, height: int) -> Parts:
+        """The whole picture alone."""
+        return Parts(Box(0, 0, width, height))
+
+    def detect(self, image: Image, look: Look) -> list[Detection]:
         """Find the faces of `image` as types.Detector says; boxes are whole pixels, as the package gives them."""
+        if not (look.parts or look.asked or look.glance):
+            return []
         picture = self._image(image_format=self._rgb, data=np.ascontiguousarray(image))
         found = [_detection(d, image.shape[1], image.shape[0]) for d in self._detector.detect(picture).detections]
         return sorted(found, key=lambda d: -d.score)

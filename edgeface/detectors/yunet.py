@@ -10,12 +10,10 @@ from pydantic import Field
 
 from edgeface.errors import ModelError
 from edgeface.schema import Settings
-from edgeface.types import Box, Detection
+from edgeface.types import Box, Detection, Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from edgeface.types import Detector, Image
+    from edgeface.types import Detector, Image, Look
 
 _ROWS = 15
 """Left, top, width, height, 5 points, score (opencv/modules/objdetect, face_detect.cpp)."""
@@ -45,8 +43,14 @@ class _Yunet:
         self._net = _load(settings)
         self._size = (0, 0)
 
-    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:  # noqa: ARG002 the Protocol's
+    def parts(self, width: int, height: int) -> Parts:
+        """The whole picture alone."""
+        return Parts(Box(0, 0, width, height))
+
+    def detect(self, image: Image, look: Look) -> list[Detection]:
         """Find the faces of `image` as types.Detector says; boxes are YuNet's, from chin to hairline."""
+        if not (look.parts or look.asked or look.glance):
+            return []
         from edgeface.opencv import cv2
 
         scale = min(1.0, self._width / image.shape[1])

@@ -26,15 +26,16 @@ from tests.broker import Listener, until
 from tests.e2e.test_daemon import RIGHT, edgeface
 from tests.film import DATA, FPS, film
 from tests.slack import Slack
+from tests.threaded import threaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from edgeface.clock import Clock
     from edgeface.mosquitto import Mosquitto
     from edgeface.settings import Configuration
-    from edgeface.types import Box, Detection, Detector, Image, Picture
+    from edgeface.types import Detection, Detector, Image, Look, Parts, Picture
 
 pytestmark = pytest.mark.broker
 
@@ -104,14 +105,8 @@ class Jumping(SystemClock):
 @contextmanager
 def running(configuration: Configuration, clock: Clock | None = None) -> Iterator[Daemon]:
     daemon = Daemon(configuration, clock)
-    thread = threading.Thread(target=daemon.run)
-    thread.start()
-    try:
+    with threaded(daemon):
         yield daemon
-    finally:
-        daemon.stop()
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def matches(listener: Listener, camera: str) -> list[float]:
@@ -173,8 +168,11 @@ class Hung:
     hung_at: float | None = None
     seen: int = 0
 
-    def detect(self, image: Image, look: int, known: Sequence[Box]) -> list[Detection]:
-        found = self.inner.detect(image, look, known)
+    def parts(self, width: int, height: int) -> Parts:
+        return self.inner.parts(width, height)
+
+    def detect(self, image: Image, look: Look) -> list[Detection]:
+        found = self.inner.detect(image, look)
         self.seen += bool(found)
         if self.seen == 3 and self.hung_at is None:
             self.hung_at = time.monotonic()
