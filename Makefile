@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test check faults models acquisition chain evaluate clean \
-	install uninstall deb service-test arm64 matrix screenshots
+	install uninstall deb service-test arm64 matrix screenshots bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,8 +74,33 @@ build/naive/bin/python:
 	@tools/setup/venv build/naive
 	@build/naive/bin/python -m pip install --quiet mediapipe==0.10.21 --editable .
 
+# Its own environment: dlib-bin is a wheel of dlib, and face_recognition asks for dlib's source; its models need pkg_resources.
+build/dlib/bin/python:
+	@tools/setup/venv build/dlib
+	@build/dlib/bin/python -m pip install --quiet dlib-bin face_recognition_models numpy "opencv-python-headless<5" Pillow click "setuptools<81" paho-mqtt
+	@build/dlib/bin/python -m pip install --quiet --no-deps face_recognition==1.3.0
+
+bench: setup build/naive/bin/python build/dlib/bin/python ## edgeface beside two loops of users' own, 10 minutes (ARGS="--write")
+	@tools/setup/system-packages npm:npm
+	@$(PIP) install --editable .[evaluate]
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
+
 chain: build/naive/bin/python ## CPU of the whole chain beside a naive loop: EMBEDDER=npm's MobileFaceNet.tflite
 	@build/naive/bin/python -m benchmarks.chain tests/data/obama.jpg --embedder $(EMBEDDER)
+
+bench-search: setup ## how long a face is searched for among 1,000 to 1,000,000 people (ARGS="--write")
+	@$(BIN)/python -m benchmarks.search $(ARGS)
+
+bench-live: setup build/naive/bin/python build/dlib/bin/python ## from capture to a subscriber, one camera and four, 20 minutes (ARGS="--write")
+	@tools/setup/system-packages npm:npm
+	@build/dlib/bin/python -m pip install --quiet paho-mqtt
+	@$(BIN)/python -m benchmarks.live $(ARGS)
+
+bench-flat: setup ## memory, threads and descriptors at four cameras, half an hour (MINUTES=30 ARGS="--write")
+	@$(BIN)/python -m benchmarks.flat --minutes $(or $(MINUTES),30) $(ARGS)
+
+bench-quick: setup ## fails when something costs 10 % more than benchmarks/baseline.json (ARGS=--keep: the new baseline)
+	@$(BIN)/python -m benchmarks.quick $(ARGS)
 
 screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
 	@$(BIN)/python -m tools.screenshots

@@ -33,6 +33,7 @@ class Heard:
     """Seconds from capture to arrival, by this machine's one clock; None without a capture."""
     at: float
     """Monotonic seconds."""
+    camera: str | None = None
 
     @property
     def late(self) -> bool:
@@ -97,4 +98,4 @@ class Ear:
 def _heard(wire: dict[str, Any], wall: float, now: float, *, audit: bool) -> Heard:
     captured = wire.get("captured_at")
     after = None if captured is None else wall - datetime.fromisoformat(captured.replace("Z", "+00:00")).timestamp()
-    return Heard(wire["id"], wire["event_type"], wire.get("person"), audit, after, now)
+    return Heard(wire["id"], wire["event_type"], wire.get("person"), audit, after, now, wire.get("camera"))

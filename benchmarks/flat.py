@@ -1,0 +1,163 @@
+"""Whether the daemon stays as it is: memory, threads and file descriptors at four cameras, for half an hour.
+
+    python -m benchmarks.flat [--minutes 30] [--write]
+
+Four cameras of 15 frames a second and 640x480, each with one face at all times and another one every two seconds
+(benchmarks/live.py). Exit status 1 when memory is surely rising: the lower end of the slope's 95 % interval is above
+3 MB an hour, in a run long enough to tell; or when threads or descriptors are more at the end than ever at the start.
+Leaves build/bench/flat.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks import figures, live, visits
+from benchmarks.site import Site, go_first
+from tools.faults import table
+from tools.faults.soak import slope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.site import Run
+    from tools.faults.soak import Samples
+
+OUT = Path("build/bench/flat.json")
+MARK = "flat"
+STEP = 10.0
+"""Seconds between two samples."""
+WARM = 180.0
+"""Seconds until memory is judged: caches fill for a while; a quarter of a short run."""
+TARGET = 3.0
+"""MB an hour, as in tools/faults/soak.py."""
+JUDGED = 1200.0
+"""Seconds of samples from which on a slope says something: allocators move by some MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the samples say."""
+
+    rise: float
+    """MB an hour."""
+    error: float
+    """Half of the 95 % interval, MB an hour."""
+    faults: tuple[str, ...]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, judge, and say; 1 when something grows."""
+    wanted = _parser().parse_args(arguments)
+    if wanted.first:
+        go_first()
+    seconds = wanted.minutes * 60
+    warm = min(WARM, seconds / 4)
+    with tempfile.TemporaryDirectory(prefix="edgeface-flat-") as scratch:
+        folder = Path(scratch)
+        clips = live.four(folder)
+        with Site(folder / "site", {name: clip.path for name, clip in clips.items()}, live.CORES) as site:
+            site.enroll(visits.people(folder / "people"))
+            run = site.run(site.daemon(), seconds - warm, warm, STEP, _say)
+        found = judge(run.samples)
+        share = figures.summary(run, clips)["handled"]
+    text = markdown(run, found, share)
+    print("\n".join([text, *found.faults]))
+    _write(run, found, share)
+    if wanted.write is not None:
+        table.write(wanted.write, MARK, text)
+    return 1 if found.faults else 0
+
+
+def judge(samples: Samples) -> Verdict:
+    """Slope of the memory, and what is not as it should be."""
+    rise, error = slope(samples.seconds, samples.megabytes)
+    half = 1.96 * error * _inflation(samples)
+    long = len(samples.seconds) > 1 and samples.seconds[-1] - samples.seconds[0] >= JUDGED
+    faults = [f"memory rises by {rise:.1f} ± {half:.1f} MB an hour"] if long and rise - half > TARGET else []
+    faults += _growth("threads", samples.threads) + _growth("file descriptors", samples.handles)
+    return Verdict(rise, half, tuple(faults))
+
+
+def markdown(run: Run, found: Verdict, share: float) -> str:
+    """A table of one row, with date and machine."""
+    samples = run.samples
+    cells = {
+        "minutes judged": f"{(samples.seconds[-1] - samples.seconds[0]) / 60:.0f}",
+        "memory, first / last / peak": f"{samples.megabytes[0]:.1f} / {samples.megabytes[-1]:.1f} / {run.peak:.1f} MB",
+        "slope, 95 % interval": f"{found.rise:+.1f} ± {found.error:.1f} MB an hour",
+        "threads": _span(samples.threads),
+        "file descriptors": _span(samples.handles),
+        "frames handled": f"{share:.2%}",
+    }
+    rows = ["| " + " | ".join(cells) + " |", "|---" * len(cells) + "|", "| " + " | ".join(cells.values()) + " |"]
+    return "\n".join([f"Run on {datetime.now(timezone.utc).date().isoformat()}, {table.machine()}.", "", *rows])
+
+
+def _inflation(samples: Samples) -> float:
+    """How much wider the interval is since memory moves in steps, so that neighbours are alike.
+
+    The residuals as an autoregression of the first order: Wilks, Statistical Methods in the Atmospheric Sciences,
+    5.2.4.
+    """
+    seconds, heights = np.array(samples.seconds), np.array(samples.megabytes)
+    if len(seconds) < 4 or np.ptp(heights) == 0:  # noqa: PLR2004 - a line goes through fewer
+        return 1.0
+    rest = heights - np.polyval(np.polyfit(seconds, heights, 1), seconds)
+    alike = min(0.99, max(0.0, float(rest[1:] @ rest[:-1]) / max(1e-12, float(rest @ rest))))
+    return math.sqrt((1 + alike) / (1 - alike))
+
+
+def _growth(what: str, counts: Sequence[int]) -> list[str]:
+    """A line when the last quarter never comes down to the most of the first one."""
+    quarter = max(1, len(counts) // 4)
+    first, last = max(counts[:quarter]), min(counts[-quarter:])
+    return [f"{what} rise from {first} to {last}"] if last > first else []
+
+
+def _span(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _say(run: Run) -> None:
+    if len(run.samples.seconds) % 6 == 1:
+        print(f"{run.samples.seconds[-1]:5.0f} s: {run.samples.megabytes[-1]:.1f} MB", flush=True)
+
+
+def _write(run: Run, found: Verdict, share: float) -> None:
+    samples = run.samples
+    columns = {"seconds": samples.seconds, "megabytes": samples.megabytes}
+    counts = {"threads": samples.threads, "descriptors": samples.handles}
+    verdict = {"rise": found.rise, "error": found.error, "faults": found.faults, "handled": share, "peak": run.peak}
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps({**verdict, **columns, **counts}) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument(
+        "--write",
+        type=Path,
+        nargs="?",
+        const=live.DOCUMENT,
+        metavar="FILE",
+        help=f"put the table between its {MARK} marks",
+    )
+    parser.add_argument("--first", action="store_true", help="before all other work of the machine; needs root")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""edgeface: the pipeline as the daemon builds it, fed frame by frame."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from benchmarks.loops.seen import Seen
+from edgeface.cameras.opencv import OpencvCamera
+from edgeface.chain import open_chain
+from edgeface.enroll import How, Known, Plan, carry_out, from_photos
+from edgeface.gallery import Gallery
+from edgeface.names import slug
+from edgeface.settings import Configuration
+from edgeface.types import Frame
+from edgeface.view import unit_mean
+from edgeface.workbench import Workbench
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.loops.seen import Image
+    from edgeface.types import Face
+
+CAMERA = "clip"
+_NOON = 1_780_000_000.0
+"""Wall seconds at the start of a clip; any will do."""
+
+
+class Loop:
+    """The daemon's middle, with a data folder of its own that is gone with it."""
+
+    def __init__(self, people: Mapping[str, Sequence[Path]], size: tuple[int, int]) -> None:  # noqa: ARG002 - as others
+        self._folder = TemporaryDirectory(prefix="edgeface-bench-")
+        camera = OpencvCamera(type="opencv", source=0)
+        configuration = Configuration(data=Path(self._folder.name), cameras={CAMERA: camera})
+        self._names = {slug(name): name for name in people}
+        if people:
+            enroll(configuration, people)
+        self._workbench = Workbench(configuration, "bench", _NOON)
+        self._seq = 0
+
+    def look(self, image: Image, seconds: float) -> list[Seen]:
+        """Process one frame; the faces are those that an observer of the daemon is given."""
+        image.flags.writeable = False
+        outcome = self._workbench.pipeline.process(Frame(CAMERA, self._seq, seconds, _NOON + seconds, image))
+        self._seq += 1
+        return [_seen(face, self._names) for face in outcome.faces]
+
+
+def _seen(face: Face, names: Mapping[str, str]) -> Seen:
+    left, top, right, bottom = face.box
+    return Seen((left, top, right, bottom), None if face.person is None else names[face.person])
+
+
+def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -> None:
+    """Enroll everybody into the configuration's data folder; a photo that is refused is left out, and said."""
+    chain = open_chain(configuration)
+    known = Known(1.0)
+    plans: list[Plan] = []
+    for name, photos in people.items():
+        plans.append(from_photos(chain, known, slug(name), name, photos))
+        known.means.update({one.person: unit_mean(one.embeddings) for one in plans[-1].candidates})
+    refused = [line for plan in plans for line in plan.refused]
+    for line in refused:
+        print(line)
+    everybody = Plan(tuple(one for plan in plans for one in plan.candidates))
+    with closing(Gallery.open(configuration.data, chain.embedder.name)) as gallery:
+        carry_out(gallery, everybody, _NOON, How())

@@ -1,0 +1,39 @@
+"""`edgeface run` with one observer more, which writes down when each frame was captured and dealt with.
+
+python -m benchmarks.watched CONFIG TRACE
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import trace
+from edgeface import config
+from edgeface.daemon import Daemon
+from edgeface.log import set_up
+
+if TYPE_CHECKING:
+    from edgeface.types import Outcome
+
+
+def main() -> int:
+    """What edgeface.daemon.run_run does, and the trace."""
+    source, file = Path(sys.argv[1]), Path(sys.argv[2])
+    configuration = config.load(source)
+    set_up(configuration.log)
+    with file.open("w", buffering=1, encoding="ascii") as out:
+
+        def note(outcome: Outcome) -> None:
+            trace.write(out, outcome.frame.camera, outcome.frame.seq, outcome.frame.monotonic)
+
+        daemon = Daemon(configuration, observers=(note,), source=source)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: daemon.stop())
+        return daemon.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
