@@ -83,11 +83,11 @@ def measure(configuration: Configuration | None, seconds: float = SECONDS) -> di
 
 
 def pace(costs: dict[tuple[str, int], Cost], cameras: int) -> Finding:
-    """The pictures a second that one vision thread can look at, with a face in view and without."""
+    """The pictures a second that one vision thread can look at in the worst case; most need no look (schedule.py)."""
     one = {part: cost.median for (part, threads), cost in costs.items() if threads == 1}
     empty, busy = 1000 / one["detect"], 1000 / sum(one.values())
     each = busy / cameras
-    says = f"about {_round(busy)} pictures a second with a face in each, {_round(empty)} without one"
+    says = f"about {_round(busy)} pictures a second with a new face in each, {_round(empty)} where everything moves"
     if cameras > 1:
         says += f": {_round(each)} for each of {cameras} cameras"
     figures = {"fps_with_face": busy, "fps_without_face": empty, "fps_a_camera": each}

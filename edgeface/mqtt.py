@@ -176,7 +176,9 @@ class Publisher:
                 self._serve()
             except BrokerError as error:
                 self._trouble.failed(str(error))
-            self._pause(backoff.pause())
+            until = self._clock.monotonic() + backoff.pause()
+            while self._clock.monotonic() < until and not self._closing.wait(0.1):
+                self._forget_late()
 
     def _serve(self) -> None:
         connection = Connection(self._settings, self._topics.client, self._topics.status, self._clock)
@@ -278,6 +280,8 @@ class Publisher:
 
     def _farewell(self, connection: Connection) -> None:
         deadline = self._clock.monotonic() + _FAREWELL
+        self._bulletin.again(at_once=True)
+        self._say_state()
         while self._clock.monotonic() < deadline and (self._inbox or self._retained):
             self._hear(connection)
             self._counts["snapshots_dropped"] += inbox.tell(self._inbox, connection, self._topics, self._clock)
@@ -289,11 +293,6 @@ class Publisher:
             self._hear(connection)
         if not connection.in_flight:
             connection.close()
-
-    def _pause(self, seconds: float) -> None:
-        until = self._clock.monotonic() + seconds
-        while self._clock.monotonic() < until and not self._closing.wait(0.1):
-            self._forget_late()
 
     def _retain(self, topic: str, payload: bytes, qos: int) -> None:
         self._retained.put(topic, payload, qos)

@@ -21,13 +21,13 @@ LEAST = 6
 def room(noise: float = 0.0, seed: int = 0) -> Image:
     picture = np.full((480, 640, 3), 110.0) + np.linspace(0, 60, 640)[:, None]
     picture += np.random.default_rng(seed).normal(0, noise, picture.shape)
-    shown = np.asarray(np.clip(picture, 0, 255).astype(np.uint8), np.uint8)
+    shown = np.asarray(np.clip(picture, 0, 255), np.uint8)
     shown.flags.writeable = False
     return shown
 
 
 def with_square(image: Image, x: int, y: int, side: int, brightness: int = 60) -> Image:
-    shown = image.copy()
+    shown: Image = image.copy()
     shown[y : y + side, x : x + side] = brightness
     return shown
 

@@ -168,6 +168,18 @@ def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Li
     assert [heard.json["version"] for heard in listener.of("edgeface/front/state")] == ["1"]
 
 
+def test_the_state_at_the_end_is_said_however_soon_it_comes(
+    broker: Mosquitto, listen: Listen, publish: Publish
+) -> None:
+    listener = listen(broker, "edgeface/front/state")
+    publisher = connected(publish, Mqtt(port=broker.port))
+    publisher.state({"version": "1"})
+    until(lambda: listener.of("edgeface/front/state"))
+    publisher.state({"version": "2"})
+    publisher.close()
+    until(lambda: [heard.json["version"] for heard in listener.heard][-1:] == ["2"])
+
+
 def test_closing_says_what_waits_and_offline(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, STATUS, EVENT)
     publisher = connected(publish, Mqtt(port=broker.port))
