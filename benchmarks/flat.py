@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks import figures, live, visits
 from benchmarks.site import Site, go_first
 from tools.faults import table
-from tools.faults.soak import slope
+from tools.faults.soak import growth, slope, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def judge(samples: Samples) -> Verdict:
     half = 1.96 * error * _inflation(samples)
     long = len(samples.seconds) > 1 and samples.seconds[-1] - samples.seconds[0] >= JUDGED
     faults = [f"memory rises by {rise:.1f} ± {half:.1f} MB an hour"] if long and rise - half > TARGET else []
-    faults += _growth("threads", samples.threads) + _growth("file descriptors", samples.handles)
+    faults += growth("threads", samples.threads) + growth("file descriptors", samples.handles)
     return Verdict(rise, half, tuple(faults))
 
 
@@ -96,8 +96,8 @@ def markdown(run: Run, found: Verdict, share: float) -> str:
         "minutes judged": f"{(samples.seconds[-1] - samples.seconds[0]) / 60:.0f}",
         "memory, first / last / peak": f"{samples.megabytes[0]:.1f} / {samples.megabytes[-1]:.1f} / {run.peak:.1f} MB",
         "slope, 95 % interval": f"{found.rise:+.1f} ± {found.error:.1f} MB an hour",
-        "threads": _span(samples.threads),
-        "file descriptors": _span(samples.handles),
+        "threads": span(samples.threads),
+        "file descriptors": span(samples.handles),
         "frames handled": f"{share:.2%}",
     }
     rows = ["| " + " | ".join(cells) + " |", "|---" * len(cells) + "|", "| " + " | ".join(cells.values()) + " |"]
@@ -116,18 +116,6 @@ def _inflation(samples: Samples) -> float:
     rest = heights - np.polyval(np.polyfit(seconds, heights, 1), seconds)
     alike = min(0.99, max(0.0, float(rest[1:] @ rest[:-1]) / max(1e-12, float(rest @ rest))))
     return math.sqrt((1 + alike) / (1 - alike))
-
-
-def _growth(what: str, counts: Sequence[int]) -> list[str]:
-    """A line when the last quarter never comes down to the most of the first one."""
-    quarter = max(1, len(counts) // 4)
-    first, last = max(counts[:quarter]), min(counts[-quarter:])
-    return [f"{what} rise from {first} to {last}"] if last > first else []
-
-
-def _span(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def _say(run: Run) -> None:

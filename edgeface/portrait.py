@@ -38,6 +38,9 @@ _HIGHEST = 224
 # Of the second and further faces in those portraits, people in the background score from 0.7; wrong ones stay below.
 _SURE = 0.7
 
+# A face from this share of the photo's longer side on was meant.
+_PORTRAIT = 1 / 8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
@@ -52,13 +55,20 @@ class Found:
 
 def faces(chain: Chain, photo: Image) -> list[Found]:
     """Find the faces of a photo, the best score first."""
+    most: list[Found] = []
     for look in _LOOKS:
         suspected = _detected(chain, photo, look)
         found = [face for face in (_study(chain, photo, one) for one in suspected) if face is not None]
-        if found:
-            sure = [face for face in found if face.detection.score >= _SURE]
-            return sure or found
-    return []
+        most = max(most, found, key=len)
+        if any(_fills(face) for face in most):
+            break
+    sure = [face for face in most if face.detection.score >= _SURE]
+    return sure or most
+
+
+def _fills(face: Found) -> bool:
+    """Whether the photo is of this face; of a smaller one there may be others, which only a closer look finds."""
+    return face.detection.box.height >= _PORTRAIT * max(face.image.shape[:2])
 
 
 def face_of(chain: Chain, photo: Image) -> Found:

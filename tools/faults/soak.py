@@ -79,7 +79,7 @@ def run(options: Options) -> Row:
         # Caches fill for a while, and noise is no leak: what counts is what is surely above the target in a long run.
         judged = options.soak >= _JUDGED
         faults += [f"memory rises by {rise:.1f} MB/h"] if judged and rise - 2 * error > _TARGET else []
-        faults += _growth("threads", samples.threads) + _growth("file descriptors", samples.handles)
+        faults += growth("threads", samples.threads) + growth("file descriptors", samples.handles)
         return Row(
             "soak",
             f"{options.soak / 60:.0f} minutes, {rounds} rounds of the clip",
@@ -88,7 +88,7 @@ def run(options: Options) -> Row:
             len(books.torn),
             f"memory {rise:+.1f} ± {2 * error:.1f} MB/h at {samples.megabytes[-1]:.0f} MB"
             f"{'' if judged else ' (judged from an hour on)'}; "
-            f"threads {_span(samples.threads)}, files {_span(samples.handles)}; "
+            f"threads {span(samples.threads)}, files {span(samples.handles)}; "
             f"{matches} matches, {rounds * _MATCHES} expected at least; {site.ear.grants} grants",
             (*faults, *books.faults),
         )
@@ -112,14 +112,15 @@ def _ended(site: Site) -> bool:
     return not site.alive
 
 
-def _growth(what: str, counts: Sequence[int]) -> list[str]:
+def growth(what: str, counts: Sequence[int]) -> list[str]:
     """A line when the last quarter never comes down to the most of the first one."""
     quarter = max(1, len(counts) // 4)
     first, last = max(counts[:quarter]), min(counts[-quarter:])
     return [f"{what} rise from {first} to {last}"] if last > first else []
 
 
-def _span(counts: Sequence[int]) -> str:
+def span(counts: Sequence[int]) -> str:
+    """The least and the most, or the one that all are."""
     low, high = min(counts), max(counts)
     return str(low) if low == high else f"{low} to {high}"
 
