@@ -68,7 +68,8 @@ def faces(chain: Chain, photo: Image) -> list[Found]:
 
 def _fills(face: Found) -> bool:
     """Whether the photo is of this face; of a smaller one there may be others, which only a closer look finds."""
-    return face.detection.box.height >= _PORTRAIT * max(face.image.shape[:2])
+    longer: int = max(face.image.shape[:2])
+    return face.detection.box.height >= _PORTRAIT * longer
 
 
 def face_of(chain: Chain, photo: Image) -> Found:
