@@ -116,7 +116,7 @@ def _work(configuration: Configuration | None) -> Iterator[tuple[tuple[str, int]
 
 
 class _Looks:
-    """The turns of a detector at a picture with one known face, as the frames of a camera take them."""
+    """The turns of a detector at a picture with one known face, as they are taken where everything moves."""
 
     def __init__(self, detector: Detector, image: Image, face: Detection) -> None:
         self._detector = detector

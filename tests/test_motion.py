@@ -101,6 +101,18 @@ def test_what_moves_with_a_known_face_is_explained_and_no_more() -> None:
     assert motion.since(WHOLE, LEAST) == "fresh", "nobody explains it now"
 
 
+def test_what_goes_on_above_a_part_has_its_head_there() -> None:
+    upper, lower = Box(0, 0, 640, 240), Box(0, 240, 640, 480)
+    motion = looked(room(), upper, lower)
+    person = room().copy()
+    person[120:480, 200:280] = 60
+    motion.see(person)
+    assert motion.since(upper, LEAST) == "fresh"
+    assert motion.since(lower, LEAST) == "below"
+    motion.see(with_square(room(), 200, 300, 80))
+    assert motion.since(lower, LEAST) == "fresh", "it is all in this part"
+
+
 def test_less_than_a_face_is_nothing() -> None:
     motion = looked(room(), WHOLE)
     motion.see(with_square(room(), 300, 200, 48))
