@@ -28,19 +28,20 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from edgeface.blazeface import BlazeFace, Region
-from edgeface.clock import thread_cpu
-from edgeface.detectors.blazeface import Blazeface
-from edgeface.schedule import Schedule, turn
-from edgeface.tracker import Tracker
-from edgeface.types import Box, Look
+from edgeface.core.clock import thread_cpu
+from edgeface.core.types import Box, DetectionRequest
+from edgeface.faces.analyzer import turn
+from edgeface.faces.blazeface import BlazeFace, Region
+from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.recognition.scheduler import DetectionScheduler
+from edgeface.recognition.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from edgeface.types import Detector, Image
+    from edgeface.core.types import Detector, Image
 
     Floats = NDArray[np.float32]
 
@@ -255,14 +256,14 @@ def paste(background: Floats, face: Face, height: float, x: float, y: float) -> 
 
 def measure(detector: Detector, frames: Iterator[tuple[Image, Box | None]], tally: Tally, *, every: bool) -> None:
     """Follow one clip; a false track is one that was never over the face."""
-    tracker, schedule = Tracker(), Schedule()
+    tracker, schedule = Tracker(), DetectionScheduler()
     seen, real = set[int](), set[int]()
     soonest: int | None = None
     for n, (image, truth) in enumerate(frames):
         before = thread_cpu()
         parts, expected = detector.parts(WIDTH, HEIGHT), tracker.expected(n / FPS)
         if every:
-            look, asked = Look(turn(parts, n + tally.clips), tuple(track.box for track in expected)), None
+            look, asked = DetectionRequest(turn(parts, n + tally.clips), tuple(track.box for track in expected)), None
         else:
             look, asked = schedule.plan(image, parts, expected, (), n / FPS)
         tracks = tracker.update(detector.detect(image, look), n / FPS, asked)

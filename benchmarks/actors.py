@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.acquisition import colour, head_mask
-from edgeface import photos
-from edgeface.blazeface import BlazeFace, Region
-from edgeface.errors import PhotoError
-from edgeface.opencv import cv2
-from edgeface.portrait import face_of
-from edgeface.types import Box
+from edgeface.core.errors import PhotoError
+from edgeface.core.types import Box
+from edgeface.faces.blazeface import BlazeFace, Region
+from edgeface.faces.photo_face import find_face
+from edgeface.imaging import photos
+from edgeface.imaging.opencv import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgeface.chain import Chain
-    from edgeface.types import Image
+    from edgeface.core.types import Image
+    from edgeface.faces.analyzer import FaceAnalyzer
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -135,9 +135,9 @@ def _matrix(anchor: tuple[float, float], pose: Pose, scale: float, turn: float, 
     return np.asarray(placed @ turned @ back)
 
 
-def cut(chain: Chain, name: str, photo: Path) -> Actor:
+def cut(chain: FaceAnalyzer, name: str, photo: Path) -> Actor:
     """Make an actor of the one face of a photo; PhotoError when there is not exactly one that can be used."""
-    found = face_of(chain, photos.load(photo))
+    found = find_face(chain, photos.load(photo))
     image, box = _close(found.image, found.detection.box)
     mask = head_mask(image, box)
     return Actor(name, Layer.of(image.astype(np.float32), mask, box.centre), _body(name, box.height), box.height)
@@ -195,7 +195,7 @@ def default_cast() -> list[Member]:
     ]
 
 
-def cast_from(chain: Chain, folder: Path, count: int, strangers: Sequence[int], seed: str) -> list[Member]:
+def cast_from(chain: FaceAnalyzer, folder: Path, count: int, strangers: Sequence[int], seed: str) -> list[Member]:
     """Choose people of PERSON/PHOTO with two usable photos or more; those at `strangers` are not enrolled.
 
     SystemExit when the folder has too few.
@@ -215,7 +215,7 @@ def cast_from(chain: Chain, folder: Path, count: int, strangers: Sequence[int], 
     return cast
 
 
-def _usable(chain: Chain, paths: Sequence[Path]) -> list[Path]:
+def _usable(chain: FaceAnalyzer, paths: Sequence[Path]) -> list[Path]:
     if len(paths) < 2:  # noqa: PLR2004 - one to show and one to enroll
         return []
     kept: list[Path] = []

@@ -30,7 +30,7 @@ from benchmarks import chart, clips
 from benchmarks.report import markdown
 from benchmarks.runner import LOOPS, Runner
 from benchmarks.score import Truth, score
-from edgeface.opencv import cv2
+from edgeface.imaging.opencv import cv2
 from tools.faults import table
 
 if TYPE_CHECKING:

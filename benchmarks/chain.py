@@ -19,18 +19,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface import photos
-from edgeface.align import align
-from edgeface.chain import open_chain
-from edgeface.model import open_model
-from edgeface.opencv import cv2
-from edgeface.settings import Configuration
-from edgeface.types import Look
+from edgeface.config.configuration import Configuration
+from edgeface.core.types import DetectionRequest
+from edgeface.faces.align import align
+from edgeface.faces.tflite import open_model
+from edgeface.imaging import photos
+from edgeface.imaging.opencv import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeface.types import Box, Image
+    from edgeface.core.types import Box, Image
 
 OUT = Path("build/chain.json")
 
@@ -67,8 +66,8 @@ def _frame(photo: Image) -> Image:
 
 def _ours(frame: Image) -> dict[str, Callable[[], object]]:
     """The chain as a whole for a new face and for one that is followed, and its parts."""
-    chain = open_chain(Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}))
-    (face,) = chain.detector.detect(frame, Look(chain.turn(frame, 0)))
+    chain = Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}).open_analyzer()
+    (face,) = chain.detector.detect(frame, DetectionRequest(chain.turn(frame, 0)))
     studied = chain.study(frame, face)
     if studied is None:
         raise SystemExit("no face is found on this photo")
@@ -76,13 +75,13 @@ def _ours(frame: Image) -> dict[str, Callable[[], object]]:
     look = iter(range(10**9))
 
     def whole(known: tuple[Box, ...]) -> object:
-        (found,) = chain.detector.detect(frame, Look(chain.turn(frame, next(look)), known))
+        (found,) = chain.detector.detect(frame, DetectionRequest(chain.turn(frame, next(look)), known))
         again = chain.study(frame, found)
         return None if again is None else chain.embed(frame, again[0])
 
     return {
         "edgeface: a face that is followed": lambda: whole((face.box,)),
-        "  detect": lambda: chain.detector.detect(frame, Look(chain.turn(frame, next(look)), (face.box,))),
+        "  detect": lambda: chain.detector.detect(frame, DetectionRequest(chain.turn(frame, next(look)), (face.box,))),
         "  landmarks": lambda: chain.landmarker.locate(frame, face),
         "  align": lambda: align(frame, close.landmarks),
         "  embed": lambda: chain.embedder.embed(crop),

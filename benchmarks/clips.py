@@ -23,16 +23,15 @@ from tqdm import tqdm
 
 from benchmarks.acquisition import room
 from benchmarks.actors import Pose, cast_from, cut, default_cast
-from edgeface.chain import open_chain
-from edgeface.opencv import cv2
-from edgeface.settings import Configuration
+from edgeface.config.configuration import Configuration
+from edgeface.imaging.opencv import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.actors import Actor, Floats, Member
-    from edgeface.chain import Chain
-    from edgeface.types import Box, Image
+    from edgeface.core.types import Box, Image
+    from edgeface.faces.analyzer import FaceAnalyzer
 
 FPS, SECONDS = 15, 20.0
 SIZES = ((640, 480), (1280, 720))
@@ -149,7 +148,7 @@ def write_all(
     """Write every scene in both sizes into `out`."""
     cv2.setNumThreads(1)
     out.mkdir(parents=True, exist_ok=True)
-    chain = open_chain(Configuration.model_validate({"cameras": {"clip": {"type": "opencv", "source": 0}}}))
+    chain = Configuration.model_validate({"cameras": {"clip": {"type": "opencv", "source": 0}}}).open_analyzer()
     cast = default_cast() if faces is None else cast_from(chain, faces, _PEOPLE, _STRANGERS, seed)
     people = {one.name: [str(photo.resolve()) for photo in one.enrolled] for one in cast if one.enrolled}
     for scene in scenes:
@@ -159,7 +158,7 @@ def write_all(
     (out / "cast.json").write_text(json.dumps({"people": people}, indent=1) + "\n", encoding="utf-8")
 
 
-def _actors(chain: Chain, cast: Sequence[Member], parts: Sequence[Part]) -> list[Actor]:
+def _actors(chain: FaceAnalyzer, cast: Sequence[Member], parts: Sequence[Part]) -> list[Actor]:
     """The actor of each part."""
     members = [cast[part.member % len(cast)] for part in parts]
     actors = {member.name: cut(chain, member.name, member.shown) for member in members}

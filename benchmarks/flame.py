@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.loops.ours import Loop
-from edgeface.opencv import cv2
-from edgeface.types import Image
+from edgeface.core.types import Image
+from edgeface.imaging.opencv import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

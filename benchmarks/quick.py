@@ -2,9 +2,9 @@
 
     python -m benchmarks.quick [--keep]
 
-Two things are measured over short films (tests/film.py), through the whole pipeline, with times of the films' own:
-how often each model runs, which is exact; and the CPU time of the pipeline over that of a fixed piece of work (each
-shipped model, run on a fixed tensor), the two in turn on one core, the median of some rounds. Other work on the
+Two things are measured over short films (tests/support/film.py), through the whole pipeline, with times of the films'
+own: how often each model runs, which is exact; and the CPU time of the pipeline over that of a fixed piece of work
+(each shipped model, run on a fixed tensor), the two in turn on one core, the median of some rounds. Other work on the
 machine moves a ratio up and never down by much: one that is too high is taken again, three times in all, and the
 least counts. --keep makes the figures the new baseline.
 """
@@ -28,21 +28,21 @@ import numpy as np
 
 from benchmarks import visits
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.clock import process_cpu
-from edgeface.model import SHIPPED, Model, open_shipped
-from edgeface.opencv import cv2
-from edgeface.people import enroll_folder
-from edgeface.settings import Configuration
-from edgeface.types import Frame
-from edgeface.workbench import Workbench
-from tests.film import FPS, film
+from edgeface.config.configuration import Configuration
+from edgeface.core.clock import process_cpu
+from edgeface.core.types import Frame
+from edgeface.daemon.session import RecognitionSession
+from edgeface.faces.tflite import SHIPPED, Model, open_shipped
+from edgeface.imaging.opencv import cv2
+from edgeface.people.service import enroll_folder
+from tests.support.film import FPS, film
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from tests.film import Actor
+    from tests.support.film import Actor
 
 BASELINE = Path(__file__).parent / "baseline.json"
 LIMIT = 1.10
@@ -127,8 +127,8 @@ class Bench:
                 model.run(tensor)
 
     @contextmanager
-    def _opened(self) -> Iterator[Workbench]:
-        with closing(Workbench(self._configuration, "bench", _NOON)) as bench:
+    def _opened(self) -> Iterator[RecognitionSession]:
+        with closing(RecognitionSession(self._configuration, "bench", _NOON)) as bench:
             yield bench
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.loops.seen import Seen
-from edgeface.clock import SystemClock
+from edgeface.core.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

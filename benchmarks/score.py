@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.types import Box
+from edgeface.core.types import Box
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeface.clock import thread_cpu
-from edgeface.search import LARGE, Bounded, Exact, searcher
+from edgeface.core.clock import thread_cpu
+from edgeface.gallery.search import LARGE, Bounded, Exact, searcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from edgeface.search import Nearest
+    from edgeface.gallery.search import Nearest
 
     Floats = NDArray[np.float32]
     Nearby = Callable[[Floats], Nearest]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import trace
-from edgeface.mosquitto import Mosquitto
+from edgeface.demo.mosquitto import Mosquitto
 from tools.faults.ear import Ear
 from tools.faults.site import until
 from tools.faults.soak import Samples

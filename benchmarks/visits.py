@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.opencv import cv2
-from tests.film import DATA, FPS, picture
+from edgeface.imaging.opencv import cv2
+from tests.support.film import DATA, FPS, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edgeface.types import Image
-    from tests.film import Actor
+    from edgeface.core.types import Image
+    from tests.support.film import Actor
 
 SIZE = (640, 480)
 PEOPLE = {"obama": ("obama2", "obama3"), "biden": ("biden",), "astronaut": ("astronaut",)}

@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import trace
-from edgeface import config
-from edgeface.daemon import Daemon
-from edgeface.log import set_up
+from edgeface.config import loader
+from edgeface.core.log import set_up
+from edgeface.daemon.daemon import Daemon
 
 if TYPE_CHECKING:
-    from edgeface.types import Outcome
+    from edgeface.core.types import FrameResult
 
 
 def main() -> int:
-    """What edgeface.daemon.run_run does, and the trace."""
+    """What edgeface.daemon.daemon.run_run does, and the trace."""
     source, file = Path(sys.argv[1]), Path(sys.argv[2])
-    configuration = config.load(source)
+    configuration = loader.load(source)
     set_up(configuration.log)
     with file.open("w", buffering=1, encoding="ascii") as out:
 
-        def note(outcome: Outcome) -> None:
+        def note(outcome: FrameResult) -> None:
             trace.write(out, outcome.frame.camera, outcome.frame.seq, outcome.frame.monotonic)
 
         daemon = Daemon(configuration, observers=(note,), source=source)

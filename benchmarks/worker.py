@@ -44,7 +44,7 @@ def _loop(name: str, order: dict[str, Any]) -> Loop:
 
 
 def _block(loop: Loop, block: dict[str, Any], size: tuple[int, int], work: BinaryIO) -> dict[str, Any]:
-    # edgeface.clock is not there in every environment.
+    # edgeface.core.clock is not there in every environment.
     cpu, seen = 0.0, []
     for n in range(block["frames"]):
         image = _frame(work, size)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.mosquitto import Mosquitto
-from tests.broker import Listener
-from tests.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
+from edgeface.demo.mosquitto import Mosquitto
+from tests.support.broker import Listener
+from tests.support.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
 
 
 @pytest.fixture

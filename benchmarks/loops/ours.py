@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 
 from benchmarks.loops.seen import Seen
 from edgeface.cameras.opencv import OpencvCamera
-from edgeface.chain import open_chain
-from edgeface.enroll import How, Known, Plan, carry_out, from_photos
-from edgeface.gallery import Gallery
-from edgeface.names import slug
-from edgeface.settings import Configuration
-from edgeface.types import Frame
-from edgeface.view import unit_mean
-from edgeface.workbench import Workbench
+from edgeface.config.configuration import Configuration
+from edgeface.core.text import slug
+from edgeface.core.types import Frame
+from edgeface.daemon.session import RecognitionSession
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import unit_mean
+from edgeface.people.enrollment import EnrollOptions, KnownFaces, Plan, carry_out, from_photos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.loops.seen import Image
-    from edgeface.types import Face
+    from edgeface.core.types import Face
 
 CAMERA = "clip"
 _NOON = 1_780_000_000.0
@@ -39,7 +38,7 @@ class Loop:
         self._names = {slug(name): name for name in people}
         if people:
             enroll(configuration, people)
-        self._workbench = Workbench(configuration, "bench", _NOON)
+        self._workbench = RecognitionSession(configuration, "bench", _NOON)
         self._seq = 0
 
     def look(self, image: Image, seconds: float) -> list[Seen]:
@@ -57,8 +56,8 @@ def _seen(face: Face, names: Mapping[str, str]) -> Seen:
 
 def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -> None:
     """Enroll everybody into the configuration's data folder; a photo that is refused is left out, and said."""
-    chain = open_chain(configuration)
-    known = Known(1.0)
+    chain = configuration.open_analyzer()
+    known = KnownFaces(1.0)
     plans: list[Plan] = []
     for name, photos in people.items():
         plans.append(from_photos(chain, known, slug(name), name, photos))
@@ -68,4 +67,4 @@ def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -
         print(line)
     everybody = Plan(tuple(one for plan in plans for one in plan.candidates))
     with closing(Gallery.open(configuration.data, chain.embedder.name)) as gallery:
-        carry_out(gallery, everybody, _NOON, How())
+        carry_out(gallery, everybody, _NOON, EnrollOptions())

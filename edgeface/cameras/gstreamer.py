@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from edgeface.cameras import address, pipelines
-from edgeface.cameras.pipelines import Preset
-from edgeface.cameras.view import Thinner, View
-from edgeface.clock import SystemClock
-from edgeface.errors import CameraError
-from edgeface.types import Picture
+from edgeface.cameras import base, gstreamer_presets
+from edgeface.cameras.base import CameraBase, FrameRateLimiter
+from edgeface.cameras.gstreamer_presets import Preset
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import CameraError
+from edgeface.core.types import CameraImage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
 
-    from edgeface.clock import Clock
+    from edgeface.core.clock import Clock
 
 APT = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
 """The packages that GStreamer for Python comes from."""
@@ -33,13 +33,13 @@ _Text = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
 def _stream(url: str) -> str:
-    return address.checked(url, ("rtsp", "rtsps"))
+    return base.checked(url, ("rtsp", "rtsps"))
 
 
 _Address = Annotated[str, Field(max_length=2000), AfterValidator(_stream)]
 
 
-class GstreamerCamera(View):
+class GstreamerCamera(CameraBase):
     """A camera that a GStreamer pipeline reads: a preset with its keys, or a pipeline."""
 
     type: Literal["gstreamer"] = "gstreamer"
@@ -68,8 +68,8 @@ class GstreamerCamera(View):
     def _keys_go_together(self) -> GstreamerCamera:
         if (self.preset is None) == (self.pipeline is None):
             raise ValueError("give a preset or a pipeline")
-        every = frozenset[str]().union(*pipelines.KEYS.values())
-        known = pipelines.KEYS[self.preset] if self.preset is not None else frozenset()
+        every = frozenset[str]().union(*gstreamer_presets.KEYS.values())
+        known = gstreamer_presets.KEYS[self.preset] if self.preset is not None else frozenset()
         if strange := sorted(self.model_fields_set & (every - known)):
             raise ValueError(f"{strange[0]} does not go with {self.preset or 'a pipeline'}")
         if "url" in known and self.url is None:
@@ -80,20 +80,45 @@ class GstreamerCamera(View):
     def label(self) -> str:
         """The source as it may be shown."""
         if self.url is not None:
-            return address.shown(self.url)
+            return base.shown(self.url)
         return self.device if self.preset == "v4l2" else self.preset or "the pipeline"
 
-    def images(self) -> Generator[Picture, None, None]:
+    def images(self) -> Generator[CameraImage, None, None]:
         """Start the pipeline and give its newest pictures; a timestamp is the buffer's (PTS), None where it has none.
 
         CameraError when GStreamer or a plugin is missing, and for an error, an end, or no picture in time.
         """
         return self._live(SystemClock())
 
-    def _live(self, clock: Clock) -> Generator[Picture, None, None]:
+    def launch_text(self) -> str:
+        """What gst-launch would be given; addresses and devices are set as properties of the element `source`."""
+        if self.preset is None:
+            return f"{(self.pipeline or '').strip()} ! {gstreamer_presets.TAIL}"
+        rtsp = f"rtspsrc name=source protocols=tcp latency={self.latency} ! application/x-rtp,media=video"
+        raw, nvmm = self._caps("video/x-raw"), self._caps("video/x-raw(memory:NVMM)")
+        heads: dict[Preset, str] = {
+            "rtsp": f"{rtsp} ! decodebin",
+            "jetson_rtsp": f"{rtsp} ! rtp{self.codec}depay ! {self.codec}parse ! nvv4l2decoder ! nvvidconv",
+            "jetson_csi": f"nvarguscamerasrc sensor-id={self.sensor} ! {nvmm} ! nvvidconv ! video/x-raw,format=BGRx",
+            "v4l2": f'v4l2src name=source ! capsfilter caps="{raw};{self._caps("image/jpeg")}" ! decodebin',
+            "test": f"videotestsrc is-live=true pattern={self.pattern} ! {raw}",
+        }
+        return f"{heads[self.preset]} ! {gstreamer_presets.TAIL}"
+
+    def _caps(self, media: str) -> str:
+        parts = [media]
+        if self.size is not None:
+            width, height = self.size if self.rotation in {0, 180} else self.size[::-1]
+            parts += [f"width={width}", f"height={height}"]
+        # A V4L2 camera has rates of its own: there the rest is thinned out.
+        if self.fps is not None and self.preset != "v4l2":
+            parts.append(f"framerate={round(self.fps * 1000)}/1000")
+        return ",".join(parts)
+
+    def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
         running = self._started()
         try:
-            thinner = Thinner(self.fps)
+            thinner = FrameRateLimiter(self.fps)
             for sample in self._samples(running, clock):
                 if thinner.due(clock.monotonic()):
                     yield self._picture(running, sample)
@@ -103,9 +128,9 @@ class GstreamerCamera(View):
     def _started(self) -> _Running:
         gst, video = _gstreamer()
         try:
-            pipeline = gst.parse_launch(pipelines.text_of(self))
+            pipeline = gst.parse_launch(self.launch_text())
         except import_module("gi.repository.GLib").Error as error:
-            raise pipelines.unparsed(error) from None
+            raise gstreamer_presets.unparsed(error) from None
         sink = _only_sink(gst, pipeline)
         self._configure(pipeline.get_by_name("source") if self.preset is not None else None)
         # A failure is told on the bus.
@@ -145,10 +170,10 @@ class GstreamerCamera(View):
         factory = message.src.get_factory() if isinstance(message.src, running.gst.Element) else None
         element = factory.get_name() if factory else "bin"
         label = self.label if self.preset is not None else f"{self.label}'s {element}"
-        raise pipelines.failed(label, error.domain, error.code, element)
+        raise gstreamer_presets.failed(label, error.domain, error.code, element)
 
-    def _picture(self, running: _Running, sample: Any) -> Picture:
-        from edgeface.opencv import MAX_PIXELS
+    def _picture(self, running: _Running, sample: Any) -> CameraImage:
+        from edgeface.imaging.opencv import MAX_PIXELS
 
         # The size may change in mid-stream, so each sample is taken at its own word.
         info = running.video.VideoInfo.new_from_caps(sample.get_caps())
@@ -157,7 +182,7 @@ class GstreamerCamera(View):
         buffer = sample.get_buffer()
         known = buffer.pts != running.gst.CLOCK_TIME_NONE
         bgr = _rows(running.video, buffer, info)
-        return Picture(self.shaped(bgr), buffer.pts / running.gst.SECOND if known else None)
+        return CameraImage(self.shaped(bgr), buffer.pts / running.gst.SECOND if known else None)
 
 
 def require() -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from edgeface.cameras import address
+from edgeface.cameras import base
+from edgeface.cameras.base import CameraBase, FrameRateLimiter
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.cameras.view import Thinner, View
-from edgeface.clock import SystemClock
-from edgeface.errors import CameraError
-from edgeface.types import Picture
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import CameraError
+from edgeface.core.types import CameraImage
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from edgeface.clock import Clock
+    from edgeface.core.clock import Clock
 
 # A damaged packet makes one read fail, and so does each packet before the first key frame: a second of them at 30 fps.
 _MISSES = 30
@@ -31,7 +31,7 @@ _FASTEST = 1000.0
 
 def _checked(source: int | str) -> int | str:
     if isinstance(source, str) and "://" in source:
-        return address.checked(source)
+        return base.checked(source)
     return source
 
 
@@ -39,7 +39,7 @@ _Device = Annotated[int, Field(ge=0, le=63)]
 _Timeout = Annotated[float, Field(gt=0, le=60)]
 
 
-class OpencvCamera(View):
+class OpencvCamera(CameraBase):
     """A camera that OpenCV opens."""
 
     type: Literal["opencv"] = "opencv"
@@ -57,7 +57,7 @@ class OpencvCamera(View):
     @property
     def label(self) -> str:
         """The source as it may be shown: of an address only scheme, host and port, since paths carry passwords too."""
-        return address.shown(str(self.source)) if self._is_stream else str(self.source)
+        return base.shown(str(self.source)) if self._is_stream else str(self.source)
 
     @property
     def _is_stream(self) -> bool:
@@ -67,17 +67,17 @@ class OpencvCamera(View):
     def _is_device(self) -> bool:
         return isinstance(self.source, int) or self.source.startswith("/dev/")
 
-    def images(self) -> Generator[Picture, None, None]:
+    def images(self) -> Generator[CameraImage, None, None]:
         """Open the source and give its pictures; a timestamp is None until the source has told one.
 
         A file is played at its own pace and ends; everything else that stops is a CameraError.
         """
         if not self._is_device and not self._is_stream:
-            view = {name: getattr(self, name) for name in View.model_fields}
+            view = {name: getattr(self, name) for name in CameraBase.model_fields}
             return ReplayCamera(path=Path(str(self.source)), **view).images()
         return self._live(SystemClock())
 
-    def _live(self, clock: Clock) -> Generator[Picture, None, None]:
+    def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
         capture = self._open()
         try:
             yield from self._pictures(capture, clock)
@@ -85,10 +85,10 @@ class OpencvCamera(View):
         finally:
             capture.release()
 
-    def _pictures(self, capture: Any, clock: Clock) -> Generator[Picture, None, None]:
-        from edgeface.opencv import MAX_PIXELS, cv2
+    def _pictures(self, capture: Any, clock: Clock) -> Generator[CameraImage, None, None]:
+        from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
-        thinner = Thinner(self.fps)
+        thinner = FrameRateLimiter(self.fps)
         backlog = _Backlog(capture.get(cv2.CAP_PROP_FPS)) if self._is_stream else None
         while self._grabbed(capture, clock):
             told, now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, clock.monotonic()
@@ -100,7 +100,7 @@ class OpencvCamera(View):
                 if ok and bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
                     raise CameraError(f"{self.label} gives pictures of {bgr.shape[1]} x {bgr.shape[0]}, too large")
                 if ok:
-                    yield Picture(self.shaped(bgr), told if told > 0 else None)
+                    yield CameraImage(self.shaped(bgr), told if told > 0 else None)
 
     def _grabbed(self, capture: Any, clock: Clock) -> bool:
         patience = clock.monotonic() + self.read_timeout
@@ -113,7 +113,7 @@ class OpencvCamera(View):
         return False
 
     def _open(self) -> Any:
-        from edgeface.opencv import MAX_PIXELS, cv2
+        from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
         capture = self._device() if self._is_device else self._stream()
         if not capture.isOpened():
@@ -125,7 +125,7 @@ class OpencvCamera(View):
         return capture
 
     def _stream(self) -> Any:
-        from edgeface.opencv import cv2
+        from edgeface.imaging.opencv import cv2
 
         timeouts = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
@@ -136,7 +136,7 @@ class OpencvCamera(View):
         return cv2.VideoCapture(str(self.source), cv2.CAP_FFMPEG, timeouts)
 
     def _device(self) -> Any:
-        from edgeface.opencv import cv2
+        from edgeface.imaging.opencv import cv2
 
         path = f"/dev/video{self.source}" if isinstance(self.source, int) else self.source
         if not Path(path).exists():

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from edgeface.cameras.view import Thinner, View
-from edgeface.clock import SystemClock
-from edgeface.errors import CameraError
-from edgeface.types import Picture
+from edgeface.cameras.base import CameraBase, FrameRateLimiter
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import CameraError
+from edgeface.core.types import CameraImage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
 
-    from edgeface.clock import Clock
+    from edgeface.core.clock import Clock
 
 APT = "python3-picamera2"
 
@@ -32,7 +32,7 @@ _DURATION = 33_333
 _Side = Annotated[int, Field(ge=64, le=7680, multiple_of=2)]
 
 
-class PicameraCamera(View):
+class PicameraCamera(CameraBase):
     """A camera at a Raspberry Pi's ribbon cable."""
 
     type: Literal["picamera"] = "picamera"
@@ -55,7 +55,7 @@ class PicameraCamera(View):
             raise ValueError("exposure is longer than a picture of fps lasts")
         return self
 
-    def images(self) -> Generator[Picture, None, None]:
+    def images(self) -> Generator[CameraImage, None, None]:
         """Open the camera and give its pictures, each stamped by the sensor.
 
         CameraError when Picamera2 or the camera is missing or busy, when it refuses the settings, and for no picture
@@ -63,11 +63,11 @@ class PicameraCamera(View):
         """
         return self._live(SystemClock())
 
-    def _live(self, clock: Clock) -> Generator[Picture, None, None]:
+    def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
         device = self._opened()
         try:
             self._start(device)
-            thinner = Thinner(self.fps)
+            thinner = FrameRateLimiter(self.fps)
             yield from self._pictures(device, thinner, clock)
         except concurrent.futures.TimeoutError:
             # A job that waits for ever would keep the camera from being closed.
@@ -150,7 +150,7 @@ class PicameraCamera(View):
             wanted["AfMode"] = _CONTINUOUS
         return wanted
 
-    def _pictures(self, device: Any, thinner: Thinner, clock: Clock) -> Iterator[Picture]:
+    def _pictures(self, device: Any, thinner: FrameRateLimiter, clock: Clock) -> Iterator[CameraImage]:
         stream = "main" if self._lores is None else "lores"
         given = device.camera_configuration()[stream]
         if given["format"] != (_MAIN if stream == "main" else _LORES):
@@ -166,7 +166,7 @@ class PicameraCamera(View):
             finally:
                 request.release()
             stamp = metadata.get("SensorTimestamp")
-            yield Picture(rest.shaped(_bgr(array, width)), None if stamp is None else stamp * _NANO)
+            yield CameraImage(rest.shaped(_bgr(array, width)), None if stamp is None else stamp * _NANO)
 
 
 def require() -> None:
@@ -182,7 +182,7 @@ def attached() -> list[str]:
 
 def _bgr(array: NDArray[Any], width: int) -> NDArray[Any]:
     """Picamera2's RGB888 is B, G, R in memory; its YUV420 is I420 with padded rows."""
-    from edgeface.opencv import cv2
+    from edgeface.imaging.opencv import cv2
 
     if array.ndim == 3:  # noqa: PLR2004 - height, width, channels
         return array

@@ -6,12 +6,12 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from edgeface.cameras.clip import Still, stills
-from edgeface.cameras.view import Thinner, View
-from edgeface.clock import Clock, SystemClock
-from edgeface.errors import CameraError
-from edgeface.schema import Settings
-from edgeface.types import Image, Picture
+from edgeface.cameras.base import CameraBase, FrameRateLimiter
+from edgeface.cameras.video_file import Still, stills
+from edgeface.core.clock import Clock, SystemClock
+from edgeface.core.errors import CameraError
+from edgeface.core.settings import Settings
+from edgeface.core.types import CameraImage, Image
 
 Kind: TypeAlias = Literal["freeze", "stand", "black", "block", "fail", "jump"]
 
@@ -37,7 +37,7 @@ class Fault(Settings):
         return self.at <= seconds < self.at + self.seconds
 
 
-class ReplayCamera(View):
+class ReplayCamera(CameraBase):
     """A camera that plays a clip or a folder of frames."""
 
     type: Literal["replay"] = "replay"
@@ -52,17 +52,17 @@ class ReplayCamera(View):
     faults: Annotated[tuple[Fault, ...], Field(strict=False, max_length=16)] = ()
     """What goes wrong, for drills."""
 
-    def images(self) -> Generator[Picture, None, None]:
+    def images(self) -> Generator[CameraImage, None, None]:
         """Play from the start; a timestamp is the picture's time in the clip, from 0.
 
         A clip that cannot be opened, or breaks off before its end, is a CameraError.
         """
         return self.played(SystemClock())
 
-    def played(self, clock: Clock) -> Generator[Picture, None, None]:
+    def played(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """As `images`, at the pace of `clock`."""
         start = clock.monotonic()
-        thinner = Thinner(self.fps)
+        thinner = FrameRateLimiter(self.fps)
         frozen: Image | None = None
         for still in self._stills():
             on = {fault.kind: fault for fault in self.faults if fault.holds(still.seconds)}
@@ -77,7 +77,7 @@ class ReplayCamera(View):
                 continue
             image = self.shaped(still.bgr * 0 if "black" in on else still.bgr)
             frozen = (image if frozen is None else frozen) if "freeze" in on else None
-            yield Picture(image if frozen is None else frozen, _told(still.seconds, on))
+            yield CameraImage(image if frozen is None else frozen, _told(still.seconds, on))
 
     def _stills(self) -> Iterator[Still]:
         offset = 0.0

@@ -9,20 +9,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface import forgetting
-from edgeface.enroll import How, Known, Plan, carry_out, from_unknown, from_uploads
-from edgeface.errors import GalleryError
-from edgeface.gallery import NEVER
-from edgeface.listing import level_threshold, still_named
-from edgeface.names import check_id, is_unknown_id, printable
-from edgeface.view import check_day, unit_mean
+from edgeface.core.errors import GalleryError
+from edgeface.core.text import check_id, is_unknown_id, printable
+from edgeface.gallery.rows import NEVER
+from edgeface.gallery.snapshot import check_day, unit_mean
+from edgeface.people import erasure
+from edgeface.people.enrollment import EnrollOptions, KnownFaces, Plan, carry_out, from_unknown, from_uploads
+from edgeface.people.rules import level_threshold, still_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edgeface.forgetting import Proof
-    from edgeface.gallery import Change, Gallery
-    from edgeface.web.site import Site
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.rows import Change
+    from edgeface.people.erasure import ErasureProof
+    from edgeface.web.site import WebContext
 
 Upload = tuple[str, bytes]
 """The name that the sender gives a file, and its content."""
@@ -49,13 +50,13 @@ class Enrolled(NamedTuple):
 class Forgotten(NamedTuple):
     """That somebody was erased, and what a search found afterwards."""
 
-    proof: Proof
+    proof: ErasureProof
     still_named: tuple[str, ...]
     """Where the configuration still has them."""
 
 
 def enroll(
-    site: Site,
+    site: WebContext,
     person: str,
     name: str | None,
     photos: Iterable[Upload],
@@ -70,28 +71,36 @@ def enroll(
     check_days(given, expires)
     with site.gallery() as gallery, site.chain() as chain:
         plan = from_uploads(chain, known(site, gallery), person, name or None, photos)
-        return carry(site, gallery, plan, How(skip_bad=skip_bad, given=given, expires=expires, ignored=ignored))
+        return carry(
+            site, gallery, plan, EnrollOptions(skip_bad=skip_bad, given=given, expires=expires, ignored=ignored)
+        )
 
 
 def enroll_unknown(
-    site: Site, unknown: str, person: str, name: str | None, *, given: str | None = None, expires: str | None = None
+    site: WebContext,
+    unknown: str,
+    person: str,
+    name: str | None,
+    *,
+    given: str | None = None,
+    expires: str | None = None,
 ) -> Enrolled:
     """Make an unknown a person."""
     check_days(given, expires)
     with site.gallery() as gallery:
         plan = from_unknown(gallery, known(site, gallery), person, name or None, unknown)
-        return carry(site, gallery, plan, How(given=given, expires=expires))
+        return carry(site, gallery, plan, EnrollOptions(given=given, expires=expires))
 
 
-def ignore_unknown(site: Site, unknown: str, person: str | None = None, name: str | None = None) -> Enrolled:
+def ignore_unknown(site: WebContext, unknown: str, person: str | None = None, name: str | None = None) -> Enrolled:
     """Put an unknown on the ignore list; without an id of its own by one that is made from theirs."""
     made = person or f"ignored-{unknown.removeprefix('u-')}"
     with site.gallery() as gallery:
         plan = from_unknown(gallery, known(site, gallery), made, name or None, unknown)
-        return carry(site, gallery, plan, How(ignored=True))
+        return carry(site, gallery, plan, EnrollOptions(ignored=True))
 
 
-def carry(site: Site, gallery: Gallery, plan: Plan, how: How) -> Enrolled:
+def carry(site: WebContext, gallery: Gallery, plan: Plan, how: EnrollOptions) -> Enrolled:
     """Carry out a plan as the configuration lets it, and write it to the audit trail."""
     how = replace(how, pictures=site.configuration().privacy.pictures == "all")
     if plan.refused and (not how.skip_bad or not plan.candidates):
@@ -101,7 +110,7 @@ def carry(site: Site, gallery: Gallery, plan: Plan, how: How) -> Enrolled:
     return Enrolled(tuple(changes), plan.notes, plan.refused)
 
 
-def rename(site: Site, person: str, name: str) -> Change:
+def rename(site: WebContext, person: str, name: str) -> Change:
     """Change a display name."""
     with site.gallery() as gallery:
         change = gallery.rename(person, name, site.clock.wall())
@@ -109,7 +118,7 @@ def rename(site: Site, person: str, name: str) -> Change:
     return change
 
 
-def consent(site: Site, person: str, given: str | None, expires: str | None) -> Change:
+def consent(site: WebContext, person: str, given: str | None, expires: str | None) -> Change:
     """Note the day of consent, and the day from which on it is over (or NEVER); None leaves it as it is."""
     check_days(given, expires)
     with site.gallery() as gallery:
@@ -118,14 +127,14 @@ def consent(site: Site, person: str, given: str | None, expires: str | None) -> 
     return change
 
 
-def forget(site: Site, person: str) -> Forgotten:
+def forget(site: WebContext, person: str) -> Forgotten:
     """Erase a person for good, and search for traces."""
     with site.gallery() as gallery:
         gallery.person(person)
         return _forget(site, gallery, person)
 
 
-def delete_unknown(site: Site, unknown: str) -> Forgotten:
+def delete_unknown(site: WebContext, unknown: str) -> Forgotten:
     """Erase an unknown for good, and search for traces."""
     if not is_unknown_id(unknown):
         raise GalleryError(f"{printable(unknown)}: no such unknown")
@@ -145,7 +154,7 @@ def likeness(gallery: Gallery, one: str, other: str) -> float:
     return float(means[0] @ means[1])
 
 
-def merge(site: Site, person: str, into: str) -> Forgotten:
+def merge(site: WebContext, person: str, into: str) -> Forgotten:
     """Give a person's templates to another, who is the same, and erase the first.
 
     GalleryError unless the two are as alike as one person is to themselves. It can be tried again.
@@ -165,13 +174,13 @@ def merge(site: Site, person: str, into: str) -> Forgotten:
         return _forget(site, gallery, person)
 
 
-def known(site: Site, gallery: Gallery) -> Known:
+def known(site: WebContext, gallery: Gallery) -> KnownFaces:
     """The faces that are somebody's already."""
     view = gallery.snapshot()
-    return Known.of(view, level_threshold(site.configuration(), view)[0])
+    return KnownFaces.of(view, level_threshold(site.configuration(), view)[0])
 
 
-def note(site: Site, changes: Iterable[Change]) -> None:
+def note(site: WebContext, changes: Iterable[Change]) -> None:
     """Write the audit rows."""
     for change in changes:
         site.note(change.kind, change.facts)
@@ -184,10 +193,10 @@ def check_days(given: str | None, expires: str | None) -> None:
             check_day(text)
 
 
-def _forget(site: Site, gallery: Gallery, who: str) -> Forgotten:
+def _forget(site: WebContext, gallery: Gallery, who: str) -> Forgotten:
     configuration = site.configuration()
     try:
-        proof = forgetting.forget(configuration, gallery, who, site.clock.wall())
+        proof = erasure.erase(configuration, gallery, who, site.clock.wall())
     finally:
         site.glass.forget(who)
     return Forgotten(proof, tuple(still_named(configuration, who)))

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from edgeface.web.problems import where
+from edgeface.web.http.problems import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import ASGIApp
 
-    from edgeface.settings import Web, WebTls
-    from edgeface.web.glass import Glass
+    from edgeface.config.configuration import Web, WebTls
+    from edgeface.web.hub import LiveHub
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _BACKLOG = 64
 class Server:
     """One page at one address; the daemon goes on without it when it cannot be served."""
 
-    def __init__(self, app: ASGIApp, settings: Web, glass: Glass) -> None:
+    def __init__(self, app: ASGIApp, settings: Web, glass: LiveHub) -> None:
         self.problem: str | None = None
         """Why nobody can reach it, in one line."""
         self.port = settings.port

@@ -7,20 +7,37 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from edgeface.chain import open_chain
-from edgeface.embedder import embedder_name
-from edgeface.gallery import Gallery
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from edgeface.chain import Chain
-    from edgeface.clock import Clock
-    from edgeface.journal import Journal
-    from edgeface.settings import Configuration
-    from edgeface.timings import Timings
-    from edgeface.web.glass import Glass
+    from edgeface.config.configuration import Configuration
+    from edgeface.core.clock import Clock
+    from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.journal.journal import Journal
+    from edgeface.recognition.timings import Timings
+    from edgeface.web.hub import LiveHub
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Insight:
+    """What a daemon lets the page have of itself."""
+
+    configuration: Callable[[], Configuration]
+    """As it runs now."""
+    source: Path | None
+    clock: Clock
+    journal: Journal
+    boot: str
+    note: Callable[[str, Mapping[str, Any]], None]
+    reload: Callable[[], None]
+    timings: Timings | None = None
+    """What the daemon's threads measure."""
+    switch: Callable[[str, bool], None] | None = None
+    """Has a camera switched on or off soon."""
 
 
 class Models:
@@ -28,19 +45,19 @@ class Models:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._chain: Chain | None = None
+        self._chain: FaceAnalyzer | None = None
 
     @contextmanager
-    def chain(self, configuration: Configuration) -> Iterator[Chain]:
+    def chain(self, configuration: Configuration) -> Iterator[FaceAnalyzer]:
         """Wait for the models, and have them alone; ModelError when they cannot be loaded."""
         with self._lock:
             if self._chain is None:
-                self._chain = open_chain(configuration)
+                self._chain = configuration.open_analyzer()
             yield replace(self._chain, limits=configuration.quality)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Site:
+class WebContext:
     """The daemon as the web sees it: `request.app.state.site`; any thread may use it."""
 
     configuration: Callable[[], Configuration]
@@ -48,7 +65,7 @@ class Site:
     source: Path | None
     """config.yaml, when there is one."""
     clock: Clock
-    glass: Glass
+    glass: LiveHub
     journal: Journal
     """The daemon's own."""
     boot: str
@@ -70,7 +87,7 @@ class Site:
             yield gallery
 
     @contextmanager
-    def chain(self) -> Iterator[Chain]:
+    def chain(self) -> Iterator[FaceAnalyzer]:
         """Have the web's models alone; ModelError. It waits for whoever has them, and for their loading."""
         with self.models.chain(self.configuration()) as chain:
             yield chain

@@ -14,15 +14,15 @@ pytest.importorskip("playwright", reason="needs playwright")
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from edgeface.demo import CAMERA, PEOPLE
-from edgeface.mosquitto import Mosquitto
-from edgeface.web import strings, strings_device
-from tests.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
+from edgeface.demo.mosquitto import Mosquitto
+from edgeface.demo.run import CAMERA, PEOPLE
+from edgeface.web import strings
+from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeface.daemon import Daemon
+    from edgeface.daemon.daemon import Daemon
 
 pytestmark = [
     pytest.mark.broker,
@@ -147,7 +147,7 @@ def test_a_person_is_enrolled_by_upload_and_seen_live_with_the_name(visit: Visit
     page.get_by_label(strings.ENROLL_NAME, exact=True).fill("Joe Büiden")
     page.get_by_label(strings.ENROLL_CHOOSE).set_input_files(PHOTOS)
     page.get_by_role("button", name=strings.ENROLL_DO, exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(strings_device.DONE["enrolled"])
+    expect(page.get_by_role("heading", level=1)).to_have_text(strings.DONE["enrolled"])
     page = visit.go("/")
     expect(page.locator(".tag text", has_text="Joe Büiden")).to_be_visible(timeout=ROUND)
     page = visit.go("/people/joe/forget")
@@ -177,7 +177,7 @@ def test_an_unknown_is_enrolled_from_the_card(visit: Visit) -> None:
     page.get_by_label(strings.ENROLL_NAME, exact=True).fill("Guest")
     page.get_by_role("button", name=strings.ENROLL_DO, exact=True).click()
     page.wait_for_url("**/people/guest?done=enrolled")
-    expect(page.get_by_role("status")).to_have_text(strings_device.DONE["enrolled"])
+    expect(page.get_by_role("status")).to_have_text(strings.DONE["enrolled"])
     expect(page.locator(".faces img").first).to_be_visible()
 
 
@@ -196,7 +196,7 @@ def test_rows_of_the_journal_arrive_without_a_reload(visit: Visit) -> None:
 
 
 def test_the_keyboard_is_enough_to_sign_in_and_rename(browser: Browser, daemon: Daemon, base: str) -> None:
-    from edgeface.web import accounts
+    from edgeface.web.auth import accounts
 
     token = accounts.make_token(daemon._configuration.data, "keys", "admin", 0.0)
     visit = Visit(browser, base)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.cli import main
-from tests.film import DATA
+from edgeface.cli.main import main
+from tests.support.film import DATA
 
 CONFIG = "device: front\ndata: {data}\ncameras: {{porch: {{type: opencv, source: 0}}}}\n"
 

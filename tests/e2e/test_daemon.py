@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from edgeface import config
-from edgeface.daemon import SOFTWARE, Daemon
-from edgeface.mosquitto import Mosquitto
-from edgeface.mqtt import Publisher
-from edgeface.opencv import cv2
-from tests.broker import Listener, until
-from tests.film import DATA, FPS, Actor, film
+from edgeface.config import loader
+from edgeface.daemon.daemon import SOFTWARE, Daemon
+from edgeface.demo.mosquitto import Mosquitto
+from edgeface.imaging.opencv import cv2
+from edgeface.mqtt.mqtt_publisher import MqttPublisher
+from tests.support.broker import Listener, until
+from tests.support.film import DATA, FPS, Actor, film
 
 pytestmark = pytest.mark.broker
 
@@ -198,8 +198,8 @@ def test_without_a_camera_or_a_broker_the_daemon_runs_and_says_so(tmp_path: Path
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_publisher_that_dies_ends_the_daemon(tmp_path: Path, visit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Publisher) -> None:
+    def broken(_: MqttPublisher) -> None:
         raise RuntimeError("a fault that nobody foresaw")
 
-    monkeypatch.setattr(Publisher, "_serve", broken)
-    assert Daemon(config.load(configure(tmp_path, visit, 1883))).run() == SOFTWARE
+    monkeypatch.setattr(MqttPublisher, "_serve", broken)
+    assert Daemon(loader.load(configure(tmp_path, visit, 1883))).run() == SOFTWARE

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeface import photos
-from edgeface.cameras.clip import stills
+from edgeface.cameras.video_file import stills
+from edgeface.imaging import photos
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from edgeface import keys
-from edgeface.mosquitto import Mosquitto
-from edgeface.opencv import cv2
-from tests.broker import Listener, until
-from tests.film import DATA, FPS, Actor, film
+from edgeface.demo.mosquitto import Mosquitto
+from edgeface.imaging.opencv import cv2
+from edgeface.security import signing_keys
+from tests.support.broker import Listener, until
+from tests.support.film import DATA, FPS, Actor, film
 
 pytestmark = pytest.mark.broker
 
@@ -89,7 +89,7 @@ def test_a_door_opens_for_whom_it_is_to_and_a_reload_lets_somebody_in(config: Pa
         config.write_text(config.read_text().replace("biden", "obama"))
         process.send_signal(signal.SIGHUP)
         until(lambda: door.of(f"{DOOR}/grant"), 20)
-        (record,) = keys.read(config.parent / "data")
+        (record,) = signing_keys.read(config.parent / "data")
         outer = door.of(f"{DOOR}/grant")[0].json
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(record.public))
         public.verify(base64.b64decode(outer["sig"]), outer["payload"].encode())

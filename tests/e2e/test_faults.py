@@ -15,27 +15,27 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import PrivateAttr
 
-from edgeface import config
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.clock import SystemClock
-from edgeface.daemon import Daemon
-from edgeface.detectors.blazeface import Blazeface
-from edgeface.health import HANG_SECONDS, MATCH_SECONDS
-from edgeface.opencv import cv2
-from tests.broker import Listener, until
+from edgeface.config import loader
+from edgeface.core.clock import SystemClock
+from edgeface.daemon.daemon import Daemon
+from edgeface.daemon.health import HANG_SECONDS, MATCH_SECONDS
+from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.imaging.opencv import cv2
 from tests.e2e.test_daemon import RIGHT, edgeface
-from tests.film import DATA, FPS, film
-from tests.slack import Slack
-from tests.threaded import threaded
+from tests.support.broker import Listener, until
+from tests.support.film import DATA, FPS, film
+from tests.support.slack import Slack
+from tests.support.threaded import threaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from edgeface.clock import Clock
-    from edgeface.mosquitto import Mosquitto
-    from edgeface.settings import Configuration
-    from edgeface.types import Detection, Detector, Image, Look, Parts, Picture
+    from edgeface.config.configuration import Configuration
+    from edgeface.core.clock import Clock
+    from edgeface.core.types import CameraImage, Detection, DetectionRequest, Detector, Image, SearchGrid
+    from edgeface.demo.mosquitto import Mosquitto
 
 pytestmark = pytest.mark.broker
 
@@ -63,7 +63,7 @@ class Broken(ReplayCamera):
     def openings(self) -> tuple[float, ...]:
         return tuple(self._openings)
 
-    def images(self) -> Generator[Picture, None, None]:
+    def images(self) -> Generator[CameraImage, None, None]:
         now = time.monotonic()
         first = not self._openings
         self._openings.append(now)
@@ -91,7 +91,7 @@ def configured(folder: Path, port: int, cameras: str) -> Configuration:
     path = folder / "config.yaml"
     path.write_text(f"device: front\ndata: {folder / 'data'}\ncameras:\n{cameras}mqtt: {{port: {port}}}\n")
     edgeface("enroll", "--config", path, "obama", DATA / "obama2.jpg", DATA / "obama3.jpg")
-    return config.load(path)
+    return loader.load(path)
 
 
 class Jumping(SystemClock):
@@ -168,10 +168,10 @@ class Hung:
     hung_at: float | None = None
     seen: int = 0
 
-    def parts(self, width: int, height: int) -> Parts:
+    def parts(self, width: int, height: int) -> SearchGrid:
         return self.inner.parts(width, height)
 
-    def detect(self, image: Image, look: Look) -> list[Detection]:
+    def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
         found = self.inner.detect(image, look)
         self.seen += bool(found)
         if self.seen == 3 and self.hung_at is None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from edgeface.cli import main
-from edgeface.demo import CLIP, PEOPLE
-from edgeface.errors import CameraError
-from edgeface.replay import boot_of
+from edgeface.cli.main import main
+from edgeface.cli.replay import boot_of
+from edgeface.core.errors import CameraError
+from edgeface.demo.run import CLIP, PEOPLE
 
 GOLDEN = Path(__file__).parent.parent / "data" / "demo_events.json"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.opencv import cv2
+from edgeface.imaging.opencv import cv2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeface.opencv import cv2
+from edgeface.imaging.opencv import cv2
 from tools.demo.people import ACTORS, ENROLLED, PHOTOS
 from tools.demo.porch import HEIGHT, WIDTH, flowers, porch
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from edgeface.names import slug
+from edgeface.core.text import slug
 from tools.demo.cutout import Cutout, cut
 
 PHOTOS = Path(__file__).parent / "photos"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from edgeface.opencv import cv2
+from edgeface.imaging.opencv import cv2
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgeface.opencv import cv2
+from edgeface.imaging.opencv import cv2
 
 PHOTOS = Path(__file__).parent / "photos"
 LONGEST = 900

@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgeface.errors import EdgefaceError
-from edgeface.gallery import Gallery
-from edgeface.journal import Journal
+from edgeface.core.errors import EdgefaceError
+from edgeface.gallery.gallery import Gallery
+from edgeface.journal.journal import Journal
 from tools.faults.image import Image
 from tools.faults.part import Options, Row, say
 from tools.faults.site import ROOT, damage, rows

@@ -15,7 +15,7 @@ from tools.faults.part import NotTriedError, Options, Row, say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeface.door import Gate
+    from edgeface.door.verifier import GrantVerifier
 
 _DOOR, _KID = "front-door", "2026-11"
 _LIFETIME = 3.0
@@ -57,7 +57,9 @@ class Device:
 class Trial:
     """One grant's life at a door: what must open is counted, and what should not be as it was is said."""
 
-    def __init__(self, gate: Gate, device: Device, now: float, chance: float, another: Callable[[], Gate]) -> None:
+    def __init__(
+        self, gate: GrantVerifier, device: Device, now: float, chance: float, another: Callable[[], GrantVerifier]
+    ) -> None:
         """`chance` is from 0 to 1 and moves every age and delay; `another` makes a door with the same keys."""
         self.gate = gate
         self.device = device
@@ -141,7 +143,7 @@ FATES: tuple[Callable[[Trial], None], ...] = (
 
 def run(options: Options) -> Row:
     """Judge so many grants at one door, each with its fate."""
-    if importlib.util.find_spec("edgeface.door") is None:
+    if importlib.util.find_spec("edgeface.door.verifier") is None:
         raise NotTriedError("this edgeface has no door")
     tried = Counter[str]()
     device, now, right = Device(), 1000.0, 0
@@ -170,8 +172,8 @@ def run(options: Options) -> Row:
     )
 
 
-def _opens(gate: Gate, envelope: bytes, at: float, *, retained: bool = False) -> bool:
-    from edgeface.door import Reject
+def _opens(gate: GrantVerifier, envelope: bytes, at: float, *, retained: bool = False) -> bool:
+    from edgeface.door.verifier import Reject
 
     try:
         gate.judge(envelope, retained=retained, now=at)
@@ -180,10 +182,10 @@ def _opens(gate: Gate, envelope: bytes, at: float, *, retained: bool = False) ->
     return True
 
 
-def _gate(device: Device) -> Gate:
-    from edgeface.door import Gate, Rules
+def _gate(device: Device) -> GrantVerifier:
+    from edgeface.door.verifier import GrantVerifier, Rules
 
-    return Gate(Rules(_DOOR, {_KID: device.public}))
+    return GrantVerifier(Rules(_DOOR, {_KID: device.public}))
 
 
 def _nonce(challenge: bytes) -> str:

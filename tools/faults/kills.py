@@ -10,10 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgeface import photos
-from edgeface.embedder import embedder_name
-from edgeface.gallery import Gallery
-from edgeface.opencv import cv2
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
+from edgeface.imaging import photos
+from edgeface.imaging.opencv import cv2
 from tools.faults.part import Options, Row, say
 from tools.faults.site import ROOT, Site, damage
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeface.mosquitto import Mosquitto
-from tests.proxy import Proxy
+from edgeface.demo.mosquitto import Mosquitto
+from tests.support.proxy import Proxy
 from tools.faults.ear import Ear, Heard
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def damage(data: Path) -> list[str]:
 
 def audited() -> bool:
     """Whether this edgeface can verify its journal."""
-    return importlib.util.find_spec("edgeface.audit") is not None
+    return importlib.util.find_spec("edgeface.cli.audit") is not None
 
 
 def _checked(path: Path) -> list[str]:

@@ -133,7 +133,7 @@ def _number(status: str, key: str) -> int:
 
 
 def _length(clip: Path) -> float:
-    from edgeface.opencv import cv2
+    from edgeface.imaging.opencv import cv2
 
     video = cv2.VideoCapture(str(clip))
     try:

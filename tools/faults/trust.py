@@ -105,7 +105,7 @@ def _figure(entry: Entry) -> str:
 def _shown(entry: Entry) -> str:
     files = sorted({test.partition("::")[0] for test in entry.tests})
     suite = ["`make faults`"] if entry.status == "measured by make faults" else []
-    return ", ".join([*suite, *(f"[{Path(file).stem}](../{file})" for file in files)])
+    return ", ".join([*suite, *(f"[{Path(file).relative_to('tests').with_suffix('')}](../{file})" for file in files)])
 
 
 def _entry(item: Any) -> Entry:

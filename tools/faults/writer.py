@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeface.gallery import Gallery
-from edgeface.journal import Journal, Row
-from edgeface.view import Template
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
+from edgeface.journal.journal import Journal
+from edgeface.journal.rows import JournalRow
 
 MODEL = "faults"
 SIZE = 192
@@ -66,9 +67,9 @@ def write(folder: Path, prefix: str) -> None:
             _say("G", person)
 
 
-def _row(id_: str) -> Row:
+def _row(id_: str) -> JournalRow:
     facts = {"v": 1, "event_type": "match", "id": id_, "person": "alice", "score": 0.7}
-    return Row(id_, "match", time.time(), json.dumps(facts))
+    return JournalRow(id_, "match", time.time(), json.dumps(facts))
 
 
 def _template(dice: np.random.Generator) -> Template:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeface import model as shipped
+from edgeface.faces import tflite
 from tools.quantize import int8, measure
 from tools.quantize.crops import crops, tensor
 from tools.quantize.flat import write_network
@@ -26,9 +26,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 # Ranges stand after 24 crops; more would only take memory.
 _EVERY = 5
 _COPIES = (
-    (SHORT_RANGE, shipped.SHORT_RANGE),
-    (FULL_RANGE_SPARSE, shipped.FULL_RANGE_SPARSE),
-    (ONET, shipped.ONET),
+    (SHORT_RANGE, tflite.SHORT_RANGE),
+    (FULL_RANGE_SPARSE, tflite.FULL_RANGE_SPARSE),
+    (ONET, tflite.ONET),
 )
 
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     layers = read_network(original)
-    made = {shipped.EMBEDDER.file: int8.dynamic(fold(layers)), **copies}
+    made = {tflite.EMBEDDER.file: int8.dynamic(fold(layers)), **copies}
     if not _pinned(made) and not options.unpinned:
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (options.out / file).write_bytes(data)
         print(f"{file:40} {len(data):>9} bytes  {hashlib.sha256(data).hexdigest()}")
     if not options.quick:
-        figures = _figures(layers, made[shipped.EMBEDDER.file], options.variants)
+        figures = _figures(layers, made[tflite.EMBEDDER.file], options.variants)
         figures["models"] = {file: _entry(data) for file, data in made.items()}
         _report(figures)
     return 0
@@ -115,7 +115,7 @@ def _report(figures: dict[str, Any]) -> None:
 
 
 def _pinned(made: dict[str, bytes]) -> bool:
-    pins = {pin.file: pin.sha256 for pin in shipped.SHIPPED}
+    pins = {pin.file: pin.sha256 for pin in tflite.SHIPPED}
     found = {file: hashlib.sha256(data).hexdigest() for file, data in made.items()}
     for file, sha256 in found.items():
         if sha256 != pins[file]:

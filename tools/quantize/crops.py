@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.align import align
-from edgeface.blazeface import BlazeFace, Region
-from edgeface.landmarks import CloseLook
+from edgeface.faces.align import align
+from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from edgeface.types import Image
+    from edgeface.core.types import Image
 
     Floats = NDArray[np.float32]
 
@@ -34,7 +33,7 @@ def crops(folder: Path = PHOTOS) -> list[Image]:
 
     The faces are found and aligned as the daemon does it; ValueError when there is none.
     """
-    detector, landmarker = BlazeFace.short_range(), CloseLook()
+    detector, landmarker = BlazeFace.short_range(), CropRefiner()
     found = []
     for path in sorted(folder.glob("*.jpg")):
         image = _read(path)
@@ -55,7 +54,7 @@ def tensor(crop: Image) -> Floats:
 
 
 def _altered(image: Image) -> Iterator[Image]:
-    from edgeface.opencv import cv2
+    from edgeface.imaging.opencv import cv2
 
     height, width = image.shape[:2]
     for gain, share, turn, mirrored in product(_GAINS, _SHARES, _TURNS, _MIRRORS):
@@ -67,7 +66,7 @@ def _altered(image: Image) -> Iterator[Image]:
 
 
 def _read(path: Path) -> Image:
-    from edgeface.opencv import cv2
+    from edgeface.imaging.opencv import cv2
 
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.clock import thread_cpu
-from edgeface.model import Model
+from edgeface.core.clock import thread_cpu
+from edgeface.faces.tflite import Model
 from tools.quantize.flat import result_name, write_network
 
 if TYPE_CHECKING:

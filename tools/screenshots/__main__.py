@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeface import demo_door
-from edgeface.clock import SystemClock
-from edgeface.demo import CAMERA, PEOPLE
-from edgeface.mosquitto import Mosquitto
-from tests.browsing import ARGUMENTS, CHROMIUM, cut, running
+from edgeface.core.clock import SystemClock
+from edgeface.demo import door as demo_door
+from edgeface.demo.mosquitto import Mosquitto
+from edgeface.demo.run import CAMERA, PEOPLE
+from tests.support.browsing import ARGUMENTS, CHROMIUM, cut, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Who may pass which door, and the signed grants that say so."""

@@ -1,0 +1,164 @@
+"""Reads clips and folders of frames from files, to their end or to a clear error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from edgeface.core.errors import CameraError, PhotoError
+from edgeface.core.files import read_at_most
+from edgeface.core.text import printable_path
+from edgeface.imaging import photos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+# A damaged packet makes one read fail, where the next one may do again.
+_MISSES = 30
+# Pictures a second that a file is believed to have, and seconds between two of them.
+_SLOWEST, _FASTEST = 0.01, 1000.0
+_LONGEST_STEP = 600.0
+# A BMP of opencv.MAX_PIXELS.
+_MAX_BYTES = 80_000_000
+
+
+class Still(NamedTuple):
+    """One decoded picture of a file."""
+
+    seconds: float
+    """From the file's first picture, strictly rising."""
+    bgr: NDArray[Any]
+
+
+def stills(path: Path, rate: float) -> Iterator[Still]:
+    """The pictures of a clip, or of a folder of frames at `rate` pictures a second, in the order of their names.
+
+    CameraError when nothing can be read, and when the file breaks off.
+    """
+    if path.is_dir():
+        yield from _folder(path, rate)
+    elif path.is_file():
+        yield from _clip(path)
+    else:
+        raise CameraError(f"{path} is neither a file nor a folder")
+
+
+def _folder(path: Path, rate: float) -> Iterator[Still]:
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES)
+    except OSError as error:
+        raise CameraError(f"{path} cannot be read ({error.strerror})") from error
+    if not files:
+        raise CameraError(f"{path} has no {', '.join(sorted(_SUFFIXES))} in it")
+    for number, file in enumerate(files):
+        yield Still(number / rate, _picture(file))
+
+
+def _picture(file: Path) -> NDArray[Any]:
+    from edgeface.imaging.opencv import MAX_PIXELS, cv2
+
+    try:
+        data = read_at_most(file, _MAX_BYTES)
+        # The header first: a bomb is refused before the decoder sees it.
+        photos.check(data[:_MAX_BYTES])
+        picture: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except OSError as error:
+        raise CameraError(f"{printable_path(file)} cannot be read ({error.strerror})") from error
+    except PhotoError as error:
+        raise CameraError(f"{printable_path(file)}: {error}") from error
+    except cv2.error as error:
+        raise CameraError(f"{printable_path(file)} is not a usable picture ({error.err})") from error
+    if len(data) > _MAX_BYTES or picture is None or picture.shape[0] * picture.shape[1] > MAX_PIXELS:
+        raise CameraError(f"{printable_path(file)} is not a picture, or is cut short")
+    return picture
+
+
+def _clip(path: Path) -> Iterator[Still]:
+    from edgeface.imaging.opencv import MAX_PIXELS, cv2
+
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        if not capture.isOpened():
+            raise CameraError(f"{path} is not a video, or is cut short")
+        if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
+            raise CameraError(f"{path} has pictures that are too large")
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        period = 1 / rate if _SLOWEST <= rate <= _FASTEST else 0.04
+        seconds, read = -period, 0
+        while (bgr := _next(capture)) is not None:
+            told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            # Some containers give no times, and a damaged one may step back or far ahead: then the rate counts on.
+            seconds = told if seconds < told < seconds + _LONGEST_STEP else seconds + period
+            read += 1
+            if bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
+                raise CameraError(f"{path} has pictures that are too large")
+            yield Still(seconds, bgr)
+        if read == 0 or _is_cut_short(path):
+            raise CameraError(f"{path} breaks off after {read} pictures")
+    finally:
+        capture.release()
+
+
+def _next(capture: Any) -> NDArray[Any] | None:
+    for _ in range(_MISSES):
+        ok, bgr = capture.read()
+        if ok:
+            picture: NDArray[Any] = bgr
+            return picture
+    return None
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Whether an MP4, AVI or Matroska file says that it is longer than it is.
+
+    CAP_PROP_FRAME_COUNT cannot tell: it counts pictures that an edit list hides, and of some containers it is a
+    guess from the length of the sound.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+        if head[:4] == b"RIFF":
+            end = 8 + int.from_bytes(head[4:8], "little")
+        elif head[:4] == b"\x1aE\xdf\xa3":
+            end = _matroska_end(head)
+        elif head[4:8] == b"ftyp":
+            end = _mp4_end(file)
+        else:
+            return False
+        return end > file.seek(0, 2)
+
+
+def _mp4_end(file: BinaryIO) -> int:
+    """Where the last top-level box ends (ISO/IEC 14496-12, 4.2)."""
+    end = 0
+    while True:
+        file.seek(end)
+        box = file.read(16)
+        size = int.from_bytes(box[:4], "big")
+        if size == 1:
+            size = int.from_bytes(box[8:16], "big")
+        # 0 is a box to the end of the file, less than a header is damage.
+        if len(box) < 8 or size < 8:  # noqa: PLR2004 - a box's header has 8 bytes
+            return end
+        end += size
+
+
+def _matroska_end(head: bytes) -> int:
+    """Where the segment that follows the header ends, 0 when it does not say (RFC 8794, 4 and 6; RFC 9559, 5.1)."""
+    header, width = _vint(head[4:])
+    start = 4 + width + header
+    if head[start : start + 4] != b"\x18S\x80g":
+        return 0
+    size, width = _vint(head[start + 4 :])
+    unknown = size == (1 << 7 * width) - 1
+    return 0 if unknown else start + 4 + width + size
+
+
+def _vint(data: bytes) -> tuple[int, int]:
+    """An EBML number and its width in bytes."""
+    width = 9 - data[0].bit_length() if data else 1
+    return int.from_bytes(data[:width], "big") & ((1 << 7 * width) - 1), width

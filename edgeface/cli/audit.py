@@ -1,0 +1,142 @@
+"""`edgeface audit`: what the journal holds, and whether anybody has altered it.
+
+A journal that is damaged stays where it is. Rows that were cut off at its end show only against a link that was noted
+elsewhere: each state message carries one (`journal.head`), and `verify --head` looks for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from edgeface.config import loader
+from edgeface.core.clock import rfc3339
+from edgeface.core.console import complain, say
+from edgeface.core.errors import GalleryError, UsageError
+from edgeface.core.files import put_whole
+from edgeface.core.sqlite import translated
+from edgeface.core.text import printable, printable_path
+from edgeface.journal import rows, verification
+from edgeface.journal.export import row_object
+
+if TYPE_CHECKING:
+    import sqlite3
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from edgeface.journal.rows import Entry
+    from edgeface.security.vault import Vault
+
+FILE = "journal.db"
+
+_LAST = 50
+_PAGE = 1000
+_HEAD = r"[0-9a-f]{16,64}"
+
+_EVENT_FACTS = ("camera", "name", "score", "threshold", "level", "reason", "seconds")
+"""Of the many facts of an event, those that a line shows."""
+_WHO = ("person", "unknown")
+
+
+def run_audit(arguments: Namespace) -> int:
+    """Show, export or verify; 1 when the chain does not hold."""
+    _check(arguments)
+    path = loader.data_folder(arguments) / FILE
+    if not path.exists():
+        raise GalleryError(f"{printable_path(path)}: no journal here yet (edgeface run begins one)")
+    with rows.opened(path) as (connection, vault):
+        if arguments.action == "verify":
+            return _verify(connection, vault, arguments.head)
+        if arguments.action == "export":
+            return _export(connection, vault, arguments)
+        return _show(connection, vault, arguments)
+
+
+def _check(arguments: Namespace) -> None:
+    chosen = [arguments.person, arguments.since, arguments.last, *(arguments.kind or ())]
+    if (arguments.action == "export") != (arguments.file is not None):
+        raise UsageError("audit export needs the FILE to write" if arguments.file is None else "only export has a FILE")
+    if arguments.action != "verify" and arguments.head is not None:
+        raise UsageError("--head belongs to audit verify")
+    if arguments.action == "verify" and any(one is not None for one in chosen):
+        raise UsageError("audit verify looks at every row")
+    unknown = sorted(set(arguments.kind or ()) - set(rows.KINDS))
+    if unknown:
+        raise UsageError(f"{printable(unknown[0])}: no kind of row; there are {', '.join(rows.KINDS)}")
+    if arguments.last is not None and arguments.last < 1:
+        raise UsageError("--last: 1 or more")
+    if arguments.head is not None and not re.fullmatch(_HEAD, arguments.head.lower()):
+        raise UsageError("--head: at least 16 of the link's 64 hex digits")
+    _since(arguments)
+
+
+def _verify(connection: sqlite3.Connection, vault: Vault, head: str | None) -> int:
+    found = verification.verify(connection, vault, (head or "").lower())
+    if found.fault is not None:
+        complain(f"{found.fault}; {found.rows} rows before it hold")
+        return 1
+    if not found.known:
+        complain(f"no row has the link {head}: rows were cut off after it, or it has been pruned")
+        return 1
+    say(f"{found.rows} rows, {found.redacted} redacted, head {found.head}")
+    return 0
+
+
+def _show(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -> int:
+    for entry in rows.entries(connection, vault, **_filters(arguments), last=arguments.last or _LAST):
+        say(_line(entry))
+    return 0
+
+
+def _export(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -> int:
+    lines = [row_object(entry) for entry in _pages(connection, vault, arguments)]
+    with translated(arguments.file):
+        put_whole(arguments.file, "".join(f"{line}\n" for line in lines).encode())
+    say(f"{printable_path(arguments.file)}: {len(lines)} rows; it says in plain text who was seen when")
+    return 0
+
+
+def _pages(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -> Iterator[Entry]:
+    chosen = _filters(arguments)
+    if arguments.last is not None:
+        yield from rows.entries(connection, vault, **chosen, last=arguments.last)
+        return
+    after = 0
+    while page := rows.entries(connection, vault, **chosen, after=after, first=_PAGE):
+        yield from page
+        after = page[-1].seq
+
+
+def _filters(arguments: Namespace) -> dict[str, Any]:
+    return {"kinds": tuple(arguments.kind or ()), "who": arguments.person, "since": _since(arguments)}
+
+
+def _since(arguments: Namespace) -> float | None:
+    """The start of the day, in UTC as all times here, in wall seconds."""
+    if arguments.since is None:
+        return None
+    try:
+        return datetime.strptime(arguments.since, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        raise UsageError(f"--since: {printable(arguments.since)} is no day; write 2026-11-01") from None
+
+
+def _line(entry: Entry) -> str:
+    row = entry.row
+    start = f"{entry.seq:>6}  {rfc3339(row.at)}  {printable(row.kind):<9}"
+    if entry.altered or entry.redacted:
+        return f"{start}  {'altered: it cannot be opened' if entry.altered else 'redacted'}"
+    facts = json.loads(row.payload)
+    who = next((facts[key] for key in _WHO if facts.get(key)), "-")
+    keys = _EVENT_FACTS if row.kind in rows.EVENTS else [key for key in facts if key not in _WHO]
+    shown = [f"{key} {_plain(facts[key])}" for key in keys if _plain(facts.get(key))]
+    return f"{start}  {printable(str(who)):<16}  {', '.join(shown)}".rstrip()
+
+
+def _plain(value: object) -> str:
+    """A fact on a line; nothing for what a line has no room for."""
+    if isinstance(value, list):
+        return " ".join(_plain(one) for one in value)
+    return "" if value is None or isinstance(value, dict) else printable(str(value))

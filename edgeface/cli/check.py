@@ -1,0 +1,29 @@
+"""edgeface check: reports every mistake in config.yaml with its line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from edgeface.access import policy
+from edgeface.config.loader import load, schema
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """`edgeface check`: 0 when the file is right."""
+    if arguments.schema:
+        print(json.dumps(schema(), indent=2))
+        return 0
+    configuration = load(arguments.config)
+    if configuration.web is not None:
+        from edgeface.web.auth.accounts import require_account
+
+        require_account(configuration)
+    cameras = ", ".join(configuration.cameras)
+    print(f"{arguments.config}: right; cameras: {cameras}")
+    for door, why in policy.never_open(configuration.access_policy).items():
+        print(f"{arguments.config}: door {door}: {why}")
+    return 0

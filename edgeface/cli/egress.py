@@ -1,0 +1,74 @@
+"""Whom the service has to reach, as a drop-in that keeps systemd's firewall shut for everybody else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeface.config import loader
+from edgeface.config.egress import Peer, peers, peers_of_door
+from edgeface.core.console import say
+from edgeface.core.errors import EdgefaceError
+from edgeface.core.text import cleaned
+
+if TYPE_CHECKING:
+    import argparse
+
+DROP_IN = "/etc/systemd/system/{unit}.service.d/egress.conf"
+"""Where systemd looks for it."""
+
+_HEADER = """\
+# Who {unit}.service may speak with, by `edgeface egress`; make it again when an address or the configuration changes.
+# It holds in both directions.
+[Service]
+IPAddressDeny=
+IPAddressDeny=any
+# In the place of what the unit itself allows.
+IPAddressAllow=
+IPAddressAllow=localhost
+"""
+
+_ADVICE = """\
+written: {path}
+1. systemctl daemon-reload && systemctl restart {unit}
+2. systemctl show -p IPAddressAllow {unit} shows what holds; without the file the unit's own list does"""
+
+
+def run_egress(arguments: argparse.Namespace) -> int:
+    """`edgeface egress`: print the drop-in, or put it to where systemd looks for it."""
+    unit = "edgeface" if arguments.door is None else "edgeface-door"
+    found = peers_of_door(arguments.door) if arguments.door is not None else peers(loader.load(arguments.config))
+    text = drop_in(found, unit)
+    if arguments.write is None:
+        say(text.rstrip("\n"))
+        return 0
+    path = Path(arguments.write or DROP_IN.format(unit=unit))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _put(path, text)
+    except OSError as error:
+        raise EdgefaceError(f"{path}: cannot be written ({error.strerror}); root can: sudo edgeface egress") from error
+    say(_ADVICE.format(path=path, unit=unit))
+    return 0
+
+
+def drop_in(found: tuple[Peer, ...], unit: str = "edgeface") -> str:
+    """The unit's drop-in: this machine, and nobody but these."""
+    lines = [_HEADER.format(unit=unit)]
+    for peer in found:
+        where = peer.host if peer.addresses else f"{peer.host}, on this machine"
+        lines.append(f"# {cleaned(peer.what)}: {cleaned(where)}\n")
+        lines += [f"IPAddressAllow={address}\n" for address in peer.addresses]
+    return "".join(lines)
+
+
+def _put(path: Path, text: str) -> None:
+    """Write the file whole or not at all; like every unit, everybody may read it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(text)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""The command line; each verb's work stands in the module that is named after it.
+
+Exit statuses: 0 done; 1 refused, with the reason; 2 wrong usage; 69 a camera or the broker cannot be reached;
+70 a fault of edgeface itself; 78 the configuration, a model or the key is wrong (systemd does not restart on it);
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeface.cli.parser import parser
+from edgeface.core.errors import (
+    BrokerError,
+    CameraError,
+    ConfigError,
+    EdgefaceError,
+    ModelError,
+    UsageError,
+    VaultError,
+)
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+
+if TYPE_CHECKING:
+    Verb = Callable[[argparse.Namespace], int]
+
+REFUSED, USAGE, UNAVAILABLE, SOFTWARE, CONFIG, INTERRUPTED = 1, 2, 69, 70, 78, 130
+"""Exit statuses as sysexits.h names them, where it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; every foreseen trouble is one line on standard error and an exit status."""
+    # numpy reads it when it is imported. OpenBLAS's threads spin: with two of them a search among 5,000 people costs
+    # twenty times the processor's time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    arguments = _parsed(argv)
+    verb: Verb = arguments.verb
+    try:
+        return verb(arguments)
+    except EdgefaceError as error:
+        # Editors find FILE:LINE: at the start of a line.
+        print(error if isinstance(error, ConfigError) else f"edgeface: {error}", file=sys.stderr)
+        return _status(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; say nothing more, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse, with photos after an option: argparse takes no more positionals then (enroll ID --name NAME PHOTO...)."""
+    whole = parser()
+    arguments, late = whole.parse_known_args(argv)
+    if late and (not hasattr(arguments, "photos") or any(word.startswith("-") for word in late)):
+        whole.error(f"unrecognized arguments: {' '.join(late)}")
+    if late and arguments.id is None:
+        arguments.id = late.pop(0)
+    if late:
+        arguments.photos = [*arguments.photos, *map(Path, late)]
+    return arguments
+
+
+def _status(error: EdgefaceError) -> int:
+    known = ((ConfigError, CONFIG), (ModelError, CONFIG), (VaultError, CONFIG), (UsageError, USAGE))
+    away = ((CameraError, UNAVAILABLE), (BrokerError, UNAVAILABLE))
+    return next((status for kind, status in (*known, *away) if isinstance(error, kind)), REFUSED)

@@ -1,0 +1,296 @@
+"""The verbs of the command line and their arguments; each verb's work stands in the module that it names."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeface import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+if TYPE_CHECKING:
+    Verb = Callable[[argparse.Namespace], int]
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - the type has no public name
+
+_EXAMPLES = """\
+examples:
+  edgeface demo                                    see it work, without a camera
+  edgeface check                                   is config.yaml right?
+  edgeface enroll alice --name "Alice" a1.jpg a2.jpg a3.jpg
+  edgeface enroll alice --camera porch             with guidance, at the camera
+  edgeface run                                     the daemon, in the foreground
+  edgeface audit verify                            has anybody altered the journal?
+  edgeface doctor                                  what is wrong with this machine?
+
+exit status: 0 done, 1 refused, 2 usage, 69 camera or broker away, 70 fault, 78 configuration, model or key
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="edgeface",
+        description="Says on MQTT who is at the door.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"edgeface {__version__}")
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for add in (_run, _demo, _check, _enroll, _people, _rename, _consent, _forget, _ignore, _export, _import):
+        add(verbs)
+    for add in (_audit, _keys, _vault, _door, _replay, _evaluate, _doctor, _cameras, _egress, _web):
+        add(verbs)
+    return top
+
+
+def _verb(verbs: Verbs, name: str, module: str, summary: str, example: str = "") -> argparse.ArgumentParser:
+    """Add a verb whose work is `run_NAME` of a module, which is imported only when the verb is used."""
+    added = verbs.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"example:\n  {example}" if example else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(verb=partial(_call, module, f"run_{name}"))
+    return added
+
+
+def _call(module: str, function: str, arguments: argparse.Namespace) -> int:
+    verb: Verb = getattr(import_module(f"edgeface.{module}"), function)
+    return verb(arguments)
+
+
+def _configured(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    added.add_argument("--config", type=Path, metavar="FILE", default=default_config(), help="default: %(default)s")
+    return added
+
+
+def _gallery(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _configured(added)
+    added.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="the gallery's folder, instead of the config's data:"
+    )
+    return added
+
+
+def default_config() -> Path:
+    """$EDGEFACE_CONFIG, else ./config.yaml when there is one, else /etc/edgeface/config.yaml."""
+    named = os.environ.get("EDGEFACE_CONFIG")
+    here = Path("config.yaml")
+    return Path(named) if named else here if here.exists() else Path("/etc/edgeface/config.yaml")
+
+
+def _run(verbs: Verbs) -> None:
+    _configured(_verb(verbs, "run", "daemon.daemon", "run the daemon until SIGTERM; SIGHUP reads the config again"))
+
+
+def _demo(verbs: Verbs) -> None:
+    added = _verb(
+        verbs,
+        "demo",
+        "demo.run",
+        "show the whole chain on a clip that ships, with a real broker",
+        "edgeface demo --out /tmp/demo",
+    )
+    added.add_argument("--out", type=Path, metavar="FOLDER", default=Path("build/demo"), help="default: %(default)s")
+    added.add_argument("--keep", action="store_true", help="stay up afterwards, with the page, until Ctrl-C")
+    added.add_argument("--door", action="store_true", help="also a door with a mock relay, and a grant played again")
+
+
+def _check(verbs: Verbs) -> None:
+    added = _configured(_verb(verbs, "check", "cli.check", "list every mistake of the config with its line"))
+    added.add_argument("--schema", action="store_true", help="print the JSON schema, for an editor, instead")
+
+
+def _enroll(verbs: Verbs) -> None:
+    example = 'edgeface enroll alice --name "Alice" photos/*.jpg\n  edgeface enroll --folder people/'
+    added = _gallery(
+        _verb(verbs, "enroll", "cli.people", "enroll a person from photos, a camera or an unknown", example)
+    )
+    added.add_argument("id", nargs="?", metavar="ID", help="small letters, digits, - and _")
+    added.add_argument("photos", nargs="*", type=Path, metavar="PHOTO")
+    added.add_argument("--name", help="to show; default: the id")
+    source = added.add_mutually_exclusive_group()
+    source.add_argument("--folder", type=Path, metavar="FOLDER", help="enroll everybody: FOLDER/PERSON/PHOTO")
+    source.add_argument(
+        "--camera", metavar="CAMERA", help="take the photos at this camera of the config, with guidance"
+    )
+    source.add_argument("--unknown", metavar="U-ID", help="an unknown that an event named, as u-7f3a")
+    added.add_argument(
+        "--skip-bad", action="store_true", help="leave out photos that are refused, and enroll from the rest"
+    )
+    _dates(added)
+    added.add_argument(
+        "--again", action="store_true", help="replace all templates, as after a change of the embedder; names stay"
+    )
+
+
+def _people(verbs: Verbs) -> None:
+    added = _gallery(_verb(verbs, "people", "cli.people", "list who is enrolled"))
+    added.add_argument("--unknown", action="store_true", help="list the unknowns that can be enrolled instead")
+
+
+def _rename(verbs: Verbs) -> None:
+    added = _gallery(
+        _verb(verbs, "rename", "cli.people", "give a person another display name", 'edgeface rename alice "Alice B."')
+    )
+    added.add_argument("id", metavar="ID")
+    added.add_argument("name", metavar="NAME")
+
+
+def _consent(verbs: Verbs) -> None:
+    example = "edgeface consent alice --given 2026-11-22 --expires 2027-11-22"
+    added = _gallery(_verb(verbs, "consent", "cli.people", "note when a person consented, and until when", example))
+    added.add_argument("id", metavar="ID")
+    _dates(added)
+
+
+def _dates(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--given", metavar="DATE", help="the day of consent, YYYY-MM-DD")
+    added.add_argument("--expires", metavar="DATE", help="the day from which on the person is erased, or never")
+
+
+def _forget(verbs: Verbs) -> None:
+    example = "edgeface forget alice\n  edgeface forget u-7f3a"
+    added = _gallery(_verb(verbs, "forget", "cli.people", "erase a person or an unknown for good", example))
+    added.add_argument("id", metavar="ID")
+
+
+def _ignore(verbs: Verbs) -> None:
+    example = "edgeface ignore statue --unknown u-7f3a"
+    added = _gallery(_verb(verbs, "ignore", "cli.people", "never say anything about this face", example))
+    added.add_argument("id", metavar="ID", help="a name for it, to list and forget it by")
+    added.add_argument("photos", nargs="*", type=Path, metavar="PHOTO")
+    added.add_argument("--unknown", metavar="U-ID", help="an unknown that an event named")
+
+
+def _export(verbs: Verbs) -> None:
+    added = _gallery(
+        _verb(verbs, "export", "cli.people", "write one person, or all, to a file", "edgeface export people.json")
+    )
+    added.add_argument("file", type=Path, metavar="FILE")
+    added.add_argument("--person", metavar="ID", help="only this one")
+
+
+def _import(verbs: Verbs) -> None:
+    added = _gallery(
+        _verb(verbs, "import", "cli.people", "read people from an exported file", "edgeface import people.json")
+    )
+    added.add_argument("file", type=Path, metavar="FILE")
+    added.add_argument("--replace", action="store_true", help="people who are already enrolled are replaced")
+
+
+def _audit(verbs: Verbs) -> None:
+    example = "edgeface audit show --kind match --since 2026-11-01\n  edgeface audit export trail.jsonl"
+    added = _gallery(_verb(verbs, "audit", "cli.audit", "show, verify or export what was decided and done", example))
+    added.add_argument("action", choices=("show", "verify", "export"))
+    added.add_argument("file", nargs="?", type=Path, metavar="FILE", help="of export: JSON lines")
+    added.add_argument("--kind", action="append", metavar="KIND", help="only match, unknown, enrolled, granted, ...")
+    added.add_argument("--person", metavar="ID", help="only this person or unknown")
+    added.add_argument("--since", metavar="DATE", help="from this day on, YYYY-MM-DD")
+    added.add_argument("--last", type=int, metavar="N", help="only the last N rows (show: default 50)")
+    added.add_argument(
+        "--head", metavar="HASH", help="of verify: a link noted earlier; without it a cut at the end is not seen"
+    )
+
+
+def _keys(verbs: Verbs) -> None:
+    example = "edgeface keys new\n  edgeface keys show\n  edgeface keys rotate"
+    added = _gallery(_verb(verbs, "keys", "cli.keys", "the keys that sign grants for doors", example))
+    added.add_argument("action", choices=("new", "show", "rotate"))
+    added.add_argument("--kid", metavar="ID", help="of new: the key's name; default: this month")
+
+
+def _vault(verbs: Verbs) -> None:
+    example = "edgeface vault show\n  edgeface vault seal --with tpm2"
+    added = _gallery(_verb(verbs, "vault", "cli.vault", "the key that seals people and the journal", example))
+    added.add_argument("action", choices=("show", "seal"))
+    added.add_argument("--with", dest="how", choices=("tpm2", "host"), help="of seal: what systemd-creds seals it to")
+    added.add_argument(
+        "--out", type=Path, metavar="FILE", default=Path("/etc/credstore.encrypted/edgeface-key"), help="of seal"
+    )
+
+
+def _door(verbs: Verbs) -> None:
+    added = _verb(
+        verbs, "door", "door.controller", "open a door's relay for signed grants", "edgeface door --config door.yaml"
+    )
+    added.add_argument("--config", type=Path, metavar="FILE", required=True, help="docs/doors.md shows one")
+
+
+def _replay(verbs: Verbs) -> None:
+    example = "edgeface replay clip.mp4 --gallery people/ --events -"
+    added = _verb(verbs, "replay", "cli.replay", "say what a clip's events are, the same on every run", example)
+    added.add_argument("clip", type=Path, metavar="CLIP", help="a video, or a folder of frames")
+    added.add_argument(
+        "--gallery", type=Path, metavar="FOLDER", required=True, help="a data folder, or a folder of PERSON/PHOTO"
+    )
+    added.add_argument("--events", metavar="FILE", default="-", help="JSON lines; - is standard output (default)")
+    added.add_argument("--video", type=Path, metavar="FILE", help="also write the clip with boxes and names drawn")
+    added.add_argument(
+        "--config", type=Path, metavar="FILE", help="its detector, recognition, quality and unknown keys"
+    )
+
+
+def _evaluate(verbs: Verbs) -> None:
+    example = "edgeface evaluate lfw/ --pairs pairs.csv --json figures.json"
+    added = _verb(verbs, "evaluate", "cli.evaluate", "measure error rates on a folder of PERSON/PHOTO", example)
+    added.add_argument("folder", type=Path, metavar="FOLDER", help="PERSON/PHOTO")
+    added.add_argument("--pairs", type=Path, metavar="CSV", help="verification by these pairs: fold,same,a,b")
+    added.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    added.add_argument("--plots", type=Path, metavar="FOLDER", help="write ROC and DET plots there")
+    added.add_argument("--calibrate", type=Path, metavar="FILE", help="write the embedder's calibration table there")
+    added.add_argument("--embedder", type=Path, metavar="FILE", help="another .tflite than the one that ships")
+    added.add_argument("--cache", type=Path, metavar="FILE", help="keep the embeddings there for the next run")
+
+
+def _doctor(verbs: Verbs) -> None:
+    added = _configured(
+        _verb(verbs, "doctor", "doctor.run", "look this machine over, and say what to do about what is wrong")
+    )
+    added.add_argument("--json", action="store_true", help="for machines")
+
+
+def _cameras(verbs: Verbs) -> None:
+    example = "edgeface cameras --out /tmp/snapshots"
+    added = _configured(
+        _verb(
+            verbs, "cameras", "cli.cameras", "list the cameras here and in the config, and whether each works", example
+        )
+    )
+    added.add_argument("--out", type=Path, metavar="FOLDER", help="write a snapshot of each there")
+
+
+def _egress(verbs: Verbs) -> None:
+    example = "sudo edgeface egress --write"
+    added = _configured(
+        _verb(
+            verbs, "egress", "cli.egress", "print the systemd drop-in that lets out only what the config needs", example
+        )
+    )
+    added.add_argument("--door", type=Path, metavar="FILE", help="for edgeface-door.service, by its door.yaml")
+    added.add_argument(
+        "--write",
+        nargs="?",
+        metavar="FILE",
+        const="",
+        help="put it there; without FILE to where systemd looks",
+    )
+
+
+def _web(verbs: Verbs) -> None:
+    example = "edgeface web password --role admin\n  edgeface web token --role viewer --name grafana"
+    added = _gallery(
+        _verb(verbs, "web", "cli.web", "say who may use the page, the REST interface and metrics", example)
+    )
+    added.add_argument("action", choices=("password", "token", "list", "revoke"))
+    added.add_argument("--role", choices=("admin", "viewer"), help="viewers change nothing")
+    added.add_argument("--name", metavar="NAME", help="whose; the role's name when not given")

@@ -1,0 +1,134 @@
+"""A clip through the pipeline as fast as it goes: the same events, byte for byte, every time."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from edgeface.cameras.replay import ReplayCamera
+from edgeface.config import loader
+from edgeface.config.configuration import Configuration
+from edgeface.core.errors import CameraError, EdgefaceError, GalleryError
+from edgeface.core.events import to_json, to_wire
+from edgeface.core.types import Frame
+from edgeface.daemon.session import rules
+from edgeface.faces.calibration import table_of
+from edgeface.gallery.gallery import FILE, Gallery
+from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, to_blob
+from edgeface.gallery.unknowns import Unknowns
+from edgeface.imaging.drawing import VideoWriter
+from edgeface.people import enrollment
+from edgeface.recognition.pipeline import Pipeline
+from edgeface.recognition.thresholds import same_unknown, thresholds
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import TextIO
+
+    from edgeface.core.types import Camera, Event, FrameResult
+    from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.faces.calibration import CalibrationTable
+
+DEVICE, CAMERA = "replay", "clip"
+# Bytes hashed at a time: a clip may be larger than the memory.
+_PART = 1 << 20
+
+
+def boot_of(clip: Path) -> str:
+    """Name a replay after its clip: 16 hex digits of the SHA-256 of the file, or of the folder's files in order."""
+    if clip.exists() and not (clip.is_file() or clip.is_dir()):
+        raise CameraError(f"{clip} is neither a file nor a folder")
+    digest = hashlib.sha256()
+    try:
+        for path in sorted(path for path in clip.iterdir() if path.is_file()) if clip.is_dir() else [clip]:
+            with path.open("rb") as file:
+                while part := file.read(_PART):
+                    digest.update(part)
+    except OSError as error:
+        raise CameraError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()[:16]
+
+
+def frames(camera: Camera, name: str = CAMERA) -> Iterator[Frame]:
+    """The clip's frames, with its own time as monotonic and as wall time."""
+    for seq, picture in enumerate(camera.images()):
+        seconds = picture.timestamp or 0.0
+        picture.image.flags.writeable = False
+        yield Frame(name, seq, seconds, seconds, picture.image)
+
+
+def frame_results(camera: Camera, pipeline: Pipeline) -> Iterator[FrameResult]:
+    """What the pipeline makes of each frame; a clip that cannot be read is a CameraError."""
+    for frame in frames(camera):
+        yield pipeline.process(frame)
+
+
+def view_of(folder: Path, chain: FaceAnalyzer, table: CalibrationTable) -> GallerySnapshot:
+    """The people of a data folder, or of a folder of PERSON/PHOTO, who are enrolled in memory only."""
+    if not folder.is_dir():
+        raise GalleryError(f"{folder}: no such folder")
+    if (folder / FILE).exists():
+        gallery = Gallery.open(folder, chain.embedder.name)
+        try:
+            return gallery.snapshot()
+        finally:
+            gallery.close()
+    known = enrollment.KnownFaces(table.threshold("normal", 1))
+    plan = enrollment.from_folder(chain, known, folder, list)
+    for line in (*plan.refused, *plan.notes):
+        print(f"edgeface: {line}", file=sys.stderr)
+    if not plan.candidates:
+        raise GalleryError(f"{folder}: neither a data folder nor a folder of PERSON/PHOTO with usable photos")
+    people = [Person(c.person, c.name or c.person, False, 0.0, len(c.embeddings), 0) for c in plan.candidates]
+    return make_snapshot(people, [(c.person, to_blob(e)) for c in plan.candidates for e in c.embeddings])
+
+
+def pipeline_for(configuration: Configuration, boot: str, gallery: Path) -> Pipeline:
+    """A pipeline that keeps nothing: its unknowns live as long as it does."""
+    chain, table = configuration.open_analyzer(), table_of(configuration.embedder.model)
+    view = view_of(gallery, chain, table)
+    unknowns = Unknowns(boot, same_unknown(table, 1), max(1, configuration.unknown.days))
+    accept = thresholds(table, configuration.recognition.level, view)
+    return Pipeline(rules(configuration, boot), chain, unknowns, view, accept)
+
+
+def run_replay(arguments: argparse.Namespace) -> int:
+    """`edgeface replay`: events as JSON lines, and the drawn clip when it is asked for."""
+    camera = ReplayCamera(type="replay", path=arguments.clip, pace="fast")
+    configuration = Configuration(device=DEVICE, cameras={CAMERA: camera})
+    if arguments.config is not None:
+        named = loader.load(arguments.config)
+        keys = ("detector", "embedder", "recognition", "quality", "unknown")
+        configuration = configuration.model_copy(update={key: getattr(named, key) for key in keys})
+    pipeline = pipeline_for(configuration, boot_of(arguments.clip), arguments.gallery)
+    last = 0.0
+    with _output(arguments.events) as out, VideoWriter(arguments.video) as video:
+        for outcome in frame_results(camera, pipeline):
+            last = outcome.frame.monotonic
+            _write(out, outcome.events)
+            video.draw(outcome.frame.image, outcome.faces)
+        _write(out, pipeline.leave(CAMERA, last, last))
+    return 0
+
+
+@contextmanager
+def _output(name: str) -> Iterator[TextIO]:
+    if name == "-":
+        yield sys.stdout
+        return
+    try:
+        file = open(name, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below; a name as the user gave it
+    except OSError as error:
+        raise EdgefaceError(f"{name}: cannot be written ({error.strerror})") from error
+    with file:
+        yield file
+
+
+def _write(out: TextIO, events: tuple[Event, ...]) -> None:
+    # The clip's own time is all the time there is: it is not the world's.
+    out.writelines(to_json(to_wire(event, sent_at=event.captured_at, synced=False)) + "\n" for event in events)
+    out.flush()

@@ -1,0 +1,104 @@
+"""The verb about the key that seals people and the journal: who keeps it, and how to have it kept better."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from edgeface.config import loader
+from edgeface.core.console import say
+from edgeface.core.errors import GalleryError, UsageError, VaultError
+from edgeface.core.files import put_whole
+from edgeface.core.text import printable, printable_path
+from edgeface.security.vault import CREDENTIAL, FILE, MARK, PROTECTS, VaultKey, find_key, open_vault
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from pathlib import Path
+
+    from edgeface.security.vault import Tier
+
+_SECONDS = 60.0
+_UNIT = "edgeface.service"
+
+
+def run_vault(arguments: Namespace) -> int:
+    """Show the custody of the key, or seal the key with systemd-creds; never the key itself."""
+    folder = loader.data_folder(arguments)
+    if arguments.action == "seal":
+        return _seal(folder, arguments)
+    return _show(folder)
+
+
+def _show(folder: Path) -> int:
+    if find_key(folder) is None and not (folder / MARK).exists():
+        say(f"{printable_path(folder)}: no key yet; the first start, or the first enrollment, makes one")
+        return 0
+    vault = open_vault(folder)
+    say(f"key {vault.id}, custody {vault.tier}: {PROTECTS[vault.tier]}")
+    if vault.tier == "file":
+        say("better: edgeface vault seal --with tpm2")
+    return 0
+
+
+def _seal(folder: Path, arguments: Namespace) -> int:
+    tier, out = arguments.how, arguments.out
+    if tier is None:
+        raise UsageError("say what to seal it with: --with tpm2, or --with host")
+    if out.exists():
+        raise GalleryError(f"{printable_path(out)}: it is there already; move it away, or give another --out")
+    vault, key = open_vault(folder), find_key(folder)
+    if key is None:
+        raise VaultError(f"{printable_path(folder)}: the key has just gone")
+    sealed = seal(key, tier)
+    try:
+        out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        put_whole(out, sealed)
+    except OSError as error:
+        raise GalleryError(f"{printable_path(out)}: cannot be written ({error.strerror})") from error
+    _advise(folder, out, vault.id, tier)
+    return 0
+
+
+def seal(key: VaultKey, tier: Tier) -> bytes:
+    """The key, labelled as what keeps it, as systemd-creds encrypts it for this machine; it was opened to make sure.
+
+    GalleryError when there is no systemd-creds, or no TPM for `tpm2`.
+    """
+    text = VaultKey(tier, key.secret).text()
+    sealed = _creds(["encrypt", f"--name={CREDENTIAL}", f"--with-key={tier}", "-", "-"], text)
+    if _creds(["decrypt", f"--name={CREDENTIAL}", "-", "-"], sealed) != text:
+        raise GalleryError("systemd-creds gave back something else than it was given; nothing was written")
+    return sealed
+
+
+def _advise(folder: Path, out: Path, key: str, tier: Tier) -> None:
+    load = f"LoadCredentialEncrypted={CREDENTIAL}:{out.absolute()}"
+    say(f"key {key} is sealed in {printable_path(out)}: {PROTECTS[tier]}")
+    say(f"1. systemctl edit {_UNIT}, and write these two lines:")
+    say("     [Service]")
+    say(f"     {load}")
+    say(f"2. keep a copy of {printable_path(folder / FILE)} where no thief comes: without the key all is lost")
+    say(f"3. systemctl restart {_UNIT}, then shred -u {printable_path(folder / FILE)}: until then its custody is file")
+    say(f"4. from then on verbs need the key too: systemd-run -qPG -p {load} edgeface people")
+
+
+def _creds(arguments: list[str], given: bytes) -> bytes:
+    """Run systemd-creds; neither the key nor what it is sealed to stands in its arguments."""
+    try:
+        done = subprocess.run(
+            ["systemd-creds", *arguments],  # noqa: S607 - where the system has it
+            input=given,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise GalleryError("systemd-creds is not there: it comes with systemd 250 or newer") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GalleryError("systemd-creds cannot be run, or does not end") from error
+    if done.returncode != 0:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        advice = "; without a TPM only --with host is left" if "tpm" in said[-1].lower() else ""
+        raise GalleryError(f"systemd-creds: {printable(said[-1], 200)}{advice}")
+    return done.stdout

@@ -1,0 +1,81 @@
+"""`edgeface web`: who may use the page, the REST interface and the metrics."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from edgeface.config import loader
+from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.console import complain, say
+from edgeface.core.errors import UsageError
+from edgeface.core.text import check_id
+from edgeface.journal.journal import Journal
+from edgeface.web.auth import accounts
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from pathlib import Path
+
+    from edgeface.web.auth.accounts import Role
+
+
+def run_web(arguments: Namespace) -> int:
+    """Make a token or a password, list who has one, or take them away; a running daemon knows at once."""
+    folder = loader.data_folder(arguments)
+    if arguments.action == "list":
+        return _list(folder)
+    if arguments.action == "revoke":
+        if arguments.name is None:
+            raise UsageError("web revoke needs --name (edgeface web list)")
+        count = accounts.revoke(folder, arguments.name)
+        _note(folder, {"web": "account revoked"})
+        say(f"{arguments.name}: {count} taken away")
+        return 0
+    return _make(folder, arguments)
+
+
+def _make(folder: Path, arguments: Namespace) -> int:
+    role: Role | None = arguments.role
+    if role is None:
+        raise UsageError(f"web {arguments.action} needs --role: admin or viewer")
+    name: str = arguments.name or role
+    check_id(name)
+    wall = SystemClock().wall()
+    if arguments.action == "token":
+        token = accounts.make_token(folder, name, role, wall)
+        complain(f"{name}: a new token for the role {role}; it is in no file and is not shown again:")
+        say(token)
+    else:
+        accounts.set_password(folder, name, role, _ask(), wall)
+        say(f"{name}: has a new password for the role {role}")
+    _note(folder, {"web": f"{arguments.action} made", "role": role})
+    return 0
+
+
+def _list(folder: Path) -> int:
+    found = sorted(accounts.read(folder), key=lambda one: (one.name, one.kind))
+    for one in found:
+        say(f"{one.name:<20} {one.role:<6}  {one.kind:<8}  {rfc3339(one.created)}")
+    if not found:
+        say("nobody can sign in (edgeface web password --role admin)")
+    return 0
+
+
+def _ask() -> str:
+    """The password: asked for twice on a terminal, else the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass.getpass(f"password, {accounts.SHORTEST} characters or more: ")
+    if first != getpass.getpass("once more: "):
+        raise UsageError("these are two passwords")
+    return first
+
+
+def _note(folder: Path, facts: dict[str, Any]) -> None:
+    """Write the audit row; it names nobody."""
+    with closing(Journal(folder / "journal.db")) as journal:
+        if not journal.note("config", SystemClock().wall(), facts):
+            complain(f"done, but not in the audit trail: {journal.problem}")

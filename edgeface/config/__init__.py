@@ -1,0 +1,1 @@
+"""config.yaml as one frozen object, loaded and checked."""

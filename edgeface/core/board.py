@@ -1,0 +1,151 @@
+"""What the machine says of itself: model, CPU features, temperature, power, clock."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+PROC, SYS = Path("/proc"), Path("/sys")
+
+# Bits as `vcgencmd get_throttled` gives them (raspberrypi.com, vcgencmd); 16 more of each say the same since the start.
+_UNDER_VOLTAGE, _CAPPED, _THROTTLED, _SOFT_LIMIT = 0x1, 0x2, 0x4, 0x8
+_SLOW = _CAPPED | _THROTTLED
+_BEFORE = 16
+_SECONDS = 2.0
+
+# The kernel's names (arch/arm64/kernel/cpuinfo.c, arch/x86/include/asm/cpufeatures.h), and what they bring.
+_FEATURES = {
+    "asimd": "asimd",
+    "asimdhp": "fp16",
+    "atomics": "lse",
+    "asimddp": "dot products",
+    "i8mm": "int8 matrices",
+    "avx": "avx",
+    "avx2": "avx2",
+    "avx512f": "avx512",
+    "avx512_vnni": "dot products",
+    "avx_vnni": "dot products",
+}
+DOT = "dot products"
+"""Four int8 multiplications in one: what makes int8 models fast."""
+
+
+class Power(NamedTuple):
+    """What a Raspberry Pi's firmware says of supply and clock rate."""
+
+    now: tuple[str, ...]
+    before: tuple[str, ...]
+    """Since the start."""
+
+
+def model(proc: Path = PROC) -> str:
+    """The board as its device tree names it, or the CPU's name, or the architecture's."""
+    name = _read(proc / "device-tree" / "model").strip("\0\n ")
+    return name or _cpuinfo("model name", proc) or platform.machine() or "unknown"
+
+
+def system() -> str:
+    """The distribution, kernel and architecture."""
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        name = ""
+    return ", ".join(filter(None, (name, f"{platform.system()} {platform.release()}", platform.machine())))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_features(proc: Path = PROC) -> tuple[str, ...]:
+    """What of the CPU matters to neural networks: asimd, fp16, lse, dot products, int8 matrices, avx, avx2, avx512."""
+    has = set((_cpuinfo("Features", proc) or _cpuinfo("flags", proc)).split())
+    return tuple(dict.fromkeys(name for flag, name in _FEATURES.items() if flag in has))
+
+
+def temperature(sys: Path = SYS) -> float | None:
+    """The hottest sensor in degrees Celsius; None where there is none."""
+    texts = [_read(zone / "temp").strip() for zone in sorted((sys / "class" / "thermal").glob("thermal_zone*"))]
+    degrees = [int(text) / 1000 for text in texts if text.lstrip("-").isdigit()]
+    return max(degrees, default=None)
+
+
+def throttled(sys: Path = SYS) -> bool | None:
+    """Whether the board slows itself down now; None where it cannot be told."""
+    bits = _firmware(sys)
+    return None if bits is None else bool(bits & _SLOW)
+
+
+def power(sys: Path = SYS) -> Power | None:
+    """Under-voltage and slowing down, now and before; None where it cannot be told."""
+    bits = _firmware(sys)
+    if bits is None:
+        bits = _vcgencmd()
+    return None if bits is None else Power(_named(bits), _named(bits >> _BEFORE))
+
+
+def rtc(sys: Path = SYS) -> str | None:
+    """The clock that goes on without current, as the kernel names it; None where there is none."""
+    names = (_read(device / "name").strip() for device in sorted((sys / "class" / "rtc").glob("rtc*")))
+    return next((name for name in names if name), None)
+
+
+def peak_rss() -> int:
+    """The most memory this process has held, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _named(bits: int) -> tuple[str, ...]:
+    names = {
+        _UNDER_VOLTAGE: "under-voltage",
+        _CAPPED: "clock capped",
+        _THROTTLED: "throttled",
+        _SOFT_LIMIT: "near the limit of heat",
+    }
+    return tuple(name for bit, name in names.items() if bits & bit)
+
+
+def _firmware(sys: Path) -> int | None:
+    """The bits by the kernel's driver (drivers/firmware/raspberrypi.c); the device tree names its folder."""
+    files = sorted((sys / "devices" / "platform").glob("soc*/soc*:firmware/get_throttled"))
+    return _hexadecimal(_read(files[0])) if files else None
+
+
+def _vcgencmd() -> int | None:
+    """The bits by the firmware's own program, which needs /dev/vcio."""
+    program = shutil.which("vcgencmd")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run([program, "get_throttled"], capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return _hexadecimal(done.stdout.decode("ascii", "replace").rpartition("=")[2])
+
+
+def _hexadecimal(text: str) -> int | None:
+    try:
+        return int(text.strip(), 16)
+    except ValueError:
+        return None
+
+
+def _cpuinfo(key: str, proc: Path) -> str:
+    lines = (line.partition(":") for line in _read(proc / "cpuinfo").splitlines())
+    return next((value.strip() for name, _, value in lines if name.strip() == key), "")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+FREE_MB = 200

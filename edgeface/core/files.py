@@ -1,0 +1,120 @@
+"""Reads files that may be an enemy's: regular ones only, not more than is wanted; writes files whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def read_at_most(path: Path, most: int) -> bytes:
+    """Read a file up to one byte more than `most`, by which the caller sees that it is too large.
+
+    OSError when it cannot be read, or is a folder, a device or a pipe.
+    """
+    # O_NONBLOCK: a named pipe would wait for its writer for ever.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        raise IsADirectoryError(0, "a folder", str(path)) if stat.S_ISDIR(mode) else OSError(0, "not a file", str(path))
+    with os.fdopen(handle, "rb") as file:
+        return file.read(most + 1)
+
+
+def put_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """Write a file of mode 0600 that is whole or not there, also after a power cut; it belongs to its folder's owner.
+
+    Without `replace` a file that is there stays as it is. OSError when it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _write(temporary, data)
+        if replace:
+            temporary.replace(path)
+        else:
+            with suppress(FileExistsError):
+                path.hardlink_to(temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def swap(path: Path, data: bytes) -> None:
+    """Write another content into a file that is there, whole or not at all; its mode and owner stay.
+
+    OSError when that cannot be done.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    facts = path.lstat()
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(handle, facts.st_uid, facts.st_gid)
+            os.fchmod(handle, stat.S_IMODE(facts.st_mode))
+            os.fsync(handle)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same folder waiting until the block ends (flock(2)); OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def own_as_folder(handle: int, folder: Path) -> None:
+    """Give an open file to its folder's owner: root at the command line must not lock the daemon's user out."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def _write(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        own_as_folder(handle, path.parent)
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def loads_strict(data: bytes) -> object:
+    """Parse UTF-8 JSON; UnicodeDecodeError, json.JSONDecodeError, another ValueError, or RecursionError."""
+    return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_refused)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice")
+    return found
+
+
+def _refused(name: str) -> object:
+    raise ValueError(f"{name} is no number")

@@ -1,0 +1,92 @@
+"""Logging: one line an event on standard error; repeated trouble is counted and said once an interval."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.settings import Settings
+
+if TYPE_CHECKING:
+    from edgeface.core.clock import Clock
+
+
+class Log(Settings):
+    """One line an event on standard error, for journald."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+INTERVAL = 60.0
+"""Seconds in which the same warning of the same logger is said once."""
+
+_KEPT = 256
+
+
+class Repeats(logging.Filter):
+    """Lets a warning through once an interval, and then says how often it came meanwhile."""
+
+    def __init__(self, clock: Clock, interval: float = INTERVAL) -> None:
+        super().__init__()
+        self._clock = clock
+        self._interval = interval
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is said now."""
+        if record.levelno < logging.WARNING:
+            return True
+        key, now = (record.name, record.getMessage()), self._clock.monotonic()
+        said, hidden = self._seen.pop(key, (-self._interval, 0))
+        if now - said < self._interval:
+            self._seen[key] = (said, hidden + 1)
+            return False
+        if hidden:
+            record.msg, record.args = f"{record.getMessage()} (and {hidden} times more)", None
+        self._seen[key] = (now, 0)
+        if len(self._seen) > _KEPT:
+            self._seen.pop(next(iter(self._seen)))
+        return True
+
+
+class OneLine(logging.Formatter):
+    """`level logger: message`, control characters escaped so that a record is always one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record as one line of text."""
+        return _escaped(f"{record.levelname.lower()} {record.name}: {_message(self, record)}")
+
+
+class JsonLine(logging.Formatter):
+    """One JSON object a line: time, level, logger, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record as one line of JSON."""
+        fields = {
+            "time": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(self, record),
+        }
+        return json.dumps(fields, ensure_ascii=True)
+
+
+def set_up(settings: Log, clock: Clock | None = None) -> None:
+    """Send the log of the whole process to standard error as `settings` say."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLine() if settings.format == "json" else OneLine())
+    handler.addFilter(Repeats(clock or SystemClock()))
+    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+
+
+def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def _escaped(text: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,26 @@
+"""What every part of config.yaml shares: strict, frozen, and no unknown keys."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
+Frames = Annotated[int, Field(ge=1, le=10)]
+"""Good frames of one track, of which evidence.WINDOW are kept."""
+
+ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
+"""Devices, cameras, doors and people; always matched as a whole."""
+
+Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
+
+Level = Literal["low", "normal", "high"]
+"""Security levels, the laxest first."""
+
+
+class Settings(BaseModel):
+    """A part of the configuration, checked once and frozen."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
+    )

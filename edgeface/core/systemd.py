@@ -1,0 +1,55 @@
+"""Talks to the service manager over its notification socket, sd_notify(3)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeface.core.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+READY = "READY=1"
+STOPPING = "STOPPING=1"
+WATCHDOG = "WATCHDOG=1"
+
+
+def notify(*assignments: str) -> bool:
+    """Send assignments such as READY=1 in one datagram; False when nobody listens.
+
+    NOTIFY_SOCKET names a path, or an abstract socket when it begins with @.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return False
+    message = "\n".join(assignments).encode()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            # A full socket must not hold up the thread that feeds the watchdog.
+            channel.setblocking(False)
+            channel.sendto(message, "\0" + address[1:] if address[0] == "@" else address)
+    except OSError as error:
+        _log.debug("the service manager cannot be told: %s", error.strerror)
+        return False
+    return True
+
+
+def status(text: str) -> str:
+    """The STATUS= assignment that `systemctl status` shows; one line, whatever the text holds."""
+    return "STATUS=" + "".join(c if c.isprintable() else " " for c in text)
+
+
+def reloading(clock: Clock) -> tuple[str, str]:
+    """The assignments that begin a reload; READY ends it (Type=notify-reload of systemd.service(5))."""
+    return "RELOADING=1", f"MONOTONIC_USEC={int(clock.monotonic() * 1_000_000)}"
+
+
+def watchdog_seconds() -> float | None:
+    """How often to send WATCHDOG, half of what the unit allows; None when it has no WatchdogSec= or is not for us."""
+    period, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    if not period.isdecimal() or int(period) == 0 or process != str(os.getpid()):
+        return None
+    return int(period) / 2_000_000

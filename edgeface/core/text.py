@@ -1,0 +1,76 @@
+"""Ids and display names: what is let in, and how hostile text is shown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from edgeface.core.errors import GalleryError
+from edgeface.core.settings import ID_PATTERN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_NAME = 100
+"""Characters of a display name."""
+_MAX_SHOWN = 80
+_MAX_PATH = 1000
+
+# Direction marks make a line of a log or a table read as another one (Unicode TR 36, 2.1). Joiners are spelling.
+_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+_UNKNOWN_ID = r"u-[0-9a-f]{4,64}"
+
+
+def is_unknown_id(text: str) -> bool:
+    """Whether `text` is an id of an unknown: u-7f3a."""
+    return re.fullmatch(_UNKNOWN_ID, text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is an id of a person: schema.ID_PATTERN as a whole, and not an unknown's id."""
+    return re.fullmatch(ID_PATTERN, text) is not None and not is_unknown_id(text)
+
+
+def check_id(text: str) -> None:
+    """Raise GalleryError unless `text` is an id."""
+    if is_unknown_id(text):
+        raise GalleryError(f"{text}: ids of this form are the unknowns'; choose another")
+    if not is_id(text):
+        raise GalleryError(
+            f"{printable(text)}: not an id; use up to 64 of a-z, 0-9, - and _, a letter or digit first (anna-b)"
+        )
+
+
+def cleaned(text: str) -> str:
+    """`text` on one line: control and direction characters become spaces, runs of spaces one."""
+    kept = (" " if unicodedata.category(c) in _CONTROL or c in _DIRECTION else c for c in text)
+    return " ".join("".join(kept).split())
+
+
+def display_name(text: str | None, person: str) -> str:
+    """Clean a name and cut it to MAX_NAME characters; nothing left gives the id."""
+    return cleaned(text or "")[:MAX_NAME].strip() or person
+
+
+def printable(text: str, longest: int = _MAX_SHOWN) -> str:
+    """Hostile text for a message: one line of at most `longest` characters, escaped where it is not plain."""
+    shown = cleaned(text)
+    return shown if 0 < len(shown) <= longest and shown.isprintable() else ascii(shown[:longest])
+
+
+def printable_path(path: Path) -> str:
+    """A path for a message, as `printable`."""
+    return printable(str(path), _MAX_PATH)
+
+
+def slug(text: str) -> str:
+    """Make an id from a folder's name: "Anna Böhm" gives anna-bohm; GalleryError when nothing is left of it."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    made = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:64].strip("-_")
+    if not is_id(made):
+        raise GalleryError(f"{printable(text)}: no id can be made from this name; rename the folder with letters a-z")
+    return made

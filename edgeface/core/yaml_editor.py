@@ -1,0 +1,166 @@
+"""Changes one value of a YAML file and nothing else: comments, layout and line ends stay byte for byte.
+
+The places come from PyYAML's marks. A library that writes the whole file anew, as ruamel.yaml does, keeps the comments
+but not a layout other than its own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from edgeface.core import yaml_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+if TYPE_CHECKING:
+    Value = bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
+
+_BOM = b"\xef\xbb\xbf"
+# Text that needs no quotes, and is read as text.
+_PLAIN = re.compile(r"(?!(?:true|false|null)$)[a-z][a-z0-9_-]{0,63}")
+
+
+class Refused(Exception):  # noqa: N818 - not an error of the program's: the caller says it in words of its own
+    """The file cannot be changed at this place; the text says why, in one line."""
+
+
+def put(data: bytes, path: Sequence[str], value: Value) -> bytes:
+    """Give the key at `path` the value; the key may be missing, all above it must be there and have keys.
+
+    A new key stands below its commented example (#key: ...) where there is one. Refused when the file is not one that
+    yaml_tree reads, or when there is no way to change only this value.
+    """
+    wanted = _with(_read(data), path, value)
+    bom, text = (_BOM, data[3:].decode()) if data.startswith(_BOM) else (b"", data.decode())
+    for changed in _changes(text, _compose(text), path, value):
+        result = bom + changed.encode()
+        if _same(result, wanted):
+            return result
+    raise Refused(f"{'.'.join(path)} cannot be changed without touching the rest of the file")
+
+
+def _read(data: bytes) -> Any:
+    try:
+        tree = yaml_reader.read(data)
+    except yaml_reader.Broken as error:
+        raise Refused(f"line {error.line}: {error}") from error
+    if tree.mistakes:
+        where, what = tree.mistakes[0]
+        raise Refused(f"line {tree.lines[where]}: {what}")
+    return tree.value
+
+
+def _same(data: bytes, wanted: Any) -> bool:
+    try:
+        return bool(_read(data) == wanted)
+    except Refused:
+        return False
+
+
+def _with(whole: Any, path: Sequence[str], value: Value) -> Any:
+    """A copy of the plain values with the change."""
+    if not path:
+        return [*value] if isinstance(value, (list, tuple)) else value
+    if not isinstance(whole, dict):
+        raise Refused(f"there is no {path[0]}: the key above it has no keys")
+    if len(path) > 1 and path[0] not in whole:
+        raise Refused(f"there is no {path[0]}")
+    return {**whole, path[0]: _with(whole.get(path[0]), path[1:], value)}
+
+
+def _compose(text: str) -> yaml.Node:
+    # yaml_tree has read it: there are no anchors and no tags, and its size is bounded.
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(node, yaml.MappingNode):
+        raise Refused("the file has no keys")
+    return node
+
+
+def _changes(text: str, node: yaml.Node, path: Sequence[str], value: Value) -> Iterator[str]:
+    """The ways to make the change, the best first; a wrong one reads as something else and is not taken."""
+    begin = 0
+    for step in path[:-1]:
+        key, node = next((k, v) for k, v in _pairs(node) if k.value == step)
+        begin = key.end_mark.index
+    old = next(((k, v) for k, v in _pairs(node) if k.value == path[-1]), None)
+    if old is not None:
+        yield from _replaced(text, *old, value)
+    elif isinstance(node, yaml.MappingNode) and node.flow_style:
+        yield from _put_in_braces(text, node, f"{path[-1]}: {_spelled(value)}")
+    elif node.value:
+        yield from _put_in_block(text, node, begin, path[-1], _spelled(value))
+
+
+def _pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
+    return node.value if isinstance(node, yaml.MappingNode) else []
+
+
+def _replaced(text: str, key: yaml.Node, old: yaml.Node, value: Value) -> Iterator[str]:
+    """Each item in its place where there are as many, else the whole value where it is on one line."""
+    items = old.value if isinstance(old, yaml.SequenceNode) else None
+    if items is not None and isinstance(value, (list, tuple)) and len(items) == len(value):
+        for item, one in reversed(list(zip(items, value, strict=True))):
+            text = _cut(text, item.start_mark.index, item.end_mark.index, _spelled(one))
+        yield text
+        return
+    start, end = old.start_mark.index, old.end_mark.index
+    if start == end:
+        # A key without a value: PyYAML puts the empty value behind the colon, or behind the key.
+        start = end = text.index(":", key.end_mark.index) + 1
+        yield _cut(text, start, end, f" {_spelled(value)}")
+    else:
+        yield _cut(text, start, end, _spelled(value))
+
+
+def _put_in_braces(text: str, node: yaml.Node, entry: str) -> Iterator[str]:
+    if node.value:
+        yield _cut(text, end := node.value[-1][1].end_mark.index, end, f", {entry}")
+    else:
+        yield _cut(text, start := node.start_mark.index + 1, start, entry)
+
+
+def _put_in_block(text: str, node: yaml.Node, begin: int, key: str, value: str) -> Iterator[str]:
+    """Below the commented example, below the last key, at the file's end, or before the first key."""
+    first = node.value[0][0].start_mark
+    indent, line_end = " " * first.column, "\r\n" if "\r\n" in text else "\n"
+    entry = f"{indent}{key}: {value}{line_end}"
+    example = re.compile(rf"^{indent}#[ ]?{re.escape(key)}:.*(?:\n|\Z)", re.MULTILINE)
+    if shown := example.search(text, begin, node.end_mark.index):
+        yield _after_line(text, shown.end(), entry, line_end)
+    last = node.value[-1][1].end_mark
+    if text[last.index - 1] != "\n" and (rest := text.find("\n", last.index)) >= 0:
+        yield _after_line(text, rest + 1, entry, line_end)
+    yield _after_line(text, len(text), entry, line_end)
+    yield _cut(text, first.index, first.index, entry[first.column :] + indent)
+
+
+def _after_line(text: str, at: int, entry: str, line_end: str) -> str:
+    before = text[:at]
+    return before + ("" if before.endswith("\n") else line_end) + entry + text[at:]
+
+
+def _cut(text: str, start: int, end: int, new: str) -> str:
+    return text[:start] + new + text[end:]
+
+
+def _spelled(value: Value) -> str:
+    """The value as YAML on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        if not math.isfinite(value):
+            raise Refused("a number must be finite")
+        return repr(value)
+    if isinstance(value, str):
+        if not _PLAIN.fullmatch(value):
+            raise Refused("only an id can be written as text")
+        return value
+    if hasattr(value, "items"):
+        return "{" + ", ".join(f"{_spelled(key)}: {_spelled(one)}" for key, one in value.items()) + "}"
+    return "[" + ", ".join(map(_spelled, value)) + "]"

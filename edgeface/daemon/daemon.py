@@ -1,0 +1,303 @@
+"""Starts the threads, watches over them, and stops them in the order in which the data flows."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import signal
+from typing import TYPE_CHECKING, Any
+
+from edgeface.cameras.capture import Capture
+from edgeface.cameras.mailbox import Mailbox
+from edgeface.config import loader
+from edgeface.core import systemd
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import EdgefaceError
+from edgeface.core.log import set_up
+from edgeface.daemon import report as daemon_report
+from edgeface.daemon.health import Health
+from edgeface.daemon.session import RecognitionSession
+from edgeface.daemon.vision import Tally, Vision
+from edgeface.daemon.web_page import WebPage
+from edgeface.journal.journal import Journal
+from edgeface.mqtt.mqtt_publisher import MqttPublisher
+from edgeface.mqtt.publisher import LogPublisher
+from edgeface.recognition.timings import Timings, counter
+from edgeface.security.signing_keys import Signer
+from edgeface.security.vault import open_vault
+from edgeface.web.site import Insight
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from edgeface.cameras.capture import CaptureState
+    from edgeface.config.configuration import Configuration
+    from edgeface.core.clock import Clock
+    from edgeface.core.types import FrameResult
+    from edgeface.mqtt.publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+TICK = 0.25
+"""Seconds between two looks of the main thread."""
+
+STATE_SECONDS = 30.0
+"""How often the state is said when nothing changes."""
+
+JOIN_SECONDS = 3.0
+"""How long a camera may take to let go at the end; a driver that hangs is left to the kernel."""
+
+SOFTWARE = 70
+"""Exit status when a thread died; systemd starts the daemon again."""
+
+
+class Daemon:
+    """One device: its cameras, its vision thread, and whoever is told; `run` is the main thread's work."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Clock | None = None,
+        observers: Sequence[Callable[[FrameResult], None]] = (),
+        source: Path | None = None,
+    ) -> None:
+        """Put the parts together; `source` is the file that SIGHUP reads again."""
+        self._configuration = configuration
+        self._clock = clock or SystemClock()
+        self._source = source
+        self._started = self._clock.monotonic()
+        self._boot = secrets.token_hex(8)
+        # No Events: their locks may be the main thread's own when a signal's handler would take them.
+        self._stopping = self._hangup = False
+        self._switches: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
+        self._journal = _journal(configuration, self._clock)
+        self._vault = open_vault(configuration.data)
+        self._health = Health(self._clock)
+        self._mailbox = Mailbox()
+        # Times are taken for whoever reads the metrics only.
+        self._timings = None if configuration.web is None else Timings(self._clock)
+        self._teller = self._make_teller()
+        self._captures = {
+            name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
+            for name, camera in configuration.cameras.items()
+        }
+        self._window = WebPage(
+            Insight(
+                lambda: self._configuration,
+                source,
+                self._clock,
+                self._journal,
+                self._boot,
+                self._teller.note,
+                self.reload,
+                self._timings,
+                self._on_enabled,
+            )
+        )
+        self._vision = Vision(
+            lambda settings: RecognitionSession(settings, self._boot, self._clock.wall(), timings=self._timings),
+            configuration,
+            self._mailbox,
+            self._teller,
+            self._health,
+            self._clock,
+            (*observers, *self._window.observers),
+            self._timings,
+        )
+        self._said_states: dict[str, str] = {}
+        self._said_at = -STATE_SECONDS
+        self._said_trouble: object = None
+        self._fed = 0.0
+
+    def run(self) -> int:
+        """Run until `stop`, a signal, or the end of every clip; 0, or 70 when a thread died that all depend on."""
+        self._vision.start()
+        try:
+            self._start()
+            while not self._stopping and self._alive() and not self._tick():
+                self._clock.sleep(TICK)
+            dead = not self._alive()
+        finally:
+            self._shut_down()
+        return SOFTWARE if dead or self._vision.error is not None else 0
+
+    def _alive(self) -> bool:
+        """Whether there is somebody to see, and somebody to tell of it."""
+        if not self._teller.alive:
+            log.critical("a thread of the publisher or of the journal has ended")
+        return self._vision.alive and self._teller.alive
+
+    def _start(self) -> None:
+        daemon_report.record_started(self._journal, self._configuration, self._boot, self._clock.wall())
+        for name, camera in self._configuration.cameras.items():
+            self._teller.enabled(name, camera.enabled)
+        self._teller.start()
+        for capture in self._captures.values():
+            capture.start()
+        self._window.start()
+        systemd.notify(systemd.READY)
+        log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
+
+    def stop(self) -> None:
+        """Ask `run` to end; any thread or signal handler may call it."""
+        self._stopping = True
+
+    def reload(self) -> None:
+        """Ask for the configuration to be read again."""
+        self._hangup = True
+
+    def sign_in_link(self) -> str | None:
+        """The page's address with a code that signs an admin in, once; None without a page."""
+        return self._window.link()
+
+    def _on_enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF as MQTT says them
+        """Any thread: cameras are switched by the main thread."""
+        self._switches.put((camera, on))
+
+    def _tick(self) -> bool:
+        """Look after everything once; True when every clip has ended."""
+        self._switch()
+        if self._hangup:
+            self._hangup = False
+            self._reload()
+        states = {name: capture.tend() for name, capture in self._captures.items()}
+        self._vision.set_away(name for name, now in states.items() if now.status != "online")
+        for name, now in states.items():
+            self._tell_status(name, now)
+        self._window.know(self._vision.people, self._vision.unknowns)
+        self._feed_watchdog(states)
+        self._tell_state(states)
+        return all(now.status == "ended" for now in states.values())
+
+    def _switch(self) -> None:
+        while not self._switches.empty():
+            camera, on = self._switches.get()
+            if camera in self._captures:
+                (self._captures[camera].enable if on else self._captures[camera].disable)()
+                self._teller.enabled(camera, on)
+
+    def _tell_status(self, camera: str, now: CaptureState) -> None:
+        status = "offline" if now.status == "ended" else now.status
+        if self._said_states.get(camera) != status:
+            self._said_states[camera] = status
+            self._teller.camera_status(camera, status)
+
+    def _feed_watchdog(self, states: dict[str, CaptureState]) -> None:
+        period, now = systemd.watchdog_seconds(), self._clock.monotonic()
+        online = any(s.status == "online" for s in states.values())
+        if period is not None and now - self._fed >= period and self._health.alive(online=online):
+            self._fed = now
+            systemd.notify(systemd.WATCHDOG, systemd.status(self._summary(states)))
+
+    def _summary(self, states: dict[str, CaptureState]) -> str:
+        return ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
+
+    def _tell_state(self, states: dict[str, CaptureState]) -> None:
+        now, trouble = self._clock.monotonic(), self._trouble(states)
+        if now - self._said_at >= STATE_SECONDS or trouble != self._said_trouble:
+            self._said_at, self._said_trouble = now, trouble
+            report = self._report(states)
+            self._teller.state(report)
+            self._window.state(report, self._teller)
+        elif self._window.asked:
+            self._window.state(self._report(states), self._teller)
+
+    def _trouble(self, states: dict[str, CaptureState]) -> object:
+        """What is worth a new state message when it changes."""
+        return (
+            [(s.status, s.dark) for s in states.values()],
+            self._vision.problems,
+            self._journal.problem,
+            self._teller.problem,
+            self._window.problem,
+        )
+
+    def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
+        drops, tallies = self._mailbox.drops, self._vision.tally
+        cameras = {
+            name: daemon_report.camera_report(
+                now, tallies.get(name, Tally()), self._health.age(name), drops.get(name, 0)
+            )
+            for name, now in states.items()
+        }
+        return daemon_report.report(
+            uptime=self._clock.monotonic() - self._started,
+            cameras=cameras,
+            models=self._vision.models,
+            problems=(*self._vision.problems, *self._window.problems),
+            key=self._vault.tier,
+        )
+
+    def _reload(self) -> None:
+        if self._source is None:
+            return
+        systemd.notify(*systemd.reloading(self._clock))
+        try:
+            wanted = loader.load(self._source)
+        except EdgefaceError as error:
+            log.error("the configuration stays as it is: %s", error)
+        else:
+            merged, kept = loader.merge(self._configuration, wanted)
+            self._configuration = self._vision.configuration = merged
+            self._journal.days = merged.privacy.journal_days
+            daemon_report.record_configured(self._journal, wanted, self._clock.wall())
+            self._teller.go_by(merged.access_policy)
+            set_up(merged.log)
+            log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
+        systemd.notify(systemd.READY)
+
+    def _shut_down(self) -> None:
+        systemd.notify(systemd.STOPPING)
+        self._window.stop()
+        for capture in self._captures.values():
+            capture.stop()
+        for name, capture in self._captures.items():
+            if not capture.join(JOIN_SECONDS):
+                log.warning("camera %s does not let go of its device", name)
+            self._teller.camera_status(name, "offline")
+        self._mailbox.close()
+        self._vision.join()
+        self._teller.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
+        self._teller.close()
+        daemon_report.record_stopped(self._journal, self._boot, self._clock.wall())
+        self._journal.close()
+
+    def _make_teller(self) -> Publisher:
+        settings = self._configuration
+        if settings.mqtt is None:
+            return LogPublisher(self._journal, self._clock)
+        return MqttPublisher(
+            settings.mqtt,
+            settings.device,
+            self._clock,
+            self._journal,
+            on_enabled=self._on_enabled,
+            cameras=tuple(settings.cameras),
+            snapshots=settings.privacy.snapshots != "none",
+            boot=self._boot,
+            house=settings.access_policy,
+            signer=Signer(settings.data, self._vault, self._clock),
+            answered=counter(self._timings, "publish"),
+        )
+
+
+def _journal(configuration: Configuration, clock: Clock) -> Journal:
+    try:
+        configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgefaceError(f"{configuration.data}: cannot be used for data ({error.strerror})") from error
+    return Journal(configuration.data / "journal.db", days=configuration.privacy.journal_days, clock=clock)
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """`edgeface run`: the daemon in the foreground, until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+    configuration = loader.load(arguments.config)
+    set_up(configuration.log)
+    daemon = Daemon(configuration, source=arguments.config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.stop())
+    signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
+    return daemon.run()

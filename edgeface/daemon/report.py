@@ -1,0 +1,103 @@
+"""The state topic's content: what an operator wants to know of the daemon, and of each camera."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from edgeface import __version__
+from edgeface.cameras.freshness import DARK
+from edgeface.core import board
+from edgeface.core.clock import synchronised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edgeface.cameras.capture import CaptureState
+    from edgeface.config.configuration import Configuration
+    from edgeface.daemon.vision import Tally
+    from edgeface.journal.journal import Journal
+
+
+def report(
+    *,
+    uptime: float,
+    cameras: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, str],
+    problems: tuple[str, ...],
+    key: str,
+) -> dict[str, Any]:
+    """The daemon as a whole, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
+
+    `key` is the custody of the vault's key.
+    """
+    heat = board.temperature()
+    return {
+        "version": __version__,
+        "uptime": round(uptime),
+        "cameras": {name: dict(camera) for name, camera in cameras.items()},
+        "temperature": None if heat is None else round(heat, 1),
+        "throttled": board.throttled(),
+        "clock": "synced" if synchronised() else "unsynced",
+        "models": dict(models),
+        "key": key,
+        "problems": list(problems),
+    }
+
+
+def camera_report(state: CaptureState, tally: Tally, age: float | None, drops: int) -> dict[str, Any]:
+    """One camera: what it gives, what was made of it, and what was lost on the way."""
+    return {
+        "status": state.status,
+        "fps": round(state.fps, 1),
+        "age": None if age is None else round(age, 2),
+        "frames": state.frames,
+        "processed": tally.processed,
+        "drops": drops,
+        "reopens": state.reopens,
+        "not_judged": dict(tally.silent),
+        "unknown_held_back": tally.held_back,
+        "problem": state.error or (DARK if state.dark else None),
+    }
+
+
+# Rows of the kind among which the last one about config.yaml is looked for.
+_LOOK_BACK = 200
+
+
+def record_started(journal: Journal, configuration: Configuration, boot: str, wall: float) -> None:
+    """Note the start, and the configuration if it is another one than was noted last; `wall` in seconds."""
+    facts = {"version": __version__, "boot": boot, "config": _digest(journal, configuration.model_dump(mode="json"))}
+    journal.note("started", wall, facts)
+    record_configured(journal, configuration, wall)
+
+
+def record_configured(journal: Journal, configuration: Configuration, wall: float) -> None:
+    """Note a configuration that is another one than was noted last: digests and the keys that changed, no content.
+
+    The digests are made with the key of the data folder, so that nobody can try passwords against them.
+    """
+    plain = configuration.model_dump(mode="json")
+    digest, sections = _digest(journal, plain), {key: _digest(journal, plain[key]) for key in plain}
+    known = _last(journal)
+    if digest is None or known.get("digest") == digest:
+        return
+    before = known.get("sections", sections)
+    changed = sorted(key for key in sections.keys() | before.keys() if sections.get(key) != before.get(key))
+    journal.note("config", wall, {"digest": digest, "changed": changed, "sections": sections})
+
+
+def record_stopped(journal: Journal, boot: str, wall: float) -> None:
+    """Note an orderly end; it is said at the next start."""
+    journal.note("stopped", wall, {"boot": boot})
+
+
+def _last(journal: Journal) -> dict[str, Any]:
+    """The newest row about config.yaml; what is noted of the page's accounts has the same kind."""
+    rows = journal.rows(kinds=("config",), last=_LOOK_BACK)
+    known: Iterator[dict[str, Any]] = (json.loads(entry.row.payload) for entry in reversed(rows))
+    return next((facts for facts in known if "digest" in facts), {})
+
+
+def _digest(journal: Journal, plain: Any) -> str | None:
+    return journal.fingerprint(json.dumps(plain, sort_keys=True))

@@ -1,0 +1,1 @@
+"""The demo: the whole daemon on a clip, with a real broker."""

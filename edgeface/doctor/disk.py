@@ -1,0 +1,109 @@
+"""What the doctor finds of the disk on which the data lies."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgeface.core.board import FREE_MB
+from edgeface.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOUNTS = Path("/proc/self/mountinfo")
+_BLOCK = Path("/sys/block")
+
+_IN_MEMORY = {"tmpfs", "ramfs", "overlay"}
+_WITHOUT_OWNERS = {"vfat", "exfat", "msdos"}
+
+
+class Mount(NamedTuple):
+    """A line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+
+    source: str
+    kind: str
+    read_only: bool
+
+
+def findings(folder: Path) -> Iterator[Finding]:
+    """The data folder, and the filesystem below it."""
+    there = next((path for path in (folder, *folder.parents) if _exists(path)), Path("/"))
+    yield _folder(folder, there)
+    found = mount_of(there)
+    if found is not None:
+        yield filesystem(found)
+
+
+def filesystem(found: Mount, block: Path = _BLOCK) -> Finding:
+    """The filesystem: whether it keeps what is written, and for how long."""
+    where = f"{found.source}, {found.kind}"
+    if found.read_only:
+        remedy = "dmesg says why: a worn card ends so; save the data, then a new card"
+        return Finding("disk", f"{where}: mounted read-only", "bad", remedy)
+    if found.kind in _IN_MEMORY:
+        return Finding("disk", f"{where}: lies in memory, or may: gone after the next start", "note", "change data:")
+    if found.kind in _WITHOUT_OWNERS:
+        return Finding("disk", f"{where}: knows no owners, so anybody here may read people", "bad", "change data:")
+    if _is_card(found.source, block):
+        return Finding("disk", f"{where}: an SD card, which wears out: keep a copy (edgeface export)")
+    return Finding("disk", where)
+
+
+def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:
+    """The filesystem that a path lies on; None when the kernel does not tell."""
+    try:
+        lines = mounts.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    best: tuple[int, Mount] | None = None
+    real = Path(os.path.realpath(path))
+    for line in lines:
+        left, _, right = line.partition(" - ")
+        fields, rest = left.split(), right.split()
+        if len(fields) > 5 and len(rest) > 1:  # noqa: PLR2004 - mount point and options are the 5th and 6th
+            point = Path(_unescaped(fields[4]))
+            options = {*fields[5].split(","), *(rest[2].split(",") if rest[2:] else ())}
+            # A later mount on the same point hides the earlier one.
+            if real.is_relative_to(point) and (best is None or len(point.parts) >= best[0]):
+                best = len(point.parts), Mount(_unescaped(rest[1]), rest[0], "ro" in options)
+    return best[1] if best is not None else None
+
+
+def _folder(folder: Path, there: Path) -> Finding:
+    free = shutil.disk_usage(there).free // 1_000_000
+    if not there.is_dir():
+        return Finding("data", f"{there} is not a folder", "bad", "move it away, or change data:")
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding(
+            "data", f"{there} cannot be written by this user", "bad", "sudo edgeface doctor, or change data:"
+        )
+    figures = {"free_mb": float(free)}
+    if free < FREE_MB:
+        return Finding("data", f"{there} has {free} MB free", "bad", f"{FREE_MB} MB should be free", figures)
+    return Finding("data", f"{folder}, {free} MB free", figures=figures)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _is_card(source: str, block: Path) -> bool:
+    """Whether it is an SD card; the kernel calls soldered memory mmcblk, too."""
+    name = re.fullmatch(r"/dev/(mmcblk\d+)(p\d+)?", source)
+    if name is None:
+        return False
+    try:
+        return (block / name[1] / "device" / "type").read_text().strip() == "SD"
+    except OSError:
+        return False
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

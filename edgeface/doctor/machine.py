@@ -1,0 +1,112 @@
+"""What the doctor finds of the machine itself: board, heat, power, versions, clock, models."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import TYPE_CHECKING
+
+from edgeface import __version__
+from edgeface.core import board
+from edgeface.core.clock import synchronised
+from edgeface.core.errors import EdgefaceError
+from edgeface.doctor.finding import Finding
+from edgeface.faces.tflite import SHIPPED, open_shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeface.core.board import Power
+
+HOT = 80.0
+"""Degrees Celsius at which a Raspberry Pi begins to slow down (raspberrypi.com, frequency management)."""
+
+_PACKAGES = (
+    "numpy",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "paho-mqtt",
+    "pydantic",
+    "cryptography",
+    "picamera2",
+    "mediapipe",
+)
+
+
+def findings() -> Iterator[Finding]:
+    """The machine, from its board to its models."""
+    yield Finding("edgeface", __version__)
+    yield Finding("system", f"{board.system()}, Python {platform.python_version()}")
+    features = board.cpu_features()
+    said = ", ".join(features) or "no feature of its CPU is known"
+    yield Finding("board", f"{board.model()}, {board.cores()} cores; {said}")
+    yield from _heat()
+    yield from _packages()
+    yield _clock()
+    yield from _models()
+
+
+def _heat() -> Iterator[Finding]:
+    degrees, power = board.temperature(), board.power()
+    if degrees is not None:
+        hot = degrees >= HOT
+        remedy = "a heat sink, a fan, or a place out of the sun" if hot else ""
+        yield Finding("heat", f"{degrees:.0f} degrees", "bad" if hot else "ok", remedy, {"degrees": degrees})
+    if power is not None:
+        yield supply(power)
+
+
+def supply(power: Power) -> Finding:
+    """What the firmware says of the supply, and what helps."""
+    remedy = "a power supply for this board, and a short cable" if _starved(power) else "a heat sink or a fan"
+    if power.now:
+        return Finding("power", f"now: {', '.join(power.now)}", "bad", remedy)
+    if power.before:
+        return Finding("power", f"well now; since the start: {', '.join(power.before)}", "note", remedy)
+    return Finding("power", "never under-voltage nor slowed down since the start")
+
+
+def _starved(power: Power) -> bool:
+    return "under-voltage" in (*power.now, *power.before)
+
+
+def _packages() -> Iterator[Finding]:
+    versions = {name: version for name in _PACKAGES if (version := _version(name)) is not None}
+    yield Finding("packages", ", ".join(f"{name} {version}" for name, version in versions.items()))
+    if {"opencv-python-headless", "opencv-contrib-python"} <= versions.keys():
+        remedy = "pip install --force-reinstall --no-deps opencv-python-headless"
+        yield Finding("packages", "two OpenCVs share one folder: which one is there is chance", "note", remedy)
+    if "picamera2" in versions and versions.get("numpy", "").startswith("2.") and platform.python_version() < "3.12":
+        remedy = "pip install 'numpy<2', as sudo make install does"
+        yield Finding("packages", "Bookworm's picamera2 is built for numpy 1 and breaks with numpy 2", "bad", remedy)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _clock() -> Finding:
+    chip = board.rtc()
+    kept = f"{chip} keeps it without current" if chip else "no clock chip: after a power cut it waits for the network"
+    if synchronised():
+        return Finding("clock", f"synchronised; {kept}")
+    remedy = "timedatectl set-ntp true; until then schedules of doors do not open, and times in events are a guess"
+    return Finding("clock", f"not known to be synchronised; {kept}", "note", remedy)
+
+
+def _models() -> Iterator[Finding]:
+    good = []
+    for shipped in SHIPPED:
+        try:
+            open_shipped(shipped)
+        except EdgefaceError as error:
+            yield Finding("model", str(error), "bad", "install edgeface again")
+        else:
+            good.append(f"{shipped.file} {shipped.sha256[:8]}")
+    if good:
+        yield Finding("models", ", ".join(good))

@@ -1,0 +1,73 @@
+"""One page about this machine: what is there, what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from edgeface import __version__
+from edgeface.config import loader
+from edgeface.core.errors import EdgefaceError
+from edgeface.core.text import cleaned
+from edgeface.doctor import broker, cameras, disk, machine, secrets, speed
+from edgeface.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgeface.config.configuration import Configuration
+
+
+def run_doctor(arguments: argparse.Namespace) -> int:
+    """`edgeface doctor`: 0 when nothing is bad, else 1."""
+    bad, page = 0, []
+    for finding in findings(arguments.config):
+        bad += finding.mark == "bad"
+        if arguments.json:
+            page.append(asdict(finding))
+        else:
+            _print(finding)
+    if arguments.json:
+        print(json.dumps({"edgeface": __version__, "problems": bad, "findings": page}, indent=2))
+    else:
+        print(f"\n{bad} problems" if bad != 1 else "\n1 problem")
+    return 1 if bad else 0
+
+
+def findings(path: Path) -> Iterator[Finding]:
+    """Look at everything, slowest last; nothing is written, and no daemon is disturbed."""
+    yield from machine.findings()
+    configuration = None
+    try:
+        configuration = loader.load(path)
+    except EdgefaceError as error:
+        yield _unread(path, error)
+    if configuration is not None:
+        yield from _site(path, configuration)
+    yield from cameras.plugged_in()
+    yield from speed.findings(configuration)
+
+
+def _unread(path: Path, error: EdgefaceError) -> Finding:
+    cause = error.__cause__
+    if isinstance(cause, FileNotFoundError):
+        return Finding("config", f"{path} is not there", "note", "copy config.yaml there, or name one with --config")
+    remedy = "sudo edgeface doctor" if isinstance(cause, PermissionError) else f"edgeface check --config {path}"
+    return Finding("config", str(error).replace("\n", "; "), "bad", remedy)
+
+
+def _site(path: Path, configuration: Configuration) -> Iterator[Finding]:
+    yield Finding("config", f"{path}: {len(configuration.cameras)} cameras, {len(configuration.doors)} doors")
+    yield from disk.findings(configuration.data)
+    yield from secrets.findings(configuration)
+    yield from broker.findings(configuration)
+    yield from cameras.findings(configuration)
+
+
+def _print(finding: Finding) -> None:
+    print(f"{finding.mark:<5}{finding.what:<12}{cleaned(finding.says)}", flush=True)
+    if finding.remedy:
+        print(f"     {'':<12}-> {cleaned(finding.remedy)}")

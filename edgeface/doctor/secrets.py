@@ -1,0 +1,98 @@
+"""What the doctor finds of keys and doors: what is protected, what is signed, and which level can be shown."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from edgeface.access.policy import never_open
+from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.doctor.finding import Finding
+from edgeface.faces.calibration import table_of
+from edgeface.gallery import gallery
+from edgeface.security import signing_keys
+from edgeface.security.vault import MARK, PROTECTS, Vault, find_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgeface.config.configuration import Configuration
+    from edgeface.security.vault import VaultKey
+
+_AS_ROOT = "sudo edgeface doctor"
+
+
+def findings(configuration: Configuration) -> Iterator[Finding]:
+    """The key, and the doors with the key that signs for them."""
+    folder = configuration.data
+    key: VaultKey | None = None
+    try:
+        key = find_key(folder)
+        yield _custody(folder, key)
+    except EdgefaceError as error:
+        yield Finding("key", str(error), "bad", "put the right key back; docs/privacy.md")
+    except OSError as error:
+        yield Finding("key", f"{folder}: {error.strerror}", "note", _AS_ROOT)
+    if configuration.doors:
+        yield _signing(folder, key)
+        yield from _doors(configuration)
+
+
+def _custody(folder: Path, key: VaultKey | None) -> Finding:
+    if key is None and (folder / MARK).exists():
+        # In the service the key may come as a credential, which no other process is given.
+        remedy = "is it a credential (systemctl cat edgeface)? else put the file back: without it all is lost"
+        return Finding("key", f"{folder}: sealed, and the key is not here", "note", remedy)
+    if key is None:
+        return Finding("key", "none yet: the first start makes one")
+    remedy = "edgeface vault seal --with tpm2, on a machine with a TPM" if key.tier == "file" else ""
+    return Finding("key", f"custody {key.tier}: {PROTECTS[key.tier]}", "note" if remedy else "ok", remedy)
+
+
+def _signing(folder: Path, key: VaultKey | None) -> Finding:
+    try:
+        records = signing_keys.read(folder)
+        if not any(record.state == "active" for record in records):
+            return Finding("grants", "no key signs them, so no door opens", "bad", "edgeface keys new; docs/doors.md")
+        kid = next(record.kid for record in records if record.state == "active")
+        if key is None:
+            return Finding("grants", f"signed by key {kid}, which could not be tried", "note")
+        signing_keys.active(records, Vault(key))
+    except EdgefaceError as error:
+        return Finding("grants", str(error), "bad", "edgeface keys show")
+    except OSError as error:
+        return Finding("grants", f"{folder}: {error.strerror}", "note", _AS_ROOT)
+    return Finding("grants", f"signed by key {kid}")
+
+
+def _doors(configuration: Configuration) -> Iterator[Finding]:
+    closed = never_open(configuration.access_policy)
+    people = _people(configuration.data)
+    for name, door in configuration.doors.items():
+        if name in closed:
+            yield Finding("door", f"{name}: {closed[name]}", "bad", f"doors.{name}.liveness: off")
+            continue
+        try:
+            cosine = table_of(configuration.embedder.model).threshold(door.level, max(1, people or 0))
+        except GalleryError as error:
+            yield Finding("door", f"{name}: {error}; it stays shut", "bad", f"doors.{name}.level")
+        except EdgefaceError as error:
+            yield Finding("door", f"{name}: {error}", "bad", "docs/accuracy.md")
+        else:
+            many = "an unknown number of" if people is None else people
+            says = f"{name}: level {door.level} can be shown with {many} people enrolled: a cosine of {cosine:.3f}"
+            yield Finding("door", says)
+
+
+def _people(folder: Path) -> int | None:
+    """How many people the gallery has, the ignored among them; None when it cannot be read."""
+    path = folder / gallery.FILE
+    try:
+        if not path.exists():
+            return 0
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
+            return int(db.execute("SELECT count(*) FROM people").fetchone()[0])
+    except (OSError, sqlite3.Error):
+        return None

@@ -1,0 +1,1 @@
+"""Error rates on a folder of photos."""

@@ -1,0 +1,197 @@
+"""A folder of PERSON/PHOTO as embeddings, made by the chain that enrollment uses, and pairs of its photos."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.core.text import printable, printable_path
+from edgeface.faces import photo_face
+from edgeface.faces.tflite import SHIPPED
+from edgeface.imaging import photos
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.faces.photo_face import Found
+
+
+if TYPE_CHECKING:
+    Ints = NDArray[np.int64]
+    Progress = Callable[[Sequence[Path]], Iterable[Path]]
+
+GOOD, NO_FACE, UNREADABLE = "good", "no_face", "unreadable"
+"""What became of a photo; any other word is the quality's reason, and the photo is used all the same."""
+
+_COLUMNS = ("fold", "same", "a", "b")
+_BINARY = {"0": False, "1": True}
+# A hundred times the pairs of LFW.
+_MOST_PAIRS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotoSet:
+    """The photos of a folder, in the order of their names."""
+
+    names: tuple[str, ...]
+    """PERSON/PHOTO."""
+    embeddings: NDArray[np.float32]
+    """n x d, of length one; zeros where there is no face."""
+    fates: tuple[str, ...]
+    """What became of each photo."""
+
+    @property
+    def acquired(self) -> NDArray[np.bool_]:
+        """Which photos have an embedding."""
+        return np.array([fate not in {NO_FACE, UNREADABLE} for fate in self.fates])
+
+    @property
+    def person(self) -> Ints:
+        """A number for each photo's person, from 0."""
+        numbers: Ints = np.unique([name.split("/")[0] for name in self.names], return_inverse=True)[1]
+        return numbers.reshape(-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairList:
+    """Comparisons to make, as places in a corpus."""
+
+    first: Ints
+    second: Ints
+    same: NDArray[np.bool_]
+    fold: Ints
+
+
+def find(folder: Path) -> list[Path]:
+    """The photos of FOLDER/PERSON/PHOTO, sorted; GalleryError unless there are two people and one with two photos."""
+    if not folder.is_dir():
+        raise GalleryError(f"{printable_path(folder)}: no such folder")
+    own = {person: _photos(person) for person in sorted(folder.iterdir()) if person.is_dir()}
+    counts = [len(found) for found in own.values() if found]
+    if not counts:
+        raise GalleryError(f"{printable_path(folder)}: no photos; it must hold PERSON/PHOTO")
+    if len(counts) < 2:  # noqa: PLR2004 - an impostor needs another person
+        raise GalleryError(f"{printable_path(folder)}: photos of one person only; error rates need two people or more")
+    if max(counts) < 2:  # noqa: PLR2004 - a genuine comparison needs two photos
+        raise GalleryError(f"{printable_path(folder)}: nobody has two photos; error rates need somebody who has")
+    return [path for found in own.values() for path in found]
+
+
+def _photos(person: Path) -> list[Path]:
+    return sorted(path for path in person.iterdir() if path.suffix.lower() in photos.SUFFIXES)
+
+
+def name_of(path: Path) -> str:
+    """PERSON/PHOTO."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def embed(chain: FaceAnalyzer, paths: Sequence[Path], progress: Progress) -> PhotoSet:
+    """Embed the face that each photo is of: a large one near its middle. `progress` hands the paths on one by one."""
+    results = [_embed(chain, path) for path in progress(paths)]
+    size = next((vector.size for _, vector in results if vector is not None), 1)
+    rows = [np.zeros(size, np.float32) if vector is None else vector for _, vector in results]
+    return PhotoSet(tuple(map(name_of, paths)), np.stack(rows), tuple(fate for fate, _ in results))
+
+
+def _embed(chain: FaceAnalyzer, path: Path) -> tuple[str, NDArray[np.float32] | None]:
+    try:
+        photo = photos.load(path)
+    except PhotoError:
+        return UNREADABLE, None
+    found = max(photo_face.faces(chain, photo), key=_meant, default=None)
+    if found is None:
+        return NO_FACE, None
+    return found.quality.reason or GOOD, chain.embed(found.image, found.detection)
+
+
+def _meant(found: Found) -> float:
+    """How much a face looks like the one that the photo is of: its width less half of its way to the middle."""
+    height, width = found.image.shape[:2]
+    x, y = found.detection.box.centre
+    return float((found.detection.box.width - math.hypot(x - width / 2, y - height / 2) / 2) / width)
+
+
+def fingerprint(chain: FaceAnalyzer, paths: Sequence[Path]) -> str:
+    """Changes with the embedder, the models that ship, and any photo's name, size or time of change."""
+    digest = hashlib.sha256(chain.embedder.name.encode())
+    for shipped in SHIPPED:
+        digest.update(shipped.sha256.encode())
+    for path in paths:
+        facts = path.stat()
+        digest.update(os.fsencode(path) + f"\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def save(file: Path, corpus: PhotoSet, mark: str) -> None:
+    """Keep a corpus with its fingerprint; GalleryError when the file cannot be written."""
+    facts = json.dumps({"mark": mark, "names": corpus.names, "fates": corpus.fates})
+    try:
+        with file.open("wb") as out:
+            np.savez(out, embeddings=corpus.embeddings, facts=np.frombuffer(facts.encode(), np.uint8))
+    except OSError as error:
+        raise GalleryError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+
+
+def restore(file: Path, mark: str) -> PhotoSet | None:
+    """What was kept; None when there is nothing, or it was made of other photos or with other models."""
+    try:
+        # A file that is opened here is closed too when it is not a cache.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
+            facts = json.loads(kept["facts"].tobytes())
+            if facts["mark"] != mark:
+                return None
+            return PhotoSet(tuple(facts["names"]), kept["embeddings"], tuple(facts["fates"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise GalleryError(f"{printable_path(file)}: not a cache of `edgeface evaluate`; delete it") from error
+
+
+def read_pairs(file: Path, names: Sequence[str]) -> PairList:
+    """Read a CSV of fold,same,a,b, where a and b are PERSON/PHOTO; GalleryError names the line that is wrong."""
+    places = {name: place for place, name in enumerate(names)}
+    shown = printable_path(file)
+    try:
+        with file.open(newline="", encoding="utf-8") as text:
+            reader = csv.DictReader(text)
+            if tuple(reader.fieldnames or ()) != _COLUMNS:
+                raise GalleryError(f"{shown}: the first line must be {','.join(_COLUMNS)}")
+            rows = [_pair(row, places, f"{shown}:{reader.line_num}") for row in reader]
+    except OSError as error:
+        raise GalleryError(f"{shown}: cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise GalleryError(f"{shown}: not a CSV file ({error})") from error
+    pairs = PairList(
+        first=np.array([row[2] for row in rows], np.int64),
+        second=np.array([row[3] for row in rows], np.int64),
+        same=np.array([row[1] for row in rows], np.bool_),
+        fold=np.array([row[0] for row in rows], np.int64),
+    )
+    if len(rows) > _MOST_PAIRS or np.unique(pairs.fold).size < 2 or np.unique(pairs.same).size < 2:  # noqa: PLR2004
+        raise GalleryError(f"{shown}: needs pairs of the same and of different people, and two folds or more")
+    return pairs
+
+
+def _pair(row: dict[str, str], places: dict[str, int], where: str) -> tuple[int, bool, int, int]:
+    try:
+        fold, same = int(row["fold"]), _BINARY[row["same"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise GalleryError(f"{where}: fold must be a number, and same 0 or 1") from error
+    for name in (row["a"], row["b"]):
+        if name not in places:
+            raise GalleryError(f"{where}: no such photo in the folder: {printable(str(name))}")
+    return fold, same, places[row["a"]], places[row["b"]]

@@ -1,0 +1,175 @@
+"""The nearest row of a gallery's matrix and the runner-up, exactly: among all rows, or those that a bound leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgeface.core.types import Embedding
+
+
+if TYPE_CHECKING:
+    Floats = NDArray[np.float32]
+    Rows = NDArray[np.intp]
+
+LARGE = 5_000
+"""Rows from which on a bound is worth its memory; fewer are compared in half a millisecond (docs/performance.md)."""
+
+# Share of the rows' squared length that the first axes must hold, and the most axes that are worth a second look.
+_KEPT = 0.9
+_WORTH = 0.5
+# Axes are taken by as many as a vector register of floats holds.
+_STEP = 16
+# Rows that the axes are found from, and rows that are turned at a time.
+_SAMPLE = 10_000
+_BLOCK = 1 << 16
+# Pieces of the gallery whose best rows set the mark.
+_PIECES = 64
+# Share of the rows from which on it is cheaper to read all in order.
+_MANY = 1 / 32
+# Scores of pairs that are held at a time.
+_SCORES = 1 << 24
+# Of a sum of products of float32 vectors of length one; a squared length loses as much.
+_ROUNDING = 1e-5
+
+
+class Nearest(NamedTuple):
+    """The best row, and the score of the next best."""
+
+    row: int
+    """Any of those that are equal to the rounding of float32."""
+    score: float
+    """Cosine, -1 to 1."""
+    runner_up: float | None
+    """Cosine of the best other row; None when there is none."""
+
+
+class Search(Protocol):
+    """Finds the nearest row; frozen, and safe to give to another thread."""
+
+    def nearest(self, probe: Embedding) -> Nearest:
+        """Both scores are exact, whatever the way to them; there must be a row."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exact:
+    """Compares every row."""
+
+    matrix: Floats
+    """One unit row a person."""
+
+    def nearest(self, probe: Embedding) -> Nearest:
+        """The nearest of all rows."""
+        return _two_best(self.matrix @ probe)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounded:
+    """Compares every row along a few axes, and in full only those that may be among the best two.
+
+    A cosine is its part along the axes and a rest, which is at most the product of the lengths that the probe and the
+    row have off the axes (Cauchy and Schwarz). So no row is missed: a bad choice of axes costs time and nothing else.
+    """
+
+    matrix: Floats
+    axes: Floats
+    """One orthonormal axis a column."""
+    along: Floats
+    """The rows of the matrix along the axes."""
+    off: Floats
+    """Length of each row off the axes, rounded up."""
+
+    def nearest(self, probe: Embedding) -> Nearest:
+        """The nearest of all rows."""
+        rows = self.candidates(probe)
+        # A probe that is not finite has none.
+        if not 1 < rows.size <= _MANY * len(self.matrix):
+            return Exact(self.matrix).nearest(probe)
+        best = _two_best(self.matrix[rows] @ probe)
+        return best._replace(row=int(rows[best.row]))
+
+    def candidates(self, probe: Embedding) -> Rows:
+        """The rows that the bound does not rule out, in order; both of the best are among them."""
+        turned = probe @ self.axes
+        scores = self.along @ turned
+        mark = self._mark(scores, probe)
+        scores += _off(probe[None], turned[None])[0] * self.off
+        return np.flatnonzero(scores >= mark - _ROUNDING)
+
+    def _mark(self, scores: Floats, probe: Embedding) -> float:
+        """A score that two rows have in full: the second best among the leaders of the gallery's pieces."""
+        pieces = scores[: len(scores) // _PIECES * _PIECES].reshape(_PIECES, -1)
+        leaders = pieces.argmax(axis=1) + np.arange(_PIECES) * pieces.shape[1]
+        return float(np.sort(self.matrix[leaders] @ probe)[-2])
+
+
+def searcher(matrix: Floats) -> Search:
+    """The way to search these unit rows: Bounded for a large gallery whose embeddings lie near to few axes."""
+    if len(matrix) < LARGE:
+        return Exact(matrix)
+    axes = main_axes(matrix)
+    return Exact(matrix) if axes.shape[1] > _WORTH * matrix.shape[1] else bounded(matrix, axes)
+
+
+def pairs(matrix: Floats, least: float, most: int) -> list[tuple[int, int, float]]:
+    """The pairs of rows whose cosine is `least` or more, the most alike first, and `most` of them at most.
+
+    Takes the square of the rows in time: 20,000 are a few seconds (docs/performance.md); 64 MiB in memory.
+    """
+    found: list[tuple[int, int, float]] = []
+    tile = max(1, _SCORES // max(1, len(matrix)))
+    for start in range(0, len(matrix), tile):
+        scores = matrix[start : start + tile] @ matrix[start:].T
+        alike = scores >= least
+        size = len(scores)
+        alike[:, :size] = np.triu(alike[:, :size], k=1)
+        rows, columns = np.nonzero(alike)
+        if rows.size:
+            values = scores[rows, columns]
+            top = np.argsort(-values, kind="stable")[:most]
+            fresh = zip(
+                (rows[top] + start).tolist(), (columns[top] + start).tolist(), values[top].tolist(), strict=True
+            )
+            found = sorted([*found, *fresh], key=lambda pair: -pair[2])[:most]
+    return found
+
+
+def main_axes(matrix: Floats) -> Floats:
+    """The axes along which most of the rows' length lies: the principal axes about zero, of some of the rows."""
+    sample = matrix[:: max(1, len(matrix) // _SAMPLE)].astype(np.float64)
+    lengths, axes = np.linalg.eigh(sample.T @ sample)
+    kept = np.cumsum(lengths[::-1]) / lengths.sum()
+    count = -(-(int(np.searchsorted(kept, _KEPT)) + 1) // _STEP) * _STEP
+    return np.ascontiguousarray(axes[:, ::-1][:, :count], np.float32)
+
+
+def bounded(matrix: Floats, axes: Floats) -> Bounded:
+    """Turn the rows of a matrix to these axes."""
+    along = np.empty((len(matrix), axes.shape[1]), np.float32)
+    off = np.empty(len(matrix), np.float32)
+    for start in range(0, len(matrix), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        np.matmul(matrix[rows], axes, out=along[rows])
+        off[rows] = _off(matrix[rows], along[rows])
+    for array in (axes, along, off):
+        array.setflags(write=False)
+    return Bounded(matrix, axes, along, off)
+
+
+def _off(rows: Floats, along: Floats) -> Floats:
+    """What length rows have off the axes at most."""
+    squares = np.einsum("ij,ij->i", rows, rows) - np.einsum("ij,ij->i", along, along)
+    lengths: Floats = np.sqrt(np.maximum(squares, 0) + np.float32(_ROUNDING))
+    return lengths
+
+
+def _two_best(scores: Floats) -> Nearest:
+    best = int(scores.argmax())
+    others = [float(part.max()) for part in (scores[:best], scores[best + 1 :]) if part.size]
+    return Nearest(best, float(scores[best]), max(others, default=None))

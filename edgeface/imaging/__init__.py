@@ -1,0 +1,1 @@
+"""Pixels: OpenCV, drawing, and reading photos in a sandbox."""

@@ -1,0 +1,111 @@
+"""Pictures for people: a face cut out, and a frame with boxes and names drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeface.core.errors import EdgefaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from edgeface.core.types import Box, Face, Image
+
+MARGIN = 0.35
+"""Of the face's height, kept around a cut-out face."""
+
+JPEG_QUALITY = 85
+
+_COLOURS = {
+    "match": (60, 180, 75),
+    "unknown": (230, 60, 50),
+    "uncertain": (245, 170, 40),
+    "ignored": (140, 140, 140),
+    "new": (90, 150, 235),
+}
+"""RGB, by label."""
+
+
+def cut_out(image: Image, box: Box, margin: float = MARGIN) -> Image:
+    """The face with some of its surroundings, inside the picture; at least one pixel."""
+    height, width = image.shape[:2]
+    edge = margin * box.height
+    left, top = (int(np.clip(v - edge, 0, limit - 1)) for v, limit in ((box.left, width), (box.top, height)))
+    right = int(np.clip(box.right + edge, left + 1, width))
+    bottom = int(np.clip(box.bottom + edge, top + 1, height))
+    return image[top:bottom, left:right]
+
+
+def jpeg(image: Image) -> bytes:
+    """An RGB picture as JPEG."""
+    from edgeface.imaging.opencv import cv2
+
+    parameters = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
+    return data.tobytes()
+
+
+def draw(image: Image, faces: Iterable[Face]) -> Image:
+    """A copy of the picture with each face's box, and its name, score or the reason why it was not used."""
+    from edgeface.imaging.opencv import cv2
+
+    drawn: Image = image.copy()
+    for face in faces:
+        colour = _COLOURS[face.label]
+        corners = (round(face.box.left), round(face.box.top)), (round(face.box.right), round(face.box.bottom))
+        cv2.rectangle(drawn, *corners, colour, 2, cv2.LINE_AA)
+        _caption(drawn, caption(face), (corners[0][0], corners[0][1] - 6), colour)
+    return drawn
+
+
+def caption(face: Face) -> str:
+    """What stands over a face's box."""
+    name = face.name or face.unknown or {"new": "..."}.get(face.label, face.label)
+    score = f" {face.score:.2f}" if face.score is not None and face.label == "match" else ""
+    return f"{name}{score}" + (f" ({face.reason})" if face.reason else "")
+
+
+def _caption(image: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    """Write on a filled strip; OpenCV's fonts know ASCII only."""
+    from edgeface.imaging.opencv import cv2
+
+    text = text.encode("ascii", "replace").decode()
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.5, 1)
+    x, y = max(0, min(at[0], image.shape[1] - width)), max(height + below, at[1])
+    cv2.rectangle(image, (x, y - height - below), (x + width + 4, y + below), colour, cv2.FILLED)
+    cv2.putText(image, text, (x + 2, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+FPS = 15.0
+
+
+class VideoWriter:
+    """Draws each frame's faces and writes an MPEG-4 file; does nothing without a path. A context manager."""
+
+    def __init__(self, path: Path | None, fps: float = FPS) -> None:
+        self._path = path
+        self._fps = fps
+        self._writer: Any = None
+
+    def draw(self, image: Image, faces: Sequence[Face]) -> None:
+        """Write one frame; all have the size of the first."""
+        if self._path is None:
+            return
+        from edgeface.imaging.opencv import cv2
+
+        if self._writer is None:
+            size = (image.shape[1], image.shape[0])
+            self._writer = cv2.VideoWriter(str(self._path), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, size)
+            if not self._writer.isOpened():
+                raise EdgefaceError(f"{self._path}: cannot be written")
+        self._writer.write(cv2.cvtColor(draw(image, faces), cv2.COLOR_RGB2BGR))
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.release()

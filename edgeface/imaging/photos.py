@@ -1,0 +1,155 @@
+"""Reads photos as if an enemy had sent them: size and header first, the decoder last."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from edgeface.core.errors import PhotoError
+from edgeface.core.files import read_at_most
+from edgeface.core.text import printable_path
+from edgeface.imaging.sandbox import PhotoDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgeface.core.types import Image
+
+MAX_BYTES = 10_000_000
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+"""Of the files that count as photos in a folder."""
+_MIN_SIDE = 16
+# Chunks of a PNG, or markers before a JPEG's scan: real ones have dozens, and a walk through millions takes seconds.
+_MOST_PARTS = 50_000
+_DECODER = PhotoDecoder()
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+def load(path: Path) -> Image:
+    """Read a JPEG, PNG, WebP or BMP file as RGB, upright as its EXIF says; PhotoError says why it is refused."""
+    shown = printable_path(path)
+    try:
+        return decode(read_at_most(path, MAX_BYTES))
+    except PhotoError as error:
+        raise PhotoError(f"{shown}: {error}") from error
+    except OSError as error:
+        raise PhotoError(f"{shown}: {_reason(error)}") from error
+
+
+def decode(data: bytes) -> Image:
+    """Decode a photo that is in memory; PhotoError, without a name, says why it is refused."""
+    if len(data) > MAX_BYTES:
+        raise PhotoError(f"too large: more than {MAX_BYTES / 1e6:.0f} MB")
+    check(data)
+    return _DECODER.decode(data)
+
+
+def check(data: bytes) -> None:
+    """Raise PhotoError unless its header is that of a whole photo of a known kind, of a size that may be decoded."""
+    from edgeface.imaging.opencv import MAX_PIXELS
+
+    width, height = _header(data)
+    if min(width, height) < _MIN_SIDE:
+        raise PhotoError(f"too small: {width} x {height} pixels")
+    if width * height > MAX_PIXELS:
+        raise PhotoError(f"too large: {width} x {height} pixels; {MAX_PIXELS / 1e6:.0f} million are the most")
+
+
+def _reason(error: OSError) -> str:
+    known = {FileNotFoundError: "no such file", IsADirectoryError: "a folder, not a photo"}
+    return known.get(type(error), error.strerror or "cannot be read")
+
+
+def _header(data: bytes) -> Size:
+    """Find the size that the file says it has; PhotoError when it is not a whole photo of a known kind."""
+    for magic, offset, read in _KINDS:
+        if data[offset : offset + len(magic)] == magic:
+            try:
+                return read(data)
+            except (struct.error, IndexError) as error:
+                raise PhotoError("truncated: the file ends too early") from error
+    for magic, offset, kind in _OTHERS:
+        if data[offset : offset + len(magic)].lower() == magic:
+            raise PhotoError(f"{kind}; save it as JPEG or PNG")
+    raise PhotoError("empty" if not data else "not a photo: neither JPEG, PNG, WebP nor BMP")
+
+
+def _png(data: bytes) -> Size:
+    width, height = struct.unpack_from(">II", data, 16)
+    at = 8
+    for _ in range(_MOST_PARTS):
+        if data[at + 4 : at + 8] == b"IEND":
+            return width, height
+        at += 12 + int(struct.unpack_from(">I", data, at)[0])
+    raise PhotoError("damaged: it has too many parts")
+
+
+# Start-of-frame markers: C0 to CF without DHT, JPG and DAC (ITU T.81, table B.1).
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
+_SCAN, _END = 0xDA, 0xD9
+
+
+def _jpeg(data: bytes) -> Size:
+    size, at = None, 2
+    for _ in range(_MOST_PARTS):
+        if data[at] == 0xFF and data[at + 1] == 0xFF:  # noqa: PLR2004 - fill bytes may precede a marker
+            at += 1
+            continue
+        marker = data[at + 1]
+        if data[at] != 0xFF or marker == _END:  # noqa: PLR2004 - the first byte of every marker
+            raise PhotoError("damaged: not a whole JPEG")
+        if marker in _BARE:
+            at += 2
+            continue
+        length = int(struct.unpack_from(">H", data, at + 2)[0])
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            size = (int(width), int(height))
+        at += 2 + length
+        if marker == _SCAN:
+            # Within a scan FF is followed by 00 or a restart marker, so FFD9 is the end and nothing else.
+            if size is None or data.find(bytes([0xFF, _END]), at) < 0:
+                raise PhotoError("truncated: the file ends too early")
+            return size
+    raise PhotoError("damaged: it has too many parts")
+
+
+def _webp(data: bytes) -> Size:
+    if len(data) < 8 + int(struct.unpack_from("<I", data, 4)[0]):
+        raise PhotoError("truncated: the file ends too early")
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = int(struct.unpack_from("<I", data, 21)[0])
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _bmp(data: bytes) -> Size:
+    if len(data) < int(struct.unpack_from("<I", data, 2)[0]):
+        raise PhotoError("truncated: the file ends too early")
+    width, height = struct.unpack_from("<ii", data, 18)
+    return abs(width), abs(height)
+
+
+_KINDS: tuple[tuple[bytes, int, Callable[[bytes], Size]], ...] = (
+    (b"\xff\xd8\xff", 0, _jpeg),
+    (b"\x89PNG\r\n\x1a\n", 0, _png),
+    (b"WEBP", 8, _webp),
+    (b"BM", 0, _bmp),
+)
+_OTHERS = (
+    (b"gif8", 0, "a GIF"),
+    (b"ftyp", 4, "a HEIC or AVIF photo, or a video"),
+    (b"ii*\0", 0, "a TIFF or raw photo"),
+    (b"mm\0*", 0, "a TIFF or raw photo"),
+    (b"%pdf", 0, "a PDF"),
+    (b"<svg", 0, "an SVG"),
+    (b"<?xml", 0, "an SVG"),
+)

@@ -1,0 +1,328 @@
+"""One connection to the broker, from CONNECT to its end; a new one is a new object."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import paho.mqtt.client as paho
+from paho.mqtt import properties as v5
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edgeface.core.errors import BrokerError
+from edgeface.mqtt import client as mqtt_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from edgeface.core.clock import Clock
+    from edgeface.mqtt.settings import Mqtt
+
+BROKER_TIMEOUT = 3.0
+"""Seconds in which the broker answers, or is left."""
+
+_SESSION = 3600
+# Below paho's own limit of 20, so that paho never queues and nothing grows old inside it.
+_WINDOW = 16
+# "Session taken over" (MQTT 5, 3.14.2.1).
+_TAKEN_OVER = 0x8E
+
+
+class Tag(NamedTuple):
+    """What a message was, for the one who waits for its acknowledgement."""
+
+    kind: str
+    """event, audit, retained, probe or subscribe."""
+    id: str
+
+
+class PublishResult(NamedTuple):
+    """The broker's answer to a message."""
+
+    tag: Tag
+    refused: str | None
+    """The broker's reason; None when it took the message."""
+    seconds: float
+    """From sending it to the answer."""
+
+
+class _Sent(NamedTuple):
+    tag: Tag
+    at: float
+    until: float
+    """When it is taken back, unless the broker has answered."""
+
+
+class Message(NamedTuple):
+    """Something that somebody else said."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+class Connection:
+    """An MQTT 5 connection, used by one thread; opening it blocks for PATIENCE seconds at most.
+
+    Each connection has its own paho client: paho keeps what is not acknowledged and would send it again on a
+    connection to come, when it is late. A connection that ends is told by BrokerError from `wait`.
+    """
+
+    def __init__(self, settings: Mqtt, name: str, will: str, clock: Clock) -> None:
+        """Begin to connect as the client `name`; `will` is the topic on which the broker says offline for us."""
+        self._clock = clock
+        self._broker = f"{settings.host}:{settings.port}"
+        self._name = name
+        self._sent: dict[int, _Sent] = {}
+        self._results: list[PublishResult] = []
+        self._ended: str | None = None
+        self.messages: deque[Message] = deque(maxlen=256)
+        """What came in, oldest first."""
+        self.ready = False
+        """The broker has let us in."""
+        self.window = _WINDOW
+        """Requests that may be in flight."""
+        self.answered = float("-inf")
+        """When the youngest request that the broker has answered was sent."""
+        self._client = self._made(settings, will)
+        self._deadline = clock.monotonic() + BROKER_TIMEOUT
+        self._connect(settings)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that the broker has not answered."""
+        return len(self._sent)
+
+    @property
+    def congested(self) -> bool:
+        """The network takes no more for now."""
+        return self._client.want_write()
+
+    def unanswered(self) -> list[Tag]:
+        """What the broker has not answered."""
+        return [sent.tag for sent in self._sent.values()]
+
+    def results(self) -> list[PublishResult]:
+        """What the broker has answered since the last call."""
+        results, self._results = self._results, []
+        return results
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        tag: Tag,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expiry: int | None = None,
+        until: float | None = None,
+    ) -> None:
+        """Send a message; with QoS 1 its Result follows. `expiry` in seconds is how long the broker may hold it.
+
+        `until` is monotonic, else PATIENCE from now: a message without an answer by then ends the connection,
+        so that no byte of it leaves this machine later.
+        """
+        properties = _properties(PacketTypes.PUBLISH)
+        if expiry is not None:
+            properties.MessageExpiryInterval = expiry
+        info = self._client.publish(topic, payload, qos, retain, properties)
+        if qos:
+            self._request(info.mid, tag, until)
+
+    def subscribe(self, topics: Iterable[str], *, as_published: bool = False) -> None:
+        """Ask for messages, but not for those kept; `as_published` shows the retain flag that the sender has set."""
+        kept = SubscribeOptions.RETAIN_DO_NOT_SEND
+        options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
+        for topic in topics:
+            self._request(self._client.subscribe([(topic, options)])[1], Tag("subscribe", topic))
+
+    def probe(self) -> None:
+        """Ask whether the broker is alive, unless the question is open; `answered` is the answer."""
+        # paho has no public PINGREQ; ending a subscription that never was is as small, and always answered.
+        if not any(sent.tag.kind == "probe" for sent in self._sent.values()):
+            self._request(self._client.unsubscribe("edgeface/probe")[1], Tag("probe", ""))
+
+    def wait(self, seconds: float, wake: socket.socket) -> None:
+        """Serve the network until something happened or `wake` is readable; BrokerError when it has ended."""
+        self._check()
+        sock = self._client.socket()
+        poller = select.poll()
+        poller.register(wake, select.POLLIN)
+        if sock is not None:
+            poller.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+            for descriptor, happened in poller.poll(max(0.0, min(seconds, self._left())) * 1000):
+                if descriptor == sock.fileno():
+                    self._serve(sock, happened)
+        if self._client.socket() is not None:
+            self._client.loop_misc()
+        self._check()
+
+    def drop(self) -> None:
+        """End it at once: what the network still holds is thrown away (RST), and the broker says our will."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+
+    def close(self) -> None:
+        """Say good-bye: the broker does not say our will."""
+        self._client.disconnect()
+        self.drop()
+
+    def _made(self, settings: Mqtt, will: str) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._name,
+            protocol=paho.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = BROKER_TIMEOUT
+        client.will_set(will, b"offline", qos=1, retain=True)
+        secret = mqtt_client.password(settings)
+        if settings.username is not None:
+            client.username_pw_set(settings.username, secret)
+        if settings.tls is not None:
+            client.tls_set_context(mqtt_client.tls_context(settings.tls))
+        mqtt_client.limit_packets(client)
+        client.on_socket_open = _at_once
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _connect(self, settings: Mqtt) -> None:
+        properties = _properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = _SESSION
+        properties.MaximumPacketSize = mqtt_client.MAX_PACKET_BYTES
+        try:
+            self._client.connect(
+                settings.host, settings.port, settings.keepalive, clean_start=False, properties=properties
+            )
+        except ssl.SSLCertVerificationError as error:
+            raise BrokerError(f"the broker {self._broker} is not trusted: {error.verify_message}") from error
+        except ssl.SSLError as error:
+            raise BrokerError(f"no TLS with the broker {self._broker}: {error.reason or error}") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            plain = settings.tls is not None and isinstance(error, ConnectionResetError)
+            hint = " (does it speak TLS on that port?)" if plain else ""
+            raise BrokerError(f"the broker {self._broker} cannot be reached: {reason}{hint}") from error
+
+    def _serve(self, sock: Any, happened: int) -> None:
+        try:
+            if happened & ~select.POLLOUT:
+                self._client.loop_read()
+                # TLS may hold whole packets that the descriptor no longer shows.
+                while self._client.socket() is sock and isinstance(sock, ssl.SSLSocket) and sock.pending():
+                    self._client.loop_read()
+            if happened & select.POLLOUT and self._client.socket() is sock:
+                self._client.loop_write()
+        except mqtt_client.MALFORMED as error:
+            raise BrokerError(f"the broker {self._broker} does not speak MQTT 5: {type(error).__name__}") from error
+
+    def _check(self) -> None:
+        if self._ended is not None:
+            raise BrokerError(self._ended)
+        if self._left() < 0:
+            raise BrokerError(f"the broker {self._broker} has not answered in time: it or the network is slow")
+
+    def _left(self) -> float:
+        due = min((sent.until for sent in self._sent.values()), default=float("inf") if self.ready else self._deadline)
+        return due - self._clock.monotonic()
+
+    def _request(self, mid: int | None, tag: Tag, until: float | None = None) -> None:
+        if mid is not None:
+            now = self._clock.monotonic()
+            self._sent[mid] = _Sent(tag, now, now + BROKER_TIMEOUT if until is None else until)
+
+    def _answer(self, mid: int, reason: ReasonCode | None) -> None:
+        sent = self._sent.pop(mid, None)
+        if sent is None:
+            return
+        self.answered = max(self.answered, sent.at)
+        if sent.tag.kind != "probe":
+            refused = str(reason) if reason is not None and reason.is_failure else None
+            self._results.append(PublishResult(sent.tag, refused, self._clock.monotonic() - sent.at))
+
+    def _end(self, text: str) -> None:
+        self.ready = False
+        self._ended = self._ended or f"the broker {self._broker} {text}"
+
+    def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
+        if reason.is_failure:
+            self._end(f"refuses us: {reason}")
+        else:
+            self.window = max(2, min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW)))
+            self.ready = True
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
+    ) -> None:
+        another = f"another client is called {self._name}"
+        # mosquitto 2.0.11 does not say "Session taken over" before it closes; 2.0.21 does.
+        closed = f"it stopped, or {another}"
+        if not self.ready:
+            closed = "it may want a client certificate, TLS or no TLS (mqtt.tls), or speak no MQTT 5"
+        told = f"{reason}: {another}" if reason.value == _TAKEN_OVER else str(reason)
+        away = flags.is_disconnect_packet_from_server
+        self._end(f"sends us away: {told}" if away else f"has closed the connection: {closed}")
+
+    def _on_publish(self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
+        self._answer(mid, reason)
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _properties: Any
+    ) -> None:
+        self._answer(mid, next((reason for reason in reasons if reason.is_failure), None))
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        self.messages.append(Message(message.topic, bytes(message.payload), message.retain))
+
+
+_properties: Any = v5.Properties
+
+
+def _at_once(_client: paho.Client, _data: Any, sock: Any) -> None:
+    # A second small message would wait for the first one's acknowledgement, 40 ms (RFC 896; RFC 1122, 4.2.3.2).
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class Waker:
+    """Any thread rings, one thread waits for `socket` to become readable."""
+
+    def __init__(self) -> None:
+        self._button, self.socket = socket.socketpair()
+        self._button.setblocking(False)
+        self.socket.setblocking(False)
+
+    def ring(self) -> None:
+        """Make `socket` readable; never blocks."""
+        try:
+            self._button.send(b"\0")
+        except OSError:
+            return  # the pipe is full, so the thread is being woken already; or closed, and there is no thread
+
+    def hush(self) -> None:
+        """Make `socket` silent until somebody rings again."""
+        try:
+            while self.socket.recv(4096):
+                continue
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Close both ends; ringing is still allowed."""
+        self._button.close()
+        self.socket.close()

@@ -1,0 +1,77 @@
+"""Settings of the broker."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from edgeface.core.errors import ConfigError
+from edgeface.core.settings import Settings
+
+
+class Tls(Settings):
+    """TLS 1.2 or newer, host name checked."""
+
+    ca: Path | None = Field(default=None, strict=False)
+    """CA certificate, PEM; the system's when not given."""
+    certificate: Path | None = Field(default=None, strict=False)
+    """Client certificate, PEM."""
+    key: Path | None = Field(default=None, strict=False)
+    """Its key, PEM."""
+
+
+class Mqtt(Settings):
+    """The broker."""
+
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=253)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    username: str | None = None
+    password_file: Path | None = Field(default=None, strict=False)
+    """A file whose first line is the password."""
+    password_env: str | None = None
+    """An environment variable that holds it."""
+    password_credential: str | None = None
+    """A systemd credential that holds it (LoadCredential=)."""
+    tls: Tls | None = None
+    insecure: bool = False
+    """Allow plaintext to a host that is not this machine."""
+    keepalive: Annotated[int, Field(ge=2, le=600)] = 5
+    """Seconds."""
+    prefix: Annotated[str, Field(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", max_length=100)] = "edgeface"
+    """First part of every topic."""
+    discovery: bool = True
+    """Announce to Home Assistant."""
+    discovery_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=100)] = (
+        "homeassistant"
+    )
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Mqtt:
+        given = [self.password_file, self.password_env, self.password_credential]
+        if sum(source is not None for source in given) > 1:
+            raise ValueError("give one of password_file, password_env and password_credential")
+        if self.username is None and any(given):
+            raise ValueError("a password needs a username")
+        require_safe(self)
+        return self
+
+
+def require_safe(settings: Mqtt) -> None:
+    """Raise ConfigError when passwords and faces would cross a network in plaintext without `insecure: true`."""
+    if settings.tls is None and not settings.insecure and not is_loopback(settings.host):
+        raise ConfigError(
+            f"plaintext to {settings.host}, which is another machine: give tls: {{}} (or tls.ca), or say insecure: true"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine: localhost, 127.0.0.0/8 or ::1."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

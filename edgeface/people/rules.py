@@ -1,0 +1,35 @@
+"""What the gallery and a level say about a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeface.core.errors import GalleryError
+from edgeface.faces.calibration import table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeface.config.configuration import Configuration
+    from edgeface.gallery.snapshot import GallerySnapshot
+
+_ALONE = 1
+
+
+def level_threshold(configuration: Configuration, view: GallerySnapshot) -> tuple[float, str | None]:
+    """The level's cosine, and why it cannot be had; then it is that of low for one person."""
+    table = table_of(configuration.embedder.model)
+    try:
+        return table.threshold(configuration.recognition.level, max(_ALONE, view.enrolled)), None
+    except GalleryError as error:
+        return table.threshold("low", _ALONE), str(error)
+
+
+def still_named(configuration: Configuration, person: str) -> Iterator[str]:
+    """Where the configuration still has somebody who is forgotten."""
+    for name, members in configuration.groups.items():
+        if person in members:
+            yield f"config.yaml: the group {name} still names {person}"
+    for name, door in configuration.doors.items():
+        if any(allow.person == person for allow in door.allow):
+            yield f"config.yaml: the door {name} still names {person}"

@@ -1,0 +1,140 @@
+"""Searches the data folder for what is left of somebody: ids, names, tags, and the numbers of embeddings."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeface.core.errors import GalleryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edgeface.core.types import Embedding
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.unknowns import Unknown
+
+_CHUNK = 4_000_000
+# Longer than the longest name, and than four numbers.
+_OVERLAP = 4_096
+# In 60 MB of sealed bytes a word of five stands by chance in one of 20,000 searches, one of three in every search.
+_CERTAIN = 6
+_RUN = 4
+"""Numbers of an embedding that follow one another: 16 bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchTerms:
+    """What must not be found."""
+
+    words: tuple[str, ...]
+    tags: tuple[bytes, ...]
+    embeddings: tuple[Embedding, ...]
+
+
+def person(gallery: Gallery, who: str, alike: float) -> SearchTerms:
+    """What the gallery has of a person, and of the unknowns whose cosine to them is `alike` or more."""
+    own, others = gallery.person(who), [unknown(gallery, found) for found in gallery.alike(who, alike)]
+    return SearchTerms(
+        (own.id, own.name, *(word for other in others for word in other.words)),
+        (gallery.tag(who), *(tag for other in others for tag in other.tags)),
+        (*(t.embedding for t in gallery.templates(who)), *(e for other in others for e in other.embeddings)),
+    )
+
+
+def unknown(gallery: Gallery, who: Unknown) -> SearchTerms:
+    """What the gallery has of an unknown."""
+    return SearchTerms((who.id,), (gallery.tag(who.id),), (who.mean, *who.templates))
+
+
+def search(folder: Path, sought: SearchTerms) -> tuple[int, list[Path]]:
+    """Read every file below a folder; gives their number, and those that hold a trace.
+
+    A word that is short, or that the schema of a database has too, counts only in quotation marks, as JSON has it.
+    GalleryError when a file cannot be read.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    pattern, numbers = _pattern(sought, _schemas(files)), _numbers(sought.embeddings)
+    try:
+        return len(files), [path for path in files if _holds(path, pattern, numbers)]
+    except FileNotFoundError:
+        # SQLite takes its log away when the last program closes it.
+        return search(folder, sought)
+    except OSError as error:
+        raise GalleryError(f"{error.filename}: {error.strerror}: whether a trace is left cannot be said") from error
+
+
+def _holds(path: Path, pattern: re.Pattern[bytes], numbers: NDArray[np.uint32]) -> bool:
+    return any(pattern.search(chunk) or _runs(chunk, numbers) for chunk in _chunks(path))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    yield path.name.encode()
+    kept = b""
+    with path.open("rb") as file:
+        while read := file.read(_CHUNK):
+            yield kept + read
+            kept = (kept + read)[-_OVERLAP:]
+
+
+def _pattern(sought: SearchTerms, ours: str) -> re.Pattern[bytes]:
+    forms = list(sought.tags)
+    for word in sought.words:
+        plain = len(word.encode()) >= _CERTAIN and word not in ours
+        written = {word, json.dumps(word)[1:-1]}
+        forms += [(form if plain else f'"{form}"').encode() for form in written]
+    return re.compile(b"|".join(re.escape(form) for form in forms))
+
+
+def _schemas(files: list[Path]) -> str:
+    """What the databases have in plain words without holding a row."""
+    found = []
+    for path in files:
+        if path.suffix == ".db":
+            with (
+                suppress(sqlite3.Error),
+                closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
+            ):
+                found += [str(row) for row in db.execute("SELECT name, sql FROM sqlite_master")]
+    return "".join(found)
+
+
+def _numbers(embeddings: tuple[Embedding, ...]) -> NDArray[np.uint32]:
+    # Without zero, which stands everywhere.
+    words = [embedding.astype("<f4").view("<u4") for embedding in embeddings]
+    joined = np.concatenate([np.zeros(1, np.uint32), *words])
+    return np.unique(joined)[1:]
+
+
+def _runs(data: bytes, numbers: NDArray[np.uint32]) -> bool:
+    """Whether _RUN numbers of an embedding follow one another, at any place."""
+    if not numbers.size:
+        return False
+    # The upper halves first: a table look-up leaves little for the exact search.
+    upper = np.zeros(1 << 16, bool)
+    upper[numbers >> 16] = True
+    for shift in range(4):
+        words = np.frombuffer(data, "<u4", offset=shift, count=max(0, len(data) - shift) // 4)
+        starts = _starts(upper[words >> 16])
+        near = np.unique(starts[:, None] + np.arange(_RUN))
+        exact = np.zeros(words.size, bool)
+        exact[near] = np.isin(words[near], numbers)
+        if _starts(exact).size:
+            return True
+    return False
+
+
+def _starts(marks: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Where runs of _RUN marks begin."""
+    if marks.size < _RUN:
+        return np.zeros(0, np.intp)
+    return np.flatnonzero(np.all([marks[n : marks.size - _RUN + 1 + n] for n in range(_RUN)], axis=0))

@@ -1,0 +1,48 @@
+"""The REST interface: its operations as routes, and their description."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from edgeface.web.api import cameras, check, events, live, openapi, people, recognise, unknowns
+from edgeface.web.http.operation import PREFIX, Call, Media, Operation
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+
+def routes() -> list[BaseRoute]:
+    """One route for each operation that is served here."""
+    return [
+        Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS if one.work is not None
+    ]
+
+
+def described(_: Call) -> Response:
+    """The OpenAPI document."""
+    return JSONResponse(document(), media_type="application/json")
+
+
+@cache
+def document() -> dict[str, Any]:
+    """What openapi.document makes of all operations."""
+    return openapi.document(OPERATIONS)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *recognise.OPERATIONS,
+    *people.OPERATIONS,
+    *unknowns.OPERATIONS,
+    *events.OPERATIONS,
+    *cameras.OPERATIONS,
+    *live.OPERATIONS,
+    *check.OPERATIONS,
+    Operation("GET", "/openapi.json", "viewer", "config", "This document", described,
+              {200: Media("application/json", {"type": "object"})}),
+)  # fmt: skip
+"""Everything below PREFIX."""

@@ -1,0 +1,247 @@
+"""The REST interface: people."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from edgeface.core.clock import rfc3339
+from edgeface.core.errors import GalleryError
+from edgeface.core.text import printable, printable_path
+from edgeface.gallery.snapshot import day
+from edgeface.gallery.thumbnails import KEPT
+from edgeface.people.rules import level_threshold
+from edgeface.web import actions
+from edgeface.web.api import models
+from edgeface.web.http.bodies import form_body, json_body
+from edgeface.web.http.operation import (
+    Call,
+    Media,
+    Operation,
+    after,
+    cursor_of,
+    etag,
+    missing,
+    reply,
+    require_match,
+    require_writable,
+)
+from edgeface.web.http.problems import Problem
+
+if TYPE_CHECKING:
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.snapshot import Person
+    from edgeface.web.actions import Enrolled, Forgotten
+    from edgeface.web.site import WebContext
+
+_PERSON = "/people/{person}"
+
+
+def people(call: Call) -> Response:
+    """A part of the list, by id."""
+    with call.site.gallery() as gallery:
+        found = gallery.people()
+    (least,) = after(call.query.cursor, str) or ("",)
+    rest = [person for person in found if person.id > least]
+    shown = rest[: call.query.limit]
+    following = cursor_of(shown[-1].id) if len(rest) > len(shown) else None
+    return reply(models.People(people=[shape(call.site, one) for one in shown], next=following))
+
+
+def person(call: Call) -> Response:
+    """One of them."""
+    with call.site.gallery() as gallery:
+        return reply(shape(call.site, known(gallery, call.path["person"])))
+
+
+def enroll(call: Call) -> Response:
+    """Enroll somebody from photos, or give them more templates."""
+    new, files = call.body.fields, call.body.files
+    with call.site.gallery() as gallery:
+        require_writable(gallery.problem)
+        before = next((one for one in gallery.people() if one.id == new.id), None)
+    done = actions.enroll(
+        call.site, new.id, new.name, files, given=new.given, expires=new.expires, skip_bad=new.skip_bad
+    )
+    return enrolled(call.site, new.id, done, 201 if before is None else 200)
+
+
+def change(call: Call) -> Response:
+    """Change name and days, all or nothing."""
+    who, wanted = call.path["person"], call.body
+    with call.site.gallery() as gallery:
+        require_writable(gallery.problem)
+        with gallery.together():
+            require_match(call.if_match, shape(call.site, known(gallery, who)))
+            changes = list(_changes(call.site, gallery, who, wanted))
+        actions.note(call.site, changes)
+        answer = reply(shape(call.site, gallery.person(who)))
+    answer.headers["ETag"] = etag(bytes(answer.body))
+    return answer
+
+
+def _changes(site: WebContext, gallery: Gallery, who: str, wanted: models.PersonPatch) -> Any:
+    wall = site.clock.wall()
+    if wanted.name is not None:
+        yield gallery.rename(who, wanted.name, wall)
+    if wanted.given is not None or wanted.expires is not None:
+        try:
+            yield gallery.consent(who, wall, wanted.given, wanted.expires)
+        except GalleryError as error:
+            raise Problem(422, detail=str(error)) from None
+
+
+def forget(call: Call) -> Response:
+    """Erase somebody for good, and search for traces."""
+    who = call.path["person"]
+    with call.site.gallery() as gallery:
+        require_writable(gallery.problem)
+        found, pictures = known(gallery, who), len(gallery.pictures(who))
+    return forgotten(who, actions.forget(call.site, who), found.templates + found.foreign, pictures)
+
+
+def merge(call: Call) -> Response:
+    """Give somebody's templates to another id of the same person, and erase the first."""
+    who, into = call.path["person"], call.body.into
+    if who == into:
+        raise Problem(422, detail=f"{printable(who)}: a person cannot be merged into themselves")
+    with call.site.gallery() as gallery:
+        require_writable(gallery.problem)
+        found, pictures = known(gallery, who), len(gallery.pictures(who))
+        known(gallery, into)
+    return forgotten(who, actions.merge(call.site, who, into), found.templates + found.foreign, pictures)
+
+
+def pictures(call: Call) -> Response:
+    """Which pictures are kept of somebody."""
+    with call.site.gallery() as gallery:
+        who = known(gallery, call.path["person"]).id
+        return reply(album(gallery, who))
+
+
+def picture(call: Call) -> Response:
+    """One picture."""
+    with call.site.gallery() as gallery:
+        return jpeg(gallery, known(gallery, call.path["person"]).id, call.path["number"])
+
+
+def export(call: Call) -> Response:
+    """A copy of everything that is known of somebody, but for the embeddings' numbers."""
+    with call.site.gallery() as gallery:
+        found = known(gallery, call.path["person"])
+        templates = [
+            models.TemplateFacts(model=one.model, source=one.source, at=rfc3339(one.wall))
+            for one in gallery.templates(found.id)
+        ]
+        kept = [
+            models.KeptPicture(at=rfc3339(wall), jpeg=base64.b64encode(data).decode())
+            for wall, data in gallery.pictures(found.id)
+        ]
+    rows = call.site.journal.about(found.id)
+    if call.site.journal.problem is not None:
+        raise Problem(503, detail=call.site.journal.problem)
+    about = [models.About(id=row.id, kind=row.kind, at=rfc3339(row.at), facts=json.loads(row.payload)) for row in rows]
+    copy = models.Export(person=shape(call.site, found), templates=templates, pictures=kept, journal=about)
+    return reply(copy, headers={"Content-Disposition": f'attachment; filename="{found.id}.json"'})
+
+
+def alike(call: Call) -> Response:
+    """Pairs of people who are too alike."""
+    with call.site.gallery() as gallery:
+        view = gallery.snapshot()
+    threshold = level_threshold(call.site.configuration(), view)[0]
+    pairs = [models.Pair(one=one, other=other, score=round(score, 4)) for one, other, score in view.alike(threshold)]
+    return reply(models.Alike(threshold=round(threshold, 4), pairs=pairs))
+
+
+def known(gallery: Gallery, who: str) -> Person:
+    """One of the people; 404 when there is no such id."""
+    try:
+        return gallery.person(who)
+    except GalleryError as error:
+        raise missing(str(error)) from None
+
+
+def shape(site: WebContext, one: Person) -> models.Person:
+    """A person as the interface has them."""
+    return models.Person(
+        id=one.id,
+        name=one.name,
+        ignored=one.ignored,
+        enrolled=rfc3339(one.enrolled),
+        templates=one.templates,
+        foreign=one.foreign,
+        consent=one.consent,
+        expires=one.expires,
+        expired=one.expired(day(site.clock.wall())),
+    )
+
+
+def enrolled(site: WebContext, who: str, done: Enrolled, status: int) -> Response:
+    """What an enrollment did."""
+    with site.gallery() as gallery:
+        one = shape(site, known(gallery, who))
+    answer = models.Enrolled(person=one, notes=list(done.notes), left_out=list(done.refused))
+    return reply(answer, status, {"Location": f"/api/v1/people/{who}"} if status == 201 else None)  # noqa: PLR2004 - Created
+
+
+def forgotten(who: str, done: Forgotten, templates: int, pictures: int) -> Response:
+    """What was erased, and the proof."""
+    aside = [
+        f"{printable_path(path)}: a damaged journal, put aside, that may still name them"
+        for path in done.proof.set_aside
+    ]
+    return reply(
+        models.Forgotten(
+            id=who,
+            forgotten=not done.proof.traces,
+            templates=templates,
+            pictures=pictures,
+            files_searched=done.proof.files,
+            traces=[printable_path(path) for path in done.proof.traces],
+            warnings=[*aside, *done.still_named],
+        )
+    )
+
+
+def album(gallery: Gallery, who: str) -> models.Pictures:
+    """The pictures that are kept of a person or an unknown, the newest first."""
+    kept = gallery.pictures(who)
+    return models.Pictures(
+        pictures=[models.PictureFacts(number=n, at=rfc3339(wall)) for n, (wall, _) in enumerate(kept)]
+    )
+
+
+def jpeg(gallery: Gallery, who: str, number: str) -> Response:
+    """One picture of a person or an unknown; 404 when there is none by the number."""
+    numbers = {str(n): data for n, (_, data) in enumerate(gallery.pictures(who))}
+    if number not in numbers:
+        raise missing(f"no such picture; {len(numbers)} of at most {KEPT} are kept")
+    return Response(numbers[number], media_type="image/jpeg")
+
+
+OPERATIONS = (
+    Operation("GET", "/people", "viewer", "people", "Who is enrolled", people, {200: models.People},
+              query=models.Page, tagged=True),
+    Operation("POST", "/people", "admin", "people", "Enroll from photos, or add photos to who is enrolled", enroll,
+              {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.NewFromPhotos, "photos"),
+              errors=(409,), heavy=True),
+    Operation("GET", _PERSON, "viewer", "people", "One person", person, {200: models.Person}, tagged=True),
+    Operation("PATCH", _PERSON, "admin", "people", "Rename; note the days of consent and of its end", change,
+              {200: models.Person}, body=json_body(models.PersonPatch), errors=(409,), guarded=True),
+    Operation("DELETE", _PERSON, "admin", "people", "Forget for good, and search for traces", forget,
+              {200: models.Forgotten}, errors=(409,)),
+    Operation("POST", f"{_PERSON}/merge", "admin", "people", "Join two ids of one person; the first is forgotten",
+              merge, {200: models.Forgotten}, body=json_body(models.Into), errors=(409,)),
+    Operation("GET", f"{_PERSON}/pictures", "viewer", "people", "Which pictures are kept", pictures,
+              {200: models.Pictures}),
+    Operation("GET", f"{_PERSON}/pictures/{{number}}", "viewer", "people", "One picture", picture,
+              {200: Media("image/jpeg")}),
+    Operation("GET", f"{_PERSON}/export", "admin", "people", "A copy of what is known of a person", export,
+              {200: models.Export}),
+    Operation("GET", "/alike", "viewer", "people", "People who are too alike", alike, {200: models.Alike}),
+)  # fmt: skip
+"""People."""

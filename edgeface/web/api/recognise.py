@@ -1,0 +1,144 @@
+"""The REST interface: who is on a picture.
+
+One picture is weak evidence: the rules are those of a track with a single frame, and nothing is opened or written down.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.faces.calibration import table_of
+from edgeface.faces.photo_face import faces
+from edgeface.imaging import photos
+from edgeface.recognition.evidence import Evidence, Thresholds, decide
+from edgeface.recognition.settings import Recognition
+from edgeface.recognition.thresholds import same_unknown, thresholds
+from edgeface.web.api import device_models
+from edgeface.web.http.bodies import image_body
+from edgeface.web.http.operation import Call, Operation, reply
+from edgeface.web.http.problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from edgeface.core.types import Embedding, Image
+    from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.faces.photo_face import Found
+    from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.unknowns import Unknown
+    from edgeface.recognition.evidence import Decision
+
+MOST = 20
+"""Faces of one picture that are looked at."""
+
+# One frame is all there is: nothing more is waited for.
+_AT_ONCE = Recognition.model_construct(frames=1, seconds=0.0, unknown_frames=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """Who may be on the picture."""
+
+    view: GallerySnapshot
+    unknowns: list[Unknown]
+    accept: Thresholds
+    same_unknown: float
+    level: str
+
+
+def recognise(call: Call) -> Response:
+    """Find the faces of a picture, and say whose they are."""
+    try:
+        photo = photos.decode(call.body)
+    except PhotoError as error:
+        raise Problem(422, detail=str(error)) from None
+    known = _known(call)
+    with call.site.chain() as chain:
+        found = [_face(chain, photo, one, known) for one in faces(chain, photo)[:MOST]]
+        model = chain.embedder.name
+    height, width = photo.shape[:2]
+    return reply(device_models.Recognised(faces=found, frame_size=[width, height], model=model))
+
+
+def _known(call: Call) -> _Known:
+    configuration = call.site.configuration()
+    table, level = table_of(configuration.embedder.model), configuration.recognition.level
+    with call.site.gallery() as gallery:
+        view, unknowns = gallery.snapshot(call.site.clock.wall()), gallery.unknowns()
+    same = same_unknown(table, max(1, len(unknowns)))
+    try:
+        accept = thresholds(table, level, view)
+    except GalleryError:
+        # Nobody is matched, and everybody is unknown, as in the pipeline.
+        accept = Thresholds(math.inf, math.inf, same)
+    return _Known(view, unknowns, accept, same, level)
+
+
+def _face(chain: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:
+    reason = found.quality.reason
+    if reason is not None:
+        return _shape(photo, found, known, "not_judged", reason=reason)
+    embedding = chain.embed(found.image, found.detection)
+    decision = decide(Evidence((embedding,)), known.view, known.accept, _AT_ONCE)
+    if decision is None:
+        raise AssertionError("one frame is enough for these rules")
+    unknown = _nearest(known, embedding) if decision.kind == "unknown" else None
+    return _shape(photo, found, known, decision.kind, decision, unknown, decision.reason)
+
+
+def _nearest(known: _Known, embedding: Embedding) -> str | None:
+    """The unknown that this is."""
+    best = max(known.unknowns, key=lambda one: float(one.mean @ embedding), default=None)
+    return best.id if best is not None and float(best.mean @ embedding) >= known.same_unknown else None
+
+
+def _shape(
+    photo: Image,
+    found: Found,
+    known: _Known,
+    label: str,
+    decision: Decision | None = None,
+    unknown: str | None = None,
+    reason: str | None = None,
+) -> device_models.RecognisedFace:
+    match = decision.match if decision is not None else None
+    person = decision.person if decision is not None else None
+    accept, quality = known.accept.accept, found.quality
+    return device_models.RecognisedFace.model_validate(
+        {
+            "box": _box(photo, found),
+            "label": label,
+            "person": person,
+            "name": None if person is None else known.view.name(person),
+            "score": None if match is None else round(match.score, 4),
+            "level": known.level,
+            "threshold": round(accept, 4) if math.isfinite(accept) else None,
+            "margin": None if match is None or match.margin is None else round(match.margin, 4),
+            "unknown": unknown,
+            "quality": device_models.FaceQuality(
+                height_px=quality.height_px,
+                sharpness=round(quality.sharpness, 2),
+                brightness=round(quality.brightness, 2),
+                yaw=round(quality.yaw, 1),
+                pitch=round(quality.pitch, 1),
+            ),
+            "reason": reason,
+        }
+    )
+
+
+def _box(photo: Image, found: Found) -> list[int]:
+    """The part of the box that is in the picture, in its pixels."""
+    scale = photo.shape[1] / found.image.shape[1]
+    most = (photo.shape[1], photo.shape[0]) * 2
+    return [min(max(round(edge * scale), 0), side) for edge, side in zip(found.detection.box, most, strict=True)]
+
+
+OPERATIONS = (
+    Operation("POST", "/recognise", "admin", "recognise", "Who is on a picture", recognise,
+              {200: device_models.Recognised}, body=image_body(), errors=(409,), heavy=True),
+)  # fmt: skip
+"""Recognition."""

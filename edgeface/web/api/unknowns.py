@@ -1,0 +1,117 @@
+"""The REST interface: people whom nobody has enrolled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeface.core.clock import rfc3339
+from edgeface.core.text import printable
+from edgeface.people.enrollment import EnrollOptions, from_unknown
+from edgeface.web import actions
+from edgeface.web.api import models
+from edgeface.web.api.people import album, enrolled, forgotten, jpeg
+from edgeface.web.http.bodies import json_body
+from edgeface.web.http.operation import Call, Media, Operation, after, cursor_of, missing, reply, require_writable
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.unknowns import Unknown
+
+_UNKNOWN = "/unknowns/{unknown}"
+
+
+def unknowns(call: Call) -> Response:
+    """A part of the list, the one last seen first."""
+    with call.site.gallery() as gallery:
+        found = gallery.unknowns()
+    place = after(call.query.cursor, float, str)
+    rest = found if place is None else [one for one in found if (-one.last, one.id) > place]
+    shown = rest[: call.query.limit]
+    following = cursor_of(-float(shown[-1].last), shown[-1].id) if len(rest) > len(shown) else None
+    return reply(models.Unknowns(unknowns=[_shape(one) for one in shown], next=following))
+
+
+def unknown(call: Call) -> Response:
+    """One of them."""
+    with call.site.gallery() as gallery:
+        return reply(_shape(_known(gallery, call.path["unknown"])))
+
+
+def pictures(call: Call) -> Response:
+    """Which pictures are kept of one."""
+    with call.site.gallery() as gallery:
+        return reply(album(gallery, _known(gallery, call.path["unknown"]).id))
+
+
+def picture(call: Call) -> Response:
+    """One picture."""
+    with call.site.gallery() as gallery:
+        return jpeg(gallery, _known(gallery, call.path["unknown"]).id, call.path["number"])
+
+
+def enroll(call: Call) -> Response:
+    """Make an unknown a person."""
+    who, new = call.path["unknown"], call.body
+    with call.site.gallery() as gallery:
+        require_writable(gallery.problem)
+        _known(gallery, who)
+    done = actions.enroll_unknown(call.site, who, new.id, new.name, given=new.given, expires=new.expires)
+    return enrolled(call.site, new.id, done, 201)
+
+
+def ignore(call: Call) -> Response:
+    """Put an unknown on the ignore list."""
+    who, new = call.path["unknown"], call.body
+    with call.site.gallery() as gallery:
+        require_writable(gallery.problem)
+        _known(gallery, who)
+        plan = from_unknown(gallery, actions.known(call.site, gallery), new.id, new.name, who)
+        done = actions.carry(call.site, gallery, plan, EnrollOptions(ignored=True))
+    return enrolled(call.site, new.id, done, 201)
+
+
+def forget(call: Call) -> Response:
+    """Erase one for good, and search for traces."""
+    who = call.path["unknown"]
+    with call.site.gallery() as gallery:
+        require_writable(gallery.problem)
+        found, kept = _known(gallery, who), len(gallery.pictures(who))
+    return forgotten(who, actions.delete_unknown(call.site, who), len(found.templates), kept)
+
+
+def _known(gallery: Gallery, who: str) -> Unknown:
+    found = next((one for one in gallery.unknowns() if one.id == who), None)
+    if found is None:
+        raise missing(f"{printable(who)}: no such unknown")
+    return found
+
+
+def _shape(one: Unknown) -> models.Unknown:
+    return models.Unknown(
+        id=one.id,
+        visits=one.sightings,
+        templates=len(one.templates),
+        first=rfc3339(one.first),
+        last=rfc3339(one.last),
+        camera=one.camera,
+    )
+
+
+OPERATIONS = (
+    Operation("GET", "/unknowns", "viewer", "unknowns", "Who came by and is not enrolled", unknowns,
+              {200: models.Unknowns}, query=models.Page, tagged=True),
+    Operation("GET", _UNKNOWN, "viewer", "unknowns", "One unknown", unknown, {200: models.Unknown}, tagged=True),
+    Operation("DELETE", _UNKNOWN, "admin", "unknowns", "Forget for good, and search for traces", forget,
+              {200: models.Forgotten}, errors=(409,)),
+    Operation("GET", f"{_UNKNOWN}/pictures", "viewer", "unknowns", "Which pictures are kept", pictures,
+              {200: models.Pictures}),
+    Operation("GET", f"{_UNKNOWN}/pictures/{{number}}", "viewer", "unknowns", "One picture", picture,
+              {200: Media("image/jpeg")}),
+    Operation("POST", f"{_UNKNOWN}/enroll", "admin", "unknowns", "Make an unknown a person", enroll,
+              {201: models.Enrolled}, body=json_body(models.NewPerson), errors=(409,)),
+    Operation("POST", f"{_UNKNOWN}/ignore", "admin", "unknowns", "Put an unknown on the ignore list", ignore,
+              {201: models.Enrolled}, body=json_body(models.NewIgnored), errors=(409,)),
+)  # fmt: skip
+"""Unknowns."""

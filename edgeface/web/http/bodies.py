@@ -1,0 +1,171 @@
+"""Request bodies, read as if an enemy had sent them: strictly, and in memory."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from edgeface.core import files as core_files
+from edgeface.core.text import printable
+from edgeface.web.auth.guard import FIELD
+from edgeface.web.http import limits
+from edgeface.web.http.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from starlette.datastructures import FormData
+    from starlette.requests import Request
+
+    from edgeface.web.api.models import ApiModel
+
+_FORM = "multipart/form-data"
+_IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
+_BINARY = {"type": "string", "format": "binary"}
+_SWITCHES = frozenset({"skip_bad"})
+_WORDS: dict[Any, Any] = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """How the body of an operation is read, and what it looks like."""
+
+    read: Callable[[Request], Awaitable[Any]]
+    content: Mapping[str, Any]
+    """Media types, and the model or the JSON schema of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form that has been read."""
+
+    fields: Any
+    """The model's object."""
+    files: list[tuple[str, bytes]] = field(default_factory=list)
+    """Names as their sender gives them, and contents."""
+
+
+def json_body(model: type[ApiModel]) -> Body:
+    """A JSON object."""
+
+    async def read(request: Request) -> ApiModel:
+        _require_type(request, "application/json")
+        found: ApiModel = checked(model, _parsed(await limits.body(request)), request)
+        return found
+
+    return Body(read, {"application/json": model})
+
+
+def text_body(media: tuple[str, ...]) -> Body:
+    """Text, as bytes."""
+
+    async def read(request: Request) -> bytes:
+        _require_type(request, *media)
+        return await limits.body(request)
+
+    return Body(read, {one: {"type": "string", "maxLength": limits.PLAIN} for one in media})
+
+
+def form_body(model: type[ApiModel], name: str) -> Body:
+    """A form with the model's fields, and one or more files by one name."""
+
+    async def read(request: Request) -> Form:
+        _require_type(request, _FORM)
+        async with _read_form(request) as form:
+            return await taken(form, request)
+
+    async def taken(form: FormData, request: Request) -> Form:
+        # A form knows only text.
+        fields = {key: _WORDS.get(form[key], form[key]) if key in _SWITCHES else form[key] for key in form}
+        fields = {key: value for key, value in fields.items() if key not in {name, FIELD}}
+        return Form(checked(model, fields, request), await _files(form, name))
+
+    schema = model.model_json_schema()
+    files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.FILES}
+    schema["properties"][name] = files
+    schema["required"] = [*schema.get("required", []), name]
+    return Body(read, {_FORM: schema})
+
+
+def image_body() -> Body:
+    """One photo: as it is, or as `image` in a form."""
+
+    async def read(request: Request) -> bytes:
+        kind = _kind(request)
+        if kind == _FORM:
+            async with _read_form(request) as form:
+                files = await _files(form, "image")
+                if len(files) > 1 or set(form) - {"image", FIELD}:
+                    raise Problem(422, detail="the form must have one file `image`, and nothing else")
+                return files[0][1]
+        if kind not in _IMAGES:
+            raise _unsupported(*_IMAGES, _FORM)
+        return await limits.body(request)
+
+    form = {"type": "object", "properties": {"image": _BINARY}, "required": ["image"], "additionalProperties": False}
+    return Body(read, {_FORM: form, **dict.fromkeys(_IMAGES, _BINARY)})
+
+
+def checked(model: type[ApiModel], value: object, request: Request, *, strict: bool = True) -> Any:
+    """`value` as the model has it; a problem that lists every mistake otherwise."""
+    try:
+        return model.model_validate(value, strict=strict)
+    except ValidationError as error:
+        lines = [_line(one) for one in error.errors(include_url=False, include_input=False, include_context=False)]
+        detail = f"{len(lines)} mistake{'s' * (len(lines) > 1)} in what was sent to {request.url.path[:100]}"
+        raise Problem(422, detail=printable(detail, 200), more={"errors": lines[:20]}) from None
+
+
+def _line(error: Any) -> str:
+    where = ".".join(printable(str(step)) for step in error["loc"]) or "body"
+    return f"{where}: {printable(error['msg'].removeprefix('Value error, '), 200)}"
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        return core_files.loads_strict(data)
+    except UnicodeDecodeError:
+        raise Problem(400, detail="not UTF-8 text") from None
+    except RecursionError:
+        raise Problem(400, detail="nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise Problem(400, detail=f"not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError as error:
+        raise Problem(400, detail=f"not JSON: {printable(str(error), 200)}") from None
+
+
+@asynccontextmanager
+async def _read_form(request: Request) -> AsyncIterator[FormData]:
+    form = await limits.form(request)
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def _files(form: FormData, name: str) -> list[tuple[str, bytes]]:
+    keys = [key for key, _ in form.multi_items() if key != name]
+    if len(set(keys)) < len(keys):
+        raise Problem(422, detail="a field is given twice")
+    found = [value for value in form.getlist(name) if isinstance(value, UploadFile)]
+    if not found or len(found) < len(form.getlist(name)):
+        raise Problem(422, detail=f"needs a file by the name `{name}`")
+    return [(file.filename or f"{name} {n}", await file.read()) for n, file in enumerate(found, 1)]
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _require_type(request: Request, *known: str) -> None:
+    if _kind(request) not in known:
+        raise _unsupported(*known)
+
+
+def _unsupported(*known: str) -> Problem:
+    return Problem(415, detail=f"the Content-Type must be {' or '.join(known)}")

@@ -1,0 +1,119 @@
+"""What every answer says to the browser, and by which name the page may be asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers, MutableHeaders
+
+from edgeface.web.http.problems import Problem, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = (
+    "default-src 'none'; "
+    "img-src 'self' data: blob:; "
+    "media-src 'self' blob:; "
+    "style-src 'self'; "
+    "script-src 'self'; "
+    "connect-src 'self'; "
+    "manifest-src 'self'; "
+    "form-action 'self'; "
+    "frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+"""Content-Security-Policy: what the pages load comes from here, and nothing in them is inline."""
+
+FIXED = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # With no-referrer a browser sends "Origin: null" with a form, which is refused as another site's.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "x-robots-tag": "noindex",
+}
+
+_STRICT = "max-age=31536000"
+_STATIC = "/static/"
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - it is compared, not listened on
+
+
+class SafeHeaders:
+    """Adds to every answer what the browser is to be strict about; what is personal is not stored anywhere."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self._app = app
+        self._fixed = {**FIXED, **({"strict-transport-security": _STRICT} if secure else {})}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def strict(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._fixed)
+                headers["cache-control"] = "no-cache" if scope["path"].startswith(_STATIC) else "no-store"
+            await send(message)
+
+        await self._app(scope, receive, strict)
+
+
+class KnownHosts:
+    """Refuses requests for another name than ours: another site can let its own name point to us (DNS rebinding)."""
+
+    def __init__(self, app: ASGIApp, *, names: Iterable[str]) -> None:
+        self._app = app
+        self._names = (_LOCAL | {name.lower() for name in names}) - _ANYWHERE
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and not self._is_ours(scope):
+            detail = "this page is not known by the name that was asked for: add it to web.hosts"
+            await respond(scope["path"], Problem(HTTPStatus.MISDIRECTED_REQUEST, detail=detail))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        given = Headers(scope=scope).getlist("host")
+        if len(given) != 1:
+            return False
+        name = host_name(given[0])
+        # The address by which this very connection reached us cannot be another site's.
+        return name in self._names or (name != "" and name == _address(scope))
+
+
+def host_name(header: str) -> str:
+    """The name of a Host header without its port: small letters, no brackets, no dot at its end; empty if wrong."""
+    name, port = header.strip().lower(), ""
+    if name.startswith("["):
+        name, closed, port = name[1:].partition("]")
+        if not closed or (port and not port.startswith(":")):
+            return ""
+        port = port[1:]
+    elif name.count(":") == 1:
+        name, _, port = name.partition(":")
+    return name.rstrip(".") if not port or port.isdecimal() else ""
+
+
+def _address(scope: Scope) -> str:
+    """The address that the connection was made to."""
+    server = scope.get("server")
+    try:
+        address = ipaddress.ip_address(server[0]) if server else None
+    except ValueError:
+        return "-"
+    # A socket for both families shows IPv4 inside IPv6.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return "-" if address is None else str(mapped or address)

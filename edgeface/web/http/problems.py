@@ -1,0 +1,168 @@
+"""Errors as the web tells them: RFC 9457 for programs, a plain page for people; never a traceback."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import traceback
+from html import escape
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match
+
+from edgeface.core.errors import CameraError, EdgefaceError, GalleryError, ModelError, VaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+_AWAY = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
+    """What a request fails with: raised anywhere below an endpoint."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str = "",
+        detail: str = "",
+        type: str = "about:blank",  # noqa: A002 - the member's name
+        *,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`title` is the status's own when not given; `detail` is one line that a user can act on.
+
+        `more` are further members of the problem.
+        """
+        super().__init__(detail or title)
+        self.status = status
+        self.title = title or HTTPStatus(status).phrase
+        self.detail = detail
+        self.type = type
+        self.headers = dict(headers or {})
+        self.more = dict(more or {})
+
+    def members(self) -> dict[str, Any]:
+        """The problem as JSON has it."""
+        fixed: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
+        return {**self.more, **fixed, **({"detail": self.detail} if self.detail else {})}
+
+
+def of(error: EdgefaceError) -> Problem:
+    """The problem that an error of edgeface is, when no handler knows better."""
+    if isinstance(error, (CameraError, ModelError, VaultError)):
+        return Problem(_AWAY, detail=str(error))
+    if isinstance(error, GalleryError):
+        return Problem(HTTPStatus.CONFLICT, detail=str(error))
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Unprocessable Content", str(error))
+
+
+def for_programs(path: str) -> bool:
+    """Whether who asks for this path is told in JSON."""
+    return path.startswith(("/api/", "/metrics")) or path == "/api"
+
+
+def respond(path: str, problem: Problem) -> Response:
+    """The answer to a request for `path`."""
+    if for_programs(path):
+        body = json.dumps(problem.members(), ensure_ascii=False, allow_nan=False).encode()
+        return Response(body, problem.status, problem.headers, MEDIA_TYPE)
+    return HTMLResponse(_page(problem), problem.status, problem.headers)
+
+
+def _page(problem: Problem) -> str:
+    title, detail = escape(problem.title), escape(problem.detail)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{title}</title><link rel="stylesheet" href="/static/edgeface.css"></head>'
+        f'<body><main><h1>{title}</h1><p>{detail}</p><p><a href="/">Back to the start</a></p></main></body></html>'
+    )
+
+
+async def on_problem(request: Request, error: Exception) -> Response:
+    """Tell any foreseen error: Starlette calls it."""
+    if isinstance(error, EdgefaceError):
+        problem = of(error)
+    elif isinstance(error, HTTPException):
+        problem = Problem(error.status_code, detail=_http_detail(error), headers=error.headers)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    else:
+        assert isinstance(error, Problem)  # noqa: S101 - HANDLERS names no other
+        problem = error
+    return respond(request.url.path, problem)
+
+
+def _methods(request: Request) -> set[str]:
+    """Those of every route that has the path: Starlette knows only the first."""
+    found = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
+    return {method for route in found for method in getattr(route, "methods", None) or ()}
+
+
+def _http_detail(error: HTTPException) -> str:
+    # Starlette fills in the phrase, which is the title already.
+    return "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
+
+
+HANDLERS: dict[Any, Any] = {Problem: on_problem, HTTPException: on_problem, EdgefaceError: on_problem}
+
+
+class ErrorMiddleware:
+    """Turns what nobody foresaw into a problem with a number that the log names too, and nothing personal in both."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            # There is nobody left to tell.
+            return
+        except Exception as error:  # noqa: BLE001 - this is the last resort
+            number = secrets.token_hex(4)
+            log.error("request %s %s failed, number %s: %s", scope["method"], _route(scope), number, where(error))
+            if begun:
+                # Half an answer is out: the server closes the connection, which is all that can be told.
+                return
+            detail = f"the log has more about it under {number}"
+            await respond(scope["path"], Problem(500, detail=detail, more={"instance": f"urn:edgeface:{number}"}))(
+                scope, receive, send
+            )
+
+
+def where(error: BaseException) -> str:
+    """The kind of an error and the lines it came by, without its text, which may be personal."""
+    steps = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
+    return f"{type(error).__name__} at {' > '.join(steps)}"
+
+
+def _route(scope: Scope) -> str:
+    """The path as the route has it: what stands for it may be somebody's id."""
+    route = scope.get("route")
+    return str(getattr(route, "path", "?"))

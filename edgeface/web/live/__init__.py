@@ -1,0 +1,1 @@
+"""Live pictures and events for the page."""

@@ -1,0 +1,29 @@
+"""The pages that people look at: put together from their parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import FileResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from edgeface.web.auth.guard import public
+from edgeface.web.pages import device, enroll, events, people, unknowns
+from edgeface.web.pages.render import STATIC
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+def routes() -> list[Route | Mount]:
+    """Every page, and the files that they load."""
+    parts = (people, enroll, unknowns, events, device)
+    files = [Mount("/static", StaticFiles(directory=STATIC)), Route("/favicon.ico", icon)]
+    return [*(route for part in parts for route in part.routes()), *files]
+
+
+@public
+async def icon(_: Request) -> FileResponse:
+    """What a browser asks for on a page that names no icon."""
+    return FileResponse(STATIC / "icon.svg")

@@ -1,0 +1,123 @@
+"""Enrollment: from photos, from the browser's camera, and at a camera of the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.people.guided import SHOTS
+from edgeface.web import actions, strings
+from edgeface.web.auth.guard import admin
+from edgeface.web.http import limits
+from edgeface.web.pages.guided import Guidance, Progress
+from edgeface.web.pages.render import Form, action, page, render, see, site_of, upload
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+def routes() -> list[Route]:
+    """The pages that enroll."""
+    return [
+        Route("/enroll", admin(page(ask))),
+        Route("/enroll", admin(upload(enroll)), methods=["POST"]),
+        Route("/enroll/camera", admin(page(guide))),
+        Route("/enroll/camera", admin(action(begin)), methods=["POST"]),
+        Route("/enroll/camera/progress", admin(page(progress))),
+        Route("/enroll/camera/finish", admin(action(finish)), methods=["POST"]),
+        Route("/enroll/camera/cancel", admin(action(cancel)), methods=["POST"]),
+    ]
+
+
+def ask(request: Request) -> Response:
+    """The form."""
+    return _ask(request, Form({}, ()))
+
+
+def enroll(request: Request, form: Form) -> Response:
+    """Enroll somebody from the photos of the form."""
+    person = form.text("id")
+    try:
+        done = actions.enroll(
+            site_of(request),
+            person,
+            form.text("name"),
+            form.files,
+            given=form.maybe("given"),
+            expires=form.maybe("expires"),
+            skip_bad=form.maybe("skip_bad") is not None,
+        )
+    except actions.RefusedError as error:
+        return _ask(request, form, str(error), error.lines)
+    except GalleryError as error:
+        return _ask(request, form, str(error))
+    if done.notes or done.refused:
+        return render(request, "enrolled.html", person=person, notes=done.notes, refused=done.refused)
+    return see(f"/people/{person}", "enrolled")
+
+
+def begin(request: Request, form: Form) -> Response:
+    """Begin at a camera of the device."""
+    wanted = Progress(
+        form.text("id"), form.maybe("name"), form.text("camera"), form.maybe("given"), form.maybe("expires")
+    )
+    try:
+        guidance(request).start(wanted)
+    except GalleryError as error:
+        return _ask(request, form, str(error))
+    return see("/enroll/camera")
+
+
+def guide(request: Request) -> Response:
+    """What the person at the camera is told."""
+    return render(request, "guide.html", now=guidance(request).progress, wanted=SHOTS, error=None)
+
+
+def progress(request: Request) -> Response:
+    """The same for the page's script."""
+    now = guidance(request).progress
+    if now is None:
+        return JSONResponse({"state": None})
+    count = strings.GUIDE_TAKEN.format(taken=now.taken, wanted=SHOTS)
+    return JSONResponse({"state": now.state, "lines": now.lines, "taken": now.taken, "count": count})
+
+
+def finish(request: Request, _: Form) -> Response:
+    """Enroll from the pictures that were taken."""
+    try:
+        done = guidance(request).finish()
+    except (GalleryError, PhotoError) as error:
+        return render(request, "guide.html", 409, now=guidance(request).progress, wanted=SHOTS, error=str(error))
+    return see(f"/people/{done.changes[0].person}", "enrolled")
+
+
+def cancel(request: Request, _: Form) -> Response:
+    """Stop, and keep nothing."""
+    guidance(request).cancel()
+    return see("/enroll", "cancelled")
+
+
+def guidance(request: Request) -> Guidance:
+    """The application's one guidance."""
+    state = request.app.state
+    if not hasattr(state, "guidance"):
+        state.guidance = Guidance(site_of(request))
+    found: Guidance = state.guidance
+    return found
+
+
+def _ask(request: Request, form: Form, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
+    return render(
+        request,
+        "enroll.html",
+        409 if error else 200,
+        form=form,
+        error=error,
+        lines=lines,
+        cameras=list(site_of(request).configuration().cameras),
+        most=limits.FILES,
+        megabytes=limits.UPLOAD // 1_000_000,
+    )

@@ -1,0 +1,91 @@
+"""The journal: a table that grows by itself, filters, export and verification."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from edgeface.core.clock import rfc3339
+from edgeface.web import strings
+from edgeface.web.auth.guard import admin, viewer
+from edgeface.web.pages import rows
+from edgeface.web.pages.render import Form, action, page, render, site_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_HEAD = re.compile(r"[0-9a-f]{16,64}")
+_DIGITS = 15
+
+
+def routes() -> list[Route]:
+    """The pages about what happened."""
+    return [
+        Route("/events", viewer(page(events))),
+        Route("/events/rows", viewer(page(fresh))),
+        Route("/events/export", admin(page(export))),
+        Route("/events/verify", admin(action(verify)), methods=["POST"]),
+    ]
+
+
+def events(request: Request) -> Response:
+    """Rows of the journal, newest first."""
+    return _events(request)
+
+
+def fresh(request: Request) -> Response:
+    """The rows after `after` as a piece of the table, or of the `list`, for the page's script."""
+    wanted, after = rows.Filter.of(request.query_params), _number(request, "after")
+    found = rows.find(site_of(request).journal, wanted, after=after or 0)
+    template = "event_list.html" if "list" in request.query_params else "event_rows.html"
+    return render(request, template, lines=found.lines)
+
+
+def export(request: Request) -> Response:
+    """What the filter asks for, as JSON lines."""
+    site = site_of(request)
+    name = f"edgeface-{site.configuration().device}-{rfc3339(site.clock.wall())[:10]}.jsonl"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    lines = rows.export(site.journal, rows.Filter.of(request.query_params))
+    return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+
+
+def verify(request: Request, form: Form) -> Response:
+    """Follow the chain, and look for a link that was noted."""
+    head = form.text("head").lower()
+    if head and not _HEAD.fullmatch(head):
+        return _events(request, ("bad", strings.EVENTS_BAD_HEAD))
+    found = site_of(request).journal.verify(head)
+    if found.fault is not None:
+        return _events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=found.rows)))
+    if not found.known:
+        return _events(request, ("bad", strings.EVENTS_CUT.format(head=head)))
+    text = strings.EVENTS_HOLDS.format(rows=found.rows, redacted=found.redacted, head=found.head[:16])
+    return _events(request, ("ok", text))
+
+
+def _events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
+    site, wanted = site_of(request), rows.Filter.of(request.query_params)
+    before = _number(request, "before")
+    found = rows.find(site.journal, wanted, before)
+    return render(
+        request,
+        "events.html",
+        found=found,
+        wanted=wanted,
+        verdict=verdict,
+        cameras=list(site.configuration().cameras),
+        newest=before is None,
+        head=site.journal.facts()["seq"] or 0,
+        older=None if found.older is None else urlencode({**wanted.parts, "before": found.older}),
+        query=urlencode(wanted.parts),
+    )
+
+
+def _number(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None

@@ -1,0 +1,97 @@
+"""What is wrong with the device, in plain words, and what to do about it."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgeface.core.board import FREE_MB
+from edgeface.web import strings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from edgeface.web.site import WebContext
+
+_QUIET = {"online", "disabled", "starting", "ended", None}
+_BYTES = 1_000_000_000
+
+
+class Fault(NamedTuple):
+    """Something that is wrong."""
+
+    says: str
+    remedy: str
+    tone: str = "bad"
+    """bad, or warn where faces are seen and told all the same."""
+
+
+class Disk(NamedTuple):
+    """Gigabytes of the disk on which the data lies."""
+
+    free: float
+    total: float
+
+
+def faults(site: WebContext) -> list[Fault]:
+    """What is wrong now, the worst first: what keeps faces from being seen, then what keeps it from being told."""
+    state = site.glass.state
+    found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
+    disk = disk_of(site.configuration().data)
+    if disk is not None and disk.free * 1000 < FREE_MB:
+        found.append(Fault(strings.PROBLEM_DISK.format(free=f"{disk.free:.2f}"), strings.PROBLEM_DISK_DO))
+    return list(dict.fromkeys(found))
+
+
+def disk_of(folder: Path) -> Disk | None:
+    """The disk below a folder; None when it cannot be asked."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return Disk(usage.free / _BYTES, usage.total / _BYTES)
+
+
+def remedy(problem: str) -> str:
+    """What to do about a problem."""
+    lower = problem.lower()
+    return next((advice for word, advice in strings.REMEDIES if word in lower), strings.REMEDY_ELSE)
+
+
+def _cameras(state: Mapping[str, Any]) -> Iterator[Fault]:
+    for name, camera in state.get("cameras", {}).items():
+        status, problem = camera.get("status"), camera.get("problem")
+        if problem:
+            yield Fault(strings.PROBLEM_CAMERA.format(camera=name, problem=problem), remedy(problem))
+        elif status not in _QUIET:
+            shown = strings.STATUSES.get(status, status)
+            yield Fault(strings.PROBLEM_STATUS.format(camera=name, status=shown), remedy("gives no picture"))
+
+
+def _lines(state: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from (Fault(line, remedy(line)) for line in state.get("problems", ()))
+    for name, text in (("mqtt", strings.PROBLEM_BROKER), ("journal", strings.PROBLEM_JOURNAL)):
+        problem = (state.get(name) or {}).get("problem")
+        if problem:
+            yield Fault(text.format(problem=problem), remedy(f"{name} {problem}".replace("mqtt", "broker")))
+    for name, door in state.get("doors", {}).items():
+        line = f"door {name}: {door.get('problem')}"
+        if door.get("problem") and line not in state.get("problems", ()):
+            yield Fault(line, remedy(line))
+
+
+def _losses(state: Mapping[str, Any]) -> Iterator[Fault]:
+    lost = (state.get("mqtt") or {}).get("lost", 0)
+    if lost:
+        yield Fault(strings.PROBLEM_LOST.format(count=lost), remedy("journal"))
+    aside = (state.get("journal") or {}).get("set_aside")
+    if aside:
+        yield Fault(strings.PROBLEM_ASIDE.format(name=aside), strings.PROBLEM_ASIDE_DO, "warn")
+
+
+def _board(state: Mapping[str, Any]) -> Iterator[Fault]:
+    if state.get("throttled"):
+        yield Fault(strings.PROBLEM_THROTTLED, strings.PROBLEM_THROTTLED_DO, "warn")
+    if state.get("clock") == "unsynced":
+        yield Fault(strings.PROBLEM_CLOCK, strings.PROBLEM_CLOCK_DO, "warn")

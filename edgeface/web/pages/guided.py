@@ -1,0 +1,148 @@
+"""Enrollment at a camera of the device, led from a page: one at a time, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.core.text import check_id
+from edgeface.core.types import CameraImage
+from edgeface.people.enrollment import Candidate, EnrollOptions, Plan
+from edgeface.people.guided import SHOTS, SILENT, Guide, shoot
+from edgeface.web import actions, strings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgeface.web.actions import Enrolled
+    from edgeface.web.site import WebContext
+
+KEPT = 300.0
+"""Seconds for which shots that are ready wait for somebody to say yes."""
+_PAUSE = 0.05
+_LINES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is."""
+
+    person: str
+    name: str | None
+    camera: str
+    given: str | None
+    expires: str | None
+    state: Literal["running", "ready", "failed", "cancelled"] = "running"
+    lines: tuple[str, ...] = (strings.GUIDE_STARTING,)
+    """What the person was told, the newest last."""
+    taken: int = 0
+    """Shots."""
+
+
+class Guidance:
+    """The one enrollment that may be under way; any thread may call it."""
+
+    def __init__(self, site: WebContext) -> None:
+        self._site = site
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._run = 0
+        self._guide: Guide | None = None
+        self._ended = 0.0
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is; None when nobody is being enrolled."""
+        with self._lock:
+            over = self._progress is not None and self._progress.state != "running"
+            if over and self._site.clock.monotonic() - self._ended > KEPT:
+                self._progress = self._guide = None
+            return self._progress
+
+    def start(self, progress: Progress) -> None:
+        """Begin; GalleryError for a bad id, a camera that is not there, or while another one is under way."""
+        check_id(progress.person)
+        actions.check_days(progress.given, progress.expires)
+        if progress.camera not in self._site.configuration().cameras:
+            raise GalleryError(f"{progress.camera[:64]!a}: no such camera")
+        current = self.progress
+        if current is not None and current.state in {"running", "ready"}:
+            raise GalleryError(strings.GUIDE_BUSY)
+        with self._lock:
+            self._run += 1
+            self._progress, self._guide = progress, None
+            thread = threading.Thread(target=self._lead, args=(self._run, progress), name="guidance", daemon=True)
+        thread.start()
+
+    def cancel(self) -> None:
+        """Stop it, and let go of what was taken."""
+        with self._lock:
+            self._run += 1
+            self._guide = None
+            self._ended = self._site.clock.monotonic()
+            if self._progress is not None:
+                self._progress = replace(self._progress, state="cancelled")
+
+    def finish(self) -> Enrolled:
+        """Enroll from the shots that are ready; GalleryError when they are not."""
+        with self._lock:
+            progress, guide = self._progress, self._guide
+            if progress is None or progress.state != "ready" or guide is None:
+                raise GalleryError(strings.GUIDE_NOBODY)
+            self._progress = self._guide = None
+        shots = tuple(embedding for _, embedding in guide.shots)
+        one = Candidate(progress.person, progress.name, shots, "camera", pictures=tuple(guide.pictures))
+        with self._site.gallery() as gallery:
+            # Somebody may have been enrolled with this face meanwhile.
+            known = actions.known(self._site, gallery)
+            for shot in shots:
+                known.refuse_others(shot, progress.person)
+            return actions.carry(
+                self._site, gallery, Plan((one,)), EnrollOptions(given=progress.given, expires=progress.expires)
+            )
+
+    def _lead(self, run: int, progress: Progress) -> None:
+        """The thread: take the shots, saying what to do."""
+        try:
+            with self._site.gallery() as gallery:
+                known = actions.known(self._site, gallery)
+            with self._site.chain() as chain:
+                guide = Guide(chain, known, progress.person)
+            shoot(
+                self._pictures(run, progress.camera), guide, self._site.clock, lambda line: self._say(run, guide, line)
+            )
+            self._end(run, "ready", None, guide)
+        except EdgefaceError as error:
+            self._end(run, "failed", str(error), None)
+
+    def _pictures(self, run: int, camera: str) -> Iterator[CameraImage]:
+        """The camera's newest picture each time; the models are the guide's while it looks at one."""
+        clock, seq, since = self._site.clock, -1, self._site.clock.monotonic()
+        with self._site.glass.look(camera):
+            while self._run == run:
+                seen = self._site.glass.latest(camera)
+                if seen is not None and seen.frame.seq != seq:
+                    seq, since = seen.frame.seq, clock.monotonic()
+                    with self._site.chain():
+                        yield CameraImage(seen.frame.image, None)
+                elif clock.monotonic() - since > SILENT:
+                    raise GalleryError(f"the camera has given no picture for {SILENT:.0f} s")
+                else:
+                    clock.sleep(_PAUSE)
+
+    def _say(self, run: int, guide: Guide, line: str) -> None:
+        with self._lock:
+            if self._run == run and self._progress is not None:
+                lines = (*self._progress.lines, line)[-_LINES:]
+                self._progress = replace(self._progress, lines=lines, taken=min(SHOTS, len(guide.shots)))
+
+    def _end(self, run: int, state: Literal["ready", "failed"], line: str | None, guide: Guide | None) -> None:
+        with self._lock:
+            if self._run != run or self._progress is None:
+                return
+            self._guide, self._ended = guide, self._site.clock.monotonic()
+            lines = self._progress.lines if line is None else (*self._progress.lines, line)[-_LINES:]
+            taken = self._progress.taken if guide is None else len(guide.shots)
+            self._progress = replace(self._progress, state=state, lines=lines, taken=taken)

@@ -1,0 +1,217 @@
+"""Who is enrolled: the list, one person, and what can be changed of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from edgeface.core.errors import GalleryError
+from edgeface.core.text import is_id, is_unknown_id
+from edgeface.gallery.rows import NEVER
+from edgeface.gallery.snapshot import day
+from edgeface.people.rules import level_threshold
+from edgeface.web import actions, strings
+from edgeface.web.auth.guard import admin, viewer
+from edgeface.web.http.problems import Problem
+from edgeface.web.pages.render import Form, action, page, render, see, site_of, upload
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.snapshot import Person
+    from edgeface.web.site import WebContext
+
+_EACH = 50
+
+
+class Shown(NamedTuple):
+    """A person as the pages show them."""
+
+    person: Person
+    pictures: int
+    seen: tuple[float, str] | None
+    """Wall seconds and camera of the last match."""
+    expired: bool
+
+
+def routes() -> list[Route]:
+    """The pages about people."""
+    one = "/people/{person}"
+    return [
+        Route("/people", viewer(page(people))),
+        Route(one, viewer(page(person))),
+        Route(f"{one}/rename", admin(action(rename)), methods=["POST"]),
+        Route(f"{one}/consent", admin(action(consent)), methods=["POST"]),
+        Route(f"{one}/photos", admin(upload(photos)), methods=["POST"]),
+        Route(f"{one}/merge", admin(action(merge)), methods=["POST"]),
+        Route(f"{one}/forget", admin(page(warn))),
+        Route(f"{one}/forget", admin(action(forget)), methods=["POST"]),
+        Route("/faces/{who}/{number:int}", viewer(page(face))),
+    ]
+
+
+def people(request: Request) -> Response:
+    """The list, the look-alikes on top."""
+    site, wanted = site_of(request), request.query_params.get("q", "").strip()
+    wall = site.clock.wall()
+    with site.gallery() as gallery:
+        view, everybody = gallery.snapshot(wall), gallery.people()
+        threshold, problem = level_threshold(site.configuration(), view)
+        folded = wanted.casefold()
+        found = [p for p in everybody if folded in p.id or folded in p.name.casefold()]
+        first = _first(request, len(found))
+        shown = [_shown(site, gallery, p, day(wall)) for p in found[first : first + _EACH]]
+    return render(
+        request,
+        "people.html",
+        shown=shown,
+        count=len(everybody),
+        enrolled=view.enrolled,
+        level=site.configuration().recognition.level,
+        threshold=threshold,
+        problem=problem,
+        alike=view.alike(threshold),
+        wanted=wanted,
+        before=max(0, first - _EACH) if first else None,
+        after=first + _EACH if first + _EACH < len(found) else None,
+    )
+
+
+def person(request: Request) -> Response:
+    """One person."""
+    return _person(request)
+
+
+def rename(request: Request, form: Form) -> Response:
+    """Change the display name."""
+    who = _who(request)
+    actions.rename(site_of(request), who, form.text("name"))
+    return see(f"/people/{who}", "renamed")
+
+
+def consent(request: Request, form: Form) -> Response:
+    """Note the days of consent."""
+    who = _who(request)
+    expires = NEVER if form.maybe("never") else form.maybe("expires")
+    try:
+        actions.consent(site_of(request), who, form.maybe("given"), expires)
+    except GalleryError as error:
+        return _person(request, str(error))
+    return see(f"/people/{who}", "consent")
+
+
+def photos(request: Request, form: Form) -> Response:
+    """Add templates from more photos."""
+    who, site = _who(request), site_of(request)
+    with site.gallery() as gallery:
+        known = gallery.person(who)
+    try:
+        actions.enroll(site, who, None, form.files, ignored=known.ignored)
+    except actions.RefusedError as error:
+        return _person(request, str(error), error.lines)
+    except GalleryError as error:
+        return _person(request, str(error))
+    return see(f"/people/{who}", "added")
+
+
+def merge(request: Request, form: Form) -> Response:
+    """Make two ids of one person one."""
+    who, into = _who(request), form.text("into")
+    if form.text("confirm") != who:
+        return _person(request, strings.FORGET_MISTYPED.format(id=who))
+    try:
+        forgotten = actions.merge(site_of(request), who, into)
+    except GalleryError as error:
+        return _person(request, str(error))
+    if forgotten.proof.traces or forgotten.still_named:
+        return _proof(request, who, forgotten)
+    return see(f"/people/{into}", "merged")
+
+
+def warn(request: Request) -> Response:
+    """What goes for good when a person is forgotten."""
+    return _warning(request, None)
+
+
+def forget(request: Request, form: Form) -> Response:
+    """Erase a person, once their id has been typed."""
+    who = _who(request)
+    if form.text("confirm") != who:
+        return _warning(request, strings.FORGET_MISTYPED.format(id=who))
+    return _proof(request, who, actions.forget(site_of(request), who))
+
+
+def face(request: Request) -> Response:
+    """A kept picture of a person or an unknown, the newest first from 0."""
+    who, number = request.path_params["who"], request.path_params["number"]
+    if not is_id(who) and not is_unknown_id(who):
+        raise Problem(404)
+    with site_of(request).gallery() as gallery:
+        kept = gallery.pictures(who)
+    if number >= len(kept):
+        raise Problem(404)
+    return Response(kept[number][1], media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+def _person(request: Request, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
+    site, who = site_of(request), _who(request)
+    with site.gallery() as gallery:
+        own = _existing(gallery, who)
+        shown = _shown(site, gallery, own, day(site.clock.wall()))
+        others = [p for p in gallery.people() if p.id != who and p.ignored == own.ignored]
+        view = gallery.snapshot()
+        alike = [(who, *other) for other in view.alike_to(who, level_threshold(site.configuration(), view)[0])]
+    context: dict[str, Any] = {"one": shown, "others": others, "alike": alike, "error": error, "lines": lines}
+    return render(request, "person.html", 409 if error else 200, **context)
+
+
+def _warning(request: Request, error: str | None) -> Response:
+    site, who = site_of(request), _who(request)
+    with site.gallery() as gallery:
+        own = _existing(gallery, who)
+        threshold = actions.known(site, gallery).threshold
+        counts = {
+            "templates": own.templates + own.foreign,
+            "pictures": len(gallery.pictures(who)),
+            "unknowns": len(gallery.alike(who, threshold)),
+        }
+    return render(request, "forget.html", 409 if error else 200, who=who, name=own.name, counts=counts, error=error)
+
+
+def _proof(request: Request, who: str, forgotten: actions.Forgotten) -> Response:
+    return render(request, "forgotten.html", who=who, forgotten=forgotten, back="/people")
+
+
+def _existing(gallery: Gallery, who: str) -> Person:
+    try:
+        return gallery.person(who)
+    except GalleryError as error:
+        raise Problem(404, detail=str(error)) from error
+
+
+def _who(request: Request) -> str:
+    who: str = request.path_params["person"]
+    if not is_id(who):
+        raise Problem(404)
+    return who
+
+
+def _shown(site: WebContext, gallery: Gallery, one: Person, today: str) -> Shown:
+    return Shown(one, len(gallery.pictures(one.id)), last_seen(site, one.id), one.expired(today))
+
+
+def last_seen(site: WebContext, who: str) -> tuple[float, str] | None:
+    """Wall seconds and camera of somebody's last match; None when the journal has none."""
+    for entry in site.journal.rows(who=who, kinds=("match",), last=1):
+        if not entry.redacted and not entry.altered:
+            return entry.row.at, str(json.loads(entry.row.payload).get("camera", ""))
+    return None
+
+
+def _first(request: Request, count: int) -> int:
+    text = request.query_params.get("first", "0")
+    return min(int(text), count) if text.isascii() and text.isdigit() and len(text) < 9 else 0  # noqa: PLR2004 - digits of a number

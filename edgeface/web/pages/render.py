@@ -1,0 +1,183 @@
+"""Turns what a handler found into a page: templates, forms and files of the pages, which work without script."""
+
+from __future__ import annotations
+
+from functools import cache, wraps
+from itertools import starmap
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from edgeface import __version__
+from edgeface.core.clock import rfc3339
+from edgeface.web import strings
+from edgeface.web.http import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from jinja2 import Environment
+    from markupsafe import Markup
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edgeface.web.site import WebContext
+
+
+if TYPE_CHECKING:
+    Endpoint = Callable[[Request], Awaitable[Response]]
+
+HERE = Path(__file__).parents[1]
+STATIC = HERE / "static"
+
+Value = TypeVar("Value")
+
+
+class Form(NamedTuple):
+    """What a form sent."""
+
+    fields: Mapping[str, str]
+    files: tuple[tuple[str, bytes], ...]
+    """Name and content of each file that was chosen."""
+
+    def text(self, name: str) -> str:
+        """A field without the blanks around it; empty when it is not there."""
+        return self.fields.get(name, "").strip()
+
+    def maybe(self, name: str) -> str | None:
+        """A field; None when it was left empty."""
+        return self.text(name) or None
+
+
+def site_of(request: Request) -> WebContext:
+    """What the handler works with."""
+    site: WebContext = request.app.state.site
+    return site
+
+
+def page(work: Callable[[Request], Response]) -> Endpoint:
+    """An endpoint from a function that may wait for the disk."""
+
+    @wraps(work)
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(work, request)
+
+    return endpoint
+
+
+def fresh(work: Callable[[Request], Response]) -> Endpoint:
+    """As `page`, with the state as it is now and not as it was said last."""
+
+    @wraps(work)
+    async def endpoint(request: Request) -> Response:
+        await site_of(request).glass.report()
+        return await run_in_threadpool(work, request)
+
+    return endpoint
+
+
+def action(work: Callable[[Request, Form], Response]) -> Endpoint:
+    """An endpoint from a function that takes a form and may wait for the disk."""
+
+    @wraps(work)
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(work, request, await read_form(request))
+
+    return endpoint
+
+
+def upload(work: Callable[[Request, Form], Response]) -> Endpoint:
+    """As `action`, for forms with photos, of which a few are decoded at a time."""
+
+    @wraps(work)
+    async def endpoint(request: Request) -> Response:
+        form = await read_form(request)
+        async with limits.decoding(request).one():
+            return await run_in_threadpool(work, request, form)
+
+    return endpoint
+
+
+async def read_form(request: Request) -> Form:
+    """Read the fields and files of a form."""
+    form = await limits.form(request)
+    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    # A browser sends a file without a name where none was chosen.
+    return Form(fields, tuple([(one.filename, await one.read()) for one in sent if one.filename]))
+
+
+def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """The page that a template makes; what it shows of `context` is escaped."""
+    configuration = site_of(request).configuration()
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            role=getattr(request.state, "role", None),
+            csrf=getattr(request.state, "csrf", None),
+            path=request.url.path,
+            device=configuration.device,
+            done=strings.DONE.get(request.query_params.get("done", "")),
+            **context,
+        )
+    )
+    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+
+
+def see(path: str, done: str | None = None) -> RedirectResponse:
+    """Go on to another page, which says what was done: a key of strings_device.DONE."""
+    return RedirectResponse(path if done is None else f"{path}?done={done}", 303)
+
+
+def initials(name: str) -> str:
+    """Up to two letters that stand for a name."""
+    words = name.split()
+    chosen = words[:1] if len(words) == 1 else [words[0], words[-1]] if words else []
+    return "".join(word[0] for word in chosen).upper()
+
+
+def when(wall: float) -> str:
+    """A time in UTC, to the second."""
+    return rfc3339(wall)[:19].replace("T", " ")
+
+
+@cache
+def environment() -> Environment:
+    """The templates: everything is escaped, and a name that is not known is a mistake."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = {**vars(strings), **vars(strings)}
+    made.globals["s"] = SimpleNamespace(**{key: value for key, value in words.items() if key.isupper()})
+    made.globals["version"] = __version__
+    made.filters.update(initials=initials, when=when, stamp=rfc3339, capitalize_first=_capital, coded=_coded)
+    return made
+
+
+def _coded(text: str) -> Markup:
+    """What stands in backquotes as code."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def pairs(values: Mapping[str, Value], words: Mapping[str, str]) -> list[tuple[str, Value]]:
+    """What was counted by a key, with the key in words, the most first."""
+    named = starmap(lambda key, value: (words.get(key, key), value), values.items())
+    return sorted(named, key=lambda pair: (-float(str(pair[1])), pair[0]))

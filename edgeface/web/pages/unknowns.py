@@ -1,0 +1,107 @@
+"""People whom nobody has enrolled: enroll, ignore, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from edgeface.core.errors import GalleryError
+from edgeface.core.text import is_unknown_id
+from edgeface.web import actions, strings
+from edgeface.web.auth.guard import admin, viewer
+from edgeface.web.http.problems import Problem
+from edgeface.web.pages.render import Form, action, page, render, see, site_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.unknowns import Unknown
+
+
+def routes() -> list[Route]:
+    """The pages about unknowns."""
+    one = "/unknowns/{unknown}"
+    return [
+        Route("/unknowns", viewer(page(unknowns))),
+        Route(f"{one}/enroll", admin(page(ask))),
+        Route(f"{one}/enroll", admin(action(enroll)), methods=["POST"]),
+        Route(f"{one}/ignore", admin(action(ignore)), methods=["POST"]),
+        Route(f"{one}/delete", admin(page(warn))),
+        Route(f"{one}/delete", admin(action(delete)), methods=["POST"]),
+    ]
+
+
+def unknowns(request: Request) -> Response:
+    """A card for each, the one last seen first."""
+    site = site_of(request)
+    with site.gallery() as gallery:
+        found = [(one, len(gallery.pictures(one.id))) for one in gallery.unknowns()]
+    return render(request, "unknowns.html", found=found, days=site.configuration().unknown.days)
+
+
+def ask(request: Request) -> Response:
+    """Who it is."""
+    return _ask(request, None, "", "")
+
+
+def enroll(request: Request, form: Form) -> Response:
+    """Make an unknown a person."""
+    who, person, name = _id(request), form.text("id"), form.text("name")
+    given, expires = form.maybe("given"), form.maybe("expires")
+    try:
+        actions.enroll_unknown(site_of(request), who, person, name, given=given, expires=expires)
+    except GalleryError as error:
+        return _ask(request, str(error), person, name)
+    return see(f"/people/{person}", "enrolled")
+
+
+def ignore(request: Request, _: Form) -> Response:
+    """Put an unknown on the ignore list."""
+    actions.ignore_unknown(site_of(request), _id(request))
+    return see("/unknowns", "ignored")
+
+
+def warn(request: Request) -> Response:
+    """What goes for good when an unknown is deleted."""
+    return _warning(request, None)
+
+
+def delete(request: Request, form: Form) -> Response:
+    """Erase an unknown, once the id has been typed."""
+    who = _id(request)
+    if form.text("confirm") != who:
+        return _warning(request, strings.FORGET_MISTYPED.format(id=who))
+    forgotten = actions.delete_unknown(site_of(request), who)
+    return render(request, "forgotten.html", who=who, forgotten=forgotten, back="/unknowns")
+
+
+def _ask(request: Request, error: str | None, person: str, name: str) -> Response:
+    with site_of(request).gallery() as gallery:
+        own = _existing(gallery, _id(request))
+        count = len(gallery.pictures(own.id))
+    context = {"one": own, "pictures": count, "error": error, "person": person, "name": name}
+    return render(request, "unknown_enroll.html", 409 if error else 200, **context)
+
+
+def _warning(request: Request, error: str | None) -> Response:
+    with site_of(request).gallery() as gallery:
+        own = _existing(gallery, _id(request))
+        count = len(gallery.pictures(own.id))
+    return render(request, "unknown_delete.html", 409 if error else 200, one=own, pictures=count, error=error)
+
+
+def _existing(gallery: Gallery, who: str) -> Unknown:
+    found = next((one for one in gallery.unknowns() if one.id == who), None)
+    if found is None:
+        raise Problem(404, detail=f"{who}: no such unknown; enrolled or deleted, perhaps")
+    return found
+
+
+def _id(request: Request) -> str:
+    who: str = request.path_params["unknown"]
+    if not is_unknown_id(who):
+        raise Problem(404)
+    return who

@@ -1,0 +1,286 @@
+"""The policy as a pure function, and what the configuration of doors may say."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeface.access.policy import AccessPolicy, Door, DoorContext, check, never_open, strangers
+from edgeface.access.schedules import WeeklySchedule
+from edgeface.cli import main
+from edgeface.config import loader
+from edgeface.core.errors import ConfigError
+from edgeface.core.events import SAYABLE
+from edgeface.core.types import LEVELS, Claim
+from edgeface.daemon.session import door_problems
+from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.snapshot import Person, make_snapshot, to_blob
+from edgeface.recognition.thresholds import thresholds
+
+MONDAY_NOON = 1_795_435_200.0
+"""2026-11-23, 12:00 in UTC."""
+
+CLAIM = Claim("porch", 7, 100.0, "alice", 0.712, "high", 4, 1)
+NOW = DoorContext(monotonic=100.5, wall=MONDAY_NOON, synced=True, key=True, nonce=True, known=False, opened=None)
+
+
+def door(**changes: Any) -> Door:
+    return Door.model_validate({"camera": "porch", "allow": [{"person": "alice"}], **changes})
+
+
+def house(one: Door, week: dict[str, list[str]] | None = None) -> AccessPolicy:
+    schedule = WeeklySchedule.model_validate({"zone": "UTC", "week": week or {"mon": ["11:00-13:00"]}})
+    return AccessPolicy({"front": one}, {"family": ("alice", "bob")}, {"noon": schedule})
+
+
+def judged(one: Door, claim: Claim = CLAIM, now: DoorContext = NOW) -> str | None:
+    return check(house(one), one, claim, now)
+
+
+def test_a_door_opens_for_whom_it_is_to() -> None:
+    assert judged(door()) is None
+    assert judged(door(allow=[{"group": "family"}])) is None
+    assert judged(door(allow=[{"person": "carol"}, {"person": "alice", "schedule": "noon"}])) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "claim", "now", "reason"),
+    [
+        ({"allow": [{"person": "bob"}]}, {}, {}, "person"),
+        ({"allow": [{"group": "family"}]}, {"person": "carol"}, {}, "person"),
+        ({"allow": [{"group": "gone"}]}, {}, {}, "person"),
+        ({"allow": [{"person": "alice", "schedule": "noon"}]}, {}, {"wall": MONDAY_NOON + 3600}, "schedule"),
+        ({"allow": [{"person": "alice", "schedule": "gone"}]}, {}, {}, "schedule"),
+        ({"allow": [{"person": "alice", "schedule": "noon"}]}, {}, {"synced": False}, "clock"),
+        ({}, {"level": "normal"}, {}, "level"),
+        ({"level": "normal"}, {"level": "low"}, {}, "level"),
+        ({}, {"faces_in_view": 2}, {}, "faces"),
+        ({}, {"faces_in_view": 0}, {}, "faces"),
+        ({"liveness": "required"}, {}, {}, "liveness"),
+        ({}, {}, {"known": True}, "known"),
+        ({}, {}, {"opened": 90.6}, "cooldown"),
+        ({}, {}, {"monotonic": 100 + SAYABLE + 0.001}, "stale"),
+        ({}, {}, {"monotonic": 99.9}, "stale"),
+        ({}, {}, {"key": False}, "no_key"),
+        ({}, {}, {"nonce": False}, "no_nonce"),
+    ],
+)
+def test_every_reason(one: dict[str, Any], claim: dict[str, Any], now: dict[str, Any], reason: str) -> None:
+    assert judged(door(**one), replace(CLAIM, **claim), replace(NOW, **now)) == reason
+
+
+def test_an_unsynchronised_clock_matters_only_to_schedules_and_may_be_put_up_with() -> None:
+    wrong = replace(NOW, synced=False)
+    assert judged(door(), CLAIM, wrong) is None
+    both = [{"person": "alice", "schedule": "noon"}, {"group": "family"}]
+    assert judged(door(allow=both), CLAIM, wrong) is None
+    scheduled = [{"person": "alice", "schedule": "noon"}]
+    assert judged(door(allow=scheduled, allow_unsynced_clock=True), CLAIM, wrong) is None
+
+
+def test_the_limits_are_inclusive_where_they_should_be() -> None:
+    assert judged(door(), CLAIM, replace(NOW, monotonic=100 + SAYABLE)) is None
+    assert judged(door(), CLAIM, replace(NOW, opened=90.5)) is None
+    assert judged(door(single_face=False), replace(CLAIM, faces_in_view=9)) is None
+
+
+CLAIMS = st.builds(
+    Claim,
+    camera=st.just("porch"),
+    visit=st.integers(1, 9),
+    monotonic=st.floats(95, 105),
+    person=st.sampled_from(["alice", "bob", "carol"]),
+    score=st.floats(-1, 1),
+    level=st.sampled_from(LEVELS),
+    frames=st.integers(1, 10),
+    faces_in_view=st.integers(0, 4),
+)
+NOWS = st.builds(
+    DoorContext,
+    monotonic=st.floats(95, 110),
+    wall=st.floats(MONDAY_NOON - 9_000, MONDAY_NOON + 9_000),
+    synced=st.booleans(),
+    key=st.booleans(),
+    nonce=st.booleans(),
+    known=st.booleans(),
+    opened=st.none() | st.floats(80, 110),
+)
+ALLOWS = st.lists(
+    st.sampled_from([{"person": "alice"}, {"group": "family"}, {"person": "carol", "schedule": "noon"}]),
+    min_size=1,
+    max_size=3,
+)
+DOORS = st.builds(
+    door,
+    allow=ALLOWS,
+    level=st.sampled_from(LEVELS),
+    single_face=st.booleans(),
+    liveness=st.sampled_from(["off", "off", "required"]),
+    cooldown=st.sampled_from([0.0, 10.0]),
+    allow_unsynced_clock=st.booleans(),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(DOORS, CLAIMS, NOWS)
+def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim: Claim, now: DoorContext) -> None:
+    reason = check(house(one), one, claim, now)
+    age = now.monotonic - claim.monotonic
+    noon = MONDAY_NOON - 3600 <= now.wall < MONDAY_NOON + 3600
+    names = {"alice": {"alice"}, "family": {"alice", "bob"}, "carol": {"carol"}}
+    free = any(claim.person in names[a.person or a.group or ""] and a.schedule is None for a in one.allow)
+    timed = any(claim.person in names[a.person or a.group or ""] and a.schedule is not None for a in one.allow)
+    right = now.synced or one.allow_unsynced_clock
+    holds = {
+        "liveness": one.liveness == "required",
+        "person": not free and not timed,
+        "clock": timed and not free and not right,
+        "schedule": timed and not free and right and not noon,
+        "level": LEVELS.index(claim.level) < LEVELS.index(one.level),
+        "faces": one.single_face and claim.faces_in_view != 1,
+        "known": now.known,
+        "cooldown": now.opened is not None and now.monotonic - now.opened < one.cooldown,
+        "stale": age < 0 or age > SAYABLE,
+        "no_key": not now.key,
+        "no_nonce": not now.nonce,
+    }
+    assert (reason is None) == (not any(holds.values()))
+    assert reason is None or holds[reason]
+
+
+@settings(max_examples=50, deadline=None)
+@given(DOORS, CLAIMS, NOWS)
+def test_a_worse_claim_never_opens_what_a_better_one_does_not(one: Door, claim: Claim, now: DoorContext) -> None:
+    worse = replace(claim, level="low", monotonic=now.monotonic - SAYABLE - 1)
+    assert check(house(one), one, worse, now) is not None
+
+
+def test_the_strictest_level_of_a_camera() -> None:
+    doors = {
+        "a": door(level="low"),
+        "b": door(level="high"),
+        "c": door(level="normal"),
+        "d": door(level="low", camera="yard"),
+    }
+    assert AccessPolicy(doors).strictest() == {"porch": "high", "yard": "low"}
+
+
+CONFIG = """\
+cameras: {porch: {type: opencv, source: 0}}
+mqtt: {}
+groups: {family: [alice, bob]}
+schedules: {cleaning: {zone: Europe/Berlin, week: {mon-fri: ["07:00-12:00"], sat: ["09:00-10:30", "22:00-24:00"]}}}
+doors:
+  front-door:
+    camera: porch
+    allow:
+      - {group: family}
+      - {person: carol, schedule: cleaning}
+    level: high
+    single_face: true
+    liveness: off
+    cooldown: 10
+    allow_unsynced_clock: false
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loader.parse(text.encode(), "c.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_the_whole_of_it_is_read() -> None:
+    loaded = loader.parse(CONFIG.encode(), "c.yaml")
+    assert loaded.groups == {"family": ("alice", "bob")}
+    assert loaded.doors["front-door"].level == "high"
+    assert [(one.group, one.person, one.schedule) for one in loaded.doors["front-door"].allow] == [
+        ("family", None, None),
+        (None, "carol", "cleaning"),
+    ]
+
+
+def test_what_a_door_refers_to_must_be_there() -> None:
+    text = CONFIG.replace("camera: porch", "camera: yard").replace("{group: family}", "{group: famly}")
+    assert mistakes(text.replace("schedule: cleaning", "schedule: night")) == [
+        "c.yaml:7: doors.front-door.camera: no such camera; there are porch",
+        "c.yaml:9: doors.front-door.allow.0.group: no such group; there are family",
+        "c.yaml:10: doors.front-door.allow.1.schedule: no such schedule; there are cleaning",
+    ]
+
+
+def test_doors_need_mqtt_and_their_name() -> None:
+    text = "device: doors\n" + CONFIG.replace("mqtt: {}\n", "")
+    assert mistakes(text) == [
+        "c.yaml:1: device: doors is taken by the topics of doors; choose another",
+        "c.yaml:5: doors: a door is opened by MQTT: give mqtt, too",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("{group: family}", "{}", "c.yaml:9: doors.front-door.allow.0: give one of person and group"),
+        (
+            "{group: family}",
+            "{group: family, person: alice}",
+            "c.yaml:9: doors.front-door.allow.0: give one of person and group",
+        ),
+        ("level: high", "level: highest", "c.yaml:11: doors.front-door.level: should be 'low', 'normal' or 'high'"),
+        ("liveness: off", "liveness: on", "c.yaml:13: doors.front-door.liveness: should be 'off' or 'required'"),
+        (
+            "cooldown: 10",
+            "cooldown: .nan",
+            "c.yaml:14: doors.front-door.cooldown: should be a valid number",
+        ),
+        ("cooldown: 10", "cooldwn: 10", "c.yaml:14: doors.front-door.cooldwn: unknown key (did you mean cooldown?)"),
+        (
+            "Europe/Berlin",
+            "Berlin",
+            "c.yaml:4: schedules.cleaning.zone: not a time zone that this machine knows, as Eu",
+        ),
+        ('"09:00-10:30"', '"09:00-22:30"', "c.yaml:4: schedules.cleaning.week: spans overlap on sat"),
+        ("mon-fri", "weekdays", "c.yaml:4: schedules.cleaning.week.weekdays: not days: mon, or mon-fri;"),
+        ("[alice, bob]", "[]", "c.yaml:3: groups.family: should not be empty"),
+        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: small letters"),
+    ],
+)
+def test_a_mistake_has_its_line_and_path(before: str, after: str, says: str) -> None:
+    (line,) = mistakes(CONFIG.replace(before, after))
+    assert line.startswith(says)
+
+
+def test_what_never_opens_and_who_is_not_enrolled_is_said() -> None:
+    loaded = loader.parse(CONFIG.replace("liveness: off", "liveness: required").encode(), "c.yaml")
+    assert list(never_open(loaded.access_policy)) == ["front-door"]
+    assert strangers(loaded.access_policy, {"alice"}) == ("door front-door: not enrolled: bob, carol",)
+    assert strangers(loaded.access_policy, {"alice", "bob", "carol"}) == ()
+
+
+def test_check_names_a_door_that_never_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.replace("liveness: off", "liveness: required"))
+    assert main.main(["check", "--config", str(path)]) == 0
+    assert "door front-door: it never opens: liveness is required" in capsys.readouterr().out
+    path.write_text(CONFIG)
+    assert main.main(["check", "--config", str(path)]) == 0
+    assert "never opens" not in capsys.readouterr().out
+
+
+def test_a_level_that_cannot_be_shown_for_so_many_people_is_said() -> None:
+    enrolled = 400
+    vectors = np.eye(512, dtype=np.float32)
+    people = [Person(f"p{n:03}", "", False, 0.0, 1, 0) for n in range(enrolled)]
+    view = make_snapshot(people, [(one.id, to_blob(vectors[n])) for n, one in enumerate(people)])
+    table = CalibrationTable.shipped()
+    assert table.most("low") >= enrolled > table.most("high"), "or choose another number"
+    accept = thresholds(table, "low", view)
+    doors = {"strict": door(allow=[{"person": "p001"}]), "lax": door(level="low", allow=[{"person": "p002"}])}
+    assert door_problems(AccessPolicy(doors), view, accept) == (
+        f"door strict: level high cannot be shown with {enrolled} people enrolled",
+    )
+    assert accept.level(0.99) != "high"

@@ -1,0 +1,336 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from edgeface.access.policy import Door
+from edgeface.access.schedules import WeeklySchedule
+from edgeface.cameras.base import CameraBase
+from edgeface.cameras.gstreamer import GstreamerCamera
+from edgeface.cameras.opencv import OpencvCamera
+from edgeface.cameras.picamera import PicameraCamera
+from edgeface.cameras.replay import Fault, ReplayCamera
+from edgeface.config import loader
+from edgeface.config.configuration import Configuration, Privacy
+from edgeface.core import yaml_reader
+from edgeface.core.errors import ConfigError
+from edgeface.core.log import Log
+from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.settings import EmbedderSettings, QualityLimits
+from edgeface.mqtt.settings import Mqtt, Tls
+from edgeface.recognition.evidence import WINDOW
+from edgeface.recognition.settings import Recognition, Unknowns
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "config.yaml"
+SMALLEST = "cameras: {porch: {type: opencv, source: 0}}\n"
+
+
+def mistakes(text: str | bytes) -> list[str]:
+    data = text.encode() if isinstance(text, str) else text
+    with pytest.raises(ConfigError) as caught:
+        loader.parse(data, "c.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_the_smallest_configuration_is_a_camera() -> None:
+    loaded = loader.parse(SMALLEST.encode(), "c.yaml")
+    assert loaded.cameras["porch"] == OpencvCamera(source=0)
+    assert loaded.mqtt is None
+
+
+def test_every_mistake_is_listed_with_its_line_and_path() -> None:
+    text = """\
+device: Front Door
+cameras:
+  porch: {type: opencv, sourc: 0, enabled: yes}
+  Bad Id: {type: opencv, source: 1}
+  yard: {type: webcam}
+  barn: {path: x}
+mqtt:
+  hst: 127.0.0.1
+  port: 99999
+recognition: {seconds: 1e-1, level: hgh}
+recogniton: {}
+data: /x
+data: /y
+"""
+    assert mistakes(text) == [
+        "c.yaml:1: device: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
+        "c.yaml:3: cameras.porch.enabled: should be true or false",
+        "c.yaml:3: cameras.porch.sourc: unknown key (did you mean source?)",
+        "c.yaml:3: cameras.porch.source: missing",
+        "c.yaml:4: cameras.Bad Id: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
+        "c.yaml:5: cameras.yard: unknown type; known are opencv, gstreamer, picamera, replay",
+        "c.yaml:6: cameras.barn: needs a type: one of gstreamer, opencv, picamera, replay",
+        "c.yaml:8: mqtt.hst: unknown key (did you mean host?)",
+        "c.yaml:9: mqtt.port: should be less than or equal to 65535",
+        "c.yaml:10: recognition.level: should be 'low', 'normal' or 'high'",
+        "c.yaml:11: recogniton: unknown key (did you mean recognition?)",
+        "c.yaml:13: data: given twice, first on line 12",
+    ]
+
+
+def test_no_more_mistakes_are_listed_than_can_be_read() -> None:
+    lines = mistakes(SMALLEST + "".join(f"k{n}: 1\n" for n in range(80)))
+    assert lines[:2] == ["c.yaml:2: k0: unknown key", "c.yaml:3: k1: unknown key"]
+    assert len(lines) == 51
+    assert lines[-1] == "c.yaml: and 30 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "cameras: {opencv: {type: opencv, source: 0, opencv: 1}}",
+            ["c.yaml:1: cameras.opencv.opencv: unknown key"],
+        ),
+        ("cameras: {porch: }", ["c.yaml:1: cameras.porch: should have keys below it"]),
+        (SMALLEST + "detector: yunet", ["c.yaml:2: detector: should have keys below it"]),
+    ],
+)
+def test_a_path_is_that_of_the_file(text: str, lines: list[str]) -> None:
+    assert mistakes(text) == lines
+
+
+def test_a_key_of_two_forms_is_named_without_the_form() -> None:
+    lines = mistakes("cameras: {porch: {type: opencv, source: -1}}")
+    assert lines[0] == "c.yaml:1: cameras.porch.source: should be greater than or equal to 0"
+    assert all(line.startswith("c.yaml:1: cameras.porch.source: ") for line in lines)
+
+
+def test_no_more_frames_are_asked_for_than_are_kept() -> None:
+    text = SMALLEST + f"recognition: {{frames: {WINDOW + 1}, unknown_frames: {WINDOW + 1}}}"
+    assert mistakes(text) == [
+        f"c.yaml:2: recognition.{key}: should be less than or equal to {WINDOW}" for key in ("frames", "unknown_frames")
+    ]
+    loaded = loader.parse((SMALLEST + f"recognition: {{frames: {WINDOW}}}").encode(), "c.yaml")
+    assert loaded.recognition.frames == WINDOW
+
+
+def test_mistakes_are_said_in_plain_words() -> None:
+    assert mistakes("cameras: {}\nmqtt: {prefix: a/#, tls: {ca: 5}}") == [
+        "c.yaml:1: cameras: should not be empty",
+        "c.yaml:2: mqtt.prefix: should be letters, digits, - and _, in parts with / between",
+        "c.yaml:2: mqtt.tls.ca: should be the path of a file",
+    ]
+
+
+def test_plaintext_to_another_machine_is_refused_unless_insisted_upon() -> None:
+    (line,) = mistakes(SMALLEST + "mqtt: {host: 10.0.0.5}\n")
+    assert line.startswith("c.yaml:2: mqtt: plaintext to 10.0.0.5")
+    assert loader.parse((SMALLEST + "mqtt: {host: 10.0.0.5, insecure: true}\n").encode(), "c").mqtt is not None
+
+
+def test_a_mistake_never_shows_a_password() -> None:
+    lines = mistakes("cameras: {porch: {type: opencv, source: 'rtsp://u:hunter2@h:x/y', fps: hunter2}}\n")
+    assert lines
+    assert not any("hunter2" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty"),
+        ("- a\n", "empty or not a list of keys"),
+        ("cameras: &a {}\nx: *a\n", "anchors"),
+        ("a: {<<: {b: 1}}\n", "merges"),
+        ("a: !!python/object/apply:os.system [id]\n", "tags"),
+        ("a: 1\n---\nb: 2\n", "second document"),
+        ("a: [1, 2\n", "c.yaml:2: "),
+        ("a:\n\tb: 1\n", "c.yaml:2: "),
+        ("? [a]\n: b\n", "a key must be text"),
+        ("[" * 500, "nested too deeply"),
+        ("a: [" + "1," * 30_000 + "]", "too many values"),
+        ('a: "/x\\0y"\n', "control character"),
+        ('"\\e[31m": 1\n', "control character"),
+        ('a: "\\ud800"\n', "control character"),
+        (b"a: \xff\xfe\n", "not UTF-8"),
+        (b"a: \x00\n", "c.yaml:1: "),
+        (b"\x7fELF" + bytes(range(256)), "c.yaml:2: not UTF-8"),
+        ("a: " + "x" * 300_000, "larger than"),
+    ],
+)
+def test_hostile_text_is_one_clear_line(text: str | bytes, says: str) -> None:
+    (line,) = mistakes(text)
+    assert says in line
+    assert line.isprintable()
+
+
+MERGE_BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(9)
+)
+
+
+def largest(head: str, unit: str) -> str:
+    return head + unit * ((yaml_reader.MAX_BYTES - len(head)) // len(unit))
+
+
+BOMBS = {
+    "merges": MERGE_BOMB,
+    "keys in keys": largest("", "a: "),
+    "brackets": largest("", "{"),
+    "brackets apart": largest("", "[ "),
+    "digits": largest("a: ", "9"),
+    "short lines": largest("a: |\n", " x\n"),
+    "escapes": largest('a: "', "\\x41"),
+    "comments": largest("", "#\n"),
+    "unknown keys": SMALLEST + "".join(f"k{n}: 1\n" for n in range(900)),
+    "nearly known keys": SMALLEST + "mqtt:\n" + "".join(f"  hos{n}: 1\n" for n in range(900)),
+    "wrong cameras": "cameras:\n" + "".join(f"  c{n}: {{}}\n" for n in range(900)),
+    "one key again and again": SMALLEST + "a: 1\n" * 900,
+}
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+def test_bombs_are_answered_at_once(text: str) -> None:
+    start = perf_counter()
+    mistakes(text)
+    assert perf_counter() - start < 1.0, "100 ms is the aim; this machine may be busy"
+
+
+def test_yaml_traps_do_not_bite() -> None:
+    read = yaml_reader.read(
+        b"a: no\nb: 1e-4\nc: 010\nd: 1_000\ne: true\nf: 12:30:45\ng: ~\nh: '1'\ni: .5\nj: 0x1F\n"
+    ).value
+    assert read == {
+        "a": "no", "b": 1e-4, "c": 10, "d": "1_000", "e": True, "f": "12:30:45", "g": None, "h": "1", "i": 0.5,
+        "j": "0x1F",
+    }  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
+def test_any_bytes_give_a_configuration_or_a_config_error(data: bytes) -> None:
+    try:
+        loader.parse(data, "c.yaml")
+    except ConfigError as error:
+        assert all(line.isprintable() for line in str(error).splitlines())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_damaged_reference_gives_a_configuration_or_a_config_error(data: st.DataObject) -> None:
+    text = bytearray(REFERENCE.read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        text[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
+    try:
+        loader.parse(bytes(text), "c.yaml")
+    except ConfigError as error:
+        assert str(error).startswith("c.yaml")
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_file_that_cannot_be_read_or_is_empty_is_a_config_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "config.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot be read|empty"):
+        loader.load(path)
+
+
+def test_the_import_of_the_configuration_loads_nothing_heavy() -> None:
+    script = "import sys, edgeface.config.loader; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {
+        "cryptography",
+        "cv2",
+        "ai_edge_litert",
+        "tflite_runtime",
+        "mediapipe",
+        "gi",
+        "picamera2",
+        "matplotlib",
+    }
+
+
+def uncommented() -> str:
+    """The reference with every commented key taken in, but for two of the three passwords."""
+    lines = [re.sub(r"^(\s*)#(?! \S)", r"\1", line) for line in REFERENCE.read_text().splitlines()]
+    return "\n".join(line for line in lines if "password_env:" not in line and "password_credential:" not in line)
+
+
+MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {
+    (): Configuration,
+    ("cameras", "porch"): OpencvCamera,
+    ("cameras", "trial", "faults", 0): Fault,
+    ("detector",): Blazeface,
+    ("embedder",): EmbedderSettings,
+    ("recognition",): Recognition,
+    ("quality",): QualityLimits,
+    ("unknown",): Unknowns,
+    ("mqtt",): Mqtt,
+    ("mqtt", "tls"): Tls,
+    ("schedules", "cleaning"): WeeklySchedule,
+    ("doors", "front-door"): Door,
+    ("privacy",): Privacy,
+    ("log",): Log,
+}
+
+
+def at(tree: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        tree = tree[step]
+    return tree
+
+
+def test_the_reference_is_right_as_it_is_and_with_every_key() -> None:
+    assert loader.load(REFERENCE).device == "edgeface"
+    loader.parse(uncommented().encode(), "config.yaml")
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: ".".join(map(str, path)) or "top")
+def test_the_reference_names_every_key_with_the_default_that_the_code_has(path: tuple[str | int, ...]) -> None:
+    model, given_ = MODELS[path], at(yaml_reader.read(uncommented().encode()).value, path)
+    keys = set(model.model_fields) - {"password_env", "password_credential"}
+    assert keys <= set(given_), "a key of the code that the reference does not name"
+    assert set(given_) <= keys, "a key of the reference that the code does not know"
+    defaults = model.model_construct().model_dump(mode="json", warnings=False)
+    for key in keys:
+        default = defaults.get(key)
+        if default is not None and not isinstance(default, dict):
+            assert given_[key] == default, f"{key}: the reference has another default than the code"
+
+
+def test_the_reference_names_every_key_of_the_replay_camera() -> None:
+    given_ = at(yaml_reader.read(uncommented().encode()).value, ("cameras", "trial"))
+    shared = set(OpencvCamera.model_fields) & set(ReplayCamera.model_fields)
+    assert set(given_) | shared == set(ReplayCamera.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("model", "examples"),
+    [
+        (PicameraCamera, ("ribbon",)),
+        (GstreamerCamera, ("yard", "drive", "hall", "desk", "pattern", "gate")),
+    ],
+)
+def test_the_examples_of_a_camera_type_name_its_keys_with_their_defaults(
+    model: type[PicameraCamera | GstreamerCamera], examples: tuple[str, ...]
+) -> None:
+    cameras = yaml_reader.read(uncommented().encode()).value["cameras"]
+    given_ = {key: value for name in examples for key, value in cameras[name].items()}
+    assert set(given_) | set(CameraBase.model_fields) == set(model.model_fields)
+    defaults = model.model_construct().model_dump(mode="json", warnings=False)
+    for key, value in given_.items():
+        if defaults[key] is not None:
+            assert value == defaults[key], f"{key}: the reference has another default than the code"
+
+
+def test_both_other_passwords_are_in_the_reference() -> None:
+    assert all(f"#{key}:" in REFERENCE.read_text() for key in ("password_env", "password_credential"))
+
+
+def test_the_schema_accepts_what_the_code_accepts() -> None:
+    schema = loader.schema()
+    assert set(schema["properties"]) == set(Configuration.model_fields)
+    assert schema["additionalProperties"] is False

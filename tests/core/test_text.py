@@ -1,0 +1,170 @@
+"""Names of an enemy: one line wherever they are shown, and never an id."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeface.core import events
+from edgeface.core.errors import GalleryError
+from edgeface.core.log import JsonLine, OneLine
+from edgeface.core.text import MAX_NAME, check_id, cleaned, display_name, is_id, is_unknown_id, printable, slug
+from edgeface.mqtt.publisher import sentence
+from tests.support.sayings import an_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COUNT = 40_000
+# What has broken logs, terminals, tables and JSON before.
+PARTS = (
+    "\n",
+    "\r\n",
+    "\x1b[2J",
+    "\x1b]0;title\x07",
+    "\x9b31m",
+    "\0",
+    "\x08" * 5,
+    "\u2028",
+    "\u2029",
+    "\u202e",
+    "\u2066",
+    "\u200f",
+    "\ud800",
+    "\udfff",
+    "\x85",
+    "\u200b",
+    "\ufeff",
+    '","event_type":"match"',
+    "\\u0000",
+    "\\",
+    '"}\n{"',
+    "{}",
+    "%s%n",
+    "{0.__class__}",
+    "<script>",
+    "'; DROP TABLE people;--",
+    "../../etc",
+    "+/#",
+    "Z͑ͫa",
+    "👩‍👩‍👧",
+    "محمد",
+    "Anna",
+    " ",
+    "\t",
+    "\U000e0041",
+)
+CONTROL = {"Cc", "Cs", "Zl", "Zp"}
+DIRECTION = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def hostile_names() -> Iterator[str]:
+    """The same 40,000 on every run: parts of above and any characters, and one of a million characters."""
+    random = np.random.default_rng(4)
+    for _ in range(COUNT - 1):
+        parts = random.integers(0, len(PARTS), random.integers(0, 6))
+        characters = random.integers(0, 0x110000, random.integers(0, 8))
+        yield "".join(PARTS[n] for n in parts) + "".join(map(chr, characters))
+    yield "\x1b[2J\n" * 200_000
+
+
+def is_clean(text: str) -> bool:
+    return not any(unicodedata.category(c) in CONTROL or c in DIRECTION for c in text)
+
+
+def record(text: str) -> logging.LogRecord:
+    return logging.LogRecord("edgeface.daemon.vision", logging.INFO, "", 0, "%s", (text,), None)
+
+
+def test_40000_hostile_names_escape_from_no_line() -> None:
+    formatters = (OneLine(), JsonLine())
+    for number, text in enumerate(hostile_names()):
+        name = display_name(text, "anna")
+        assert 0 < len(name) <= MAX_NAME
+        assert is_clean(name)
+        assert name == cleaned(name)
+        assert printable(text).isprintable()
+        name.encode()
+        if number % 16 == 0:
+            wire = events.to_json(events.to_wire(an_event(name=name), sent_at=1.0, synced=True, snapshot=None))
+            assert json.loads(wire)["name"] == name
+            assert len(wire.splitlines()) == 1
+            said = sentence(an_event(name=name))
+            for formatter in formatters:
+                (line,) = formatter.format(record(said)).splitlines()
+                assert line.isprintable()
+
+
+def test_hostile_text_in_a_log_is_one_line_even_when_nobody_has_cleaned_it() -> None:
+    for number, text in enumerate(hostile_names()):
+        if number % 16 == 0 and len(text) < 1000:
+            (line,) = OneLine().format(record(text)).splitlines()
+            assert line.isprintable()
+            (line,) = JsonLine().format(record(text)).splitlines()
+            heard = json.loads(line)["message"]
+            # JSON joins two surrogates that stand side by side.
+            assert heard.encode("utf-16", "surrogatepass") == text.encode("utf-16", "surrogatepass")
+            assert line.isascii()
+
+
+def test_no_hostile_name_is_an_id_and_what_is_made_of_it_is_one() -> None:
+    for text in hostile_names():
+        if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", text) is None:
+            assert not is_id(text)
+        try:
+            made = slug(text)
+        except GalleryError as error:
+            assert str(error).isprintable()
+        else:
+            assert is_id(made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "anna\n",
+        "\nanna",
+        "anna\0",
+        "Anna",
+        "-anna",
+        "",
+        "a" * 65,
+        "anna b",
+        "\uff41nna",
+        "u-7f3a",
+        "a/b",
+        "a+",
+        "#",
+        "\u0663",
+    ],
+)
+def test_ids_are_matched_as_a_whole(text: str) -> None:
+    assert not is_id(text)
+    with pytest.raises(GalleryError) as caught:
+        check_id(text)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["u-7f3a\n", "u-7F3A", "u-7f3", "xu-7f3a", "u-" + "a" * 65])
+def test_ids_of_unknowns_are_matched_as_a_whole(text: str) -> None:
+    assert not is_unknown_id(text)
+
+
+@given(st.text(max_size=300))
+def test_cleaning_twice_changes_nothing_and_keeps_plain_names(text: str) -> None:
+    assert cleaned(cleaned(text)) == cleaned(text)
+    assert display_name(text, "anna") == display_name(display_name(text, "anna"), "anna")
+    assert display_name("Zoë O'Neil-Müller (2)", "zoe") == "Zoë O'Neil-Müller (2)"
+
+
+def test_a_name_of_nothing_is_the_id() -> None:
+    assert display_name("\u202e\n\0", "anna") == "anna"
+    assert display_name(None, "anna") == "anna"

@@ -1,0 +1,65 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeface import __version__
+from edgeface.config import loader
+from edgeface.config.configuration import Configuration
+from edgeface.daemon import report
+from edgeface.journal.journal import Journal
+
+
+def configuration(more: str = "") -> Configuration:
+    camera = "rtsp://user:swordfish@127.0.0.1/stream"
+    return loader.parse(f'cameras: {{porch: {{type: opencv, source: "{camera}"}}}}\n{more}'.encode(), "config.yaml")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
+
+
+def rows(journal: Journal) -> list[tuple[str, dict[str, Any]]]:
+    return [(entry.row.kind, json.loads(entry.row.payload)) for entry in journal.rows()]
+
+
+def test_a_configuration_is_noted_when_it_changes_and_by_digests_alone(journal: Journal) -> None:
+    report.record_started(journal, configuration(), "b007", 1.0)
+    report.record_configured(journal, configuration("# a comment changes nothing\n"), 2.0)
+    report.record_configured(journal, configuration("recognition: {level: high}\nprivacy: {journal_days: 7}\n"), 3.0)
+    report.record_stopped(journal, "b007", 4.0)
+    report.record_started(journal, configuration("recognition: {level: high}\n"), "b008", 5.0)
+    found = rows(journal)
+    assert [kind for kind, _ in found] == ["started", "config", "config", "stopped", "started", "config"]
+    assert found[0][1] == {"version": __version__, "boot": "b007", "config": found[1][1]["digest"]}
+    assert [facts["changed"] for kind, facts in found if kind == "config"] == [
+        [],
+        ["privacy", "recognition"],
+        ["privacy"],
+    ]
+    assert found[3][1] == {"boot": "b007"}
+    assert "swordfish" not in json.dumps(found)
+    assert journal.unsaid_count() == 6
+
+
+def test_the_same_configuration_has_other_digests_under_another_key(journal: Journal, tmp_path: Path) -> None:
+    other = Journal(tmp_path / "other" / "journal.db")
+    for one in (journal, other):
+        report.record_configured(one, configuration(), 1.0)
+    assert rows(journal)[0][1]["sections"].keys() == rows(other)[0][1]["sections"].keys()
+    assert rows(journal)[0][1]["sections"]["cameras"] != rows(other)[0][1]["sections"]["cameras"]
+    other.close()
+
+
+def test_without_a_disk_nothing_is_noted_and_nothing_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    journal = Journal(tmp_path / "file" / "journal.db")
+    report.record_started(journal, configuration(), "b007", 1.0)
+    report.record_stopped(journal, "b007", 2.0)
+    assert journal.problem is not None
+    journal.close()

@@ -1,0 +1,495 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory
+
+from edgeface.access.protocol import read_result
+from edgeface.core import yaml_reader
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import ConfigError
+from edgeface.demo.mosquitto import free_port
+from edgeface.door import settings as door_settings
+from edgeface.door.controller import Controller
+from edgeface.door.relay import GpioRelay, LogRelay, Relay
+from edgeface.door.settings import DoorSettings, MinimumSettings
+from edgeface.mqtt.settings import Mqtt, Tls
+from tests.support.broker import Listener, until
+from tests.support.threaded import threaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gpiozero.pins.mock import MockPin
+    from pydantic import BaseModel
+
+    from edgeface.demo.mosquitto import Mosquitto
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "door.yaml"
+KEY = Ed25519PrivateKey.generate()
+PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
+PIN, OPEN = 17, 0.4
+CHALLENGE, GRANT, RESULT, STATUS, STATE = (
+    f"edgeface/doors/front/{name}" for name in ("challenge", "grant", "result", "status", "state")
+)
+
+
+def signed(nonce: str, seq: int, **changes: Any) -> str:
+    """An envelope as a device makes it."""
+    payload = json.dumps({
+        "v": 1, "aud": "front", "device": "porch", "boot": "b0", "seq": seq, "nonce": nonce, "person": "alice",
+        "score": 7120, "level": "high", "age_ms": 140, "frames": 4, "liveness": "off", **changes,
+    })  # fmt: skip
+    sig = base64.b64encode(KEY.sign(payload.encode())).decode()
+    return json.dumps({"payload": payload, "kid": "2026-11", "alg": "ed25519", "sig": sig})
+
+
+class House:
+    """A device that hears a door's challenges and signs for it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.seq = 0
+        self.given: str | None = None
+
+    def nonce(self) -> str:
+        """The newest that nobody was given."""
+        until(lambda: self.latest() not in {None, self.given})
+        self.given = self.latest()
+        return str(self.given)
+
+    def latest(self) -> str | None:
+        return next((str(heard.json["nonce"]) for heard in reversed(self.listener.of(CHALLENGE))), None)
+
+    def fresh(self, **changes: Any) -> str:
+        self.seq += 1
+        return signed(self.nonce(), self.seq, **changes)
+
+    def unfit(self, **changes: Any) -> str:
+        """As fresh, for what will not be accepted and so uses no nonce up."""
+        return signed(str(self.latest()), 1000, **changes)
+
+    def ask(self, envelope: str, *, retain: bool = False) -> dict[str, Any]:
+        """Publish it, and give the door's answer."""
+        count = len(self.listener.of(RESULT))
+        self.listener.publish(GRANT, envelope, retain=retain)
+        until(lambda: len(self.listener.of(RESULT)) > count)
+        return self.listener.of(RESULT)[-1].json
+
+
+def settings(port: int, **changes: Any) -> DoorSettings:
+    known: dict[str, Any] = {"relay": GpioRelay(pin=PIN, seconds=OPEN), "mqtt": Mqtt(port=port), **changes}
+    return DoorSettings(door="front", keys={"2026-11": PUBLIC}, **known)
+
+
+@pytest.fixture
+def pin() -> Iterator[MockPin]:
+    """The pin of the relay, on gpiozero's own mock hardware."""
+    before, Device.pin_factory = Device.pin_factory, MockFactory()
+    yield Device.pin_factory.pin(PIN)
+    Device.pin_factory.reset()
+    Device.pin_factory = before
+
+
+@contextmanager
+def guarded(wanted: DoorSettings) -> Iterator[Controller]:
+    controller = Controller(wanted)
+    with threaded(controller):
+        yield controller
+
+
+@pytest.fixture
+def front(broker: Mosquitto, listen: Callable[..., Listener], pin: MockPin) -> Iterator[House]:
+    """A door with a relay at the pin, and a device."""
+    listener = listen(broker, "edgeface/doors/#")
+    with guarded(settings(broker.port)):
+        until(lambda: listener.payloads(STATUS) == [b"online"])
+        yield House(listener)
+    assert not pin.state
+
+
+@pytest.mark.broker
+def test_a_fresh_grant_opens_and_time_shuts(front: House, pin: MockPin) -> None:
+    assert not pin.state
+    answer = front.ask(front.fresh())
+    until(lambda: pin.state, 1)
+    opened = time.monotonic()
+    until(lambda: not pin.state, 2)
+    assert OPEN - 0.1 < time.monotonic() - opened < OPEN + 0.3
+    assert read_result(front.listener.of(RESULT)[0].payload, "front") == (True, None, "porch", "b0", 1)
+    assert answer["accepted"] is True
+    assert answer["reason"] is None
+    assert (answer["v"], answer["door"], answer["device"]) == (1, "front", "porch")
+    assert (answer["grant_boot"], answer["grant_seq"]) == ("b0", 1)
+    until(lambda: [heard.json["open"] for heard in front.listener.of(STATE)][-3:] == [False, True, False])
+    assert front.listener.of(STATE)[-1].json["accepted"] == 1
+
+
+@pytest.mark.broker
+def test_a_further_grant_extends_and_no_more(front: House, pin: MockPin) -> None:
+    nonces = [front.nonce(), front.nonce()]
+    front.ask(signed(nonces[0], 1))
+    first = time.monotonic()
+    time.sleep(OPEN / 2)
+    assert front.ask(signed(nonces[1], 2))["accepted"]
+    last = time.monotonic()
+    while time.monotonic() < first + OPEN + 0.05:
+        assert pin.state
+        time.sleep(0.01)
+    until(lambda: not pin.state, 2)
+    assert time.monotonic() - last < OPEN + 0.3
+
+
+@pytest.mark.broker
+def test_nothing_but_a_fresh_grant_for_this_door_opens_it(front: House, pin: MockPin) -> None:
+    good = front.fresh()
+    assert front.ask(good)["accepted"]
+    until(lambda: not pin.state and len(pin.states) > 2, 2)
+    switched = len(pin.states)
+    old, began = front.nonce(), time.monotonic()
+    asked = {
+        "replayed": front.ask(good),
+        "retained": front.ask(front.unfit(), retain=True),
+        "audience": front.ask(front.unfit(aud="back")),
+        "nonce": front.ask(signed("n" * 24, 98)),
+        "malformed": front.ask("open sesame"),
+        "policy": front.ask(front.unfit(level="low")),
+        "signature": front.ask(front.unfit().replace("alice", "bobby")),
+        "unknown_key": front.ask(front.unfit().replace("2026-11", "2026-12")),
+    }
+    time.sleep(max(0.0, began + 3.0 - time.monotonic()))
+    asked["stale"] = front.ask(signed(old, 99))
+    assert {reason: answer["reason"] for reason, answer in asked.items()} == {reason: reason for reason in asked}
+    assert not any(answer["accepted"] for answer in asked.values())
+    assert all(read_result(heard.payload, "front") for heard in front.listener.of(RESULT))
+    assert asked["signature"]["device"] is None
+    assert asked["audience"]["grant_seq"] is not None
+    assert len(pin.states) == switched
+    until(lambda: front.listener.of(STATE)[-1].json["rejected"] == dict.fromkeys(asked, 1))
+    assert front.listener.of(STATE)[-1].json["last_reason"] == "stale"
+
+
+@pytest.mark.usefixtures("pin")
+@pytest.mark.broker
+def test_a_grant_that_a_broker_keeps_is_not_even_delivered(broker: Mosquitto, listen: Callable[..., Listener]) -> None:
+    listener = listen(broker, "edgeface/doors/#")
+    listener.publish(GRANT, signed("n" * 24, 1), retain=True)
+    with guarded(settings(broker.port)):
+        house = House(listener)
+        assert house.ask(house.fresh())["accepted"]
+    assert len(listener.of(RESULT)) == 1
+
+
+@pytest.mark.broker
+def test_a_broker_that_dies_leaves_the_door_shut_and_comes_back(front: House, pin: MockPin, broker: Mosquitto) -> None:
+    front.listener.publish(GRANT, front.fresh())
+    until(lambda: pin.state, 1)
+    broker.kill()
+    until(lambda: not pin.state, 2)
+    broker.start()
+    until(lambda: front.listener.payloads(STATUS).count(b"online") >= 2, 15)
+    assert front.ask(front.fresh())["accepted"]
+
+
+@pytest.mark.broker
+def test_what_a_stalled_broker_held_back_opens_nothing(front: House, pin: MockPin, broker: Mosquitto) -> None:
+    envelope = front.fresh()
+    switched = len(pin.states)
+    broker.pause()
+    sent = front.listener.client.publish(GRANT, envelope, qos=1)
+    time.sleep(12 if os.environ.get("EDGEFACE_HEAVY") else 4.5)
+    broker.resume()
+    sent.wait_for_publish(5)
+    until(lambda: front.listener.payloads(STATUS).count(b"online") == 2, 15)
+    until(lambda: [heard.json["reason"] for heard in front.listener.of(RESULT)] == ["stale"])
+    # Challenges of before the stall have come late, too.
+    front.given = front.latest()
+    assert front.ask(front.fresh())["accepted"]
+    until(lambda: len(pin.states) == switched + 2, 4)
+    assert not pin.state
+
+
+@pytest.mark.broker
+def test_a_grant_opens_within_a_few_milliseconds(front: House, pin: MockPin) -> None:
+    spent = []
+    for _ in range(3):
+        until(lambda: not pin.state)
+        envelope = front.fresh()
+        began = time.monotonic()
+        front.listener.client.publish(GRANT, envelope, qos=1)
+        while not pin.state:
+            assert time.monotonic() - began < 2
+            time.sleep(0.0002)
+        spent.append((time.monotonic() - began) * 1000)
+    assert min(spent) < 100, spent
+
+
+@pytest.mark.broker
+def test_a_network_thread_that_hangs_leaves_the_relay_to_its_time(
+    broker: Mosquitto, listen: Callable[..., Listener], pin: MockPin
+) -> None:
+    listener = listen(broker, "edgeface/doors/#")
+    release = threading.Event()
+    controller = Controller(settings(broker.port))
+    tell = controller._tell
+
+    def hang(*arguments: Any) -> None:
+        release.wait(5)
+        tell(*arguments)
+
+    controller._tell = hang  # type: ignore[assignment]
+    thread = threading.Thread(target=controller.run)
+    thread.start()
+    listener.publish(GRANT, House(listener).fresh())
+    until(lambda: pin.state, 2)
+    until(lambda: not pin.state, 2)
+    assert not release.is_set()
+    controller.stop()
+    release.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.usefixtures("pin")
+def test_the_watchdog_is_fed_without_a_broker_while_the_relay_keeps_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+        with guarded(settings(free_port())) as controller:
+            assert manager.recv(4096) == b"READY=1"
+            assert manager.recv(4096).startswith(b"WATCHDOG=1\nSTATUS=")
+            assert b"cannot be reached" in manager.recv(4096)
+            controller.relay.close()
+            until(lambda: not controller.relay.healthy)
+
+
+class Board:
+    """A switch whose hardware fails."""
+
+    def __init__(self, failing: str) -> None:
+        self.calls: list[str] = []
+        self.failing = failing
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if name == self.failing:
+            raise OSError("the board is away")
+
+    def on(self) -> None:
+        self._call("on")
+
+    def off(self) -> None:
+        self._call("off")
+
+    def close(self) -> None:
+        self._call("close")
+
+
+@pytest.mark.parametrize("failing", ["on", "off"])
+def test_a_relay_that_fails_is_switched_off_and_ends_the_controller(failing: str) -> None:
+    board = Board(failing)
+
+    class Failing(LogRelay):
+        def switch(self) -> Board:
+            return board
+
+    controller = Controller(settings(1, relay=LogRelay()))
+    controller.relay.close()
+    controller.relay = Relay(Failing(seconds=0.2), SystemClock(), lambda: None)
+    controller.relay.open(time.monotonic())
+    until(lambda: not controller.relay.healthy)
+    assert board.calls[-2:] == ["off", "close"]
+    assert controller.run() == 70
+
+
+@pytest.mark.parametrize("active_high", [True, False])
+def test_the_relay_is_off_from_the_first_moment_on_either_board(pin: MockPin, active_high: bool) -> None:  # noqa: FBT001 - pytest names it
+    relay = Relay(GpioRelay(pin=PIN, active_high=active_high, seconds=5), SystemClock(), lambda: None)
+    assert bool(pin.state) is not active_high
+    relay.open(time.monotonic())
+    until(lambda: relay.is_open, 1)
+    assert bool(pin.state) is active_high
+    relay.close()
+    assert bool(pin.states[-1].state) is not active_high
+    relay.open(time.monotonic())
+    assert not relay.is_open
+
+
+@pytest.mark.usefixtures("pin")
+def test_a_pin_that_is_taken_is_a_config_error() -> None:
+    relay = Relay(GpioRelay(pin=PIN), SystemClock(), lambda: None)
+    with pytest.raises(ConfigError, match="GPIO17 cannot be used"):
+        GpioRelay(pin=PIN).switch()
+    relay.close()
+
+
+def write(folder: Path, port: int, relay: str = "{type: log, seconds: 0.5}") -> Path:
+    path = folder / "door.yaml"
+    path.write_text(f"door: front\nkeys: {{2026-11: {PUBLIC}}}\nrelay: {relay}\nmqtt: {{port: {port}}}\n")
+    return path
+
+
+@contextmanager
+def process(config: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "edgeface.cli", "door", "--config", str(config)]
+    environment = {**os.environ, "GPIOZERO_PIN_FACTORY": "mock"}
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.mark.broker
+def test_a_killed_controller_knows_no_old_nonce_and_sigterm_ends_in_order(
+    broker: Mosquitto, listen: Callable[..., Listener], tmp_path: Path
+) -> None:
+    listener = listen(broker, "edgeface/doors/#")
+    house, config = House(listener), write(tmp_path, broker.port, "{type: gpio, pin: 17, seconds: 30}")
+    with process(config) as child:
+        old = house.fresh()
+        child.send_signal(signal.SIGKILL)
+        child.wait(5)
+    until(lambda: listener.payloads(STATUS)[-1:] == [b"offline"], 15)
+    with process(config) as child:
+        house.nonce()
+        assert house.ask(old)["reason"] == "nonce"
+        assert house.ask(house.fresh())["accepted"]
+        until(lambda: listener.of(STATE)[-1].json["open"], 2)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(5) == 0
+        until(lambda: not listener.of(STATE)[-1].json["open"] and listener.payloads(STATUS)[-1] == b"offline")
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        door_settings.parse(text.encode(), "door.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_every_mistake_of_door_yaml_is_listed_with_its_line() -> None:
+    zeros = base64.b64encode(bytes(32)).decode()
+    text = f"""\
+door: Front Door
+keys:
+  2026-11: AAAA
+  2026-12: "*"
+  2027-01: {zeros}
+relay: {{type: gpio, pin: 40, second: 3}}
+minimum: {{level: highest}}
+"""
+    assert mistakes(text) == [
+        "door.yaml:1: door: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
+        "door.yaml:3: keys.2026-11: a public key has 32 bytes, not 3",
+        "door.yaml:4: keys.2026-12: not base64; `edgeface keys show` prints the key as it belongs here",
+        "door.yaml:5: keys.2027-01: not a public key: it fits forged signatures",
+        "door.yaml:6: relay.pin: should be less than or equal to 27",
+        "door.yaml:6: relay.second: unknown key (did you mean seconds?)",
+        "door.yaml:7: minimum.level: should be 'low', 'normal' or 'high'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("relay: {type: bolt}", "door.yaml:3: relay: unknown type; known are gpio, log"),
+        ("relay: {seconds: 3}", "door.yaml:3: relay: needs a type: one of gpio, log"),
+        ("relay: {type: log}\nmqtt: {host: broker.lan}", "plaintext to broker.lan"),
+        ("relay: {type: log}\nmqtt: {discovery: true}", "belongs in config.yaml"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, said: str) -> None:
+    assert any(said in line for line in mistakes(f"door: a\nkeys: {{k: {PUBLIC}}}\n{text}\n"))
+
+
+def test_an_empty_door_yaml_names_the_reference() -> None:
+    assert "docs/door.yaml" in mistakes("")[0]
+    assert "door.yaml:2: keys: should not be empty" in mistakes("door: a\nkeys: {}\nrelay: {type: log}\n")
+
+
+def test_a_wrong_door_yaml_ends_with_78_and_its_line(tmp_path: Path) -> None:
+    config = write(tmp_path, 1, "{type: gpio}")
+    command = [sys.executable, "-m", "edgeface.cli", "door", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd=ROOT)
+    assert done.returncode == 78
+    assert done.stderr == f"{config}:3: relay.pin: missing\n"
+
+
+def uncommented() -> str:
+    """The reference with every commented key taken in, but for two of the three passwords."""
+    lines = [re.sub(r"^(\s*)#(?! \S)", r"\1", line) for line in REFERENCE.read_text().splitlines()]
+    return "\n".join(line for line in lines if "password_env:" not in line and "password_credential:" not in line)
+
+
+def test_the_reference_is_right_as_it_is_and_with_every_key() -> None:
+    assert door_settings.load(REFERENCE).door == "front-door"
+    door_settings.parse(uncommented().encode(), "door.yaml")
+
+
+MODELS: dict[str, type[BaseModel]] = {
+    "": DoorSettings, "minimum": MinimumSettings, "relay": GpioRelay, "mqtt": Mqtt, "mqtt.tls": Tls,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MODELS)
+def test_the_reference_names_every_key_with_the_default_that_the_code_has(path: str) -> None:
+    given = yaml_reader.read(uncommented().encode()).value
+    for step in filter(None, path.split(".")):
+        given = given[step]
+    elsewhere = {"password_env", "password_credential", "discovery", "discovery_prefix"}
+    model = MODELS[path]
+    assert set(given) == set(model.model_fields) - elsewhere
+    defaults = model.model_construct().model_dump(mode="json", warnings=False)
+    for key, value in given.items():
+        if defaults.get(key) is not None and not isinstance(defaults[key], dict | list):
+            assert value == defaults[key], f"{key}: the reference has another default than the code"
+
+
+def test_the_unit_is_hardened() -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = ROOT / "systemd" / "edgeface-door.service"
+    command = [analyze, "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+def test_a_signal_that_comes_while_the_main_thread_holds_its_locks_does_not_hang() -> None:
+    public = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+    script = f"""
+import signal
+from edgeface.door import settings as door_settings
+from edgeface.door.controller import Controller
+text = "door: front\\nkeys: {{k: '{public}'}}\\nrelay: {{type: log}}\\n"
+controller = Controller(door_settings.parse(text.encode(), "door.yaml"))
+signal.signal(signal.SIGTERM, lambda *_: controller.stop())
+with controller.relay._rung._cond:
+    signal.raise_signal(signal.SIGTERM)
+raise SystemExit(controller.run())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=10, check=False)
+    assert done.returncode == 0, done.stderr.decode()

@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeface.access import protocol
+from edgeface.core.types import Claim
+from edgeface.door import verifier
+from edgeface.door.verifier import Grant, GrantVerifier, Memory, Minimum, Reject, Rules, verify
+from edgeface.security.signing_keys import sign
+from tools.vectors import make
+
+ROOT = Path(__file__).parents[2]
+VECTORS = json.loads(make.FILE.read_text())
+HEAVY = bool(os.environ.get("EDGEFACE_HEAVY"))
+"""Runs with as many cases as docs/trust.md states."""
+
+KEY = Ed25519PrivateKey.generate()
+KEYS = {"2026-11": KEY.public_key().public_bytes_raw()}
+RULES = Rules("front-door", KEYS)
+NONCE = "n" * 24
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    return {**json.loads(make.payload(nonce=NONCE)), **changes}
+
+
+def signed(payload: str, kid: str = "2026-11") -> bytes:
+    sig = base64.b64encode(KEY.sign(payload.encode())).decode()
+    return json.dumps({"payload": payload, "kid": kid, "alg": "ed25519", "sig": sig}).encode()
+
+
+def judged(envelope: bytes, rules: Rules = RULES, now: float = 10.0) -> str:
+    """`accept`, or the reason of the refusal; the door's only nonce was published at 9.5."""
+    try:
+        verify(envelope, retained=False, now=now, rules=rules, memory=Memory({NONCE: 9.5}, set(), {}))
+    except Reject as reject:
+        return reject.reason
+    return "accept"
+
+
+def of_case(case: dict[str, Any]) -> str:
+    rules = Rules(
+        case["door"],
+        {kid: base64.b64decode(key) for kid, key in VECTORS["keys"].items()},
+        Minimum(**{**case["minimum"], "people": tuple(case["minimum"]["people"])}),
+    )
+    nonces = {nonce: 1000 - age / 1000 for nonce, age in case["nonces"].items()}
+    memory = Memory(
+        nonces, set(case["used"]), {device: [(b, s) for b, s in all_] for device, all_ in case["seen"].items()}
+    )
+    wire = case["envelope"].encode() if "envelope" in case else base64.b64decode(case["envelope_base64"])
+    try:
+        verify(wire, retained=case["retained"], now=1000.0, rules=rules, memory=memory)
+    except Reject as reject:
+        return reject.reason
+    return "accept"
+
+
+def test_the_module_needs_only_the_standard_library_and_cryptography() -> None:
+    script = (
+        "import sys; before = set(sys.modules); import edgeface.door.verifier; "
+        "print(' '.join(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "cryptography" in loaded
+    assert loaded - set(sys.stdlib_module_names) <= {"cryptography", "_cffi_backend", "_openssl", "edgeface"}
+    assert {name for name in done.stdout.split() if name.startswith("edgeface")} == {
+        "edgeface",
+        "edgeface.door.verifier",
+    }
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
+def test_a_vector_is_judged_as_it_says(case: dict[str, Any]) -> None:
+    assert of_case(case) == case["expect"]
+
+
+def test_the_vectors_are_those_that_the_tool_makes() -> None:
+    assert make.FILE.read_text() == make.vectors()
+
+
+def test_every_reason_has_a_vector_and_a_line_in_the_document() -> None:
+    assert {case["expect"] for case in VECTORS["cases"]} == {"accept", *verifier.REASONS}
+    told = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/doors.md").read_text(), re.MULTILINE)
+    assert set(verifier.REASONS) <= set(told)
+
+
+def test_another_language_agrees_on_every_vector() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    command = [node, str(ROOT / "tests" / "door_vectors.mjs"), str(make.FILE)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [case["expect"] for case in VECTORS["cases"]]
+
+
+def test_a_refused_grant_is_told_only_when_a_known_key_has_signed_it() -> None:
+    memory = Memory({}, set(), {})
+    for envelope, told in ((signed(json.dumps(fields())), True), (make.good().encode(), False)):
+        with pytest.raises(Reject) as caught:
+            verify(envelope, retained=False, now=0.0, rules=RULES, memory=memory)
+        assert (caught.value.grant is not None) == told
+
+
+@pytest.mark.parametrize("raw", [b"", bytes(31), bytes(33)])
+def test_a_key_of_another_length_is_none(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Rules("front-door", {"k": raw})
+
+
+@pytest.mark.parametrize("y", [0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18, *(y | 1 << 255 for y in (0, 1))])
+def test_a_key_that_fits_forged_signatures_is_none(y: int) -> None:
+    with pytest.raises(ValueError, match="forged"):
+        Rules("front-door", {"k": y.to_bytes(32, "little")})
+
+
+def test_what_such_a_key_would_have_let_in() -> None:
+    # A = the neutral element: R = S B holds for S = 0 and R = A, whatever is signed.
+    neutral = (1).to_bytes(32, "little")
+    rules = replace(RULES)
+    object.__setattr__(rules, "keys", {"2026-11": neutral})
+    forged = json.loads(signed(json.dumps(fields(person="mallory"))))
+    forged["sig"] = base64.b64encode(neutral + bytes(32)).decode()
+    assert judged(json.dumps(forged).encode(), rules) == "accept"
+
+
+def mutated(good: bytes, chance: random.Random) -> bytes:
+    """One to three small changes."""
+    data = bytearray(good)
+    for _ in range(chance.randint(1, 3)):
+        if len(data) < 2:
+            break
+        at, other = chance.randrange(len(data)), chance.randrange(len(data))
+        kind = chance.randrange(5)
+        if kind == 0:
+            data[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            data[at] = chance.choice(b'0123456789{}[]":,\\ eEtf-+.\x00\xff')
+        elif kind == 2:
+            del data[at : at + chance.randint(1, 8)]
+        elif kind == 3:
+            data[at:at] = data[other : other + chance.randint(1, 20)]
+        else:
+            del data[max(at, 1) :]
+    return bytes(data)
+
+
+def same(wire: bytes, good: bytes) -> bool:
+    """Whether it says the same, in other spaces."""
+    try:
+        return bool(json.loads(wire) == json.loads(good))
+    except (ValueError, RecursionError):
+        return False
+
+
+def test_no_mutation_of_a_good_envelope_is_accepted() -> None:
+    chance, good = random.Random(20261122), signed(json.dumps(fields()))
+    assert judged(good) == "accept"
+    accepted, wrong = 0, []
+    for _ in range(100_000 if HEAVY else 2_000):
+        wire = mutated(good, chance)
+        verdict = judged(wire)
+        accepted += verdict == "accept"
+        if verdict == "accept" and not same(wire, good):
+            wrong.append(wire)
+    assert wrong == []
+    assert accepted < 1_000, "most of the mutations change something"
+
+
+@settings(max_examples=2_000 if HEAVY else 300, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_garbage_is_refused_and_nothing_else_is_raised(wire: bytes) -> None:
+    assert judged(wire) in {"malformed", "unknown_key"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=2_000 if HEAVY else 300, deadline=None)
+@given(st.sampled_from(sorted(fields())), JSON)
+def test_a_signed_payload_with_a_hostile_value_raises_nothing_but_reject(key: str, value: Any) -> None:
+    payload = json.dumps(fields(**{key: value}))
+    verdict = judged(signed(payload))
+    assert verdict in {"accept", *verifier.REASONS}
+    if not isinstance(value, int | str) or isinstance(value, bool):
+        assert verdict == "malformed"
+
+
+@settings(max_examples=2_000 if HEAVY else 200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["payload", "kid", "alg", "sig", "x"]), JSON))
+def test_an_envelope_of_any_values_raises_nothing_but_reject(envelope: dict[str, Any]) -> None:
+    assert judged(json.dumps(envelope).encode()) != "accept"
+
+
+@pytest.mark.parametrize("deep", ["[" * 7_999, '{"a":' * 1_599, '{"payload":' + "[" * 7_000 + "]" * 900])
+def test_deep_nesting_is_malformed(deep: str) -> None:
+    assert judged(deep.encode()) == "malformed"
+    assert judged(signed("[" * 3_000)) == "malformed"
+
+
+def test_a_number_of_thousands_of_digits_is_malformed() -> None:
+    assert judged(signed(json.dumps(fields()).replace('"seq": 7', f'"seq": {"9" * 5000}'))) == "malformed"
+
+
+def test_a_grant_opens_once() -> None:
+    gate = GrantVerifier(RULES)
+    nonce = json.loads(gate.challenge(5.0))["nonce"]
+    wire = signed(json.dumps(fields(nonce=nonce)))
+    assert gate.judge(wire, retained=False, now=5.5).person == "alice"
+    for now in (5.6, 8.9):
+        with pytest.raises(Reject, match="replayed"):
+            gate.judge(wire, retained=False, now=now)
+
+
+def test_the_door_understands_the_device_and_the_device_the_door() -> None:
+    gate, nonces = GrantVerifier(RULES), protocol.Nonces()
+    assert nonces.hear(gate.challenge(5.0), 5.0)
+    claim = Claim("porch", 3, 4.9, "alice", 0.712, "high", 4, 1)
+    stamp = protocol.Stamp("front-door", "front", "5f0c", 1, nonces.take(), 140)
+    grant = gate.judge(sign(protocol.payload(stamp, claim), "2026-11", KEY), retained=False, now=5.2)
+    assert (grant.person, grant.score, grant.level, grant.frames, grant.age_ms) == ("alice", 7120, "high", 4, 140)
+
+
+def test_a_refusal_uses_nothing_up() -> None:
+    gate = GrantVerifier(replace(RULES, minimum=Minimum(frames=5)))
+    nonce = json.loads(gate.challenge(5.0))["nonce"]
+    with pytest.raises(Reject, match="policy: frames"):
+        gate.judge(signed(json.dumps(fields(nonce=nonce, frames=4))), retained=False, now=5.1)
+    assert gate.judge(signed(json.dumps(fields(nonce=nonce, frames=5))), retained=False, now=5.2).seq == 7
+
+
+def test_the_gate_of_another_run_knows_no_nonce_of_this_one() -> None:
+    first, second = GrantVerifier(RULES), GrantVerifier(RULES)
+    told = json.loads(first.challenge(5.0))
+    assert set(told) == {"nonce", "boot"}
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22,128}", told["nonce"])
+    assert told["boot"] != second.boot
+    with pytest.raises(Reject, match="nonce"):
+        second.judge(signed(json.dumps(fields(nonce=told["nonce"]))), retained=False, now=5.1)
+
+
+def test_what_a_gate_remembers_is_bounded_and_an_old_boot_stays_out() -> None:
+    gate = GrantVerifier(RULES)
+
+    def open_for(now: float, **changes: Any) -> Grant:
+        nonce = json.loads(gate.challenge(now))["nonce"]
+        return gate.judge(signed(json.dumps(fields(nonce=nonce, **changes))), retained=False, now=now)
+
+    for n in range(200):
+        open_for(float(n), device=f"d{n}", boot="b")
+        open_for(float(n), boot=f"b{n}", seq=0)
+    assert len(gate._nonces) == 64
+    assert gate._used <= set(gate._nonces)
+    assert len(gate._seen) == 64
+    assert len(gate._seen["front"]) == 8
+    for old in ("b192", "b198"):
+        with pytest.raises(Reject, match="replayed"):
+            open_for(300.0, boot=old, seq=99)
+    assert open_for(301.0, boot="b199", seq=1).seq == 1
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message on its way, and what is true of it."""
+
+    wire: bytes
+    retained: bool
+    mine: bool
+    published: float
+    captured: float
+    age: float
+    boot: int
+    seq: int
+
+
+class Street:
+    """A door, a device that restarts, and a network that delays, repeats, reorders and stores; time is ours."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.gate = GrantVerifier(RULES)
+        self.now, self.boot, self.seq = 100.0, 0, 0
+        self.published: list[tuple[str, float]] = []
+        self.flying: list[Sent] = []
+        self.past: list[Sent] = []
+        self.boots: list[int] = []
+        self.newest = -1
+        self.spent: set[float] = set()
+        self.opened: list[Sent] = []
+        self.fresh = 0
+
+    def step(self) -> None:
+        self.now += self.chance.choice((0.0131, 0.3071, 0.7013, 1.0037, 2.5011))
+        self.published.append((json.loads(self.gate.challenge(self.now))["nonce"], self.now))
+        acts = (self.sign, self.sign, self.deliver, self.deliver, self.deliver, self.repeat, self.restart)
+        self.chance.choice(acts)()
+
+    def sign(self) -> None:
+        nonce, published = self.chance.choice(self.published[-4:])
+        age = self.chance.choice((0.1, 0.4, 1.9, 3.2))
+        mine, self.seq = self.chance.random() < 0.8, self.seq + 1
+        changes = {
+            "aud": "front-door" if mine else "back-door",
+            "boot": f"b{self.boot}",
+            "seq": self.seq,
+            "nonce": nonce,
+        }
+        wire = signed(json.dumps(fields(**changes, age_ms=round(age * 1000))))
+        retained = self.chance.random() < 0.1
+        captured = self.now - age
+        self.flying.append(Sent(wire, retained, mine, published, captured, age, self.boot, self.seq))
+
+    def deliver(self) -> None:
+        if self.flying:
+            self.arrive(self.flying.pop(self.chance.randrange(len(self.flying))))
+
+    def repeat(self) -> None:
+        if self.past:
+            self.arrive(self.chance.choice(self.past))
+
+    def restart(self) -> None:
+        if self.chance.random() < 0.2:
+            self.boot, self.seq = self.boot + 1, 0
+
+    def arrive(self, sent: Sent) -> None:
+        in_time = self.now - sent.published + sent.age <= 3.0
+        # A door cannot tell which of two boots is the later one, but one that another has followed is over.
+        new = sent.boot not in self.boots or (sent.boot == self.boots[-1] and sent.seq > self.newest)
+        fresh = in_time and new and sent.published not in self.spent and sent.mine and not sent.retained
+        try:
+            self.gate.judge(sent.wire, retained=sent.retained, now=self.now)
+        except Reject:
+            assert not fresh
+        else:
+            assert fresh
+            assert self.now - sent.captured <= 3.0 + 1e-9
+            self.newest = sent.seq
+            self.boots.append(sent.boot)
+            self.spent.add(sent.published)
+            self.opened.append(sent)
+        self.past.append(sent)
+
+
+def test_nothing_old_opens_and_everything_fresh_does() -> None:
+    opened = 0
+    for seed in range(10_000 if HEAVY else 300):
+        street = Street(seed)
+        for _ in range(30):
+            street.step()
+        opened += len(street.opened)
+    assert opened > (10_000 if HEAVY else 300)
+
+
+def test_a_verdict_costs_less_than_a_millisecond() -> None:
+    wire, spent = signed(json.dumps(fields())), []
+    for _ in range(400):
+        began = time.perf_counter()
+        assert judged(wire) == "accept"
+        spent.append(time.perf_counter() - began)
+    assert sorted(spent)[200] < 1e-3

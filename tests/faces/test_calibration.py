@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeface.cli.evaluate import to_text
+from edgeface.core.errors import GalleryError, ModelError
+from edgeface.faces.calibration import FACTOR, TARGETS, CalibrationRow, CalibrationTable, path_of, table_of
+from edgeface.faces.tflite import EMBEDDER, FOLDER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgeface.core.settings import Level
+
+HASH = "ab" * 32
+ROWS = (
+    CalibrationRow(0.2, 0.05, 0.08),
+    CalibrationRow(0.3, 0.005, 0.007),
+    CalibrationRow(0.4, 4e-4, 6e-4),
+    CalibrationRow(0.5, 4e-5, 6e-5),
+)
+TABLE = CalibrationTable(HASH, "O-Net", "made up", 100, 200, 19_000, ROWS)
+
+
+def kept(tmp_path: Path, **changes: Any) -> Path:
+    facts = json.loads(to_text(TABLE))
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps({**facts, **changes}))
+    return file
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    assert CalibrationTable.load(kept(tmp_path), HASH) == TABLE
+
+
+def test_the_threshold_is_the_smallest_whose_bound_suffices() -> None:
+    # low: 1e-2 / (1 x 3.5) = 2.9e-3; normal: 2.9e-4 alone and 5.7e-5 for five.
+    assert TABLE.threshold("low", 1) == 0.4
+    assert TABLE.threshold("normal", 1) == 0.5
+    assert TABLE.threshold("normal", 4) == 0.5
+    assert TABLE.near("normal", 1) == 0.4
+
+
+def test_an_empty_gallery_has_the_threshold_of_one_person() -> None:
+    assert TABLE.threshold("low", 0) == TABLE.threshold("low", 1)
+
+
+def test_a_level_that_cannot_be_shown_is_refused_with_what_would_help() -> None:
+    assert TABLE.most("normal") == 4
+    with pytest.raises(
+        GalleryError, match=r"level normal .* 5 people \(200 photos show it for 4 at most\); enroll fewer"
+    ):
+        TABLE.threshold("normal", 5)
+    with pytest.raises(GalleryError, match="never show it"):
+        TABLE.threshold("high", 1)
+
+
+def test_near_is_refused_where_the_threshold_is() -> None:
+    assert TABLE.near("normal", 4) == 0.4
+    with pytest.raises(GalleryError, match="cannot be shown"):
+        TABLE.near("high", 100)
+
+
+def test_what_is_stated_is_the_bound_at_or_below_the_threshold() -> None:
+    assert TABLE.accepts(0.45, 2) == pytest.approx(2 * FACTOR * 6e-4)
+    assert TABLE.accepts(0.1, 1) == 1
+    assert TABLE.accepts(0.2, 1000) == 1
+
+
+@given(st.sampled_from(sorted(TARGETS)), st.integers(0, 3000))
+def test_the_shipped_table_keeps_what_a_level_promises(level: Level, people: int) -> None:
+    table = CalibrationTable.shipped()
+    try:
+        threshold = table.threshold(level, people)
+    except GalleryError:
+        assert people > table.most(level)
+        return
+    assert table.accepts(threshold, people) <= TARGETS[level]
+    assert table.near(level, people) <= threshold
+    assert threshold >= table.threshold(level, people // 2)
+
+
+def test_the_shipped_table_serves_a_household_at_every_level() -> None:
+    table = CalibrationTable.shipped()
+    assert table.most("high") >= 5
+    assert table.most("normal") >= 50
+    assert table.threshold("low", 5) < table.threshold("normal", 5) < table.threshold("high", 5)
+
+
+def test_the_shipped_table_is_that_of_the_shipped_embedder() -> None:
+    assert CalibrationTable.load(path_of(FOLDER / EMBEDDER.file), EMBEDDER.sha256) is not None
+    with pytest.raises(ModelError, match="is in use; make its table with"):
+        CalibrationTable.load(path_of(FOLDER / EMBEDDER.file), HASH)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": []},
+        {"rows": [[0.3, 0.1, 0.2], [0.2, 0.01, 0.02]]},
+        {"rows": [[0.3, 0.1, 0.2], [0.4, 0.2, 0.3]]},
+        {"rows": [[0.3, 0.2, 0.1]]},
+        {"rows": [[0.3, 0.0, 0.0]]},
+        {"rows": [[0.3, 0.1]]},
+        {"rows": [["0.3", 0.1, 0.2]]},
+        {"rows": [[0.3, 0.1, float("nan")]]},
+        {"rows": [[float("nan"), 0.1, 0.2]]},
+        {"rows": None},
+        {"people": 0},
+        {"people": "many"},
+        {"comparisons": -3},
+        {"unheard_of": 1},
+        {"embedder": None},
+    ],
+)
+def test_a_malformed_table_is_refused_in_one_line(tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="not a calibration table") as caught:
+        CalibrationTable.load(kept(tmp_path, **changes), HASH)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b"[" * 5000, b"{}", b" " * ((1 << 20) + 1)])
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "table.json"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match="not a calibration table"):
+        CalibrationTable.load(file, HASH)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none.json: cannot be read \(No such file"):
+        CalibrationTable.load(tmp_path / "none.json", HASH)
+
+
+def test_another_embedder_comes_with_its_own_table(tmp_path: Path) -> None:
+    model = tmp_path / "other.tflite"
+    model.write_bytes((FOLDER / EMBEDDER.file).read_bytes())
+    with pytest.raises(ModelError, match="cannot be read"):
+        table_of(model)
+    path_of(model).write_bytes(path_of(FOLDER / EMBEDDER.file).read_bytes())
+    assert table_of(model) == CalibrationTable.shipped() == table_of(None)
+    model.write_bytes(b"another model")
+    with pytest.raises(ModelError, match="is in use"):
+        table_of(model)

@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeface.core.text import is_unknown_id
+from edgeface.core.types import Embedding
+from edgeface.gallery import unknowns as gallery_unknowns
+from edgeface.gallery.unknowns import TEMPLATES, Unknown, Unknowns
+
+DAY = 86400.0
+THRESHOLD = 0.6
+
+
+def unit(seed: int, size: int = 192) -> Embedding:
+    vector = np.random.default_rng(seed).standard_normal(size).astype(np.float32)
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def visit(person: int, frames: int = 5, noise: float = 0.4, shots: int = 0) -> list[Embedding]:
+    mixed = [unit(person) + np.float32(noise) * unit(1000 * (person + 1) + shots + n) for n in range(frames)]
+    return [vector / np.float32(np.linalg.norm(vector)) for vector in mixed]
+
+
+def fresh(days: int = 30, boot: str = "5f0c") -> Unknowns:
+    return Unknowns(boot, THRESHOLD, days)
+
+
+def test_one_visit_with_two_agreeing_frames_gives_an_id() -> None:
+    unknowns = fresh()
+    given_ = unknowns.see(visit(1), 100.0, "porch")
+    assert given_ is not None
+    assert is_unknown_id(given_)
+    assert len(given_) == 6
+
+
+def test_one_frame_alone_gives_none_and_a_second_one_on_a_later_visit_does() -> None:
+    unknowns = fresh()
+    assert unknowns.see(visit(1, 1), 100.0, "porch") is None
+    assert unknowns.see(visit(2, 1), 101.0, "porch") is None
+    assert unknowns.drain().kept == ()
+    assert unknowns.see(visit(1, 1, shots=50), 160.0, "yard") is not None
+    (kept,) = unknowns.drain().kept
+    assert (kept.sightings, kept.weight, kept.first, kept.last, kept.camera) == (2, 2, 100.0, 160.0, "yard")
+
+
+def test_frames_that_do_not_agree_are_one_sighting() -> None:
+    assert fresh().see([unit(1), unit(2)], 100.0, "porch") is None
+
+
+def test_the_same_person_has_the_same_id_on_later_visits_and_others_have_others() -> None:
+    unknowns = fresh()
+    first = unknowns.see(visit(1), 100.0, "porch")
+    second = unknowns.see(visit(2), 101.0, "porch")
+    assert first != second
+    for day in range(1, 20):
+        assert unknowns.see(visit(1, shots=10 * day), day * DAY, "porch") == first
+    assert unknowns.see(visit(2, shots=10), 20 * DAY, "porch") == second
+    assert len(unknowns) == 2
+
+
+def test_the_id_survives_a_restart() -> None:
+    before = fresh()
+    identity = before.see(visit(1), 100.0, "porch")
+    after = Unknowns("a-new-boot", THRESHOLD, 30, before.drain().kept)
+    assert after.see(visit(1, shots=20), 200.0, "porch") == identity
+
+
+def test_a_replay_gives_the_same_ids() -> None:
+    runs = []
+    for _ in range(2):
+        unknowns = fresh()
+        runs.append([unknowns.see(visit(person), 100.0, "porch") for person in range(20)])
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 20
+    assert runs[0] != [fresh(boot="other").see(visit(0), 100.0, "porch")] * 20
+
+
+def test_an_id_that_is_taken_or_gone_is_not_given_again() -> None:
+    first = fresh().see(visit(1), 100.0, "porch")
+    assert first is not None
+    someone = Unknown(first, unit(50), (unit(50),), 2, 1, 90.0, 90.0, "porch")
+    taken = Unknowns("5f0c", THRESHOLD, 30, [someone]).see(visit(1), 100.0, "porch")
+    gone = Unknowns("5f0c", THRESHOLD, 30, [], {first}).see(visit(1), 100.0, "porch")
+    assert taken is not None
+    assert taken == gone
+    assert taken.startswith(first)
+    assert len(taken) == 7
+
+
+def test_drain_gives_what_changed_once() -> None:
+    unknowns = fresh()
+    identity = unknowns.see(visit(1), 100.0, "porch")
+    assert [u.id for u in unknowns.drain().kept] == [identity]
+    assert unknowns.drain() == ((), ())
+
+
+def test_an_unknown_is_kept_for_its_days_and_no_longer() -> None:
+    unknowns = fresh(days=2)
+    identity = unknowns.see(visit(1), 0.0, "porch")
+    unknowns.drain()
+    assert unknowns.drain(2 * DAY).expired == ()
+    assert unknowns.drain(2 * DAY + 1).expired == (identity,)
+    assert len(unknowns) == 0
+    assert unknowns.see(visit(1), 3 * DAY, "porch") != identity
+
+
+def test_each_visit_makes_the_days_start_again() -> None:
+    unknowns = fresh(days=2)
+    identity = unknowns.see(visit(1), 0.0, "porch")
+    for day in range(1, 10):
+        assert unknowns.see(visit(1, shots=day), day * DAY, "porch") == identity
+
+
+def test_a_single_sighting_expires_too() -> None:
+    unknowns = fresh(days=1)
+    unknowns.see(visit(1, 1), 0.0, "porch")
+    unknowns.drain(2 * DAY)
+    assert unknowns.see(visit(1, 1), 2 * DAY, "porch") is None
+
+
+def test_no_days_keep_nobody() -> None:
+    stored = Unknown("u-7f3a", unit(1), (unit(1),), 2, 1, 90.0, 90.0, "porch")
+    unknowns = Unknowns("5f0c", THRESHOLD, 0, [stored])
+    assert unknowns.see(visit(1), 100.0, "porch") is None
+    assert unknowns.drain() == ((), ("u-7f3a",))
+
+
+def test_the_oldest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery_unknowns, "CAPACITY", 3)
+    unknowns = fresh()
+    ids = [unknowns.see(visit(person), 100.0 + person, "porch") for person in range(5)]
+    assert (len(unknowns), unknowns.dropped) == (3, 2)
+    drained = unknowns.drain()
+    assert sorted(drained.expired) == sorted(str(i) for i in ids[:2])
+    assert {u.id for u in drained.kept} == set(ids[2:])
+
+
+def test_what_was_enrolled_elsewhere_goes_from_memory_and_unsaved_news_stay() -> None:
+    unknowns = fresh()
+    enrolled = unknowns.see(visit(1), 100.0, "porch")
+    stays = unknowns.see(visit(2), 101.0, "porch")
+    stored = unknowns.drain().kept
+    unknowns.see(visit(1, shots=9), 102.0, "porch")
+    unsaved = unknowns.see(visit(3), 103.0, "porch")
+    unknowns.use(THRESHOLD, [u for u in stored if u.id == stays], {str(enrolled)})
+    assert len(unknowns) == 2
+    assert [u.id for u in unknowns.drain().kept] == [unsaved]
+    assert unknowns.see(visit(2, shots=9), 104.0, "porch") == stays
+    assert unknowns.see(visit(1, shots=20), 105.0, "porch") not in {enrolled, stays, unsaved}
+
+
+def test_a_visit_in_another_year_makes_nobody_expire() -> None:
+    unknowns = fresh(days=1)
+    first = unknowns.see(visit(1), 0.0, "porch")
+    unknowns.see(visit(2), 400 * DAY, "porch")
+    assert unknowns.drain().expired == ()
+    assert unknowns.see(visit(1), 60.0, "porch") == first
+
+
+def test_templates_are_varied_and_few() -> None:
+    unknowns = fresh()
+    same = [unit(1)] * 5
+    unknowns.see(same, 100.0, "porch")
+    assert len(unknowns.drain().kept[0].templates) == 1
+    for n in range(10):
+        unknowns.see(visit(1, shots=10 * n), 101.0 + n, "porch")
+    (kept,) = unknowns.drain().kept
+    assert len(kept.templates) == TEMPLATES
+    scores = np.stack(kept.templates) @ np.stack(kept.templates).T
+    assert np.triu(scores, 1).max() < 0.95
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 5), st.floats(0, 100)), max_size=30))
+def test_ids_are_unique_and_records_whole(visits: list[tuple[int, int, float]]) -> None:
+    unknowns = fresh()
+    ids: dict[int, str] = {}
+    for shots, (person, frames, wall) in enumerate(visits):
+        identity = unknowns.see(visit(person, frames, shots=10 * shots), wall, "porch")
+        if identity is not None:
+            assert ids.setdefault(person, identity) == identity
+    assert len(set(ids.values())) == len(ids)
+    for kept in unknowns.drain().kept:
+        assert np.linalg.norm(kept.mean) == pytest.approx(1, abs=1e-5)
+        assert kept.first <= kept.last
+        assert kept.weight >= 2

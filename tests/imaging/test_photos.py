@@ -1,0 +1,191 @@
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgeface.core.errors import PhotoError
+from edgeface.core.types import Image
+from edgeface.imaging.opencv import MAX_PIXELS, cv2
+from edgeface.imaging.photos import MAX_BYTES, decode, load
+
+DATA = Path(__file__).parents[1] / "data"
+ENDINGS = (".jpg", ".png", ".webp", ".bmp")
+
+
+def sample() -> Image:
+    """60 wide and 40 high: red above, blue below."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:20, :, 0] = 250
+    image[20:, :, 2] = 250
+    return image
+
+
+def is_red(pixel: NDArray[np.uint8]) -> bool:
+    red, _, blue = (int(value) for value in pixel)
+    assert abs(red - blue) > 150
+    return red > blue
+
+
+def encoded(ending: str, image: Image | None = None) -> bytes:
+    rgb = sample() if image is None else image
+    done, data = cv2.imencode(ending, rgb[:, :, ::-1])
+    assert done
+    return data.tobytes()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_each_kind_is_read_as_rgb(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "photo"
+    path.write_bytes(encoded(ending))
+    image = load(path)
+    assert image.shape == (40, 60, 3)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
+    assert is_red(image[5, 30])
+    assert not is_red(image[35, 30])
+
+
+def test_a_gray_photo_becomes_rgb() -> None:
+    done, data = cv2.imencode(".png", np.full((30, 30), 77, np.uint8))
+    assert done
+    assert (decode(data.tobytes()) == 77).all()
+
+
+def exif(orientation: int) -> bytes:
+    tiff = b"II*\0" + struct.pack("<I", 8) + struct.pack("<HHHII", 1, 0x0112, 3, 1, orientation) + bytes(4)
+    return b"\xff\xe1" + struct.pack(">H", 8 + len(tiff)) + b"Exif\0\0" + tiff
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shape", "red"),
+    [(1, (40, 60, 3), (5, 30)), (3, (40, 60, 3), (35, 30)), (6, (60, 40, 3), (30, 35)), (8, (60, 40, 3), (30, 5))],
+)
+def test_a_photo_stands_upright_as_its_exif_says(
+    orientation: int, shape: tuple[int, int, int], red: tuple[int, int]
+) -> None:
+    plain = encoded(".jpg")
+    image = decode(plain[:2] + exif(orientation) + plain[2:])
+    assert image.shape == shape
+    assert is_red(image[red])
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_truncated_photo_is_refused(ending: str) -> None:
+    data = encoded(ending, np.random.default_rng(1).integers(0, 256, (80, 80, 3), np.uint8))
+    for length in range(20, len(data) - 12, max(1, len(data) // 60)):
+        with pytest.raises(PhotoError, match=r"truncated|damaged"):
+            decode(data[:length])
+
+
+def test_a_thumbnails_end_is_not_the_photos_end() -> None:
+    plain = encoded(".jpg")
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 2 + len(plain)) + plain
+    whole = plain[:2] + thumbnail + plain[2:]
+    assert decode(whole).shape == (40, 60, 3)
+    with pytest.raises(PhotoError, match="truncated"):
+        decode(whole[:-20])
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (2**31 - 1, 2**31 - 1), (MAX_PIXELS // 16 + 1, 16)])
+def test_a_bomb_is_refused_by_its_header(width: int, height: int) -> None:
+    with pytest.raises(PhotoError, match=r"too large: .* pixels; 25 million"):
+        decode(png_header(width, height))
+
+
+def test_a_header_that_lies_about_its_data_is_refused_or_black() -> None:
+    with pytest.raises(PhotoError, match="damaged"):
+        decode(png_header(4000, 4000))
+
+
+def test_a_large_file_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    with path.open("wb") as file:
+        file.truncate(50 * MAX_BYTES)
+    with pytest.raises(PhotoError, match="too large: more than 10 MB"):
+        load(path)
+
+
+def test_a_tiny_photo_is_refused() -> None:
+    with pytest.raises(PhotoError, match="too small: 60 x 8 pixels"):
+        decode(encoded(".png", sample()[:8]))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"hello, this is text", "not a photo"),
+        (b"GIF89a" + bytes(100), "a GIF; save it as JPEG or PNG"),
+        (b"\0\0\0\x18ftypheic" + bytes(100), "HEIC"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG"),
+        (b"<?xml version='1.0'?><svg/>", "an SVG"),
+        (b"II*\0" + bytes(100), "TIFF"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\xff\xd8\xff", "truncated"),
+        (b"\xff\xd8\xff" + bytes(100), "damaged"),
+        (b"\xff\xd8\xff\xd9" + bytes(100), "damaged"),
+        (b"\x89PNG\r\n\x1a\n", "truncated"),
+        (b"RIFF\xff\xff\xff\xffWEBPVP8 ", "truncated"),
+        (b"BM", "truncated"),
+    ],
+)
+def test_what_is_no_photo_is_refused_in_the_users_words(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    with pytest.raises(PhotoError, match=reason) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, reason in (("none.jpg", "no such file"), ("", "a folder"), ("pipe", "not a file")):
+        with pytest.raises(PhotoError, match=reason):
+            load(tmp_path / name)
+
+
+def test_a_hostile_file_name_is_shown_on_one_line(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="no such file") as caught:
+        load(tmp_path / "a\nedgeface: all is well\x1b[2J.jpg")
+    assert str(caught.value).isprintable()
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(ENDINGS), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=20))
+def test_flipped_bytes_give_a_photo_or_a_photo_error(ending: str, flips: list[tuple[int, int]]) -> None:
+    data = bytearray(encoded(ending))
+    for position, value in flips:
+        data[position % len(data)] = value
+    try:
+        image = decode(bytes(data))
+    except PhotoError as error:
+        assert str(error).isprintable()
+    else:
+        assert image.ndim == 3
+
+
+@given(st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF....WEBP", b"BM", b""]), st.binary(max_size=200))
+def test_garbage_is_a_photo_error(start: bytes, rest: bytes) -> None:
+    with pytest.raises(PhotoError):
+        decode(start + rest)
+
+
+def test_the_photos_of_the_tests_load() -> None:
+    for path in sorted(DATA.glob("*.jpg")):
+        assert max(load(path).shape) == 512

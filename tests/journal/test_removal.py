@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from edgeface.core.clock import FixedClock
+from edgeface.journal.journal import Journal
+from edgeface.journal.rows import JournalRow
+
+
+def a_row(number: int) -> JournalRow:
+    return JournalRow(f"id-{number}", "match", float(number), "{}")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.db"
+
+
+DAY = 86_400.0
+
+
+def test_rows_grow_old_and_the_chain_holds(path: Path) -> None:
+    clock = FixedClock(epoch=1000 * DAY)
+    journal = Journal(path, days=90, clock=clock, right=lambda: True)
+    for day in range(5):
+        journal.write([JournalRow(f"{day}-{n}", "match", clock.wall(), "{}") for n in range(10)], [f"{day}-0"])
+        clock.sleep(DAY)
+    journal.expire()
+    assert journal.counts() == (50, 45)
+    clock.sleep(88 * DAY)
+    journal.expire()
+    assert journal.counts() == (20, 18)
+    assert journal.dropped == 27
+    assert (journal.verify().rows, journal.verify().fault) == (20, None)
+    clock.sleep(1000 * DAY)
+    head = journal.head()
+    journal.days = 0
+    journal.expire()
+    assert journal.counts() == (20, 18)
+    journal.days = 1
+    journal.expire()
+    assert journal.counts() == (0, 0)
+    assert journal.head() == head
+    journal.append(a_row(1))
+    assert journal.head()[0] == head[0] + 1
+    assert (journal.verify().rows, journal.verify().fault) == (1, None)
+    journal.close()
+
+
+def test_a_clock_that_jumps_does_not_empty_the_journal(path: Path) -> None:
+    clock, right = FixedClock(epoch=1000 * DAY), [False]
+    journal = Journal(path, days=90, clock=clock, right=lambda: right[0])
+    journal.write([JournalRow(f"a-{n}", "match", clock.wall(), "{}") for n in range(10)], [])
+    clock.epoch += 365 * DAY
+    clock.sleep(7200)
+    journal.expire()
+    assert journal.counts() == (10, 10)
+    # Now it is right, and the rows that were written before only look old.
+    right[0] = True
+    journal.append(JournalRow("b", "match", clock.wall(), "{}"))
+    journal.expire()
+    assert journal.counts() == (11, 11)
+    clock.sleep(91 * DAY)
+    journal.append(JournalRow("c", "match", clock.wall(), "{}"))
+    journal.expire()
+    assert [entry.row.id for entry in journal.rows()] == ["c"]
+    journal.close()
+
+
+def test_a_row_from_a_wrong_clock_goes_with_its_neighbours(path: Path) -> None:
+    clock = FixedClock(epoch=1000 * DAY)
+    journal = Journal(path, days=90, clock=clock, right=lambda: True)
+    for number, day in enumerate([100, 5000, 100, 950, 0, 990, 5000]):
+        journal.append(JournalRow(f"id-{number}", "match", day * DAY, "{}"))
+    journal.expire()
+    assert [entry.row.id for entry in journal.rows()] == ["id-3", "id-4", "id-5", "id-6"]
+    assert journal.verify().fault is None
+    journal.close()

@@ -1,0 +1,92 @@
+"""Garbage on the topics that the daemon listens to: nothing changes, and it is counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edgeface.journal.journal import Journal
+from edgeface.mqtt.mqtt_publisher import MqttPublisher
+from edgeface.mqtt.settings import Mqtt
+from tests.mqtt.test_mqtt_publisher import CLOCK
+from tests.support.broker import Listener, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edgeface.demo.mosquitto import Mosquitto
+
+pytestmark = pytest.mark.broker
+
+SET = "edgeface/front/porch/enabled/set"
+BIRTH = "homeassistant/status"
+NEARLY = (
+    b"",
+    b"on",
+    b"On",
+    b"ON ",
+    b" ON",
+    b"ON\n",
+    b"ON\0",
+    b"OFF\r\n",
+    b"OFFON",
+    b"true",
+    b"1",
+    b'"ON"',
+    b'{"state":"ON"}',
+    b"\xff\xfe",
+    "\u041eN".encode(),
+    "\uff2f\uff2e".encode(),
+    b"[" * 5000,
+    b"ON" * 100_000,
+)
+
+
+def garbage(seed: int) -> bytes:
+    random = np.random.default_rng(seed)
+    return random.integers(0, 256, random.integers(0, 200), np.uint8).tobytes()
+
+
+def test_only_on_and_off_switch_a_camera_and_the_rest_is_counted(
+    tmp_path: Path,
+    broker: Mosquitto,
+    listen: Callable[..., Listener],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    switched: list[tuple[str, bool]] = []
+    publisher = MqttPublisher(
+        Mqtt(port=broker.port),
+        "front",
+        CLOCK,
+        journal,
+        on_enabled=lambda camera, on: switched.append((camera, on)),
+        cameras=("porch",),
+    )
+    publisher.start()
+    try:
+        until(lambda: publisher.connected)
+        sender = listen(broker, "edgeface/front/porch/enabled/state")
+        payloads = [*NEARLY, *(garbage(seed) for seed in range(300))]
+        for payload in payloads:
+            sender.client.publish(SET, payload, qos=1)
+            sender.client.publish(BIRTH, payload, qos=1)
+        sender.client.publish(SET, b"OFF", qos=1)
+        until(lambda: switched, 20)
+        assert switched == [("porch", False)]
+        # What a broker has kept is of an unknown time.
+        sender.client.publish(SET, b"ON", qos=1, retain=True).wait_for_publish(5)
+        sender.client.publish(SET, b"ON", qos=1)
+        until(lambda: len(switched) > 1)
+        assert {on for _, on in switched[1:]} == {True}
+        # The connection throws away what is larger than any command before it is looked at.
+        small = [payload for payload in payloads if len(payload) < 10_000]
+        assert publisher.counters()["ignored"] >= len(small)
+        assert publisher.connected
+        assert [record for record in caplog.records if record.exc_info] == []
+    finally:
+        publisher.close()
+        journal.close()

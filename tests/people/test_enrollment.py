@@ -1,0 +1,283 @@
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeface.config.configuration import Configuration
+from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.core.types import Image
+from edgeface.faces.analyzer import FaceAnalyzer
+from edgeface.faces.embedder import embedder_name
+from edgeface.faces.photo_face import faces
+from edgeface.faces.settings import QualityLimits
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
+from edgeface.gallery.unknowns import Unknowns
+from edgeface.imaging.opencv import cv2
+from edgeface.imaging.photos import load
+from edgeface.people.enrollment import (
+    EnrollOptions,
+    KnownFaces,
+    Plan,
+    carry_out,
+    from_folder,
+    from_photos,
+    from_unknown,
+)
+from tests.support.shots import embedding_of
+
+DATA = Path(__file__).parents[1] / "data"
+OBAMA, OBAMA2, OBAMA3, BIDEN, ASTRONAUT = (
+    DATA / f"{name}.jpg" for name in ("obama", "obama2", "obama3", "biden", "astronaut")
+)
+THRESHOLD = 0.5
+NOBODY = KnownFaces(THRESHOLD)
+
+
+@pytest.fixture(name="chain", scope="module")
+def _chain() -> FaceAnalyzer:
+    limits = QualityLimits(height=50, sharpness=0.2, dark=0.12, bright=0.92, yaw=40.0, pitch=35.0)
+    return Configuration.model_construct(cameras={}, quality=limits).open_analyzer()
+
+
+@pytest.fixture(name="gallery")
+def _gallery(tmp_path: Path) -> Iterator[Gallery]:
+    opened = Gallery.open(tmp_path / "data", embedder_name())
+    yield opened
+    opened.close()
+
+
+def saved(path: Path, image: Image) -> Path:
+    assert cv2.imwrite(str(path), image[:, :, ::-1])
+    return path
+
+
+def scaled(image: Image, height: int) -> Image:
+    width = round(image.shape[1] * height / image.shape[0])
+    how = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
+def face_of(chain: FaceAnalyzer, path: Path, margin: float) -> Image:
+    """The face of a photo with `margin` of its height around it."""
+    image = load(path)
+    (face,) = faces(chain, image)
+    left, top, right, bottom = face.detection.box
+    around = margin * face.detection.box.height
+    height, width = image.shape[:2]
+    rows = slice(max(0, round(top - around)), min(height, round(bottom + around)))
+    return image[rows, max(0, round(left - around)) : min(width, round(right + around))]
+
+
+def plan(chain: FaceAnalyzer, paths: Sequence[Path], known: KnownFaces = NOBODY, person: str = "obama") -> Plan:
+    return from_photos(chain, known, person, None, paths)
+
+
+def test_the_name_without_loading_is_the_embedders_own(chain: FaceAnalyzer) -> None:
+    assert chain.embedder.name == embedder_name()
+
+
+def test_photos_of_one_person_give_a_template_each(chain: FaceAnalyzer) -> None:
+    made = plan(chain, [OBAMA, OBAMA2, OBAMA3])
+    (candidate,) = made.candidates
+    assert len(candidate.embeddings) == 3
+    rows = np.stack(candidate.embeddings)
+    assert (rows @ rows.T).min() > THRESHOLD
+    assert (made.refused, made.notes) == ((), ())
+
+
+@pytest.mark.parametrize("height", [150, 300, 1000, 2400])
+def test_a_face_is_found_and_embedded_alike_at_any_size(chain: FaceAnalyzer, height: int) -> None:
+    reference = embedding_of(chain, load(OBAMA))
+    photo = scaled(load(OBAMA), height) if height > 200 else scaled(face_of(chain, OBAMA, 0.5), height)
+    assert float(embedding_of(chain, photo) @ reference) > 0.85
+
+
+def test_a_photo_that_is_nearly_all_face_is_found(chain: FaceAnalyzer) -> None:
+    assert len(faces(chain, scaled(face_of(chain, OBAMA, 0.1), 200))) == 1
+
+
+def test_a_small_face_in_a_large_photo_is_found(chain: FaceAnalyzer) -> None:
+    photo = np.full((1500, 2000, 3), 128, np.uint8)
+    face = scaled(face_of(chain, OBAMA, 0.6), 330)
+    photo[900 : 900 + face.shape[0], 1400 : 1400 + face.shape[1]] = face
+    (found,) = faces(chain, photo)
+    assert 120 < found.detection.box.height < 190
+
+
+def refusal(chain: FaceAnalyzer, image: Image) -> str:
+    with pytest.raises(PhotoError) as caught:
+        embedding_of(chain, image)
+    return str(caught.value)
+
+
+def test_a_photo_without_a_face_is_refused(chain: FaceAnalyzer) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (400, 300, 3), np.uint8)
+    for image in (noise, np.full((300, 300, 3), 90, np.uint8), load(OBAMA)[300:]):
+        assert "no face found" in refusal(chain, image)
+
+
+def test_a_photo_of_two_people_is_refused_with_the_count(chain: FaceAnalyzer) -> None:
+    both = np.hstack([scaled(face_of(chain, path, 0.5), 240) for path in (OBAMA, ASTRONAUT)])
+    assert refusal(chain, both) == "2 faces; cut out the one that is meant"
+
+
+def test_a_face_that_is_too_small_is_refused_with_its_height(chain: FaceAnalyzer) -> None:
+    text = refusal(chain, scaled(load(OBAMA), 140))
+    assert "too small" in text
+    assert "needs 50" in text
+    assert 20 < int(text.split(" px")[0].split()[-1]) < 50
+
+
+def test_bad_light_blur_and_an_edge_are_refused_by_name(chain: FaceAnalyzer) -> None:
+    image = load(OBAMA)
+    assert "too dark" in refusal(chain, (image * 0.15).astype(np.uint8))
+    assert "too bright" in refusal(chain, (255 - (255 - image) * 0.08).astype(np.uint8))
+    strict = replace(chain, limits=chain.limits.model_copy(update={"sharpness": 0.4}))
+    assert "blurred" in refusal(strict, np.asarray(cv2.GaussianBlur(image, (0, 0), 5), np.uint8))
+    (face,) = faces(chain, image)
+    middle = round(face.detection.box.centre[0])
+    assert refusal(chain, image[:, middle - 30 :]) == "the face is cut by the edge of the photo"
+
+
+def test_a_turned_face_is_refused_with_its_angle(chain: FaceAnalyzer) -> None:
+    strict = replace(chain, limits=chain.limits.model_copy(update={"yaw": 10.0}))
+    assert "turned away" in refusal(strict, load(OBAMA2))
+
+
+def test_a_face_that_is_somebody_elses_is_refused_with_their_id(chain: FaceAnalyzer) -> None:
+    known = KnownFaces(
+        THRESHOLD, {"barack": embedding_of(chain, load(OBAMA2)), "joe": embedding_of(chain, load(BIDEN))}
+    )
+    made = plan(chain, [OBAMA], known, "impostor")
+    assert made.candidates == ()
+    assert "this face is barack's already" in made.refused[0]
+    assert plan(chain, [OBAMA], known, "barack").refused == ()
+
+
+def test_photos_of_different_people_under_one_id_are_reported(chain: FaceAnalyzer) -> None:
+    made = plan(chain, [OBAMA, OBAMA2, OBAMA3, ASTRONAUT])
+    assert made.refused == ()
+    (note,) = made.notes
+    assert "astronaut.jpg: unlike the other photos of obama" in note
+
+
+def test_one_photo_is_allowed_with_the_advice_to_take_more(chain: FaceAnalyzer) -> None:
+    assert "3 or more" in plan(chain, [OBAMA]).notes[0]
+
+
+def test_a_refused_photo_leaves_the_gallery_as_it_was_unless_skipped(chain: FaceAnalyzer, gallery: Gallery) -> None:
+    made = plan(chain, [OBAMA, DATA / "none.jpg", OBAMA2])
+    assert made.refused == (f"{DATA / 'none.jpg'}: no such file",)
+    with pytest.raises(GalleryError, match="1 photo refused"):
+        carry_out(gallery, made, 100.0)
+    assert gallery.people() == []
+    changes = carry_out(gallery, made, 100.0, EnrollOptions(skip_bad=True))
+    assert [change.person for change in changes] == ["obama"]
+    assert gallery.person("obama").templates == 2
+    with pytest.raises(GalleryError, match="no photo could be used"):
+        carry_out(gallery, plan(chain, [DATA / "none.jpg"]), 100.0, EnrollOptions(skip_bad=True))
+
+
+def test_a_bad_id_is_refused_before_any_photo_is_read(chain: FaceAnalyzer) -> None:
+    with pytest.raises(GalleryError, match="not an id"):
+        plan(chain, [DATA / "none.jpg"], person="Barack/Obama")
+
+
+class Counted:
+    def __init__(self) -> None:
+        self.seen: list[Path] = []
+        self.total = 0
+
+    def __call__(self, paths: Sequence[Path]) -> Iterable[Path]:
+        self.total = len(paths)
+        for path in paths:
+            self.seen.append(path)
+            yield path
+
+
+def people_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "people"
+    for name, photos in {"Barack_Obama": [OBAMA, OBAMA2], "Eileen Collins": [ASTRONAUT]}.items():
+        (folder / name).mkdir(parents=True)
+        for photo in photos:
+            (folder / name / photo.name).write_bytes(photo.read_bytes())
+    (folder / ".hidden").mkdir()
+    (folder / "readme.txt").write_text("not a person")
+    return folder
+
+
+def test_a_folder_of_folders_enrolls_everybody(chain: FaceAnalyzer, gallery: Gallery, tmp_path: Path) -> None:
+    progress = Counted()
+    made = from_folder(chain, NOBODY, people_folder(tmp_path), progress)
+    carry_out(gallery, made, 100.0)
+    people = [(p.id, p.name, p.templates) for p in gallery.people()]
+    assert people == [("barack_obama", "Barack Obama", 2), ("eileen-collins", "Eileen Collins", 1)]
+    assert (len(progress.seen), progress.total) == (3, 3)
+
+
+def test_somebody_who_stands_in_two_folders_is_refused(chain: FaceAnalyzer, gallery: Gallery, tmp_path: Path) -> None:
+    folder = people_folder(tmp_path)
+    (folder / "Eileen Collins" / "wrong.jpg").write_bytes(OBAMA3.read_bytes())
+    made = from_folder(chain, NOBODY, folder, iter)
+    assert len(made.refused) == 1
+    assert "wrong.jpg: this face is barack_obama's already" in made.refused[0]
+    with pytest.raises(GalleryError, match="nobody enrolled"):
+        carry_out(gallery, made, 100.0)
+
+
+def test_folders_that_cannot_be_used_are_one_clear_line(chain: FaceAnalyzer, tmp_path: Path) -> None:
+    def refused(folder: Path) -> str:
+        with pytest.raises(GalleryError) as caught:
+            from_folder(chain, NOBODY, folder, iter)
+        return str(caught.value)
+
+    assert "No such file" in refused(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    assert "no folders of people" in refused(tmp_path / "empty")
+    folder = people_folder(tmp_path)
+    (folder / "eileen collins").mkdir()
+    assert "both folders give the id eileen-collins" in refused(folder)
+
+
+def test_an_empty_folder_is_refused_and_can_be_left_out(chain: FaceAnalyzer, gallery: Gallery, tmp_path: Path) -> None:
+    folder = people_folder(tmp_path)
+    (folder / "Nobody").mkdir()
+    made = from_folder(chain, NOBODY, folder, iter)
+    assert len(made.refused) == 1
+    assert "Nobody: no photos in it" in made.refused[0]
+    with pytest.raises(GalleryError, match="--skip-bad leaves them out"):
+        carry_out(gallery, made, 100.0)
+    assert len(carry_out(gallery, made, 100.0, EnrollOptions(skip_bad=True))) == 2
+
+
+def test_an_unknown_is_enrolled_from_what_was_kept(chain: FaceAnalyzer, gallery: Gallery) -> None:
+    unknowns = Unknowns("boot", THRESHOLD)
+    seen = [embedding_of(chain, load(path)) for path in (OBAMA, OBAMA2)]
+    identity = unknowns.see(seen, 50.0, "porch")
+    assert identity is not None
+    gallery.keep_unknowns(*unknowns.drain())
+    carry_out(gallery, from_unknown(gallery, NOBODY, "obama", "Barack", identity), 100.0)
+    match = gallery.snapshot().match(embedding_of(chain, load(OBAMA3)))
+    assert match is not None
+    assert match.person == "obama"
+    assert match.score > THRESHOLD
+    assert gallery.unknowns() == []
+    assert identity in gallery.gone()
+    assert {t.source for t in gallery.templates("obama")} == {"unknown"}
+    with pytest.raises(GalleryError, match="no such unknown"):
+        from_unknown(gallery, NOBODY, "obama", None, identity)
+
+
+def test_an_unknown_who_is_somebody_else_is_refused(chain: FaceAnalyzer, gallery: Gallery) -> None:
+    unknowns = Unknowns("boot", THRESHOLD)
+    seen = [embedding_of(chain, load(path)) for path in (OBAMA, OBAMA2)]
+    identity = unknowns.see(seen, 50.0, "porch")
+    assert identity is not None
+    gallery.keep_unknowns(*unknowns.drain())
+    gallery.enroll("barack", None, [Template(embedding_of(chain, load(OBAMA3)), gallery.model, "photo", 1.0)], 1.0)
+    known = KnownFaces.of(gallery.snapshot(), THRESHOLD)
+    with pytest.raises(GalleryError, match="barack's already"):
+        from_unknown(gallery, known, "impostor", None, identity)

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from edgeface.core.types import Embedding, Match
+from edgeface.recognition.evidence import MARGIN, WINDOW, Evidence, Thresholds, decide
+from edgeface.recognition.settings import Recognition
+
+RULES = Recognition(frames=3, seconds=0.3, unknown_frames=5)
+THRESHOLDS = Thresholds(accept=0.5, near=0.35, same=0.35)
+SIZE = 8
+
+
+def unit(*values: float) -> Embedding:
+    vector = np.zeros(SIZE, np.float32)
+    vector[: len(values)] = values
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+class OnePerson:
+    """A gallery of which the nearest person is given."""
+
+    def __init__(self, score: float, runner_up: float | None = None, *, ignored: bool = False) -> None:
+        self._match = Match("alice", score, runner_up, ignored)
+
+    def match(self, embedding: Embedding) -> Match:
+        assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
+        return self._match
+
+
+class Nobody:
+    def match(self, _: Embedding) -> None:
+        return None
+
+
+def gathered(frames: int, step: float = 0.15) -> Evidence:
+    evidence = Evidence()
+    for n in range(frames):
+        evidence = evidence.add(unit(1, 0.01 * n), n * step, THRESHOLDS.same)
+    return evidence
+
+
+def test_nothing_is_decided_from_too_few_frames() -> None:
+    assert decide(gathered(2, step=1.0), OnePerson(0.9), THRESHOLDS, RULES) is None
+
+
+def test_nothing_is_decided_from_frames_of_one_moment() -> None:
+    assert decide(gathered(9, step=0.01), OnePerson(0.9), THRESHOLDS, RULES) is None
+
+
+def test_enough_good_frames_over_the_threshold_are_a_match() -> None:
+    decision = decide(gathered(3), OnePerson(0.5), THRESHOLDS, RULES)
+    assert decision is not None
+    assert (decision.kind, decision.person, decision.frames) == ("match", "alice", 3)
+
+
+def test_somebody_below_near_is_unknown_after_more_frames() -> None:
+    assert decide(gathered(4), OnePerson(0.1), THRESHOLDS, RULES) is None
+    decision = decide(gathered(5), OnePerson(0.1), THRESHOLDS, RULES)
+    assert decision is not None
+    assert (decision.kind, decision.person) == ("unknown", None)
+
+
+def test_with_an_empty_gallery_everybody_is_unknown() -> None:
+    decision = decide(gathered(5), Nobody(), THRESHOLDS, RULES)
+    assert decision is not None
+    assert decision.kind == "unknown"
+
+
+def test_between_near_and_accept_is_doubt_and_it_is_said_late() -> None:
+    assert decide(gathered(5), OnePerson(0.49), THRESHOLDS, RULES) is None
+    decision = decide(gathered(WINDOW), OnePerson(0.49), THRESHOLDS, RULES)
+    assert decision is not None
+    assert (decision.kind, decision.reason, decision.person) == ("uncertain", "near_threshold", None)
+
+
+def test_two_people_too_close_are_never_a_match() -> None:
+    for runner_up in (0.9 - MARGIN / 2, 0.9):
+        decision = decide(gathered(5), OnePerson(0.9, runner_up), THRESHOLDS, RULES)
+        assert decision is not None
+        assert (decision.kind, decision.reason) == ("uncertain", "two_people")
+
+
+def test_an_ignored_face_is_ignored_and_shields_whoever_is_like_it() -> None:
+    ignored = decide(gathered(3), OnePerson(0.9, ignored=True), THRESHOLDS, RULES)
+    assert ignored is not None
+    assert (ignored.kind, ignored.person) == ("ignored", None)
+
+
+def test_an_infinite_threshold_matches_nobody() -> None:
+    decision = decide(gathered(WINDOW), OnePerson(1.0), Thresholds(np.inf, np.inf, -1.0), RULES)
+    assert decision is not None
+    assert decision.kind == "unknown"
+
+
+def test_another_face_on_the_same_track_starts_the_evidence_afresh() -> None:
+    evidence = gathered(5).add(unit(0, 0, 1), 1.0, THRESHOLDS.same)
+    assert (evidence.frames, evidence.seconds) == (1, 0.0)
+
+
+def test_the_window_is_bounded_and_keeps_the_latest() -> None:
+    evidence = gathered(3 * WINDOW)
+    assert evidence.frames == WINDOW
+    assert evidence.until == pytest.approx((3 * WINDOW - 1) * 0.15)
+
+
+def test_the_time_counts_from_the_first_frame_even_when_it_has_left_the_window() -> None:
+    patient = RULES.model_copy(update={"seconds": 2.0})
+    assert decide(gathered(WINDOW), OnePerson(0.9), THRESHOLDS, patient) is None
+    assert decide(gathered(2 * WINDOW), OnePerson(0.9), THRESHOLDS, patient) is not None

@@ -1,0 +1,298 @@
+"""The pipeline on real faces with the real models: what is said, once, and what is not."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from edgeface.config.configuration import Configuration
+from edgeface.core.settings import Level
+from edgeface.core.types import Claim, Detection, Embedding, Event, Frame, Image
+from edgeface.faces.analyzer import FaceAnalyzer
+from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, to_blob
+from edgeface.gallery.unknowns import Unknowns
+from edgeface.people import enrollment
+from edgeface.recognition.evidence import WINDOW, Thresholds
+from edgeface.recognition.pipeline import Pipeline, Rules
+from edgeface.recognition.settings import Recognition
+from edgeface.recognition.thresholds import thresholds
+from tests.support.film import DATA, FPS, Actor, film
+
+LEFT: Actor = ("astronaut", 20, 40)
+RIGHT: Actor = ("obama", 380, 60)
+EMPTY: tuple[float, tuple[Actor, ...]] = (3.5, ())
+
+
+@cache
+def chain() -> FaceAnalyzer:
+    return Configuration.model_validate({"cameras": {"porch": {"type": "opencv", "source": 0}}}).open_analyzer()
+
+
+@cache
+def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) -> GallerySnapshot:
+    """Obama from two other photos than the films show, Biden from his only one."""
+    photos = {"obama": ("obama2", "obama3"), "biden": ("biden",), "astronaut": ("astronaut",)}
+    known = enrollment.KnownFaces(0.99)
+    rows, persons = [], []
+    for person in sorted(people):
+        plan = enrollment.from_photos(chain(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])
+        assert plan.refused == ()
+        rows += [(person, to_blob(e)) for c in plan.candidates for e in c.embeddings]
+        persons.append(Person(person, person.title(), person == ignored, 0.0, len(rows), 0))
+    return make_snapshot(persons, rows)
+
+
+def pipeline(view: GallerySnapshot, rules: Recognition | None = None, per_minute: int = 6) -> Pipeline:
+    rules = rules or Recognition()
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    unknowns = Unknowns("boot", accept.accept)
+    return Pipeline(Rules("front", "boot", rules, per_minute), chain(), unknowns, view, accept)
+
+
+def run(frames: Iterable[Frame], view: GallerySnapshot | None = None) -> list[Event]:
+    made = pipeline(view or gallery())
+    return [event for frame in frames for event in made.process(frame).events]
+
+
+def told(events: Iterable[Event]) -> list[tuple[str, str | None]]:
+    return [(event.type, event.person or event.unknown) for event in events]
+
+
+def test_an_enrolled_person_is_matched_once_and_leaves_once() -> None:
+    events = run(film((1.0, ()), (3.0, (RIGHT,)), EMPTY))
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+    match, left = events
+    assert match.name == "Obama"
+    assert match.score is not None
+    assert match.threshold is not None
+    assert match.score >= match.threshold
+    assert match.captured_at - 1_000.0 < 2.0, "from the first frame to the event within a second"
+    assert left.track == match.track
+    assert left.seconds == pytest.approx(3.0, abs=0.4)
+
+
+def test_a_stranger_is_unknown_and_never_named() -> None:
+    events = run(film((3.0, (LEFT,)), EMPTY))
+    assert [event.type for event in events] == ["unknown", "left"]
+    assert {event.person for event in events} == {None}
+    assert {event.name for event in events} == {None}
+    assert events[0].unknown is not None
+
+
+def test_two_at_a_time_are_two_tracks_with_their_own_events() -> None:
+    events = run(film((3.0, (LEFT, RIGHT)), EMPTY))
+    assert Counter(event.type for event in events) == {"match": 1, "unknown": 1, "left": 2}
+    assert next(e for e in events if e.type == "match").faces_in_view == 2
+    assert len({event.track for event in events}) == 2
+
+
+def test_a_stranger_keeps_the_id_on_a_later_visit() -> None:
+    events = run(film((2.5, (LEFT,)), EMPTY, (2.5, (LEFT,)), EMPTY))
+    assert [event.type for event in events] == ["unknown", "left", "unknown", "left"]
+    assert len({event.unknown for event in events}) == 1
+
+
+def test_somebody_away_for_a_moment_has_not_left() -> None:
+    events = run(film((2.0, (RIGHT,)), (1.3, ()), (2.0, (RIGHT,)), EMPTY))
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+
+
+def test_an_ignored_face_is_silent() -> None:
+    view = gallery(ignored="astronaut", people=("astronaut", "biden"))
+    assert run(film((3.0, (LEFT,)), EMPTY), view) == []
+
+
+def test_unknown_events_beyond_the_rate_are_counted_and_not_said() -> None:
+    made = pipeline(gallery(), per_minute=1)
+    frames = film((2.0, (LEFT,)), EMPTY, (2.0, (LEFT,)), EMPTY)
+    events = [event for frame in frames for event in made.process(frame).events]
+    assert [event.type for event in events] == ["unknown", "left"]
+    assert made.held_back("porch") == 1
+
+
+def test_a_face_too_small_to_judge_is_counted_with_its_reason() -> None:
+    made = pipeline(gallery())
+    frames = film((2.5, (("obama3", 300, 200),)), EMPTY, face=27)
+    assert [event for frame in frames for event in made.process(frame).events] == []
+    assert made.silent("porch") == {"small": 1}
+
+
+def test_a_person_enrolled_while_in_view_is_matched_without_a_restart() -> None:
+    made = pipeline(gallery(people=("biden",)))
+    events: list[Event] = []
+    for frame in film((4.0, (RIGHT,)), EMPTY):
+        if frame.seq == 30:
+            view = gallery()
+            made.use(view, thresholds(CalibrationTable.shipped(), "normal", view))
+        events += made.process(frame).events
+    assert [event.type for event in events] == ["unknown", "match", "left"]
+
+
+def test_a_camera_that_goes_away_takes_everybody_with_it() -> None:
+    made = pipeline(gallery())
+    events = [event for frame in film((2.0, (RIGHT,))) for event in made.process(frame).events]
+    events += made.leave("porch", 2.0, 1_002.0)
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+    assert made.people("porch") == ()
+    assert made.leave("porch", 3.0, 1_003.0) == ()
+
+
+def test_the_same_frames_give_the_same_events() -> None:
+    scenes = ((0.5, ()), (2.0, (LEFT, RIGHT)), EMPTY)
+    assert run(film(*scenes)) == run(film(*scenes))
+
+
+def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() -> None:
+    view = gallery()
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    rules = Rules("front", "boot", Recognition(), 6, {"porch": (0.5, 0.0, 1.0, 1.0)})
+    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    events = [e for frame in film((2.5, (LEFT, RIGHT)), EMPTY) for e in made.process(frame).events]
+    assert told(events) == [("match", "obama"), ("left", "obama")]
+    assert events[0].box.left > 320
+    assert events[0].frame_size == (640, 480)
+
+
+def test_somebody_forgotten_while_in_view_leaves_without_a_name() -> None:
+    made = pipeline(gallery())
+    events = [event for frame in film((2.0, (RIGHT,))) for event in made.process(frame).events]
+    view = gallery(people=("biden",))
+    made.use(view, thresholds(CalibrationTable.shipped(), "normal", view))
+    (left,) = made.leave("porch", 2.0, 1_002.0)
+    assert told(events) == [("match", "obama")]
+    assert (left.type, left.person, left.name) == ("left", None, None)
+
+
+def claims(frames: Iterable[Frame], asked: Level | None, view: GallerySnapshot | None = None) -> list[Claim]:
+    """What a camera claims whose doors ask for a level."""
+    view = view or gallery()
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    doors: dict[str, Level] = {} if asked is None else {"porch": asked}
+    rules = Rules("front", "boot", Recognition(), 6, {}, doors)
+    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    return [claim for frame in frames for claim in made.process(frame).claims]
+
+
+def test_a_match_is_claimed_with_the_frame_that_confirms_it() -> None:
+    frames = list(film((1.0, ()), (2.0, (RIGHT,))))
+    view = gallery()
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    made = pipeline(view)
+    outcomes = [made.process(frame) for frame in frames]
+    first = next(outcome for outcome in outcomes if outcome.claims)
+    (claim,), (event,) = first.claims, first.events
+    assert (claim.camera, claim.person, claim.faces_in_view) == ("porch", "obama", 1)
+    assert (claim.visit, claim.score, claim.frames) == (event.track, event.score, event.frames)
+    assert claim.monotonic == first.frame.monotonic
+    assert claim.level == accept.level(claim.score)
+
+
+def test_nobody_else_is_claimed() -> None:
+    assert claims(film((3.0, (LEFT,))), "high") == []
+    ignored = gallery(ignored="astronaut", people=("astronaut", "biden"))
+    assert claims(film((3.0, (LEFT,))), "high", ignored) == []
+
+
+def test_two_in_view_are_said_to_be_two() -> None:
+    (claim, *_) = claims(film((2.0, (LEFT, RIGHT))), None)
+    assert claim.faces_in_view == 2
+
+
+def test_the_same_frames_give_the_same_claims() -> None:
+    scenes = ((0.5, ()), (2.0, (LEFT, RIGHT)))
+    assert claims(film(*scenes), "high") == claims(film(*scenes), "high") != []
+
+
+def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_for() -> None:
+    view = gallery()
+    low, normal, high = (accept for _, accept in thresholds(CalibrationTable.shipped(), "normal", view).levels)
+    assert low < normal < high
+    # A level that no face reaches: the look goes on until the window is full, and then as without a door.
+    never = Thresholds(normal, low, low, (("low", low), ("normal", normal), ("high", 2.0)))
+    rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
+    made = Pipeline(rules, chain(), Unknowns("boot", normal), view, never)
+    frames = [claim.frames for frame in film((2.5, (RIGHT,))) for claim in made.process(frame).claims]
+    assert frames == list(range(frames[0], WINDOW + 1))
+    reached = claims(film((2.5, (RIGHT,))), "low")
+    assert len(reached) == 1, "looked at again after `verify` only"
+    assert len(claims(film((2.5, (RIGHT,))), None)) == 1
+
+
+def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
+    view = gallery()
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)._replace(levels=(("low", 0.1), ("normal", 0.2)))
+    rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
+    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
+    assert [claim.level for claim in made_claims] == ["normal"]
+
+
+@dataclass
+class Counted:
+    """The chain's landmarker and embedder, and how often they were asked."""
+
+    inner: FaceAnalyzer
+    name: str = ""
+    located: int = 0
+    embedded: int = 0
+
+    def locate(self, image: Image, face: Detection) -> Detection | None:
+        self.located += 1
+        return self.inner.landmarker.locate(image, face)
+
+    def embed(self, crop: Image) -> Embedding:
+        self.embedded += 1
+        return self.inner.embedder.embed(crop)
+
+
+def counts(frames: Iterable[Frame], view: GallerySnapshot) -> list[tuple[int, int]]:
+    """Faces studied and faces embedded, frame by frame."""
+    counted = Counted(chain(), chain().embedder.name)
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    made = Pipeline(
+        Rules("front", "boot", Recognition(), 6),
+        replace(chain(), landmarker=counted, embedder=counted),
+        Unknowns("boot", accept.accept),
+        view,
+        accept,
+    )
+    told_so_far = [(0, 0)]
+    for frame in frames:
+        made.process(frame)
+        told_so_far.append((counted.located, counted.embedded))
+    return [(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(told_so_far)]
+
+
+def seconds_with_one(frames: Sequence[tuple[int, int]]) -> list[float]:
+    return [n / FPS for n, (_, embedded) in enumerate(frames) if embedded]
+
+
+def test_whoever_is_known_is_embedded_every_few_seconds_and_one_face_a_frame_at_most() -> None:
+    made = counts(film((12.0, (LEFT, RIGHT))), gallery())
+    assert max(embedded for _, embedded in made) == 2
+    steady = made[3 * 15 :]
+    assert max(embedded for _, embedded in steady) == 1
+    assert sum(embedded for _, embedded in steady) == pytest.approx(2 * 9 / Recognition().verify, abs=2)
+
+
+def test_a_face_that_jumps_is_verified_at_once() -> None:
+    far = (RIGHT[0], RIGHT[1] + 70, RIGHT[2])
+    jump = 2.5
+    made = seconds_with_one(counts(film((jump, (RIGHT,)), (1.0, (far,))), gallery()))
+    before = [at for at in made if at < jump]
+    after = [at for at in made if at >= jump]
+    assert before[-1] < 1.5
+    assert after[0] < jump + 0.25
+
+
+def test_a_face_that_is_never_good_is_studied_less_often() -> None:
+    made = counts(film((4.0, (("obama3", 300, 200),)), face=27), gallery())
+    located = [n for n, (studied, _) in enumerate(made) if studied]
+    assert len(located) >= 20
+    assert set(np.diff(located[:9])) == {1}
+    assert np.diff(located[12:]).min() >= 2

@@ -1,0 +1,81 @@
+"""A real daemon with its page, over the clip of the demo, for tests in a browser and for pictures of the pages."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from edgeface.config import loader
+from edgeface.daemon.daemon import Daemon
+from edgeface.demo.run import CAMERA, CLIP
+from edgeface.imaging.opencv import cv2
+from edgeface.people.service import enroll_folder
+from tests.support.threaded import threaded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+"""Of Chromium: root may not have its sandbox, and the camera is one that it draws itself."""
+
+LIMIT = 120.0
+"""Seconds that a test in the browser may take where the machine is busy with others."""
+
+
+@contextmanager
+def bounded(browser: Browser, seconds: float = LIMIT) -> Iterator[None]:
+    """Kill a browser that does not answer in time: Playwright sets no bound to new_page, evaluate and close."""
+    facts = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
+    (number,) = [one["id"] for one in facts["processInfo"] if one["type"] == "browser"]
+    killed = threading.Event()
+
+    def kill() -> None:
+        killed.set()
+        os.kill(number, signal.SIGKILL)
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    assert not killed.is_set(), f"the browser had not answered after {seconds} s and was killed"
+
+
+def cut(path: Path, *spans: tuple[float, float]) -> Path:
+    """The clip of the demo, shortened to these seconds of it, in a file that the tests may write."""
+    reader = cv2.VideoCapture(str(CLIP))
+    rate = reader.get(cv2.CAP_PROP_FPS)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (640, 480))
+    number = 0
+    while (read := reader.read())[0]:
+        if any(start <= number / rate < end for start, end in spans):
+            writer.write(read[1])
+        number += 1
+    writer.release()
+    reader.release()
+    return path
+
+
+@contextmanager
+def running(folder: Path, port: int, people: Path | None = None, more: str = "", clip: Path = CLIP) -> Iterator[Daemon]:
+    """A daemon that plays the clip over and over, says events to the broker at `port`, and serves its page."""
+    source = folder / "config.yaml"
+    source.write_text(
+        f"device: front\ndata: {folder / 'data'}\n"
+        f"cameras:\n  {CAMERA}: {{type: replay, path: {clip}, loop: true}}\n"
+        f"mqtt: {{port: {port}}}\nprivacy: {{pictures: all}}\nweb: {{port: 0}}\n{more}"
+    )
+    configuration = loader.load(source)
+    if people is not None:
+        enroll_folder(configuration, people)
+    daemon = Daemon(configuration, source=source)
+    with threaded(daemon):
+        yield daemon

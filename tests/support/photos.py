@@ -1,0 +1,44 @@
+"""The photographs that tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edgeface.core.types import DetectionRequest
+from edgeface.faces.analyzer import turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeface.core.types import Box, Detection, Detector, Image
+
+FOLDER = Path(__file__).parents[1] / "data"
+PHOTOS = ("astronaut", "obama", "obama2", "obama3", "biden")
+
+
+def photo(name: str) -> Image:
+    """RGB, at most 512 pixels on the longer side."""
+    image = cv2.imread(str(FOLDER / f"{name}.jpg"))
+    assert image is not None, name
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def scene(name: str, x: int, y: int, height: int, width: int = 640, tall: int = 480) -> Image:
+    """The photo, `height` pixels high, with its upper left at x, y in a grey picture."""
+    picture = photo(name)
+    scale = height / picture.shape[0]
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    canvas = np.full((tall, width, 3), 110, np.uint8)
+    part = small[: tall - y, : width - x]
+    canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return canvas
+
+
+def at_turn(detector: Detector, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[Detection]:
+    """What a detector finds at the look of this number, where faces are expected in `known`."""
+    parts = detector.parts(image.shape[1], image.shape[0])
+    return detector.detect(image, DetectionRequest(turn(parts, number), tuple(known)))

@@ -1,0 +1,274 @@
+"""A site for the tests of the web: a gallery, a journal and a camera without a daemon, and clients of each role."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import warnings
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgeface.config import loader
+from edgeface.config.configuration import Web
+from edgeface.core.clock import SystemClock
+from edgeface.core.types import Box
+from edgeface.daemon.session import RecognitionSession
+from edgeface.demo.run import CLIP
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.thumbnails import Thumbnail, thumbnail
+from edgeface.gallery.unknowns import Unknown
+from edgeface.journal.journal import Journal
+from edgeface.journal.rows import JournalRow
+from edgeface.people.service import enroll_folder
+from tests.support.film import DATA, film, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    from edgeface.config.configuration import Configuration
+    from edgeface.core.types import FrameResult
+    from edgeface.web.server import Server
+    from edgeface.web.site import WebContext
+
+BOOT = "0123456789abcdef"
+CAMERA = "porch"
+UNKNOWN = "u-7f3a"
+"""Whom tests/data/biden.jpg shows."""
+PEOPLE = {"barack": "obama", "eileen": "astronaut"}
+"""Who is enrolled, and the photo in tests/data that shows them; their names are "Barack" and "Eileen"."""
+ORIGIN = "http://localhost"
+STATE: dict[str, Any] = {
+    "version": "0.1.0",
+    "uptime": 61,
+    "cameras": {
+        CAMERA: {
+            "status": "online",
+            "fps": 15.0,
+            "age": 0.08,
+            "frames": 900,
+            "processed": 880,
+            "drops": 20,
+            "reopens": 1,
+            "not_judged": {"small": 2},
+            "unknown_held_back": 0,
+            "problem": None,
+        }
+    },
+    "temperature": 51.5,
+    "throttled": None,
+    "clock": "synced",
+    "models": {"blazeface.tflite": "0" * 64},
+    "key": "file",
+    "problems": ["door front: no signing key (edgeface keys new)"],
+    "doors": {},
+    "journal": {"problem": None, "failures": 0, "set_aside": None, "seq": 5, "head": "0" * 16},
+    "mqtt": None,
+}
+
+
+@dataclass
+class Stage:
+    """What the handlers of one test see, and what they have done."""
+
+    site: WebContext
+    app: Starlette
+    folder: Path
+    """Of config.yaml; the data are in `data` below it."""
+    notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What was written to the journal by `site.note`."""
+    reloads: int = 0
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+
+@pytest.fixture(scope="session")
+def _enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with config.yaml and data, made once and copied for each test."""
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "config.yaml").write_text(_yaml(folder))
+    for person, photo in PEOPLE.items():
+        (folder / "photos" / person.capitalize()).mkdir(parents=True)
+        shutil.copy(DATA / f"{photo}.jpg", folder / "photos" / person.capitalize())
+    configuration = loader.load(folder / "config.yaml")
+    enroll_folder(configuration, folder / "photos")
+    _add_unknown(configuration)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _outcomes(_enrolled: Path) -> list[FrameResult]:
+    """What the pipeline makes of Obama and Biden before the camera."""
+    configuration = loader.load(_enrolled / "config.yaml")
+    with closing(RecognitionSession(configuration, BOOT, 1_000.0)) as bench:
+        frames = film((1.0, (("obama", 20, 60), ("biden", 380, 60))), camera=CAMERA)
+        outcomes = [bench.pipeline.process(frame) for frame in frames]
+    assert any(event.type == "match" for outcome in outcomes for event in outcome.events)
+    return outcomes
+
+
+@pytest.fixture
+def stage(tmp_path: Path, _enrolled: Path, _outcomes: list[FrameResult]) -> Iterator[Stage]:
+    """The site and the application; a thread plays the camera's outcomes over and over, five a second."""
+    folder = tmp_path / "site"
+    shutil.copytree(_enrolled, folder)
+    (folder / "config.yaml").write_text(_yaml(folder))
+    made = _stage(folder)
+    for row in _rows(_outcomes):
+        made.site.journal.append(row)
+    made.site.glass.state = STATE
+    done = threading.Event()
+    player = threading.Thread(target=_play, args=(made.site, _outcomes, done))
+    player.start()
+    yield made
+    done.set()
+    player.join()
+    made.site.glass.close()
+    made.site.journal.close()
+
+
+@pytest.fixture
+def site(stage: Stage) -> WebContext:
+    return stage.site
+
+
+@pytest.fixture
+def client(stage: Stage) -> Iterator[Callable[..., TestClient]]:
+    """Makes clients: client("admin") and client("viewer") have a session and its CSRF token, client(None) nothing.
+
+    client("admin", token=True) sends a bearer token instead.
+    """
+    made: list[TestClient] = []
+
+    def make(role: str | None = None, *, token: bool = False) -> TestClient:
+        made.append(sign_in(stage, role, token=token))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def server(stage: Stage) -> Iterator[Server]:
+    """The application behind a real uvicorn, at server.url."""
+    from edgeface.web.server import Server
+
+    running = Server(stage.app, Web(port=0), stage.site.glass)
+    running.start()
+    assert running.wait(10), running.problem
+    yield running
+    running.stop()
+
+
+def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClient:
+    """A client as the fixture `client` makes it."""
+    with warnings.catch_warnings():
+        # Starlette 1 would have httpx2, earlier versions know httpx only.
+        warnings.simplefilter("ignore")
+        from starlette.testclient import TestClient
+
+    client = TestClient(stage.app, base_url=ORIGIN, raise_server_exceptions=True, follow_redirects=False)
+    if role is not None and token:
+        client.headers["authorization"] = f"Bearer {make_token(stage, role)}"
+    elif role is not None:
+        gate = stage.app.state.gate
+        answer = client.post("/login", data={"secret": gate.sessions.make_code(role)})
+        assert answer.headers["location"] == "/", answer.text
+        client.headers["x-csrf-token"] = gate.sessions.find(client.cookies[gate.cookie]).csrf
+    return client
+
+
+def make_token(stage: Stage, role: str) -> str:
+    """A bearer token of this role."""
+    from edgeface.web.auth import accounts
+
+    return accounts.make_token(stage.data, role, "admin" if role == "admin" else "viewer", 0.0)
+
+
+def make_code(stage: Stage, role: str = "admin") -> str:
+    """A one-time code: SERVER.url + "login#" + CODE signs a browser in."""
+    code: str = stage.app.state.gate.sessions.make_code(role)
+    return code
+
+
+def _stage(folder: Path) -> Stage:
+    from edgeface.web.app import application
+    from edgeface.web.auth.accounts import Accounts
+    from edgeface.web.hub import LiveHub
+    from edgeface.web.site import WebContext
+
+    clock, source = SystemClock(), folder / "config.yaml"
+    running: list[Configuration] = [loader.load(source)]
+    journal = Journal(running[0].data / "journal.db", clock=clock)
+    glass = LiveHub()
+
+    def note(kind: str, facts: Any) -> None:
+        made.notes.append((kind, dict(facts)))
+        journal.note(kind, clock.wall(), facts)
+
+    def reload() -> None:
+        made.reloads += 1
+        running[0] = loader.load(source)
+
+    site = WebContext(lambda: running[0], source, clock, glass, journal, BOOT, note, reload)
+    app = application(site, Accounts(running[0].data), running[0].web or Web())
+    made = Stage(site, app, folder)
+    return made
+
+
+def _yaml(folder: Path) -> str:
+    return (
+        "# The door of the tests.\n"
+        f"device: front\ndata: {folder / 'data'}\n"
+        f"cameras:\n  {CAMERA}:\n    # A clip.\n    type: replay\n    path: {CLIP}\n"
+        f"  yard: {{type: opencv, source: /dev/video99}}\n"
+        "privacy: {pictures: all}\nweb: {}\n"
+    )
+
+
+def _add_unknown(configuration: Configuration) -> None:
+    """Somebody whom nobody has enrolled, with a picture."""
+    shown = picture(("biden", 200, 60), face=120)
+    chain = configuration.open_analyzer()
+    ((detection, _),) = chain.faces(shown)
+    embedding = chain.embed(shown, detection)
+    wall = SystemClock().wall()
+    unknown = Unknown(UNKNOWN, embedding, (embedding,), 1, 2, wall - 3600, wall - 60, CAMERA)
+    with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
+        gallery.keep_unknowns([unknown])
+        gallery.keep_pictures([Thumbnail(UNKNOWN, wall - 60, thumbnail(shown, Box(*detection.box)))])
+
+
+def _rows(outcomes: list[FrameResult]) -> Iterator[JournalRow]:
+    """Rows of several kinds."""
+    from edgeface.core.events import to_json, to_wire
+
+    for event in (event for outcome in outcomes for event in outcome.events):
+        yield JournalRow(event.id, event.type, event.captured_at, to_json(to_wire(event, sent_at=None, synced=True)))
+    granted = {"door": "front", "person": "barack", "visit": 1, "grant_seq": 1, "score": 0.9, "level": "high"}
+    refused = {"door": "front", "person": "eileen", "visit": 2, "reason": "schedule"}
+    for number, (kind, facts) in enumerate((("granted", granted), ("refused", refused))):
+        yield JournalRow(f"note-{number}", kind, 1_001.0 + number, json.dumps(facts))
+
+
+def _play(site: WebContext, outcomes: list[FrameResult], done: threading.Event) -> None:
+    while not done.is_set():
+        for outcome in outcomes:
+            site.glass(outcome)
+            for _ in range(4):
+                if site.glass.asked:
+                    # A daemon says its state again when somebody asks.
+                    site.glass.state = site.glass.state
+                if done.wait(0.05):
+                    return

@@ -1,0 +1,603 @@
+"""The REST interface: what each route does, and what it makes of bad input."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import resource
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from edgeface.config.configuration import Configuration, Web
+from edgeface.core.clock import SystemClock
+from edgeface.daemon.daemon import Daemon
+from edgeface.demo.run import CLIP
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
+from edgeface.web.api import events
+from edgeface.web.auth.accounts import make_token as make_account
+from edgeface.web.http.throttle import Cooldown
+from tests.support.photos import scene
+from tests.support.threaded import threaded
+from tests.support.web import CAMERA, ORIGIN, UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.testclient import TestClient
+
+    from edgeface.core.types import Image
+    from edgeface.web.server import Server
+    from tests.support.web import Stage
+
+API = "/api/v1"
+DATA = Path(__file__).parents[1] / "data"
+
+Files = list[tuple[str, tuple[str, bytes, str]]]
+
+
+@pytest.fixture
+def admin(client: Callable[..., TestClient]) -> TestClient:
+    return client("admin", token=True)
+
+
+@pytest.fixture
+def viewer(client: Callable[..., TestClient]) -> TestClient:
+    return client("viewer", token=True)
+
+
+def jpeg(image: Image) -> bytes:
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def files(*names: str) -> Files:
+    return [("photos", (f"{name}.jpg", (DATA / f"{name}.jpg").read_bytes(), "image/jpeg")) for name in names]
+
+
+def rows(stage: Stage) -> dict[str, list[Any]]:
+    """Everything that the gallery's file holds."""
+    with closing(sqlite3.connect(stage.data / "gallery.db")) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608 - ours
+
+
+def peak_memory() -> int:
+    """Bytes of this process, at the most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def detail(answer: Any, status: int) -> str:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    return str(answer.json().get("detail", ""))
+
+
+# Recognition
+
+
+def test_a_picture_is_recognised_with_score_level_and_quality(admin: TestClient) -> None:
+    answer = admin.post(f"{API}/recognise", files={"image": ("x.jpg", (DATA / "obama2.jpg").read_bytes())})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    (face,) = found["faces"]
+    assert (face["label"], face["person"], face["name"], face["reason"]) == ("match", "barack", "Barack", None)
+    assert face["score"] >= face["threshold"]
+    assert face["margin"] > 0.08
+    assert face["level"] == "normal"
+    assert face["quality"]["height_px"] >= 40
+    assert found["frame_size"] == [512, 512] or len(found["frame_size"]) == 2
+    left, top, right, bottom = face["box"]
+    assert 0 <= left < right <= found["frame_size"][0]
+    assert 0 <= top < bottom <= found["frame_size"][1]
+    assert found["model"] == embedder_name()
+
+
+def test_a_raw_body_is_taken_too_and_a_stranger_is_unknown_by_their_id(admin: TestClient) -> None:
+    picture = (DATA / "biden.jpg").read_bytes()
+    answer = admin.post(f"{API}/recognise", content=picture, headers={"content-type": "image/jpeg"})
+    (face,) = answer.json()["faces"]
+    assert (face["label"], face["person"], face["name"], face["unknown"]) == ("unknown", None, None, UNKNOWN)
+
+
+def test_a_face_that_cannot_be_judged_says_why(admin: TestClient) -> None:
+    dark = (scene("obama", 100, 40, 400) // 9).astype(np.uint8)
+    answer = admin.post(f"{API}/recognise", content=jpeg(dark), headers={"content-type": "image/jpeg"})
+    (face,) = answer.json()["faces"]
+    assert (face["label"], face["reason"], face["score"]) == ("not_judged", "dark", None)
+
+
+def test_no_face_is_an_empty_list_and_no_mistake(admin: TestClient) -> None:
+    grey = np.full((300, 400, 3), 127, np.uint8)
+    answer = admin.post(f"{API}/recognise", content=jpeg(grey), headers={"content-type": "image/jpeg"})
+    assert answer.status_code == 200
+    assert (answer.json()["faces"], answer.json()["frame_size"]) == ([], [400, 300])
+
+
+def test_nobody_is_matched_where_the_level_cannot_be_shown(stage: Stage, admin: TestClient) -> None:
+    path = stage.folder / "config.yaml"
+    path.write_text(path.read_text() + "recognition: {level: high}\n")
+    stage.site.reload()
+    with stage.site.gallery() as gallery, gallery.together():
+        for seed in range(300):
+            vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
+            vector /= np.linalg.norm(vector)
+            gallery.enroll(f"p{seed}", None, [Template(vector, gallery.model, "import", 1.0)], 1.0)
+    answer = admin.post(
+        f"{API}/recognise", content=(DATA / "obama2.jpg").read_bytes(), headers={"content-type": "image/jpeg"}
+    )
+    (face,) = answer.json()["faces"]
+    assert (face["label"], face["person"], face["threshold"]) == ("unknown", None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "says"),
+    [
+        (b"hello", "image/jpeg", 422, "neither JPEG"),
+        (b"", "image/jpeg", 422, ""),
+        (b"{}", "application/json", 415, "image/jpeg"),
+        (b"\xff\xd8\xff\xe0" + b"x" * 1000, "image/jpeg", 422, ""),
+        (b"GIF89a" + b"x" * 100, "image/png", 422, "a GIF"),
+    ],
+)
+def test_what_is_no_picture_is_refused(admin: TestClient, body: bytes, kind: str, status: int, says: str) -> None:
+    assert says in detail(admin.post(f"{API}/recognise", content=body, headers={"content-type": kind}), status)
+
+
+def test_an_upload_of_200_megabytes_stops_at_10(server: Server, stage: Stage, admin: TestClient) -> None:
+    before, peak = rows(stage), peak_memory()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    headers = {"authorization": admin.headers["authorization"], "content-type": "image/jpeg"}
+    chunks = (b"x" * 1_000_000 for _ in range(200))
+    connection.request("POST", f"{API}/recognise", chunks, headers, encode_chunked=True)
+    answer = connection.getresponse()
+    assert (answer.status, b"10 MB" in answer.read()) == (413, True)
+    connection.close()
+    assert peak_memory() - peak < 100_000_000
+    assert rows(stage) == before
+
+
+def test_what_an_upload_says_of_its_size_is_not_believed(admin: TestClient) -> None:
+    answer = admin.post(f"{API}/recognise", content=b"x" * 10_000_001, headers={"content-type": "image/jpeg"})
+    assert "10 MB" in detail(answer, 413)
+    kind = {"content-type": "image/jpeg", "content-length": "9" * 50}
+    assert admin.post(f"{API}/recognise", content=b"x", headers=kind).status_code == 422
+
+
+# People
+
+
+def test_people_are_listed_page_by_page_and_a_known_list_is_not_sent_again(viewer: TestClient) -> None:
+    first = viewer.get(f"{API}/people", params={"limit": 1})
+    assert [one["id"] for one in first.json()["people"]] == ["barack"]
+    second = viewer.get(f"{API}/people", params={"limit": 1, "cursor": first.json()["next"]})
+    assert [one["id"] for one in second.json()["people"]] == ["eileen"]
+    assert second.json()["next"] is None
+    again = viewer.get(f"{API}/people", params={"limit": 1}, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    one = viewer.get(f"{API}/people/barack").json()
+    assert one == first.json()["people"][0]
+    assert (one["name"], one["templates"], one["foreign"], one["expired"]) == ("Barack", 1, 0, False)
+
+
+def test_somebody_is_enrolled_from_photos_and_the_audit_trail_has_it(stage: Stage, admin: TestClient) -> None:
+    admin.delete(f"{API}/people/barack")
+    stage.notes.clear()
+    form = {"id": "obama", "name": "Barack O.", "given": "2026-01-01", "expires": "2036-01-01"}
+    answer = admin.post(f"{API}/people", data=form, files=files("obama", "obama2"))
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"] == f"{API}/people/obama"
+    made = answer.json()
+    assert (made["person"]["name"], made["person"]["templates"]) == ("Barack O.", 2)
+    assert (made["person"]["consent"], made["person"]["expires"]) == ("2026-01-01", "2036-01-01")
+    assert made["notes"] == ["obama: enrolled from 2; 3 or more different photos are recognised better"]
+    assert [kind for kind, _ in stage.notes] == ["enrolled", "consent"]
+    more = admin.post(f"{API}/people", data={"id": "obama"}, files=files("obama3"))
+    assert (more.status_code, more.json()["person"]["templates"]) == (200, 3)
+    assert "embedding" not in answer.text + more.text
+
+
+@pytest.mark.parametrize(
+    ("form", "photos", "status", "says"),
+    [
+        ({"id": "bob"}, files("obama2"), 422, "this face is barack's already"),
+        ({"id": "bob"}, [("photos", ("a.txt", b"hello", "text/plain"))], 422, "a.txt"),
+        ({"id": "bob"}, [], 415, "multipart"),
+        ({"id": "Bob!"}, files("biden"), 422, "id: "),
+        ({"id": "u-1234"}, files("biden"), 422, "the unknowns'"),
+        ({"id": "bob", "name": "n" * 1_000_000}, files("biden"), 400, ""),
+        ({"id": "bob", "name": "n" * 101}, files("biden"), 422, "name: "),
+        ({"id": "bob", "given": "soon"}, files("biden"), 422, "given: "),
+        ({"id": "bob", "given": "2026-01-02", "expires": "2026-01-01"}, files("biden"), 422, "after given"),
+        ({"id": "bob", "role": "admin"}, files("biden"), 422, "role: "),
+        ({"id": "bob", "photos": "x"}, files("biden"), 422, "needs a file"),
+        ({"id": "bob"}, [("other", ("a.jpg", b"x", "image/jpeg"))], 422, "other: "),
+        ({"id": "bob"}, files(*["biden"] * 11), 400, "10"),
+    ],
+)
+def test_an_enrollment_that_is_refused_stores_nothing(
+    stage: Stage, admin: TestClient, form: dict[str, str], photos: Files, status: int, says: str
+) -> None:
+    before = rows(stage)
+    answer = admin.post(f"{API}/people", data=form, files=photos or None)
+    detail(answer, status)
+    assert says in answer.text
+    assert rows(stage) == before
+    assert stage.notes == []
+
+
+@pytest.mark.parametrize("faces", [0, 10])
+def test_a_photo_without_a_face_or_with_ten_is_refused(stage: Stage, admin: TestClient, faces: int) -> None:
+    canvas = np.full((960, 1280, 3), 110, np.uint8)
+    for n in range(faces):
+        part = scene(("biden", "obama")[n % 2], 0, 0, 240, 256, 480)
+        canvas[(n // 5) * 480 :, (n % 5) * 256 :][:480, :256] = part
+    before = rows(stage)
+    photo = [("photos", ("ten.jpg", jpeg(canvas), "image/jpeg"))]
+    answer = admin.post(f"{API}/people", data={"id": "bob"}, files=[*photo, *files("biden")])
+    detail(answer, 422)
+    (line,) = answer.json()["errors"]
+    assert line.startswith("ten.jpg: ")
+    assert ("no face" in line) if not faces else re.search(r"\d+ faces", line)
+    assert rows(stage) == before
+    kept = admin.post(f"{API}/people", data={"id": "bob", "skip_bad": "true"}, files=[*photo, *files("biden")])
+    assert kept.status_code == 201, kept.text
+    assert kept.json()["left_out"] == [line]
+
+
+def test_a_person_is_changed_as_a_whole_and_only_as_they_were_seen(stage: Stage, admin: TestClient) -> None:
+    seen = admin.get(f"{API}/people/barack").headers["etag"]
+    changed = admin.patch(
+        f"{API}/people/barack", json={"name": "B. O.", "given": "2026-01-01"}, headers={"if-match": seen}
+    )
+    assert changed.status_code == 200, changed.text
+    assert (changed.json()["name"], changed.json()["consent"]) == ("B. O.", "2026-01-01")
+    assert changed.headers["etag"] == admin.get(f"{API}/people/barack").headers["etag"] != seen
+    assert [kind for kind, _ in stage.notes] == ["renamed", "consent"]
+    late = admin.patch(f"{API}/people/barack", json={"name": "X"}, headers={"if-match": seen})
+    assert "changed meanwhile" in detail(late, 412)
+    half = admin.patch(f"{API}/people/barack", json={"name": "X", "expires": "2025-01-01"})
+    assert "cannot be over" in detail(half, 422)
+    assert admin.get(f"{API}/people/barack").json()["name"] == "B. O."
+    never = admin.patch(f"{API}/people/barack", json={"expires": "never"})
+    assert (never.status_code, never.json()["expires"]) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b'{"name": "a", "name": "b"}', 400, "twice"),
+        (b'{"name": NaN}', 400, "NaN"),
+        (b"[" * 60_000, 400, "deeply"),
+        (b'{"name": "\xff"}', 400, "UTF-8"),
+        (b'{"name": "\\ud800"}', 422, "name"),
+        (b'{"name": 7}', 422, "name"),
+        (b'{"names": "x"}', 422, "names"),
+        (b'{"given": "2026-02-30"}', 422, "given"),
+        (b'{"name": ' + b"9" * 5_000 + b"}", 400, ""),
+        (b"[]", 422, "body"),
+        (b"", 400, "not JSON"),
+        (b'{"name": "' + b"n" * 1_000_000 + b'"}', 413, "64 kB"),
+        (b'{"name": "' + b"n" * 101 + b'"}', 422, "name"),
+    ],
+    ids=range(13),
+)
+def test_json_that_is_wrong_changes_nothing(
+    stage: Stage, admin: TestClient, body: bytes, status: int, says: str
+) -> None:
+    before = rows(stage)
+    answer = admin.patch(f"{API}/people/barack", content=body, headers={"content-type": "application/json"})
+    detail(answer, status)
+    assert says in answer.text
+    assert rows(stage) == before
+    assert stage.notes == []
+
+
+def test_json_is_said_to_be_json(admin: TestClient) -> None:
+    answer = admin.patch(f"{API}/people/barack", content=b"{}", headers={"content-type": "text/plain"})
+    assert "application/json" in detail(answer, 415)
+
+
+def test_somebody_is_forgotten_with_a_proof(stage: Stage, admin: TestClient) -> None:
+    stage.site.glass.hear({"kind": "match", "person": "barack", "name": "Barack"})
+    answer = admin.delete(f"{API}/people/barack")
+    assert answer.status_code == 200, answer.text
+    assert stage.site.glass.recent() == []
+    proof = answer.json()
+    assert (proof["forgotten"], proof["traces"], proof["templates"]) == (True, [], 1)
+    assert proof["files_searched"] >= 3
+    detail(admin.get(f"{API}/people/barack"), 404)
+    detail(admin.delete(f"{API}/people/barack"), 404)
+    kinds = [entry.row.kind for entry in stage.site.journal.rows()]
+    assert kinds.count("deleted") == 1
+    redacted = admin.get(f"{API}/events", params={"kinds": "match"}).json()["rows"]
+    assert [(row["redacted"], row["facts"]) for row in redacted] == [(True, None)] * len(redacted) != []
+
+
+def test_two_ids_of_one_person_become_one(stage: Stage, admin: TestClient) -> None:
+    with stage.site.gallery() as gallery, stage.site.chain() as chain:
+        from edgeface.imaging import photos
+        from tests.support.shots import embedding_of
+
+        embedding = embedding_of(chain, photos.load(DATA / "obama2.jpg"))
+        gallery.enroll("barry", "Barry", [Template(embedding, gallery.model, "photo", 1.0)], 1.0)
+    pairs = admin.get(f"{API}/alike").json()
+    assert [(pair["one"], pair["other"]) for pair in pairs["pairs"]] == [("barack", "barry")]
+    assert pairs["pairs"][0]["score"] >= pairs["threshold"]
+    answer = admin.post(f"{API}/people/barry/merge", json={"into": "barack"})
+    assert (answer.status_code, answer.json()["forgotten"]) == (200, True), answer.text
+    assert [(one["id"], one["templates"]) for one in admin.get(f"{API}/people").json()["people"]] == [
+        ("barack", 2),
+        ("eileen", 1),
+    ]
+    assert stage.notes == [("enrolled", {"person": "barack"})]
+
+
+@pytest.mark.parametrize(
+    ("who", "into", "status"),
+    [("barack", "eileen", 409), ("barack", "barack", 422), ("barack", "carol", 404), ("carol", "barack", 404)],
+)
+def test_different_people_are_not_merged(stage: Stage, admin: TestClient, who: str, into: str, status: int) -> None:
+    before = rows(stage)
+    detail(admin.post(f"{API}/people/{who}/merge", json={"into": into}), status)
+    assert rows(stage) == before
+
+
+def test_the_copy_of_a_persons_data_has_everything_but_embeddings(admin: TestClient, stage: Stage) -> None:
+    with stage.site.gallery() as gallery:
+        (template,) = gallery.templates("barack")
+    copy = admin.get(f"{API}/people/barack/export")
+    assert copy.headers["content-disposition"] == 'attachment; filename="barack.json"'
+    found = copy.json()
+    assert found["person"]["id"] == "barack"
+    assert [one["source"] for one in found["templates"]] == ["photo"]
+    assert len(found["pictures"]) == 1
+    assert {row["kind"] for row in found["journal"]} >= {"match", "granted"}
+    assert f"{template.embedding[0]:.4f}"[:6] not in copy.text
+
+
+def test_pictures_are_jpegs_by_number(viewer: TestClient) -> None:
+    listed = viewer.get(f"{API}/people/barack/pictures").json()["pictures"]
+    assert [one["number"] for one in listed] == [0]
+    answer = viewer.get(f"{API}/people/barack/pictures/0")
+    assert (answer.headers["content-type"], answer.content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+    assert answer.headers["cache-control"] == "no-store"
+    for number in ("1", "-1", "x", "9" * 5000, "00"):
+        detail(viewer.get(f"{API}/people/barack/pictures/{number}"), 404)
+    assert viewer.get(f"{API}/unknowns/{UNKNOWN}/pictures/0").content[:3] == b"\xff\xd8\xff"
+    assert viewer.get(f"{API}/unknowns/{UNKNOWN}/pictures").json()["pictures"][0]["number"] == 0
+
+
+# Unknowns
+
+
+def test_an_unknown_is_enrolled(stage: Stage, admin: TestClient) -> None:
+    listed = admin.get(f"{API}/unknowns").json()
+    assert [(one["id"], one["visits"], one["camera"]) for one in listed["unknowns"]] == [(UNKNOWN, 2, CAMERA)]
+    assert admin.get(f"{API}/unknowns/{UNKNOWN}").json() == listed["unknowns"][0]
+    answer = admin.post(f"{API}/unknowns/{UNKNOWN}/enroll", json={"id": "joe", "name": "Joe"})
+    assert (answer.status_code, answer.json()["person"]["name"]) == (201, "Joe"), answer.text
+    detail(admin.get(f"{API}/unknowns/{UNKNOWN}"), 404)
+    detail(admin.post(f"{API}/unknowns/{UNKNOWN}/enroll", json={"id": "jill"}), 404)
+    assert stage.notes == [("enrolled", {"person": "joe"})]
+
+
+def test_an_unknown_is_ignored(admin: TestClient) -> None:
+    detail(admin.post(f"{API}/unknowns/{UNKNOWN}/ignore", json={"id": "barack"}), 409)
+    answer = admin.post(f"{API}/unknowns/{UNKNOWN}/ignore", json={"id": "postman"})
+    assert (answer.status_code, answer.json()["person"]["ignored"]) == (201, True), answer.text
+    seen = admin.post(
+        f"{API}/recognise", content=(DATA / "biden.jpg").read_bytes(), headers={"content-type": "image/jpeg"}
+    )
+    (face,) = seen.json()["faces"]
+    assert (face["label"], face["person"]) == ("ignored", None)
+
+
+def test_an_unknown_is_deleted(admin: TestClient) -> None:
+    answer = admin.delete(f"{API}/unknowns/{UNKNOWN}")
+    assert (answer.status_code, answer.json()["forgotten"], answer.json()["pictures"]) == (200, True, 1)
+    assert admin.get(f"{API}/unknowns").json() == {"unknowns": [], "next": None}
+    detail(admin.delete(f"{API}/unknowns/{UNKNOWN}"), 404)
+    detail(admin.delete(f"{API}/unknowns/barack"), 404)
+    assert admin.get(f"{API}/people/barack").status_code == 200
+
+
+def test_unknowns_are_listed_page_by_page(stage: Stage, viewer: TestClient) -> None:
+    with stage.site.gallery() as gallery:
+        (one,) = gallery.unknowns()
+        gallery.keep_unknowns([replace(one, id=f"u-000{n}", last=one.last - n % 2) for n in range(4)])
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = viewer.get(f"{API}/unknowns", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        seen += [one["id"] for one in page["unknowns"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert seen == ["u-0000", "u-0002", UNKNOWN, "u-0001", "u-0003"]
+
+
+# The journal
+
+
+def test_the_journal_is_read_backwards_and_forwards(viewer: TestClient, stage: Stage) -> None:
+    every = [entry.seq for entry in stage.site.journal.rows()]
+    newest = viewer.get(f"{API}/events", params={"limit": 2}).json()
+    assert [row["seq"] for row in newest["rows"]] == every[-2:]
+    older = viewer.get(f"{API}/events", params={"limit": 200, "before": newest["before"]}).json()
+    assert [row["seq"] for row in older["rows"]] == every[:-2]
+    assert older["before"] is None
+    seen, place = [], 0
+    while page := viewer.get(f"{API}/events", params={"limit": 2, "after": place}).json():
+        if not page["rows"]:
+            assert page["after"] == place
+            break
+        seen += [row["seq"] for row in page["rows"]]
+        place = page["after"]
+    assert seen == every
+
+
+def test_the_journal_is_filtered(viewer: TestClient) -> None:
+    found = viewer.get(f"{API}/events", params={"kinds": ["granted", "refused"]}).json()["rows"]
+    assert [(row["kind"], row["facts"]["person"]) for row in found] == [("granted", "barack"), ("refused", "eileen")]
+    about = viewer.get(f"{API}/events", params={"who": "eileen"}).json()["rows"]
+    assert {row["facts"]["person"] for row in about} == {"eileen"}
+    assert viewer.get(f"{API}/events", params={"since": "2025-01-01"}).json()["rows"][0]["kind"] == "enrolled"
+    assert (
+        viewer.get(f"{API}/events", params={"since": "1970-01-01T00:16:42.5Z", "kinds": "refused"}).json()["rows"] == []
+    )
+    for params in ({"since": "yesterday"}, {"since": "2026-02-30"}, {"kinds": "birthday"}, {"limit": 0}, {"limit": 201},
+                   {"after": -1}, {"before": "9" * 30}, {"colour": "red"}):  # fmt: skip
+        detail(viewer.get(f"{API}/events", params=params), 422)
+    detail(viewer.get(f"{API}/events?limit=1&limit=2"), 422)
+
+
+def test_the_journal_is_verified_one_at_a_time_and_not_too_often(
+    admin: TestClient, viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_VERIFYING", Cooldown(10.0))
+    answer = admin.get(f"{API}/audit/verify")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["intact"] is True
+    assert answer.json()["head"] == stage.site.journal.head()[1]
+    again = admin.get(f"{API}/audit/verify")
+    detail(again, 429)
+    assert 1 <= int(again.headers["retry-after"]) <= 10
+    detail(viewer.get(f"{API}/audit/verify"), 403)
+    with closing(sqlite3.connect(stage.data / "journal.db")) as connection, connection:
+        connection.execute("UPDATE rows SET at = at + 1 WHERE seq = 2")
+    monkeypatch.setattr(events, "_VERIFYING", Cooldown(0.0))
+    fault = admin.get(f"{API}/audit/verify").json()
+    assert (fault["intact"], fault["rows"]) == (False, 1)
+    assert "row 2 is altered" in fault["fault"]
+
+
+def test_the_journal_is_exported_as_lines(admin: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_PAGE", 2)
+    answer = admin.get(f"{API}/audit/export")
+    assert answer.headers["content-type"].startswith("application/jsonl")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line["seq"] for line in lines] == [entry.seq for entry in stage.site.journal.rows()]
+    assert [line["link"] for line in lines][-1] == stage.site.journal.head()[1]
+
+
+def test_a_journal_that_cannot_be_read_is_no_empty_journal(admin: TestClient, stage: Stage) -> None:
+    stage.site.journal.close()
+    for path in ("events", "audit/export", "people/barack/export"):
+        assert detail(admin.get(f"{API}/{path}"), 503)
+
+
+# Cameras, doors, state
+
+
+def test_cameras_are_told_as_configured_and_as_they_are(
+    viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeface.web.hub.FRESH_SECONDS", 0)
+    with stage.site.glass.look(CAMERA):
+        found = {one["id"]: one for one in viewer.get(f"{API}/cameras").json()["cameras"]}
+    assert (found[CAMERA]["status"], found[CAMERA]["fps"], found[CAMERA]["enabled"]) == ("online", 15.0, True)
+    assert (found["yard"]["status"], found["yard"]["fps"], found["yard"]["type"]) == (None, None, "opencv")
+    assert viewer.get(f"{API}/state").json()["temperature"] == 51.5
+    assert viewer.get(f"{API}/doors").json() == {"doors": []}
+
+
+def test_a_camera_is_switched_by_the_daemon(admin: TestClient, viewer: TestClient, stage: Stage) -> None:
+    url = f"{API}/cameras/{CAMERA}/enabled"
+    assert "no cameras run" in detail(admin.put(url, json={"on": False}), 503)
+    switched: list[tuple[str, bool]] = []
+    stage.app.state.site = replace(stage.site, switch=lambda camera, on: switched.append((camera, on)))
+    answer = admin.put(url, json={"on": False})
+    assert (answer.status_code, answer.json()) == (202, {"camera": CAMERA, "on": False})
+    detail(admin.put(f"{API}/cameras/attic/enabled", json={"on": False}), 404)
+    detail(admin.put(url, json={"on": "false"}), 422)
+    detail(viewer.put(url, json={"on": True}), 403)
+    assert switched == [(CAMERA, False)]
+
+
+# Configuration
+
+
+def test_a_configuration_is_checked_line_by_line(admin: TestClient, stage: Stage) -> None:
+    def check(text: bytes) -> Any:
+        answer = admin.post(f"{API}/config/check", content=text, headers={"content-type": "application/yaml"})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert check((stage.folder / "config.yaml").read_bytes()) == {"right": True, "mistakes": [], "notes": []}
+    found = check(b"cameras:\n  porch: {type: opencv, source: 0}\nmqtt: {hots: x}\n")
+    assert found["right"] is False
+    assert found["mistakes"] == [{"line": 3, "path": "mqtt.hots", "text": "unknown key (did you mean host?)"}]
+    (broken,) = check(b"a: [b\n")["mistakes"]
+    assert (broken["line"], broken["path"]) == (2, None)
+    assert stage.reloads == 0
+
+
+def test_a_configuration_of_over_64_kb_is_refused(admin: TestClient) -> None:
+    answer = admin.post(f"{API}/config/check", content=b"#" * 70_000, headers={"content-type": "text/plain"})
+    assert "64 kB" in detail(answer, 413)
+
+
+def test_the_schema_of_the_configuration_is_served(viewer: TestClient) -> None:
+    answer = viewer.get(f"{API}/config/schema")
+    assert "cameras" in answer.json()["properties"]
+    assert answer.headers["content-type"] == "application/schema+json"
+
+
+# All together
+
+
+def test_a_gallery_that_cannot_be_written_is_said_to_be_so(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Gallery.open
+
+    def only_read(folder: Path, model: str) -> Gallery:
+        gallery = opened(folder, model)
+        gallery.problem = "gallery: cannot be written: it is a test"
+        return gallery
+
+    monkeypatch.setattr(Gallery, "open", only_read)
+    assert "cannot be written" in detail(admin.patch(f"{API}/people/barack", json={"name": "x"}), 503)
+    assert "cannot be written" in detail(admin.post(f"{API}/people", data={"id": "x"}, files=files("biden")), 503)
+    assert "cannot be written" in detail(admin.delete(f"{API}/people/barack"), 503)
+    assert "cannot be written" in detail(admin.delete(f"{API}/unknowns/{UNKNOWN}"), 503)
+
+
+def test_a_session_needs_its_csrf_token(client: Callable[..., TestClient]) -> None:
+    browser = client("admin")
+    assert browser.patch(f"{API}/people/barack", json={"name": "x"}).status_code == 200
+    with_form = {"id": "joe", "csrf": browser.headers.pop("x-csrf-token")}
+    detail(browser.patch(f"{API}/people/barack", json={"name": "y"}), 403)
+    assert browser.post(f"{API}/people", data=with_form, files=files("biden")).status_code == 201
+    assert ORIGIN in str(browser.base_url)
+
+
+@pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WzFd", "e30", "W1tbW1tbW1tbW1tb", "é"])
+def test_a_cursor_of_somebody_elses_is_refused(viewer: TestClient, cursor: str) -> None:
+    assert "cursor" in detail(viewer.get(f"{API}/people", params={"cursor": cursor}), 422)
+    assert "cursor" in detail(viewer.get(f"{API}/unknowns", params={"cursor": cursor}), 422)
+
+
+def test_a_running_daemon_obeys_the_switch(tmp_path: Path) -> None:
+    token = make_account(tmp_path, "robot", "admin", 0.0)
+    cameras = {CAMERA: {"type": "replay", "path": CLIP, "loop": True}}
+    daemon = Daemon(Configuration(data=tmp_path, cameras=cameras, web=Web(port=0)))  # type: ignore[arg-type]
+    with threaded(daemon):
+        link = daemon.sign_in_link()
+        assert link is not None
+        with httpx.Client(base_url=link.partition("login")[0], headers={"authorization": f"Bearer {token}"}) as api:
+            for on, wanted in ((False, "disabled"), (True, "online")):
+                assert api.put(f"{API}/cameras/{CAMERA}/enabled", json={"on": on}).status_code == 202
+                until = SystemClock().monotonic() + 15
+                while (seen := api.get(f"{API}/cameras").json()["cameras"][0])["status"] != wanted:
+                    assert SystemClock().monotonic() < until, seen
+                assert seen["enabled"] is on

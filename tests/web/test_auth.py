@@ -1,0 +1,447 @@
+"""Who may do what on the page: roles, sessions, tokens, and what other sites try."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import json
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgeface.cli import main
+from edgeface.config import loader
+from edgeface.config.configuration import Web, WebTls
+from edgeface.core.clock import FixedClock
+from edgeface.core.errors import ConfigError
+from edgeface.web.app import application, routes
+from edgeface.web.auth import accounts
+from edgeface.web.auth.accounts import Accounts, read
+from edgeface.web.auth.login import local
+from edgeface.web.auth.sessions import IDLE, LONGEST
+from edgeface.web.http.headers import KnownHosts, host_name
+from edgeface.web.http.throttle import ACCOUNT, ALL, LoginThrottle
+from tests.support.web import CAMERA, UNKNOWN, Stage, make_token, sign_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from starlette.testclient import TestClient
+
+    Make = Callable[..., TestClient]
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of a test
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
+ICON = {("/favicon.ico", "GET"), ("/favicon.ico", "HEAD")}
+PUBLIC = {("/login", "GET"), ("/login", "HEAD"), ("/login", "POST"), ("/static", "GET"), *ICON}
+VALUES = {"camera": CAMERA, "person": "barack", "id": "barack", "unknown": UNKNOWN, "who": "barack", "number": "1"}
+# They never end; tests of their own look at them.
+STREAMS = ("stream", "guidance", "video", "live")
+
+
+def every() -> Iterator[tuple[str, str, str]]:
+    """Path, method and role of every route."""
+    for route in routes():
+        endpoint: Any = getattr(route, "endpoint", None)
+        for method in sorted(getattr(route, "methods", None) or {"GET"}):
+            yield getattr(route, "path", ""), method, getattr(endpoint, "role", "none")
+
+
+ROUTES = list(every())
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{(\w+)(:\w+)?\}", lambda found: VALUES.get(found[1], "x1"), path)
+
+
+@pytest.mark.parametrize(("path", "method", "role"), ROUTES)
+def test_every_route_names_its_role(path: str, method: str, role: str) -> None:
+    assert (role in {"viewer", "admin"}) != ((path, method) in PUBLIC)
+
+
+def test_nobody_gets_in_anywhere(client: Make) -> None:
+    nobody = client(None)
+    for path, method, role in ROUTES:
+        if role in {"viewer", "admin"}:
+            answer = nobody.request(method, filled(path))
+            where = answer.headers.get("location", "")
+            assert answer.status_code == 401 or (answer.status_code == 303 and where.startswith("/login")), path
+            assert answer.status_code == 401 or not path.startswith("/api"), path
+
+
+def test_a_wrong_token_gets_in_nowhere(client: Make) -> None:
+    stranger = client(None)
+    stranger.headers["authorization"] = "Bearer edgeface_x"
+    for path, method, role in ROUTES:
+        if role in {"viewer", "admin"}:
+            assert stranger.request(method, filled(path)).status_code == 401, path
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_a_viewer_gets_where_viewers_may_and_not_further(client: Make, *, token: bool) -> None:
+    viewer = client("viewer", token=token)
+    for path, method, role in ROUTES:
+        if role == "admin":
+            assert viewer.request(method, filled(path)).status_code == 403, path
+        elif role == "viewer" and method == "GET" and not any(word in path for word in STREAMS):
+            assert viewer.get(filled(path)).status_code not in {401, 403, 303, 500}, path
+
+
+def test_an_admin_gets_to_read_everything(client: Make) -> None:
+    admin = client("admin")
+    for path, method, role in ROUTES:
+        if role in {"viewer", "admin"} and method == "GET" and not any(word in path for word in STREAMS):
+            assert admin.get(filled(path)).status_code not in {401, 403, 500}, path
+
+
+def test_a_page_leads_to_the_sign_in_and_back(client: Make) -> None:
+    answer = client(None).get("/people?page=2")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/people%3Fpage%3D2")
+
+
+def test_a_change_needs_the_sessions_token(client: Make) -> None:
+    browser = client("viewer")
+    right = browser.headers.pop("x-csrf-token")
+    assert browser.post("/logout").status_code == 403
+    assert browser.post("/logout", headers={"x-csrf-token": "x" * len(right)}).status_code == 403
+    assert browser.post("/logout", data={"csrf": "x"}).status_code == 403
+    assert (
+        browser.post("/logout", headers={"x-csrf-token": client("viewer").headers["x-csrf-token"]}).status_code == 403
+    )
+    assert browser.post("/logout", data={"csrf": right}).status_code == 303
+
+
+def test_a_form_with_a_file_may_carry_the_token_too(client: Make) -> None:
+    browser = client("viewer")
+    right = browser.headers.pop("x-csrf-token")
+    answer = browser.post("/logout", data={"csrf": right}, files={"photo": ("a.jpg", b"x")})
+    assert answer.status_code == 303
+
+
+def test_a_bearer_needs_no_such_token(client: Make) -> None:
+    assert client("viewer", token=True).post("/logout").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "https://localhost"},
+        {"origin": "http://localhost:81"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_another_site_can_neither_change_anything_nor_sign_in(client: Make, headers: dict[str, str]) -> None:
+    assert client("admin").post("/logout", headers=headers).status_code == 403
+    assert client(None).post("/login", data={"secret": "x"}, headers=headers).status_code == 403
+
+
+def test_our_own_pages_may(client: Make) -> None:
+    headers = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
+    assert client("admin").post("/logout", headers=headers).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8099", "localhost.evil.example", "10.0.0.5", "", "[::1"]
+)
+def test_the_page_answers_to_no_other_name(client: Make, host: str) -> None:
+    answer = client("admin").get("/api/v1/openapi.json", headers={"host": host})
+    assert answer.status_code == 421
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8099", "127.0.0.1:8099", "[::1]:8099", "LOCALHOST.", "::1"])
+def test_the_page_answers_to_its_own_names(client: Make, host: str) -> None:
+    assert client("admin").get("/login", headers={"host": host}).status_code == 200
+
+
+def test_configured_names_and_the_address_of_the_connection_are_ours(stage: Stage) -> None:
+    from starlette.testclient import TestClient
+
+    settings = Web(host=EVERYWHERE, insecure=True, hosts=("Edgeface.local",))
+    app = application(stage.site, Accounts(stage.data), settings)
+    browser = TestClient(app, base_url="http://edgeface.local:8099")
+    assert browser.get("/login").status_code == 200
+    # The test client says that the connection came to the address that was asked for.
+    assert TestClient(app, base_url="http://192.168.1.9:8099").get("/login").status_code == 200
+    assert browser.get("/login", headers={"host": "192.168.1.9"}).status_code == 421
+    assert browser.get("/login", headers={"host": EVERYWHERE}).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("a.b:1", "a.b"),
+        ("A.B.", "a.b"),
+        ("[::1]:8", "::1"),
+        ("::1", "::1"),
+        ("[::1]x", ""),
+        ("a:b", ""),
+        ("", ""),
+        ("[", ""),
+    ],
+)
+def test_a_host_header_is_read(header: str, name: str) -> None:
+    assert host_name(header) == name
+
+
+@pytest.mark.parametrize("address", ["192.168.1.9", "::ffff:192.168.1.9"])
+def test_the_address_of_the_connection_is_ours_inside_ipv6_too(address: str) -> None:
+    asked: list[str] = []
+
+    async def inner(*_: Any) -> None:
+        asked.append(address)
+
+    scope = {"type": "http", "path": "/", "headers": [(b"host", b"192.168.1.9:8099")], "server": (address, 8099)}
+    asyncio.run(KnownHosts(inner, names=())(scope, None, None))  # type: ignore[arg-type]
+    assert asked == [address]
+
+
+def test_nobody_uploads_files_to_the_sign_in(client: Make) -> None:
+    answer = client(None).post("/login", data={"secret": "x"}, files={"photo": ("a.jpg", b"x" * 1000)})
+    assert answer.status_code == 415
+
+
+def test_a_session_is_new_at_each_sign_in_and_the_old_one_ends(stage: Stage, client: Make) -> None:
+    gate, browser = stage.app.state.gate, client("viewer")
+    first = browser.cookies[gate.cookie]
+    code = gate.sessions.make_code("admin")
+    answer = browser.post("/login", data={"secret": code})
+    assert answer.cookies[gate.cookie] != first
+    assert gate.sessions.find(first) is None
+    assert gate.sessions.find(answer.cookies[gate.cookie]).account.role == "admin"
+
+
+def test_a_session_that_an_attacker_planted_is_not_taken_up(stage: Stage, client: Make) -> None:
+    gate, browser = stage.app.state.gate, client(None)
+    browser.cookies.set(gate.cookie, "planted")
+    answer = browser.post("/login", data={"secret": gate.sessions.make_code("viewer")})
+    assert answer.cookies[gate.cookie] != "planted"
+    assert gate.sessions.find("planted") is None
+
+
+def test_the_cookie_is_for_this_site_and_no_script(stage: Stage, client: Make) -> None:
+    code = stage.app.state.gate.sessions.make_code("viewer")
+    told = client(None).post("/login", data={"secret": code}).headers["set-cookie"]
+    assert re.fullmatch(r"edgeface=[\w-]{43}; HttpOnly; Path=/; SameSite=strict", told)
+
+
+def test_with_tls_the_cookie_is_bound_to_it(stage: Stage) -> None:
+    from starlette.testclient import TestClient
+
+    settings = Web(tls=WebTls(certificate=stage.folder / "c", key=stage.folder / "k"))
+    app = application(stage.site, Accounts(stage.data), settings)
+    browser = TestClient(app, base_url="https://localhost", follow_redirects=False)
+    answer = browser.post("/login", data={"secret": app.state.gate.sessions.make_code("viewer")})
+    assert re.fullmatch(
+        r"__Host-edgeface=[\w-]{43}; HttpOnly; Path=/; SameSite=strict; Secure", answer.headers["set-cookie"]
+    )
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+    assert browser.get("/people").status_code == 200
+
+
+def test_signing_out_ends_the_session(stage: Stage, client: Make) -> None:
+    gate, browser = stage.app.state.gate, client("viewer")
+    id_ = browser.cookies[gate.cookie]
+    browser.post("/logout")
+    assert gate.sessions.find(id_) is None
+    assert browser.get("/people").status_code == 303
+
+
+@contextmanager
+def at_fixed_time(stage: Stage) -> Iterator[tuple[Stage, FixedClock]]:
+    """The stage with a clock that stands."""
+    clock = FixedClock(1000.0, 1_790_000_000.0)
+    site = dataclasses.replace(stage.site, clock=clock)
+    yield dataclasses.replace(stage, site=site, app=application(site, Accounts(stage.data), Web())), clock
+
+
+def test_a_session_ends_when_nobody_uses_it(stage: Stage) -> None:
+    with at_fixed_time(stage) as (fixed, clock):
+        browser = sign_in(fixed, "viewer")
+        for _ in range(3):
+            clock.sleep(IDLE - 1)
+            assert browser.get("/people").status_code == 200
+        clock.sleep(IDLE)
+        assert browser.get("/people").status_code == 303
+
+
+def test_a_session_ends_after_half_a_day_in_any_case(stage: Stage) -> None:
+    with at_fixed_time(stage) as (fixed, clock):
+        browser = sign_in(fixed, "viewer")
+        end = clock.now + LONGEST
+        while clock.now + IDLE / 2 < end:
+            assert browser.get("/people").status_code == 200
+            clock.sleep(IDLE / 2)
+        clock.now = end
+        assert browser.get("/people").status_code == 303
+
+
+def test_a_code_serves_once_and_for_five_minutes(stage: Stage) -> None:
+    with at_fixed_time(stage) as (fixed, clock):
+        sessions, nobody = fixed.app.state.gate.sessions, sign_in(fixed, None)
+        code = sessions.make_code("admin")
+        assert nobody.post("/login", data={"secret": code}).headers["location"] == "/"
+        assert nobody.post("/login", data={"secret": code}).headers["location"] == "/login?wrong=1"
+        code = sessions.make_code("admin")
+        clock.sleep(300)
+        assert nobody.post("/login", data={"secret": code}).headers["location"] == "/login?wrong=1"
+
+
+def test_a_password_signs_in_and_what_is_wrong_is_not_told(stage: Stage, client: Make) -> None:
+    accounts.set_password(stage.data, "anna", "viewer", PASSWORD, 0.0)
+    nobody = client(None)
+    wrong = [("anna", "wrong"), ("berta", PASSWORD), ("", PASSWORD), ("anna", ""), ("x" * 500, "y" * 5000)]
+    answers = [nobody.post("/login", data={"name": name, "secret": secret}) for name, secret in wrong]
+    assert {(one.status_code, one.headers["location"]) for one in answers} == {(303, "/login?wrong=1")}
+    assert not any("set-cookie" in one.headers for one in answers)
+    right = nobody.post("/login", data={"name": "anna", "secret": PASSWORD, "next": "/people"})
+    assert right.headers["location"] == "/people"
+    assert nobody.get("/people").status_code == 200
+
+
+def test_passwords_cannot_be_tried_for_ever(stage: Stage) -> None:
+    accounts.set_password(stage.data, "anna", "viewer", PASSWORD, 0.0)
+    accounts.set_password(stage.data, "berta", "admin", PASSWORD, 0.0)
+    with at_fixed_time(stage) as (fixed, clock):
+        nobody = sign_in(fixed, None)
+
+        def attempt(name: str, secret: str) -> str:
+            return str(nobody.post("/login", data={"name": name, "secret": secret}).headers["location"])
+
+        assert [attempt("anna", f"wrong {n}") for n in range(ACCOUNT)] == ["/login?wrong=1"] * ACCOUNT
+        assert attempt("anna", PASSWORD) == "/login?wait=60"
+        assert attempt("anna", PASSWORD) == "/login?wait=60"
+        assert attempt("berta", PASSWORD) == "/"
+        clock.sleep(60)
+        assert attempt("anna", PASSWORD) == "/"
+    assert stage.notes == [("config", {"web": "too many wrong passwords"})]
+
+
+def test_all_names_together_are_limited_too() -> None:
+    clock = FixedClock()
+    attempts = LoginThrottle(clock)
+    assert [attempts.begin(f"name-{n}") for n in range(ALL)] == [0.0] * ALL
+    assert attempts.begin("another") == pytest.approx(3.0)
+    clock.sleep(3)
+    assert attempts.begin("another") == 0.0
+    assert attempts.begin("a third") > 0
+
+
+def test_a_token_signs_in_by_the_form_too_and_its_revocation_ends_the_session(stage: Stage, client: Make) -> None:
+    token, browser = make_token(stage, "viewer"), client(None)
+    assert browser.post("/login", data={"secret": token}).headers["location"] == "/"
+    assert browser.get("/people").status_code == 200
+    accounts.revoke(stage.data, "viewer")
+    assert browser.get("/people").status_code == 303
+    browser.headers["authorization"] = f"Bearer {token}"
+    assert browser.get("/people").status_code == 401
+
+
+def test_another_password_ends_the_sessions_of_the_old_one(stage: Stage, client: Make) -> None:
+    accounts.set_password(stage.data, "anna", "viewer", PASSWORD, 0.0)
+    browser = client(None)
+    browser.post("/login", data={"name": "anna", "secret": PASSWORD})
+    assert browser.get("/people").status_code == 200
+    accounts.set_password(stage.data, "anna", "viewer", f"{PASSWORD} staple", 1.0)
+    assert browser.get("/people").status_code == 303
+
+
+def test_a_file_of_accounts_that_is_damaged_lets_nobody_in(stage: Stage, client: Make) -> None:
+    browser = client("admin", token=True)
+    assert browser.get("/login").status_code == 200
+    (stage.data / accounts.FILE).write_text('[{"name": "x", "role": "root"}]')
+    assert browser.get("/people").status_code == 401
+    with pytest.raises(ConfigError, match="not a file of accounts"):
+        read(stage.data)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "evil",
+        "",
+        "/a\nb",
+        "/\t/evil.example",
+        "javascript:x",
+    ],
+)
+def test_nobody_is_led_elsewhere(client: Make, stage: Stage, after: str) -> None:
+    code = stage.app.state.gate.sessions.make_code("viewer")
+    assert client(None).post("/login", data={"secret": code, "next": after}).headers["location"] == "/"
+    assert local(after) == "/"
+
+
+def web(stage: Stage, *arguments: str, status: int = 0) -> None:
+    assert main.main(["web", *arguments, "--config", str(stage.folder / "config.yaml")]) == status
+
+
+def test_the_verb_makes_and_takes_away(
+    stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web(stage, "list")
+    assert "nobody can sign in" in capsys.readouterr().out
+    web(stage, "token", "--role", "viewer", "--name", "grafana")
+    told = capsys.readouterr()
+    token = told.out.strip()
+    assert token not in told.err
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    web(stage, "password", "--role", "admin")
+    file = stage.data / accounts.FILE
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert token not in file.read_text()
+    assert PASSWORD not in file.read_text()
+    assert {(one["name"], one["kind"]) for one in json.loads(file.read_text())} == {
+        ("grafana", "token"),
+        ("admin", "password"),
+    }
+    web(stage, "revoke", "--name", "grafana")
+    assert [one.name for one in read(stage.data)] == ["admin"]
+    rows = [json.loads(row.row.payload) for row in stage.site.journal.rows(kinds=("config",))]
+    assert rows == [
+        {"web": "token made", "role": "viewer"},
+        {"web": "password made", "role": "admin"},
+        {"web": "account revoked"},
+    ]
+
+
+def test_the_verb_refuses_what_makes_no_sense(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    web(stage, "token", status=2)
+    web(stage, "revoke", status=2)
+    web(stage, "revoke", "--name", "nobody", status=1)
+    web(stage, "token", "--role", "admin", "--name", "Not An Id", status=1)
+    monkeypatch.setattr("sys.stdin", io.StringIO("too short\n"))
+    web(stage, "password", "--role", "admin", status=2)
+    assert read(stage.data) == ()
+
+
+@pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.168.1.5", "edgeface.local"])
+def test_plaintext_to_other_machines_is_refused_unless_one_insists(host: str) -> None:
+    text = f"cameras: {{porch: {{type: opencv, source: 0}}}}\nweb: {{host: '{host}'}}\n"
+    with pytest.raises(ConfigError, match=r"^c:2: web: plaintext on .* insecure: true$"):
+        loader.parse(text.encode(), "c")
+    assert loader.parse(
+        text.replace("}\n", ", insecure: true}\n", 2).replace("0}, insecure: true}", "0}}").encode(), "c"
+    )
+
+
+def test_other_machines_need_an_account_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"data: {tmp_path / 'data'}\ncameras: {{porch: {{type: opencv, source: 0}}}}\n"
+        "web: {host: 0.0.0.0, insecure: true}\n"
+    )
+    for verb in ("check", "run"):
+        assert main.main([verb, "--config", str(path)]) == 78
+        assert "nobody has an account" in capsys.readouterr().err
+    assert main.main(["web", "token", "--role", "admin", "--config", str(path)]) == 0
+    assert main.main(["check", "--config", str(path)]) == 0

@@ -1,0 +1,379 @@
+import asyncio
+import http.client
+import json
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette")
+
+from edgeface.core.clock import FixedClock
+from edgeface.core.types import Box, Face, Frame, FrameResult, Image
+from edgeface.imaging.opencv import cv2
+from edgeface.web import server as web_server
+from edgeface.web.http.problems import Problem
+from edgeface.web.hub import QUEUE, LiveHub
+from edgeface.web.live import feed, stream
+from edgeface.web.live.feed import Feed
+from tests.support.web import CAMERA, Stage, client, make_token, server, site, stage  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    from starlette.testclient import TestClient
+
+    from edgeface.web.server import Server
+    from edgeface.web.site import WebContext
+
+    Client = Callable[..., TestClient]
+
+PICTURE = f"/api/v1/cameras/{CAMERA}/picture"
+FACES = f"/api/v1/cameras/{CAMERA}/faces"
+STREAM = "/api/v1/events/stream"
+
+# Fixtures of tests/support/web.py are arguments here.
+# ruff: noqa: F811
+
+
+def decoded(data: bytes) -> Image:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(image, np.uint8)
+
+
+def outcome(clock: FixedClock, seq: int, age: float = 0.1) -> FrameResult:
+    image = np.random.default_rng(seq).integers(0, 255, (480, 640, 3), np.uint8)
+    image.flags.writeable = False
+    face = Face(1, Box(100, 120, 200, 240), "match", "barack", "Barack", None, 0.9, None)
+    return FrameResult(Frame(CAMERA, seq, clock.now - age, 1e9, image), (face,), ())
+
+
+@pytest.fixture
+def clock(site: "WebContext") -> FixedClock:
+    """The site's clock, which stands, and nobody plays a film."""
+    fixed = FixedClock(1000.0)
+    object.__setattr__(site, "clock", fixed)
+    object.__setattr__(site, "glass", LiveHub())
+    return fixed
+
+
+def run(work: Callable[[Feed], Awaitable[None]], site: "WebContext") -> None:
+    async def whole() -> None:
+        one = Feed(site, CAMERA)
+        await work(one)
+        one.leave()
+
+    asyncio.run(whole())
+
+
+def test_the_picture_of_the_faces_that_were_told(client: "Client", site: "WebContext") -> None:
+    # The film's own times are not the clock's.
+    object.__setattr__(site, "clock", FixedClock(0.5))
+    viewer = client("viewer")
+    seen = viewer.get(FACES).json()
+    answer = viewer.get(PICTURE, params={"seq": seen["seq"]})
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["x-frame-seq"] == str(seen["seq"])
+    assert decoded(answer.content).shape == (480, 640, 3)
+    assert (seen["frame_size"], seen["region"], seen["smallest_face"]) == ([640, 480], [0.0, 0.0, 1.0, 1.0], 60)
+    assert {(face["label"], face["person"]) for face in seen["faces"]} <= {
+        *(("match", "barack"), ("unknown", None), ("new", None), ("uncertain", None)),
+    }
+
+
+def test_boxes_are_drawn_and_a_width_is_shared(site: "WebContext", clock: FixedClock) -> None:
+    async def work(one: Feed) -> None:
+        with site.glass.look(CAMERA):
+            site.glass(outcome(clock, 1))
+            shot = await one.shot()
+        before = shot.frame.image.copy()
+        plain = decoded(await one.picture(shot, boxes=False, width=None))
+        drawn = decoded(await one.picture(shot, boxes=True, width=None))
+        small = decoded(await one.picture(shot, boxes=True, width=300))
+        assert small.shape == (240, 320, 3)
+        assert plain.shape == drawn.shape == (480, 640, 3)
+        # The box is green, and the rest of the picture as it was.
+        assert np.abs(drawn[150:200, 99:102].astype(int) - (75, 180, 60)).mean() < 60
+        assert np.abs(drawn[300:, 300:].astype(int) - plain[300:, 300:]).mean() < 3
+        assert np.array_equal(shot.frame.image, before)
+        assert await one.picture(shot, boxes=True, width=310) is await one.picture(shot, boxes=True, width=320)
+        assert decoded(await one.picture(shot, boxes=False, width=5000)).shape == (480, 640, 3)
+
+    run(work, site)
+
+
+def test_one_encoding_serves_everybody_five_times_a_second(site: "WebContext", clock: FixedClock) -> None:
+    encoded: list[tuple[int, bytes]] = []
+
+    async def look(one: Feed) -> tuple[int, bytes]:
+        shot = await one.shot()
+        return shot.frame.seq, await one.picture(shot, boxes=False, width=None)
+
+    async def work(one: Feed) -> None:
+        with site.glass.look(CAMERA):
+            for tick in range(10):
+                # Sixteen pictures a second, and ten who ask for each.
+                site.glass(outcome(clock, tick))
+                seen = await asyncio.gather(*(look(one) for _ in range(10)))
+                # All ten have the same bytes object: it was made once.
+                assert len({id(data) for _, data in seen}) == 1
+                encoded.extend([] if encoded and seen[0][1] is encoded[-1][1] else seen[:1])
+                clock.sleep(1 / 16)
+
+    run(work, site)
+    assert [seq for seq, _ in encoded] == [0, 4, 8]
+
+
+def test_the_picture_before_is_kept_for_who_was_told_of_it_and_no_longer(site: "WebContext", clock: FixedClock) -> None:
+    async def work(one: Feed) -> None:
+        with site.glass.look(CAMERA):
+            for seq in (1, 2, 3):
+                site.glass(outcome(clock, seq))
+                assert (await one.shot()).frame.seq == seq
+                clock.sleep(0.21)
+            assert [(await one.shot(seq)).frame.seq for seq in (3, 2, 1)] == [3, 2, 3]
+
+    run(work, site)
+
+
+def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(
+    site: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "LEASE", 0.2)
+    shown = outcome(clock, 1)
+    image = weakref.ref(shown.frame.image)
+    site.glass(shown)
+    assert site.glass.latest(CAMERA) is None
+
+    async def work(one: Feed) -> None:
+        nonlocal shown
+        asking = asyncio.ensure_future(one.shot())
+        await asyncio.sleep(0.05)
+        looked = one.looks
+        site.glass(shown)
+        await one.picture(await asking, boxes=False, width=None)
+        del asking, shown
+        assert image() is not None
+        await asyncio.sleep(0.4)
+        assert (looked, one.looks) == (True, False)
+        assert site.glass.latest(CAMERA) is None
+        assert image() is None
+        site.glass(outcome(clock, 2))
+        assert site.glass.latest(CAMERA) is None
+
+    run(work, site)
+
+
+def test_a_stale_picture_is_not_the_camera(
+    site: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PATIENCE", 0.1)
+    site.glass.state = {"cameras": {CAMERA: {"status": "offline", "problem": "no route to host"}}}
+
+    async def work(one: Feed) -> None:
+        with site.glass.look(CAMERA):
+            site.glass(outcome(clock, 1, age=feed.STALE + 0.1))
+            with pytest.raises(Problem) as caught:
+                await one.shot()
+        assert caught.value.status == 503
+        assert caught.value.detail == f"camera {CAMERA} gives no picture now: it is offline (no route to host)"
+
+    run(work, site)
+
+
+def test_a_camera_that_is_away_is_told_as_a_problem(client: "Client", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "PATIENCE", 0.1)
+    answer = client("viewer").get("/api/v1/cameras/yard/picture")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert answer.json()["detail"] == "camera yard gives no picture now: nothing has come from it"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/cameras/nowhere/picture", 404),
+        ("/api/v1/cameras/nowhere/faces", 404),
+        ("/api/v1/cameras/%2e%2e/picture", 404),
+        (f"{PICTURE}?width=0", 422),
+        (f"{PICTURE}?width=1e9", 422),
+        (f"{PICTURE}?boxes=perhaps", 422),
+        (f"{PICTURE}?seq=-1", 422),
+        (f"{PICTURE}?other=1", 422),
+    ],
+)
+def test_a_wrong_request_is_told_so(client: "Client", path: str, status: int) -> None:
+    answer = client("viewer").get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", [PICTURE, FACES, STREAM, f"/api/v1/cameras/{CAMERA}/view"])
+def test_nobody_looks_without_signing_in(client: "Client", path: str) -> None:
+    assert client().get(path).status_code == 401
+
+
+def test_a_connection_that_asks_again_and_again_is_not_idle(
+    server: "Server", stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_server, "IDLE_SECONDS", 2)
+    bearer, pause = f"Bearer {make_token(stage, 'viewer')}", threading.Event()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        connection.connect()
+        used = connection.sock
+        for _ in range(20):
+            connection.request("GET", f"/api/v1/cameras/{CAMERA}/view", headers={"authorization": bearer})
+            assert connection.getresponse().read()
+            assert connection.sock is used
+            pause.wait(0.18)
+
+
+class Listening:
+    """A client of the stream, over a real connection."""
+
+    def __init__(self, server: "Server", **headers: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        self.connection.request("GET", STREAM, headers={name.replace("_", "-"): one for name, one in headers.items()})
+        self.answer = self.connection.getresponse()
+        self.listens = self.answer.status == 200
+
+    def block(self) -> dict[str, str]:
+        """The next event or comment; empty at the end."""
+        fields: dict[str, str] = {}
+        while line := self.answer.readline().decode().rstrip("\n"):
+            name, _, value = line.partition(": ") if not line.startswith(":") else ("comment", "", line)
+            fields[name] = value
+        return fields
+
+    def event(self) -> tuple[str, dict[str, Any]]:
+        """The next event's id and data."""
+        while "data" not in (fields := self.block()):
+            assert fields, "the stream has ended"
+        data = json.loads(fields["data"])
+        assert fields.get("event") == data["kind"]
+        return fields.get("id", ""), data
+
+    def close(self) -> None:
+        self.listens = False
+        self.answer.close()
+        self.connection.close()
+
+
+@pytest.fixture
+def listen(server: "Server", stage: Stage) -> Iterator[Callable[..., Listening]]:
+    """Makes clients of the stream that have begun to listen."""
+    bearer, made = f"Bearer {make_token(stage, 'viewer')}", list[Listening]()
+
+    def make(**headers: str) -> Listening:
+        one = Listening(server, **({"authorization": bearer} | headers))
+        made.append(one)
+        if one.answer.status == 200:
+            assert one.block() == {"retry": "3000"}
+            wait_for(lambda: stage.site.glass.listeners >= sum(each.listens for each in made))
+        return one
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(500):
+        if true():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it does not come true")
+
+
+def test_what_is_said_comes_at_once(listen: Callable[..., Listening], site: "WebContext") -> None:
+    client = listen()
+    assert client.answer.headers["content-type"].startswith("text/event-stream")
+    site.glass.hear({"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": float("nan")})
+    assert client.event() == ("a", {"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": None})
+
+
+def test_who_comes_back_hears_what_was_missed(listen: Callable[..., Listening], site: "WebContext") -> None:
+    for name in "abc":
+        site.glass.hear({"kind": "match", "id": name})
+    client = listen(last_event_id="a")
+    site.glass.hear({"kind": "left", "id": "d"})
+    assert [client.event()[0] for _ in range(3)] == ["b", "c", "d"]
+
+
+def test_who_was_away_for_too_long_is_told_so(listen: Callable[..., Listening], site: "WebContext") -> None:
+    site.glass.hear({"kind": "match", "id": "b"})
+    client = listen(last_event_id="long ago")
+    assert client.event() == ("", {"kind": "dropped", "count": None})
+    assert client.event()[0] == "b"
+
+
+def test_a_new_client_hears_nothing_old(listen: Callable[..., Listening], site: "WebContext") -> None:
+    site.glass.hear({"kind": "match", "id": "old"})
+    client = listen()
+    site.glass.hear({"kind": "match", "id": "new"})
+    assert client.event()[0] == "new"
+
+
+def test_a_sign_of_life_comes_when_nothing_is_said(
+    listen: Callable[..., Listening], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
+    assert listen().block() == {"comment": ": still here"}
+
+
+def test_only_so_many_listen(listen: Callable[..., Listening], site: "WebContext") -> None:
+    clients = [listen() for _ in range(stream.MOST)]
+    assert listen().answer.status == 503
+    clients[0].close()
+    site.glass.hear({"kind": "match", "id": "x"})
+    wait_for(lambda: site.glass.listeners < stream.MOST)
+    assert listen().answer.status == 200
+
+
+def test_the_stream_ends_at_sign_out(
+    server: "Server", stage: Stage, client: "Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
+    signed_in = client("viewer")
+    cookie = signed_in.cookies[stage.app.state.gate.cookie]
+    listening = Listening(server, cookie=f"{stage.app.state.gate.cookie}={cookie}")
+    with closing(listening):
+        assert listening.block() == {"retry": "3000"}
+        assert listening.block() == {"comment": ": still here"}
+        assert signed_in.post("/logout").status_code == 303
+        wait_for(lambda: not listening.block())
+
+
+def test_the_stream_does_not_keep_a_session_alive(stage: Stage, client: "Client") -> None:
+    signed_in, gate = client("viewer"), stage.app.state.gate
+    cookie = signed_in.cookies[gate.cookie]
+    before = gate.sessions.holds(cookie)
+    assert before is not None
+    assert gate.sessions.holds(cookie) is before
+    assert gate.sessions.holds("other") is None
+
+
+def test_the_stream_ends_with_the_daemon(
+    listen: Callable[..., Listening], site: "WebContext", server: "Server"
+) -> None:
+    client = listen()
+    site.glass.close()
+    assert client.block() == {}
+    assert server.problem is None
+
+
+def test_a_slow_listener_loses_the_oldest_and_is_told(site: "WebContext") -> None:
+    async def work() -> list[dict[str, Any]]:
+        async with aclosing(site.glass.events()) as events:
+            first = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            for n in range(QUEUE + 20):
+                site.glass.hear({"kind": "match", "id": str(n)})
+            await asyncio.sleep(0.05)
+            return [dict(await first), *[dict(await anext(events)) for _ in range(QUEUE)]]
+
+    heard = asyncio.run(work())
+    assert heard[0] == {"kind": "dropped", "count": 20}
+    assert [one["id"] for one in heard[1:]] == [str(n) for n in range(20, QUEUE + 20)]
+    assert site.glass.dropped == 20

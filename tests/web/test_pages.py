@@ -1,0 +1,444 @@
+"""The pages without a browser: what they say, what their forms do, and what they refuse."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from contextlib import closing
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from edgeface.config import loader
+from edgeface.faces.embedder import embedder_name
+from edgeface.faces.photo_face import find_face
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.thumbnails import thumbnail
+from edgeface.imaging import photos
+from edgeface.people.guided import Guide
+from edgeface.web import actions, strings
+from edgeface.web.pages import faults, rows
+from edgeface.web.pages.guided import KEPT, Guidance, Progress
+from edgeface.web.pages.render import HERE, environment, initials
+from tests.support.broker import until
+from tests.support.photos import FOLDER
+from tests.support.web import CAMERA, STATE, UNKNOWN, Stage, client, site, stage  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+    from starlette.testclient import TestClient
+
+    from edgeface.web.site import WebContext
+
+    Make = Callable[..., TestClient]
+
+# Fixtures of tests/support/web.py are arguments here.
+# ruff: noqa: F811
+
+PAGES = ("/", "/people", "/people/barack", "/unknowns", "/events", "/doors", "/health")
+ADMIN_PAGES = ("/enroll", "/enroll/camera", "/people/barack/forget", f"/unknowns/{UNKNOWN}/enroll")
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+class Markup(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def all(self, *names: str) -> list[dict[str, str]]:
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+def post(client: TestClient, path: str, data: dict[str, str], shown: tuple[str, ...] = ()) -> httpx.Response:
+    """Sends a form as the page has it."""
+    fields = {**data, "csrf": client.headers["x-csrf-token"]}
+    files = [("photos", (f"{name}.jpg", (FOLDER / f"{name}.jpg").read_bytes(), "image/jpeg")) for name in shown]
+    return client.post(path, data=fields, files=files or None)  # type: ignore[no-any-return]
+
+
+def text_of(answer: httpx.Response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+
+
+@pytest.fixture
+def admin(client: Make) -> TestClient:
+    return client("admin")
+
+
+@pytest.mark.parametrize("path", [*PAGES, *ADMIN_PAGES, f"/unknowns/{UNKNOWN}/delete", "/login"])
+def test_a_page_is_whole_and_can_be_used_by_everybody(client: Make, path: str) -> None:
+    answer = (client() if path == "/login" else client("admin")).get(path)
+    assert answer.status_code == 200
+    page = Markup(answer.text)
+    assert page.wrong == []
+    assert page.open == []
+    assert page.all("html") == [{"lang": "en"}]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    labelled = {one.get("for") for one in page.all("label")}
+    fields = [one for one in page.all("input", "select") if one.get("type") not in {"hidden", "checkbox"}]
+    assert [one for one in fields if one.get("id") not in labelled] == []
+    assert [one for one in page.all("img") if "alt" not in one] == []
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    named = {
+        one for _, a in page.tags for one in f"{a.get('aria-labelledby', '')} {a.get('aria-describedby', '')}".split()
+    }
+    assert named <= set(ids)
+    assert len(page.all("main")) == 1
+
+
+@pytest.mark.parametrize("path", [*PAGES, *ADMIN_PAGES, "/login"])
+def test_a_page_has_nothing_inline_and_nothing_from_elsewhere(client: Make, path: str) -> None:
+    page = Markup((client() if path == "/login" else client("admin")).get(path).text)
+    assert [a for _, a in page.tags if any(key == "style" or key.startswith("on") for key in a)] == []
+    assert page.all("style") == []
+    scripts = [one for one in page.all("script") if one.get("type") != "application/json"]
+    assert all(one["src"].startswith("/static/") for one in scripts)
+    addresses = [
+        value for _, a in page.tags for key, value in a.items() if key in {"href", "src", "action", "formaction"}
+    ]
+    assert [one for one in addresses if not one.startswith(("/", "#"))] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_viewer_sees_nothing_that_changes_anything(client: Make, path: str) -> None:
+    page = Markup(client("viewer").get(path).text)
+    forms = [one["action"] for one in page.all("form") if one.get("method", "get") == "post"]
+    assert forms == ["/logout"]
+    assert [one for one in page.all("a") if re.search("enroll|forget|delete|export", one["href"])] == []
+
+
+def test_every_form_that_posts_has_the_token(admin: TestClient) -> None:
+    for path in (*PAGES, *ADMIN_PAGES):
+        text = admin.get(path).text
+        for form in re.findall(r'<form[^>]*method="post".*?</form>', text, re.DOTALL):
+            assert f'name="csrf" value="{admin.headers["x-csrf-token"]}"' in form
+
+
+def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> None:
+    sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.glob("*.py"))}
+    used = set(re.findall(r"\b(?:s|strings|strings_device|words)\.([A-Z_]+)", "".join(sources.values())))
+    used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
+    there = {name for module in (strings, strings) for name in vars(module) if name.isupper()}
+    assert there - used == set()
+    for path, text in sources.items():
+        if path.suffix == ".html":
+            plain = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", " ", text, flags=re.DOTALL)
+            assert re.findall(r"[A-Za-z]{2,}", re.sub(r"<[^>]*>", " ", plain)) == [], path.name
+            assert environment().get_template(path.name)
+
+
+def test_what_is_hostile_is_shown_as_text(admin: TestClient, site: WebContext) -> None:
+    name = "<script>alert(1)</script>"
+    assert post(admin, "/people/barack/rename", {"name": name}).status_code == 303
+    site.journal.note("granted", 2e9, {"door": "<b>x</b>", "person": "barack", "reason": "'\"><img src=x>"})
+    for path in ("/people", "/people/barack", "/people/barack/forget", "/events"):
+        text = admin.get(path).text
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+        assert "<b>" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in admin.get("/people/barack").text
+
+
+def test_the_list_says_who_is_enrolled_and_finds_them(admin: TestClient) -> None:
+    everybody = text_of(admin.get("/people"))
+    assert "Barack barack" in everybody
+    assert "Eileen eileen" in everybody
+    found = admin.get("/people?q=EIL").text
+    assert "/people/eileen" in found
+    assert "/people/barack" not in found
+    assert strings.PEOPLE_FOUND_NONE in admin.get("/people?q=nobody&first=99999999").text
+
+
+def test_a_person_is_enrolled_from_photos_and_written_down(admin: TestClient, stage: Stage) -> None:
+    answer = post(admin, "/enroll", {"id": "joe", "name": "Joe B", "given": "2026-11-01"}, ("biden",))
+    # One photo is few, and the page says so.
+    assert "are recognised better" in text_of(answer)
+    assert answer.status_code == 200
+    assert ("enrolled", {"person": "joe"}) in stage.notes
+    assert ("consent", {"person": "joe", "given": "2026-11-01", "expires": None}) in stage.notes
+    assert "Joe B" in admin.get("/people/joe").text
+    picture = admin.get("/faces/joe/0")
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert admin.get("/faces/joe/9").status_code == 404
+
+
+def test_photos_that_cannot_be_used_are_named_and_nothing_is_kept(admin: TestClient, stage: Stage) -> None:
+    before = files(stage)
+    files_ = [("photos", ("noise.jpg", b"not a photo", "image/jpeg"))]
+    fields = {"id": "joe", "name": "Joe", "csrf": admin.headers["x-csrf-token"]}
+    answer = admin.post("/enroll", data=fields, files=files_)
+    assert answer.status_code == 409
+    assert "noise.jpg: not a photo" in text_of(answer)
+    assert 'value="Joe"' in answer.text
+    assert "already" in text_of(post(admin, "/enroll", {"id": "joe"}, ("obama2",)))
+    assert "not an id" in text_of(post(admin, "/enroll", {"id": "../etc"}, ("biden",)))
+    assert "no photo" in text_of(post(admin, "/enroll", {"id": "joe"}))
+    assert stage.notes == []
+    assert files(stage) == before
+
+
+def files(stage: Stage) -> list[str]:
+    with opened(stage.site) as gallery:
+        return [person.id for person in gallery.people()]
+
+
+def opened(site: WebContext) -> Any:
+    configuration = site.configuration()
+    return closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model)))
+
+
+def test_more_photos_are_added_to_a_person_only_when_they_are_theirs(admin: TestClient) -> None:
+    assert (
+        post(admin, "/people/barack/photos", {}, ("obama2", "obama3")).headers["location"]
+        == "/people/barack?done=added"
+    )
+    assert re.search(r"Templates\s+3", text_of(admin.get("/people/barack")))
+    assert post(admin, "/people/barack/photos", {}, ("astronaut",)).status_code == 409
+
+
+def test_a_rename_and_the_days_of_consent_are_kept_and_said(admin: TestClient, stage: Stage) -> None:
+    answer = post(admin, "/people/barack/rename", {"name": "B. Obama"})
+    assert answer.headers["location"] == "/people/barack?done=renamed"
+    assert strings.DONE["renamed"] in admin.get(answer.headers["location"]).text
+    assert ("renamed", {"person": "barack"}) in stage.notes
+    post(admin, "/people/barack/consent", {"given": "2026-01-01", "expires": "2030-01-01"})
+    assert "2030-01-01" in admin.get("/people").text
+    post(admin, "/people/barack/consent", {"expires": "2031-01-01", "never": "1"})
+    assert "2030-01-01" not in admin.get("/people").text
+    wrong = post(admin, "/people/barack/consent", {"given": "2026-02-31"})
+    assert wrong.status_code == 409
+    assert "not a day" in text_of(wrong)
+
+
+def test_forgetting_wants_the_id_typed_and_gives_the_proof(admin: TestClient, stage: Stage) -> None:
+    warning = text_of(admin.get("/people/barack/forget"))
+    assert "1 templates" in warning
+    assert strings.FORGET_TEXT in warning
+    refused = post(admin, "/people/barack/forget", {"confirm": "Barack"})
+    assert refused.status_code == 409
+    assert admin.get("/people/barack").status_code == 200
+    proof = post(admin, "/people/barack/forget", {"confirm": "barack"})
+    assert re.search(r"\d+ files of the data folder were searched afterwards, and no trace was found", text_of(proof))
+    assert admin.get("/people/barack").status_code == 404
+    assert "barack" not in text_of(admin.get("/events?kind=match"))
+    assert strings.EVENTS_REDACTED in admin.get("/events").text
+    assert stage.site.journal.verify().fault is None
+
+
+def test_two_who_are_not_alike_are_not_merged_and_the_same_person_is(admin: TestClient, stage: Stage) -> None:
+    refused = post(admin, "/people/barack/merge", {"into": "eileen", "confirm": "barack"})
+    assert refused.status_code == 409
+    assert "not alike enough" in text_of(refused)
+    assert post(admin, "/people/barack/merge", {"into": "barack", "confirm": "barack"}).status_code == 409
+    assert post(admin, "/people/barack/merge", {"into": "eileen", "confirm": ""}).status_code == 409
+    with opened(stage.site) as gallery:
+        gallery.enroll("barry", "Barry", gallery.templates("barack"), 1.0)
+    assert "barack and barry are too alike" in text_of(admin.get("/people"))
+    done = post(admin, "/people/barry/merge", {"into": "barack", "confirm": "barry"})
+    assert done.headers["location"] == "/people/barack?done=merged"
+    assert files(stage) == ["barack", "eileen"]
+
+
+def test_an_unknown_is_shown_enrolled_or_put_on_the_ignore_list(admin: TestClient, stage: Stage) -> None:
+    card = admin.get("/unknowns")
+    assert f"/faces/{UNKNOWN}/0" in card.text
+    assert "2 visits" in text_of(card)
+    taken = post(admin, f"/unknowns/{UNKNOWN}/enroll", {"id": "u-1234", "name": "Joe"})
+    assert taken.status_code == 409
+    done = post(admin, f"/unknowns/{UNKNOWN}/enroll", {"id": "joe", "name": "Joe"})
+    assert done.headers["location"] == "/people/joe?done=enrolled"
+    # Its picture is the person's now.
+    assert admin.get("/faces/joe/0").status_code == 200
+    assert strings.UNKNOWNS_NONE in admin.get("/unknowns").text
+    assert admin.get(f"/unknowns/{UNKNOWN}/enroll").status_code == 404
+    assert ("enrolled", {"person": "joe"}) in stage.notes
+
+
+def test_an_ignored_unknown_is_on_the_list_as_such(admin: TestClient) -> None:
+    assert post(admin, f"/unknowns/{UNKNOWN}/ignore", {}).headers["location"] == "/unknowns?done=ignored"
+    assert strings.PERSON_IGNORED in admin.get("/people/ignored-7f3a").text
+
+
+def test_an_unknown_is_deleted_once_its_id_is_typed(admin: TestClient) -> None:
+    assert post(admin, f"/unknowns/{UNKNOWN}/delete", {"confirm": ""}).status_code == 409
+    assert "no trace was found" in text_of(post(admin, f"/unknowns/{UNKNOWN}/delete", {"confirm": UNKNOWN}))
+    assert strings.UNKNOWNS_NONE in admin.get("/unknowns").text
+
+
+def kinds(answer: httpx.Response) -> list[str]:
+    return re.findall(r'<span class="badge[^"]*">([^<]+)</span>', answer.text)
+
+
+def test_events_are_filtered_by_kind_person_camera_and_day(admin: TestClient) -> None:
+    assert {"Match", "Granted", "Refused"} <= set(kinds(admin.get("/events")))
+    assert set(kinds(admin.get("/events?kind=refused"))) == {"Refused"}
+    assert "Refused" not in kinds(admin.get("/events?who=barack"))
+    assert "Granted" in kinds(admin.get("/events?who=barack"))
+    assert "Granted" not in kinds(admin.get(f"/events?camera={CAMERA}"))
+    assert "Match" in kinds(admin.get(f"/events?camera={CAMERA}"))
+    assert "Granted" in kinds(admin.get("/events?day=1970-01-01"))
+    assert strings.EVENTS_NONE in admin.get("/events?day=1999-01-01").text
+    # What makes no sense asks for nothing.
+    assert len(kinds(admin.get("/events?kind=x&day=2026-13-45&who=../x&before=-1"))) == len(kinds(admin.get("/events")))
+
+
+def test_a_long_journal_comes_in_parts_and_new_rows_as_a_piece_of_the_table(
+    admin: TestClient, site: WebContext
+) -> None:
+    for number in range(120):
+        site.journal.note("keys", 2_000.0 + number, {"kid": f"k{number}"})
+    seen: list[str] = []
+    path = "/events?kind=keys"
+    while path:
+        text = admin.get(path).text
+        seen += re.findall(r"kid k(\d+)", text)
+        older = re.search(r'href="(/events\?[^"]*)" rel="next"', text)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert seen == [str(number) for number in reversed(range(120))]
+    head = site.journal.head()[0]
+    assert kinds(admin.get(f"/events/rows?after={head}")) == []
+    site.journal.note("opened", 3e9, {"door": "front", "person": "barack"})
+    assert kinds(admin.get(f"/events/rows?after={head}")) == ["Opened"]
+    assert kinds(admin.get(f"/events/rows?after={head}&kind=match")) == []
+
+
+def test_the_journal_is_exported_and_verified(admin: TestClient, site: WebContext) -> None:
+    answer = admin.get("/events/export?kind=granted")
+    assert "attachment" in answer.headers["content-disposition"]
+    (line,) = answer.text.splitlines()
+    assert json.loads(line)["payload"]["person"] == "barack"
+    assert len(admin.get("/events/export").text.splitlines()) == site.journal.counts()[0]
+    head = site.journal.head()[1]
+    assert head[:16] in post(admin, "/events/verify", {"head": head[:20]}).text
+    assert "cut off" in text_of(post(admin, "/events/verify", {"head": "f" * 16}))
+    assert strings.EVENTS_BAD_HEAD in post(admin, "/events/verify", {"head": "xyz"}).text
+
+
+def test_a_row_that_was_altered_says_so(admin: TestClient, site: WebContext) -> None:
+    import sqlite3
+
+    with closing(sqlite3.connect(site.configuration().data / "journal.db")) as db, db:
+        db.execute("UPDATE rows SET payload = x'00' WHERE kind = 'granted'")
+    assert strings.EVENTS_ALTERED in admin.get("/events").text
+    assert "does not hold" in text_of(post(admin, "/events/verify", {}))
+
+
+def test_what_is_wrong_comes_first_with_what_to_do(client: Make, site: WebContext) -> None:
+    text = text_of(client("viewer").get("/health"))
+    assert "door front: no signing key" in text
+    assert "edgeface keys new" in text
+    camera = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "gives no picture"}
+    mqtt = {"problem": "connection refused", "lost": 3}
+    site.glass.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
+    found = faults.faults(site)
+    assert found[0].says == f"Camera {CAMERA}: gives no picture"
+    assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.says for one in found}
+    assert [one.tone for one in found] == sorted(one.tone for one in found)
+    assert all(one.remedy for one in found)
+
+
+def test_health_says_nothing_is_wrong_only_when_nothing_is(client: Make, site: WebContext) -> None:
+    site.glass.state = {**STATE, "problems": []}
+    text = text_of(client("viewer").get("/health"))
+    assert strings.HEALTH_WELL in text
+    assert "51.5 °C" in text
+    assert "2 too small" in text
+    site.glass.state = {}
+    assert strings.HEALTH_NO_STATE in text_of(client("viewer").get("/health"))
+
+
+def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
+    path = stage.folder / "config.yaml"
+    doors = "".join(
+        f"  {name}: {{camera: {CAMERA}, allow: [{{person: barack}}]}}\n" for name in ("back", "front", "side")
+    )
+    path.write_text(f"{path.read_text()}mqtt: {{}}\ndoors:\n{doors}")
+    stage.site.reload()
+    facts = {"nonce_age": 0.4, "granted": 1, "refused": {"schedule": 2}, "opened": 1, "rejected": 0, "problem": None}
+    doors_now = {"back": facts, "front": {**facts, "problem": "no signing key"}, "side": {**facts, "nonce_age": None}}
+    stage.site.glass.state = {**STATE, "doors": doors_now}
+    text = text_of(client("viewer").get("/doors"))
+    assert text.index("front stays shut") < text.index("side waits for its controller") < text.index("back ready")
+    assert "0.4 s ago" in text
+    assert re.search("2 . not at this time", text)
+    assert loader.load(path).doors.keys() == {"back", "front", "side"}
+
+
+def test_a_row_is_put_into_words(site: WebContext) -> None:
+    site.journal.note("refused", 1.0, {"door": "front", "person": "eileen", "reason": "no_nonce"})
+    line = rows.line_of(site.journal.rows(last=1)[0])
+    assert line[3:] == ("bad", "eileen", "", "", "", "front", strings.REFUSALS["no_nonce"])
+
+
+@pytest.mark.parametrize(("name", "letters"), [("Anna Maria Böhm", "AB"), ("joe", "J"), ("", ""), ("ß x", "SSX")])
+def test_initials(name: str, letters: str) -> None:
+    assert initials(name) == letters
+
+
+def test_the_guide_leads_one_person_at_a_time(admin: TestClient, site: WebContext) -> None:
+    fields = {"id": "newcomer", "name": "New", "camera": CAMERA}
+    assert post(admin, "/enroll/camera", {**fields, "camera": "cellar"}).status_code == 409
+    assert post(admin, "/enroll/camera", {**fields, "id": "No Id"}).status_code == 409
+    assert post(admin, "/enroll/camera", fields).headers["location"] == "/enroll/camera"
+    assert strings.GUIDE_BUSY in text_of(post(admin, "/enroll/camera", {**fields, "id": "other"}))
+    # Two people stand before the camera of these tests.
+    until(lambda: "2 faces in view" in admin.get("/enroll/camera/progress").json()["lines"][-1], 20)
+    assert "2 faces in view" in text_of(admin.get("/enroll/camera"))
+    assert post(admin, "/enroll/camera/finish", {}).status_code == 409
+    assert post(admin, "/enroll/camera/cancel", {}).headers["location"] == "/enroll?done=cancelled"
+    assert admin.get("/enroll/camera/progress").json()["state"] == "cancelled"
+    with opened(site) as gallery:
+        assert "newcomer" not in [person.id for person in gallery.people()]
+
+
+def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestClient, stage: Stage) -> None:
+    with opened(stage.site) as gallery, stage.site.chain() as chain:
+        known = actions.known(stage.site, gallery)
+        found = find_face(chain, photos.load(FOLDER / "biden.jpg"))
+        guide = Guide(chain, known, "joe", [("straight ahead", chain.embed(found.image, found.detection))] * 5)
+    guide.pictures.append(thumbnail(found.image, found.detection.box))
+    admin.get("/enroll/camera/progress")
+    guidance: Guidance = stage.app.state.guidance
+    guidance._progress, guidance._guide = Progress("joe", "Joe", CAMERA, "2026-11-01", None, "ready", taken=5), guide
+    guidance._ended = stage.site.clock.monotonic()
+    assert strings.GUIDE_FINISH in admin.get("/enroll/camera").text
+    assert post(admin, "/enroll/camera/finish", {}).headers["location"] == "/people/joe?done=enrolled"
+    assert "2026-11-01" in admin.get("/people/joe").text
+    assert admin.get("/faces/joe/0").status_code == 200
+    assert admin.get("/enroll/camera/progress").json() == {"state": None}
+
+
+def test_what_the_guide_has_taken_is_let_go_after_a_while(site: WebContext) -> None:
+    from edgeface.core.clock import FixedClock
+
+    clock = FixedClock(0.0)
+    object.__setattr__(site, "clock", clock)
+    guidance = Guidance(site)
+    guidance._progress = Progress("joe", None, CAMERA, None, None, "ready")
+    assert guidance.progress is not None
+    clock.now = KEPT + 1
+    assert guidance.progress is None
