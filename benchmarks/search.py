@@ -76,7 +76,7 @@ class Way:
     low: list[float] = field(default_factory=list)
     """How far the runner-up stood below the true one, where the nearest was right."""
 
-    def note(self, cpu_ms: float, found: Nearest, truth: Nearest) -> None:
+    def record(self, cpu_ms: float, found: Nearest, truth: Nearest) -> None:
         """Take in one probe."""
         self.cpu_ms.append(cpu_ms)
         self.right.append(found.row == truth.row)
@@ -139,7 +139,7 @@ def measured(people: int, options: argparse.Namespace) -> list[Way]:
             np.add(emptied, 1, out=emptied)
             before = thread_cpu()
             found = nearest(probe)
-            way.note(1000 * (thread_cpu() - before), found, truth)
+            way.record(1000 * (thread_cpu() - before), found, truth)
     return [way for way, _ in ways]
 
 

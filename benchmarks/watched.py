@@ -26,10 +26,10 @@ def main() -> int:
     set_up(configuration.log)
     with file.open("w", buffering=1, encoding="ascii") as out:
 
-        def note(outcome: FrameResult) -> None:
+        def record(outcome: FrameResult) -> None:
             trace.write(out, outcome.frame.camera, outcome.frame.seq, outcome.frame.monotonic)
 
-        daemon = Daemon(configuration, observers=(note,), source=source)
+        daemon = Daemon(configuration, observers=(record,), source=source)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: daemon.stop())
         return daemon.run()

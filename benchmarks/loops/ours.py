@@ -38,13 +38,13 @@ class Loop:
         self._names = {slug(name): name for name in people}
         if people:
             enroll(configuration, people)
-        self._workbench = RecognitionSession(configuration, "bench", _NOON)
+        self._session = RecognitionSession(configuration, "bench", _NOON)
         self._seq = 0
 
     def look(self, image: Image, seconds: float) -> list[Seen]:
         """Process one frame; the faces are those that an observer of the daemon is given."""
         image.flags.writeable = False
-        outcome = self._workbench.pipeline.process(Frame(CAMERA, self._seq, seconds, _NOON + seconds, image))
+        outcome = self._session.pipeline.process(Frame(CAMERA, self._seq, seconds, _NOON + seconds, image))
         self._seq += 1
         return [_seen(face, self._names) for face in outcome.faces]
 

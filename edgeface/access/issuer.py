@@ -108,7 +108,7 @@ class GrantIssuer:
             self._claims.append((self._clock.monotonic(), claim))
         return asked
 
-    def go_by(self, house: AccessPolicy) -> None:
+    def apply(self, house: AccessPolicy) -> None:
         """Go by other doors from the next look on."""
         self._wanted = house
 
@@ -125,7 +125,7 @@ class GrantIssuer:
         doors = [self._topics(name) for name in self._house.doors]
         return [topic for door in doors for topic in (door.challenge, door.result)]
 
-    def hear(self, topic: str, text: bytes, *, retained: bool) -> bool:
+    def on_message(self, topic: str, text: bytes, *, retained: bool) -> bool:
         """Take in what a door says; False when it is of no use, or no door says it."""
         name, kind = self._said_by.get(topic, ("", ""))
         if not name:
@@ -134,7 +134,7 @@ class GrantIssuer:
         if retained:
             return False
         if kind == "challenge":
-            return self._posts[name].nonces.hear(text, self._clock.monotonic())
+            return self._posts[name].nonces.on_message(text, self._clock.monotonic())
         result = read_result(text, name)
         if result is None:
             return False
@@ -142,7 +142,7 @@ class GrantIssuer:
             self._judged(name, result)
         return True
 
-    def consider(self) -> None:
+    def review(self) -> None:
         """Look at all that waits: let go of what is too old, and of what has been let in."""
         if self._signer is not None and self._house.doors:
             self._signer.refresh()

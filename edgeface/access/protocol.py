@@ -33,7 +33,7 @@ class Nonces:
         self._at: float | None = None
         self._seen: deque[str] = deque(maxlen=_SEEN)
 
-    def hear(self, payload: bytes, now: float) -> bool:
+    def on_message(self, payload: bytes, now: float) -> bool:
         """Take in a challenge; False when it is none, or its nonce has been here before."""
         facts = strict(payload)
         nonce, boot = (facts.get("nonce"), facts.get("boot")) if facts is not None else (None, None)

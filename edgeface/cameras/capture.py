@@ -119,7 +119,7 @@ class Capture:
     def start(self) -> None:
         """Begin to read, unless the camera is disabled."""
         self._running = True
-        self.tend()
+        self.supervise()
 
     def stop(self) -> None:
         """Tell the reader to close the device, for good; returns at once."""
@@ -143,7 +143,7 @@ class Capture:
         """Open the device if it is closed on purpose."""
         if not self._enabled:
             self._enabled, self._ended, self._stalled, self._error = True, False, False, None
-            self.tend()
+            self.supervise()
 
     def disable(self) -> None:
         """Close the device until `enable`."""
@@ -166,7 +166,7 @@ class Capture:
             dark=status == "online" and self._fresh.dark(now),
         )
 
-    def tend(self) -> CaptureState:
+    def supervise(self) -> CaptureState:
         """Start the reader, or replace one that hangs; log a change of state, and return the state."""
         now = self._clock.monotonic()
         reader = self._reader

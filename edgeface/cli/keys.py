@@ -83,5 +83,5 @@ def _note(folder: Path, wall: float, facts: dict[str, Any]) -> None:
     from edgeface.journal.journal import Journal
 
     with closing(Journal(folder / "journal.db")) as journal:
-        if not journal.note("keys", wall, facts):
+        if not journal.record("keys", wall, facts):
             complain(f"done, but not in the audit trail: {journal.problem}")

@@ -77,5 +77,5 @@ def _ask() -> str:
 def _note(folder: Path, facts: dict[str, Any]) -> None:
     """Write the audit row; it names nobody."""
     with closing(Journal(folder / "journal.db")) as journal:
-        if not journal.note("config", SystemClock().wall(), facts):
+        if not journal.record("config", SystemClock().wall(), facts):
             complain(f"done, but not in the audit trail: {journal.problem}")

@@ -79,7 +79,7 @@ class Daemon:
         self._mailbox = Mailbox()
         # Times are taken for whoever reads the metrics only.
         self._timings = None if configuration.web is None else Timings(self._clock)
-        self._teller = self._make_teller()
+        self._publisher = self._make_teller()
         self._captures = {
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
@@ -91,7 +91,7 @@ class Daemon:
                 self._clock,
                 self._journal,
                 self._boot,
-                self._teller.note,
+                self._publisher.record,
                 self.reload,
                 self._timings,
                 self._on_enabled,
@@ -101,7 +101,7 @@ class Daemon:
             lambda settings: RecognitionSession(settings, self._boot, self._clock.wall(), timings=self._timings),
             configuration,
             self._mailbox,
-            self._teller,
+            self._publisher,
             self._health,
             self._clock,
             (*observers, *self._window.observers),
@@ -126,15 +126,15 @@ class Daemon:
 
     def _alive(self) -> bool:
         """Whether there is somebody to see, and somebody to tell of it."""
-        if not self._teller.alive:
+        if not self._publisher.alive:
             log.critical("a thread of the publisher or of the journal has ended")
-        return self._vision.alive and self._teller.alive
+        return self._vision.alive and self._publisher.alive
 
     def _start(self) -> None:
         daemon_report.record_started(self._journal, self._configuration, self._boot, self._clock.wall())
         for name, camera in self._configuration.cameras.items():
-            self._teller.enabled(name, camera.enabled)
-        self._teller.start()
+            self._publisher.enabled(name, camera.enabled)
+        self._publisher.start()
         for capture in self._captures.values():
             capture.start()
         self._window.start()
@@ -163,11 +163,11 @@ class Daemon:
         if self._hangup:
             self._hangup = False
             self._reload()
-        states = {name: capture.tend() for name, capture in self._captures.items()}
+        states = {name: capture.supervise() for name, capture in self._captures.items()}
         self._vision.set_away(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
             self._tell_status(name, now)
-        self._window.know(self._vision.people, self._vision.unknowns)
+        self._window.forget_removed(self._vision.people, self._vision.unknowns)
         self._feed_watchdog(states)
         self._tell_state(states)
         return all(now.status == "ended" for now in states.values())
@@ -177,13 +177,13 @@ class Daemon:
             camera, on = self._switches.get()
             if camera in self._captures:
                 (self._captures[camera].enable if on else self._captures[camera].disable)()
-                self._teller.enabled(camera, on)
+                self._publisher.enabled(camera, on)
 
     def _tell_status(self, camera: str, now: CaptureState) -> None:
         status = "offline" if now.status == "ended" else now.status
         if self._said_states.get(camera) != status:
             self._said_states[camera] = status
-            self._teller.camera_status(camera, status)
+            self._publisher.camera_status(camera, status)
 
     def _feed_watchdog(self, states: dict[str, CaptureState]) -> None:
         period, now = systemd.watchdog_seconds(), self._clock.monotonic()
@@ -200,10 +200,10 @@ class Daemon:
         if now - self._said_at >= STATE_SECONDS or trouble != self._said_trouble:
             self._said_at, self._said_trouble = now, trouble
             report = self._report(states)
-            self._teller.state(report)
-            self._window.state(report, self._teller)
+            self._publisher.state(report)
+            self._window.state(report, self._publisher)
         elif self._window.asked:
-            self._window.state(self._report(states), self._teller)
+            self._window.state(self._report(states), self._publisher)
 
     def _trouble(self, states: dict[str, CaptureState]) -> object:
         """What is worth a new state message when it changes."""
@@ -211,7 +211,7 @@ class Daemon:
             [(s.status, s.dark) for s in states.values()],
             self._vision.problems,
             self._journal.problem,
-            self._teller.problem,
+            self._publisher.problem,
             self._window.problem,
         )
 
@@ -244,7 +244,7 @@ class Daemon:
             self._configuration = self._vision.configuration = merged
             self._journal.days = merged.privacy.journal_days
             daemon_report.record_configured(self._journal, wanted, self._clock.wall())
-            self._teller.go_by(merged.access_policy)
+            self._publisher.apply(merged.access_policy)
             set_up(merged.log)
             log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
         systemd.notify(systemd.READY)
@@ -257,11 +257,11 @@ class Daemon:
         for name, capture in self._captures.items():
             if not capture.join(JOIN_SECONDS):
                 log.warning("camera %s does not let go of its device", name)
-            self._teller.camera_status(name, "offline")
+            self._publisher.camera_status(name, "offline")
         self._mailbox.close()
         self._vision.join()
-        self._teller.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
-        self._teller.close()
+        self._publisher.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
+        self._publisher.close()
         daemon_report.record_stopped(self._journal, self._boot, self._clock.wall())
         self._journal.close()
 

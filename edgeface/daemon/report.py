@@ -68,7 +68,7 @@ _LOOK_BACK = 200
 def record_started(journal: Journal, configuration: Configuration, boot: str, wall: float) -> None:
     """Note the start, and the configuration if it is another one than was noted last; `wall` in seconds."""
     facts = {"version": __version__, "boot": boot, "config": _digest(journal, configuration.model_dump(mode="json"))}
-    journal.note("started", wall, facts)
+    journal.record("started", wall, facts)
     record_configured(journal, configuration, wall)
 
 
@@ -84,12 +84,12 @@ def record_configured(journal: Journal, configuration: Configuration, wall: floa
         return
     before = known.get("sections", sections)
     changed = sorted(key for key in sections.keys() | before.keys() if sections.get(key) != before.get(key))
-    journal.note("config", wall, {"digest": digest, "changed": changed, "sections": sections})
+    journal.record("config", wall, {"digest": digest, "changed": changed, "sections": sections})
 
 
 def record_stopped(journal: Journal, boot: str, wall: float) -> None:
     """Note an orderly end; it is said at the next start."""
-    journal.note("stopped", wall, {"boot": boot})
+    journal.record("stopped", wall, {"boot": boot})
 
 
 def _last(journal: Journal) -> dict[str, Any]:

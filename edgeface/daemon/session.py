@@ -158,7 +158,7 @@ class RecognitionSession:
         if configuration is not self._configuration:
             was, self._configuration = self._configuration, configuration
             by, detector = rules(configuration, self._boot), self._detector(was, configuration)
-            self.pipeline.go_by(by, configuration.quality, detector)
+            self.pipeline.apply(by, configuration.quality, detector)
         elif today == before and not self._gallery.changed():
             return
         view = self._gallery.snapshot(wall)

@@ -52,7 +52,7 @@ class Vision:
         open_workbench: Callable[[Configuration], RecognitionSession],
         configuration: Configuration,
         mailbox: Mailbox,
-        teller: Publisher,
+        publisher: Publisher,
         health: Health,
         clock: Clock,
         observers: Sequence[Callable[[FrameResult], None]] = (),
@@ -74,7 +74,7 @@ class Vision:
         """What ended the thread, if something did."""
         self._open_workbench = open_workbench
         self._mailbox = mailbox
-        self._teller = teller
+        self._publisher = publisher
         self._health = health
         self._clock = clock
         self._observers = observers
@@ -140,11 +140,11 @@ class Vision:
         for event in outcome.events:
             log.info("%s", sentence(event))
             late = event.type == "match" and not self._health.may_match(frame)
-            self._teller.say(event, self._snapshot(event, frame), late=late)
+            self._publisher.publish(event, self._snapshot(event, frame), late=late)
             bench.picture(event, frame.image)
         for claim in outcome.claims:
             if self._health.may_match(frame):
-                self._teller.claim(claim)
+                self._publisher.claim(claim)
         self._health.processed(frame)
         self._tell_people(bench, frame.camera)
         for observe in self._observers:
@@ -160,12 +160,12 @@ class Vision:
         names = bench.pipeline.people(camera)
         if names != self._names.get(camera, ()):
             self._names[camera] = names
-            self._teller.people(camera, names)
+            self._publisher.people(camera, names)
 
     def _leave(self, bench: RecognitionSession, camera: str) -> None:
         for event in bench.pipeline.leave(camera, self._clock.monotonic(), self._clock.wall()):
             log.info("%s", sentence(event))
-            self._teller.say(event)
+            self._publisher.publish(event)
         self._tell_people(bench, camera)
 
     def _keep_house(self, bench: RecognitionSession) -> None:

@@ -48,7 +48,7 @@ class WebPage:
         except ImportError as error:
             raise ConfigError(f"web: {error.name} is missing: pip install 'edgeface[web]'") from error
         self._site, self._gate, self._server = opened(insight)
-        self.observers = tuple(one for one in (self._site.glass, insight.timings) if one is not None)
+        self.observers = tuple(one for one in (self._site.hub, insight.timings) if one is not None)
         insight.journal.heard = self._hear
 
     @property
@@ -69,7 +69,7 @@ class WebPage:
     @property
     def asked(self) -> bool:
         """Whether somebody waits for a newer state."""
-        return self._site is not None and self._site.glass.asked
+        return self._site is not None and self._site.hub.asked
 
     def start(self) -> None:
         """Start the page's thread."""
@@ -81,21 +81,21 @@ class WebPage:
         if self._server is not None:
             self._server.stop()
 
-    def know(self, *known: frozenset[str]) -> None:
+    def forget_removed(self, *known: frozenset[str]) -> None:
         """Let go of what was heard of anybody who was among the people or the unknowns and is no more."""
         if self._site is not None:
             for before, now in zip(self._known, known, strict=False):
                 # A set that has not been replaced is not compared: it may hold thousands.
                 for gone in () if now is before else before - now:
-                    self._site.glass.forget(gone)
+                    self._site.hub.forget(gone)
         self._known = known
 
-    def state(self, facts: Mapping[str, Any], teller: Publisher) -> None:
+    def state(self, facts: Mapping[str, Any], publisher: Publisher) -> None:
         """Show the state with what the teller and the journal add, as the state topic has it."""
         if self._site is not None:
-            told = teller.facts()
+            told = publisher.facts()
             more = {**told, "problems": [*facts["problems"], *told["problems"]], "journal": self._site.journal.facts()}
-            self._site.glass.state = plain({**facts, **more, **self._latency(facts)})
+            self._site.hub.state = plain({**facts, **more, **self._latency(facts)})
 
     def _latency(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """The cameras with the latency of each, and that of all."""
@@ -114,7 +114,7 @@ class WebPage:
     def _hear(self, what: Event | JournalRow) -> None:
         """Take an event or a note as it is said, by whichever thread says it."""
         if self._site is not None:
-            self._site.glass.hear(wire(what))
+            self._site.hub.on_message(wire(what))
 
 
 def wire(what: Event | JournalRow) -> dict[str, Any]:

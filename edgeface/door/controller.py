@@ -53,7 +53,7 @@ class Controller:
         self._clock = clock or SystemClock()
         self._topics = DoorTopics(settings.mqtt.prefix, settings.door)
         self._gate = GrantVerifier(settings.rules())
-        self._bell = Waker()
+        self._waker = Waker()
         # No Event: its lock is the main thread's own when a signal's handler would take it.
         self._stopping = False
         self._trouble = ConnectionProblems()
@@ -62,7 +62,7 @@ class Controller:
         self._last_reason: str | None = None
         self._said: tuple[object, ...] = ()
         self._said_at = self._challenged_at = self._fed_at = float("-inf")
-        self.relay = Relay(settings.relay, self._clock, self._bell.ring)
+        self.relay = Relay(settings.relay, self._clock, self._waker.wake)
         """Switched by nobody else."""
 
     def run(self) -> int:
@@ -73,14 +73,14 @@ class Controller:
             self._serve_on()
         finally:
             self.relay.close()
-            self._bell.close()
+            self._waker.close()
         return 0 if self._stopping else SOFTWARE
 
     def stop(self) -> None:
         """Have the relay switched off, and ask `run` to end."""
         self._stopping = True
         self.relay.shut()
-        self._bell.ring()
+        self._waker.wake()
 
     def _going(self) -> bool:
         """Feed the watchdog, and say whether there is something to live for."""
@@ -121,8 +121,8 @@ class Controller:
             connection.drop()
 
     def _wait(self, connection: Connection, seconds: float) -> None:
-        connection.wait(seconds, self._bell.socket)
-        self._bell.hush()
+        connection.wait(seconds, self._waker.socket)
+        self._waker.clear()
 
     def _greet(self, connection: Connection) -> None:
         self._trouble.connected()
@@ -212,8 +212,8 @@ class Controller:
         connection.publish(self._topics.status, b"offline", Tag("retained", self._topics.status), retain=True)
         deadline = self._clock.monotonic() + _FAREWELL
         while self._clock.monotonic() < deadline and connection.in_flight:
-            connection.wait(0.05, self._bell.socket)
-            self._bell.hush()
+            connection.wait(0.05, self._waker.socket)
+            self._waker.clear()
         connection.close()
 
 

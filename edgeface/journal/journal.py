@@ -104,7 +104,7 @@ class Journal:
         """Write one row; True when it is on the disk. A row whose id is there already changes nothing."""
         return self.write([row], said=[row.id] if said else [])
 
-    def note(self, kind: str, at: float, facts: Mapping[str, Any]) -> bool:
+    def record(self, kind: str, at: float, facts: Mapping[str, Any]) -> bool:
         """Write what was done or decided, `kind` of ledger.KINDS: a running daemon says it on the audit topic."""
         return self.append(noted(kind, at, facts))
 

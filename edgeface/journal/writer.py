@@ -67,7 +67,7 @@ class JournalWriter:
         """Have the event written down, and hold it."""
         self._queue(event, hold=True)
 
-    def note(self, row: JournalRow) -> None:
+    def record_row(self, row: JournalRow) -> None:
         """Have what was decided or done written down; `take` gives it."""
         self._queue(row, hold=False)
 

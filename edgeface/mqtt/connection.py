@@ -307,14 +307,14 @@ class Waker:
         self._button.setblocking(False)
         self.socket.setblocking(False)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Make `socket` readable; never blocks."""
         try:
             self._button.send(b"\0")
         except OSError:
             return  # the pipe is full, so the thread is being woken already; or closed, and there is no thread
 
-    def hush(self) -> None:
+    def clear(self) -> None:
         """Make `socket` silent until somebody rings again."""
         try:
             while self.socket.recv(4096):

@@ -67,12 +67,12 @@ class MqttPublisher:
         self._counts: Counter[str] = Counter()
         self._trouble, self._connected = ConnectionProblems(), False
         self._closing = threading.Event()
-        self._bell = Waker()
-        self._outbox = JournalWriter(journal, self._bell.ring)
-        self._drain = AuditFeed(self._outbox, self._topics, clock)
-        self._inbox = EventQueue(clock, self._outbox)
-        self._doorman = GrantIssuer(settings.prefix, device, boot, clock, signer=signer, house=house)
-        self._bulletin = StateMessage(clock, journal, self._doorman)
+        self._waker = Waker()
+        self._writer = JournalWriter(journal, self._waker.wake)
+        self._drain = AuditFeed(self._writer, self._topics, clock)
+        self._event_queue = EventQueue(clock, self._writer)
+        self._issuer = GrantIssuer(settings.prefix, device, boot, clock, signer=signer, house=house)
+        self._state_message = StateMessage(clock, journal, self._issuer)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         if settings.discovery:
             self._retain(self._discovery[0], self._discovery[1], 1)
@@ -94,31 +94,31 @@ class MqttPublisher:
     @property
     def alive(self) -> bool:
         """Whether its threads run."""
-        return self._thread.is_alive() and self._outbox.alive
+        return self._thread.is_alive() and self._writer.alive
 
     def start(self) -> None:
         """Start the threads; the broker need not be there."""
-        self._outbox.start()
+        self._writer.start()
         self._thread.start()
 
-    def say(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
+    def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
         """Tell the event now or never, and write it down; returns at once, whatever broker and disk do."""
-        self._inbox.put(event, snapshot, late=late)
-        self._bell.ring()
+        self._event_queue.put(event, snapshot, late=late)
+        self._waker.wake()
 
     def claim(self, claim: Claim) -> None:
         """Have the doors of the claim's camera open, now or never, if they may."""
-        if self._doorman.claim(claim):
-            self._bell.ring()
+        if self._issuer.claim(claim):
+            self._waker.wake()
 
-    def note(self, kind: str, facts: Mapping[str, Any]) -> None:
+    def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Write down what was decided or done."""
-        self._outbox.note(noted(kind, self._clock.wall(), facts))
+        self._writer.record_row(noted(kind, self._clock.wall(), facts))
 
-    def go_by(self, house: AccessPolicy) -> None:
+    def apply(self, house: AccessPolicy) -> None:
         """Go by other doors from now on."""
-        self._doorman.go_by(house)
-        self._bell.ring()
+        self._issuer.apply(house)
+        self._waker.wake()
 
     def camera_status(self, camera: str, text: str) -> None:
         """Tell how the camera is: online, stalled, offline, disabled."""
@@ -135,34 +135,34 @@ class MqttPublisher:
 
     def state(self, facts: Mapping[str, Any]) -> None:
         """Tell the device's health, with what the publisher and the journal add; at most once a second."""
-        self._bulletin.put(facts)
-        self._bell.ring()
+        self._state_message.put(facts)
+        self._waker.wake()
 
     def counters(self) -> dict[str, int]:
         """Give what was said, late (on the audit topic), refused, ignored and lost; reconnects; queue; unsaid."""
         return {
             **{name: self._counts[name] for name in ("said", "late", "ignored", "snapshots_dropped")},
             **self._trouble.counters(),
-            "missed": self._inbox.missed,
-            "queue": len(self._inbox),
-            "lost": self._outbox.lost + self._journal.dropped,
-            "waiting_for_disk": self._outbox.waiting,
-            "unsaid": self._outbox.unsaid,
+            "missed": self._event_queue.missed,
+            "queue": len(self._event_queue),
+            "lost": self._writer.lost + self._journal.dropped,
+            "waiting_for_disk": self._writer.waiting,
+            "unsaid": self._writer.unsaid,
         }
 
     def facts(self) -> Mapping[str, Any]:
         """What the state has of the broker and the doors."""
         mqtt = {"problem": self.problem, **self.counters()}
-        return {"mqtt": mqtt, "doors": self._bulletin.doors, "problems": self._bulletin.problems}
+        return {"mqtt": mqtt, "doors": self._state_message.doors, "problems": self._state_message.problems}
 
     def close(self) -> None:
         """Say what waits and offline, wait a short time for the broker, write everything down, end the threads."""
         self._closing.set()
-        self._bell.ring()
+        self._waker.wake()
         self._thread.join(_JOIN)
-        self._outbox.close()
+        self._writer.close()
         if not self._thread.is_alive():
-            self._bell.close()
+            self._waker.close()
 
     def _run(self) -> None:
         backoff = Backoff(self._clock)
@@ -191,30 +191,32 @@ class MqttPublisher:
             self._connected = False
             connection.drop()
             self._hear(connection)
-            self._outbox.release(tag.id for tag in connection.unanswered() if tag.kind in {"event", "audit"})
-            self._doorman.unsent(tag.id for tag in connection.unanswered() if tag.kind == "grant")
+            self._writer.release(tag.id for tag in connection.unanswered() if tag.kind in {"event", "audit"})
+            self._issuer.unsent(tag.id for tag in connection.unanswered() if tag.kind == "grant")
 
     def _wait(self, connection: Connection, seconds: float) -> None:
-        connection.wait(seconds, self._bell.socket)
-        self._bell.hush()  # only now: a ring that comes while the thread works must end the next wait
+        connection.wait(seconds, self._waker.socket)
+        self._waker.clear()  # only now: a ring that comes while the thread works must end the next wait
 
     def _greet(self, connection: Connection) -> None:
         self._trouble.connected()
         self._drain.connected()
         connection.publish(self._topics.status, b"online", Tag("retained", self._topics.status), retain=True)
         connection.subscribe([*self._switches, *([self._birth] if self._settings.discovery else [])])
-        self._doorman.changed()
-        connection.subscribe(self._doorman.subscriptions(), as_published=True)
+        self._issuer.changed()
+        connection.subscribe(self._issuer.subscriptions(), as_published=True)
         self._retained.again()
-        self._bulletin.again()
+        self._state_message.again()
         self._connected = True
 
     def _tell(self, connection: Connection) -> None:
         self._hear(connection)
-        if self._doorman.changed():
-            connection.subscribe(self._doorman.subscriptions(), as_published=True)
-        self._counts["snapshots_dropped"] += outgoing.flush_events(self._inbox, connection, self._topics, self._clock)
-        outgoing.flush_grants(self._doorman, connection)
+        if self._issuer.changed():
+            connection.subscribe(self._issuer.subscriptions(), as_published=True)
+        self._counts["snapshots_dropped"] += outgoing.flush_events(
+            self._event_queue, connection, self._topics, self._clock
+        )
+        outgoing.flush_grants(self._issuer, connection)
         self._note_doors()
         self._say_state()
         outgoing.flush_retained(self._retained, connection)
@@ -222,17 +224,17 @@ class MqttPublisher:
 
     def _forget_late(self) -> None:
         """Let go of what may not be said any more while nobody listens."""
-        self._inbox.forget_late()
-        self._doorman.consider()
+        self._event_queue.forget_late()
+        self._issuer.review()
         self._note_doors()
 
     def _note_doors(self) -> None:
-        for kind, facts in self._doorman.notes():
-            self.note(kind, facts)
-            self._bulletin.again()
+        for kind, facts in self._issuer.notes():
+            self.record(kind, facts)
+            self._state_message.again()
 
     def _say_state(self) -> None:
-        if (said := self._bulletin.compose(self.facts()["mqtt"])) is not None:
+        if (said := self._state_message.compose(self.facts()["mqtt"])) is not None:
             self._retain(self._topics.state, said, 0)
 
     def _hear(self, connection: Connection) -> None:
@@ -246,7 +248,7 @@ class MqttPublisher:
         if result.refused is not None:
             self._denied(kind, id_, result.refused)
         elif kind in {"event", "audit"}:
-            self._outbox.said(id_)
+            self._writer.said(id_)
             self._counts["said" if kind == "event" else "late"] += 1
             if kind == "event":
                 self._answered(result.seconds)
@@ -254,16 +256,16 @@ class MqttPublisher:
     def _denied(self, kind: str, id_: str, reason: str) -> None:
         what = f"the {kind} topic" if kind in {"event", "audit"} else f"{kind} {id_.partition('#')[0]}"
         advice = f"its access list must let {self._topics.client} in"
-        self._bulletin.again(at_once=self._trouble.denied(f"the broker denies {what}: {reason}; {advice}"))
+        self._state_message.again(at_once=self._trouble.denied(f"the broker denies {what}: {reason}; {advice}"))
         if kind == "audit":
             self._drain.denied()
         if kind in {"event", "audit"}:
-            self._outbox.release([id_])
+            self._writer.release([id_])
         elif kind == "grant":
-            self._doorman.unsent([id_])
+            self._issuer.unsent([id_])
 
     def _obey(self, message: Message) -> None:
-        heard = self._doorman.hear(message.topic, message.payload, retained=message.retained)
+        heard = self._issuer.on_message(message.topic, message.payload, retained=message.retained)
         camera = self._switches.get(message.topic)
         if message.topic == self._birth and message.payload == b"online":
             self._retain(*self._discovery, 1)
@@ -276,12 +278,12 @@ class MqttPublisher:
 
     def _farewell(self, connection: Connection) -> None:
         deadline = self._clock.monotonic() + _FAREWELL
-        self._bulletin.again(at_once=True)
+        self._state_message.again(at_once=True)
         self._say_state()
-        while self._clock.monotonic() < deadline and (self._inbox or self._retained):
+        while self._clock.monotonic() < deadline and (self._event_queue or self._retained):
             self._hear(connection)
             self._counts["snapshots_dropped"] += outgoing.flush_events(
-                self._inbox, connection, self._topics, self._clock
+                self._event_queue, connection, self._topics, self._clock
             )
             outgoing.flush_retained(self._retained, connection)
             self._wait(connection, 0.05)
@@ -294,4 +296,4 @@ class MqttPublisher:
 
     def _retain(self, topic: str, payload: bytes, qos: int) -> None:
         self._retained.put(topic, payload, qos)
-        self._bell.ring()
+        self._waker.wake()

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from edgeface.mqtt.topics import Topics
 
 
-def flush_grants(doorman: GrantIssuer, connection: Connection) -> None:
+def flush_grants(issuer: GrantIssuer, connection: Connection) -> None:
     """Publish the grants that may be given now, as soon as the broker has shown that it is alive."""
-    doorman.consider()
-    while (waiting := doorman.first()) is not None and connection.in_flight < connection.window:
+    issuer.review()
+    while (waiting := issuer.first()) is not None and connection.in_flight < connection.window:
         # As for events: a stalled broker would pass a grant on when it is old.
         if connection.answered < waiting.at:
             connection.probe()
             return
-        grant = doorman.grant(waiting)
+        grant = issuer.grant(waiting)
         if grant is not None:
             tag = Tag("grant", grant.id)
             connection.publish(grant.topic, grant.envelope, tag, expiry=grant.expiry, until=grant.until)
@@ -53,9 +53,9 @@ class QueuedEvent(NamedTuple):
 class EventQueue:
     """Any thread puts, one thread takes; `first` gives nothing older than events.SAYABLE."""
 
-    def __init__(self, clock: Clock, outbox: JournalWriter) -> None:
+    def __init__(self, clock: Clock, writer: JournalWriter) -> None:
         self._clock = clock
-        self._outbox = outbox
+        self._writer = writer
         self._waiting: deque[QueuedEvent] = deque()
         self.missed = 0
         """Events that were not said in time: the audit topic has them later."""
@@ -65,7 +65,7 @@ class EventQueue:
 
     def put(self, event: Event, snapshot: bytes | None, *, late: bool = False) -> None:
         """Write the event down and let it wait; when too many wait, or it is `late`, only the former."""
-        self._outbox.record(event)
+        self._writer.record(event)
         if len(self._waiting) < MAX_QUEUED_EVENTS and not late:
             self._waiting.append(QueuedEvent(self._clock.monotonic(), event, snapshot))
         else:
@@ -78,7 +78,7 @@ class EventQueue:
 
     def ripe(self, said: QueuedEvent) -> bool:
         """Whether it is on the disk, or the disk has had its time: what is heard is then in the journal too."""
-        return self._outbox.written(said.event.id) or self._clock.monotonic() - said.at >= EVENT_TIMEOUT
+        return self._writer.written(said.event.id) or self._clock.monotonic() - said.at >= EVENT_TIMEOUT
 
     def pop(self) -> None:
         """Take the first away: it has been said."""
@@ -91,21 +91,21 @@ class EventQueue:
 
     def _miss(self, event: Event) -> None:
         self.missed += 1
-        self._outbox.release([event.id])
+        self._writer.release([event.id])
 
 
-def flush_events(inbox: EventQueue, connection: Connection, topics: Topics, clock: Clock) -> int:
+def flush_events(event_queue: EventQueue, connection: Connection, topics: Topics, clock: Clock) -> int:
     """Publish what waits, as far as the broker lets us; gives the pictures for which the network had no room."""
     dropped = 0
-    while (said := inbox.first()) is not None and connection.in_flight < connection.window:
+    while (said := event_queue.first()) is not None and connection.in_flight < connection.window:
         # A stalled broker still takes bytes and would pass them on, old, when it comes back:
         # nothing is sent before it has answered something that was asked after the event came in.
         if connection.answered < said.at:
             connection.probe()
             break
-        if not inbox.ripe(said):
+        if not event_queue.ripe(said):
             break
-        inbox.pop()
+        event_queue.pop()
         dropped += not _send(said, connection, topics, clock)
     return dropped
 
@@ -173,8 +173,8 @@ _DENIED = 60.0
 class AuditFeed:
     """Says the rows of the outbox on the audit topic; one thread uses it."""
 
-    def __init__(self, outbox: JournalWriter, topics: Topics, clock: Clock) -> None:
-        self._outbox = outbox
+    def __init__(self, writer: JournalWriter, topics: Topics, clock: Clock) -> None:
+        self._writer = writer
         self._topics = topics
         self._clock = clock
         self._at = float("-inf")
@@ -192,6 +192,6 @@ class AuditFeed:
         room = connection.window // 2 - connection.in_flight
         if room <= 0 or connection.congested or self._clock.monotonic() < self._at:
             return
-        for row in self._outbox.take(room):
+        for row in self._writer.take(room):
             payload = audit(row, self._topics.device, self._clock.wall())
             connection.publish(self._topics.audit, payload.encode(), Tag("audit", row.id))

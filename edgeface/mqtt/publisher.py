@@ -41,7 +41,7 @@ class Publisher(Protocol):
         """Start its threads."""
         ...
 
-    def say(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
+    def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
         """Tell an event now or never, and write it down. `snapshot` is a JPEG that may leave the machine.
 
         `late` says that now is too late already: it is written down for the audit topic only.
@@ -52,11 +52,11 @@ class Publisher(Protocol):
         """Have the doors of the claim's camera open, now or never, if they may."""
         ...
 
-    def note(self, kind: str, facts: Mapping[str, Any]) -> None:
+    def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Write down what was decided or done; `kind` is one of the journal's."""
         ...
 
-    def go_by(self, house: AccessPolicy) -> None:
+    def apply(self, house: AccessPolicy) -> None:
         """Go by other doors from now on."""
         ...
 
@@ -97,32 +97,32 @@ class LogPublisher:
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._clock = clock
-        self._outbox = JournalWriter(journal)
+        self._writer = JournalWriter(journal)
         self._said = 0
 
     @property
     def alive(self) -> bool:
         """Whether the journal's thread runs."""
-        return self._outbox.alive
+        return self._writer.alive
 
     def start(self) -> None:
         """Start the journal's thread."""
-        self._outbox.start()
+        self._writer.start()
 
-    def say(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:  # noqa: ARG002 - see below
+    def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:  # noqa: ARG002 - see below
         """Write the event down as said: the vision thread logs every event, and a log shows no pictures."""
-        self._outbox.record(event)
-        self._outbox.said(event.id)
+        self._writer.record(event)
+        self._writer.said(event.id)
         self._said += 1
 
     def claim(self, claim: Claim) -> None:
         """Do nothing: a door is opened by MQTT, and a configuration with doors and without it is refused."""
 
-    def note(self, kind: str, facts: Mapping[str, Any]) -> None:
+    def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Write it down."""
-        self._outbox.note(noted(kind, self._clock.wall(), facts))
+        self._writer.record_row(noted(kind, self._clock.wall(), facts))
 
-    def go_by(self, house: AccessPolicy) -> None:
+    def apply(self, house: AccessPolicy) -> None:
         """Do nothing, as for `claim`."""
 
     def camera_status(self, camera: str, text: str) -> None:
@@ -141,8 +141,8 @@ class LogPublisher:
 
     def counters(self) -> dict[str, int]:
         """Give said, lost, queue and unsaid."""
-        outbox = self._outbox
-        return {"said": self._said, "lost": outbox.lost, "queue": outbox.waiting, "unsaid": outbox.unsaid}
+        writer = self._writer
+        return {"said": self._said, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unsaid}
 
     def facts(self) -> Mapping[str, Any]:
         """Say that there is neither a broker nor a door."""
@@ -150,7 +150,7 @@ class LogPublisher:
 
     def close(self) -> None:
         """Write down what waits."""
-        self._outbox.close()
+        self._writer.close()
 
 
 def sentence(event: Event) -> str:

@@ -19,10 +19,10 @@ _PAUSE = 1.0
 class StateMessage:
     """Any thread puts, one thread composes."""
 
-    def __init__(self, clock: Clock, journal: Journal, doorman: GrantIssuer) -> None:
+    def __init__(self, clock: Clock, journal: Journal, issuer: GrantIssuer) -> None:
         self._clock = clock
         self._journal = journal
-        self._doorman = doorman
+        self._issuer = issuer
         self._facts: Mapping[str, Any] = {}
         self.doors: Mapping[str, Any] = {}
         """The doors as they were said last; replaced as a whole."""
@@ -48,14 +48,14 @@ class StateMessage:
 
     def compose(self, mqtt: Mapping[str, Any]) -> bytes | None:
         """The state as JSON; None while it need not be said, or nothing is known of the daemon."""
-        now, doors = self._clock.monotonic(), (self._doorman.subscriptions(), self._doorman.lines())
+        now, doors = self._clock.monotonic(), (self._issuer.subscriptions(), self._issuer.lines())
         if doors != self._doors:
             self._doors, self._due = doors, True
         # Before the daemon has said something, most keys of the contract would be missing.
         if not self._facts or not self._due or now - self._at < _PAUSE:
             return None
         self._due, self._at = False, now
-        self.doors = self._doorman.facts()
+        self.doors = self._issuer.facts()
         problems = [*self._facts.get("problems", ()), *doors[1]]
         more = {"problems": problems, "doors": self.doors, "journal": self._journal.facts()}
         return events.to_json(events.plain({**self._facts, **more, "mqtt": mqtt})).encode()

@@ -77,5 +77,5 @@ def forget(gallery: Gallery, journal: Path, person: str, wall: float, *, alike: 
 
 def _note(journal: Path, wall: float, facts: Mapping[str, str]) -> None:
     with closing(Journal(journal)) as rows:
-        if not rows.note("deleted", wall, facts):
+        if not rows.record("deleted", wall, facts):
             raise GalleryError(f"somebody was erased, but it is not in the audit trail: {rows.problem}")

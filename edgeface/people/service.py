@@ -72,7 +72,7 @@ def record(configuration: Configuration, changes: Iterable[Change]) -> None:
     """Write the audit rows; one of a deletion says that it was, and not of whom."""
     with closing(Journal(journal_path(configuration))) as journal:
         for change in changes:
-            if not journal.note(change.kind, change.wall, change.facts):
+            if not journal.record(change.kind, change.wall, change.facts):
                 complain(f"done, but not in the audit trail: {journal.problem}")
 
 

@@ -93,7 +93,7 @@ class Pipeline:
             for visit in scene.visits.values():
                 visit.due = 0.0
 
-    def go_by(self, rules: Rules, limits: QualityLimits, detector: Detector | None = None) -> None:
+    def apply(self, rules: Rules, limits: QualityLimits, detector: Detector | None = None) -> None:
         """Go by other rules from the next frame on, and look with another detector if there is one.
 
         Where another part of the picture is looked at, every track ends: its place would be another one.

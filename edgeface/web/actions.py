@@ -106,7 +106,7 @@ def carry(site: WebContext, gallery: Gallery, plan: Plan, how: EnrollOptions) ->
     if plan.refused and (not how.skip_bad or not plan.candidates):
         raise RefusedError("nobody was enrolled: not every photo can be used", plan.refused)
     changes = carry_out(gallery, plan, site.clock.wall(), how)
-    note(site, changes)
+    record(site, changes)
     return Enrolled(tuple(changes), plan.notes, plan.refused)
 
 
@@ -114,7 +114,7 @@ def rename(site: WebContext, person: str, name: str) -> Change:
     """Change a display name."""
     with site.gallery() as gallery:
         change = gallery.rename(person, name, site.clock.wall())
-    note(site, [change])
+    record(site, [change])
     return change
 
 
@@ -123,7 +123,7 @@ def consent(site: WebContext, person: str, given: str | None, expires: str | Non
     check_days(given, expires)
     with site.gallery() as gallery:
         change = gallery.consent(person, site.clock.wall(), given, expires)
-    note(site, [change])
+    record(site, [change])
     return change
 
 
@@ -170,7 +170,7 @@ def merge(site: WebContext, person: str, into: str) -> Forgotten:
         target, wall = gallery.person(into), site.clock.wall()
         with gallery.together():
             change = gallery.enroll(into, None, gallery.templates(person), wall, ignored=target.ignored)
-        note(site, [change])
+        record(site, [change])
         return _forget(site, gallery, person)
 
 
@@ -180,10 +180,10 @@ def known(site: WebContext, gallery: Gallery) -> KnownFaces:
     return KnownFaces.of(view, level_threshold(site.configuration(), view)[0])
 
 
-def note(site: WebContext, changes: Iterable[Change]) -> None:
+def record(site: WebContext, changes: Iterable[Change]) -> None:
     """Write the audit rows."""
     for change in changes:
-        site.note(change.kind, change.facts)
+        site.record(change.kind, change.facts)
 
 
 def check_days(given: str | None, expires: str | None) -> None:
@@ -198,5 +198,5 @@ def _forget(site: WebContext, gallery: Gallery, who: str) -> Forgotten:
     try:
         proof = erasure.erase(configuration, gallery, who, site.clock.wall())
     finally:
-        site.glass.forget(who)
+        site.hub.forget(who)
     return Forgotten(proof, tuple(still_named(configuration, who)))

@@ -89,10 +89,10 @@ def opened(insight: Insight) -> Opened:
         LiveHub(),
         insight.journal,
         insight.boot,
-        insight.note,
+        insight.record,
         insight.reload,
         timings=insight.timings,
         switch=insight.switch,
     )
     app = application(site, Accounts(configuration.data), configuration.web)
-    return Opened(site, app.state.gate, Server(app, configuration.web, site.glass))
+    return Opened(site, app.state.gate, Server(app, configuration.web, site.hub))

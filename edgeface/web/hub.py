@@ -77,7 +77,7 @@ class LiveHub:
         """Give the newest outcome of a camera that is looked at; None before the first."""
         return self._latest.get(camera)
 
-    def hear(self, wire: Wire) -> None:
+    def on_message(self, wire: Wire) -> None:
         """Take what was said, done or decided: JSON can carry it, and `kind` says what it is."""
         with self._lock:
             self._recent.append(wire)

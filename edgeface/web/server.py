@@ -40,14 +40,14 @@ _BACKLOG = 64
 class Server:
     """One page at one address; the daemon goes on without it when it cannot be served."""
 
-    def __init__(self, app: ASGIApp, settings: Web, glass: LiveHub) -> None:
+    def __init__(self, app: ASGIApp, settings: Web, hub: LiveHub) -> None:
         self.problem: str | None = None
         """Why nobody can reach it, in one line."""
         self.port = settings.port
         """The real one once it listens, where any free one was asked for."""
         self._app = app
         self._settings = settings
-        self._glass = glass
+        self._hub = hub
         self._stopping = threading.Event()
         self._listening = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,7 +73,7 @@ class Server:
     def stop(self) -> None:
         """End it, streams too, within STOP_SECONDS."""
         self._stopping.set()
-        self._glass.close()
+        self._hub.close()
         with contextlib.suppress(RuntimeError):
             # A loop that has ended needs no telling.
             if self._loop is not None and self._end is not None:

@@ -32,7 +32,7 @@ class Insight:
     clock: Clock
     journal: Journal
     boot: str
-    note: Callable[[str, Mapping[str, Any]], None]
+    record: Callable[[str, Mapping[str, Any]], None]
     reload: Callable[[], None]
     timings: Timings | None = None
     """What the daemon's threads measure."""
@@ -65,11 +65,11 @@ class WebContext:
     source: Path | None
     """config.yaml, when there is one."""
     clock: Clock
-    glass: LiveHub
+    hub: LiveHub
     journal: Journal
     """The daemon's own."""
     boot: str
-    note: Callable[[str, Mapping[str, Any]], None]
+    record: Callable[[str, Mapping[str, Any]], None]
     """Has a row written to the journal: kind and facts; returns at once."""
     reload: Callable[[], None]
     """Has the configuration read again soon, as SIGHUP does."""

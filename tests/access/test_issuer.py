@@ -276,7 +276,7 @@ def test_without_a_key_the_state_says_so(broker: Mosquitto, listen: Listen, publ
     assert not listener.of(GRANT)
     signing_keys.write(data, signing_keys.new((), "late", open_vault(data), 0.0))
     until(lambda: listener.of(STATE)[-1].json["problems"] == [], signing_keys.LOOK + 3)
-    publisher.go_by(AccessPolicy())
+    publisher.apply(AccessPolicy())
     until(lambda: listener.of(STATE)[-1].json["doors"] == {})
 
 
@@ -359,7 +359,7 @@ class Entrance:
     def __init__(self, data: Path, clock: FixedClock, *, synced: bool = True, **doors: Door) -> None:
         signer = signing_keys.Signer(data, open_vault(data), clock)
         self.clock = clock
-        self.doorman = GrantIssuer(
+        self.issuer = GrantIssuer(
             "edgeface",
             "front",
             "b007",
@@ -371,17 +371,17 @@ class Entrance:
 
     def ask(self, visit: int, person: str = "alice", **changes: Any) -> list[int]:
         """Claim with a fresh nonce; the numbers of the grants."""
-        for name in self.doorman.facts():
+        for name in self.issuer.facts():
             topic = f"edgeface/doors/{name}/challenge"
-            assert self.doorman.hear(topic, challenge().encode(), retained=False)
-        self.doorman.claim(a_claim(visit, person, self.clock.monotonic(), **changes))
+            assert self.issuer.on_message(topic, challenge().encode(), retained=False)
+        self.issuer.claim(a_claim(visit, person, self.clock.monotonic(), **changes))
         return self.grants()
 
     def grants(self) -> list[int]:
-        self.doorman.consider()
+        self.issuer.review()
         made = []
-        while (waiting := self.doorman.first()) is not None:
-            grant = self.doorman.grant(waiting)
+        while (waiting := self.issuer.first()) is not None:
+            grant = self.issuer.grant(waiting)
             if grant is not None:
                 made.append(int(grant.id.rpartition("#")[2]))
         return made
@@ -397,7 +397,7 @@ def test_a_visit_is_let_in_once_and_the_next_after_the_cooldown(data: Path) -> N
     assert house.ask(3) == [], "too soon"
     house.clock.sleep(SAYABLE + 0.1)
     assert house.grants() == []
-    assert house.doorman.facts()["front-door"]["refused"] == {"cooldown": 1}
+    assert house.issuer.facts()["front-door"]["refused"] == {"cooldown": 1}
     house.clock.sleep(5)
     assert house.ask(3) == [3]
 
@@ -409,7 +409,7 @@ def test_two_faces_are_refused_until_one_has_left(data: Path) -> None:
     assert house.ask(1, faces_in_view=1) == [1]
     house.clock.sleep(5)
     assert house.grants() == []
-    assert [kind for kind, _ in house.doorman.notes()] == ["granted"], "who is let in was not refused"
+    assert [kind for kind, _ in house.issuer.notes()] == ["granted"], "who is let in was not refused"
 
 
 def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
@@ -421,7 +421,7 @@ def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
     assert house.ask(1, "mallory") == []
     house.clock.sleep(SAYABLE + 0.1)
     house.grants()
-    assert house.doorman.notes() == [
+    assert house.issuer.notes() == [
         ("refused", {"door": "front-door", "person": "alice", "reason": "level"}),
         ("refused", {"door": "front-door", "person": "mallory", "reason": "person"}),
     ]
@@ -429,27 +429,27 @@ def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
 
 def test_what_comes_too_late_is_stale(data: Path) -> None:
     house = Entrance(data, FixedClock(100.0), front_door=a_door())
-    house.doorman.claim(a_claim(at=100 - SAYABLE - 0.1))
+    house.issuer.claim(a_claim(at=100 - SAYABLE - 0.1))
     assert house.grants() == []
-    assert house.doorman.facts()["front-door"]["refused"] == {"stale": 1}
+    assert house.issuer.facts()["front-door"]["refused"] == {"stale": 1}
 
 
 def test_a_grant_that_may_not_have_been_delivered_is_made_again_with_another_nonce(data: Path) -> None:
     house = Entrance(data, FixedClock(100.0), front_door=a_door())
     assert house.ask(1) == [1]
-    house.doorman.unsent(["front-door#1"])
+    house.issuer.unsent(["front-door#1"])
     assert house.grants() == [], "its nonce is used up"
     assert house.ask(1) == [2]
     house.clock.sleep(SAYABLE + 0.1)
-    house.doorman.unsent(["front-door#2"])
+    house.issuer.unsent(["front-door#2"])
     assert house.grants() == []
-    assert house.doorman.facts()["front-door"]["refused"] == {}
+    assert house.issuer.facts()["front-door"]["refused"] == {}
 
 
 def test_a_visit_that_the_door_turned_away_may_try_again_after_the_cooldown(data: Path) -> None:
     house = Entrance(data, FixedClock(100.0), front_door=a_door(cooldown=10.0))
     assert house.ask(1) == [1]
-    assert house.doorman.hear(RESULT, result(1, accepted=False).encode(), retained=False)
+    assert house.issuer.on_message(RESULT, result(1, accepted=False).encode(), retained=False)
     house.clock.sleep(3)
     assert house.ask(1) == []
     house.clock.sleep(10)
@@ -458,12 +458,12 @@ def test_a_visit_that_the_door_turned_away_may_try_again_after_the_cooldown(data
 
 def test_other_doors_are_gone_by_at_once(data: Path) -> None:
     house = Entrance(data, FixedClock(100.0), front_door=a_door())
-    assert not house.doorman.changed()
-    house.doorman.go_by(AccessPolicy({"gate": a_door()}))
-    assert house.doorman.changed()
-    assert house.doorman.subscriptions() == ["edgeface/doors/gate/challenge", "edgeface/doors/gate/result"]
-    assert house.doorman.hear(CHALLENGE, challenge().encode(), retained=False), "the broker may still send it"
-    assert not house.doorman.hear("edgeface/front/porch/enabled/set", b"ON", retained=False)
+    assert not house.issuer.changed()
+    house.issuer.apply(AccessPolicy({"gate": a_door()}))
+    assert house.issuer.changed()
+    assert house.issuer.subscriptions() == ["edgeface/doors/gate/challenge", "edgeface/doors/gate/result"]
+    assert house.issuer.on_message(CHALLENGE, challenge().encode(), retained=False), "the broker may still send it"
+    assert not house.issuer.on_message("edgeface/front/porch/enabled/set", b"ON", retained=False)
     assert house.ask(1) == [1]
 
 
@@ -474,20 +474,20 @@ def test_a_schedule_needs_a_clock_that_is_right(data: Path) -> None:
     assert house.ask(1) == []
     house.clock.sleep(SAYABLE + 0.1)
     house.grants()
-    assert house.doorman.facts()["front-door"]["refused"] == {"clock": 1}
+    assert house.issuer.facts()["front-door"]["refused"] == {"clock": 1}
 
 
 def test_a_nonce_is_fresh_for_three_seconds_and_heard_once() -> None:
     nonces, text = Nonces(), challenge("n" * 22).encode()
     assert not nonces.fresh(0.0)
     assert nonces.age(0.0) is None
-    assert nonces.hear(text, 10.0)
+    assert nonces.on_message(text, 10.0)
     assert nonces.fresh(10 + LIFETIME)
     assert not nonces.fresh(10.01 + LIFETIME)
-    assert not nonces.hear(text, 13.0), "said again it is no fresher"
+    assert not nonces.on_message(text, 13.0), "said again it is no fresher"
     assert nonces.take() == "n" * 22
     assert not nonces.fresh(10.0)
-    assert not nonces.hear(text, 14.0)
+    assert not nonces.on_message(text, 14.0)
     assert nonces.age(14.0) == 4.0
 
 
@@ -506,7 +506,7 @@ def test_a_nonce_is_fresh_for_three_seconds_and_heard_once() -> None:
 )
 def test_what_is_no_challenge(text: bytes) -> None:
     nonces = Nonces()
-    assert not nonces.hear(text, 0.0)
+    assert not nonces.on_message(text, 0.0)
     assert not nonces.fresh(0.0)
 
 
@@ -516,7 +516,7 @@ def test_any_bytes_are_an_object_or_nothing(data: bytes) -> None:
     facts = strict(data)
     assert facts is None or (isinstance(facts, dict) and len(data) <= MAX_BYTES)
     assert read_result(data, "front-door") is None
-    assert not Nonces().hear(data, 0.0)
+    assert not Nonces().on_message(data, 0.0)
 
 
 @pytest.mark.parametrize(

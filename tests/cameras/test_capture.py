@@ -126,7 +126,7 @@ def statuses_until(capture: Capture, condition: Callable[[CaptureState], bool]) 
     seen: set[str] = set()
 
     def over() -> bool:
-        state = capture.tend()
+        state = capture.supervise()
         seen.add(state.status)
         return condition(state)
 
@@ -178,7 +178,7 @@ def test_a_clip_that_ends_is_ended_and_its_thread_too() -> None:
     capture, mailbox = running(camera, FixedClock())
     until(lambda: capture.state().status == "ended")
     until(lambda: threading.active_count() == 1 or not capture._readers[0].alive)
-    assert capture.tend().status == "ended"
+    assert capture.supervise().status == "ended"
     assert camera.opened_at == [0.0]
     assert len(drain(mailbox)) == 1
     finish(capture)
@@ -303,7 +303,7 @@ def test_a_stall_is_seen_within_3_seconds_and_nothing_old_is_passed_on(folder: P
     assert why in (capture.state().error or "")
     last = drain(mailbox)[-1]
     assert last.monotonic - began < 2.0 + MATCH_SECONDS
-    until(lambda: capture.tend().status == "online")
+    until(lambda: capture.supervise().status == "online")
     assert capture.state().error is None
     state = finish(capture)
     assert state.reopens >= 1
@@ -342,13 +342,13 @@ def test_a_blocked_reader_is_replaced_and_passes_nothing_on_when_it_wakes() -> N
     capture, mailbox = running(camera, clock)
     until(lambda: capture.state().frames == 2)
     clock.now += 2.1
-    assert capture.tend().status == "stalled"
+    assert capture.supervise().status == "stalled"
     assert len(camera.opened_at) == 1, "the driver's own timeout comes first"
     clock.now += 2.0
-    assert capture.tend().blocked == 1
+    assert capture.supervise().blocked == 1
     clock.now += 1.1
     until(lambda: capture.state().frames == 5)
-    assert capture.tend().status == "online"
+    assert capture.supervise().status == "online"
     capture.stop()
     assert not capture.join(0.05)
     camera.released.set()
@@ -365,7 +365,7 @@ def test_a_driver_that_hangs_for_good_costs_a_bounded_number_of_threads() -> Non
     for _ in range(20):
         clock.now += 10
         time.sleep(0.03)
-        state = capture.tend()
+        state = capture.supervise()
     assert state.status == "stalled"
     assert state.blocked == READERS - 1
     assert len(camera.opened_at) == READERS
@@ -382,7 +382,7 @@ def test_switching_a_hung_camera_off_and_on_costs_no_more_threads() -> None:
         capture.enable()
     assert len(camera.opened_at) == READERS
     camera.released.set()
-    until(lambda: capture.tend().frames > READERS)
+    until(lambda: capture.supervise().frames > READERS)
     finish(capture)
 
 
@@ -390,12 +390,12 @@ def test_a_camera_that_was_not_started_or_is_stopped_stays_closed() -> None:
     camera = Scripted([(1, "block")])
     capture = Capture("porch", camera, Mailbox(), FixedClock(), enabled=False)
     capture.enable()
-    assert (capture.tend().status, camera.opened_at) == ("offline", [])
+    assert (capture.supervise().status, camera.opened_at) == ("offline", [])
     capture.start()
     until(lambda: camera.opened_at)
     camera.released.set()
     finish(capture)
-    assert (capture.tend().status, len(camera.opened_at)) == ("offline", 1)
+    assert (capture.supervise().status, len(camera.opened_at)) == ("offline", 1)
 
 
 def test_an_opening_that_hangs_is_offline_and_given_up_after_30_seconds() -> None:
@@ -404,9 +404,9 @@ def test_an_opening_that_hangs_is_offline_and_given_up_after_30_seconds() -> Non
     capture, _ = running(camera, clock)
     until(lambda: camera.opened_at)
     clock.now += 29
-    assert (capture.tend().status, capture.state().blocked) == ("offline", 0)
+    assert (capture.supervise().status, capture.state().blocked) == ("offline", 0)
     clock.now += 2
-    assert capture.tend().blocked == 1
+    assert capture.supervise().blocked == 1
     clock.now += 1.1
     until(lambda: capture.state().status == "online")
     camera.released.set()
@@ -436,7 +436,7 @@ def test_disabling_closes_the_device_and_enabling_opens_it_again() -> None:
     clock = FastClock()
     camera = Scripted([(20, "fail")], clock)
     capture, mailbox = running(camera, clock, enabled=False)
-    assert capture.tend().status == "disabled"
+    assert capture.supervise().status == "disabled"
     capture.enable()
     until(lambda: capture.state().frames >= 20)
     capture.disable()
@@ -445,7 +445,7 @@ def test_disabling_closes_the_device_and_enabling_opens_it_again() -> None:
     assert camera.closed == len(camera.opened_at)
     openings, frames = len(camera.opened_at), capture.state().frames
     time.sleep(0.2)
-    assert (capture.tend().status, len(camera.opened_at)) == ("disabled", openings)
+    assert (capture.supervise().status, len(camera.opened_at)) == ("disabled", openings)
     capture.enable()
     capture.enable()
     until(lambda: capture.state().frames > frames)
@@ -462,7 +462,7 @@ def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(20):
         clock.now += 31
         time.sleep(0.03)
-        capture.tend()
+        capture.supervise()
     finish(capture)
     assert [record.getMessage() for record in caplog.records] == ["camera porch is offline: /dev/video0 is not there"]
 
@@ -486,7 +486,7 @@ def test_a_reader_that_dies_of_a_bug_is_replaced() -> None:
     capture, _ = running(camera, clock)
     until(lambda: not capture._readers[0].alive)
     assert capture.state().status == "offline"
-    assert capture.tend().error == "its reader died"
+    assert capture.supervise().error == "its reader died"
     clock.now += 1.1
     until(lambda: capture.state().frames == 1)
     finish(capture)

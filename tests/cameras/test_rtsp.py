@@ -73,7 +73,7 @@ class Server:
         )
         assert self._pipe(self.process.stdout).readline() == "ready\n"
 
-    def say(self, line: str) -> None:
+    def publish(self, line: str) -> None:
         assert self.process is not None
         pipe = self._pipe(self.process.stdin)
         pipe.write(line + "\n")
@@ -172,7 +172,7 @@ class Watch:
     def _tend(self) -> None:
         while not self._done.wait(0.5):
             for capture in self.captures.values():
-                capture.tend()
+                capture.supervise()
 
 
 def _seen(frame: Frame) -> Seen:
@@ -223,7 +223,7 @@ def followed(last: Seen, since: float) -> bool:
 def test_a_change_of_resolution_in_mid_stream_is_followed(server: Server, watch: Watch) -> None:
     # OpenCV 4.10 shows a broken picture when a stream becomes smaller (docs/cameras.md).
     for size in ((640, 480), (480, 360))[: 2 if OPENCV >= 5 else 1]:
-        server.say(f"size {size[0]} {size[1]}")
+        server.publish(f"size {size[0]} {size[1]}")
         said = time.monotonic()
         until(lambda: watch.seen["gstreamer"][-1].size == size, 5)  # noqa: B023 - called before the next turn
         # OpenCV 5 scales what comes to the size that came first; 4.10 stands still, which is noticed, and opens anew.

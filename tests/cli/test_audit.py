@@ -167,7 +167,7 @@ def test_rows_cut_off_at_the_end_are_seen_by_a_link_that_was_noted(path: Path, a
     assert "rows were cut off after it" in complaint
     # Rows that are written later do not make up for it.
     journal = Journal(path)
-    journal.note("started", DAY + 3, {})
+    journal.record("started", DAY + 3, {})
     journal.close()
     assert audit("verify", "--head", noted_head)[0] == 1
 

@@ -236,7 +236,7 @@ def test_a_grant_opens_once() -> None:
 
 def test_the_door_understands_the_device_and_the_device_the_door() -> None:
     gate, nonces = GrantVerifier(RULES), protocol.Nonces()
-    assert nonces.hear(gate.challenge(5.0), 5.0)
+    assert nonces.on_message(gate.challenge(5.0), 5.0)
     claim = Claim("porch", 3, 4.9, "alice", 0.712, "high", 4, 1)
     stamp = protocol.Stamp("front-door", "front", "5f0c", 1, nonces.take(), 140)
     grant = gate.judge(sign(protocol.payload(stamp, claim), "2026-11", KEY), retained=False, now=5.2)

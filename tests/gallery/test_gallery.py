@@ -526,10 +526,10 @@ def test_the_journal_loses_a_persons_rows_to_the_last_byte_and_keeps_the_others(
     assert redact(path, "zuleika") == 0
     assert not path.exists()
     journal = Journal(path)
-    journal.note("enrolled", 1.0, {"person": "zuleika"})
-    journal.note("match", 2.0, {"person": "zuleika", "name": "Zuleika Dobson"})
-    journal.note("match", 3.0, {"person": "bob", "name": "Bob"})
-    journal.note("unknown", 4.0, {"unknown": "u-7f3a", "person": None})
+    journal.record("enrolled", 1.0, {"person": "zuleika"})
+    journal.record("match", 2.0, {"person": "zuleika", "name": "Zuleika Dobson"})
+    journal.record("match", 3.0, {"person": "bob", "name": "Bob"})
+    journal.record("unknown", 4.0, {"unknown": "u-7f3a", "person": None})
     assert b"uleika" not in contents(tmp_path)
     assert len(journal.about("zuleika")) == 2
     assert redact(path, "zuleika") == 2

@@ -36,27 +36,27 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_stops_no_event_and_corrupts_nothing(small_disk: Path) -> None:
     journal = Journal(small_disk / "journal.db")
-    outbox = JournalWriter(journal)
-    outbox.start()
+    writer = JournalWriter(journal)
+    writer.start()
     for seq in range(50):
-        outbox.note(a_row(seq))
+        writer.record_row(a_row(seq))
     until(lambda: journal.counts() == (50, 50))
     ballast = small_disk / "ballast"
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(1024)):
             pass
     for seq in range(50, 3000):
-        outbox.note(a_row(seq))
+        writer.record_row(a_row(seq))
     until(lambda: journal.failures > 1)
     assert "full" in str(journal.problem)
-    assert outbox.waiting > 1000
+    assert writer.waiting > 1000
     # A start on the full disk is no error either.
     second = Journal(small_disk / "journal.db")
     second.close()
     ballast.unlink()
-    until(lambda: outbox.waiting == 0, 15)
-    outbox.close()
-    assert outbox.lost == 0
+    until(lambda: writer.waiting == 0, 15)
+    writer.close()
+    assert writer.lost == 0
     assert journal.counts() == (3000, 3000)
     assert journal.facts()["problem"] is None
     assert journal.set_aside is None

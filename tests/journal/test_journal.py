@@ -169,7 +169,7 @@ def test_many_threads_may_write(journal: Journal) -> None:
 
 
 def test_a_note_is_a_row_for_the_audit_topic(journal: Journal) -> None:
-    assert journal.note("deleted", 1_800_000_000.0, {"person": "alice"})
+    assert journal.record("deleted", 1_800_000_000.0, {"person": "alice"})
     [row] = journal.unsaid(10)
     said = json.loads(audit(row, "front", 1_800_000_001.0))
     assert said == {
@@ -221,106 +221,106 @@ def test_nothing_that_was_written_is_lost_by_a_kill_and_the_chain_holds(path: Pa
 
 
 def test_the_outbox_gives_a_row_to_one_holder_at_a_time(journal: Journal) -> None:
-    outbox = JournalWriter(journal)
-    outbox.start()
+    writer = JournalWriter(journal)
+    writer.start()
     for seq in range(3):
-        outbox.record(an_event(seq))
+        writer.record(an_event(seq))
     ids = [an_event(seq).id for seq in range(3)]
     until(lambda: journal.counts() == (3, 3))
-    assert outbox.take(10) == []
-    outbox.release(ids)
+    assert writer.take(10) == []
+    writer.release(ids)
     taken: list[JournalRow] = []
 
     def took(count: int) -> bool:
-        taken.extend(outbox.take(10))
+        taken.extend(writer.take(10))
         return len(taken) == count
 
     until(lambda: took(3))
     assert [row.id for row in taken] == ids
     for id_ in ids[:2]:
-        outbox.said(id_)
+        writer.said(id_)
     until(lambda: journal.counts() == (3, 1))
-    outbox.release(ids[2:])
+    writer.release(ids[2:])
     until(lambda: took(4))
     assert taken[3].id == ids[2]
-    outbox.close()
-    assert outbox.waiting == 0
+    writer.close()
+    assert writer.waiting == 0
 
 
 def test_a_note_goes_out_by_itself(journal: Journal) -> None:
-    outbox = JournalWriter(journal)
-    outbox.start()
-    outbox.take(1)
+    writer = JournalWriter(journal)
+    writer.start()
+    writer.take(1)
     row = noted("granted", 1.0, {"door": "front", "person": "alice"})
-    outbox.note(row)
+    writer.record_row(row)
     taken: list[JournalRow] = []
 
     def took() -> bool:
-        taken.extend(outbox.take(10))
+        taken.extend(writer.take(10))
         return bool(taken)
 
     until(took)
     assert taken == [row]
-    outbox.said(row.id)
+    writer.said(row.id)
     until(lambda: journal.counts() == (1, 0))
-    outbox.close()
+    writer.close()
 
 
 def test_the_outbox_waits_for_a_disk_that_comes_back(tmp_path: Path) -> None:
     (tmp_path / "later").touch()
     journal = Journal(tmp_path / "later" / "journal.db")
-    outbox = JournalWriter(journal)
-    outbox.start()
+    writer = JournalWriter(journal)
+    writer.start()
     for seq in range(MAX_QUEUED_ROWS + 300):
-        outbox.record(an_event(seq))
+        writer.record(an_event(seq))
     until(lambda: journal.failures > 1)
-    assert 0 < outbox.lost <= 300
-    kept = MAX_QUEUED_ROWS + 300 - outbox.lost
-    assert outbox.waiting == kept
+    assert 0 < writer.lost <= 300
+    kept = MAX_QUEUED_ROWS + 300 - writer.lost
+    assert writer.waiting == kept
     (tmp_path / "later").unlink()
     until(lambda: journal.counts() == (kept, kept))
-    outbox.close()
+    writer.close()
     journal.close()
 
 
 def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "never").touch()
     journal = Journal(tmp_path / "never" / "journal.db")
-    outbox = JournalWriter(journal)
-    outbox.start()
-    outbox.record(an_event(1))
-    outbox.close()
+    writer = JournalWriter(journal)
+    writer.start()
+    writer.record(an_event(1))
+    writer.close()
     assert "1 events could not be written down" in caplog.text
     journal.close()
 
 
 def test_without_a_broker_events_go_to_the_journal(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    teller = LogPublisher(journal, SystemClock())
-    teller.start()
-    teller.say(an_event(1), b"jpeg")
-    teller.people("porch", ("Alice",))
-    teller.camera_status("porch", "stalled")
-    teller.enabled("porch", on=False)
-    teller.state({"fps": 1})
-    teller.close()
+    publisher = LogPublisher(journal, SystemClock())
+    publisher.start()
+    publisher.publish(an_event(1), b"jpeg")
+    publisher.people("porch", ("Alice",))
+    publisher.camera_status("porch", "stalled")
+    publisher.enabled("porch", on=False)
+    publisher.state({"fps": 1})
+    publisher.close()
     assert caplog.messages == ["camera porch is switched off"]
-    assert teller.counters() == {"said": 1, "lost": 0, "queue": 0, "unsaid": 0}
+    assert publisher.counters() == {"said": 1, "lost": 0, "queue": 0, "unsaid": 0}
     assert journal.counts() == (1, 0)
 
 
 def test_say_costs_microseconds(journal: Journal) -> None:
     clock = SystemClock()
-    outbox = JournalWriter(journal)
-    outbox.start()
+    writer = JournalWriter(journal)
+    writer.start()
     events = [an_event(seq) for seq in range(200)]
     times = []
     for event in events:
         start = clock.monotonic()
-        outbox.record(event)
+        writer.record(event)
         times.append(clock.monotonic() - start)
         clock.sleep(0.001)
-    outbox.close()
+    writer.close()
     assert sorted(times)[189] < 0.005
 
 
@@ -366,7 +366,7 @@ def test_rows_are_chosen_by_what_they_are(journal: Journal) -> None:
 
 
 def test_nothing_of_a_row_is_in_plain_text(journal: Journal, path: Path) -> None:
-    journal.note("match", 1.0, {"person": "zuleika", "name": "Zuleika Dobson", "unknown": "u-7f3a"})
+    journal.record("match", 1.0, {"person": "zuleika", "name": "Zuleika Dobson", "unknown": "u-7f3a"})
     with closing(sqlite3.connect(path)) as reader, reader:
         reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     reader.close()

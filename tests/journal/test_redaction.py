@@ -16,10 +16,10 @@ def test_who_is_forgotten_leaves_kind_and_time_and_the_chain_holds(tmp_path: Pat
     assert redact(path, "alice") == 0
     assert not path.exists()
     journal = Journal(path)
-    journal.note("enrolled", 1.0, {"person": "alice"})
-    journal.note("match", 2.0, {"person": "bob"})
-    journal.note("granted", 3.0, {"person": "alice", "door": "front"})
-    journal.note("match", 4.0, {"person": None, "unknown": "u-7f3a"})
+    journal.record("enrolled", 1.0, {"person": "alice"})
+    journal.record("match", 2.0, {"person": "bob"})
+    journal.record("granted", 3.0, {"person": "alice", "door": "front"})
+    journal.record("match", 4.0, {"person": None, "unknown": "u-7f3a"})
     links = [entry.link for entry in journal.rows()]
     sealed = journal._file._opened()[0].execute("SELECT payload, person FROM rows WHERE seq = 3").fetchone()
     assert sealed[0] in contents(tmp_path)

@@ -283,8 +283,8 @@ def test_the_device_has_all_that_it_needs(
     assert listener.ready.wait(5)
     assert auditor.ready.wait(5)
     publisher = device(site)
-    publisher.say(an_event(1), b"\xff\xd8jpeg")
-    publisher.say(an_event(2), late=True)
+    publisher.publish(an_event(1), b"\xff\xd8jpeg")
+    publisher.publish(an_event(2), late=True)
     publisher.people("porch", ("Alice",))
     until(lambda: "edgeface/front/audit" in dict(auditor.heard))
     until(lambda: "homeassistant/device/edgeface_front/config" in dict(listener.heard))
@@ -298,8 +298,8 @@ def test_the_device_has_all_that_it_needs(
 @pytest.mark.parametrize(
     ("denied", "does", "says"),
     [
-        ("edgeface/front/porch/event", lambda publisher: publisher.say(an_event(1)), "the event topic"),
-        ("edgeface/front/audit", lambda publisher: publisher.say(an_event(1), late=True), "the audit topic"),
+        ("edgeface/front/porch/event", lambda publisher: publisher.publish(an_event(1)), "the event topic"),
+        ("edgeface/front/audit", lambda publisher: publisher.publish(an_event(1), late=True), "the audit topic"),
         ("edgeface/front/porch/status", lambda publisher: publisher.camera_status("porch", "online"), "porch/status"),
     ],
 )
@@ -404,7 +404,7 @@ def test_no_message_of_a_real_run_has_an_embedding(
     for frame in film((2.5, (("astronaut", 20, 40), RIGHT)), (3.0, ())):
         outcome = made.process(frame)
         for one in outcome.events:
-            publisher.say(replace(one, monotonic=CLOCK.monotonic()), b"\xff\xd8jpeg", late=said % 2 == 1)
+            publisher.publish(replace(one, monotonic=CLOCK.monotonic()), b"\xff\xd8jpeg", late=said % 2 == 1)
             said += 1
     publisher.state({"version": "1"})
     audit, event = "edgeface/front/audit", "edgeface/front/porch/event"

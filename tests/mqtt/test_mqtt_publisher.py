@@ -79,8 +79,8 @@ def no_late_match(listener: Listener, said: dict[int, float]) -> None:
 def test_how_long_the_broker_takes_for_an_event_is_told(broker: Mosquitto, publish: Publish) -> None:
     took: list[float] = []
     publisher = connected(publish, Mqtt(port=broker.port), answered=took.append)
-    publisher.say(an_event(1))
-    publisher.say(an_event(2, age=LIFETIME), late=True)
+    publisher.publish(an_event(1))
+    publisher.publish(an_event(2, age=LIFETIME), late=True)
     until(lambda: publisher.counters()["said"] == 1 and publisher.counters()["late"] == 1)
     assert len(took) == 1
     assert 0 < took[0] < 1
@@ -94,7 +94,7 @@ def test_an_event_arrives_once_in_milliseconds_and_is_marked_said(
     took: list[float] = []
     for seq in range(20):
         event = an_event(seq)
-        publisher.say(event)
+        publisher.publish(event)
         until(lambda: len(listener.of(EVENT)) == len(took) + 1)
         took.append(listener.of(EVENT)[-1].at - event.monotonic)
     assert seqs(listener, EVENT) == list(range(20))
@@ -110,7 +110,7 @@ def test_a_burst_keeps_its_order(broker: Mosquitto, listen: Listen, publish: Pub
     listener = listen(broker, EVENT)
     publisher = connected(publish, Mqtt(port=broker.port))
     for seq in range(200):
-        publisher.say(an_event(seq))
+        publisher.publish(an_event(seq))
     until(lambda: len(listener.of(EVENT)) == 200)
     assert seqs(listener, EVENT) == list(range(200))
 
@@ -119,7 +119,7 @@ def test_more_than_the_inbox_holds_goes_to_the_audit_topic(broker: Mosquitto, li
     listener = listen(broker, "edgeface/#")
     publisher = publish(Mqtt(port=broker.port))
     for seq in range(400):
-        publisher.say(an_event(seq))
+        publisher.publish(an_event(seq))
     until(lambda: len(listener.of(EVENT)) + len(listener.of(AUDIT)) == 400)
     assert sorted(seqs(listener, EVENT) + seqs(listener, AUDIT)) == list(range(400))
 
@@ -130,7 +130,7 @@ def test_what_is_retained(broker: Mosquitto, listen: Listen, publish: Publish) -
     publisher.camera_status("porch", "online")
     publisher.people("porch", ("Alice", "Bob, the\nbuilder"))
     publisher.state({"version": "1", "fps": float("nan")})
-    publisher.say(an_event(1), b"\xff\xd8jpeg")
+    publisher.publish(an_event(1), b"\xff\xd8jpeg")
     until(lambda: live.of("edgeface/front/porch/snapshot"))
     until(lambda: any(b"version" in payload for payload in live.payloads("edgeface/front/state")))
     late = listen(broker, "edgeface/#", "homeassistant/#")
@@ -183,7 +183,7 @@ def test_the_state_at_the_end_is_said_however_soon_it_comes(
 def test_closing_says_what_waits_and_offline(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, STATUS, EVENT)
     publisher = connected(publish, Mqtt(port=broker.port))
-    publisher.say(an_event(1, type="left"))
+    publisher.publish(an_event(1, type="left"))
     publisher.close()
     until(lambda: listener.payloads(STATUS)[-1:] == [b"offline"])
     assert [heard.topic for heard in listener.heard][-2:] == [EVENT, STATUS]
@@ -260,8 +260,8 @@ def test_discovery_is_said_again_when_home_assistant_starts(
 def test_a_late_event_is_history(broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal) -> None:
     listener = listen(broker, EVENT, AUDIT)
     publisher = connected(publish, Mqtt(port=broker.port))
-    publisher.say(an_event(1, age=SAYABLE + 0.1))
-    publisher.say(an_event(2))
+    publisher.publish(an_event(1, age=SAYABLE + 0.1))
+    publisher.publish(an_event(2))
     until(lambda: seqs(listener, AUDIT) == [1] and seqs(listener, EVENT) == [2])
     assert listener.of(AUDIT)[0].json["late"] is True
     until(lambda: journal.counts() == (2, 0))
@@ -272,7 +272,7 @@ def test_a_row_of_another_process_is_said(broker: Mosquitto, listen: Listen, pub
     listener = listen(broker, AUDIT)
     connected(publish, Mqtt(port=broker.port))
     other = Journal(tmp_path / "journal.db")
-    assert other.note("enrolled", 1_800_000_000.0, {"person": "alice", "photos": 3})
+    assert other.record("enrolled", 1_800_000_000.0, {"person": "alice", "photos": 3})
     until(lambda: listener.of(AUDIT), 3)
     said = listener.of(AUDIT)[0].json
     assert {key: said[key] for key in ("event_type", "person", "photos", "device", "late")} == {
@@ -296,7 +296,7 @@ def test_a_denial_is_noticed_and_the_event_goes_to_the_audit_topic(
     listener = listen(broker, "edgeface/#")
     publisher = connected(publish, Mqtt(port=broker.port))
     publisher.state({"version": "1"})
-    publisher.say(an_event(1))
+    publisher.publish(an_event(1))
     until(lambda: seqs(listener, AUDIT) == [1])
     assert publisher.counters()["refused"] >= 2
     assert publisher.problem is not None
@@ -313,7 +313,7 @@ def test_a_denied_audit_topic_keeps_the_rows(
     acl = tmp_path / "acl"
     acl.write_text("topic read #\n")
     publisher = connected(publish, Mqtt(port=make_broker("allow_anonymous true", f"acl_file {acl}").port))
-    publisher.say(an_event(1))
+    publisher.publish(an_event(1))
     until(lambda: "audit" in (publisher.problem or ""))
     refused = publisher.counters()["refused"]
     time.sleep(1.2)
@@ -391,7 +391,7 @@ def test_tls(make_broker: MakeBroker, listen: Listen, publish: Publish, certific
     listener = listen(broker, EVENT, tls=context)
     publisher = connected(publish, Mqtt(port=broker.port, tls=ours))
     for seq in range(50):
-        publisher.say(an_event(seq))
+        publisher.publish(an_event(seq))
     until(lambda: seqs(listener, EVENT) == list(range(50)))
 
 
@@ -452,7 +452,7 @@ def test_nothing_is_lost_or_late_when_the_broker_is_killed_and_comes_back(
     ends = time.monotonic() + 4.5
     seq, down, up = 0, False, False
     while time.monotonic() < ends:
-        publisher.say(an_event(seq))
+        publisher.publish(an_event(seq))
         said[seq] = time.monotonic()
         seq += 1
         left = ends - time.monotonic()
@@ -482,20 +482,20 @@ def test_a_stalled_broker_passes_on_no_late_match(
     listener = listen(broker, EVENT, AUDIT)
     said: dict[int, float] = {}
 
-    def say(seq: int) -> None:
+    def send(seq: int) -> None:
         said[seq] = time.monotonic()
-        publisher.say(an_event(seq))
+        publisher.publish(an_event(seq))
 
     for seq in range(5):
-        say(seq)
+        send(seq)
     until(lambda: journal.counts() == (5, 0))
     time.sleep(0.2)
     broker.pause()
     for seq in range(5, 10):
-        say(seq)
+        send(seq)
     hand_off = time.monotonic() - said[5]
     until(lambda: publisher.counters()["missed"] == 5, 5)
-    say(10)
+    send(10)
     time.sleep(1.5)
     broker.resume()
     until(lambda: journal.counts() == (11, 0), 15)
@@ -516,7 +516,7 @@ def test_a_slow_disk_holds_nobody_up(
     connection.execute("BEGIN IMMEDIATE")
     started = time.monotonic()
     for seq in range(20):
-        publisher.say(an_event(seq))
+        publisher.publish(an_event(seq))
     assert time.monotonic() - started < 0.05
     until(lambda: len(listener.of(EVENT)) == 20, 1)
     assert publisher.counters()["waiting_for_disk"] == 20
@@ -539,5 +539,5 @@ def test_two_daemons_of_one_name_are_told(broker: Mosquitto, publish: Publish, t
 def test_say_after_close_is_written_down_or_counted(broker: Mosquitto, publish: Publish) -> None:
     publisher = connected(publish, Mqtt(port=broker.port))
     publisher.close()
-    publisher.say(replace(an_event(1), name="x"))
+    publisher.publish(replace(an_event(1), name="x"))
     assert publisher.counters()["queue"] == 1

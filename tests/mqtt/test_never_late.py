@@ -50,13 +50,13 @@ class Scene:
     listener: Listener
     said: dict[str, Event] = field(default_factory=dict)
 
-    def say(self, seconds: float = 0.0) -> None:
+    def publish(self, seconds: float = 0.0) -> None:
         """Says an event each PACE seconds for as long."""
         ends = time.monotonic() + seconds
         while True:
             event = an_event(len(self.said))
             self.said[event.id] = event
-            self.publisher.say(event)
+            self.publisher.publish(event)
             if time.monotonic() + PACE > ends:
                 return
             time.sleep(PACE)
@@ -84,9 +84,9 @@ def a_stall(scene: Scene) -> None:
     for _ in range(3 if HEAVY else 1):
         quiet(scene)
         scene.proxy.stall()
-        scene.say(12)
+        scene.publish(12)
         scene.proxy.passes()
-        scene.say(3)
+        scene.publish(3)
 
 
 def stalls_that_the_broker_does_not_notice(scene: Scene) -> None:
@@ -94,39 +94,39 @@ def stalls_that_the_broker_does_not_notice(scene: Scene) -> None:
     for seconds in (3.5, 5) * (10 if HEAVY else 1):
         quiet(scene)
         scene.proxy.stall()
-        scene.say(seconds)
+        scene.publish(seconds)
         scene.proxy.passes()
-        scene.say(1)
+        scene.publish(1)
 
 
 def a_stalled_broker(scene: Scene) -> None:
     quiet(scene)
     scene.broker.pause()
-    scene.say(12)
+    scene.publish(12)
     scene.broker.resume()
-    scene.say(2)
+    scene.publish(2)
 
 
 def a_dead_way_up(scene: Scene) -> None:
     quiet(scene)
     scene.proxy.half_open("up")
-    scene.say(6)
+    scene.publish(6)
     scene.proxy.passes()
-    scene.say(1)
+    scene.publish(1)
 
 
 def a_dead_way_down(scene: Scene) -> None:
     scene.proxy.half_open("down")
-    scene.say(6)
+    scene.publish(6)
     scene.proxy.passes()
-    scene.say(1)
+    scene.publish(1)
 
 
 def a_trickle(scene: Scene) -> None:
     for speed in (60, 300, 1200):
         quiet(scene)
         scene.proxy.trickle(speed, "up")
-        scene.say(4)
+        scene.publish(4)
         scene.proxy.passes()
         until(lambda: scene.publisher.connected, 10)
 
@@ -135,36 +135,36 @@ def resets(scene: Scene) -> None:
     chance = random.Random(5)
     for _ in range(40 if HEAVY else 6):
         scene.proxy.cut_after(chance.randrange(30, 2500))
-        scene.say(1.5)
+        scene.publish(1.5)
 
 
 def a_broker_away(scene: Scene) -> None:
     scene.broker.kill()
     scene.proxy.refuse()
-    scene.say(8)
+    scene.publish(8)
     for _ in range(100):
-        scene.say()
+        scene.publish()
     scene.broker.start()
     scene.proxy.passes()
     until(lambda: scene.publisher.connected, 10)
-    scene.say(2)
+    scene.publish(2)
 
 
 def a_session_taken_over(scene: Scene) -> None:
     for _ in range(3):
-        scene.say(1)
+        scene.publish(1)
         other = Listener(scene.broker.port, ("nothing",), "edgeface-front")
         other.close()
-    scene.say(1)
+    scene.publish(1)
 
 
 def a_box_in_between(scene: Scene) -> None:
     """The worst moment: a box has taken the event itself, and lets it go long after we have given it up."""
     quiet(scene)
     scene.proxy.stall_before(EVENT.encode())
-    scene.say(5)
+    scene.publish(5)
     scene.proxy.passes()
-    scene.say(2)
+    scene.publish(2)
 
 
 STORIES: tuple[Callable[[Scene], None], ...] = (
@@ -191,9 +191,9 @@ def told(folder: Path, story: Callable[[Scene], None]) -> Scene:
         publisher.start()
         try:
             until(lambda: publisher.connected, 10)
-            scene.say(0.5)
+            scene.publish(0.5)
             story(scene)
-            scene.say(0.5)
+            scene.publish(0.5)
             scene.settle()
         finally:
             publisher.close()

@@ -60,18 +60,18 @@ def at(settings: Mqtt, port: int, **changes: Any) -> Mqtt:
 
 def attempt(settings: Mqtt) -> str:
     """One connection, until it is let in or has ended: why it ended."""
-    bell = Waker()
+    waker = Waker()
     connection = None
     try:
         connection = Connection(settings, "edgeface-front", "edgeface/front/status", CLOCK)
         while not connection.ready:
-            connection.wait(1, bell.socket)
+            connection.wait(1, waker.socket)
     except BrokerError as error:
         return str(error)
     finally:
         if connection is not None:
             connection.drop()
-        bell.close()
+        waker.close()
     return "let in"
 
 

@@ -293,7 +293,7 @@ def test_a_disk_that_cannot_be_written_is_read_and_taken_up_again(small_disk: Pa
         assert len(gallery.snapshot().people) == 2
 
 
-def workbench(data: Path, wall: float = NOON, **privacy: object) -> RecognitionSession:
+def session(data: Path, wall: float = NOON, **privacy: object) -> RecognitionSession:
     configuration = Configuration.model_construct(cameras={}, data=data, privacy=Privacy.model_validate(privacy))
     return RecognitionSession(configuration, "boot", wall, synced=lambda: True)
 
@@ -314,7 +314,7 @@ def test_the_workbench_matches_on_a_full_disk_and_takes_it_up_again(small_disk: 
     data = small_disk / "data"
     enroll(data, "alice")
     fill(small_disk)
-    bench = workbench(data)
+    bench = session(data)
     assert known(bench, "alice")
     configuration = bench._configuration
     for _ in range(3):
@@ -335,7 +335,7 @@ def test_the_workbench_matches_on_a_full_disk_and_takes_it_up_again(small_disk: 
 def test_who_expires_while_the_daemon_runs_drops_out_at_the_next_refresh(tmp_path: Path) -> None:
     tomorrow = NOON + 86_400
     enroll(tmp_path, "alice", expires=day(tomorrow))
-    bench = workbench(tmp_path)
+    bench = session(tmp_path)
     bench._synced = lambda: False
     bench.refresh(bench._configuration, NOON + 1)
     assert known(bench, "alice")
@@ -345,7 +345,7 @@ def test_who_expires_while_the_daemon_runs_drops_out_at_the_next_refresh(tmp_pat
     bench.refresh(bench._configuration, NOON + 2)
     assert known(bench, "alice")
     bench.close()
-    late = workbench(tmp_path, tomorrow)
+    late = session(tmp_path, tomorrow)
     assert not known(late, "alice")
     late._synced = lambda: True
     late.refresh(late._configuration, tomorrow)

@@ -84,7 +84,7 @@ class Stage:
     folder: Path
     """Of config.yaml; the data are in `data` below it."""
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What was written to the journal by `site.note`."""
+    """What was written to the journal by `site.record`."""
     reloads: int = 0
 
     @property
@@ -126,14 +126,14 @@ def stage(tmp_path: Path, _enrolled: Path, _outcomes: list[FrameResult]) -> Iter
     made = _stage(folder)
     for row in _rows(_outcomes):
         made.site.journal.append(row)
-    made.site.glass.state = STATE
+    made.site.hub.state = STATE
     done = threading.Event()
     player = threading.Thread(target=_play, args=(made.site, _outcomes, done))
     player.start()
     yield made
     done.set()
     player.join()
-    made.site.glass.close()
+    made.site.hub.close()
     made.site.journal.close()
 
 
@@ -164,7 +164,7 @@ def server(stage: Stage) -> Iterator[Server]:
     """The application behind a real uvicorn, at server.url."""
     from edgeface.web.server import Server
 
-    running = Server(stage.app, Web(port=0), stage.site.glass)
+    running = Server(stage.app, Web(port=0), stage.site.hub)
     running.start()
     assert running.wait(10), running.problem
     yield running
@@ -211,17 +211,17 @@ def _stage(folder: Path) -> Stage:
     clock, source = SystemClock(), folder / "config.yaml"
     running: list[Configuration] = [loader.load(source)]
     journal = Journal(running[0].data / "journal.db", clock=clock)
-    glass = LiveHub()
+    hub = LiveHub()
 
-    def note(kind: str, facts: Any) -> None:
+    def record(kind: str, facts: Any) -> None:
         made.notes.append((kind, dict(facts)))
-        journal.note(kind, clock.wall(), facts)
+        journal.record(kind, clock.wall(), facts)
 
     def reload() -> None:
         made.reloads += 1
         running[0] = loader.load(source)
 
-    site = WebContext(lambda: running[0], source, clock, glass, journal, BOOT, note, reload)
+    site = WebContext(lambda: running[0], source, clock, hub, journal, BOOT, record, reload)
     app = application(site, Accounts(running[0].data), running[0].web or Web())
     made = Stage(site, app, folder)
     return made
@@ -265,10 +265,10 @@ def _rows(outcomes: list[FrameResult]) -> Iterator[JournalRow]:
 def _play(site: WebContext, outcomes: list[FrameResult], done: threading.Event) -> None:
     while not done.is_set():
         for outcome in outcomes:
-            site.glass(outcome)
+            site.hub(outcome)
             for _ in range(4):
-                if site.glass.asked:
+                if site.hub.asked:
                     # A daemon says its state again when somebody asks.
-                    site.glass.state = site.glass.state
+                    site.hub.state = site.hub.state
                 if done.wait(0.05):
                     return

@@ -309,10 +309,10 @@ def test_json_is_said_to_be_json(admin: TestClient) -> None:
 
 
 def test_somebody_is_forgotten_with_a_proof(stage: Stage, admin: TestClient) -> None:
-    stage.site.glass.hear({"kind": "match", "person": "barack", "name": "Barack"})
+    stage.site.hub.on_message({"kind": "match", "person": "barack", "name": "Barack"})
     answer = admin.delete(f"{API}/people/barack")
     assert answer.status_code == 200, answer.text
-    assert stage.site.glass.recent() == []
+    assert stage.site.hub.recent() == []
     proof = answer.json()
     assert (proof["forgotten"], proof["traces"], proof["templates"]) == (True, [], 1)
     assert proof["files_searched"] >= 3
@@ -504,7 +504,7 @@ def test_cameras_are_told_as_configured_and_as_they_are(
     viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeface.web.hub.FRESH_SECONDS", 0)
-    with stage.site.glass.look(CAMERA):
+    with stage.site.hub.look(CAMERA):
         found = {one["id"]: one for one in viewer.get(f"{API}/cameras").json()["cameras"]}
     assert (found[CAMERA]["status"], found[CAMERA]["fps"], found[CAMERA]["enabled"]) == ("online", 15.0, True)
     assert (found["yard"]["status"], found["yard"]["fps"], found["yard"]["type"]) == (None, None, "opencv")

@@ -87,7 +87,7 @@ def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source:
         assert site is not None
 
         def heard(key: str) -> set[str]:
-            return {wire[key] for wire in site.glass.recent() if wire.get(key) is not None}
+            return {wire[key] for wire in site.hub.recent() if wire.get(key) is not None}
 
         def goes(key: str) -> None:
             until(lambda: heard(key), 30)

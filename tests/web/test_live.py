@@ -85,8 +85,8 @@ def test_the_picture_of_the_faces_that_were_told(client: "Client", site: "WebCon
 
 def test_boxes_are_drawn_and_a_width_is_shared(site: "WebContext", clock: FixedClock) -> None:
     async def work(one: Feed) -> None:
-        with site.glass.look(CAMERA):
-            site.glass(outcome(clock, 1))
+        with site.hub.look(CAMERA):
+            site.hub(outcome(clock, 1))
             shot = await one.shot()
         before = shot.frame.image.copy()
         plain = decoded(await one.picture(shot, boxes=False, width=None))
@@ -112,10 +112,10 @@ def test_one_encoding_serves_everybody_five_times_a_second(site: "WebContext", c
         return shot.frame.seq, await one.picture(shot, boxes=False, width=None)
 
     async def work(one: Feed) -> None:
-        with site.glass.look(CAMERA):
+        with site.hub.look(CAMERA):
             for tick in range(10):
                 # Sixteen pictures a second, and ten who ask for each.
-                site.glass(outcome(clock, tick))
+                site.hub(outcome(clock, tick))
                 seen = await asyncio.gather(*(look(one) for _ in range(10)))
                 # All ten have the same bytes object: it was made once.
                 assert len({id(data) for _, data in seen}) == 1
@@ -128,9 +128,9 @@ def test_one_encoding_serves_everybody_five_times_a_second(site: "WebContext", c
 
 def test_the_picture_before_is_kept_for_who_was_told_of_it_and_no_longer(site: "WebContext", clock: FixedClock) -> None:
     async def work(one: Feed) -> None:
-        with site.glass.look(CAMERA):
+        with site.hub.look(CAMERA):
             for seq in (1, 2, 3):
-                site.glass(outcome(clock, seq))
+                site.hub(outcome(clock, seq))
                 assert (await one.shot()).frame.seq == seq
                 clock.sleep(0.21)
             assert [(await one.shot(seq)).frame.seq for seq in (3, 2, 1)] == [3, 2, 3]
@@ -144,24 +144,24 @@ def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(
     monkeypatch.setattr(feed, "LEASE", 0.2)
     shown = outcome(clock, 1)
     image = weakref.ref(shown.frame.image)
-    site.glass(shown)
-    assert site.glass.latest(CAMERA) is None
+    site.hub(shown)
+    assert site.hub.latest(CAMERA) is None
 
     async def work(one: Feed) -> None:
         nonlocal shown
         asking = asyncio.ensure_future(one.shot())
         await asyncio.sleep(0.05)
         looked = one.looks
-        site.glass(shown)
+        site.hub(shown)
         await one.picture(await asking, boxes=False, width=None)
         del asking, shown
         assert image() is not None
         await asyncio.sleep(0.4)
         assert (looked, one.looks) == (True, False)
-        assert site.glass.latest(CAMERA) is None
+        assert site.hub.latest(CAMERA) is None
         assert image() is None
-        site.glass(outcome(clock, 2))
-        assert site.glass.latest(CAMERA) is None
+        site.hub(outcome(clock, 2))
+        assert site.hub.latest(CAMERA) is None
 
     run(work, site)
 
@@ -170,11 +170,11 @@ def test_a_stale_picture_is_not_the_camera(
     site: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "PATIENCE", 0.1)
-    site.glass.state = {"cameras": {CAMERA: {"status": "offline", "problem": "no route to host"}}}
+    site.hub.state = {"cameras": {CAMERA: {"status": "offline", "problem": "no route to host"}}}
 
     async def work(one: Feed) -> None:
-        with site.glass.look(CAMERA):
-            site.glass(outcome(clock, 1, age=feed.STALE + 0.1))
+        with site.hub.look(CAMERA):
+            site.hub(outcome(clock, 1, age=feed.STALE + 0.1))
             with pytest.raises(Problem) as caught:
                 await one.shot()
         assert caught.value.status == 503
@@ -269,7 +269,7 @@ def listen(server: "Server", stage: Stage) -> Iterator[Callable[..., Listening]]
         made.append(one)
         if one.answer.status == 200:
             assert one.block() == {"retry": "3000"}
-            wait_for(lambda: stage.site.glass.listeners >= sum(each.listens for each in made))
+            wait_for(lambda: stage.site.hub.listeners >= sum(each.listens for each in made))
         return one
 
     yield make
@@ -289,29 +289,29 @@ def wait_for(true: Callable[[], bool]) -> None:
 def test_what_is_said_comes_at_once(listen: Callable[..., Listening], site: "WebContext") -> None:
     client = listen()
     assert client.answer.headers["content-type"].startswith("text/event-stream")
-    site.glass.hear({"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": float("nan")})
+    site.hub.on_message({"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": float("nan")})
     assert client.event() == ("a", {"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": None})
 
 
 def test_who_comes_back_hears_what_was_missed(listen: Callable[..., Listening], site: "WebContext") -> None:
     for name in "abc":
-        site.glass.hear({"kind": "match", "id": name})
+        site.hub.on_message({"kind": "match", "id": name})
     client = listen(last_event_id="a")
-    site.glass.hear({"kind": "left", "id": "d"})
+    site.hub.on_message({"kind": "left", "id": "d"})
     assert [client.event()[0] for _ in range(3)] == ["b", "c", "d"]
 
 
 def test_who_was_away_for_too_long_is_told_so(listen: Callable[..., Listening], site: "WebContext") -> None:
-    site.glass.hear({"kind": "match", "id": "b"})
+    site.hub.on_message({"kind": "match", "id": "b"})
     client = listen(last_event_id="long ago")
     assert client.event() == ("", {"kind": "dropped", "count": None})
     assert client.event()[0] == "b"
 
 
 def test_a_new_client_hears_nothing_old(listen: Callable[..., Listening], site: "WebContext") -> None:
-    site.glass.hear({"kind": "match", "id": "old"})
+    site.hub.on_message({"kind": "match", "id": "old"})
     client = listen()
-    site.glass.hear({"kind": "match", "id": "new"})
+    site.hub.on_message({"kind": "match", "id": "new"})
     assert client.event()[0] == "new"
 
 
@@ -326,8 +326,8 @@ def test_only_so_many_listen(listen: Callable[..., Listening], site: "WebContext
     clients = [listen() for _ in range(stream.MOST)]
     assert listen().answer.status == 503
     clients[0].close()
-    site.glass.hear({"kind": "match", "id": "x"})
-    wait_for(lambda: site.glass.listeners < stream.MOST)
+    site.hub.on_message({"kind": "match", "id": "x"})
+    wait_for(lambda: site.hub.listeners < stream.MOST)
     assert listen().answer.status == 200
 
 
@@ -358,22 +358,22 @@ def test_the_stream_ends_with_the_daemon(
     listen: Callable[..., Listening], site: "WebContext", server: "Server"
 ) -> None:
     client = listen()
-    site.glass.close()
+    site.hub.close()
     assert client.block() == {}
     assert server.problem is None
 
 
 def test_a_slow_listener_loses_the_oldest_and_is_told(site: "WebContext") -> None:
     async def work() -> list[dict[str, Any]]:
-        async with aclosing(site.glass.events()) as events:
+        async with aclosing(site.hub.events()) as events:
             first = asyncio.ensure_future(anext(events))
             await asyncio.sleep(0)
             for n in range(QUEUE + 20):
-                site.glass.hear({"kind": "match", "id": str(n)})
+                site.hub.on_message({"kind": "match", "id": str(n)})
             await asyncio.sleep(0.05)
             return [dict(await first), *[dict(await anext(events)) for _ in range(QUEUE)]]
 
     heard = asyncio.run(work())
     assert heard[0] == {"kind": "dropped", "count": 20}
     assert [one["id"] for one in heard[1:]] == [str(n) for n in range(20, QUEUE + 20)]
-    assert site.glass.dropped == 20
+    assert site.hub.dropped == 20

@@ -51,7 +51,7 @@ def full(stage: Stage) -> Stage:  # noqa: F811 - a fixture
     timings.add("detect", 0.015)
     timings.add("detect", 0.5)
     object.__setattr__(stage.site, "timings", timings)
-    stage.site.glass.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
+    stage.site.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
     return stage
 
 
@@ -122,7 +122,7 @@ def test_nobody_is_named(client: "Client") -> None:  # noqa: F811 - a fixture
 
 
 def test_a_daemon_without_broker_doors_or_state_is_told_too(stage: Stage, client: "Client") -> None:  # noqa: F811
-    stage.site.glass.state = {}
+    stage.site.hub.state = {}
     found = scraped(client("viewer", token=True))
     assert ("edgeface_mqtt_connected", ()) not in found
     assert found["edgeface_journal_unsaid", ()] >= 0

@@ -154,7 +154,7 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
 def test_what_is_hostile_is_shown_as_text(admin: TestClient, site: WebContext) -> None:
     name = "<script>alert(1)</script>"
     assert post(admin, "/people/barack/rename", {"name": name}).status_code == 303
-    site.journal.note("granted", 2e9, {"door": "<b>x</b>", "person": "barack", "reason": "'\"><img src=x>"})
+    site.journal.record("granted", 2e9, {"door": "<b>x</b>", "person": "barack", "reason": "'\"><img src=x>"})
     for path in ("/people", "/people/barack", "/people/barack/forget", "/events"):
         text = admin.get(path).text
         assert "<script>alert" not in text
@@ -310,7 +310,7 @@ def test_a_long_journal_comes_in_parts_and_new_rows_as_a_piece_of_the_table(
     admin: TestClient, site: WebContext
 ) -> None:
     for number in range(120):
-        site.journal.note("keys", 2_000.0 + number, {"kid": f"k{number}"})
+        site.journal.record("keys", 2_000.0 + number, {"kid": f"k{number}"})
     seen: list[str] = []
     path = "/events?kind=keys"
     while path:
@@ -321,7 +321,7 @@ def test_a_long_journal_comes_in_parts_and_new_rows_as_a_piece_of_the_table(
     assert seen == [str(number) for number in reversed(range(120))]
     head = site.journal.head()[0]
     assert kinds(admin.get(f"/events/rows?after={head}")) == []
-    site.journal.note("opened", 3e9, {"door": "front", "person": "barack"})
+    site.journal.record("opened", 3e9, {"door": "front", "person": "barack"})
     assert kinds(admin.get(f"/events/rows?after={head}")) == ["Opened"]
     assert kinds(admin.get(f"/events/rows?after={head}&kind=match")) == []
 
@@ -353,7 +353,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, site: WebContex
     assert "edgeface keys new" in text
     camera = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "gives no picture"}
     mqtt = {"problem": "connection refused", "lost": 3}
-    site.glass.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
+    site.hub.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
     found = faults.faults(site)
     assert found[0].says == f"Camera {CAMERA}: gives no picture"
     assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.says for one in found}
@@ -362,12 +362,12 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, site: WebContex
 
 
 def test_health_says_nothing_is_wrong_only_when_nothing_is(client: Make, site: WebContext) -> None:
-    site.glass.state = {**STATE, "problems": []}
+    site.hub.state = {**STATE, "problems": []}
     text = text_of(client("viewer").get("/health"))
     assert strings.HEALTH_WELL in text
     assert "51.5 °C" in text
     assert "2 too small" in text
-    site.glass.state = {}
+    site.hub.state = {}
     assert strings.HEALTH_NO_STATE in text_of(client("viewer").get("/health"))
 
 
@@ -380,7 +380,7 @@ def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
     stage.site.reload()
     facts = {"nonce_age": 0.4, "granted": 1, "refused": {"schedule": 2}, "opened": 1, "rejected": 0, "problem": None}
     doors_now = {"back": facts, "front": {**facts, "problem": "no signing key"}, "side": {**facts, "nonce_age": None}}
-    stage.site.glass.state = {**STATE, "doors": doors_now}
+    stage.site.hub.state = {**STATE, "doors": doors_now}
     text = text_of(client("viewer").get("/doors"))
     assert text.index("front stays shut") < text.index("side waits for its controller") < text.index("back ready")
     assert "0.4 s ago" in text
@@ -389,7 +389,7 @@ def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
 
 
 def test_a_row_is_put_into_words(site: WebContext) -> None:
-    site.journal.note("refused", 1.0, {"door": "front", "person": "eileen", "reason": "no_nonce"})
+    site.journal.record("refused", 1.0, {"door": "front", "person": "eileen", "reason": "no_nonce"})
     line = rows.line_of(site.journal.rows(last=1)[0])
     assert line[3:] == ("bad", "eileen", "", "", "", "front", strings.REFUSALS["no_nonce"])
 

@@ -291,7 +291,7 @@ def fetched(url: str, context: ssl.SSLContext | None = None) -> int:
 def test_the_page_is_served_by_tls(stage: Stage, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     certificate, key = authority.broker("127.0.0.1")
-    running = Server(stage.app, Web(port=0, tls=WebTls(certificate=certificate, key=key)), stage.site.glass)
+    running = Server(stage.app, Web(port=0, tls=WebTls(certificate=certificate, key=key)), stage.site.hub)
     running.start()
     try:
         assert running.wait(10), running.problem
@@ -316,7 +316,7 @@ def test_a_certificate_that_cannot_be_used_is_a_problem_in_one_line(
         (tmp_path / "c").write_text("x")
         (tmp_path / "k").write_text("x")
     tls = WebTls(certificate=tmp_path / "c", key=tmp_path / "k")
-    running = Server(stage.app, Web(port=0, tls=tls), stage.site.glass)
+    running = Server(stage.app, Web(port=0, tls=tls), stage.site.hub)
     running.start()
     wait_for(lambda: running.problem is not None)
     running.stop()
@@ -339,7 +339,7 @@ def test_a_port_that_is_taken_is_tried_again(
     monkeypatch.setattr(web_server, "RETRY", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        running = Server(stage.app, Web(port=port), stage.site.glass)
+        running = Server(stage.app, Web(port=port), stage.site.hub)
         running.start()
         wait_for(lambda: running.problem is not None)
         time.sleep(0.3)
@@ -358,7 +358,7 @@ async def _events(request: Request) -> Response:
 
     async def lines() -> AsyncIterator[bytes]:
         yield b"begin\n"
-        async for wire in request.app.state.site.glass.events():
+        async for wire in request.app.state.site.hub.events():
             yield json.dumps(wire).encode()
 
     return StreamingResponse(lines())
@@ -387,12 +387,12 @@ def streaming(port: int, path: str) -> Iterator[http.client.HTTPResponse]:
 def test_it_ends_in_time_whatever_streams(stage: Stage, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     with_routes(stage, events=_events, ever=_for_ever)
     with streaming(server.port, "/api/events"), streaming(server.port, "/api/ever"):
-        wait_for(lambda: stage.site.glass.listeners == 1)
+        wait_for(lambda: stage.site.hub.listeners == 1)
         begun = time.monotonic()
         server.stop()
         assert time.monotonic() - begun < 2.0
     assert not [thread for thread in threading.enumerate() if thread.name == "web"]
-    assert stage.site.glass.listeners == 0
+    assert stage.site.hub.listeners == 0
     assert "does not end" not in caplog.text
 
 
@@ -423,47 +423,47 @@ def outcome(camera: str = CAMERA) -> FrameResult:
 
 
 def test_a_picture_is_kept_only_while_somebody_looks() -> None:
-    glass, first = LiveHub(), outcome()
-    glass(first)
-    assert glass.latest(CAMERA) is None
-    with glass.look(CAMERA):
-        with glass.look(CAMERA):
-            glass(first)
-        glass(outcome("yard"))
-        assert glass.latest(CAMERA) is first
-        assert glass.latest("yard") is None
-    assert glass.latest(CAMERA) is None
-    glass(first)
-    assert glass.latest(CAMERA) is None
+    hub, first = LiveHub(), outcome()
+    hub(first)
+    assert hub.latest(CAMERA) is None
+    with hub.look(CAMERA):
+        with hub.look(CAMERA):
+            hub(first)
+        hub(outcome("yard"))
+        assert hub.latest(CAMERA) is first
+        assert hub.latest("yard") is None
+    assert hub.latest(CAMERA) is None
+    hub(first)
+    assert hub.latest(CAMERA) is None
 
 
 def test_what_is_heard_reaches_every_listener_from_any_thread() -> None:
-    glass = LiveHub()
+    hub = LiveHub()
 
     async def listen() -> list[int]:
-        return [wire["n"] async for wire in glass.events()]
+        return [wire["n"] async for wire in hub.events()]
 
     async def work() -> list[list[int]]:
         listeners = [asyncio.create_task(listen()) for _ in range(3)]
-        while glass.listeners < 3:  # noqa: ASYNC110 - a glass has no event for it
+        while hub.listeners < 3:  # noqa: ASYNC110 - a glass has no event for it
             await asyncio.sleep(0.001)
-        threads = [threading.Thread(target=glass.hear, args=({"kind": "match", "n": n},)) for n in range(20)]
+        threads = [threading.Thread(target=hub.on_message, args=({"kind": "match", "n": n},)) for n in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
             await asyncio.to_thread(thread.join)
-        glass.close()
+        hub.close()
         return list(await asyncio.gather(*listeners))
 
     assert [sorted(heard) for heard in asyncio.run(work())] == [list(range(20))] * 3
-    assert glass.listeners == 0
+    assert hub.listeners == 0
     # The loop has gone: nobody is waited for.
-    glass.hear({"kind": "match", "n": 20})
-    assert len(glass.recent()) == 21
+    hub.on_message({"kind": "match", "n": 20})
+    assert len(hub.recent()) == 21
 
 
 def test_what_was_heard_of_somebody_can_be_forgotten() -> None:
-    glass = LiveHub()
+    hub = LiveHub()
     wires: list[dict[str, Any]] = [
         {"person": "anna"},
         {"person": "berta", "unknown": None},
@@ -471,21 +471,21 @@ def test_what_was_heard_of_somebody_can_be_forgotten() -> None:
         {"kind": "started"},
     ]
     for wire in wires:
-        glass.hear(wire)
-    glass.forget("anna")
-    glass.forget("u-7f3a")
-    assert glass.recent() == [wires[1], wires[3]]
+        hub.on_message(wire)
+    hub.forget("anna")
+    hub.forget("u-7f3a")
+    assert hub.recent() == [wires[1], wires[3]]
 
 
 def test_a_slow_listener_loses_the_oldest_and_it_is_counted() -> None:
-    glass = LiveHub()
+    hub = LiveHub()
 
     async def work() -> list[int]:
         heard: list[int] = []
-        async for wire in glass.events():
+        async for wire in hub.events():
             if not heard:
                 for n in range(1, QUEUE + 11):
-                    glass.hear({"n": n})
+                    hub.on_message({"n": n})
                 await asyncio.sleep(0.01)
             heard.append(wire.get("n", -wire.get("count", 0)))
             if heard[-1] == QUEUE + 10:
@@ -494,30 +494,30 @@ def test_a_slow_listener_loses_the_oldest_and_it_is_counted() -> None:
 
     async def begun() -> list[int]:
         task = asyncio.create_task(work())
-        while not glass.listeners:  # noqa: ASYNC110 - as above
+        while not hub.listeners:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
-        glass.hear({"n": 0})
+        hub.on_message({"n": 0})
         return await task
 
     assert asyncio.run(begun()) == [0, -10, *range(11, QUEUE + 11)]
-    wait_for(lambda: glass.dropped == 10)
-    assert len(glass.recent()) == QUEUE + 11
+    wait_for(lambda: hub.dropped == 10)
+    assert len(hub.recent()) == QUEUE + 11
 
 
 def test_the_state_is_said_again_for_whoever_asks() -> None:
-    glass = LiveHub()
-    glass.state = {"n": 1}
+    hub = LiveHub()
+    hub.state = {"n": 1}
 
     def answer() -> None:
-        wait_for(lambda: glass.asked)
-        glass.state = {"n": 2}
+        wait_for(lambda: hub.asked)
+        hub.state = {"n": 2}
 
     thread = threading.Thread(target=answer)
     thread.start()
-    assert asyncio.run(glass.report()) == {"n": 2}
+    assert asyncio.run(hub.report()) == {"n": 2}
     thread.join()
-    assert not glass.asked
-    assert asyncio.run(glass.report()) == {"n": 2}
+    assert not hub.asked
+    assert asyncio.run(hub.report()) == {"n": 2}
 
 
 def test_the_sites_models_are_for_one_at_a_time(site: WebContext) -> None:
@@ -564,10 +564,10 @@ def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
         assert CAMERA in json.dumps(state)
         site = daemon._window._site
         assert site is not None
-        wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.glass.recent()), 30)
-        assert {"mqtt", "doors", "journal", "problems", "cameras"} <= site.glass.state.keys()
+        wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.hub.recent()), 30)
+        assert {"mqtt", "doors", "journal", "problems", "cameras"} <= site.hub.state.keys()
     assert not [one for one in threading.enumerate() if one.name == "web"]
-    (event, *_) = [wire for wire in site.glass.recent() if wire["kind"] == "unknown"]
+    (event, *_) = [wire for wire in site.hub.recent() if wire["kind"] == "unknown"]
     assert event["event_type"] == "unknown"
     assert event["id"]
 
@@ -616,6 +616,6 @@ def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
             wait_for(lambda: daemon._window.problem is not None)
             site = daemon._window._site
             assert site is not None
-            wait_for(lambda: site.glass.state.get("problems"))
-            assert "cannot be served: Address already in use" in site.glass.state["problems"][-1]
-            wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.glass.recent()), 30)
+            wait_for(lambda: site.hub.state.get("problems"))
+            assert "cannot be served: Address already in use" in site.hub.state["problems"][-1]
+            wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.hub.recent()), 30)

@@ -164,8 +164,8 @@ def _lantern(wall: Picture) -> None:
     _box(wall, x - 5, y - 44, x + 5, y - 20, dark)
     roof = np.array([(x - 20, y - 20), (x + 20, y - 20), (x + 9, y - 36), (x - 9, y - 36)]) * _FINE
     cv2.fillPoly(wall, [roof.astype(np.int32)], dark, cv2.LINE_AA)
-    glass = np.array([(x - 16, y - 20), (x + 16, y - 20), (x + 11, y + 24), (x - 11, y + 24)]) * _FINE
-    cv2.fillPoly(wall, [glass.astype(np.int32)], (150, 214, 246), cv2.LINE_AA)
+    hub = np.array([(x - 16, y - 20), (x + 16, y - 20), (x + 11, y + 24), (x - 11, y + 24)]) * _FINE
+    cv2.fillPoly(wall, [hub.astype(np.int32)], (150, 214, 246), cv2.LINE_AA)
     cv2.ellipse(
         wall, (x * _FINE, (y + 2) * _FINE), (6 * _FINE, 11 * _FINE), 0, 0, 360, (232, 250, 255), -1, cv2.LINE_AA
     )

@@ -78,7 +78,7 @@ class Environment:
             pip = [self._own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             self._must(*pip, *given)
 
-    def say(self) -> str:
+    def publish(self) -> str:
         """The versions of what is in it, as JSON."""
         return self._must(self._own, "-c", _VERSIONS)
 

@@ -54,11 +54,11 @@ def doors(call: Call) -> Response:
 
 def state(call: Call) -> Response:
     """What the state topic says."""
-    return reply(device_models.State(plain(dict(call.site.glass.state))))
+    return reply(device_models.State(plain(dict(call.site.hub.state))))
 
 
 def _camera(site: WebContext, name: str, camera: CameraSettings, report: Mapping[str, Any]) -> device_models.Camera:
-    outcome, detector = site.glass.latest(name), site.configuration().detector
+    outcome, detector = site.hub.latest(name), site.configuration().detector
     height, width = outcome.frame.image.shape[:2] if outcome is not None else (0, 0)
     known = [width, height] if outcome is not None else camera.size
     status = report.get("status")
@@ -76,7 +76,7 @@ def _camera(site: WebContext, name: str, camera: CameraSettings, report: Mapping
 
 
 def _part(site: WebContext, key: str) -> Mapping[str, Any]:
-    found = site.glass.state.get(key, {})
+    found = site.hub.state.get(key, {})
     return found if isinstance(found, dict) else {}
 
 

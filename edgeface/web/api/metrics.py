@@ -46,7 +46,7 @@ def routes() -> list[BaseRoute]:
 async def metrics(request: Request) -> Response:
     """Everything that is counted, as it is now, in the format that the scraper asks for."""
     site: WebContext = request.app.state.site
-    state = await site.glass.report()
+    state = await site.hub.report()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     body = await run_in_threadpool(lambda: encode(registry(site, state)))
     return Response(body, headers={"Content-Type": media_type})
@@ -171,8 +171,8 @@ def _device(state: State) -> Iterator[Metric]:
 
 
 def _web(site: WebContext) -> Iterator[Metric]:
-    yield from _known("edgeface_web_listeners", "Who listens to the event stream.", site.glass.listeners)
-    dropped = [((), float(site.glass.dropped))]
+    yield from _known("edgeface_web_listeners", "Who listens to the event stream.", site.hub.listeners)
+    dropped = [((), float(site.hub.dropped))]
     yield _counter("edgeface_web_dropped", "What listeners were too slow for.", [], dropped)
 
 

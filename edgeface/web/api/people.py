@@ -77,7 +77,7 @@ def change(call: Call) -> Response:
         with gallery.together():
             require_match(call.if_match, shape(call.site, known(gallery, who)))
             changes = list(_changes(call.site, gallery, who, wanted))
-        actions.note(call.site, changes)
+        actions.record(call.site, changes)
         answer = reply(shape(call.site, gallery.person(who)))
     answer.headers["ETag"] = etag(bytes(answer.body))
     return answer

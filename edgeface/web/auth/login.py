@@ -92,7 +92,7 @@ def _note(request: Request, gate: AuthService) -> None:
     if gate.attempts.worth_telling():
         log.warning("sign-in: too many wrong passwords")
         site: WebContext = request.app.state.site
-        site.note("config", {"web": "too many wrong passwords"})
+        site.record("config", {"web": "too many wrong passwords"})
 
 
 def local(path: str) -> str:

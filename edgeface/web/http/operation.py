@@ -101,7 +101,7 @@ class Operation:
             body = None if self.body is None else await self.body.read(request)
             site: WebContext = request.app.state.site
             if self.fresh:
-                await site.glass.report()
+                await site.hub.report()
             call = Call(site, request.path_params, query, body, request.headers.get("if-match"))
             response = await self._worked(request, call)
             return _tagged(request, response) if self.tagged else response

@@ -82,7 +82,7 @@ class Feed:
     def _stay(self) -> None:
         loop = asyncio.get_running_loop()
         if self._end is None:
-            self._looking.enter_context(self._site.glass.look(self._camera))
+            self._looking.enter_context(self._site.hub.look(self._camera))
         else:
             self._end.cancel()
         self._end = loop.call_later(LEASE, self.leave)
@@ -98,7 +98,7 @@ class Feed:
 
     async def _newest(self) -> FrameResult:
         for _ in range(round(PATIENCE / _POLL)):
-            shot = self._site.glass.latest(self._camera)
+            shot = self._site.hub.latest(self._camera)
             if shot is not None and self._site.clock.monotonic() - shot.frame.monotonic <= STALE:
                 return shot
             await asyncio.sleep(_POLL)
@@ -113,7 +113,7 @@ class Feed:
 
     def _why(self) -> str:
         """Why there is no picture, as far as the state knows."""
-        said = self._site.glass.state.get("cameras", {}).get(self._camera, {})
+        said = self._site.hub.state.get("cameras", {}).get(self._camera, {})
         status, problem = said.get("status"), said.get("problem")
         why = f"it is {status}" if status and status != "online" else "nothing has come from it"
         return f"camera {self._camera} gives no picture now: {why}" + (f" ({problem})" if problem else "")

@@ -41,24 +41,24 @@ _RETRY = 3000
 async def stream(request: Request) -> Response:
     """Everything that is said from now on, and what has been missed since Last-Event-ID as far as it is kept."""
     site: WebContext = request.app.state.site
-    if site.glass.listeners >= MOST:
+    if site.hub.listeners >= MOST:
         detail = f"{MOST} clients listen already"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=detail, headers={"Retry-After": "30"})
     headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(_told(request, site.glass), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_told(request, site.hub), media_type="text/event-stream", headers=headers)
 
 
-async def _told(request: Request, glass: LiveHub) -> AsyncIterator[bytes]:
+async def _told(request: Request, hub: LiveHub) -> AsyncIterator[bytes]:
     yield f"retry: {_RETRY}\n\n".encode()
-    async with aclosing(glass.events()) as events:
+    async with aclosing(hub.events()) as events:
         coming = asyncio.ensure_future(anext(events))
         try:
             # The listener is there once its first wait has begun; only then is what came before it known.
             await asyncio.sleep(0)
             # Many may have asked at the same moment.
-            if glass.listeners > MOST:
+            if hub.listeners > MOST:
                 return
-            again = _missed(glass.recent(), request.headers.get("last-event-id"))
+            again = _missed(hub.recent(), request.headers.get("last-event-id"))
             for wire in again:
                 yield _spelled(wire)
             told = {id(wire) for wire in again}

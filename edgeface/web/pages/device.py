@@ -54,7 +54,7 @@ def routes() -> list[Route]:
 def doors(request: Request) -> Response:
     """Each door; those that cannot open come first."""
     site = site_of(request)
-    state = site.glass.state
+    state = site.hub.state
     last = [rows.line_of(entry) for entry in reversed(site.journal.rows(kinds=_KINDS, last=_ROWS))]
     shown = [_shown(site, name, door, last) for name, door in site.configuration().doors.items()]
     order = ("bad", "warn", "ok")
@@ -67,7 +67,7 @@ def doors(request: Request) -> Response:
 
 
 def _shown(site: WebContext, name: str, door: Door, last: list[Line]) -> Shown:
-    facts: dict[str, Any] = dict(site.glass.state.get("doors", {}).get(name, {}))
+    facts: dict[str, Any] = dict(site.hub.state.get("doors", {}).get(name, {}))
     age = facts.get("nonce_age")
     tone = "bad" if facts.get("problem") else "warn" if age is None or age > _FRESH else "ok"
     own = [line for line in last if line.door == name][:_LAST]
@@ -77,7 +77,7 @@ def _shown(site: WebContext, name: str, door: Door, last: list[Line]) -> Shown:
 def health(request: Request) -> Response:
     """The state, problems first."""
     site = site_of(request)
-    state = site.glass.state
+    state = site.hub.state
     uptime = int(state.get("uptime", 0))
     return render(
         request,
@@ -103,7 +103,7 @@ _LATEST = 8
 def live(request: Request) -> Response:
     """Each camera with its picture; what is wrong comes first."""
     site = site_of(request)
-    configuration, state = site.configuration(), site.glass.state
+    configuration, state = site.configuration(), site.hub.state
     words = {"labels": strings.LABELS, "reasons": strings.REASONS, "score": strings.LIVE_SCORE}
     return render(
         request,

@@ -36,7 +36,7 @@ class Disk(NamedTuple):
 
 def faults(site: WebContext) -> list[Fault]:
     """What is wrong now, the worst first: what keeps faces from being seen, then what keeps it from being told."""
-    state = site.glass.state
+    state = site.hub.state
     found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
     disk = disk_of(site.configuration().data)
     if disk is not None and disk.free * 1000 < FREE_MB:

@@ -120,9 +120,9 @@ class Guidance:
     def _pictures(self, run: int, camera: str) -> Iterator[CameraImage]:
         """The camera's newest picture each time; the models are the guide's while it looks at one."""
         clock, seq, since = self._site.clock, -1, self._site.clock.monotonic()
-        with self._site.glass.look(camera):
+        with self._site.hub.look(camera):
             while self._run == run:
-                seen = self._site.glass.latest(camera)
+                seen = self._site.hub.latest(camera)
                 if seen is not None and seen.frame.seq != seq:
                     seq, since = seen.frame.seq, clock.monotonic()
                     with self._site.chain():

@@ -74,7 +74,7 @@ def fresh(work: Callable[[Request], Response]) -> Endpoint:
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
-        await site_of(request).glass.report()
+        await site_of(request).hub.report()
         return await run_in_threadpool(work, request)
 
     return endpoint
