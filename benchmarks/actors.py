@@ -135,9 +135,9 @@ def _matrix(anchor: tuple[float, float], pose: Pose, scale: float, turn: float, 
     return np.asarray(placed @ turned @ back)
 
 
-def cut(chain: FaceAnalyzer, name: str, photo: Path) -> Actor:
+def cut(analyzer: FaceAnalyzer, name: str, photo: Path) -> Actor:
     """Make an actor of the one face of a photo; PhotoError when there is not exactly one that can be used."""
-    found = find_face(chain, photos.load(photo))
+    found = find_face(analyzer, photos.load(photo))
     image, box = _close(found.image, found.detection.box)
     mask = head_mask(image, box)
     return Actor(name, Layer.of(image.astype(np.float32), mask, box.centre), _body(name, box.height), box.height)
@@ -195,7 +195,7 @@ def default_cast() -> list[Member]:
     ]
 
 
-def cast_from(chain: FaceAnalyzer, folder: Path, count: int, strangers: Sequence[int], seed: str) -> list[Member]:
+def cast_from(analyzer: FaceAnalyzer, folder: Path, count: int, strangers: Sequence[int], seed: str) -> list[Member]:
     """Choose people of PERSON/PHOTO with two usable photos or more; those at `strangers` are not enrolled.
 
     SystemExit when the folder has too few.
@@ -206,7 +206,7 @@ def cast_from(chain: FaceAnalyzer, folder: Path, count: int, strangers: Sequence
     for person in people:
         if len(cast) == count:
             return cast
-        usable = _usable(chain, sorted(path for path in person.iterdir() if path.suffix.lower() in photos.SUFFIXES))
+        usable = _usable(analyzer, sorted(path for path in person.iterdir() if path.suffix.lower() in photos.SUFFIXES))
         if len(usable) > 1:
             enrolled = () if len(cast) in strangers else tuple(usable[1:])
             cast.append(Member(person.name.replace("_", " "), usable[0], enrolled))
@@ -215,13 +215,13 @@ def cast_from(chain: FaceAnalyzer, folder: Path, count: int, strangers: Sequence
     return cast
 
 
-def _usable(chain: FaceAnalyzer, paths: Sequence[Path]) -> list[Path]:
+def _usable(analyzer: FaceAnalyzer, paths: Sequence[Path]) -> list[Path]:
     if len(paths) < 2:  # noqa: PLR2004 - one to show and one to enroll
         return []
     kept: list[Path] = []
     for path in paths[: 2 * (1 + ENROLLED_FROM)]:
         try:
-            cut(chain, "", path)
+            cut(analyzer, "", path)
         except PhotoError:
             continue
         kept.append(path)

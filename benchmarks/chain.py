@@ -66,25 +66,27 @@ def _frame(photo: Image) -> Image:
 
 def _ours(frame: Image) -> dict[str, Callable[[], object]]:
     """The chain as a whole for a new face and for one that is followed, and its parts."""
-    chain = Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}).open_analyzer()
-    (face,) = chain.detector.detect(frame, DetectionRequest(chain.turn(frame, 0)))
-    studied = chain.study(frame, face)
+    analyzer = Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}).open_analyzer()
+    (face,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.turn(frame, 0)))
+    studied = analyzer.study(frame, face)
     if studied is None:
         raise SystemExit("no face is found on this photo")
     close, crop = studied[0], align(frame, studied[0].landmarks)
     look = iter(range(10**9))
 
     def whole(known: tuple[Box, ...]) -> object:
-        (found,) = chain.detector.detect(frame, DetectionRequest(chain.turn(frame, next(look)), known))
-        again = chain.study(frame, found)
-        return None if again is None else chain.embed(frame, again[0])
+        (found,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.turn(frame, next(look)), known))
+        again = analyzer.study(frame, found)
+        return None if again is None else analyzer.embed(frame, again[0])
 
     return {
         "edgeface: a face that is followed": lambda: whole((face.box,)),
-        "  detect": lambda: chain.detector.detect(frame, DetectionRequest(chain.turn(frame, next(look)), (face.box,))),
-        "  landmarks": lambda: chain.landmarker.locate(frame, face),
+        "  detect": lambda: analyzer.detector.detect(
+            frame, DetectionRequest(analyzer.turn(frame, next(look)), (face.box,))
+        ),
+        "  landmarks": lambda: analyzer.landmarker.locate(frame, face),
         "  align": lambda: align(frame, close.landmarks),
-        "  embed": lambda: chain.embedder.embed(crop),
+        "  embed": lambda: analyzer.embedder.embed(crop),
     }
 
 

@@ -148,20 +148,20 @@ def write_all(
     """Write every scene in both sizes into `out`."""
     cv2.setNumThreads(1)
     out.mkdir(parents=True, exist_ok=True)
-    chain = Configuration.model_validate({"cameras": {"clip": {"type": "opencv", "source": 0}}}).open_analyzer()
-    cast = default_cast() if faces is None else cast_from(chain, faces, _PEOPLE, _STRANGERS, seed)
+    analyzer = Configuration.model_validate({"cameras": {"clip": {"type": "opencv", "source": 0}}}).open_analyzer()
+    cast = default_cast() if faces is None else cast_from(analyzer, faces, _PEOPLE, _STRANGERS, seed)
     people = {one.name: [str(photo.resolve()) for photo in one.enrolled] for one in cast if one.enrolled}
     for scene in scenes:
-        actors = _actors(chain, cast, SCENES[scene])
+        actors = _actors(analyzer, cast, SCENES[scene])
         for size in SIZES:
             write(out / f"{scene}-{size[1]}.avi", actors, SCENES[scene], size, seconds, f"{seed}-{scene}")
     (out / "cast.json").write_text(json.dumps({"people": people}, indent=1) + "\n", encoding="utf-8")
 
 
-def _actors(chain: FaceAnalyzer, cast: Sequence[Member], parts: Sequence[Part]) -> list[Actor]:
+def _actors(analyzer: FaceAnalyzer, cast: Sequence[Member], parts: Sequence[Part]) -> list[Actor]:
     """The actor of each part."""
     members = [cast[part.member % len(cast)] for part in parts]
-    actors = {member.name: cut(chain, member.name, member.shown) for member in members}
+    actors = {member.name: cut(analyzer, member.name, member.shown) for member in members}
     return [actors[member.name] for member in members]
 
 

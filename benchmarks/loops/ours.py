@@ -56,15 +56,15 @@ def _seen(face: Face, names: Mapping[str, str]) -> Seen:
 
 def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -> None:
     """Enroll everybody into the configuration's data folder; a photo that is refused is left out, and said."""
-    chain = configuration.open_analyzer()
+    analyzer = configuration.open_analyzer()
     known = KnownFaces(1.0)
     plans: list[Plan] = []
     for name, photos in people.items():
-        plans.append(from_photos(chain, known, slug(name), name, photos))
+        plans.append(from_photos(analyzer, known, slug(name), name, photos))
         known.means.update({one.person: unit_mean(one.embeddings) for one in plans[-1].candidates})
     refused = [line for plan in plans for line in plan.refused]
     for line in refused:
         print(line)
     everybody = Plan(tuple(one for plan in plans for one in plan.candidates))
-    with closing(Gallery.open(configuration.data, chain.embedder.name)) as gallery:
+    with closing(Gallery.open(configuration.data, analyzer.embedder.name)) as gallery:
         carry_out(gallery, everybody, _NOON, EnrollOptions())

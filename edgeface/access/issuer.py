@@ -83,7 +83,7 @@ class GrantIssuer:
         clock: Clock,
         *,
         signer: Signer | None = None,
-        house: AccessPolicy | None = None,
+        policy: AccessPolicy | None = None,
         synced: Callable[[], bool] = synchronised,
     ) -> None:
         self._topics = partial(DoorTopics, prefix)
@@ -92,7 +92,7 @@ class GrantIssuer:
         self._clock = clock
         self._signer = signer
         self._synced = synced
-        self._house = self._wanted = house or AccessPolicy()
+        self._policy = self._wanted = policy or AccessPolicy()
         self._claims: deque[tuple[float, Claim]] = deque(maxlen=_CLAIMS)
         self._posts: dict[str, DoorState] = {}
         self._waiting: dict[Key, PendingClaim] = {}
@@ -103,26 +103,26 @@ class GrantIssuer:
 
     def claim(self, claim: Claim) -> bool:
         """Have a claim considered; False when no door is at its camera. Returns at once."""
-        asked = any(door.camera == claim.camera for door in self._house.doors.values())
+        asked = any(door.camera == claim.camera for door in self._policy.doors.values())
         if asked:
             self._claims.append((self._clock.monotonic(), claim))
         return asked
 
-    def apply(self, house: AccessPolicy) -> None:
+    def apply(self, policy: AccessPolicy) -> None:
         """Go by other doors from the next look on."""
-        self._wanted = house
+        self._wanted = policy
 
     def changed(self) -> bool:
         """Take up other doors, if there are; True says that `subscriptions` are others now."""
-        if self._wanted is self._house:
+        if self._wanted is self._policy:
             return False
-        self._house = self._wanted
+        self._policy = self._wanted
         self._take_up()
         return True
 
     def subscriptions(self) -> list[str]:
         """The topics on which doors speak."""
-        doors = [self._topics(name) for name in self._house.doors]
+        doors = [self._topics(name) for name in self._policy.doors]
         return [topic for door in doors for topic in (door.challenge, door.result)]
 
     def on_message(self, topic: str, text: bytes, *, retained: bool) -> bool:
@@ -144,11 +144,11 @@ class GrantIssuer:
 
     def review(self) -> None:
         """Look at all that waits: let go of what is too old, and of what has been let in."""
-        if self._signer is not None and self._house.doors:
+        if self._signer is not None and self._policy.doors:
             self._signer.refresh()
         while self._claims:
             at, claim = self._claims.popleft()
-            for name, door in self._house.doors.items():
+            for name, door in self._policy.doors.items():
                 if door.camera == claim.camera:
                     waiting = PendingClaim(at, name, claim)
                     self._waiting[waiting.key] = waiting
@@ -201,8 +201,8 @@ class GrantIssuer:
     def problems(self) -> dict[str, str]:
         """Why a door cannot open for anybody, by door."""
         missing = "no signing key (edgeface keys new)" if self._signer is None else self._signer.problem
-        problems = dict.fromkeys(self._house.doors, missing) if missing is not None else {}
-        return {**problems, **never_open(self._house)}
+        problems = dict.fromkeys(self._policy.doors, missing) if missing is not None else {}
+        return {**problems, **never_open(self._policy)}
 
     def lines(self) -> list[str]:
         """The problems, one line each."""
@@ -211,22 +211,22 @@ class GrantIssuer:
     def facts(self) -> dict[str, Any]:
         """What the state says of each door; docs/events.md names the keys."""
         now, problems = self._clock.monotonic(), self.problems
-        return {name: self._posts[name].facts(now, problems.get(name)) for name in self._house.doors}
+        return {name: self._posts[name].facts(now, problems.get(name)) for name in self._policy.doors}
 
     def _take_up(self) -> None:
         self._said_by: dict[str, tuple[str, str]] = {}
-        for name in self._house.doors:
+        for name in self._policy.doors:
             self._posts.setdefault(name, DoorState())
             topics = self._topics(name)
             self._said_by.update({topics.challenge: (name, "challenge"), topics.result: (name, "result")})
 
     def _look(self, waiting: PendingClaim) -> PendingClaim:
         """Decide on one claim as things stand."""
-        post, door, claim = self._posts[waiting.door], self._house.doors.get(waiting.door), waiting.claim
+        post, door, claim = self._posts[waiting.door], self._policy.doors.get(waiting.door), waiting.claim
         if door is None or door.camera != claim.camera:
             del self._waiting[waiting.key]
             return replace(waiting, reason="person")
-        reason = check(self._house, door, claim, self._now(post, waiting))
+        reason = check(self._policy, door, claim, self._now(post, waiting))
         if reason == "known":
             del self._waiting[waiting.key]
         elif self._clock.monotonic() - claim.monotonic > SAYABLE:

@@ -113,11 +113,11 @@ class DoorContext:
     """Monotonic seconds at which it was last opened for the person."""
 
 
-def check(house: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
+def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
     """Whether a door of the claim's camera may open now: None, or why not; it reads nothing but its arguments."""
     refusals: tuple[tuple[Refusal | None, bool], ...] = (
         ("liveness", door.liveness != "off"),
-        (_in_time(house, door, claim, now), True),
+        (_in_time(policy, door, claim, now), True),
         ("level", LEVELS.index(claim.level) < LEVELS.index(door.level)),
         ("faces", door.single_face and claim.faces_in_view != 1),
         ("known", now.known),
@@ -129,30 +129,30 @@ def check(house: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Re
     return next((reason for reason, holds in refusals if holds and reason is not None), None)
 
 
-def _in_time(house: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
-    names = [allow.schedule for allow in house.rules_for(door, claim.person)]
+def _in_time(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
+    names = [allow.schedule for allow in policy.rules_for(door, claim.person)]
     if not names:
         return "person"
     if None in names:
         return None
     if not now.synced and not door.allow_unsynced_clock:
         return "clock"
-    schedules = (house.schedules.get(name) for name in names if name is not None)
+    schedules = (policy.schedules.get(name) for name in names if name is not None)
     return None if any(one is not None and one.covers(now.wall) for one in schedules) else "schedule"
 
 
-def never_open(house: AccessPolicy) -> dict[str, str]:
+def never_open(policy: AccessPolicy) -> dict[str, str]:
     """Why no face can open a door as it is configured, by door."""
     why = "it never opens: liveness is required, and this version judges none"
-    return {name: why for name, door in house.doors.items() if door.liveness != "off"}
+    return {name: why for name, door in policy.doors.items() if door.liveness != "off"}
 
 
-def strangers(house: AccessPolicy, enrolled: set[str]) -> tuple[str, ...]:
+def strangers(policy: AccessPolicy, enrolled: set[str]) -> tuple[str, ...]:
     """People whom a door lets in and nobody has enrolled, one line a door."""
     lines = []
-    for name, door in house.doors.items():
+    for name, door in policy.doors.items():
         named = {one.person for one in door.allow if one.person is not None}
-        named.update(*(house.groups.get(one.group, ()) for one in door.allow if one.group is not None))
+        named.update(*(policy.groups.get(one.group, ()) for one in door.allow if one.group is not None))
         if missing := sorted(named.difference(enrolled)):
             lines.append(f"door {name}: not enrolled: {', '.join(missing)}")
     return tuple(lines)

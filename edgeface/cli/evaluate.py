@@ -41,13 +41,13 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         report.require_matplotlib()
     paths = corpus.find(arguments.folder)
     listed = arguments.pairs and corpus.read_pairs(arguments.pairs, [corpus.name_of(path) for path in paths])
-    chain = _chain(arguments.embedder)
-    seen = _corpus(chain, paths, arguments.cache)
+    analyzer = _analyzer(arguments.embedder)
+    seen = _corpus(analyzer, paths, arguments.cache)
     everyone = _compared(seen)
     verified, scored = report.verification(seen, listed) if listed else (None, None)
     table = _table(arguments, seen, everyone)
     found: Figures = {
-        "embedder": chain.embedder.name,
+        "embedder": analyzer.embedder.name,
         "landmarker": LANDMARKER,
         "acquisition": report.acquisition(seen),
         "verification": verified,
@@ -63,17 +63,17 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _chain(embedder: Path | None) -> FaceAnalyzer:
+def _analyzer(embedder: Path | None) -> FaceAnalyzer:
     # The daemon's defaults.
     return FaceAnalyzer.open(Blazeface(type="blazeface"), EmbedderSettings(model=embedder), QualityLimits())
 
 
-def _corpus(chain: FaceAnalyzer, paths: Sequence[Path], cache: Path | None) -> PhotoSet:
-    mark = corpus.fingerprint(chain, paths)
+def _corpus(analyzer: FaceAnalyzer, paths: Sequence[Path], cache: Path | None) -> PhotoSet:
+    mark = corpus.fingerprint(analyzer, paths)
     kept = corpus.restore(cache, mark) if cache is not None else None
     if kept is not None:
         return kept
-    made = corpus.embed(chain, paths, _bar)
+    made = corpus.embed(analyzer, paths, _bar)
     if not made.acquired.any():
         raise GalleryError("no face found in any photo")
     if cache is not None:

@@ -67,18 +67,18 @@ def frame_results(camera: Camera, pipeline: Pipeline) -> Iterator[FrameResult]:
         yield pipeline.process(frame)
 
 
-def view_of(folder: Path, chain: FaceAnalyzer, table: CalibrationTable) -> GallerySnapshot:
+def view_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -> GallerySnapshot:
     """The people of a data folder, or of a folder of PERSON/PHOTO, who are enrolled in memory only."""
     if not folder.is_dir():
         raise GalleryError(f"{folder}: no such folder")
     if (folder / FILE).exists():
-        gallery = Gallery.open(folder, chain.embedder.name)
+        gallery = Gallery.open(folder, analyzer.embedder.name)
         try:
             return gallery.snapshot()
         finally:
             gallery.close()
     known = enrollment.KnownFaces(table.threshold("normal", 1))
-    plan = enrollment.from_folder(chain, known, folder, list)
+    plan = enrollment.from_folder(analyzer, known, folder, list)
     for line in (*plan.refused, *plan.notes):
         print(f"edgeface: {line}", file=sys.stderr)
     if not plan.candidates:
@@ -89,11 +89,11 @@ def view_of(folder: Path, chain: FaceAnalyzer, table: CalibrationTable) -> Galle
 
 def pipeline_for(configuration: Configuration, boot: str, gallery: Path) -> Pipeline:
     """A pipeline that keeps nothing: its unknowns live as long as it does."""
-    chain, table = configuration.open_analyzer(), table_of(configuration.embedder.model)
-    view = view_of(gallery, chain, table)
+    analyzer, table = configuration.open_analyzer(), table_of(configuration.embedder.model)
+    view = view_of(gallery, analyzer, table)
     unknowns = Unknowns(boot, same_unknown(table, 1), max(1, configuration.unknown.days))
     accept = thresholds(table, configuration.recognition.level, view)
-    return Pipeline(rules(configuration, boot), chain, unknowns, view, accept)
+    return Pipeline(rules(configuration, boot), analyzer, unknowns, view, accept)
 
 
 def run_replay(arguments: argparse.Namespace) -> int:

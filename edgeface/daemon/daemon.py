@@ -278,7 +278,7 @@ class Daemon:
             cameras=tuple(settings.cameras),
             snapshots=settings.privacy.snapshots != "none",
             boot=self._boot,
-            house=settings.access_policy,
+            policy=settings.access_policy,
             signer=Signer(settings.data, self._vault, self._clock),
             answered=counter(self._timings, "publish"),
         )

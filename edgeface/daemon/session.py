@@ -49,15 +49,15 @@ def rules(configuration: Configuration, boot: str) -> Rules:
     return Rules(configuration.device, boot, configuration.recognition, per_minute, regions, asked)
 
 
-def door_problems(house: AccessPolicy, view: GallerySnapshot, accept: Thresholds) -> tuple[str, ...]:
+def door_problems(policy: AccessPolicy, view: GallerySnapshot, accept: Thresholds) -> tuple[str, ...]:
     """Which doors ask for a level that cannot be shown, or let in somebody who is not enrolled, one line each."""
     known = {level for level, _ in accept.levels}
     lines = [
         f"door {name}: level {door.level} cannot be shown with {view.enrolled} people enrolled"
-        for name, door in house.doors.items()
+        for name, door in policy.doors.items()
         if door.level not in known
     ]
-    return (*lines, *strangers(house, {person.id for person in view.people if not person.ignored}))
+    return (*lines, *strangers(policy, {person.id for person in view.people if not person.ignored}))
 
 
 class RecognitionSession:
@@ -82,22 +82,22 @@ class RecognitionSession:
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
         self._timings = timings
-        chain = configuration.open_analyzer()
-        self.chain: FaceAnalyzer = chain if timings is None else timings.chain(chain)
+        analyzer = configuration.open_analyzer()
+        self.analyzer: FaceAnalyzer = analyzer if timings is None else timings.analyzer(analyzer)
         self._synced = synced
         self._today = day(wall)
         self._kept = -math.inf
         self._keeper: Thread | None = None
         self._tries = 0
         self._pictures: list[Thumbnail] = []
-        self._gallery = Gallery.open(configuration.data, self.chain.embedder.name)
+        self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
         view = self._gallery.snapshot(wall)
         self._people = frozenset(person.id for person in view.people)
         self._unknowns = Unknowns(boot, same_unknown(self._table, 1), configuration.unknown.days)
         self._read_unknowns()
         accept = self._thresholds(view)
         judge = decide if timings is None else timings.around("match", decide)
-        self.pipeline = Pipeline(rules(configuration, boot), self.chain, self._unknowns, view, accept, judge)
+        self.pipeline = Pipeline(rules(configuration, boot), self.analyzer, self._unknowns, view, accept, judge)
 
     @property
     def people(self) -> frozenset[str]:
@@ -113,7 +113,7 @@ class RecognitionSession:
     def models(self) -> dict[str, str]:
         """SHA-256 of the models that are used, by file; of the embedder only the first 8 digits."""
         used = {shipped.file: shipped.sha256 for shipped in SHIPPED if shipped is not EMBEDDER}
-        name, _, digits = self.chain.embedder.name.rpartition(":")
+        name, _, digits = self.analyzer.embedder.name.rpartition(":")
         return {**used, name: digits}
 
     def refresh(self, configuration: Configuration, wall: float) -> None:
@@ -149,7 +149,7 @@ class RecognitionSession:
             return
         self._tries += 1
         if self._tries % _TRY_AGAIN == 0:
-            fresh = Gallery.open(self._configuration.data, self.chain.embedder.name)
+            fresh = Gallery.open(self._configuration.data, self.analyzer.embedder.name)
             old, self._gallery = (fresh, self._gallery) if fresh.problem else (self._gallery, fresh)
             old.close()
 

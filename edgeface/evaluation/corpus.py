@@ -99,23 +99,23 @@ def name_of(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def embed(chain: FaceAnalyzer, paths: Sequence[Path], progress: Progress) -> PhotoSet:
+def embed(analyzer: FaceAnalyzer, paths: Sequence[Path], progress: Progress) -> PhotoSet:
     """Embed the face that each photo is of: a large one near its middle. `progress` hands the paths on one by one."""
-    results = [_embed(chain, path) for path in progress(paths)]
+    results = [_embed(analyzer, path) for path in progress(paths)]
     size = next((vector.size for _, vector in results if vector is not None), 1)
     rows = [np.zeros(size, np.float32) if vector is None else vector for _, vector in results]
     return PhotoSet(tuple(map(name_of, paths)), np.stack(rows), tuple(fate for fate, _ in results))
 
 
-def _embed(chain: FaceAnalyzer, path: Path) -> tuple[str, NDArray[np.float32] | None]:
+def _embed(analyzer: FaceAnalyzer, path: Path) -> tuple[str, NDArray[np.float32] | None]:
     try:
         photo = photos.load(path)
     except PhotoError:
         return UNREADABLE, None
-    found = max(photo_face.faces(chain, photo), key=_meant, default=None)
+    found = max(photo_face.faces(analyzer, photo), key=_meant, default=None)
     if found is None:
         return NO_FACE, None
-    return found.quality.reason or GOOD, chain.embed(found.image, found.detection)
+    return found.quality.reason or GOOD, analyzer.embed(found.image, found.detection)
 
 
 def _meant(found: Found) -> float:
@@ -125,9 +125,9 @@ def _meant(found: Found) -> float:
     return float((found.detection.box.width - math.hypot(x - width / 2, y - height / 2) / 2) / width)
 
 
-def fingerprint(chain: FaceAnalyzer, paths: Sequence[Path]) -> str:
+def fingerprint(analyzer: FaceAnalyzer, paths: Sequence[Path]) -> str:
     """Changes with the embedder, the models that ship, and any photo's name, size or time of change."""
-    digest = hashlib.sha256(chain.embedder.name.encode())
+    digest = hashlib.sha256(analyzer.embedder.name.encode())
     for shipped in SHIPPED:
         digest.update(shipped.sha256.encode())
     for path in paths:

@@ -53,12 +53,12 @@ class Found:
     quality: Quality
 
 
-def faces(chain: FaceAnalyzer, photo: Image) -> list[Found]:
+def faces(analyzer: FaceAnalyzer, photo: Image) -> list[Found]:
     """Find the faces of a photo, the best score first."""
     most: list[Found] = []
     for look in _LOOKS:
-        suspected = _detected(chain, photo, look)
-        found = [face for face in (_study(chain, photo, one) for one in suspected) if face is not None]
+        suspected = _detected(analyzer, photo, look)
+        found = [face for face in (_study(analyzer, photo, one) for one in suspected) if face is not None]
         most = max(most, found, key=len)
         if any(_fills(face) for face in most):
             break
@@ -72,16 +72,16 @@ def _fills(face: Found) -> bool:
     return face.detection.box.height >= _PORTRAIT * longer
 
 
-def find_face(chain: FaceAnalyzer, photo: Image) -> Found:
+def find_face(analyzer: FaceAnalyzer, photo: Image) -> Found:
     """The face of a photo; PhotoError when there is not exactly one, or it is not worth embedding."""
-    found = faces(chain, photo)
+    found = faces(analyzer, photo)
     if not found:
         raise PhotoError("no face found; take one where the whole face is seen from the front")
     if len(found) > 1:
         raise PhotoError(f"{len(found)} faces; cut out the one that is meant")
     (face,) = found
     if face.quality.reason is not None:
-        raise PhotoError(explained(face.quality, chain.limits))
+        raise PhotoError(explained(face.quality, analyzer.limits))
     return face
 
 
@@ -98,7 +98,7 @@ def explained(quality: Quality, limits: QualityLimits) -> str:
     }.get(quality.reason or "", "the face cannot be used")
 
 
-def _detected(chain: FaceAnalyzer, photo: Image, look: _Look) -> list[Detection]:
+def _detected(analyzer: FaceAnalyzer, photo: Image, look: _Look) -> list[Detection]:
     from edgeface.faces.blazeface import merge
 
     height, width = photo.shape[:2]
@@ -107,15 +107,15 @@ def _detected(chain: FaceAnalyzer, photo: Image, look: _Look) -> list[Detection]
     shown = _resized(photo, scale)
     inset = round(border * scale)
     shown = np.pad(shown, ((inset, inset), (inset, inset), (0, 0)))
-    looks = [DetectionRequest(chain.turn(shown, number)) for number in range(look.turns)]
-    found = merge([detection for one in looks for detection in chain.detector.detect(shown, one)])
+    looks = [DetectionRequest(analyzer.turn(shown, number)) for number in range(look.turns)]
+    found = merge([detection for one in looks for detection in analyzer.detector.detect(shown, one)])
     return [detection.placed(1 / scale, -inset / scale, -inset / scale) for detection in found]
 
 
-def _study(chain: FaceAnalyzer, photo: Image, detection: Detection) -> Found | None:
-    scale = min(1.0, max(_HIGHEST, 2 * chain.limits.height) / max(1.0, detection.box.height))
+def _study(analyzer: FaceAnalyzer, photo: Image, detection: Detection) -> Found | None:
+    scale = min(1.0, max(_HIGHEST, 2 * analyzer.limits.height) / max(1.0, detection.box.height))
     image = _resized(photo, scale)
-    face = chain.study(image, detection.placed(scale))
+    face = analyzer.study(image, detection.placed(scale))
     return None if face is None else Found(image, *face)
 
 

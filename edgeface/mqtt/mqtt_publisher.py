@@ -52,7 +52,7 @@ class MqttPublisher:
         cameras: Sequence[str] = (),
         snapshots: bool = False,
         boot: str = "",
-        house: AccessPolicy | None = None,
+        policy: AccessPolicy | None = None,
         signer: Signer | None = None,
         answered: Callable[[float], None] = lambda _: None,
     ) -> None:
@@ -71,7 +71,7 @@ class MqttPublisher:
         self._writer = JournalWriter(journal, self._waker.wake)
         self._drain = AuditFeed(self._writer, self._topics, clock)
         self._event_queue = EventQueue(clock, self._writer)
-        self._issuer = GrantIssuer(settings.prefix, device, boot, clock, signer=signer, house=house)
+        self._issuer = GrantIssuer(settings.prefix, device, boot, clock, signer=signer, policy=policy)
         self._state_message = StateMessage(clock, journal, self._issuer)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         if settings.discovery:
@@ -115,9 +115,9 @@ class MqttPublisher:
         """Write down what was decided or done."""
         self._writer.record_row(noted(kind, self._clock.wall(), facts))
 
-    def apply(self, house: AccessPolicy) -> None:
+    def apply(self, policy: AccessPolicy) -> None:
         """Go by other doors from now on."""
-        self._issuer.apply(house)
+        self._issuer.apply(policy)
         self._waker.wake()
 
     def camera_status(self, camera: str, text: str) -> None:

@@ -56,7 +56,7 @@ class Publisher(Protocol):
         """Write down what was decided or done; `kind` is one of the journal's."""
         ...
 
-    def apply(self, house: AccessPolicy) -> None:
+    def apply(self, policy: AccessPolicy) -> None:
         """Go by other doors from now on."""
         ...
 
@@ -122,7 +122,7 @@ class LogPublisher:
         """Write it down."""
         self._writer.record_row(noted(kind, self._clock.wall(), facts))
 
-    def apply(self, house: AccessPolicy) -> None:
+    def apply(self, policy: AccessPolicy) -> None:
         """Do nothing, as for `claim`."""
 
     def camera_status(self, camera: str, text: str) -> None:

@@ -95,22 +95,26 @@ class EnrollOptions:
 _PLAINLY = EnrollOptions()
 
 
-def from_photos(chain: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, paths: Iterable[Path]) -> Plan:
+def from_photos(
+    analyzer: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, paths: Iterable[Path]
+) -> Plan:
     """Take one template from each photo; a bad `person` is a GalleryError."""
-    return _planned(chain, known, person, name, ((printable_path(path), partial(photos.load, path)) for path in paths))
+    return _planned(
+        analyzer, known, person, name, ((printable_path(path), partial(photos.load, path)) for path in paths)
+    )
 
 
 def from_uploads(
-    chain: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, uploads: Iterable[tuple[str, bytes]]
+    analyzer: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, uploads: Iterable[tuple[str, bytes]]
 ) -> Plan:
     """As from_photos, of files that are in memory, each with the name that its sender gives it."""
     return _planned(
-        chain, known, person, name, ((printable(shown), partial(_decoded, shown, data)) for shown, data in uploads)
+        analyzer, known, person, name, ((printable(shown), partial(_decoded, shown, data)) for shown, data in uploads)
     )
 
 
 def _planned(
-    chain: FaceAnalyzer,
+    analyzer: FaceAnalyzer,
     known: KnownFaces,
     person: str,
     name: str | None,
@@ -121,8 +125,8 @@ def _planned(
     pictures, refused = [], []
     for shown, load in read:
         try:
-            face = _face(chain, shown, load())
-            embedding = chain.embed(face.image, face.detection)
+            face = _face(analyzer, shown, load())
+            embedding = analyzer.embed(face.image, face.detection)
             _refuse(shown, known, embedding, person)
         except PhotoError as error:
             refused.append(str(error))
@@ -135,7 +139,7 @@ def _planned(
 
 
 def from_folder(
-    chain: FaceAnalyzer, known: KnownFaces, folder: Path, progress: Callable[[Sequence[Path]], Iterable[Path]]
+    analyzer: FaceAnalyzer, known: KnownFaces, folder: Path, progress: Callable[[Sequence[Path]], Iterable[Path]]
 ) -> Plan:
     """Take everybody from FOLDER/PERSON/PHOTO; the id is made from the folder's name, which is the display name.
 
@@ -150,7 +154,7 @@ def from_folder(
             plans.append(Plan((), (f"{printable_path(folder / name)}: no photos in it",)))
             continue
         some = islice(tick, len(paths))
-        plan = from_photos(chain, KnownFaces(known.threshold, means), slug(name), name.replace("_", " "), some)
+        plan = from_photos(analyzer, KnownFaces(known.threshold, means), slug(name), name.replace("_", " "), some)
         means.update({c.person: unit_mean(c.embeddings) for c in plan.candidates})
         plans.append(plan)
     # A progress bar ends when it is asked once more.
@@ -228,9 +232,9 @@ def _decoded(shown: str, data: bytes) -> Image:
         raise PhotoError(f"{printable(shown)}: {error}") from error
 
 
-def _face(chain: FaceAnalyzer, shown: str, image: Image) -> Found:
+def _face(analyzer: FaceAnalyzer, shown: str, image: Image) -> Found:
     try:
-        return find_face(chain, image)
+        return find_face(analyzer, image)
     except PhotoError as error:
         raise PhotoError(f"{shown}: {error}") from error
 

@@ -64,7 +64,7 @@ def pose_of(quality: Quality) -> Pose | None:
 class Guide:
     """The shots taken so far; reads no clock and no camera."""
 
-    chain: FaceAnalyzer
+    analyzer: FaceAnalyzer
     known: KnownFaces
     person: str
     shots: list[tuple[Pose, Embedding]] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Guide:
 
     def offer(self, image: Image) -> str:
         """Look at one picture, take it if it is of use, and say what to do; PhotoError for a face that is another's."""
-        faces = self.chain.faces(image, self._looks, self._expected)
+        faces = self.analyzer.faces(image, self._looks, self._expected)
         self._looks += 1
         self._expected = [detection.box for detection, _ in faces]
         if len(faces) != 1:
@@ -96,7 +96,7 @@ class Guide:
         pose = pose_of(quality)
         if pose is None or not self._wanted(pose):
             return self._next()
-        advice = self._take(pose, self.chain.embed(image, detection))
+        advice = self._take(pose, self.analyzer.embed(image, detection))
         if len(self.pictures) < len(self.shots):
             self.pictures.append(thumbnail(image, detection.box))
         return advice

@@ -70,7 +70,7 @@ class Pipeline:
     def __init__(
         self,
         rules: Rules,
-        chain: FaceAnalyzer,
+        analyzer: FaceAnalyzer,
         unknowns: Unknowns,
         gallery: GallerySnapshot,
         thresholds: Thresholds,
@@ -79,7 +79,7 @@ class Pipeline:
         """`decide` is evidence.decide, or does the same and measures it."""
         self._rules = rules
         self._decide = decide
-        self._chain = chain
+        self._analyzer = analyzer
         self._unknowns = unknowns
         self._gallery = gallery
         self._thresholds = thresholds
@@ -102,14 +102,14 @@ class Pipeline:
             if rules.regions.get(camera, WHOLE) != self._rules.regions.get(camera, WHOLE):
                 scene.end_all()
         self._rules = rules
-        self._chain = replace(self._chain, limits=limits, detector=detector or self._chain.detector)
+        self._analyzer = replace(self._analyzer, limits=limits, detector=detector or self._analyzer.detector)
 
     def process(self, frame: Frame) -> FrameResult:
         """Look at one frame; the events are those that it decided, the claims those whom it has confirmed."""
         scene = self._scenes.setdefault(frame.camera, Scene())
         image, scene.origin = _region(frame.image, self._rules.regions.get(frame.camera, WHOLE))
         scene.size = (frame.image.shape[1], frame.image.shape[0])
-        now, detector = frame.monotonic, self._chain.detector
+        now, detector = frame.monotonic, self._analyzer.detector
         parts, tracks = detector.parts(image.shape[1], image.shape[0]), scene.tracker.expected(now)
         look, asked = scene.schedule.plan(image, parts, tracks, scene.due(now), now)
         update = scene.tracker.update(detector.detect(image, look), now, asked)
@@ -165,7 +165,7 @@ class Pipeline:
 
     def _gather(self, visit: Visit, detection: Detection, image: Image, monotonic: float) -> bool:
         """Add one good frame to the evidence; False when the face is not worth it, with the reason counted."""
-        studied = self._chain.study(image, detection)
+        studied = self._analyzer.study(image, detection)
         if studied is None:
             return False
         close, quality = studied
@@ -176,7 +176,7 @@ class Pipeline:
             visit.due = monotonic + (RETRY if visit.wasted >= PATIENT else 0.0)
             return False
         visit.quality, visit.wasted = quality, 0
-        visit.evidence = visit.evidence.add(self._chain.embed(image, close), monotonic, self._thresholds.same)
+        visit.evidence = visit.evidence.add(self._analyzer.embed(image, close), monotonic, self._thresholds.same)
         if visit.evidence.frames == 1:
             visit.decision, visit.unknown = None, None
         return True
@@ -249,7 +249,7 @@ class Pipeline:
             box=visit.box.moved(*scene.origin),
             frame_size=scene.size,
             faces_in_view=moment.faces,
-            model=self._chain.embedder.name,
+            model=self._analyzer.embedder.name,
             person=person if name is not None else None,
             name=name,
             score=match.score if match else None,

@@ -115,13 +115,13 @@ class Timings:
 
         return timed
 
-    def chain(self, chain: FaceAnalyzer) -> FaceAnalyzer:
+    def analyzer(self, analyzer: FaceAnalyzer) -> FaceAnalyzer:
         """The same chain, whose detector, landmarker and embedder are timed."""
         return FaceAnalyzer(
-            self.detector(chain.detector),
-            _Landmarker(self.around("landmark", chain.landmarker.locate)),
-            _Embedder(chain.embedder, self.around("embed", chain.embedder.embed)),
-            chain.limits,
+            self.detector(analyzer.detector),
+            _Landmarker(self.around("landmark", analyzer.landmarker.locate)),
+            _Embedder(analyzer.embedder, self.around("embed", analyzer.embedder.embed)),
+            analyzer.limits,
         )
 
     def detector(self, detector: Detector) -> Detector:

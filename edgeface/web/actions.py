@@ -69,8 +69,8 @@ def enroll(
     """Enroll somebody, or give them more templates; `RefusedError` names the photos that cannot be used."""
     check_id(person)
     check_days(given, expires)
-    with site.gallery() as gallery, site.chain() as chain:
-        plan = from_uploads(chain, known(site, gallery), person, name or None, photos)
+    with site.gallery() as gallery, site.analyzer() as analyzer:
+        plan = from_uploads(analyzer, known(site, gallery), person, name or None, photos)
         return carry(
             site, gallery, plan, EnrollOptions(skip_bad=skip_bad, given=given, expires=expires, ignored=ignored)
         )

@@ -45,15 +45,15 @@ class Models:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._chain: FaceAnalyzer | None = None
+        self._analyzer: FaceAnalyzer | None = None
 
     @contextmanager
-    def chain(self, configuration: Configuration) -> Iterator[FaceAnalyzer]:
+    def analyzer(self, configuration: Configuration) -> Iterator[FaceAnalyzer]:
         """Wait for the models, and have them alone; ModelError when they cannot be loaded."""
         with self._lock:
-            if self._chain is None:
-                self._chain = configuration.open_analyzer()
-            yield replace(self._chain, limits=configuration.quality)
+            if self._analyzer is None:
+                self._analyzer = configuration.open_analyzer()
+            yield replace(self._analyzer, limits=configuration.quality)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +87,7 @@ class WebContext:
             yield gallery
 
     @contextmanager
-    def chain(self) -> Iterator[FaceAnalyzer]:
+    def analyzer(self) -> Iterator[FaceAnalyzer]:
         """Have the web's models alone; ModelError. It waits for whoever has them, and for their loading."""
-        with self.models.chain(self.configuration()) as chain:
-            yield chain
+        with self.models.analyzer(self.configuration()) as analyzer:
+            yield analyzer

@@ -75,7 +75,7 @@ def publish(data: Path, journal: Journal) -> Iterator[Callable[..., MqttPublishe
     publishers: list[MqttPublisher] = []
 
     def make(port: int, **doors: Door) -> MqttPublisher:
-        house = AccessPolicy(
+        policy = AccessPolicy(
             {name.replace("_", "-"): door for name, door in (doors or {"front_door": a_door()}).items()}
         )
         signer = signing_keys.Signer(data, open_vault(data), CLOCK)
@@ -87,7 +87,7 @@ def publish(data: Path, journal: Journal) -> Iterator[Callable[..., MqttPublishe
             on_enabled=lambda _camera, _on: None,
             cameras=("porch",),
             boot="b007",
-            house=house,
+            policy=policy,
             signer=signer,
         )
         publishers.append(publisher)
@@ -365,7 +365,7 @@ class Entrance:
             "b007",
             clock,
             signer=signer,
-            house=AccessPolicy({name.replace("_", "-"): door for name, door in doors.items()}),
+            policy=AccessPolicy({name.replace("_", "-"): door for name, door in doors.items()}),
             synced=lambda: synced,
         )
 
@@ -388,93 +388,93 @@ class Entrance:
 
 
 def test_a_visit_is_let_in_once_and_the_next_after_the_cooldown(data: Path) -> None:
-    house = Entrance(data, FixedClock(100.0), front_door=a_door(cooldown=10.0))
-    assert house.ask(1) == [1]
-    house.clock.sleep(30)
-    assert house.ask(1) == [], "the same visit"
-    assert house.ask(2) == [2]
-    house.clock.sleep(5)
-    assert house.ask(3) == [], "too soon"
-    house.clock.sleep(SAYABLE + 0.1)
-    assert house.grants() == []
-    assert house.issuer.facts()["front-door"]["refused"] == {"cooldown": 1}
-    house.clock.sleep(5)
-    assert house.ask(3) == [3]
+    policy = Entrance(data, FixedClock(100.0), front_door=a_door(cooldown=10.0))
+    assert policy.ask(1) == [1]
+    policy.clock.sleep(30)
+    assert policy.ask(1) == [], "the same visit"
+    assert policy.ask(2) == [2]
+    policy.clock.sleep(5)
+    assert policy.ask(3) == [], "too soon"
+    policy.clock.sleep(SAYABLE + 0.1)
+    assert policy.grants() == []
+    assert policy.issuer.facts()["front-door"]["refused"] == {"cooldown": 1}
+    policy.clock.sleep(5)
+    assert policy.ask(3) == [3]
 
 
 def test_two_faces_are_refused_until_one_has_left(data: Path) -> None:
-    house = Entrance(data, FixedClock(100.0), front_door=a_door())
-    assert house.ask(1, faces_in_view=2) == []
-    house.clock.sleep(0.5)
-    assert house.ask(1, faces_in_view=1) == [1]
-    house.clock.sleep(5)
-    assert house.grants() == []
-    assert [kind for kind, _ in house.issuer.notes()] == ["granted"], "who is let in was not refused"
+    policy = Entrance(data, FixedClock(100.0), front_door=a_door())
+    assert policy.ask(1, faces_in_view=2) == []
+    policy.clock.sleep(0.5)
+    assert policy.ask(1, faces_in_view=1) == [1]
+    policy.clock.sleep(5)
+    assert policy.grants() == []
+    assert [kind for kind, _ in policy.issuer.notes()] == ["granted"], "who is let in was not refused"
 
 
 def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
-    house = Entrance(data, FixedClock(100.0), front_door=a_door())
+    policy = Entrance(data, FixedClock(100.0), front_door=a_door())
     for _ in range(5):
-        assert house.ask(1, level="normal") == []
-        house.clock.sleep(SAYABLE + 0.1)
-        house.grants()
-    assert house.ask(1, "mallory") == []
-    house.clock.sleep(SAYABLE + 0.1)
-    house.grants()
-    assert house.issuer.notes() == [
+        assert policy.ask(1, level="normal") == []
+        policy.clock.sleep(SAYABLE + 0.1)
+        policy.grants()
+    assert policy.ask(1, "mallory") == []
+    policy.clock.sleep(SAYABLE + 0.1)
+    policy.grants()
+    assert policy.issuer.notes() == [
         ("refused", {"door": "front-door", "person": "alice", "reason": "level"}),
         ("refused", {"door": "front-door", "person": "mallory", "reason": "person"}),
     ]
 
 
 def test_what_comes_too_late_is_stale(data: Path) -> None:
-    house = Entrance(data, FixedClock(100.0), front_door=a_door())
-    house.issuer.claim(a_claim(at=100 - SAYABLE - 0.1))
-    assert house.grants() == []
-    assert house.issuer.facts()["front-door"]["refused"] == {"stale": 1}
+    policy = Entrance(data, FixedClock(100.0), front_door=a_door())
+    policy.issuer.claim(a_claim(at=100 - SAYABLE - 0.1))
+    assert policy.grants() == []
+    assert policy.issuer.facts()["front-door"]["refused"] == {"stale": 1}
 
 
 def test_a_grant_that_may_not_have_been_delivered_is_made_again_with_another_nonce(data: Path) -> None:
-    house = Entrance(data, FixedClock(100.0), front_door=a_door())
-    assert house.ask(1) == [1]
-    house.issuer.unsent(["front-door#1"])
-    assert house.grants() == [], "its nonce is used up"
-    assert house.ask(1) == [2]
-    house.clock.sleep(SAYABLE + 0.1)
-    house.issuer.unsent(["front-door#2"])
-    assert house.grants() == []
-    assert house.issuer.facts()["front-door"]["refused"] == {}
+    policy = Entrance(data, FixedClock(100.0), front_door=a_door())
+    assert policy.ask(1) == [1]
+    policy.issuer.unsent(["front-door#1"])
+    assert policy.grants() == [], "its nonce is used up"
+    assert policy.ask(1) == [2]
+    policy.clock.sleep(SAYABLE + 0.1)
+    policy.issuer.unsent(["front-door#2"])
+    assert policy.grants() == []
+    assert policy.issuer.facts()["front-door"]["refused"] == {}
 
 
 def test_a_visit_that_the_door_turned_away_may_try_again_after_the_cooldown(data: Path) -> None:
-    house = Entrance(data, FixedClock(100.0), front_door=a_door(cooldown=10.0))
-    assert house.ask(1) == [1]
-    assert house.issuer.on_message(RESULT, result(1, accepted=False).encode(), retained=False)
-    house.clock.sleep(3)
-    assert house.ask(1) == []
-    house.clock.sleep(10)
-    assert house.ask(1) == [2]
+    policy = Entrance(data, FixedClock(100.0), front_door=a_door(cooldown=10.0))
+    assert policy.ask(1) == [1]
+    assert policy.issuer.on_message(RESULT, result(1, accepted=False).encode(), retained=False)
+    policy.clock.sleep(3)
+    assert policy.ask(1) == []
+    policy.clock.sleep(10)
+    assert policy.ask(1) == [2]
 
 
 def test_other_doors_are_gone_by_at_once(data: Path) -> None:
-    house = Entrance(data, FixedClock(100.0), front_door=a_door())
-    assert not house.issuer.changed()
-    house.issuer.apply(AccessPolicy({"gate": a_door()}))
-    assert house.issuer.changed()
-    assert house.issuer.subscriptions() == ["edgeface/doors/gate/challenge", "edgeface/doors/gate/result"]
-    assert house.issuer.on_message(CHALLENGE, challenge().encode(), retained=False), "the broker may still send it"
-    assert not house.issuer.on_message("edgeface/front/porch/enabled/set", b"ON", retained=False)
-    assert house.ask(1) == [1]
+    policy = Entrance(data, FixedClock(100.0), front_door=a_door())
+    assert not policy.issuer.changed()
+    policy.issuer.apply(AccessPolicy({"gate": a_door()}))
+    assert policy.issuer.changed()
+    assert policy.issuer.subscriptions() == ["edgeface/doors/gate/challenge", "edgeface/doors/gate/result"]
+    assert policy.issuer.on_message(CHALLENGE, challenge().encode(), retained=False), "the broker may still send it"
+    assert not policy.issuer.on_message("edgeface/front/porch/enabled/set", b"ON", retained=False)
+    assert policy.ask(1) == [1]
 
 
 def test_a_schedule_needs_a_clock_that_is_right(data: Path) -> None:
-    house = Entrance(
+    policy = Entrance(
         data, FixedClock(100.0), synced=False, front_door=a_door(allow=[{"person": "alice", "schedule": "x"}])
     )
-    assert house.ask(1) == []
-    house.clock.sleep(SAYABLE + 0.1)
-    house.grants()
-    assert house.issuer.facts()["front-door"]["refused"] == {"clock": 1}
+    assert policy.ask(1) == []
+    policy.clock.sleep(SAYABLE + 0.1)
+    policy.grants()
+    assert policy.issuer.facts()["front-door"]["refused"] == {"clock": 1}
 
 
 def test_a_nonce_is_fresh_for_three_seconds_and_heard_once() -> None:

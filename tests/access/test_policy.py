@@ -32,13 +32,13 @@ def door(**changes: Any) -> Door:
     return Door.model_validate({"camera": "porch", "allow": [{"person": "alice"}], **changes})
 
 
-def house(one: Door, week: dict[str, list[str]] | None = None) -> AccessPolicy:
+def policy(one: Door, week: dict[str, list[str]] | None = None) -> AccessPolicy:
     schedule = WeeklySchedule.model_validate({"zone": "UTC", "week": week or {"mon": ["11:00-13:00"]}})
     return AccessPolicy({"front": one}, {"family": ("alice", "bob")}, {"noon": schedule})
 
 
 def judged(one: Door, claim: Claim = CLAIM, now: DoorContext = NOW) -> str | None:
-    return check(house(one), one, claim, now)
+    return check(policy(one), one, claim, now)
 
 
 def test_a_door_opens_for_whom_it_is_to() -> None:
@@ -128,7 +128,7 @@ DOORS = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(DOORS, CLAIMS, NOWS)
 def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim: Claim, now: DoorContext) -> None:
-    reason = check(house(one), one, claim, now)
+    reason = check(policy(one), one, claim, now)
     age = now.monotonic - claim.monotonic
     noon = MONDAY_NOON - 3600 <= now.wall < MONDAY_NOON + 3600
     names = {"alice": {"alice"}, "family": {"alice", "bob"}, "carol": {"carol"}}
@@ -156,7 +156,7 @@ def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim:
 @given(DOORS, CLAIMS, NOWS)
 def test_a_worse_claim_never_opens_what_a_better_one_does_not(one: Door, claim: Claim, now: DoorContext) -> None:
     worse = replace(claim, level="low", monotonic=now.monotonic - SAYABLE - 1)
-    assert check(house(one), one, worse, now) is not None
+    assert check(policy(one), one, worse, now) is not None
 
 
 def test_the_strictest_level_of_a_camera() -> None:

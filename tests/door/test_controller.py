@@ -192,8 +192,8 @@ def test_a_grant_that_a_broker_keeps_is_not_even_delivered(broker: Mosquitto, li
     listener = listen(broker, "edgeface/doors/#")
     listener.publish(GRANT, signed("n" * 24, 1), retain=True)
     with guarded(settings(broker.port)):
-        house = House(listener)
-        assert house.ask(house.fresh())["accepted"]
+        policy = House(listener)
+        assert policy.ask(policy.fresh())["accepted"]
     assert len(listener.of(RESULT)) == 1
 
 
@@ -368,16 +368,16 @@ def test_a_killed_controller_knows_no_old_nonce_and_sigterm_ends_in_order(
     broker: Mosquitto, listen: Callable[..., Listener], tmp_path: Path
 ) -> None:
     listener = listen(broker, "edgeface/doors/#")
-    house, config = House(listener), write(tmp_path, broker.port, "{type: gpio, pin: 17, seconds: 30}")
+    policy, config = House(listener), write(tmp_path, broker.port, "{type: gpio, pin: 17, seconds: 30}")
     with process(config) as child:
-        old = house.fresh()
+        old = policy.fresh()
         child.send_signal(signal.SIGKILL)
         child.wait(5)
     until(lambda: listener.payloads(STATUS)[-1:] == [b"offline"], 15)
     with process(config) as child:
-        house.nonce()
-        assert house.ask(old)["reason"] == "nonce"
-        assert house.ask(house.fresh())["accepted"]
+        policy.nonce()
+        assert policy.ask(old)["reason"] == "nonce"
+        assert policy.ask(policy.fresh())["accepted"]
         until(lambda: listener.of(STATE)[-1].json["open"], 2)
         child.send_signal(signal.SIGTERM)
         assert child.wait(5) == 0

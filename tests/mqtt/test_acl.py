@@ -24,7 +24,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.journal.journal import Journal
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.settings import Mqtt, Tls
-from tests.recognition.test_pipeline import RIGHT, chain, gallery, pipeline
+from tests.recognition.test_pipeline import RIGHT, analyzer, gallery, pipeline
 from tests.support.broker import until
 from tests.support.certificates import Authority
 from tests.support.film import film
@@ -385,14 +385,14 @@ def test_no_message_of_a_real_run_has_an_embedding(
 ) -> None:
     view = gallery()
     secret = list(view.matrix)
-    embed = chain().embedder.embed
+    embed = analyzer().embedder.embed
 
     def kept(crop: Image) -> Embedding:
         embedding: Embedding = embed(crop)
         secret.append(embedding)
         return embedding
 
-    monkeypatch.setattr(chain().embedder, "embed", kept)
+    monkeypatch.setattr(analyzer().embedder, "embed", kept)
     listener = listen(broker, "#")
     journal = Journal(tmp_path / "journal.db")
     publisher = MqttPublisher(

@@ -37,7 +37,7 @@ NOBODY = KnownFaces(THRESHOLD)
 
 
 @pytest.fixture(name="chain", scope="module")
-def _chain() -> FaceAnalyzer:
+def _analyzer() -> FaceAnalyzer:
     limits = QualityLimits(height=50, sharpness=0.2, dark=0.12, bright=0.92, yaw=40.0, pitch=35.0)
     return Configuration.model_construct(cameras={}, quality=limits).open_analyzer()
 
@@ -60,10 +60,10 @@ def scaled(image: Image, height: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
 
 
-def face_of(chain: FaceAnalyzer, path: Path, margin: float) -> Image:
+def face_of(analyzer: FaceAnalyzer, path: Path, margin: float) -> Image:
     """The face of a photo with `margin` of its height around it."""
     image = load(path)
-    (face,) = faces(chain, image)
+    (face,) = faces(analyzer, image)
     left, top, right, bottom = face.detection.box
     around = margin * face.detection.box.height
     height, width = image.shape[:2]
@@ -71,16 +71,16 @@ def face_of(chain: FaceAnalyzer, path: Path, margin: float) -> Image:
     return image[rows, max(0, round(left - around)) : min(width, round(right + around))]
 
 
-def plan(chain: FaceAnalyzer, paths: Sequence[Path], known: KnownFaces = NOBODY, person: str = "obama") -> Plan:
-    return from_photos(chain, known, person, None, paths)
+def plan(analyzer: FaceAnalyzer, paths: Sequence[Path], known: KnownFaces = NOBODY, person: str = "obama") -> Plan:
+    return from_photos(analyzer, known, person, None, paths)
 
 
-def test_the_name_without_loading_is_the_embedders_own(chain: FaceAnalyzer) -> None:
-    assert chain.embedder.name == embedder_name()
+def test_the_name_without_loading_is_the_embedders_own(analyzer: FaceAnalyzer) -> None:
+    assert analyzer.embedder.name == embedder_name()
 
 
-def test_photos_of_one_person_give_a_template_each(chain: FaceAnalyzer) -> None:
-    made = plan(chain, [OBAMA, OBAMA2, OBAMA3])
+def test_photos_of_one_person_give_a_template_each(analyzer: FaceAnalyzer) -> None:
+    made = plan(analyzer, [OBAMA, OBAMA2, OBAMA3])
     (candidate,) = made.candidates
     assert len(candidate.embeddings) == 3
     rows = np.stack(candidate.embeddings)
@@ -89,87 +89,87 @@ def test_photos_of_one_person_give_a_template_each(chain: FaceAnalyzer) -> None:
 
 
 @pytest.mark.parametrize("height", [150, 300, 1000, 2400])
-def test_a_face_is_found_and_embedded_alike_at_any_size(chain: FaceAnalyzer, height: int) -> None:
-    reference = embedding_of(chain, load(OBAMA))
-    photo = scaled(load(OBAMA), height) if height > 200 else scaled(face_of(chain, OBAMA, 0.5), height)
-    assert float(embedding_of(chain, photo) @ reference) > 0.85
+def test_a_face_is_found_and_embedded_alike_at_any_size(analyzer: FaceAnalyzer, height: int) -> None:
+    reference = embedding_of(analyzer, load(OBAMA))
+    photo = scaled(load(OBAMA), height) if height > 200 else scaled(face_of(analyzer, OBAMA, 0.5), height)
+    assert float(embedding_of(analyzer, photo) @ reference) > 0.85
 
 
-def test_a_photo_that_is_nearly_all_face_is_found(chain: FaceAnalyzer) -> None:
-    assert len(faces(chain, scaled(face_of(chain, OBAMA, 0.1), 200))) == 1
+def test_a_photo_that_is_nearly_all_face_is_found(analyzer: FaceAnalyzer) -> None:
+    assert len(faces(analyzer, scaled(face_of(analyzer, OBAMA, 0.1), 200))) == 1
 
 
-def test_a_small_face_in_a_large_photo_is_found(chain: FaceAnalyzer) -> None:
+def test_a_small_face_in_a_large_photo_is_found(analyzer: FaceAnalyzer) -> None:
     photo = np.full((1500, 2000, 3), 128, np.uint8)
-    face = scaled(face_of(chain, OBAMA, 0.6), 330)
+    face = scaled(face_of(analyzer, OBAMA, 0.6), 330)
     photo[900 : 900 + face.shape[0], 1400 : 1400 + face.shape[1]] = face
-    (found,) = faces(chain, photo)
+    (found,) = faces(analyzer, photo)
     assert 120 < found.detection.box.height < 190
 
 
-def refusal(chain: FaceAnalyzer, image: Image) -> str:
+def refusal(analyzer: FaceAnalyzer, image: Image) -> str:
     with pytest.raises(PhotoError) as caught:
-        embedding_of(chain, image)
+        embedding_of(analyzer, image)
     return str(caught.value)
 
 
-def test_a_photo_without_a_face_is_refused(chain: FaceAnalyzer) -> None:
+def test_a_photo_without_a_face_is_refused(analyzer: FaceAnalyzer) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (400, 300, 3), np.uint8)
     for image in (noise, np.full((300, 300, 3), 90, np.uint8), load(OBAMA)[300:]):
-        assert "no face found" in refusal(chain, image)
+        assert "no face found" in refusal(analyzer, image)
 
 
-def test_a_photo_of_two_people_is_refused_with_the_count(chain: FaceAnalyzer) -> None:
-    both = np.hstack([scaled(face_of(chain, path, 0.5), 240) for path in (OBAMA, ASTRONAUT)])
-    assert refusal(chain, both) == "2 faces; cut out the one that is meant"
+def test_a_photo_of_two_people_is_refused_with_the_count(analyzer: FaceAnalyzer) -> None:
+    both = np.hstack([scaled(face_of(analyzer, path, 0.5), 240) for path in (OBAMA, ASTRONAUT)])
+    assert refusal(analyzer, both) == "2 faces; cut out the one that is meant"
 
 
-def test_a_face_that_is_too_small_is_refused_with_its_height(chain: FaceAnalyzer) -> None:
-    text = refusal(chain, scaled(load(OBAMA), 140))
+def test_a_face_that_is_too_small_is_refused_with_its_height(analyzer: FaceAnalyzer) -> None:
+    text = refusal(analyzer, scaled(load(OBAMA), 140))
     assert "too small" in text
     assert "needs 50" in text
     assert 20 < int(text.split(" px")[0].split()[-1]) < 50
 
 
-def test_bad_light_blur_and_an_edge_are_refused_by_name(chain: FaceAnalyzer) -> None:
+def test_bad_light_blur_and_an_edge_are_refused_by_name(analyzer: FaceAnalyzer) -> None:
     image = load(OBAMA)
-    assert "too dark" in refusal(chain, (image * 0.15).astype(np.uint8))
-    assert "too bright" in refusal(chain, (255 - (255 - image) * 0.08).astype(np.uint8))
-    strict = replace(chain, limits=chain.limits.model_copy(update={"sharpness": 0.4}))
+    assert "too dark" in refusal(analyzer, (image * 0.15).astype(np.uint8))
+    assert "too bright" in refusal(analyzer, (255 - (255 - image) * 0.08).astype(np.uint8))
+    strict = replace(analyzer, limits=analyzer.limits.model_copy(update={"sharpness": 0.4}))
     assert "blurred" in refusal(strict, np.asarray(cv2.GaussianBlur(image, (0, 0), 5), np.uint8))
-    (face,) = faces(chain, image)
+    (face,) = faces(analyzer, image)
     middle = round(face.detection.box.centre[0])
-    assert refusal(chain, image[:, middle - 30 :]) == "the face is cut by the edge of the photo"
+    assert refusal(analyzer, image[:, middle - 30 :]) == "the face is cut by the edge of the photo"
 
 
-def test_a_turned_face_is_refused_with_its_angle(chain: FaceAnalyzer) -> None:
-    strict = replace(chain, limits=chain.limits.model_copy(update={"yaw": 10.0}))
+def test_a_turned_face_is_refused_with_its_angle(analyzer: FaceAnalyzer) -> None:
+    strict = replace(analyzer, limits=analyzer.limits.model_copy(update={"yaw": 10.0}))
     assert "turned away" in refusal(strict, load(OBAMA2))
 
 
-def test_a_face_that_is_somebody_elses_is_refused_with_their_id(chain: FaceAnalyzer) -> None:
+def test_a_face_that_is_somebody_elses_is_refused_with_their_id(analyzer: FaceAnalyzer) -> None:
     known = KnownFaces(
-        THRESHOLD, {"barack": embedding_of(chain, load(OBAMA2)), "joe": embedding_of(chain, load(BIDEN))}
+        THRESHOLD, {"barack": embedding_of(analyzer, load(OBAMA2)), "joe": embedding_of(analyzer, load(BIDEN))}
     )
-    made = plan(chain, [OBAMA], known, "impostor")
+    made = plan(analyzer, [OBAMA], known, "impostor")
     assert made.candidates == ()
     assert "this face is barack's already" in made.refused[0]
-    assert plan(chain, [OBAMA], known, "barack").refused == ()
+    assert plan(analyzer, [OBAMA], known, "barack").refused == ()
 
 
-def test_photos_of_different_people_under_one_id_are_reported(chain: FaceAnalyzer) -> None:
-    made = plan(chain, [OBAMA, OBAMA2, OBAMA3, ASTRONAUT])
+def test_photos_of_different_people_under_one_id_are_reported(analyzer: FaceAnalyzer) -> None:
+    made = plan(analyzer, [OBAMA, OBAMA2, OBAMA3, ASTRONAUT])
     assert made.refused == ()
     (note,) = made.notes
     assert "astronaut.jpg: unlike the other photos of obama" in note
 
 
-def test_one_photo_is_allowed_with_the_advice_to_take_more(chain: FaceAnalyzer) -> None:
-    assert "3 or more" in plan(chain, [OBAMA]).notes[0]
+def test_one_photo_is_allowed_with_the_advice_to_take_more(analyzer: FaceAnalyzer) -> None:
+    assert "3 or more" in plan(analyzer, [OBAMA]).notes[0]
 
 
-def test_a_refused_photo_leaves_the_gallery_as_it_was_unless_skipped(chain: FaceAnalyzer, gallery: Gallery) -> None:
-    made = plan(chain, [OBAMA, DATA / "none.jpg", OBAMA2])
+def test_a_refused_photo_leaves_the_gallery_as_it_was_unless_skipped(analyzer: FaceAnalyzer, gallery: Gallery) -> None:
+    made = plan(analyzer, [OBAMA, DATA / "none.jpg", OBAMA2])
     assert made.refused == (f"{DATA / 'none.jpg'}: no such file",)
     with pytest.raises(GalleryError, match="1 photo refused"):
         carry_out(gallery, made, 100.0)
@@ -178,12 +178,12 @@ def test_a_refused_photo_leaves_the_gallery_as_it_was_unless_skipped(chain: Face
     assert [change.person for change in changes] == ["obama"]
     assert gallery.person("obama").templates == 2
     with pytest.raises(GalleryError, match="no photo could be used"):
-        carry_out(gallery, plan(chain, [DATA / "none.jpg"]), 100.0, EnrollOptions(skip_bad=True))
+        carry_out(gallery, plan(analyzer, [DATA / "none.jpg"]), 100.0, EnrollOptions(skip_bad=True))
 
 
-def test_a_bad_id_is_refused_before_any_photo_is_read(chain: FaceAnalyzer) -> None:
+def test_a_bad_id_is_refused_before_any_photo_is_read(analyzer: FaceAnalyzer) -> None:
     with pytest.raises(GalleryError, match="not an id"):
-        plan(chain, [DATA / "none.jpg"], person="Barack/Obama")
+        plan(analyzer, [DATA / "none.jpg"], person="Barack/Obama")
 
 
 class Counted:
@@ -209,29 +209,31 @@ def people_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_of_folders_enrolls_everybody(chain: FaceAnalyzer, gallery: Gallery, tmp_path: Path) -> None:
+def test_a_folder_of_folders_enrolls_everybody(analyzer: FaceAnalyzer, gallery: Gallery, tmp_path: Path) -> None:
     progress = Counted()
-    made = from_folder(chain, NOBODY, people_folder(tmp_path), progress)
+    made = from_folder(analyzer, NOBODY, people_folder(tmp_path), progress)
     carry_out(gallery, made, 100.0)
     people = [(p.id, p.name, p.templates) for p in gallery.people()]
     assert people == [("barack_obama", "Barack Obama", 2), ("eileen-collins", "Eileen Collins", 1)]
     assert (len(progress.seen), progress.total) == (3, 3)
 
 
-def test_somebody_who_stands_in_two_folders_is_refused(chain: FaceAnalyzer, gallery: Gallery, tmp_path: Path) -> None:
+def test_somebody_who_stands_in_two_folders_is_refused(
+    analyzer: FaceAnalyzer, gallery: Gallery, tmp_path: Path
+) -> None:
     folder = people_folder(tmp_path)
     (folder / "Eileen Collins" / "wrong.jpg").write_bytes(OBAMA3.read_bytes())
-    made = from_folder(chain, NOBODY, folder, iter)
+    made = from_folder(analyzer, NOBODY, folder, iter)
     assert len(made.refused) == 1
     assert "wrong.jpg: this face is barack_obama's already" in made.refused[0]
     with pytest.raises(GalleryError, match="nobody enrolled"):
         carry_out(gallery, made, 100.0)
 
 
-def test_folders_that_cannot_be_used_are_one_clear_line(chain: FaceAnalyzer, tmp_path: Path) -> None:
+def test_folders_that_cannot_be_used_are_one_clear_line(analyzer: FaceAnalyzer, tmp_path: Path) -> None:
     def refused(folder: Path) -> str:
         with pytest.raises(GalleryError) as caught:
-            from_folder(chain, NOBODY, folder, iter)
+            from_folder(analyzer, NOBODY, folder, iter)
         return str(caught.value)
 
     assert "No such file" in refused(tmp_path / "none")
@@ -242,10 +244,12 @@ def test_folders_that_cannot_be_used_are_one_clear_line(chain: FaceAnalyzer, tmp
     assert "both folders give the id eileen-collins" in refused(folder)
 
 
-def test_an_empty_folder_is_refused_and_can_be_left_out(chain: FaceAnalyzer, gallery: Gallery, tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused_and_can_be_left_out(
+    analyzer: FaceAnalyzer, gallery: Gallery, tmp_path: Path
+) -> None:
     folder = people_folder(tmp_path)
     (folder / "Nobody").mkdir()
-    made = from_folder(chain, NOBODY, folder, iter)
+    made = from_folder(analyzer, NOBODY, folder, iter)
     assert len(made.refused) == 1
     assert "Nobody: no photos in it" in made.refused[0]
     with pytest.raises(GalleryError, match="--skip-bad leaves them out"):
@@ -253,14 +257,14 @@ def test_an_empty_folder_is_refused_and_can_be_left_out(chain: FaceAnalyzer, gal
     assert len(carry_out(gallery, made, 100.0, EnrollOptions(skip_bad=True))) == 2
 
 
-def test_an_unknown_is_enrolled_from_what_was_kept(chain: FaceAnalyzer, gallery: Gallery) -> None:
+def test_an_unknown_is_enrolled_from_what_was_kept(analyzer: FaceAnalyzer, gallery: Gallery) -> None:
     unknowns = Unknowns("boot", THRESHOLD)
-    seen = [embedding_of(chain, load(path)) for path in (OBAMA, OBAMA2)]
+    seen = [embedding_of(analyzer, load(path)) for path in (OBAMA, OBAMA2)]
     identity = unknowns.see(seen, 50.0, "porch")
     assert identity is not None
     gallery.keep_unknowns(*unknowns.drain())
     carry_out(gallery, from_unknown(gallery, NOBODY, "obama", "Barack", identity), 100.0)
-    match = gallery.snapshot().match(embedding_of(chain, load(OBAMA3)))
+    match = gallery.snapshot().match(embedding_of(analyzer, load(OBAMA3)))
     assert match is not None
     assert match.person == "obama"
     assert match.score > THRESHOLD
@@ -271,13 +275,13 @@ def test_an_unknown_is_enrolled_from_what_was_kept(chain: FaceAnalyzer, gallery:
         from_unknown(gallery, NOBODY, "obama", None, identity)
 
 
-def test_an_unknown_who_is_somebody_else_is_refused(chain: FaceAnalyzer, gallery: Gallery) -> None:
+def test_an_unknown_who_is_somebody_else_is_refused(analyzer: FaceAnalyzer, gallery: Gallery) -> None:
     unknowns = Unknowns("boot", THRESHOLD)
-    seen = [embedding_of(chain, load(path)) for path in (OBAMA, OBAMA2)]
+    seen = [embedding_of(analyzer, load(path)) for path in (OBAMA, OBAMA2)]
     identity = unknowns.see(seen, 50.0, "porch")
     assert identity is not None
     gallery.keep_unknowns(*unknowns.drain())
-    gallery.enroll("barack", None, [Template(embedding_of(chain, load(OBAMA3)), gallery.model, "photo", 1.0)], 1.0)
+    gallery.enroll("barack", None, [Template(embedding_of(analyzer, load(OBAMA3)), gallery.model, "photo", 1.0)], 1.0)
     known = KnownFaces.of(gallery.snapshot(), THRESHOLD)
     with pytest.raises(GalleryError, match="barack's already"):
         from_unknown(gallery, known, "impostor", None, identity)

@@ -22,13 +22,13 @@ THRESHOLD = 0.5
 
 
 @pytest.fixture(name="chain", scope="module")
-def _chain() -> FaceAnalyzer:
+def _analyzer() -> FaceAnalyzer:
     limits = QualityLimits(height=50, sharpness=0.2, dark=0.12, bright=0.92, yaw=40.0, pitch=35.0)
     return Configuration.model_construct(cameras={}, quality=limits).open_analyzer()
 
 
-def guide(chain: FaceAnalyzer, known: KnownFaces | None = None, person: str = "obama") -> Guide:
-    return Guide(chain, known or KnownFaces(THRESHOLD), person)
+def guide(analyzer: FaceAnalyzer, known: KnownFaces | None = None, person: str = "obama") -> Guide:
+    return Guide(analyzer, known or KnownFaces(THRESHOLD), person)
 
 
 def quality(yaw: float) -> Quality:
@@ -50,17 +50,17 @@ def test_a_pose_follows_from_the_yaw(yaw: float, pose: str | None) -> None:
     assert pose_of(quality(yaw)) == pose
 
 
-def held(chain: FaceAnalyzer) -> list[Image]:
+def held(analyzer: FaceAnalyzer) -> list[Image]:
     """Each picture of the session for as many looks as the detector needs to look everywhere."""
-    return [image for image in session(chain) for _ in range(4)]
+    return [image for image in session(analyzer) for _ in range(4)]
 
 
 def test_five_varied_shots_are_taken_with_guidance_and_the_same_through_a_camera(
-    chain: FaceAnalyzer, tmp_path: Path
+    analyzer: FaceAnalyzer, tmp_path: Path
 ) -> None:
     said = list[str]()
-    frames = held(chain)
-    asked = guide(chain)
+    frames = held(analyzer)
+    asked = guide(analyzer)
     shots = shoot((CameraImage(image, None) for image in frames), asked, FixedClock(), said.append)
     assert len(shots) == SHOTS
     assert said[0] == "no face in view: look at the camera"
@@ -73,21 +73,21 @@ def test_five_varied_shots_are_taken_with_guidance_and_the_same_through_a_camera
 
     for number, image in enumerate(frames):
         assert cv2.imwrite(str(tmp_path / f"{number:03d}.png"), image[:, :, ::-1])
-    again = shoot(ReplayCamera(path=tmp_path, pace="fast").images(), guide(chain), FixedClock(), lambda _: None)
+    again = shoot(ReplayCamera(path=tmp_path, pace="fast").images(), guide(analyzer), FixedClock(), lambda _: None)
     np.testing.assert_array_equal(np.stack(shots), np.stack(again))
 
 
-def test_each_advice_is_said_once_until_it_changes(chain: FaceAnalyzer) -> None:
+def test_each_advice_is_said_once_until_it_changes(analyzer: FaceAnalyzer) -> None:
     said = list[str]()
     empty = CameraImage(np.full((480, 640, 3), 100, np.uint8), None)
     with pytest.raises(GalleryError):
-        shoot(iter([empty] * 20), guide(chain), FixedClock(), said.append)
+        shoot(iter([empty] * 20), guide(analyzer), FixedClock(), said.append)
     assert said == ["no face in view: look at the camera"]
 
 
-def test_giving_up_says_what_was_missing(chain: FaceAnalyzer) -> None:
+def test_giving_up_says_what_was_missing(analyzer: FaceAnalyzer) -> None:
     clock = FixedClock()
-    image = frame(chain, "obama")
+    image = frame(analyzer, "obama")
 
     def stands_still() -> Iterator[CameraImage]:
         while True:
@@ -95,32 +95,35 @@ def test_giving_up_says_what_was_missing(chain: FaceAnalyzer) -> None:
             yield CameraImage(image, None)
 
     with pytest.raises(GalleryError) as caught:
-        shoot(stands_still(), guide(chain), clock, lambda _: None)
+        shoot(stands_still(), guide(analyzer), clock, lambda _: None)
     assert "gave up after 60 s with 1 of 5 shots; no shot turned left, turned right" in str(caught.value)
     assert GIVE_UP < clock.now <= GIVE_UP + 5
 
 
-def test_a_face_that_is_somebody_elses_ends_it(chain: FaceAnalyzer) -> None:
-    known = KnownFaces(THRESHOLD, {"barack": embedding_of(chain, load(DATA / "obama3.jpg"))})
+def test_a_face_that_is_somebody_elses_ends_it(analyzer: FaceAnalyzer) -> None:
+    known = KnownFaces(THRESHOLD, {"barack": embedding_of(analyzer, load(DATA / "obama3.jpg"))})
     with pytest.raises(GalleryError, match="this face is barack's already"):
         shoot(
-            iter([CameraImage(frame(chain, "obama"), None)]), guide(chain, known, "eve"), FixedClock(), lambda _: None
+            iter([CameraImage(frame(analyzer, "obama"), None)]),
+            guide(analyzer, known, "eve"),
+            FixedClock(),
+            lambda _: None,
         )
 
 
-def test_somebody_who_steps_in_is_not_taken(chain: FaceAnalyzer) -> None:
-    asked = guide(chain)
-    assert asked.offer(frame(chain, "obama")).startswith("1 of 5")
-    limits = chain.limits.model_copy(update={"yaw": 89.0})
-    asked.chain = replace(chain, limits=limits)
-    advice = [asked.offer(frame(chain, name, mirrored=m)) for name in ("astronaut", "biden") for m in (False, True)]
+def test_somebody_who_steps_in_is_not_taken(analyzer: FaceAnalyzer) -> None:
+    asked = guide(analyzer)
+    assert asked.offer(frame(analyzer, "obama")).startswith("1 of 5")
+    limits = analyzer.limits.model_copy(update={"yaw": 89.0})
+    asked.analyzer = replace(analyzer, limits=limits)
+    advice = [asked.offer(frame(analyzer, name, mirrored=m)) for name in ("astronaut", "biden") for m in (False, True)]
     assert any("somebody else than before" in line for line in advice)
     assert len(asked.shots) == 1
 
 
-def test_two_faces_are_asked_to_come_one_at_a_time(chain: FaceAnalyzer) -> None:
-    both = np.hstack([frame(chain, "obama")[:, 160:480], frame(chain, "astronaut")[:, 160:480]])
-    assert guide(chain).offer(both) == "one at a time: 2 faces in view"
+def test_two_faces_are_asked_to_come_one_at_a_time(analyzer: FaceAnalyzer) -> None:
+    both = np.hstack([frame(analyzer, "obama")[:, 160:480], frame(analyzer, "astronaut")[:, 160:480]])
+    assert guide(analyzer).offer(both) == "one at a time: 2 faces in view"
 
 
 @pytest.mark.parametrize(
@@ -131,10 +134,10 @@ def test_two_faces_are_asked_to_come_one_at_a_time(chain: FaceAnalyzer) -> None:
         (lambda image: cv2.GaussianBlur(image, (0, 0), 7), "hold still"),
     ],
 )
-def test_bad_pictures_are_answered_with_what_to_do(chain: FaceAnalyzer, change: object, advice: str) -> None:
+def test_bad_pictures_are_answered_with_what_to_do(analyzer: FaceAnalyzer, change: object, advice: str) -> None:
     assert callable(change)
-    strict = replace(chain, limits=chain.limits.model_copy(update={"sharpness": 0.6}))
-    assert guide(strict).offer(change(frame(chain, "obama"))) == advice
+    strict = replace(analyzer, limits=analyzer.limits.model_copy(update={"sharpness": 0.6}))
+    assert guide(strict).offer(change(frame(analyzer, "obama"))) == advice
 
 
 @dataclass

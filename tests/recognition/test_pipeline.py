@@ -29,7 +29,7 @@ EMPTY: tuple[float, tuple[Actor, ...]] = (3.5, ())
 
 
 @cache
-def chain() -> FaceAnalyzer:
+def analyzer() -> FaceAnalyzer:
     return Configuration.model_validate({"cameras": {"porch": {"type": "opencv", "source": 0}}}).open_analyzer()
 
 
@@ -40,7 +40,7 @@ def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) 
     known = enrollment.KnownFaces(0.99)
     rows, persons = [], []
     for person in sorted(people):
-        plan = enrollment.from_photos(chain(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])
+        plan = enrollment.from_photos(analyzer(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])
         assert plan.refused == ()
         rows += [(person, to_blob(e)) for c in plan.candidates for e in c.embeddings]
         persons.append(Person(person, person.title(), person == ignored, 0.0, len(rows), 0))
@@ -51,7 +51,7 @@ def pipeline(view: GallerySnapshot, rules: Recognition | None = None, per_minute
     rules = rules or Recognition()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     unknowns = Unknowns("boot", accept.accept)
-    return Pipeline(Rules("front", "boot", rules, per_minute), chain(), unknowns, view, accept)
+    return Pipeline(Rules("front", "boot", rules, per_minute), analyzer(), unknowns, view, accept)
 
 
 def run(frames: Iterable[Frame], view: GallerySnapshot | None = None) -> list[Event]:
@@ -151,7 +151,7 @@ def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() 
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = Rules("front", "boot", Recognition(), 6, {"porch": (0.5, 0.0, 1.0, 1.0)})
-    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     events = [e for frame in film((2.5, (LEFT, RIGHT)), EMPTY) for e in made.process(frame).events]
     assert told(events) == [("match", "obama"), ("left", "obama")]
     assert events[0].box.left > 320
@@ -174,7 +174,7 @@ def claims(frames: Iterable[Frame], asked: Level | None, view: GallerySnapshot |
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     doors: dict[str, Level] = {} if asked is None else {"porch": asked}
     rules = Rules("front", "boot", Recognition(), 6, {}, doors)
-    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     return [claim for frame in frames for claim in made.process(frame).claims]
 
 
@@ -215,7 +215,7 @@ def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_f
     # A level that no face reaches: the look goes on until the window is full, and then as without a door.
     never = Thresholds(normal, low, low, (("low", low), ("normal", normal), ("high", 2.0)))
     rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
-    made = Pipeline(rules, chain(), Unknowns("boot", normal), view, never)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", normal), view, never)
     frames = [claim.frames for frame in film((2.5, (RIGHT,))) for claim in made.process(frame).claims]
     assert frames == list(range(frames[0], WINDOW + 1))
     reached = claims(film((2.5, (RIGHT,))), "low")
@@ -227,7 +227,7 @@ def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)._replace(levels=(("low", 0.1), ("normal", 0.2)))
     rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
-    made = Pipeline(rules, chain(), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
     assert [claim.level for claim in made_claims] == ["normal"]
 
@@ -252,11 +252,11 @@ class Counted:
 
 def counts(frames: Iterable[Frame], view: GallerySnapshot) -> list[tuple[int, int]]:
     """Faces studied and faces embedded, frame by frame."""
-    counted = Counted(chain(), chain().embedder.name)
+    counted = Counted(analyzer(), analyzer().embedder.name)
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     made = Pipeline(
         Rules("front", "boot", Recognition(), 6),
-        replace(chain(), landmarker=counted, embedder=counted),
+        replace(analyzer(), landmarker=counted, embedder=counted),
         Unknowns("boot", accept.accept),
         view,
         accept,

@@ -98,14 +98,14 @@ def test_a_timed_pipeline_says_the_same_and_has_measured_every_stage(tmp_path: P
 
 def test_a_timed_chain_is_the_chain(tmp_path: Path) -> None:
     configuration = Configuration(data=tmp_path, cameras={"porch": ReplayCamera(type="replay", path=Path("x"))})
-    chain = configuration.open_analyzer()
-    timed = Timings(SystemClock()).chain(chain)
+    analyzer = configuration.open_analyzer()
+    timed = Timings(SystemClock()).analyzer(analyzer)
     (frame,) = list(film((0.04, (("obama", 200, 60),))))[:1]
-    assert timed.embedder.name == chain.embedder.name
-    assert timed.limits is chain.limits
+    assert timed.embedder.name == analyzer.embedder.name
+    assert timed.limits is analyzer.limits
 
     def embedded(one: FaceAnalyzer, image: Image) -> tuple[Detection, bytes]:
         ((face, _),) = one.faces(image)
         return face, one.embed(image, face).tobytes()
 
-    assert embedded(timed, frame.image)[1] == embedded(chain, frame.image)[1]
+    assert embedded(timed, frame.image)[1] == embedded(analyzer, frame.image)[1]

@@ -13,10 +13,10 @@ from edgeface.imaging.photos import load
 DATA = Path(__file__).parents[1] / "data"
 
 
-def frame(chain: FaceAnalyzer, name: str, *, mirrored: bool = False, height: int = 170, cap: bool = False) -> Image:
+def frame(analyzer: FaceAnalyzer, name: str, *, mirrored: bool = False, height: int = 170, cap: bool = False) -> Image:
     """A 640 x 480 picture with the face of a photo `height` pixels high in its middle, with a cap on or not."""
     image = load(DATA / f"{name}.jpg")
-    (face,) = faces(chain, image)
+    (face,) = faces(analyzer, image)
     scale = height / face.detection.box.height
     x, y = face.detection.box.centre
     move = np.array([[scale, 0, 320 - scale * x], [0, scale, 240 - scale * y]])
@@ -26,21 +26,21 @@ def frame(chain: FaceAnalyzer, name: str, *, mirrored: bool = False, height: int
     return np.ascontiguousarray(shown[:, ::-1] if mirrored else shown)
 
 
-def session(chain: FaceAnalyzer) -> list[Image]:
+def session(analyzer: FaceAnalyzer) -> list[Image]:
     """Somebody who comes close, looks ahead, turns to one side and the other, and puts a cap on."""
     return [
         np.full((480, 640, 3), 100, np.uint8),
-        frame(chain, "obama", height=40),
-        frame(chain, "obama"),
-        frame(chain, "obama"),
-        frame(chain, "obama2"),
-        frame(chain, "obama2", mirrored=True),
-        frame(chain, "obama", cap=True),
-        frame(chain, "obama2", cap=True),
+        frame(analyzer, "obama", height=40),
+        frame(analyzer, "obama"),
+        frame(analyzer, "obama"),
+        frame(analyzer, "obama2"),
+        frame(analyzer, "obama2", mirrored=True),
+        frame(analyzer, "obama", cap=True),
+        frame(analyzer, "obama2", cap=True),
     ]
 
 
-def embedding_of(chain: FaceAnalyzer, photo: Image) -> Embedding:
+def embedding_of(analyzer: FaceAnalyzer, photo: Image) -> Embedding:
     """What the embedder makes of the one face of a photo."""
-    face = find_face(chain, photo)
-    return chain.embed(face.image, face.detection)
+    face = find_face(analyzer, photo)
+    return analyzer.embed(face.image, face.detection)

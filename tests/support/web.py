@@ -240,9 +240,9 @@ def _yaml(folder: Path) -> str:
 def _add_unknown(configuration: Configuration) -> None:
     """Somebody whom nobody has enrolled, with a picture."""
     shown = picture(("biden", 200, 60), face=120)
-    chain = configuration.open_analyzer()
-    ((detection, _),) = chain.faces(shown)
-    embedding = chain.embed(shown, detection)
+    analyzer = configuration.open_analyzer()
+    ((detection, _),) = analyzer.faces(shown)
+    embedding = analyzer.embed(shown, detection)
     wall = SystemClock().wall()
     unknown = Unknown(UNKNOWN, embedding, (embedding,), 1, 2, wall - 3600, wall - 60, CAMERA)
     with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:

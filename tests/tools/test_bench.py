@@ -30,9 +30,9 @@ PARTS = clips.SCENES["four"]
 
 @pytest.fixture(scope="module")
 def actors() -> list[Actor]:
-    chain = Configuration.model_validate({"cameras": {"clip": {"type": "opencv", "source": 0}}}).open_analyzer()
+    analyzer = Configuration.model_validate({"cameras": {"clip": {"type": "opencv", "source": 0}}}).open_analyzer()
     cast = default_cast()
-    return [cut(chain, one.name, one.shown) for one in (cast[part.member % len(cast)] for part in PARTS)]
+    return [cut(analyzer, one.name, one.shown) for one in (cast[part.member % len(cast)] for part in PARTS)]
 
 
 @pytest.fixture(scope="module")

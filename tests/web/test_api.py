@@ -325,11 +325,11 @@ def test_somebody_is_forgotten_with_a_proof(stage: Stage, admin: TestClient) -> 
 
 
 def test_two_ids_of_one_person_become_one(stage: Stage, admin: TestClient) -> None:
-    with stage.site.gallery() as gallery, stage.site.chain() as chain:
+    with stage.site.gallery() as gallery, stage.site.analyzer() as analyzer:
         from edgeface.imaging import photos
         from tests.support.shots import embedding_of
 
-        embedding = embedding_of(chain, photos.load(DATA / "obama2.jpg"))
+        embedding = embedding_of(analyzer, photos.load(DATA / "obama2.jpg"))
         gallery.enroll("barry", "Barry", [Template(embedding, gallery.model, "photo", 1.0)], 1.0)
     pairs = admin.get(f"{API}/alike").json()
     assert [(pair["one"], pair["other"]) for pair in pairs["pairs"]] == [("barack", "barry")]

@@ -416,10 +416,10 @@ def test_the_guide_leads_one_person_at_a_time(admin: TestClient, site: WebContex
 
 
 def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestClient, stage: Stage) -> None:
-    with opened(stage.site) as gallery, stage.site.chain() as chain:
+    with opened(stage.site) as gallery, stage.site.analyzer() as analyzer:
         known = actions.known(stage.site, gallery)
-        found = find_face(chain, photos.load(FOLDER / "biden.jpg"))
-        guide = Guide(chain, known, "joe", [("straight ahead", chain.embed(found.image, found.detection))] * 5)
+        found = find_face(analyzer, photos.load(FOLDER / "biden.jpg"))
+        guide = Guide(analyzer, known, "joe", [("straight ahead", analyzer.embed(found.image, found.detection))] * 5)
     guide.pictures.append(thumbnail(found.image, found.detection.box))
     admin.get("/enroll/camera/progress")
     guidance: Guidance = stage.app.state.guidance

@@ -521,12 +521,12 @@ def test_the_state_is_said_again_for_whoever_asks() -> None:
 
 
 def test_the_sites_models_are_for_one_at_a_time(site: WebContext) -> None:
-    with site.chain() as chain:
-        other = threading.Thread(target=lambda: site.chain().__enter__().limits)
+    with site.analyzer() as analyzer:
+        other = threading.Thread(target=lambda: site.analyzer().__enter__().limits)
         other.start()
         other.join(0.2)
         assert other.is_alive()
-        assert chain.limits == site.configuration().quality
+        assert analyzer.limits == site.configuration().quality
     other.join(5)
     assert not other.is_alive()
 

@@ -56,9 +56,9 @@ def recognise(call: Call) -> Response:
     except PhotoError as error:
         raise Problem(422, detail=str(error)) from None
     known = _known(call)
-    with call.site.chain() as chain:
-        found = [_face(chain, photo, one, known) for one in faces(chain, photo)[:MOST]]
-        model = chain.embedder.name
+    with call.site.analyzer() as analyzer:
+        found = [_face(analyzer, photo, one, known) for one in faces(analyzer, photo)[:MOST]]
+        model = analyzer.embedder.name
     height, width = photo.shape[:2]
     return reply(device_models.Recognised(faces=found, frame_size=[width, height], model=model))
 
@@ -77,11 +77,11 @@ def _known(call: Call) -> _Known:
     return _Known(view, unknowns, accept, same, level)
 
 
-def _face(chain: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:
+def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:
     reason = found.quality.reason
     if reason is not None:
         return _shape(photo, found, known, "not_judged", reason=reason)
-    embedding = chain.embed(found.image, found.detection)
+    embedding = analyzer.embed(found.image, found.detection)
     decision = decide(Evidence((embedding,)), known.view, known.accept, _AT_ONCE)
     if decision is None:
         raise AssertionError("one frame is enough for these rules")

@@ -108,8 +108,8 @@ class Guidance:
         try:
             with self._site.gallery() as gallery:
                 known = actions.known(self._site, gallery)
-            with self._site.chain() as chain:
-                guide = Guide(chain, known, progress.person)
+            with self._site.analyzer() as analyzer:
+                guide = Guide(analyzer, known, progress.person)
             shoot(
                 self._pictures(run, progress.camera), guide, self._site.clock, lambda line: self._say(run, guide, line)
             )
@@ -125,7 +125,7 @@ class Guidance:
                 seen = self._site.hub.latest(camera)
                 if seen is not None and seen.frame.seq != seq:
                     seq, since = seen.frame.seq, clock.monotonic()
-                    with self._site.chain():
+                    with self._site.analyzer():
                         yield CameraImage(seen.frame.image, None)
                 elif clock.monotonic() - since > SILENT:
                     raise GalleryError(f"the camera has given no picture for {SILENT:.0f} s")
