@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes a certificate authority and certificates in the folder where it is run:
+# Creates a certificate authority and certificates in the current folder:
 #   certificates.sh ca                    ca.pem, ca.key: once; ca.key stays on this machine
 #   certificates.sh broker HOST [HOST..]  broker.pem, broker.key: names and addresses that clients connect to
 #   certificates.sh client NAME           NAME.pem, NAME.key: edgeface-front, edgeface-door-front-door, homeassistant ..
-# Nothing that is there is overwritten. DAYS is how long a certificate is good: 825 by default, the authority ten years.
+# Never overwrites a file. DAYS is how long a certificate is valid: 825 by default, ten years for the authority.
 set -eu
 umask 077
 
@@ -12,7 +12,7 @@ fail() {
     exit 1
 }
 
-new() { # a key and a request: FILE NAME
+new() { # FILE NAME: creates a key and a request
     for file in "$1.key" "$1.pem"; do
         if [ -e "$file" ]; then fail "$file is there already: move it away first"; fi
     done
