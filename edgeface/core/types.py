@@ -34,6 +34,9 @@ RejectReason: TypeAlias = Literal["small", "blurred", "turned", "dark", "bright"
 """Why a face, or a whole track, was not judged."""
 
 EventType: TypeAlias = Literal["match", "unknown", "uncertain", "left"]
+DecisionKind: TypeAlias = Literal["match", "unknown", "uncertain", "ignored"]
+"""What can be decided about a face; `ignored` is never published."""
+FaceLabel: TypeAlias = Literal["new", DecisionKind]
 
 
 class Box(NamedTuple):
@@ -205,7 +208,7 @@ class Face:
 
     track: int
     box: Box
-    label: Literal["new", "match", "unknown", "uncertain", "ignored"]
+    label: FaceLabel
     person: str | None
     name: str | None
     unknown: str | None

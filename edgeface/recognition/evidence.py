@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edgeface.gallery.snapshot import unit_mean
 
 if TYPE_CHECKING:
     from edgeface.core.settings import Level
-    from edgeface.core.types import Embedding, Match
+    from edgeface.core.types import DecisionKind, Embedding, Match
     from edgeface.recognition.settings import Recognition
 
 WINDOW = 10
@@ -19,8 +19,6 @@ WINDOW = 10
 MARGIN = 0.08
 """How far the best person must stand above the next one, in cosine. Two different people are less alike than this
 below an accepted score in all but look-alikes, for whom silence is the right answer."""
-
-Kind = Literal["match", "unknown", "uncertain", "ignored"]
 
 
 class Gallery(Protocol):
@@ -57,7 +55,7 @@ class Thresholds(NamedTuple):
 class Decision:
     """What a track's evidence says."""
 
-    kind: Kind
+    kind: DecisionKind
     match: Match | None
     """The nearest person, whether accepted or not; None with an empty gallery."""
     frames: int

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from edgeface.core.types import DecisionKind
 from edgeface.recognition.evidence import Evidence
 from edgeface.recognition.scheduler import DetectionScheduler
 from edgeface.recognition.tracker import Tracker
@@ -113,7 +114,7 @@ def _urgency(visit: Visit, track: Track) -> tuple[bool, float, float]:
     return visit.decision is not None, visit.tried, -track.box.height * score
 
 
-Told = tuple[Literal["match", "unknown", "uncertain", "ignored"], str]
+Told = tuple[DecisionKind, str]
 """What was decided, and of whom: the person, the unknown's id, or the reason."""
 
 
