@@ -147,6 +147,6 @@ def test_the_daemon_is_watched_from_its_start_to_what_is_heard(tmp_path: Path) -
 def test_a_process_that_ends_by_itself_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     with (
         Site(tmp_path, {"porch": tmp_path / "none.mp4"}) as site,
-        pytest.raises(RuntimeError, match="no frame was dealt with: it is broken"),
+        pytest.raises(RuntimeError, match="no frame was processed: it is broken"),
     ):
         site.run([sys.executable, "-c", "print('it is broken')"], 1.0)
