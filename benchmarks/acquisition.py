@@ -256,7 +256,7 @@ def paste(background: Floats, face: Face, height: float, x: float, y: float) -> 
 
 def measure(detector: Detector, frames: Iterator[tuple[Image, Box | None]], tally: Tally, *, every: bool) -> None:
     """Track one clip; a false track is one that was never over the face."""
-    tracker, schedule = Tracker(), Schedule()
+    tracker, schedule = Tracker(), DetectionScheduler()
     seen, real = set[int](), set[int]()
     soonest: int | None = None
     for n, (image, truth) in enumerate(frames):

@@ -135,9 +135,9 @@ def _matrix(anchor: tuple[float, float], pose: Pose, scale: float, turn: float, 
     return np.asarray(placed @ turned @ back)
 
 
-def cut(chain: Chain, name: str, photo: Path) -> Actor:
+def cut(analyzer: FaceAnalyzer, name: str, photo: Path) -> Actor:
     """Make an actor of the one face of a photo; PhotoError unless there is exactly one usable face."""
-    found = face_of(chain, photos.load(photo))
+    found = find_face(analyzer, photos.load(photo))
     image, box = _close(found.image, found.detection.box)
     mask = head_mask(image, box)
     return Actor(name, Layer.of(image.astype(np.float32), mask, box.centre), _body(name, box.height), box.height)
@@ -195,7 +195,7 @@ def default_cast() -> list[Member]:
     ]
 
 
-def cast_from(chain: Chain, folder: Path, count: int, strangers: Sequence[int], seed: str) -> list[Member]:
+def cast_from(analyzer: FaceAnalyzer, folder: Path, count: int, strangers: Sequence[int], seed: str) -> list[Member]:
     """Choose people of PERSON/PHOTO with at least two usable photos; those at positions `strangers` are not enrolled.
 
     SystemExit if the folder has too few.
@@ -215,7 +215,7 @@ def cast_from(chain: Chain, folder: Path, count: int, strangers: Sequence[int], 
     return cast
 
 
-def _usable(chain: Chain, paths: Sequence[Path]) -> list[Path]:
+def _usable(analyzer: FaceAnalyzer, paths: Sequence[Path]) -> list[Path]:
     if len(paths) < 2:  # noqa: PLR2004 - one to show, one to enroll
         return []
     kept: list[Path] = []

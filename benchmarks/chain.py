@@ -66,9 +66,9 @@ def _frame(photo: Image) -> Image:
 
 def _ours(frame: Image) -> dict[str, Callable[[], object]]:
     """The whole chain for a followed face, and its parts."""
-    chain = open_chain(Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}))
-    (face,) = chain.detector.detect(frame, Look(chain.turn(frame, 0)))
-    studied = chain.study(frame, face)
+    analyzer = Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}).open_analyzer()
+    (face,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.turn(frame, 0)))
+    studied = analyzer.study(frame, face)
     if studied is None:
         raise SystemExit("no face found in this photo")
     close, crop = studied[0], align(frame, studied[0].landmarks)
@@ -81,8 +81,10 @@ def _ours(frame: Image) -> dict[str, Callable[[], object]]:
 
     return {
         "edgeface: a followed face": lambda: whole((face.box,)),
-        "  detect": lambda: chain.detector.detect(frame, Look(chain.turn(frame, next(look)), (face.box,))),
-        "  landmarks": lambda: chain.landmarker.locate(frame, face),
+        "  detect": lambda: analyzer.detector.detect(
+            frame, DetectionRequest(analyzer.turn(frame, next(look)), (face.box,))
+        ),
+        "  landmarks": lambda: analyzer.landmarker.locate(frame, face),
         "  align": lambda: align(frame, close.landmarks),
         "  embed": lambda: analyzer.embedder.embed(crop),
     }

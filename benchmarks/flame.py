@@ -30,7 +30,7 @@ RATE = 250
 """Samples per second, as in the command above."""
 PASSES = 6
 FPS = 15.0
-TOP = "process (edgeface/pipeline.py"
+TOP = "process (edgeface/recognition/pipeline.py"
 """Samples count from this call downwards."""
 _LEAST = 0.01
 _DEEP = 9

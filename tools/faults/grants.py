@@ -57,7 +57,9 @@ class Device:
 class Trial:
     """One grant at a door: counts the grants that open as they should, and lists the others."""
 
-    def __init__(self, gate: Gate, device: Device, now: float, chance: float, another: Callable[[], Gate]) -> None:
+    def __init__(
+        self, gate: GrantVerifier, device: Device, now: float, chance: float, another: Callable[[], GrantVerifier]
+    ) -> None:
         """`chance`, from 0 to 1, sets every age and delay; `another` makes a door with the same keys."""
         self.gate = gate
         self.device = device

@@ -72,7 +72,7 @@ def _tested(name: str, make: Make | str, tests: list[str]) -> Result | str:
     try:
         environment = make()
         environment.make()
-        told = Told.read(environment.publish())
+        told = Told.read(environment.say())
         print(f"{name}: Python {told.python}, running the tests", flush=True)
         return Result.read(told, *environment.test(tests))
     # A missing tool normally ends the program; here the other environments are still worth running.
