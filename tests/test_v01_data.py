@@ -10,18 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeface import cli, config, keys
-from edgeface.chain import Chain, open_chain
-from edgeface.embedder import embedder_name
-from edgeface.gallery import Gallery
-from edgeface.journal import Journal
-from edgeface.levels import table_of
-from edgeface.photos import load
-from edgeface.portrait import face_of
-from edgeface.types import Embedding
-from edgeface.vault import open_vault
-from edgeface.web import accounts
-from edgeface.workbench import same_unknown, thresholds
+from edgeface.cli.main import main
+from edgeface.config import loader
+from edgeface.core.types import Embedding
+from edgeface.faces.analyzer import FaceAnalyzer
+from edgeface.faces.calibration import table_of
+from edgeface.faces.embedder import embedder_name
+from edgeface.faces.photo_face import find_face
+from edgeface.gallery.gallery import Gallery
+from edgeface.imaging.photos import load
+from edgeface.journal.journal import Journal
+from edgeface.recognition.thresholds import same_unknown, thresholds
+from edgeface.security import signing_keys
+from edgeface.security.vault import open_vault
+from edgeface.web.auth import accounts
 
 PHOTOS = Path(__file__).parent / "data"
 WRITTEN = PHOTOS / "v0.1"
@@ -49,12 +51,12 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> None:
-    assert cli.main([*arguments, "--config", "config.yaml"]) == 0
+    assert main([*arguments, "--config", "config.yaml"]) == 0
 
 
-def embedding_of(chain: Chain, photo: str) -> Embedding:
-    face = face_of(chain, load(PHOTOS / photo))
-    return chain.embed(face.image, face.detection)
+def embedding_of(analyzer: FaceAnalyzer, photo: str) -> Embedding:
+    face = find_face(analyzer, load(PHOTOS / photo))
+    return analyzer.embed(face.image, face.detection)
 
 
 @pytest.mark.parametrize("name", ["gallery.db", "journal.db"])
@@ -69,7 +71,7 @@ def test_no_later_version_has_written_the_folder(name: str) -> None:
 @pytest.mark.usefixtures("home")
 def test_the_configuration_loads() -> None:
     run("check")
-    configuration = config.load(Path("config.yaml"))
+    configuration = loader.load(Path("config.yaml"))
     assert (configuration.device, list(configuration.cameras)) == ("fixture", ["porch"])
     assert configuration.groups == {"family": ("barack_obama", "grace_hopper")}
     assert list(configuration.doors) == ["front-door"]
@@ -93,19 +95,19 @@ def test_three_people_and_an_unknown_are_there_with_templates_and_pictures(home:
 
 
 def test_a_photo_of_an_enrolled_person_matches_and_one_of_the_unknown_does_not(home: Path) -> None:
-    configuration = config.load(Path("config.yaml"))
-    chain, table = open_chain(configuration), table_of(configuration.embedder.model)
-    with closing(Gallery.open(home / "data", chain.embedder.name)) as gallery:
+    configuration = loader.load(Path("config.yaml"))
+    analyzer, table = configuration.open_analyzer(), table_of(configuration.embedder.model)
+    with closing(Gallery.open(home / "data", analyzer.embedder.name)) as gallery:
         view, (unknown,) = gallery.snapshot(), gallery.unknowns()
     accept = thresholds(table, configuration.recognition.level, view).accept
     # Not one of the two photos that were enrolled.
-    found = view.match(embedding_of(chain, "obama3.jpg"))
+    found = view.match(embedding_of(analyzer, "obama3.jpg"))
     assert found is not None
     assert found.person == "barack_obama"
     assert found.score >= accept
     assert found.runner_up is not None
     assert found.runner_up < accept
-    stranger = embedding_of(chain, "astronaut.jpg")
+    stranger = embedding_of(analyzer, "astronaut.jpg")
     nearest = view.match(stranger)
     assert nearest is not None
     assert nearest.score < accept
@@ -131,24 +133,24 @@ def test_the_journal_goes_on_where_0_1_ended(home: Path) -> None:
     with closing(Journal(home / "data" / "journal.db")) as journal:
         assert journal.problem is None
         assert journal.counts() == (ROWS, UNSAID)
-        assert journal.note("stopped", 1_800_000_000.0, {"boot": "test"})
+        assert journal.record("stopped", 1_800_000_000.0, {"boot": "test"})
         verdict = journal.verify(HEAD)
     assert (verdict.rows, verdict.redacted, verdict.known, verdict.fault) == (ROWS + 1, 1, True, None)
 
 
 def test_the_signing_keys_load(home: Path) -> None:
-    records = keys.read(home / "data")
+    records = signing_keys.read(home / "data")
     assert [(one.kid, one.state) for one in records] == [
         ("2026-10", "retired"),
         ("2026-11", "active"),
         ("2026-12", "next"),
     ]
     vault = open_vault(home / "data")
-    key = keys.active(records, vault)
+    key = signing_keys.active(records, vault)
     assert key is not None
     assert key.kid == "2026-11"
     # The next key's private part opens too.
-    following = keys.active(keys.rotate(records), vault)
+    following = signing_keys.active(signing_keys.rotate(records), vault)
     assert following is not None
     assert following.kid == "2026-12"
 
