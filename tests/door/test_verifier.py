@@ -102,6 +102,7 @@ def test_every_reason_has_a_vector_and_a_line_in_the_document() -> None:
     assert set(verifier.REASONS) <= set(told)
 
 
+@pytest.mark.needs_node
 def test_another_language_agrees_on_every_vector() -> None:
     node = shutil.which("node")
     if node is None:
