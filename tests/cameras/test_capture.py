@@ -14,17 +14,14 @@ from edgeface.cameras.freshness import DARK
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.capture import BACKOFF, PAUSE_SECONDS, READERS, Capture, CaptureState
-from edgeface.clock import FixedClock
-from edgeface.errors import CameraError
-from edgeface.freshness import DARK
-from edgeface.health import MATCH_SECONDS
-from edgeface.mailbox import Mailbox
-from edgeface.opencv import cv2
-from edgeface.state import camera_report
-from edgeface.types import Picture
-from edgeface.vision import Tally
-from tests.slack import Slack
+from edgeface.core.clock import FixedClock
+from edgeface.core.errors import CameraError
+from edgeface.core.types import CameraImage
+from edgeface.daemon.health import MATCH_SECONDS
+from edgeface.daemon.report import camera_report
+from edgeface.daemon.vision import Tally
+from edgeface.imaging.opencv import cv2
+from tests.support.slack import Slack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -309,7 +306,7 @@ def test_a_stall_is_seen_within_3_seconds_and_nothing_old_is_passed_on(folder: P
     assert why in (capture.state().error or "")
     last = drain(mailbox)[-1]
     assert last.monotonic - began < 2.0 + MATCH_SECONDS + late
-    until(lambda: capture.tend().status == "online")
+    until(lambda: capture.supervise().status == "online")
     assert capture.state().error is None
     state = finish(capture)
     assert state.reopens >= 1

@@ -20,7 +20,7 @@ from tests.support import gst
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgeface.types import Picture
+    from edgeface.core.types import CameraImage
 
 REASON = gst.why_not()
 SILENT = "videotestsrc is-live=true ! identity drop-probability=1"

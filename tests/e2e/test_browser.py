@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
-from edgeface.demo import CAMERA, PEOPLE
-from edgeface.mosquitto import Mosquitto
-from edgeface.web import strings, strings_device
-from tests.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
+from edgeface.demo.mosquitto import Mosquitto
+from edgeface.demo.run import CAMERA, PEOPLE
+from edgeface.web import strings
+from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
 
 PLAYWRIGHT = find_spec("playwright") is not None
 if TYPE_CHECKING or PLAYWRIGHT:
