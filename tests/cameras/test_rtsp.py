@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 OPENCV = int(cv2.__version__.partition(".")[0])
 HEAVY = os.environ.get("EDGEFACE_HEAVY") == "1"
 REASON = gst.why_not() or gst.why_no_server()
-SERVER = Path(__file__).parents[1] / "rtsp_server.py"
+SERVER = Path(__file__).parents[1] / "support" / "rtsp_server.py"
 ACROSS, BITS = 20, 40
 
 pytestmark = [
