@@ -47,8 +47,8 @@ setup-test: $(VENV)/.test
 demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder, DOOR=1, KEEP=1: the page stays up)
 	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR),--door) $(if $(KEEP),--keep)
 
-# Tests run side by side, a process for each core, 4 at most: many wait for brokers and cameras, and some measure time.
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
+# The files of tests are shared out among processes, one for each core and 4 at most.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test: setup-dev ## every test but the heavy suites
 	@$(PYTEST) $(ARGS)

@@ -13,34 +13,19 @@ from tests.support.broker import Listener
 from tests.support.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out among processes (pytest -n): the groups that take longest come first.
-
-    The tests of a file share its fixtures and caches, so they are one group. A slow test that shares no fixture of its
-    module is a group of its own.
-    """
-    groups = defaultdict[str, list[pytest.Item]](list)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files that take longest first where files are shared out among processes (pytest --dist=loadfile)."""
+    if config.getoption("dist", "no") == "no":
+        return
+    files = defaultdict[Path, list[pytest.Item]](list)
     for item in items:
-        groups[_group(item)].append(item)
-    for name, members in groups.items():
-        for item in members:
-            item.add_marker(pytest.mark.xdist_group(name))
-    if any(item.config.getoption("dist", "no") != "no" for item in items[:1]):
-        longest_first = sorted(groups.values(), key=_weight, reverse=True)
-        items[:] = itertools.chain.from_iterable(longest_first)
-
-
-def _group(item: pytest.Item) -> str:
-    if (named := item.get_closest_marker("xdist_group")) is not None:
-        return str(named.args[0])
-    fixtures: dict[str, list[pytest.FixtureDef[object]]] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
-    shared = any(one.scope == "module" for definitions in fixtures.values() for one in definitions)
-    return item.nodeid if item.get_closest_marker("slow") is not None and not shared else str(item.path)
+        files[item.path].append(item)
+    longest_first = sorted(files.values(), key=_weight, reverse=True)
+    items[:] = itertools.chain.from_iterable(longest_first)
 
 
 def _weight(members: list[pytest.Item]) -> tuple[float, int]:
-    """Seconds of the slow tests, a mark of a whole module counted once, and how many tests there are."""
+    """Seconds of the slow tests, a mark of a whole file counted once, and how many tests there are."""
     marks = {id(mark): mark for item in members if (mark := item.get_closest_marker("slow")) is not None}
     return sum(mark.kwargs["seconds"] for mark in marks.values()), len(members)
 

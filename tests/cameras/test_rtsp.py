@@ -39,12 +39,7 @@ REASON = gst.why_not() or gst.why_no_server()
 SERVER = Path(__file__).parents[1] / "support" / "rtsp_server.py"
 ACROSS, BITS = 20, 40
 
-pytestmark = [
-    pytest.mark.needs_gstreamer,
-    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
-    # They measure how old a picture is: one at a time.
-    pytest.mark.xdist_group("rtsp"),
-]
+pytestmark = [pytest.mark.needs_gstreamer, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
 
 def taken_at(image: Image) -> int | None:
