@@ -1,6 +1,6 @@
 """Every kind of event, in one table: the journal, the audit topic, the page, the drawing and Home Assistant read it.
 
-A kind that the pipeline decides also stands in types.EventType, which a type checker needs spelled out.
+A kind that the pipeline decides is also in types.EventType, because a type checker needs it spelled out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PeopleKind: TypeAlias = Literal["enrolled", "renamed", "deleted", "consent"]
 
 
 class EventKind(NamedTuple):
-    """What the rest of the package needs to know of a kind."""
+    """What the rest of the package needs to know about a kind."""
 
     kind: str
     label: str
@@ -52,7 +52,7 @@ BY_KIND = {entry.kind: entry for entry in EVENT_KINDS}
 
 
 def of(kind: str) -> EventKind:
-    """The entry of a kind; one that a newer edgeface has written goes by its own name."""
+    """The entry of a kind; a kind written by a newer edgeface is labelled with its own name."""
     return BY_KIND.get(kind) or EventKind(kind, kind, "device")
 
 
