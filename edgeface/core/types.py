@@ -231,7 +231,7 @@ class Camera(Protocol):
     """A source of images; the settings object of a camera is the camera."""
 
     def images(self) -> Generator[CameraImage, None, None]:
-        """Open the device and yield images until a clip ends; raises CameraError. All device state is in this generator.
+        """Open the device and yield images until a clip ends; raises CameraError. It holds all state of the device.
 
         Closing the generator closes the device.
         """
@@ -243,7 +243,7 @@ class SearchGrid(NamedTuple):
 
     whole: Box
     tiles: tuple[Box, ...] = ()
-    """Squares that cover the image, for faces too small to find in the whole; they may exceed its edges."""
+    """Squares that cover the image, for faces too small for the whole; they may exceed its edges."""
     per_frame: int = 0
     """Tiles that may be searched in one frame."""
 
