@@ -6,6 +6,7 @@ import logging
 import queue
 import secrets
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from edgeface.cameras.capture import Capture
@@ -114,14 +115,15 @@ class Daemon:
 
     def run(self) -> int:
         """Run until `stop`, a signal, or the end of every clip; 0, or 70 when a thread died that all depend on."""
-        self._vision.start()
-        try:
-            self._start()
-            while not self._stopping and self._alive() and not self._tick():
-                self._clock.sleep(TICK)
-            dead = not self._alive()
-        finally:
-            self._shut_down()
+        with closing(self._journal):
+            self._vision.start()
+            try:
+                self._start()
+                while not self._stopping and self._alive() and not self._tick():
+                    self._clock.sleep(TICK)
+                dead = not self._alive()
+            finally:
+                self._shut_down()
         return SOFTWARE if dead or self._vision.error is not None else 0
 
     def _alive(self) -> bool:
@@ -263,7 +265,6 @@ class Daemon:
         self._publisher.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
         self._publisher.close()
         daemon_report.record_stopped(self._journal, self._boot, self._clock.wall())
-        self._journal.close()
 
     def _make_teller(self) -> Publisher:
         settings = self._configuration

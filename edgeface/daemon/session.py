@@ -91,13 +91,11 @@ class RecognitionSession:
         self._tries = 0
         self._pictures: list[Thumbnail] = []
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
-        view = self._gallery.snapshot(wall)
-        self._people = frozenset(person.id for person in view.people)
-        self._unknowns = Unknowns(boot, same_unknown(self._table, 1), configuration.unknown.days)
-        self._read_unknowns()
-        accept = self._thresholds(view)
-        judge = decide if timings is None else timings.around("match", decide)
-        self.pipeline = Pipeline(rules(configuration, boot), self.analyzer, self._unknowns, view, accept, judge)
+        try:
+            self.pipeline = self._made(wall)
+        except BaseException:
+            self._gallery.close()
+            raise
 
     @property
     def people(self) -> frozenset[str]:
@@ -142,6 +140,17 @@ class RecognitionSession:
         if self._keeper is not None:
             self._keeper.join(_ERASURE)
         self._gallery.close()
+
+    def _made(self, wall: float) -> Pipeline:
+        """Make the pipeline of the people who are in the gallery now."""
+        view = self._gallery.snapshot(wall)
+        self._people = frozenset(person.id for person in view.people)
+        self._unknowns = Unknowns(self._boot, same_unknown(self._table, 1), self._configuration.unknown.days)
+        self._read_unknowns()
+        accept = self._thresholds(view)
+        judge = decide if self._timings is None else self._timings.around("match", decide)
+        by = rules(self._configuration, self._boot)
+        return Pipeline(by, self.analyzer, self._unknowns, view, accept, judge)
 
     def _try_again(self) -> None:
         """Open the gallery anew once in a while if it could only be read."""

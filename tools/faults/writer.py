@@ -13,6 +13,7 @@ import json
 import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,11 @@ def main() -> None:
 def write(folder: Path, prefix: str) -> None:
     """Add rows and people until something fails."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    journal, gallery = Journal(folder / "journal.db"), Gallery.open(folder, MODEL)
+    with closing(Journal(folder / "journal.db")) as journal, closing(Gallery.open(folder, MODEL)) as gallery:
+        _write(journal, gallery, prefix)
+
+
+def _write(journal: Journal, gallery: Gallery, prefix: str) -> None:
     dice = np.random.default_rng()
     step, before = 0, list[str]()
     while True:
