@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,17 +77,19 @@ def test_a_timed_pipeline_says_the_same_and_has_measured_every_stage(tmp_path: P
     configuration = Configuration(
         data=tmp_path / "a", cameras={"porch": ReplayCamera(type="replay", path=Path("clip.mp4"))}
     )
-    plain = RecognitionSession(configuration, "boot", 1e9, synced=lambda: True)
     timings = Timings(SystemClock())
     other = configuration.model_copy(update={"data": tmp_path / "b"})
-    timed = RecognitionSession(other, "boot", 1e9, synced=lambda: True, timings=timings)
-    said: dict[RecognitionSession, list[Event]] = {plain: [], timed: []}
-    for frame in film((1.0, (("obama", 200, 60),))):
-        for bench, events in said.items():
-            made = bench.pipeline.process(frame)
-            events += [replace(event, unknown=None) for event in made.events]
-            if bench is timed:
-                timings(made)
+    with (
+        closing(RecognitionSession(configuration, "boot", 1e9, synced=lambda: True)) as plain,
+        closing(RecognitionSession(other, "boot", 1e9, synced=lambda: True, timings=timings)) as timed,
+    ):
+        said: dict[RecognitionSession, list[Event]] = {plain: [], timed: []}
+        for frame in film((1.0, (("obama", 200, 60),))):
+            for bench, events in said.items():
+                made = bench.pipeline.process(frame)
+                events += [replace(event, unknown=None) for event in made.events]
+                if bench is timed:
+                    timings(made)
     assert said[plain] == said[timed]
     assert [event.type for event in said[timed]] == ["unknown"]
     assert all(sum(timings.stages[stage].counts) for stage in ("detect", "landmark", "embed", "match"))
