@@ -10,6 +10,7 @@ import pytest
 
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
+from tests.support.connections import Connections
 from tests.support.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
 
 
@@ -41,6 +42,21 @@ def _log_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def connections() -> Iterator[Connections]:
+    """Watches SQLite's connections; at the end of the session all must be closed."""
+    watcher = Connections()
+    with watcher.watched(), watcher.all_closed():
+        yield watcher
+
+
+@pytest.fixture(autouse=True)
+def _every_connection_is_closed(connections: Connections) -> Iterator[None]:
+    """Fails the very test that leaves a connection open, unless a fixture of a wider scope has made it."""
+    with connections.all_closed():
+        yield
 
 
 @pytest.fixture
