@@ -47,14 +47,14 @@ setup-test: $(VENV)/.test
 demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder, DOOR=1, KEEP=1: the page stays up)
 	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR),--door) $(if $(KEEP),--keep)
 
-# The files of tests are shared out among processes, one for each core and 4 at most.
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# The files of tests are shared out among processes (tests/conftest.py says how many).
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test: setup-dev ## every test but the heavy suites
 	@$(PYTEST) $(ARGS)
 
-test-fast: setup-test ## every test that needs no browser, GStreamer, mediapipe or node
-	@$(PYTEST) -m "not (needs_browser or needs_gstreamer or needs_mediapipe or needs_node)" $(ARGS)
+test-fast: setup-test ## the tests that need no browser, GStreamer, mediapipe or node and take less than 5 s each
+	@$(PYTEST) -m "not (slow or needs_browser or needs_gstreamer or needs_mediapipe or needs_node)" $(ARGS)
 
 faults: setup ## what breaks when it is broken on purpose, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
 	@$(BIN)/python -m tools.faults $(FAULTS)

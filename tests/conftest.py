@@ -1,5 +1,6 @@
 import itertools
 import logging
+import os
 import ssl
 import sys
 from collections import defaultdict
@@ -12,6 +13,12 @@ from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
 from tests.support.connections import Connections
 from tests.support.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores, since many tests wait; 4 at most, since some measure time."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -76,7 +76,7 @@ class Scene:
 
 def quiet(scene: Scene) -> None:
     """Until nothing travels: a fault that begins now finds no event on its way."""
-    until(lambda: scene.journal.counts()[1] == 0, 15)
+    until(lambda: scene.journal.counts() == (len(scene.said), 0), 15)
     time.sleep(0.1)
 
 
