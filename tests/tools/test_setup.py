@@ -1,6 +1,7 @@
 """The scripts that the Makefile begins with."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,8 +34,66 @@ def test_what_is_missing_is_said_in_one_line_that_can_be_run() -> None:
     assert not done.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0 and shutil.which("sudo") is not None, reason="sudo may be free of passwords here")
+@pytest.mark.parametrize(
+    ("needed", "status", "packages"),
+    [("no-such-command:mosquitto", 1, "mosquitto chromium nodejs"), ("bash:bash", 0, "chromium nodejs")],
+)
+def test_what_is_optional_fails_nothing_and_the_line_names_the_tests(needed: str, status: int, packages: str) -> None:
+    done = run_without_rights(needed, "--optional", "none-1:chromium:browser", "none-2:nodejs:node", "bash:bash:shell")
+    assert (done.returncode, done.stdout) == (status, "")
+    skipped = "without them, tests are skipped that need: browser node"
+    assert done.stderr == f"missing: {packages} ({skipped}); run: sudo apt-get install {packages}\n"
+
+
+APT = """#!/bin/sh
+echo "$@" >>"$APT_LOG"
+case "$*" in
+*--print-uris*)
+    echo "'http://deb.test/a.deb' a.deb 1200000 SHA256:0"
+    echo "'http://deb.test/b.deb' b.deb 900000 SHA256:0" ;;
+*install*)
+    echo "Reading package lists..."
+    echo "Get:1 http://deb.test stable/main mosquitto"
+    echo "Setting up mosquitto" ;;
+esac
+"""
+APT_CACHE = """#!/bin/sh
+[ "$2" = chromium ] && echo "  Candidate: (none)" || echo "  Candidate: 1.0"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs without a password")
+def test_apt_is_asked_once_for_all_that_is_missing_and_there_is(tmp_path: Path) -> None:
+    for name, text in (("apt-get", APT), ("apt-cache", APT_CACHE)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    log = tmp_path / "log"
+    done = subprocess.run(
+        [
+            *(SETUP / "system-packages", "no-such-command:mosquitto", "bash:bash", "--optional"),
+            *("none-1:chromium:browser", "none-2:nodejs:node"),
+        ],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "APT_LOG": str(log)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    asked = [line for line in log.read_text().splitlines() if "install" in line and "--print-uris" not in line]
+    assert asked == ["install -y -q --no-install-recommends mosquitto nodejs"]
+    assert done.stdout.splitlines() == [
+        "installing mosquitto nodejs with apt-get (about 3 MB to download)",
+        "Get:1 http://deb.test stable/main mosquitto",
+        "Setting up mosquitto",
+    ]
+    assert done.stderr == "this release has no package chromium\n"
+
+
 def test_nothing_is_said_where_nothing_is_missing() -> None:
     done = run_without_rights("bash:bash", "libc.so.6:libc6")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run_without_rights("bash:bash", "--optional", "libc.so.6:libc6:libc")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -44,6 +103,32 @@ def test_the_venv_is_made_with_the_python_that_is_asked_for(tmp_path: Path) -> N
     environment = {**os.environ, "PYTHON": python}
     subprocess.run([SETUP / "venv", tmp_path / "venv"], check=True, env=environment, timeout=120)
     assert (tmp_path / "venv" / "bin" / "pip").exists()
+
+
+PIP = """#!/bin/sh
+echo "$@" >>"$PIP_LOG"
+echo "Obtaining file:///edgeface"
+echo "  Downloading numpy-2.4.6-cp311-cp311-linux_x86_64.whl (16.9 MB)"
+echo "Installing collected packages: numpy, edgeface"
+"""
+
+
+@pytest.mark.parametrize(("extra", "what"), [("web", "edgeface"), ("test", "edgeface and what its tests need")])
+def test_the_size_is_printed_before_packages_are_downloaded(tmp_path: Path, extra: str, what: str) -> None:
+    python, log = tmp_path / "bin" / "python", tmp_path / "log"
+    python.parent.mkdir()
+    python.write_text(PIP)
+    python.chmod(0o755)
+    command = [SETUP / "python-packages", tmp_path, extra]
+    environment = {**os.environ, "PIP_LOG": str(log)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+    first, *others = done.stdout.splitlines()
+    assert re.fullmatch(rf"installing {what} into {tmp_path} \(about \d+ MB to download, .*\)", first)
+    assert others == [
+        "  Downloading numpy-2.4.6-cp311-cp311-linux_x86_64.whl (16.9 MB)",
+        "Installing collected packages",
+    ]
+    assert log.read_text() == f"-m pip --disable-pip-version-check install --editable .[{extra}]\n"
 
 
 @pytest.mark.parametrize("script", ["install", "uninstall"])
