@@ -23,6 +23,7 @@ from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.settings import Mqtt, Tls
 from tests.support.broker import Listener, until
 from tests.support.sayings import an_event
+from tests.support.slack import Slack
 
 pytestmark = pytest.mark.broker
 CLOCK = SystemClock()
@@ -92,13 +93,14 @@ def test_an_event_arrives_once_in_milliseconds_and_is_marked_said(
     listener = listen(broker, "edgeface/#")
     publisher = connected(publish, Mqtt(port=broker.port))
     took: list[float] = []
-    for seq in range(20):
-        event = an_event(seq)
-        publisher.publish(event)
-        until(lambda: len(listener.of(EVENT)) == len(took) + 1)
-        took.append(listener.of(EVENT)[-1].at - event.monotonic)
+    with Slack() as slack:
+        for seq in range(20):
+            event = an_event(seq)
+            publisher.publish(event)
+            until(lambda: len(listener.of(EVENT)) == len(took) + 1)
+            took.append(listener.of(EVENT)[-1].at - event.monotonic)
     assert seqs(listener, EVENT) == list(range(20))
-    assert sorted(took)[18] < 0.1
+    assert sorted(took)[18] < 0.1 + 2 * slack.worst
     until(lambda: journal.counts() == (20, 0))
     assert publisher.counters()["said"] == 20
     assert listener.of(EVENT)[0].expiry in {1, 2}

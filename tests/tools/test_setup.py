@@ -119,7 +119,7 @@ def test_the_size_is_printed_before_packages_are_downloaded(tmp_path: Path, extr
     python.parent.mkdir()
     python.write_text(PIP)
     python.chmod(0o755)
-    command = [SETUP / "python-packages", tmp_path, extra]
+    command = [str(SETUP / "python-packages"), str(tmp_path), extra]
     environment = {**os.environ, "PIP_LOG": str(log)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
     first, *others = done.stdout.splitlines()
