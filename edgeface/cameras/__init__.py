@@ -1,12 +1,15 @@
-"""The cameras; the union is the registry."""
+"""The camera types; the union is the registry."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field
 
+from edgeface.cameras.base import CameraBase
 from edgeface.cameras.gstreamer import GstreamerCamera
 from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.picamera import PicameraCamera
 from edgeface.cameras.replay import ReplayCamera
 
 CameraSettings = Annotated[OpencvCamera | GstreamerCamera | PicameraCamera | ReplayCamera, Field(discriminator="type")]
+
+CAMERA_TYPES: tuple[type[CameraBase], ...] = get_args(get_args(CameraSettings)[0])

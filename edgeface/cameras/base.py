@@ -1,9 +1,12 @@
-"""What every camera type shares: how its pictures are turned, sized, thinned out and looked at."""
+"""What every camera type shares: its keys, what the rest of the program may ask it, and how its images are shaped."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -11,46 +14,101 @@ from edgeface.core.errors import CameraError
 from edgeface.core.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
     from numpy.typing import NDArray
 
-    from edgeface.core.types import Image
+    from edgeface.core.types import CameraImage, Image
 
 _Side = Annotated[int, Field(ge=32, le=7680)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+
+_AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedCamera:
+    """A camera that is plugged into this machine."""
+
+    name: str
+    """Names its snapshot file."""
+    where: str
+    what: str
+    camera: CameraBase | None
+    """None if it cannot be asked for a frame."""
+    hint: str
+    """What to write into config.yaml, or what to do first."""
+
 
 class CameraBase(Settings):
-    """Keys of every camera; rotation comes first, then flip, then size."""
+    """The keys of every camera, and what other rooms ask of it; a camera type overrides what its defaults miss."""
+
+    restartless: ClassVar[frozenset[str]] = frozenset({"region"})
 
     rotation: Literal[0, 90, 180, 270] = 0
-    """Degrees that the picture is turned clockwise."""
+    """Degrees to rotate the image clockwise."""
     flip: Literal["none", "horizontal", "vertical"] = "none"
-    """horizontal swaps left and right, vertical swaps top and bottom."""
+    """horizontal swaps left and right, vertical swaps top and bottom; after rotation."""
     size: Annotated[tuple[_Side, _Side], Field(strict=False)] | None = None
-    """[width, height] in pixels that a picture is scaled to; left out: as the camera gives it."""
+    """[width, height] in pixels to scale the image to, after rotation and flip; left out: the camera's own size."""
     fps: Annotated[float, Field(ge=1, le=240)] | None = None
-    """Most pictures a second; left out: all."""
+    """Maximum frames per second; left out: no limit."""
     region: Annotated[tuple[_Fraction, _Fraction, _Fraction, _Fraction], Field(strict=False)] | None = None
-    """[left, top, right, bottom] as fractions of the picture where faces are looked for; left out: all of it."""
+    """[left, top, right, bottom] as fractions of the image: the area to search for faces; left out: the whole image."""
     enabled: bool = True
     """Whether the camera is on when the daemon starts; MQTT can switch it."""
 
     @model_validator(mode="after")
-    def _region_has_an_inside(self) -> CameraBase:
+    def _require_an_area(self) -> CameraBase:
         if self.region is not None:
             left, top, right, bottom = self.region
             if left >= right or top >= bottom:
                 raise ValueError("region is [left, top, right, bottom] with left < right and top < bottom")
         return self
 
+    @abstractmethod
+    def images(self) -> Generator[CameraImage, None, None]:
+        """Open the device and yield images, as `core.types.Camera` describes."""
+
+    def hosts(self) -> tuple[str, ...]:
+        """The network hosts that this camera connects to; raises CameraError if an address cannot be parsed."""
+        return ()
+
+    @property
+    def local_device(self) -> str | None:
+        """The device of this machine that the camera opens, such as /dev/video0; None if it opens none."""
+        return None
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether only one program can read this camera at a time."""
+        return self.local_device is not None
+
+    def same_device(self, other: CameraBase) -> bool:
+        """Whether both open the same device of this machine."""
+        return self.local_device is not None and self.local_device == other.local_device
+
+    @classmethod
+    def attached(cls) -> Iterator[AttachedCamera]:
+        """Find the cameras of this type that are plugged into this machine."""
+        yield from ()
+
+    @classmethod
+    def missing_software(cls, board: str) -> str | None:
+        """What this type needs on a board of this model and what is not installed; None if nothing is missing."""
+        del board
+        return None
+
     def shaped(self, bgr: NDArray[Any]) -> Image:
-        """A camera's BGR picture as RGB, turned, flipped and scaled; always a new array."""
+        """A camera's BGR image as RGB, rotated, flipped and scaled; always a new array. Raises CameraError."""
         from edgeface.imaging.opencv import cv2
 
         try:
             image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             if self.rotation:
-                image = cv2.rotate(image, _turns()[self.rotation])
+                image = cv2.rotate(image, _rotations()[self.rotation])
             if self.flip != "none":
                 image = cv2.flip(image, 1 if self.flip == "horizontal" else 0)
             if self.size is not None and (image.shape[1], image.shape[0]) != self.size:
@@ -58,19 +116,29 @@ class CameraBase(Settings):
                 # INTER_AREA averages, which keeps small faces free of aliasing; it is coarse when it enlarges.
                 image = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         except cv2.error as error:
-            raise CameraError(f"a picture of shape {bgr.shape} cannot be used ({error.err})") from error
+            raise CameraError(f"an image of shape {bgr.shape} cannot be used ({error.err})") from error
         return image.astype("uint8", copy=False)
+
+    def unrotated_size(self) -> tuple[int, int] | None:
+        """`size` as the device sees it, before rotation."""
+        return self.size if self.size is None or self.rotation in {0, 180} else self.size[::-1]
+
+
+def _rotations() -> dict[int, int]:
+    from edgeface.imaging.opencv import cv2
+
+    return {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class FrameRateLimiter:
-    """Lets through so many pictures a second, evenly, whatever the rate of the source."""
+    """Keeps at most so many frames per second, evenly spaced, whatever the rate of the source."""
 
     def __init__(self, fps: float | None) -> None:
         self._period = 0.0 if fps is None else 1 / fps
         self._due: float | None = None
 
     def due(self, seconds: float) -> bool:
-        """Whether the picture of this time is wanted; times of one source, rising."""
+        """Whether to keep the frame of this time; times of one source, rising."""
         # A quarter of a period early still counts, so that jitter does not turn 15 of 30 into 10 of 30.
         slack = self._period / 4
         if self._due is None or abs(seconds - self._due) > 2 * self._period:
@@ -81,30 +149,28 @@ class FrameRateLimiter:
         return True
 
 
-def _turns() -> dict[int, int]:
-    from edgeface.imaging.opencv import cv2
-
-    return {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-
-
-SCHEMES = ("rtsp", "rtsps", "http", "https")
-
-_AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
-
-
-def checked(address: str, schemes: tuple[str, ...] = SCHEMES) -> str:
-    """An address as it is; ValueError, without repeating it, when it is none or its password would be shown."""
+def require_address(address: str, schemes: tuple[str, ...] = STREAM_SCHEMES) -> str:
+    """Return the address; raises ValueError, without repeating it, if it is malformed or would reveal its password."""
     scheme, _, rest = address.partition("://")
     if scheme.lower() not in schemes:
         raise ValueError(f"a stream's address begins with one of {', '.join(schemes)}")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    # A password with a bare / or @ would be taken for a part of the host, and be shown.
+    # A password with a bare / or @ would be taken for part of the host, and be shown.
     if _AUTHORITY.fullmatch(authority) is None or "@" in rest[len(authority) :]:
         raise ValueError("the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F")
     return address
 
 
-def shown(address: str) -> str:
+def public_part(address: str) -> str:
     """Scheme, host and port alone: cameras put passwords into paths and queries too."""
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{re.split(r'[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
+
+
+def hosts_of(*addresses: str) -> tuple[str, ...]:
+    """The hosts of the addresses that have one; raises CameraError if one cannot be parsed."""
+    try:
+        found = [urlsplit(address).hostname for address in addresses if not address.startswith("file:")]
+    except ValueError:
+        raise CameraError("a camera's address cannot be parsed") from None
+    return tuple(host for host in found if host)

@@ -1,7 +1,7 @@
-"""Keeps one camera running: stamps its frames, sees a frozen picture, opens the device again with back-off.
+"""Keeps one camera running: stamps its frames, detects a frozen image, and reopens the device with back-off.
 
-A reader thread owns the device and always reads. A read that blocks cannot be interrupted, so the reader is then
-replaced; the old one drops what it finds when it wakes, and ends.
+A reader thread owns the device and reads without pause. A blocked read cannot be interrupted, so the reader is
+abandoned and replaced; when it wakes it discards its frame and exits.
 """
 
 from __future__ import annotations
@@ -26,63 +26,63 @@ _log = logging.getLogger(__name__)
 Status: TypeAlias = Literal["online", "stalled", "offline", "disabled", "ended"]
 
 BACKOFF = (0.0, 1.0, 2.0, 3.0)
-"""Seconds between the beginnings of two openings, by the number of failures before: a camera that returns after an
-hour is seen again within 5 s. An attempt on a device or port that is not there costs less than 1 ms (x86-64, OpenCV
-5.0), so 20 a minute are no burden."""
+"""Seconds between the starts of two openings, by the number of failures so far: a camera that returns after an hour
+is read again within 5 s. An attempt on a missing device or port costs less than 1 ms (x86-64, OpenCV 5.0), so 20 per
+minute are cheap."""
 
-PAUSE_SECONDS = 1.0
-"""Between a failure and the next opening, also when the opening itself has waited for a host that does not answer."""
+MIN_PAUSE_SECONDS = 1.0
+"""Between a failure and the next opening, even if the opening itself waited for a host that does not answer."""
 
-GOOD = 10
-"""New pictures after which an opening counts as a success."""
+SUCCESS_FRAMES = 10
+"""New images after which an opening counts as a success."""
 
-OPENING_SECONDS = 30.0
-"""An opening that takes longer is given up; the longest timeout that drivers keep by themselves is 10 s."""
+MAX_OPENING_SECONDS = 30.0
+"""A longer opening is abandoned; the longest timeout of the drivers themselves is 10 s."""
 
-BLOCKED_SECONDS = 4.0
-"""A read that takes longer is given up: the driver's own timeout of 2 s comes first where it works."""
+MAX_READ_SECONDS = 4.0
+"""A longer read is abandoned; where it works, the driver's own timeout of 2 s comes first."""
 
-READERS = 4
-"""Most reader threads of one camera, blocked ones included."""
+MAX_READERS = 4
+"""Reader threads of one camera, blocked ones included."""
 
-# How often a waiting reader looks at the clock: the clock may be one that only a test moves.
-_SLICE = 0.02
+# How often a waiting reader reads the clock, which only a test may move.
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureState:
-    """How a camera is doing."""
+    """The state of a camera."""
 
     status: Status
     frames: int
-    """New pictures since the start."""
+    """New images since the start."""
     repeats: int
-    """Pictures that were not new, and not passed on."""
+    """Images that were not new, and were dropped."""
     fps: float
-    """New pictures a second over the last five seconds."""
+    """New images per second over the last five seconds."""
     reopens: int
     """Openings after the first."""
     blocked: int
     """Reader threads that hang in a driver."""
     age: float | None
-    """Seconds since the last new picture; None before the first."""
+    """Seconds since the last new image; None before the first."""
     error: str | None
-    """What went wrong last; None when nothing has since the camera is online."""
+    """Why the camera is stalled or offline; None otherwise."""
     dark: bool = False
-    """The pictures come and show nothing: it is night, or the lens is covered."""
+    """Images arrive but show nothing: it is night, or the lens is covered."""
 
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """One reader thread and what it alone writes."""
+    """One reader thread and the state that only it writes."""
 
     failures: int
     began: float
-    """When it began to open the device."""
+    """When it started to open the device."""
     wake: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     reading: bool = False
-    """The device is open and has given a picture."""
+    """The device is open and has delivered an image."""
     waiting: bool = True
     """Between two openings."""
     good: int = 0
@@ -95,8 +95,8 @@ class _Reader:
 class Capture:
     """One camera's reader and its state; frames go to `mailbox`.
 
-    `start`, `stop`, `join`, `enable`, `disable` and `tend` belong to the main thread; `state` is for everybody.
-    `tend` has to be called about once a second.
+    Only the main thread may call `start`, `stop`, `join`, `enable`, `disable` and `supervise`; any thread may call
+    `state`. Call `supervise` about once a second.
     """
 
     def __init__(self, name: str, camera: Camera, mailbox: Mailbox, clock: Clock, *, enabled: bool = True) -> None:
@@ -107,7 +107,7 @@ class Capture:
         self._fresh = Freshness()
         self._reader: _Reader | None = None
         self._readers: list[_Reader] = []
-        # Held for the moment in which a picture is passed on, so that a replaced reader never passes one.
+        # Held while an image is delivered, so that a replaced reader never delivers one.
         self._lock = threading.Lock()
         self._seq = 0
         self._openings = 0
@@ -117,12 +117,12 @@ class Capture:
         self._logged: tuple[Status, str | None, bool] | None = None
 
     def start(self) -> None:
-        """Begin to read, unless the camera is disabled."""
+        """Start reading, unless the camera is disabled."""
         self._running = True
         self.supervise()
 
     def stop(self) -> None:
-        """Tell the reader to close the device, for good; returns at once."""
+        """Ask the reader to close the device and exit; returns at once."""
         self._running = False
         self._dismiss()
 
@@ -133,14 +133,14 @@ class Capture:
             reader.wake.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait after `stop` for at most `timeout` seconds a reader; False when one hangs in its driver."""
+        """After `stop`, wait at most `timeout` seconds per reader; False if one hangs in its driver."""
         for reader in self._readers:
             if reader.thread is not None:
                 reader.thread.join(timeout)
         return not any(reader.alive for reader in self._readers)
 
     def enable(self) -> None:
-        """Open the device if it is closed on purpose."""
+        """Open the device after `disable`."""
         if not self._enabled:
             self._enabled, self._ended, self._stalled, self._error = True, False, False, None
             self.supervise()
@@ -151,7 +151,7 @@ class Capture:
         self._dismiss()
 
     def state(self) -> CaptureState:
-        """How the camera is doing at this moment, whatever its reader hangs in."""
+        """The camera's state at this moment, even while its reader hangs."""
         now = self._clock.monotonic()
         status = self._status(now)
         return CaptureState(
@@ -162,17 +162,17 @@ class Capture:
             reopens=max(0, self._openings - 1),
             blocked=sum(reader.alive and reader is not self._reader for reader in list(self._readers)),
             age=self._fresh.age(now),
-            error=self._why(now) if status in {"stalled", "offline"} else None,
+            error=self._problem(now) if status in {"stalled", "offline"} else None,
             dark=status == "online" and self._fresh.dark(now),
         )
 
     def supervise(self) -> CaptureState:
-        """Start the reader, or replace one that hangs; log a change of state, and return the state."""
+        """Start the reader, or replace one that hangs; log a change of state; return the state."""
         now = self._clock.monotonic()
         reader = self._reader
         self._readers = [other for other in self._readers if other.alive or other is reader]
-        # Those that hang count against the bound however often the camera is switched off and on.
-        if self._running and self._enabled and not self._ended and len(self._readers) < READERS:
+        # Hanging readers count however often the camera is switched off and on.
+        if self._running and self._enabled and not self._ended and len(self._readers) < MAX_READERS:
             if reader is None:
                 self._begin(failures=0)
             elif self._hangs(reader, now):
@@ -194,13 +194,13 @@ class Capture:
             return "ended"
         if reader is None or not reader.alive:
             return "offline"
-        if self._stalled or (reader.reading and self._fresh.trouble(now)):
+        if self._stalled or (reader.reading and self._fresh.problem(now)):
             return "stalled"
         return "online" if reader.reading else "offline"
 
-    def _why(self, now: float) -> str | None:
+    def _problem(self, now: float) -> str | None:
         reading = self._reader is not None and self._reader.reading
-        return (self._fresh.trouble(now) if reading else None) or self._error
+        return (self._fresh.problem(now) if reading else None) or self._error
 
     def _hangs(self, reader: _Reader, now: float) -> bool:
         if not reader.alive:
@@ -208,8 +208,8 @@ class Capture:
         if reader.waiting:
             return False
         if reader.reading:
-            return self._fresh.silence(now) > BLOCKED_SECONDS
-        return now - reader.began > OPENING_SECONDS
+            return self._fresh.silence(now) > MAX_READ_SECONDS
+        return now - reader.began > MAX_OPENING_SECONDS
 
     def _log(self, state: CaptureState) -> None:
         change = (state.status, state.error if state.status == "offline" else None, state.dark)
@@ -217,8 +217,8 @@ class Capture:
         if change != self._logged and not opening:
             self._logged = change
             level = logging.WARNING if state.status in {"stalled", "offline"} else logging.INFO
-            why = f": {state.error}" if state.error else f": {DARK}" if state.dark else ""
-            _log.log(level, "camera %s is %s%s", self.name, state.status, why)
+            reason = f": {state.error}" if state.error else f": {DARK}" if state.dark else ""
+            _log.log(level, "camera %s is %s%s", self.name, state.status, reason)
 
     def _begin(self, failures: int) -> None:
         reader = _Reader(failures, self._clock.monotonic())
@@ -229,41 +229,38 @@ class Capture:
         reader.thread.start()
 
     def _run(self, reader: _Reader) -> None:
-        while self._waited(reader) and not self._finished(reader):
-            pass
+        while self._wait(reader):
+            try:
+                self._read(reader)
+            except CameraError as error:
+                self._record_failure(reader, error)
+            else:
+                return
 
-    def _finished(self, reader: _Reader) -> bool:
-        """Read until the clip ends or the reader is replaced; False when the device has failed."""
-        try:
-            self._read(reader)
-        except CameraError as error:
-            self._failed(reader, error)
-            return False
-        return True
-
-    def _waited(self, reader: _Reader) -> bool:
-        """Wait for the back-off; False when the reader is no longer wanted."""
+    def _wait(self, reader: _Reader) -> bool:
+        """Wait for the back-off; False if the reader has been replaced."""
         reader.waiting, reader.reading, reader.good = True, False, 0
         due = reader.began + BACKOFF[min(reader.failures, len(BACKOFF) - 1)]
         if reader.failures:
-            due = max(due, self._clock.monotonic() + PAUSE_SECONDS)
+            due = max(due, self._clock.monotonic() + MIN_PAUSE_SECONDS)
         while self._reader is reader and (left := due - self._clock.monotonic()) > 0:
-            reader.wake.wait(min(left, _SLICE))
+            reader.wake.wait(min(left, _POLL_SECONDS))
         reader.began, reader.waiting = self._clock.monotonic(), False
         return self._reader is reader
 
     def _read(self, reader: _Reader) -> None:
+        """Read until the clip ends or the reader is replaced; raises CameraError if the device fails."""
         self._openings += 1
         with closing(self._camera.images()) as pictures:
             for picture in pictures:
-                if not self._passed_on(reader, picture):
+                if not self._deliver(reader, picture):
                     return
         with self._lock:
             if self._reader is reader:
                 self._ended = True
 
-    def _passed_on(self, reader: _Reader, picture: CameraImage) -> bool:
-        """Hand over a picture if it is new; False when the reader has been replaced."""
+    def _deliver(self, reader: _Reader, picture: CameraImage) -> bool:
+        """Put a new image into the mailbox; False if the reader was replaced. Raises CameraError if it is frozen."""
         with self._lock:
             if self._reader is not reader:
                 return False
@@ -275,11 +272,11 @@ class Capture:
                 self._put(picture, now)
                 self._stalled = False
                 reader.good += 1
-                if reader.good == GOOD:
+                if reader.good == SUCCESS_FRAMES:
                     reader.failures = 0
-            elif (trouble := self._fresh.trouble(now)) is not None:
+            elif (problem := self._fresh.problem(now)) is not None:
                 self._stalled = True
-                raise CameraError(trouble)
+                raise CameraError(problem)
             return True
 
     def _put(self, picture: CameraImage, now: float) -> None:
@@ -287,10 +284,10 @@ class Capture:
         self._mailbox.put(Frame(self.name, self._seq, now, self._clock.wall(), picture.image))
         self._seq += 1
 
-    def _failed(self, reader: _Reader, error: CameraError) -> None:
+    def _record_failure(self, reader: _Reader, error: CameraError) -> None:
         reader.failures += 1
         with self._lock:
             if self._reader is reader:
                 self._error = str(error)
-                # A device that opens and shows the same picture is stalled; one that does not open is offline.
+                # A device that opens but repeats its image is stalled; one that does not open is offline.
                 self._stalled = self._stalled and reader.reading

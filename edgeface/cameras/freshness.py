@@ -1,4 +1,4 @@
-"""Whether a camera's pictures are news: none, the same again, or a clock that stands."""
+"""Detects a camera that has stopped delivering new images: silence, repeated images, or a stuck timestamp."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ if TYPE_CHECKING:
     from edgeface.core.types import CameraImage, Image
 
 SILENT_SECONDS = 2.0
-"""No picture for this long is a stall."""
+"""No image for this long is a stall."""
 
-STANDING_SECONDS = 2.0
-"""A source whose timestamp stands for this long is frozen."""
+STUCK_SECONDS = 2.0
+"""A source whose timestamp does not change for this long is frozen."""
 
 SAME_SECONDS = 2.5
-"""A source whose pictures are the same byte for byte for this long is frozen: in healthy H.264 up to 23.5 % of
-pictures are, in runs of up to 0.6 s."""
+"""A source whose images are identical byte for byte for this long is frozen: in healthy H.264 up to 23.5 % of the
+images are, in runs of up to 0.6 s."""
 
 DARK_SECONDS = 2.5
-"""Pictures that show nothing for this long are told as dark."""
+"""A camera whose images show nothing for this long is reported as dark."""
 
 DARK = "dark: the pictures show nothing; is it night, or is the lens covered?"
 
-# Mean and standard deviation of the means of a picture's tiles, 0 to 255. Noise of 0 to 40 has a deviation of 1 at
-# 640 x 480, while one tile with a lamp of 100 in it has 8.
+# Limits for the mean and standard deviation of the means of an image's tiles, 0 to 255. Noise of 0 to 40 has a
+# deviation of 1 at 640 x 480, while one tile with a lamp of 100 in it has 8.
 _DARK_MEAN = 32.0
-_DARK_SPREAD = 4.0
-_GLANCE_SECONDS = 0.5
+_DARK_DEVIATION = 4.0
+_DARK_CHECK_SECONDS = 0.5
 _TILES = 12
 
-_WINDOW = 5.0
+_RATE_SECONDS = 5.0
 
 
 class Freshness:
-    """Follows one camera's pictures; one thread at a time writes, any may ask."""
+    """Follows one camera's images; one thread at a time writes, any thread may read."""
 
     def __init__(self) -> None:
         self.repeats = 0
-        """Pictures that were not new."""
+        """Images that were not new."""
         self._picture: CameraImage | None = None
         self._arrived = self._moved = self._changed = 0.0
         self._new: float | None = None
         self._recent: deque[float] = deque(maxlen=1200)
-        self._glanced: float | None = None
+        self._dark_checked: float | None = None
         self._lit = 0.0
 
     def opened(self, now: float) -> None:
-        """Begin the timers again; the last picture is kept, since a frozen source shows it again."""
+        """Restart the timers; the last image is kept, since a frozen source repeats it."""
         self._arrived = self._moved = self._changed = self._lit = now
 
     def is_new(self, picture: CameraImage, now: float) -> bool:
-        """Take in a picture; False when its bytes or its timestamp are those of the one before."""
+        """Record an image; False if its bytes or its timestamp are those of the one before."""
         last, self._picture = self._picture, picture
         moved = last is None or picture.timestamp is None or picture.timestamp != last.timestamp
         changed = last is None or not same(picture.image, last.image)
@@ -63,60 +63,60 @@ class Freshness:
         if moved and changed:
             self._new = now
             self._recent.append(now)
-            self._glance(picture.image, now)
+            self._check_dark(picture.image, now)
             return True
         self.repeats += 1
         return False
 
-    def _glance(self, image: Image, now: float) -> None:
-        """Look whether there is anything to see, now and then: it takes 0.1 ms."""
-        if self._glanced is None or now - self._glanced >= _GLANCE_SECONDS:
-            self._glanced = now
+    def _check_dark(self, image: Image, now: float) -> None:
+        """Check now and then whether the image shows anything; each check takes 0.1 ms."""
+        if self._dark_checked is None or now - self._dark_checked >= _DARK_CHECK_SECONDS:
+            self._dark_checked = now
             if not is_dark(image):
                 self._lit = now
 
     def dark(self, now: float) -> bool:
-        """Whether the pictures have shown nothing for a while: a dark night and a covered lens look the same."""
+        """Whether the images have shown nothing for a while; a dark night and a covered lens look the same."""
         return self._new is not None and now - self._lit > DARK_SECONDS
 
-    def trouble(self, now: float) -> str | None:
-        """What is wrong at this moment, in words; None when nothing is."""
+    def problem(self, now: float) -> str | None:
+        """Why the camera counts as stalled at this moment; None if it does not."""
         if self.silence(now) > SILENT_SECONDS:
             return f"no picture for {SILENT_SECONDS:g} s"
-        if now - self._moved > STANDING_SECONDS:
-            return f"the source's timestamp has stood for {STANDING_SECONDS:g} s"
+        if now - self._moved > STUCK_SECONDS:
+            return f"the source's timestamp has not changed for {STUCK_SECONDS:g} s"
         if now - self._changed > SAME_SECONDS:
-            return f"the picture has been the same for {SAME_SECONDS:g} s"
+            return f"the picture has not changed for {SAME_SECONDS:g} s"
         return None
 
     def silence(self, now: float) -> float:
-        """Seconds since the last picture, new or not."""
+        """Seconds since the last image, new or not."""
         return now - self._arrived
 
     def age(self, now: float) -> float | None:
-        """Seconds since the last new picture; None before the first."""
+        """Seconds since the last new image; None before the first."""
         return None if self._new is None else now - self._new
 
     def fps(self, now: float) -> float:
-        """New pictures a second over the last five seconds."""
-        recent = [moment for moment in tuple(self._recent) if moment > now - _WINDOW]
-        if len(recent) < 2:  # noqa: PLR2004 - a rate is between two
+        """New images per second over the last five seconds."""
+        recent = [moment for moment in tuple(self._recent) if moment > now - _RATE_SECONDS]
+        if len(recent) < 2:  # noqa: PLR2004 - a rate needs two
             return 0.0
-        # A camera that has just fallen silent sinks; one that gives pictures is measured between them.
+        # The rate of a silent camera sinks; that of a live one is measured between its images.
         end = now if now - recent[-1] > 1 else recent[-1]
         return (len(recent) - 1) / (end - recent[0]) if end > recent[0] else 0.0
 
 
 def is_dark(image: Image) -> bool:
-    """Whether a picture is black all over but for noise, by the means of its tiles in green."""
+    """Whether an image is black except for noise, by the means of its tiles in the green channel."""
     rows, columns = (min(_TILES, side) for side in image.shape[:2])
     height, width = image.shape[0] // rows, image.shape[1] // columns
     part = image[: rows * height, : columns * width, 1].reshape(rows, height, columns, width)
-    # Of a large tile some 64 pixels are enough to average the noise of a sensor at full gain away.
+    # About 64 pixels of a large tile are enough to average out the noise of a sensor at full gain.
     means = part[:, :: max(1, height // 8), :, :: max(1, width // 8)].mean(axis=(1, 3))
-    return bool(means.mean() < _DARK_MEAN and means.std() < _DARK_SPREAD)
+    return bool(means.mean() < _DARK_MEAN and means.std() < _DARK_DEVIATION)
 
 
 def same(a: Image, b: Image) -> bool:
-    """Whether two pictures are equal byte for byte; 1 row in 32 settles nearly all that differ."""
+    """Whether two images are equal byte for byte; comparing 1 row in 32 first finds nearly every difference."""
     return a.shape == b.shape and np.array_equal(a[::32], b[::32]) and np.array_equal(a, b)

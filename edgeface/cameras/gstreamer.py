@@ -1,7 +1,8 @@
-"""What GStreamer reads: a Jetson's CSI camera, RTSP with little delay, V4L2, or any pipeline."""
+"""Cameras that GStreamer reads: a Jetson's CSI camera, RTSP with little delay, V4L2, or any pipeline."""
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -23,20 +24,22 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
 
 APT = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
-"""The packages that GStreamer for Python comes from."""
+"""The packages that contain GStreamer for Python."""
 
-# How often the bus is looked at while no picture comes, seconds.
-_SLICE = 0.1
+# Seconds between two checks of the bus while no frame comes.
+_POLL_SECONDS = 0.1
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'!]+", re.IGNORECASE)
 
 _Timeout = Annotated[float, Field(gt=0, le=60)]
 _Text = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
-def _stream(url: str) -> str:
-    return base.checked(url, ("rtsp", "rtsps"))
+def _require_rtsp(url: str) -> str:
+    return base.require_address(url, ("rtsp", "rtsps"))
 
 
-_Address = Annotated[str, Field(max_length=2000), AfterValidator(_stream)]
+_Address = Annotated[str, Field(max_length=2000), AfterValidator(_require_rtsp)]
 
 
 class GstreamerCamera(CameraBase):
@@ -46,33 +49,33 @@ class GstreamerCamera(CameraBase):
     preset: Preset | None = None
     """rtsp, jetson_rtsp (nvv4l2decoder), jetson_csi (nvarguscamerasrc), v4l2 or test."""
     pipeline: Annotated[_Text | None, Field(repr=False)] = None
-    """What gst-launch-1.0 would be given, without a sink: ours comes behind it."""
+    """What gst-launch-1.0 would accept, without a sink: edgeface appends its own."""
     url: Annotated[_Address | None, Field(repr=False)] = None
     """rtsp:// or rtsps://user:password@host:port/path"""
     latency: Annotated[int, Field(ge=0, le=10_000)] = 100
-    """Most milliseconds that a packet out of order is waited for."""
+    """Maximum milliseconds to wait for a packet that is out of order."""
     codec: Literal["h264", "h265"] = "h264"
-    """What the camera sends, for jetson_rtsp."""
+    """The codec that the camera sends, for jetson_rtsp."""
     device: Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9/_.:-]+$", max_length=200)] = "/dev/video0"
     """A V4L2 camera."""
     sensor: Annotated[int, Field(ge=0, le=15)] = 0
     """Number of a Jetson's CSI camera."""
     pattern: Literal["ball", "snow", "smpte"] = "ball"
-    """Of test: smpte stands still but for a corner of noise."""
+    """For the preset test; smpte is still except for a corner of noise."""
     open_timeout: _Timeout = 10.0
-    """Seconds that the first picture may take."""
+    """Maximum seconds to wait for the first frame."""
     read_timeout: _Timeout = 2.0
-    """Seconds that the next picture may take."""
+    """Maximum seconds to wait for the next frame."""
 
     @model_validator(mode="after")
-    def _keys_go_together(self) -> GstreamerCamera:
+    def _require_matching_keys(self) -> GstreamerCamera:
         if (self.preset is None) == (self.pipeline is None):
             raise ValueError("give a preset or a pipeline")
-        every = frozenset[str]().union(*gstreamer_presets.KEYS.values())
-        known = gstreamer_presets.KEYS[self.preset] if self.preset is not None else frozenset()
-        if strange := sorted(self.model_fields_set & (every - known)):
-            raise ValueError(f"{strange[0]} does not go with {self.preset or 'a pipeline'}")
-        if "url" in known and self.url is None:
+        all_keys = frozenset[str]().union(*gstreamer_presets.KEYS.values())
+        allowed = gstreamer_presets.KEYS[self.preset] if self.preset is not None else frozenset()
+        if unused := sorted(self.model_fields_set & (all_keys - allowed)):
+            raise ValueError(f"{unused[0]} does not go with {self.preset or 'a pipeline'}")
+        if "url" in allowed and self.url is None:
             raise ValueError(f"{self.preset} needs a url")
         return self
 
@@ -80,18 +83,37 @@ class GstreamerCamera(CameraBase):
     def label(self) -> str:
         """The source as it may be shown."""
         if self.url is not None:
-            return base.shown(self.url)
+            return base.public_part(self.url)
         return self.device if self.preset == "v4l2" else self.preset or "the pipeline"
 
-    def images(self) -> Generator[CameraImage, None, None]:
-        """Start the pipeline and give its newest pictures; a timestamp is the buffer's (PTS), None where it has none.
+    @property
+    def local_device(self) -> str | None:
+        """A V4L2 device or a Jetson's CSI camera; None for streams and for a pipeline of your own."""
+        return {"v4l2": self.device, "jetson_csi": f"CSI camera {self.sensor}"}.get(self.preset or "")
 
-        CameraError when GStreamer or a plugin is missing, and for an error, an end, or no picture in time.
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of `url` and of every address in `pipeline`."""
+        return base.hosts_of(self.url or "", *_URL.findall(self.pipeline or ""))
+
+    @classmethod
+    def missing_software(cls, board: str) -> str | None:
+        """GStreamer for Python, if it is missing, on any board."""
+        del board
+        try:
+            _gstreamer()
+        except CameraError as error:
+            return str(error)
+        return None
+
+    def images(self) -> Generator[CameraImage, None, None]:
+        """Start the pipeline and yield its newest images; a timestamp is the buffer's (PTS), None if it has none.
+
+        Raises CameraError if GStreamer or a plugin is missing, on an error, at the end, or if no frame comes in time.
         """
         return self._live(SystemClock())
 
     def launch_text(self) -> str:
-        """What gst-launch would be given; addresses and devices are set as properties of the element `source`."""
+        """The pipeline as gst-launch accepts it; addresses and devices become properties of the element `source`."""
         if self.preset is None:
             return f"{(self.pipeline or '').strip()} ! {gstreamer_presets.TAIL}"
         rtsp = f"rtspsrc name=source protocols=tcp latency={self.latency} ! application/x-rtp,media=video"
@@ -107,38 +129,37 @@ class GstreamerCamera(CameraBase):
 
     def _caps(self, media: str) -> str:
         parts = [media]
-        if self.size is not None:
-            width, height = self.size if self.rotation in {0, 180} else self.size[::-1]
-            parts += [f"width={width}", f"height={height}"]
-        # A V4L2 camera has rates of its own: there the rest is thinned out.
+        if (size := self.unrotated_size()) is not None:
+            parts += [f"width={size[0]}", f"height={size[1]}"]
+        # A V4L2 camera has its own rates; FrameRateLimiter drops the rest.
         if self.fps is not None and self.preset != "v4l2":
             parts.append(f"framerate={round(self.fps * 1000)}/1000")
         return ",".join(parts)
 
     def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
-        running = self._started()
+        running = self._start()
         try:
-            thinner = FrameRateLimiter(self.fps)
+            limiter = FrameRateLimiter(self.fps)
             for sample in self._samples(running, clock):
-                if thinner.due(clock.monotonic()):
-                    yield self._picture(running, sample)
+                if limiter.due(clock.monotonic()):
+                    yield self._image(running, sample)
         finally:
             running.pipeline.set_state(running.gst.State.NULL)
 
-    def _started(self) -> _Running:
+    def _start(self) -> _Running:
         gst, video = _gstreamer()
         try:
             pipeline = gst.parse_launch(self.launch_text())
         except import_module("gi.repository.GLib").Error as error:
-            raise gstreamer_presets.unparsed(error) from None
+            raise gstreamer_presets.parse_error(error) from None
         sink = _only_sink(gst, pipeline)
         self._configure(pipeline.get_by_name("source") if self.preset is not None else None)
-        # A failure is told on the bus.
+        # A failure is reported on the bus.
         pipeline.set_state(gst.State.PLAYING)
         return _Running(gst, video, pipeline, sink, pipeline.get_bus())
 
     def _configure(self, source: Any) -> None:
-        """Set what is text as properties: inside a pipeline's text a quote or a blank would end it."""
+        """Set text as properties: inside a pipeline's text a quote or a space would end it."""
         if source is not None and self.url is not None:
             source.set_property("location", self.url)
             source.set_property("tcp-timeout", round(self.open_timeout * 1e6))
@@ -146,20 +167,20 @@ class GstreamerCamera(CameraBase):
             source.set_property("device", self.device)
 
     def _samples(self, running: _Running, clock: Clock) -> Iterator[Any]:
-        last, patience = clock.monotonic(), self.open_timeout
-        slice_ns = round(_SLICE * running.gst.SECOND)
+        last, timeout = clock.monotonic(), self.open_timeout
+        poll_ns = round(_POLL_SECONDS * running.gst.SECOND)
         while True:
-            sample = running.sink.emit("try-pull-sample", slice_ns)
-            self._require_well(running)
-            # A decoder that joins a stream between two key frames gives smears, and says so.
+            sample = running.sink.emit("try-pull-sample", poll_ns)
+            self._require_running(running)
+            # A decoder that joins a stream between two key frames delivers smears, and marks them.
             if sample is not None and not sample.get_buffer().has_flags(running.gst.BufferFlags.CORRUPTED):
-                last, patience = clock.monotonic(), self.read_timeout
+                last, timeout = clock.monotonic(), self.read_timeout
                 yield sample
                 last = clock.monotonic()
-            elif clock.monotonic() - last > patience:
-                raise CameraError(f"{self.label} gives no picture for {patience:g} s")
+            elif clock.monotonic() - last > timeout:
+                raise CameraError(f"{self.label} gives no picture for {timeout:g} s")
 
-    def _require_well(self, running: _Running) -> None:
+    def _require_running(self, running: _Running) -> None:
         kinds = running.gst.MessageType
         message = running.bus.pop_filtered(kinds.ERROR | kinds.EOS)
         if message is None:
@@ -170,28 +191,22 @@ class GstreamerCamera(CameraBase):
         factory = message.src.get_factory() if isinstance(message.src, running.gst.Element) else None
         element = factory.get_name() if factory else "bin"
         label = self.label if self.preset is not None else f"{self.label}'s {element}"
-        raise gstreamer_presets.failed(label, error.domain, error.code, element)
+        raise gstreamer_presets.bus_error(label, error.domain, error.code, element)
 
-    def _picture(self, running: _Running, sample: Any) -> CameraImage:
+    def _image(self, running: _Running, sample: Any) -> CameraImage:
         from edgeface.imaging.opencv import MAX_PIXELS
 
-        # The size may change in mid-stream, so each sample is taken at its own word.
+        # The size may change mid-stream, so read it from each sample.
         info = running.video.VideoInfo.new_from_caps(sample.get_caps())
         if info is None or info.width * info.height > MAX_PIXELS:
             raise CameraError(f"{self.label} gives pictures that are too large")
         buffer = sample.get_buffer()
-        known = buffer.pts != running.gst.CLOCK_TIME_NONE
-        bgr = _rows(running.video, buffer, info)
-        return CameraImage(self.shaped(bgr), buffer.pts / running.gst.SECOND if known else None)
-
-
-def require() -> None:
-    """Find GStreamer for Python; CameraError, with the packages to install, when it is missing."""
-    _gstreamer()
+        seconds = None if buffer.pts == running.gst.CLOCK_TIME_NONE else buffer.pts / running.gst.SECOND
+        return CameraImage(self.shaped(_rows(running.video, buffer, info)), seconds)
 
 
 class _Running(NamedTuple):
-    """A pipeline that plays, and the modules that it is spoken to with."""
+    """A running pipeline and the modules that control it."""
 
     gst: Any
     video: Any
@@ -201,7 +216,7 @@ class _Running(NamedTuple):
 
 
 def _gstreamer() -> tuple[Any, Any]:
-    """The modules Gst and GstVideo, initialised."""
+    """The modules Gst and GstVideo, initialised; raises CameraError, with the packages to install, without them."""
     try:
         gi = import_module("gi")
         gi.require_version("Gst", "1.0")
@@ -212,7 +227,7 @@ def _gstreamer() -> tuple[Any, Any]:
         raise CameraError(text) from None
     except ValueError:
         raise CameraError(f"GStreamer's descriptions are missing: sudo apt install {APT}") from None
-    # Its answer is a pair, or one word where python3-gst-1.0 is installed.
+    # It returns a pair, or a single value where python3-gst-1.0 is installed.
     gst.init_check(None)
     if not gst.is_initialized():
         raise CameraError("GStreamer cannot start")
@@ -220,10 +235,10 @@ def _gstreamer() -> tuple[Any, Any]:
 
 
 def _only_sink(gst: Any, pipeline: Any) -> Any:
-    """Our appsink; CameraError when the pipeline shows, writes or sends pictures anywhere else."""
+    """Our appsink; raises CameraError if the pipeline shows, writes or sends frames anywhere else."""
     sinks = [child for child in pipeline.children if child.flags & gst.ElementFlags.SINK]
     if len(sinks) != 1 or sinks[0].get_name() != "edgeface_out":
-        raise CameraError("the pipeline has a sink of its own: leave it out, pictures go nowhere but here")
+        raise CameraError("the pipeline has a sink of its own: remove it, edgeface appends the only sink")
     return sinks[0]
 
 
@@ -235,5 +250,5 @@ def _rows(video: Any, buffer: Any, info: Any) -> NDArray[np.uint8]:
     size = (info.height, info.width, 3)
     # The last row may come without its padding.
     if offset + stride * (info.height - 1) + info.width * 3 > data.size or stride < info.width * 3:
-        raise CameraError("GStreamer gave a picture that is cut short")
+        raise CameraError("GStreamer delivered a truncated frame")
     return np.lib.stride_tricks.as_strided(data[offset:], size, (stride, 3, 1), writeable=False)

@@ -1,4 +1,4 @@
-"""GStreamer pipelines that are ready-made, and GStreamer's errors in plain words."""
+"""The keys of the GStreamer presets, and GStreamer's errors in plain words."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ KEYS: dict[Preset, frozenset[str]] = {
     "v4l2": frozenset({"device"}),
     "test": frozenset({"pattern"}),
 }
-"""The keys that each preset knows, beside those of every camera."""
+"""The keys of each preset, in addition to those of every camera."""
 
 TAIL = "videoconvert ! video/x-raw,format=BGR ! appsink name=edgeface_out max-buffers=1 drop=true sync=false"
-"""The end of every pipeline: the newest picture waits, and older ones are dropped."""
+"""The end of every pipeline: the newest frame waits, and older ones are dropped."""
 
 _PACKAGES = (
     (r"nv.*", "nvidia-l4t-gstreamer"),
@@ -34,54 +34,52 @@ _PACKAGES = (
 )
 
 # Codes of GstResourceError, GstStreamError and GstCoreError (gst/gsterror.h).
-_REASONS = {
+_BUS_ERRORS = {
     ("gst-resource-error-quark", 3): "is not there",
     ("gst-resource-error-quark", 4): "is in use by another program",
     ("gst-resource-error-quark", 5): "cannot be opened",
     ("gst-resource-error-quark", 6): "cannot be opened",
     ("gst-resource-error-quark", 7): "cannot be opened",
     ("gst-resource-error-quark", 9): "broke off",
-    ("gst-resource-error-quark", 13): "does not take these settings",
+    ("gst-resource-error-quark", 13): "does not accept these settings",
     ("gst-resource-error-quark", 15): "refuses the user name or the password",
-    ("gst-stream-error-quark", 4): "gives something that is not understood",
-    ("gst-stream-error-quark", 5): "gives something that is not a video",
+    ("gst-stream-error-quark", 4): "sends a format that is not supported",
+    ("gst-stream-error-quark", 5): "sends something that is not video",
     ("gst-stream-error-quark", 6): "needs a decoder that is missing: sudo apt install gstreamer1.0-libav",
-    ("gst-stream-error-quark", 7): "gives something that cannot be decoded",
+    ("gst-stream-error-quark", 7): "sends something that cannot be decoded",
     ("gst-core-error-quark", 12): "needs a plugin that is missing: sudo apt install gstreamer1.0-libav",
 }
 
-_PARSING = {
+_PARSE_ERRORS = {
     0: "a mistake in its syntax",
     3: "parts that do not fit together",
-    4: "a value that its property does not take",
+    4: "a value that its property does not accept",
     5: "an empty bin in it",
     6: "nothing in it",
 }
-"""GstParseError (gst/gstparse.h); of 1 and 2 the text tells what is missing."""
+"""GstParseError (gst/gstparse.h); for 1 and 2 the message names what is missing."""
 
 _NAME = r"[A-Za-z0-9_-]{1,64}"
 
 
-def unparsed(error: Any) -> CameraError:
-    """Why a pipeline cannot be made; the message's own text may repeat a password, so only names are taken from it."""
+def parse_error(error: Any) -> CameraError:
+    """Why a pipeline cannot be built; GStreamer's message may repeat a password, so only names are taken from it."""
     if named := re.fullmatch(rf'no element "({_NAME})"', error.message):
-        return CameraError(missing(named[1]))
+        return CameraError(missing_element(named[1]))
     if named := re.fullmatch(rf'no property "({_NAME})" in element "({_NAME})"', error.message):
-        return CameraError(f"the pipeline sets {named[1]}, which {named[2]} has not")
-    return CameraError(f"the pipeline has {_PARSING.get(error.code, 'a mistake')}")
+        return CameraError(f"the pipeline sets {named[1]}, which {named[2]} does not have")
+    return CameraError(f"the pipeline has {_PARSE_ERRORS.get(error.code, 'a mistake')}")
 
 
-def missing(element: str) -> str:
-    """That an element is missing, and the apt package that brings it."""
+def missing_element(element: str) -> str:
+    """The message for a missing element, with the apt package that contains it."""
     for pattern, package in _PACKAGES:
         if re.fullmatch(pattern, element):
             return f"GStreamer's {element} is missing: sudo apt install {package}"
-    return f"GStreamer has no {element} here; is it spelled right, and its plugin installed?"
+    return f"GStreamer has no {element}; is it spelled correctly, and is its plugin installed?"
 
 
-def failed(label: str, domain: str, code: int, element: str) -> CameraError:
-    """A message of the bus in plain words."""
-    reason = _REASONS.get((domain, code))
-    return CameraError(
-        f"{label} {reason}" if reason else f"{label} failed in {element} ({domain.split('-')[1]} {code})"
-    )
+def bus_error(label: str, domain: str, code: int, element: str) -> CameraError:
+    """An error message of the bus in plain words."""
+    reason = _BUS_ERRORS.get((domain, code)) or f"failed in {element} ({domain.split('-')[1]} {code})"
+    return CameraError(f"{label} {reason}")

@@ -1,4 +1,4 @@
-"""The bounded queue between capture and vision: the newest frame of each camera, cameras served in turn."""
+"""The bounded queue between capture and vision: it holds the newest frame of each camera and serves cameras in turn."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class Mailbox:
-    """Holds one frame a camera at most; any number of threads may put and take."""
+    """Holds at most one frame per camera; any number of threads may put and take."""
 
     def __init__(self) -> None:
-        # In the order of the oldest waiting camera: a replaced frame keeps its camera's place, and a camera that
-        # was just served goes to the end. A single shared queue gives a slow camera 17 to 22 of its 60 frames.
+        # Ordered by how long a camera has waited: a replaced frame keeps its camera's place, and a camera that was
+        # just served goes to the end. A single shared queue passes only 17 to 22 of 60 frames of a slow camera.
         self._waiting: dict[str, Frame] = {}
         self._drops: dict[str, int] = {}
         self._closed = False
         self._changed = threading.Condition()
 
     def put(self, frame: Frame) -> None:
-        """Leave a frame; one of the same camera that nobody took is dropped and counted."""
+        """Add a frame; a waiting one of the same camera is dropped and counted."""
         with self._changed:
             if frame.camera in self._waiting or self._closed:
                 self._drops[frame.camera] = self._drops.get(frame.camera, 0) + 1
@@ -30,14 +30,14 @@ class Mailbox:
                 self._changed.notify()
 
     def take(self, timeout: float) -> Frame | None:
-        """The next camera's frame; None when none came within `timeout` seconds, or when closed and empty."""
+        """The next camera's frame; None if none comes within `timeout` seconds, or if closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
             camera = next(iter(self._waiting), None)
             return None if camera is None else self._waiting.pop(camera)
 
     def close(self) -> None:
-        """Accept nothing more; what waits can still be taken."""
+        """Accept no more frames; those that wait can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -49,6 +49,6 @@ class Mailbox:
 
     @property
     def drops(self) -> dict[str, int]:
-        """Frames dropped so far, by camera; a copy."""
+        """Frames dropped so far, per camera; a copy."""
         with self._changed:
             return dict(self._drops)

@@ -1,4 +1,4 @@
-"""What OpenCV opens: a USB camera, an RTSP or HTTP stream, a video file."""
+"""Cameras that OpenCV opens: USB cameras, RTSP and HTTP streams, video files."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from edgeface.cameras import base
-from edgeface.cameras.base import CameraBase, FrameRateLimiter
+from edgeface.cameras import base, v4l2
+from edgeface.cameras.base import AttachedCamera, CameraBase, FrameRateLimiter
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from edgeface.core.clock import Clock
 
-# A damaged packet makes one read fail, and so does each packet before the first key frame: a second of them at 30 fps.
-_MISSES = 30
-# Pictures that come this many times as fast as they were taken are a burst; so many slower ones in a row end it,
-# since one may be slow because the machine is.
-_BURST = 3
-_LIVE = 3
-_LONGEST_BURST = 5.0
-_FASTEST = 1000.0
+# A damaged packet makes one read fail, and so does each packet before the first key frame: one second at 30 fps.
+_MAX_MISSES = 30
+# Frames that arrive this many times as fast as they were taken belong to a burst.
+_BURST_SPEED = 3
+# So many slower frames in a row end it: a single one may be late because the machine is slow.
+_LIVE_FRAMES = 3
+_MAX_BURST_SECONDS = 5.0
+_MAX_FPS = 1000.0
 
 
-def _checked(source: int | str) -> int | str:
+def _require_source(source: int | str) -> int | str:
     if isinstance(source, str) and "://" in source:
-        return base.checked(source)
+        return base.require_address(source)
     return source
 
 
@@ -40,82 +40,98 @@ _Timeout = Annotated[float, Field(gt=0, le=60)]
 
 
 class OpencvCamera(CameraBase):
-    """A camera that OpenCV opens."""
+    """A camera, stream or file that OpenCV opens."""
 
     type: Literal["opencv"] = "opencv"
     source: Annotated[
         _Device | Annotated[str, Field(min_length=1, max_length=2000)],
         Field(repr=False),
-        AfterValidator(_checked),
+        AfterValidator(_require_source),
     ]
     """A USB camera's number or /dev/video*, an rtsp:// or http:// address, or a video file."""
     open_timeout: _Timeout = 10.0
-    """Seconds that a stream may take to open."""
+    """Maximum seconds for a stream to open."""
     read_timeout: _Timeout = 2.0
-    """Seconds that a stream may take to give the next picture."""
+    """Maximum seconds for a stream to deliver the next frame."""
 
     @property
     def label(self) -> str:
-        """The source as it may be shown: of an address only scheme, host and port, since paths carry passwords too."""
-        return base.shown(str(self.source)) if self._is_stream else str(self.source)
+        """The source as it may be shown: of an address only scheme, host and port."""
+        return base.public_part(str(self.source)) if self._is_stream else str(self.source)
 
     @property
     def _is_stream(self) -> bool:
         return isinstance(self.source, str) and "://" in self.source
 
     @property
-    def _is_device(self) -> bool:
-        return isinstance(self.source, int) or self.source.startswith("/dev/")
+    def local_device(self) -> str | None:
+        """Its /dev/video*; None for a stream or a file."""
+        if isinstance(self.source, int):
+            return f"/dev/video{self.source}"
+        return self.source if self.source.startswith("/dev/") else None
+
+    def hosts(self) -> tuple[str, ...]:
+        """The host of a stream."""
+        return base.hosts_of(str(self.source)) if self._is_stream else ()
+
+    @classmethod
+    def attached(cls) -> Iterator[AttachedCamera]:
+        """The machine's /dev/video* nodes in the order of their numbers, those that other types read included."""
+        for node in v4l2.nodes():
+            usable = node.problem is None and node.type == "opencv"
+            hint = f"type: {node.type}" + (f", source: {node.path}" if node.type == "opencv" else "")
+            camera = cls(source=node.path) if usable else None
+            yield AttachedCamera(Path(node.path).name, node.path, node.card, camera, node.problem or hint)
 
     def images(self) -> Generator[CameraImage, None, None]:
-        """Open the source and give its pictures; a timestamp is None until the source has told one.
+        """Open the source and yield its images; a timestamp is None until the source has one.
 
-        A file is played at its own pace and ends; everything else that stops is a CameraError.
+        A file is played at its own pace and ends; raises CameraError if anything else stops.
         """
-        if not self._is_device and not self._is_stream:
-            view = {name: getattr(self, name) for name in CameraBase.model_fields}
-            return ReplayCamera(path=Path(str(self.source)), **view).images()
+        if self.local_device is None and not self._is_stream:
+            shared = {name: getattr(self, name) for name in CameraBase.model_fields}
+            return ReplayCamera(path=Path(str(self.source)), **shared).images()
         return self._live(SystemClock())
 
     def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
         capture = self._open()
         try:
-            yield from self._pictures(capture, clock)
+            yield from self._live_images(capture, clock)
             raise CameraError(f"{self.label} stopped giving pictures")
         finally:
             capture.release()
 
-    def _pictures(self, capture: Any, clock: Clock) -> Generator[CameraImage, None, None]:
+    def _live_images(self, capture: Any, clock: Clock) -> Generator[CameraImage, None, None]:
         from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
-        thinner = FrameRateLimiter(self.fps)
+        limiter = FrameRateLimiter(self.fps)
         backlog = _Backlog(capture.get(cv2.CAP_PROP_FPS)) if self._is_stream else None
         while self._grabbed(capture, clock):
-            told, now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, clock.monotonic()
-            if backlog is not None and backlog.holds(told, now):
+            seconds, now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, clock.monotonic()
+            if backlog is not None and backlog.includes(seconds, now):
                 continue
-            # Every picture is grabbed, or the source runs ahead of us; only the wanted ones are converted.
-            if thinner.due(now):
+            # Grab every frame, or the source falls behind; convert only those that are due.
+            if limiter.due(now):
                 ok, bgr = capture.retrieve()
                 if ok and bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
                     raise CameraError(f"{self.label} gives pictures of {bgr.shape[1]} x {bgr.shape[0]}, too large")
                 if ok:
-                    yield CameraImage(self.shaped(bgr), told if told > 0 else None)
+                    yield CameraImage(self.shaped(bgr), seconds if seconds > 0 else None)
 
     def _grabbed(self, capture: Any, clock: Clock) -> bool:
-        patience = clock.monotonic() + self.read_timeout
-        for _ in range(_MISSES):
+        deadline = clock.monotonic() + self.read_timeout
+        for _ in range(_MAX_MISSES):
             if capture.grab():
-                # At its timeout FFmpeg hands out what its decoder still holds, which is as old as the silence.
-                return not self._is_stream or clock.monotonic() < patience
-            if clock.monotonic() >= patience:
+                # At its timeout FFmpeg delivers what its decoder still holds, which is as old as the silence.
+                return not self._is_stream or clock.monotonic() < deadline
+            if clock.monotonic() >= deadline:
                 break
         return False
 
     def _open(self) -> Any:
         from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
-        capture = self._device() if self._is_device else self._stream()
+        capture = self._stream() if self.local_device is None else self._device(self.local_device)
         if not capture.isOpened():
             raise CameraError(f"{self.label} cannot be opened")
         width, height = (capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
@@ -135,44 +151,42 @@ class OpencvCamera(CameraBase):
         ]
         return cv2.VideoCapture(str(self.source), cv2.CAP_FFMPEG, timeouts)
 
-    def _device(self) -> Any:
+    def _device(self, path: str) -> Any:
         from edgeface.imaging.opencv import cv2
 
-        path = f"/dev/video{self.source}" if isinstance(self.source, int) else self.source
         if not Path(path).exists():
             raise CameraError(f"{path} is not there; is the camera plugged in?")
         capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
-        if self.size is not None:
-            width, height = self.size if self.rotation in {0, 180} else self.size[::-1]
-            capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
-            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+        if (size := self.unrotated_size()) is not None:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         if self.fps is not None:
             capture.set(cv2.CAP_PROP_FPS, self.fps)
         return capture
 
 
 class _Backlog:
-    """The pictures that FFmpeg kept while it learned a stream's format: old by now, and given in one burst."""
+    """Finds the frames that FFmpeg buffered while it detected a stream's format: old, and delivered in one burst."""
 
     def __init__(self, fps: float) -> None:
-        # What a stream states of itself may be anything, 90,000 and NaN included.
-        self._period = 1 / fps if 1 <= fps <= _FASTEST else 0.04
+        # A stream may claim any rate, 90,000 and NaN included.
+        self._period = 1 / fps if 1 <= fps <= _MAX_FPS else 0.04
         self._last: tuple[float, float] | None = None
         self._skipped = 0.0
         self._live = 0
 
-    def holds(self, told: float, now: float) -> bool:
-        """Whether the picture of time `told`, which came at `now`, is of the burst."""
-        if self._live == _LIVE:
+    def includes(self, seconds: float, now: float) -> bool:
+        """Whether the frame with timestamp `seconds`, which arrived at `now`, belongs to the burst."""
+        if self._live == _LIVE_FRAMES:
             return False
-        last, self._last = self._last, (told, now)
+        last, self._last = self._last, (seconds, now)
         if last is None:
             return True
-        # OpenCV 4.8 tells no times of an HTTP stream: then the stated rate serves.
-        step = told - last[0] if told > last[0] else self._period
+        # OpenCV 4.8 gives no timestamps for an HTTP stream: then use the stated rate.
+        step = seconds - last[0] if seconds > last[0] else self._period
         self._skipped += step
-        self._live = self._live + 1 if now - last[1] >= step / _BURST else 0
-        # FFmpeg keeps 5 s at most (analyzeduration); sources whose times run fast by themselves end there.
-        if self._skipped > _LONGEST_BURST:
-            self._live = _LIVE
-        return self._live < _LIVE
+        self._live = self._live + 1 if now - last[1] >= step / _BURST_SPEED else 0
+        # FFmpeg buffers 5 s at most (analyzeduration); a source whose timestamps run fast ends here.
+        if self._skipped > _MAX_BURST_SECONDS:
+            self._live = _LIVE_FRAMES
+        return self._live < _LIVE_FRAMES

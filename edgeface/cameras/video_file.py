@@ -1,4 +1,4 @@
-"""Reads clips and folders of frames from files, to their end or to a clear error."""
+"""Reads clips and folders of images, to their end or to a clear error."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
-# A damaged packet makes one read fail, where the next one may do again.
-_MISSES = 30
-# Pictures a second that a file is believed to have, and seconds between two of them.
-_SLOWEST, _FASTEST = 0.01, 1000.0
-_LONGEST_STEP = 600.0
+_IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
+# A damaged packet makes one read fail; the next may succeed again.
+_MAX_MISSES = 30
+# Plausible frame rates of a file, and seconds between two frames.
+_MIN_FPS, _MAX_FPS = 0.01, 1000.0
+_MAX_STEP_SECONDS = 600.0
 # A BMP of opencv.MAX_PIXELS.
-_MAX_BYTES = 80_000_000
+_MAX_IMAGE_BYTES = 80_000_000
 
 
-class Still(NamedTuple):
-    """One decoded picture of a file."""
+class VideoFrame(NamedTuple):
+    """One decoded frame of a file."""
 
     seconds: float
-    """From the file's first picture, strictly rising."""
+    """Since the file's first frame, strictly rising."""
     bgr: NDArray[Any]
 
 
-def stills(path: Path, rate: float) -> Iterator[Still]:
-    """The pictures of a clip, or of a folder of frames at `rate` pictures a second, in the order of their names.
+def read_frames(path: Path, rate: float) -> Iterator[VideoFrame]:
+    """The frames of a clip, or of a folder of images in the order of their names, at `rate` frames per second.
 
-    CameraError when nothing can be read, and when the file breaks off.
+    Raises CameraError if nothing can be read, or if the file is cut short.
     """
     if path.is_dir():
         yield from _folder(path, rate)
@@ -48,37 +48,37 @@ def stills(path: Path, rate: float) -> Iterator[Still]:
         raise CameraError(f"{path} is neither a file nor a folder")
 
 
-def _folder(path: Path, rate: float) -> Iterator[Still]:
+def _folder(path: Path, rate: float) -> Iterator[VideoFrame]:
     try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES)
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _IMAGE_SUFFIXES)
     except OSError as error:
         raise CameraError(f"{path} cannot be read ({error.strerror})") from error
     if not files:
-        raise CameraError(f"{path} has no {', '.join(sorted(_SUFFIXES))} in it")
+        raise CameraError(f"{path} has no {', '.join(sorted(_IMAGE_SUFFIXES))} in it")
     for number, file in enumerate(files):
-        yield Still(number / rate, _picture(file))
+        yield VideoFrame(number / rate, _image(file))
 
 
-def _picture(file: Path) -> NDArray[Any]:
+def _image(file: Path) -> NDArray[Any]:
     from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
     try:
-        data = read_at_most(file, _MAX_BYTES)
-        # The header first: a bomb is refused before the decoder sees it.
-        photos.check(data[:_MAX_BYTES])
-        picture: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        data = read_at_most(file, _MAX_IMAGE_BYTES)
+        # The header first: a decompression bomb is refused before the decoder sees it.
+        photos.check(data[:_MAX_IMAGE_BYTES])
+        image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
         raise CameraError(f"{printable_path(file)} cannot be read ({error.strerror})") from error
     except PhotoError as error:
         raise CameraError(f"{printable_path(file)}: {error}") from error
     except cv2.error as error:
-        raise CameraError(f"{printable_path(file)} is not a usable picture ({error.err})") from error
-    if len(data) > _MAX_BYTES or picture is None or picture.shape[0] * picture.shape[1] > MAX_PIXELS:
-        raise CameraError(f"{printable_path(file)} is not a picture, or is cut short")
-    return picture
+        raise CameraError(f"{printable_path(file)} is not a usable image ({error.err})") from error
+    if len(data) > _MAX_IMAGE_BYTES or image is None or image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise CameraError(f"{printable_path(file)} is not an image, or is cut short")
+    return image
 
 
-def _clip(path: Path) -> Iterator[Still]:
+def _clip(path: Path) -> Iterator[VideoFrame]:
     from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
@@ -86,38 +86,38 @@ def _clip(path: Path) -> Iterator[Still]:
         if not capture.isOpened():
             raise CameraError(f"{path} is not a video, or is cut short")
         if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
-            raise CameraError(f"{path} has pictures that are too large")
+            raise CameraError(f"{path} has frames that are too large")
         rate = capture.get(cv2.CAP_PROP_FPS)
-        period = 1 / rate if _SLOWEST <= rate <= _FASTEST else 0.04
+        period = 1 / rate if _MIN_FPS <= rate <= _MAX_FPS else 0.04
         seconds, read = -period, 0
         while (bgr := _next(capture)) is not None:
-            told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            # Some containers give no times, and a damaged one may step back or far ahead: then the rate counts on.
-            seconds = told if seconds < told < seconds + _LONGEST_STEP else seconds + period
+            stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            # Some containers have no timestamps, and a damaged one may step back or far ahead: then use the rate.
+            seconds = stamp if seconds < stamp < seconds + _MAX_STEP_SECONDS else seconds + period
             read += 1
             if bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
-                raise CameraError(f"{path} has pictures that are too large")
-            yield Still(seconds, bgr)
+                raise CameraError(f"{path} has frames that are too large")
+            yield VideoFrame(seconds, bgr)
         if read == 0 or _is_cut_short(path):
-            raise CameraError(f"{path} breaks off after {read} pictures")
+            raise CameraError(f"{path} ends early, after {read} frames")
     finally:
         capture.release()
 
 
 def _next(capture: Any) -> NDArray[Any] | None:
-    for _ in range(_MISSES):
+    for _ in range(_MAX_MISSES):
         ok, bgr = capture.read()
         if ok:
-            picture: NDArray[Any] = bgr
-            return picture
+            image: NDArray[Any] = bgr
+            return image
     return None
 
 
 def _is_cut_short(path: Path) -> bool:
-    """Whether an MP4, AVI or Matroska file says that it is longer than it is.
+    """Whether an MP4, AVI or Matroska file is shorter than its header states.
 
-    CAP_PROP_FRAME_COUNT cannot tell: it counts pictures that an edit list hides, and of some containers it is a
-    guess from the length of the sound.
+    CAP_PROP_FRAME_COUNT does not help: it counts frames that an edit list hides, and for some containers it is a
+    guess from the length of the audio.
     """
     with path.open("rb") as file:
         head = file.read(64)
@@ -141,14 +141,14 @@ def _mp4_end(file: BinaryIO) -> int:
         size = int.from_bytes(box[:4], "big")
         if size == 1:
             size = int.from_bytes(box[8:16], "big")
-        # 0 is a box to the end of the file, less than a header is damage.
+        # 0 means up to the end of the file; less than a header means damage.
         if len(box) < 8 or size < 8:  # noqa: PLR2004 - a box's header has 8 bytes
             return end
         end += size
 
 
 def _matroska_end(head: bytes) -> int:
-    """Where the segment that follows the header ends, 0 when it does not say (RFC 8794, 4 and 6; RFC 9559, 5.1)."""
+    """Where the segment after the header ends, 0 if unknown (RFC 8794, 4 and 6; RFC 9559, 5.1)."""
     header, width = _vint(head[4:])
     start = 4 + width + header
     if head[start : start + 4] != b"\x18S\x80g":

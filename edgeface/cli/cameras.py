@@ -1,10 +1,10 @@
-"""`edgeface cameras`: what this machine has, what is configured, and a snapshot of each."""
+"""`edgeface cameras`: tests the cameras that are attached and those that are configured."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.cameras.discovery import attached, missing, picture, sources
+from edgeface.cameras.discovery import attached, missing, take_image
 from edgeface.config import loader
 from edgeface.core.console import say
 from edgeface.core.errors import CameraError, UsageError
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from edgeface.core.types import Camera
+    from edgeface.cameras.base import CameraBase
 
-AWAY = 69
-"""EX_UNAVAILABLE of sysexits.h, as cli.py has it."""
+UNAVAILABLE = 69
+"""EX_UNAVAILABLE of sysexits.h, as in cli/main.py."""
 
 
 def run_cameras(arguments: argparse.Namespace) -> int:
-    """`edgeface cameras`: 0, or 69 when a configured camera gives no picture."""
+    """`edgeface cameras`: returns 0, or 69 if a configured camera delivers no image."""
     folder = _folder(arguments.out)
     configured = _configured(arguments.config)
     found = list(attached())
     say("this machine has:")
     for one in found:
         say(f"  {one.where:<14}{cleaned(one.what)}; {one.hint}")
-        if one.camera is not None and one.camera not in sources(configured):
-            say(f"  {'':<14}{_look(one.name, one.camera, folder)[1]}")
+        if one.camera is not None and not _is_configured(one.camera, configured):
+            say(f"  {'':<14}{_test(one.name, one.camera, folder)[1]}")
     if not found:
-        say("  no camera that is plugged in; RTSP and HTTP cameras have to be configured")
+        say("  no camera plugged in; RTSP and HTTP cameras must be configured")
     for hint in missing():
         say(f"  {hint}")
     if configured is None:
@@ -42,15 +42,19 @@ def run_cameras(arguments: argparse.Namespace) -> int:
     say(f"{arguments.config} has:")
     good = True
     for name, camera in configured.items():
-        well, told = _look(name, camera, folder)
-        say(f"  {name:<14}{told}")
-        good = good and well
-    return 0 if good else AWAY
+        works, line = _test(name, camera, folder)
+        say(f"  {name:<14}{line}")
+        good = good and works
+    return 0 if good else UNAVAILABLE
 
 
-def _configured(path: Path) -> Mapping[str, Camera] | None:
-    """The cameras of the configuration; None when there is no file."""
+def _configured(path: Path) -> Mapping[str, CameraBase] | None:
+    """The cameras of the configuration; None if there is no file."""
     return loader.load(path).cameras if path.exists() else None
+
+
+def _is_configured(camera: CameraBase, configured: Mapping[str, CameraBase] | None) -> bool:
+    return any(one.same_device(camera) for one in (configured or {}).values())
 
 
 def _folder(out: Path | None) -> Path | None:
@@ -62,10 +66,10 @@ def _folder(out: Path | None) -> Path | None:
     return out
 
 
-def _look(name: str, camera: Camera, folder: Path | None) -> tuple[bool, str]:
-    """Whether the camera gives a picture, and a line about it; the picture is written into the folder."""
+def _test(name: str, camera: CameraBase, folder: Path | None) -> tuple[bool, str]:
+    """Whether the camera delivers an image, and a line about it; the image is written to the folder."""
     try:
-        image = picture(camera)
+        image = take_image(camera)
     except CameraError as error:
         return False, str(error)
     height, width = image.shape[:2]

@@ -1,4 +1,4 @@
-"""Whom the service has to reach, as a drop-in that keeps systemd's firewall shut for everybody else."""
+"""`edgeface egress`: a systemd drop-in that blocks all network peers except those that the configuration needs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     import argparse
 
 DROP_IN = "/etc/systemd/system/{unit}.service.d/egress.conf"
-"""Where systemd looks for it."""
+"""Where systemd reads it."""
 
 _HEADER = """\
-# Who {unit}.service may speak with, by `edgeface egress`; make it again when an address or the configuration changes.
-# It holds in both directions.
+# The network peers of {unit}.service, written by `edgeface egress`. Run it again after an address or the configuration
+# changes. The rules apply in both directions.
 [Service]
 IPAddressDeny=
 IPAddressDeny=any
-# In the place of what the unit itself allows.
+# Replaces the list of the unit itself.
 IPAddressAllow=
 IPAddressAllow=localhost
 """
@@ -32,11 +32,11 @@ IPAddressAllow=localhost
 _ADVICE = """\
 written: {path}
 1. systemctl daemon-reload && systemctl restart {unit}
-2. systemctl show -p IPAddressAllow {unit} shows what holds; without the file the unit's own list does"""
+2. systemctl show -p IPAddressAllow {unit} shows the rules in effect; without this file the unit's own list applies"""
 
 
 def run_egress(arguments: argparse.Namespace) -> int:
-    """`edgeface egress`: print the drop-in, or put it to where systemd looks for it."""
+    """`edgeface egress`: print the drop-in, or write it to where systemd reads it."""
     unit = "edgeface" if arguments.door is None else "edgeface-door"
     found = peers_of_door(arguments.door) if arguments.door is not None else peers(loader.load(arguments.config))
     text = drop_in(found, unit)
@@ -54,7 +54,7 @@ def run_egress(arguments: argparse.Namespace) -> int:
 
 
 def drop_in(found: tuple[Peer, ...], unit: str = "edgeface") -> str:
-    """The unit's drop-in: this machine, and nobody but these."""
+    """The unit's drop-in, which allows this machine and these peers only."""
     lines = [_HEADER.format(unit=unit)]
     for peer in found:
         where = peer.host if peer.addresses else f"{peer.host}, on this machine"
@@ -64,7 +64,7 @@ def drop_in(found: tuple[Peer, ...], unit: str = "edgeface") -> str:
 
 
 def _put(path: Path, text: str) -> None:
-    """Write the file whole or not at all; like every unit, everybody may read it."""
+    """Write the file completely or not at all; like every unit, it is readable by all users."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         temporary.write_text(text)

@@ -1,17 +1,13 @@
-"""The network peers that a configuration names."""
+"""The network peers that a configuration needs."""
 
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from edgeface.cameras.gstreamer import GstreamerCamera
-from edgeface.cameras.opencv import OpencvCamera
 from edgeface.core.errors import BrokerError, CameraError, ConfigError, EdgefaceError
 from edgeface.core.files import read_at_most
 from edgeface.core.text import cleaned
@@ -19,10 +15,9 @@ from edgeface.door import settings
 from edgeface.mqtt import settings as mqtt_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Camera
     from edgeface.mqtt.settings import Mqtt
 
 RESOLVERS = Path("/etc/resolv.conf")
@@ -42,39 +37,38 @@ UNIT_ALLOWS = tuple(
         ),
     )
 )
-"""What the units that ship allow (systemd/edgeface.service)."""
+"""What the shipped units allow (systemd/edgeface.service)."""
 
-_LARGEST = 64 * 1024
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'!]+", re.IGNORECASE)
+_MAX_RESOLV_CONF_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Somebody on the network whom the service has to reach."""
+    """A host or network that the service exchanges data with."""
 
     what: str
-    """The broker, a camera or a resolver, in words."""
+    """Its role, such as broker, camera porch or resolver."""
     host: str
-    """As it is configured: a name or an address."""
+    """A name or an address, as configured."""
     addresses: tuple[str, ...]
-    """Other machines' addresses, or networks; none where it is this machine."""
+    """Addresses of other machines, or networks; empty if it is this machine."""
 
 
 def peers(configuration: Configuration, resolvers: Path = RESOLVERS) -> tuple[Peer, ...]:
-    """Whom this configuration needs; names are resolved now.
+    """The peers of this configuration; names are resolved now.
 
-    BrokerError or CameraError when a name cannot be resolved. Resolvers come after those, and only where names are
-    used; last, where other machines may open the page, those of the private networks.
+    The broker and cameras come first, then resolvers if names are used, then the private networks if other machines
+    can open the page. Raises BrokerError or CameraError if a name cannot be resolved.
     """
     found = [] if configuration.mqtt is None else [_broker(configuration.mqtt)]
     for name, camera in configuration.cameras.items():
-        found += [Peer(f"camera {name}", host, _resolved(host, CameraError)) for host in _hosts(camera)]
+        found += [Peer(f"camera {name}", host, _resolve(host, CameraError)) for host in camera.hosts()]
     return (*_with_resolvers(found, resolvers), *_browsers(configuration))
 
 
 def outside(found: tuple[Peer, ...]) -> tuple[Peer, ...]:
-    """Those whom the units that ship do not let through: on the internet."""
-    return tuple(peer for peer in found if any(not _private(address) for address in peer.addresses))
+    """The peers on the internet, which the shipped units block."""
+    return tuple(peer for peer in found if any(not _is_private(address) for address in peer.addresses))
 
 
 def peers_of_door(path: Path) -> tuple[Peer, ...]:
@@ -83,7 +77,7 @@ def peers_of_door(path: Path) -> tuple[Peer, ...]:
 
 
 def _broker(mqtt: Mqtt) -> Peer:
-    return Peer("broker", mqtt.host, _resolved(mqtt.host, BrokerError))
+    return Peer("broker", mqtt.host, _resolve(mqtt.host, BrokerError))
 
 
 def _browsers(configuration: Configuration) -> tuple[Peer, ...]:
@@ -91,55 +85,35 @@ def _browsers(configuration: Configuration) -> tuple[Peer, ...]:
     if web is None or mqtt_settings.is_loopback(web.host):
         return ()
     networks = tuple(str(network) for network in UNIT_ALLOWS if not network.is_loopback)
-    return (Peer("whoever opens the page", web.host, networks),)
+    return (Peer("browsers", web.host, networks),)
 
 
 def _with_resolvers(found: list[Peer], resolvers: Path) -> tuple[Peer, ...]:
     if any(not _is_address(peer.host) and not mqtt_settings.is_loopback(peer.host) for peer in found):
-        found += [Peer("resolver", server, _elsewhere([server])) for server in _nameservers(resolvers)]
+        found += [Peer("resolver", server, _remote([server])) for server in _nameservers(resolvers)]
     return tuple(found)
 
 
-def _hosts(camera: Camera) -> Iterator[str]:
-    """The hosts of a camera; of a pipeline of one's own, those of the addresses in its text."""
-    texts: list[str] = []
-    if isinstance(camera, OpencvCamera):
-        texts = [str(camera.source)]
-    elif isinstance(camera, GstreamerCamera):
-        texts = [camera.url or "", *_URL.findall(camera.pipeline or "")]
-    for text in texts:
-        if "://" in text and not text.startswith("file:"):
-            yield from _host(text)
-
-
-def _host(url: str) -> Iterator[str]:
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        raise CameraError("a pipeline has an address that is none") from None
-    if host:
-        yield host
-
-
-def _resolved(host: str, kind: Callable[[str], EdgefaceError]) -> tuple[str, ...]:
-    """The addresses of a host, without this machine's own."""
+def _resolve(host: str, error_type: Callable[[str], EdgefaceError]) -> tuple[str, ...]:
+    """The addresses of a host, without those of this machine."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise kind(f"{cleaned(host)} cannot be resolved now: {getattr(error, 'strerror', None) or error}") from error
-    return _elsewhere([str(one[4][0]) for one in found])
+        reason = getattr(error, "strerror", None) or error
+        raise error_type(f"{cleaned(host)} cannot be resolved: {reason}") from error
+    return _remote([str(one[4][0]) for one in found])
 
 
-def _elsewhere(texts: list[str]) -> tuple[str, ...]:
-    """Addresses without their zone, each once, in order, without those of this machine."""
+def _remote(texts: list[str]) -> tuple[str, ...]:
+    """The addresses without zones, duplicates and loopback, in order."""
     plain = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
     return tuple(dict.fromkeys(str(address) for address in plain if not address.is_loopback))
 
 
 def _nameservers(path: Path) -> list[str]:
-    """The addresses on the nameserver lines of resolv.conf(5); none when there is no such file."""
+    """The addresses on the nameserver lines of resolv.conf(5); none if the file does not exist."""
     try:
-        text = read_at_most(path, _LARGEST).decode("ascii", "replace")
+        text = read_at_most(path, _MAX_RESOLV_CONF_BYTES).decode("ascii", "replace")
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -157,6 +131,6 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _private(text: str) -> bool:
-    there = ipaddress.ip_network(text)
-    return any(there.version == one.version and there.subnet_of(one) for one in UNIT_ALLOWS)  # type: ignore[arg-type]
+def _is_private(text: str) -> bool:
+    network = ipaddress.ip_network(text)
+    return any(network.version == one.version and network.subnet_of(one) for one in UNIT_ALLOWS)  # type: ignore[arg-type]

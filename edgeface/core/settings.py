@@ -1,6 +1,6 @@
 """What every part of config.yaml shares: strict types, frozen objects, no unknown keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,3 +24,6 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
     )
+
+    restartless: ClassVar[frozenset[str]] = frozenset()
+    """Keys whose changes take effect without a restart."""

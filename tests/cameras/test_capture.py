@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgeface.cameras.capture import BACKOFF, PAUSE_SECONDS, READERS, Capture, CaptureState
+from edgeface.cameras.capture import BACKOFF, MAX_READERS, MIN_PAUSE_SECONDS, Capture, CaptureState
 from edgeface.cameras.freshness import DARK
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.cameras.opencv import OpencvCamera
@@ -54,7 +54,7 @@ class Played:
     clock: Clock
 
     def images(self) -> Generator[CameraImage, None, None]:
-        return self.camera.played(self.clock)
+        return self.camera.play(self.clock)
 
 
 @dataclass
@@ -236,7 +236,7 @@ def test_a_host_that_does_not_answer_is_asked_again_a_second_after_the_timeout()
     capture, _ = running(camera, clock)
     for opening in range(1, 6):
         until(lambda opening=opening: capture.state().error == f"timeout {opening}")  # type: ignore[misc]
-        clock.now += PAUSE_SECONDS + 0.001
+        clock.now += MIN_PAUSE_SECONDS + 0.001
     until(lambda: len(camera.openings) == 6)
     finish(capture)
     assert np.diff(camera.openings).round(1).tolist() == [11.0] * 5
@@ -288,9 +288,9 @@ def test_the_back_off_begins_again_after_good_pictures(pictures: int, second_wai
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("freeze", "same for 2.5 s"),
-        ("black", "same for 2.5 s"),
-        ("stand", "timestamp has stood for 2 s"),
+        ("freeze", "not changed for 2.5 s"),
+        ("black", "not changed for 2.5 s"),
+        ("stand", "timestamp has not changed for 2 s"),
         ("block", "no picture for 2 s"),
     ],
 )
@@ -370,8 +370,8 @@ def test_a_driver_that_hangs_for_good_costs_a_bounded_number_of_threads() -> Non
         time.sleep(0.03)
         state = capture.supervise()
     assert state.status == "stalled"
-    assert state.blocked == READERS - 1
-    assert len(camera.opened_at) == READERS
+    assert state.blocked == MAX_READERS - 1
+    assert len(camera.opened_at) == MAX_READERS
     camera.released.set()
     finish(capture)
 
@@ -383,9 +383,9 @@ def test_switching_a_hung_camera_off_and_on_costs_no_more_threads() -> None:
         time.sleep(0.02)
         capture.disable()
         capture.enable()
-    assert len(camera.opened_at) == READERS
+    assert len(camera.opened_at) == MAX_READERS
     camera.released.set()
-    until(lambda: capture.supervise().frames > READERS)
+    until(lambda: capture.supervise().frames > MAX_READERS)
     finish(capture)
 
 

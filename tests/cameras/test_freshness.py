@@ -23,14 +23,14 @@ def test_runs_of_identical_pictures_as_healthy_h264_has_them_are_no_trouble() ->
     for number in range(600):
         now = number / 30
         new += fresh.is_new(picture(number // 18, now), now)
-        assert fresh.trouble(now) is None
+        assert fresh.problem(now) is None
     assert new == 34
     assert fresh.repeats == 566
 
 
 @pytest.mark.parametrize(
     ("kind", "limit", "why"),
-    [("silent", 2.0, "no picture"), ("standing", 2.0, "timestamp"), ("same", 2.5, "has been the same")],
+    [("silent", 2.0, "no picture"), ("standing", 2.0, "timestamp"), ("same", 2.5, "picture has not changed")],
 )
 def test_each_trouble_begins_at_its_limit(kind: str, limit: float, why: str) -> None:
     fresh = opened()
@@ -41,22 +41,22 @@ def test_each_trouble_begins_at_its_limit(kind: str, limit: float, why: str) -> 
             assert not fresh.is_new(picture(step, 0.0), now)
         if kind == "same":
             assert not fresh.is_new(picture(0, now), now)
-        assert fresh.trouble(now) is None
-    assert why in (fresh.trouble(limit + 0.011) or "")
+        assert fresh.problem(now) is None
+    assert why in (fresh.problem(limit + 0.011) or "")
     assert fresh.age(limit) == limit
 
 
 def test_a_source_without_times_is_judged_by_its_pictures_alone() -> None:
     fresh = opened()
     assert all(fresh.is_new(picture(number), number / 10) for number in range(100))
-    assert fresh.trouble(9.9) is None
+    assert fresh.problem(9.9) is None
 
 
 def test_opening_begins_the_timers_again_but_remembers_the_picture() -> None:
     fresh = opened()
     fresh.is_new(picture(0), 0.0)
     fresh.opened(100.0)
-    assert fresh.trouble(101.9) is None
+    assert fresh.problem(101.9) is None
     assert not fresh.is_new(picture(0), 101.9)
     assert fresh.age(101.9) == 101.9
 
@@ -99,7 +99,7 @@ def test_pictures_of_nothing_but_noise_are_dark_after_a_while_and_one_lamp_ends_
     for step in range(40):
         assert fresh.is_new(noise(30, step), step / 10), "a covered lens is no frozen camera"
         assert fresh.dark(step / 10) == (step / 10 > DARK_SECONDS)
-        assert fresh.trouble(step / 10) is None
+        assert fresh.problem(step / 10) is None
     fresh.is_new(lit(1), 4.6)
     assert not fresh.dark(4.6)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REASON = gst.why_not()
 SILENT = "videotestsrc is-live=true ! identity drop-probability=1"
-UNKNOWN = "gives something that is not understood"
+UNKNOWN = "sends a format that is not supported"
 HUGE = "video/x-raw,width=6000,height=6000"
 URL = "rtsp://viewer:hunter2@127.0.0.1:1/door?pwd=hunter3"
 
@@ -91,7 +91,7 @@ def test_rows_that_a_pipeline_pads_by_itself_are_read_by_their_own_layout() -> N
     )
     assert np.array_equal(_rows(video, buffer, info), rows[:, :24].reshape(4, 8, 3))
     short = core.Buffer.new_wrapped(rows.tobytes()[:80])
-    with pytest.raises(CameraError, match="cut short"):
+    with pytest.raises(CameraError, match="truncated"):
         _rows(video, short, info)
 
 
@@ -124,11 +124,11 @@ def test_a_slow_reader_gets_the_newest_picture() -> None:
         ({"pipeline": "filesrc location=/etc/hostname ! decodebin"}, f"the pipeline's typefind {UNKNOWN}"),
         ({"preset": "v4l2", "device": "/dev/video63"}, "/dev/video63 is not there"),
         ({"preset": "rtsp", "url": URL}, "rtsp://127.0.0.1:1 cannot be opened"),
-        ({"pipeline": "videotestsrc bar=hunter2"}, "the pipeline sets bar, which videotestsrc has not"),
-        ({"pipeline": "videotestsrc pattern=hunter2"}, "the pipeline has a value that its property does not take"),
+        ({"pipeline": "videotestsrc bar=hunter2"}, "the pipeline sets bar, which videotestsrc does not have"),
+        ({"pipeline": "videotestsrc pattern=hunter2"}, "the pipeline has a value that its property does not accept"),
         ({"pipeline": "videotestsrc !! hunter2"}, "the pipeline has a mistake in its syntax"),
         ({"pipeline": "audiotestsrc"}, "the pipeline has parts that do not fit together"),
-        ({"pipeline": "hunter_2"}, "GStreamer has no hunter_2 here; is it spelled right, and its plugin installed?"),
+        ({"pipeline": "hunter_2"}, "GStreamer has no hunter_2; is it spelled correctly, and is its plugin installed?"),
         ({"pipeline": f"videotestsrc ! {HUGE}"}, "the pipeline gives pictures that are too large"),
     ],
 )  # fmt: skip
@@ -179,7 +179,7 @@ def test_a_missing_plugin_is_said_with_its_package(preset: str) -> None:
     ],
 )
 def test_each_element_of_a_preset_is_known_by_its_package(element: str, package: str) -> None:
-    assert gstreamer_presets.missing(element).endswith(package)
+    assert gstreamer_presets.missing_element(element).endswith(package)
 
 
 @needs_gstreamer
@@ -190,7 +190,7 @@ def test_codes_of_errors_are_gstreamers_own() -> None:
         "gst-stream-error-quark": core.StreamError,
         "gst-core-error-quark": core.CoreError,
     }
-    names = {(domain, code): known[domain](code).value_nick for domain, code in gstreamer_presets._REASONS}
+    names = {(domain, code): known[domain](code).value_nick for domain, code in gstreamer_presets._BUS_ERRORS}
     assert names == {
         ("gst-resource-error-quark", 3): "not-found",
         ("gst-resource-error-quark", 4): "busy",

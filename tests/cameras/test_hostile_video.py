@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.cameras.video_file import stills
+from edgeface.cameras.video_file import read_frames
 from edgeface.core.clock import FixedClock
 from edgeface.core.errors import CameraError
 from edgeface.imaging.opencv import MAX_PIXELS, cv2
@@ -48,7 +48,7 @@ def played(path: Path) -> tuple[list[CameraImage], str]:
     pictures: list[CameraImage] = []
     try:
         # Not at once, for an error must leave those before it.
-        pictures.extend(picture for picture in islice(camera.played(FixedClock()), 200))
+        pictures.extend(picture for picture in islice(camera.play(FixedClock()), 200))
     except CameraError as error:
         assert str(error).isprintable()
         return pictures, str(error)
@@ -108,7 +108,7 @@ def test_an_absurd_rate_is_not_believed(clips: dict[str, bytes], tmp_path: Path,
     path = tmp_path / "rate.avi"
     path.write_bytes(data)
     try:
-        times = [still.seconds for still in islice(stills(path, 15.0), 60)]
+        times = [frame.seconds for frame in islice(read_frames(path, 15.0), 60)]
     except CameraError as error:
         assert str(error).isprintable()
         return

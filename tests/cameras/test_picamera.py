@@ -167,7 +167,7 @@ def test_a_loose_cable_is_an_error_after_the_timeout_and_the_camera_is_closed(bo
     [
         ({"number": 1}, {}, "Pi camera 1 is not there"),
         ({}, {"cameras": 0}, "Pi camera 0 is not there"),
-        ({}, {"busy": True}, "does another program use it"),
+        ({}, {"busy": True}, "is another program using it"),
     ],
 )
 def test_a_camera_that_cannot_be_opened(board: fake.Board, keys: Any, there: Any, says: str) -> None:

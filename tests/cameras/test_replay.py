@@ -84,8 +84,7 @@ def test_two_runs_are_the_same_byte_for_byte(tmp_path: Path) -> None:
 def test_clip_pace_waits_for_each_picture_on_the_clock(tmp_path: Path) -> None:
     clock = FixedClock(50.0)
     seen = [
-        (p.timestamp, clock.now)
-        for p in camera(write_folder(tmp_path / "frames", 4), pace="clip", rate=2).played(clock)
+        (p.timestamp, clock.now) for p in camera(write_folder(tmp_path / "frames", 4), pace="clip", rate=2).play(clock)
     ]
     assert seen == [(0.0, 50.0), (0.5, 50.5), (1.0, 51.0), (1.5, 51.5)]
 
@@ -103,7 +102,7 @@ def test_clip_pace_takes_real_time_and_fast_does_not(tmp_path: Path) -> None:
 
 def test_a_slow_reader_is_not_slowed_further(tmp_path: Path) -> None:
     clock = FixedClock()
-    for _ in camera(write_folder(tmp_path / "frames", 5), pace="clip", rate=10).played(clock):
+    for _ in camera(write_folder(tmp_path / "frames", 5), pace="clip", rate=10).play(clock):
         clock.now += 0.2
     assert clock.now == pytest.approx(1.0)
 
@@ -186,7 +185,7 @@ def test_block_gives_nothing_until_it_is_over(tmp_path: Path) -> None:
     clock = FixedClock()
     block = Fault(kind="block", at=0.2, seconds=5)
     faulty = camera(write_folder(tmp_path / "f", 5), rate=10, pace="clip", faults=[block.model_dump()])
-    seen = [(p.timestamp, clock.now) for p in faulty.played(clock)]
+    seen = [(p.timestamp, clock.now) for p in faulty.play(clock)]
     assert seen == [(0.0, 0.0), (pytest.approx(0.1), pytest.approx(0.1))]
     assert clock.now == pytest.approx(5.2)
 
@@ -229,7 +228,7 @@ def test_a_truncated_clip_is_told_from_one_that_ends(tmp_path: Path, suffix: str
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * kept)])
     assert len(list(camera(whole).images())) == 30
     seen: list[CameraImage] = []
-    with pytest.raises(CameraError, match=r"breaks off after \d+ pictures|cut short"):
+    with pytest.raises(CameraError, match=r"ends early, after \d+ frames|cut short"):
         seen.extend(camera(cut).images())
 
 
@@ -248,7 +247,7 @@ def test_a_clip_with_its_index_in_front_plays_up_to_where_it_was_cut(tmp_path: P
     assert len(list(camera(fast).images())) == 30
     fast.write_bytes((head + index + media)[: len(head + index) + len(media) // 2])
     seen: list[CameraImage] = []
-    with pytest.raises(CameraError, match=r"breaks off after \d+ pictures"):
+    with pytest.raises(CameraError, match=r"ends early, after \d+ frames"):
         seen.extend(camera(fast).images())
     assert 0 < len(seen) < 30
 

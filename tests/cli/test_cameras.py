@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from edgeface.cameras import discovery, gstreamer, v4l2
+from edgeface.cameras.gstreamer import GstreamerCamera
 from edgeface.cameras.opencv import OpencvCamera
+from edgeface.cameras.picamera import PicameraCamera
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.cli import cameras as cli_cameras
 from edgeface.cli import main
@@ -79,7 +81,7 @@ def test_the_cameras_among_the_video_nodes_are_found_by_what_the_kernel_says(tmp
         ("video21", "no device caps", "opencv"),
         ("video22", "does not answer", "opencv"),
     ]
-    assert found[1].trouble == "sudo usermod -aG video $USER, then log in again"
+    assert found[1].problem == "sudo usermod -aG video $USER, then log in again"
 
 
 def test_a_node_that_is_no_device_does_not_answer(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_a_node_that_is_no_device_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "video0").write_text("a file")
     node = v4l2.nodes(tmp_path, tmp_path)[0]
     assert node.card == "does not answer"
-    assert node.trouble is not None
+    assert node.problem is not None
 
 
 @pytest.mark.usefixtures("no_hardware")
@@ -96,7 +98,7 @@ def test_a_machine_with_no_camera_and_no_configuration(tmp_path: Path, capsys: p
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
         "this machine has:",
-        "  no camera that is plugged in; RTSP and HTTP cameras have to be configured",
+        "  no camera plugged in; RTSP and HTTP cameras must be configured",
     ]
 
 
@@ -138,7 +140,7 @@ def test_what_is_plugged_in_is_named_with_its_type_and_looked_at_once(
     found = [
         v4l2.Node("/dev/video60", "Web\x1b[2Jcam"),
         v4l2.Node("/dev/video61", "unicam", "picamera"),
-        v4l2.Node("/dev/video62", "not allowed", trouble="join the group"),
+        v4l2.Node("/dev/video62", "not allowed", problem="join the group"),
         v4l2.Node("/dev/video63", "configured"),
     ]
     monkeypatch.setattr(v4l2, "nodes", lambda: found)
@@ -174,9 +176,9 @@ def test_what_is_missing_is_said_with_its_package(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_driver_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
-    monkeypatch.setattr(discovery, "PATIENCE", 0.1)
+    monkeypatch.setattr(discovery, "IMAGE_TIMEOUT", 0.1)
     blocked: Any = {"path": clip, "faults": [{"kind": "block", "at": 0.0, "seconds": 1.0}]}
-    assert cli_cameras._look("door", ReplayCamera.model_validate({"type": "replay", **blocked}), None) == (
+    assert cli_cameras._test("door", ReplayCamera.model_validate({"type": "replay", **blocked}), None) == (
         False,
         "hangs in its driver for 0 s",
     )
@@ -202,4 +204,9 @@ def test_a_configuration_with_a_mistake_is_told(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_camera_named_by_number_and_by_path_is_the_same() -> None:
-    assert discovery.sources({"door": OpencvCamera(source=3)}) == [OpencvCamera(source="/dev/video3")]
+    by_number, by_path = OpencvCamera(source=3), OpencvCamera(source="/dev/video3")
+    assert by_number.same_device(by_path)
+    assert by_number.same_device(GstreamerCamera(preset="v4l2", device="/dev/video3"))
+    assert not by_number.same_device(OpencvCamera(source=4))
+    assert not OpencvCamera(source="rtsp://h/x").same_device(OpencvCamera(source="rtsp://h/x")), "a stream is shared"
+    assert PicameraCamera(number=1, size=(64, 36)).same_device(PicameraCamera(number=1))

@@ -39,7 +39,7 @@ def test_loopback_suffices_where_nothing_else_is_needed(tmp_path: Path) -> None:
 def test_a_page_that_others_may_open_lets_the_private_networks_in(tmp_path: Path) -> None:
     text = "cameras: {porch: {type: opencv, source: 0}}\nweb: {host: 192.168.1.5, insecure: true}\n"
     (peer,) = found = of(text, tmp_path)
-    assert peer.what == "whoever opens the page"
+    assert peer.what == "browsers"
     assert {"192.168.0.0/16", "fc00::/7"} <= set(peer.addresses)
     assert not {"127.0.0.0/8", "::1/128"} & set(peer.addresses)
     assert "IPAddressAllow=192.168.0.0/16" in cli_egress.drop_in(found).splitlines()

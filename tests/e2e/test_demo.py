@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.cameras.video_file import stills
+from edgeface.cameras.video_file import read_frames
 from edgeface.imaging import photos
 
 ROOT = Path(__file__).parent.parent.parent
@@ -93,7 +93,7 @@ def test_what_the_summary_says_is_what_the_subscriber_heard(shown: Shown) -> Non
 @pytest.mark.broker
 def test_the_video_and_the_contact_sheet_can_be_looked_at(shown: Shown) -> None:
     assert photos.load(shown.out / "faces.png").std() > 20
-    assert sum(1 for _ in stills(shown.out / "video.mp4", 15.0)) > 300
+    assert sum(1 for _ in read_frames(shown.out / "video.mp4", 15.0)) > 300
 
 
 @pytest.mark.broker

@@ -12,7 +12,7 @@ from benchmarks import figures, flat, live, trace, visits
 from benchmarks.site import Run, Site
 from benchmarks.trace import Dealt
 from benchmarks.visits import Clip, Visit
-from edgeface.cameras.video_file import stills
+from edgeface.cameras.video_file import read_frames
 from tools.faults.ear import Heard
 from tools.faults.soak import Samples
 
@@ -82,7 +82,7 @@ def test_a_trace_is_read_as_far_as_it_is_written(tmp_path: Path) -> None:
 
 def test_a_clip_has_the_frames_and_the_people_that_it_says(tmp_path: Path) -> None:
     clip = visits.make(tmp_path / "clip.mp4", seconds=0.4, gap=0.2, visits=2, seed=1)
-    pictures = [still.bgr for still in stills(clip.path, 15.0)]
+    pictures = [frame.bgr for frame in read_frames(clip.path, 15.0)]
     assert len(pictures) == clip.frames == 18
     assert clip.visits == (Visit("biden", 0, 6), Visit("astronaut", 9, 15))
     assert [clip.at(n) for n in (5, 6, 18)] == [clip.visits[0], None, clip.visits[0]]
