@@ -32,7 +32,7 @@ from edgeface.core.clock import thread_cpu
 from edgeface.core.types import Box, DetectionRequest
 from edgeface.faces.analyzer import turn
 from edgeface.faces.blazeface import BlazeFace, Region
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from edgeface.recognition.scheduler import DetectionScheduler
 from edgeface.recognition.tracker import Tracker
 
@@ -90,7 +90,10 @@ def main() -> None:
     rng = random.Random(options.seed)
     faces = load_faces(options.faces, options.people, rng)
     backgrounds = Backgrounds(options.backgrounds, rng)
-    scale, detector = HEAD if options.height == "head" else 1.0, Blazeface(**json.loads(options.settings)).open()
+    scale, detector = (
+        HEAD if options.height == "head" else 1.0,
+        BlazefaceDetector(**json.loads(options.settings)).open(),
+    )
     rows: dict[str, Tally] = {}
     for height in options.heights:
         rows[f"face {height} px"] = tally = Tally()

@@ -1,11 +1,11 @@
-"""edgeface check: reports every mistake in config.yaml with its line."""
+"""`edgeface check`: reports every mistake in config.yaml with its line."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from edgeface.access import policy
+from edgeface.access.policy import never_open
 from edgeface.config.loader import load, schema
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """`edgeface check`: 0 when the file is right."""
+    """`edgeface check`: returns 0 if the file has no mistakes; raises ConfigError otherwise."""
     if arguments.schema:
         print(json.dumps(schema(), indent=2))
         return 0
@@ -23,7 +23,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
         require_account(configuration)
     cameras = ", ".join(configuration.cameras)
-    print(f"{arguments.config}: right; cameras: {cameras}")
-    for door, why in policy.never_open(configuration.access_policy).items():
-        print(f"{arguments.config}: door {door}: {why}")
+    print(f"{arguments.config}: OK (cameras: {cameras})")
+    for door, reason in never_open(configuration.access_policy).items():
+        print(f"{arguments.config}: door {door}: {reason}")
     return 0

@@ -18,7 +18,7 @@ from edgeface.evaluation import corpus, report
 from edgeface.evaluation.rates import compare_everyone
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.calibration import path_of, table_of
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors import DEFAULT_DETECTOR
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.faces.tflite import EMBEDDER, read_model
 
@@ -65,7 +65,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 def _analyzer(embedder: Path | None) -> FaceAnalyzer:
     # The daemon's defaults.
-    return FaceAnalyzer.open(Blazeface(type="blazeface"), EmbedderSettings(model=embedder), QualityLimits())
+    return FaceAnalyzer.open(DEFAULT_DETECTOR, EmbedderSettings(model=embedder), QualityLimits())
 
 
 def _corpus(analyzer: FaceAnalyzer, paths: Sequence[Path], cache: Path | None) -> PhotoSet:

@@ -1,7 +1,7 @@
 """The configuration as frozen objects; config.yaml is the commented reference of every key."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,8 +10,7 @@ from edgeface.access.schedules import WeeklySchedule
 from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
 from edgeface.core.settings import Id, Settings
-from edgeface.faces.detectors import DetectorSettings
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.mqtt.settings import Mqtt, is_loopback
 from edgeface.recognition.settings import Recognition, Unknowns
@@ -25,45 +24,45 @@ Group = Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=1
 
 
 class Privacy(Settings):
-    """What leaves the memory."""
+    """Which images and rows are published or kept."""
 
     snapshots: Literal["none", "unknown", "all"] = "none"
-    """Whose faces are published as pictures on the snapshot topic."""
+    """Whose faces are published as images on the snapshot topic."""
     journal_days: Annotated[int, Field(ge=0, le=3650)] = 90
-    """How long the journal keeps a row; 0 keeps it until there are too many."""
+    """Days to keep a row of the journal; 0 keeps it until there are too many."""
     pictures: Literal["none", "unknown", "all"] = "none"
-    """Whose faces are kept, sealed, to be looked at on this machine."""
+    """Whose faces are kept, encrypted, to be viewed on this machine."""
     picture_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    """How long such a picture is kept."""
+    """Days to keep such an image."""
 
 
 class WebTls(Settings):
     """The page's own certificate; TLS 1.2 or newer."""
 
     certificate: Path = Field(strict=False)
-    """PEM, with what it is signed by."""
+    """PEM, with its chain."""
     key: Path = Field(strict=False)
-    """Its key, PEM."""
+    """Private key, PEM."""
 
 
 class Web(Settings):
-    """The page, the REST interface and the metrics; who may sign in is made by `edgeface web`."""
+    """The page, the REST interface and the metrics; `edgeface web` manages accounts."""
 
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=253)] = "127.0.0.1"
-    """The address to listen on; 0.0.0.0 and :: are all of this machine's."""
+    """The address to listen on; 0.0.0.0 and :: are all addresses of this machine."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8099
-    """0 takes any that is free."""
+    """0 takes any free port."""
     tls: WebTls | None = None
     insecure: bool = False
     """Allow plaintext on an address that other machines can reach."""
     hosts: Annotated[tuple[HostName, ...], Field(strict=False, max_length=20)] = ()
-    """Further names by which the page is asked for: edgeface.local."""
+    """Other host names of the page, such as edgeface.local."""
 
     @model_validator(mode="after")
-    def _safe(self) -> "Web":
+    def _require_tls(self) -> "Web":
         if self.tls is None and not self.insecure and not is_loopback(self.host):
             raise ValueError(
-                f"plaintext on {self.host}, which other machines can reach: give tls, or say insecure: true"
+                f"plaintext on {self.host}, which other machines can reach: add tls, or set insecure: true"
             )
         return self
 
@@ -71,24 +70,28 @@ class Web(Settings):
 class Configuration(Settings):
     """All of config.yaml."""
 
+    restartless: ClassVar[frozenset[str]] = frozenset(
+        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors"}
+    )
+
     device: Id = "edgeface"
     """This machine's name in every topic."""
     data: Folder = Path("/var/lib/edgeface")
-    """Where the gallery and the journal are kept."""
+    """The folder for the gallery and the journal."""
     cameras: Annotated[dict[Id, CameraSettings], Field(min_length=1, max_length=16)]
-    detector: DetectorSettings = Blazeface(type="blazeface")
+    detector: DetectorSettings = DEFAULT_DETECTOR
     embedder: EmbedderSettings = EmbedderSettings()
     recognition: Recognition = Recognition()
     quality: QualityLimits = QualityLimits()
     unknown: Unknowns = Unknowns()
     mqtt: Mqtt | None = None
-    """Left out: events go to the log and the journal only."""
+    """Left out: events go only to the log and the journal."""
     groups: Annotated[dict[Id, Group], Field(max_length=64)] = Field(default_factory=dict)
-    """People who may be meant by one name at a door."""
+    """Groups of people, for the rules of doors."""
     schedules: Annotated[dict[Id, WeeklySchedule], Field(max_length=64)] = Field(default_factory=dict)
-    """When somebody may come in."""
+    """When people may enter, for the rules of doors."""
     doors: Annotated[dict[Id, Door], Field(max_length=16)] = Field(default_factory=dict)
-    """What opens for whom; each door has a controller of its own that verifies what is sent to it."""
+    """Who may open which door; each door has its own controller, which verifies every grant."""
     privacy: Privacy = Privacy()
     web: Web | None = None
     """Left out: no page, no REST interface, no metrics."""
@@ -100,7 +103,7 @@ class Configuration(Settings):
         return AccessPolicy(self.doors, self.groups, self.schedules)
 
     def open_analyzer(self) -> "FaceAnalyzer":
-        """Load the models; ModelError when one cannot be used."""
+        """Load the models; raises ModelError if one cannot be used."""
         from edgeface.faces.analyzer import FaceAnalyzer
 
         return FaceAnalyzer.open(self.detector, self.embedder, self.quality)

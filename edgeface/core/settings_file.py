@@ -1,10 +1,10 @@
-"""Any settings class from a YAML file, with every mistake on its line."""
+"""Reads any settings class from a YAML file, and reports every mistake with its line."""
 
 from __future__ import annotations
 
 import difflib
 from functools import cache, reduce
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,23 +15,21 @@ from edgeface.core.settings import ID_PATTERN, Settings
 from edgeface.core.text import printable, printable_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
     from edgeface.core.yaml_reader import Tree
 
-    Location = tuple[str | int, ...]
-    Mistake = tuple[int, str, str | ErrorDetails]
-    """Line, path as it is shown, and what is wrong."""
+    KeyPath = tuple[str | int, ...]
 
-Checked = TypeVar("Checked", bound=Settings)
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
-_MOST = 50
-"""Mistakes that are listed."""
+_MAX_LISTED = 50
+"""Mistakes that an error lists."""
 
-_PLAIN = {
+_PLAIN_WORDS = {
     "missing": "missing",
     "bool_type": "should be true or false",
     "dict_type": "should have keys below it",
@@ -43,26 +41,33 @@ _PLAIN = {
 }
 
 
-def content(path: Path) -> bytes:
-    """What is in a file of settings, as far as one may be long; ConfigError when it cannot be read."""
+class _Mistake(NamedTuple):
+    line: int
+    key: str
+    """The path of the key, with dots."""
+    problem: str | ErrorDetails
+
+
+def read(path: Path) -> bytes:
+    """The content of a settings file, up to one byte over the limit; raises ConfigError if it cannot be read."""
     try:
         return read_at_most(path, yaml_reader.MAX_BYTES)
     except OSError as error:
         raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
 
 
-def checked(
-    model: type[Checked],
+def parse(
+    model: type[AnySettings],
     data: bytes,
     name: str,
     *,
-    sections: Iterable[str] = (),
-    further: Callable[[Checked], Iterable[tuple[Location, str]]] = lambda _: (),
+    optional: Collection[str] = (),
+    cross_check: Callable[[AnySettings], Iterable[tuple[KeyPath, str]]] = lambda _: (),
     reference: str = "config.yaml",
-) -> Checked:
-    """Check the content of a file of settings; ConfigError has one line a mistake, `name` before each.
+) -> AnySettings:
+    """Check the content of a settings file; raises ConfigError with one line per mistake, each beginning with `name`.
 
-    `sections` may stand there without keys; `further` finds mistakes of what is right as far as types can tell.
+    The sections in `optional` may be empty; `cross_check` finds mistakes that types cannot express.
     """
     try:
         tree = yaml_reader.read(data)
@@ -70,48 +75,44 @@ def checked(
         raise ConfigError(f"{name}:{error.line}: {printable(str(error))}") from error
     if not isinstance(tree.value, dict):
         raise ConfigError(f"{name}:1: empty or not a list of keys; the reference of all keys is {reference}")
-    # A section whose keys are all commented out is that section with its defaults.
-    tree.value.update({key: {} for key in sections if key in tree.value and tree.value[key] is None})
-    mistakes: list[Mistake] = [(tree.lines[path], _dotted(path), text) for path, text in tree.mistakes]
+    # A section whose keys are all commented out has its defaults.
+    tree.value.update({key: {} for key in optional if key in tree.value and tree.value[key] is None})
+    mistakes = [_mistake(path, text, tree) for path, text in tree.mistakes]
     try:
         settings = model.model_validate(tree.value)
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)
-        mistakes += [_mistake(one, tree) for one in wrong if not _is_echo(one, tree.value)]
+        errors = error.errors(include_url=False, include_input=False)
+        mistakes += [_mistake(_path(one, tree.value), one, tree) for one in errors if not _is_echo(one, tree.value)]
     else:
-        mistakes += [(_line(path, tree), _dotted(path), text) for path, text in further(settings)]
+        mistakes += [_mistake(path, text, tree) for path, text in cross_check(settings)]
     if mistakes:
-        raise ConfigError("\n".join(_listed(mistakes, name, tree, model)))
+        raise ConfigError("\n".join(_lines(mistakes, name, tree, model)))
     return settings
 
 
-def _listed(mistakes: list[Mistake], name: str, tree: Tree, model: type[Settings]) -> Iterator[str]:
-    """The first of them in the file's order; only those are put into words, since a file can hold thousands."""
+def _lines(mistakes: list[_Mistake], name: str, tree: Tree, model: type[Settings]) -> Iterator[str]:
+    """The first mistakes in the file's order; only these are put into words, since a file can contain thousands."""
     mistakes.sort(key=lambda mistake: mistake[:2])
-    lines = (f"{name}:{line}: {path}: {_words(wrong, tree.value, model)}" for line, path, wrong in mistakes[:_MOST])
-    yield from dict.fromkeys(lines)
-    if len(mistakes) > _MOST:
-        yield f"{name}: and {len(mistakes) - _MOST} more"
+    listed = mistakes[:_MAX_LISTED]
+    yield from dict.fromkeys(f"{name}:{m.line}: {m.key}: {_words(m.problem, tree.value, model)}" for m in listed)
+    if len(mistakes) > _MAX_LISTED:
+        yield f"{name}: and {len(mistakes) - _MAX_LISTED} more"
 
 
-def _mistake(error: ErrorDetails, tree: Tree) -> Mistake:
-    path = _path(error, tree.value)
-    return _line(path, tree), _dotted(path), error
+def _mistake(path: KeyPath, problem: str | ErrorDetails, tree: Tree) -> _Mistake:
+    """At the line of the key, or of the nearest one above it that the file contains."""
+    line = next((tree.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in tree.lines), 1)
+    return _Mistake(line, ".".join(printable(str(step)) for step in path) or "the file", problem)
 
 
 def _is_echo(error: ErrorDetails, value: Any) -> bool:
-    """Whether a list is called too short only because items of it are wrong, which have lines of their own."""
-    there = reduce(_step, _path(error, value), value) if error["type"] == "too_short" else None
-    return isinstance(there, (list, dict)) and len(there) >= error["ctx"]["min_length"]
+    """Whether a list counts as too short only because its items are wrong; those have lines of their own."""
+    items = reduce(_step, _path(error, value), value) if error["type"] == "too_short" else None
+    return isinstance(items, (list, dict)) and len(items) >= error["ctx"]["min_length"]
 
 
-def _line(path: Location, tree: Tree) -> int:
-    """The line of a key, or of the nearest one above it that the file has."""
-    return next((tree.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in tree.lines), 1)
-
-
-def _path(error: ErrorDetails, value: Any) -> Location:
-    """The keys as the file has them: without the tags and markers that pydantic puts between."""
+def _path(error: ErrorDetails, value: Any) -> KeyPath:
+    """The keys as the file has them, without the tags and markers that pydantic inserts."""
     path: list[str | int] = []
     *above, last = error["loc"] or ("",)
     for step in above:
@@ -138,10 +139,6 @@ def _step(value: Any, step: str | int) -> Any:
         return None
 
 
-def _dotted(path: Location) -> str:
-    return ".".join(printable(str(step)) for step in path) or "the file"
-
-
 def _words(error: str | ErrorDetails, value: Any, model: type[Settings]) -> str:
     if isinstance(error, str):
         return error
@@ -155,36 +152,36 @@ def _words(error: str | ErrorDetails, value: Any, model: type[Settings]) -> str:
         return f"unknown type; known are {str(context.get('expected_tags', '')).replace(chr(39), '')}"
     if kind == "string_pattern_mismatch" and ID_PATTERN in context.get("pattern", ""):
         return "not an id: small letters, digits, - and _, at most 64, a letter or digit first"
-    return _PLAIN.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return _PLAIN_WORDS.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 
-def _keys(path: Location, value: Any, model: type[Settings]) -> list[str]:
-    """The keys that are known at a place of the file."""
+def _keys(path: KeyPath, value: Any, model: type[Settings]) -> list[str]:
+    """The keys that are allowed at this place of the file."""
     return list(_schema_at(path, value, model).get("properties", {}))
 
 
-def _tags(path: Location, value: Any, model: type[Settings]) -> list[str]:
+def _tags(path: KeyPath, value: Any, model: type[Settings]) -> list[str]:
     return list(_schema_at(path, value, model).get("discriminator", {}).get("mapping", {}))
 
 
 @cache
-def _whole(model: type[Settings]) -> dict[str, Any]:
+def _schema(model: type[Settings]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
-def _schema_at(path: Location, value: Any, model: type[Settings]) -> Mapping[str, Any]:
-    whole = _whole(model)
-    found = _resolved(whole, whole, value)
+def _schema_at(path: KeyPath, value: Any, model: type[Settings]) -> Mapping[str, Any]:
+    schema = _schema(model)
+    found = _resolve(schema, schema, value)
     for step in path:
         value = _step(value, step)
         patterns = list(found.get("patternProperties", {}).values())
         below = found.get("properties", {}).get(step) or (patterns[0] if patterns else found.get("items"))
-        found = _resolved(whole, below if isinstance(below, dict) else {}, value)
+        found = _resolve(schema, below if isinstance(below, dict) else {}, value)
     return found
 
 
-def _resolved(whole: Mapping[str, Any], part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
-    """Follow references, optional parts, and the tag of a union, as far as the file's value tells."""
+def _resolve(schema: Mapping[str, Any], part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
+    """Follow references, optional parts, and the tag of a union as the file's value gives it."""
     while True:
         mapping = part.get("discriminator", {}).get("mapping", {})
         tag = value.get("type") if isinstance(value, dict) else None
@@ -193,4 +190,4 @@ def _resolved(whole: Mapping[str, Any], part: Mapping[str, Any], value: Any) -> 
             reference = next((one["$ref"] for one in part["anyOf"] if "$ref" in one), None)
         if reference is None:
             return part
-        part = whole["$defs"][reference.rpartition("/")[2]]
+        part = schema["$defs"][reference.rpartition("/")[2]]

@@ -1,4 +1,4 @@
-"""How fast this machine is: each part of the chain on one and two threads, within five seconds in all."""
+"""Measures this machine's speed: each stage on one and two threads, within five seconds in total."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgeface.core.errors import EdgefaceError, PhotoError
 from edgeface.core.types import Box, Detection, DetectionRequest
 from edgeface.doctor.finding import Finding
 from edgeface.faces.analyzer import turn
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors import DEFAULT_DETECTOR
 from edgeface.faces.embedder import open_embedder
 from edgeface.faces.landmarks import Onet
 from edgeface.faces.tflite import ONET, open_shipped
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from edgeface.core.types import Detector, Image
 
 SECONDS = 4.5
-"""Of loading and measuring, in all; what is slower than its share of it is run once."""
+"""For loading and measuring everything; a stage that is slower than its share runs once."""
 
 WIDTH, HEIGHT = 640, 480
 
-_PORTRAIT = Path(__file__).parents[1] / "demo_data" / "people" / "Barack_Obama" / "obama.jpg"
-_SLOW = 5.0
-"""Pictures a second below which somebody who walks by may be missed."""
+_PHOTO = Path(__file__).parents[1] / "demo_data" / "people" / "Barack_Obama" / "obama.jpg"
+_MIN_FPS = 5.0
+"""Frames per second below which a passer-by may be missed."""
 _THREADS = (1, 2)
-_MOST = 500
+_MAX_RUNS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of one part, by the monotonic clock."""
+    """Milliseconds of one stage, by the monotonic clock."""
 
     median: float
     p95: float
@@ -50,11 +50,11 @@ class Cost:
 
 
 def findings(configuration: Configuration | None) -> Iterator[Finding]:
-    """Costs, the embedder's variant, and the pictures a second to expect."""
+    """Costs, the embedder's variant, and the expected frames per second."""
     try:
-        portrait()
+        shipped_photo()
     except PhotoError as error:
-        yield Finding("photos", f"nobody can be enrolled from photos: {error}", "bad", "install edgeface again")
+        yield Finding("photos", f"no one can be enrolled from photos: {error}", "bad", "install edgeface again")
     try:
         costs = measure(configuration)
     except EdgefaceError as error:
@@ -62,17 +62,17 @@ def findings(configuration: Configuration | None) -> Iterator[Finding]:
         return
     for threads in _THREADS:
         parts = {part: cost for (part, number), cost in costs.items() if number == threads}
-        says = ", ".join(f"{part} {cost.median:.1f} ms (p95 {cost.p95:.1f})" for part, cost in parts.items())
+        text = ", ".join(f"{part} {cost.median:.1f} ms (p95 {cost.p95:.1f})" for part, cost in parts.items())
         named = {part.replace(" ", "_"): cost for part, cost in parts.items()}
         figures = {f"{part}_median_ms": cost.median for part, cost in named.items()}
         figures |= {f"{part}_p95_ms": cost.p95 for part, cost in named.items()}
-        yield Finding(f"{threads} thread{'s' * (threads > 1)}", says, figures=figures)
+        yield Finding(f"{threads} thread{'s' * (threads > 1)}", text, figures=figures)
     yield variant(configuration)
     yield pace(costs, _cameras(configuration))
 
 
 def measure(configuration: Configuration | None, seconds: float = SECONDS) -> dict[tuple[str, int], Cost]:
-    """Median and p95 of each part by number of threads; EdgefaceError when a model cannot be used."""
+    """Median and p95 of each stage and number of threads; raises EdgefaceError if a model cannot be used."""
     clock, costs = SystemClock(), {}
     end = clock.monotonic() + seconds
     work = dict(_work(configuration))
@@ -83,71 +83,67 @@ def measure(configuration: Configuration | None, seconds: float = SECONDS) -> di
 
 
 def pace(costs: dict[tuple[str, int], Cost], cameras: int) -> Finding:
-    """The pictures a second that one vision thread can look at in the worst case; most need no look (schedule.py)."""
+    """The frames per second of one vision thread in the worst case; most frames need no search at all."""
     one = {part: cost.median for (part, threads), cost in costs.items() if threads == 1}
     empty, busy = 1000 / one["detect"], 1000 / sum(one.values())
     each = busy / cameras
-    says = f"about {_round(busy)} pictures a second with a new face in each, {_round(empty)} where everything moves"
+    text = f"about {_round(busy)} fps with a new face in each frame, {_round(empty)} fps if everything moves"
     if cameras > 1:
-        says += f": {_round(each)} for each of {cameras} cameras"
+        text += f": {_round(each)} for each of {cameras} cameras"
     figures = {"fps_with_face": busy, "fps_without_face": empty, "fps_a_camera": each}
-    if each >= _SLOW:
-        return Finding("pace", says, figures=figures)
+    if each >= _MIN_FPS:
+        return Finding("pace", text, figures=figures)
     remedy = "fewer cameras, detector.tiles_per_frame: 1, a larger detector.smallest_face, or a faster board"
-    return Finding("pace", says, "note", remedy, figures)
+    return Finding("pace", text, "note", remedy, figures)
 
 
 def _work(configuration: Configuration | None) -> Iterator[tuple[tuple[str, int], Callable[[], object]]]:
-    settings = Blazeface() if configuration is None else configuration.detector
+    settings = DEFAULT_DETECTOR if configuration is None else configuration.detector
     model: Path | None = None if configuration is None else configuration.embedder.model
     image = scene()
     for threads in _THREADS:
-        detector: Detector | None = None
-        if isinstance(settings, Blazeface):
-            detector = settings.open(threads)
-        elif threads == 1:
-            detector = settings.open()
+        detector = settings.open(threads) if threads == 1 or settings.takes_threads else None
         face = _face(detector, image) if detector is not None else _middle()
         landmarker, embedder = Onet(open_shipped(ONET, threads)), open_embedder(model, threads)
         if detector is not None:
-            yield ("detect", threads), _Looks(detector, image, face)
+            yield ("detect", threads), _DetectCalls(detector, image, face)
         yield ("landmarks", threads), partial(landmarker.locate, image, face)
         yield ("embed", threads), partial(embedder.embed, image[:112, :112])
 
 
-class _Looks:
-    """The turns of a detector at a picture with one known face, as they are taken where everything moves."""
+class _DetectCalls:
+    """Searches an image with one known face, part by part, as the pipeline does when everything moves."""
 
     def __init__(self, detector: Detector, image: Image, face: Detection) -> None:
         self._detector = detector
         self._image = image
         self._known = (face.box,)
         self._parts = detector.parts(WIDTH, HEIGHT)
-        self._look = 0
+        self._number = 0
 
     def __call__(self) -> None:
-        self._look += 1
-        self._detector.detect(self._image, DetectionRequest(turn(self._parts, self._look), self._known))
+        self._number += 1
+        self._detector.detect(self._image, DetectionRequest(turn(self._parts, self._number), self._known))
 
 
 def scene() -> Image:
-    """A picture of 640 x 480 with a face of the demo's people in it; of noise alone where photos cannot be read."""
+    """A 640 x 480 image with a face from the demo; only noise if photos cannot be read."""
     from edgeface.imaging.opencv import cv2
 
     image = np.random.default_rng(0).integers(100, 140, (HEIGHT, WIDTH, 3), np.uint8)
     with suppress(PhotoError):
-        person = portrait()
-        scale = min(HEIGHT / person.shape[0], WIDTH / person.shape[1])
-        small = cv2.resize(person, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        photo = shipped_photo()
+        scale = min(HEIGHT / photo.shape[0], WIDTH / photo.shape[1])
+        small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         image[: small.shape[0], : small.shape[1]] = small
     return image
 
 
-def portrait() -> Image:
-    """A photo that ships; PhotoError when it cannot be read."""
+def shipped_photo() -> Image:
+    """A photo from the package; raises PhotoError if it cannot be read."""
     from edgeface.imaging import photos
 
-    return photos.load(_PORTRAIT)
+    return photos.load(_PHOTO)
 
 
 def _face(detector: Detector, image: Image) -> Detection:
@@ -161,9 +157,9 @@ def _middle() -> Detection:
 
 
 def _cost(call: Callable[[], object], clock: SystemClock, end: float) -> Cost:
-    """Measure until `end`; the first call warms up, unless there is no time for a second."""
+    """Measure until `end`; the first call is the warm-up, unless there is no time for a second."""
     times = [_timed(call, clock)]
-    while clock.monotonic() < end and len(times) < _MOST:
+    while clock.monotonic() < end and len(times) < _MAX_RUNS:
         times.append(_timed(call, clock))
     counted = times[1:] or times
     return Cost(float(np.median(counted)), float(np.percentile(counted, 95)), len(counted))
@@ -176,15 +172,15 @@ def _timed(call: Callable[[], object], clock: SystemClock) -> float:
 
 
 def variant(configuration: Configuration | None) -> Finding:
-    """The embedder that is used, and why."""
+    """The embedder in use, and why."""
     model = None if configuration is None else configuration.embedder.model
     if model is not None:
-        return Finding("embedder", f"{model.name}, the one of the configuration")
+        return Finding("embedder", f"{model.name}, from the configuration")
     if board.DOT in board.cpu_features():
-        why = "this CPU multiplies int8 four at a time, so it does about half the work of a float one"
+        why = "this CPU multiplies int8 four at a time, so it needs about half the work of a float model"
     else:
-        why = "without dot products it saves little beside a float one, and a float one is no faster here"
-    return Finding("embedder", f"int8, the variant that ships: {why}")
+        why = "without dot products it saves little over a float model, but a float model is no faster here"
+    return Finding("embedder", f"int8, the shipped variant: {why}")
 
 
 def _cameras(configuration: Configuration | None) -> int:
@@ -194,4 +190,4 @@ def _cameras(configuration: Configuration | None) -> int:
 
 
 def _round(rate: float) -> str:
-    return str(math.floor(rate)) if rate >= 10 else f"{rate:.1f}"  # noqa: PLR2004 - two digits tell enough
+    return str(math.floor(rate)) if rate >= 10 else f"{rate:.1f}"  # noqa: PLR2004 - two digits are enough

@@ -81,10 +81,10 @@ class DoorSettings(Settings):
 
 def load(path: Path) -> DoorSettings:
     """Read the file; ConfigError has one line a mistake: FILE:LINE: KEY: what is wrong."""
-    return parse(settings_file.content(path), printable_path(path))
+    return parse(settings_file.read(path), printable_path(path))
 
 
 def parse(data: bytes, name: str) -> DoorSettings:
     """Check a file's content; `name` stands before each line of a ConfigError."""
     sections = ("minimum", "mqtt", "log")
-    return settings_file.checked(DoorSettings, data, name, sections=sections, reference="docs/door.yaml")
+    return settings_file.parse(DoorSettings, data, name, optional=sections, reference="docs/door.yaml")

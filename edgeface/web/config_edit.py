@@ -19,7 +19,6 @@ from edgeface.core import yaml_editor, yaml_reader
 from edgeface.core.errors import ConfigError
 from edgeface.core.files import read_at_most, swap
 from edgeface.core.text import printable, printable_path
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
 from edgeface.recognition.pipeline import WHOLE
 from edgeface.web.api.device_models import Region, Smallest
 from edgeface.web.auth.guard import admin, viewer
@@ -82,11 +81,12 @@ async def put_detector(request: Request) -> Response:
     wanted: Smallest = await SMALLEST.read(request)
 
     def change(configuration: Configuration, data: bytes) -> bytes:
-        if not isinstance(configuration.detector, Blazeface):
-            detail = f"the detector {configuration.detector.type} has no smallest face"
+        detector = configuration.detector
+        if detector.face_limit is None:
+            detail = f"the detector {detector.type} has no smallest face"
             raise Problem(HTTPStatus.CONFLICT, detail=detail)
         if "detector" not in configuration.model_fields_set:
-            return yaml_editor.put(data, ("detector",), {"type": "blazeface", "smallest_face": wanted.smallest_face})
+            return yaml_editor.put(data, ("detector",), {"type": detector.type, "smallest_face": wanted.smallest_face})
         return yaml_editor.put(data, ("detector", "smallest_face"), wanted.smallest_face)
 
     return await run_in_threadpool(_edit, request.app.state.site, _tags(request), change, "detector.smallest_face")
@@ -112,7 +112,7 @@ def _view(site: WebContext, camera: str) -> Response:
     said = {
         "camera": camera,
         "region": list(configuration.cameras[camera].region or WHOLE),
-        "smallest_face": detector.smallest_face if isinstance(detector, Blazeface) else None,
+        "smallest_face": detector.face_limit,
         "writable": problem is None,
         "problem": problem,
     }

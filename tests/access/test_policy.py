@@ -217,7 +217,7 @@ def test_doors_need_mqtt_and_their_name() -> None:
     text = "device: doors\n" + CONFIG.replace("mqtt: {}\n", "")
     assert mistakes(text) == [
         "c.yaml:1: device: doors is taken by the topics of doors; choose another",
-        "c.yaml:5: doors: a door is opened by MQTT: give mqtt, too",
+        "c.yaml:5: doors: doors are opened over MQTT: add the section mqtt",
     ]
 
 

@@ -22,7 +22,7 @@ from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core import yaml_reader
 from edgeface.core.errors import ConfigError
 from edgeface.core.log import Log
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.mqtt.settings import Mqtt, Tls
 from edgeface.recognition.evidence import WINDOW
@@ -263,7 +263,7 @@ MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {
     (): Configuration,
     ("cameras", "porch"): OpencvCamera,
     ("cameras", "trial", "faults", 0): Fault,
-    ("detector",): Blazeface,
+    ("detector",): BlazefaceDetector,
     ("embedder",): EmbedderSettings,
     ("recognition",): Recognition,
     ("quality",): QualityLimits,

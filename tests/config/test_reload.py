@@ -11,31 +11,33 @@ from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.types import Frame
 from edgeface.daemon.session import RecognitionSession
-from edgeface.faces.detectors.mediapipe import Mediapipe
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors.mediapipe import MediapipeDetector
+from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from edgeface.recognition.settings import Recognition
 from tests.support.photos import scene
 
 
 def configured(data: Path, detector: Any = None, **camera: Any) -> Configuration:
     replay = ReplayCamera(type="replay", path=Path("clip.mp4"), **camera)
-    return Configuration(data=data, cameras={"porch": replay}, detector=detector or Blazeface())
+    return Configuration(data=data, cameras={"porch": replay}, detector=detector or BlazefaceDetector())
 
 
 def test_a_region_and_the_smallest_face_change_at_once(tmp_path: Path) -> None:
     running = configured(tmp_path)
-    wanted = configured(tmp_path, Blazeface(smallest_face=90), region=(0.1, 0.1, 0.9, 0.9))
+    wanted = configured(tmp_path, BlazefaceDetector(smallest_face=90), region=(0.1, 0.1, 0.9, 0.9))
     assert loader.merge(running, wanted) == (wanted, ())
     assert loader.merge(wanted, running) == (running, ())
 
 
 def test_what_else_differs_of_a_camera_or_a_detector_waits_for_a_restart(tmp_path: Path) -> None:
     running = configured(tmp_path)
-    wanted = configured(tmp_path, Blazeface(smallest_face=90, tiles_per_frame=0), region=(0.1, 0.1, 0.9, 0.9), fps=5)
+    wanted = configured(
+        tmp_path, BlazefaceDetector(smallest_face=90, tiles_per_frame=0), region=(0.1, 0.1, 0.9, 0.9), fps=5
+    )
     merged, kept = loader.merge(running, wanted)
     assert kept == ("cameras", "detector")
-    assert merged == configured(tmp_path, Blazeface(smallest_face=90), region=(0.1, 0.1, 0.9, 0.9))
-    assert loader.merge(running, configured(tmp_path, Mediapipe(type="mediapipe"))) == (running, ("detector",))
+    assert merged == configured(tmp_path, BlazefaceDetector(smallest_face=90), region=(0.1, 0.1, 0.9, 0.9))
+    assert loader.merge(running, configured(tmp_path, MediapipeDetector(type="mediapipe"))) == (running, ("detector",))
 
 
 def test_a_camera_that_comes_or_goes_waits_for_a_restart(tmp_path: Path) -> None:
@@ -78,8 +80,8 @@ def test_a_running_pipeline_looks_at_another_region(bench: RecognitionSession, t
 
 def test_a_running_pipeline_takes_another_smallest_face(bench: RecognitionSession, tmp_path: Path) -> None:
     before = bench.pipeline._analyzer.detector
-    bench.refresh(configured(tmp_path, Blazeface(smallest_face=90)), 1e9)
+    bench.refresh(configured(tmp_path, BlazefaceDetector(smallest_face=90)), 1e9)
     assert bench.pipeline._analyzer.detector is not before
     now = bench.pipeline._analyzer.detector
-    bench.refresh(configured(tmp_path, Blazeface(smallest_face=90), region=(0.1, 0.1, 0.9, 0.9)), 1e9)
+    bench.refresh(configured(tmp_path, BlazefaceDetector(smallest_face=90), region=(0.1, 0.1, 0.9, 0.9)), 1e9)
     assert bench.pipeline._analyzer.detector is now

@@ -20,7 +20,7 @@ from edgeface.config import loader
 from edgeface.core.clock import SystemClock
 from edgeface.daemon.daemon import Daemon
 from edgeface.daemon.health import HANG_SECONDS, MATCH_SECONDS
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from edgeface.imaging.opencv import cv2
 from tests.e2e.test_daemon import RIGHT, edgeface
 from tests.support.broker import Listener, until
@@ -181,7 +181,7 @@ class Hung:
         return found
 
 
-class Hanging(Blazeface):
+class Hanging(BlazefaceDetector):
     """The settings of the detector that ships, which open one that hangs."""
 
     _hung: Hung = PrivateAttr()

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from edgeface.core.types import Box, Detection, DetectionRequest, Detector
 from edgeface.faces.blazeface import BlazeFace, Region, merge
-from edgeface.faces.detectors.tiled_blazeface import Blazeface, grid
+from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector, grid
 from tests.support.photos import PHOTOS, at_turn, photo, scene
 
 NO_LANDMARKS = np.full((6, 2), np.nan, np.float32)
@@ -32,7 +32,7 @@ def sparse() -> BlazeFace:
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Blazeface().open()
+    return BlazefaceDetector().open()
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -186,7 +186,7 @@ def test_where_nothing_is_asked_nothing_is_looked_at(detector: Detector) -> None
 @pytest.mark.parametrize("wrong", [{"smallest_face": 1}, {"tiles_per_frame": -1}, {"smallest_face": 1.5}, {"speed": 3}])
 def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        Blazeface.model_validate(wrong)
+        BlazefaceDetector.model_validate(wrong)
 
 
 def test_settings_load_nothing_heavy() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from edgeface.core.errors import ModelError
 from edgeface.faces.blazeface import BlazeFace, Region
-from edgeface.faces.detectors.mediapipe import Mediapipe
+from edgeface.faces.detectors.mediapipe import MediapipeDetector
 from edgeface.imaging.opencv import cv2
 from tests.support.photos import PHOTOS, at_turn, scene
 
@@ -43,7 +43,12 @@ def compare(theirs: Sequence[Detection], ours: Sequence[Detection], sure: float)
 @only_with_mediapipe
 @pytest.mark.parametrize("model", INPUTS)
 def test_same_faces_as_mediapipe_where_nothing_is_resampled(model: Name) -> None:
-    oracle, mine, side, faces = Mediapipe(type="mediapipe", model=model, score=0.3).open(), own(model), INPUTS[model], 0
+    oracle, mine, side, faces = (
+        MediapipeDetector(type="mediapipe", model=model, score=0.3).open(),
+        own(model),
+        INPUTS[model],
+        0,
+    )
     for name, share, place in itertools.product(PHOTOS, (1.0, 0.8, 0.6), ((0, 0), (20, 10))):
         image = scene(name, *place, round(share * side * 3 / 4), side, side * 3 // 4)
         pairs = compare(at_turn(oracle, image), mine.find(image, Region.whole(image), 0.3), sure=0.35)
@@ -71,7 +76,7 @@ def sampled(image: Image, side: int) -> Image:
 @only_with_mediapipe
 @pytest.mark.parametrize("height", [480, 400, 300, 200])
 def test_same_faces_as_mediapipe_in_camera_frames_sampled_its_way(height: int) -> None:
-    oracle, mine, side = Mediapipe(type="mediapipe", score=0.3).open(), own("full_range_sparse"), 192
+    oracle, mine, side = MediapipeDetector(type="mediapipe", score=0.3).open(), own("full_range_sparse"), 192
     for name in PHOTOS:
         image = scene(name, 640 - height, 480 - height, height)
         region, small = Region.whole(image), sampled(image, side)
@@ -88,7 +93,7 @@ def test_same_faces_as_mediapipe_in_camera_frames_sampled_its_way(height: int) -
 def test_same_faces_as_mediapipe_in_camera_frames(height: int) -> None:
     # We average pixels where MediaPipe skips them, and take their middles: up to half a pixel of the model's input,
     # 1.7 of the frame, stands between the two.
-    oracle, mine = Mediapipe(type="mediapipe", score=0.3).open(), own("full_range_sparse")
+    oracle, mine = MediapipeDetector(type="mediapipe", score=0.3).open(), own("full_range_sparse")
     for name in PHOTOS:
         image = scene(name, 640 - height, 480 - height, height)
         pairs = compare(at_turn(oracle, image), mine.find(image, Region.whole(image), 0.3), sure=0.6)
@@ -102,14 +107,14 @@ def test_same_faces_as_mediapipe_in_camera_frames(height: int) -> None:
 @pytest.mark.needs_mediapipe
 @only_with_mediapipe
 def test_a_frame_without_a_face_has_none() -> None:
-    assert at_turn(Mediapipe(type="mediapipe").open(), np.full((480, 640, 3), 110, np.uint8)) == []
+    assert at_turn(MediapipeDetector(type="mediapipe").open(), np.full((480, 640, 3), 110, np.uint8)) == []
 
 
 @pytest.mark.skipif(INSTALLED, reason="the mediapipe package is installed")
 def test_without_the_package_it_says_how_to_get_it() -> None:
     with pytest.raises(ModelError, match=r"pip install edgeface\[mediapipe\]"):
-        Mediapipe(type="mediapipe").open()
+        MediapipeDetector(type="mediapipe").open()
 
 
 def test_settings_say_that_usage_is_reported() -> None:
-    assert "reports usage to Google" in (Mediapipe.__doc__ or "")
+    assert "reports usage to Google" in (MediapipeDetector.__doc__ or "")

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
+from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from tests.support.web import CAMERA, Stage, client, site, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_the_smallest_face_is_written_where_there_is_no_detector_yet(
     assert again.status_code == 200
     assert changes(before, source.read_text()) == ["+ detector: {type: blazeface, smallest_face: 45}"]
     detector = stage.site.configuration().detector
-    assert isinstance(detector, Blazeface)
+    assert isinstance(detector, BlazefaceDetector)
     assert detector.smallest_face == 45
 
 

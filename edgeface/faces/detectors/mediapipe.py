@@ -1,7 +1,7 @@
 """MediaPipe's own FaceDetector, from the mediapipe package.
 
-mediapipe 1.x reports usage to Google: its NOTICE asks you to obtain your users' consent, and its Python API has no
-switch against it. 0.10.35 looks up play.googleapis.com as well; up to 0.10.33 there is no look-up.
+mediapipe 1.x reports usage to Google: its NOTICE asks you to obtain your users' consent, and its Python API cannot
+turn that off. 0.10.35 looks up play.googleapis.com as well; versions up to 0.10.33 do not.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ import numpy as np
 from pydantic import Field
 
 from edgeface.core.errors import ModelError
-from edgeface.core.settings import Settings
 from edgeface.core.types import Box, Detection, SearchGrid
+from edgeface.faces.detectors.base import DetectorBase
 from edgeface.faces.tflite import FOLDER, FULL_RANGE_SPARSE, SHORT_RANGE, open_shipped
 
 if TYPE_CHECKING:
     from edgeface.core.types import DetectionRequest, Detector, Image
 
 _MODELS = {"short_range": SHORT_RANGE, "full_range_sparse": FULL_RANGE_SPARSE}
-# BlazeFace's input is -1 to 1.
+# They scale BlazeFace's input to -1 to 1.
 _MEAN = _STD = 127.5
 
 
-class Mediapipe(Settings):
-    """The package's Tasks FaceDetector on whole frames; mediapipe 1.x reports usage to Google."""
+class MediapipeDetector(DetectorBase):
+    """The package's Tasks FaceDetector on whole images; mediapipe 1.x reports usage to Google."""
 
     type: Literal["mediapipe"]
     model: Literal["short_range", "full_range_sparse"] = "full_range_sparse"
-    """short_range finds faces of a fifth of the frame's longer side, full_range_sparse of an eighth."""
+    """short_range finds faces from a fifth of the image's longer side, full_range_sparse from an eighth."""
     score: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.6
     """Lowest score of a face."""
 
-    def open(self) -> Detector:
-        """Load the model; ModelError when it is missing or altered, or the package is not installed."""
+    def open(self, threads: int = 1) -> Detector:
+        """Load the model; raises ModelError if it is missing or altered, or the package is not installed."""
+        del threads
         shipped = _MODELS[self.model]
         open_shipped(shipped)
         try:
@@ -50,7 +51,7 @@ class Mediapipe(Settings):
 
 
 class _Tasks:
-    """Not for two threads at once."""
+    """Not thread-safe."""
 
     def __init__(self, model: bytes, score: float) -> None:
         package = importlib.import_module("mediapipe")
@@ -62,32 +63,32 @@ class _Tasks:
             min_detection_confidence=score,
         )
         self._detector = tasks.vision.FaceDetector.create_from_options(options)
-        atexit.register(_leave, weakref.ref(self._detector))
+        atexit.register(_keep_open, weakref.ref(self._detector))
 
     def parts(self, width: int, height: int) -> SearchGrid:
-        """The whole picture alone."""
+        """Only the whole image."""
         return SearchGrid(Box(0, 0, width, height))
 
-    def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
-        """Find the faces of `image` as types.Detector says; boxes are whole pixels, as the package gives them."""
-        if not (look.parts or look.asked or look.glance):
+    def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
+        """Find faces as core.types.Detector describes; boxes are in whole pixels, as the package returns them."""
+        if not (request.parts or request.asked or request.glance):
             return []
-        picture = self._image(image_format=self._rgb, data=np.ascontiguousarray(image))
-        found = [_detection(d, image.shape[1], image.shape[0]) for d in self._detector.detect(picture).detections]
+        wrapped = self._image(image_format=self._rgb, data=np.ascontiguousarray(image))
+        found = [_detection(d, image.shape[1], image.shape[0]) for d in self._detector.detect(wrapped).detections]
         return sorted(found, key=lambda d: -d.score)
 
 
-def _leave(detector: weakref.ref[Any]) -> None:
-    """Keep the package from closing a detector while the interpreter ends: its threads are gone, and it fails."""
-    left = detector()
-    if left is not None:
-        left._handle = None  # noqa: SLF001 there is no public way to let go of it
+def _keep_open(reference: weakref.ref[Any]) -> None:
+    """Keep the package from closing a detector at interpreter exit: its threads are gone by then, and it fails."""
+    detector = reference()
+    if detector is not None:
+        detector._handle = None  # noqa: SLF001 there is no public way to release it
 
 
 def with_metadata(model: bytes) -> bytes:
-    """The same model with the metadata without which Tasks refuses it: the mean and deviation of its input.
+    """The same model with the metadata that Tasks requires: the mean and deviation of its input.
 
-    The package's own metadata writer does not work in its wheels; the schema that it ships does.
+    The package's own metadata writer does not work in its wheels; the schema that they contain does.
     """
     flatbuffers = importlib.import_module("flatbuffers")
     schema = importlib.import_module("mediapipe.tasks.metadata.schema_py_generated")
@@ -120,9 +121,9 @@ def _metadata(flatbuffers: Any) -> bytes:
 
 def _detection(found: Any, width: int, height: int) -> Detection:
     box = found.bounding_box
-    # Tasks cuts left, top, width and height to whole pixels: half a pixel more of each is nearest to what was found.
+    # Tasks truncates left, top, width and height to whole pixels; half a pixel more is the best estimate.
     left, top = box.origin_x + 0.5, box.origin_y + 0.5
     whole = Box(left, top, left + box.width + 0.5, top + box.height + 0.5)
-    # Tasks gives key points as shares of the picture.
+    # Tasks returns key points as fractions of the image.
     landmarks = np.array([[p.x * width, p.y * height] for p in found.keypoints], np.float32)
     return Detection(whole, float(found.categories[0].score), landmarks)

@@ -1,9 +1,8 @@
-"""The default detector: MediaPipe's BlazeFace models on LiteRT, in looks at several scales.
+"""The default detector: MediaPipe's BlazeFace models on LiteRT, at several scales.
 
-The whole frame is searched for near faces, and tiles for far ones. Wherever one face is expected, or a new one is
-suspected, the short-range model looks again at a crop of twice the face. Almost all of
-BlazeFace's false findings fail that second look, and real faces pass it with the same score at every size
-(docs/detection.md has the figures).
+It searches the whole image for near faces and tiles for far ones. Where a face is expected, or a new one is found, the
+short-range model checks a crop of twice the face. Almost all false detections of BlazeFace fail that check, and real
+faces pass it with the same score at every size (docs/detection.md has the figures).
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from edgeface.core.settings import Settings
 from edgeface.core.types import Box, Detection, SearchGrid
 from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region, merge
+from edgeface.faces.detectors.base import DetectorBase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,82 +24,87 @@ if TYPE_CHECKING:
     from edgeface.core.types import DetectionRequest, Detector, Image
 
 # Scores were chosen on faces of LFW and on photographs without faces (docs/detection.md).
-# From these on, a face in the whole frame or in a tile is looked at again.
+# Lowest scores at which a face in the whole image or in a tile is checked in a crop.
 _WHOLE_SCORE = 0.4
 _TILE_SCORE = 0.5
-# Lowest score of a face where none was expected, over four looks (the mean of their log odds), and where one is.
+# Lowest score of a face where none was expected, over four crops (the mean of their log odds), and where one is.
 _NEW_SCORE = 0.7
 _KNOWN_SCORE = 0.5
-# Most closer looks in a frame; a crowd takes turns with fewer, so that its frames cost about twice one face's.
-_CLOSE_LOOKS, _CLOSE_LOOKS_IN_CROWD = 6, 4
-# What a new face costs in a crowd's looks: it takes one model's three and the other's one.
+# Maximum crops per frame; a crowd gets fewer and its faces take turns, so that its frames cost about twice one face's.
+_MAX_CROPS, _MAX_CROPS_IN_CROWD = 6, 4
+# What a new face costs in a crowd's crops: three runs of one model and one of the other.
 _NEW_COST = 3
 
 # Short range finds a face of a fifth of its region's side, and most of a seventh (docs/detection.md).
-_TILE = 5
-# From one tile to the next, in sides, at most.
+_FACES_PER_TILE_SIDE = 5
+# Maximum distance from one tile to the next, in sides.
 _STEP = 0.75
-# Boxes that meet by more (IoU) are the same face.
+# Boxes with a larger IoU are the same face.
 _SAME_FACE = 0.3
-# From this many expected faces on, one whole frame costs less than a closer look at each,
+# From this many expected faces on, one whole image costs less than a crop for each,
 _CROWD = 4
-# if they are no smaller than this share of the picture's side: the whole frame finds 84 in 100 of that size.
+# if they are no smaller than this share of the image's side: the whole image finds 84 in 100 of that size.
 _NEAR = 1 / 8
-# A new face that scores less at the closer look is not worth three more: 1 in 200 faces of LFW of 41 px does.
+# A new face that scores less in its first crop is not worth three more: 1 in 200 faces of LFW of 41 px does.
 _WORTH_MORE = 0.6
-# Stands for the score of what is not found at all.
-_NONE = 0.02
-# The whole frame's model draws its box 1.09 times as large as the other looks do, and higher by 0.045 of a face:
-# medians over 397 faces of LFW.
+# The score of a face that is not found at all.
+_NOT_FOUND = 0.02
+# The model for the whole image draws its box 1.09 times as large as the other one does, and higher by 0.045 of a
+# face: medians over 397 faces of LFW.
 _WHOLE_SIZE = 1.09
 _WHOLE_HIGHER = 0.045
 
 
-class Blazeface(Settings):
-    """Whole frames for near faces and tiles for far ones, and a closer look at every face."""
+class BlazefaceDetector(DetectorBase):
+    """Searches whole images for near faces and tiles for far ones, and checks every face in a crop."""
+
+    restartless: ClassVar[frozenset[str]] = frozenset({"smallest_face"})
+    takes_threads: ClassVar[bool] = True
 
     type: Literal["blazeface"] = "blazeface"
     smallest_face: Annotated[int, Field(ge=16, le=1000)] = 60
-    """Smallest face to find, pixels from chin to crown (from chin to brow it is three quarters of that); tiles are
+    """Smallest face to find, in pixels from chin to crown (from chin to brow it is three quarters of that); tiles are
     five times as large."""
     tiles_per_frame: Annotated[int, Field(ge=0, le=64)] = 2
-    """Tiles searched in one frame at most; 0 searches whole frames only."""
+    """Maximum number of tiles to search per frame; 0 searches only whole images."""
 
     def open(self, threads: int = 1) -> Detector:
-        """Load the models; ModelError when one is missing or altered."""
-        return _Looks(self, threads)
+        """Load the models; raises ModelError if one is missing or altered."""
+        return _TiledDetector(self, threads)
 
 
-class _Looks:
-    """Not for two threads at once."""
+class _TiledDetector:
+    """Not thread-safe."""
 
-    def __init__(self, settings: Blazeface, threads: int) -> None:
+    def __init__(self, settings: BlazefaceDetector, threads: int) -> None:
         self._settings = settings
         self._whole = BlazeFace.full_range_sparse(threads)
         self._short = BlazeFace.short_range(threads)
-        self._close = CropRefiner(self._short, _KNOWN_SCORE)
+        self._refiner = CropRefiner(self._short, _KNOWN_SCORE)
 
     def parts(self, width: int, height: int) -> SearchGrid:
-        """Tiles of five times the smallest face; none in a picture that is no larger than one."""
-        return _parts(width, height, _TILE * self._settings.smallest_face, self._settings.tiles_per_frame)
+        """Tiles of five times the smallest face; none in an image that is no larger than one."""
+        return _parts(
+            width, height, _FACES_PER_TILE_SIDE * self._settings.smallest_face, self._settings.tiles_per_frame
+        )
 
-    def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
-        """Find the faces of `image` as types.Detector says; boxes are the short-range model's, chin to brow."""
-        followed = (*look.asked, *look.known)
-        near = sum(box.height >= _NEAR * max(image.shape[:2]) for box in look.asked)
-        suspected = merge(self._search(image, look, crowd=near >= _CROWD))
-        found = [d for d in suspected if d.score >= _KNOWN_SCORE and _meets(d.box, followed)]
-        missed = [box for box in look.asked if not _meets(box, [d.box for d in found])]
-        new = [d.box for d in suspected if not _meets(d.box, followed)]
-        found += self._look_closer(image, missed, new, crowd=len(followed) >= _CROWD)
+    def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
+        """Find faces as core.types.Detector describes; boxes are the short-range model's, from chin to brow."""
+        followed = (*request.asked, *request.known)
+        near = sum(box.height >= _NEAR * max(image.shape[:2]) for box in request.asked)
+        candidates = merge(self._search(image, request, crowd=near >= _CROWD))
+        found = [d for d in candidates if d.score >= _KNOWN_SCORE and _overlaps(d.box, followed)]
+        missed = [box for box in request.asked if not _overlaps(box, [d.box for d in found])]
+        new = [d.box for d in candidates if not _overlaps(d.box, followed)]
+        found += self._check_crops(image, missed, new, crowd=len(followed) >= _CROWD)
         return merge(found)
 
-    def _search(self, image: Image, look: DetectionRequest, *, crowd: bool) -> list[Detection]:
+    def _search(self, image: Image, request: DetectionRequest, *, crowd: bool) -> list[Detection]:
         whole = Box(0, 0, image.shape[1], image.shape[0])
-        found = [d for tile in look.parts if tile != whole for d in self._in_tile(image, tile)]
-        if look.glance:
+        found = [d for tile in request.parts if tile != whole for d in self._in_tile(image, tile)]
+        if request.glance:
             found += self._short.find(image, Region.whole(image), _TILE_SCORE)
-        return found + self._in_whole(image) if crowd or whole in look.parts else found
+        return found + self._in_whole(image) if crowd or whole in request.parts else found
 
     def _in_whole(self, image: Image) -> list[Detection]:
         found = self._whole.find(image, Region.whole(image), _WHOLE_SCORE)
@@ -110,36 +114,36 @@ class _Looks:
         found = self._short.find(image, Region(tile.left, tile.top, tile.width), _TILE_SCORE)
         return [d for d in found if not _cut(d.box, tile, image)]
 
-    def _look_closer(self, image: Image, missed: Sequence[Box], new: Sequence[Box], *, crowd: bool) -> list[Detection]:
-        """Missed ones first, which begin with those unseen for longest; half of the looks at most go to new ones."""
+    def _check_crops(self, image: Image, missed: Sequence[Box], new: Sequence[Box], *, crowd: bool) -> list[Detection]:
+        """Missed faces first, those unseen for longest first; at most half of the crops go to new faces."""
         if crowd:
             for_new = min(len(new), 1)
-            for_missed = _CLOSE_LOOKS_IN_CROWD - _NEW_COST * for_new
+            for_missed = _MAX_CROPS_IN_CROWD - _NEW_COST * for_new
         else:
-            for_new = min(len(new), max(_CLOSE_LOOKS // 2, _CLOSE_LOOKS - len(missed)))
-            for_missed = _CLOSE_LOOKS - for_new
-        found = [self._close.locate(image, box) for box in missed[:for_missed]]
-        found += [self._new(image, box) for box in new[:for_new]]
+            for_new = min(len(new), max(_MAX_CROPS // 2, _MAX_CROPS - len(missed)))
+            for_missed = _MAX_CROPS - for_new
+        found = [self._refiner.locate(image, box) for box in missed[:for_missed]]
+        found += [self._check_new(image, box) for box in new[:for_new]]
         return [d for d in found if d is not None]
 
-    def _new(self, image: Image, box: Box) -> Detection | None:
-        """A face where none was expected must convince at several scales, and both models; its score is their mean.
+    def _check_new(self, image: Image, box: Box) -> Detection | None:
+        """A face where none was expected must pass at several scales and with both models; its score is their mean.
 
-        Any pattern passes one look now and then, the more so as the camera's noise draws it anew in each frame.
+        Any pattern passes a single check now and then, because the camera's noise changes it in every frame.
         """
-        face = self._close.locate(image, box)
+        face = self._refiner.locate(image, box)
         if face is None or face.score < _WORTH_MORE:
             return None
-        looks = [(self._short, 1.5), (self._short, 3.0), (self._whole, 3.0)]
-        scores = [face.score, *(_score(model, image, face.box, scale) for model, scale in looks)]
+        crops = [(self._short, 1.5), (self._short, 3.0), (self._whole, 3.0)]
+        scores = [face.score, *(_score(model, image, face.box, scale) for model, scale in crops)]
         mean = 1 / (1 + math.exp(-sum(map(_log_odds, scores)) / len(scores)))
         return replace(face, score=mean) if mean >= _NEW_SCORE else None
 
 
 def _score(model: BlazeFace, image: Image, box: Box, scale: float) -> float:
-    """Score of the face in `box` in a look at the square `scale` times as large; _NONE when it is not found."""
-    found = model.find(image, Region.around(box, scale), _NONE)
-    return max((d.score for d in found if d.box.iou(box) > _SAME_FACE), default=_NONE)
+    """Score of the face in `box` in a square crop `scale` times as large; _NOT_FOUND if it is not found."""
+    found = model.find(image, Region.around(box, scale), _NOT_FOUND)
+    return max((d.score for d in found if d.box.iou(box) > _SAME_FACE), default=_NOT_FOUND)
 
 
 def _log_odds(score: float) -> float:
@@ -152,10 +156,9 @@ def _parts(width: int, height: int, side: int, per_frame: int) -> SearchGrid:
 
 
 def grid(width: int, height: int, side: int) -> tuple[Box, ...]:
-    """Tiles that cover a picture: as few squares of `side` as overlap by a quarter, made as small as they then can be.
+    """Tiles that cover an image: the fewest squares of `side` that overlap by a quarter, then as small as possible.
 
-    A quarter holds a face of the smallest size, a fifth. A picture no larger than a tile needs none: the whole frame
-    does as well.
+    The overlap of a quarter holds the smallest face, which is a fifth. An image no larger than a tile needs no tiles.
     """
     if max(width, height) <= side:
         return ()
@@ -179,7 +182,7 @@ def _starts(length: int, side: int, count: int) -> list[int]:
     return [round(n * (length - side) / (count - 1)) for n in range(count)]
 
 
-def _meets(box: Box, others: Sequence[Box]) -> bool:
+def _overlaps(box: Box, others: Sequence[Box]) -> bool:
     return any(box.iou(other) > _SAME_FACE for other in others)
 
 
@@ -191,7 +194,7 @@ def _as_short_range(box: Box) -> Box:
 
 
 def _cut(box: Box, tile: Box, image: Image) -> bool:
-    """Whether the face goes on outside the tile: only where the tile's edge is not the picture's."""
+    """Whether the face extends beyond the tile, at an edge that is not the image's edge."""
     height, width = image.shape[:2]
     return (
         (tile.left > 0 and box.left < tile.left)

@@ -1,4 +1,4 @@
-"""OpenCV's YuNet, with a model file that the user brings."""
+"""OpenCV's YuNet, with a model file that the user provides."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ import numpy as np
 from pydantic import Field
 
 from edgeface.core.errors import ModelError
-from edgeface.core.settings import Settings
 from edgeface.core.types import Box, Detection, SearchGrid
+from edgeface.faces.detectors.base import DetectorBase
 
 if TYPE_CHECKING:
     from edgeface.core.types import DetectionRequest, Detector, Image
 
-_ROWS = 15
-"""Left, top, width, height, 5 points, score (opencv/modules/objdetect, face_detect.cpp)."""
 
-
-class Yunet(Settings):
-    """cv2.FaceDetectorYN; finds faces from about 20 px on, at more CPU a frame than blazeface."""
+class YunetDetector(DetectorBase):
+    """cv2.FaceDetectorYN; finds faces from about 20 px on, with more CPU per frame than blazeface."""
 
     type: Literal["yunet"]
     model: Path = Field(strict=False)
@@ -28,28 +25,29 @@ class Yunet(Settings):
     score: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.7
     """Lowest score of a face."""
     width: Annotated[int, Field(ge=64, le=4096)] = 640
-    """Wider frames are reduced to this before they are looked at."""
+    """Wider images are scaled down to this width first."""
 
-    def open(self) -> Detector:
-        """Load the model; ModelError when the file is missing, or no YuNet that this OpenCV can run."""
+    def open(self, threads: int = 1) -> Detector:
+        """Load the model; raises ModelError if the file is missing or not a YuNet that this OpenCV can run."""
+        del threads
         return _Yunet(self)
 
 
 class _Yunet:
-    """Not for two threads at once."""
+    """Not thread-safe."""
 
-    def __init__(self, settings: Yunet) -> None:
+    def __init__(self, settings: YunetDetector) -> None:
         self._width = settings.width
         self._net = _load(settings)
         self._size = (0, 0)
 
     def parts(self, width: int, height: int) -> SearchGrid:
-        """The whole picture alone."""
+        """Only the whole image."""
         return SearchGrid(Box(0, 0, width, height))
 
-    def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
-        """Find the faces of `image` as types.Detector says; boxes are YuNet's, from chin to hairline."""
-        if not (look.parts or look.asked or look.glance):
+    def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
+        """Find faces as core.types.Detector describes; boxes are YuNet's, from chin to hairline."""
+        if not (request.parts or request.asked or request.glance):
             return []
         from edgeface.imaging.opencv import cv2
 
@@ -66,7 +64,7 @@ class _Yunet:
         return sorted(found, key=lambda d: -d.score)
 
 
-def _load(settings: Yunet) -> Any:
+def _load(settings: YunetDetector) -> Any:
     from edgeface.imaging.opencv import cv2
 
     try:
@@ -83,6 +81,7 @@ def _load(settings: Yunet) -> Any:
 
 
 def _detection(row: Any, zoom: Any) -> Detection:
+    """A row of left, top, width, height, 5 points and score (opencv/modules/objdetect, face_detect.cpp)."""
     left, top = row[:2] * zoom
     width, height = row[2:4] * zoom
     eyes_nose, corners = row[4:10].reshape(3, 2) * zoom, row[10:14].reshape(2, 2) * zoom

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.core.events import plain
 from edgeface.core.text import printable
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
 from edgeface.web.api import device_models
 from edgeface.web.http.bodies import json_body
 from edgeface.web.http.operation import Call, Operation, missing, reply
@@ -70,7 +69,7 @@ def _camera(site: WebContext, name: str, camera: CameraSettings, report: Mapping
         status=status,
         size=None if known is None else list(known),
         region=None if camera.region is None else list(camera.region),
-        smallest_face=detector.smallest_face if isinstance(detector, Blazeface) else None,
+        smallest_face=detector.face_limit,
         **facts,
     )
 

@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import printable
-from edgeface.faces.detectors.tiled_blazeface import Blazeface
 from edgeface.recognition.pipeline import WHOLE
 from edgeface.web import config_edit
 from edgeface.web.api.device_models import Look
@@ -66,7 +65,7 @@ def seen(site: WebContext, shot: FrameResult) -> dict[str, Any]:
         "age": round(site.clock.monotonic() - frame.monotonic, 2),
         "frame_size": [frame.image.shape[1], frame.image.shape[0]],
         "region": list(camera.region or WHOLE),
-        "smallest_face": detector.smallest_face if isinstance(detector, Blazeface) else None,
+        "smallest_face": detector.face_limit,
         "faces": [_face(face) for face in shot.faces],
     }
 
