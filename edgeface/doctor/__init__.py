@@ -1,1 +1,1 @@
-"""Checks of this machine: what does not work, and what to do about it."""
+"""Checks this machine: what does not work, and how to fix it."""

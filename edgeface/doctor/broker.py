@@ -1,4 +1,4 @@
-"""What the doctor finds of the broker: connection, TLS, log-in, rights, and whether the service may speak with it."""
+"""Checks the broker: connection, TLS, login, permissions, and systemd's firewall."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.mqtt.settings import Mqtt
 
-_TICK = 0.2
+_POLL_SECONDS = 0.2
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """The broker, and what systemd's firewall keeps the service from."""
+    """The broker, and the peers that systemd's firewall blocks."""
     mqtt = configuration.mqtt
     if mqtt is None:
-        yield Finding("broker", "none is configured: events go to the log and the journal", "note", "mqtt:")
+        yield Finding("broker", "none is configured: events go only to the log and the journal", "note", "mqtt:")
     else:
         yield _broker(configuration, mqtt)
     try:
-        away = egress.outside(egress.peers(configuration))
+        blocked = egress.outside(egress.peers(configuration))
     except EdgefaceError as error:
-        yield Finding("network", str(error), "bad", "is the name right, and the name server there?")
+        yield Finding("network", str(error), "bad", "is the name correct, and the name server reachable?")
         return
-    for peer in away:
-        says = f"{peer.what} {peer.host} is on the internet, to which edgeface.service lets nothing out by itself"
-        yield Finding("network", says, "note", "sudo edgeface egress --write")
+    for peer in blocked:
+        text = f"{peer.what} {peer.host} is on the internet, which edgeface.service blocks by default"
+        yield Finding("network", text, "note", "sudo edgeface egress --write")
 
 
 def service_runs() -> bool:
-    """Whether edgeface.service runs on this machine; False where there is no systemd."""
+    """Whether edgeface.service is running; False if there is no systemd."""
     command = ["systemctl", "is-active", "--quiet", "edgeface.service"]
     try:
         return subprocess.run(command, check=False, capture_output=True, timeout=5).returncode == 0
@@ -53,47 +53,48 @@ def service_runs() -> bool:
 def _broker(configuration: Configuration, mqtt: Mqtt) -> Finding:
     where = f"{mqtt.host}:{mqtt.port}"
     try:
-        spared = _spared(mqtt)
-        if spared is not None:
+        if (reason := _why_not_log_in(mqtt)) is not None:
             socket.create_connection((mqtt.host, mqtt.port), BROKER_TIMEOUT).close()
-            return Finding("broker", f"{where} answers; not logged in: {spared}", "note")
-        refused = _logged_in(mqtt, Topics(mqtt.prefix, configuration.device))
+            return Finding("broker", f"{where} answers; login not tested: {reason}", "note")
+        refused = _try_to_write(mqtt, Topics(mqtt.prefix, configuration.device))
     except (BrokerError, UnicodeError) as error:
         return Finding("broker", str(error), "bad", _remedy(str(error), mqtt))
     except OSError as error:
         return Finding("broker", f"{where}: {error.strerror or error}", "bad", _remedy("reached", mqtt))
-    safe = "TLS, its certificate checked" if mqtt.tls is not None else "plaintext"
+    security = "TLS, certificate verified" if mqtt.tls is not None else "plaintext"
     if refused is not None:
-        remedy = f"let this device write {mqtt.prefix}/{configuration.device}/#; docs/mosquitto/acl"
-        return Finding("broker", f"{where}: logged in, and may not write: {refused}", "bad", remedy)
+        remedy = f"allow this device to write {mqtt.prefix}/{configuration.device}/#; docs/mosquitto/acl"
+        return Finding("broker", f"{where}: logged in, but may not write: {refused}", "bad", remedy)
     if mqtt.tls is None and not settings.is_loopback(mqtt.host):
-        remedy = "mqtt.tls; docs/mosquitto/README.md"
-        return Finding("broker", f"{where}: logged in over plaintext, which the network can read", "note", remedy)
-    return Finding("broker", f"{where}: logged in, {safe}; may write")
+        remedy = "set mqtt.tls; docs/mosquitto/README.md"
+        return Finding(
+            "broker", f"{where}: logged in over plaintext, which others on the network can read", "note", remedy
+        )
+    return Finding("broker", f"{where}: logged in, {security}; may write")
 
 
-def _spared(mqtt: Mqtt) -> str | None:
-    """Why not to log in: it cannot be done from here, or it would throw the running service out."""
+def _why_not_log_in(mqtt: Mqtt) -> str | None:
+    """Why a login is impossible from here, or would disconnect the running service; None if it is safe."""
     if mqtt.password_credential is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
-        return "only the service is given the password; systemctl status edgeface"
+        return "only the service receives the password; systemctl status edgeface"
     if mqtt.password_env is not None and mqtt.password_env not in os.environ:
         return f"{mqtt.password_env} is not set here"
     if mqtt.tls is not None and mqtt.tls.certificate is not None and service_runs():
-        return "the service runs, and a certificate is one client; systemctl status edgeface"
+        return "the service is running, and one certificate allows one client; systemctl status edgeface"
     return None
 
 
-def _logged_in(mqtt: Mqtt, topics: Topics) -> str | None:
-    """Log in under a name of our own, write an empty message that is not kept, and leave: the reason of a refusal."""
+def _try_to_write(mqtt: Mqtt, topics: Topics) -> str | None:
+    """Log in with a client ID of our own and publish an empty message, not retained; returns why it was refused."""
     topic = f"{topics.root}/doctor"
     connection = Connection(mqtt, f"{topics.client}-doctor", topic, SystemClock())
     wake, other = socket.socketpair()
     try:
         while not connection.ready:
-            connection.wait(_TICK, wake)
+            connection.wait(_POLL_SECONDS, wake)
         connection.publish(topic, b"", Tag("event", "doctor"))
         while connection.in_flight:
-            connection.wait(_TICK, wake)
+            connection.wait(_POLL_SECONDS, wake)
         return next((result.refused for result in connection.results() if result.refused is not None), None)
     finally:
         connection.close()
@@ -103,11 +104,11 @@ def _logged_in(mqtt: Mqtt, topics: Topics) -> str | None:
 
 def _remedy(text: str, mqtt: Mqtt) -> str:
     if "not trusted" in text:
-        return "mqtt.tls.ca has to be the CA that signed the broker's certificate, and mqtt.host the name in it"
+        return "mqtt.tls.ca must be the CA that signed the broker's certificate, and mqtt.host the name in it"
     if "refuses us" in text:
-        return "mqtt.username and its password, or the certificate; the broker's log says which"
+        return "check mqtt.username and its password, or the certificate; the broker's log has the reason"
     if "TLS" in text:
-        return "mqtt.port and mqtt.tls; docs/mosquitto/README.md"
+        return "check mqtt.port and mqtt.tls; docs/mosquitto/README.md"
     if "reached" in text and settings.is_loopback(mqtt.host):
         return "sudo apt install mosquitto; systemctl status mosquitto"
-    return "is it running, and the firewall open?"
+    return "is it running, and does the firewall allow it?"

@@ -1,4 +1,4 @@
-"""What the doctor finds of the disk on which the data lies."""
+"""Checks the disk that holds the data."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ class Mount(NamedTuple):
 
 
 def findings(folder: Path) -> Iterator[Finding]:
-    """The data folder, and the filesystem below it."""
-    there = next((path for path in (folder, *folder.parents) if _exists(path)), Path("/"))
-    yield _folder(folder, there)
-    found = mount_of(there)
-    if found is not None:
-        yield filesystem(found)
+    """The data folder and its filesystem."""
+    existing = next((path for path in (folder, *folder.parents) if _exists(path)), Path("/"))
+    yield _folder(folder, existing)
+    mount = mount_of(existing)
+    if mount is not None:
+        yield filesystem(mount)
 
 
-def filesystem(found: Mount, block: Path = _BLOCK) -> Finding:
-    """The filesystem: whether it keeps what is written, and for how long."""
-    where = f"{found.source}, {found.kind}"
-    if found.read_only:
-        remedy = "dmesg says why: a worn card ends so; save the data, then a new card"
+def filesystem(mount: Mount, block: Path = _BLOCK) -> Finding:
+    """Whether the filesystem keeps data, and for how long."""
+    where = f"{mount.source}, {mount.kind}"
+    if mount.read_only:
+        remedy = "see dmesg: a worn card ends like this; save the data, then replace the card"
         return Finding("disk", f"{where}: mounted read-only", "bad", remedy)
-    if found.kind in _IN_MEMORY:
-        return Finding("disk", f"{where}: lies in memory, or may: gone after the next start", "note", "change data:")
-    if found.kind in _WITHOUT_OWNERS:
-        return Finding("disk", f"{where}: knows no owners, so anybody here may read people", "bad", "change data:")
-    if _is_card(found.source, block):
-        return Finding("disk", f"{where}: an SD card, which wears out: keep a copy (edgeface export)")
+    if mount.kind in _IN_MEMORY:
+        return Finding("disk", f"{where}: may be in memory only: lost at the next restart", "note", "change data:")
+    if mount.kind in _WITHOUT_OWNERS:
+        return Finding("disk", f"{where}: has no file owners, so every user can read the data", "bad", "change data:")
+    if _is_card(mount.source, block):
+        return Finding("disk", f"{where}: an SD card, which wears out: keep a backup (edgeface export)")
     return Finding("disk", where)
 
 
 def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:
-    """The filesystem that a path lies on; None when the kernel does not tell."""
+    """The filesystem of a path; None if the kernel does not list it."""
     try:
         lines = mounts.read_text(errors="replace").splitlines()
     except OSError:
@@ -73,17 +73,16 @@ def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount | None:
     return best[1] if best is not None else None
 
 
-def _folder(folder: Path, there: Path) -> Finding:
-    free = shutil.disk_usage(there).free // 1_000_000
-    if not there.is_dir():
-        return Finding("data", f"{there} is not a folder", "bad", "move it away, or change data:")
-    if not os.access(there, os.W_OK | os.X_OK):
-        return Finding(
-            "data", f"{there} cannot be written by this user", "bad", "sudo edgeface doctor, or change data:"
-        )
+def _folder(folder: Path, existing: Path) -> Finding:
+    free = shutil.disk_usage(existing).free // 1_000_000
+    if not existing.is_dir():
+        return Finding("data", f"{existing} is not a folder", "bad", "move it away, or change data:")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        remedy = "sudo edgeface doctor, or change data:"
+        return Finding("data", f"{existing} cannot be written by this user", "bad", remedy)
     figures = {"free_mb": float(free)}
     if free < FREE_MB:
-        return Finding("data", f"{there} has {free} MB free", "bad", f"{FREE_MB} MB should be free", figures)
+        return Finding("data", f"{existing} has {free} MB free", "bad", f"{FREE_MB} MB should be free", figures)
     return Finding("data", f"{folder}, {free} MB free", figures=figures)
 
 
@@ -95,7 +94,7 @@ def _exists(path: Path) -> bool:
 
 
 def _is_card(source: str, block: Path) -> bool:
-    """Whether it is an SD card; the kernel calls soldered memory mmcblk, too."""
+    """Whether it is an SD card; the kernel also calls soldered memory mmcblk."""
     name = re.fullmatch(r"/dev/(mmcblk\d+)(p\d+)?", source)
     if name is None:
         return False

@@ -1,4 +1,4 @@
-"""One line of the doctor's page."""
+"""One line of the doctor's report."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Mark = Literal["ok", "note", "bad"]
-"""A note is worth knowing; only what is bad is a problem."""
+"""Only bad is a problem; a note is worth knowing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, what was seen, and what to do about it."""
+    """What was checked, the result, and how to fix it."""
 
     what: str
     says: str
     mark: Mark = "ok"
     remedy: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Measured, for machines: the unit is the name's end."""
+    """Measurements for programs; each name ends in its unit."""

@@ -1,4 +1,4 @@
-"""What the doctor finds of the machine itself: board, heat, power, versions, clock, models."""
+"""Checks the machine itself: board, temperature, power, versions, clock, models."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from edgeface.core.board import Power
 
-HOT = 80.0
-"""Degrees Celsius at which a Raspberry Pi begins to slow down (raspberrypi.com, frequency management)."""
+THROTTLING_DEGREES = 80.0
+"""Degrees Celsius at which a Raspberry Pi starts to slow down (raspberrypi.com, frequency management)."""
 
 _PACKAGES = (
     "numpy",
@@ -40,8 +40,8 @@ def findings() -> Iterator[Finding]:
     yield Finding("edgeface", __version__)
     yield Finding("system", f"{board.system()}, Python {platform.python_version()}")
     features = board.cpu_features()
-    said = ", ".join(features) or "no feature of its CPU is known"
-    yield Finding("board", f"{board.model()}, {board.cores()} cores; {said}")
+    listed = ", ".join(features) or "CPU features unknown"
+    yield Finding("board", f"{board.model()}, {board.cores()} cores; {listed}")
     yield from _heat()
     yield from _packages()
     yield _clock()
@@ -51,25 +51,22 @@ def findings() -> Iterator[Finding]:
 def _heat() -> Iterator[Finding]:
     degrees, power = board.temperature(), board.power()
     if degrees is not None:
-        hot = degrees >= HOT
-        remedy = "a heat sink, a fan, or a place out of the sun" if hot else ""
+        hot = degrees >= THROTTLING_DEGREES
+        remedy = "add a heat sink or a fan, or move it out of the sun" if hot else ""
         yield Finding("heat", f"{degrees:.0f} degrees", "bad" if hot else "ok", remedy, {"degrees": degrees})
     if power is not None:
         yield supply(power)
 
 
 def supply(power: Power) -> Finding:
-    """What the firmware says of the supply, and what helps."""
-    remedy = "a power supply for this board, and a short cable" if _starved(power) else "a heat sink or a fan"
+    """What the firmware reports about the power supply."""
+    weak = "under-voltage" in (*power.now, *power.before)
+    remedy = "use the power supply for this board, and a short cable" if weak else "add a heat sink or a fan"
     if power.now:
         return Finding("power", f"now: {', '.join(power.now)}", "bad", remedy)
     if power.before:
-        return Finding("power", f"well now; since the start: {', '.join(power.before)}", "note", remedy)
-    return Finding("power", "never under-voltage nor slowed down since the start")
-
-
-def _starved(power: Power) -> bool:
-    return "under-voltage" in (*power.now, *power.before)
+        return Finding("power", f"OK now; since the start: {', '.join(power.before)}", "note", remedy)
+    return Finding("power", "no under-voltage and no throttling since the start")
 
 
 def _packages() -> Iterator[Finding]:
@@ -77,10 +74,12 @@ def _packages() -> Iterator[Finding]:
     yield Finding("packages", ", ".join(f"{name} {version}" for name, version in versions.items()))
     if {"opencv-python-headless", "opencv-contrib-python"} <= versions.keys():
         remedy = "pip install --force-reinstall --no-deps opencv-python-headless"
-        yield Finding("packages", "two OpenCVs share one folder: which one is there is chance", "note", remedy)
+        yield Finding(
+            "packages", "two OpenCV packages share one folder: which one is used is undefined", "note", remedy
+        )
     if "picamera2" in versions and versions.get("numpy", "").startswith("2.") and platform.python_version() < "3.12":
         remedy = "pip install 'numpy<2', as sudo make install does"
-        yield Finding("packages", "Bookworm's picamera2 is built for numpy 1 and breaks with numpy 2", "bad", remedy)
+        yield Finding("packages", "Bookworm's picamera2 is built for numpy 1 and fails with numpy 2", "bad", remedy)
 
 
 def _version(name: str) -> str | None:
@@ -92,11 +91,13 @@ def _version(name: str) -> str | None:
 
 def _clock() -> Finding:
     chip = board.rtc()
-    kept = f"{chip} keeps it without current" if chip else "no clock chip: after a power cut it waits for the network"
+    source = (
+        f"{chip} keeps it without power" if chip else "no clock chip: after a power cut the time comes from the network"
+    )
     if synchronised():
-        return Finding("clock", f"synchronised; {kept}")
-    remedy = "timedatectl set-ntp true; until then schedules of doors do not open, and times in events are a guess"
-    return Finding("clock", f"not known to be synchronised; {kept}", "note", remedy)
+        return Finding("clock", f"synchronised; {source}")
+    remedy = "timedatectl set-ntp true; until then door schedules do not open, and times in events may be wrong"
+    return Finding("clock", f"not known to be synchronised; {source}", "note", remedy)
 
 
 def _models() -> Iterator[Finding]:

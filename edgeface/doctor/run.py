@@ -1,4 +1,4 @@
-"""One page about this machine: what is there, what is wrong, and what to do about it."""
+"""`edgeface doctor`: a report about this machine, its problems and how to fix them."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ if TYPE_CHECKING:
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
-    """`edgeface doctor`: 0 when nothing is bad, else 1."""
-    bad, page = 0, []
+    """`edgeface doctor`: returns 0 if nothing is bad, else 1."""
+    bad, report = 0, []
     for finding in findings(arguments.config):
         bad += finding.mark == "bad"
         if arguments.json:
-            page.append(asdict(finding))
+            report.append(asdict(finding))
         else:
             _print(finding)
     if arguments.json:
-        print(json.dumps({"edgeface": __version__, "problems": bad, "findings": page}, indent=2))
+        print(json.dumps({"edgeface": __version__, "problems": bad, "findings": report}, indent=2))
     else:
         print(f"\n{bad} problems" if bad != 1 else "\n1 problem")
     return 1 if bad else 0
 
 
 def findings(path: Path) -> Iterator[Finding]:
-    """Look at everything, slowest last; nothing is written, and no daemon is disturbed."""
+    """Check everything, slowest last; writes nothing and does not disturb a running daemon."""
     yield from machine.findings()
     configuration = None
     try:
         configuration = loader.load(path)
     except EdgefaceError as error:
-        yield _unread(path, error)
+        yield _unreadable(path, error)
     if configuration is not None:
-        yield from _site(path, configuration)
+        yield from _configured(path, configuration)
     yield from cameras.plugged_in()
     yield from speed.findings(configuration)
 
 
-def _unread(path: Path, error: EdgefaceError) -> Finding:
+def _unreadable(path: Path, error: EdgefaceError) -> Finding:
     cause = error.__cause__
     if isinstance(cause, FileNotFoundError):
-        return Finding("config", f"{path} is not there", "note", "copy config.yaml there, or name one with --config")
+        return Finding("config", f"{path} is not there", "note", "copy config.yaml there, or use --config")
     remedy = "sudo edgeface doctor" if isinstance(cause, PermissionError) else f"edgeface check --config {path}"
     return Finding("config", str(error).replace("\n", "; "), "bad", remedy)
 
 
-def _site(path: Path, configuration: Configuration) -> Iterator[Finding]:
+def _configured(path: Path, configuration: Configuration) -> Iterator[Finding]:
     yield Finding("config", f"{path}: {len(configuration.cameras)} cameras, {len(configuration.doors)} doors")
     yield from disk.findings(configuration.data)
     yield from secrets.findings(configuration)

@@ -1,4 +1,4 @@
-"""What the doctor finds of keys and doors: what is protected, what is signed, and which level can be shown."""
+"""Checks keys and doors: how the data key is protected, which key signs grants, and which levels are guaranteed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _AS_ROOT = "sudo edgeface doctor"
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """The key, and the doors with the key that signs for them."""
+    """The data key, the signing key and the doors."""
     folder = configuration.data
     key: VaultKey | None = None
     try:
         key = find_key(folder)
         yield _custody(folder, key)
     except EdgefaceError as error:
-        yield Finding("key", str(error), "bad", "put the right key back; docs/privacy.md")
+        yield Finding("key", str(error), "bad", "restore the right key; docs/privacy.md")
     except OSError as error:
         yield Finding("key", f"{folder}: {error.strerror}", "note", _AS_ROOT)
     if configuration.doors:
@@ -42,11 +42,11 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
 
 def _custody(folder: Path, key: VaultKey | None) -> Finding:
     if key is None and (folder / MARK).exists():
-        # In the service the key may come as a credential, which no other process is given.
-        remedy = "is it a credential (systemctl cat edgeface)? else put the file back: without it all is lost"
-        return Finding("key", f"{folder}: sealed, and the key is not here", "note", remedy)
+        # The key may be a credential, which only the service receives.
+        remedy = "is it a credential (systemctl cat edgeface)? If not, restore the file: without it the data is lost"
+        return Finding("key", f"{folder}: encrypted, and the key is not here", "note", remedy)
     if key is None:
-        return Finding("key", "none yet: the first start makes one")
+        return Finding("key", "none yet: the first start creates one")
     remedy = "edgeface vault seal --with tpm2, on a machine with a TPM" if key.tier == "file" else ""
     return Finding("key", f"custody {key.tier}: {PROTECTS[key.tier]}", "note" if remedy else "ok", remedy)
 
@@ -55,10 +55,12 @@ def _signing(folder: Path, key: VaultKey | None) -> Finding:
     try:
         records = signing_keys.read(folder)
         if not any(record.state == "active" for record in records):
-            return Finding("grants", "no key signs them, so no door opens", "bad", "edgeface keys new; docs/doors.md")
+            return Finding(
+                "grants", "no active signing key, so no door opens", "bad", "edgeface keys new; docs/doors.md"
+            )
         kid = next(record.kid for record in records if record.state == "active")
         if key is None:
-            return Finding("grants", f"signed by key {kid}, which could not be tried", "note")
+            return Finding("grants", f"signed by key {kid}, which could not be tested", "note")
         signing_keys.active(records, Vault(key))
     except EdgefaceError as error:
         return Finding("grants", str(error), "bad", "edgeface keys show")
@@ -77,17 +79,17 @@ def _doors(configuration: Configuration) -> Iterator[Finding]:
         try:
             cosine = table_of(configuration.embedder.model).threshold(door.level, max(1, people or 0))
         except GalleryError as error:
-            yield Finding("door", f"{name}: {error}; it stays shut", "bad", f"doors.{name}.level")
+            yield Finding("door", f"{name}: {error}; it stays closed", "bad", f"doors.{name}.level")
         except EdgefaceError as error:
             yield Finding("door", f"{name}: {error}", "bad", "docs/accuracy.md")
         else:
-            many = "an unknown number of" if people is None else people
-            says = f"{name}: level {door.level} can be shown with {many} people enrolled: a cosine of {cosine:.3f}"
-            yield Finding("door", says)
+            count = "an unknown number of" if people is None else people
+            text = f"{name}: level {door.level} is guaranteed with {count} people enrolled: threshold {cosine:.3f}"
+            yield Finding("door", text)
 
 
 def _people(folder: Path) -> int | None:
-    """How many people the gallery has, the ignored among them; None when it cannot be read."""
+    """The number of people in the gallery, ignored ones included; None if it cannot be read."""
     path = folder / gallery.FILE
     try:
         if not path.exists():

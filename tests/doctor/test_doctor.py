@@ -90,17 +90,17 @@ def test_somebody_who_may_not_read_the_configuration_is_told_to_be_root() -> Non
     path = Path("/etc/edgeface/config.yaml")
     error = ConfigError(f"{path}: cannot be read (Permission denied)")
     error.__cause__ = PermissionError(13, "Permission denied")
-    found = run._unread(path, error)
+    found = run._unreadable(path, error)
     assert (found.what, found.mark, found.remedy) == ("config", "bad", "sudo edgeface doctor")
 
 
 @pytest.mark.parametrize(
     ("power", "mark", "words"),
     [
-        (Power((), ()), "ok", "never"),
-        (Power((), ("under-voltage",)), "note", "since the start: under-voltage -> a power supply"),
-        (Power(("throttled",), ("throttled",)), "bad", "now: throttled -> a heat sink"),
-        (Power(("under-voltage", "throttled"), ()), "bad", "under-voltage, throttled -> a power supply"),
+        (Power((), ()), "ok", "no under-voltage"),
+        (Power((), ("under-voltage",)), "note", "since the start: under-voltage -> use the power supply"),
+        (Power(("throttled",), ("throttled",)), "bad", "now: throttled -> add a heat sink"),
+        (Power(("under-voltage", "throttled"), ()), "bad", "under-voltage, throttled -> use the power supply"),
     ],
 )
 def test_the_supply_is_judged_by_now_and_by_before(power: Power, mark: str, words: str) -> None:
@@ -132,7 +132,7 @@ MOUNTS = r"""
     [
         ("/var/lib/edgeface", "ok", "/dev/mmcblk0p2, ext4: an SD card"),
         ("/var/lib/edge face/data", "note", "in memory"),
-        ("/media/stick/data", "bad", "knows no owners"),
+        ("/media/stick/data", "bad", "has no file owners"),
         ("/mnt/dead", "bad", "read-only"),
         ("/mnt/stopped", "bad", "read-only"),
         ("/mnt/ssd/data", "ok", "/dev/nvme0n1p1, ext4"),
@@ -191,7 +191,7 @@ def test_doors_need_a_key_a_level_that_can_be_shown_and_no_liveness(tmp_path: Pa
     found = list(secrets.findings(settings))
     assert only(iter(found), "grants").mark == "bad"
     front, vault = (finding for finding in found if finding.what == "door")
-    assert (front.mark, "front: level low can be shown with 0 people" in front.says) == ("ok", True)
+    assert (front.mark, "front: level low is guaranteed with 0 people" in front.says) == ("ok", True)
     assert (vault.mark, "liveness" in vault.says) == ("bad", True)
 
 
@@ -261,7 +261,7 @@ def test_tls_is_tried_and_a_strangers_certificate_found(tmp_path: Path, make_bro
     broker = make_broker("allow_anonymous true", f"cafile {own.ca}", f"certfile {certificate}", f"keyfile {key}")
     known = configured(tmp_path, f"mqtt: {{port: {broker.port}, tls: {{ca: {own.ca}}}}}\n")
     (finding,) = doctor_broker.findings(known)
-    assert (finding.mark, "TLS, its certificate checked" in finding.says) == ("ok", True), finding
+    assert (finding.mark, "TLS, certificate verified" in finding.says) == ("ok", True), finding
     strange = configured(tmp_path, f"mqtt: {{port: {broker.port}, tls: {{ca: {other.ca}}}}}\n")
     (finding,) = doctor_broker.findings(strange)
     assert (finding.mark, "not trusted" in finding.says) == ("bad", True), finding
@@ -308,7 +308,7 @@ def test_the_service_keeps_the_cameras_that_it_has(tmp_path: Path, monkeypatch: 
     assert shutil.which("sh") is not None
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (finding,) = cameras.findings(configured(tmp_path, camera="{type: opencv, source: 63}"))
-    assert (finding.mark, "the service has it" in finding.says) == ("note", True)
+    assert (finding.mark, "in use by the service" in finding.says) == ("note", True)
     assert doctor_broker.service_runs()
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert not doctor_broker.service_runs()
@@ -329,7 +329,7 @@ def test_a_machine_without_time_runs_each_part_once() -> None:
 def test_the_pace_is_that_of_one_thread_shared_by_the_cameras() -> None:
     costs = {("detect", 1): Cost(50, 60, 9), ("landmarks", 1): Cost(20, 30, 9), ("embed", 1): Cost(30, 40, 9)}
     fast = speed.pace({**costs, ("detect", 2): Cost(1, 1, 9)}, 1)
-    assert fast.says == "about 10 pictures a second with a new face in each, 20 where everything moves"
+    assert fast.says == "about 10 fps with a new face in each frame, 20 fps if everything moves"
     assert fast.mark == "ok"
     slow = speed.pace(costs, 4)
     assert (slow.mark, slow.says.endswith("2.5 for each of 4 cameras")) == ("note", True)
@@ -342,7 +342,7 @@ def test_the_variant_of_the_embedder_is_told_with_its_reason(
 ) -> None:
     monkeypatch.setattr("edgeface.core.board.cpu_features", lambda: features)
     finding = speed.variant(None)
-    assert finding.says.startswith("int8, the variant that ships")
+    assert finding.says.startswith("int8, the shipped variant")
     assert words in finding.says
     own = configured(tmp_path, "embedder: {model: /etc/edgeface/own.tflite}\n")
     assert "own.tflite" in speed.variant(own).says
