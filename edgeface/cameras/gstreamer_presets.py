@@ -35,7 +35,7 @@ _PACKAGES = (
 
 # Codes of GstResourceError, GstStreamError and GstCoreError (gst/gsterror.h).
 _BUS_ERRORS = {
-    ("gst-resource-error-quark", 3): "is not there",
+    ("gst-resource-error-quark", 3): "does not exist",
     ("gst-resource-error-quark", 4): "is in use by another program",
     ("gst-resource-error-quark", 5): "cannot be opened",
     ("gst-resource-error-quark", 6): "cannot be opened",

@@ -155,7 +155,7 @@ class OpencvCamera(CameraBase):
         from edgeface.imaging.opencv import cv2
 
         if not Path(path).exists():
-            raise CameraError(f"{path} is not there; is the camera plugged in?")
+            raise CameraError(f"{path} does not exist; is the camera plugged in?")
         capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
         if (size := self.unrotated_size()) is not None:
             capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])

@@ -125,7 +125,7 @@ class PicameraCamera(CameraBase):
             # Picamera2 leaks two pipes if it is asked for a camera that does not exist.
             if self.number >= len(picamera2.Picamera2.global_camera_info()):
                 raise CameraError(
-                    f"{self.local_device} is not there; is its cable connected, and does rpicam-hello see it?"
+                    f"{self.local_device} does not exist; is its cable connected, and does rpicam-hello see it?"
                 )
             return picamera2.Picamera2(self.number)
         except RuntimeError as error:

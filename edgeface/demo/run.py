@@ -192,11 +192,8 @@ def announce(daemon: Daemon) -> None:
 
 def stay(configuration: Configuration) -> int:
     """Go on with the clip from its start, again and again, until Ctrl-C; gives the daemon's exit status."""
-    cameras = {
-        name: camera.model_copy(update={"loop": True}) if isinstance(camera, ReplayCamera) else camera
-        for name, camera in configuration.cameras.items()
-    }
-    daemon = Daemon(configuration.model_copy(update={"cameras": cameras}))
+    looped = {CAMERA: ReplayCamera(type="replay", path=CLIP, loop=True)}
+    daemon = Daemon(configuration.model_copy(update={"cameras": looped}))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: daemon.stop())
     say("\nthe clip goes on from its start, again and again; Ctrl-C ends it")

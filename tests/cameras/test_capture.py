@@ -459,7 +459,7 @@ def test_disabling_closes_the_device_and_enabling_opens_it_again() -> None:
 def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "edgeface.cameras.capture")
     clock = FixedClock()
-    camera = Scripted([(0, "fail")], clock, message="/dev/video0 is not there")
+    camera = Scripted([(0, "fail")], clock, message="/dev/video0 does not exist")
     capture, _ = running(camera, clock)
     until(lambda: capture.state().error)
     for _ in range(20):
@@ -467,7 +467,7 @@ def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         time.sleep(0.03)
         capture.supervise()
     finish(capture)
-    assert [record.getMessage() for record in caplog.records] == ["camera porch is offline: /dev/video0 is not there"]
+    assert [record.getMessage() for record in caplog.records] == ["camera porch is offline: /dev/video0 does not exist"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -120,9 +120,9 @@ def test_a_slow_reader_gets_the_newest_picture() -> None:
     [
         ({"pipeline": "videotestsrc num-buffers=3"}, "the pipeline stopped giving pictures"),
         ({"pipeline": SILENT, "open_timeout": 0.3}, "the pipeline gives no picture for 0.3 s"),
-        ({"pipeline": "filesrc location=/no/hunter2 ! decodebin"}, "the pipeline's filesrc is not there"),
+        ({"pipeline": "filesrc location=/no/hunter2 ! decodebin"}, "the pipeline's filesrc does not exist"),
         ({"pipeline": "filesrc location=/etc/hostname ! decodebin"}, f"the pipeline's typefind {UNKNOWN}"),
-        ({"preset": "v4l2", "device": "/dev/video63"}, "/dev/video63 is not there"),
+        ({"preset": "v4l2", "device": "/dev/video63"}, "/dev/video63 does not exist"),
         ({"preset": "rtsp", "url": URL}, "rtsp://127.0.0.1:1 cannot be opened"),
         ({"pipeline": "videotestsrc bar=hunter2"}, "the pipeline sets bar, which videotestsrc does not have"),
         ({"pipeline": "videotestsrc pattern=hunter2"}, "the pipeline has a value that its property does not accept"),

@@ -165,8 +165,8 @@ def test_a_loose_cable_is_an_error_after_the_timeout_and_the_camera_is_closed(bo
 @pytest.mark.parametrize(
     ("keys", "there", "says"),
     [
-        ({"number": 1}, {}, "Pi camera 1 is not there"),
-        ({}, {"cameras": 0}, "Pi camera 0 is not there"),
+        ({"number": 1}, {}, "Pi camera 1 does not exist"),
+        ({}, {"cameras": 0}, "Pi camera 0 does not exist"),
         ({}, {"busy": True}, "is another program using it"),
     ],
 )

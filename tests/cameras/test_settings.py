@@ -142,7 +142,7 @@ def test_a_server_that_says_nothing_ends_at_the_open_timeout() -> None:
 
 @pytest.mark.parametrize("source", [63, "/dev/video63"])
 def test_a_usb_camera_that_is_not_there(source: str | int) -> None:
-    with pytest.raises(CameraError, match="/dev/video63 is not there"):
+    with pytest.raises(CameraError, match="/dev/video63 does not exist"):
         next(camera(source).images())
 
 

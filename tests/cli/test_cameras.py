@@ -154,7 +154,7 @@ def test_what_is_plugged_in_is_named_with_its_type_and_looked_at_once(
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:9] == [
         "  /dev/video60  Web [2Jcam; type: opencv, source: /dev/video60",
-        "                /dev/video60 is not there; is the camera plugged in?",
+        "                /dev/video60 does not exist; is the camera plugged in?",
         "  /dev/video61  unicam; type: picamera",
         "  /dev/video62  not allowed; join the group",
         "  /dev/video63  configured; type: opencv, source: /dev/video63",
@@ -162,7 +162,7 @@ def test_what_is_plugged_in_is_named_with_its_type_and_looked_at_once(
         f"                1280 x 720, brightness 50%, in {tmp_path}/out/pi-camera-0.jpg",
         "  Pi camera 1   imx708; type: picamera, number: 1",
     ]
-    assert "  door          /dev/video63 is not there; is the camera plugged in?" in lines
+    assert "  door          /dev/video63 does not exist; is the camera plugged in?" in lines
     assert f"  hall          64 x 36, brightness 50%, in {tmp_path}/out/hall.jpg" in lines
 
 

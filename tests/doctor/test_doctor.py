@@ -296,7 +296,7 @@ def test_cameras_are_looked_at_and_a_missing_one_is_a_problem(tmp_path: Path) ->
     (finding,) = cameras.findings(good)
     assert (finding.mark, finding.says.startswith("porch: 640 x 480, brightness")) == ("ok", True), finding
     (finding,) = cameras.findings(configured(tmp_path, camera="{type: opencv, source: /dev/video63}"))
-    assert (finding.mark, "/dev/video63 is not there" in finding.says) == ("bad", True)
+    assert (finding.mark, "/dev/video63 does not exist" in finding.says) == ("bad", True)
     (finding,) = cameras.findings(configured(tmp_path, camera="{type: opencv, source: 63, enabled: false}"))
     assert finding == Finding("camera", "porch: switched off", "note")
 
