@@ -96,10 +96,8 @@ class CameraBase(Settings):
         yield from ()
 
     @classmethod
-    def missing_software(cls, board: str) -> str | None:
-        """What this type needs on a board of this model and what is not installed; None if nothing is missing."""
-        del board
-        return None
+    def require_software(cls, board: str) -> None:
+        """Raises CameraError, with the packages to install, if this type lacks software on a board of this model."""
 
     def shaped(self, bgr: NDArray[Any]) -> Image:
         """A camera's BGR image as RGB, rotated, flipped and scaled; always a new array. Raises CameraError."""

@@ -34,8 +34,10 @@ def missing(model: str | None = None) -> Iterator[str]:
     """The types that lack software, with the packages to install; `model` of the board defaults to this one's."""
     model = board.model() if model is None else model
     for camera_type in CAMERA_TYPES:
-        if (reason := camera_type.missing_software(model)) is not None:
-            yield f"type: {camera_type.model_fields['type'].default} cannot be used: {reason}"
+        try:
+            camera_type.require_software(model)
+        except CameraError as error:
+            yield f"type: {camera_type.model_fields['type'].default} cannot be used: {error}"
 
 
 def take_image(camera: Camera) -> Image:

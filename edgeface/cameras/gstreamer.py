@@ -96,14 +96,9 @@ class GstreamerCamera(CameraBase):
         return base.hosts_of(self.url or "", *_URL.findall(self.pipeline or ""))
 
     @classmethod
-    def missing_software(cls, board: str) -> str | None:
-        """GStreamer for Python, if it is missing, on any board."""
-        del board
-        try:
-            _gstreamer()
-        except CameraError as error:
-            return str(error)
-        return None
+    def require_software(cls, board: str) -> None:  # noqa: ARG003 - on every board
+        """Raises CameraError if GStreamer for Python is missing."""
+        _gstreamer()
 
     def images(self) -> Generator[CameraImage, None, None]:
         """Start the pipeline and yield its newest images; a timestamp is the buffer's (PTS), None if it has none.

@@ -81,15 +81,10 @@ class PicameraCamera(CameraBase):
             yield AttachedCamera(f"pi-camera-{number}", camera.local_device, model, camera, hint)
 
     @classmethod
-    def missing_software(cls, board: str) -> str | None:
-        """Picamera2, if it is missing on a Raspberry Pi."""
-        if "Raspberry Pi" not in board:
-            return None
-        try:
+    def require_software(cls, board: str) -> None:
+        """Raises CameraError if Picamera2 is missing on a Raspberry Pi."""
+        if "Raspberry Pi" in board:
             _packages()
-        except CameraError as error:
-            return str(error)
-        return None
 
     def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
         device = self._opened()
@@ -104,7 +99,7 @@ class PicameraCamera(CameraBase):
         except RuntimeError as error:
             raise CameraError(f"{self.local_device} failed ({_line(error)})") from error
         finally:
-            _close(device)
+            self._close(device)
 
     @property
     def _lores(self) -> tuple[int, int] | None:
@@ -130,6 +125,12 @@ class PicameraCamera(CameraBase):
             return picamera2.Picamera2(self.number)
         except RuntimeError as error:
             raise CameraError(f"{self.local_device} cannot be opened; is another program using it?") from error
+
+    def _close(self, device: Any) -> None:
+        try:
+            device.close()
+        except RuntimeError as error:
+            raise CameraError(f"{self.local_device} cannot be closed ({_line(error)})") from error
 
     def _start(self, device: Any) -> None:
         _, libcamera = _packages()
@@ -217,13 +218,6 @@ def _packages() -> tuple[Any, Any]:
         # Compiled against numpy 1, imported with numpy 2.
         text = "Picamera2 does not work with this numpy: pip install 'numpy<2' 'opencv-python-headless<4.12'"
         raise CameraError(text) from error
-
-
-def _close(device: Any) -> None:
-    try:
-        device.close()
-    except RuntimeError as error:
-        raise CameraError(f"the Pi camera cannot be closed ({_line(error)})") from error
 
 
 def _line(error: Exception) -> str:

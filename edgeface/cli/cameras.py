@@ -31,7 +31,7 @@ def run_cameras(arguments: argparse.Namespace) -> int:
     say("this machine has:")
     for one in found:
         say(f"  {one.where:<14}{cleaned(one.what)}; {one.hint}")
-        if one.camera is not None and not _is_configured(one.camera, configured):
+        if one.camera is not None and not any(map(one.camera.same_device, (configured or {}).values())):
             say(f"  {'':<14}{_test(one.name, one.camera, folder)[1]}")
     if not found:
         say("  no camera plugged in; RTSP and HTTP cameras must be configured")
@@ -51,10 +51,6 @@ def run_cameras(arguments: argparse.Namespace) -> int:
 def _configured(path: Path) -> Mapping[str, CameraBase] | None:
     """The cameras of the configuration; None if there is no file."""
     return loader.load(path).cameras if path.exists() else None
-
-
-def _is_configured(camera: CameraBase, configured: Mapping[str, CameraBase] | None) -> bool:
-    return any(one.same_device(camera) for one in (configured or {}).values())
 
 
 def _folder(out: Path | None) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from edgeface.config import loader
 from edgeface.config.egress import Peer, peers, peers_of_door
 from edgeface.core.console import say
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.files import put_whole
 from edgeface.core.text import cleaned
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def run_egress(arguments: argparse.Namespace) -> int:
     path = Path(arguments.write or DROP_IN.format(unit=unit))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _put(path, text)
+        put_whole(path, text.encode())
+        # Like every unit, it is readable by all users.
+        path.chmod(0o644)
     except OSError as error:
         raise EdgefaceError(f"{path}: cannot be written ({error.strerror}); root can: sudo edgeface egress") from error
     say(_ADVICE.format(path=path, unit=unit))
@@ -61,14 +63,3 @@ def drop_in(found: tuple[Peer, ...], unit: str = "edgeface") -> str:
         lines.append(f"# {cleaned(peer.what)}: {cleaned(where)}\n")
         lines += [f"IPAddressAllow={address}\n" for address in peer.addresses]
     return "".join(lines)
-
-
-def _put(path: Path, text: str) -> None:
-    """Write the file completely or not at all; like every unit, it is readable by all users."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_text(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -22,21 +22,8 @@ if TYPE_CHECKING:
 
 RESOLVERS = Path("/etc/resolv.conf")
 
-UNIT_ALLOWS = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "127.0.0.0/8",
-            "::1",
-            "169.254.0.0/16",
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "fe80::/10",
-            "fc00::/7",
-        ),
-    )
-)
+_ALLOWED = "127.0.0.0/8 ::1 169.254.0.0/16 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fe80::/10 fc00::/7"
+UNIT_ALLOWS = tuple(map(ipaddress.ip_network, _ALLOWED.split()))
 """What the shipped units allow (systemd/edgeface.service)."""
 
 _MAX_RESOLV_CONF_BYTES = 64 * 1024

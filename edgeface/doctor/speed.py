@@ -6,6 +6,7 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,24 +107,15 @@ def _work(configuration: Configuration | None) -> Iterator[tuple[tuple[str, int]
         face = _face(detector, image) if detector is not None else _middle()
         landmarker, embedder = Onet(open_shipped(ONET, threads)), open_embedder(model, threads)
         if detector is not None:
-            yield ("detect", threads), _DetectCalls(detector, image, face)
+            yield ("detect", threads), _detect_call(detector, image, face.box)
         yield ("landmarks", threads), partial(landmarker.locate, image, face)
         yield ("embed", threads), partial(embedder.embed, image[:112, :112])
 
 
-class _DetectCalls:
-    """Searches an image with one known face, part by part, as the pipeline does when everything moves."""
-
-    def __init__(self, detector: Detector, image: Image, face: Detection) -> None:
-        self._detector = detector
-        self._image = image
-        self._known = (face.box,)
-        self._parts = detector.parts(WIDTH, HEIGHT)
-        self._number = 0
-
-    def __call__(self) -> None:
-        self._number += 1
-        self._detector.detect(self._image, DetectionRequest(turn(self._parts, self._number), self._known))
+def _detect_call(detector: Detector, image: Image, known: Box) -> Callable[[], object]:
+    """Each call searches the next parts of the image, as the pipeline does when everything moves."""
+    parts, numbers = detector.parts(WIDTH, HEIGHT), count(1)
+    return lambda: detector.detect(image, DetectionRequest(turn(parts, next(numbers)), (known,)))
 
 
 def scene() -> Image:

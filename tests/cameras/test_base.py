@@ -14,6 +14,7 @@ from edgeface.cameras import CAMERA_TYPES, discovery
 from edgeface.cameras.base import AttachedCamera, CameraBase
 from edgeface.cli import cameras as cli_cameras
 from edgeface.config import egress, loader
+from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
 from edgeface.doctor import broker as doctor_broker
 from edgeface.doctor import cameras as doctor_cameras
@@ -52,8 +53,8 @@ class Doorbell(CameraBase):
             yield AttachedCamera(address, address, "a doorbell", cls(address=address), f"type: doorbell, {address}")
 
     @classmethod
-    def missing_software(cls, board: str) -> str | None:
-        return f"{board} has no chime"
+    def require_software(cls, board: str) -> None:
+        raise CameraError(f"{board} has no chime")
 
 
 @pytest.fixture
@@ -106,7 +107,8 @@ def test_it_is_found_and_a_configured_one_is_tested_once(
 def test_a_reload_changes_its_region_alone(configuration: Configuration) -> None:
     moved = Doorbell(region=(0, 0, 0.5, 1), address="192.168.1.99")
     merged, kept = loader.merge(configuration, configuration.model_copy(update={"cameras": {"porch": moved}}))
-    assert merged.cameras == {"porch": Doorbell(region=(0, 0, 0.5, 1))}
+    wanted = {"porch": Doorbell(region=(0, 0, 0.5, 1))}
+    assert merged == configuration.model_copy(update={"cameras": wanted})
     assert kept == ("cameras",)
 
 
@@ -117,7 +119,8 @@ def test_a_camera_with_the_defaults_alone_has_no_host_and_no_device() -> None:
 
     camera = Plain()
     assert (camera.hosts(), camera.exclusive, camera.same_device(camera)) == ((), False, False)
-    assert (list(Plain.attached()), Plain.missing_software("any board")) == ([], None)
+    assert list(Plain.attached()) == []
+    Plain.require_software("any board")
 
 
 def test_no_other_room_asks_for_a_camera_class() -> None:
