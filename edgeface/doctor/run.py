@@ -60,7 +60,7 @@ def _unreadable(path: Path, error: EdgefaceError) -> Finding:
 
 
 def _configured(path: Path, configuration: Configuration) -> Iterator[Finding]:
-    yield Finding("config", f"{path}: {len(configuration.cameras)} cameras, {len(configuration.doors)} doors")
+    yield Finding("config", f"{path}: OK (cameras: {len(configuration.cameras)}, doors: {len(configuration.doors)})")
     yield from disk.findings(configuration.data)
     yield from secrets.findings(configuration)
     yield from broker.findings(configuration)

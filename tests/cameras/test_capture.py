@@ -59,7 +59,7 @@ class Played:
 
 @dataclass
 class Scripted:
-    """Each opening does what its turn says: so many pictures, and then an error, the end, or a block until released."""
+    """Each opening follows the script: a number of images, then an error, the end, or a block until released."""
 
     turns: list[tuple[int, str]]
     clock: Clock = field(default_factory=FixedClock)
@@ -265,7 +265,7 @@ def test_a_covered_lens_is_online_and_told_as_dark(caplog: pytest.LogCaptureFixt
     assert statuses_until(capture, lambda state: state.dark) <= {"offline", "online"}
     report = camera_report(capture.state(), Tally(), None, 0)
     assert (report["status"], report["problem"]) == ("online", DARK)
-    assert drain(mailbox), "its pictures are looked at like others"
+    assert drain(mailbox), "its images are processed like others"
     finish(capture)
     assert [record.getMessage() for record in caplog.records][-1] == f"camera porch is online: {DARK}"
 

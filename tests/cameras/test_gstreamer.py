@@ -79,7 +79,7 @@ def test_colours_and_rows_are_right_whatever_the_padding(width: int, height: int
 
 @needs_gstreamer
 def test_rows_that_a_pipeline_pads_by_itself_are_read_by_their_own_layout() -> None:
-    """A buffer whose GstVideoMeta says other strides than its caps, as decoders in hardware give."""
+    """A buffer whose GstVideoMeta has other strides than its caps, as hardware decoders deliver."""
     from edgeface.cameras.gstreamer import _gstreamer, _rows
 
     core, video = _gstreamer()
@@ -281,7 +281,7 @@ def test_a_preset_is_one_pipeline_that_ends_with_us(preset: Any) -> None:
     keys = {"url": URL} if "rtsp" in preset else {}
     text = camera(preset=preset, size=[640, 480], fps=15, rotation=90, **keys).launch_text()
     assert text.endswith("max-buffers=1 drop=true sync=false")
-    # What is asked of the camera lies as the sensor does.
+    # The size requested from the camera is that of the sensor, before rotation.
     assert ("width=480,height=640" in text) == ("rtsp" not in preset)
 
 

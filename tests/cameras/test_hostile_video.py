@@ -1,4 +1,4 @@
-"""Clips and folders of an enemy, or of a failing card: a CameraError in one line, or pictures; never a crash."""
+"""Hostile clips and folders, or those of a failing card, give images or a CameraError of one line; never a crash."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def played(path: Path) -> tuple[list[CameraImage], str]:
-    """The pictures until the end, 200 at most, and the error that ended them."""
+    """The images up to the end, 200 at most, and the error that ended them."""
     camera = ReplayCamera.model_validate({"path": path})
     pictures: list[CameraImage] = []
     try:
-        # Not at once, for an error must leave those before it.
+        # One by one, so that an error keeps those before it.
         pictures.extend(picture for picture in islice(camera.play(FixedClock()), 200))
     except CameraError as error:
         assert str(error).isprintable()
@@ -96,7 +96,7 @@ def test_a_header_of_65535_pixels_a_side(clips: dict[str, bytes], tmp_path: Path
     path = tmp_path / "huge.avi"
     path.write_bytes(data)
     pictures, error = played(path)
-    # FFmpeg may believe the pictures rather than the header.
+    # FFmpeg may trust the images more than the header.
     assert error or all(picture.image.shape == (120, 160, 3) for picture in pictures)
 
 

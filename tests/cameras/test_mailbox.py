@@ -72,7 +72,7 @@ def test_a_real_slow_camera_beside_a_fast_one_gets_nearly_all_of_its_turns() -> 
         thread.join()
     box.close()
     consumer.join()
-    # A queue that both share gives the slow one 17 to 22; a busy machine takes a few of its 60.
+    # A shared queue passes 17 to 22 frames of the slow one; a busy machine loses a few of its 60.
     assert taken.count("slow") >= 45
     assert taken.count("fast") + box.drops["fast"] == 700
 

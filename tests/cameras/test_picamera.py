@@ -85,7 +85,7 @@ def test_the_main_stream_is_looked_at_when_no_size_is_asked_for(board: fake.Boar
 
 
 def test_the_second_stream_is_looked_at_when_size_is_smaller(board: fake.Board) -> None:
-    # 500 is no multiple of 64: rows are padded.
+    # 500 is not a multiple of 64, so rows are padded.
     picture = first(main=[640, 360], size=[500, 280])[0]
     assert picture.image.shape == (280, 500, 3)
     assert corners(picture) == UPRIGHT

@@ -237,7 +237,7 @@ def test_a_clip_with_its_index_in_front_plays_up_to_where_it_was_cut(tmp_path: P
     start = data.index(b"mdat") - 4
     end = data.index(b"moov") - 4
     head, media, index = data[:start], data[start:end], bytearray(data[end:])
-    # What `qtfaststart` does: the index goes first, and its chunk offsets move by its own size.
+    # As `qtfaststart` does: the index moves to the front, and its chunk offsets grow by its size.
     table = index.index(b"stco") + 8
     for place in range(table + 4, table + 4 + 4 * int.from_bytes(index[table : table + 4], "big"), 4):
         offset = int.from_bytes(index[place : place + 4], "big") + len(index)

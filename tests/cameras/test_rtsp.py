@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.needs_gstreamer, pytest.mark.skipif(REASON is not None
 
 
 def taken_at(image: Image) -> int | None:
-    """The milliseconds that the server has drawn; None when their sum is wrong."""
+    """The milliseconds that the server has drawn; None if their checksum is wrong."""
     side, bits = image.shape[1] // ACROSS, 0
     for n in range(BITS):
         top, left = n // ACROSS * side, n % ACROSS * side
@@ -60,7 +60,7 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """tests/support/rtsp_server.py in a process of its own."""
+    """tests/support/rtsp_server.py in its own process."""
 
     guard: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
@@ -88,7 +88,7 @@ class Server:
             self.process.kill()
             self.process.wait()
             self._pipe(self.process.stdout).close()
-            # What was said and not read is lost on purpose.
+            # Output that was not read is discarded on purpose.
             self._pipe(self.process.stdin).close()
             self.process = None
 
@@ -105,7 +105,7 @@ class Server:
 class Seen:
     at: float
     delay: float | None
-    """Seconds from the drawing to the consumer; None when the code could not be read."""
+    """Seconds from drawing to consumer; None if the code could not be read."""
     size: tuple[int, int]
 
 
@@ -147,7 +147,7 @@ class Watch:
         return [capture.state().error for capture in self.captures.values()]
 
     def both(self, condition: Callable[[Seen], object], seconds: float) -> dict[str, float]:
-        """Waits until each camera has shown a picture as asked for from now on; seconds that each took."""
+        """Wait until each camera has shown an image as requested from now on; the seconds that each took."""
         begin = time.monotonic()
         first: dict[str, float] = {}
 
@@ -213,7 +213,7 @@ def test_the_newest_picture_is_150_ms_old_at_most_however_slow_its_reader(watch:
         median, late = np.percentile(delays, [50, 95]) * 1000
         report(camera=name, pictures=len(delays), median_ms=round(median, 1), p95_ms=round(late, 1))
         assert median <= 150
-        # The 95th percentile is that of a machine with nothing else to do.
+        # The 95th percentile assumes an otherwise idle machine.
         assert late <= (150 if HEAVY else 300)
 
 
@@ -228,7 +228,7 @@ def test_a_change_of_resolution_in_mid_stream_is_followed(server: Server, watch:
         server.publish(f"size {size[0]} {size[1]}")
         said = time.monotonic()
         until(lambda: watch.seen["gstreamer"][-1].size == size, 5)  # noqa: B023 - called before the next turn
-        # OpenCV 5 scales what comes to the size that came first; 4.10 stands still, which is noticed, and opens anew.
+        # OpenCV 5 scales every frame to the first size; 4.10 freezes, which capture detects, and reopens.
         until(lambda: followed(watch.seen["opencv"][-1], said + 0.5), 8)  # noqa: B023 - as above
         since = time.monotonic()
         time.sleep(1.5)
@@ -260,7 +260,7 @@ def test_a_frozen_server_is_told_within_3_s_and_its_pictures_are_back_within_5(s
     report(frozen_told=time.monotonic() - began)
     time.sleep(15 if HEAVY else 2)
     assert "online" not in watch.status()
-    # A decoder hands out what it still holds when its stream gives up: no old face may come out of the silence.
+    # A decoder delivers what it still holds when its stream ends: no old face may appear after the silence.
     assert not [one for seen in watch.seen.values() for one in list(seen) if one.at > began + 1]
     server.send(signal.SIGCONT)
     report(frozen_back=watch.both(lambda one: one.delay is not None and one.delay < 1, 5))
@@ -289,7 +289,7 @@ def test_a_refused_port_and_hosts_that_do_not_answer_are_offline() -> None:
     with ExitStack() as stack:
         silent, full = (stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=n)) for n in (8, 0))
         for _ in range(3):
-            # Once its queue is full, the kernel answers a connection no more than a host that is switched off.
+            # Once its queue is full, the kernel answers a connection as little as a host that is switched off.
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())

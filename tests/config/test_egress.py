@@ -13,7 +13,7 @@ from edgeface.core.errors import BrokerError, CameraError
 
 UNITS = Path(__file__).parents[2] / "systemd"
 ANALYSE = shutil.which("systemd-analyze")
-NOBODY = "no-such-host.invalid"
+UNKNOWN_HOST = "no-such-host.invalid"
 
 
 def of(text: str, tmp_path: Path, resolvers: str = "") -> tuple[Peer, ...]:
@@ -93,8 +93,8 @@ def test_resolvers_are_let_through_where_names_are_used(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        (f"cameras: {{porch: {{type: opencv, source: 0}}}}\nmqtt: {{host: {NOBODY}, tls: {{}}}}\n", BrokerError),
-        (f'cameras: {{porch: {{type: opencv, source: "rtsp://u:secret@{NOBODY}/secret"}}}}\n', CameraError),
+        (f"cameras: {{porch: {{type: opencv, source: 0}}}}\nmqtt: {{host: {UNKNOWN_HOST}, tls: {{}}}}\n", BrokerError),
+        (f'cameras: {{porch: {{type: opencv, source: "rtsp://u:secret@{UNKNOWN_HOST}/secret"}}}}\n', CameraError),
         ('cameras: {porch: {type: gstreamer, pipeline: "x location=rtsp://secret@[::/secret"}}\n', CameraError),
     ],
 )

@@ -1,4 +1,4 @@
-"""Configurations of an enemy: a ConfigError with file and line, at once, or a configuration."""
+"""Hostile configurations give a configuration, or at once a ConfigError with file and line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TEXTS = PLAIN | st.text(max_size=12) | st.integers().map(str) | st.floats().map(
 
 
 def answered(data: bytes) -> None:
-    """Every line of what is wrong has the file and the line, and can be shown."""
+    """Every line of the error has the file and the line, and is printable."""
     try:
         loader.parse(data, "c")
     except ConfigError as error:
@@ -49,7 +49,7 @@ def answered(data: bytes) -> None:
 
 
 def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Flow collections of what there is."""
+    """Flow collections of inner values."""
     pairs = st.lists(st.tuples(st.sampled_from(KEYS), inner), max_size=4)
     mappings = pairs.map(lambda found: "{" + ", ".join(f"{key}: {value}" for key, value in found) + "}")
     return mappings | st.lists(inner, max_size=4).map(lambda found: "[" + ", ".join(found) + "]")

@@ -254,7 +254,7 @@ def test_the_import_of_the_configuration_loads_nothing_heavy() -> None:
 
 
 def uncommented() -> str:
-    """The reference with every commented key taken in, but for two of the three passwords."""
+    """The reference with every commented key active, except two of the three passwords."""
     lines = [re.sub(r"^(\s*)#(?! \S)", r"\1", line) for line in REFERENCE.read_text().splitlines()]
     return "\n".join(line for line in lines if "password_env:" not in line and "password_credential:" not in line)
 

@@ -61,7 +61,7 @@ def bench(tmp_path: Path) -> Iterator[RecognitionSession]:
 
 
 def looked(bench: RecognitionSession, image: Any, count: int, start: int) -> list[tuple[int, int]]:
-    """The faces of the last of some frames: number of the track, left edge."""
+    """The faces of the last of these frames: track number and left edge."""
     for n in range(start, start + count):
         outcome = bench.pipeline.process(Frame("porch", n, n / 15, 1e9 + n / 15, image))
     return [(face.track, round(face.box.left)) for face in outcome.faces]

@@ -111,7 +111,7 @@ def test_the_supply_is_judged_by_now_and_by_before(power: Power, mark: str, word
 
 def test_versions_and_models_are_named() -> None:
     found = list(machine.findings())
-    # Where mediapipe is, a second line warns of its OpenCV.
+    # If mediapipe is installed, a second line warns about its OpenCV.
     assert any("numpy" in one.says for one in found if one.what == "packages")
     assert "mobilefacenet_int8.tflite 1fdadcb9" in only(iter(found), "models").says
 

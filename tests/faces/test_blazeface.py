@@ -1,4 +1,4 @@
-"""BlazeFace's decoding, and the default detector's looks."""
+"""BlazeFace's decoding, and the default detector's search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our decoding of BlazeFace against MediaPipe's own."""
+"""Our decoding of BlazeFace compared with MediaPipe's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def own(model: Name) -> BlazeFace:
 
 
 def compare(theirs: Sequence[Detection], ours: Sequence[Detection], sure: float) -> list[tuple[Detection, Detection]]:
-    """Pairs of the same face, theirs first; each that is surely found by one must be found by the other."""
+    """Pairs of the same face, theirs first; each face that one finds with certainty, the other must find too."""
     pairs = [(d, max(ours, key=lambda o: o.box.iou(d.box), default=None)) for d in theirs if d.score > sure]
     pairs += [(max(theirs, key=lambda o: o.box.iou(d.box), default=None), d) for d in ours if d.score > sure]  # type: ignore[misc]
     assert all(one is not None and other is not None for one, other in pairs)
@@ -53,7 +53,7 @@ def test_same_faces_as_mediapipe_where_nothing_is_resampled(model: Name) -> None
         image = scene(name, *place, round(share * side * 3 / 4), side, side * 3 // 4)
         pairs = compare(at_turn(oracle, image), mine.find(image, Region.whole(image), 0.3), sure=0.35)
         for theirs, ours in pairs:
-            # MediaPipe's boxes are in whole pixels, which is all the difference: more than a tenth under 20 of them.
+            # Only MediaPipe's whole-pixel boxes differ: by more than a tenth under 20 pixels.
             assert theirs.box == pytest.approx(ours.box, abs=1.01), (name, share, place)
             assert theirs.box.iou(ours.box) >= (0.9 if ours.box.height > 20 else 0.8), (name, share, place)
             assert theirs.score == pytest.approx(ours.score, abs=0.01)
@@ -63,7 +63,7 @@ def test_same_faces_as_mediapipe_where_nothing_is_resampled(model: Name) -> None
 
 
 def sampled(image: Image, side: int) -> Image:
-    """A frame as MediaPipe reduces it: letterboxed, linear, and a pixel's corner taken for its middle."""
+    """A frame scaled down as MediaPipe does: letterboxed, linear, with a pixel's corner as its centre."""
     region = Region.whole(image)
     scale = region.side / side
     matrix = np.array([[scale, 0, region.left], [0, scale, region.top]])
@@ -91,8 +91,8 @@ def test_same_faces_as_mediapipe_in_camera_frames_sampled_its_way(height: int) -
 @only_with_mediapipe
 @pytest.mark.parametrize("height", [480, 400])
 def test_same_faces_as_mediapipe_in_camera_frames(height: int) -> None:
-    # We average pixels where MediaPipe skips them, and take their middles: up to half a pixel of the model's input,
-    # 1.7 of the frame, stands between the two.
+    # We average pixels where MediaPipe skips them, and use their centres: the two differ by up to half a pixel of the
+    # model's input, which is 1.7 pixels of the frame.
     oracle, mine = MediapipeDetector(type="mediapipe", score=0.3).open(), own("full_range_sparse")
     for name in PHOTOS:
         image = scene(name, 640 - height, 480 - height, height)

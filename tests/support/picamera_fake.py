@@ -265,7 +265,7 @@ def _seen(stream: dict[str, Any], transform: Transform, number: int) -> np.ndarr
 
 
 def modules() -> dict[str, Any]:
-    """What stands in sys.modules on a Pi."""
+    """The modules of a Pi, for sys.modules."""
     return {"picamera2": SimpleNamespace(Picamera2=Picamera2), "libcamera": libcamera}
 
 

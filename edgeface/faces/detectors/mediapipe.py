@@ -36,9 +36,8 @@ class MediapipeDetector(DetectorBase):
     score: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.6
     """Lowest score of a face."""
 
-    def open(self, threads: int = 1) -> Detector:
+    def open(self, threads: int = 1) -> Detector:  # noqa: ARG002 - the package decides
         """Load the model; raises ModelError if it is missing or altered, or the package is not installed."""
-        del threads
         shipped = _MODELS[self.model]
         open_shipped(shipped)
         try:

@@ -27,9 +27,8 @@ class YunetDetector(DetectorBase):
     width: Annotated[int, Field(ge=64, le=4096)] = 640
     """Wider images are scaled down to this width first."""
 
-    def open(self, threads: int = 1) -> Detector:
+    def open(self, threads: int = 1) -> Detector:  # noqa: ARG002 - OpenCV decides
         """Load the model; raises ModelError if the file is missing or not a YuNet that this OpenCV can run."""
-        del threads
         return _Yunet(self)
 
 

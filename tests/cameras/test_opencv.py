@@ -30,8 +30,8 @@ def camera(source: str | int, **keys: Any) -> OpencvCamera:
 
 
 class Mjpeg(http.server.BaseHTTPRequestHandler):
-    """An HTTP camera: /live goes on, /short ends after 30 pictures, /hangs stops sending after 30,
-    and /burst begins with 40 that have waited. The brightness of a corner counts the pictures in fours."""
+    """An HTTP camera: /live never ends, /short ends after 30 images, /hangs stops sending after 30, and /burst begins
+    with 40 that have waited. The brightness of a corner is four times the image's number."""
 
     protocol_version = "HTTP/1.0"
 
@@ -62,7 +62,7 @@ class Mjpeg(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.04 if "burst" in self.path else 0.005)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing on standard error."""
+        """Print nothing on standard error."""
 
 
 @pytest.fixture
