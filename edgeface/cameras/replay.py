@@ -92,9 +92,7 @@ class ReplayCamera(CameraBase):
 
 
 def _sleep_until(moment: float, clock: Clock) -> None:
-    wait = moment - clock.monotonic()
-    if wait > 0:
-        clock.sleep(wait)
+    clock.sleep(max(0.0, moment - clock.monotonic()))
 
 
 def _timestamp(seconds: float, active: Mapping[FaultKind, Fault]) -> float:

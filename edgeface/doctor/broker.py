@@ -67,9 +67,7 @@ def _broker(configuration: Configuration, mqtt: Mqtt) -> Finding:
         return Finding("broker", f"{where}: logged in, but may not write: {refused}", "bad", remedy)
     if mqtt.tls is None and not settings.is_loopback(mqtt.host):
         remedy = "set mqtt.tls; docs/mosquitto/README.md"
-        return Finding(
-            "broker", f"{where}: logged in over plaintext, which others on the network can read", "note", remedy
-        )
+        return Finding("broker", f"{where}: logged in over plaintext, which the network can read", "note", remedy)
     return Finding("broker", f"{where}: logged in, {security}; may write")
 
 

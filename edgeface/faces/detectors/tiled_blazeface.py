@@ -84,9 +84,8 @@ class _TiledDetector:
 
     def parts(self, width: int, height: int) -> SearchGrid:
         """Tiles of five times the smallest face; none in an image that is no larger than one."""
-        return _parts(
-            width, height, _FACES_PER_TILE_SIDE * self._settings.smallest_face, self._settings.tiles_per_frame
-        )
+        tiles = grid(width, height, _FACES_PER_TILE_SIDE * self._settings.smallest_face)
+        return SearchGrid(Box(0, 0, width, height), tiles, self._settings.tiles_per_frame)
 
     def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
         """Find faces as core.types.Detector describes; boxes are the short-range model's, from chin to brow."""
@@ -151,10 +150,6 @@ def _log_odds(score: float) -> float:
 
 
 @cache
-def _parts(width: int, height: int, side: int, per_frame: int) -> SearchGrid:
-    return SearchGrid(Box(0, 0, width, height), grid(width, height, side), per_frame)
-
-
 def grid(width: int, height: int, side: int) -> tuple[Box, ...]:
     """Tiles that cover an image: the fewest squares of `side` that overlap by a quarter, then as small as possible.
 
