@@ -1,1 +1,1 @@
-"""Who may pass which door, and the signed grants that say so."""
+"""Who may pass which door, and the signed grants for it."""

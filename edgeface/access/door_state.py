@@ -1,4 +1,4 @@
-"""One door as the doorman knows it: its nonces, whom it has let in, and what has been counted."""
+"""The issuer's state of one door: its nonces, the visits that were granted, and what has been counted."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from edgeface.access.protocol import Nonces
 if TYPE_CHECKING:
     from edgeface.access.policy import Refusal
 
-RESULTS_A_MINUTE = 10
-"""Results of a door that are written down; the rest is counted."""
+MAX_RESULTS_PER_MINUTE = 10
+"""Results of a door that are recorded; the rest are counted."""
 
 _MINUTE = 60.0
-# Visits that are remembered: more than come by in a day.
-_VISITS = 4096
+# More than come by in a day.
+_MAX_VISITS = 4096
 
-Visit = tuple[str, int, str]
-"""Camera, the visit's number, person."""
+VisitKey = tuple[str, int, str]
+"""Camera, number of the visit, person."""
 
 
 class DoorState:
@@ -26,47 +26,47 @@ class DoorState:
 
     def __init__(self) -> None:
         self.nonces = Nonces()
-        self.visits: OrderedDict[Visit, None] = OrderedDict()
-        """Those that were let in."""
-        self.opened_at: dict[str, float] = {}
-        """When somebody was last let in, by person, monotonic seconds."""
-        self._told: OrderedDict[tuple[Visit, Refusal], None] = OrderedDict()
-        self._written: deque[float] = deque(maxlen=RESULTS_A_MINUTE)
+        self.granted_visits: OrderedDict[VisitKey, None] = OrderedDict()
+        """Visits for which a grant was signed."""
+        self.granted_at: dict[str, float] = {}
+        """When a grant was last signed, by person, in monotonic seconds."""
+        self._refusals: OrderedDict[tuple[VisitKey, Refusal], None] = OrderedDict()
+        self._result_times: deque[float] = deque(maxlen=MAX_RESULTS_PER_MINUTE)
         self._granted = self._opened = self._rejected = 0
         self._refused: Counter[Refusal] = Counter()
 
-    def let_in(self, visit: Visit, now: float) -> None:
-        """A grant has been signed."""
-        self.visits[visit] = None
-        _trim(self.visits)
-        self.opened_at[visit[2]] = now
+    def grant(self, visit: VisitKey, now: float) -> None:
+        """Report that a grant has been signed."""
+        self.granted_visits[visit] = None
+        _trim(self.granted_visits)
+        self.granted_at[visit[2]] = now
         self._granted += 1
 
-    def take_back(self, visit: Visit) -> None:
-        """The grant may not have been delivered: the visit may be let in again, at once."""
-        self.visits.pop(visit, None)
-        self.opened_at.pop(visit[2], None)
+    def take_back(self, visit: VisitKey) -> None:
+        """The grant may not have been delivered: the visit may get another one at once."""
+        self.granted_visits.pop(visit, None)
+        self.granted_at.pop(visit[2], None)
 
-    def refuse(self, visit: Visit, reason: Refusal) -> bool:
-        """Count a refusal; False when the visit has been refused for this reason before."""
-        if (visit, reason) in self._told:
+    def refuse(self, visit: VisitKey, reason: Refusal) -> bool:
+        """Count a refusal; False if the visit was refused for this reason before."""
+        if (visit, reason) in self._refusals:
             return False
-        self._told[visit, reason] = None
-        _trim(self._told)
+        self._refusals[visit, reason] = None
+        _trim(self._refusals)
         self._refused[reason] += 1
         return True
 
-    def judged(self, now: float, *, accepted: bool) -> bool:
-        """Count a result of the door's; False when it has given too many to write them all down."""
+    def count_result(self, now: float, *, accepted: bool) -> bool:
+        """Count a result of the door; False if there are too many to record this one."""
         self._opened += accepted
         self._rejected += not accepted
-        if len(self._written) == RESULTS_A_MINUTE and now - self._written[0] < _MINUTE:
+        if len(self._result_times) == MAX_RESULTS_PER_MINUTE and now - self._result_times[0] < _MINUTE:
             return False
-        self._written.append(now)
+        self._result_times.append(now)
         return True
 
     def facts(self, now: float, problem: str | None) -> dict[str, Any]:
-        """What the state topic says of the door; docs/events.md names the keys."""
+        """The door in the state message; docs/events.md names the keys."""
         age = self.nonces.age(now)
         return {
             "nonce_age": None if age is None else round(age, 1),
@@ -78,6 +78,6 @@ class DoorState:
         }
 
 
-def _trim(kept: OrderedDict[Any, None]) -> None:
-    while len(kept) > _VISITS:
-        kept.popitem(last=False)
+def _trim(visits: OrderedDict[Any, None]) -> None:
+    while len(visits) > _MAX_VISITS:
+        visits.popitem(last=False)

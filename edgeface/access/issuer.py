@@ -1,15 +1,14 @@
-"""Decides for each door whether it is to open, and makes the grants; it belongs to the publisher's thread."""
+"""Decides for each door whether it may open, and signs the grants."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.access.door_state import DoorState
 from edgeface.access.policy import AccessPolicy, DoorContext, check, never_open
-from edgeface.access.protocol import DoorTopics, Stamp, payload, read_result
+from edgeface.access.protocol import GrantStamp, payload, read_result
 from edgeface.core.clock import synchronised
 from edgeface.core.events import LIFETIME, SAYABLE
 from edgeface.security.signing_keys import sign
@@ -17,7 +16,7 @@ from edgeface.security.signing_keys import sign
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from edgeface.access.door_state import Visit
+    from edgeface.access.door_state import VisitKey
     from edgeface.access.policy import Refusal
     from edgeface.access.protocol import DoorResult
     from edgeface.core.clock import Clock
@@ -25,24 +24,24 @@ if TYPE_CHECKING:
     from edgeface.security.signing_keys import Signer
 
 # Claims come with frames: this is more than a second of four cameras.
-_CLAIMS = 256
-# Grants of which a result may still come.
-_GRANTS = 64
+_MAX_CLAIMS = 256
+# Grants that a result may still refer to.
+_MAX_GRANTS = 64
 
-Key = tuple[str, "Visit"]
-"""A door, and who stands before it."""
-Note = tuple[str, dict[str, Any]]
+ClaimKey = tuple[str, "VisitKey"]
+"""A door, and a visit in front of it."""
+Record = tuple[str, dict[str, Any]]
 """Kind and facts of a row of the journal."""
 
 
 class IssuedGrant(NamedTuple):
-    """What is to be published."""
+    """A grant to be published."""
 
     id: str
-    topic: str
+    door: str
     envelope: bytes
     expiry: int
-    """Seconds that the broker may hold it."""
+    """Seconds for which the broker may hold it."""
     until: float
     """Monotonic seconds by which the broker must have answered."""
 
@@ -52,154 +51,148 @@ class PendingClaim:
     """A claim that may still open a door."""
 
     at: float
-    """When it came in, monotonic seconds."""
+    """When it arrived, in monotonic seconds."""
     door: str
     claim: Claim
     reason: Refusal | None = "stale"
-    """Why it has not opened it yet."""
+    """Why it has not opened the door yet."""
 
     @property
-    def visit(self) -> Visit:
-        """Whose claim it is."""
+    def visit(self) -> VisitKey:
+        """The visit that it belongs to."""
         return self.claim.camera, self.claim.visit, self.claim.person
 
     @property
-    def key(self) -> Key:
-        """What a newer claim of the same visit takes the place of."""
+    def key(self) -> ClaimKey:
+        """A newer claim with the same key replaces it."""
         return self.door, self.visit
 
 
 class GrantIssuer:
-    """Waits with each claim for what its doors still lack, until it is too old; a visit is let in once a door.
+    """Holds each claim until its doors may open or it is too old; a visit gets one grant per door.
 
-    `claim` and `go_by` may be called by any thread; the rest belongs to the publisher's.
+    Any thread may call `claim`; everything else, `policy` included, belongs to the publisher's thread.
     """
 
     def __init__(
         self,
-        prefix: str,
         device: str,
         boot: str,
         clock: Clock,
         *,
         signer: Signer | None = None,
-        policy: AccessPolicy | None = None,
+        policy: Callable[[], AccessPolicy] = AccessPolicy,
         synced: Callable[[], bool] = synchronised,
     ) -> None:
-        self._topics = partial(DoorTopics, prefix)
         self._device = device
         self._boot = boot
         self._clock = clock
         self._signer = signer
         self._synced = synced
-        self._policy = self._wanted = policy or AccessPolicy()
-        self._claims: deque[tuple[float, Claim]] = deque(maxlen=_CLAIMS)
-        self._posts: dict[str, DoorState] = {}
-        self._waiting: dict[Key, PendingClaim] = {}
-        self._sent: OrderedDict[int, PendingClaim] = OrderedDict()
-        self._notes: list[Note] = []
+        self._current_policy = policy
+        self._policy = AccessPolicy()
+        self._claims: deque[tuple[float, Claim]] = deque(maxlen=_MAX_CLAIMS)
+        self._states: dict[str, DoorState] = {}
+        self._pending: dict[ClaimKey, PendingClaim] = {}
+        self._granted: OrderedDict[int, PendingClaim] = OrderedDict()
+        self._records: list[Record] = []
         self._seq = 0
-        self._take_up()
+        self.reload()
+
+    @property
+    def doors(self) -> list[str]:
+        """The names of the doors."""
+        return list(self._policy.doors)
 
     def claim(self, claim: Claim) -> bool:
-        """Have a claim considered; False when no door is at its camera. Returns at once."""
-        asked = any(door.camera == claim.camera for door in self._policy.doors.values())
-        if asked:
+        """Queue a claim for review; False if no door is at its camera. Returns at once."""
+        wanted = any(door.camera == claim.camera for door in self._policy.doors.values())
+        if wanted:
             self._claims.append((self._clock.monotonic(), claim))
-        return asked
+        return wanted
 
-    def apply(self, policy: AccessPolicy) -> None:
-        """Go by other doors from the next look on."""
-        self._wanted = policy
-
-    def changed(self) -> bool:
-        """Take up other doors, if there are; True says that `subscriptions` are others now."""
-        if self._wanted is self._policy:
+    def reload(self) -> bool:
+        """Apply the policy as it is configured now; True if it has changed."""
+        policy = self._current_policy()
+        if policy == self._policy:
             return False
-        self._policy = self._wanted
-        self._take_up()
+        self._policy = policy
+        for name in policy.doors:
+            self._states.setdefault(name, DoorState())
         return True
 
-    def subscriptions(self) -> list[str]:
-        """The topics on which doors speak."""
-        doors = [self._topics(name) for name in self._policy.doors]
-        return [topic for door in doors for topic in (door.challenge, door.result)]
-
-    def on_message(self, topic: str, text: bytes, *, retained: bool) -> bool:
-        """Take in what a door says; False when it is of no use, or no door says it."""
-        name, kind = self._said_by.get(topic, ("", ""))
-        if not name:
-            # The broker still sends what a door says that the configuration has no more.
-            return topic.startswith(self._topics("").root)
+    def on_message(self, door: str, kind: str, text: bytes, *, retained: bool) -> bool:
+        """Process a door's `challenge` or `result`; False if it is of no use."""
+        if door not in self._policy.doors or kind not in {"challenge", "result"}:
+            return True  # the broker still delivers messages of doors that are no longer configured
         if retained:
             return False
         if kind == "challenge":
-            return self._posts[name].nonces.on_message(text, self._clock.monotonic())
-        result = read_result(text, name)
+            return self._states[door].nonces.on_message(text, self._clock.monotonic())
+        result = read_result(text, door)
         if result is None:
             return False
         if result.device in {None, self._device}:
-            self._judged(name, result)
+            self._on_result(door, result)
         return True
 
     def review(self) -> None:
-        """Look at all that waits: let go of what is too old, and of what has been let in."""
+        """Decide on all claims; drop those that are too old or whose visit has been granted."""
         if self._signer is not None and self._policy.doors:
             self._signer.refresh()
         while self._claims:
             at, claim = self._claims.popleft()
             for name, door in self._policy.doors.items():
                 if door.camera == claim.camera:
-                    waiting = PendingClaim(at, name, claim)
-                    self._waiting[waiting.key] = waiting
-        for waiting in list(self._waiting.values()):
-            self._look(waiting)
+                    pending = PendingClaim(at, name, claim)
+                    self._pending[pending.key] = pending
+        for pending in list(self._pending.values()):
+            self._decide(pending)
 
     def first(self) -> PendingClaim | None:
-        """The oldest claim that opens a door, if one does; `consider` comes before it."""
-        return next((one for one in self._waiting.values() if one.reason is None), None)
+        """The oldest claim that opens a door, as of the last `review`."""
+        return next((pending for pending in self._pending.values() if pending.reason is None), None)
 
-    def grant(self, waiting: PendingClaim) -> IssuedGrant | None:
-        """Sign and write down a grant, which is to be published at once; None when it may not be any more."""
-        waiting = self._look(waiting)
-        if waiting.reason is not None or self._signer is None or self._signer.key is None:
+    def grant(self, pending: PendingClaim) -> IssuedGrant | None:
+        """Sign a grant, to be published at once; None if the door may no longer open."""
+        pending = self._decide(pending)
+        if pending.reason is not None or self._signer is None or self._signer.key is None:
             return None
-        claim, key, now = waiting.claim, self._signer.key, self._clock.monotonic()
-        post = self._posts[waiting.door]
+        claim, key, now = pending.claim, self._signer.key, self._clock.monotonic()
+        state = self._states[pending.door]
         self._seq += 1
-        age_ms = round((now - claim.monotonic) * 1000)
-        stamp = Stamp(waiting.door, self._device, self._boot, self._seq, post.nonces.take(), age_ms)
+        age = now - claim.monotonic
+        stamp = GrantStamp(pending.door, self._device, self._boot, self._seq, state.nonces.take(), round(age * 1000))
         envelope = sign(payload(stamp, claim), key.kid, key.private)
-        del self._waiting[waiting.key]
-        self._sent[self._seq] = waiting
-        if len(self._sent) > _GRANTS:
-            self._sent.popitem(last=False)
-        post.let_in(waiting.visit, now)
-        self._notes.append(("granted", _granted(stamp, claim)))
-        left = max(1, int(LIFETIME - (now - claim.monotonic)))
-        until = claim.monotonic + LIFETIME
-        return IssuedGrant(f"{waiting.door}#{self._seq}", self._topics(waiting.door).grant, envelope, left, until)
+        del self._pending[pending.key]
+        self._granted[self._seq] = pending
+        if len(self._granted) > _MAX_GRANTS:
+            self._granted.popitem(last=False)
+        state.grant(pending.visit, now)
+        self._records.append(("granted", _granted(stamp, claim)))
+        id_ = f"{pending.door}#{self._seq}"
+        return IssuedGrant(id_, pending.door, envelope, max(1, int(LIFETIME - age)), claim.monotonic + LIFETIME)
 
-    def unsent(self, ids: Iterable[str]) -> None:
-        """Take back grants of which nobody knows whether the broker has them: each visit may be let in again."""
+    def take_back(self, ids: Iterable[str]) -> None:
+        """Take back grants that the broker may not have: each visit may get another one."""
         now = self._clock.monotonic()
         for id_ in ids:
-            waiting = self._sent.get(int(id_.rpartition("#")[2]))
-            if waiting is None:
+            pending = self._granted.get(int(id_.rpartition("#")[2]))
+            if pending is None:
                 continue
-            self._posts[waiting.door].take_back(waiting.visit)
-            if now - waiting.claim.monotonic <= SAYABLE:
-                # A newer claim of the same visit goes before.
-                self._waiting.setdefault(waiting.key, replace(waiting, at=now, reason="stale"))
+            self._states[pending.door].take_back(pending.visit)
+            if now - pending.claim.monotonic <= SAYABLE:
+                # A newer claim of the same visit has priority.
+                self._pending.setdefault(pending.key, replace(pending, at=now, reason="stale"))
 
-    def notes(self) -> list[Note]:
-        """Give the rows for the journal that have come up since the last call."""
-        notes, self._notes = self._notes, []
-        return notes
+    def take_records(self) -> list[Record]:
+        """The rows for the journal since the last call."""
+        records, self._records = self._records, []
+        return records
 
     @property
     def problems(self) -> dict[str, str]:
-        """Why a door cannot open for anybody, by door."""
+        """Why a door cannot open for anyone, by door."""
         missing = "no signing key (edgeface keys new)" if self._signer is None else self._signer.problem
         problems = dict.fromkeys(self._policy.doors, missing) if missing is not None else {}
         return {**problems, **never_open(self._policy)}
@@ -209,68 +202,61 @@ class GrantIssuer:
         return [f"door {name}: {problem}" for name, problem in self.problems.items()]
 
     def facts(self) -> dict[str, Any]:
-        """What the state says of each door; docs/events.md names the keys."""
+        """The doors in the state message; docs/events.md names the keys."""
         now, problems = self._clock.monotonic(), self.problems
-        return {name: self._posts[name].facts(now, problems.get(name)) for name in self._policy.doors}
+        return {name: self._states[name].facts(now, problems.get(name)) for name in self._policy.doors}
 
-    def _take_up(self) -> None:
-        self._said_by: dict[str, tuple[str, str]] = {}
-        for name in self._policy.doors:
-            self._posts.setdefault(name, DoorState())
-            topics = self._topics(name)
-            self._said_by.update({topics.challenge: (name, "challenge"), topics.result: (name, "result")})
-
-    def _look(self, waiting: PendingClaim) -> PendingClaim:
-        """Decide on one claim as things stand."""
-        post, door, claim = self._posts[waiting.door], self._policy.doors.get(waiting.door), waiting.claim
+    def _decide(self, pending: PendingClaim) -> PendingClaim:
+        """The claim with the decision as of now; it stays pending only if it may still open the door."""
+        state, door, claim = self._states[pending.door], self._policy.doors.get(pending.door), pending.claim
         if door is None or door.camera != claim.camera:
-            del self._waiting[waiting.key]
-            return replace(waiting, reason="person")
-        reason = check(self._policy, door, claim, self._now(post, waiting))
+            del self._pending[pending.key]
+            return replace(pending, reason="person")
+        reason = check(self._policy, door, claim, self._context(state, pending))
         if reason == "known":
-            del self._waiting[waiting.key]
+            del self._pending[pending.key]
         elif self._clock.monotonic() - claim.monotonic > SAYABLE:
-            # What has kept it from the door for so long says more than that it is too old now.
-            del self._waiting[waiting.key]
-            self._refuse(post, waiting, waiting.reason or "stale")
+            # What kept the door shut until now tells more than "stale".
+            del self._pending[pending.key]
+            self._refuse(state, pending, pending.reason or "stale")
         else:
-            self._waiting[waiting.key] = waiting = replace(waiting, reason=reason)
-            return waiting
-        return replace(waiting, reason="stale")
+            self._pending[pending.key] = pending = replace(pending, reason=reason)
+            return pending
+        return replace(pending, reason="stale")
 
-    def _now(self, post: DoorState, waiting: PendingClaim) -> DoorContext:
+    def _context(self, state: DoorState, pending: PendingClaim) -> DoorContext:
         now = self._clock.monotonic()
         return DoorContext(
             monotonic=now,
             wall=self._clock.wall(),
             synced=self._synced(),
             key=self._signer is not None and self._signer.key is not None,
-            nonce=post.nonces.fresh(now),
-            known=waiting.visit in post.visits,
-            opened=post.opened_at.get(waiting.claim.person),
+            nonce=state.nonces.fresh(now),
+            known=pending.visit in state.granted_visits,
+            opened=state.granted_at.get(pending.claim.person),
         )
 
-    def _refuse(self, post: DoorState, waiting: PendingClaim, reason: Refusal) -> None:
-        if post.refuse(waiting.visit, reason):
-            facts = {"door": waiting.door, "person": waiting.claim.person, "reason": reason}
-            self._notes.append(("refused", facts))
+    def _refuse(self, state: DoorState, pending: PendingClaim, reason: Refusal) -> None:
+        if state.refuse(pending.visit, reason):
+            facts = {"door": pending.door, "person": pending.claim.person, "reason": reason}
+            self._records.append(("refused", facts))
 
-    def _judged(self, name: str, result: DoorResult) -> None:
-        """Note what a door made of a grant; a visit that it turned away may try again after the cooldown."""
-        post = self._posts[name]
-        ours = self._sent.get(result.seq or 0) if result.boot == self._boot else None
-        waiting = ours if ours is not None and ours.door == name else None
-        if waiting is not None and not result.accepted:
-            post.visits.pop(waiting.visit, None)
-        if post.judged(self._clock.monotonic(), accepted=result.accepted):
-            person = waiting.claim.person if waiting is not None else None
-            facts = {"door": name, "person": person, "grant_seq": result.seq}
-            self._notes.append(
+    def _on_result(self, door: str, result: DoorResult) -> None:
+        """Record what a door did with a grant; a visit that it rejected may try again after the cooldown."""
+        state = self._states[door]
+        ours = self._granted.get(result.seq or 0) if result.boot == self._boot else None
+        granted = ours if ours is not None and ours.door == door else None
+        if granted is not None and not result.accepted:
+            state.granted_visits.pop(granted.visit, None)
+        if state.count_result(self._clock.monotonic(), accepted=result.accepted):
+            person = granted.claim.person if granted is not None else None
+            facts = {"door": door, "person": person, "grant_seq": result.seq}
+            self._records.append(
                 ("opened", facts) if result.accepted else ("rejected", {**facts, "reason": result.reason})
             )
 
 
-def _granted(stamp: Stamp, claim: Claim) -> dict[str, Any]:
+def _granted(stamp: GrantStamp, claim: Claim) -> dict[str, Any]:
     return {
         "door": stamp.door,
         "person": claim.person,

@@ -1,4 +1,4 @@
-"""Doors as they are configured, and the policy: whether a door may open for a face."""
+"""The configured doors, and the policy: whether a door may open for a face."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeface.core.types import Claim
 
 RESERVED = "doors"
-"""No device's id: the topics of doors stand where a device's would."""
+"""No device may have this id: the topics of doors start with it."""
 
 Refusal = Literal[
     "liveness",
@@ -33,10 +33,10 @@ Refusal = Literal[
     "no_key",
     "no_nonce",
 ]
-"""Why a door stays shut, in the order in which it is looked at."""
+"""Why a door stays shut, in the order of the checks."""
 
 FieldPath = tuple[str | int, ...]
-"""Keys of config.yaml, from the top."""
+"""Keys of config.yaml, outermost first."""
 
 
 class AllowRule(Settings):
@@ -45,79 +45,79 @@ class AllowRule(Settings):
     person: Id | None = None
     group: Id | None = None
     schedule: Id | None = None
-    """Left out: at any time."""
+    """If left out: at any time."""
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> AllowRule:
+    def _person_or_group(self) -> AllowRule:
         if (self.person is None) == (self.group is None):
             raise ValueError("give one of person and group")
         return self
 
 
 class Door(Settings):
-    """One door."""
+    """A door."""
 
     camera: Id
-    """The camera that sees who stands before it."""
+    """The camera that sees who is in front of the door."""
     allow: Annotated[tuple[AllowRule, ...], Field(strict=False, min_length=1, max_length=256)]
-    """One suffices."""
+    """One match is enough."""
     level: Level = "high"
-    """The least level that the face must reach."""
+    """The level that the face must reach."""
     single_face: bool = True
-    """Open only for somebody who is alone in the picture."""
+    """Open only for a person who is alone in the picture."""
     liveness: Literal["off", "required"] = "off"
-    """Whether the face must be shown to be alive; this version judges no liveness, so `required` never opens."""
+    """Whether the face must pass a liveness check; this version has none, so `required` never opens."""
     cooldown: Annotated[float, Field(ge=0, le=3600, strict=False)] = 10.0
     """Seconds until the same person may open it again."""
     allow_unsynced_clock: bool = False
-    """Go by schedules although the clock may be wrong."""
+    """Apply schedules even if the clock may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """All doors, and what they refer to."""
+    """All doors, and the groups and schedules that they refer to."""
 
     doors: Mapping[str, Door] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schedules: Mapping[str, WeeklySchedule] = field(default_factory=dict)
 
     def rules_for(self, door: Door, person: str) -> Iterator[AllowRule]:
-        """What a door says of a person."""
-        for allow in door.allow:
-            if person == allow.person or (allow.group is not None and person in self.groups.get(allow.group, ())):
-                yield allow
+        """The rules of a door that name a person or their group."""
+        for rule in door.allow:
+            if person == rule.person or (rule.group is not None and person in self.groups.get(rule.group, ())):
+                yield rule
 
     def strictest(self) -> dict[str, Level]:
-        """The strictest level that the doors of each camera ask for."""
-        asked: dict[str, Level] = {}
+        """The strictest level that the doors of each camera require."""
+        required: dict[str, Level] = {}
         for door in self.doors.values():
-            asked[door.camera] = max(door.level, asked.get(door.camera, door.level), key=LEVELS.index)
-        return asked
+            required[door.camera] = max(door.level, required.get(door.camera, door.level), key=LEVELS.index)
+        return required
 
 
 @dataclass(frozen=True, slots=True)
 class DoorContext:
-    """What a decision goes by besides the claim."""
+    """What a decision depends on apart from policy and claim."""
 
     monotonic: float
     wall: float
     synced: bool
     """Whether the wall clock is known to be right."""
     key: bool
-    """There is a key to sign with."""
+    """Whether there is a key to sign with."""
     nonce: bool
-    """The door has given a nonce that is fresh and not used up."""
+    """Whether the door has published a nonce that is fresh and unused."""
     known: bool
-    """The door has been opened for this visit."""
+    """Whether this visit already has a grant."""
     opened: float | None
-    """Monotonic seconds at which it was last opened for the person."""
+    """When the door was last opened for the person, in monotonic seconds."""
 
 
 def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
-    """Whether a door of the claim's camera may open now: None, or why not; it reads nothing but its arguments."""
+    """None if a door of the claim's camera may open now, else why not; a pure function of its arguments."""
     refusals: tuple[tuple[Refusal | None, bool], ...] = (
         ("liveness", door.liveness != "off"),
-        (_in_time(policy, door, claim, now), True),
+        (_who_and_when(policy, door, claim, now), True),
         ("level", LEVELS.index(claim.level) < LEVELS.index(door.level)),
         ("faces", door.single_face and claim.faces_in_view != 1),
         ("known", now.known),
@@ -129,8 +129,8 @@ def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> R
     return next((reason for reason, holds in refusals if holds and reason is not None), None)
 
 
-def _in_time(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
-    names = [allow.schedule for allow in policy.rules_for(door, claim.person)]
+def _who_and_when(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
+    names = [rule.schedule for rule in policy.rules_for(door, claim.person)]
     if not names:
         return "person"
     if None in names:
@@ -142,22 +142,22 @@ def _in_time(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -
 
 
 def never_open(policy: AccessPolicy) -> dict[str, str]:
-    """Why no face can open a door as it is configured, by door."""
-    why = "it never opens: liveness is required, and this version judges none"
+    """Why a door can open for no face as it is configured, by door."""
+    why = "it never opens: liveness is required, and this version has no liveness check"
     return {name: why for name, door in policy.doors.items() if door.liveness != "off"}
 
 
 def strangers(policy: AccessPolicy, enrolled: set[str]) -> tuple[str, ...]:
-    """People whom a door lets in and nobody has enrolled, one line a door."""
+    """People whom a door allows but who are not enrolled, one line per door."""
     lines = []
     for name, door in policy.doors.items():
-        named = {one.person for one in door.allow if one.person is not None}
-        named.update(*(policy.groups.get(one.group, ()) for one in door.allow if one.group is not None))
-        if missing := sorted(named.difference(enrolled)):
+        people = {rule.person for rule in door.allow if rule.person is not None}
+        people.update(*(policy.groups.get(rule.group, ()) for rule in door.allow if rule.group is not None))
+        if missing := sorted(people.difference(enrolled)):
             lines.append(f"door {name}: not enrolled: {', '.join(missing)}")
     return tuple(lines)
 
 
 def listed(known: Mapping[str, object]) -> str:
-    """The names, for an error message."""
+    """The keys, for an error message."""
     return ", ".join(known) or "none"

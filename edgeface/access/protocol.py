@@ -1,11 +1,10 @@
-"""What is said to a door and what it says: nonces, the grant's payload, results; docs/events.md is the contract."""
+"""The messages between device and door: nonces, the grant's payload, results; docs/events.md is the contract."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import files
@@ -14,28 +13,28 @@ from edgeface.core.events import LIFETIME
 if TYPE_CHECKING:
     from edgeface.core.types import Claim
 
-MAX_BYTES = 1000
-"""Of what a door says."""
+MAX_MESSAGE_BYTES = 1000
+"""Bytes of a message from a door."""
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
 _BOOT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REASON = re.compile(r"[a-z][a-z_]{0,31}")
-_SEEN = 64
-# The integers that JSON readers of all languages agree on (RFC 8259, 6).
-_MOST = 2**53 - 1
+_MAX_SEEN_NONCES = 64
+# The integers on which JSON readers of all languages agree (RFC 8259, 6).
+_MAX_INT = 2**53 - 1
 
 
 class Nonces:
-    """The latest nonce of one door, which serves one grant within LIFETIME of its arrival by our monotonic clock."""
+    """The latest nonce of one door, good for one grant within LIFETIME of its arrival by our monotonic clock."""
 
     def __init__(self) -> None:
         self._nonce: str | None = None
         self._at: float | None = None
-        self._seen: deque[str] = deque(maxlen=_SEEN)
+        self._seen: deque[str] = deque(maxlen=_MAX_SEEN_NONCES)
 
     def on_message(self, payload: bytes, now: float) -> bool:
-        """Take in a challenge; False when it is none, or its nonce has been here before."""
-        facts = strict(payload)
+        """Process a challenge; False if it is malformed or its nonce is not new."""
+        facts = read_object(payload)
         nonce, boot = (facts.get("nonce"), facts.get("boot")) if facts is not None else (None, None)
         if not _matches(_NONCE, nonce) or not _matches(_BOOT, boot) or nonce in self._seen:
             return False
@@ -44,53 +43,53 @@ class Nonces:
         return True
 
     def fresh(self, now: float) -> bool:
-        """Whether there is a nonce to be taken."""
+        """Whether there is a nonce to take."""
         return self._nonce is not None and self._at is not None and now - self._at <= LIFETIME
 
     def take(self) -> str:
-        """Use the nonce up; there must be one."""
+        """The nonce, which is used up by this; raises LookupError if there is none."""
         if self._nonce is None:
             raise LookupError("no nonce")
         nonce, self._nonce = self._nonce, None
         return nonce
 
     def age(self, now: float) -> float | None:
-        """Seconds since the latest nonce came; None before the first."""
+        """Seconds since the latest nonce arrived; None before the first."""
         return None if self._at is None else now - self._at
 
 
 class DoorResult(NamedTuple):
-    """What a door made of a grant."""
+    """What a door did with a grant."""
 
     accepted: bool
     reason: str | None
-    """Why not."""
+    """Why the door rejected it."""
     device: str | None
     boot: str | None
     seq: int | None
-    """The grant's, where the door could read them."""
+    """The grant's device, boot and seq, if the door could read them."""
 
 
 def read_result(payload: bytes, door: str) -> DoorResult | None:
-    """Read what is on a door's result topic; None when it is not what the contract says."""
-    facts = strict(payload)
+    """Read a message of a door's result topic; None if it breaks the contract."""
+    facts = read_object(payload)
     if facts is None or facts.get("v") != 1 or facts.get("door") != door:
         return None
     accepted, reason, device = facts.get("accepted"), facts.get("reason"), facts.get("device")
     boot, seq = facts.get("grant_boot"), facts.get("grant_seq")
-    sound = (
+    valid = (
         isinstance(accepted, bool),
         (reason is None) if accepted else _matches(_REASON, reason),
         device is None or _matches(_BOOT, device),
         boot is None or _matches(_BOOT, boot),
-        seq is None or (isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq <= _MOST),
+        seq is None or (isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq <= _MAX_INT),
         not accepted or None not in {device, boot, seq},
     )
-    return DoorResult(bool(accepted), reason, device, boot, seq) if all(sound) else None
+    return DoorResult(bool(accepted), reason, device, boot, seq) if all(valid) else None
 
 
-class Stamp(NamedTuple):
-    """What tells a grant from every other."""
+class GrantStamp(NamedTuple):
+    """What makes a grant unique."""
 
     door: str
     device: str
@@ -98,11 +97,11 @@ class Stamp(NamedTuple):
     seq: int
     nonce: str
     age_ms: int
-    """From the picture's capture until now."""
+    """From the frame's capture until now."""
 
 
-def payload(stamp: Stamp, claim: Claim) -> bytes:
-    """The bytes that are signed: one line of ASCII JSON, without a float."""
+def payload(stamp: GrantStamp, claim: Claim) -> bytes:
+    """The bytes to sign: one line of ASCII JSON, without floats."""
     facts = {
         "v": 1,
         "aud": stamp.door,
@@ -120,9 +119,9 @@ def payload(stamp: Stamp, claim: Claim) -> bytes:
     return json.dumps(facts, separators=(",", ":")).encode()
 
 
-def strict(payload: bytes) -> dict[str, Any] | None:
-    """Read a small JSON object; None when it is none, is too large, or names a key twice."""
-    if len(payload) > MAX_BYTES:
+def read_object(payload: bytes) -> dict[str, Any] | None:
+    """Read a small JSON object; None if it is something else, is too large, or has a key twice."""
+    if len(payload) > MAX_MESSAGE_BYTES:
         return None
     try:
         facts = files.loads_strict(payload)
@@ -133,41 +132,3 @@ def strict(payload: bytes) -> dict[str, Any] | None:
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class DoorTopics:
-    """The topics of one door, which belong to no device; docs/events.md says what is on them."""
-
-    prefix: str
-    door: str
-
-    @property
-    def root(self) -> str:
-        """What all topics of the door start with, without a slash at its end."""
-        return f"{self.prefix}/doors/{self.door}"
-
-    @property
-    def challenge(self) -> str:
-        """The door's nonce, once a second."""
-        return f"{self.root}/challenge"
-
-    @property
-    def grant(self) -> str:
-        """The signed envelope; never retained."""
-        return f"{self.root}/grant"
-
-    @property
-    def result(self) -> str:
-        """What the door made of a grant; never retained."""
-        return f"{self.root}/result"
-
-    @property
-    def status(self) -> str:
-        """Online, offline; retained, and the door's last will."""
-        return f"{self.root}/status"
-
-    @property
-    def state(self) -> str:
-        """The JSON of the door's health; retained."""
-        return f"{self.root}/state"

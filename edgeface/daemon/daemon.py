@@ -22,8 +22,9 @@ from edgeface.daemon.session import RecognitionSession
 from edgeface.daemon.vision import Tally, Vision
 from edgeface.daemon.web_page import WebPage
 from edgeface.journal.journal import Journal
+from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
-from edgeface.mqtt.publisher import LogPublisher
+from edgeface.mqtt.publisher import OFF, ON, LogPublisher
 from edgeface.recognition.timings import Timings, counter
 from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
@@ -135,7 +136,7 @@ class Daemon:
     def _start(self) -> None:
         daemon_report.record_started(self._journal, self._configuration, self._boot, self._clock.wall())
         for name, camera in self._configuration.cameras.items():
-            self._publisher.enabled(name, camera.enabled)
+            self._publisher.set(topics.ENABLED_STATE.at(camera=name), ON if camera.enabled else OFF)
         self._publisher.start()
         for capture in self._captures.values():
             capture.start()
@@ -179,13 +180,14 @@ class Daemon:
             camera, on = self._switches.get()
             if camera in self._captures:
                 (self._captures[camera].enable if on else self._captures[camera].disable)()
-                self._publisher.enabled(camera, on)
+                log.info("camera %s is switched %s", camera, "on" if on else "off")
+                self._publisher.set(topics.ENABLED_STATE.at(camera=camera), ON if on else OFF)
 
     def _tell_status(self, camera: str, now: CaptureState) -> None:
         status = "offline" if now.status == "ended" else now.status
         if self._said_states.get(camera) != status:
             self._said_states[camera] = status
-            self._publisher.camera_status(camera, status)
+            self._publisher.set(topics.CAMERA_STATUS.at(camera=camera), status)
 
     def _feed_watchdog(self, states: dict[str, CaptureState]) -> None:
         period, now = systemd.watchdog_seconds(), self._clock.monotonic()
@@ -202,7 +204,7 @@ class Daemon:
         if now - self._said_at >= STATE_SECONDS or trouble != self._said_trouble:
             self._said_at, self._said_trouble = now, trouble
             report = self._report(states)
-            self._publisher.state(report)
+            self._publisher.set(topics.STATE, report)
             self._window.state(report, self._publisher)
         elif self._window.asked:
             self._window.state(self._report(states), self._publisher)
@@ -246,7 +248,6 @@ class Daemon:
             self._configuration = self._vision.configuration = merged
             self._journal.days = merged.privacy.journal_days
             daemon_report.record_configured(self._journal, wanted, self._clock.wall())
-            self._publisher.apply(merged.access_policy)
             set_up(merged.log)
             log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
         systemd.notify(systemd.READY)
@@ -259,10 +260,11 @@ class Daemon:
         for name, capture in self._captures.items():
             if not capture.join(JOIN_SECONDS):
                 log.warning("camera %s does not let go of its device", name)
-            self._publisher.camera_status(name, "offline")
+            self._publisher.set(topics.CAMERA_STATUS.at(camera=name), "offline")
         self._mailbox.close()
         self._vision.join()
-        self._publisher.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
+        states = {name: capture.state() for name, capture in self._captures.items()}
+        self._publisher.set(topics.STATE, self._report(states))
         self._publisher.close()
         daemon_report.record_stopped(self._journal, self._boot, self._clock.wall())
 
@@ -279,7 +281,7 @@ class Daemon:
             cameras=tuple(settings.cameras),
             snapshots=settings.privacy.snapshots != "none",
             boot=self._boot,
-            policy=settings.access_policy,
+            policy=lambda: self._configuration.access_policy,
             signer=Signer(settings.data, self._vault, self._clock),
             answered=counter(self._timings, "publish"),
         )

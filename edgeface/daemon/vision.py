@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.errors import GalleryError
 from edgeface.imaging.drawing import cut_out, jpeg
-from edgeface.mqtt.publisher import sentence
+from edgeface.mqtt import topics
+from edgeface.mqtt.publisher import names_in_view, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -160,7 +161,7 @@ class Vision:
         names = bench.pipeline.people(camera)
         if names != self._names.get(camera, ()):
             self._names[camera] = names
-            self._publisher.people(camera, names)
+            self._publisher.set(topics.PEOPLE.at(camera=camera), names_in_view(names))
 
     def _leave(self, bench: RecognitionSession, camera: str) -> None:
         for event in bench.pipeline.leave(camera, self._clock.monotonic(), self._clock.wall()):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeface.access.policy import AllowRule, Door
-from edgeface.access.protocol import DoorTopics
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import BrokerError
 from edgeface.door.controller import Controller
 from edgeface.door.relay import LogRelay
 from edgeface.door.settings import DoorSettings
 from edgeface.mqtt.settings import Mqtt
+from edgeface.mqtt.topics import DOOR_GRANT, Topics
 from edgeface.security.signing_keys import new, read, write
 from edgeface.security.vault import open_vault
 
@@ -71,7 +71,7 @@ class WatchedDoor:
         self.results: list[Wire] = []
         self.switched = 0
         """How often the relay went on."""
-        self._topics = DoorTopics("edgeface", NAME)
+        self._topics = Topics(prefix="edgeface", door=NAME)
         self._clock = clock
         self._tell = tell
         self._port = port
@@ -82,7 +82,7 @@ class WatchedDoor:
         self._controller = Controller(settings, clock)
         self._thread = threading.Thread(target=self._controller.run, name="door")
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "edgeface-demo-door-listener", protocol=mqtt.MQTTv5)
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{self._topics.root}/+", qos=1)
+        self._client.on_connect = lambda client, *_: client.subscribe(f"edgeface/doors/{NAME}/+", qos=1)
         self._client.on_message = lambda _client, _data, message: self._hear(message)
 
     def start(self) -> None:
@@ -99,7 +99,7 @@ class WatchedDoor:
         if not self.openings:
             return None
         self._answered.clear()
-        self._client.publish(self._topics.grant, self.openings[0].envelope, qos=1)
+        self._client.publish(self._topics(DOOR_GRANT).name, self.openings[0].envelope, qos=1)
         if not self._answered.wait(_PATIENCE):
             return None
         answer = self.results[-1]
@@ -114,14 +114,15 @@ class WatchedDoor:
         self._client.loop_stop()
 
     def _hear(self, message: MQTTMessage) -> None:
-        if message.topic == self._topics.challenge:
+        _, kind = self._topics.door_of(message.topic) or ("", "")
+        if kind == "challenge":
             self._ready.set()
-        elif message.topic == self._topics.grant:
+        elif kind == "grant":
             envelope = bytes(message.payload)
             self._grants[_stamp(json.loads(json.loads(envelope)["payload"]))] = envelope
-        elif message.topic == self._topics.result:
+        elif kind == "result":
             self._judged(json.loads(message.payload))
-        elif message.topic == self._topics.state and message.payload:
+        elif kind == "state" and message.payload:
             self._show(json.loads(message.payload))
 
     def _judged(self, result: Wire) -> None:

@@ -13,7 +13,7 @@ from edgeface.core.errors import BrokerError, EdgefaceError
 from edgeface.doctor.finding import Finding
 from edgeface.mqtt import settings
 from edgeface.mqtt.connection import BROKER_TIMEOUT, Connection, Tag
-from edgeface.mqtt.topics import Topics
+from edgeface.mqtt.topics import DOCTOR, Topics, client_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def _broker(configuration: Configuration, mqtt: Mqtt) -> Finding:
         if (reason := _why_not_log_in(mqtt)) is not None:
             socket.create_connection((mqtt.host, mqtt.port), BROKER_TIMEOUT).close()
             return Finding("broker", f"{where} answers; login not tested: {reason}", "note")
-        refused = _try_to_write(mqtt, Topics(mqtt.prefix, configuration.device))
+        refused = _try_to_write(mqtt, configuration.device)
     except (BrokerError, UnicodeError) as error:
         return Finding("broker", str(error), "bad", _remedy(str(error), mqtt))
     except OSError as error:
@@ -82,10 +82,10 @@ def _why_not_log_in(mqtt: Mqtt) -> str | None:
     return None
 
 
-def _try_to_write(mqtt: Mqtt, topics: Topics) -> str | None:
+def _try_to_write(mqtt: Mqtt, device: str) -> str | None:
     """Log in with a client ID of our own and publish an empty message, not retained; returns why it was refused."""
-    topic = f"{topics.root}/doctor"
-    connection = Connection(mqtt, f"{topics.client}-doctor", topic, SystemClock())
+    topic = Topics.of_device(mqtt, device)(DOCTOR)
+    connection = Connection(mqtt, f"{client_id(device)}-doctor", topic, SystemClock())
     wake, other = socket.socketpair()
     try:
         while not connection.ready:

@@ -1,4 +1,4 @@
-"""The reference controller of a door: challenges, judges grants, and switches a relay for those that hold."""
+"""The reference controller of a door: publishes challenges, verifies grants, and drives a relay for valid ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgeface import __version__
-from edgeface.access.protocol import DoorTopics
 from edgeface.core import systemd
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import BrokerError
@@ -19,6 +18,7 @@ from edgeface.door.relay import Relay
 from edgeface.door.verifier import GrantVerifier, Reject
 from edgeface.mqtt.connection import Connection, Tag, Waker
 from edgeface.mqtt.problems import ConnectionProblems
+from edgeface.mqtt.topics import DOOR_CHALLENGE, DOOR_GRANT, DOOR_RESULT, DOOR_STATE, DOOR_STATUS, Topics
 
 if TYPE_CHECKING:
     import argparse
@@ -33,90 +33,94 @@ log = logging.getLogger(__name__)
 CHALLENGE_SECONDS = 1.0
 """How often a nonce is published."""
 STATE_SECONDS = 30.0
-"""How often the state is said when nothing changes."""
+"""How often the state is published when nothing changes."""
 
 SOFTWARE = 70
-"""Exit status when the relay's thread has ended or hangs; systemd starts the controller again, which switches off."""
+"""Exit status if the relay's thread has ended or hangs; systemd restarts the controller, which switches it off."""
 
 _TICK = 0.25
-_CALM = 0.5
-_BACKOFF = (0.5, 5.0)
-_FAREWELL = 1.0
+# Seconds between two states, unless the relay has switched.
+_STATE_PAUSE = 0.5
+_MIN_DELAY, _MAX_DELAY = 0.5, 5.0
+_GOODBYE_TIMEOUT = 1.0
 
 
 class Controller:
-    """One door: `run` is the main thread's work, `stop` may be called by any thread or signal handler."""
+    """One door: the main thread calls `run`; any thread or signal handler may call `stop`."""
 
     def __init__(self, settings: DoorSettings, clock: Clock | None = None) -> None:
-        """Take the relay, switched off; ConfigError when it cannot be had."""
+        """Open the relay, switched off; raises ConfigError if that fails."""
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._topics = DoorTopics(settings.mqtt.prefix, settings.door)
-        self._gate = GrantVerifier(settings.rules())
+        self._name = f"edgeface-door-{settings.door}"
+        topics = Topics(prefix=settings.mqtt.prefix, door=settings.door)
+        self._challenge_topic, self._grant_topic = topics(DOOR_CHALLENGE), topics(DOOR_GRANT)
+        self._result_topic, self._status_topic = topics(DOOR_RESULT), topics(DOOR_STATUS)
+        self._state_topic = topics(DOOR_STATE)
+        self._verifier = GrantVerifier(settings.rules())
         self._waker = Waker()
-        # No Event: its lock is the main thread's own when a signal's handler would take it.
+        # Not an Event: the main thread may hold its lock when a signal handler needs it.
         self._stopping = False
-        self._trouble = ConnectionProblems()
+        self._problems = ConnectionProblems()
         self._accepted = 0
         self._rejected: Counter[str] = Counter()
         self._last_reason: str | None = None
-        self._said: tuple[object, ...] = ()
-        self._said_at = self._challenged_at = self._fed_at = float("-inf")
+        self._published: tuple[object, ...] = ()
+        self._published_at = self._challenged_at = self._fed_at = float("-inf")
         self.relay = Relay(settings.relay, self._clock, self._waker.wake)
-        """Switched by nobody else."""
+        """Only this controller switches it."""
 
     def run(self) -> int:
-        """Serve until `stop`; 0, or 70 when the relay's thread has ended or hangs."""
+        """Serve until `stop`; returns 0, or 70 if the relay's thread has ended or hangs."""
         try:
             systemd.notify(systemd.READY)
-            log.info("door %s is guarded; its boot is %s", self._settings.door, self._gate.boot)
-            self._serve_on()
+            log.info("door %s is ready, boot %s", self._settings.door, self._verifier.boot)
+            self._reconnect()
         finally:
             self.relay.close()
             self._waker.close()
         return 0 if self._stopping else SOFTWARE
 
     def stop(self) -> None:
-        """Have the relay switched off, and ask `run` to end."""
+        """Have the relay switched off and `run` end."""
         self._stopping = True
         self.relay.shut()
         self._waker.wake()
 
-    def _going(self) -> bool:
-        """Feed the watchdog, and say whether there is something to live for."""
+    def _running(self) -> bool:
+        """Feed the watchdog; False once the controller should end."""
         now, period = self._clock.monotonic(), systemd.watchdog_seconds()
         healthy = self.relay.healthy
         if healthy and period is not None and now - self._fed_at >= period:
             self._fed_at = now
-            systemd.notify(systemd.WATCHDOG, systemd.status(self._trouble.problem or "connected"))
+            systemd.notify(systemd.WATCHDOG, systemd.status(self._problems.problem or "connected"))
         return healthy and not self._stopping
 
-    def _serve_on(self) -> None:
-        delay = _BACKOFF[0]
-        while self._going():
-            connects = self._trouble.connects
+    def _reconnect(self) -> None:
+        delay = _MIN_DELAY
+        while self._running():
+            connects = self._problems.connects
             try:
                 self._serve()
             except BrokerError as error:
-                self._trouble.failed(str(error))
-            delay = _BACKOFF[0] if self._trouble.connects > connects else min(2 * delay, _BACKOFF[1])
+                self._problems.failed(str(error))
+            delay = _MIN_DELAY if self._problems.connects > connects else min(2 * delay, _MAX_DELAY)
             until = self._clock.monotonic() + delay
-            while self._going() and self._clock.monotonic() < until:
+            while self._running() and self._clock.monotonic() < until:
                 self._clock.sleep(0.1)
 
     def _serve(self) -> None:
-        name = f"edgeface-door-{self._settings.door}"
-        connection = Connection(self._settings.mqtt, name, self._topics.status, self._clock)
+        connection = Connection(self._settings.mqtt, self._name, self._status_topic, self._clock)
         try:
-            while self._going() and not connection.ready:
+            while self._running() and not connection.ready:
                 self._wait(connection, _TICK)
-            if self._going():
-                self._greet(connection)
-            while self._going():
+            if self._running():
+                self._go_online(connection)
+            while self._running():
                 self._work(connection)
                 self._wait(connection, _TICK)
             self.relay.close()
-            self._farewell(connection)
+            self._go_offline(connection)
         finally:
             connection.drop()
 
@@ -124,71 +128,73 @@ class Controller:
         connection.wait(seconds, self._waker.socket)
         self._waker.clear()
 
-    def _greet(self, connection: Connection) -> None:
-        self._trouble.connected()
-        self._said_at = self._challenged_at = float("-inf")
-        connection.subscribe([self._topics.grant], as_published=True)
-        connection.publish(self._topics.status, b"online", Tag("retained", self._topics.status), retain=True)
+    def _go_online(self, connection: Connection) -> None:
+        self._problems.connected()
+        self._published_at = self._challenged_at = float("-inf")
+        connection.subscribe([self._grant_topic.name], as_published=True)
+        connection.publish(self._status_topic, b"online", Tag("retained", self._status_topic.name))
 
     def _work(self, connection: Connection) -> None:
         while connection.messages:
-            self._answer(connection, connection.messages.popleft())
+            self._on_grant(connection, connection.messages.popleft())
         for result in connection.results():
             if result.refused is not None:
-                name = f"edgeface-door-{self._settings.door}"
-                about = f"{result.tag.kind} {result.tag.id}"
-                self._trouble.denied(f"the broker denies {about}: {result.refused}; its access list must let {name} in")
+                what = f"{result.tag.kind} {result.tag.id}"
+                self._problems.denied(
+                    f"the broker denies {what}: {result.refused}; its access list must allow {self._name}"
+                )
         self._challenge(connection)
-        self._say_state(connection)
+        self._update_state(connection)
 
     def _challenge(self, connection: Connection) -> None:
         now = self._clock.monotonic()
         if now - self._challenged_at < CHALLENGE_SECONDS or connection.congested:
             return
         self._challenged_at = now
-        # A stalled broker would take challenges for a long time: the answer to this shows that it is alive.
+        # A stalled broker accepts challenges for a long time; only its answer to the probe shows that it is alive.
         connection.probe()
-        connection.publish(self._topics.challenge, self._gate.challenge(now), Tag("challenge", ""), qos=0)
+        connection.publish(self._challenge_topic, self._verifier.challenge(now), Tag("challenge", ""))
 
-    def _answer(self, connection: Connection, message: Message) -> None:
+    def _on_grant(self, connection: Connection, message: Message) -> None:
         now = self._clock.monotonic()
         try:
-            grant = self._gate.judge(message.payload, retained=message.retained, now=now)
+            grant = self._verifier.judge(message.payload, retained=message.retained, now=now)
         except Reject as reject:
             self._rejected[reject.reason] += 1
             self._last_reason = reject.reason
-            log.warning("a grant is rejected: %s", reject.reason)
-            self._tell(connection, reject.grant, reject.reason)
+            log.warning("grant rejected: %s", reject.reason)
+            self._publish_result(connection, reject.grant, reject.reason)
         else:
             self.relay.open(now)
             self._accepted += 1
-            log.info("the door opens for a grant of %s, seq %d", grant.device, grant.seq)
-            self._tell(connection, grant, None)
+            log.info("door opened for a grant of %s, seq %d", grant.device, grant.seq)
+            self._publish_result(connection, grant, None)
 
-    def _tell(self, connection: Connection, grant: Grant | None, reason: str | None) -> None:
-        # Who floods the door with grants does not get its network flooded by answers.
+    def _publish_result(self, connection: Connection, grant: Grant | None, reason: str | None) -> None:
+        # A flood of grants must not become a flood of results.
         if connection.congested:
             return
         result = {
             "v": 1,
             "door": self._settings.door,
-            "boot": self._gate.boot,
+            "boot": self._verifier.boot,
             "accepted": reason is None,
             "reason": reason,
             "device": None if grant is None else grant.device,
             "grant_boot": None if grant is None else grant.boot,
             "grant_seq": None if grant is None else grant.seq,
         }
-        connection.publish(self._topics.result, _json(result), Tag("result", ""), qos=0)
+        connection.publish(self._result_topic, _json(result), Tag("result", ""))
 
-    def _say_state(self, connection: Connection) -> None:
+    def _update_state(self, connection: Connection) -> None:
         now, opened = self._clock.monotonic(), self.relay.is_open
-        news = (opened, self._accepted, self._rejected.total(), self._trouble.refused)
-        moved = self._said[:1] != news[:1]
-        due = moved or (news != self._said and now - self._said_at >= _CALM) or now - self._said_at >= STATE_SECONDS
+        state = (opened, self._accepted, self._rejected.total(), self._problems.refused)
+        age = now - self._published_at
+        switched = self._published[:1] != state[:1]
+        due = switched or (state != self._published and age >= _STATE_PAUSE) or age >= STATE_SECONDS
         if not due or connection.congested:
             return
-        self._said, self._said_at = news, now
+        self._published, self._published_at = state, now
         self._publish_state(connection, opened=opened)
 
     def _publish_state(self, connection: Connection, *, opened: bool) -> None:
@@ -199,21 +205,20 @@ class Controller:
             "rejected": dict(self._rejected),
             "last_reason": self._last_reason,
             "version": __version__,
-            "boot": self._gate.boot,
-            "problem": self._trouble.problem,
+            "boot": self._verifier.boot,
+            "problem": self._problems.problem,
         }
-        connection.publish(self._topics.state, _json(state), Tag("retained", ""), qos=0, retain=True)
+        connection.publish(self._state_topic, _json(state), Tag("retained", ""))
 
-    def _farewell(self, connection: Connection) -> None:
-        """Say that the door is shut and offline, and wait a short time for the broker."""
+    def _go_offline(self, connection: Connection) -> None:
+        """Publish that the door is shut and offline, and wait briefly for the broker."""
         if not connection.ready:
             return
         self._publish_state(connection, opened=self.relay.is_open)
-        connection.publish(self._topics.status, b"offline", Tag("retained", self._topics.status), retain=True)
-        deadline = self._clock.monotonic() + _FAREWELL
+        connection.publish(self._status_topic, b"offline", Tag("retained", self._status_topic.name))
+        deadline = self._clock.monotonic() + _GOODBYE_TIMEOUT
         while self._clock.monotonic() < deadline and connection.in_flight:
-            connection.wait(0.05, self._waker.socket)
-            self._waker.clear()
+            self._wait(connection, 0.05)
         connection.close()
 
 

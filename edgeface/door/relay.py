@@ -1,4 +1,4 @@
-"""The relay of a door, whose off time is kept by a thread of its own, away from the network."""
+"""The relay of a door; a thread of its own switches it off in time, whatever the network does."""
 
 from __future__ import annotations
 
@@ -19,63 +19,63 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BEAT = 0.25
-"""Seconds between two turns of the relay's thread."""
-_SILENT = 5.0
-"""Seconds without a turn after which the thread hangs."""
-_JOIN = 2.0
+_TICK = 0.25
+"""Seconds between two ticks of the relay's thread."""
+_HANG_TIMEOUT = 5.0
+"""Seconds without a tick after which the thread counts as hanging."""
+_JOIN_TIMEOUT = 2.0
 
 OpenSeconds = Annotated[float, Field(ge=0.2, le=60, strict=False)]
 
 
 class Switch(Protocol):
-    """What is switched: off when it is made, and off after close."""
+    """The hardware that is switched: off at first, and off after close."""
 
     def on(self) -> None:
-        """Let the door be opened."""
+        """Release the door."""
         ...
 
     def off(self) -> None:
-        """Hold it shut."""
+        """Lock the door."""
         ...
 
     def close(self) -> None:
-        """Switch off and let go of the device."""
+        """Switch off and release the device."""
         ...
 
 
 class LogRelay(Settings):
-    """No relay: the log says when one would switch, for trials."""
+    """No relay, for trials: the log shows when one would switch."""
 
     type: Literal["log"] = "log"
     seconds: OpenSeconds = 3.0
-    """How long the door can be opened after the last grant."""
+    """How long the relay stays on after the last grant."""
 
     def switch(self) -> Switch:
-        """Make the switch."""
+        """Open the switch, which is off."""
         return _LogSwitch()
 
 
 class GpioRelay(Settings):
-    """A relay at a pin of a Raspberry Pi, by gpiozero."""
+    """A relay at a pin of a Raspberry Pi, through gpiozero."""
 
     type: Literal["gpio"] = "gpio"
     pin: Annotated[int, Field(ge=0, le=27)]
     """BCM number: 17 is GPIO17, not pin 17 of the header."""
     active_high: bool = True
-    """False for a relay board that switches on when its input is pulled to ground."""
+    """False for a relay board that switches on when its input is low."""
     seconds: OpenSeconds = 3.0
-    """How long the door can be opened after the last grant."""
+    """How long the relay stays on after the last grant."""
 
     def switch(self) -> Switch:
-        """Take the pin, switched off; ConfigError when it cannot be had."""
+        """Open the pin, switched off; raises ConfigError if that fails."""
         try:
             from gpiozero import OutputDevice
         except ImportError as error:
             raise ConfigError("relay.type: gpio needs gpiozero: pip install 'edgeface[door]'") from error
         try:
             device: Switch = OutputDevice(self.pin, active_high=self.active_high, initial_value=False)
-        except Exception as error:  # each pin factory of gpiozero raises errors of its own
+        except Exception as error:  # each pin factory of gpiozero raises its own errors
             raise ConfigError(f"relay.pin: GPIO{self.pin} cannot be used: {error}") from error
         return device
 
@@ -86,19 +86,19 @@ RelaySettings = Annotated[GpioRelay | LogRelay, Field(discriminator="type")]
 class Relay:
     """Holds a switch on until a deadline; only its own thread touches the switch.
 
-    The thread keeps the deadline whatever the rest of the process does. When the switch fails the thread switches
-    off, as far as it can, and ends: `healthy` is False then. `on_change` is called by the thread and returns at once.
+    The thread meets the deadline whatever the rest of the process does. If the switch fails, the thread switches
+    off, as far as it can, and ends; `healthy` is then False. The thread calls `on_change`, which must return at once.
     """
 
     def __init__(self, settings: GpioRelay | LogRelay, clock: Clock, on_change: Callable[[], None]) -> None:
-        """Take the switch, off, and start the thread; ConfigError when the switch cannot be had."""
+        """Open the switch, off, and start the thread; raises ConfigError if the switch cannot be opened."""
         self._seconds = settings.seconds
         self._clock = clock
         self._on_change = on_change
         self._switch = settings.switch()
         self._deadline = float("-inf")
-        self._beat = clock.monotonic()
-        self._rung = threading.Event()
+        self._ticked_at = clock.monotonic()
+        self._wake = threading.Event()
         self._closing = False
         self.is_open = False
         """Whether the switch is on."""
@@ -107,47 +107,47 @@ class Relay:
 
     @property
     def healthy(self) -> bool:
-        """Whether the thread turns."""
-        return self._thread.is_alive() and self._clock.monotonic() - self._beat < _SILENT
+        """Whether the thread runs and does not hang."""
+        return self._thread.is_alive() and self._clock.monotonic() - self._ticked_at < _HANG_TIMEOUT
 
     def open(self, now: float) -> None:
-        """Have the switch on from now until its seconds after `now`, monotonic; returns at once."""
+        """Have the switch on until its seconds after `now` (monotonic) are over; returns at once."""
         self._deadline = now + self._seconds
-        self._rung.set()
+        self._wake.set()
 
     def shut(self) -> None:
-        """Have it switched off for good within 0.25 s, whatever `open` says; a signal's handler may call it."""
+        """Have it switched off within 0.25 s and kept off, despite later `open`; a signal handler may call it."""
         self._closing = True
 
     def close(self) -> None:
-        """Switch off and let go of the switch."""
+        """Switch off and close the switch."""
         self.shut()
-        self._rung.set()
-        self._thread.join(_JOIN)
+        self._wake.set()
+        self._thread.join(_JOIN_TIMEOUT)
         if self._thread.is_alive():
-            _log.error("the relay's thread hangs: the switch may still be on")
+            _log.error("the relay thread hangs: the switch may still be on")
 
     def _run(self) -> None:
         try:
-            # The last to be entered is the first to be done: off, then closed, whatever the other does.
+            # Callbacks run in reverse order: off, then close, even if switching off fails.
             with ExitStack() as stack:
                 stack.callback(self._switch.close)
                 stack.callback(self._set, on=False)
                 while not self._closing:
-                    self._turn()
-        except Exception:  # noqa: BLE001 - each pin factory has errors of its own, and all of them end the daemon
-            _log.exception("the relay has failed")
+                    self._tick()
+        except Exception:  # noqa: BLE001 - each pin factory has its own errors, and any of them ends the controller
+            _log.exception("the relay failed")
         self._on_change()
 
-    def _turn(self) -> None:
-        self._rung.clear()
-        self._beat = now = self._clock.monotonic()
+    def _tick(self) -> None:
+        self._wake.clear()
+        self._ticked_at = now = self._clock.monotonic()
         left = self._deadline - now
         self._set(on=left > 0)
-        self._rung.wait(min(_BEAT, left) if left > 0 else _BEAT)
+        self._wake.wait(min(_TICK, left) if left > 0 else _TICK)
 
     def _set(self, *, on: bool) -> None:
-        # Off is said again at each turn: a board that was away for a moment comes back as it likes.
+        # Off is repeated at each tick: a board that lost power for a moment may come back on.
         if on and self.is_open:
             return
         (self._switch.on if on else self._switch.off)()

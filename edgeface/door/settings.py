@@ -33,7 +33,7 @@ PublicKey = Annotated[str, AfterValidator(_key)]
 
 
 class MinimumSettings(Settings):
-    """What the door insists on, whatever the devices say."""
+    """What the door requires, whatever the devices claim."""
 
     level: Level = "normal"
     """low, normal, high: as in config.yaml."""
@@ -42,14 +42,14 @@ class MinimumSettings(Settings):
     liveness: Liveness = "off"
     """live: only faces that passed a liveness check."""
     age_ms: Annotated[int, Field(ge=1, le=3000)] = 3000
-    """Milliseconds from the picture to the signature."""
+    """Milliseconds from the frame's capture to the signature."""
     score: Annotated[float, Field(ge=-1, le=1, strict=False)] = -1.0
     """Cosine, as in events."""
     people: Annotated[tuple[Id, ...], Field(strict=False, max_length=1000)] = ()
-    """Ids of who may come in; empty: everybody whom the devices let in."""
+    """Ids of the people who may come in; empty: everyone whom the devices allow."""
 
-    def checked(self) -> Minimum:
-        """As the verifier takes it."""
+    def to_minimum(self) -> Minimum:
+        """The same for the verifier."""
         return Minimum(self.level, self.frames, self.liveness, self.age_ms, round(self.score * 10_000), self.people)
 
 
@@ -67,24 +67,24 @@ class DoorSettings(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _announces_nothing(cls, values: Any) -> Any:
+    def _no_discovery(cls, values: Any) -> Any:
         mqtt = values.get("mqtt") if isinstance(values, dict) else None
         if isinstance(mqtt, dict) and {"discovery", "discovery_prefix"} & set(mqtt):
-            raise ValueError("mqtt.discovery belongs in config.yaml: a door announces nothing to Home Assistant")
+            raise ValueError("mqtt.discovery belongs in config.yaml: a door does not announce itself to Home Assistant")
         return values
 
     def rules(self) -> Rules:
-        """As the verifier takes them."""
+        """The door's rules for the verifier."""
         keys = {kid: base64.b64decode(key) for kid, key in self.keys.items()}
-        return Rules(self.door, keys, self.minimum.checked())
+        return Rules(self.door, keys, self.minimum.to_minimum())
 
 
 def load(path: Path) -> DoorSettings:
-    """Read the file; ConfigError has one line a mistake: FILE:LINE: KEY: what is wrong."""
+    """Read the file; raises ConfigError with one line per mistake: FILE:LINE: KEY: the problem."""
     return parse(settings_file.read(path), printable_path(path))
 
 
 def parse(data: bytes, name: str) -> DoorSettings:
-    """Check a file's content; `name` stands before each line of a ConfigError."""
+    """Check a file's content; each line of a ConfigError starts with `name`."""
     sections = ("minimum", "mqtt", "log")
     return settings_file.parse(DoorSettings, data, name, optional=sections, reference="docs/door.yaml")

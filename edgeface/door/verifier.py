@@ -1,7 +1,7 @@
-"""The door's side of a grant: judge one envelope, or refuse it with a reason; needs only cryptography.
+"""The door's side of a grant: accept one envelope, or reject it with a reason; needs only cryptography.
 
-docs/events.md is the contract of the bytes, docs/doors.md says what each reason means, and docs/grant-vectors.json
-holds cases for other languages.
+docs/events.md defines the bytes, docs/doors.md explains each reason, and docs/grant-vectors.json has test cases for
+other languages.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ Liveness = Literal["off", "live"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 """In the order of the checks."""
 LEVELS: tuple[Level, ...] = get_args(Level)
-"""The laxest first."""
+"""From lax to strict."""
 
 MAX_BYTES = 8_000
-"""A grant has about 450."""
-FRESH = 3.0
-"""Seconds that a face may be old when the door opens."""
+"""Bytes of an envelope; a grant has about 450."""
+MAX_FACE_AGE = 3.0
+"""Seconds from the face's capture to the opening of the door."""
 
-# The integers that JSON readers of all languages agree on (RFC 8259, 6).
+# The integers on which JSON readers of all languages agree (RFC 8259, 6).
 _MAX_INT = 2**53 - 1
-_LONGEST_INT = 17
+_MAX_DIGITS = 17
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _BOOT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
-# What is remembered: a nonce for a minute, so that an old grant is told from a foreign one; boots of a device.
-_NONCES, _BOOTS, _DEVICES = 64, 8, 64
+# Nonces of the last minute, to tell an old grant from a foreign one; devices, and boots of each.
+_MAX_NONCES, _MAX_DEVICES, _MAX_BOOTS = 64, 64, 8
 # The y of the points of order 8 (RFC 8032's curve), as little-endian hexadecimal.
 _ORDER_8 = (
     "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
@@ -58,7 +58,7 @@ _WEAK = {0, 1, _PRIME - 1, *(int.from_bytes(bytes.fromhex(y), "little") for y in
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a device says of a face, under its signature."""
+    """What a device claims about a face, under its signature."""
 
     aud: str
     """The door that it is for."""
@@ -73,26 +73,26 @@ class Grant:
     level: Level
     """The strictest security level that the score reaches."""
     age_ms: int
-    """From the picture's capture to the signature."""
+    """From the frame's capture to the signature."""
     frames: int
     """Good frames behind the score."""
     liveness: Liveness
-    """off: no liveness check was made."""
+    """off: there was no liveness check."""
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not a fault
-    """The door stays shut, and why."""
+    """The door stays shut; `reason` is why."""
 
     def __init__(self, reason: Reason, detail: str, grant: Grant | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.grant = grant
-        """What was refused; None unless a known key has signed it."""
+        """The rejected grant; None unless a known key has signed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
-    """What the door itself insists on, whatever the devices are configured to say."""
+    """What the door itself requires, however the devices are configured."""
 
     level: Level = "normal"
     frames: int = 1
@@ -101,10 +101,10 @@ class Minimum:
     score: int = -10_000
     """Cosine in 1/10000."""
     people: tuple[str, ...] = ()
-    """Who may come in; empty: everybody whom the devices let in."""
+    """Ids of the people who may come in; empty: everyone whom the devices allow."""
 
     def lacks(self, grant: Grant) -> str | None:
-        """What the grant lacks; None when it suffices."""
+        """The field in which the grant falls short; None if it is sufficient."""
         shortfalls = {
             "level": LEVELS.index(grant.level) < LEVELS.index(self.level),
             "frames": grant.frames < self.frames,
@@ -118,7 +118,7 @@ class Minimum:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Who the door is, whom it believes, and what it insists on; ValueError when a key is none."""
+    """The door's name, the keys that it trusts, and its minimum; raises ValueError if a key is invalid."""
 
     door: str
     keys: Mapping[str, bytes]
@@ -132,18 +132,18 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the door has said and seen."""
+    """The door's nonces and the grants that opened it."""
 
     nonces: Mapping[str, float]
     """When each nonce was published, in the door's monotonic seconds."""
     used: AbstractSet[str]
     """The nonces among them that have opened the door."""
     seen: Mapping[str, Sequence[tuple[str, int]]]
-    """By device: each boot with the highest seq of it that opened the door, the newest boot last."""
+    """By device: each boot with its highest seq that opened the door; the newest boot is last."""
 
 
 def require_key(raw: bytes) -> None:
-    """Raise ValueError unless `raw` can be a public key: 32 bytes, and not of those that fit any signature."""
+    """Raise ValueError unless `raw` is a possible public key: 32 bytes, and none that fits forged signatures."""
     if len(raw) != 32:  # noqa: PLR2004 - RFC 8032, 5.1.5
         raise ValueError(f"a public key has 32 bytes, not {len(raw)}")
     if (int.from_bytes(raw, "little") & (2**255 - 1)) % _PRIME in _WEAK:
@@ -151,12 +151,12 @@ def require_key(raw: bytes) -> None:
 
 
 def verify(envelope: bytes, *, retained: bool, now: float, rules: Rules, memory: Memory) -> Grant:
-    """Give what the envelope grants at `now`, the door's monotonic seconds, or raise Reject; nothing else is raised.
+    """The grant in the envelope if it is valid at `now`, the door's monotonic seconds; raises Reject and nothing else.
 
-    Nothing inside the payload is believed before its signature holds.
+    Nothing inside the payload is trusted before its signature has been verified.
     """
     if retained:
-        raise Reject("retained", "the broker has kept it from another time")
+        raise Reject("retained", "the broker has stored it")
     if len(envelope) > MAX_BYTES:
         raise Reject("too_large", f"{len(envelope)} bytes")
     grant = _parsed(_signed(envelope, rules.keys))
@@ -164,12 +164,12 @@ def verify(envelope: bytes, *, retained: bool, now: float, rules: Rules, memory:
         raise Reject("audience", f"it is for {grant.aud}", grant)
     published = memory.nonces.get(grant.nonce)
     if published is None:
-        raise Reject("nonce", "it answers no challenge of this door that is remembered", grant)
+        raise Reject("nonce", "it answers no recent challenge of this door", grant)
     if grant.nonce in memory.used or _seen(grant, memory.seen.get(grant.device, ())):
-        raise Reject("replayed", f"{grant.device} has said this, or something newer, before", grant)
-    # The signature is younger than the nonce in it, so the face is not older than this.
+        raise Reject("replayed", f"{grant.device} has sent this or a newer grant before", grant)
+    # The signature is younger than the nonce in it, so this is an upper bound of the face's age.
     age = now - published + grant.age_ms / 1000
-    if not now >= published or not age <= FRESH:
+    if not now >= published or not age <= MAX_FACE_AGE:
         raise Reject("stale", f"the face may be {age:.1f} s old", grant)
     if lacking := rules.minimum.lacks(grant):
         raise Reject("policy", f"{lacking} is below this door's minimum", grant)
@@ -177,7 +177,7 @@ def verify(envelope: bytes, *, retained: bool, now: float, rules: Rules, memory:
 
 
 class GrantVerifier:
-    """One door: publishes nonces, judges grants, remembers both; used by one thread."""
+    """One door: makes nonces, judges grants, and remembers both; one thread uses it."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -188,37 +188,37 @@ class GrantVerifier:
         self._seen: OrderedDict[str, list[tuple[str, int]]] = OrderedDict()
 
     def challenge(self, now: float) -> bytes:
-        """Make a new nonce, and the message that publishes it."""
+        """Make a new nonce; returns the message that publishes it."""
         nonce = secrets.token_urlsafe(18)
         self._nonces[nonce] = now
-        if len(self._nonces) > _NONCES:
+        if len(self._nonces) > _MAX_NONCES:
             self._used.discard(self._nonces.popitem(last=False)[0])
         return json.dumps({"nonce": nonce, "boot": self.boot}, separators=(",", ":")).encode()
 
     def judge(self, envelope: bytes, *, retained: bool, now: float) -> Grant:
-        """Give what the envelope grants, which it does once, or raise Reject; nothing else is raised."""
+        """The grant in the envelope, which is valid once; raises Reject and nothing else."""
         memory = Memory(self._nonces, self._used, self._seen)
         grant = verify(envelope, retained=retained, now=now, rules=self.rules, memory=memory)
         self._used.add(grant.nonce)
-        self._note(grant)
+        self._remember(grant)
         return grant
 
-    def _note(self, grant: Grant) -> None:
+    def _remember(self, grant: Grant) -> None:
         boots = self._seen.setdefault(grant.device, [])
         if boots and boots[-1][0] == grant.boot:
             boots.pop()
         boots.append((grant.boot, grant.seq))
-        del boots[:-_BOOTS]
+        del boots[:-_MAX_BOOTS]
         self._seen.move_to_end(grant.device)
-        if len(self._seen) > _DEVICES:
+        if len(self._seen) > _MAX_DEVICES:
             self._seen.popitem(last=False)
 
 
 def _signed(envelope: bytes, keys: Mapping[str, bytes]) -> str:
-    """Give the payload of an envelope whose signature holds."""
+    """The payload of an envelope, after its signature has been verified."""
     outer = _object(envelope)
     if set(outer) != {"payload", "kid", "alg", "sig"} or not all(type(value) is str for value in outer.values()):
-        raise Reject("malformed", "the envelope has other keys or types")
+        raise Reject("malformed", "the envelope has the wrong keys or types")
     raw = keys.get(outer["kid"])
     if raw is None:
         raise Reject("unknown_key", "its kid is not among this door's keys")
@@ -228,10 +228,10 @@ def _signed(envelope: bytes, keys: Mapping[str, bytes]) -> str:
         payload = outer["payload"].encode()
         signature = base64.b64decode(outer["sig"], validate=True)
     except (UnicodeEncodeError, binascii.Error, ValueError) as error:
-        raise Reject("malformed", "the signature is not base64, or the payload not Unicode") from error
-    # Base64 leaves bits over, by which one signature would have several spellings.
+        raise Reject("malformed", "the signature is not base64, or the payload is not Unicode") from error
+    # Base64 has spare bits, which would give one signature several spellings.
     if base64.b64encode(signature).decode() != outer["sig"]:
-        raise Reject("malformed", "the signature is not in the usual base64")
+        raise Reject("malformed", "the signature is not canonical base64")
     try:
         Ed25519PublicKey.from_public_bytes(raw).verify(signature, payload)
     except (InvalidSignature, ValueError) as error:
@@ -242,9 +242,9 @@ def _signed(envelope: bytes, keys: Mapping[str, bytes]) -> str:
 def _parsed(payload: str) -> Grant:
     fields = _object(payload.encode())
     if set(fields) != {"v", *Grant.__slots__}:
-        raise Reject("malformed", "the payload has other keys")
+        raise Reject("malformed", "the payload has the wrong keys")
     if not all(_well_formed(name, value) for name, value in fields.items()):
-        raise Reject("malformed", "a value of the payload has another type or range")
+        raise Reject("malformed", "a value of the payload has the wrong type or range")
     del fields["v"]
     return Grant(**fields)
 
@@ -265,13 +265,13 @@ _TEXTS = {"aud": _ID, "device": _ID, "person": _ID, "boot": _BOOT, "nonce": _NON
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    """Read one JSON object of UTF-8: no key twice, no fractions, no NaN."""
+    """Read one JSON object in UTF-8: no key twice, no fractions, no NaN."""
     try:
         value = json.loads(
-            data.decode(), object_pairs_hook=_pairs, parse_float=_refuse, parse_int=_integer, parse_constant=_refuse
+            data.decode(), object_pairs_hook=_pairs, parse_float=_no_float, parse_int=_integer, parse_constant=_no_float
         )
     except (ValueError, RecursionError) as error:
-        raise Reject("malformed", "not JSON as the contract has it") from error
+        raise Reject("malformed", "not JSON as the contract defines it") from error
     if type(value) is not dict:
         raise Reject("malformed", "not a JSON object")
     return value
@@ -280,21 +280,21 @@ def _object(data: bytes) -> dict[str, Any]:
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is given twice")
+        raise ValueError("a key appears twice")
     return found
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _LONGEST_INT:
+    if len(digits) > _MAX_DIGITS:
         raise ValueError("a number is too large")
     return int(digits)
 
 
-def _refuse(text: str) -> None:
+def _no_float(text: str) -> None:
     raise ValueError(f"{text[:20]} is not an integer")
 
 
 def _seen(grant: Grant, boots: Sequence[tuple[str, int]]) -> bool:
-    """Whether the device has said this seq or a later one, or has started anew since the grant's boot."""
+    """Whether the device has sent this seq or a later one, or has restarted since the grant's boot."""
     newest = len(boots) - 1
     return any(boot == grant.boot and (n < newest or grant.seq <= seq) for n, (boot, seq) in enumerate(boots))

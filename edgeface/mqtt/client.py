@@ -1,4 +1,4 @@
-"""How the broker knows us and we know the broker: passwords, TLS, and no plaintext over a network."""
+"""What makes the paho client safe: passwords, strict TLS, and a limit on the size of packets."""
 
 from __future__ import annotations
 
@@ -20,17 +20,33 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-HANDSHAKE = 3.0
-"""Seconds for TLS to be agreed on."""
+MAX_PACKET_BYTES = 16_384
+"""Bytes of a packet to us; a command has a few. The broker withholds larger ones (MQTT 5, 3.1.2.11.4)."""
 
-# MQTT 5, 3.1.3.6: a password has at most 65,535 bytes.
+MALFORMED = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    struct.error,
+    MQTTException,
+    # In paho 2.1 the properties have an exception of their own.
+    getattr(v5, "MQTTException", MQTTException),
+)
+"""What paho raises on bytes that are not MQTT."""
+
+_TLS_TIMEOUT = 3.0
+"""Seconds for the TLS handshake."""
+# MQTT 5, 3.1.3.6.
 _MAX_PASSWORD_BYTES = 65_535
 
 
 def password(settings: Mqtt) -> str | None:
-    """Read the password from where the settings say; None when they say nothing; BrokerError when it is not there.
+    """The password from its file, credential or environment variable, or None if there is none.
 
-    No error, log line or repr carries it.
+    Raises BrokerError if it cannot be read. No error, log line or repr contains it.
     """
     if settings.password_file is not None:
         return _first_line(settings.password_file)
@@ -42,40 +58,6 @@ def password(settings: Mqtt) -> str | None:
             raise BrokerError(f"mqtt.password_env: the environment has no {settings.password_env}")
         return secret
     return None
-
-
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """TLS 1.2 or newer, certificate and host name checked; BrokerError when a file cannot be used."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _Closing
-    try:
-        if tls.ca is None:
-            context.load_default_certs()
-        else:
-            context.load_verify_locations(tls.ca)
-        if tls.certificate is not None:
-            # An encrypted key would otherwise ask for its password on the terminal.
-            context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
-    except (OSError, ValueError) as error:
-        files = ", ".join(str(path) for path in (tls.ca, tls.certificate, tls.key) if path is not None)
-        raise BrokerError(f"mqtt.tls: cannot use {files}: {error}") from error
-    return context
-
-
-class _Closing(ssl.SSLSocket):
-    """A socket that is closed when its handshake fails, not when it is collected: paho forgets it.
-
-    paho 2.1 would wait for the handshake as long as the keepalive is.
-    """
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature is ssl's
-        self.settimeout(HANDSHAKE)
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
 
 
 def _credential(name: str) -> Path:
@@ -95,7 +77,7 @@ def _first_line(path: Path) -> str:
     except OSError as error:
         raise BrokerError(f"the MQTT password cannot be read: {path}: {error.strerror}") from error
     if mode & 0o007:
-        _log.warning("%s holds the MQTT password and everybody can reach it: chmod 640 it", path)
+        _log.warning("%s holds the MQTT password and is open to every user: chmod 640 it", path)
     if not line or len(line) > _MAX_PASSWORD_BYTES:
         raise BrokerError(f"the MQTT password cannot be used: the first line of {path} is empty or too long")
     try:
@@ -104,34 +86,50 @@ def _first_line(path: Path) -> str:
         raise BrokerError(f"the MQTT password cannot be used: the first line of {path} is not UTF-8") from None
 
 
-MAX_PACKET_BYTES = 16_384
-"""Bytes of a packet to us: a command is a few; the broker keeps larger ones from us (MQTT 5, 3.1.2.11.4)."""
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 or newer, with certificate and host name checked; raises BrokerError if a file cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _HandshakeSocket
+    try:
+        if tls.ca is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(tls.ca)
+        if tls.certificate is not None:
+            # An encrypted key would otherwise ask for its password on the terminal.
+            context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        files = ", ".join(str(path) for path in (tls.ca, tls.certificate, tls.key) if path is not None)
+        raise BrokerError(f"mqtt.tls: cannot use {files}: {error}") from error
+    return context
 
-MALFORMED = (
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    struct.error,
-    MQTTException,
-    # In paho 2.1 the properties have an exception of their own.
-    getattr(v5, "MQTTException", MQTTException),
-)
-"""What paho raises on bytes that are no MQTT."""
+
+class _HandshakeSocket(ssl.SSLSocket):
+    """A socket whose handshake times out, and which is closed if the handshake fails.
+
+    paho 2.1 would wait as long as the keepalive, and leave the socket open until it is garbage collected.
+    """
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature is ssl's
+        self.settimeout(_TLS_TIMEOUT)
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 def limit_packets(client: Any) -> None:
-    """Have the paho client raise ValueError on a packet over LARGEST, before it makes room for it.
+    """Have the paho client raise ValueError on a packet over MAX_PACKET_BYTES, before it allocates memory for it.
 
-    paho 2.1 and 2.2 have no limit: they ask the socket for all of the packet's announced length at once.
+    paho 2.1 and 2.2 have no limit: they ask the socket for all of a packet's announced length at once.
     """
     receive = client._sock_recv  # noqa: SLF001 - see above
 
-    def checked(size: int) -> Any:
+    def limited(size: int) -> Any:
         if size > MAX_PACKET_BYTES:
             raise ValueError(f"a packet of {size} bytes")
         return receive(size)
 
-    client._sock_recv = checked  # noqa: SLF001 - see above
+    client._sock_recv = limited  # noqa: SLF001 - see above

@@ -1,4 +1,4 @@
-"""One connection to the broker, from CONNECT to its end; a new one is a new object."""
+"""One connection to the broker, from CONNECT to its end, and the Waker that interrupts its wait."""
 
 from __future__ import annotations
 
@@ -25,44 +25,45 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
     from edgeface.mqtt.settings import Mqtt
+    from edgeface.mqtt.topics import Topic
 
 BROKER_TIMEOUT = 3.0
-"""Seconds in which the broker answers, or is left."""
+"""Seconds for the broker to answer a request; after that the connection ends."""
 
-_SESSION = 3600
-# Below paho's own limit of 20, so that paho never queues and nothing grows old inside it.
-_WINDOW = 16
+_SESSION_SECONDS = 3600
+# Below paho's own limit of 20, so that paho never queues and nothing ages inside it.
+_MAX_IN_FLIGHT = 16
 # "Session taken over" (MQTT 5, 3.14.2.1).
 _TAKEN_OVER = 0x8E
 
 
 class Tag(NamedTuple):
-    """What a message was, for the one who waits for its acknowledgement."""
+    """What a request was about, to be recognised in its PublishResult."""
 
     kind: str
-    """event, audit, retained, probe or subscribe."""
+    """event, audit, retained, grant, snapshot, challenge, result, probe or subscribe."""
     id: str
 
 
 class PublishResult(NamedTuple):
-    """The broker's answer to a message."""
+    """The broker's answer to a request."""
 
     tag: Tag
     refused: str | None
-    """The broker's reason; None when it took the message."""
+    """The broker's reason; None if it accepted the request."""
     seconds: float
-    """From sending it to the answer."""
+    """From the request to the answer."""
 
 
 class _Sent(NamedTuple):
     tag: Tag
     at: float
     until: float
-    """When it is taken back, unless the broker has answered."""
+    """When the connection ends unless the broker has answered."""
 
 
 class Message(NamedTuple):
-    """Something that somebody else said."""
+    """A message from the broker."""
 
     topic: str
     payload: bytes
@@ -70,14 +71,14 @@ class Message(NamedTuple):
 
 
 class Connection:
-    """An MQTT 5 connection, used by one thread; opening it blocks for PATIENCE seconds at most.
+    """An MQTT 5 connection, used by one thread; opening it blocks for BROKER_TIMEOUT at most.
 
-    Each connection has its own paho client: paho keeps what is not acknowledged and would send it again on a
-    connection to come, when it is late. A connection that ends is told by BrokerError from `wait`.
+    Each connection has its own paho client: paho keeps what is not acknowledged, and would send it again, late, on
+    its next connection. When the connection ends, `wait` raises BrokerError.
     """
 
-    def __init__(self, settings: Mqtt, name: str, will: str, clock: Clock) -> None:
-        """Begin to connect as the client `name`; `will` is the topic on which the broker says offline for us."""
+    def __init__(self, settings: Mqtt, name: str, will: Topic, clock: Clock) -> None:
+        """Start connecting as the client `name`; the broker publishes `offline` on `will` if the connection breaks."""
         self._clock = clock
         self._broker = f"{settings.host}:{settings.port}"
         self._name = name
@@ -85,14 +86,14 @@ class Connection:
         self._results: list[PublishResult] = []
         self._ended: str | None = None
         self.messages: deque[Message] = deque(maxlen=256)
-        """What came in, oldest first."""
+        """Received messages, oldest first."""
         self.ready = False
-        """The broker has let us in."""
-        self.window = _WINDOW
+        """Whether the broker has accepted the connection."""
+        self.window = _MAX_IN_FLIGHT
         """Requests that may be in flight."""
         self.answered = float("-inf")
-        """When the youngest request that the broker has answered was sent."""
-        self._client = self._made(settings, will)
+        """When the latest of the requests that the broker has answered was sent."""
+        self._client = self._make_client(settings, will)
         self._deadline = clock.monotonic() + BROKER_TIMEOUT
         self._connect(settings)
 
@@ -103,82 +104,80 @@ class Connection:
 
     @property
     def congested(self) -> bool:
-        """The network takes no more for now."""
+        """Whether the network accepts no more for now."""
         return self._client.want_write()
 
     def unanswered(self) -> list[Tag]:
-        """What the broker has not answered."""
+        """The tags of the requests that the broker has not answered."""
         return [sent.tag for sent in self._sent.values()]
 
     def results(self) -> list[PublishResult]:
-        """What the broker has answered since the last call."""
+        """The broker's answers since the last call."""
         results, self._results = self._results, []
         return results
 
     def publish(
         self,
-        topic: str,
+        topic: Topic,
         payload: bytes,
         tag: Tag,
         *,
-        qos: int = 1,
-        retain: bool = False,
         expiry: int | None = None,
         until: float | None = None,
     ) -> None:
-        """Send a message; with QoS 1 its Result follows. `expiry` in seconds is how long the broker may hold it.
+        """Send a message; with QoS 1 its PublishResult follows. The broker may hold it for `expiry` seconds.
 
-        `until` is monotonic, else PATIENCE from now: a message without an answer by then ends the connection,
-        so that no byte of it leaves this machine later.
+        If there is no answer by `until` (monotonic, by default BROKER_TIMEOUT from now), the connection ends,
+        so that no byte of the message leaves this machine later.
         """
         properties = _properties(PacketTypes.PUBLISH)
         if expiry is not None:
             properties.MessageExpiryInterval = expiry
-        info = self._client.publish(topic, payload, qos, retain, properties)
-        if qos:
+        info = self._client.publish(topic.name, payload, topic.qos, topic.retain, properties)
+        if topic.qos:
             self._request(info.mid, tag, until)
 
     def subscribe(self, topics: Iterable[str], *, as_published: bool = False) -> None:
-        """Ask for messages, but not for those kept; `as_published` shows the retain flag that the sender has set."""
-        kept = SubscribeOptions.RETAIN_DO_NOT_SEND
-        options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
+        """Subscribe, but not to messages already retained; `as_published` keeps the sender's retain flag."""
+        no_retained = SubscribeOptions.RETAIN_DO_NOT_SEND
+        options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=no_retained)
         for topic in topics:
             self._request(self._client.subscribe([(topic, options)])[1], Tag("subscribe", topic))
 
     def probe(self) -> None:
-        """Ask whether the broker is alive, unless the question is open; `answered` is the answer."""
-        # paho has no public PINGREQ; ending a subscription that never was is as small, and always answered.
+        """Ask whether the broker is alive, unless a probe is in flight; the answer updates `answered`."""
+        # paho has no public PINGREQ; an UNSUBSCRIBE from an unused topic is as small, and always answered.
         if not any(sent.tag.kind == "probe" for sent in self._sent.values()):
             self._request(self._client.unsubscribe("edgeface/probe")[1], Tag("probe", ""))
 
     def wait(self, seconds: float, wake: socket.socket) -> None:
-        """Serve the network until something happened or `wake` is readable; BrokerError when it has ended."""
+        """Serve the network until something happens or `wake` is readable; raises BrokerError once it has ended."""
         self._check()
         sock = self._client.socket()
         poller = select.poll()
         poller.register(wake, select.POLLIN)
         if sock is not None:
             poller.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
-            for descriptor, happened in poller.poll(max(0.0, min(seconds, self._left())) * 1000):
+            for descriptor, events in poller.poll(max(0.0, min(seconds, self._left())) * 1000):
                 if descriptor == sock.fileno():
-                    self._serve(sock, happened)
+                    self._serve(sock, events)
         if self._client.socket() is not None:
             self._client.loop_misc()
         self._check()
 
     def drop(self) -> None:
-        """End it at once: what the network still holds is thrown away (RST), and the broker says our will."""
+        """End it at once: unsent bytes are discarded (RST), and the broker publishes our will."""
         sock: Any = self._client.socket()
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sock.close()
 
     def close(self) -> None:
-        """Say good-bye: the broker does not say our will."""
+        """Disconnect properly: the broker does not publish our will."""
         self._client.disconnect()
         self.drop()
 
-    def _made(self, settings: Mqtt, will: str) -> paho.Client:
+    def _make_client(self, settings: Mqtt, will: Topic) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._name,
@@ -186,14 +185,14 @@ class Connection:
             reconnect_on_failure=False,
         )
         client.connect_timeout = BROKER_TIMEOUT
-        client.will_set(will, b"offline", qos=1, retain=True)
+        client.will_set(will.name, b"offline", will.qos, will.retain)
         secret = mqtt_client.password(settings)
         if settings.username is not None:
             client.username_pw_set(settings.username, secret)
         if settings.tls is not None:
             client.tls_set_context(mqtt_client.tls_context(settings.tls))
         mqtt_client.limit_packets(client)
-        client.on_socket_open = _at_once
+        client.on_socket_open = _disable_nagle
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -204,7 +203,7 @@ class Connection:
 
     def _connect(self, settings: Mqtt) -> None:
         properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = _SESSION
+        properties.SessionExpiryInterval = _SESSION_SECONDS
         properties.MaximumPacketSize = mqtt_client.MAX_PACKET_BYTES
         try:
             self._client.connect(
@@ -220,14 +219,14 @@ class Connection:
             hint = " (does it speak TLS on that port?)" if plain else ""
             raise BrokerError(f"the broker {self._broker} cannot be reached: {reason}{hint}") from error
 
-    def _serve(self, sock: Any, happened: int) -> None:
+    def _serve(self, sock: Any, events: int) -> None:
         try:
-            if happened & ~select.POLLOUT:
+            if events & ~select.POLLOUT:
                 self._client.loop_read()
-                # TLS may hold whole packets that the descriptor no longer shows.
+                # TLS may have buffered whole packets, for which the descriptor is no longer readable.
                 while self._client.socket() is sock and isinstance(sock, ssl.SSLSocket) and sock.pending():
                     self._client.loop_read()
-            if happened & select.POLLOUT and self._client.socket() is sock:
+            if events & select.POLLOUT and self._client.socket() is sock:
                 self._client.loop_write()
         except mqtt_client.MALFORMED as error:
             raise BrokerError(f"the broker {self._broker} does not speak MQTT 5: {type(error).__name__}") from error
@@ -264,20 +263,20 @@ class Connection:
         if reason.is_failure:
             self._end(f"refuses us: {reason}")
         else:
-            self.window = max(2, min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW)))
+            self.window = max(2, min(_MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", _MAX_IN_FLIGHT)))
             self.ready = True
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, reason: ReasonCode, _properties: Any
     ) -> None:
         another = f"another client is called {self._name}"
-        # mosquitto 2.0.11 does not say "Session taken over" before it closes; 2.0.21 does.
+        # mosquitto 2.0.11 does not send "Session taken over" before it closes the connection; 2.0.21 does.
         closed = f"it stopped, or {another}"
         if not self.ready:
-            closed = "it may want a client certificate, TLS or no TLS (mqtt.tls), or speak no MQTT 5"
-        told = f"{reason}: {another}" if reason.value == _TAKEN_OVER else str(reason)
-        away = flags.is_disconnect_packet_from_server
-        self._end(f"sends us away: {told}" if away else f"has closed the connection: {closed}")
+            closed = "it may require a client certificate, TLS or no TLS (mqtt.tls), or may not support MQTT 5"
+        why = f"{reason}: {another}" if reason.value == _TAKEN_OVER else str(reason)
+        sent = flags.is_disconnect_packet_from_server
+        self._end(f"has disconnected us: {why}" if sent else f"has closed the connection: {closed}")
 
     def _on_publish(self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         self._answer(mid, reason)
@@ -294,28 +293,28 @@ class Connection:
 _properties: Any = v5.Properties
 
 
-def _at_once(_client: paho.Client, _data: Any, sock: Any) -> None:
-    # A second small message would wait for the first one's acknowledgement, 40 ms (RFC 896; RFC 1122, 4.2.3.2).
+def _disable_nagle(_client: paho.Client, _data: Any, sock: Any) -> None:
+    # Without this a second small message waits for the first one's acknowledgement, 40 ms (RFC 896; RFC 1122, 4.2.3.2).
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class Waker:
-    """Any thread rings, one thread waits for `socket` to become readable."""
+    """Any thread wakes, one thread waits for `socket` to become readable."""
 
     def __init__(self) -> None:
-        self._button, self.socket = socket.socketpair()
-        self._button.setblocking(False)
+        self._sender, self.socket = socket.socketpair()
+        self._sender.setblocking(False)
         self.socket.setblocking(False)
 
     def wake(self) -> None:
         """Make `socket` readable; never blocks."""
         try:
-            self._button.send(b"\0")
+            self._sender.send(b"\0")
         except OSError:
-            return  # the pipe is full, so the thread is being woken already; or closed, and there is no thread
+            return  # the pipe is full, so the thread is being woken already; or it is closed, and so is the thread
 
     def clear(self) -> None:
-        """Make `socket` silent until somebody rings again."""
+        """Make `socket` unreadable until the next `wake`."""
         try:
             while self.socket.recv(4096):
                 continue
@@ -323,6 +322,6 @@ class Waker:
             return
 
     def close(self) -> None:
-        """Close both ends; ringing is still allowed."""
-        self._button.close()
+        """Close both ends; `wake` may still be called."""
+        self._sender.close()
         self.socket.close()

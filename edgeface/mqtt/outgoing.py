@@ -1,4 +1,4 @@
-"""Events that wait for their moment: said within their lifetime, or left to the journal."""
+"""What waits to be published: events within their lifetime, retained values, rows for the audit topic, and grants."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from edgeface.core import events
 from edgeface.core.clock import synchronised
 from edgeface.journal.journal import audit
 from edgeface.mqtt.connection import Tag
+from edgeface.mqtt.topics import AUDIT, DOOR_GRANT, EVENT, SNAPSHOT
 
 if TYPE_CHECKING:
     from edgeface.access.issuer import GrantIssuer
@@ -17,33 +18,18 @@ if TYPE_CHECKING:
     from edgeface.core.types import Event
     from edgeface.journal.writer import JournalWriter
     from edgeface.mqtt.connection import Connection
-    from edgeface.mqtt.topics import Topics
-
-
-def flush_grants(issuer: GrantIssuer, connection: Connection) -> None:
-    """Publish the grants that may be given now, as soon as the broker has shown that it is alive."""
-    issuer.review()
-    while (waiting := issuer.first()) is not None and connection.in_flight < connection.window:
-        # As for events: a stalled broker would pass a grant on when it is old.
-        if connection.answered < waiting.at:
-            connection.probe()
-            return
-        grant = issuer.grant(waiting)
-        if grant is not None:
-            tag = Tag("grant", grant.id)
-            connection.publish(grant.topic, grant.envelope, tag, expiry=grant.expiry, until=grant.until)
-
+    from edgeface.mqtt.topics import Topic, Topics
 
 MAX_QUEUED_EVENTS = 256
-"""Events that wait to be said; one more goes to the audit topic."""
-
-
-EVENT_TIMEOUT = 0.1
-"""Seconds for which an event waits to be on the disk before it is said; a disk that hangs holds nobody up."""
+"""Events that wait to be published; any more go to the audit topic."""
+DISK_TIMEOUT = 0.1
+"""Seconds for which an event waits to be on the disk before it is published anyway."""
+_DENIED_PAUSE = 60.0
+"""Seconds without an attempt after the broker has denied the audit topic."""
 
 
 class QueuedEvent(NamedTuple):
-    """What the pipeline said, and when it came in by the monotonic clock."""
+    """An event, and when it was queued, in monotonic seconds."""
 
     at: float
     event: Event
@@ -51,147 +37,155 @@ class QueuedEvent(NamedTuple):
 
 
 class EventQueue:
-    """Any thread puts, one thread takes; `first` gives nothing older than events.SAYABLE."""
+    """Any thread puts, one thread flushes; nothing older than events.SAYABLE is published."""
 
-    def __init__(self, clock: Clock, writer: JournalWriter) -> None:
-        self._clock = clock
+    def __init__(self, writer: JournalWriter, topics: Topics, clock: Clock) -> None:
         self._writer = writer
-        self._waiting: deque[QueuedEvent] = deque()
+        self._topics = topics
+        self._clock = clock
+        self._queue: deque[QueuedEvent] = deque()
         self.missed = 0
-        """Events that were not said in time: the audit topic has them later."""
+        """Events that were not published in time; they go to the audit topic later."""
+        self.snapshots_dropped = 0
+        """Snapshots for which the network had no room."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     def put(self, event: Event, snapshot: bytes | None, *, late: bool = False) -> None:
-        """Write the event down and let it wait; when too many wait, or it is `late`, only the former."""
+        """Record the event and queue it; if the queue is full or the event is `late`, only record it."""
         self._writer.record(event)
-        if len(self._waiting) < MAX_QUEUED_EVENTS and not late:
-            self._waiting.append(QueuedEvent(self._clock.monotonic(), event, snapshot))
+        if len(self._queue) < MAX_QUEUED_EVENTS and not late:
+            self._queue.append(QueuedEvent(self._clock.monotonic(), event, snapshot))
         else:
             self._miss(event)
 
-    def first(self) -> QueuedEvent | None:
-        """Give the oldest that may still be said."""
-        self.forget_late()
-        return self._waiting[0] if self._waiting else None
+    def flush(self, connection: Connection) -> None:
+        """Publish what waits, as far as the broker accepts it."""
+        while (queued := self._first()) is not None and connection.in_flight < connection.window:
+            # A stalled broker still accepts bytes and would deliver them, old, when it recovers:
+            # nothing is sent until it has answered a request that was made after the event was queued.
+            if connection.answered < queued.at:
+                connection.probe()
+                return
+            if not self._recorded(queued):
+                return
+            self._queue.popleft()
+            self._publish(queued, connection)
 
-    def ripe(self, said: QueuedEvent) -> bool:
-        """Whether it is on the disk, or the disk has had its time: what is heard is then in the journal too."""
-        return self._writer.written(said.event.id) or self._clock.monotonic() - said.at >= EVENT_TIMEOUT
+    def drop_late(self) -> None:
+        """Leave events that are too old to the journal."""
+        while self._queue and self._clock.monotonic() - self._queue[0].event.monotonic > events.SAYABLE:
+            self._miss(self._queue.popleft().event)
 
-    def pop(self) -> None:
-        """Take the first away: it has been said."""
-        self._waiting.popleft()
+    def _first(self) -> QueuedEvent | None:
+        self.drop_late()
+        return self._queue[0] if self._queue else None
 
-    def forget_late(self) -> None:
-        """Leave those that are too old to the journal."""
-        while self._waiting and self._clock.monotonic() - self._waiting[0].event.monotonic > events.SAYABLE:
-            self._miss(self._waiting.popleft().event)
+    def _recorded(self, queued: QueuedEvent) -> bool:
+        """Whether the event is on the disk, so that the journal has what subscribers get, or has timed out."""
+        return self._writer.written(queued.event.id) or self._clock.monotonic() - queued.at >= DISK_TIMEOUT
+
+    def _publish(self, queued: QueuedEvent, connection: Connection) -> None:
+        event, picture = queued.event, queued.snapshot
+        if picture is not None and connection.congested:
+            picture = None
+            self.snapshots_dropped += 1
+        snapshot = self._topics(SNAPSHOT, camera=event.camera)
+        wire = events.to_wire(
+            event,
+            sent_at=self._clock.wall(),
+            synced=synchronised(),
+            snapshot=None if picture is None else snapshot.name,
+        )
+        # The broker drops the event when the whole seconds left of its life are over.
+        left = int(events.LIFETIME - (self._clock.monotonic() - event.monotonic))
+        connection.publish(
+            self._topics(EVENT, camera=event.camera),
+            events.to_json(wire).encode(),
+            Tag("event", event.id),
+            expiry=max(1, left),
+            until=event.monotonic + events.LIFETIME,
+        )
+        if picture is not None:
+            connection.publish(snapshot, picture, Tag("snapshot", event.id))
 
     def _miss(self, event: Event) -> None:
         self.missed += 1
         self._writer.release([event.id])
 
 
-def flush_events(event_queue: EventQueue, connection: Connection, topics: Topics, clock: Clock) -> int:
-    """Publish what waits, as far as the broker lets us; gives the pictures for which the network had no room."""
-    dropped = 0
-    while (said := event_queue.first()) is not None and connection.in_flight < connection.window:
-        # A stalled broker still takes bytes and would pass them on, old, when it comes back:
-        # nothing is sent before it has answered something that was asked after the event came in.
-        if connection.answered < said.at:
-            connection.probe()
-            break
-        if not event_queue.ripe(said):
-            break
-        event_queue.pop()
-        dropped += not _send(said, connection, topics, clock)
-    return dropped
-
-
-def _send(said: QueuedEvent, connection: Connection, topics: Topics, clock: Clock) -> bool:
-    """Publish the event and then its picture; False when the network has no room for the picture now."""
-    event, room = said.event, not connection.congested
-    topic = topics.snapshot(event.camera) if said.snapshot is not None and room else None
-    wire = events.to_wire(event, sent_at=clock.wall(), synced=synchronised(), snapshot=topic)
-    # The whole seconds that are left of its life: no broker holds it longer.
-    left = int(events.LIFETIME - (clock.monotonic() - event.monotonic))
-    payload = events.to_json(wire).encode()
-    until = event.monotonic + events.LIFETIME
-    connection.publish(topics.event(event.camera), payload, Tag("event", event.id), expiry=max(1, left), until=until)
-    if said.snapshot is not None and topic is not None:
-        connection.publish(topic, said.snapshot, Tag("snapshot", event.id), qos=0)
-    return room or said.snapshot is None
-
-
-class Retained:
-    """Any thread puts, one thread takes; only the newest payload of a topic is kept."""
+class RetainedQueue:
+    """Any thread puts, one thread flushes; only the newest payload of a topic is kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._payloads: dict[str, tuple[bytes, int]] = {}
-        self._changed: dict[str, None] = {}
+        self._payloads: dict[Topic, bytes] = {}
+        self._changed: dict[Topic, None] = {}
 
     def __len__(self) -> int:
         return len(self._changed)
 
-    def put(self, topic: str, payload: bytes, qos: int) -> None:
-        """Have `payload` told with `qos`; the payload before it is forgotten."""
+    def put(self, topic: Topic, payload: bytes) -> None:
+        """Have `payload` published instead of the topic's last one."""
         with self._lock:
-            self._payloads[topic] = (payload, qos)
+            self._payloads[topic] = payload
             self._changed[topic] = None
 
-    def again(self) -> None:
-        """Have everything told again: the broker may have forgotten it."""
+    def put_all(self) -> None:
+        """Have everything published again: the broker may have lost it."""
         with self._lock:
             self._changed = dict.fromkeys(self._payloads)
 
-    def take(self) -> tuple[str, bytes, int] | None:
-        """Give topic, payload and QoS of what changed first; None when all has been told."""
-        with self._lock:
-            topic = next(iter(self._changed), None)
-            if topic is None:
-                return None
-            del self._changed[topic]
-            return (topic, *self._payloads[topic])
-
-
-def flush_retained(retained: Retained, connection: Connection) -> None:
-    """Tell the broker what has changed, as far as the network takes it, and leave half of the window to events."""
-    while connection.in_flight < connection.window // 2 and not connection.congested:
-        changed = retained.take()
-        if changed is None:
-            return
-        topic, payload, qos = changed
-        connection.publish(topic, payload, Tag("retained", topic), qos=qos, retain=True)
-
-
-_DENIED = 60.0
+    def flush(self, connection: Connection) -> None:
+        """Publish what has changed, as far as the network accepts it; half of the window is left to events."""
+        while connection.in_flight < connection.window // 2 and not connection.congested:
+            with self._lock:
+                topic = next(iter(self._changed), None)
+                if topic is None:
+                    return
+                del self._changed[topic]
+                payload = self._payloads[topic]
+            connection.publish(topic, payload, Tag("retained", topic.name))
 
 
 class AuditFeed:
-    """Says the rows of the outbox on the audit topic; one thread uses it."""
+    """Publishes unpublished rows of the journal on the audit topic; one thread uses it."""
 
-    def __init__(self, writer: JournalWriter, topics: Topics, clock: Clock) -> None:
+    def __init__(self, writer: JournalWriter, topics: Topics, device: str, clock: Clock) -> None:
         self._writer = writer
         self._topics = topics
+        self._device = device
         self._clock = clock
-        self._at = float("-inf")
+        self._paused_until = float("-inf")
 
     def connected(self) -> None:
-        """A broker has let us in: it may have another access list."""
-        self._at = float("-inf")
+        """Try again at once: a new connection may have another access list."""
+        self._paused_until = float("-inf")
 
     def denied(self) -> None:
-        """The broker denies us the topic: leave it alone for a minute."""
-        self._at = self._clock.monotonic() + _DENIED
+        """The broker denies the topic: pause for a minute."""
+        self._paused_until = self._clock.monotonic() + _DENIED_PAUSE
 
-    def tell(self, connection: Connection) -> None:
-        """Publish rows, as far as half of the window and the network take them."""
+    def flush(self, connection: Connection) -> None:
+        """Publish rows, as far as half of the window and the network accept them."""
         room = connection.window // 2 - connection.in_flight
-        if room <= 0 or connection.congested or self._clock.monotonic() < self._at:
+        if room <= 0 or connection.congested or self._clock.monotonic() < self._paused_until:
             return
         for row in self._writer.take(room):
-            payload = audit(row, self._topics.device, self._clock.wall())
-            connection.publish(self._topics.audit, payload.encode(), Tag("audit", row.id))
+            payload = audit(row, self._device, self._clock.wall())
+            connection.publish(self._topics(AUDIT), payload.encode(), Tag("audit", row.id))
+
+
+def flush_grants(issuer: GrantIssuer, connection: Connection, topics: Topics) -> None:
+    """Publish the grants that may be issued now, once the broker has shown that it is alive."""
+    issuer.review()
+    while (pending := issuer.first()) is not None and connection.in_flight < connection.window:
+        # As for events: a stalled broker would deliver a grant when it is old.
+        if connection.answered < pending.at:
+            connection.probe()
+            return
+        grant = issuer.grant(pending)
+        if grant is not None:
+            topic = topics(DOOR_GRANT, door=grant.door)
+            connection.publish(topic, grant.envelope, Tag("grant", grant.id), expiry=grant.expiry, until=grant.until)

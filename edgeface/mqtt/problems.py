@@ -1,4 +1,4 @@
-"""What stands between us and the broker: counted always, logged once for each change."""
+"""Problems with the broker, counted always and logged once per change, and the pause before the next attempt."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ _log = logging.getLogger(__name__)
 
 
 class ConnectionProblems:
-    """Failures to connect and refusals of single topics; one thread tells it, any thread may read it."""
+    """Failed connections and denied topics; one thread reports them, any thread may read them."""
 
     def __init__(self) -> None:
         self.failures = 0
-        """Connections that failed or ended, ever."""
+        """Connections that failed or broke, in all."""
         self.refused = 0
-        """Messages and subscriptions that the broker denied us, ever."""
+        """Messages and subscriptions that the broker denied, in all."""
         self.connects = 0
-        """Connections that the broker accepted, ever."""
+        """Connections that the broker accepted, in all."""
         self._in_a_row = 0
         self._failure: str | None = None
         self._denials: dict[str, None] = {}
 
     @property
     def problem(self) -> str | None:
-        """What is wrong now, in one line."""
+        """What is wrong now, in one line; None when all is well."""
         if self._failure is not None or not self._denials:
             return self._failure
         others = len(self._denials) - 1
-        return next(reversed(self._denials)) + (f" (denials besides: {others})" if others else "")
+        return next(reversed(self._denials)) + (f" (and {others} more denials)" if others else "")
 
     def counters(self) -> dict[str, int]:
-        """Give refused, failures and reconnects."""
+        """`refused`, `failures` and `reconnects`, as in the state."""
         return {"refused": self.refused, "failures": self.failures, "reconnects": max(0, self.connects - 1)}
 
     def connected(self) -> None:
-        """The broker has let us in."""
+        """Report that the broker has accepted the connection."""
         if self._in_a_row:
             _log.info("connected to the broker after %d failures", self._in_a_row)
         self.connects += 1
         self._in_a_row, self._failure, self._denials = 0, None, {}
 
     def failed(self, text: str) -> None:
-        """There is no connection."""
+        """Report that there is no connection."""
         self._in_a_row += 1
         if text != self._failure:
             _log.warning("%s; trying again (failures in a row: %d)", text, self._in_a_row)
@@ -54,38 +54,38 @@ class ConnectionProblems:
         self.failures += 1
 
     def denied(self, text: str) -> bool:
-        """There is a connection, but it does not take everything; whether that is news."""
-        news = text not in self._denials
-        if news:
-            _log.warning("%s (refused before: %d)", text, self.refused)
-        # Another thread may be reading them.
+        """Report that the broker denies a topic; True if this is new on this connection."""
+        new = text not in self._denials
+        if new:
+            _log.warning("%s (denied so far: %d)", text, self.refused)
+        # Replaced as a whole, since another thread may be iterating over it.
         self._denials = {**self._denials, text: None}
         self.refused += 1
-        return news
+        return new
 
 
-# A broker that was away for an hour is found within five seconds of its return; an attempt is a hundred bytes.
-_FIRST, _LONGEST = 1.0, 4.0
-# A connection that lasted this long was a good one: the next failure starts anew.
-_SETTLED = 10.0
+# A broker that was down for an hour is found within five seconds of its return; an attempt costs a hundred bytes.
+_MIN_DELAY, _MAX_DELAY = 1.0, 4.0
+# After a connection that lasted this many seconds the delay starts from the minimum.
+_STABLE = 10.0
 
 
 class Backoff:
-    """Doubles with each failure in a row, from one to four seconds between the beginnings of two attempts."""
+    """Doubles the time between the starts of two attempts with each failure in a row, from one to four seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._delay = _FIRST
+        self._delay = _MIN_DELAY
         self._began = clock.monotonic()
 
     def begin(self) -> None:
-        """An attempt begins."""
+        """Report the start of an attempt."""
         self._began = self._clock.monotonic()
 
     def pause(self) -> float:
-        """The attempt has ended: seconds to wait."""
+        """Report its end; returns the seconds to wait."""
         took = self._clock.monotonic() - self._began
-        delay = _FIRST if took > _SETTLED else self._delay
-        self._delay = min(2 * delay, _LONGEST)
-        # Devices that have lost their broker at the same moment do not come back at the same moment.
-        return max(_FIRST, delay - took) * random.uniform(0.75, 1.0)  # noqa: S311 - spreads, and keeps no secret
+        delay = _MIN_DELAY if took > _STABLE else self._delay
+        self._delay = min(2 * delay, _MAX_DELAY)
+        # Devices that lost their broker at the same moment must not all come back at the same moment.
+        return max(_MIN_DELAY, delay - took) * random.uniform(0.75, 1.0)  # noqa: S311 - spreads, and keeps no secret

@@ -1,30 +1,34 @@
-"""Who tells the world: the Protocol that the daemon uses, and the teller that needs no broker."""
+"""The Publisher that the daemon uses, and the one that needs no broker."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgeface.core.text import cleaned
 from edgeface.journal.database import noted
 from edgeface.journal.writer import JournalWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from edgeface.access.policy import AccessPolicy
     from edgeface.core.clock import Clock
     from edgeface.core.types import Claim, Event
     from edgeface.journal.journal import Journal
+    from edgeface.mqtt.topics import Topic
 
 _log = logging.getLogger(__name__)
 
+ON, OFF = "ON", "OFF"
+"""The payloads of a camera's switch."""
+
 
 class Publisher(Protocol):
-    """Tells what the pipeline says; no method waits for a network or a disk but `close`."""
+    """Publishes what the daemon reports; only `close` waits for the network or the disk."""
 
     @property
     def connected(self) -> bool:
-        """Whether what is said now is heard now."""
+        """Whether subscribers now get what is published now."""
         ...
 
     @property
@@ -42,55 +46,42 @@ class Publisher(Protocol):
         ...
 
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
-        """Tell an event now or never, and write it down. `snapshot` is a JPEG that may leave the machine.
+        """Publish an event now or never, and record it. `snapshot` is a JPEG that may leave the machine.
 
-        `late` says that now is too late already: it is written down for the audit topic only.
+        A `late` event is only recorded, and goes to the audit topic.
         """
         ...
 
     def claim(self, claim: Claim) -> None:
-        """Have the doors of the claim's camera open, now or never, if they may."""
+        """Ask the doors of the claim's camera to open, now or never."""
         ...
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Write down what was decided or done; `kind` is one of the journal's."""
+        """Record a decision or an action; `kind` is one of the journal's."""
         ...
 
-    def apply(self, policy: AccessPolicy) -> None:
-        """Go by other doors from now on."""
-        ...
+    def set(self, topic: Topic, payload: str | Mapping[str, Any]) -> None:
+        """Publish the new value of a retained topic of the table in topics.py.
 
-    def camera_status(self, camera: str, text: str) -> None:
-        """Tell how a camera is: online, stalled, offline, disabled."""
-        ...
-
-    def people(self, camera: str, names: tuple[str, ...]) -> None:
-        """Tell who is in view, for display; `unknown` stands for somebody without a name."""
-        ...
-
-    def enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - a switch has one value
-        """Tell whether a camera is looked at."""
-        ...
-
-    def state(self, facts: Mapping[str, Any]) -> None:
-        """Tell the device's health; `facts` is not changed by anybody afterwards."""
+        A mapping is the device's state, to which the publisher adds its own; it must not change afterwards.
+        """
         ...
 
     def counters(self) -> dict[str, int]:
-        """Give what has been said, refused and lost."""
+        """Numbers of messages by what became of them."""
         ...
 
     def facts(self) -> Mapping[str, Any]:
-        """What it adds to the state: `mqtt`, `doors`, and `problems`, one line each; any thread may ask."""
+        """What it adds to the state: `mqtt`, `doors`, and `problems`, one line each; any thread may call it."""
         ...
 
     def close(self) -> None:
-        """Say good-bye, write down what waits, end the threads."""
+        """Go offline, record what waits, end the threads."""
         ...
 
 
 class LogPublisher:
-    """Tells nobody: events are in the log and in the journal."""
+    """Publishes nothing: events go to the log and the journal."""
 
     connected = True
     problem = None
@@ -98,7 +89,7 @@ class LogPublisher:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._clock = clock
         self._writer = JournalWriter(journal)
-        self._said = 0
+        self._recorded = 0
 
     @property
     def alive(self) -> bool:
@@ -109,52 +100,45 @@ class LogPublisher:
         """Start the journal's thread."""
         self._writer.start()
 
-    def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:  # noqa: ARG002 - see below
-        """Write the event down as said: the vision thread logs every event, and a log shows no pictures."""
+    def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:  # noqa: ARG002 - a log shows no pictures
+        """Record the event; the vision thread logs every event."""
         self._writer.record(event)
         self._writer.said(event.id)
-        self._said += 1
+        self._recorded += 1
 
     def claim(self, claim: Claim) -> None:
-        """Do nothing: a door is opened by MQTT, and a configuration with doors and without it is refused."""
+        """Log that no door can open; the configuration does not allow doors without MQTT."""
+        _log.warning("camera %s: no door can open without MQTT", claim.camera)
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Write it down."""
+        """Record it in the journal."""
         self._writer.record_row(noted(kind, self._clock.wall(), facts))
 
-    def apply(self, policy: AccessPolicy) -> None:
-        """Do nothing, as for `claim`."""
-
-    def camera_status(self, camera: str, text: str) -> None:
-        """Do nothing: capture logs it, with the reason."""
-
-    def people(self, camera: str, names: tuple[str, ...]) -> None:
-        """Do nothing: the events say it."""
-
-    def enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - as in Teller
-        """Log the switch."""
-        _log.info("camera %s is switched %s", camera, "on" if on else "off")
-
-    def state(self, facts: Mapping[str, Any]) -> None:
-        """Log it, for those who debug."""
-        _log.debug("state %s", facts)
+    def set(self, topic: Topic, payload: str | Mapping[str, Any]) -> None:
+        """Log it at level debug."""
+        _log.debug("%s: %s", topic.name, payload)
 
     def counters(self) -> dict[str, int]:
-        """Give said, lost, queue and unsaid."""
+        """Events recorded (`said`), lost, queued, and unpublished (`unsaid`)."""
         writer = self._writer
-        return {"said": self._said, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unsaid}
+        return {"said": self._recorded, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unsaid}
 
     def facts(self) -> Mapping[str, Any]:
-        """Say that there is neither a broker nor a door."""
+        """No broker, no doors."""
         return {"mqtt": None, "doors": {}, "problems": ()}
 
     def close(self) -> None:
-        """Write down what waits."""
+        """Record what waits."""
         self._writer.close()
 
 
+def names_in_view(names: Iterable[str]) -> str:
+    """The payload of a camera's `people` topic; a name has no comma in it."""
+    return ", ".join(cleaned(name.replace(",", " ")) for name in names)
+
+
 def sentence(event: Event) -> str:
-    """The event as one line of a log; people by their ids, since a log outlives `edgeface forget`."""
+    """The event as one line for a log, with ids and no names, since a log outlives `edgeface forget`."""
     who = event.person or event.unknown or ""
     parts = [f"{event.camera}: {event.type}", who, f"track {event.track}"]
     if event.score is not None and event.threshold is not None:

@@ -13,10 +13,10 @@ from edgeface.core.settings import Settings
 
 
 class Tls(Settings):
-    """TLS 1.2 or newer, host name checked."""
+    """TLS 1.2 or newer; the host name is checked."""
 
     ca: Path | None = Field(default=None, strict=False)
-    """CA certificate, PEM; the system's when not given."""
+    """CA certificate, PEM; by default the system's."""
     certificate: Path | None = Field(default=None, strict=False)
     """Client certificate, PEM."""
     key: Path | None = Field(default=None, strict=False)
@@ -60,10 +60,10 @@ class Mqtt(Settings):
 
 
 def require_safe(settings: Mqtt) -> None:
-    """Raise ConfigError when passwords and faces would cross a network in plaintext without `insecure: true`."""
+    """Raise ConfigError if passwords and faces would cross a network in plaintext without `insecure: true`."""
     if settings.tls is None and not settings.insecure and not is_loopback(settings.host):
         raise ConfigError(
-            f"plaintext to {settings.host}, which is another machine: give tls: {{}} (or tls.ca), or say insecure: true"
+            f"plaintext to {settings.host}, which is another machine: set tls: {{}} (or tls.ca), or insecure: true"
         )
 
 

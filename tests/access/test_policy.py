@@ -241,10 +241,14 @@ def test_doors_need_mqtt_and_their_name() -> None:
         (
             "Europe/Berlin",
             "Berlin",
-            "c.yaml:4: schedules.cleaning.zone: not a time zone that this machine knows, as Eu",
+            "c.yaml:4: schedules.cleaning.zone: not a time zone of this machine, such as Eu",
         ),
         ('"09:00-10:30"', '"09:00-22:30"', "c.yaml:4: schedules.cleaning.week: spans overlap on sat"),
-        ("mon-fri", "weekdays", "c.yaml:4: schedules.cleaning.week.weekdays: not days: mon, or mon-fri;"),
+        (
+            "mon-fri",
+            "weekdays",
+            "c.yaml:4: schedules.cleaning.week.weekdays: not a day or a range of days such as mon-fri;",
+        ),
         ("[alice, bob]", "[]", "c.yaml:3: groups.family: should not be empty"),
         ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: small letters"),
     ],

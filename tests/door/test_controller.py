@@ -249,13 +249,13 @@ def test_a_network_thread_that_hangs_leaves_the_relay_to_its_time(
     listener = listen(broker, "edgeface/doors/#")
     release = threading.Event()
     controller = Controller(settings(broker.port))
-    tell = controller._tell
+    publish_result = controller._publish_result
 
     def hang(*arguments: Any) -> None:
         release.wait(5)
-        tell(*arguments)
+        publish_result(*arguments)
 
-    controller._tell = hang  # type: ignore[assignment]
+    controller._publish_result = hang  # type: ignore[assignment]
     thread = threading.Thread(target=controller.run)
     thread.start()
     listener.publish(GRANT, House(listener).fresh())
@@ -488,7 +488,7 @@ from edgeface.door.controller import Controller
 text = "door: front\\nkeys: {{k: '{public}'}}\\nrelay: {{type: log}}\\n"
 controller = Controller(door_settings.parse(text.encode(), "door.yaml"))
 signal.signal(signal.SIGTERM, lambda *_: controller.stop())
-with controller.relay._rung._cond:
+with controller.relay._wake._cond:
     signal.raise_signal(signal.SIGTERM)
 raise SystemExit(controller.run())
 """

@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edgeface.core.clock import SystemClock
 from edgeface.journal.journal import Journal
+from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.settings import Mqtt, Tls
 from tests.recognition.test_pipeline import RIGHT, analyzer, gallery, pipeline
@@ -267,7 +268,7 @@ def device(authority: Authority, tmp_path: Path) -> Iterator[Callable[..., MqttP
         publishers.append(publisher)
         publisher.start()
         until(lambda: publisher.connected)
-        publisher.state({"version": "1"})
+        publisher.set(topics.STATE, {"version": "1"})
         return publisher
 
     yield make
@@ -285,7 +286,7 @@ def test_the_device_has_all_that_it_needs(
     publisher = device(site)
     publisher.publish(an_event(1), b"\xff\xd8jpeg")
     publisher.publish(an_event(2), late=True)
-    publisher.people("porch", ("Alice",))
+    publisher.set(topics.PEOPLE.at(camera="porch"), "Alice")
     until(lambda: "edgeface/front/audit" in dict(auditor.heard))
     until(lambda: "homeassistant/device/edgeface_front/config" in dict(listener.heard))
     until(lambda: {"edgeface/front/porch/event", "edgeface/front/porch/snapshot"} <= dict(listener.heard).keys())
@@ -300,7 +301,11 @@ def test_the_device_has_all_that_it_needs(
     [
         ("edgeface/front/porch/event", lambda publisher: publisher.publish(an_event(1)), "the event topic"),
         ("edgeface/front/audit", lambda publisher: publisher.publish(an_event(1), late=True), "the audit topic"),
-        ("edgeface/front/porch/status", lambda publisher: publisher.camera_status("porch", "online"), "porch/status"),
+        (
+            "edgeface/front/porch/status",
+            lambda publisher: publisher.set(topics.CAMERA_STATUS.at(camera="porch"), "online"),
+            "porch/status",
+        ),
     ],
 )
 def test_a_denial_is_in_the_state_within_a_second(
@@ -406,7 +411,7 @@ def test_no_message_of_a_real_run_has_an_embedding(
         for one in outcome.events:
             publisher.publish(replace(one, monotonic=CLOCK.monotonic()), b"\xff\xd8jpeg", late=said % 2 == 1)
             said += 1
-    publisher.state({"version": "1"})
+    publisher.set(topics.STATE, {"version": "1"})
     audit, event = "edgeface/front/audit", "edgeface/front/porch/event"
     until(lambda: len(listener.of(audit)) + len(listener.of(event)) == said)
     until(lambda: listener.of("edgeface/front/state"))
@@ -442,7 +447,7 @@ def test_a_denied_switch_is_in_the_state_where_the_broker_says_it(
     journal = Journal(tmp_path / "journal.db")
     settings = Mqtt(port=broker.port)
     publisher = MqttPublisher(settings, "front", CLOCK, journal, on_enabled=lambda *_: None, cameras=("porch",))
-    publisher.state({"version": "1"})
+    publisher.set(topics.STATE, {"version": "1"})
     publisher.start()
     until(lambda: publisher.connected)
     began = time.monotonic()

@@ -39,7 +39,7 @@ def test_a_password_is_the_first_line_of_a_file(tmp_path: Path, caplog: pytest.L
     assert not caplog.records
     file.chmod(0o644)
     password(a_broker(password_file=file))
-    assert "everybody can reach it" in caplog.text
+    assert "is open to every user" in caplog.text
     assert "pa ss" not in caplog.text
 
 

@@ -6,9 +6,9 @@ import pytest
 from edgeface.core.types import EventType
 from edgeface.mqtt.discovery import discovery
 from edgeface.mqtt.settings import Mqtt
-from edgeface.mqtt.topics import Topics
+from edgeface.mqtt.topics import DISCOVERY, Topics
 
-TOPICS = Topics("edgeface", "front")
+TOPICS = Topics.of_device(Mqtt(discovery_prefix="ha"), "front")
 # home-assistant.io/integrations/<platform>.mqtt: what each platform cannot do without.
 REQUIRED = {
     "event": {"state_topic", "event_types"},
@@ -20,13 +20,12 @@ REQUIRED = {
 
 
 def payload(*cameras: str, snapshots: bool = True) -> dict[str, Any]:
-    topic, body = discovery(Mqtt(discovery_prefix="ha"), TOPICS, cameras, snapshots=snapshots)
-    assert topic == "ha/device/edgeface_front/config"
-    return dict(json.loads(body))
+    return dict(json.loads(discovery(TOPICS, "front", cameras, snapshots=snapshots)))
 
 
 def test_it_is_a_device_with_components() -> None:
     said = payload("porch", "gate")
+    assert TOPICS(DISCOVERY).name == "ha/device/edgeface_front/config"
     assert set(said) == {"dev", "o", "cmps", "availability", "qos"}
     assert said["dev"]["ids"] == ["edgeface_front"]
     assert said["o"]["name"] == "edgeface"

@@ -19,7 +19,9 @@ from edgeface.core.errors import ConfigError
 from edgeface.core.events import LIFETIME, SAYABLE
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.journal.journal import Journal
+from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
+from edgeface.mqtt.publisher import names_in_view
 from edgeface.mqtt.settings import Mqtt, Tls
 from tests.support.broker import Listener, until
 from tests.support.sayings import an_event
@@ -129,9 +131,9 @@ def test_more_than_the_inbox_holds_goes_to_the_audit_topic(broker: Mosquitto, li
 def test_what_is_retained(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     publisher = connected(publish, Mqtt(port=broker.port), snapshots=True)
     live = listen(broker, "edgeface/#")
-    publisher.camera_status("porch", "online")
-    publisher.people("porch", ("Alice", "Bob, the\nbuilder"))
-    publisher.state({"version": "1", "fps": float("nan")})
+    publisher.set(topics.CAMERA_STATUS.at(camera="porch"), "online")
+    publisher.set(topics.PEOPLE.at(camera="porch"), names_in_view(["Alice", "Bob, the\nbuilder"]))
+    publisher.set(topics.STATE, {"version": "1", "fps": float("nan")})
     publisher.publish(an_event(1), b"\xff\xd8jpeg")
     until(lambda: live.of("edgeface/front/porch/snapshot"))
     until(lambda: any(b"version" in payload for payload in live.payloads("edgeface/front/state")))
@@ -165,7 +167,7 @@ def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Li
     listener = listen(broker, "edgeface/front/#")
     publisher = connected(publish, Mqtt(port=broker.port))
     until(lambda: listener.payloads("edgeface/front/porch/people"))
-    publisher.state({"version": "1"})
+    publisher.set(topics.STATE, {"version": "1"})
     until(lambda: listener.of("edgeface/front/state"))
     assert [heard.json["version"] for heard in listener.of("edgeface/front/state")] == ["1"]
 
@@ -175,9 +177,9 @@ def test_the_state_at_the_end_is_said_however_soon_it_comes(
 ) -> None:
     listener = listen(broker, "edgeface/front/state")
     publisher = connected(publish, Mqtt(port=broker.port))
-    publisher.state({"version": "1"})
+    publisher.set(topics.STATE, {"version": "1"})
     until(lambda: listener.of("edgeface/front/state"))
-    publisher.state({"version": "2"})
+    publisher.set(topics.STATE, {"version": "2"})
     publisher.close()
     until(lambda: [heard.json["version"] for heard in listener.heard][-1:] == ["2"])
 
@@ -297,7 +299,7 @@ def test_a_denial_is_noticed_and_the_event_goes_to_the_audit_topic(
     broker = make_broker("allow_anonymous true", f"acl_file {acl}")
     listener = listen(broker, "edgeface/#")
     publisher = connected(publish, Mqtt(port=broker.port))
-    publisher.state({"version": "1"})
+    publisher.set(topics.STATE, {"version": "1"})
     publisher.publish(an_event(1))
     until(lambda: seqs(listener, AUDIT) == [1])
     assert publisher.counters()["refused"] >= 2
@@ -449,7 +451,7 @@ def test_nothing_is_lost_or_late_when_the_broker_is_killed_and_comes_back(
     broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal
 ) -> None:
     publisher = connected(publish, Mqtt(port=broker.port, keepalive=2))
-    publisher.camera_status("porch", "online")
+    publisher.set(topics.CAMERA_STATUS.at(camera="porch"), "online")
     listener = listen(broker, "edgeface/#")
     said: dict[int, float] = {}
     ends = time.monotonic() + 4.5

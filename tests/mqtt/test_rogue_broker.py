@@ -20,6 +20,7 @@ from edgeface.journal.journal import Journal
 from edgeface.mqtt.connection import Connection, Waker
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.settings import Mqtt, Tls
+from edgeface.mqtt.topics import Topic
 from tests.support.broker import until
 from tests.support.certificates import Authority
 from tests.support.proxy import Proxy
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.broker
 CLOCK = SystemClock()
+WILL = Topic("edgeface/front/status", qos=1, retain=True)
 SECRET = "correct-horse-battery"  # noqa: S105 - a password that is looked for
 OURS = (SECRET.encode(), b"edgeface-front", b"edgeface/front", b"offline", b"MQTT")
 
@@ -63,7 +65,7 @@ def attempt(settings: Mqtt) -> str:
     waker = Waker()
     connection = None
     try:
-        connection = Connection(settings, "edgeface-front", "edgeface/front/status", CLOCK)
+        connection = Connection(settings, "edgeface-front", WILL, CLOCK)
         while not connection.ready:
             connection.wait(1, waker.socket)
     except BrokerError as error:
