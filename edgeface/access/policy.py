@@ -148,7 +148,7 @@ def never_open(policy: AccessPolicy) -> dict[str, str]:
 
 
 def strangers(policy: AccessPolicy, enrolled: set[str]) -> tuple[str, ...]:
-    """People whom a door allows but who are not enrolled, one line per door."""
+    """People that a door allows and who are not enrolled, one line per door."""
     lines = []
     for name, door in policy.doors.items():
         people = {rule.person for rule in door.allow if rule.person is not None}

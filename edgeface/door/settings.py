@@ -46,7 +46,7 @@ class MinimumSettings(Settings):
     score: Annotated[float, Field(ge=-1, le=1, strict=False)] = -1.0
     """Cosine, as in events."""
     people: Annotated[tuple[Id, ...], Field(strict=False, max_length=1000)] = ()
-    """Ids of the people who may come in; empty: everyone whom the devices allow."""
+    """Ids of the people who may come in; empty: everyone that the devices allow."""
 
     def to_minimum(self) -> Minimum:
         """The same for the verifier."""

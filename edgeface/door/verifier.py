@@ -101,7 +101,7 @@ class Minimum:
     score: int = -10_000
     """Cosine in 1/10000."""
     people: tuple[str, ...] = ()
-    """Ids of the people who may come in; empty: everyone whom the devices allow."""
+    """Ids of the people who may come in; empty: everyone that the devices allow."""
 
     def lacks(self, grant: Grant) -> str | None:
         """The field in which the grant falls short; None if it is sufficient."""

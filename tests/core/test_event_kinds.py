@@ -52,8 +52,8 @@ def test_every_kind_is_documented() -> None:
 
 
 def test_home_assistant_hears_of_every_kind_that_is_published() -> None:
-    _, payload = discovery(Mqtt(), Topics("edgeface", "front"), ["porch"], snapshots=False)
-    assert all(f'"{kind}"'.encode() in payload for kind in kinds("pipeline"))
+    payload = discovery(Topics.of_device(Mqtt(), "front"), "front", ["porch"], snapshots=False)
+    assert all(f'"{kind}"' in payload for kind in kinds("pipeline"))
 
 
 def test_rest_takes_every_kind() -> None:

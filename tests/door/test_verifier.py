@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import os
 import random
@@ -23,6 +24,8 @@ from edgeface.core.types import Claim
 from edgeface.door import verifier
 from edgeface.door.verifier import Grant, GrantVerifier, Memory, Minimum, Reject, Rules, verify
 from edgeface.security.signing_keys import sign
+from tests.support import grant_vectors
+from tests.support.grant_vectors import verdict
 from tools.vectors import make
 
 ROOT = Path(__file__).parents[2]
@@ -54,24 +57,6 @@ def judged(envelope: bytes, rules: Rules = RULES, now: float = 10.0) -> str:
     return "accept"
 
 
-def of_case(case: dict[str, Any]) -> str:
-    rules = Rules(
-        case["door"],
-        {kid: base64.b64decode(key) for kid, key in VECTORS["keys"].items()},
-        Minimum(**{**case["minimum"], "people": tuple(case["minimum"]["people"])}),
-    )
-    nonces = {nonce: 1000 - age / 1000 for nonce, age in case["nonces"].items()}
-    memory = Memory(
-        nonces, set(case["used"]), {device: [(b, s) for b, s in all_] for device, all_ in case["seen"].items()}
-    )
-    wire = case["envelope"].encode() if "envelope" in case else base64.b64decode(case["envelope_base64"])
-    try:
-        verify(wire, retained=case["retained"], now=1000.0, rules=rules, memory=memory)
-    except Reject as reject:
-        return reject.reason
-    return "accept"
-
-
 def test_the_module_needs_only_the_standard_library_and_cryptography() -> None:
     script = (
         "import sys; before = set(sys.modules); import edgeface.door.verifier; "
@@ -90,7 +75,27 @@ def test_the_module_needs_only_the_standard_library_and_cryptography() -> None:
 
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
 def test_a_vector_is_judged_as_it_says(case: dict[str, Any]) -> None:
-    assert of_case(case) == case["expect"]
+    assert verdict(verifier, VECTORS["keys"], case) == case["expect"]
+
+
+def test_a_copy_of_the_one_file_judges_every_vector_with_cryptography_alone(tmp_path: Path) -> None:
+    alone, packages = tmp_path / "alone", tmp_path / "packages"
+    alone.mkdir()
+    packages.mkdir()
+    shutil.copy(verifier.__file__, alone)
+    for name in ("cryptography", "_cffi_backend"):
+        origin = Path(str(importlib.util.find_spec(name).origin))  # type: ignore[union-attr]
+        path = origin.parent if origin.stem == "__init__" else origin
+        (packages / path.name).symlink_to(path)
+    script = [grant_vectors.__file__, str(alone), str(packages), str(make.FILE)]
+    done = subprocess.run([sys.executable, "-I", "-S", *script], capture_output=True, text=True, check=False, cwd=alone)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "file": str(alone / "verifier.py"),
+        "verdicts": [case["expect"] for case in VECTORS["cases"]],
+    }
+    foreign = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(packages)!r}); import edgeface"]
+    assert "No module named 'edgeface'" in subprocess.run(foreign, capture_output=True, text=True, check=False).stderr
 
 
 def test_the_vectors_are_those_that_the_tool_makes() -> None:

@@ -25,6 +25,8 @@ from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.settings import Mqtt, Tls
+from edgeface.mqtt.topics import Topic, Topics
+from tests.mqtt.test_topics import TABLE as TOPICS
 from tests.recognition.test_pipeline import RIGHT, analyzer, gallery, pipeline
 from tests.support.broker import until
 from tests.support.certificates import Authority
@@ -46,36 +48,53 @@ DEVICE, DOOR = "edgeface-front", "edgeface-door-front-door"
 ROLES = (DEVICE, DOOR, "homeassistant", "auditor", "viewer", "edgeface-back", "edgeface-door-gate", "nobody", "#", "+")
 """The names on the certificates; the last three are in no access list."""
 
-# Topic: who may write it; who may read it. Whatever is not here nobody may.
+# Who may write and who may read each topic of the table; the roles are those of the first device and its door.
+SHOWN = {"homeassistant", "auditor", "viewer"}
+RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
+    topics.STATUS: ({DEVICE}, SHOWN),
+    topics.STATE: ({DEVICE}, {"homeassistant", "auditor"}),
+    topics.AUDIT: ({DEVICE}, {"auditor"}),
+    topics.DOCTOR: ({DEVICE}, set()),
+    topics.CAMERA_STATUS: ({DEVICE}, SHOWN),
+    topics.EVENT: ({DEVICE}, {"homeassistant"}),
+    topics.PEOPLE: ({DEVICE}, {"homeassistant", "viewer"}),
+    topics.SNAPSHOT: ({DEVICE}, {"homeassistant"}),
+    topics.ENABLED_SET: ({DEVICE, "homeassistant"}, {DEVICE}),
+    topics.ENABLED_STATE: ({DEVICE}, {"homeassistant"}),
+    topics.DISCOVERY: ({DEVICE}, {"homeassistant"}),
+    topics.HOME_ASSISTANT_STATUS: ({"homeassistant"}, {DEVICE, "edgeface-back", "homeassistant"}),
+    topics.DOOR_CHALLENGE: ({DOOR}, {DEVICE}),
+    topics.DOOR_GRANT: ({DEVICE}, {DOOR}),
+    topics.DOOR_RESULT: ({DOOR}, {DEVICE}),
+    topics.DOOR_STATUS: ({DOOR}, SHOWN),
+    topics.DOOR_STATE: ({DOOR}, {"homeassistant", "auditor"}),
+}
+
+
+def rights(device: str, door: str) -> dict[str, tuple[set[str], set[str]]]:
+    """The rights by the names that the topics have for a device and its door."""
+    fill = Topics(prefix="edgeface", discovery="homeassistant", device=device, camera="porch", door=door)
+    roles = {DEVICE: f"edgeface-{device}", DOOR: f"edgeface-door-{door}"}
+    return {
+        fill(topic).name: ({roles.get(role, role) for role in writers}, {roles.get(role, role) for role in readers})
+        for topic, (writers, readers) in RIGHTS.items()
+    }
+
+
+# No one has any right that is not in here.
 TABLE: dict[str, tuple[set[str], set[str]]] = {
-    "edgeface/front/status": ({DEVICE}, {"homeassistant", "auditor", "viewer"}),
-    "edgeface/front/state": ({DEVICE}, {"homeassistant", "auditor"}),
-    "edgeface/front/audit": ({DEVICE}, {"auditor"}),
-    "edgeface/front/porch/status": ({DEVICE}, {"homeassistant", "auditor", "viewer"}),
-    "edgeface/front/porch/event": ({DEVICE}, {"homeassistant"}),
-    "edgeface/front/porch/people": ({DEVICE}, {"homeassistant", "viewer"}),
-    "edgeface/front/porch/snapshot": ({DEVICE}, {"homeassistant"}),
-    "edgeface/front/porch/enabled/set": ({DEVICE, "homeassistant"}, {DEVICE}),
-    "edgeface/front/porch/enabled/state": ({DEVICE}, {"homeassistant"}),
-    "edgeface/back/porch/event": ({"edgeface-back"}, {"homeassistant"}),
-    "edgeface/back/audit": ({"edgeface-back"}, {"auditor"}),
-    "edgeface/back/porch/enabled/set": ({"edgeface-back", "homeassistant"}, {"edgeface-back"}),
-    "edgeface/doors/front-door/challenge": ({DOOR}, {DEVICE}),
-    "edgeface/doors/front-door/grant": ({DEVICE}, {DOOR}),
-    "edgeface/doors/front-door/result": ({DOOR}, {DEVICE}),
-    "edgeface/doors/front-door/status": ({DOOR}, {"homeassistant", "auditor", "viewer"}),
-    "edgeface/doors/front-door/state": ({DOOR}, {"homeassistant", "auditor"}),
-    "edgeface/doors/gate/challenge": ({"edgeface-door-gate"}, {"edgeface-back"}),
-    "edgeface/doors/gate/grant": ({"edgeface-back"}, {"edgeface-door-gate"}),
-    "homeassistant/status": ({"homeassistant"}, {DEVICE, "edgeface-back", "homeassistant"}),
-    "homeassistant/device/edgeface_front/config": ({DEVICE}, {"homeassistant"}),
-    "homeassistant/device/edgeface_back/config": ({"edgeface-back"}, {"homeassistant"}),
+    **rights("back", "gate"),
+    **rights("front", "front-door"),
     "homeassistant/device/another/config": (set(), {"homeassistant"}),
     "edgeface/doors": (set(), set()),
     "edgeface/front": ({DEVICE}, set()),
     "edgeface": (set(), set()),
     "zigbee2mqtt/lamp/set": (set(), set()),
 }
+
+
+def test_every_topic_of_the_table_has_its_rights() -> None:
+    assert set(RIGHTS) == set(TOPICS)
 
 
 def the_acl(front: str) -> str:
