@@ -16,7 +16,7 @@ from edgeface.core.log import set_up
 from edgeface.door import settings as door_settings
 from edgeface.door.relay import Relay
 from edgeface.door.verifier import GrantVerifier, Reject
-from edgeface.mqtt.connection import Connection, Tag, Waker
+from edgeface.mqtt.connection import Connection, Waker
 from edgeface.mqtt.problems import ConnectionProblems
 from edgeface.mqtt.topics import DOOR_CHALLENGE, DOOR_GRANT, DOOR_RESULT, DOOR_STATE, DOOR_STATUS, Topics
 
@@ -53,10 +53,7 @@ class Controller:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._name = f"edgeface-door-{settings.door}"
-        topics = Topics(prefix=settings.mqtt.prefix, door=settings.door)
-        self._challenge_topic, self._grant_topic = topics(DOOR_CHALLENGE), topics(DOOR_GRANT)
-        self._result_topic, self._status_topic = topics(DOOR_RESULT), topics(DOOR_STATUS)
-        self._state_topic = topics(DOOR_STATE)
+        self._topics = Topics(prefix=settings.mqtt.prefix, door=settings.door)
         self._verifier = GrantVerifier(settings.rules())
         self._waker = Waker()
         # Not an Event: the main thread may hold its lock when a signal handler needs it.
@@ -110,7 +107,7 @@ class Controller:
                 self._clock.sleep(0.1)
 
     def _serve(self) -> None:
-        connection = Connection(self._settings.mqtt, self._name, self._status_topic, self._clock)
+        connection = Connection(self._settings.mqtt, self._name, self._topics(DOOR_STATUS), self._clock)
         try:
             while self._running() and not connection.ready:
                 self._wait(connection, _TICK)
@@ -131,8 +128,8 @@ class Controller:
     def _go_online(self, connection: Connection) -> None:
         self._problems.connected()
         self._published_at = self._challenged_at = float("-inf")
-        connection.subscribe([self._grant_topic.name], as_published=True)
-        connection.publish(self._status_topic, b"online", Tag("retained", self._status_topic.name))
+        connection.subscribe([self._topics(DOOR_GRANT).name], as_published=True)
+        connection.publish(self._topics(DOOR_STATUS), b"online")
 
     def _work(self, connection: Connection) -> None:
         while connection.messages:
@@ -153,7 +150,7 @@ class Controller:
         self._challenged_at = now
         # A stalled broker accepts challenges for a long time; only its answer to the probe shows that it is alive.
         connection.probe()
-        connection.publish(self._challenge_topic, self._verifier.challenge(now), Tag("challenge", ""))
+        connection.publish(self._topics(DOOR_CHALLENGE), self._verifier.challenge(now))
 
     def _on_grant(self, connection: Connection, message: Message) -> None:
         now = self._clock.monotonic()
@@ -184,7 +181,7 @@ class Controller:
             "grant_boot": None if grant is None else grant.boot,
             "grant_seq": None if grant is None else grant.seq,
         }
-        connection.publish(self._result_topic, _json(result), Tag("result", ""))
+        connection.publish(self._topics(DOOR_RESULT), _json(result))
 
     def _update_state(self, connection: Connection) -> None:
         now, opened = self._clock.monotonic(), self.relay.is_open
@@ -208,14 +205,14 @@ class Controller:
             "boot": self._verifier.boot,
             "problem": self._problems.problem,
         }
-        connection.publish(self._state_topic, _json(state), Tag("retained", ""))
+        connection.publish(self._topics(DOOR_STATE), _json(state))
 
     def _go_offline(self, connection: Connection) -> None:
         """Publish that the door is shut and offline, and wait briefly for the broker."""
         if not connection.ready:
             return
         self._publish_state(connection, opened=self.relay.is_open)
-        connection.publish(self._status_topic, b"offline", Tag("retained", self._status_topic.name))
+        connection.publish(self._topics(DOOR_STATUS), b"offline")
         deadline = self._clock.monotonic() + _GOODBYE_TIMEOUT
         while self._clock.monotonic() < deadline and connection.in_flight:
             self._wait(connection, 0.05)

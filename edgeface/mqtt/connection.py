@@ -41,7 +41,7 @@ class Tag(NamedTuple):
     """What a request was about, to be recognised in its PublishResult."""
 
     kind: str
-    """event, audit, retained, grant, snapshot, challenge, result, probe or subscribe."""
+    """event, audit, grant, retained, probe or subscribe."""
     id: str
 
 
@@ -120,22 +120,22 @@ class Connection:
         self,
         topic: Topic,
         payload: bytes,
-        tag: Tag,
+        tag: Tag | None = None,
         *,
         expiry: int | None = None,
         until: float | None = None,
     ) -> None:
         """Send a message; with QoS 1 its PublishResult follows. The broker may hold it for `expiry` seconds.
 
-        If there is no answer by `until` (monotonic, by default BROKER_TIMEOUT from now), the connection ends,
-        so that no byte of the message leaves this machine later.
+        The default tag is ("retained", name of the topic). If there is no answer by `until` (monotonic, by default
+        BROKER_TIMEOUT from now), the connection ends, so that no byte of the message leaves this machine later.
         """
         properties = _properties(PacketTypes.PUBLISH)
         if expiry is not None:
             properties.MessageExpiryInterval = expiry
         info = self._client.publish(topic.name, payload, topic.qos, topic.retain, properties)
         if topic.qos:
-            self._request(info.mid, tag, until)
+            self._request(info.mid, tag or Tag("retained", topic.name), until)
 
     def subscribe(self, topics: Iterable[str], *, as_published: bool = False) -> None:
         """Subscribe, but not to messages already retained; `as_published` keeps the sender's retain flag."""

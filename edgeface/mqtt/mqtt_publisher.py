@@ -12,7 +12,7 @@ from edgeface.core.errors import BrokerError
 from edgeface.journal.database import noted
 from edgeface.journal.writer import JournalWriter
 from edgeface.mqtt import topics
-from edgeface.mqtt.connection import Connection, Message, PublishResult, Tag, Waker
+from edgeface.mqtt.connection import Connection, Message, PublishResult, Waker
 from edgeface.mqtt.discovery import discovery
 from edgeface.mqtt.outgoing import AuditFeed, EventQueue, RetainedQueue, flush_grants
 from edgeface.mqtt.problems import Backoff, ConnectionProblems
@@ -192,7 +192,7 @@ class MqttPublisher:
     def _go_online(self, connection: Connection) -> None:
         self._problems.connected()
         self._audit_feed.connected()
-        connection.publish(self._status, b"online", Tag("retained", self._status.name))
+        connection.publish(self._status, b"online")
         connection.subscribe([*self._switches, *([self._home_assistant.name] if self._settings.discovery else [])])
         self._issuer.reload()
         self._subscribe_to_doors(connection)
@@ -279,7 +279,7 @@ class MqttPublisher:
             self._events.flush(connection)
             self._retained.flush(connection)
             self._wait(connection, 0.05)
-        connection.publish(self._status, b"offline", Tag("retained", self._status.name))
+        connection.publish(self._status, b"offline")
         while self._clock.monotonic() < deadline and connection.in_flight:
             self._wait(connection, 0.05)
             self._receive(connection)

@@ -108,7 +108,7 @@ class EventQueue:
             until=event.monotonic + events.LIFETIME,
         )
         if picture is not None:
-            connection.publish(snapshot, picture, Tag("snapshot", event.id))
+            connection.publish(snapshot, picture)
 
     def _miss(self, event: Event) -> None:
         self.missed += 1
@@ -146,7 +146,7 @@ class RetainedQueue:
                     return
                 del self._changed[topic]
                 payload = self._payloads[topic]
-            connection.publish(topic, payload, Tag("retained", topic.name))
+            connection.publish(topic, payload)
 
 
 class AuditFeed:

@@ -1,4 +1,4 @@
-"""The policy as a pure function, and what the configuration of doors may say."""
+"""The policy as a pure function, and the configuration of doors."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -281,7 +281,7 @@ def test_a_level_that_cannot_be_shown_for_so_many_people_is_said() -> None:
     people = [Person(f"p{n:03}", "", False, 0.0, 1, 0) for n in range(enrolled)]
     view = make_snapshot(people, [(one.id, to_blob(vectors[n])) for n, one in enumerate(people)])
     table = CalibrationTable.shipped()
-    assert table.most("low") >= enrolled > table.most("high"), "or choose another number"
+    assert table.most("low") >= enrolled > table.most("high"), "if not, choose another number"
     accept = thresholds(table, "low", view)
     doors = {"strict": door(allow=[{"person": "p001"}]), "lax": door(level="low", allow=[{"person": "p002"}])}
     assert door_problems(AccessPolicy(doors), view, accept) == (

@@ -61,8 +61,8 @@ def signed(nonce: str, seq: int, **changes: Any) -> str:
     return json.dumps({"payload": payload, "kid": "2026-11", "alg": "ed25519", "sig": sig})
 
 
-class House:
-    """A device that hears a door's challenges and signs for it."""
+class SigningDevice:
+    """A device that receives a door's challenges and signs grants."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -70,7 +70,7 @@ class House:
         self.given: str | None = None
 
     def nonce(self) -> str:
-        """The newest that nobody was given."""
+        """The newest nonce that was not returned before."""
         until(lambda: self.latest() not in {None, self.given})
         self.given = self.latest()
         return str(self.given)
@@ -83,11 +83,11 @@ class House:
         return signed(self.nonce(), self.seq, **changes)
 
     def unfit(self, **changes: Any) -> str:
-        """As fresh, for what will not be accepted and so uses no nonce up."""
+        """Like `fresh`, for grants that are rejected and so do not use up the nonce."""
         return signed(str(self.latest()), 1000, **changes)
 
     def ask(self, envelope: str, *, retain: bool = False) -> dict[str, Any]:
-        """Publish it, and give the door's answer."""
+        """Publish the envelope; returns the door's result."""
         count = len(self.listener.of(RESULT))
         self.listener.publish(GRANT, envelope, retain=retain)
         until(lambda: len(self.listener.of(RESULT)) > count)
@@ -116,17 +116,17 @@ def guarded(wanted: DoorSettings) -> Iterator[Controller]:
 
 
 @pytest.fixture
-def front(broker: Mosquitto, listen: Callable[..., Listener], pin: MockPin) -> Iterator[House]:
+def front(broker: Mosquitto, listen: Callable[..., Listener], pin: MockPin) -> Iterator[SigningDevice]:
     """A door with a relay at the pin, and a device."""
     listener = listen(broker, "edgeface/doors/#")
     with guarded(settings(broker.port)):
         until(lambda: listener.payloads(STATUS) == [b"online"])
-        yield House(listener)
+        yield SigningDevice(listener)
     assert not pin.state
 
 
 @pytest.mark.broker
-def test_a_fresh_grant_opens_and_time_shuts(front: House, pin: MockPin) -> None:
+def test_a_fresh_grant_opens_and_time_shuts(front: SigningDevice, pin: MockPin) -> None:
     assert not pin.state
     answer = front.ask(front.fresh())
     until(lambda: pin.state, 1)
@@ -143,7 +143,7 @@ def test_a_fresh_grant_opens_and_time_shuts(front: House, pin: MockPin) -> None:
 
 
 @pytest.mark.broker
-def test_a_further_grant_extends_and_no_more(front: House, pin: MockPin) -> None:
+def test_a_further_grant_extends_and_no_more(front: SigningDevice, pin: MockPin) -> None:
     nonces = [front.nonce(), front.nonce()]
     front.ask(signed(nonces[0], 1))
     first = time.monotonic()
@@ -158,7 +158,7 @@ def test_a_further_grant_extends_and_no_more(front: House, pin: MockPin) -> None
 
 
 @pytest.mark.broker
-def test_nothing_but_a_fresh_grant_for_this_door_opens_it(front: House, pin: MockPin) -> None:
+def test_nothing_but_a_fresh_grant_for_this_door_opens_it(front: SigningDevice, pin: MockPin) -> None:
     good = front.fresh()
     assert front.ask(good)["accepted"]
     until(lambda: not pin.state and len(pin.states) > 2, 2)
@@ -192,13 +192,15 @@ def test_a_grant_that_a_broker_keeps_is_not_even_delivered(broker: Mosquitto, li
     listener = listen(broker, "edgeface/doors/#")
     listener.publish(GRANT, signed("n" * 24, 1), retain=True)
     with guarded(settings(broker.port)):
-        policy = House(listener)
-        assert policy.ask(policy.fresh())["accepted"]
+        device = SigningDevice(listener)
+        assert device.ask(device.fresh())["accepted"]
     assert len(listener.of(RESULT)) == 1
 
 
 @pytest.mark.broker
-def test_a_broker_that_dies_leaves_the_door_shut_and_comes_back(front: House, pin: MockPin, broker: Mosquitto) -> None:
+def test_a_broker_that_dies_leaves_the_door_shut_and_comes_back(
+    front: SigningDevice, pin: MockPin, broker: Mosquitto
+) -> None:
     front.listener.publish(GRANT, front.fresh())
     until(lambda: pin.state, 1)
     broker.kill()
@@ -210,7 +212,7 @@ def test_a_broker_that_dies_leaves_the_door_shut_and_comes_back(front: House, pi
 
 @pytest.mark.broker
 @pytest.mark.slow(seconds=6)
-def test_what_a_stalled_broker_held_back_opens_nothing(front: House, pin: MockPin, broker: Mosquitto) -> None:
+def test_what_a_stalled_broker_held_back_opens_nothing(front: SigningDevice, pin: MockPin, broker: Mosquitto) -> None:
     envelope = front.fresh()
     switched = len(pin.states)
     broker.pause()
@@ -220,7 +222,7 @@ def test_what_a_stalled_broker_held_back_opens_nothing(front: House, pin: MockPi
     sent.wait_for_publish(5)
     until(lambda: front.listener.payloads(STATUS).count(b"online") == 2, 15)
     until(lambda: [heard.json["reason"] for heard in front.listener.of(RESULT)] == ["stale"])
-    # Challenges of before the stall have come late, too.
+    # Challenges from before the stall arrived late, too.
     front.given = front.latest()
     assert front.ask(front.fresh())["accepted"]
     until(lambda: len(pin.states) == switched + 2, 4)
@@ -228,7 +230,7 @@ def test_what_a_stalled_broker_held_back_opens_nothing(front: House, pin: MockPi
 
 
 @pytest.mark.broker
-def test_a_grant_opens_within_a_few_milliseconds(front: House, pin: MockPin) -> None:
+def test_a_grant_opens_within_a_few_milliseconds(front: SigningDevice, pin: MockPin) -> None:
     spent = []
     for _ in range(3):
         until(lambda: not pin.state)
@@ -258,7 +260,7 @@ def test_a_network_thread_that_hangs_leaves_the_relay_to_its_time(
     controller._publish_result = hang  # type: ignore[assignment]
     thread = threading.Thread(target=controller.run)
     thread.start()
-    listener.publish(GRANT, House(listener).fresh())
+    listener.publish(GRANT, SigningDevice(listener).fresh())
     until(lambda: pin.state, 2)
     until(lambda: not pin.state, 2)
     assert not release.is_set()
@@ -296,7 +298,7 @@ class Board:
     def _call(self, name: str) -> None:
         self.calls.append(name)
         if name == self.failing:
-            raise OSError("the board is away")
+            raise OSError("the board does not answer")
 
     def on(self) -> None:
         self._call("on")
@@ -369,16 +371,16 @@ def test_a_killed_controller_knows_no_old_nonce_and_sigterm_ends_in_order(
     broker: Mosquitto, listen: Callable[..., Listener], tmp_path: Path
 ) -> None:
     listener = listen(broker, "edgeface/doors/#")
-    policy, config = House(listener), write(tmp_path, broker.port, "{type: gpio, pin: 17, seconds: 30}")
+    device, config = SigningDevice(listener), write(tmp_path, broker.port, "{type: gpio, pin: 17, seconds: 30}")
     with process(config) as child:
-        old = policy.fresh()
+        old = device.fresh()
         child.send_signal(signal.SIGKILL)
         child.wait(5)
     until(lambda: listener.payloads(STATUS)[-1:] == [b"offline"], 15)
     with process(config) as child:
-        policy.nonce()
-        assert policy.ask(old)["reason"] == "nonce"
-        assert policy.ask(policy.fresh())["accepted"]
+        device.nonce()
+        assert device.ask(old)["reason"] == "nonce"
+        assert device.ask(device.fresh())["accepted"]
         until(lambda: listener.of(STATE)[-1].json["open"], 2)
         child.send_signal(signal.SIGTERM)
         assert child.wait(5) == 0
@@ -414,7 +416,7 @@ minimum: {{level: highest}}
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("relay: {type: bolt}", "door.yaml:3: relay: unknown type; known are gpio, log"),
         ("relay: {seconds: 3}", "door.yaml:3: relay: needs a type: one of gpio, log"),
@@ -422,8 +424,8 @@ minimum: {{level: highest}}
         ("relay: {type: log}\nmqtt: {discovery: true}", "belongs in config.yaml"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, said: str) -> None:
-    assert any(said in line for line in mistakes(f"door: a\nkeys: {{k: {PUBLIC}}}\n{text}\n"))
+def test_what_is_wrong_is_said(text: str, expected: str) -> None:
+    assert any(expected in line for line in mistakes(f"door: a\nkeys: {{k: {PUBLIC}}}\n{text}\n"))
 
 
 def test_an_empty_door_yaml_names_the_reference() -> None:
@@ -440,7 +442,7 @@ def test_a_wrong_door_yaml_ends_with_78_and_its_line(tmp_path: Path) -> None:
 
 
 def uncommented() -> str:
-    """The reference with every commented key taken in, but for two of the three passwords."""
+    """The reference with every commented key active, except two of the three passwords."""
     lines = [re.sub(r"^(\s*)#(?! \S)", r"\1", line) for line in REFERENCE.read_text().splitlines()]
     return "\n".join(line for line in lines if "password_env:" not in line and "password_credential:" not in line)
 

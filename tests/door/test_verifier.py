@@ -49,7 +49,7 @@ def signed(payload: str, kid: str = "2026-11") -> bytes:
 
 
 def judged(envelope: bytes, rules: Rules = RULES, now: float = 10.0) -> str:
-    """`accept`, or the reason of the refusal; the door's only nonce was published at 9.5."""
+    """`accept`, or the reason of the rejection; the door's only nonce was published at 9.5."""
     try:
         verify(envelope, retained=False, now=now, rules=rules, memory=Memory({NONCE: 9.5}, set(), {}))
     except Reject as reject:
@@ -104,8 +104,8 @@ def test_the_vectors_are_those_that_the_tool_makes() -> None:
 
 def test_every_reason_has_a_vector_and_a_line_in_the_document() -> None:
     assert {case["expect"] for case in VECTORS["cases"]} == {"accept", *verifier.REASONS}
-    told = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/doors.md").read_text(), re.MULTILINE)
-    assert set(verifier.REASONS) <= set(told)
+    explained = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/doors.md").read_text(), re.MULTILINE)
+    assert set(verifier.REASONS) <= set(explained)
 
 
 @pytest.mark.needs_node
@@ -121,10 +121,10 @@ def test_another_language_agrees_on_every_vector() -> None:
 
 def test_a_refused_grant_is_told_only_when_a_known_key_has_signed_it() -> None:
     memory = Memory({}, set(), {})
-    for envelope, told in ((signed(json.dumps(fields())), True), (make.good().encode(), False)):
+    for envelope, shown in ((signed(json.dumps(fields())), True), (make.good().encode(), False)):
         with pytest.raises(Reject) as caught:
             verify(envelope, retained=False, now=0.0, rules=RULES, memory=memory)
-        assert (caught.value.grant is not None) == told
+        assert (caught.value.grant is not None) == shown
 
 
 @pytest.mark.parametrize("raw", [b"", bytes(31), bytes(33)])
@@ -171,7 +171,7 @@ def mutated(good: bytes, chance: random.Random) -> bytes:
 
 
 def same(wire: bytes, good: bytes) -> bool:
-    """Whether it says the same, in other spaces."""
+    """Whether it is the same JSON, with other white space."""
     try:
         return bool(json.loads(wire) == json.loads(good))
     except (ValueError, RecursionError):
@@ -232,56 +232,56 @@ def test_a_number_of_thousands_of_digits_is_malformed() -> None:
 
 
 def test_a_grant_opens_once() -> None:
-    gate = GrantVerifier(RULES)
-    nonce = json.loads(gate.challenge(5.0))["nonce"]
+    door = GrantVerifier(RULES)
+    nonce = json.loads(door.challenge(5.0))["nonce"]
     wire = signed(json.dumps(fields(nonce=nonce)))
-    assert gate.judge(wire, retained=False, now=5.5).person == "alice"
+    assert door.judge(wire, retained=False, now=5.5).person == "alice"
     for now in (5.6, 8.9):
         with pytest.raises(Reject, match="replayed"):
-            gate.judge(wire, retained=False, now=now)
+            door.judge(wire, retained=False, now=now)
 
 
 def test_the_door_understands_the_device_and_the_device_the_door() -> None:
-    gate, nonces = GrantVerifier(RULES), protocol.Nonces()
-    assert nonces.on_message(gate.challenge(5.0), 5.0)
+    door, nonces = GrantVerifier(RULES), protocol.Nonces()
+    assert nonces.on_message(door.challenge(5.0), 5.0)
     claim = Claim("porch", 3, 4.9, "alice", 0.712, "high", 4, 1)
     stamp = protocol.GrantStamp("front-door", "front", "5f0c", 1, nonces.take(), 140)
-    grant = gate.judge(sign(protocol.payload(stamp, claim), "2026-11", KEY), retained=False, now=5.2)
+    grant = door.judge(sign(protocol.payload(stamp, claim), "2026-11", KEY), retained=False, now=5.2)
     assert (grant.person, grant.score, grant.level, grant.frames, grant.age_ms) == ("alice", 7120, "high", 4, 140)
 
 
 def test_a_refusal_uses_nothing_up() -> None:
-    gate = GrantVerifier(replace(RULES, minimum=Minimum(frames=5)))
-    nonce = json.loads(gate.challenge(5.0))["nonce"]
+    door = GrantVerifier(replace(RULES, minimum=Minimum(frames=5)))
+    nonce = json.loads(door.challenge(5.0))["nonce"]
     with pytest.raises(Reject, match="policy: frames"):
-        gate.judge(signed(json.dumps(fields(nonce=nonce, frames=4))), retained=False, now=5.1)
-    assert gate.judge(signed(json.dumps(fields(nonce=nonce, frames=5))), retained=False, now=5.2).seq == 7
+        door.judge(signed(json.dumps(fields(nonce=nonce, frames=4))), retained=False, now=5.1)
+    assert door.judge(signed(json.dumps(fields(nonce=nonce, frames=5))), retained=False, now=5.2).seq == 7
 
 
 def test_the_gate_of_another_run_knows_no_nonce_of_this_one() -> None:
     first, second = GrantVerifier(RULES), GrantVerifier(RULES)
-    told = json.loads(first.challenge(5.0))
-    assert set(told) == {"nonce", "boot"}
-    assert re.fullmatch(r"[A-Za-z0-9_-]{22,128}", told["nonce"])
-    assert told["boot"] != second.boot
+    message = json.loads(first.challenge(5.0))
+    assert set(message) == {"nonce", "boot"}
+    assert re.fullmatch(r"[A-Za-z0-9_-]{22,128}", message["nonce"])
+    assert message["boot"] != second.boot
     with pytest.raises(Reject, match="nonce"):
-        second.judge(signed(json.dumps(fields(nonce=told["nonce"]))), retained=False, now=5.1)
+        second.judge(signed(json.dumps(fields(nonce=message["nonce"]))), retained=False, now=5.1)
 
 
 def test_what_a_gate_remembers_is_bounded_and_an_old_boot_stays_out() -> None:
-    gate = GrantVerifier(RULES)
+    door = GrantVerifier(RULES)
 
     def open_for(now: float, **changes: Any) -> Grant:
-        nonce = json.loads(gate.challenge(now))["nonce"]
-        return gate.judge(signed(json.dumps(fields(nonce=nonce, **changes))), retained=False, now=now)
+        nonce = json.loads(door.challenge(now))["nonce"]
+        return door.judge(signed(json.dumps(fields(nonce=nonce, **changes))), retained=False, now=now)
 
     for n in range(200):
         open_for(float(n), device=f"d{n}", boot="b")
         open_for(float(n), boot=f"b{n}", seq=0)
-    assert len(gate._nonces) == 64
-    assert gate._used <= set(gate._nonces)
-    assert len(gate._seen) == 64
-    assert len(gate._seen["front"]) == 8
+    assert len(door._nonces) == 64
+    assert door._used <= set(door._nonces)
+    assert len(door._seen) == 64
+    assert len(door._seen["front"]) == 8
     for old in ("b192", "b198"):
         with pytest.raises(Reject, match="replayed"):
             open_for(300.0, boot=old, seq=99)
@@ -290,7 +290,7 @@ def test_what_a_gate_remembers_is_bounded_and_an_old_boot_stays_out() -> None:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message on its way, and what is true of it."""
+    """A message in transit, and the facts about it."""
 
     wire: bytes
     retained: bool
@@ -303,11 +303,11 @@ class Sent:
 
 
 class Street:
-    """A door, a device that restarts, and a network that delays, repeats, reorders and stores; time is ours."""
+    """A door, a device that restarts, and a network that delays, repeats, reorders and stores, on a simulated clock."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.gate = GrantVerifier(RULES)
+        self.door = GrantVerifier(RULES)
         self.now, self.boot, self.seq = 100.0, 0, 0
         self.published: list[tuple[str, float]] = []
         self.flying: list[Sent] = []
@@ -320,7 +320,7 @@ class Street:
 
     def step(self) -> None:
         self.now += self.chance.choice((0.0131, 0.3071, 0.7013, 1.0037, 2.5011))
-        self.published.append((json.loads(self.gate.challenge(self.now))["nonce"], self.now))
+        self.published.append((json.loads(self.door.challenge(self.now))["nonce"], self.now))
         acts = (self.sign, self.sign, self.deliver, self.deliver, self.deliver, self.repeat, self.restart)
         self.chance.choice(acts)()
 
@@ -353,11 +353,11 @@ class Street:
 
     def arrive(self, sent: Sent) -> None:
         in_time = self.now - sent.published + sent.age <= 3.0
-        # A door cannot tell which of two boots is the later one, but one that another has followed is over.
+        # A door cannot tell which of two boots is the later one, but a boot that another has followed is over.
         new = sent.boot not in self.boots or (sent.boot == self.boots[-1] and sent.seq > self.newest)
         fresh = in_time and new and sent.published not in self.spent and sent.mine and not sent.retained
         try:
-            self.gate.judge(sent.wire, retained=sent.retained, now=self.now)
+            self.door.judge(sent.wire, retained=sent.retained, now=self.now)
         except Reject:
             assert not fresh
         else:

@@ -1,4 +1,4 @@
-"""The configuration of mosquitto that ships, on a real broker: every role, every topic, both ways."""
+"""The mosquitto configuration in docs/mosquitto on a real broker: every role and every topic, in both directions."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_every_topic_of_the_table_has_its_rights() -> None:
 
 
 def the_acl(front: str) -> str:
-    """The list that ships, with a second device and a second door added as README.md says."""
+    """The shipped list, with a second device and a second door added as README.md describes."""
     blocks = front.split("\n\n")
     device = next(block for block in blocks if "user edgeface-front\n" in block)
     door = next(block for block in blocks if "user edgeface-door-front-door\n" in block)
@@ -107,7 +107,7 @@ def the_acl(front: str) -> str:
 
 
 def shipped(folder: Path, authority: Authority, acl: str | None = None) -> list[str]:
-    """The shipped files with this test's paths; Mosquitto itself says the port."""
+    """The shipped files with this test's paths; the Mosquitto fixture sets the port."""
     certificate, key = authority.broker()
     (folder / "acl").write_text(acl or the_acl((SHIPPED / "acl").read_text()))
     (folder / "acl").chmod(0o600)
@@ -121,7 +121,7 @@ def shipped(folder: Path, authority: Authority, acl: str | None = None) -> list[
 
 @dataclass
 class Client:
-    """One client of the broker: what it hears, and what the broker answers to what it says."""
+    """One client of the broker: the messages that it receives, and the broker's answers to those that it publishes."""
 
     port: int
     context: ssl.SSLContext
@@ -175,7 +175,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def site(make_broker: Callable[..., Mosquitto], tmp_path: Path, authority: Authority) -> Mosquitto:
-    """A broker with the files that ship."""
+    """A broker with the shipped files."""
     return make_broker(*shipped(tmp_path, authority))
 
 
@@ -345,14 +345,14 @@ def test_a_denial_is_in_the_state_within_a_second(
     until(lambda: "edgeface/front/state" in dict(listener.heard))
     began = time.monotonic()
     does(publisher)
-    until(lambda: any(topic.endswith("front/state") and says in told for topic, told in listener.heard), 3)
+    until(lambda: any(topic.endswith("front/state") and says in text for topic, text in listener.heard), 3)
     took = time.monotonic() - began
     listener.close()
     assert took <= 1.0
     assert "Not authorized" in (publisher.problem or "")
 
 
-# Everybody may do all but subscribe; and may subscribe to the state.
+# Everyone may do everything but subscribe, except to the state.
 DYNAMIC: dict[str, Any] = {
     "defaultACLAccess": {
         "publishClientSend": True,
@@ -386,13 +386,13 @@ def traces(embedding: Any) -> Iterator[bytes]:
 
 def test_a_trace_is_seen() -> None:
     embedding = np.random.default_rng(1).normal(0, 0.06, 128).astype(np.float32)
-    told = (
+    messages = (
         json.dumps({"embedding": [float(value) for value in embedding.round(4).astype(float).round(4)]}).encode(),
         b"x" + embedding.tobytes(),
         base64.b64encode(embedding.astype(np.float16).tobytes()),
         b'{"template":"%s"}' % embedding.tobytes().hex().encode(),
     )
-    for message in told:
+    for message in messages:
         assert any(trace in message for trace in traces(embedding))
 
 
@@ -443,8 +443,8 @@ def test_no_message_of_a_real_run_has_an_embedding(
     assert len(secret) >= 10
     for embedding in secret:
         assert not [trace for trace in traces(embedding) if trace in everything]
-    told = [heard.json for heard in listener.heard if heard.payload.startswith(b"{")]
-    assert max(len(numbers) for message in told for numbers in lists(message)) <= 16
+    objects = [heard.json for heard in listener.heard if heard.payload.startswith(b"{")]
+    assert max(len(numbers) for message in objects for numbers in lists(message)) <= 16
     assert not re.search(rb"[A-Za-z0-9+/]{64}", everything)
 
 
@@ -456,7 +456,7 @@ def plugin() -> Path | None:
 def test_a_denied_switch_is_in_the_state_where_the_broker_says_it(
     make_broker: Callable[..., Mosquitto], tmp_path: Path, listen: Callable[..., Any]
 ) -> None:
-    # With an acl_file mosquitto lets everybody subscribe to everything (mosquitto issue 2042); its plugin does not.
+    # With an acl_file mosquitto allows everyone to subscribe to everything (mosquitto issue 2042); its plugin does not.
     (tmp_path / "dynamic.json").write_text(json.dumps(DYNAMIC))
     (tmp_path / "dynamic.json").chmod(0o600)
     broker = make_broker(

@@ -1,4 +1,4 @@
-"""Garbage on the topics that the daemon listens to: nothing changes, and it is counted."""
+"""Garbage on the topics that the daemon subscribes to changes nothing, and is counted."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ def test_only_on_and_off_switch_a_camera_and_the_rest_is_counted(
         sender.client.publish(SET, b"OFF", qos=1)
         until(lambda: switched, 20)
         assert switched == [("porch", False)]
-        # What a broker has kept is of an unknown time.
+        # A retained message may be of any age.
         sender.client.publish(SET, b"ON", qos=1, retain=True).wait_for_publish(5)
         sender.client.publish(SET, b"ON", qos=1)
         until(lambda: len(switched) > 1)
         assert {on for _, on in switched[1:]} == {True}
-        # The connection throws away what is larger than any command before it is looked at.
+        # The connection discards what is larger than any command.
         small = [payload for payload in payloads if len(payload) < 10_000]
         assert publisher.counters()["ignored"] >= len(small)
         assert publisher.connected

@@ -1,6 +1,6 @@
-"""A match is said in time or never, whatever the network does, and nothing is lost.
+"""A match is published in time or never, whatever the network does, and nothing is lost.
 
-All stories are told at once, each with a broker, a proxy, a journal and a publisher of its own.
+All scenarios run at once, each with its own broker, proxy, journal and publisher.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PACE = 0.1
 
 @dataclass
 class Scene:
-    """One story: somebody says events all the time, and a subscriber beside the broker writes down when they come."""
+    """One scenario: events are published all the time, and a subscriber next to the broker records their arrival."""
 
     broker: Mosquitto
     proxy: Proxy
@@ -51,7 +51,7 @@ class Scene:
     said: dict[str, Event] = field(default_factory=dict)
 
     def publish(self, seconds: float = 0.0) -> None:
-        """Says an event each PACE seconds for as long."""
+        """Publish an event every PACE seconds for this long."""
         ends = time.monotonic() + seconds
         while True:
             event = an_event(len(self.said))
@@ -62,7 +62,7 @@ class Scene:
             time.sleep(PACE)
 
     def settle(self, seconds: float = 30.0) -> None:
-        """Waits until every event has been acknowledged, on one topic or the other."""
+        """Wait until every event has been acknowledged, on one topic or the other."""
         until(lambda: self.publisher.connected and self.journal.counts() == (len(self.said), 0), seconds)
         until(lambda: {heard.json["id"] for heard in self.listener.heard} == self.said.keys())
 
@@ -70,12 +70,12 @@ class Scene:
         return [heard.json["id"] for heard in self.listener.of(topic)]
 
     def ages(self) -> dict[str, float]:
-        """How old each event was when it came to the subscriber, seconds."""
+        """How old each event was when the subscriber got it, in seconds."""
         return {heard.json["id"]: heard.at - self.said[heard.json["id"]].monotonic for heard in self.listener.of(EVENT)}
 
 
 def quiet(scene: Scene) -> None:
-    """Until nothing travels: a fault that begins now finds no event on its way."""
+    """Wait until nothing is in transit, so that a fault that starts now affects no earlier event."""
     until(lambda: scene.journal.counts() == (len(scene.said), 0), 15)
     time.sleep(0.1)
 
@@ -90,7 +90,7 @@ def a_stall(scene: Scene) -> None:
 
 
 def stalls_that_the_broker_does_not_notice(scene: Scene) -> None:
-    """Longer than a match lives, and shorter than one and a half times the keepalive: the broker keeps listening."""
+    """Longer than a match lives, but shorter than 1.5 times the keepalive, so the broker keeps the connection."""
     for seconds in (3.5, 5) * (10 if HEAVY else 1):
         quiet(scene)
         scene.proxy.stall()
@@ -159,7 +159,7 @@ def a_session_taken_over(scene: Scene) -> None:
 
 
 def a_box_in_between(scene: Scene) -> None:
-    """The worst moment: a box has taken the event itself, and lets it go long after we have given it up."""
+    """The worst case: a middlebox holds the event itself, and releases it long after the publisher gave up."""
     quiet(scene)
     scene.proxy.stall_before(EVENT.encode())
     scene.publish(5)
@@ -167,7 +167,7 @@ def a_box_in_between(scene: Scene) -> None:
     scene.publish(2)
 
 
-STORIES: tuple[Callable[[Scene], None], ...] = (
+SCENARIOS: tuple[Callable[[Scene], None], ...] = (
     a_stall,
     stalls_that_the_broker_does_not_notice,
     a_stalled_broker,
@@ -180,7 +180,7 @@ STORIES: tuple[Callable[[Scene], None], ...] = (
 )
 
 
-def told(folder: Path, story: Callable[[Scene], None]) -> Scene:
+def run(folder: Path, scenario: Callable[[Scene], None]) -> Scene:
     folder.mkdir()
     journal = Journal(folder / "journal.db")
     with Mosquitto(folder) as broker, Proxy(broker.port) as proxy:
@@ -192,7 +192,7 @@ def told(folder: Path, story: Callable[[Scene], None]) -> Scene:
         try:
             until(lambda: publisher.connected, 10)
             scene.publish(0.5)
-            story(scene)
+            scenario(scene)
             scene.publish(0.5)
             scene.settle()
         finally:
@@ -205,23 +205,23 @@ def told(folder: Path, story: Callable[[Scene], None]) -> Scene:
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scene]]:
     folder = tmp_path_factory.mktemp("never-late")
-    with ThreadPoolExecutor(len(STORIES) + 1) as pool:
-        stories = (*STORIES, a_box_in_between)
-        futures = {story.__name__: pool.submit(told, folder / story.__name__, story) for story in stories}
+    with ThreadPoolExecutor(len(SCENARIOS) + 1) as pool:
+        scenarios = (*SCENARIOS, a_box_in_between)
+        futures = {scenario.__name__: pool.submit(run, folder / scenario.__name__, scenario) for scenario in scenarios}
         yield {name: future.result() for name, future in futures.items()}
 
 
-every_story = pytest.mark.parametrize("name", [story.__name__ for story in STORIES])
+every_scenario = pytest.mark.parametrize("name", [scenario.__name__ for scenario in SCENARIOS])
 
 
-@every_story
+@every_scenario
 def test_no_match_comes_late(scenes: dict[str, Scene], name: str) -> None:
     ages = scenes[name].ages()
     assert len(ages) >= 5
     assert max(ages.values()) <= LIFETIME
 
 
-@every_story
+@every_scenario
 def test_nothing_is_lost_and_history_says_that_it_is(scenes: dict[str, Scene], name: str) -> None:
     scene = scenes[name]
     events, history = scene.ids(EVENT), scene.ids(AUDIT)
@@ -233,19 +233,19 @@ def test_nothing_is_lost_and_history_says_that_it_is(scenes: dict[str, Scene], n
     assert counters["said"] + counters["late"] >= len(scene.said)
 
 
-@every_story
+@every_scenario
 def test_the_order_is_kept_and_nothing_is_said_twice_on_one_topic(scenes: dict[str, Scene], name: str) -> None:
     scene = scenes[name]
     order = list(scene.said)
     events = [order.index(id_) for id_ in scene.ids(EVENT)]
     assert events == sorted(set(events))
-    # An acknowledgement that was lost makes the audit topic say an event again: its id tells.
+    # After a lost acknowledgement the audit topic repeats an event, with the same id.
     history = [order.index(id_) for id_ in dict.fromkeys(scene.ids(AUDIT))]
     again = len(scene.ids(AUDIT)) - len(history)
     assert again <= 16 * scene.publisher.counters()["failures"]
 
 
-@every_story
+@every_scenario
 def test_what_an_old_connection_held_is_not_sent_on_a_new_one(scenes: dict[str, Scene], name: str) -> None:
     scene = scenes[name]
     connections = scene.proxy.sent("up")
@@ -256,7 +256,7 @@ def test_what_an_old_connection_held_is_not_sent_on_a_new_one(scenes: dict[str, 
 
 
 def test_what_a_box_in_between_holds_is_one_event_that_says_that_it_is_late(scenes: dict[str, Scene]) -> None:
-    # No client can take back what somebody else has acknowledged on the broker's behalf; a subscriber can tell it.
+    # No client can take back what a middlebox has acknowledged for the broker; a subscriber can recognise it.
     scene = scenes["a_box_in_between"]
     late = [id_ for id_, age in scene.ages().items() if age > LIFETIME]
     assert len(late) <= 1

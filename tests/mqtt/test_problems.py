@@ -17,7 +17,7 @@ from tests.support.proxy import Proxy
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -48,9 +48,9 @@ def test_an_hour_of_attempts_is_no_storm_and_never_far_apart(took: float) -> Non
     given = list(pauses(clock, 1000, took))
     assert all(pause >= 0.75 for pause in given)
     assert max(took + pause for pause in given[5:]) <= 4.0
-    assert (clock.now - 100.0) / 1000 >= 3.0, "three seconds apart on the average"
+    assert (clock.now - 100.0) / 1000 >= 3.0, "three seconds apart on average"
     assert given[0] <= 1.0
-    assert len({round(pause, 6) for pause in given[5:]}) > 900, "two devices do not come at the same moment"
+    assert len({round(pause, 6) for pause in given[5:]}) > 900, "two devices do not come back at the same moment"
 
 
 def test_a_good_connection_that_ends_is_tried_again_soon() -> None:
@@ -70,7 +70,7 @@ def test_a_good_connection_that_ends_is_tried_again_soon() -> None:
 @pytest.mark.slow(seconds=6)
 def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
-    # Nobody listens there until the broker does.
+    # The port is closed until the proxy passes.
     with Mosquitto(tmp_path) as broker, Proxy(broker.port) as proxy:
         proxy.refuse()
         publisher = MqttPublisher(Mqtt(port=proxy.port), "front", SystemClock(), journal, on_enabled=lambda *_: None)

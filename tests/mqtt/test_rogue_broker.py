@@ -1,4 +1,4 @@
-"""What we tell a broker that we have no reason to trust: nothing."""
+"""A broker that cannot be trusted gets no data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.broker
 CLOCK = SystemClock()
 WILL = Topic("edgeface/front/status", qos=1, retain=True)
-SECRET = "correct-horse-battery"  # noqa: S105 - a password that is looked for
+SECRET = "correct-horse-battery"  # noqa: S105 - a password to search for
 OURS = (SECRET.encode(), b"edgeface-front", b"edgeface/front", b"offline", b"MQTT")
 
 
@@ -61,7 +61,7 @@ def at(settings: Mqtt, port: int, **changes: Any) -> Mqtt:
 
 
 def attempt(settings: Mqtt) -> str:
-    """One connection, until it is let in or has ended: why it ended."""
+    """Open one connection; returns why it ended, or `accepted` if the broker accepted it."""
     waker = Waker()
     connection = None
     try:
@@ -74,7 +74,7 @@ def attempt(settings: Mqtt) -> str:
         if connection is not None:
             connection.drop()
         waker.close()
-    return "let in"
+    return "accepted"
 
 
 def answering(certificate: tuple[Path, Path], **changes: Any) -> list[str]:
@@ -88,7 +88,7 @@ def answering(certificate: tuple[Path, Path], **changes: Any) -> list[str]:
 
 
 class Rogue:
-    """Takes connections, does what it is told with each, and keeps what it was sent."""
+    """Accepts connections, answers each with `answer`, and keeps what it was sent."""
 
     def __init__(self, answer: Callable[[socket.socket], bytes]) -> None:
         self._answer = answer
@@ -162,7 +162,7 @@ def test_a_right_broker_is_told_everything_and_the_network_sees_none_of_it(
 ) -> None:
     broker = make_broker(*answering(authority.broker()))
     with Proxy(broker.port) as proxy:
-        assert attempt(at(settings, proxy.port)) == "let in"
+        assert attempt(at(settings, proxy.port)) == "accepted"
         assert_nothing_was_said(proxy.sent("up"))
     assert "edgeface-front" in broker.log
 
@@ -253,7 +253,7 @@ def test_nonsense_is_a_problem_and_not_an_end(settings: Mqtt, tmp_path: Path) ->
     with ExitStack() as stack:
         rogues, publishers = {}, {}
         for number, (rude, data) in enumerate(RUDE.items()):
-            rogues[rude] = stack.enter_context(Rogue(partial(rudely, data)))
+            rogues[rude] = stack.enter_context(Rogue(partial(answer_with, data)))
             journal = stack.enter_context(closing(Journal(tmp_path / f"{number}.db")))
             here = at(settings, rogues[rude].port, tls=None)
             publishers[rude] = MqttPublisher(here, "front", CLOCK, journal, on_enabled=lambda *_: None)
@@ -267,7 +267,7 @@ def test_nonsense_is_a_problem_and_not_an_end(settings: Mqtt, tmp_path: Path) ->
         assert all(heard.startswith(b"\x10") for heard in rogue.heard[:2])
 
 
-def rudely(data: bytes, peer: socket.socket) -> bytes:
+def answer_with(data: bytes, peer: socket.socket) -> bytes:
     heard = peer.recv(4096)
     with suppress(OSError):
         peer.sendall(data)
@@ -295,7 +295,7 @@ def test_a_packet_of_256_mb_is_not_waited_for(settings: Mqtt) -> None:
 
 
 def memory() -> int:
-    """The most that this process has ever held, bytes."""
+    """The peak memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
