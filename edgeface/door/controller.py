@@ -136,10 +136,7 @@ class Controller:
             self._on_grant(connection, connection.messages.popleft())
         for result in connection.results():
             if result.refused is not None:
-                what = f"{result.tag.kind} {result.tag.id}"
-                self._problems.denied(
-                    f"the broker denies {what}: {result.refused}; its access list must allow {self._name}"
-                )
+                self._problems.denied(f"{result.tag.kind} {result.tag.id}", result.refused, self._name)
         self._challenge(connection)
         self._update_state(connection)
 

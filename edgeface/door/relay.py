@@ -28,7 +28,7 @@ _JOIN_TIMEOUT = 2.0
 OpenSeconds = Annotated[float, Field(ge=0.2, le=60, strict=False)]
 
 
-class Switch(Protocol):
+class SwitchDevice(Protocol):
     """The hardware that is switched: off at first, and off after close."""
 
     def on(self) -> None:
@@ -51,7 +51,7 @@ class LogRelay(Settings):
     seconds: OpenSeconds = 3.0
     """How long the relay stays on after the last grant."""
 
-    def switch(self) -> Switch:
+    def switch(self) -> SwitchDevice:
         """Open the switch, which is off."""
         return _LogSwitch()
 
@@ -67,14 +67,14 @@ class GpioRelay(Settings):
     seconds: OpenSeconds = 3.0
     """How long the relay stays on after the last grant."""
 
-    def switch(self) -> Switch:
+    def switch(self) -> SwitchDevice:
         """Open the pin, switched off; raises ConfigError if that fails."""
         try:
             from gpiozero import OutputDevice
         except ImportError as error:
             raise ConfigError("relay.type: gpio needs gpiozero: pip install 'edgeface[door]'") from error
         try:
-            device: Switch = OutputDevice(self.pin, active_high=self.active_high, initial_value=False)
+            device: SwitchDevice = OutputDevice(self.pin, active_high=self.active_high, initial_value=False)
         except Exception as error:  # each pin factory of gpiozero raises its own errors
             raise ConfigError(f"relay.pin: GPIO{self.pin} cannot be used: {error}") from error
         return device

@@ -249,8 +249,7 @@ class MqttPublisher:
 
     def _on_denial(self, kind: str, id_: str, reason: str) -> None:
         what = f"the {kind} topic" if kind in {"event", "audit"} else f"{kind} {id_.partition('#')[0]}"
-        problem = f"the broker denies {what}: {reason}; its access list must allow {self._name}"
-        self._state_message.refresh(at_once=self._problems.denied(problem))
+        self._state_message.refresh(at_once=self._problems.denied(what, reason, self._name))
         if kind == "audit":
             self._audit_feed.denied()
         if kind in {"event", "audit"}:

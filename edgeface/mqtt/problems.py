@@ -53,8 +53,9 @@ class ConnectionProblems:
         self._failure = text
         self.failures += 1
 
-    def denied(self, text: str) -> bool:
-        """Report that the broker denies a topic; True if this is new on this connection."""
+    def denied(self, what: str, reason: str, client: str) -> bool:
+        """Report that the broker denies something to the client; True if this is new on this connection."""
+        text = f"the broker denies {what}: {reason}; its access list must allow {client}"
         new = text not in self._denials
         if new:
             _log.warning("%s (denied so far: %d)", text, self.refused)
