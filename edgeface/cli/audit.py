@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from edgeface.journal.rows import Entry
     from edgeface.security.vault import Vault
 
-FILE = "journal.db"
-
-_LAST = 50
-_PAGE = 1000
+_DEFAULT_LAST = 50
+_PAGE_ROWS = 1000
 _HEAD = r"[0-9a-f]{16,64}"
 
 _EVENT_FACTS = ("camera", "name", "score", "threshold", "level", "reason", "seconds")
@@ -44,7 +42,7 @@ _WHO = ("person", "unknown")
 def run_audit(arguments: Namespace) -> int:
     """Show, export or verify; 1 when the chain does not hold."""
     _check(arguments)
-    path = loader.data_folder(arguments) / FILE
+    path = loader.data_folder(arguments) / rows.FILE
     if not path.exists():
         raise GalleryError(f"{printable_path(path)}: no journal here yet (edgeface run begins one)")
     with rows.opened(path) as (connection, vault):
@@ -86,7 +84,7 @@ def _verify(connection: sqlite3.Connection, vault: Vault, head: str | None) -> i
 
 
 def _show(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -> int:
-    for entry in rows.entries(connection, vault, **_filters(arguments), last=arguments.last or _LAST):
+    for entry in rows.entries(connection, vault, **_filters(arguments), last=arguments.last or _DEFAULT_LAST):
         say(_line(entry))
     return 0
 
@@ -105,7 +103,7 @@ def _pages(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -
         yield from rows.entries(connection, vault, **chosen, last=arguments.last)
         return
     after = 0
-    while page := rows.entries(connection, vault, **chosen, after=after, first=_PAGE):
+    while page := rows.entries(connection, vault, **chosen, after=after, first=_PAGE_ROWS):
         yield from page
         after = page[-1].seq
 

@@ -13,6 +13,7 @@ from edgeface.core.settings import Id, Settings
 from edgeface.faces.detectors import DetectorSettings
 from edgeface.faces.detectors.tiled_blazeface import Blazeface
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
+from edgeface.journal.rows import FILE as JOURNAL
 from edgeface.mqtt.settings import Mqtt, is_loopback
 from edgeface.recognition.settings import Recognition, Unknowns
 
@@ -93,6 +94,11 @@ class Configuration(Settings):
     web: Web | None = None
     """Left out: no page, no REST interface, no metrics."""
     log: Log = Log()
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the audit trail is kept."""
+        return self.data / JOURNAL
 
     @property
     def access_policy(self) -> AccessPolicy:

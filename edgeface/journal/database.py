@@ -112,7 +112,7 @@ class JournalFile:
     def _connected(self, vault: Vault) -> sqlite3.Connection:
         connection = rows.connect(self.path)
         try:
-            rows.prepare(connection, vault, self.path)
+            rows.prepare(connection, vault)
             if self._unnoted is not None:
                 with transaction(connection):
                     row = noted("started", self._clock.wall(), {"set_aside": self._unnoted})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import SystemClock, rfc3339, synchronised
@@ -246,3 +247,9 @@ class Journal:
     def close(self) -> None:
         """Close the file; every later call fails."""
         self._file.close()
+
+
+def write_rows(path: Path, rows: Iterable[JournalRow]) -> str | None:
+    """Write rows into the journal at `path`, opened for this alone; returns the problem if they were not written."""
+    with closing(Journal(path)) as journal:
+        return None if journal.write(rows, ()) else journal.problem

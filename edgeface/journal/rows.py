@@ -15,9 +15,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import VaultError
 from edgeface.core.sqlite import BUSY_MS, create, transaction, translated
-from edgeface.journal import anchors, migration
+from edgeface.journal import anchors
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
     from edgeface.security.vault import Vault
 
+FILE = "journal.db"
+"""Name of the file in the data folder."""
+
 VERSION = 2
-"""PRAGMA user_version of the file."""
+"""PRAGMA user_version of the file since 0.1."""
 
 ABOUT = "journal.row"
 """What a payload is sealed as."""
@@ -55,8 +59,6 @@ SCHEMA = (
     f"PRAGMA user_version = {VERSION}",
 )
 
-_LATEST = 253_402_300_799.0
-"""Wall seconds at the end of the year 9999, the last that a date can be made of."""
 _INSERT = (
     "INSERT OR IGNORE INTO rows (seq, id, kind, at, payload, person, unknown, said, link)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -101,7 +103,7 @@ def opened(path: Path, busy_ms: int = BUSY_MS) -> Iterator[tuple[sqlite3.Connect
     """
     vault = open_vault(path.parent)
     with translated(path), closing(connect(path, busy_ms)) as connection:
-        prepare(connection, vault, path)
+        prepare(connection, vault)
         yield connection, vault
 
 
@@ -115,14 +117,16 @@ def connect(path: Path, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
     return connection
 
 
-def prepare(connection: sqlite3.Connection, vault: Vault, path: Path) -> None:
-    """Make the connection durable, and bring the file to VERSION.
+def prepare(connection: sqlite3.Connection, vault: Vault) -> None:
+    """Make the connection durable, and create the tables in an empty file.
 
-    Plain sqlite3.DatabaseError when it is damaged; OSError when it is from a newer edgeface, and it stays untouched.
+    Raises a plain sqlite3.DatabaseError if the file is damaged, and OSError if it has another version than VERSION; it
+    then stays untouched.
     """
     version = _version(connection)
-    if version > VERSION:
-        raise OSError(f"it was written by a newer edgeface (version {version}, known is {VERSION})")
+    if version not in {0, VERSION}:
+        by = "newer edgeface" if version > VERSION else "version before 0.1"
+        raise OSError(f"it was written by a {by} (version {version}; this edgeface reads {VERSION})")
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL: with NORMAL a power cut takes every commit since the last checkpoint (sqlite.org/pragma.html).
     connection.execute("PRAGMA synchronous = FULL")
@@ -132,9 +136,8 @@ def prepare(connection: sqlite3.Connection, vault: Vault, path: Path) -> None:
     fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if fault != "ok":
         raise sqlite3.DatabaseError(fault)
-    if version < VERSION:
-        _upgrade(connection, vault)
-    migration.clean(connection, path)
+    if version == 0:
+        _create(connection, vault)
     head(connection)
 
 
@@ -249,7 +252,7 @@ def _entry(vault: Vault, row: Sequence[Any]) -> Entry:
             text = vault.unseal(raw(payload), ABOUT).decode()
         except VaultError:
             altered = True
-    if not (isinstance(at, float) and 0 <= at < _LATEST):
+    if not (isinstance(at, float) and 0 <= at < MAX_WALL):
         at, altered = 0.0, True
     return Entry(seq, JournalRow(str(id_), str(kind), at, text), bool(said), payload is None, altered, raw(link).hex())
 
@@ -269,19 +272,12 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _upgrade(connection: sqlite3.Connection, vault: Vault) -> None:
+def _create(connection: sqlite3.Connection, vault: Vault) -> None:
     with transaction(connection):
-        # Read again under the lock: another process may have done the work meanwhile.
-        version = _version(connection)
-        if version == VERSION:
+        # Read again under the lock: another process may have made the tables in the meantime.
+        if _version(connection) == VERSION:
             return
-        if version == 1:
-            migration.move_away(connection)
         for statement in SCHEMA:
             connection.execute(statement)
-        # A start of its own, so that rows of another journal under the same key do not fit.
+        # A random start, so that rows of another journal under the same key do not fit.
         anchors.add(connection, vault, [(0, secrets.token_bytes(32))])
-        if version == 1:
-            for said, rows in migration.runs(connection):
-                append(connection, vault, (JournalRow(*row) for row in rows), said=said)
-            migration.drop(connection)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import EdgefaceError, VaultError
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of KeyRecord
@@ -32,8 +33,6 @@ LOOK = 2.0
 _ABOUT = "keys.private"
 _LARGEST = 256 * 1024
 _MOST = 200
-# Wall seconds at the end of the year 9999, the last that a date can be made of.
-_LATEST = 253_402_300_799
 
 Text = Annotated[str, Field(max_length=1000)]
 
@@ -51,7 +50,7 @@ class KeyRecord:
     """Base64 of 32 bytes."""
     private: Text | None
     """Base64 of 32 bytes under the vault's seal; None once the key is retired."""
-    created: Annotated[float, Field(ge=0, le=_LATEST, allow_inf_nan=False)]
+    created: Annotated[float, Field(ge=0, le=MAX_WALL, allow_inf_nan=False)]
     """Wall seconds."""
     state: Literal["next", "active", "retired"]
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import VaultError
+from edgeface.core.errors import GalleryError, VaultError
+from edgeface.journal import rows
 from edgeface.journal.database import noted
 from edgeface.journal.journal import Journal, audit
 from edgeface.journal.rows import VERSION, JournalRow
@@ -143,16 +144,21 @@ def test_a_corrupt_file_is_put_aside(path: Path, damage: str, caplog: pytest.Log
     again.close()
 
 
-def test_a_file_of_a_newer_edgeface_is_left_alone(path: Path) -> None:
+@pytest.mark.parametrize(("version", "writer"), [(VERSION + 1, "newer edgeface"), (1, "version before 0.1")])
+def test_a_file_of_another_version_is_left_alone(path: Path, version: int, writer: str) -> None:
     connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.execute("CREATE TABLE rows (seq INTEGER PRIMARY KEY)")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     before = path.read_bytes()
     journal = Journal(path)
     assert not journal.append(a_row(1))
-    assert "newer edgeface" in (journal.problem or "")
+    assert f"it was written by a {writer} (version {version}; this edgeface reads 2)" in (journal.problem or "")
     assert path.read_bytes() == before
     journal.close()
+    with pytest.raises(GalleryError, match=writer), rows.opened(path):
+        pass
+    assert path.read_bytes() == before
 
 
 def test_many_threads_may_write(journal: Journal) -> None:

@@ -13,7 +13,6 @@ import pytest
 from edgeface.cli import main
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import GalleryError
 from edgeface.core.types import Embedding
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
@@ -22,8 +21,8 @@ from edgeface.gallery.unknowns import Unknown
 from edgeface.imaging.opencv import cv2
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
-from edgeface.people import service
-from edgeface.people.enrollment import EnrollOptions, Plan
+from edgeface.people.enrollment import RejectedError
+from edgeface.people.service import PeopleService
 from tests.support.shots import session
 
 DATA = Path(__file__).parents[1] / "data"
@@ -79,7 +78,7 @@ def test_forgetting_that_fails_half_way_can_be_tried_again(
     reader.close()
     (tmp_path / "data" / "journal.db.corrupt-1").write_bytes(b"damaged")
     assert run("forget", "barack") == 0
-    assert "journal.db.corrupt-1: a damaged journal" in capsys.readouterr().err
+    assert "journal.db.corrupt-1: a damaged journal was set aside" in capsys.readouterr().err
     left = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
     assert b"barack" not in left
     assert b"Barack O." not in left
@@ -89,7 +88,7 @@ def test_a_person_from_enrollment_to_the_last_byte(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("people") == 0
-    assert "nobody is enrolled" in capsys.readouterr().out
+    assert "no one is enrolled" in capsys.readouterr().out
     assert not (tmp_path / "data").exists()
 
     assert run("enroll", "barack", "--name", "Barack Obama", *OBAMA) == 0
@@ -110,7 +109,7 @@ def test_a_person_from_enrollment_to_the_last_byte(
     assert [secret for secret in secrets if secret in left] == []
     assert ("deleted", {}) in audit(tmp_path)
     assert run("forget", "barack") == 1
-    assert "nobody is enrolled by this id" in capsys.readouterr().err
+    assert "no one is enrolled with this id" in capsys.readouterr().err
 
 
 def test_the_audit_trail_names_ids_and_nothing_else(run: Run, tmp_path: Path) -> None:
@@ -128,7 +127,7 @@ def test_a_refused_photo_refuses_all_unless_skipped(
     assert capsys.readouterr().err.splitlines() == [
         f"edgeface: {bad}: a GIF; save it as JPEG or PNG",
         f"edgeface: {tmp_path / 'none.jpg'}: no such file",
-        "edgeface: nobody enrolled: 2 photos refused (--skip-bad leaves them out)",
+        "edgeface: no one was enrolled: 2 photos were rejected (--skip-bad leaves them out)",
     ]
     assert run("people") == 0
     assert "barack" not in capsys.readouterr().out
@@ -141,7 +140,7 @@ def test_a_refused_photo_refuses_all_unless_skipped(
 def test_the_same_face_under_another_id_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("enroll", "barack", *OBAMA[:2]) == 0
     assert run("enroll", "impostor", OBAMA[2]) == 1
-    assert "this face is barack's already" in capsys.readouterr().err
+    assert "this face is already enrolled as barack " in capsys.readouterr().err
     assert run("enroll", "barack", OBAMA[2]) == 0
     assert "barack: enrolled as barack, 3 templates" in capsys.readouterr().out
 
@@ -193,7 +192,7 @@ def test_unknowns_are_listed_enrolled_ignored_and_forgotten(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gallery = gallery_of(tmp_path)
-    gallery.keep_unknowns([unknown("u-0001", 1), unknown("u-0002", 2), unknown("u-0003", 3)])
+    gallery.store_unknowns([unknown("u-0001", 1), unknown("u-0002", 2), unknown("u-0003", 3)])
     assert run("people", "--unknown") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["u-0001", "3", "1", "2023-11-14T22:13", "2023-11-14T22:13", "porch"]
@@ -215,7 +214,7 @@ def test_ignore_takes_photos_too_and_not_both(run: Run, capsys: pytest.CaptureFi
     assert run("ignore", "portrait") == 2
     assert "either photos or --unknown" in capsys.readouterr().err
     assert run("enroll", "joe", BIDEN) == 1
-    assert "this face is portrait's already" in capsys.readouterr().err
+    assert "this face is already enrolled as portrait " in capsys.readouterr().err
 
 
 def test_people_go_to_a_file_and_come_back(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,7 +225,7 @@ def test_people_go_to_a_file_and_come_back(run: Run, tmp_path: Path, capsys: pyt
     assert run("enroll", "eileen", ASTRONAUT) == 0
     assert run("export", file) == 0
     assert run("import", file) == 1
-    assert "enrolled already: eileen, joe" in capsys.readouterr().err
+    assert "already enrolled: eileen, joe" in capsys.readouterr().err
     assert run("import", file, "--replace") == 0
     assert run("import", file, "--data", str(tmp_path / "other")) == 0
     assert "2 people imported" in capsys.readouterr().out
@@ -245,8 +244,8 @@ def test_what_is_wrong_with_the_gallery_is_listed(run: Run, tmp_path: Path, caps
     gallery.close()
     assert run("people") == 0
     out = capsys.readouterr().out
-    assert "alice and bob are too alike (cosine 0.9" in out
-    assert "1 templates of another model take no part" in out
+    assert "alice and bob are too similar (cosine 0.9" in out
+    assert "1 templates of another model are not used" in out
     assert "with 2 enrolled" in out
 
 
@@ -287,7 +286,8 @@ def test_a_folder_is_enrolled_for_other_parts_of_the_program(tmp_path: Path) -> 
     (tmp_path / "people" / "Joe").mkdir(parents=True)
     shutil.copy(BIDEN, tmp_path / "people" / "Joe")
     configuration = Configuration.model_construct(cameras={}, data=tmp_path / "data")
-    assert service.enroll_folder(configuration, tmp_path / "people") == 1
+    (joe,) = PeopleService(configuration).enroll_folder(tmp_path / "people").people
+    assert (joe.id, joe.name, joe.templates) == ("joe", "Joe", 1)
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_traceback(
@@ -303,11 +303,12 @@ def test_a_name_that_the_terminal_cannot_show_is_no_traceback(
 
 
 def test_an_empty_plan_enrolls_nobody(tmp_path: Path) -> None:
-    configuration = Configuration.model_construct(cameras={}, data=tmp_path / "data")
-    gallery = gallery_of(tmp_path)
-    with pytest.raises(GalleryError, match="no photo could be used"):
-        service.carry(configuration, gallery, Plan(()), EnrollOptions())
-    gallery.close()
+    service = PeopleService(Configuration.model_construct(cameras={}, data=tmp_path / "data"))
+    with pytest.raises(RejectedError, match="no photo can be used") as caught:
+        service.enroll("joe", None, [])
+    assert (caught.value.lines, caught.value.skippable) == ((), False)
+    with service.gallery() as gallery:
+        assert gallery.people() == []
 
 
 def test_enrolling_again_replaces_the_templates_of_every_model_and_keeps_the_name(
@@ -317,7 +318,7 @@ def test_enrolling_again_replaces_the_templates_of_every_model_and_keeps_the_nam
     gallery.enroll("barack", "Mr President", [Template(unit(1), "another:12345678", "photo", 0.0)], 0.0)
     gallery.close()
     assert run("people") == 0
-    assert "1 templates of another model take no part" in capsys.readouterr().out
+    assert "1 templates of another model are not used" in capsys.readouterr().out
     assert run("enroll", "--again", "barack", *OBAMA[:2]) == 0
     assert "barack: enrolled as Mr President, 2 templates" in capsys.readouterr().out
     gallery = gallery_of(tmp_path)
@@ -331,14 +332,14 @@ def test_what_the_level_means_is_said_with_the_users_own_traffic(
 ) -> None:
     assert run("enroll", "barack", *OBAMA) == 0
     assert run("people") == 0
-    assert "how many pass is known after a day" in capsys.readouterr().out
+    assert "the number of false accepts a year can be estimated after one day" in capsys.readouterr().out
     journal = Journal(tmp_path / "data" / "journal.db")
     now = SystemClock().wall()
     for n in range(60):
         journal.append(JournalRow(f"u{n}", "unknown", now - n * 43_200.0, "{}"))
     journal.close()
     assert run("people") == 0
-    assert "a year with 2.0 a day as lately" in capsys.readouterr().out
+    assert "at 2.0 strangers a day, as recently, that is " in capsys.readouterr().out
 
 
 def test_forgetting_proves_itself(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,7 +354,7 @@ def test_forgetting_proves_itself(run: Run, tmp_path: Path, capsys: pytest.Captu
     run("enroll", "barack", *OBAMA[:1])
     capsys.readouterr()
     assert run("forget", "barack") == 0
-    count = re.fullmatch(r"barack: forgotten; (\d+) files searched, no trace\n", capsys.readouterr().out)
+    count = re.fullmatch(r"barack: erased; (\d+) files searched, no trace\n", capsys.readouterr().out)
     assert count is not None
     assert int(count[1]) >= len(["gallery.db", "journal.db", "key", "key.id"])
 
@@ -392,7 +393,7 @@ def test_consent_is_noted_shown_and_written_down(run: Run, tmp_path: Path, capsy
         gallery.consent("joe", 1.0, "1999-01-01", "2000-01-01")
     assert run("people") == 0
     out = capsys.readouterr().out
-    assert "expired on 2000-01-01: not matched, and erased when the clock is synchronised" in out
+    assert "expired on 2000-01-01: not matched, and erased once the clock is synchronised" in out
     assert "with 0 enrolled" in out
 
 
@@ -450,7 +451,7 @@ def test_who_looks_like_the_forgotten_goes_from_the_journal_too(run: Run, tmp_pa
     assert run("enroll", "joe", BIDEN) == 0
     with closing(gallery_of(tmp_path)) as gallery:
         (template,) = gallery.templates("joe")
-        gallery.keep_unknowns([Unknown("u-0001", template.embedding, (template.embedding,), 2, 1, 1.0, 1.0, "porch")])
+        gallery.store_unknowns([Unknown("u-0001", template.embedding, (template.embedding,), 2, 1, 1.0, 1.0, "porch")])
     with closing(Journal(tmp_path / "data" / "journal.db")) as journal:
         journal.append(JournalRow("01J", "unknown", 1.7e9, '{"event_type":"unknown","unknown":"u-0001"}'))
         assert run("forget", "joe") == 0

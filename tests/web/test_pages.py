@@ -20,7 +20,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import thumbnail
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import actions, strings
+from edgeface.web import strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import KEPT, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
@@ -417,7 +417,7 @@ def test_the_guide_leads_one_person_at_a_time(admin: TestClient, site: WebContex
 
 def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestClient, stage: Stage) -> None:
     with opened(stage.site) as gallery, stage.site.analyzer() as analyzer:
-        known = actions.known(stage.site, gallery)
+        known = stage.site.people.known_faces(gallery)
         found = find_face(analyzer, photos.load(FOLDER / "biden.jpg"))
         guide = Guide(analyzer, known, "joe", [("straight ahead", analyzer.embed(found.image, found.detection))] * 5)
     guide.pictures.append(thumbnail(found.image, found.detection.box))
