@@ -112,7 +112,7 @@ class LogPublisher:
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:  # noqa: ARG002 - see below
         """Write the event down as said: the vision thread logs every event, and a log shows no pictures."""
         self._writer.record(event)
-        self._writer.said(event.id)
+        self._writer.mark_published(event.id)
         self._said += 1
 
     def claim(self, claim: Claim) -> None:
@@ -142,7 +142,7 @@ class LogPublisher:
     def counters(self) -> dict[str, int]:
         """Give said, lost, queue and unsaid."""
         writer = self._writer
-        return {"said": self._said, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unsaid}
+        return {"said": self._said, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unpublished}
 
     def facts(self) -> Mapping[str, Any]:
         """Say that there is neither a broker nor a door."""

@@ -217,7 +217,8 @@ def _notes(known: KnownFaces, person: str, taken: Sequence[tuple[str, Embedding]
         if score < known.threshold:
             yield f"{shown}: unlike the other photos of {person} (cosine {score:.2f}); is it the same person?"
     if 0 < len(taken) < ADVISED and person not in known.means:
-        yield f"{person}: enrolled from {len(taken)} photos; {ADVISED} or more different ones work better"
+        count = "1 photo" if len(taken) == 1 else f"{len(taken)} photos"
+        yield f"{person}: enrolled from {count}; {ADVISED} or more different photos work better"
 
 
 def _folders(folder: Path) -> dict[str, list[Path]]:

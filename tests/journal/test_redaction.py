@@ -21,7 +21,7 @@ def test_who_is_forgotten_leaves_kind_and_time_and_the_chain_holds(tmp_path: Pat
     journal.record("granted", 3.0, {"person": "alice", "door": "front"})
     journal.record("match", 4.0, {"person": None, "unknown": "u-7f3a"})
     links = [entry.link for entry in journal.rows()]
-    sealed = journal._file._opened()[0].execute("SELECT payload, person FROM rows WHERE seq = 3").fetchone()
+    sealed = journal._file._open()[0].execute("SELECT payload, person FROM rows WHERE seq = 3").fetchone()
     assert sealed[0] in contents(tmp_path)
     assert redact(path, "alice") == 2
     assert redact(path, "alice") == 0
@@ -36,7 +36,7 @@ def test_who_is_forgotten_leaves_kind_and_time_and_the_chain_holds(tmp_path: Pat
     ]
     assert [entry.link for entry in rows] == links
     # Nobody is told of them any more.
-    assert [row.at for row in journal.unsaid(10)] == [2.0, 4.0]
+    assert [row.at for row in journal.unpublished(10)] == [2.0, 4.0]
     assert journal.redact("u-7f3a") == 1
     found = journal.verify()
     assert (found.rows, found.redacted, found.fault) == (4, 3, None)

@@ -200,7 +200,7 @@ def test_somebody_is_enrolled_from_photos_and_the_audit_trail_has_it(stage: Stag
     made = answer.json()
     assert (made["person"]["name"], made["person"]["templates"]) == ("Barack O.", 2)
     assert (made["person"]["consent"], made["person"]["expires"]) == ("2026-01-01", "2036-01-01")
-    assert made["notes"] == ["obama: enrolled from 2 photos; 3 or more different ones work better"]
+    assert made["notes"] == ["obama: enrolled from 2 photos; 3 or more different photos work better"]
     assert [kind for kind, _ in stage.notes] == ["enrolled", "consent"]
     more = admin.post(f"{API}/people", data={"id": "obama"}, files=files("obama3"))
     assert (more.status_code, more.json()["person"]["templates"]) == (200, 3)
@@ -267,7 +267,7 @@ def test_a_person_is_changed_as_a_whole_and_only_as_they_were_seen(stage: Stage,
     late = admin.patch(f"{API}/people/barack", json={"name": "X"}, headers={"if-match": seen})
     assert "changed meanwhile" in detail(late, 412)
     half = admin.patch(f"{API}/people/barack", json={"name": "X", "expires": "2025-01-01"})
-    assert "cannot be over" in detail(half, 422)
+    assert "cannot end on" in detail(half, 422)
     assert admin.get(f"{API}/people/barack").json()["name"] == "B. O."
     never = admin.patch(f"{API}/people/barack", json={"expires": "never"})
     assert (never.status_code, never.json()["expires"]) == (200, None)
