@@ -74,7 +74,7 @@ def test_a_key_sealed_to_the_host_opens_the_folder_without_its_file(
     assert vault(tmp_path, "show") == 0
     assert "custody host: sealed to a key on the same disk: obfuscation only" in capsys.readouterr().out
     assert vault(tmp_path, "seal", "--with", "host", "--out", str(out)) == 1
-    assert "it is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(tpm() or not host_key(), reason="this machine has a TPM, or no systemd-creds")
