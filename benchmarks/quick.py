@@ -34,7 +34,7 @@ from edgeface.core.types import Frame
 from edgeface.daemon.session import RecognitionSession
 from edgeface.faces.tflite import SHIPPED, Model, open_shipped
 from edgeface.imaging.opencv import cv2
-from edgeface.people.service import enroll_folder
+from edgeface.people.service import PeopleService
 from tests.support.film import FPS, film
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Bench:
         """`folder` holds the gallery; the caller removes it."""
         camera = ReplayCamera(path=folder)
         self._configuration = Configuration(data=folder / "data", cameras={_CAMERA: camera})
-        enroll_folder(self._configuration, visits.people(folder / "people"))
+        PeopleService(self._configuration).enroll_folder(visits.people(folder / "people"))
         self._fixed = [(open_shipped(one), _tensor(one.input)) for one in SHIPPED]
 
     def count(self, frames: Sequence[Frame]) -> dict[str, int]:

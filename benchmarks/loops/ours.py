@@ -62,7 +62,7 @@ def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -
     for name, photos in people.items():
         plans.append(from_photos(analyzer, known, slug(name), name, photos))
         known.means.update({one.person: unit_mean(one.embeddings) for one in plans[-1].candidates})
-    refused = [line for plan in plans for line in plan.refused]
+    refused = [line for plan in plans for line in plan.rejected]
     for line in refused:
         print(line)
     everybody = Plan(tuple(one for plan in plans for one in plan.candidates))

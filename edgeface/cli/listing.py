@@ -1,72 +1,87 @@
-"""What the verbs about people print: plain lines and tables."""
+"""Lines and tables that verbs print, and the row that they leave in the audit trail."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.core.clock import rfc3339
-from edgeface.core.console import say
+from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.console import complain, say
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.snapshot import day
+from edgeface.journal.database import noted
+from edgeface.journal.journal import write_rows
+from edgeface.journal.rows import FILE
 from edgeface.people.rules import level_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from edgeface.config.configuration import Configuration
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import GallerySnapshot, Person
 
 
-def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None, wall: float) -> None:
-    """Print everybody, the threshold of the level, what to expect of it, and what is wrong.
+def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
+    """Record what a verb did in the audit trail of a data folder; a failure is one line on standard error."""
+    problem = write_rows(folder / FILE, [noted(kind, SystemClock().wall(), facts)])
+    if problem is not None:
+        complain(f"done, but not in the audit trail: {problem}")
 
-    `strangers` come by in a day; None when that is not known yet. `wall` says who has expired.
+
+def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None, wall: float) -> None:
+    """Print everyone, the threshold of the level with the expected error rate, and warnings.
+
+    `strangers` is how many pass in a day, None if not known yet; `wall` decides who has expired.
     """
     people = gallery.people()
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
     _table([header, *((p.id, p.name, str(p.templates), day(p.enrolled), _state(p, day(wall))) for p in people)])
-    view = gallery.snapshot(wall)
-    threshold, problem = level_threshold(configuration, view)
+    snapshot = gallery.snapshot(wall)
+    threshold, problem = level_threshold(configuration, snapshot)
     level = configuration.recognition.level
     if problem is None:
-        say(f"level {level}: a cosine of {threshold:.3f} or more is a match, with {view.enrolled} enrolled")
-        accepts = table_of(configuration.embedder.model).accepts(threshold, view.enrolled)
-        say(f"expected: at most {accepts:.1e} false accepts a stranger who passes{_a_year(accepts, strangers)}")
-    say_warnings(configuration, view)
+        say(f"level {level}: a cosine of {threshold:.3f} or more is a match, with {snapshot.enrolled} enrolled")
+        accepts = table_of(configuration.embedder.model).accepts(threshold, snapshot.enrolled)
+        rate = f"{float(f'{1 / accepts:.2g}'):,.0f}"
+        say(f"expected: at most about 1 in {rate} strangers passing by would be taken for someone enrolled")
+        say(_a_year(accepts, strangers))
+    say_warnings(configuration, snapshot)
 
 
 def _a_year(accepts: float, strangers: float | None) -> str:
     if strangers is None:
-        return "; how many pass is known after a day"
-    return f", {accepts * strangers * 365:.2g} a year with {strangers:.1f} a day as lately"
+        return "the number of false accepts a year can be estimated after one day"
+    return (
+        f"at {strangers:.1f} strangers a day, as recently, that is {accepts * strangers * 365:.2g} false accepts a year"
+    )
 
 
 def _state(person: Person, today: str) -> str:
     parts = ["ignored"] if person.ignored else []
-    parts += [noted] if (noted := dates(person, today)) else []
+    parts += [consent] if (consent := dates(person, today)) else []
     if person.foreign:
-        parts.append(f"{person.foreign} templates of another model take no part: enroll again")
+        parts.append(f"{person.foreign} templates of another model are not used: enroll again")
     return "; ".join(parts)
 
 
 def dates(person: Person, today: str) -> str:
-    """Consent and expiry in words; nothing when neither is noted."""
+    """Consent and expiry in words; empty if neither is set."""
     parts = [f"consent of {person.consent}"] if person.consent else []
     if person.expired(today):
-        parts.append(f"expired on {person.expires}: not matched, and erased when the clock is synchronised")
+        parts.append(f"expired on {person.expires}: not matched, and erased once the clock is synchronised")
     elif person.expires:
         parts.append(f"expires on {person.expires}")
     return ", ".join(parts)
 
 
-def say_warnings(configuration: Configuration, view: GallerySnapshot) -> None:
-    """Print who is too alike, and why nobody is matched if so."""
-    threshold, problem = level_threshold(configuration, view)
+def say_warnings(configuration: Configuration, snapshot: GallerySnapshot) -> None:
+    """Print who looks too similar, and why no one can be matched if so."""
+    threshold, problem = level_threshold(configuration, snapshot)
     if problem is not None:
-        say(f"nobody is matched: {problem}")
-    for one, other, score in view.alike(threshold):
-        say(f"{one} and {other} are too alike (cosine {score:.2f}): the same person twice, or look-alikes")
+        say(f"no one is matched: {problem}")
+    for one, other, score in snapshot.alike(threshold):
+        say(f"{one} and {other} are too similar (cosine {score:.2f}): the same person twice, or look-alikes")
 
 
 def say_unknowns(gallery: Gallery) -> None:

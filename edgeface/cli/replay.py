@@ -79,7 +79,7 @@ def view_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -> Ga
             gallery.close()
     known = enrollment.KnownFaces(table.threshold("normal", 1))
     plan = enrollment.from_folder(analyzer, known, folder, list)
-    for line in (*plan.refused, *plan.notes):
+    for line in (*plan.rejected, *plan.notes):
         print(f"edgeface: {line}", file=sys.stderr)
     if not plan.candidates:
         raise GalleryError(f"{folder}: neither a data folder nor a folder of PERSON/PHOTO with usable photos")

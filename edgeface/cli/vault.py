@@ -1,4 +1,4 @@
-"""The verb about the key that seals people and the journal: who keeps it, and how to have it kept better."""
+"""`edgeface vault`: show the custody of the key that seals people and the journal, and improve it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from edgeface.security.vault import Tier
 
-_SECONDS = 60.0
+_CREDS_TIMEOUT = 60.0
 _UNIT = "edgeface.service"
 
 
 def run_vault(arguments: Namespace) -> int:
-    """Show the custody of the key, or seal the key with systemd-creds; never the key itself."""
+    """Show the custody of the key, never the key itself, or seal the key with systemd-creds."""
     folder = loader.data_folder(arguments)
     if arguments.action == "seal":
         return _seal(folder, arguments)
@@ -32,7 +32,7 @@ def run_vault(arguments: Namespace) -> int:
 
 def _show(folder: Path) -> int:
     if find_key(folder) is None and not (folder / MARK).exists():
-        say(f"{printable_path(folder)}: no key yet; the first start, or the first enrollment, makes one")
+        say(f"{printable_path(folder)}: no key yet; the first start or enrollment creates one")
         return 0
     vault = open_vault(folder)
     say(f"key {vault.id}, custody {vault.tier}: {PROTECTS[vault.tier]}")
@@ -44,12 +44,12 @@ def _show(folder: Path) -> int:
 def _seal(folder: Path, arguments: Namespace) -> int:
     tier, out = arguments.how, arguments.out
     if tier is None:
-        raise UsageError("say what to seal it with: --with tpm2, or --with host")
+        raise UsageError("choose how to seal it: --with tpm2 or --with host")
     if out.exists():
-        raise GalleryError(f"{printable_path(out)}: it is there already; move it away, or give another --out")
+        raise GalleryError(f"{printable_path(out)}: already exists; move it, or choose another --out")
     vault, key = open_vault(folder), find_key(folder)
     if key is None:
-        raise VaultError(f"{printable_path(folder)}: the key has just gone")
+        raise VaultError(f"{printable_path(folder)}: the key has just disappeared")
     sealed = seal(key, tier)
     try:
         out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,44 +61,44 @@ def _seal(folder: Path, arguments: Namespace) -> int:
 
 
 def seal(key: VaultKey, tier: Tier) -> bytes:
-    """The key, labelled as what keeps it, as systemd-creds encrypts it for this machine; it was opened to make sure.
+    """The key, labelled with `tier`, encrypted for this machine by systemd-creds and decrypted once as a check.
 
-    GalleryError when there is no systemd-creds, or no TPM for `tpm2`.
+    Raises GalleryError without systemd-creds, or without a TPM for `tpm2`.
     """
     text = VaultKey(tier, key.secret).text()
     sealed = _creds(["encrypt", f"--name={CREDENTIAL}", f"--with-key={tier}", "-", "-"], text)
     if _creds(["decrypt", f"--name={CREDENTIAL}", "-", "-"], sealed) != text:
-        raise GalleryError("systemd-creds gave back something else than it was given; nothing was written")
+        raise GalleryError("systemd-creds did not decrypt what it had encrypted; nothing was written")
     return sealed
 
 
 def _advise(folder: Path, out: Path, key: str, tier: Tier) -> None:
     load = f"LoadCredentialEncrypted={CREDENTIAL}:{out.absolute()}"
     say(f"key {key} is sealed in {printable_path(out)}: {PROTECTS[tier]}")
-    say(f"1. systemctl edit {_UNIT}, and write these two lines:")
+    say(f"1. run systemctl edit {_UNIT} and add these two lines:")
     say("     [Service]")
     say(f"     {load}")
-    say(f"2. keep a copy of {printable_path(folder / FILE)} where no thief comes: without the key all is lost")
-    say(f"3. systemctl restart {_UNIT}, then shred -u {printable_path(folder / FILE)}: until then its custody is file")
-    say(f"4. from then on verbs need the key too: systemd-run -qPG -p {load} edgeface people")
+    say(f"2. keep a copy of {printable_path(folder / FILE)} in a safe place: without the key all data is lost")
+    say(f"3. run systemctl restart {_UNIT}, then shred -u {printable_path(folder / FILE)}: until then custody is file")
+    say(f"4. from then on, commands need the key too: systemd-run -qPG -p {load} edgeface people")
 
 
 def _creds(arguments: list[str], given: bytes) -> bytes:
-    """Run systemd-creds; neither the key nor what it is sealed to stands in its arguments."""
+    """Run systemd-creds with `given` as input; the key is never in its arguments."""
     try:
         done = subprocess.run(
-            ["systemd-creds", *arguments],  # noqa: S607 - where the system has it
+            ["systemd-creds", *arguments],  # noqa: S607 - found on the PATH of the system
             input=given,
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=_CREDS_TIMEOUT,
             check=False,
         )
     except FileNotFoundError as error:
-        raise GalleryError("systemd-creds is not there: it comes with systemd 250 or newer") from error
+        raise GalleryError("systemd-creds is missing: it comes with systemd 250 or newer") from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise GalleryError("systemd-creds cannot be run, or does not end") from error
+        raise GalleryError("systemd-creds cannot be run, or does not finish") from error
     if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        advice = "; without a TPM only --with host is left" if "tpm" in said[-1].lower() else ""
-        raise GalleryError(f"systemd-creds: {printable(said[-1], 200)}{advice}")
+        *_, reason = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        advice = "; without a TPM, use --with host" if "tpm" in reason.lower() else ""
+        raise GalleryError(f"systemd-creds: {printable(reason, 200)}{advice}")
     return done.stdout

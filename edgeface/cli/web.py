@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import getpass
 import sys
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgeface.cli import listing
 from edgeface.config import loader
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
 from edgeface.core.text import check_id
-from edgeface.journal.journal import Journal
 from edgeface.web.auth import accounts
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def run_web(arguments: Namespace) -> int:
         if arguments.name is None:
             raise UsageError("web revoke needs --name (edgeface web list)")
         count = accounts.revoke(folder, arguments.name)
-        _note(folder, {"web": "account revoked"})
+        listing.record(folder, "config", {"web": "account revoked"})
         say(f"{arguments.name}: {count} taken away")
         return 0
     return _make(folder, arguments)
@@ -51,7 +50,7 @@ def _make(folder: Path, arguments: Namespace) -> int:
     else:
         accounts.set_password(folder, name, role, _ask(), wall)
         say(f"{name}: has a new password for the role {role}")
-    _note(folder, {"web": f"{arguments.action} made", "role": role})
+    listing.record(folder, "config", {"web": f"{arguments.action} made", "role": role})
     return 0
 
 
@@ -72,10 +71,3 @@ def _ask() -> str:
     if first != getpass.getpass("once more: "):
         raise UsageError("these are two passwords")
     return first
-
-
-def _note(folder: Path, facts: dict[str, Any]) -> None:
-    """Write the audit row; it names nobody."""
-    with closing(Journal(folder / "journal.db")) as journal:
-        if not journal.record("config", SystemClock().wall(), facts):
-            complain(f"done, but not in the audit trail: {journal.problem}")

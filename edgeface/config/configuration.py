@@ -12,6 +12,7 @@ from edgeface.core.log import Log
 from edgeface.core.settings import Id, Settings
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
+from edgeface.journal.rows import FILE as JOURNAL
 from edgeface.mqtt.settings import Mqtt, is_loopback
 from edgeface.recognition.settings import Recognition, Unknowns
 
@@ -96,6 +97,11 @@ class Configuration(Settings):
     web: Web | None = None
     """Left out: no page, no REST interface, no metrics."""
     log: Log = Log()
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the audit trail is kept."""
+        return self.data / JOURNAL
 
     @property
     def access_policy(self) -> AccessPolicy:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from edgeface.core.errors import GalleryError
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Step = str | Callable[[sqlite3.Connection], None]
 """Statements separated by semicolons, or a function that works inside the open transaction."""
-Schema = tuple[Step, ...]
-"""The steps from each version to the next; PRAGMA user_version counts them."""
 
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
@@ -35,11 +33,25 @@ _PRAGMAS = (
 )
 
 
+class Schema(NamedTuple):
+    """How a file comes to its newest version, which PRAGMA user_version holds."""
+
+    steps: tuple[Step, ...]
+    """The first step fills an empty file; each later one leads to the next version."""
+    first: int = 1
+    """The version that the first step makes; older files are refused."""
+
+    @property
+    def newest(self) -> int:
+        """The version after all steps."""
+        return self.first + len(self.steps) - 1
+
+
 def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
     """Open or create the file with mode 0600 in a folder of mode 0700, and migrate it to the newest schema.
 
     Raises GalleryError if the folder cannot be written, or the file is corrupt, not SQLite, not a `noun` of edgeface,
-    or from a newer edgeface; the file is then unchanged.
+    or of a schema this edgeface does not know; the file is then unchanged.
     """
     with translated(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -147,8 +159,10 @@ def _inspect(connection: sqlite3.Connection, path: Path, schema: Schema, noun: s
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if version == 0 and tables:
         raise GalleryError(f"{path}: a database, but not edgeface's {noun}")
-    if version > len(schema):
-        raise GalleryError(f"{path}: written by a newer edgeface (schema {version}, this one knows {len(schema)})")
+    if version > schema.newest:
+        raise GalleryError(f"{path}: written by a newer edgeface (schema {version}, this one knows {schema.newest})")
+    if 0 < version < schema.first:
+        raise GalleryError(f"{path}: written by a version before 0.1 (schema {version}), which edgeface cannot read")
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise GalleryError(f"{path}: the {noun} is damaged; put a backup in its place")
 
@@ -157,11 +171,11 @@ def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
     with transaction(connection):
         # Read again under the lock: another process may have migrated the file meanwhile.
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        for step in schema[version:]:
+        for step in schema.steps[version - schema.first + 1 if version else 0 :]:
             for work in [step] if callable(step) else step.split(";"):
                 work(connection) if callable(work) else connection.execute(work)
-        if version < len(schema):
-            connection.execute(f"PRAGMA user_version = {len(schema)}")
+        if version < schema.newest:
+            connection.execute(f"PRAGMA user_version = {schema.newest}")
 
 
 def _explained(error: sqlite3.Error) -> str:

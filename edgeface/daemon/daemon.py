@@ -292,7 +292,7 @@ def _journal(configuration: Configuration, clock: Clock) -> Journal:
         configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EdgefaceError(f"{configuration.data}: cannot be used for data ({error.strerror})") from error
-    return Journal(configuration.data / "journal.db", days=configuration.privacy.journal_days, clock=clock)
+    return Journal(configuration.journal_path, days=configuration.privacy.journal_days, clock=clock)
 
 
 def run_run(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from edgeface.faces.tflite import EMBEDDER, SHIPPED
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import day
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
-from edgeface.gallery.unknowns import Drained, Unknowns
+from edgeface.gallery.unknowns import UnknownChanges, Unknowns
 from edgeface.people import retention
 from edgeface.recognition.evidence import Thresholds, decide
 from edgeface.recognition.pipeline import WHOLE, Pipeline, Rules
@@ -78,7 +78,7 @@ class RecognitionSession:
         self.problems: tuple[str, ...] = ()
         """Why nobody can be matched, if so, and what is wrong with doors."""
         self._boot = boot
-        self._unsaved = Drained((), ())
+        self._unsaved = UnknownChanges((), ())
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
         self._timings = timings
@@ -192,7 +192,7 @@ class RecognitionSession:
             raise GalleryError(self._gallery.problem)
         self._store_unknowns(wall)
         if self._pictures:
-            self._gallery.keep_pictures(self._pictures)
+            self._gallery.store_pictures(self._pictures)
             self._pictures = []
         busy = self._keeper is not None and self._keeper.is_alive()
         # A clock that jumps back counts as well.
@@ -203,12 +203,12 @@ class RecognitionSession:
 
     def _store_unknowns(self, wall: float) -> None:
         """Store what has changed; what a full disk does not take waits for the next time."""
-        fresh = self._unknowns.drain(wall if self._synced() else None)
+        fresh = self._unknowns.take_changes(wall if self._synced() else None)
         kept = {unknown.id: unknown for unknown in (*self._unsaved.kept, *fresh.kept)}
-        self._unsaved = Drained(tuple(kept.values()), (*self._unsaved.expired, *fresh.expired))
+        self._unsaved = UnknownChanges(tuple(kept.values()), (*self._unsaved.expired, *fresh.expired))
         if self._unsaved.kept or self._unsaved.expired:
-            self._gallery.keep_unknowns(*self._unsaved)
-            self._unsaved = Drained((), ())
+            self._gallery.store_unknowns(*self._unsaved)
+            self._unsaved = UnknownChanges((), ())
 
     def _thresholds(self, view: GallerySnapshot) -> Thresholds:
         nobody: tuple[str, ...] = ()
@@ -226,4 +226,4 @@ class RecognitionSession:
 
     def _read_unknowns(self) -> None:
         records = self._gallery.unknowns()
-        self._unknowns.use(same_unknown(self._table, max(1, len(records))), records, self._gallery.gone())
+        self._unknowns.use(same_unknown(self._table, max(1, len(records))), records, self._gallery.retired_ids())

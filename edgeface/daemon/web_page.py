@@ -49,7 +49,7 @@ class WebPage:
             raise ConfigError(f"web: {error.name} is missing: pip install 'edgeface[web]'") from error
         self._site, self._gate, self._server = opened(insight)
         self.observers = tuple(one for one in (self._site.hub, insight.timings) if one is not None)
-        insight.journal.heard = self._hear
+        insight.journal.listener = self._hear
 
     @property
     def problem(self) -> str | None:

@@ -26,7 +26,7 @@ from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.report import Recorder, write_sheet, write_video
 from edgeface.demo.subscriber import Subscriber, sentence
 from edgeface.mqtt.settings import Mqtt
-from edgeface.people.service import enroll_folder
+from edgeface.people.service import PeopleService
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     with Mosquitto(out) as broker:
         configuration = _configuration(out, broker.port, demo_door.configured(CAMERA) if arguments.door else {})
         print(f"enrolling from {PEOPLE}", flush=True)
-        enroll_folder(configuration, PEOPLE)
+        PeopleService(configuration).enroll_folder(PEOPLE)
         print(f"a broker listens on 127.0.0.1:{broker.port}; the daemon watches {CLIP.name}\n", flush=True)
         recorder, amiss = Recorder(), list[str]()
         with _guarded(configuration, broker.port, recorder, amiss):

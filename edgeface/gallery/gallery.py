@@ -1,7 +1,4 @@
-"""People and their templates, the unknowns, and pictures of both: sealed in SQLite, one matrix in memory.
-
-A Gallery is one connection: it belongs to the thread that opened it, and another thread or process opens its own.
-"""
+"""People and their templates, the unknowns, and pictures of both: sealed in SQLite, matched in memory."""
 
 from __future__ import annotations
 
@@ -12,19 +9,9 @@ from typing import TYPE_CHECKING
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, display_name, printable
-from edgeface.gallery import migration, thumbnails
-from edgeface.gallery import rows as gallery_rows
-from edgeface.gallery.rows import NEVER, Change, Gone, Records
-from edgeface.gallery.snapshot import (
-    GallerySnapshot,
-    Person,
-    Template,
-    check_day,
-    check_embedding,
-    day,
-    snapshot_of,
-    unit_mean,
-)
+from edgeface.gallery import rows, thumbnails
+from edgeface.gallery.rows import Change, RetiredIds, RowCodec
+from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, snapshot_of, unit_mean
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -32,71 +19,69 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from edgeface.gallery.snapshot import GallerySnapshot, Template
     from edgeface.gallery.thumbnails import Thumbnail
     from edgeface.gallery.unknowns import Unknown
 
-
-__all__ = ["FILE", "NEVER", "Change", "Gallery", "GallerySnapshot", "Person", "Template"]
-
 FILE = "gallery.db"
+"""Name of the file in the data folder."""
 
 
 class Gallery:
-    """The gallery of one data folder; every write is one durable transaction."""
+    """The gallery of one data folder: one connection of one thread; every write is one durable transaction."""
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, model: str, made: Records, problem: str | None = None
+        self, path: Path, connection: sqlite3.Connection, model: str, codec: RowCodec, problem: str | None = None
     ) -> None:
         self.path = path
         self.model = model
         """Name of the embedder whose templates take part."""
         self.problem = problem
-        """Why nothing can be written, in one line: then this is a copy in memory, and every write a GalleryError."""
+        """Why nothing can be written, in one line: this is then a copy in memory, and every write a GalleryError."""
         self._db = connection
-        self._records = made
+        self._codec = codec
         self._version = -1
         self._generation = -1
 
     @classmethod
     def open(cls, folder: Path, model: str) -> Gallery:
-        """Open the gallery of `folder`, creating both when missing; a file that cannot be written is only read.
+        """Open the gallery of `folder` for the embedder `model`; creates both if needed, reads only if it must.
 
-        `model` is the embedder's name. GalleryError when the file cannot be used, VaultError when the key is missing
-        or is not the one that sealed it; the file is then left as it is.
+        Raises GalleryError if the file cannot be used, and VaultError if the key is missing or did not seal the file;
+        the file is then left as it is.
         """
         path, problem = folder / FILE, None
         with sqlite.translated(path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = Records(open_vault(folder), path)
+        vault = open_vault(folder)
+        schema = rows.schema(vault)
         try:
-            connection = sqlite.open_database(path, migration.schema(made), "gallery")
+            connection = sqlite.open_database(path, schema, "gallery")
         except GalleryError as error:
-            connection = sqlite.open_copy(path, migration.schema(made), "gallery", error)
+            connection = sqlite.open_copy(path, schema, "gallery", error)
             problem = f"gallery: cannot be written: {str(error).replace('cannot be written ', '')}"
         try:
-            migration.require_same_key(made, connection)
-            if problem is None:
-                migration.wipe(made, connection)
+            rows.require_same_key(vault, connection, path)
         except BaseException:
             connection.close()
             raise
-        return cls(path, connection, model, made, problem)
+        return cls(path, connection, model, RowCodec(vault, path), problem)
 
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
 
     def tag(self, who: str) -> bytes:
-        """What the rows of a person or an unknown are found by on the disk."""
-        return self._records.tag(who)
+        """The key that finds the rows of a person or an unknown on the disk."""
+        return self._codec.tag(who)
 
     def changed(self) -> bool:
-        """Whether people or unknowns were changed since the last snapshot, by anybody; costs microseconds.
+        """Whether anyone changed people or unknowns since the last snapshot; takes microseconds.
 
-        What `keep_unknowns` and `keep_pictures` store does not count.
+        Calls of `store_unknowns` and `store_pictures` do not count.
         """
         with sqlite.translated(self.path):
-            # data_version stands still for this connection's own commits; those reset _version to -1.
+            # data_version does not change with this connection's own commits; those reset _version to -1.
             version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
             if version == self._version:
                 return False
@@ -106,7 +91,7 @@ class Gallery:
             return changed
 
     def snapshot(self, wall: float | None = None) -> GallerySnapshot:
-        """Read everybody who has templates of the model, and has not expired by the day of `wall`."""
+        """Read everyone who has templates of the model and has not expired by the day of `wall`."""
         with sqlite.translated(self.path):
             self._db.execute("BEGIN")
             try:
@@ -114,33 +99,33 @@ class Gallery:
                 generation = self._read_generation()
                 people = self._people()
                 query = "SELECT person, model, sealed FROM templates WHERE model = ?"
-                rows = self._db.execute(query, (self.model,)).fetchall()
+                found = self._db.execute(query, (self.model,)).fetchall()
             finally:
                 self._db.execute("COMMIT")
         self._version, self._generation = version, generation
         ids = {self.tag(person.id): person.id for person in people}
-        own = {ids[row[0]]: self._records.vectors(*row) for row in rows}
+        own = {ids[row[0]]: self._codec.embeddings(*row) for row in found}
         return snapshot_of(people, own, None if wall is None else day(wall))
 
     def people(self) -> list[Person]:
-        """Everybody, by id; the expired too, until they are erased."""
+        """Everyone, by id, including the expired until they are erased."""
         with sqlite.translated(self.path):
             return self._people()
 
     def person(self, person: str) -> Person:
-        """One of the people; GalleryError when there is no such id."""
+        """One person; raises GalleryError for an unknown id."""
         with sqlite.translated(self.path):
             found = next(iter(self._people(self.tag(person))), None)
         if found is None:
-            raise GalleryError(f"{printable(person)}: nobody is enrolled by this id (edgeface people lists them)")
+            raise GalleryError(f"{printable(person)}: no one is enrolled with this id (edgeface people lists the ids)")
         return found
 
     def templates(self, person: str) -> list[Template]:
         """A person's templates of every model, oldest first."""
         tag = self.tag(person)
         with sqlite.translated(self.path):
-            rows = self._db.execute("SELECT model, sealed FROM templates WHERE person = ? ORDER BY seq", (tag,))
-            return [template for row in rows.fetchall() for template in self._records.templates(tag, *row)]
+            found = self._db.execute("SELECT model, sealed FROM templates WHERE person = ? ORDER BY seq", (tag,))
+            return [template for row in found.fetchall() for template in self._codec.templates(tag, *row)]
 
     def enroll(
         self,
@@ -153,29 +138,29 @@ class Gallery:
         unknown: str | None = None,
         keep_pictures: bool = False,
     ) -> Change:
-        """Add a person, or more templates to one; a name of None keeps the old one or takes the id.
+        """Add a person, or more templates to one; with a name of None the old name stays, or the id is used.
 
-        A template that is there already is not stored twice. `unknown` is the id of an unknown that this person is,
-        which goes in the same transaction; with `keep_pictures` its pictures become the person's.
+        A template is stored only once. `unknown` is the id of the unknown that this person is: it is removed in the
+        same transaction, and with `keep_pictures` its pictures become the person's.
         """
         with self._write():
             self._put(person, name, templates, wall, ignored=ignored)
             if unknown is not None:
                 if keep_pictures:
-                    thumbnails.hand_over(self._db, self._records, unknown, person)
+                    thumbnails.hand_over(self._db, self._codec, unknown, person)
                 self._drop_unknowns([unknown])
         return Change("enrolled", person, wall)
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
-        """Put a person in the place of whoever has the id; nothing of them stays."""
+        """Replace whoever has the id by this person; nothing of the old entry stays."""
         with self._write():
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
         return Change("enrolled", person, wall)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Make the enrollments inside one transaction: all of them or none."""
+    def transaction(self) -> Iterator[None]:
+        """Make the writes inside one transaction: all of them or none."""
         with self._write():
             yield
 
@@ -186,55 +171,63 @@ class Gallery:
         return Change("renamed", person, wall)
 
     def consent(self, person: str, wall: float, given: str | None = None, expires: str | None = None) -> Change:
-        """Note the day of consent, the day from which on it is over (or NEVER), or both; None leaves it as it is."""
+        """Set the day of consent, the day on which it ends (or NEVER), or both; None leaves a value unchanged."""
         with self._write():
             before = self.person(person)
             first = before.consent if given is None else check_day(given)
             last = before.expires if expires is None else None if expires == NEVER else check_day(expires)
             if first is not None and last is not None and last <= first:
-                raise GalleryError(f"{person}: consent of {first} cannot be over on {last}")
+                raise GalleryError(f"{person}: consent of {first} cannot end on {last}")
             self._save(replace(before, consent=first, expires=last))
         return Change("consent", person, wall, first, last)
 
-    def forget(self, person: str, wall: float, alike: float = 2.0) -> Change:
-        """Erase a person from the file: name, templates, pictures, and the unknowns that `alike` gives.
+    def remove_person(self, person: str, wall: float, alike: float = 2.0) -> Change:
+        """Remove a person from the file: name, templates, pictures, and the unknowns that `unknowns_like` gives.
 
-        The text of the error says so when another process keeps the bytes in the log for now.
+        Raises GalleryError after the removal if another process still keeps the bytes in the log.
         """
         with self._write():
             self.person(person)
-            self._drop_unknowns([unknown.id for unknown in self.alike(person, alike)])
+            self._drop_unknowns([unknown.id for unknown in self.unknowns_like(person, alike)])
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
         sqlite.erase(self._db, self.path)
         return Change("deleted", person, wall)
 
-    def alike(self, person: str, least: float) -> list[Unknown]:
+    def unknowns_like(self, person: str, least: float) -> list[Unknown]:
         """The unknowns whose cosine to a person is `least` or more."""
         own = [template.embedding for template in self.templates(person) if template.model == self.model]
         mean = unit_mean(own) if own else None
         return [u for u in self.unknowns() if mean is not None and float(mean @ u.mean) >= least]
 
     def unknowns(self) -> list[Unknown]:
-        """Read the stored unknowns of the gallery's model, the one last seen first."""
+        """Read the stored unknowns of the gallery's model, the most recently seen first."""
         with sqlite.translated(self.path):
-            rows = self._db.execute("SELECT tag, sealed FROM unknowns WHERE model = ?", (self.model,)).fetchall()
-        found = [self._records.unknown(tag, self.model, sealed) for tag, sealed in rows]
-        return sorted(found, key=lambda unknown: (-unknown.last, unknown.id))
+            found = self._db.execute("SELECT tag, sealed FROM unknowns WHERE model = ?", (self.model,)).fetchall()
+        unknowns = [self._codec.unknown(tag, self.model, sealed) for tag, sealed in found]
+        return sorted(unknowns, key=lambda unknown: (-unknown.last, unknown.id))
 
-    def gone(self) -> Container[str]:
-        """Ids of unknowns that were enrolled or deleted: never to be given again."""
+    def unknown(self, unknown: str) -> Unknown:
+        """One unknown; raises GalleryError for an id that is not stored."""
+        found = next((one for one in self.unknowns() if one.id == unknown), None)
+        if found is None:
+            raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
+        return found
+
+    def retired_ids(self) -> Container[str]:
+        """Ids of unknowns that were enrolled or deleted and must not be assigned again."""
         with sqlite.translated(self.path):
-            return Gone(self._records, frozenset(row[0] for row in self._db.execute("SELECT tag FROM gone")))
+            tags = frozenset(row[0] for row in self._db.execute("SELECT tag FROM gone"))
+        return RetiredIds(self._codec, tags)
 
-    def keep_unknowns(self, kept: Iterable[Unknown], expired: Iterable[str] = ()) -> None:
-        """Store what Unknowns.drain gave; one that was enrolled or deleted meanwhile stays away."""
-        with self._write(told=False):
+    def store_unknowns(self, kept: Iterable[Unknown], expired: Iterable[str] = ()) -> None:
+        """Store what Unknowns.take_changes gave; an id that was retired in the meantime is left out."""
+        with self._write(visible=False):
             for unknown in kept:
-                gallery_rows.put_unknown(self._records, self._db, unknown, self.model)
+                rows.put_unknown(self._codec, self._db, unknown, self.model)
             self._db.executemany("DELETE FROM unknowns WHERE tag = ?", [(self.tag(i),) for i in expired])
 
-    def forget_unknown(self, unknown: str) -> None:
-        """Erase one unknown for good; it is not given the id again."""
+    def remove_unknown(self, unknown: str) -> None:
+        """Remove one unknown from the file and retire its id."""
         with self._write():
             if not self._db.execute("SELECT 1 FROM unknowns WHERE tag = ?", (self.tag(unknown),)).fetchone():
                 raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
@@ -242,34 +235,35 @@ class Gallery:
         sqlite.erase(self._db, self.path)
 
     def pictures(self, who: str) -> list[tuple[float, bytes]]:
-        """Wall seconds and JPEG of the pictures of a person or an unknown, the newest first."""
+        """Wall seconds and JPEG of each picture of a person or an unknown, the newest first."""
         with sqlite.translated(self.path):
-            return thumbnails.pictures(self._db, self._records, who)
+            return thumbnails.pictures(self._db, self._codec, who)
 
-    def keep_pictures(self, taken: Iterable[Thumbnail]) -> None:
-        """Store pictures of those who are in the gallery; of each the newest few stay."""
-        with self._write(told=False):
+    def store_pictures(self, taken: Iterable[Thumbnail]) -> None:
+        """Store pictures of people and unknowns in the gallery; only the newest few of each are kept."""
+        with self._write(visible=False):
             for picture in taken:
-                thumbnails.put(self._db, self._records, picture)
+                thumbnails.put(self._db, self._codec, picture)
 
     def expire(self, unknowns_before: float, pictures_before: float) -> int:
-        """Delete unknowns of any model last seen, and pictures taken, before these wall seconds; gives how many."""
+        """Delete unknowns last seen, and pictures taken, before these wall seconds; returns how many."""
         with sqlite.translated(self.path):
-            old = [(tag,) for tag in gallery_rows.unknowns_before(self._records, self._db, unknowns_before)]
-            seen = [(number,) for number in thumbnails.older(self._db, self._records, pictures_before)]
+            old = [(tag,) for tag in rows.unknowns_before(self._codec, self._db, unknowns_before)]
+            seen = [(number,) for number in thumbnails.older(self._db, self._codec, pictures_before)]
         if old or seen:
-            with self._write(told=bool(old)):
+            with self._write(visible=bool(old)):
                 self._db.executemany("DELETE FROM unknowns WHERE tag = ?", old)
                 self._db.executemany("DELETE FROM pictures WHERE seq = ?", seen)
         return len(old) + len(seen)
 
     @contextmanager
-    def _write(self, *, told: bool = True) -> Iterator[None]:
+    def _write(self, *, visible: bool = True) -> Iterator[None]:
+        """One transaction; `visible` if running daemons must see the change."""
         if self.problem is not None:
             raise GalleryError(self.problem)
         with sqlite.translated(self.path), sqlite.transaction(self._db):
             yield
-            if told:
+            if visible:
                 self._db.execute("UPDATE state SET generation = generation + 1")
                 self._version = -1
 
@@ -277,16 +271,16 @@ class Gallery:
         return int(self._db.execute("SELECT generation FROM state").fetchone()[0])
 
     def _people(self, tag: bytes | None = None) -> list[Person]:
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT people.tag, people.sealed, total(count), total(count * (model = ?1)) FROM people"
             " LEFT JOIN templates ON person = people.tag WHERE people.tag BETWEEN ?2 AND ?3 GROUP BY people.tag",
             (self.model, tag or b"", tag or b"\xff" * 17),  # a tag has 16 bytes; the index finds one person
         )
-        found = [self._records.person(tag, sealed, int(own), int(every - own)) for tag, sealed, every, own in rows]
-        return sorted(found, key=lambda person: person.id)
+        people = [self._codec.person(tag, sealed, int(own), int(every - own)) for tag, sealed, every, own in found]
+        return sorted(people, key=lambda person: person.id)
 
     def _save(self, person: Person) -> None:
-        sealed = self._records.seal_person(person)
+        sealed = self._codec.seal_person(person)
         self._db.execute("UPDATE people SET sealed = ? WHERE tag = ?", (sealed, self.tag(person.id)))
 
     def _put(self, person: str, name: str | None, templates: Sequence[Template], wall: float, *, ignored: bool) -> None:
@@ -296,16 +290,16 @@ class Gallery:
         tag = self.tag(person)
         before = next(iter(self._people(tag)), None)
         if before is None:
-            made = self._records.seal_person(Person(person, display_name(name, person), ignored, wall, 0, 0))
+            made = self._codec.seal_person(Person(person, display_name(name, person), ignored, wall, 0, 0))
             self._db.execute("INSERT INTO people (tag, sealed) VALUES (?, ?)", (tag, made))
         elif before.ignored != ignored:
             state = "on the ignore list" if before.ignored else "enrolled"
-            raise GalleryError(f"{person}: {state} already; forget them first")
+            raise GalleryError(f"{person}: already {state}; forget them first")
         elif name is not None:
             self._save(replace(before, name=display_name(name, person)))
-        gallery_rows.put_templates(self._records, self._db, person, templates)
+        rows.put_templates(self._codec, self._db, person, templates)
 
     def _drop_unknowns(self, ids: Sequence[str]) -> None:
         for unknown in ids:
             self._db.execute("DELETE FROM unknowns WHERE tag = ?", (self.tag(unknown),))
-            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._records.gone_tag(unknown),))
+            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._codec.gone_tag(unknown),))

@@ -1,16 +1,19 @@
-"""The rows of gallery.db: what is sealed, and what it is found by.
+"""The tables and rows of gallery.db: what is sealed, and how a row is found.
 
-Nothing personal is plain, ids included: a row is found by the tag of its id. Plain are the embedders' names, how many
-rows there are and how long they are.
+Nothing personal is stored in plain text, not even ids: a row is found by the tag of its id. Only the embedders' names
+and the number and length of rows are readable.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.errors import GalleryError, VaultError
+from edgeface.core.sqlite import Schema, translated
+from edgeface.core.text import printable
 from edgeface.gallery.snapshot import MAX_TEMPLATES, Person, Template, from_blob, to_blob
 from edgeface.gallery.unknowns import Unknown
 
@@ -25,12 +28,50 @@ if TYPE_CHECKING:
     from edgeface.core.event_kinds import PeopleKind
     from edgeface.security.vault import Vault
 
-
-if TYPE_CHECKING:
     Embeddings = NDArray[np.float32]
 
-NEVER = "never"
-"""An `expires` that takes the day away."""
+VERSION = 2
+"""PRAGMA user_version of gallery.db since 0.1."""
+
+# `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
+# again. `state.generation` rises with every change that a running daemon must see; `key` names the key that sealed the
+# rows; `plain` is always 0 and kept for 0.1.
+_TABLES = (
+    "CREATE TABLE people (tag BLOB PRIMARY KEY, sealed BLOB NOT NULL)",
+    """
+    CREATE TABLE templates (
+        seq INTEGER PRIMARY KEY, person BLOB NOT NULL REFERENCES people(tag) ON DELETE CASCADE,
+        model TEXT NOT NULL, count INTEGER NOT NULL, sealed BLOB NOT NULL, UNIQUE (person, model)
+    )
+    """,
+    "CREATE INDEX by_model ON templates (model)",
+    "CREATE TABLE unknowns (tag BLOB PRIMARY KEY, model TEXT NOT NULL, sealed BLOB NOT NULL)",
+    "CREATE TABLE gone (tag BLOB PRIMARY KEY)",
+    "CREATE TABLE pictures (seq INTEGER PRIMARY KEY, owner BLOB NOT NULL, head BLOB NOT NULL, sealed BLOB NOT NULL)",
+    "CREATE INDEX by_owner ON pictures (owner)",
+    "CREATE TRIGGER of_people AFTER DELETE ON people BEGIN DELETE FROM pictures WHERE owner = OLD.tag; END",
+    "CREATE TRIGGER of_unknowns AFTER DELETE ON unknowns BEGIN DELETE FROM pictures WHERE owner = OLD.tag; END",
+    "CREATE TABLE state (generation INTEGER NOT NULL, key TEXT NOT NULL, plain INTEGER NOT NULL)",
+)
+
+
+def schema(vault: Vault) -> Schema:
+    """The schema of gallery.db; a new file is bound to the key of `vault`."""
+    return Schema((partial(_create, vault),), first=VERSION)
+
+
+def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
+    """Raise VaultError if another key sealed the rows."""
+    with translated(path):
+        (key,) = db.execute("SELECT key FROM state").fetchone()
+    if key != vault.id:
+        raise VaultError(f"{path}: sealed with key {printable(key)}, but the key here is {vault.id}")
+
+
+def _create(vault: Vault, db: sqlite3.Connection) -> None:
+    for statement in _TABLES:
+        db.execute(statement)
+    db.execute("INSERT INTO state VALUES (1, ?, 0)", (vault.id,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +86,7 @@ class Change:
 
     @property
     def facts(self) -> dict[str, str | None]:
-        """What its row in the audit trail says; of a deletion that it was, and not of whom."""
+        """The payload of its row in the audit trail; a deletion does not name the person."""
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
@@ -53,10 +94,10 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class RowCodec:
     """Turns people, templates and unknowns into sealed rows and back.
 
-    A row is bound to its owner's tag and, where it has one, to its model: a row put elsewhere does not open.
+    A row is bound to the tag of its owner and, if it has one, to its model: a row that was moved does not open.
     """
 
     vault: Vault
@@ -64,25 +105,25 @@ class Records:
     """Of the file, for messages."""
 
     def tag(self, who: str) -> bytes:
-        """What the rows of a person or an unknown are found by."""
+        """The key that finds the rows of a person or an unknown."""
         return self.vault.tag(who)
 
     def gone_tag(self, unknown: str) -> bytes:
-        """What an unknown leaves behind: it is not the tag that its rows had."""
+        """The tag that stays when an unknown is removed; it differs from the tag of its rows."""
         return self.vault.tag(f"gone {unknown}")
 
     def seal(self, noun: str, owner: bytes, facts: Mapping[str, object], blob: bytes = b"") -> bytes:
-        """One row: the facts as a line of JSON, and bytes."""
+        """One row: the facts as a line of JSON, then the bytes."""
         line = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
         return self.vault.seal(line.encode() + b"\n" + blob, _about(noun, owner))
 
     def unseal(self, noun: str, owner: bytes, sealed: bytes) -> tuple[dict[str, Any], bytes]:
-        """What `seal` was given; VaultError when the row was altered, moved, or sealed with another key."""
+        """Open what `seal` made; raises VaultError if the row was altered, moved, or sealed with another key."""
         line, blob = self._open(noun, owner, sealed)
         return json.loads(line), blob
 
     def blob(self, noun: str, owner: bytes, sealed: bytes) -> bytes:
-        """Only the bytes of what `seal` was given."""
+        """Only the bytes of what `seal` made."""
         return self._open(noun, owner, sealed)[1]
 
     def seal_person(self, person: Person) -> bytes:
@@ -99,7 +140,7 @@ class Records:
         return Person(**facts, templates=templates, foreign=foreign)
 
     def seal_templates(self, owner: bytes, templates: Sequence[Template]) -> bytes:
-        """A row of `templates`: all that a person has of one model."""
+        """A row of `templates`: all templates of one person and one model."""
         facts = {"of": [(t.source, t.wall) for t in templates], "size": templates[0].embedding.size}
         blob = b"".join(to_blob(template.embedding) for template in templates)
         return self.seal(f"templates {templates[0].model}", owner, facts, blob)
@@ -110,8 +151,8 @@ class Records:
         rows = from_blob(blob).reshape(-1, facts["size"])
         return [Template(row, model, *of) for row, of in zip(rows, facts["of"], strict=True)]
 
-    def vectors(self, owner: bytes, model: str, sealed: bytes) -> Embeddings:
-        """Only the embeddings of what `seal_templates` wrote, one a row."""
+    def embeddings(self, owner: bytes, model: str, sealed: bytes) -> Embeddings:
+        """Only the embeddings of what `seal_templates` wrote, one per row."""
         facts, blob = self.unseal(f"templates {model}", owner, sealed)
         return from_blob(blob).reshape(-1, facts["size"])
 
@@ -136,35 +177,35 @@ class Records:
         except VaultError:
             raise VaultError(
                 f"{self.path}: a row was altered, or sealed with another key than {self.vault.id}; "
-                "put a backup, or the key, in its place"
+                "restore a backup or the right key"
             ) from None
         return line, blob
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """Ids of unknowns that must not be given again, of which only tags are kept."""
+class RetiredIds:
+    """Ids of unknowns that must not be assigned again; only their tags are stored."""
 
-    records: Records
+    codec: RowCodec
     tags: frozenset[bytes]
 
     def __contains__(self, unknown: object) -> bool:
-        return isinstance(unknown, str) and self.records.gone_tag(unknown) in self.tags
+        return isinstance(unknown, str) and self.codec.gone_tag(unknown) in self.tags
 
 
 def _about(noun: str, owner: bytes) -> str:
     return f"gallery {noun} {owner.hex()}"
 
 
-def put_templates(records: Records, db: sqlite3.Connection, person: str, templates: Sequence[Template]) -> None:
-    """Add templates, those that are there already left out; GalleryError for too many or another size."""
-    owner = records.tag(person)
+def put_templates(codec: RowCodec, db: sqlite3.Connection, person: str, templates: Sequence[Template]) -> None:
+    """Add templates that are not stored yet; raises GalleryError if they are too many or of another size."""
+    owner = codec.tag(person)
     for model in dict.fromkeys(template.model for template in templates):
         row = db.execute("SELECT sealed FROM templates WHERE person = ? AND model = ?", (owner, model)).fetchone()
-        kept = records.templates(owner, model, row[0]) if row else []
+        kept = codec.templates(owner, model, row[0]) if row else []
         by_blob = {to_blob(t.embedding): t for t in reversed([*kept, *(t for t in templates if t.model == model)])}
-        _require_one_size(records, db, model, by_blob)
-        values = (owner, model, len(by_blob), records.seal_templates(owner, [*reversed(by_blob.values())]))
+        _require_one_size(codec, db, model, by_blob)
+        values = (owner, model, len(by_blob), codec.seal_templates(owner, [*reversed(by_blob.values())]))
         db.execute(
             "INSERT INTO templates (person, model, count, sealed) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (person, model) DO UPDATE SET count = excluded.count, sealed = excluded.sealed",
@@ -172,26 +213,26 @@ def put_templates(records: Records, db: sqlite3.Connection, person: str, templat
         )
     total = db.execute("SELECT coalesce(sum(count), 0) FROM templates WHERE person = ?", (owner,)).fetchone()[0]
     if total > MAX_TEMPLATES:
-        raise GalleryError(f"{person}: {total} templates; {MAX_TEMPLATES} are the most, and 5 to 10 are enough")
+        raise GalleryError(f"{person}: {total} templates; at most {MAX_TEMPLATES} are allowed, and 5 to 10 are enough")
 
 
-def _require_one_size(records: Records, db: sqlite3.Connection, model: str, blobs: Iterable[bytes]) -> None:
+def _require_one_size(codec: RowCodec, db: sqlite3.Connection, model: str, blobs: Iterable[bytes]) -> None:
     row = db.execute("SELECT person, model, sealed FROM templates WHERE model = ? LIMIT 1", (model,)).fetchone()
-    sizes = {len(blob) // 4 for blob in blobs} | ({records.vectors(*row).shape[1]} if row else set())
+    sizes = {len(blob) // 4 for blob in blobs} | ({codec.embeddings(*row).shape[1]} if row else set())
     if len(sizes) > 1:
         raise GalleryError(f"{model}: embeddings of {sorted(sizes)} numbers in one gallery")
 
 
-def put_unknown(records: Records, db: sqlite3.Connection, unknown: Unknown, model: str) -> None:
-    """Store an unknown, or what is new of one; one that is gone stays away."""
+def put_unknown(codec: RowCodec, db: sqlite3.Connection, unknown: Unknown, model: str) -> None:
+    """Insert or update an unknown, unless its id is retired."""
     db.execute(
         "INSERT INTO unknowns (tag, model, sealed) SELECT ?, ?, ? WHERE ? NOT IN (SELECT tag FROM gone)"
         " ON CONFLICT (tag) DO UPDATE SET model = excluded.model, sealed = excluded.sealed",
-        (records.tag(unknown.id), model, records.seal_unknown(unknown, model), records.gone_tag(unknown.id)),
+        (codec.tag(unknown.id), model, codec.seal_unknown(unknown, model), codec.gone_tag(unknown.id)),
     )
 
 
-def unknowns_before(records: Records, db: sqlite3.Connection, wall: float) -> list[bytes]:
-    """Tags of the unknowns, of every model, who were last seen before these wall seconds."""
+def unknowns_before(codec: RowCodec, db: sqlite3.Connection, wall: float) -> list[bytes]:
+    """Tags of the unknowns of any model that were last seen before `wall` seconds."""
     rows = db.execute("SELECT tag, model, sealed FROM unknowns").fetchall()
-    return [tag for tag, model, sealed in rows if records.unknown(tag, model, sealed).last < wall]
+    return [tag for tag, model, sealed in rows if codec.unknown(tag, model, sealed).last < wall]

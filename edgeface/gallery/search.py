@@ -1,4 +1,4 @@
-"""The nearest row of a gallery's matrix and the runner-up, exactly: among all rows, or those that a bound leaves."""
+"""Finds the nearest row of a gallery's matrix and the runner-up, exactly: over all rows, or those a bound leaves."""
 
 from __future__ import annotations
 
@@ -12,29 +12,27 @@ if TYPE_CHECKING:
 
     from edgeface.core.types import Embedding
 
-
-if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Rows = NDArray[np.intp]
 
 LARGE = 5_000
-"""Rows from which on a bound is worth its memory; fewer are compared in half a millisecond (docs/performance.md)."""
+"""Rows at which a bound is worth its memory; fewer are compared in half a millisecond (docs/performance.md)."""
 
-# Share of the rows' squared length that the first axes must hold, and the most axes that are worth a second look.
+# Share of the squared length of the rows that the axes must hold, and the share of axes above which none are used.
 _KEPT = 0.9
 _WORTH = 0.5
-# Axes are taken by as many as a vector register of floats holds.
+# The number of axes is a multiple of the floats in a vector register.
 _STEP = 16
-# Rows that the axes are found from, and rows that are turned at a time.
+# Rows that the axes are computed from, and rows that are projected at a time.
 _SAMPLE = 10_000
 _BLOCK = 1 << 16
-# Pieces of the gallery whose best rows set the mark.
+# Pieces of the gallery whose best rows set the score to beat.
 _PIECES = 64
-# Share of the rows from which on it is cheaper to read all in order.
+# Share of candidate rows above which it is cheaper to compare all rows in order.
 _MANY = 1 / 32
-# Scores of pairs that are held at a time.
+# Scores of pairs that are held in memory at a time.
 _SCORES = 1 << 24
-# Of a sum of products of float32 vectors of length one; a squared length loses as much.
+# Error of a dot product of float32 vectors of length one; a squared length loses as much.
 _ROUNDING = 1e-5
 
 
@@ -42,18 +40,18 @@ class Nearest(NamedTuple):
     """The best row, and the score of the next best."""
 
     row: int
-    """Any of those that are equal to the rounding of float32."""
+    """Any of those that are equal within float32 rounding."""
     score: float
     """Cosine, -1 to 1."""
     runner_up: float | None
-    """Cosine of the best other row; None when there is none."""
+    """Cosine of the best other row; None if there is no other."""
 
 
 class Search(Protocol):
-    """Finds the nearest row; frozen, and safe to give to another thread."""
+    """Finds the nearest row; frozen, so any thread may use it."""
 
     def nearest(self, probe: Embedding) -> Nearest:
-        """Both scores are exact, whatever the way to them; there must be a row."""
+        """Find the two best rows; both scores are exact. The matrix must have a row."""
         ...
 
 
@@ -62,7 +60,7 @@ class Exact:
     """Compares every row."""
 
     matrix: Floats
-    """One unit row a person."""
+    """One unit row per person."""
 
     def nearest(self, probe: Embedding) -> Nearest:
         """The nearest of all rows."""
@@ -71,15 +69,15 @@ class Exact:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounded:
-    """Compares every row along a few axes, and in full only those that may be among the best two.
+    """Compares every row along a few axes, and in full only the rows that may be among the best two.
 
-    A cosine is its part along the axes and a rest, which is at most the product of the lengths that the probe and the
-    row have off the axes (Cauchy and Schwarz). So no row is missed: a bad choice of axes costs time and nothing else.
+    A cosine is its part along the axes plus a rest of at most the product of the lengths that probe and row have off
+    the axes (Cauchy-Schwarz). So no row is missed: a bad choice of axes only costs time.
     """
 
     matrix: Floats
     axes: Floats
-    """One orthonormal axis a column."""
+    """One orthonormal axis per column."""
     along: Floats
     """The rows of the matrix along the axes."""
     off: Floats
@@ -88,14 +86,14 @@ class Bounded:
     def nearest(self, probe: Embedding) -> Nearest:
         """The nearest of all rows."""
         rows = self.candidates(probe)
-        # A probe that is not finite has none.
+        # A probe that is not finite has no candidates.
         if not 1 < rows.size <= _MANY * len(self.matrix):
             return Exact(self.matrix).nearest(probe)
         best = _two_best(self.matrix[rows] @ probe)
         return best._replace(row=int(rows[best.row]))
 
     def candidates(self, probe: Embedding) -> Rows:
-        """The rows that the bound does not rule out, in order; both of the best are among them."""
+        """The rows that the bound does not rule out, in order; the best two are among them."""
         turned = probe @ self.axes
         scores = self.along @ turned
         mark = self._mark(scores, probe)
@@ -103,14 +101,14 @@ class Bounded:
         return np.flatnonzero(scores >= mark - _ROUNDING)
 
     def _mark(self, scores: Floats, probe: Embedding) -> float:
-        """A score that two rows have in full: the second best among the leaders of the gallery's pieces."""
+        """A score that at least two rows reach: the second best among the best rows of the gallery's pieces."""
         pieces = scores[: len(scores) // _PIECES * _PIECES].reshape(_PIECES, -1)
         leaders = pieces.argmax(axis=1) + np.arange(_PIECES) * pieces.shape[1]
         return float(np.sort(self.matrix[leaders] @ probe)[-2])
 
 
 def searcher(matrix: Floats) -> Search:
-    """The way to search these unit rows: Bounded for a large gallery whose embeddings lie near to few axes."""
+    """The search for these unit rows: Bounded for a large gallery whose embeddings lie close to a few axes."""
     if len(matrix) < LARGE:
         return Exact(matrix)
     axes = main_axes(matrix)
@@ -118,9 +116,9 @@ def searcher(matrix: Floats) -> Search:
 
 
 def pairs(matrix: Floats, least: float, most: int) -> list[tuple[int, int, float]]:
-    """The pairs of rows whose cosine is `least` or more, the most alike first, and `most` of them at most.
+    """The pairs of rows whose cosine is `least` or more, the most similar first, at most `most` of them.
 
-    Takes the square of the rows in time: 20,000 are a few seconds (docs/performance.md); 64 MiB in memory.
+    Takes quadratic time, a few seconds for 20,000 rows (docs/performance.md), and 64 MiB of memory.
     """
     found: list[tuple[int, int, float]] = []
     tile = max(1, _SCORES // max(1, len(matrix)))
@@ -141,7 +139,7 @@ def pairs(matrix: Floats, least: float, most: int) -> list[tuple[int, int, float
 
 
 def main_axes(matrix: Floats) -> Floats:
-    """The axes along which most of the rows' length lies: the principal axes about zero, of some of the rows."""
+    """The axes that hold most of the length of the rows: principal axes about zero, from a sample of the rows."""
     sample = matrix[:: max(1, len(matrix) // _SAMPLE)].astype(np.float64)
     lengths, axes = np.linalg.eigh(sample.T @ sample)
     kept = np.cumsum(lengths[::-1]) / lengths.sum()
@@ -150,7 +148,7 @@ def main_axes(matrix: Floats) -> Floats:
 
 
 def bounded(matrix: Floats, axes: Floats) -> Bounded:
-    """Turn the rows of a matrix to these axes."""
+    """Project the rows of a matrix onto these axes."""
     along = np.empty((len(matrix), axes.shape[1]), np.float32)
     off = np.empty(len(matrix), np.float32)
     for start in range(0, len(matrix), _BLOCK):
@@ -163,7 +161,7 @@ def bounded(matrix: Floats, axes: Floats) -> Bounded:
 
 
 def _off(rows: Floats, along: Floats) -> Floats:
-    """What length rows have off the axes at most."""
+    """Upper bound of the length of rows off the axes."""
     squares = np.einsum("ij,ij->i", rows, rows) - np.einsum("ij,ij->i", along, along)
     lengths: Floats = np.sqrt(np.maximum(squares, 0) + np.float32(_ROUNDING))
     return lengths

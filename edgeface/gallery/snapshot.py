@@ -23,15 +23,17 @@ if TYPE_CHECKING:
     from edgeface.gallery.search import Search
 
 MAX_TEMPLATES = 100
-"""Templates a person; beyond it a mean hardly moves, and a hostile import would fill the disk."""
+"""Templates per person; more hardly move the mean, and a hostile import could fill the disk."""
 MAX_SIZE = 4096
-"""Numbers in an embedding."""
+"""Maximum length of an embedding."""
 MAX_ALIKE = 1000
-"""Pairs of people who are too alike that are named; nobody reads more."""
+"""Pairs of similar people that are listed; no one reads more."""
+NEVER = "never"
+"""As a day of expiry: consent has no end."""
 
-# Of a sum of float32 vectors of length one.
+# Error of a sum of float32 vectors of length one.
 _ROUNDING = 1e-6
-# A length of one as float32 keeps it, with room for other programs' rounding.
+# Tolerance for a length of one in float32, with room for the rounding of other programs.
 _UNIT = 1e-3
 
 Source = Literal["photo", "camera", "unknown", "import"]
@@ -49,12 +51,12 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in the gallery, without the templates."""
+    """A person in the gallery, without the templates."""
 
     id: str
     name: str
     ignored: bool
-    """On the ignore list: known, and not to be announced."""
+    """On the ignore list: known, but not announced."""
     enrolled: float
     """Wall seconds of the first enrollment."""
     templates: int
@@ -64,23 +66,23 @@ class Person:
     consent: str | None = None
     """The day on which they consented, YYYY-MM-DD."""
     expires: str | None = None
-    """The day from which on they are not matched, and are erased; None for never."""
+    """The first day on which they are no longer matched, and are erased; None for never."""
 
     def expired(self, today: str) -> bool:
-        """Whether `today`, as `day` writes it, is beyond what they consented to."""
+        """Whether consent has ended by `today`, written as `day` does."""
         return self.expires is not None and today >= self.expires
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GallerySnapshot:
-    """The gallery at one moment: frozen, and safe to give to another thread."""
+    """The gallery at one moment: frozen, so any thread may use it."""
 
     people: tuple[Person, ...]
-    """Those with a template of the model, in the order of `matrix`'s rows."""
+    """The people with templates of the model, in the order of the rows of `matrix`."""
     matrix: NDArray[np.float32]
-    """One unit row a person, the mean of their templates; read-only."""
+    """One unit row per person, the mean of their templates; read-only."""
     left_out: int
-    """Templates of other models."""
+    """Number of templates of other models."""
     _names: dict[str, str] = field(init=False)
     _search: Search = field(init=False)
 
@@ -90,11 +92,11 @@ class GallerySnapshot:
 
     @property
     def enrolled(self) -> int:
-        """People who can be matched: the ignored are not among them."""
+        """Number of people who can be matched, that is, without the ignored."""
         return sum(not person.ignored for person in self.people)
 
     def match(self, embedding: Embedding) -> Match | None:
-        """Find the nearest person, ignored or not, and the nearest other person; None when nobody is enrolled."""
+        """Find the nearest person, ignored or not, and the runner-up; None if the snapshot is empty."""
         if not self.people:
             return None
         found = self._search.nearest(embedding)
@@ -102,19 +104,19 @@ class GallerySnapshot:
         return Match(person.id, found.score, found.runner_up, person.ignored)
 
     def name(self, person: str) -> str | None:
-        """Display name of a person; None when they are not in this view."""
+        """Display name of a person; None if they are not in this snapshot."""
         return self._names.get(person)
 
     def alike(self, least: float) -> list[tuple[str, str, float]]:
-        """Pairs of people whose cosine is `least` or more, the most alike first, and MAX_ALIKE at most.
+        """Pairs of people whose cosine is `least` or more, the most similar first, at most MAX_ALIKE.
 
-        Takes the square of the people in time, as `pairs` does.
+        Takes quadratic time, as `pairs` does.
         """
         found = pairs(self.matrix, least, MAX_ALIKE)
         return [(self.people[one].id, self.people[other].id, score) for one, other, score in found]
 
     def alike_to(self, who: str, least: float) -> list[tuple[str, float]]:
-        """The other people whose cosine to one is `least` or more, the most alike first; none for who is not in it."""
+        """The people whose cosine to `who` is `least` or more, the most similar first; none if `who` is not in it."""
         row = next((row for row, person in enumerate(self.people) if person.id == who), None)
         if row is None:
             return []
@@ -129,21 +131,28 @@ def day(wall: float) -> str:
 
 
 def check_day(text: str) -> str:
-    """`text` if it is a day of the calendar as YYYY-MM-DD; GalleryError otherwise."""
+    """Return `text` if it is a calendar day as YYYY-MM-DD; raises GalleryError otherwise."""
     try:
-        known = date.fromisoformat(text).isoformat() == text
+        valid = date.fromisoformat(text).isoformat() == text
     except ValueError:
-        known = False
-    if not known:
+        valid = False
+    if not valid:
         raise GalleryError(f"{printable(text)}: not a day; write it as 2026-11-22")
     return text
 
 
+def check_days(given: str | None, expires: str | None) -> None:
+    """Raise GalleryError unless both are None or a day; `expires` may be NEVER."""
+    for text in (given, None if expires == NEVER else expires):
+        if text is not None:
+            check_day(text)
+
+
 def check_embedding(embedding: Embedding) -> None:
-    """Raise GalleryError unless it is a finite float32 vector of length one."""
-    shaped = embedding.ndim == 1 and 0 < embedding.size <= MAX_SIZE and embedding.dtype == np.float32
-    # A NaN or an infinity fails the comparison too.
-    if not shaped or not abs(float(np.linalg.norm(embedding.astype(np.float64))) - 1) < _UNIT:
+    """Raise GalleryError unless `embedding` is a finite float32 vector of length one."""
+    valid = embedding.ndim == 1 and 0 < embedding.size <= MAX_SIZE and embedding.dtype == np.float32
+    # NaN and infinity fail the comparison too.
+    if not valid or not abs(float(np.linalg.norm(embedding.astype(np.float64))) - 1) < _UNIT:
         raise GalleryError("not an embedding: it must be a float32 vector of length one")
 
 
@@ -158,7 +167,7 @@ def from_blob(blob: bytes) -> Embedding:
 
 
 def unit_mean(vectors: Sequence[Embedding] | NDArray[np.float32]) -> Embedding:
-    """Mean of unit vectors, scaled to length one; vectors that cancel out are stood for by the first."""
+    """Mean of unit vectors, scaled to length one; the first vector if they cancel out."""
     mean = np.mean(np.asarray(vectors), axis=0, dtype=np.float64)
     length = float(np.linalg.norm(mean))
     if length < _ROUNDING:
@@ -167,7 +176,7 @@ def unit_mean(vectors: Sequence[Embedding] | NDArray[np.float32]) -> Embedding:
 
 
 def make_snapshot(people: Sequence[Person], rows: Iterable[tuple[str, bytes]]) -> GallerySnapshot:
-    """Build the view of `people`, by id, from their templates of the model as (person, blob)."""
+    """Build the snapshot of `people` from their templates of the model as (person id, blob)."""
     grouped: dict[str, list[Embedding]] = {}
     for person, blob in rows:
         grouped.setdefault(person, []).append(from_blob(blob))
@@ -177,9 +186,9 @@ def make_snapshot(people: Sequence[Person], rows: Iterable[tuple[str, bytes]]) -
 def snapshot_of(
     people: Sequence[Person], own: Mapping[str, NDArray[np.float32]], today: str | None = None
 ) -> GallerySnapshot:
-    """Build the view of `people` from the templates of the model by id, one a row.
+    """Build the snapshot of `people` from their templates of the model, by id, one per row.
 
-    Those who have expired by `today` are not in it; without it nobody has.
+    People who have expired by `today` are left out.
     """
     shown = tuple(p for p in people if p.id in own and (today is None or not p.expired(today)))
     matrix = np.stack([unit_mean(own[p.id]) for p in shown]) if shown else np.zeros((0, 0), np.float32)

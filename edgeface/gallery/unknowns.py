@@ -1,4 +1,4 @@
-"""Gives people whom nobody has enrolled an id that stays the same from visit to visit."""
+"""Assigns people who are not enrolled an id that stays the same from visit to visit."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from edgeface.core.types import Embedding
 
 SIGHTINGS = 2
-"""Good embeddings that must agree before an id is given: one may be a detector's mistake."""
+"""Good embeddings that must agree before an id is assigned: a single one may be a false detection."""
 CAPACITY = 1000
-"""Unknowns kept; with all their embeddings 5 MB."""
+"""Unknowns kept; with all their embeddings they take 5 MB."""
 TEMPLATES = 5
-"""Embeddings kept of each, to enroll from: five photos had no false rejection in 15,600 (docs/accuracy.md)."""
+"""Embeddings kept of each, for enrollment: five photos had no false rejection in 15,600 (docs/accuracy.md)."""
 _PENDING = 100
 _DAY = 86400.0
-# Embeddings that a mean counts at most, so that it still follows a face that changes over months.
-_WEIGHT = 50
-# One photo at two sizes gives 0.99, another photo of the person 0.74 to 0.85: a template more alike than this to
-# another adds nothing.
+# Maximum weight of a mean, so that it still follows a face that changes over months.
+_MAX_WEIGHT = 50
+# One photo at two sizes gives 0.99, another photo of the person 0.74 to 0.85: a template with a higher cosine to
+# another one adds nothing.
 _SAME_SHOT = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unknown:
-    """One person whom nobody has enrolled."""
+    """One person who is not enrolled."""
 
     id: str
     """u- and at least four hex digits."""
@@ -40,78 +40,77 @@ class Unknown:
     templates: tuple[Embedding, ...]
     """Up to TEMPLATES embeddings, no two nearly the same."""
     weight: int
-    """Embeddings behind the mean, up to a limit."""
+    """Number of embeddings behind the mean, up to a limit."""
     sightings: int
     """Visits."""
     first: float
     last: float
     """Wall seconds of the first and the last sighting."""
     camera: str
-    """Where they were seen last."""
+    """Where they were last seen."""
 
 
-class Drained(NamedTuple):
-    """What the gallery has to store and to delete."""
+class UnknownChanges(NamedTuple):
+    """What the gallery must store and delete."""
 
     kept: tuple[Unknown, ...]
     expired: tuple[str, ...]
 
 
 class Unknowns:
-    """The unknowns in memory; only the vision thread calls it. It reads no clock and no file."""
+    """The unknowns in memory; used by the vision thread only. It reads no clock and no file."""
 
     def __init__(
         self,
         boot: str,
         threshold: float,
         days: int = 30,
-        records: Iterable[Unknown] = (),
-        gone: Container[str] = (),
+        stored: Iterable[Unknown] = (),
+        retired: Container[str] = (),
     ) -> None:
         self._boot = boot
         self._days = days
         self._counter = 0
-        self._records: dict[str, Unknown] = {}
+        self._unknowns: dict[str, Unknown] = {}
         self._pending: list[Unknown] = []
         self._changed: set[str] = set()
         self._expired: set[str] = set()
         self.dropped = 0
-        """Unknowns given up because there were too many."""
-        self.use(threshold, records, gone)
+        """Unknowns discarded because there were more than CAPACITY."""
+        self.use(threshold, stored, retired)
 
-    def use(self, threshold: float, records: Iterable[Unknown], gone: Container[str]) -> None:
-        """Go on with what the gallery holds now; what is not stored yet stays, unless it is `gone`.
+    def use(self, threshold: float, stored: Iterable[Unknown], retired: Container[str]) -> None:
+        """Take over what the gallery holds now; what is not stored yet stays, unless its id is `retired`.
 
-        `threshold` is the cosine from which on two sightings are the same person; `gone` are the ids that must not
-        be given again.
+        Two sightings with a cosine of at least `threshold` are the same person.
         """
-        unsaved = {i: self._records[i] for i in self._changed if i not in gone}
+        unsaved = {i: self._unknowns[i] for i in self._changed if i not in retired}
         self._threshold = threshold
-        self._gone = gone
-        self._records = {r.id: r for r in records if r.id not in gone and r.id not in self._expired} | unsaved
+        self._retired = retired
+        self._unknowns = {r.id: r for r in stored if r.id not in retired and r.id not in self._expired} | unsaved
         self._changed = set(unsaved)
         if self._days == 0:
-            for unknown in list(self._records):
+            for unknown in list(self._unknowns):
                 self._drop(unknown)
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._unknowns)
 
     @property
     def ids(self) -> frozenset[str]:
-        """Ids of those that are remembered."""
-        return frozenset(self._records)
+        """Ids of all remembered unknowns."""
+        return frozenset(self._unknowns)
 
     def see(self, embeddings: Sequence[Embedding], wall: float, camera: str) -> str | None:
-        """Take in one visit of a person who is not enrolled, and give their id; None until two sightings agree.
+        """Add one visit of a person who is not enrolled and return their id; None until two sightings agree.
 
-        `embeddings` are the good ones of the visit, at least one. With 0 days nothing is kept and nobody has an id.
+        `embeddings` are the good ones of the visit, at least one. With 0 days nothing is kept and no id is assigned.
         """
         if self._days == 0:
             return None
         agreeing = _agreeing(embeddings, self._threshold) or embeddings[:1]
         visit = Unknown("", unit_mean(agreeing), _varied((), agreeing), len(agreeing), 1, wall, wall, camera)
-        known = _nearest(list(self._records.values()), visit.mean, self._threshold)
+        known = _nearest(list(self._unknowns.values()), visit.mean, self._threshold)
         if known is not None:
             return self._keep(_joined(known, visit))
         before = _nearest(self._pending, visit.mean, self._threshold)
@@ -123,67 +122,67 @@ class Unknowns:
             return None
         return self._keep(replace(visit, id=self._new_id()))
 
-    def drain(self, wall: float | None = None) -> Drained:
-        """Take what has changed since the last time, for Gallery.keep_unknowns; with `wall`, the expired as well."""
+    def take_changes(self, wall: float | None = None) -> UnknownChanges:
+        """Return what has changed since the last call, for Gallery.store_unknowns; with `wall`, the expired too."""
         if wall is not None:
             self._expire(wall)
-        drained = Drained(tuple(self._records[i] for i in sorted(self._changed)), tuple(sorted(self._expired)))
+        changes = UnknownChanges(tuple(self._unknowns[i] for i in sorted(self._changed)), tuple(sorted(self._expired)))
         self._changed.clear()
         self._expired.clear()
-        return drained
+        return changes
 
     def _keep(self, unknown: Unknown) -> str:
-        self._records[unknown.id] = unknown
+        self._unknowns[unknown.id] = unknown
         self._changed.add(unknown.id)
-        while len(self._records) > CAPACITY:
-            self._drop(min(self._records.values(), key=lambda r: (r.last, r.id)).id)
+        while len(self._unknowns) > CAPACITY:
+            self._drop(min(self._unknowns.values(), key=lambda r: (r.last, r.id)).id)
             self.dropped += 1
         return unknown.id
 
     def _expire(self, wall: float) -> None:
         oldest = wall - self._days * _DAY
-        for record in [r for r in self._records.values() if r.last < oldest]:
-            self._drop(record.id)
+        for unknown in [u for u in self._unknowns.values() if u.last < oldest]:
+            self._drop(unknown.id)
         self._pending = [p for p in self._pending if p.last >= oldest]
 
     def _drop(self, unknown: str) -> None:
-        del self._records[unknown]
+        del self._unknowns[unknown]
         self._changed.discard(unknown)
         self._expired.add(unknown)
 
     def _new_id(self) -> str:
-        """Name the next unknown of this boot, the same on every replay: longer when the short form is taken."""
+        """The id of the next unknown of this boot, the same on every replay; longer if the short form is taken."""
         digest = hashlib.sha256(f"{self._boot}:{self._counter}".encode()).hexdigest()
         self._counter += 1
         ids = (f"u-{digest[:length]}" for length in range(4, len(digest)))
-        return next(i for i in ids if not (i in self._records or i in self._gone or i in self._expired))
+        return next(i for i in ids if not (i in self._unknowns or i in self._retired or i in self._expired))
 
 
 def _agreeing(embeddings: Sequence[Embedding], threshold: float) -> list[Embedding]:
-    """Those that are the same person as another one of them."""
+    """The embeddings that match at least one of the others."""
     rows = np.stack(embeddings)
     alike = rows @ rows.T >= threshold
     np.fill_diagonal(alike, val=False)
     return [embedding for embedding, agrees in zip(embeddings, alike.any(axis=1), strict=True) if agrees]
 
 
-def _nearest(records: Sequence[Unknown], mean: Embedding, threshold: float) -> Unknown | None:
-    """Find the record nearest to `mean`, if its cosine reaches the threshold."""
-    if not records:
+def _nearest(unknowns: Sequence[Unknown], mean: Embedding, threshold: float) -> Unknown | None:
+    """The unknown nearest to `mean`, if its cosine reaches the threshold."""
+    if not unknowns:
         return None
-    scores = np.stack([r.mean for r in records]) @ mean
+    scores = np.stack([u.mean for u in unknowns]) @ mean
     best = int(np.argmax(scores))
-    return records[best] if scores[best] >= threshold else None
+    return unknowns[best] if scores[best] >= threshold else None
 
 
 def _joined(known: Unknown, visit: Unknown) -> Unknown:
-    """Add a visit to what is known of the same person."""
+    """The unknown with one more visit of the same person."""
     total = known.mean * np.float32(known.weight) + visit.mean * np.float32(visit.weight)
     return replace(
         known,
         mean=unit_mean([total / np.float32(known.weight + visit.weight)]),
         templates=_varied(known.templates, visit.templates),
-        weight=min(_WEIGHT, known.weight + visit.weight),
+        weight=min(_MAX_WEIGHT, known.weight + visit.weight),
         sightings=known.sightings + 1,
         last=max(known.last, visit.last),
         camera=visit.camera,
@@ -191,7 +190,7 @@ def _joined(known: Unknown, visit: Unknown) -> Unknown:
 
 
 def _varied(kept: tuple[Embedding, ...], offered: Sequence[Embedding]) -> tuple[Embedding, ...]:
-    """Add those of `offered` that are not nearly one of the kept, up to TEMPLATES."""
+    """`kept` with those of `offered` that differ enough from all others, up to TEMPLATES."""
     for embedding in offered:
         if len(kept) < TEMPLATES and all(float(embedding @ other) < _SAME_SHOT for other in kept):
             kept = (*kept, embedding)

@@ -1,1 +1,1 @@
-"""The sealed, chained audit log."""
+"""The sealed, chained audit trail."""

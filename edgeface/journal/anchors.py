@@ -1,4 +1,4 @@
-"""What stands in the journal's chain for rows that edgeface has pruned: which they were, and the link of the last."""
+"""Anchors replace pruned rows in the journal's chain: which rows they were, and the link of the last one."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SCHEMA = """CREATE TABLE anchors (
 
 
 class Anchor(NamedTuple):
-    """Rows first to seq are gone; 0 stands for the chain's start."""
+    """The rows from `first` to `seq` were removed; 0 is the start of the chain."""
 
     first: int
     seq: int
     link: bytes
-    """Of row `seq`."""
+    """The link of row `seq`."""
 
 
 def read(connection: sqlite3.Connection, vault: Vault) -> list[Anchor]:
-    """Those that the key's owner has made, in order."""
+    """The anchors that the owner of the key made, in order."""
     rows = connection.execute("SELECT first, seq, link, proof FROM anchors ORDER BY seq").fetchall()
     kept = [(Anchor(*row[:3]), row[3]) for row in rows if isinstance(row[2], bytes)]
     return [anchor for anchor, proof in kept if proof == _proof(vault, anchor)]
 
 
 def add(connection: sqlite3.Connection, vault: Vault, links: Iterable[tuple[int, bytes]]) -> None:
-    """Put anchors where these rows, seq and link, are taken out; neighbours become one."""
+    """Add anchors for removed rows, given as seq and link; adjacent anchors are merged."""
     merged: list[Anchor] = []
     for anchor in sorted([*read(connection, vault), *(Anchor(seq, seq, link) for seq, link in links)]):
         if merged and merged[-1].seq + 1 == anchor.first:

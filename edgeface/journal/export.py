@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeface.journal.rows import Entry
+    from edgeface.journal.rows import StoredRow
 
 
-def row_object(entry: Entry) -> str:
-    """A row as one line of JSON, as it is exported."""
-    row = entry.row
-    payload = None if entry.redacted or entry.altered else json.loads(row.payload)
-    whole = {"seq": entry.seq, "id": row.id, "kind": row.kind, "at": row.at, "payload": payload, "link": entry.link}
-    return json.dumps({**whole, "altered": True} if entry.altered else whole, ensure_ascii=False)
+def row_object(stored: StoredRow) -> str:
+    """A row as one line of JSON, in the format of the export."""
+    row = stored.row
+    payload = None if stored.redacted or stored.altered else json.loads(row.payload)
+    whole = {"seq": stored.seq, "id": row.id, "kind": row.kind, "at": row.at, "payload": payload, "link": stored.link}
+    return json.dumps({**whole, "altered": True} if stored.altered else whole, ensure_ascii=False)

@@ -1,8 +1,9 @@
-"""The audit trail and the outbox: SQLite, WAL, synchronous=FULL, sealed and chained."""
+"""The audit trail, and the queue of what must still be published: SQLite, WAL, synchronous=FULL, sealed, chained."""
 
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import SystemClock, rfc3339, synchronised
@@ -13,7 +14,7 @@ from edgeface.core.sqlite import transaction
 from edgeface.journal import removal, verification
 from edgeface.journal import rows as journal_rows
 from edgeface.journal.database import JournalFile, noted
-from edgeface.journal.rows import Entry, JournalRow
+from edgeface.journal.rows import JournalRow, StoredRow
 from edgeface.journal.verification import ChainReport
 
 if TYPE_CHECKING:
@@ -25,19 +26,17 @@ if TYPE_CHECKING:
     from edgeface.core.types import Event
     from edgeface.security.vault import Vault
 
-__all__ = ["CAP", "ChainReport", "Entry", "Journal", "JournalRow", "audit", "noted"]
-
 CAP = 100_000
-"""Rows kept by default: what door terminals keep; about 90 MB."""
+"""Rows kept by default, as many as door terminals keep; about 90 MB."""
 
 _TRAFFIC_DAYS = 30
-_EXPIRE_SECONDS = 3600.0
+_EXPIRY_INTERVAL = 3600.0
 
 
 def audit(row: JournalRow, device: str, wall: float) -> str:
-    """The row as the audit topic has it: an event with `late` true, or what else was decided or done.
+    """The row as JSON for the audit topic: an event with `late` true, or an action or decision.
 
-    `wall` is the time of saying it, in seconds. What `facts` a row has cannot pass for the keys that say what it is.
+    `wall` is the time of publication in seconds. The facts of a row cannot override the fixed keys.
     """
     facts = json.loads(row.payload)
     if row.kind in kinds("pipeline") and "event_type" in facts:
@@ -46,17 +45,17 @@ def audit(row: JournalRow, device: str, wall: float) -> str:
     return to_json({**fixed, **facts, **fixed, "sent_at": rfc3339(wall), "late": False})
 
 
-def _unheard(_: Event | JournalRow) -> None:
-    """Nobody listens."""
+def _no_listener(_: Event | JournalRow) -> None:
+    """Do nothing."""
 
 
 class Journal:
     """Rows that survive a power cut once the call that wrote them has returned True.
 
-    Any thread may call it: one lock stands before one connection; other processes may have the same file open. Only
-    `redact`, and the constructor for a key that is wrong or missing, raise: what else goes wrong is in `problem` and
-    counted in `failures`, and the next call tries again. `cap` bounds the rows: the oldest said ones go first. Rows
-    older than `days`, which may be changed at any time, go too while the wall clock is known to be right; 0 keeps them.
+    Any thread may call it, since one lock guards the one connection; other processes may have the same file open. Only
+    `redact`, and the constructor for a wrong or missing key, raise. Other errors are in `problem`, are counted in
+    `failures`, and the next call retries. `cap` limits the rows: the oldest published ones are removed first. Rows
+    older than `days`, which may change at any time, are removed while the wall clock is known to be right; 0 keeps all.
     """
 
     def __init__(
@@ -68,9 +67,9 @@ class Journal:
         clock: Clock | None = None,
         right: Callable[[], bool] = synchronised,
     ) -> None:
-        """Open the file by the vault of its folder; `right` tells whether the wall clock is.
+        """Open the file with the vault of its folder; `right` returns whether the wall clock is right.
 
-        VaultError when the key is missing or another one. A disk that cannot be used is no error here.
+        Raises VaultError if the key is missing or a different one. A disk that cannot be used is no error here.
         """
         self._cap = cap
         self.days = days
@@ -80,38 +79,38 @@ class Journal:
         self._head: tuple[int, bytes] | None = None
         self._unsure: tuple[int, float] | None = None
         self._expire_at = self._clock.monotonic()
-        self.heard: Callable[[Event | JournalRow], None] = _unheard
-        """Told of each event and note on its way here, by the thread that has it and before it is written."""
+        self.listener: Callable[[Event | JournalRow], None] = _no_listener
+        """Called with each event and row before it is written, in the thread that records it."""
         self.dropped = 0
-        """Unsaid rows given up for the cap's sake, or for their age."""
-        self.unsaid_count()
+        """Unpublished rows that were removed because of the cap or their age."""
+        self.unpublished_count()
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with the disk or the file, in one line; None when all is well."""
+        """The problem with the disk or the file in one line, or None."""
         return self._file.problem
 
     @property
     def failures(self) -> int:
-        """Calls that failed."""
+        """Number of calls that failed."""
         return self._file.failures
 
     @property
     def set_aside(self) -> str | None:
-        """Name of the corrupt file that was put aside by this journal."""
+        """Name of the corrupt file that this journal set aside."""
         return self._file.set_aside
 
-    def append(self, row: JournalRow, *, said: bool = False) -> bool:
-        """Write one row; True when it is on the disk. A row whose id is there already changes nothing."""
-        return self.write([row], said=[row.id] if said else [])
+    def append(self, row: JournalRow, *, published: bool = False) -> bool:
+        """Write one row; returns True once it is on the disk. A row with an existing id changes nothing."""
+        return self.write([row], published=[row.id] if published else [])
 
     def record(self, kind: str, at: float, facts: Mapping[str, Any]) -> bool:
-        """Write what was done or decided, `kind` of EVENT_KINDS: a running daemon publishes it on the audit topic."""
+        """Write an action or a decision, `kind` of EVENT_KINDS; a running daemon publishes it on the audit topic."""
         return self.append(noted(kind, at, facts))
 
-    def write(self, rows: Iterable[JournalRow], said: Iterable[str]) -> bool:
-        """Write `rows` as unsaid, then mark the ids `said`, in one durable step; True when it is on the disk."""
-        values, marks = list(rows), [(id_,) for id_ in said]
+    def write(self, rows: Iterable[JournalRow], published: Iterable[str]) -> bool:
+        """Write `rows`, then mark ids as `published`, in one durable step; returns True once it is on the disk."""
+        values, marks = list(rows), [(id_,) for id_ in published]
 
         def work(connection: sqlite3.Connection, vault: Vault) -> bool:
             with transaction(connection):
@@ -129,14 +128,14 @@ class Journal:
         return self._file.attempt(work, otherwise=False)
 
     def expire(self) -> None:
-        """Remove the rows that are too old, once an hour; until then it returns at once."""
+        """Remove the rows that are too old, once an hour; otherwise returns immediately."""
         now, span = self._clock.monotonic(), self.days * removal.DAY
         if not self.days or now < self._expire_at or not self._right():
             return
-        self._expire_at = now + _EXPIRE_SECONDS
+        self._expire_at = now + _EXPIRY_INTERVAL
         if self._unsure is not None and now - self._unsure[1] > span:
             self._unsure = None
-        # Written by a clock that was not set yet: their age is not known, and less than the span.
+        # A clock that was not set yet dated these rows: their age is unknown, but less than the span.
         keep = None if self._unsure is None else self._unsure[0]
 
         def work(connection: sqlite3.Connection, vault: Vault) -> int:
@@ -145,19 +144,19 @@ class Journal:
 
         self.dropped += self._file.attempt(work, otherwise=0)
 
-    def unsaid(self, limit: int) -> list[JournalRow]:
-        """Give the oldest rows that nobody has acknowledged, in the order in which they were written."""
+    def unpublished(self, limit: int) -> list[JournalRow]:
+        """The oldest rows that no broker has acknowledged, in the order of writing."""
 
         def work(connection: sqlite3.Connection, vault: Vault) -> list[JournalRow]:
-            found = journal_rows.entries(connection, vault, unsaid=True, first=limit)
+            found = journal_rows.select(connection, vault, unpublished=True, first=limit)
             return [
                 JournalRow(e.row.id, e.row.kind, e.row.at, journal_rows.ALTERED) if e.altered else e.row for e in found
             ]
 
         return self._file.attempt(work, otherwise=[])
 
-    def unsaid_count(self) -> int:
-        """How many rows nobody has acknowledged; 0 when the file cannot be read."""
+    def unpublished_count(self) -> int:
+        """Number of rows that no broker has acknowledged; 0 if the file cannot be read."""
 
         def work(connection: sqlite3.Connection, _: Vault) -> int:
             self._head = journal_rows.head(connection)
@@ -166,24 +165,24 @@ class Journal:
         return self._file.attempt(work, otherwise=0)
 
     def counts(self) -> tuple[int, int]:
-        """Rows, and those of them that are unsaid; zeros when the file cannot be read. It reads the whole file."""
+        """Number of rows, and of unpublished ones; zeros if the file cannot be read. It reads the whole file."""
 
         def work(connection: sqlite3.Connection, _: Vault) -> tuple[int, int]:
             rows = connection.execute("SELECT count(*), (SELECT count(*) FROM rows WHERE said = 0) FROM rows")
-            total, unsaid = rows.fetchone()
-            return int(total), int(unsaid)
+            total, unpublished = rows.fetchone()
+            return int(total), int(unpublished)
 
         return self._file.attempt(work, otherwise=(0, 0))
 
     def facts(self) -> dict[str, Any]:
-        """What the state topic says of it; docs/events.md names the keys. It waits for nothing."""
+        """The journal's part of the state topic (docs/events.md); returns immediately."""
         seq, link = self._head or (None, None)
         head = None if link is None else link.hex()[:16]
         facts = {"problem": self.problem, "failures": self.failures, "set_aside": self.set_aside}
         return {**facts, "seq": seq, "head": head}
 
     def strangers_a_day(self, wall: float) -> float | None:
-        """Unknown and uncertain events a day, over the last 30 days or since the first row; None within a day of it."""
+        """Unknown and uncertain events a day, over 30 days or since the first row; None during its first day."""
 
         def work(connection: sqlite3.Connection, _: Vault) -> float | None:
             (first,) = connection.execute("SELECT min(at) FROM rows").fetchone()
@@ -204,11 +203,11 @@ class Journal:
         since: float | None = None,
         first: int | None = None,
         last: int | None = None,
-    ) -> list[Entry]:
-        """Rows as ledger.entries chooses them, oldest first; none when the file cannot be read."""
+    ) -> list[StoredRow]:
+        """The rows that rows.select finds, oldest first; none if the file cannot be read."""
 
-        def work(connection: sqlite3.Connection, vault: Vault) -> list[Entry]:
-            return journal_rows.entries(
+        def work(connection: sqlite3.Connection, vault: Vault) -> list[StoredRow]:
+            return journal_rows.select(
                 connection, vault, after=after, before=before, kinds=kinds, who=who, since=since, first=first, last=last
             )
 
@@ -219,18 +218,18 @@ class Journal:
         return [entry.row for entry in self.rows(who=who)]
 
     def redact(self, who: str) -> int:
-        """Take the payload out of every row about `who`, to the last byte; gives their number, or GalleryError."""
+        """Empty every row about `who`, as removal.redact does; returns the number of rows."""
         return removal.redact(self._file.path, who)
 
     def head(self) -> tuple[int, str]:
-        """Seq and link (64 hex digits) of the last row; 0 and an empty text when the file cannot be read."""
+        """Seq and link (64 hex digits) of the last row; 0 and an empty text if the file cannot be read."""
         seq, link = self._file.attempt(lambda connection, _: journal_rows.head(connection), otherwise=(0, b""))
         return seq, link.hex()
 
     def verify(self, noted: str = "") -> ChainReport:
-        """Follow the chain from its start, or from what was pruned, to its end; `noted` begins a link that it had.
+        """Follow the chain to its end; `noted` is the start of a link that must be in it.
 
-        It takes seconds for 100,000 rows, on a connection of its own: writers go on meanwhile.
+        Takes seconds for 100,000 rows, on its own connection: writers are not blocked.
         """
         try:
             with journal_rows.opened(self._file.path) as (connection, vault):
@@ -239,10 +238,16 @@ class Journal:
             return ChainReport(0, 0, "", known=False, fault=f"the journal cannot be read: {error}")
 
     def fingerprint(self, text: str) -> str | None:
-        """16 hex digits that are the same for the same text under the same key, and tell nothing of it."""
+        """16 hex digits that are the same for the same text and key, and reveal nothing about the text."""
         vault = self._file.vault
         return None if vault is None else vault.tag(text).hex()[:16]
 
     def close(self) -> None:
-        """Close the file; every later call fails."""
+        """Close the file; all later calls fail."""
         self._file.close()
+
+
+def write_rows(path: Path, rows: Iterable[JournalRow]) -> str | None:
+    """Write rows into the journal at `path`, opened for this alone; returns the problem if they were not written."""
+    with closing(Journal(path)) as journal:
+        return None if journal.write(rows, ()) else journal.problem

@@ -1,4 +1,4 @@
-"""Which rows of the journal go: those over the cap, and those that are too old."""
+"""Takes rows out of the journal: prunes the oldest, expires the too old, and redacts those about one person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from edgeface.core.sqlite import BUSY_MS, erase, translated
-from edgeface.journal import anchors, rows
+from edgeface.journal import anchors
 from edgeface.journal import rows as journal_rows
 
 if TYPE_CHECKING:
@@ -21,25 +21,24 @@ DAY = 86_400.0
 
 
 def prune(connection: sqlite3.Connection, vault: Vault, cap: int) -> int:
-    """Remove the oldest rows over the cap, said ones first; gives the number of unsaid ones among them."""
-    # seq has few gaps, so its span bounds the count without a scan; the count is exact where it matters.
+    """Remove the oldest rows over the cap, published ones first; returns how many of them were not published."""
+    # seq has few gaps, so its span bounds the count without a scan; the exact count is taken when it matters.
     low, high = connection.execute("SELECT (SELECT min(seq) FROM rows), (SELECT max(seq) FROM rows)").fetchone()
     if low is None or high - low < cap:
         return 0
     excess = connection.execute("SELECT count(*) FROM rows").fetchone()[0] - cap
     if excess <= 0:
         return 0
-    # One in a hundred more, so that a full journal is not pruned at each write.
-    excess -= _remove(connection, vault, _oldest(connection, excess + cap // 100, said=True))
-    return _remove(connection, vault, _oldest(connection, excess, said=False)) if excess > 0 else 0
+    # One percent more, so that a full journal is not pruned at each write.
+    excess -= _remove(connection, vault, _oldest(connection, excess + cap // 100, published=True))
+    return _remove(connection, vault, _oldest(connection, excess, published=False)) if excess > 0 else 0
 
 
 def expire(connection: sqlite3.Connection, vault: Vault, now: float, days: int, keep: int | None) -> int:
-    """Remove rows older than `days`; gives the number of unsaid ones among them.
+    """Remove rows older than `days`; returns how many of them were not published.
 
-    `now` is in wall seconds by a clock that is right; rows from seq `keep` on stay, whatever their time. It goes from
-    the oldest row to the first one whose time is within `days`: a row that a wrong clock dated goes when its
-    neighbours go.
+    `now` is in wall seconds of a correct clock; rows from seq `keep` on stay. Removal runs from the oldest row to the
+    first one that is recent enough, so a row that a wrong clock dated is removed together with its neighbours.
     """
     old: list[tuple[int, bytes, int]] = []
     between: list[tuple[int, bytes, int]] = []
@@ -54,9 +53,31 @@ def expire(connection: sqlite3.Connection, vault: Vault, now: float, days: int, 
     return sum(not said for _, _, said in old)
 
 
-def _oldest(connection: sqlite3.Connection, count: int, *, said: bool) -> list[tuple[int, bytes]]:
+def redact(path: Path, *who: str) -> int:
+    """Empty the rows about these people or unknowns, to the last byte; returns the number of rows.
+
+    Kind and time stay, and the chain holds. Raises GalleryError if the journal cannot be written, and VaultError as
+    open_vault does. Without a journal it does nothing.
+    """
+    if not path.exists():
+        return 0
+    with journal_rows.opened(path, BUSY_MS) as (connection, vault):
+        count = sum(journal_rows.redact_rows(connection, vault, one) for one in who)
+        erase(connection, path)
+    return count
+
+
+def finish_redaction(path: Path) -> None:
+    """Empty the log of a database after an erasure that could not; raises GalleryError if it still cannot."""
+    with translated(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        connection.execute("PRAGMA secure_delete = ON")
+        erase(connection, path)
+
+
+def _oldest(connection: sqlite3.Connection, count: int, *, published: bool) -> list[tuple[int, bytes]]:
     query = "SELECT seq, link FROM rows WHERE said = ? ORDER BY seq LIMIT ?"
-    return connection.execute(query, (said, count)).fetchall()
+    return connection.execute(query, (published, count)).fetchall()
 
 
 def _remove(connection: sqlite3.Connection, vault: Vault, rows: Sequence[tuple[int, bytes]]) -> int:
@@ -64,25 +85,3 @@ def _remove(connection: sqlite3.Connection, vault: Vault, rows: Sequence[tuple[i
         anchors.add(connection, vault, ((seq, journal_rows.raw(link)) for seq, link in rows))
         connection.executemany("DELETE FROM rows WHERE seq = ?", [(seq,) for seq, _ in rows])
     return len(rows)
-
-
-def redact(path: Path, *who: str) -> int:
-    """Empty the rows whose `person` or `unknown` is one of `who`, to the last byte; gives their number.
-
-    What stays says when something was decided, and of what kind; the chain holds. GalleryError when the journal cannot
-    be written, VaultError as open_vault. No journal is no mistake.
-    """
-    if not path.exists():
-        return 0
-    with rows.opened(path, BUSY_MS) as (connection, vault):
-        count = sum(rows.redact_rows(connection, vault, one) for one in who)
-        erase(connection, path)
-    return count
-
-
-def finish_redaction(path: Path) -> None:
-    """Finish an earlier erasure that could not empty the log of this file; GalleryError when it still cannot be."""
-    with translated(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        connection.execute("PRAGMA secure_delete = ON")
-        erase(connection, path)

@@ -1,8 +1,8 @@
-"""The journal's rows on the disk: sealed, and chained so that nobody alters, removes or moves one unseen.
+"""The journal's rows on the disk: sealed, and chained so that altering, removing or moving one is detected.
 
 Row n carries link n = Vault.link(link n-1, seq, id, kind, at, digest); the digest is SHA-256 over the sealed payload
-and the tags of whom it is about. Two things may go without breaking the chain, and each leaves a proof that only the
-key's owner can make: a redacted row keeps its digest, and rows that are pruned leave an anchor.
+and the tags of the person and the unknown. Two kinds of removal keep the chain intact, and each leaves a proof that
+only the owner of the key can make: a redacted row keeps its digest, and pruned rows leave an anchor.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import VaultError
 from edgeface.core.sqlite import BUSY_MS, create, transaction, translated
-from edgeface.journal import anchors, migration
+from edgeface.journal import anchors
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 
     from edgeface.security.vault import Vault
 
+FILE = "journal.db"
+"""Name of the file in the data folder."""
+
 VERSION = 2
-"""PRAGMA user_version of the file."""
+"""PRAGMA user_version of the file since 0.1."""
 
 ABOUT = "journal.row"
-"""What a payload is sealed as."""
+"""The context that a payload is sealed for."""
 ALTERED = '{"altered":true}'
-"""Stands for a payload that the key does not open."""
+"""Replaces a payload that the key does not open."""
 
 SCHEMA = (
     """CREATE TABLE rows (
@@ -55,18 +59,15 @@ SCHEMA = (
     f"PRAGMA user_version = {VERSION}",
 )
 
-_LATEST = 253_402_300_799.0
-"""Wall seconds at the end of the year 9999, the last that a date can be made of."""
 _INSERT = (
-    "INSERT OR IGNORE INTO rows (seq, id, kind, at, payload, person, unknown, said, link)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT OR IGNORE INTO rows (seq, id, kind, at, payload, person, unknown, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _HEAD = "SELECT seq, link FROM {} ORDER BY seq DESC LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """Something that happened."""
+    """An event, an action or a decision."""
 
     id: str
     kind: str
@@ -78,51 +79,54 @@ class JournalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A row as it stands in the journal."""
+class StoredRow:
+    """A row with its place and state in the journal."""
 
     seq: int
     row: JournalRow
-    """Its payload is an empty object when it was redacted or cannot be opened."""
-    said: bool
+    """Its payload is an empty object if it was redacted or cannot be opened."""
+    published: bool
+    """Whether the broker has acknowledged it, or it need not be published."""
     redacted: bool
-    """Whom it was about has been forgotten."""
+    """The person or unknown it was about has been erased."""
     altered: bool
-    """The key does not open the payload: it is not what edgeface wrote."""
+    """The key does not open the payload, so edgeface did not write it."""
     link: str
     """64 hex digits."""
 
 
 @contextmanager
 def opened(path: Path, busy_ms: int = BUSY_MS) -> Iterator[tuple[sqlite3.Connection, Vault]]:
-    """Open a journal that is there, by the vault of its folder.
+    """Open an existing journal with the vault of its folder.
 
-    VaultError as `open_vault`; GalleryError when it cannot be read or written, or is damaged: it stays where it is.
+    Raises VaultError as `open_vault` does, and GalleryError if the file is damaged or unusable; it stays in place.
     """
     vault = open_vault(path.parent)
     with translated(path), closing(connect(path, busy_ms)) as connection:
-        prepare(connection, vault, path)
+        prepare(connection, vault)
         yield connection, vault
 
 
 def connect(path: Path, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
-    """Connect to the file, made with mode 0600 when it is not there; sqlite3.Error, OSError."""
+    """Connect to the file, created with mode 0600 if needed; raises sqlite3.Error or OSError."""
     # SQLite gives the -wal and -shm files the mode of the main file.
     create(path)
     connection = sqlite3.connect(path, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False)
-    # A row that somebody wrote into must not keep the others from being read.
+    # A tampered row must not prevent reading the others.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     return connection
 
 
-def prepare(connection: sqlite3.Connection, vault: Vault, path: Path) -> None:
-    """Make the connection durable, and bring the file to VERSION.
+def prepare(connection: sqlite3.Connection, vault: Vault) -> None:
+    """Make the connection durable, and create the tables in an empty file.
 
-    Plain sqlite3.DatabaseError when it is damaged; OSError when it is from a newer edgeface, and it stays untouched.
+    Raises a plain sqlite3.DatabaseError if the file is damaged, and OSError if it has another version than VERSION; it
+    then stays untouched.
     """
     version = _version(connection)
-    if version > VERSION:
-        raise OSError(f"it was written by a newer edgeface (version {version}, known is {VERSION})")
+    if version not in {0, VERSION}:
+        by = "newer edgeface" if version > VERSION else "version before 0.1"
+        raise OSError(f"it was written by a {by} (version {version}; this edgeface reads {VERSION})")
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL: with NORMAL a power cut takes every commit since the last checkpoint (sqlite.org/pragma.html).
     connection.execute("PRAGMA synchronous = FULL")
@@ -132,14 +136,13 @@ def prepare(connection: sqlite3.Connection, vault: Vault, path: Path) -> None:
     fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if fault != "ok":
         raise sqlite3.DatabaseError(fault)
-    if version < VERSION:
-        _upgrade(connection, vault)
-    migration.clean(connection, path)
+    if version == 0:
+        _create(connection, vault)
     head(connection)
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, bytes]:
-    """Seq and link of the last row, or of the anchor where there is none; plain sqlite3.DatabaseError without both."""
+    """Seq and link of the last row, or of the anchor after it; raises a plain sqlite3.DatabaseError without both."""
     ends = [found for table in ("rows", "anchors") if (found := connection.execute(_HEAD.format(table)).fetchone())]
     if not ends:
         raise sqlite3.DatabaseError("its chain has no start")
@@ -147,21 +150,18 @@ def head(connection: sqlite3.Connection) -> tuple[int, bytes]:
     return int(seq), raw(link)
 
 
-def append(connection: sqlite3.Connection, vault: Vault, rows: Iterable[JournalRow], *, said: bool = False) -> None:
-    """Write the rows at the chain's end, inside a transaction of the caller's that is IMMEDIATE.
-
-    A row whose id is there already changes nothing.
-    """
+def append(connection: sqlite3.Connection, vault: Vault, rows: Iterable[JournalRow]) -> None:
+    """Append unpublished rows to the chain, inside an IMMEDIATE transaction; a row with an existing id is left out."""
     seq, link = head(connection)
     for row in rows:
         sealed, tags = vault.seal(row.payload.encode(), ABOUT), _tags(vault, row.payload)
         following = next_link(vault, link, (seq + 1, row.id, row.kind, float(row.at)), digest_of(sealed, *tags))
-        values = (seq + 1, row.id, row.kind, float(row.at), sealed, *tags, said, following)
+        values = (seq + 1, row.id, row.kind, float(row.at), sealed, *tags, following)
         if connection.execute(_INSERT, values).rowcount:
             seq, link = seq + 1, following
 
 
-def entries(
+def select(
     connection: sqlite3.Connection,
     vault: Vault,
     *,
@@ -172,17 +172,17 @@ def entries(
     since: float | None = None,
     first: int | None = None,
     last: int | None = None,
-    unsaid: bool = False,
-) -> list[Entry]:
-    """Rows in the order in which they were written: those with after < seq < before, of these kinds, about `who`.
+    unpublished: bool = False,
+) -> list[StoredRow]:
+    """Rows in the order of writing with after < seq < before, of these kinds, about `who`, since wall seconds `since`.
 
-    `since` is in wall seconds; `unsaid` leaves out what was acknowledged. Of all those `first` gives the oldest so
-    many, or else `last` the newest.
+    `unpublished` leaves out acknowledged rows. `first` limits the result to the oldest rows, otherwise `last` to the
+    newest.
     """
     tag = None if who is None else vault.tag(who)
     marks = ", ".join("?" * len(kinds))
     conditions: list[tuple[str, tuple[Any, ...]]] = [("seq > ?", (after,))]
-    conditions += [("said = 0", ())] if unsaid else []
+    conditions += [("said = 0", ())] if unpublished else []
     conditions += [("seq < ?", (before,))] if before is not None else []
     conditions += [(f"kind IN ({marks})", tuple(kinds))] if kinds else []
     conditions += [("(person = ? OR unknown = ?)", (tag, tag))] if tag is not None else []
@@ -198,9 +198,9 @@ def entries(
 
 
 def redact_rows(connection: sqlite3.Connection, vault: Vault, who: str) -> int:
-    """Take the payload out of each row about `who`, a person or an unknown; gives their number.
+    """Empty each row about `who`, a person or an unknown; returns the number of rows.
 
-    The row keeps its kind and time, its digest and its link; it counts as said.
+    A row keeps its kind, time, digest and link; it counts as published.
     """
     tag = vault.tag(who)
     with transaction(connection):
@@ -219,29 +219,29 @@ def redact_rows(connection: sqlite3.Connection, vault: Vault, who: str) -> int:
 
 
 def next_link(vault: Vault, before: bytes, facts: Iterable[object], digest: bytes) -> bytes:
-    """The link of the row with these facts (seq, id, kind, at) after the link `before`."""
+    """The link that follows `before` for a row with these facts (seq, id, kind, at)."""
     return vault.link(before, *(raw(fact) for fact in facts), digest)
 
 
 def digest_of(payload: object, person: object, unknown: object) -> bytes:
-    """SHA-256 over what a redaction takes away, with lengths."""
+    """SHA-256 over what a redaction removes, with lengths."""
     parts = (raw(person), raw(unknown), raw(payload))
     return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
 
 
 def redaction_proof(vault: Vault, link: bytes, seq: int) -> bytes:
-    """Shows that it was the key's owner who emptied the row."""
+    """Proves that the owner of the key emptied the row."""
     return vault.link(link, b"redacted", raw(seq))
 
 
 def raw(value: object) -> bytes:
-    """A column's value as bytes, of whatever type somebody made it."""
+    """The value of a column as bytes, whatever its type in a tampered file."""
     if isinstance(value, bytes):
         return value
     return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
 
 
-def _entry(vault: Vault, row: Sequence[Any]) -> Entry:
+def _entry(vault: Vault, row: Sequence[Any]) -> StoredRow:
     seq, id_, kind, at, payload, said, link = row
     text, altered = "{}", False
     if payload is not None:
@@ -249,9 +249,11 @@ def _entry(vault: Vault, row: Sequence[Any]) -> Entry:
             text = vault.unseal(raw(payload), ABOUT).decode()
         except VaultError:
             altered = True
-    if not (isinstance(at, float) and 0 <= at < _LATEST):
+    if not (isinstance(at, float) and 0 <= at < MAX_WALL):
         at, altered = 0.0, True
-    return Entry(seq, JournalRow(str(id_), str(kind), at, text), bool(said), payload is None, altered, raw(link).hex())
+    return StoredRow(
+        seq, JournalRow(str(id_), str(kind), at, text), bool(said), payload is None, altered, raw(link).hex()
+    )
 
 
 def _tags(vault: Vault, payload: str) -> tuple[bytes | None, bytes | None]:
@@ -269,19 +271,12 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _upgrade(connection: sqlite3.Connection, vault: Vault) -> None:
+def _create(connection: sqlite3.Connection, vault: Vault) -> None:
     with transaction(connection):
-        # Read again under the lock: another process may have done the work meanwhile.
-        version = _version(connection)
-        if version == VERSION:
+        # Read again under the lock: another process may have made the tables in the meantime.
+        if _version(connection) == VERSION:
             return
-        if version == 1:
-            migration.move_away(connection)
         for statement in SCHEMA:
             connection.execute(statement)
-        # A start of its own, so that rows of another journal under the same key do not fit.
+        # A random start, so that rows of another journal under the same key do not fit.
         anchors.add(connection, vault, [(0, secrets.token_bytes(32))])
-        if version == 1:
-            for said, rows in migration.runs(connection):
-                append(connection, vault, (JournalRow(*row) for row in rows), said=said)
-            migration.drop(connection)

@@ -1,7 +1,7 @@
-"""Whether the journal is what edgeface wrote: each row, in its order, none missing before the last one.
+"""Verifies that the journal is what edgeface wrote: every row, in order, none missing before the last one.
 
-That rows were cut off at the end can be seen only by who has noted a later link elsewhere: the state topic carries one.
-What is not in the chain is whether a row was said.
+Rows cut off at the end are detected only with a later link that was noted elsewhere; the state topic carries one. The
+chain does not cover whether a row was published.
 """
 
 from __future__ import annotations
@@ -18,31 +18,29 @@ if TYPE_CHECKING:
 
     from edgeface.security.vault import Vault
 
-
-if TYPE_CHECKING:
-    Line = tuple[Any, ...]
+    RawRow = tuple[Any, ...]
 
 _ROWS = "SELECT seq, id, kind, at, payload, person, unknown, link, digest, proof FROM rows ORDER BY seq"
 
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What became of the chain."""
+    """The result of a verification."""
 
     rows: int
-    """Rows that hold, from the oldest."""
+    """Number of valid rows, from the oldest."""
     redacted: int
-    """Of those."""
+    """Number of redacted rows among them."""
     head: str
-    """The last link that holds, 64 hex digits."""
+    """The last valid link, 64 hex digits."""
     known: bool
-    """Whether the link that was asked about is one of the chain, or of the rows up to which it was pruned."""
+    """Whether the given link is in the chain, or is the link of an anchor."""
     fault: str | None
-    """The first row that does not hold, in one line; None when all is well."""
+    """The first fault in one line, or None."""
 
 
 def verify(connection: sqlite3.Connection, vault: Vault, noted: str = "") -> ChainReport:
-    """Follow the chain to its end, or to the first fault; `noted` are the first hex digits of a link that it had."""
+    """Follow the chain to its end or to the first fault; `noted` is the start of a link that must be in it."""
     connection.execute("BEGIN")
     try:
         return _follow(connection, vault, noted)
@@ -70,33 +68,33 @@ def _follow(connection: sqlite3.Connection, vault: Vault, noted: str) -> ChainRe
     return ChainReport(rows, redacted, (link if rows else journal_rows.head(connection)[1]).hex(), known, None)
 
 
-def _fault(vault: Vault, before: bytes, row: Line) -> str | None:
-    """What is wrong with one row that stands after the link `before`."""
+def _fault(vault: Vault, before: bytes, row: RawRow) -> str | None:
+    """The fault of a row that follows the link `before`, or None."""
     seq, payload, link, digest, proof = row[0], row[4], row[7], row[8], row[9]
     if _link(vault, before, seq, row) != link:
         return f"row {seq} is altered, or was not written by edgeface"
     if payload is None and journal_rows.raw(proof) != journal_rows.redaction_proof(vault, link, seq):
-        return f"row {seq} was emptied, and not by edgeface"
+        return f"row {seq} was emptied, but not by edgeface"
     if payload is not None and (digest is not None or proof is not None):
-        return f"row {seq} is altered: it has what only an emptied row has"
+        return f"row {seq} is altered: it has fields of an emptied row"
     return None
 
 
-def _link(vault: Vault, before: bytes, seq: int, row: Line) -> bytes:
-    """The link that the row would have at `seq`, after `before`."""
+def _link(vault: Vault, before: bytes, seq: int, row: RawRow) -> bytes:
+    """The link that the row would have at `seq`, following `before`."""
     digest = journal_rows.raw(row[8]) if row[4] is None else journal_rows.digest_of(*row[4:7])
     return journal_rows.next_link(vault, before, (seq, *row[1:4]), digest)
 
 
-def _missing(connection: sqlite3.Connection, vault: Vault, seq: int, link: bytes, row: Line) -> str:
+def _missing(connection: sqlite3.Connection, vault: Vault, seq: int, link: bytes, row: RawRow) -> str:
     if seq < 0:
-        return f"rows before row {row[0]} are missing, and were not pruned by edgeface"
+        return f"rows before row {row[0]} are missing, but were not pruned by edgeface"
     return _moved(connection, vault, seq, link) or f"row {seq + 1} is missing"
 
 
 def _moved(connection: sqlite3.Connection, vault: Vault, seq: int, link: bytes) -> str | None:
-    """Where the row that belongs after `seq` stands instead, if it is anywhere."""
+    """Where the row that belongs after `seq` is instead, if it exists."""
     for row in connection.execute(_ROWS):
         if row[0] != seq + 1 and _link(vault, link, seq + 1, row) == row[7]:
-            return f"rows are reordered: row {seq + 1} now stands as row {row[0]}"
+            return f"rows are reordered: row {seq + 1} is now row {row[0]}"
     return None

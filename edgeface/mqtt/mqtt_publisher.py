@@ -138,7 +138,7 @@ class MqttPublisher:
             "queue": len(self._events),
             "lost": self._writer.lost + self._journal.dropped,
             "waiting_for_disk": self._writer.waiting,
-            "unsaid": self._writer.unsaid,
+            "unsaid": self._writer.unpublished,
         }
 
     def facts(self) -> Mapping[str, Any]:
@@ -242,7 +242,7 @@ class MqttPublisher:
         if result.refused is not None:
             self._on_denial(kind, id_, result.refused)
         elif kind in {"event", "audit"}:
-            self._writer.said(id_)
+            self._writer.mark_published(id_)
             self._counts["said" if kind == "event" else "late"] += 1
             if kind == "event":
                 self._answered(result.seconds)

@@ -103,7 +103,7 @@ class LogPublisher:
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:  # noqa: ARG002 - a log shows no pictures
         """Record the event; the vision thread logs every event."""
         self._writer.record(event)
-        self._writer.said(event.id)
+        self._writer.mark_published(event.id)
         self._recorded += 1
 
     def claim(self, claim: Claim) -> None:
@@ -121,7 +121,7 @@ class LogPublisher:
     def counters(self) -> dict[str, int]:
         """Events recorded (`said`), lost, queued, and unpublished (`unsaid`)."""
         writer = self._writer
-        return {"said": self._recorded, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unsaid}
+        return {"said": self._recorded, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unpublished}
 
     def facts(self) -> Mapping[str, Any]:
         """No broker, no doors."""

@@ -1,14 +1,17 @@
-"""Erases a person or an unknown for good, and searches the data folder for what is left of them."""
+"""Erases a person or an unknown from gallery and journal, and proves it by searching the data folder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
 from edgeface.gallery.gallery import FILE
 from edgeface.journal import removal
-from edgeface.people import retention, trace_search
-from edgeface.people.rules import level_threshold
+from edgeface.journal.database import noted
+from edgeface.journal.journal import write_rows
+from edgeface.people import trace_search
+from edgeface.people.rules import level_threshold, still_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,44 +21,65 @@ if TYPE_CHECKING:
 
 
 class ErasureProof(NamedTuple):
-    """What a search found after somebody was erased."""
+    """What a search found after an erasure."""
 
     files: int
-    """Searched."""
+    """Number of files searched."""
     traces: tuple[Path, ...]
-    """Files that still hold something of them; none when all is well."""
+    """Files that still hold something of the person; none if all is well."""
     set_aside: tuple[Path, ...]
-    """Damaged journals that were put aside, and may name them."""
+    """Damaged journals that were set aside and may name the person."""
+    still_named: tuple[str, ...]
+    """Where the configuration still names the person, one line each."""
 
 
 def erase(configuration: Configuration, gallery: Gallery, who: str, wall: float) -> ErasureProof:
-    """Erase a person, or an unknown, at wall seconds; GalleryError for one that is not known.
+    """Erase a person or an unknown; raises GalleryError for an id that is not known.
 
-    What fails half-way, also by a GalleryError, can be tried again.
+    An erasure that fails half-way, also by a GalleryError, can be repeated.
     """
     removal.finish_redaction(configuration.data / FILE)
-    sought = _unknown(configuration, gallery, who) if is_unknown_id(who) else _person(configuration, gallery, who, wall)
-    journal = _journal(configuration)
-    count, found = trace_search.search(configuration.data, sought)
-    return ErasureProof(count, tuple(found), tuple(sorted(configuration.data.glob(f"{journal.name}.corrupt-*"))))
+    journal = configuration.journal_path
+    if is_unknown_id(who):
+        terms = _erase_unknown(gallery, journal, who)
+    else:
+        threshold = level_threshold(configuration, gallery.snapshot())[0]
+        terms = trace_search.person(gallery, who, threshold)
+        erase_person(gallery, journal, who, wall, alike=threshold)
+    count, traces = trace_search.search(configuration.data, terms)
+    aside = sorted(configuration.data.glob(f"{journal.name}.corrupt-*"))
+    return ErasureProof(count, tuple(traces), tuple(aside), tuple(still_named(configuration, who)))
 
 
-def _person(configuration: Configuration, gallery: Gallery, person: str, wall: float) -> trace_search.SearchTerms:
-    threshold = level_threshold(configuration, gallery.snapshot())[0]
-    sought = trace_search.person(gallery, person, threshold)
-    retention.forget(gallery, _journal(configuration), person, wall, alike=threshold)
-    return sought
+def erase_person(gallery: Gallery, journal: Path, who: str, wall: float, *, alike: float, **facts: str) -> None:
+    """Erase a person and the unknowns with a cosine of `alike` to them, and record a deletion with these `facts`.
+
+    Raises GalleryError if the gallery or the journal cannot be written; it can be repeated.
+    """
+    gallery.person(who)
+    # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
+    removal.redact(journal, *(unknown.id for unknown in gallery.unknowns_like(who, alike)), who)
+    try:
+        gallery.remove_person(who, wall, alike)
+    finally:
+        # Also recorded if the person is removed but the bytes stay because another program reads the file.
+        if all(person.id != who for person in gallery.people()):
+            _record(journal, wall, facts)
+    # Once more: a camera may have seen them in the meantime.
+    removal.redact(journal, who)
 
 
-def _unknown(configuration: Configuration, gallery: Gallery, unknown: str) -> trace_search.SearchTerms:
-    found = next((u for u in gallery.unknowns() if u.id == unknown), None)
-    # The journal first: once the gallery has no such unknown, nothing leads to its rows.
-    removal.redact(_journal(configuration), unknown)
-    gallery.forget_unknown(unknown)
-    removal.redact(_journal(configuration), unknown)
-    tag = gallery.tag(unknown)
-    return trace_search.SearchTerms((unknown,), (tag,), ()) if found is None else trace_search.unknown(gallery, found)
+def _erase_unknown(gallery: Gallery, journal: Path, who: str) -> trace_search.SearchTerms:
+    found = next((one for one in gallery.unknowns() if one.id == who), None)
+    removal.redact(journal, who)
+    gallery.remove_unknown(who)
+    removal.redact(journal, who)
+    if found is None:
+        return trace_search.SearchTerms((who,), (gallery.tag(who),), ())
+    return trace_search.unknown(gallery, found)
 
 
-def _journal(configuration: Configuration) -> Path:
-    return configuration.data / "journal.db"
+def _record(journal: Path, wall: float, facts: dict[str, str]) -> None:
+    problem = write_rows(journal, [noted("deleted", wall, facts)])
+    if problem is not None:
+        raise GalleryError(f"a person was erased, but this is not in the audit trail: {problem}")

@@ -1,4 +1,4 @@
-"""Enrollment at the camera: chooses five good and different shots, and says what to do for the next one."""
+"""Guided enrollment at a camera: takes five good and different shots, and gives advice for the next one."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 SHOTS = 5
 """Five photos had no false rejection in 15,600 comparisons at an FMR of 1e-5 (docs/accuracy.md)."""
 GIVE_UP = 60.0
-"""Seconds."""
+"""Seconds after which the enrollment ends without a result."""
 SILENT = 10.0
-"""Seconds without a picture after which the camera is given up."""
+"""Seconds without a picture after which the camera counts as failed."""
 
 Pose = Literal["straight ahead", "turned left", "turned right"]
 POSES: tuple[Pose, ...] = ("straight ahead", "turned left", "turned right")
-_EACH = 2
-# Degrees of yaw: the estimate from five points is good to a few, and up to 10 a face counts as frontal.
+_MAX_PER_POSE = 2
+# Degrees of yaw: the estimate from five points is good to a few degrees, and up to 10 a face counts as frontal.
 _STRAIGHT, _TURNED = 8.0, 12.0
-# Frames of somebody who stands still are nearly one picture, and such a template adds nothing: one photo at two sizes
-# gives 0.99, its mirror image 0.96 to 0.98, another photo of the person 0.74 to 0.85. Within one pose only, for the
-# sake of mirror images.
+# Frames of a person who does not move are nearly identical, and such a template adds nothing: one photo at two sizes
+# gives 0.99, its mirror image 0.96 to 0.98, another photo of the person 0.74 to 0.85. Compared within one pose only,
+# because of mirror images.
 _SAME_SHOT = 0.95
 
-_DO = {
+_ADVICE = {
     "small": "come closer",
     "blurred": "hold still",
     "turned": "look towards the camera",
@@ -44,7 +44,7 @@ _DO = {
     "bright": "less light on the face, please",
     "cut": "move into the middle of the picture",
 }
-_POSE = {
+_POSE_ADVICE = {
     "straight ahead": "look straight at the camera",
     "turned left": "turn your head a little to your left",
     "turned right": "turn your head a little to your right",
@@ -52,7 +52,7 @@ _POSE = {
 
 
 def pose_of(quality: Quality) -> Pose | None:
-    """The person's own left is the picture's right; None between two poses."""
+    """The pose that the yaw shows, None between two poses; the person's left is the right of the picture."""
     if abs(quality.yaw) <= _STRAIGHT:
         return "straight ahead"
     if abs(quality.yaw) < _TURNED:
@@ -62,7 +62,7 @@ def pose_of(quality: Quality) -> Pose | None:
 
 @dataclass(slots=True, eq=False)
 class Guide:
-    """The shots taken so far; reads no clock and no camera."""
+    """The state of one enrollment; reads no clock and no camera."""
 
     analyzer: FaceAnalyzer
     known: KnownFaces
@@ -70,29 +70,29 @@ class Guide:
     shots: list[tuple[Pose, Embedding]] = field(default_factory=list)
     pictures: list[bytes] = field(default_factory=list)
     """The face of each shot as a JPEG."""
-    _looks: int = 0
+    _turn: int = 0
     _expected: list[Box] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
-        """Five shots, with every pose among them."""
+        """Whether there are five shots, which include every pose."""
         return len(self.shots) >= SHOTS
 
     @property
     def missing(self) -> tuple[Pose, ...]:
-        """Poses that no shot has yet."""
+        """Poses without a shot."""
         return tuple(pose for pose in POSES if not any(pose == taken for taken, _ in self.shots))
 
     def offer(self, image: Image) -> str:
-        """Look at one picture, take it if it is of use, and say what to do; PhotoError for a face that is another's."""
-        faces = self.analyzer.faces(image, self._looks, self._expected)
-        self._looks += 1
+        """Take a shot from `image` if it is useful and return advice; raises PhotoError for someone else's face."""
+        faces = self.analyzer.faces(image, self._turn, self._expected)
+        self._turn += 1
         self._expected = [detection.box for detection, _ in faces]
         if len(faces) != 1:
             return f"one at a time: {len(faces)} faces in view" if faces else "no face in view: look at the camera"
         ((detection, quality),) = faces
         if quality.reason is not None:
-            return _DO.get(quality.reason, "look at the camera")
+            return _ADVICE.get(quality.reason, "look at the camera")
         pose = pose_of(quality)
         if pose is None or not self._wanted(pose):
             return self._next()
@@ -105,49 +105,49 @@ class Guide:
         self.known.refuse_others(embedding, self.person)
         taken = [other for _, other in self.shots]
         if taken and float(unit_mean(taken) @ embedding) < self.known.threshold:
-            return "this looks like somebody else than before: the same person, please"
+            return "this looks like another person: only one person can be enrolled at a time"
         if any(pose == other[0] and float(embedding @ other[1]) >= _SAME_SHOT for other in self.shots):
-            return f"the same as before: move a little; {self._next()}"
+            return f"the same as before, so move a little; {self._next()}"
         self.shots.append((pose, embedding))
         return f"{len(self.shots)} of {SHOTS} taken" + ("" if self.done else f"; {self._next()}")
 
     def _wanted(self, pose: Pose) -> bool:
-        """Whether a shot of this pose leaves enough of the five for the poses that are missing."""
+        """Whether a shot of this pose leaves enough of the five for the missing poses."""
         count = sum(pose == taken for taken, _ in self.shots)
-        return pose in self.missing or (count < _EACH and SHOTS - len(self.shots) > len(self.missing))
+        return pose in self.missing or (count < _MAX_PER_POSE and SHOTS - len(self.shots) > len(self.missing))
 
     def _next(self) -> str:
         wanted = self.missing or tuple(pose for pose in POSES if self._wanted(pose))
-        return _POSE[wanted[0]]
+        return _POSE_ADVICE[wanted[0]]
 
 
 def shoot(
     pictures: Iterator[CameraImage], guide: Guide, clock: Clock, say: Callable[[str], None]
 ) -> tuple[Embedding, ...]:
-    """Take the shots from `pictures`, saying each change of advice once.
+    """Take the shots from `pictures`; passes each change of advice to `say`.
 
-    GalleryError, with what was missing, when the pictures end or GIVE_UP seconds have passed.
+    Raises GalleryError with what was missing if the pictures end or GIVE_UP seconds have passed.
     """
-    start, said, why = clock.monotonic(), "", "the pictures ended"
+    start, last, why = clock.monotonic(), "", "the pictures ended"
     for picture in pictures:
         try:
             advice = guide.offer(picture.image)
         except PhotoError as error:
             raise GalleryError(str(error)) from error
-        if advice != said:
+        if advice != last:
             say(advice)
-            said = advice
+            last = advice
         if guide.done:
             return tuple(embedding for _, embedding in guide.shots)
         if clock.monotonic() - start > GIVE_UP:
             why = f"gave up after {GIVE_UP:.0f} s"
             break
     missing = f"; no shot {', '.join(guide.missing)}" if guide.missing else ""
-    raise GalleryError(f"nobody enrolled: {why} with {len(guide.shots)} of {SHOTS} shots{missing} (last: {said})")
+    raise GalleryError(f"no one was enrolled: {why} with {len(guide.shots)} of {SHOTS} shots{missing} (last: {last})")
 
 
 def newest(camera: Camera) -> Generator[CameraImage, None, None]:
-    """The camera's newest picture each time, for a reader slower than the camera; CameraError after SILENT seconds."""
+    """Yield the newest picture for a slow reader; raises CameraError after SILENT seconds without one."""
     slot = _Slot()
     threading.Thread(target=slot.fill, args=(camera,), daemon=True).start()
     try:
@@ -158,7 +158,7 @@ def newest(camera: Camera) -> Generator[CameraImage, None, None]:
 
 
 class _Slot:
-    """Holds one picture between the thread that reads the camera and the one that looks at it."""
+    """Holds one picture between the thread that reads the camera and the one that uses the pictures."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -182,10 +182,10 @@ class _Slot:
             self._ready.notify()
 
     def take(self) -> CameraImage | None:
-        """Wait for a new picture; None at the end of a clip."""
+        """Wait for a new picture and return it; None at the end of a clip."""
         with self._ready:
             if not self._ready.wait_for(lambda: self._picture is not None or self._ended, SILENT):
-                raise CameraError(f"the camera has given no picture for {SILENT:.0f} s")
+                raise CameraError(f"no picture from the camera for {SILENT:.0f} s")
             picture, self._picture = self._picture, None
             if picture is None and self._error is not None:
                 raise self._error

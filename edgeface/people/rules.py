@@ -1,4 +1,4 @@
-"""What the gallery and a level say about a person."""
+"""What the configuration says about people: the cosine of the level, and who is still named."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 _ALONE = 1
 
 
-def level_threshold(configuration: Configuration, view: GallerySnapshot) -> tuple[float, str | None]:
-    """The level's cosine, and why it cannot be had; then it is that of low for one person."""
+def level_threshold(configuration: Configuration, snapshot: GallerySnapshot) -> tuple[float, str | None]:
+    """The cosine of the configured level and None, or else that of `low` for one person and why there is none."""
     table = table_of(configuration.embedder.model)
     try:
-        return table.threshold(configuration.recognition.level, max(_ALONE, view.enrolled)), None
+        return table.threshold(configuration.recognition.level, max(_ALONE, snapshot.enrolled)), None
     except GalleryError as error:
         return table.threshold("low", _ALONE), str(error)
 
 
 def still_named(configuration: Configuration, person: str) -> Iterator[str]:
-    """Where the configuration still has somebody who is forgotten."""
+    """One line for each place where the configuration still names an erased person."""
     for name, members in configuration.groups.items():
         if person in members:
             yield f"config.yaml: the group {name} still names {person}"

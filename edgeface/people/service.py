@@ -1,85 +1,249 @@
-"""What is done with people, for the command line and the page alike."""
+"""Everything that can be done with people, for the command line and the page alike."""
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.core.clock import SystemClock
+from edgeface.core.clock import Clock, SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
-from edgeface.faces.embedder import embedder_name
+from edgeface.core.text import check_id, printable
+from edgeface.faces.embedder import embedder_name, open_embedder
 from edgeface.gallery.gallery import FILE, Gallery
-from edgeface.journal.journal import Journal
-from edgeface.people.enrollment import EnrollOptions, KnownFaces, Plan, carry_out, from_folder
+from edgeface.gallery.snapshot import unit_mean
+from edgeface.journal.database import noted
+from edgeface.journal.journal import Journal, write_rows
+from edgeface.people import transfer
+from edgeface.people.enrollment import (
+    DEFAULT,
+    Candidate,
+    EnrollOptions,
+    KnownFaces,
+    Plan,
+    carry_out,
+    from_folder,
+    from_photos,
+    from_unknown,
+)
+from edgeface.people.erasure import ErasureProof, erase
+from edgeface.people.guided import Guide
 from edgeface.people.rules import level_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from edgeface.config.configuration import Configuration
+    from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.rows import Change
-    from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.snapshot import GallerySnapshot, Person
+    from edgeface.people.enrollment import Upload
 
 
-def enroll_folder(configuration: Configuration, folder: Path, *, skip_bad: bool = False) -> int:
-    """Enroll everybody of FOLDER/PERSON/PHOTO into the configuration's gallery; gives the number of people."""
-    with open_gallery(configuration) as gallery:
-        known = known_faces(configuration, gallery.snapshot())
-        plan = from_folder(configuration.open_analyzer(), known, folder, progress_bar)
-        return len(carry(configuration, gallery, plan, EnrollOptions(skip_bad=skip_bad)))
+class Enrolled(NamedTuple):
+    """What an enrollment did."""
+
+    people: tuple[Person, ...]
+    """As they are now."""
+    notes: tuple[str, ...]
+    """Advice, one line each."""
+    rejected: tuple[str, ...]
+    """Photos that were left out, each with the reason."""
 
 
-def carry(configuration: Configuration, gallery: Gallery, plan: Plan, how: EnrollOptions) -> list[Change]:
-    """Say what was refused, carry out the plan as the configuration lets it, and write it to the audit trail."""
-    for line in plan.refused:
-        complain(line)
-    how = replace(how, pictures=configuration.privacy.pictures == "all")
-    changes = carry_out(gallery, plan, SystemClock().wall(), how)
-    record(configuration, changes)
-    return changes
+class Imported(NamedTuple):
+    """What an import did."""
+
+    people: int
+    """Number of people in the file."""
+    snapshot: GallerySnapshot
+    """The gallery afterwards."""
 
 
-@contextmanager
-def open_gallery(configuration: Configuration) -> Iterator[Gallery]:
-    """The gallery of the data folder, made if there is none; closed afterwards."""
-    with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
-        yield gallery
+def _nothing(_: str) -> None:
+    """Do nothing."""
 
 
-@contextmanager
-def existing(configuration: Configuration) -> Iterator[Gallery]:
-    """The gallery of the data folder; GalleryError when there is none yet."""
-    if not (configuration.data / FILE).exists():
-        raise GalleryError(f"{configuration.data}: no gallery here yet (edgeface enroll makes one)")
-    with open_gallery(configuration) as gallery:
-        yield gallery
+@dataclass(frozen=True, slots=True, eq=False)
+class PeopleService:
+    """The workflows about people; each blocks, is durable when it returns, and is recorded in the audit trail.
+
+    What is refused is a GalleryError, with nothing changed.
+    """
+
+    configuration: Configuration
+    record: Callable[[Iterable[Change]], None] | None = None
+    """Records changes in the audit trail; left out, they are written into the journal directly."""
+    clock: Clock = field(default_factory=SystemClock)
+    analyzers: Callable[[], AbstractContextManager[FaceAnalyzer]] | None = None
+    """Lends an analyzer for a while; left out, the models are loaded for each enrollment."""
+    erased: Callable[[str], None] = _nothing
+    """Called with the id of everyone who was erased."""
+
+    @contextmanager
+    def gallery(self, *, create: bool = False) -> Iterator[Gallery]:
+        """Open the gallery and close it afterwards; raises GalleryError if there is none and it may not be created."""
+        data = self.configuration.data
+        if not create and not (data / FILE).exists():
+            raise GalleryError(f"{data}: no gallery here yet (edgeface enroll creates one)")
+        with closing(Gallery.open(data, embedder_name(self.configuration.embedder.model))) as gallery:
+            yield gallery
+
+    def known_faces(self, gallery: Gallery) -> KnownFaces:
+        """The enrolled faces, and the cosine from which a new one counts as one of them."""
+        snapshot = gallery.snapshot()
+        return KnownFaces.of(snapshot, level_threshold(self.configuration, snapshot)[0])
+
+    def enroll(
+        self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT
+    ) -> Enrolled:
+        """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
+        check_id(person)
+        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+            return self._carry_out(
+                gallery, from_photos(analyzer, self.known_faces(gallery), person, name, photos), options
+            )
+
+    def enroll_folder(self, folder: Path, options: EnrollOptions = DEFAULT) -> Enrolled:
+        """Enroll everyone in FOLDER/PERSON/PHOTO, with a progress bar on a terminal."""
+        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+            plan = from_folder(analyzer, self.known_faces(gallery), folder, _progress_bar)
+            return self._carry_out(gallery, plan, options)
+
+    def enroll_unknown(self, unknown: str, person: str, name: str | None, options: EnrollOptions = DEFAULT) -> Enrolled:
+        """Turn an unknown into a person."""
+        with self.gallery(create=True) as gallery:
+            plan = from_unknown(gallery, self.known_faces(gallery), person, name, unknown)
+            return self._carry_out(gallery, plan, options)
+
+    def guide(self, person: str) -> Guide:
+        """Guide for an enrollment at a camera, to be passed to `enroll_guided` when it is done."""
+        check_id(person)
+        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+            return Guide(analyzer, self.known_faces(gallery), person)
+
+    def enroll_guided(self, guide: Guide, name: str | None, options: EnrollOptions = DEFAULT) -> Enrolled:
+        """Enroll from the shots of a guide; raises PhotoError if the face is by now enrolled under another id."""
+        shots = tuple(embedding for _, embedding in guide.shots)
+        candidate = Candidate(guide.person, name, shots, "camera", pictures=tuple(guide.pictures))
+        with self.gallery(create=True) as gallery:
+            known = self.known_faces(gallery)
+            for shot in shots:
+                known.refuse_others(shot, guide.person)
+            return self._carry_out(gallery, Plan((candidate,)), options)
+
+    def change(
+        self,
+        person: str,
+        *,
+        name: str | None = None,
+        given: str | None = None,
+        expires: str | None = None,
+        check: Callable[[Person], None] = lambda _: None,
+    ) -> Person:
+        """Change the display name, the day of consent and its end (or NEVER), all or nothing; None changes nothing.
+
+        `check` gets the person before the change, within the transaction, and may raise.
+        """
+        wall, changes = self.clock.wall(), []
+        with self.gallery() as gallery:
+            with gallery.transaction():
+                check(gallery.person(person))
+                if name is not None:
+                    changes.append(gallery.rename(person, name, wall))
+                if given is not None or expires is not None:
+                    changes.append(gallery.consent(person, wall, given, expires))
+            self._record(changes)
+            return gallery.person(person)
+
+    def erase(self, who: str) -> ErasureProof:
+        """Erase a person or an unknown everywhere, and search for traces; a failed erasure can be repeated."""
+        with self.gallery() as gallery:
+            return self._erase(gallery, who)
+
+    def merge(self, person: str, into: str) -> ErasureProof:
+        """Give the templates of `person` to `into`, and erase the first id; a failed merge can be repeated.
+
+        Raises GalleryError unless the two faces match.
+        """
+        if person == into:
+            raise GalleryError(f"{printable(person)}: a person cannot be merged into themselves")
+        with self.gallery() as gallery:
+            score, least = _similarity(gallery, person, into), self.known_faces(gallery).threshold
+            if score < least:
+                raise GalleryError(
+                    f"{person} and {into} are too different to be one person: cosine {score:.2f}, needs {least:.2f}"
+                )
+            templates, wall = gallery.templates(person), self.clock.wall()
+            self._record([gallery.enroll(into, None, templates, wall, ignored=gallery.person(into).ignored)])
+            return self._erase(gallery, person)
+
+    def export_people(self, path: Path, person: str | None = None) -> int:
+        """Write everyone, or one person with all journal rows about them, to a file; returns the number of people."""
+        with self.gallery() as gallery:
+            if person is None:
+                return transfer.write(gallery, path)
+            gallery.person(person)
+            if not self.configuration.journal_path.exists():
+                return transfer.write(gallery, path, person, ())
+            with closing(Journal(self.configuration.journal_path)) as journal:
+                rows = journal.about(person)
+                if journal.problem is not None:
+                    raise GalleryError(journal.problem)
+            return transfer.write(gallery, path, person, rows)
+
+    def import_people(self, path: Path, *, replace: bool = False) -> Imported:
+        """Enroll everyone from a file that `export_people` wrote; `replace` overwrites people with the same id."""
+        embedder = open_embedder(self.configuration.embedder.model)
+        people = transfer.read(path, embedder.name, embedder.size)
+        with self.gallery(create=True) as gallery:
+            self._record(transfer.import_all(gallery, people, self.clock.wall(), replace=replace))
+            return Imported(len(people), gallery.snapshot())
+
+    def _analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
+        return nullcontext(self.configuration.open_analyzer()) if self.analyzers is None else self.analyzers()
+
+    def _carry_out(self, gallery: Gallery, plan: Plan, options: EnrollOptions) -> Enrolled:
+        options = replace(options, pictures=self.configuration.privacy.pictures == "all")
+        changes = carry_out(gallery, plan, self.clock.wall(), options)
+        self._record(changes)
+        ids = dict.fromkeys(change.person for change in changes)
+        return Enrolled(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
+
+    def _erase(self, gallery: Gallery, who: str) -> ErasureProof:
+        try:
+            return erase(self.configuration, gallery, who, self.clock.wall())
+        finally:
+            self.erased(who)
+
+    def _record(self, changes: Iterable[Change]) -> None:
+        if self.record is not None:
+            self.record(changes)
+            return
+        rows = [noted(change.kind, change.wall, change.facts) for change in changes]
+        problem = write_rows(self.configuration.journal_path, rows)
+        if problem is not None:
+            complain(f"done, but not in the audit trail: {problem}")
 
 
-def known_faces(configuration: Configuration, view: GallerySnapshot) -> KnownFaces:
-    """The enrolled faces, and the cosine from which a new one counts as one of them."""
-    return KnownFaces.of(view, level_threshold(configuration, view)[0])
+def _similarity(gallery: Gallery, one: str, other: str) -> float:
+    """The cosine of two people; raises GalleryError if one is missing or has no templates of the model."""
+    means = []
+    for person in (one, other):
+        gallery.person(person)
+        own = [t.embedding for t in gallery.templates(person) if t.model == gallery.model]
+        if not own:
+            raise GalleryError(f"{person}: no templates of the current model; enroll again")
+        means.append(unit_mean(own))
+    return float(means[0] @ means[1])
 
 
-def journal_path(configuration: Configuration) -> Path:
-    """Where the journal is kept."""
-    return configuration.data / "journal.db"
-
-
-def record(configuration: Configuration, changes: Iterable[Change]) -> None:
-    """Write the audit rows; one of a deletion says that it was, and not of whom."""
-    with closing(Journal(journal_path(configuration))) as journal:
-        for change in changes:
-            if not journal.record(change.kind, change.wall, change.facts):
-                complain(f"done, but not in the audit trail: {journal.problem}")
-
-
-def progress_bar(paths: Sequence[Path]) -> Iterable[Path]:
-    """The photos, with a progress bar on a terminal."""
+def _progress_bar(paths: Sequence[Path]) -> Iterable[Path]:
+    """The photos, with a progress bar if standard error is a terminal."""
     from tqdm import tqdm
 
-    # None: shown on a terminal only.
     bar: Iterable[Path] = tqdm(paths, desc="enrolling", unit="photo", disable=None)
     return bar

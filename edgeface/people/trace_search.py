@@ -1,4 +1,4 @@
-"""Searches the data folder for what is left of somebody: ids, names, tags, and the numbers of embeddings."""
+"""Searches the data folder for traces of a person: ids, names, tags, and the numbers of embeddings."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.unknowns import Unknown
 
-_CHUNK = 4_000_000
+_CHUNK_BYTES = 4_000_000
 # Longer than the longest name, and than four numbers.
-_OVERLAP = 4_096
-# In 60 MB of sealed bytes a word of five stands by chance in one of 20,000 searches, one of three in every search.
-_CERTAIN = 6
+_OVERLAP_BYTES = 4_096
+# By chance, 60 MB of sealed bytes hold a given word of five bytes in one of 20,000 searches, one of three in every one.
+_MIN_PLAIN_BYTES = 6
 _RUN = 4
-"""Numbers of an embedding that follow one another: 16 bytes."""
+"""Consecutive numbers of an embedding that count as a trace: 16 bytes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchTerms:
-    """What must not be found."""
+    """What must not be found in any file."""
 
     words: tuple[str, ...]
     tags: tuple[bytes, ...]
@@ -42,8 +42,8 @@ class SearchTerms:
 
 
 def person(gallery: Gallery, who: str, alike: float) -> SearchTerms:
-    """What the gallery has of a person, and of the unknowns whose cosine to them is `alike` or more."""
-    own, others = gallery.person(who), [unknown(gallery, found) for found in gallery.alike(who, alike)]
+    """What the gallery holds of a person and of the unknowns whose cosine to them is `alike` or more."""
+    own, others = gallery.person(who), [unknown(gallery, found) for found in gallery.unknowns_like(who, alike)]
     return SearchTerms(
         (own.id, own.name, *(word for other in others for word in other.words)),
         (gallery.tag(who), *(tag for other in others for tag in other.tags)),
@@ -52,25 +52,25 @@ def person(gallery: Gallery, who: str, alike: float) -> SearchTerms:
 
 
 def unknown(gallery: Gallery, who: Unknown) -> SearchTerms:
-    """What the gallery has of an unknown."""
+    """What the gallery holds of an unknown."""
     return SearchTerms((who.id,), (gallery.tag(who.id),), (who.mean, *who.templates))
 
 
-def search(folder: Path, sought: SearchTerms) -> tuple[int, list[Path]]:
-    """Read every file below a folder; gives their number, and those that hold a trace.
+def search(folder: Path, terms: SearchTerms) -> tuple[int, list[Path]]:
+    """Read every file below a folder; returns their number, and the files with a trace.
 
-    A word that is short, or that the schema of a database has too, counts only in quotation marks, as JSON has it.
-    GalleryError when a file cannot be read.
+    A word that is short, or part of a database schema, counts only in quotation marks, as JSON writes it. Raises
+    GalleryError if a file cannot be read.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    pattern, numbers = _pattern(sought, _schemas(files)), _numbers(sought.embeddings)
+    pattern, numbers = _pattern(terms, _schemas(files)), _numbers(terms.embeddings)
     try:
         return len(files), [path for path in files if _holds(path, pattern, numbers)]
     except FileNotFoundError:
-        # SQLite takes its log away when the last program closes it.
-        return search(folder, sought)
+        # SQLite deletes its log when the last program closes the database.
+        return search(folder, terms)
     except OSError as error:
-        raise GalleryError(f"{error.filename}: {error.strerror}: whether a trace is left cannot be said") from error
+        raise GalleryError(f"{error.filename}: {error.strerror}: cannot be searched for traces") from error
 
 
 def _holds(path: Path, pattern: re.Pattern[bytes], numbers: NDArray[np.uint32]) -> bool:
@@ -81,22 +81,22 @@ def _chunks(path: Path) -> Iterator[bytes]:
     yield path.name.encode()
     kept = b""
     with path.open("rb") as file:
-        while read := file.read(_CHUNK):
+        while read := file.read(_CHUNK_BYTES):
             yield kept + read
-            kept = (kept + read)[-_OVERLAP:]
+            kept = (kept + read)[-_OVERLAP_BYTES:]
 
 
-def _pattern(sought: SearchTerms, ours: str) -> re.Pattern[bytes]:
-    forms = list(sought.tags)
-    for word in sought.words:
-        plain = len(word.encode()) >= _CERTAIN and word not in ours
+def _pattern(terms: SearchTerms, schemas: str) -> re.Pattern[bytes]:
+    forms = list(terms.tags)
+    for word in terms.words:
+        plain = len(word.encode()) >= _MIN_PLAIN_BYTES and word not in schemas
         written = {word, json.dumps(word)[1:-1]}
         forms += [(form if plain else f'"{form}"').encode() for form in written]
     return re.compile(b"|".join(re.escape(form) for form in forms))
 
 
 def _schemas(files: list[Path]) -> str:
-    """What the databases have in plain words without holding a row."""
+    """The plain words that databases hold without any row."""
     found = []
     for path in files:
         if path.suffix == ".db":
@@ -109,17 +109,17 @@ def _schemas(files: list[Path]) -> str:
 
 
 def _numbers(embeddings: tuple[Embedding, ...]) -> NDArray[np.uint32]:
-    # Without zero, which stands everywhere.
+    # Without zero, which occurs everywhere.
     words = [embedding.astype("<f4").view("<u4") for embedding in embeddings]
     joined = np.concatenate([np.zeros(1, np.uint32), *words])
     return np.unique(joined)[1:]
 
 
 def _runs(data: bytes, numbers: NDArray[np.uint32]) -> bool:
-    """Whether _RUN numbers of an embedding follow one another, at any place."""
+    """Whether _RUN numbers of an embedding follow one another at any offset."""
     if not numbers.size:
         return False
-    # The upper halves first: a table look-up leaves little for the exact search.
+    # The upper halves first: a table lookup leaves little for the exact search.
     upper = np.zeros(1 << 16, bool)
     upper[numbers >> 16] = True
     for shift in range(4):
@@ -134,7 +134,7 @@ def _runs(data: bytes, numbers: NDArray[np.uint32]) -> bool:
 
 
 def _starts(marks: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Where runs of _RUN marks begin."""
+    """Where runs of _RUN marks start."""
     if marks.size < _RUN:
         return np.zeros(0, np.intp)
     return np.flatnonzero(np.all([marks[n : marks.size - _RUN + 1 + n] for n in range(_RUN)], axis=0))

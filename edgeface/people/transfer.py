@@ -1,4 +1,4 @@
-"""People to a file and back: JSON with the templates as base64 of little-endian float32."""
+"""Exports people to a file and imports them: JSON with the templates as base64 of little-endian float32."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from edgeface.core.clock import rfc3339
+from edgeface.core.clock import MAX_WALL, rfc3339
 from edgeface.core.errors import GalleryError
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.text import check_id, display_name, printable, printable_path
@@ -36,17 +36,15 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "edgeface-people", 2
 READ = (1, VERSION)
-"""Versions that can be read: 1 has no consent."""
+"""Versions that can be read; 1 has no consent."""
 MAX_BYTES = 64_000_000
-"""Of a file to import; a person with five templates takes about 6 kB."""
+"""Maximum size of a file to import; a person with five templates takes about 6 kB."""
 _MODEL = re.compile(r"[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}")
-# Seconds of the year 9999: what datetime can show.
-_LAST = 253_402_300_799.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exported:
-    """One person as the file has them."""
+class PersonRecord:
+    """One person in the file."""
 
     id: str
     name: str
@@ -57,15 +55,15 @@ class Exported:
 
 
 def write(gallery: Gallery, path: Path, person: str | None = None, rows: Sequence[JournalRow] | None = None) -> int:
-    """Write one person, or everybody, to a file of mode 0600; gives the number of people.
+    """Write one person, or everyone, to a file of mode 0600; returns the number of people.
 
-    `rows` are the journal's about the one person: with them the file has everything that is known of them, which
-    `read` ignores. The file is whole or not there, also after a power cut; GalleryError when it cannot be written.
+    With `rows`, the journal rows about the one person, the file holds all that is known of them; `read` ignores the
+    additional parts. The file is written whole or not at all; raises GalleryError if it cannot be written.
     """
     people = gallery.people() if person is None else [gallery.person(person)]
     records = [_record(gallery, p) for p in people]
     if rows is not None:
-        records = [{**record, **_access(gallery, p, rows)} for p, record in zip(people, records, strict=True)]
+        records = [{**record, **_disclosed(gallery, p, rows)} for p, record in zip(people, records, strict=True)]
     text = json.dumps({"format": FORMAT, "version": VERSION, "people": records}, ensure_ascii=False, indent=1)
     try:
         put_whole(path, text.encode() + b"\n")
@@ -74,10 +72,10 @@ def write(gallery: Gallery, path: Path, person: str | None = None, rows: Sequenc
     return len(records)
 
 
-def read(path: Path, model: str, size: int) -> list[Exported]:
-    """Read and check a whole file; GalleryError says what is wrong with it.
+def read(path: Path, model: str, size: int) -> list[PersonRecord]:
+    """Read and check a whole file; raises GalleryError with the first mistake.
 
-    `size` is the length of the embeddings of `model`, the embedder's name.
+    `size` is the length of the embeddings of the embedder `model`.
     """
     shown = printable_path(path)
     try:
@@ -92,14 +90,12 @@ def read(path: Path, model: str, size: int) -> list[Exported]:
         raise GalleryError(f"{shown}: {error}") from error
 
 
-def take_in(gallery: Gallery, people: Sequence[Exported], wall: float, *, replace: bool = False) -> list[Change]:
-    """Enroll all that `read` gave, or nobody; GalleryError when an id is taken and not to be replaced."""
+def import_all(gallery: Gallery, people: Sequence[PersonRecord], wall: float, *, replace: bool = False) -> list[Change]:
+    """Enroll everyone that `read` returned, or no one; raises GalleryError if an id exists and `replace` is false."""
     taken = {person.id for person in gallery.people()} & {person.id for person in people}
     if taken and not replace:
-        raise GalleryError(
-            f"enrolled already: {', '.join(sorted(taken)[:5])} (--replace puts the file's in their place)"
-        )
-    with gallery.together():
+        raise GalleryError(f"already enrolled: {', '.join(sorted(taken)[:5])} (--replace overwrites them)")
+    with gallery.transaction():
         changes = [gallery.replace(p.id, p.name, p.templates, wall, ignored=p.ignored) for p in people]
         dated = [p for p in people if p.consent or p.expires]
         return changes + [gallery.consent(p.id, wall, p.consent, p.expires) for p in dated]
@@ -112,12 +108,12 @@ def _record(gallery: Gallery, person: Person) -> dict[str, object]:
         "ignored": person.ignored,
         "consent": person.consent,
         "expires": person.expires,
-        "templates": [_written(template) for template in gallery.templates(person.id)],
+        "templates": [_template_record(template) for template in gallery.templates(person.id)],
     }
 
 
-def _access(gallery: Gallery, person: Person, rows: Sequence[JournalRow]) -> dict[str, object]:
-    """What is known of a person besides what can be imported."""
+def _disclosed(gallery: Gallery, person: Person, rows: Sequence[JournalRow]) -> dict[str, object]:
+    """What is known of a person beyond what can be imported."""
     pictures = gallery.pictures(person.id)
     return {
         "enrolled": rfc3339(person.enrolled),
@@ -128,7 +124,7 @@ def _access(gallery: Gallery, person: Person, rows: Sequence[JournalRow]) -> dic
     }
 
 
-def _written(template: Template) -> dict[str, object]:
+def _template_record(template: Template) -> dict[str, object]:
     return {
         "embedding": base64.b64encode(to_blob(template.embedding)).decode(),
         "model": template.model,
@@ -141,38 +137,38 @@ def _parsed(data: bytes) -> object:
     try:
         parsed: object = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise GalleryError("not a file that edgeface export wrote (not JSON)") from error
+        raise GalleryError("not a file written by edgeface export (not JSON)") from error
     return parsed
 
 
-def _people(parsed: object, model: str, size: int) -> list[Exported]:
+def _people(parsed: object, model: str, size: int) -> list[PersonRecord]:
     if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
-        raise GalleryError("not a file that edgeface export wrote")
+        raise GalleryError("not a file written by edgeface export")
     if parsed.get("version") not in READ:
-        raise GalleryError(f"of another version; this edgeface reads versions {READ[0]} to {READ[-1]}")
+        raise GalleryError(f"unknown version; this edgeface reads versions {READ[0]} to {READ[-1]}")
     people = [_person(record, model, size) for record in _list(parsed, "people")]
     ids = [person.id for person in people]
     if len(set(ids)) < len(ids):
-        raise GalleryError("the same id twice")
+        raise GalleryError("an id occurs twice")
     return people
 
 
-def _person(record: object, model: str, size: int) -> Exported:
+def _person(record: object, model: str, size: int) -> PersonRecord:
     if not isinstance(record, dict):
         raise GalleryError("a person is not an object")
     person = _text(record, "id")
     check_id(person)
     templates = _list(record, "templates")
     if not 0 < len(templates) <= MAX_TEMPLATES:
-        raise GalleryError(f"{person}: {len(templates)} templates; 1 to {MAX_TEMPLATES} are allowed")
+        raise GalleryError(f"{person}: {len(templates)} templates; allowed are 1 to {MAX_TEMPLATES}")
     if not isinstance(record.get("ignored"), bool):
-        raise GalleryError(f"{person}: ignored is neither true nor false")
+        raise GalleryError(f"{person}: ignored must be true or false")
     try:
         taken = tuple(_template(template, model, size) for template in templates)
         consent, expires = _day(record, "consent"), _day(record, "expires")
     except GalleryError as error:
         raise GalleryError(f"{person}: {error}") from error
-    return Exported(person, display_name(_text(record, "name"), person), record["ignored"], taken, consent, expires)
+    return PersonRecord(person, display_name(_text(record, "name"), person), record["ignored"], taken, consent, expires)
 
 
 def _template(record: object, model: str, size: int) -> Template:
@@ -184,16 +180,21 @@ def _template(record: object, model: str, size: int) -> Template:
         raise GalleryError("an embedding is not base64") from error
     made_by, source, wall = _text(record, "model"), _text(record, "source"), record.get("wall")
     if not _MODEL.fullmatch(made_by):
-        raise GalleryError(f"{printable(made_by)}: not the name of a model")
+        raise GalleryError(f"{printable(made_by)}: not a model name")
     if source not in get_args(Source):
-        raise GalleryError(f"{printable(source)}: not a source of templates")
-    if isinstance(wall, bool) or not isinstance(wall, int | float) or not 0 <= wall <= _LAST or not math.isfinite(wall):
-        raise GalleryError("a template's time is not seconds since 1970")
+        raise GalleryError(f"{printable(source)}: not a template source")
+    if (
+        isinstance(wall, bool)
+        or not isinstance(wall, int | float)
+        or not 0 <= wall <= MAX_WALL
+        or not math.isfinite(wall)
+    ):
+        raise GalleryError("the time of a template must be seconds since 1970")
     if len(blob) % 4 or not 0 < len(blob) <= 4 * MAX_SIZE or (made_by == model and len(blob) != 4 * size):
         raise GalleryError(f"an embedding of {len(blob)} bytes; {model} makes {4 * size}")
     embedding = from_blob(blob)
     check_embedding(embedding)
-    return Template(embedding, made_by, source, float(wall))  # type: ignore[arg-type]  # it is one of Source's
+    return Template(embedding, made_by, source, float(wall))  # type: ignore[arg-type]  # checked above
 
 
 def _day(record: Mapping[str, Any], key: str) -> str | None:

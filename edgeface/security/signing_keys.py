@@ -1,4 +1,4 @@
-"""The keys that sign grants for doors: Ed25519, kept sealed in the data folder, and the verb that changes them."""
+"""The Ed25519 keys that sign grants for doors, sealed in the data folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import EdgefaceError, VaultError
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of KeyRecord
@@ -26,68 +27,66 @@ if TYPE_CHECKING:
 FILE = "keys.json"
 """Name of the file in the data folder."""
 
-LOOK = 2.0
-"""Seconds between two looks of a running daemon at the file."""
+CHECK_SECONDS = 2.0
+"""How often a running daemon checks the file for changes."""
 
 _ABOUT = "keys.private"
-_LARGEST = 256 * 1024
-_MOST = 200
-# Wall seconds at the end of the year 9999, the last that a date can be made of.
-_LATEST = 253_402_300_799
+MAX_FILE_BYTES = 256 * 1024
+MAX_KEYS = 200
 
 Text = Annotated[str, Field(max_length=1000)]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """One key as the file has it."""
+    """One key as it is stored in the file."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
     kid: Id
-    """Names the key in every grant."""
+    """The name of the key in every grant."""
     alg: Literal["ed25519"]
     public: Text
     """Base64 of 32 bytes."""
     private: Text | None
-    """Base64 of 32 bytes under the vault's seal; None once the key is retired."""
-    created: Annotated[float, Field(ge=0, le=_LATEST, allow_inf_nan=False)]
+    """Base64 of 32 bytes, sealed by the vault; None once the key is retired."""
+    created: Annotated[float, Field(ge=0, le=MAX_WALL, allow_inf_nan=False)]
     """Wall seconds."""
     state: Literal["next", "active", "retired"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SigningKey:
-    """The key that signs."""
+    """A key that can sign."""
 
     kid: str
     private: Ed25519PrivateKey
 
 
 class Signer:
-    """The active key of a data folder, as the file has it now; one thread uses it."""
+    """Follows the active key in the file of a data folder; used by one thread."""
 
     def __init__(self, folder: Path, vault: Vault, clock: Clock) -> None:
         self._folder = folder
         self._vault = vault
         self._clock = clock
-        self._seen: object = ()
-        self._looked = float("-inf")
+        self._stamp: object = ()
+        self._checked = float("-inf")
         self.key: SigningKey | None = None
-        """None while there is none to sign with."""
+        """None while there is no active key."""
         self.problem: str | None = None
-        """Why there is none, in one line."""
+        """Why there is no key, in one line."""
 
     def refresh(self) -> None:
-        """Look at the file if the last look was LOOK seconds ago, and read it if it has changed."""
+        """Read the file if it has changed, at most every CHECK_SECONDS."""
         now = self._clock.monotonic()
-        if now - self._looked < LOOK:
+        if now - self._checked < CHECK_SECONDS:
             return
-        self._looked = now
-        seen = _stamp(self._folder / FILE)
-        if seen == self._seen:
+        self._checked = now
+        stamp = _stamp(self._folder / FILE)
+        if stamp == self._stamp:
             return
-        self._seen, self.key, self.problem = seen, None, "no signing key (edgeface keys new)"
+        self._stamp, self.key, self.problem = stamp, None, "no signing key (edgeface keys new)"
         try:
             self.key = active(read(self._folder), self._vault)
         except EdgefaceError as error:
@@ -97,17 +96,17 @@ class Signer:
 
 
 def sign(payload: bytes, kid: str, private: Ed25519PrivateKey) -> bytes:
-    """The envelope of a payload, which is UTF-8: the signature is over its bytes as they stand (RFC 8032)."""
+    """The signed envelope of a UTF-8 payload; the signature covers its exact bytes (RFC 8032)."""
     signature = base64.b64encode(private.sign(payload)).decode()
     envelope = {"payload": payload.decode(), "kid": kid, "alg": "ed25519", "sig": signature}
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read(folder: Path) -> tuple[KeyRecord, ...]:
-    """The keys of a data folder, the oldest first; none when there is no file, VaultError when it is no such file."""
+    """The keys of a data folder, oldest first; empty without a file. Raises VaultError for an invalid file."""
     path = folder / FILE
     try:
-        data = read_at_most(path, _LARGEST)
+        data = read_at_most(path, MAX_FILE_BYTES)
         records = _parser().validate_json(data)
     except FileNotFoundError:
         return ()
@@ -117,13 +116,13 @@ def read(folder: Path) -> tuple[KeyRecord, ...]:
         raise VaultError(f"{printable_path(path)}: not a file of signing keys") from error
     states = [record.state for record in records]
     kids = {record.kid for record in records}
-    if len(data) > _LARGEST or len(kids) < len(records) or max(states.count("active"), states.count("next")) > 1:
+    if len(data) > MAX_FILE_BYTES or len(kids) < len(records) or max(states.count("active"), states.count("next")) > 1:
         raise VaultError(f"{printable_path(path)}: not a file of signing keys")
     return records
 
 
 def active(records: Sequence[KeyRecord], vault: Vault) -> SigningKey | None:
-    """The key that signs; VaultError when it is not what was sealed, or not the public key's own."""
+    """The active key, or None; raises VaultError if it was altered or does not belong to its public key."""
     record = next((record for record in records if record.state == "active"), None)
     if record is None:
         return None
@@ -132,22 +131,22 @@ def active(records: Sequence[KeyRecord], vault: Vault) -> SigningKey | None:
     try:
         private = Ed25519PrivateKey.from_private_bytes(vault.unseal(base64.b64decode(record.private or ""), _ABOUT))
     except ValueError:
-        raise VaultError(f"{_ABOUT}: key {record.kid} is no key") from None
+        raise VaultError(f"{_ABOUT}: key {record.kid} is not a key") from None
     if _base64(private.public_key().public_bytes_raw()) != record.public:
-        raise VaultError(f"{_ABOUT}: key {record.kid} is not that of its public key")
+        raise VaultError(f"{_ABOUT}: key {record.kid} does not belong to its public key")
     return SigningKey(record.kid, private)
 
 
 def new(records: Sequence[KeyRecord], kid: str, vault: Vault, wall: float) -> tuple[KeyRecord, ...]:
-    """The keys with one more: the first is active at once, a later one is next; EdgefaceError when it cannot be."""
+    """The keys with a new one, active if it is the first, next otherwise; raises EdgefaceError if none can be added."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if any(record.state == "next" for record in records):
-        raise EdgefaceError("there is a next key already: edgeface keys rotate makes it the active one")
+        raise EdgefaceError("there is a next key already: edgeface keys rotate activates it")
     if any(record.kid == kid for record in records):
-        raise EdgefaceError(f"there is a key {kid} already: name another with --kid")
-    if len(records) >= _MOST:
-        raise EdgefaceError(f"there are {_MOST} keys already")
+        raise EdgefaceError(f"there is a key {kid} already: choose another name with --kid")
+    if len(records) >= MAX_KEYS:
+        raise EdgefaceError(f"there are {MAX_KEYS} keys already")
     private = Ed25519PrivateKey.generate()
     sealed = _base64(vault.seal(private.private_bytes_raw(), _ABOUT))
     public = _base64(private.public_key().public_bytes_raw())
@@ -156,16 +155,16 @@ def new(records: Sequence[KeyRecord], kid: str, vault: Vault, wall: float) -> tu
 
 
 def rotate(records: Sequence[KeyRecord]) -> tuple[KeyRecord, ...]:
-    """The keys with the next one active, and the active one retired without its private part."""
+    """The keys with the next one active and the active one retired, without its private part."""
     if not any(record.state == "next" for record in records):
-        raise EdgefaceError("there is no next key: edgeface keys new makes one")
+        raise EdgefaceError("there is no next key: edgeface keys new creates one")
     after = {"active": "retired", "next": "active", "retired": "retired"}
-    turned = [replace(record, state=after[record.state]) for record in records]  # type: ignore[arg-type]  # they are
+    turned = [replace(record, state=after[record.state]) for record in records]  # type: ignore[arg-type]  # all three are states
     return tuple(replace(record, private=None) if record.state == "retired" else record for record in turned)
 
 
 def write(folder: Path, records: Sequence[KeyRecord]) -> None:
-    """Write the file whole; EdgefaceError when it cannot be."""
+    """Write the file atomically; raises EdgefaceError if it cannot be written."""
     data = _parser().dump_json(tuple(records), indent=2) + b"\n"
     try:
         put_whole(folder / FILE, data)
@@ -174,7 +173,7 @@ def write(folder: Path, records: Sequence[KeyRecord]) -> None:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What tells one state of a file from another; None when it cannot be looked at."""
+    """Values that change with the file; None if it cannot be read."""
     try:
         found = path.stat()
     except OSError:

@@ -1,11 +1,11 @@
-"""Seals what is personal before it is written: AES-256-GCM, under a key whose custody is named honestly.
+"""Seals personal data before it is written: AES-256-GCM, with a key whose custody is stated honestly.
 
-The key is one line of text, `edgeface-key-1:TIER:BASE64`, and carries the name of its custody with it:
+The key is one line of text, `edgeface-key-1:TIER:BASE64`, which includes its custody:
 
 tpm2        sealed to this machine's TPM 2 by systemd-creds; a stolen card alone opens nothing
 host        sealed by systemd-creds to a key on the same disk: obfuscation only
-credential  given by systemd from where only the administrator knows
-file        beside the data: obfuscation only
+credential  given by systemd from a place only the administrator knows
+file        next to the data: obfuscation only
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.text import printable_path
 
 PROTECTS = {
-    "tpm2": "sealed to this machine's TPM: a stolen card alone opens nothing, a stolen machine may still run",
-    "host": "sealed to a key on the same disk: obfuscation only, whoever has the card has both",
-    "credential": "given by systemd: as safe as the place from which it is loaded",
-    "file": "lies beside the data: obfuscation only, whoever has the card has both",
+    "tpm2": "sealed to this machine's TPM: a stolen card alone opens nothing, but a stolen machine may still run",
+    "host": "sealed to a key on the same disk: obfuscation only, a stolen card holds both",
+    "credential": "loaded by systemd: as safe as the place it is loaded from",
+    "file": "next to the data: obfuscation only, a stolen card holds both",
 }
-"""What each custody is worth."""
+"""What each custody protects from."""
 
 Tier = Literal["tpm2", "host", "credential", "file"]
 
 CREDENTIAL = "edgeface-key"
-"""Name of the systemd credential that holds the key."""
+"""Name of the systemd credential with the key."""
 FILE = "key"
-"""Name of the key's file in the data folder, where no credential is given."""
+"""Name of the key file in the data folder, used without a credential."""
 MARK = "key.id"
-"""Name of the file that says which key the data folder was written with; it is no secret."""
+"""Name of the file with the id of the key that sealed the data folder; not secret."""
 
 _MAGIC = "edgeface-key-1"
-_BYTES = 32
-_NONCE = 12
-_TAG = 16
-_LONGEST = 256
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_MAX_FILE_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class VaultKey:
-    """The key as it is kept."""
+    """A key with its custody."""
 
     tier: Tier
     secret: bytes = field(repr=False)
@@ -61,10 +61,10 @@ class VaultKey:
 
 
 class Vault:
-    """Seals and opens bytes, and makes tags and digests that only the key's owner can make; any thread may use it.
+    """Seals and opens bytes, and makes tags and links that only the owner of the key can make; any thread may use it.
 
     Three keys are derived from the one by HMAC-SHA256 (NIST SP 800-108r1, counter-free, one block each), so that a
-    tag tells nothing about what is sealed.
+    tag reveals nothing about sealed data.
     """
 
     def __init__(self, key: VaultKey) -> None:
@@ -72,45 +72,45 @@ class Vault:
 
         self.tier: Tier = key.tier
         self.id = _derive(key.secret, "id").hex()[:8]
-        """Names the key; it is no secret."""
+        """Identifies the key; not secret."""
         self._aead: AESGCM = AESGCM(_derive(key.secret, "seal"))
         self._tags = _derive(key.secret, "tag")
         self._chain = _derive(key.secret, "chain")
 
     def seal(self, plain: bytes, about: str) -> bytes:
-        """Encrypt; `about` says what it is (`gallery.person`), and `unseal` must say the same.
+        """Encrypt for the context `about` (`gallery.person`), which `unseal` must repeat.
 
-        96 random bits of nonce, the ciphertext, 128 bits of tag (NIST SP 800-38D, 8.2.2: 2^32 seals a key).
+        Returns 96 random bits of nonce, the ciphertext, 128 bits of tag (NIST SP 800-38D, 8.2.2: 2^32 seals per key).
         """
-        nonce = os.urandom(_NONCE)
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, plain, about.encode())
 
     def unseal(self, sealed: bytes, about: str) -> bytes:
-        """Decrypt what `seal` gave; VaultError when it was altered, or sealed by another key, or is something else."""
+        """Decrypt what `seal` returned; raises VaultError if it was altered, or sealed with another key or context."""
         from cryptography.exceptions import InvalidTag
 
-        if len(sealed) < _NONCE + _TAG:
-            raise VaultError(f"{about}: not what was sealed: it is too short")
+        if len(sealed) < _NONCE_BYTES + _TAG_BYTES:
+            raise VaultError(f"{about}: too short to be sealed data")
         try:
-            return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], about.encode())
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
         except InvalidTag:
             raise VaultError(f"{about}: it was altered, or sealed with another key than {self.id}") from None
 
     def tag(self, text: str) -> bytes:
-        """16 bytes that are the same for the same text, to look a sealed record up by."""
+        """16 bytes that are the same for the same text, to find a sealed record by."""
         return hmac.digest(self._tags, text.encode(), "sha256")[:16]
 
     def link(self, before: bytes, *parts: bytes) -> bytes:
-        """Give a chain's next link, 32 bytes: HMAC-SHA256 over the link before it and the parts, with their lengths."""
+        """The next link of a chain, 32 bytes: HMAC-SHA256 over the previous link and the parts, with their lengths."""
         joined = b"".join(len(part).to_bytes(8, "big") + part for part in (before, *parts))
         return hmac.digest(self._chain, joined, "sha256")
 
 
 def open_vault(folder: Path) -> Vault:
-    """The vault of a data folder; a folder that has no key yet gets a file of its own.
+    """The vault of a data folder; creates a key file in a folder that has no key yet.
 
-    VaultError when the key is missing, is not a key, or is not the one that the folder was written with; nothing is
-    written then. OSError is told as VaultError.
+    Raises VaultError, with nothing written, if the key is missing, invalid, unreadable, or not the key that sealed the
+    folder.
     """
     try:
         key = find_key(folder) or _new_key(folder)
@@ -122,28 +122,28 @@ def open_vault(folder: Path) -> Vault:
 
 
 def find_key(folder: Path) -> VaultKey | None:
-    """The key of a data folder: systemd's credential, or the folder's file; None where there is neither.
+    """The key of a data folder: the systemd credential or the key file, or None.
 
-    A key that also lies beside the data is in the custody of a file, whatever its label says.
+    A key that is also next to the data has the custody `file`, whatever its label says.
     """
     given, kept = _credential(), folder / FILE
-    beside = parse(read_at_most(kept, _LONGEST), kept) if kept.exists() else None
+    local = parse(read_at_most(kept, _MAX_FILE_BYTES), kept) if kept.exists() else None
     if given is None:
-        return beside
-    key = parse(read_at_most(given, _LONGEST), given)
-    return beside if beside is not None and beside.secret == key.secret else key
+        return local
+    key = parse(read_at_most(given, _MAX_FILE_BYTES), given)
+    return local if local is not None and local.secret == key.secret else key
 
 
 def parse(data: bytes, path: Path) -> VaultKey:
-    """Read a key's line; VaultError, without a byte of it, when it is none."""
+    """Read the line of a key; raises VaultError, which quotes none of it, if it is not one."""
     try:
         magic, tier, text = data.decode("ascii").strip().split(":")
         secret = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
-        raise VaultError(f"{printable_path(path)}: not a key of edgeface's") from None
-    if magic != _MAGIC or tier not in get_args(Tier) or len(secret) != _BYTES:
-        raise VaultError(f"{printable_path(path)}: not a key of edgeface's")
-    return VaultKey(tier, secret)  # type: ignore[arg-type]  # it is one of Tier's
+        raise VaultError(f"{printable_path(path)}: not an edgeface key") from None
+    if magic != _MAGIC or tier not in get_args(Tier) or len(secret) != _KEY_BYTES:
+        raise VaultError(f"{printable_path(path)}: not an edgeface key")
+    return VaultKey(tier, secret)  # type: ignore[arg-type]  # checked above
 
 
 def _credential() -> Path | None:
@@ -154,7 +154,7 @@ def _credential() -> Path | None:
 
 def _new_key(folder: Path) -> VaultKey:
     if (folder / MARK).exists():
-        # Another process may have made both since we looked.
+        # Another process may have created both in the meantime.
         if (made := find_key(folder)) is not None:
             return made
         known = _marked(folder)
@@ -162,9 +162,9 @@ def _new_key(folder: Path) -> VaultKey:
             f"{printable_path(folder)}: key {known} is missing: put {FILE} back, or let systemd load {CREDENTIAL}"
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    put_whole(folder / FILE, VaultKey("file", secrets.token_bytes(_BYTES)).text(), replace=False)
-    # Another process may have been first: whoever was, its key counts.
-    return parse(read_at_most(folder / FILE, _LONGEST), folder / FILE)
+    put_whole(folder / FILE, VaultKey("file", secrets.token_bytes(_KEY_BYTES)).text(), replace=False)
+    # Another process may have been first; its key counts then.
+    return parse(read_at_most(folder / FILE, _MAX_FILE_BYTES), folder / FILE)
 
 
 def _require_same(folder: Path, vault: Vault) -> None:
@@ -172,11 +172,11 @@ def _require_same(folder: Path, vault: Vault) -> None:
         put_whole(folder / MARK, f"{vault.id}\n".encode(), replace=False)
     known = _marked(folder)
     if not hmac.compare_digest(known, vault.id):
-        raise VaultError(f"{printable_path(folder)}: written with key {known}, and this is key {vault.id}")
+        raise VaultError(f"{printable_path(folder)}: sealed with key {known}, but the key here is {vault.id}")
 
 
 def _marked(folder: Path) -> str:
-    text = read_at_most(folder / MARK, _LONGEST).decode("ascii", "replace").strip()
+    text = read_at_most(folder / MARK, _MAX_FILE_BYTES).decode("ascii", "replace").strip()
     return "".join(sign if sign in "0123456789abcdef" else "?" for sign in text)[:8]
 
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
+from edgeface.people.service import PeopleService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
     from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.gallery.rows import Change
     from edgeface.journal.journal import Journal
     from edgeface.recognition.timings import Timings
     from edgeface.web.hub import LiveHub
@@ -85,6 +87,15 @@ class WebContext:
         configuration = self.configuration()
         with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
             yield gallery
+
+    @property
+    def people(self) -> PeopleService:
+        """The workflows about people, with the configuration as it is now."""
+        return PeopleService(self.configuration(), self._record_changes, self.clock, self.analyzer, self.hub.forget)
+
+    def _record_changes(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self.record(change.kind, change.facts)
 
     @contextmanager
     def analyzer(self) -> Iterator[FaceAnalyzer]:

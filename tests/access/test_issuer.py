@@ -128,7 +128,7 @@ def verified(envelope: bytes, data: Path) -> tuple[str, dict[str, Any]]:
 
 
 def rows(journal: Journal, *kinds: str) -> list[tuple[str, dict[str, Any]]]:
-    return [(row.kind, json.loads(row.payload)) for row in journal.unsaid(1000) if row.kind in kinds]
+    return [(row.kind, json.loads(row.payload)) for row in journal.unpublished(1000) if row.kind in kinds]
 
 
 def heard(listener: Listener, kind: str) -> list[dict[str, Any]]:
@@ -265,7 +265,7 @@ def test_a_key_that_is_rotated_while_the_daemon_runs(
     signing_keys.write(
         data, signing_keys.rotate(signing_keys.new(signing_keys.read(data), "second", open_vault(data), 1.0))
     )
-    time.sleep(signing_keys.LOOK + 1)
+    time.sleep(signing_keys.CHECK_SECONDS + 1)
     listener.publish(CHALLENGE, challenge())
     publisher.claim(a_claim(2))
     until(lambda: len(listener.of(GRANT)) == 2)
@@ -288,7 +288,7 @@ def test_without_a_key_the_state_says_so(
     assert "door front-door: no signing key (edgeface keys new)" in listener.of(STATE)[-1].json["problems"]
     assert not listener.of(GRANT)
     signing_keys.write(data, signing_keys.new((), "late", open_vault(data), 0.0))
-    until(lambda: listener.of(STATE)[-1].json["problems"] == [], signing_keys.LOOK + 3)
+    until(lambda: listener.of(STATE)[-1].json["problems"] == [], signing_keys.CHECK_SECONDS + 3)
     policies.append(AccessPolicy())
     until(lambda: listener.of(STATE)[-1].json["doors"] == {})
 

@@ -81,13 +81,13 @@ def test_show_is_narrowed(audit: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["show", "--kind", "mach"], "mach: no kind of row; there are match, unknown"),
-        (["show", "--since", "yesterday"], "yesterday is no day"),
+        (["show", "--kind", "mach"], "mach: not a kind of row; the kinds are match, unknown"),
+        (["show", "--since", "yesterday"], "yesterday: not a day"),
         (["show", "--last", "0"], "--last: 1 or more"),
         (["show", "--head", "0" * 16], "belongs to audit verify"),
-        (["show", "file"], "only export has a FILE"),
-        (["export"], "needs the FILE"),
-        (["verify", "--last", "3"], "looks at every row"),
+        (["show", "file"], "only export takes a FILE"),
+        (["export"], "needs a FILE"),
+        (["verify", "--last", "3"], "always checks every row"),
         (["verify", "--head", "0" * 15], "at least 16"),
         (["verify", "--head", "%" * 16], "at least 16"),
     ],
@@ -144,11 +144,11 @@ def test_verify_names_the_first_row_that_does_not_hold(path: Path, audit: Run) -
     intruder.close()
     status, _, complaint = audit("verify")
     assert status == 1
-    assert complaint == "edgeface: row 3 is altered, or was not written by edgeface; 2 rows before it hold\n"
+    assert complaint == "edgeface: row 3 is altered, or was not written by edgeface; the 2 rows before it are valid\n"
     with closing(sqlite3.connect(path)) as intruder, intruder:
         intruder.execute("UPDATE rows SET payload = x'00' WHERE seq = 2")
     intruder.close()
-    assert "altered: it cannot be opened" in audit("show")[1][1]
+    assert "altered: cannot be opened" in audit("show")[1][1]
 
 
 def test_rows_cut_off_at_the_end_are_seen_by_a_link_that_was_noted(path: Path, audit: Run) -> None:
@@ -164,7 +164,7 @@ def test_rows_cut_off_at_the_end_are_seen_by_a_link_that_was_noted(path: Path, a
     assert audit("verify", "--head", earlier)[0] == 0
     status, _, complaint = audit("verify", "--head", noted_head)
     assert status == 1
-    assert "rows were cut off after it" in complaint
+    assert "the rows from it on were cut off" in complaint
     # Rows that are written later do not make up for it.
     journal = Journal(path)
     journal.record("started", DAY + 3, {})

@@ -39,7 +39,7 @@ def test_custody_is_shown_and_the_key_never(tmp_path: Path, capsys: pytest.Captu
     opened = open_vault(tmp_path / "data")
     assert vault(tmp_path, "show") == 0
     out = capsys.readouterr().out
-    assert f"key {opened.id}, custody file: lies beside the data: obfuscation only" in out
+    assert f"key {opened.id}, custody file: next to the data: obfuscation only" in out
     secret = (tmp_path / "data" / "key").read_text().strip().rpartition(":")[2]
     assert secret not in out
     (tmp_path / "data" / "key").unlink()
@@ -57,7 +57,7 @@ def test_a_key_sealed_to_the_host_opens_the_folder_without_its_file(
     assert vault(tmp_path, "seal", "--with", "host", "--out", str(out)) == 0
     said = capsys.readouterr().out
     assert f"LoadCredentialEncrypted=edgeface-key:{out}" in said
-    assert "until then its custody is file" in said
+    assert "until then custody is file" in said
     assert out.stat().st_mode & 0o777 == 0o600
     assert key.text().split(b":")[2].strip() not in out.read_bytes() + said.encode()
     # What systemd does with the unit's line.
@@ -74,7 +74,7 @@ def test_a_key_sealed_to_the_host_opens_the_folder_without_its_file(
     assert vault(tmp_path, "show") == 0
     assert "custody host: sealed to a key on the same disk: obfuscation only" in capsys.readouterr().out
     assert vault(tmp_path, "seal", "--with", "host", "--out", str(out)) == 1
-    assert "it is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(tpm() or not host_key(), reason="this machine has a TPM, or no systemd-creds")
@@ -83,7 +83,7 @@ def test_no_tpm_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[
     open_vault(tmp_path / "data")
     assert vault(tmp_path, "seal", "--with", "tpm2", "--out", str(out)) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "without a TPM only --with host is left" in line
+    assert "without a TPM, use --with host" in line
     assert not out.exists()
 
 
@@ -94,7 +94,7 @@ def test_a_key_sealed_to_the_tpm_is_opened_again() -> None:
 
 def test_no_systemd_creds_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(GalleryError, match="systemd-creds is not there: it comes with systemd 250"):
+    with pytest.raises(GalleryError, match="systemd-creds is missing: it comes with systemd 250"):
         cli_vault.seal(VaultKey("file", bytes(32)), "host")
 
 
@@ -103,7 +103,7 @@ def test_what_systemd_creds_gives_back_is_compared(tmp_path: Path, monkeypatch: 
     false.write_text("#!/bin/sh\necho something else\n")
     false.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    with pytest.raises(GalleryError, match="something else than it was given"):
+    with pytest.raises(GalleryError, match="did not decrypt what it had encrypted"):
         cli_vault.seal(VaultKey("file", bytes(32)), "host")
 
 

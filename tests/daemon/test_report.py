@@ -44,7 +44,7 @@ def test_a_configuration_is_noted_when_it_changes_and_by_digests_alone(journal: 
     ]
     assert found[3][1] == {"boot": "b007"}
     assert "swordfish" not in json.dumps(found)
-    assert journal.unsaid_count() == 6
+    assert journal.unpublished_count() == 6
 
 
 def test_the_same_configuration_has_other_digests_under_another_key(journal: Journal, tmp_path: Path) -> None:

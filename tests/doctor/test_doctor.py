@@ -169,7 +169,7 @@ def test_what_the_custody_of_the_key_is_worth(tmp_path: Path) -> None:
     open_vault(settings.data)
     finding = only(secrets.findings(settings), "key")
     assert finding.mark == "note"
-    assert "whoever has the card has both" in finding.says
+    assert "a stolen card holds both" in finding.says
     assert "edgeface vault seal" in finding.remedy
     (settings.data / FILE).rename(tmp_path / "elsewhere")
     gone = only(secrets.findings(settings), "key")

@@ -20,13 +20,13 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import MAX_NAME, check_id, display_name, is_id, slug
 from edgeface.core.types import Embedding
-from edgeface.gallery import migration
+from edgeface.gallery import rows
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.rows import Records
 from edgeface.gallery.snapshot import MAX_TEMPLATES, Template
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
 from edgeface.journal.removal import redact
+from edgeface.security.vault import Vault
 
 CLOCK = SystemClock()
 MODEL = "test-model:01234567"
@@ -158,7 +158,7 @@ def test_a_refused_enrollment_changes_nothing(gallery: Gallery) -> None:
 
 def test_together_is_all_or_nothing(gallery: Gallery) -> None:
     def enroll_two() -> None:
-        with gallery.together():
+        with gallery.transaction():
             gallery.enroll("alice", "Alice", [template(1)], 100.0)
             gallery.enroll("NOT AN ID", "Bob", [template(2)], 100.0)
 
@@ -188,7 +188,7 @@ def test_what_is_no_embedding_is_refused(gallery: Gallery, vector: Embedding) ->
 
 def test_enrolled_and_ignored_do_not_mix(gallery: Gallery) -> None:
     gallery.enroll("alice", "Alice", [template(1)], 100.0)
-    with pytest.raises(GalleryError, match="enrolled already"):
+    with pytest.raises(GalleryError, match="already enrolled"):
         gallery.enroll("alice", None, [template(2)], 100.0, ignored=True)
     gallery.enroll("statue", None, [template(3)], 100.0, ignored=True)
     with pytest.raises(GalleryError, match="ignore list"):
@@ -199,7 +199,7 @@ def test_rename_changes_the_name_and_keeps_the_rest(gallery: Gallery) -> None:
     gallery.enroll("alice", "Alice", [template(1)], 100.0)
     assert gallery.rename("alice", "Alice\nB.", 200.0).kind == "renamed"
     assert gallery.person("alice").name == "Alice B."
-    with pytest.raises(GalleryError, match="nobody is enrolled"):
+    with pytest.raises(GalleryError, match="no one is enrolled"):
         gallery.rename("bob", "Bob", 200.0)
 
 
@@ -211,7 +211,7 @@ def test_forget_leaves_no_row_of_the_person_and_nothing_is_plain_before(gallery:
     for seed in range(20):
         gallery.enroll(f"filler-{seed}", None, [template(100 + seed)], 100.0)
     gallery.enroll("zuleika", "Zuleika Dobson", [template(1), template(2)], 100.0)
-    gallery.keep_unknowns([stranger("u-0001", 1), stranger("u-0002", 5)])
+    gallery.store_unknowns([stranger("u-0001", 1), stranger("u-0002", 5)])
     tags = [gallery.tag("zuleika"), gallery.tag("u-0001")]
     with another(gallery) as daemon:
         daemon.snapshot()
@@ -221,15 +221,15 @@ def test_forget_leaves_no_row_of_the_person_and_nothing_is_plain_before(gallery:
         sealed = gallery._db.execute("SELECT sealed FROM templates WHERE person = ?", (tags[0],)).fetchone()[0]
         assert sealed[:500] in before
         assert [secret for secret in secrets if secret in before] == []
-        gallery.forget("zuleika", 200.0, alike=0.5)
+        gallery.remove_person("zuleika", 200.0, alike=0.5)
         after = contents(gallery.path.parent)
         assert [secret for secret in (*secrets, *tags, sealed[:500], sealed[-100:]) if secret in after] == []
         assert gallery.tag("filler-5") in after
         assert daemon.changed()
         assert len(daemon.snapshot().people) == 20
     assert [u.id for u in gallery.unknowns()] == ["u-0002"]
-    assert "u-0001" in gallery.gone()
-    assert "u-0002" not in gallery.gone()
+    assert "u-0001" in gallery.retired_ids()
+    assert "u-0002" not in gallery.retired_ids()
 
 
 def test_forget_says_when_a_reader_keeps_the_bytes(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,44 +240,44 @@ def test_forget_says_when_a_reader_keeps_the_bytes(gallery: Gallery, monkeypatch
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM people").fetchall()
         with pytest.raises(GalleryError, match=r"leave traces|locked"):
-            ours.forget("alice", 200.0)
+            ours.remove_person("alice", 200.0)
         reader.close()
         assert ours.people() == []
 
 
 def test_forgetting_nobody_is_refused(gallery: Gallery) -> None:
-    with pytest.raises(GalleryError, match="nobody is enrolled by this id"):
-        gallery.forget("alice", 1.0)
+    with pytest.raises(GalleryError, match="no one is enrolled with this id"):
+        gallery.remove_person("alice", 1.0)
 
 
 def test_unknowns_are_kept_and_read_back(gallery: Gallery) -> None:
     kept = stranger()
-    gallery.keep_unknowns([kept, stranger("u-0002", 3, last=90.0)])
+    gallery.store_unknowns([kept, stranger("u-0002", 3, last=90.0)])
     first, second = gallery.unknowns()
     assert (first.id, second.id) == ("u-0002", "u-7f3a")
     np.testing.assert_array_equal(second.mean, kept.mean)
     assert len(second.templates) == 2
     np.testing.assert_array_equal(second.templates[1], kept.templates[1])
     assert (second.weight, second.sightings, second.first, second.last, second.camera) == (2, 1, 40.0, 50.0, "porch")
-    gallery.keep_unknowns([], ["u-0002"])
+    gallery.store_unknowns([], ["u-0002"])
     assert [u.id for u in gallery.unknowns()] == ["u-7f3a"]
 
 
 def test_an_unknown_that_was_enrolled_does_not_come_back(gallery: Gallery) -> None:
-    gallery.keep_unknowns([stranger()])
+    gallery.store_unknowns([stranger()])
     with another(gallery) as cli:
         cli.enroll("dave", "Dave", [template(9)], 100.0, unknown="u-7f3a")
-    gallery.keep_unknowns([stranger()])
+    gallery.store_unknowns([stranger()])
     assert gallery.unknowns() == []
-    assert "u-7f3a" in gallery.gone()
+    assert "u-7f3a" in gallery.retired_ids()
 
 
 def test_an_unknown_is_forgotten_to_the_last_byte(gallery: Gallery) -> None:
-    gallery.keep_unknowns([stranger()])
-    gallery.forget_unknown("u-7f3a")
+    gallery.store_unknowns([stranger()])
+    gallery.remove_unknown("u-7f3a")
     assert unit(9).tobytes() not in contents(gallery.path.parent)
     with pytest.raises(GalleryError, match="no such unknown"):
-        gallery.forget_unknown("u-7f3a")
+        gallery.remove_unknown("u-7f3a")
 
 
 def test_changes_of_people_are_seen_and_stored_unknowns_are_not_a_change(gallery: Gallery) -> None:
@@ -288,9 +288,9 @@ def test_changes_of_people_are_seen_and_stored_unknowns_are_not_a_change(gallery
     assert gallery.changed()
     gallery.snapshot()
     assert not gallery.changed()
-    gallery.keep_unknowns([stranger()])
+    gallery.store_unknowns([stranger()])
     with another(gallery) as other:
-        other.keep_unknowns([stranger("u-0002")])
+        other.store_unknowns([stranger("u-0002")])
         assert not gallery.changed()
         other.rename("alice", "Alice B.", 200.0)
         assert gallery.changed()
@@ -414,18 +414,28 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_brought_forward(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery.enroll("alice", "Alice", [template(1)], 100.0)
-    schema = migration.schema
+    schema = rows.schema
 
-    def longer(records: Records) -> sqlite.Schema:
-        return (*schema(records), "ALTER TABLE people ADD COLUMN note TEXT; CREATE TABLE x (y)")
+    def longer(vault: Vault) -> sqlite.Schema:
+        now = schema(vault)
+        return now._replace(steps=(*now.steps, "ALTER TABLE people ADD COLUMN note TEXT; CREATE TABLE x (y)"))
 
-    monkeypatch.setattr(migration, "schema", longer)
+    monkeypatch.setattr(rows, "schema", longer)
     with another(gallery) as newer:
         assert newer.person("alice").templates == 1
         assert newer._db.execute("SELECT note FROM people").fetchall() == [(None,)]
     monkeypatch.undo()
     with pytest.raises(GalleryError, match=r"newer edgeface \(schema 3, this one knows 2\)"):
         Gallery.open(gallery.path.parent, MODEL)
+
+
+def test_a_schema_from_before_the_first_release_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "gallery.db")) as old:
+        old.executescript("CREATE TABLE people (id TEXT PRIMARY KEY, name TEXT); PRAGMA user_version = 1;")
+    before = (tmp_path / "gallery.db").read_bytes()
+    with pytest.raises(GalleryError, match=r"^[^\n]*gallery.db: written by a version before 0.1 \(schema 1\)[^\n]*$"):
+        Gallery.open(tmp_path, MODEL)
+    assert (tmp_path / "gallery.db").read_bytes() == before
 
 
 def test_a_data_folder_that_cannot_be_made_is_one_clear_line() -> None:
@@ -470,9 +480,9 @@ def test_a_read_only_data_folder_is_read_and_every_write_is_one_clear_line(read_
     with pytest.raises(GalleryError, match="cannot be written"):
         gallery.enroll("bob", "Bob", [template(2)], 100.0)
     with pytest.raises(GalleryError, match="cannot be written"):
-        gallery.forget("alice", 100.0)
+        gallery.remove_person("alice", 100.0)
     with pytest.raises(GalleryError, match="cannot be written"):
-        gallery.keep_unknowns([stranger()])
+        gallery.store_unknowns([stranger()])
     gallery.close()
     assert {file.name: file.read_bytes() for file in read_only.iterdir()} == before
 

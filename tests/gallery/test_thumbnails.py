@@ -38,14 +38,14 @@ def stranger(identity: str) -> Unknown:
 def _gallery(tmp_path: Path) -> Iterator[Gallery]:
     opened = Gallery.open(tmp_path, MODEL)
     opened.enroll("alice", "Alice", [Template(unit(1), MODEL, "photo", NOON)], NOON)
-    opened.keep_unknowns([stranger("u-0001")])
+    opened.store_unknowns([stranger("u-0001")])
     yield opened
     opened.close()
 
 
 def test_the_newest_few_are_kept_and_none_of_who_is_not_in_the_gallery(gallery: Gallery) -> None:
-    gallery.keep_pictures([Thumbnail("alice", NOON + n, b"picture %d" % n) for n in range(KEPT + 2)])
-    gallery.keep_pictures([Thumbnail("u-0001", NOON, b"stranger"), Thumbnail("nobody", NOON, b"nobody")])
+    gallery.store_pictures([Thumbnail("alice", NOON + n, b"picture %d" % n) for n in range(KEPT + 2)])
+    gallery.store_pictures([Thumbnail("u-0001", NOON, b"stranger"), Thumbnail("nobody", NOON, b"nobody")])
     assert gallery.pictures("alice") == [(NOON + n, b"picture %d" % n) for n in (4, 3, 2)]
     assert gallery.pictures("u-0001") == [(NOON, b"stranger")]
     assert gallery.pictures("nobody") == []
@@ -55,20 +55,20 @@ def test_the_newest_few_are_kept_and_none_of_who_is_not_in_the_gallery(gallery: 
 
 
 def test_who_is_forgotten_or_gone_has_no_pictures(gallery: Gallery) -> None:
-    gallery.keep_pictures([Thumbnail("alice", NOON, b"a"), Thumbnail("u-0001", NOON, b"u")])
-    gallery.keep_unknowns([stranger("u-0001")])
+    gallery.store_pictures([Thumbnail("alice", NOON, b"a"), Thumbnail("u-0001", NOON, b"u")])
+    gallery.store_unknowns([stranger("u-0001")])
     assert len(gallery.pictures("u-0001")) == 1
-    gallery.forget("alice", NOON)
-    gallery.forget_unknown("u-0001")
+    gallery.remove_person("alice", NOON)
+    gallery.remove_unknown("u-0001")
     assert gallery.pictures("alice") == gallery.pictures("u-0001") == []
     # A camera saw them a moment before.
-    gallery.keep_pictures([Thumbnail("alice", NOON, b"a"), Thumbnail("u-0001", NOON, b"u")])
+    gallery.store_pictures([Thumbnail("alice", NOON, b"a"), Thumbnail("u-0001", NOON, b"u")])
     assert gallery.pictures("alice") == gallery.pictures("u-0001") == []
 
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_pictures_of_an_unknown_are_handed_over_or_erased(gallery: Gallery, *, keep: bool) -> None:
-    gallery.keep_pictures([Thumbnail("u-0001", NOON + n, b"u%d" % n) for n in range(3)])
+    gallery.store_pictures([Thumbnail("u-0001", NOON + n, b"u%d" % n) for n in range(3)])
     gallery.enroll(
         "dave", None, [Template(unit(9), MODEL, "unknown", NOON)], NOON, unknown="u-0001", keep_pictures=keep
     )
@@ -106,7 +106,7 @@ class Said:
 def test_the_setting_says_whose_pictures_are_kept(tmp_path: Path, wanted: str, kept: tuple[int, int]) -> None:
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
         gallery.enroll("alice", None, [Template(unit(1), gallery.model, "photo", NOON)], NOON)
-        gallery.keep_unknowns([stranger("u-0001")])
+        gallery.store_unknowns([stranger("u-0001")])
     privacy = Privacy.model_validate({"pictures": wanted})
     bench = RecognitionSession(Configuration.model_construct(cameras={}, data=tmp_path, privacy=privacy), "boot", NOON)
     for said in (Said("match", person="alice"), Said("unknown", unknown="u-0001"), Said("uncertain"), Said("unknown")):

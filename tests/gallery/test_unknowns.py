@@ -38,9 +38,9 @@ def test_one_frame_alone_gives_none_and_a_second_one_on_a_later_visit_does() -> 
     unknowns = fresh()
     assert unknowns.see(visit(1, 1), 100.0, "porch") is None
     assert unknowns.see(visit(2, 1), 101.0, "porch") is None
-    assert unknowns.drain().kept == ()
+    assert unknowns.take_changes().kept == ()
     assert unknowns.see(visit(1, 1, shots=50), 160.0, "yard") is not None
-    (kept,) = unknowns.drain().kept
+    (kept,) = unknowns.take_changes().kept
     assert (kept.sightings, kept.weight, kept.first, kept.last, kept.camera) == (2, 2, 100.0, 160.0, "yard")
 
 
@@ -62,7 +62,7 @@ def test_the_same_person_has_the_same_id_on_later_visits_and_others_have_others(
 def test_the_id_survives_a_restart() -> None:
     before = fresh()
     identity = before.see(visit(1), 100.0, "porch")
-    after = Unknowns("a-new-boot", THRESHOLD, 30, before.drain().kept)
+    after = Unknowns("a-new-boot", THRESHOLD, 30, before.take_changes().kept)
     assert after.see(visit(1, shots=20), 200.0, "porch") == identity
 
 
@@ -91,16 +91,16 @@ def test_an_id_that_is_taken_or_gone_is_not_given_again() -> None:
 def test_drain_gives_what_changed_once() -> None:
     unknowns = fresh()
     identity = unknowns.see(visit(1), 100.0, "porch")
-    assert [u.id for u in unknowns.drain().kept] == [identity]
-    assert unknowns.drain() == ((), ())
+    assert [u.id for u in unknowns.take_changes().kept] == [identity]
+    assert unknowns.take_changes() == ((), ())
 
 
 def test_an_unknown_is_kept_for_its_days_and_no_longer() -> None:
     unknowns = fresh(days=2)
     identity = unknowns.see(visit(1), 0.0, "porch")
-    unknowns.drain()
-    assert unknowns.drain(2 * DAY).expired == ()
-    assert unknowns.drain(2 * DAY + 1).expired == (identity,)
+    unknowns.take_changes()
+    assert unknowns.take_changes(2 * DAY).expired == ()
+    assert unknowns.take_changes(2 * DAY + 1).expired == (identity,)
     assert len(unknowns) == 0
     assert unknowns.see(visit(1), 3 * DAY, "porch") != identity
 
@@ -115,7 +115,7 @@ def test_each_visit_makes_the_days_start_again() -> None:
 def test_a_single_sighting_expires_too() -> None:
     unknowns = fresh(days=1)
     unknowns.see(visit(1, 1), 0.0, "porch")
-    unknowns.drain(2 * DAY)
+    unknowns.take_changes(2 * DAY)
     assert unknowns.see(visit(1, 1), 2 * DAY, "porch") is None
 
 
@@ -123,7 +123,7 @@ def test_no_days_keep_nobody() -> None:
     stored = Unknown("u-7f3a", unit(1), (unit(1),), 2, 1, 90.0, 90.0, "porch")
     unknowns = Unknowns("5f0c", THRESHOLD, 0, [stored])
     assert unknowns.see(visit(1), 100.0, "porch") is None
-    assert unknowns.drain() == ((), ("u-7f3a",))
+    assert unknowns.take_changes() == ((), ("u-7f3a",))
 
 
 def test_the_oldest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_the_oldest_goes_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch
     unknowns = fresh()
     ids = [unknowns.see(visit(person), 100.0 + person, "porch") for person in range(5)]
     assert (len(unknowns), unknowns.dropped) == (3, 2)
-    drained = unknowns.drain()
+    drained = unknowns.take_changes()
     assert sorted(drained.expired) == sorted(str(i) for i in ids[:2])
     assert {u.id for u in drained.kept} == set(ids[2:])
 
@@ -140,12 +140,12 @@ def test_what_was_enrolled_elsewhere_goes_from_memory_and_unsaved_news_stay() ->
     unknowns = fresh()
     enrolled = unknowns.see(visit(1), 100.0, "porch")
     stays = unknowns.see(visit(2), 101.0, "porch")
-    stored = unknowns.drain().kept
+    stored = unknowns.take_changes().kept
     unknowns.see(visit(1, shots=9), 102.0, "porch")
     unsaved = unknowns.see(visit(3), 103.0, "porch")
     unknowns.use(THRESHOLD, [u for u in stored if u.id == stays], {str(enrolled)})
     assert len(unknowns) == 2
-    assert [u.id for u in unknowns.drain().kept] == [unsaved]
+    assert [u.id for u in unknowns.take_changes().kept] == [unsaved]
     assert unknowns.see(visit(2, shots=9), 104.0, "porch") == stays
     assert unknowns.see(visit(1, shots=20), 105.0, "porch") not in {enrolled, stays, unsaved}
 
@@ -154,7 +154,7 @@ def test_a_visit_in_another_year_makes_nobody_expire() -> None:
     unknowns = fresh(days=1)
     first = unknowns.see(visit(1), 0.0, "porch")
     unknowns.see(visit(2), 400 * DAY, "porch")
-    assert unknowns.drain().expired == ()
+    assert unknowns.take_changes().expired == ()
     assert unknowns.see(visit(1), 60.0, "porch") == first
 
 
@@ -162,10 +162,10 @@ def test_templates_are_varied_and_few() -> None:
     unknowns = fresh()
     same = [unit(1)] * 5
     unknowns.see(same, 100.0, "porch")
-    assert len(unknowns.drain().kept[0].templates) == 1
+    assert len(unknowns.take_changes().kept[0].templates) == 1
     for n in range(10):
         unknowns.see(visit(1, shots=10 * n), 101.0 + n, "porch")
-    (kept,) = unknowns.drain().kept
+    (kept,) = unknowns.take_changes().kept
     assert len(kept.templates) == TEMPLATES
     scores = np.stack(kept.templates) @ np.stack(kept.templates).T
     assert np.triu(scores, 1).max() < 0.95
@@ -180,7 +180,7 @@ def test_ids_are_unique_and_records_whole(visits: list[tuple[int, int, float]]) 
         if identity is not None:
             assert ids.setdefault(person, identity) == identity
     assert len(set(ids.values())) == len(ids)
-    for kept in unknowns.drain().kept:
+    for kept in unknowns.take_changes().kept:
         assert np.linalg.norm(kept.mean) == pytest.approx(1, abs=1e-5)
         assert kept.first <= kept.last
         assert kept.weight >= 2

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import VaultError
+from edgeface.core.errors import GalleryError, VaultError
+from edgeface.journal import rows
 from edgeface.journal.database import noted
 from edgeface.journal.journal import Journal, audit
 from edgeface.journal.rows import VERSION, JournalRow
@@ -45,17 +46,17 @@ def journal(path: Path) -> Iterator[Journal]:
 def test_rows_come_back_in_order_until_they_are_said(journal: Journal) -> None:
     for number in (3, 1, 2):
         assert journal.append(a_row(number))
-    assert [row.id for row in journal.unsaid(10)] == ["id-3", "id-1", "id-2"]
-    assert journal.unsaid(1) == [a_row(3)]
-    assert journal.write([], said=["id-3", "id-2", "nobody"])
-    assert journal.unsaid(10) == [a_row(1)]
-    assert journal.append(a_row(4), said=True)
+    assert [row.id for row in journal.unpublished(10)] == ["id-3", "id-1", "id-2"]
+    assert journal.unpublished(1) == [a_row(3)]
+    assert journal.write([], published=["id-3", "id-2", "nobody"])
+    assert journal.unpublished(10) == [a_row(1)]
+    assert journal.append(a_row(4), published=True)
     assert journal.counts() == (4, 1)
-    assert journal.unsaid_count() == 1
+    assert journal.unpublished_count() == 1
 
 
 def test_a_row_is_written_once(journal: Journal) -> None:
-    assert journal.append(a_row(1), said=True)
+    assert journal.append(a_row(1), published=True)
     assert journal.append(a_row(1))
     assert journal.counts() == (1, 0)
 
@@ -63,7 +64,7 @@ def test_a_row_is_written_once(journal: Journal) -> None:
 def test_rows_outlive_the_journal(journal: Journal, path: Path) -> None:
     journal.append(a_row(1))
     other = Journal(path)
-    assert other.unsaid(10) == [a_row(1)]
+    assert other.unpublished(10) == [a_row(1)]
     other.close()
 
 
@@ -71,7 +72,7 @@ def test_the_file_is_ours_alone_and_durable(journal: Journal, path: Path) -> Non
     journal.append(a_row(1))
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    connection = journal._file._opened()[0]
+    connection = journal._file._open()[0]
     pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
     assert pragmas == ["wal", 2]
     assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
@@ -82,22 +83,22 @@ def test_the_oldest_said_rows_go_first(path: Path) -> None:
     journal.write([a_row(number) for number in range(50)], [])
     journal.write([a_row(number) for number in range(50, 100)], [f"id-{number}" for number in range(50, 100)])
     journal.write([a_row(number) for number in range(100, 120)], [])
-    total, unsaid = journal.counts()
-    assert (total <= 100, unsaid, journal.dropped) == (True, 70, 0)
-    assert journal.unsaid(1) == [a_row(0)]
+    total, unpublished = journal.counts()
+    assert (total <= 100, unpublished, journal.dropped) == (True, 70, 0)
+    assert journal.unpublished(1) == [a_row(0)]
     journal.write([a_row(number) for number in range(120, 200)], [])
     assert journal.counts() == (100, 100)
     assert journal.dropped == 50
-    assert journal.unsaid(200)[-1] == a_row(199)
+    assert journal.unpublished(200)[-1] == a_row(199)
     journal.close()
 
 
 def test_a_full_disk_is_a_state_that_passes(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     assert journal.append(a_row(0))
-    journal._file._opened()[0].execute("PRAGMA max_page_count = 8")
+    journal._file._open()[0].execute("PRAGMA max_page_count = 8")
     big = JournalRow("big", "match", 0.0, json.dumps({"x": "y" * 100_000}))
     for _ in range(3):
-        journal._file._opened()[0].execute("PRAGMA max_page_count = 8")
+        journal._file._open()[0].execute("PRAGMA max_page_count = 8")
         assert not journal.append(big)
     assert "full" in (journal.problem or "")
     assert journal.failures == 3
@@ -112,7 +113,7 @@ def test_a_missing_folder_is_a_state_that_passes(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "later" / "journal.db")
     assert not journal.append(a_row(1))
     assert "cannot be used" in (journal.problem or "")
-    assert journal.unsaid(10) == []
+    assert journal.unpublished(10) == []
     assert journal.head() == (0, "")
     assert journal.facts()["head"] is None
     assert (journal.verify().fault or "").startswith("the journal cannot be read")
@@ -123,7 +124,7 @@ def test_a_missing_folder_is_a_state_that_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["header", "middle"])
-def test_a_corrupt_file_is_put_aside(path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_corrupt_file_is_set_aside(path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     journal = Journal(path)
     journal.write([a_row(number) for number in range(2000)], [])
     journal.close()
@@ -137,23 +138,28 @@ def test_a_corrupt_file_is_put_aside(path: Path, damage: str, caplog: pytest.Log
     assert again.set_aside == "journal.db.corrupt-1"
     assert (path.parent / again.set_aside).read_bytes() == content
     assert again.append(a_row(1))
-    began, _ = again.unsaid(10)
+    began, _ = again.unpublished(10)
     assert (began.kind, json.loads(began.payload)) == ("started", {"set_aside": again.set_aside})
     assert again.verify().fault is None
-    assert "put aside as journal.db.corrupt-1" in caplog.text
+    assert "set aside as journal.db.corrupt-1" in caplog.text
     again.close()
 
 
-def test_a_file_of_a_newer_edgeface_is_left_alone(path: Path) -> None:
+@pytest.mark.parametrize(("version", "writer"), [(VERSION + 1, "newer edgeface"), (1, "version before 0.1")])
+def test_a_file_of_another_version_is_left_alone(path: Path, version: int, writer: str) -> None:
     connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.execute("CREATE TABLE rows (seq INTEGER PRIMARY KEY)")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     before = path.read_bytes()
     journal = Journal(path)
     assert not journal.append(a_row(1))
-    assert "newer edgeface" in (journal.problem or "")
+    assert f"it was written by a {writer} (version {version}; this edgeface reads 2)" in (journal.problem or "")
     assert path.read_bytes() == before
     journal.close()
+    with pytest.raises(GalleryError, match=writer), rows.opened(path):
+        pass
+    assert path.read_bytes() == before
 
 
 def test_many_threads_may_write(journal: Journal) -> None:
@@ -171,7 +177,7 @@ def test_many_threads_may_write(journal: Journal) -> None:
 
 def test_a_note_is_a_row_for_the_audit_topic(journal: Journal) -> None:
     assert journal.record("deleted", 1_800_000_000.0, {"person": "alice"})
-    [row] = journal.unsaid(10)
+    [row] = journal.unpublished(10)
     said = json.loads(audit(row, "front", 1_800_000_001.0))
     assert said == {
         "v": 1,
@@ -214,7 +220,7 @@ def test_nothing_that_was_written_is_lost_by_a_kill_and_the_chain_holds(path: Pa
         child.send_signal(signal.SIGKILL)
         last = max([last, *(int(line) for line in child.stdout.read().split())])
     journal = Journal(path)
-    rows = journal.unsaid(1_000_000)
+    rows = journal.unpublished(1_000_000)
     assert [row.id for row in rows[: last + 1]] == [f"id-{number}" for number in range(last + 1)]
     assert len(rows) <= last + 2
     assert (journal.verify().rows, journal.verify().fault) == (len(rows), None)
@@ -239,7 +245,7 @@ def test_the_outbox_gives_a_row_to_one_holder_at_a_time(journal: Journal) -> Non
     until(lambda: took(3))
     assert [row.id for row in taken] == ids
     for id_ in ids[:2]:
-        writer.said(id_)
+        writer.mark_published(id_)
     until(lambda: journal.counts() == (3, 1))
     writer.release(ids[2:])
     until(lambda: took(4))
@@ -262,7 +268,7 @@ def test_a_note_goes_out_by_itself(journal: Journal) -> None:
 
     until(took)
     assert taken == [row]
-    writer.said(row.id)
+    writer.mark_published(row.id)
     until(lambda: journal.counts() == (1, 0))
     writer.close()
 
@@ -291,7 +297,7 @@ def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, cap
     writer.start()
     writer.record(an_event(1))
     writer.close()
-    assert "1 events could not be written down" in caplog.text
+    assert "1 events could not be written" in caplog.text
     journal.close()
 
 
@@ -339,7 +345,7 @@ def test_rows_are_chosen_by_what_they_are(journal: Journal) -> None:
     for number, person in enumerate(who):
         kind = "match" if person else "unknown"
         facts = {"person": person, "unknown": None if person else "u-7f3a"}
-        journal.append(JournalRow(f"id-{number}", kind, float(number), json.dumps(facts)), said=number == 0)
+        journal.append(JournalRow(f"id-{number}", kind, float(number), json.dumps(facts)), published=number == 0)
 
     def chosen(**by: Any) -> list[int]:
         return [entry.seq for entry in journal.rows(**by)]
@@ -354,7 +360,7 @@ def test_rows_are_chosen_by_what_they_are(journal: Journal) -> None:
     assert chosen(since=2.0) == [3, 4]
     assert chosen(who="alice", since=1.0, last=5) == [3]
     first = journal.rows()[0]
-    assert (first.said, first.redacted, first.altered, first.row.id) == (True, False, False, "id-0")
+    assert (first.published, first.redacted, first.altered, first.row.id) == (True, False, False, "id-0")
     assert journal.rows()[-1].link == journal.head()[1]
     assert [row.id for row in journal.about("alice")] == ["id-0", "id-2"]
     assert journal.facts() == {
@@ -393,8 +399,8 @@ def test_without_its_key_a_journal_refuses_to_start(path: Path, harm: str) -> No
 
 def test_a_row_that_was_altered_is_said_as_that(journal: Journal) -> None:
     journal.append(a_row(1))
-    journal._file._opened()[0].execute("UPDATE rows SET payload = ?, at = 1e300", (b"x" * 40,))
-    [row] = journal.unsaid(10)
+    journal._file._open()[0].execute("UPDATE rows SET payload = ?, at = 1e300", (b"x" * 40,))
+    [row] = journal.unpublished(10)
     assert json.loads(audit(row, "front", 1.0))["altered"] is True
     assert journal.rows()[0].altered
 

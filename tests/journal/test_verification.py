@@ -77,11 +77,11 @@ SELECT {0}, 'new', kind, at, payload, person, unknown, said, link, digest, proof
         ("DELETE FROM rows WHERE seq BETWEEN 5 AND 7", "row 5 is missing", 4),
         ("DELETE FROM rows WHERE seq < 5", "rows before row 5 are missing", 0),
         ("DELETE FROM rows WHERE seq < 5; DELETE FROM anchors", "rows before row 5 are missing", 0),
-        (SWAP.format(5, 6), "row 5 now stands as row 6", 4),
-        (SWAP.format(1, 12), "row 1 now stands as row 12", 0),
-        ("UPDATE rows SET seq = 20 WHERE seq = 5", "row 5 now stands as row 20", 4),
+        (SWAP.format(5, 6), "row 5 is now row 6", 4),
+        (SWAP.format(1, 12), "row 1 is now row 12", 0),
+        ("UPDATE rows SET seq = 20 WHERE seq = 5", "row 5 is now row 20", 4),
         (INSERT.format(13), "row 13 is altered, or was not written by edgeface", 12),
-        (f"{SHIFT}; {INSERT.format(5)}", "row 5 now stands as row 6", 4),
+        (f"{SHIFT}; {INSERT.format(5)}", "row 5 is now row 6", 4),
     ],
 )
 def test_every_kind_of_tampering_is_found(
@@ -101,7 +101,7 @@ def test_only_edgeface_may_empty_a_row(journal: Journal, tamper: Callable[[str],
     assert journal.redact("alice") == ROWS // 2
     assert (journal.verify().redacted, journal.verify().fault) == (ROWS // 2, None)
     tamper("UPDATE rows SET proof = (SELECT proof FROM rows WHERE seq = 4) WHERE seq = 2")
-    assert journal.verify().fault == "row 2 was emptied, and not by edgeface"
+    assert journal.verify().fault == "row 2 was emptied, but not by edgeface"
 
 
 def test_an_anchor_stands_for_the_rows_that_were_pruned_and_for_no_others(
@@ -125,7 +125,7 @@ def test_pruning_does_not_hide_what_was_removed(tmp_path: Path, tamper: Callable
     tamper("DELETE FROM rows WHERE seq = 5; UPDATE anchors SET seq = 5, link = zeroblob(32)")
     journal.write([a_row(number) for number in range(20, 36)], [f"id-{number}" for number in range(20, 36)])
     assert min(entry.seq for entry in journal.rows()) > 5
-    assert "are missing, and were not pruned by edgeface" in (journal.verify().fault or "")
+    assert "are missing, but were not pruned by edgeface" in (journal.verify().fault or "")
     journal.close()
 
 

@@ -12,8 +12,7 @@ from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import Embedding
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.rows import NEVER
-from edgeface.gallery.snapshot import Template, day
+from edgeface.gallery.snapshot import NEVER, Template, day
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
@@ -44,7 +43,7 @@ def keep(gallery: Gallery, wall: float, *, synced: bool = True, days: int = 30, 
     configuration = Configuration.model_construct(
         cameras={}, data=gallery.path.parent, unknown=Unknowns(days=days), privacy=Privacy(picture_days=picture_days)
     )
-    return retention.keep(gallery, configuration, wall, synced=synced, alike=0.5)
+    return retention.expire(gallery, configuration, wall, synced=synced, alike=0.5)
 
 
 def ids(gallery: Gallery) -> list[str]:
@@ -54,7 +53,7 @@ def ids(gallery: Gallery) -> list[str]:
 def test_who_has_expired_is_erased_from_gallery_journal_and_album(gallery: Gallery, tmp_path: Path) -> None:
     gallery.consent("alice", NOON, day(NOON), day(NOON + DAY))
     gallery.consent("bob", NOON, None, day(NOON + 2 * DAY))
-    gallery.keep_pictures([Thumbnail("alice", NOON, b"of alice"), Thumbnail("bob", NOON, b"of bob")])
+    gallery.store_pictures([Thumbnail("alice", NOON, b"of alice"), Thumbnail("bob", NOON, b"of bob")])
     with closing(Journal(tmp_path / "journal.db")) as journal:
         journal.append(JournalRow("1", "match", NOON, '{"event_type":"match","person":"alice"}'))
         journal.append(JournalRow("2", "match", NOON, '{"event_type":"match","person":"bob"}'))
@@ -85,11 +84,11 @@ def test_unknowns_of_every_model_and_pictures_go_by_their_age(gallery: Gallery) 
         Unknown(name, unit(seed), (unit(seed),), 2, 1, last, last, "porch")
         for name, seed, last in (("u-0001", 7, NOON - 31 * DAY), ("u-0002", 8, NOON - 29 * DAY))
     )
-    gallery.keep_unknowns([old, new])
+    gallery.store_unknowns([old, new])
     with closing(Gallery.open(gallery.path.parent, "another:89abcdef")) as other:
-        other.keep_unknowns([Unknown("u-0003", unit(9), (unit(9),), 2, 1, 0.0, NOON - 40 * DAY, "porch")])
+        other.store_unknowns([Unknown("u-0003", unit(9), (unit(9),), 2, 1, 0.0, NOON - 40 * DAY, "porch")])
     taken = [("alice", 6.0), ("alice", 1.0), ("bob", 6.0), ("u-0001", 1.0), ("u-0002", 1.0)]
-    gallery.keep_pictures([Thumbnail(who, NOON - days * DAY, f"{who} {days}".encode()) for who, days in taken])
+    gallery.store_pictures([Thumbnail(who, NOON - days * DAY, f"{who} {days}".encode()) for who, days in taken])
     keep(gallery, NOON, synced=False, picture_days=5)
     assert len(gallery.unknowns()) == 2
     keep(gallery, NOON, synced=True, picture_days=5)
@@ -101,7 +100,7 @@ def test_unknowns_of_every_model_and_pictures_go_by_their_age(gallery: Gallery) 
 
 
 def test_the_unknowns_who_look_like_somebody_expired_go_with_them(gallery: Gallery, tmp_path: Path) -> None:
-    gallery.keep_unknowns([Unknown("u-0001", unit(0), (unit(0),), 2, 1, NOON, NOON, "porch")])
+    gallery.store_unknowns([Unknown("u-0001", unit(0), (unit(0),), 2, 1, NOON, NOON, "porch")])
     gallery.consent("alice", NOON, None, day(NOON))
     with closing(Journal(tmp_path / "journal.db")) as journal:
         journal.append(JournalRow("1", "unknown", NOON, '{"event_type":"unknown","unknown":"u-0001"}'))
@@ -149,7 +148,7 @@ def test_a_day_that_is_none_is_refused(gallery: Gallery, text: str) -> None:
 
 
 def test_consent_cannot_be_over_before_it_is_given(gallery: Gallery) -> None:
-    with pytest.raises(GalleryError, match="alice: consent of 2026-11-22 cannot be over on 2026-11-22"):
+    with pytest.raises(GalleryError, match="alice: consent of 2026-11-22 cannot end on 2026-11-22"):
         gallery.consent("alice", 5.0, "2026-11-22", "2026-11-22")
-    with pytest.raises(GalleryError, match="nobody is enrolled"):
+    with pytest.raises(GalleryError, match="no one is enrolled"):
         gallery.consent("dave", 5.0, "2026-11-22")

@@ -1,51 +1,27 @@
-import base64
+"""PeopleService without a command line or a page: what it returns, records and refuses."""
+
 import json
-import re
 import shutil
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgeface.cli import main
 from edgeface.config.configuration import Configuration
-from edgeface.core.clock import SystemClock
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.types import Embedding
-from edgeface.faces.embedder import embedder_name
-from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.snapshot import Template
+from edgeface.gallery.rows import Change
+from edgeface.gallery.snapshot import Person, Template
 from edgeface.gallery.unknowns import Unknown
-from edgeface.imaging.opencv import cv2
 from edgeface.journal.journal import Journal
-from edgeface.journal.rows import JournalRow
-from edgeface.people import service
-from edgeface.people.enrollment import EnrollOptions, Plan
-from tests.support.shots import session
+from edgeface.people.enrollment import EnrollOptions, KnownFaces, RejectedError
+from edgeface.people.guided import Guide
+from edgeface.people.service import PeopleService
 
 DATA = Path(__file__).parents[1] / "data"
-OBAMA = [str(DATA / f"{name}.jpg") for name in ("obama", "obama2", "obama3")]
-BIDEN, ASTRONAUT = str(DATA / "biden.jpg"), str(DATA / "astronaut.jpg")
-
-Run = Callable[..., int]
-
-
-@pytest.fixture(name="run")
-def _run(tmp_path: Path) -> Run:
-    """Runs a verb of the command line on a config of its own."""
-    frames = tmp_path / "frames"
-    frames.mkdir()
-    shutil.copy(OBAMA[0], frames / "000.jpg")
-    config = tmp_path / "config.yaml"
-    config.write_text(f"data: {tmp_path / 'data'}\ncameras:\n  porch: {{type: replay, path: {frames}, pace: fast}}\n")
-
-    def run(verb: str, *arguments: str) -> int:
-        return main.main([verb, "--config", str(config), *arguments])
-
-    return run
+BIDEN = DATA / "biden.jpg"
 
 
 def unit(seed: int) -> Embedding:
@@ -53,405 +29,153 @@ def unit(seed: int) -> Embedding:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
-def gallery_of(tmp_path: Path) -> Gallery:
-    return Gallery.open(tmp_path / "data", embedder_name())
+@pytest.fixture(name="changes")
+def _changes() -> list[Change]:
+    """What was recorded."""
+    return []
 
 
-def audit(tmp_path: Path) -> list[tuple[str, dict[str, str]]]:
-    journal = Journal(tmp_path / "data" / "journal.db")
-    rows = journal.rows()
-    journal.close()
-    return [(entry.row.kind, json.loads(entry.row.payload)) for entry in rows]
+@pytest.fixture(name="erased")
+def _erased() -> list[str]:
+    """Who was reported as erased."""
+    return []
 
 
-@pytest.mark.parametrize("file", ["gallery.db", "journal.db"])
-def test_forgetting_that_fails_half_way_can_be_tried_again(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
-) -> None:
-    monkeypatch.setattr("edgeface.core.sqlite.BUSY_MS", 50)
-    monkeypatch.setattr("edgeface.core.sqlite.BUSY_MS", 50)
-    run("enroll", "barack", "--name", "Barack O.", *OBAMA[:1])
-    reader = sqlite3.connect(tmp_path / "data" / file, isolation_level=None)
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM sqlite_master").fetchall()
-    assert run("forget", "barack") == 1
-    assert "while another program reads it; try again" in capsys.readouterr().err
-    reader.close()
-    (tmp_path / "data" / "journal.db.corrupt-1").write_bytes(b"damaged")
-    assert run("forget", "barack") == 0
-    assert "journal.db.corrupt-1: a damaged journal" in capsys.readouterr().err
-    left = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
-    assert b"barack" not in left
-    assert b"Barack O." not in left
+@pytest.fixture(name="service")
+def _service(tmp_path: Path, changes: list[Change], erased: list[str]) -> PeopleService:
+    def record(new: Iterable[Change]) -> None:
+        changes.extend(new)
+
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path / "data")
+    return PeopleService(configuration, record, erased=erased.append)
 
 
-def test_a_person_from_enrollment_to_the_last_byte(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("people") == 0
-    assert "nobody is enrolled" in capsys.readouterr().out
-    assert not (tmp_path / "data").exists()
-
-    assert run("enroll", "barack", "--name", "Barack Obama", *OBAMA) == 0
-    assert capsys.readouterr().out == "barack: enrolled as Barack Obama, 3 templates\n"
-
-    assert run("people") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["ID", "NAME", "TEMPLATES", "ENROLLED"]
-    assert lines[1].split()[:4] == ["barack", "Barack", "Obama", "3"]
-    assert "level normal: a cosine of 0." in lines[2]
-
-    assert run("rename", "barack", "Mr President") == 0
-    gallery = gallery_of(tmp_path)
-    secrets = [t.embedding.tobytes() for t in gallery.templates("barack")] + [b"Mr President", b"Obama", b"barack"]
-    gallery.close()
-    assert run("forget", "barack") == 0
-    left = b"".join(file.read_bytes() for file in sorted((tmp_path / "data").iterdir()))
-    assert [secret for secret in secrets if secret in left] == []
-    assert ("deleted", {}) in audit(tmp_path)
-    assert run("forget", "barack") == 1
-    assert "nobody is enrolled by this id" in capsys.readouterr().err
+def put(service: PeopleService, person: str, *seeds: int) -> None:
+    with service.gallery(create=True) as gallery:
+        gallery.enroll(person, None, [Template(unit(seed), gallery.model, "photo", 1.0) for seed in seeds], 1.0)
 
 
-def test_the_audit_trail_names_ids_and_nothing_else(run: Run, tmp_path: Path) -> None:
-    assert run("enroll", "joe", "--name", "Joe B.", BIDEN) == 0
-    assert run("rename", "joe", "Joseph") == 0
-    assert audit(tmp_path) == [("enrolled", {"person": "joe"}), ("renamed", {"person": "joe"})]
+def people(service: PeopleService) -> list[str]:
+    with service.gallery() as gallery:
+        return [person.id for person in gallery.people()]
 
 
-def test_a_refused_photo_refuses_all_unless_skipped(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad = tmp_path / "bad.jpg"
-    bad.write_bytes(b"GIF89a")
-    assert run("enroll", "barack", OBAMA[0], str(bad), str(tmp_path / "none.jpg")) == 1
-    assert capsys.readouterr().err.splitlines() == [
-        f"edgeface: {bad}: a GIF; save it as JPEG or PNG",
-        f"edgeface: {tmp_path / 'none.jpg'}: no such file",
-        "edgeface: nobody enrolled: 2 photos refused (--skip-bad leaves them out)",
-    ]
-    assert run("people") == 0
-    assert "barack" not in capsys.readouterr().out
-    assert run("enroll", "barack", "--skip-bad", OBAMA[0], str(bad)) == 0
-    captured = capsys.readouterr()
-    assert "barack: enrolled as barack, 1 templates" in captured.out
-    assert "a GIF" in captured.err
+def test_photos_enroll_from_files_and_from_memory(service: PeopleService, changes: list[Change]) -> None:
+    bad = ("bad\x1b.jpg", b"GIF89a")
+    with pytest.raises(RejectedError, match="1 photo was rejected") as caught:
+        service.enroll("joe", "Joe", [BIDEN, bad])
+    assert caught.value.skippable
+    (line,) = caught.value.lines
+    assert line.startswith("bad .jpg: a GIF")
+    assert (people(service), changes) == ([], [])
+    options = EnrollOptions(skip_bad=True, given="2026-11-22")
+    done = service.enroll("joe", "Joe", [("joe.jpg", BIDEN.read_bytes()), bad], options)
+    assert done.rejected == (line,)
+    assert [(one.id, one.name, one.templates, one.consent) for one in done.people] == [("joe", "Joe", 1, "2026-11-22")]
+    assert [change.kind for change in changes] == ["enrolled", "consent"]
 
 
-def test_the_same_face_under_another_id_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("enroll", "barack", *OBAMA[:2]) == 0
-    assert run("enroll", "impostor", OBAMA[2]) == 1
-    assert "this face is barack's already" in capsys.readouterr().err
-    assert run("enroll", "barack", OBAMA[2]) == 0
-    assert "barack: enrolled as barack, 3 templates" in capsys.readouterr().out
-
-
-def test_a_folder_of_folders_is_enrolled(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, photos in {"Barack Obama": OBAMA, "Eileen_Collins": [ASTRONAUT]}.items():
-        (tmp_path / "people" / name).mkdir(parents=True)
-        for photo in photos:
-            shutil.copy(photo, tmp_path / "people" / name)
-    assert run("enroll", "--folder", str(tmp_path / "people")) == 0
-    captured = capsys.readouterr()
-    assert "barack-obama: enrolled as Barack Obama, 3 templates" in captured.out
-    assert "eileen_collins: enrolled as Eileen Collins, 1 templates" in captured.out
-    assert captured.err == ""
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        ([], "give one of"),
-        (["alice"], "give one of"),
-        (["alice", "a.jpg", "--unknown", "u-7f3a"], "give one of"),
-        (["alice", "--folder", "people"], "--folder takes the ids"),
-        (["--camera", "porch"], "give an ID"),
-        (["../alice", "a.jpg"], "not an id"),
-        (["u-7f3a", "a.jpg"], "choose another"),
-        (["alice", "--unknown", "u-7f3a"], "no such unknown"),
-        (["alice", "--unknown", "x/\x1b[2J"], "no such unknown"),
-        (["alice", "--camera", "yard"], "yard: no such camera in the config; it has: porch"),
-        (["alice", "--camera", "porch"], "the pictures ended with"),
-        (["--folder", "/none"], "/none: No such file"),
-    ],
-)
-def test_wrong_arguments_are_one_clear_line(
-    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
-) -> None:
-    usage = reason.startswith(("give ", "--folder takes"))
-    assert run("enroll", *arguments) == (2 if usage else 1)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert reason in line
-    assert line.isprintable()
-
-
-def unknown(identity: str, seed: int) -> Unknown:
-    return Unknown(identity, unit(seed), (unit(seed),), 2, 3, 1.7e9, 1.7e9, "porch")
-
-
-def test_unknowns_are_listed_enrolled_ignored_and_forgotten(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    gallery = gallery_of(tmp_path)
-    gallery.keep_unknowns([unknown("u-0001", 1), unknown("u-0002", 2), unknown("u-0003", 3)])
-    assert run("people", "--unknown") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["u-0001", "3", "1", "2023-11-14T22:13", "2023-11-14T22:13", "porch"]
-    assert run("enroll", "dave", "--unknown", "u-0001") == 0
-    assert run("ignore", "statue", "--unknown", "u-0002") == 0
-    assert "statue: on the ignore list" in capsys.readouterr().out
-    assert run("forget", "u-0003") == 0
-    assert gallery.unknowns() == []
-    assert [(p.id, p.ignored) for p in gallery.people()] == [("dave", False), ("statue", True)]
-    capsys.readouterr()
-    assert run("people") == 0
-    assert "ignored" in capsys.readouterr().out.splitlines()[2]
-    gallery.close()
-
-
-def test_ignore_takes_photos_too_and_not_both(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("ignore", "portrait", BIDEN) == 0
-    assert "portrait: on the ignore list" in capsys.readouterr().out
-    assert run("ignore", "portrait") == 2
-    assert "either photos or --unknown" in capsys.readouterr().err
-    assert run("enroll", "joe", BIDEN) == 1
-    assert "this face is portrait's already" in capsys.readouterr().err
-
-
-def test_people_go_to_a_file_and_come_back(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = str(tmp_path / "people.json")
-    assert run("export", file) == 1
-    assert "no gallery here yet" in capsys.readouterr().err
-    assert run("enroll", "joe", BIDEN) == 0
-    assert run("enroll", "eileen", ASTRONAUT) == 0
-    assert run("export", file) == 0
-    assert run("import", file) == 1
-    assert "enrolled already: eileen, joe" in capsys.readouterr().err
-    assert run("import", file, "--replace") == 0
-    assert run("import", file, "--data", str(tmp_path / "other")) == 0
-    assert "2 people imported" in capsys.readouterr().out
-    assert run("export", str(tmp_path / "joe.json"), "--person", "joe") == 0
-    assert b"eileen" not in (tmp_path / "joe.json").read_bytes()
-
-
-def test_what_is_wrong_with_the_gallery_is_listed(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gallery = gallery_of(tmp_path)
-    model = gallery.model
-    twin = np.asarray(0.95 * unit(1) + 0.2 * unit(2), np.float32)
-    twin /= np.float32(np.linalg.norm(twin))
-    gallery.enroll("alice", "Alice", [Template(unit(1), model, "photo", 1.0)], 1.0)
-    gallery.enroll("bob", "Bob", [Template(twin, model, "photo", 1.0)], 1.0)
-    gallery.enroll("carol", "Carol", [Template(unit(3), "old-model:00000000", "photo", 1.0)], 1.0)
-    gallery.close()
-    assert run("people") == 0
-    out = capsys.readouterr().out
-    assert "alice and bob are too alike (cosine 0.9" in out
-    assert "1 templates of another model take no part" in out
-    assert "with 2 enrolled" in out
-
-
-def test_data_alone_needs_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--config", str(tmp_path / "none.yaml"), "--data", str(tmp_path / "data")]
-    assert main.main(["enroll", *arguments, "joe", BIDEN]) == 0
-    assert main.main(["people", *arguments]) == 0
-    assert "joe" in capsys.readouterr().out
-    assert main.main(["people", "--config", str(tmp_path / "none.yaml")]) == 78
-
-
-def test_a_damaged_gallery_is_one_clear_line(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "gallery.db").write_bytes(b"rubbish " * 1000)
-    assert run("people") == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "not a database" in line
-
-
-def test_a_camera_enrolls_with_guidance(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    analyzer = Configuration.model_construct(cameras={}).open_analyzer()
-    (tmp_path / "frames" / "000.jpg").unlink()
-    # Each held for a third of a second.
-    for number, image in enumerate(picture for picture in session(analyzer)[1:] for _ in range(5)):
-        assert cv2.imwrite(str(tmp_path / "frames" / f"{number:03d}.png"), image[:, :, ::-1])
-    (tmp_path / "config.yaml").write_text((tmp_path / "config.yaml").read_text().replace("fast", "clip"))
-    assert run("enroll", "barack", "--camera", "porch") == 0
-    out = capsys.readouterr().out
-    assert "come closer" in out
-    assert "5 of 5 taken" in out
-    assert "barack: enrolled as barack, 5 templates" in out
-    gallery = gallery_of(tmp_path)
-    assert {t.source for t in gallery.templates("barack")} == {"camera"}
-    gallery.close()
-
-
-def test_a_folder_is_enrolled_for_other_parts_of_the_program(tmp_path: Path) -> None:
+def test_a_folder_is_enrolled_and_recorded_in_the_journal(tmp_path: Path) -> None:
     (tmp_path / "people" / "Joe").mkdir(parents=True)
     shutil.copy(BIDEN, tmp_path / "people" / "Joe")
     configuration = Configuration.model_construct(cameras={}, data=tmp_path / "data")
-    assert service.enroll_folder(configuration, tmp_path / "people") == 1
+    (joe,) = PeopleService(configuration).enroll_folder(tmp_path / "people").people
+    assert (joe.id, joe.name, joe.templates) == ("joe", "Joe", 1)
+    with closing(Journal(configuration.journal_path)) as journal:
+        rows = [(row.kind, json.loads(row.payload)) for row in journal.about("joe")]
+    assert rows == [("enrolled", {"person": "joe"})]
 
 
-def test_a_name_that_the_terminal_cannot_show_is_no_traceback(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gallery = gallery_of(tmp_path)
-    gallery.enroll("alice", "Ąłżbieta 😀", [Template(unit(1), gallery.model, "photo", 1.0)], 1.0)
-    gallery.close()
-    with (tmp_path / "out").open("w", encoding="latin-1") as terminal:
-        monkeypatch.setattr("sys.stdout", terminal)
-        assert run("people") == 0
-    assert b"alice" in (tmp_path / "out").read_bytes()
+def test_no_photos_enroll_no_one(service: PeopleService) -> None:
+    with pytest.raises(RejectedError, match="no photo can be used") as caught:
+        service.enroll("joe", None, [])
+    assert (caught.value.lines, caught.value.skippable) == ((), False)
+    assert people(service) == []
 
 
-def test_an_empty_plan_enrolls_nobody(tmp_path: Path) -> None:
-    configuration = Configuration.model_construct(cameras={}, data=tmp_path / "data")
-    gallery = gallery_of(tmp_path)
-    with pytest.raises(GalleryError, match="no photo could be used"):
-        service.carry(configuration, gallery, Plan(()), EnrollOptions())
-    gallery.close()
+@pytest.mark.parametrize("days", [{"given": "22.11.2026"}, {"given": "never"}, {"expires": "soon"}])
+def test_options_refuse_what_is_not_a_day(days: dict[str, str]) -> None:
+    with pytest.raises(GalleryError, match="not a day"):
+        EnrollOptions(**days)  # type: ignore[arg-type]  # both are text
 
 
-def test_enrolling_again_replaces_the_templates_of_every_model_and_keeps_the_name(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    gallery = gallery_of(tmp_path)
-    gallery.enroll("barack", "Mr President", [Template(unit(1), "another:12345678", "photo", 0.0)], 0.0)
-    gallery.close()
-    assert run("people") == 0
-    assert "1 templates of another model take no part" in capsys.readouterr().out
-    assert run("enroll", "--again", "barack", *OBAMA[:2]) == 0
-    assert "barack: enrolled as Mr President, 2 templates" in capsys.readouterr().out
-    gallery = gallery_of(tmp_path)
-    assert [template.model for template in gallery.templates("barack")] == [embedder_name()] * 2
-    gallery.close()
-    assert run("enroll", "--again", "nobody", OBAMA[0]) == 1
+def test_shots_of_a_guide_are_refused_if_the_face_was_enrolled_in_the_meantime(service: PeopleService) -> None:
+    shots = [("straight ahead", unit(1))] * 5
+    guide = Guide(None, KnownFaces(0.5), "joe", shots)  # type: ignore[arg-type]  # enrolling reads shots only
+    put(service, "barack", 1)
+    with pytest.raises(PhotoError, match="already enrolled as barack"):
+        service.enroll_guided(guide, "Joe")
+    service.erase("barack")
+    (joe,) = service.enroll_guided(guide, "Joe").people
+    assert (joe.id, joe.templates) == ("joe", 1)
 
 
-def test_what_the_level_means_is_said_with_the_users_own_traffic(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("enroll", "barack", *OBAMA) == 0
-    assert run("people") == 0
-    assert "how many pass is known after a day" in capsys.readouterr().out
-    journal = Journal(tmp_path / "data" / "journal.db")
-    now = SystemClock().wall()
-    for n in range(60):
-        journal.append(JournalRow(f"u{n}", "unknown", now - n * 43_200.0, "{}"))
-    journal.close()
-    assert run("people") == 0
-    assert "a year with 2.0 a day as lately" in capsys.readouterr().out
+def test_a_change_is_made_as_a_whole(service: PeopleService, changes: list[Change]) -> None:
+    put(service, "joe", 1)
+    joe = service.change("joe", name="Joe B.", given="2026-11-22", expires="2027-11-22")
+    assert (joe.name, joe.consent, joe.expires) == ("Joe B.", "2026-11-22", "2027-11-22")
+    assert [change.kind for change in changes] == ["renamed", "consent"]
+    with pytest.raises(GalleryError, match="cannot end on"):
+        service.change("joe", name="X", expires="2020-01-01")
+
+    def check(before: Person) -> None:
+        assert before == joe
+        raise LookupError("seen")
+
+    with pytest.raises(LookupError, match="seen"):
+        service.change("joe", name="X", check=check)
+    with service.gallery() as gallery:
+        assert gallery.person("joe") == joe
+    assert len(changes) == 2
 
 
-def test_forgetting_proves_itself(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("enroll", "barack", "--name", "Barack O.", *OBAMA[:1])
-    (tmp_path / "data" / "notes.txt").write_text("Barack O. came at noon")
-    capsys.readouterr()
-    assert run("forget", "barack") == 1
-    captured = capsys.readouterr()
-    assert f"{tmp_path / 'data' / 'notes.txt'}: still has a trace of barack" in captured.err
-    assert "no trace" not in captured.out
-    (tmp_path / "data" / "notes.txt").unlink()
-    run("enroll", "barack", *OBAMA[:1])
-    capsys.readouterr()
-    assert run("forget", "barack") == 0
-    count = re.fullmatch(r"barack: forgotten; (\d+) files searched, no trace\n", capsys.readouterr().out)
-    assert count is not None
-    assert int(count[1]) >= len(["gallery.db", "journal.db", "key", "key.id"])
+def test_only_the_same_face_is_merged(service: PeopleService, changes: list[Change], erased: list[str]) -> None:
+    put(service, "joe", 1)
+    put(service, "joseph", 1, 2)
+    put(service, "eve", 3)
+    for who, into, why in (
+        ("joe", "eve", "too different"),
+        ("joe", "joe", "into themselves"),
+        ("x", "joe", "no one is"),
+    ):
+        with pytest.raises(GalleryError, match=why):
+            service.merge(who, into)
+    assert (people(service), erased) == (["eve", "joe", "joseph"], [])
+    proof = service.merge("joe", "joseph")
+    assert (proof.traces, proof.still_named) == ((), ())
+    assert (people(service), erased) == (["eve", "joseph"], ["joe"])
+    assert [(change.kind, change.person) for change in changes] == [("enrolled", "joseph")]
 
 
-def test_where_the_configuration_still_names_somebody_forgotten_is_said(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(
-        config.read_text() + "mqtt: {}\ngroups: {family: [joe, jill]}\ndoors:\n"
-        "  front-door: {camera: porch, allow: [{person: joe}]}\n"
-        "  shed: {camera: porch, allow: [{group: family}]}\n"
-    )
-    run("enroll", "joe", BIDEN)
-    capsys.readouterr()
-    assert run("forget", "joe") == 0
-    assert capsys.readouterr().err.splitlines() == [
-        "edgeface: config.yaml: the group family still names joe",
-        "edgeface: config.yaml: the door front-door still names joe",
-    ]
+def test_an_unknown_becomes_a_person_or_is_erased(service: PeopleService, erased: list[str]) -> None:
+    with service.gallery(create=True) as gallery:
+        gallery.store_unknowns(Unknown(f"u-000{n}", unit(n), (unit(n),), 2, 1, 1.0, 1.0, "porch") for n in (1, 2))
+    (dave,) = service.enroll_unknown("u-0001", "dave", "Dave", EnrollOptions(ignored=True)).people
+    assert (dave.id, dave.ignored) == ("dave", True)
+    assert service.erase("u-0002").traces == ()
+    assert erased == ["u-0002"]
+    with pytest.raises(GalleryError, match="no such unknown"):
+        service.enroll_unknown("u-0002", "eve", None)
 
 
-def test_consent_is_noted_shown_and_written_down(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("enroll", "joe", "--given", "2026-11-22", "--expires", "2999-01-01", BIDEN) == 0
-    assert run("people") == 0
-    assert "consent of 2026-11-22, expires on 2999-01-01" in capsys.readouterr().out
-    assert run("enroll", "joe", "--again", BIDEN) == 0
-    capsys.readouterr()
-    assert run("consent", "joe", "--expires", "never") == 0
-    assert capsys.readouterr().out == "joe: consent of 2026-11-22\n"
-    assert run("consent", "joe", "--expires", "2026-11-23") == 0
-    rows = [facts for kind, facts in audit(tmp_path) if kind == "consent"]
-    assert rows[0] == {"person": "joe", "given": "2026-11-22", "expires": "2999-01-01"}
-    assert rows[-1] == {"person": "joe", "given": "2026-11-22", "expires": "2026-11-23"}
-    with closing(gallery_of(tmp_path)) as gallery:
-        gallery.consent("joe", 1.0, "1999-01-01", "2000-01-01")
-    assert run("people") == 0
-    out = capsys.readouterr().out
-    assert "expired on 2000-01-01: not matched, and erased when the clock is synchronised" in out
-    assert "with 0 enrolled" in out
+def test_what_needs_a_gallery_does_not_create_one(service: PeopleService, tmp_path: Path) -> None:
+    for work in (lambda: service.erase("joe"), lambda: service.change("joe", name="J"), lambda: people(service)):
+        with pytest.raises(GalleryError, match="no gallery here yet"):
+            work()
+    with pytest.raises(GalleryError, match="no gallery here yet"):
+        service.export_people(tmp_path / "people.json")
+    assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "reason"),
-    [
-        (["consent", "joe"], 2, "give --given, --expires or both"),
-        (["consent", "joe", "--given", "22.11.2026"], 2, "22.11.2026: not a day"),
-        (["consent", "joe", "--given", "never"], 2, "never: not a day"),
-        (["consent", "joe", "--expires", "soon"], 2, "soon: not a day"),
-        (["enroll", "joe", "--expires", "soon", "x.jpg"], 2, "soon: not a day"),
-        (["consent", "joe", "--given", "2026-11-22"], 1, "no gallery here yet"),
-    ],
-)
-def test_wrong_dates_are_one_clear_line(
-    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, reason: str
-) -> None:
-    assert run(*arguments) == status
-    (line,) = capsys.readouterr().err.splitlines()
-    assert reason in line
-
-
-def test_a_persons_own_copy_has_everything_that_is_known_of_them(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(config.read_text() + "privacy: {pictures: all}\n")
-    assert run("enroll", "joe", "--name", "Joe B.", "--given", "2026-11-22", BIDEN) == 0
-    assert run("enroll", "eileen", ASTRONAUT) == 0
-    with closing(Journal(tmp_path / "data" / "journal.db")) as journal:
-        journal.append(JournalRow("01J", "match", 1.7e9, '{"event_type":"match","person":"joe","score":0.7}'))
-        journal.append(JournalRow("02J", "match", 1.7e9, '{"event_type":"match","person":"eileen","score":0.8}'))
-    file = tmp_path / "joe.json"
-    assert run("export", str(file), "--person", "joe") == 0
-    assert b"eileen" not in file.read_bytes()
-    (joe,) = json.loads(file.read_text())["people"]
-    assert (joe["consent"], joe["expires"], len(joe["templates"])) == ("2026-11-22", None, 1)
-    assert base64.b64decode(joe["pictures"][0]["jpeg"]).startswith(b"\xff\xd8")
-    assert [row["kind"] for row in joe["journal"]] == ["enrolled", "consent", "match"]
-    assert joe["journal"][-1] == {
-        "id": "01J",
-        "kind": "match",
-        "at": "2023-11-14T22:13:20.000Z",
-        "facts": {"event_type": "match", "person": "joe", "score": 0.7},
-    }
-    assert run("import", str(file), "--data", str(tmp_path / "other")) == 0
-    with closing(Gallery.open(tmp_path / "other", embedder_name())) as other:
-        assert (other.person("joe").name, other.person("joe").consent) == ("Joe B.", "2026-11-22")
-    capsys.readouterr()
-    assert run("export", str(tmp_path / "all.json")) == 0
-    assert b"journal" not in (tmp_path / "all.json").read_bytes()
-
-
-def test_who_looks_like_the_forgotten_goes_from_the_journal_too(run: Run, tmp_path: Path) -> None:
-    assert run("enroll", "joe", BIDEN) == 0
-    with closing(gallery_of(tmp_path)) as gallery:
-        (template,) = gallery.templates("joe")
-        gallery.keep_unknowns([Unknown("u-0001", template.embedding, (template.embedding,), 2, 1, 1.0, 1.0, "porch")])
-    with closing(Journal(tmp_path / "data" / "journal.db")) as journal:
-        journal.append(JournalRow("01J", "unknown", 1.7e9, '{"event_type":"unknown","unknown":"u-0001"}'))
-        assert run("forget", "joe") == 0
-        assert journal.about("u-0001") == journal.about("joe") == []
+def test_people_are_exported_and_imported(service: PeopleService, changes: list[Change], tmp_path: Path) -> None:
+    put(service, "joe", 1)
+    put(service, "eve", 3)
+    file = tmp_path / "people.json"
+    assert service.export_people(file) == 2
+    with pytest.raises(GalleryError, match="already enrolled: eve, joe"):
+        service.import_people(file)
+    imported = service.import_people(file, replace=True)
+    assert (imported.people, imported.snapshot.enrolled) == (2, 2)
+    assert [change.kind for change in changes] == ["enrolled", "enrolled"]
+    assert service.export_people(tmp_path / "joe.json", "joe") == 1
+    assert b"eve" not in (tmp_path / "joe.json").read_bytes()

@@ -75,7 +75,7 @@ def test_ids_that_are_words_of_the_files_themselves_are_told_apart(tmp_path: Pat
         for person in ("people", "templates", "match", "sealed", "al"):
             gallery.enroll(person, None, [Template(unit(1), MODEL, "photo", 1.0)], 1.0)
             sought = trace_search.person(gallery, person, 0.5)
-            gallery.forget(person, 1.0)
+            gallery.remove_person(person, 1.0)
             assert trace_search.search(tmp_path, sought)[1] == []
             (tmp_path / "left.json").write_text(f'{{"person":"{person}"}}')
             assert trace_search.search(tmp_path, sought)[1] == [tmp_path / "left.json"]
@@ -85,7 +85,7 @@ def test_ids_that_are_words_of_the_files_themselves_are_told_apart(tmp_path: Pat
 def test_a_person_who_is_still_there_is_found_by_the_tag(tmp_path: Path) -> None:
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
         gallery.enroll("zuleika", "Zoë D.", [Template(unit(1), MODEL, "photo", 1.0)], 1.0)
-        gallery.keep_unknowns([Unknown("u-0001", unit(1), (unit(1),), 2, 1, 1.0, 1.0, "porch")])
+        gallery.store_unknowns([Unknown("u-0001", unit(1), (unit(1),), 2, 1, 1.0, 1.0, "porch")])
         sought = trace_search.person(gallery, "zuleika", 0.5)
         assert sought.words == ("zuleika", "Zoë D.", "u-0001")
         assert len(sought.embeddings) == 3
@@ -101,5 +101,5 @@ def test_a_file_that_cannot_be_read_is_no_proof(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied", str(path), None, mode)
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(GalleryError, match="file: Permission denied: whether a trace is left cannot be said"):
+    with pytest.raises(GalleryError, match="file: Permission denied: cannot be searched for traces"):
         trace_search.search(tmp_path, SOUGHT)

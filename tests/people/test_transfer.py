@@ -44,7 +44,7 @@ def record(**changes: Any) -> dict[str, Any]:
     return {"format": "edgeface-people", "version": 1, "people": [person | changes]}
 
 
-def read(path: Path, content: object) -> list[transfer.Exported]:
+def read(path: Path, content: object) -> list[transfer.PersonRecord]:
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return transfer.read(path, MODEL, 192)
 
@@ -54,7 +54,7 @@ def test_people_come_back_as_they_went(gallery: Gallery, tmp_path: Path) -> None
     assert transfer.write(gallery, file) == 2
     assert file.stat().st_mode & 0o777 == 0o600
     fresh = Gallery.open(tmp_path / "fresh", MODEL)
-    changes = transfer.take_in(fresh, transfer.read(file, MODEL, 192), 50.0)
+    changes = transfer.import_all(fresh, transfer.read(file, MODEL, 192), 50.0)
     assert [(c.kind, c.person) for c in changes] == [("enrolled", "alice"), ("enrolled", "statue")]
     alice, statue = fresh.people()
     assert (alice.name, alice.ignored, alice.templates, alice.foreign) == ("Alice Ä.", False, 1, 1)
@@ -69,16 +69,16 @@ def test_one_person_is_written_alone(gallery: Gallery, tmp_path: Path) -> None:
     file = tmp_path / "alice.json"
     assert transfer.write(gallery, file, "alice") == 1
     assert b"statue" not in file.read_bytes()
-    with pytest.raises(GalleryError, match="nobody is enrolled by this id"):
+    with pytest.raises(GalleryError, match="no one is enrolled with this id"):
         transfer.write(gallery, file, "carol")
 
 
 def test_people_who_are_there_are_replaced_only_when_told_to(gallery: Gallery, tmp_path: Path) -> None:
     people = read(tmp_path / "f.json", record(id="alice", name="Other"))
-    with pytest.raises(GalleryError, match=r"enrolled already: alice \(--replace"):
-        transfer.take_in(gallery, people, 50.0)
+    with pytest.raises(GalleryError, match=r"already enrolled: alice \(--replace"):
+        transfer.import_all(gallery, people, 50.0)
     assert gallery.person("alice").name == "Alice Ä."
-    transfer.take_in(gallery, people, 50.0, replace=True)
+    transfer.import_all(gallery, people, 50.0, replace=True)
     alice = gallery.person("alice")
     assert (alice.name, alice.templates, alice.foreign, alice.enrolled) == ("Other", 1, 0, 50.0)
 
@@ -87,8 +87,8 @@ def test_nobody_is_taken_in_when_one_is_refused(gallery: Gallery, tmp_path: Path
     both = record()
     both["people"].append(record(id="alice")["people"][0])
     people = read(tmp_path / "f.json", both)
-    with pytest.raises(GalleryError, match="enrolled already"):
-        transfer.take_in(gallery, people, 50.0)
+    with pytest.raises(GalleryError, match="already enrolled"):
+        transfer.import_all(gallery, people, 50.0)
     assert [p.id for p in gallery.people()] == ["alice", "statue"]
 
 
@@ -101,10 +101,10 @@ def encoded(vector: Any) -> dict[str, str]:
     [
         ("", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ('{"a": 1e999}', "not a file that edgeface export wrote"),
-        ("[]", "not a file that edgeface export wrote"),
-        ({"format": "other"}, "not a file that edgeface export wrote"),
-        ({"format": "edgeface-people", "version": 3}, "another version"),
+        ('{"a": 1e999}', "not a file written by edgeface export"),
+        ("[]", "not a file written by edgeface export"),
+        ({"format": "other"}, "not a file written by edgeface export"),
+        ({"format": "edgeface-people", "version": 3}, "unknown version"),
         ({"format": "edgeface-people", "version": 1}, "people is not a list"),
         ({"format": "edgeface-people", "version": 1, "people": [1]}, "a person is not an object"),
         (record(id="../etc"), "not an id"),
@@ -112,7 +112,7 @@ def encoded(vector: Any) -> dict[str, str]:
         (record(id="u-7f3a"), "the unknowns'"),
         (record(id=5), "id is not text"),
         (record(name=None), "name is not text"),
-        (record(ignored=1), "ignored is neither"),
+        (record(ignored=1), "ignored must be true or false"),
         (record(templates=[]), "0 templates"),
         (record(templates={}), "templates is not a list"),
         (record(templates=[1]), "a template is not an object"),
@@ -124,9 +124,9 @@ def encoded(vector: Any) -> dict[str, str]:
         (record(template=encoded(unit(1, 128))), "an embedding of 512 bytes; test-model:01234567 makes 768"),
         (record(template=encoded(unit(1) * 2)), "length one"),
         (record(template=encoded(np.full(192, np.nan, np.float32))), "length one"),
-        (record(template={"model": "x"}), "not the name of a model"),
-        (record(template={"model": "a/../b:01234567"}), "not the name of a model"),
-        (record(template={"source": "magic"}), "not a source"),
+        (record(template={"model": "x"}), "not a model name"),
+        (record(template={"model": "a/../b:01234567"}), "not a model name"),
+        (record(template={"source": "magic"}), "not a template source"),
         (record(template={"wall": "now"}), "seconds since 1970"),
         (record(template={"wall": float("nan")}), "seconds since 1970"),
         (record(template={"wall": True}), "seconds since 1970"),
@@ -149,7 +149,7 @@ def test_consent_goes_and_comes_and_a_file_of_version_1_has_none(gallery: Galler
     transfer.write(gallery, tmp_path / "new.json")
     assert json.loads((tmp_path / "new.json").read_text())["version"] == 2
     fresh = Gallery.open(tmp_path / "fresh", MODEL)
-    changes = transfer.take_in(fresh, transfer.read(tmp_path / "new.json", MODEL, 192), 50.0)
+    changes = transfer.import_all(fresh, transfer.read(tmp_path / "new.json", MODEL, 192), 50.0)
     assert [(change.kind, change.person) for change in changes] == [
         ("enrolled", "alice"),
         ("enrolled", "statue"),
@@ -170,7 +170,7 @@ def test_a_day_that_is_none_is_refused(tmp_path: Path, key: str, value: object) 
 def test_the_same_id_twice_is_refused(tmp_path: Path) -> None:
     twice = record()
     twice["people"] *= 2
-    with pytest.raises(GalleryError, match="the same id twice"):
+    with pytest.raises(GalleryError, match="an id occurs twice"):
         read(tmp_path / "f.json", twice)
 
 
@@ -189,7 +189,7 @@ def test_a_name_from_a_file_is_cleaned(tmp_path: Path) -> None:
 def test_embeddings_of_one_model_have_one_size_in_a_gallery(gallery: Gallery, tmp_path: Path) -> None:
     people = read(tmp_path / "f.json", record(template={"model": OLD} | encoded(unit(1, 128))))
     with pytest.raises(GalleryError, match=r"embeddings of \[128, 192\] numbers"):
-        transfer.take_in(gallery, people, 50.0)
+        transfer.import_all(gallery, people, 50.0)
 
 
 def test_a_file_that_cannot_be_written_or_read_is_one_clear_line(gallery: Gallery, tmp_path: Path) -> None:

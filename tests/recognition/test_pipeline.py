@@ -41,7 +41,7 @@ def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) 
     rows, persons = [], []
     for person in sorted(people):
         plan = enrollment.from_photos(analyzer(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])
-        assert plan.refused == ()
+        assert plan.rejected == ()
         rows += [(person, to_blob(e)) for c in plan.candidates for e in c.embeddings]
         persons.append(Person(person, person.title(), person == ignored, 0.0, len(rows), 0))
     return make_snapshot(persons, rows)

@@ -1,11 +1,9 @@
-"""What lies on the disk: a stolen card, another key, a file of an older edgeface, and a disk that cannot be written."""
+"""What is on the disk: a stolen card, another key, and a disk that cannot be written."""
 
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -27,7 +25,6 @@ from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 
 DATA = Path(__file__).parents[1] / "data"
-REPOSITORY = Path(__file__).parents[2]
 MODEL = "test-model:01234567"
 NOON = 1_800_000_000.0
 
@@ -60,8 +57,8 @@ def test_a_stolen_card_names_nobody_and_has_no_number_of_a_face(tmp_path: Path) 
     assert main.main(["enroll", *arguments, "joseph", "--name", "Joe Biden", str(DATA / "biden.jpg")]) == 0
     with closing(Gallery.open(data, embedder_name())) as gallery:
         stranger = Unknown("u-7f3a99", unit(9), (unit(9), unit(10)), 2, 1, 40.0, 50.0, "porch-camera")
-        gallery.keep_unknowns([stranger])
-        gallery.keep_pictures([Thumbnail("u-7f3a99", 5.0, b"\xff\xd8 a picture of somebody")])
+        gallery.store_unknowns([stranger])
+        gallery.store_pictures([Thumbnail("u-7f3a99", 5.0, b"\xff\xd8 a picture of somebody")])
         embeddings = [t.embedding for who in ("barack", "joseph") for t in gallery.templates(who)]
     with closing(Journal(data / "journal.db")) as journal:
         facts = '{"event_type":"match","person":"barack","name":"Barack Obama","camera":"porch-camera"}'
@@ -119,125 +116,6 @@ def test_a_row_that_was_altered_or_moved_to_another_person_is_refused(tmp_path: 
         with pytest.raises(VaultError, match="altered"):
             gallery.snapshot()
         assert [person.id for person in gallery.people()] == ["alice", "bob"]
-
-
-_VERSION_1 = """
-CREATE TABLE people (id TEXT PRIMARY KEY, name TEXT NOT NULL, ignored INTEGER NOT NULL, enrolled REAL NOT NULL);
-CREATE TABLE templates (
-    person TEXT NOT NULL REFERENCES people(id) ON DELETE CASCADE,
-    embedding BLOB NOT NULL, model TEXT NOT NULL, source TEXT NOT NULL, wall REAL NOT NULL,
-    UNIQUE (person, model, embedding)
-);
-CREATE INDEX by_model ON templates (model);
-CREATE TABLE unknowns (
-    id TEXT PRIMARY KEY, mean BLOB NOT NULL, templates BLOB NOT NULL, model TEXT NOT NULL,
-    weight INTEGER NOT NULL, sightings INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL, camera TEXT NOT NULL
-);
-CREATE TABLE gone (id TEXT PRIMARY KEY);
-CREATE TABLE state (generation INTEGER NOT NULL);
-INSERT INTO state VALUES (1);
-PRAGMA user_version = 1;
-"""
-
-
-def plain(folder: Path, people: int) -> Path:
-    """A gallery of schema 1."""
-    folder.mkdir(exist_ok=True)
-    path = folder / "gallery.db"
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(_VERSION_1)
-    for n in range(people):
-        person = (f"person-{n}", f"Somebody {n}", n % 2, 10.0 + n)
-        connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", person)
-        rows = [
-            (f"person-{n}", unit(3 * n + k).tobytes(), MODEL if k < 2 else "old:00000000", "camera", 1.5 * k)
-            for k in range(3)
-        ]
-        connection.executemany("INSERT INTO templates VALUES (?, ?, ?, ?, ?)", rows)
-    mean, many = unit(900).tobytes(), unit(900).tobytes() + unit(901).tobytes()
-    values = ("u-7f3a99", mean, many, MODEL, 2, 3, 40.0, 50.0, "porch-camera")
-    connection.execute("INSERT INTO unknowns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
-    connection.execute("INSERT INTO gone VALUES ('u-00ff00')")
-    connection.commit()
-    connection.close()
-    return path
-
-
-def check_sealed(gallery: Gallery, people: int) -> None:
-    """Everything that `plain` wrote is there, and none of it is plain."""
-    found = sorted(gallery.people(), key=lambda person: person.enrolled)
-    shown = [(p.id, p.name, p.ignored, p.enrolled, p.templates, p.foreign) for p in found]
-    assert shown == [(f"person-{n}", f"Somebody {n}", bool(n % 2), 10.0 + n, 2, 1) for n in range(people)]
-    first, second, third = gallery.templates("person-1")
-    np.testing.assert_array_equal(second.embedding, unit(4))
-    assert (first.wall, second.wall, second.source) == (0.0, 1.5, "camera")
-    assert (third.model, third.wall) == ("old:00000000", 3.0)
-    (unknown,) = gallery.unknowns()
-    assert (unknown.id, unknown.sightings, unknown.camera, len(unknown.templates)) == ("u-7f3a99", 3, "porch-camera", 2)
-    assert "u-00ff00" in gallery.gone()
-    lying = b"".join(files(gallery.path.parent).values())
-    words = [b"person-1", b"Somebody", b"u-7f3a99", b"u-00ff00", b"porch-camera"]
-    assert [word for word in words if word in lying] == []
-    vectors = [unit(seed) for seed in (0, 4, 5, 900, 901)]
-    assert [run for vector in vectors for run in runs(vector) if run in lying] == []
-
-
-def test_a_plain_gallery_is_sealed_and_no_plain_byte_stays(tmp_path: Path) -> None:
-    path = plain(tmp_path / "data", 30)
-    assert b"Somebody" in path.read_bytes()
-    with closing(Gallery.open(path.parent, MODEL)) as gallery:
-        check_sealed(gallery, 30)
-        assert len(gallery.snapshot().people) == 30
-
-
-def test_what_was_left_plain_by_a_migration_cut_short_is_wiped_at_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = plain(tmp_path / "data", 5)
-
-    def cut(*_: object) -> None:
-        raise GalleryError("the power went")
-
-    monkeypatch.setattr("edgeface.gallery.migration.wipe", cut)
-    with pytest.raises(GalleryError, match="the power went"):
-        Gallery.open(path.parent, MODEL)
-    monkeypatch.undo()
-    with closing(Gallery.open(path.parent, MODEL)) as gallery:
-        check_sealed(gallery, 5)
-
-
-_OPENER = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from edgeface.gallery.gallery import Gallery
-print("ready", flush=True)
-Gallery.open(Path(sys.argv[2]), sys.argv[3]).close()
-"""
-
-
-def test_kill_9_in_the_middle_of_a_migration_leaves_one_schema_or_the_other_whole(tmp_path: Path) -> None:
-    original = plain(tmp_path / "original", 200)
-    seen = []
-    for round_ in range(6):
-        folder = tmp_path / f"data-{round_}"
-        shutil.copytree(original.parent, folder)
-        arguments = [sys.executable, "-c", _OPENER, str(REPOSITORY), str(folder), MODEL]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(0.03 * round_)
-            process.send_signal(signal.SIGKILL)
-        with closing(sqlite3.connect(folder / "gallery.db")) as connection:
-            seen.append(connection.execute("PRAGMA user_version").fetchone()[0])
-        with closing(Gallery.open(folder, MODEL)) as gallery:
-            assert {p.templates for p in gallery.people()} == {2}
-            assert len(gallery.snapshot().people) == 200
-            assert b"Somebody" not in b"".join(files(folder).values())
-    assert seen[0] == 1
-    assert set(seen) <= {1, 2}
 
 
 @pytest.fixture(name="small_disk")
@@ -356,10 +234,10 @@ def test_who_expires_while_the_daemon_runs_drops_out_at_the_next_refresh(tmp_pat
 
 def test_the_rows_of_one_folder_open_in_no_other(tmp_path: Path) -> None:
     one, two = Gallery.open(tmp_path / "one", MODEL), Gallery.open(tmp_path / "two", MODEL)
-    sealed = one._records.seal("person", b"tag", {"id": "alice"})
-    assert one._records.unseal("person", b"tag", sealed) == ({"id": "alice"}, b"")
+    sealed = one._codec.seal("person", b"tag", {"id": "alice"})
+    assert one._codec.unseal("person", b"tag", sealed) == ({"id": "alice"}, b"")
     with pytest.raises(VaultError, match="altered"):
-        two._records.unseal("person", b"tag", sealed)
+        two._codec.unseal("person", b"tag", sealed)
     assert one.tag("alice") != two.tag("alice")
     one.close()
     two.close()

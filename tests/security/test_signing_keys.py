@@ -89,7 +89,7 @@ def test_the_life_of_keys(tmp_path: Path, edgeface: Run) -> None:
     assert "no next key" in edgeface("rotate", status=1)
     edgeface("new", "--kid", "Third One", status=1)
     with closing(Journal(tmp_path / "journal.db")) as journal:
-        rows = [json.loads(row.payload) for row in journal.unsaid(99) if row.kind == "keys"]
+        rows = [json.loads(row.payload) for row in journal.unpublished(99) if row.kind == "keys"]
     assert [(row["action"], row["kid"]) for row in rows] == [("new", "first"), ("new", "second"), ("rotate", "second")]
 
 
@@ -159,7 +159,7 @@ def test_garbage_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_a_public_key_that_is_not_the_private_ones_is_refused(tmp_path: Path, vault: Vault) -> None:
     made(tmp_path, vault, "a", "b")
     change(tmp_path, public=signing_keys.read(tmp_path)[1].public)
-    with pytest.raises(VaultError, match="not that of its public key"):
+    with pytest.raises(VaultError, match="does not belong to its public key"):
         signing_keys.active(signing_keys.read(tmp_path), vault)
 
 
@@ -176,7 +176,7 @@ def test_a_running_daemon_takes_up_a_change(tmp_path: Path, vault: Vault) -> Non
     signer = signing_keys.Signer(tmp_path, vault, clock)
 
     def kid() -> str | None:
-        clock.sleep(signing_keys.LOOK)
+        clock.sleep(signing_keys.CHECK_SECONDS)
         signer.refresh()
         return signer.key.kid if signer.key is not None else None
 
@@ -200,10 +200,10 @@ def test_the_file_is_not_looked_at_all_the_time(tmp_path: Path, vault: Vault) ->
     signer = signing_keys.Signer(tmp_path, vault, clock)
     signer.refresh()
     made(tmp_path, vault, "a")
-    clock.sleep(signing_keys.LOOK / 2)
+    clock.sleep(signing_keys.CHECK_SECONDS / 2)
     signer.refresh()
     before = signer.problem
-    clock.sleep(signing_keys.LOOK / 2)
+    clock.sleep(signing_keys.CHECK_SECONDS / 2)
     signer.refresh()
     assert (before is None, signer.problem is None) == (False, True)
 

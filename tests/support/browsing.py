@@ -12,7 +12,7 @@ from edgeface.config import loader
 from edgeface.daemon.daemon import Daemon
 from edgeface.demo.run import CAMERA, CLIP
 from edgeface.imaging.opencv import cv2
-from edgeface.people.service import enroll_folder
+from edgeface.people.service import PeopleService
 from tests.support.threaded import threaded
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def running(folder: Path, port: int, people: Path | None = None, more: str = "",
     )
     configuration = loader.load(source)
     if people is not None:
-        enroll_folder(configuration, people)
+        PeopleService(configuration).enroll_folder(people)
     daemon = Daemon(configuration, source=source)
     with threaded(daemon):
         yield daemon

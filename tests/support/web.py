@@ -23,7 +23,7 @@ from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
-from edgeface.people.service import enroll_folder
+from edgeface.people.service import PeopleService
 from tests.support.film import DATA, film, picture
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "photos" / person.capitalize()).mkdir(parents=True)
         shutil.copy(DATA / f"{photo}.jpg", folder / "photos" / person.capitalize())
     configuration = loader.load(folder / "config.yaml")
-    enroll_folder(configuration, folder / "photos")
+    PeopleService(configuration).enroll_folder(folder / "photos")
     _add_unknown(configuration)
     return folder
 
@@ -242,8 +242,8 @@ def _add_unknown(configuration: Configuration) -> None:
     wall = SystemClock().wall()
     unknown = Unknown(UNKNOWN, embedding, (embedding,), 1, 2, wall - 3600, wall - 60, CAMERA)
     with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
-        gallery.keep_unknowns([unknown])
-        gallery.keep_pictures([Thumbnail(UNKNOWN, wall - 60, thumbnail(shown, Box(*detection.box)))])
+        gallery.store_unknowns([unknown])
+        gallery.store_pictures([Thumbnail(UNKNOWN, wall - 60, thumbnail(shown, Box(*detection.box)))])
 
 
 def _rows(outcomes: list[FrameResult]) -> Iterator[JournalRow]:

@@ -17,7 +17,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.daemon.daemon import Daemon
 from edgeface.demo.run import CLIP, PEOPLE
 from edgeface.people.erasure import erase
-from edgeface.people.service import enroll_folder
+from edgeface.people.service import PeopleService
 from edgeface.web.auth import accounts
 from tests.support.broker import until
 from tests.support.threaded import threaded
@@ -80,7 +80,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.mark.slow(seconds=5)
 def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source: Path) -> None:
     configuration, clock = loader.load(source), SystemClock()
-    enroll_folder(configuration, PEOPLE)
+    PeopleService(configuration).enroll_folder(PEOPLE)
     daemon = Daemon(configuration, source=source)
     with threaded(daemon):
         assert daemon.sign_in_link() is not None

@@ -20,7 +20,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import thumbnail
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import actions, strings
+from edgeface.web import strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import KEPT, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
@@ -176,7 +176,7 @@ def test_the_list_says_who_is_enrolled_and_finds_them(admin: TestClient) -> None
 def test_a_person_is_enrolled_from_photos_and_written_down(admin: TestClient, stage: Stage) -> None:
     answer = post(admin, "/enroll", {"id": "joe", "name": "Joe B", "given": "2026-11-01"}, ("biden",))
     # One photo is few, and the page says so.
-    assert "are recognised better" in text_of(answer)
+    assert "or more different photos work better" in text_of(answer)
     assert answer.status_code == 200
     assert ("enrolled", {"person": "joe"}) in stage.notes
     assert ("consent", {"person": "joe", "given": "2026-11-01", "expires": None}) in stage.notes
@@ -252,7 +252,7 @@ def test_forgetting_wants_the_id_typed_and_gives_the_proof(admin: TestClient, st
 def test_two_who_are_not_alike_are_not_merged_and_the_same_person_is(admin: TestClient, stage: Stage) -> None:
     refused = post(admin, "/people/barack/merge", {"into": "eileen", "confirm": "barack"})
     assert refused.status_code == 409
-    assert "not alike enough" in text_of(refused)
+    assert "too different to be one person" in text_of(refused)
     assert post(admin, "/people/barack/merge", {"into": "barack", "confirm": "barack"}).status_code == 409
     assert post(admin, "/people/barack/merge", {"into": "eileen", "confirm": ""}).status_code == 409
     with opened(stage.site) as gallery:
@@ -417,7 +417,7 @@ def test_the_guide_leads_one_person_at_a_time(admin: TestClient, site: WebContex
 
 def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestClient, stage: Stage) -> None:
     with opened(stage.site) as gallery, stage.site.analyzer() as analyzer:
-        known = actions.known(stage.site, gallery)
+        known = stage.site.people.known_faces(gallery)
         found = find_face(analyzer, photos.load(FOLDER / "biden.jpg"))
         guide = Guide(analyzer, known, "joe", [("straight ahead", analyzer.embed(found.image, found.detection))] * 5)
     guide.pictures.append(thumbnail(found.image, found.detection.box))

@@ -62,7 +62,7 @@ def _write(journal: Journal, gallery: Gallery, prefix: str) -> None:
     while True:
         step += 1
         rows = [_row(f"{prefix}-{step}-{number}") for number in range(_ROWS)]
-        if not journal.write(rows, said=before):
+        if not journal.write(rows, published=before):
             return
         before = [row.id for row in rows]
         _say("J", *before)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from edgeface.journal.journal import Journal
-    from edgeface.journal.rows import Entry
+    from edgeface.journal.rows import StoredRow
 
 VERIFY_SECONDS = 10.0
 """Following the chain reads the whole journal: once in so many seconds, and one at a time."""
@@ -77,7 +77,7 @@ def export(call: Call) -> Response:
     return StreamingResponse(_lines(journal, chosen, first), 200, headers, "application/jsonl")
 
 
-def _lines(journal: Journal, chosen: dict[str, Any], page: list[Entry]) -> Iterator[str]:
+def _lines(journal: Journal, chosen: dict[str, Any], page: list[StoredRow]) -> Iterator[str]:
     """What stops half-way does not look like the end."""
     while page:
         yield "".join(f"{row_object(entry)}\n" for entry in page)
@@ -113,7 +113,7 @@ def _require_read(journal: Journal) -> None:
         raise Problem(503, detail=journal.problem)
 
 
-def _shape(entry: Entry) -> device_models.Row:
+def _shape(entry: StoredRow) -> device_models.Row:
     row = entry.row
     return device_models.Row(
         seq=entry.seq,

@@ -75,7 +75,7 @@ class Collected:
         yield from _cameras(state.get("cameras") or {})
         yield from _doors(state.get("doors") or {})
         yield from _broker(state.get("mqtt"))
-        yield from _journal(state.get("journal") or {}, self._site.journal.unsaid_count())
+        yield from _journal(state.get("journal") or {}, self._site.journal.unpublished_count())
         yield from _device(state)
         yield from _web(self._site)
 

@@ -9,8 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from edgeface.core.errors import GalleryError
 from edgeface.core.settings import ID_PATTERN
 from edgeface.core.text import MAX_NAME, check_id
-from edgeface.gallery.rows import NEVER
-from edgeface.gallery.snapshot import check_day
+from edgeface.gallery.snapshot import NEVER, check_day
 
 _PERSON = {"type": "string", "pattern": f"^{ID_PATTERN}$", "not": {"pattern": "^u-[0-9a-f]{4,64}$"}}
 _DAY = {"type": "string", "format": "date"}

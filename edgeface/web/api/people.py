@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
@@ -13,8 +13,8 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import printable, printable_path
 from edgeface.gallery.snapshot import day
 from edgeface.gallery.thumbnails import KEPT
+from edgeface.people.enrollment import EnrollOptions
 from edgeface.people.rules import level_threshold
-from edgeface.web import actions
 from edgeface.web.api import models
 from edgeface.web.http.bodies import form_body, json_body
 from edgeface.web.http.operation import (
@@ -34,7 +34,8 @@ from edgeface.web.http.problems import Problem
 if TYPE_CHECKING:
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
-    from edgeface.web.actions import Enrolled, Forgotten
+    from edgeface.people.erasure import ErasureProof
+    from edgeface.people.service import Enrolled
     from edgeface.web.site import WebContext
 
 _PERSON = "/people/{person}"
@@ -63,10 +64,9 @@ def enroll(call: Call) -> Response:
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
         before = next((one for one in gallery.people() if one.id == new.id), None)
-    done = actions.enroll(
-        call.site, new.id, new.name, files, given=new.given, expires=new.expires, skip_bad=new.skip_bad
-    )
-    return enrolled(call.site, new.id, done, 201 if before is None else 200)
+    options = EnrollOptions(given=new.given, expires=new.expires, skip_bad=new.skip_bad)
+    done = call.site.people.enroll(new.id, new.name or None, files, options)
+    return enrolled(call.site, done, 201 if before is None else 200)
 
 
 def change(call: Call) -> Response:
@@ -74,24 +74,20 @@ def change(call: Call) -> Response:
     who, wanted = call.path["person"], call.body
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
-        with gallery.together():
-            require_match(call.if_match, shape(call.site, known(gallery, who)))
-            changes = list(_changes(call.site, gallery, who, wanted))
-        actions.record(call.site, changes)
-        answer = reply(shape(call.site, gallery.person(who)))
+        known(gallery, who)
+    try:
+        changed = call.site.people.change(
+            who,
+            name=wanted.name,
+            given=wanted.given,
+            expires=wanted.expires,
+            check=lambda before: require_match(call.if_match, shape(call.site, before)),
+        )
+    except GalleryError as error:
+        raise Problem(422 if wanted.given or wanted.expires else 409, detail=str(error)) from None
+    answer = reply(shape(call.site, changed))
     answer.headers["ETag"] = etag(bytes(answer.body))
     return answer
-
-
-def _changes(site: WebContext, gallery: Gallery, who: str, wanted: models.PersonPatch) -> Any:
-    wall = site.clock.wall()
-    if wanted.name is not None:
-        yield gallery.rename(who, wanted.name, wall)
-    if wanted.given is not None or wanted.expires is not None:
-        try:
-            yield gallery.consent(who, wall, wanted.given, wanted.expires)
-        except GalleryError as error:
-            raise Problem(422, detail=str(error)) from None
 
 
 def forget(call: Call) -> Response:
@@ -100,7 +96,7 @@ def forget(call: Call) -> Response:
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
         found, pictures = known(gallery, who), len(gallery.pictures(who))
-    return forgotten(who, actions.forget(call.site, who), found.templates + found.foreign, pictures)
+    return forgotten(who, call.site.people.erase(who), found.templates + found.foreign, pictures)
 
 
 def merge(call: Call) -> Response:
@@ -112,7 +108,7 @@ def merge(call: Call) -> Response:
         require_writable(gallery.problem)
         found, pictures = known(gallery, who), len(gallery.pictures(who))
         known(gallery, into)
-    return forgotten(who, actions.merge(call.site, who, into), found.templates + found.foreign, pictures)
+    return forgotten(who, call.site.people.merge(who, into), found.templates + found.foreign, pictures)
 
 
 def pictures(call: Call) -> Response:
@@ -151,9 +147,10 @@ def export(call: Call) -> Response:
 def alike(call: Call) -> Response:
     """Pairs of people who are too alike."""
     with call.site.gallery() as gallery:
-        view = gallery.snapshot()
-    threshold = level_threshold(call.site.configuration(), view)[0]
-    pairs = [models.Pair(one=one, other=other, score=round(score, 4)) for one, other, score in view.alike(threshold)]
+        snapshot = gallery.snapshot()
+    threshold = level_threshold(call.site.configuration(), snapshot)[0]
+    alike = snapshot.alike(threshold)
+    pairs = [models.Pair(one=one, other=other, score=round(score, 4)) for one, other, score in alike]
     return reply(models.Alike(threshold=round(threshold, 4), pairs=pairs))
 
 
@@ -180,29 +177,27 @@ def shape(site: WebContext, one: Person) -> models.Person:
     )
 
 
-def enrolled(site: WebContext, who: str, done: Enrolled, status: int) -> Response:
+def enrolled(site: WebContext, done: Enrolled, status: int) -> Response:
     """What an enrollment did."""
-    with site.gallery() as gallery:
-        one = shape(site, known(gallery, who))
-    answer = models.Enrolled(person=one, notes=list(done.notes), left_out=list(done.refused))
-    return reply(answer, status, {"Location": f"/api/v1/people/{who}"} if status == 201 else None)  # noqa: PLR2004 - Created
+    (one,) = done.people
+    answer = models.Enrolled(person=shape(site, one), notes=list(done.notes), left_out=list(done.rejected))
+    return reply(answer, status, {"Location": f"/api/v1/people/{one.id}"} if status == 201 else None)  # noqa: PLR2004 - Created
 
 
-def forgotten(who: str, done: Forgotten, templates: int, pictures: int) -> Response:
+def forgotten(who: str, proof: ErasureProof, templates: int, pictures: int) -> Response:
     """What was erased, and the proof."""
     aside = [
-        f"{printable_path(path)}: a damaged journal, put aside, that may still name them"
-        for path in done.proof.set_aside
+        f"{printable_path(path)}: a damaged journal, put aside, that may still name them" for path in proof.set_aside
     ]
     return reply(
         models.Forgotten(
             id=who,
-            forgotten=not done.proof.traces,
+            forgotten=not proof.traces,
             templates=templates,
             pictures=pictures,
-            files_searched=done.proof.files,
-            traces=[printable_path(path) for path in done.proof.traces],
-            warnings=[*aside, *done.still_named],
+            files_searched=proof.files,
+            traces=[printable_path(path) for path in proof.traces],
+            warnings=[*aside, *proof.still_named],
         )
     )
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import printable
-from edgeface.people.enrollment import EnrollOptions, from_unknown
-from edgeface.web import actions
+from edgeface.people.enrollment import EnrollOptions
 from edgeface.web.api import models
 from edgeface.web.api.people import album, enrolled, forgotten, jpeg
 from edgeface.web.http.bodies import json_body
@@ -57,8 +56,8 @@ def enroll(call: Call) -> Response:
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
         _known(gallery, who)
-    done = actions.enroll_unknown(call.site, who, new.id, new.name, given=new.given, expires=new.expires)
-    return enrolled(call.site, new.id, done, 201)
+    options = EnrollOptions(given=new.given, expires=new.expires)
+    return enrolled(call.site, call.site.people.enroll_unknown(who, new.id, new.name or None, options), 201)
 
 
 def ignore(call: Call) -> Response:
@@ -67,9 +66,8 @@ def ignore(call: Call) -> Response:
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
         _known(gallery, who)
-        plan = from_unknown(gallery, actions.known(call.site, gallery), new.id, new.name, who)
-        done = actions.carry(call.site, gallery, plan, EnrollOptions(ignored=True))
-    return enrolled(call.site, new.id, done, 201)
+    options = EnrollOptions(ignored=True)
+    return enrolled(call.site, call.site.people.enroll_unknown(who, new.id, new.name, options), 201)
 
 
 def forget(call: Call) -> Response:
@@ -78,7 +76,7 @@ def forget(call: Call) -> Response:
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
         found, kept = _known(gallery, who), len(gallery.pictures(who))
-    return forgotten(who, actions.delete_unknown(call.site, who), len(found.templates), kept)
+    return forgotten(who, call.site.people.erase(who), len(found.templates), kept)
 
 
 def _known(gallery: Gallery, who: str) -> Unknown:

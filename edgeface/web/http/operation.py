@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from edgeface.web.actions import RefusedError
+from edgeface.people.enrollment import RejectedError
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http import limits
 from edgeface.web.http.bodies import checked
@@ -120,7 +120,7 @@ class Operation:
             raise TypeError(f"{self.id} is only described")
         try:
             return self.work(call)
-        except RefusedError as error:
+        except RejectedError as error:
             raise Problem(422, detail=str(error), more={"errors": list(error.lines)}) from None
 
 

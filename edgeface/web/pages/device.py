@@ -92,7 +92,7 @@ def health(request: Request) -> Response:
         disk=disk_of(site.configuration().data),
         memory=board.peak_rss() / 1e6,
         broker=site.configuration().mqtt is not None,
-        waiting=site.journal.unsaid_count(),
+        waiting=site.journal.unpublished_count(),
         head=site.journal.facts(),
     )
 

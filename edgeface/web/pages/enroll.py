@@ -8,8 +8,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.people.enrollment import EnrollOptions, RejectedError
 from edgeface.people.guided import SHOTS
-from edgeface.web import actions, strings
+from edgeface.web import strings
 from edgeface.web.auth.guard import admin
 from edgeface.web.http import limits
 from edgeface.web.pages.guided import Guidance, Progress
@@ -41,21 +42,16 @@ def enroll(request: Request, form: Form) -> Response:
     """Enroll somebody from the photos of the form."""
     person = form.text("id")
     try:
-        done = actions.enroll(
-            site_of(request),
-            person,
-            form.text("name"),
-            form.files,
-            given=form.maybe("given"),
-            expires=form.maybe("expires"),
-            skip_bad=form.maybe("skip_bad") is not None,
+        options = EnrollOptions(
+            given=form.maybe("given"), expires=form.maybe("expires"), skip_bad=form.maybe("skip_bad") is not None
         )
-    except actions.RefusedError as error:
+        done = site_of(request).people.enroll(person, form.text("name") or None, form.files, options)
+    except RejectedError as error:
         return _ask(request, form, str(error), error.lines)
     except GalleryError as error:
         return _ask(request, form, str(error))
-    if done.notes or done.refused:
-        return render(request, "enrolled.html", person=person, notes=done.notes, refused=done.refused)
+    if done.notes or done.rejected:
+        return render(request, "enrolled.html", person=person, notes=done.notes, rejected=done.rejected)
     return see(f"/people/{person}", "enrolled")
 
 
@@ -91,7 +87,7 @@ def finish(request: Request, _: Form) -> Response:
         done = guidance(request).finish()
     except (GalleryError, PhotoError) as error:
         return render(request, "guide.html", 409, now=guidance(request).progress, wanted=SHOTS, error=str(error))
-    return see(f"/people/{done.changes[0].person}", "enrolled")
+    return see(f"/people/{done.people[0].id}", "enrolled")
 
 
 def cancel(request: Request, _: Form) -> Response:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Literal
 from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.core.text import check_id
 from edgeface.core.types import CameraImage
-from edgeface.people.enrollment import Candidate, EnrollOptions, Plan
-from edgeface.people.guided import SHOTS, SILENT, Guide, shoot
-from edgeface.web import actions, strings
+from edgeface.gallery.snapshot import check_days
+from edgeface.people.enrollment import EnrollOptions
+from edgeface.people.guided import SHOTS, SILENT, shoot
+from edgeface.web import strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeface.web.actions import Enrolled
+    from edgeface.people.guided import Guide
+    from edgeface.people.service import Enrolled
     from edgeface.web.site import WebContext
 
 KEPT = 300.0
@@ -64,7 +66,7 @@ class Guidance:
     def start(self, progress: Progress) -> None:
         """Begin; GalleryError for a bad id, a camera that is not there, or while another one is under way."""
         check_id(progress.person)
-        actions.check_days(progress.given, progress.expires)
+        check_days(progress.given, progress.expires)
         if progress.camera not in self._site.configuration().cameras:
             raise GalleryError(f"{progress.camera[:64]!a}: no such camera")
         current = self.progress
@@ -92,24 +94,13 @@ class Guidance:
             if progress is None or progress.state != "ready" or guide is None:
                 raise GalleryError(strings.GUIDE_NOBODY)
             self._progress = self._guide = None
-        shots = tuple(embedding for _, embedding in guide.shots)
-        one = Candidate(progress.person, progress.name, shots, "camera", pictures=tuple(guide.pictures))
-        with self._site.gallery() as gallery:
-            # Somebody may have been enrolled with this face meanwhile.
-            known = actions.known(self._site, gallery)
-            for shot in shots:
-                known.refuse_others(shot, progress.person)
-            return actions.carry(
-                self._site, gallery, Plan((one,)), EnrollOptions(given=progress.given, expires=progress.expires)
-            )
+        options = EnrollOptions(given=progress.given, expires=progress.expires)
+        return self._site.people.enroll_guided(guide, progress.name, options)
 
     def _lead(self, run: int, progress: Progress) -> None:
         """The thread: take the shots, saying what to do."""
         try:
-            with self._site.gallery() as gallery:
-                known = actions.known(self._site, gallery)
-            with self._site.analyzer() as analyzer:
-                guide = Guide(analyzer, known, progress.person)
+            guide = self._site.people.guide(progress.person)
             shoot(
                 self._pictures(run, progress.camera), guide, self._site.clock, lambda line: self._say(run, guide, line)
             )

@@ -10,10 +10,10 @@ from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
-from edgeface.gallery.rows import NEVER
-from edgeface.gallery.snapshot import day
+from edgeface.gallery.snapshot import NEVER, day
+from edgeface.people.enrollment import EnrollOptions, RejectedError
 from edgeface.people.rules import level_threshold
-from edgeface.web import actions, strings
+from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.render import Form, action, page, render, see, site_of, upload
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
+    from edgeface.people.erasure import ErasureProof
     from edgeface.web.site import WebContext
 
 _EACH = 50
@@ -59,8 +60,8 @@ def people(request: Request) -> Response:
     site, wanted = site_of(request), request.query_params.get("q", "").strip()
     wall = site.clock.wall()
     with site.gallery() as gallery:
-        view, everybody = gallery.snapshot(wall), gallery.people()
-        threshold, problem = level_threshold(site.configuration(), view)
+        snapshot, everybody = gallery.snapshot(wall), gallery.people()
+        threshold, problem = level_threshold(site.configuration(), snapshot)
         folded = wanted.casefold()
         found = [p for p in everybody if folded in p.id or folded in p.name.casefold()]
         first = _first(request, len(found))
@@ -70,11 +71,11 @@ def people(request: Request) -> Response:
         "people.html",
         shown=shown,
         count=len(everybody),
-        enrolled=view.enrolled,
+        enrolled=snapshot.enrolled,
         level=site.configuration().recognition.level,
         threshold=threshold,
         problem=problem,
-        alike=view.alike(threshold),
+        alike=snapshot.alike(threshold),
         wanted=wanted,
         before=max(0, first - _EACH) if first else None,
         after=first + _EACH if first + _EACH < len(found) else None,
@@ -89,7 +90,7 @@ def person(request: Request) -> Response:
 def rename(request: Request, form: Form) -> Response:
     """Change the display name."""
     who = _who(request)
-    actions.rename(site_of(request), who, form.text("name"))
+    site_of(request).people.change(who, name=form.text("name"))
     return see(f"/people/{who}", "renamed")
 
 
@@ -98,7 +99,7 @@ def consent(request: Request, form: Form) -> Response:
     who = _who(request)
     expires = NEVER if form.maybe("never") else form.maybe("expires")
     try:
-        actions.consent(site_of(request), who, form.maybe("given"), expires)
+        site_of(request).people.change(who, given=form.maybe("given"), expires=expires)
     except GalleryError as error:
         return _person(request, str(error))
     return see(f"/people/{who}", "consent")
@@ -110,8 +111,8 @@ def photos(request: Request, form: Form) -> Response:
     with site.gallery() as gallery:
         known = gallery.person(who)
     try:
-        actions.enroll(site, who, None, form.files, ignored=known.ignored)
-    except actions.RefusedError as error:
+        site.people.enroll(who, None, form.files, EnrollOptions(ignored=known.ignored))
+    except RejectedError as error:
         return _person(request, str(error), error.lines)
     except GalleryError as error:
         return _person(request, str(error))
@@ -124,11 +125,11 @@ def merge(request: Request, form: Form) -> Response:
     if form.text("confirm") != who:
         return _person(request, strings.FORGET_MISTYPED.format(id=who))
     try:
-        forgotten = actions.merge(site_of(request), who, into)
+        proof = site_of(request).people.merge(who, into)
     except GalleryError as error:
         return _person(request, str(error))
-    if forgotten.proof.traces or forgotten.still_named:
-        return _proof(request, who, forgotten)
+    if proof.traces or proof.still_named:
+        return _proof(request, who, proof)
     return see(f"/people/{into}", "merged")
 
 
@@ -142,7 +143,7 @@ def forget(request: Request, form: Form) -> Response:
     who = _who(request)
     if form.text("confirm") != who:
         return _warning(request, strings.FORGET_MISTYPED.format(id=who))
-    return _proof(request, who, actions.forget(site_of(request), who))
+    return _proof(request, who, site_of(request).people.erase(who))
 
 
 def face(request: Request) -> Response:
@@ -163,8 +164,9 @@ def _person(request: Request, error: str | None = None, lines: tuple[str, ...] =
         own = _existing(gallery, who)
         shown = _shown(site, gallery, own, day(site.clock.wall()))
         others = [p for p in gallery.people() if p.id != who and p.ignored == own.ignored]
-        view = gallery.snapshot()
-        alike = [(who, *other) for other in view.alike_to(who, level_threshold(site.configuration(), view)[0])]
+        snapshot = gallery.snapshot()
+        threshold = level_threshold(site.configuration(), snapshot)[0]
+        alike = [(who, *other) for other in snapshot.alike_to(who, threshold)]
     context: dict[str, Any] = {"one": shown, "others": others, "alike": alike, "error": error, "lines": lines}
     return render(request, "person.html", 409 if error else 200, **context)
 
@@ -173,17 +175,17 @@ def _warning(request: Request, error: str | None) -> Response:
     site, who = site_of(request), _who(request)
     with site.gallery() as gallery:
         own = _existing(gallery, who)
-        threshold = actions.known(site, gallery).threshold
+        threshold = level_threshold(site.configuration(), gallery.snapshot())[0]
         counts = {
             "templates": own.templates + own.foreign,
             "pictures": len(gallery.pictures(who)),
-            "unknowns": len(gallery.alike(who, threshold)),
+            "unknowns": len(gallery.unknowns_like(who, threshold)),
         }
     return render(request, "forget.html", 409 if error else 200, who=who, name=own.name, counts=counts, error=error)
 
 
-def _proof(request: Request, who: str, forgotten: actions.Forgotten) -> Response:
-    return render(request, "forgotten.html", who=who, forgotten=forgotten, back="/people")
+def _proof(request: Request, who: str, proof: ErasureProof) -> Response:
+    return render(request, "forgotten.html", who=who, proof=proof, back="/people")
 
 
 def _existing(gallery: Gallery, who: str) -> Person:

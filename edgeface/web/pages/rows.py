@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edgeface.journal.journal import Journal
-    from edgeface.journal.rows import Entry
+    from edgeface.journal.rows import StoredRow
 
 PAGE = 50
 _SCAN, _SCANS = 500, 10
@@ -108,7 +108,7 @@ def find(journal: Journal, wanted: Filter, before: int | None = None, after: int
     return Found(lines, before, scanned)
 
 
-def line_of(entry: Entry) -> Line:
+def line_of(entry: StoredRow) -> Line:
     """A row in words."""
     row = entry.row
     if entry.redacted or entry.altered:

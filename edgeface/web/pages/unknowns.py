@@ -8,7 +8,8 @@ from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
-from edgeface.web import actions, strings
+from edgeface.people.enrollment import EnrollOptions
+from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.render import Form, action, page, render, see, site_of
@@ -50,9 +51,9 @@ def ask(request: Request) -> Response:
 def enroll(request: Request, form: Form) -> Response:
     """Make an unknown a person."""
     who, person, name = _id(request), form.text("id"), form.text("name")
-    given, expires = form.maybe("given"), form.maybe("expires")
     try:
-        actions.enroll_unknown(site_of(request), who, person, name, given=given, expires=expires)
+        options = EnrollOptions(given=form.maybe("given"), expires=form.maybe("expires"))
+        site_of(request).people.enroll_unknown(who, person, name or None, options)
     except GalleryError as error:
         return _ask(request, str(error), person, name)
     return see(f"/people/{person}", "enrolled")
@@ -60,7 +61,9 @@ def enroll(request: Request, form: Form) -> Response:
 
 def ignore(request: Request, _: Form) -> Response:
     """Put an unknown on the ignore list."""
-    actions.ignore_unknown(site_of(request), _id(request))
+    who = _id(request)
+    options = EnrollOptions(ignored=True)
+    site_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
     return see("/unknowns", "ignored")
 
 
@@ -74,8 +77,8 @@ def delete(request: Request, form: Form) -> Response:
     who = _id(request)
     if form.text("confirm") != who:
         return _warning(request, strings.FORGET_MISTYPED.format(id=who))
-    forgotten = actions.delete_unknown(site_of(request), who)
-    return render(request, "forgotten.html", who=who, forgotten=forgotten, back="/unknowns")
+    proof = site_of(request).people.erase(who)
+    return render(request, "forgotten.html", who=who, proof=proof, back="/unknowns")
 
 
 def _ask(request: Request, error: str | None, person: str, name: str) -> Response:

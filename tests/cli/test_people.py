@@ -1,0 +1,439 @@
+import base64
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeface.cli import main
+from edgeface.config.configuration import Configuration
+from edgeface.core.clock import SystemClock
+from edgeface.core.types import Embedding
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
+from edgeface.gallery.unknowns import Unknown
+from edgeface.imaging.opencv import cv2
+from edgeface.journal.journal import Journal
+from edgeface.journal.rows import JournalRow
+from tests.support.shots import session
+
+DATA = Path(__file__).parents[1] / "data"
+OBAMA = [str(DATA / f"{name}.jpg") for name in ("obama", "obama2", "obama3")]
+BIDEN, ASTRONAUT = str(DATA / "biden.jpg"), str(DATA / "astronaut.jpg")
+
+Run = Callable[..., int]
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path: Path) -> Run:
+    """Runs a verb of the command line on a config of its own."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    shutil.copy(OBAMA[0], frames / "000.jpg")
+    config = tmp_path / "config.yaml"
+    config.write_text(f"data: {tmp_path / 'data'}\ncameras:\n  porch: {{type: replay, path: {frames}, pace: fast}}\n")
+
+    def run(verb: str, *arguments: str) -> int:
+        return main.main([verb, "--config", str(config), *arguments])
+
+    return run
+
+
+def unit(seed: int) -> Embedding:
+    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def gallery_of(tmp_path: Path) -> Gallery:
+    return Gallery.open(tmp_path / "data", embedder_name())
+
+
+def audit(tmp_path: Path) -> list[tuple[str, dict[str, str]]]:
+    journal = Journal(tmp_path / "data" / "journal.db")
+    rows = journal.rows()
+    journal.close()
+    return [(entry.row.kind, json.loads(entry.row.payload)) for entry in rows]
+
+
+@pytest.mark.parametrize("file", ["gallery.db", "journal.db"])
+def test_forgetting_that_fails_half_way_can_be_tried_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    monkeypatch.setattr("edgeface.core.sqlite.BUSY_MS", 50)
+    monkeypatch.setattr("edgeface.core.sqlite.BUSY_MS", 50)
+    run("enroll", "barack", "--name", "Barack O.", *OBAMA[:1])
+    reader = sqlite3.connect(tmp_path / "data" / file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM sqlite_master").fetchall()
+    assert run("forget", "barack") == 1
+    assert "while another program reads it; try again" in capsys.readouterr().err
+    reader.close()
+    (tmp_path / "data" / "journal.db.corrupt-1").write_bytes(b"damaged")
+    assert run("forget", "barack") == 0
+    assert "journal.db.corrupt-1: a damaged journal was set aside" in capsys.readouterr().err
+    left = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert b"barack" not in left
+    assert b"Barack O." not in left
+
+
+def test_a_person_from_enrollment_to_the_last_byte(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("people") == 0
+    assert "no one is enrolled" in capsys.readouterr().out
+    assert not (tmp_path / "data").exists()
+
+    assert run("enroll", "barack", "--name", "Barack Obama", *OBAMA) == 0
+    assert capsys.readouterr().out == "barack: enrolled as Barack Obama, 3 templates\n"
+
+    assert run("people") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["ID", "NAME", "TEMPLATES", "ENROLLED"]
+    assert lines[1].split()[:4] == ["barack", "Barack", "Obama", "3"]
+    assert "level normal: a cosine of 0." in lines[2]
+
+    assert run("rename", "barack", "Mr President") == 0
+    gallery = gallery_of(tmp_path)
+    secrets = [t.embedding.tobytes() for t in gallery.templates("barack")] + [b"Mr President", b"Obama", b"barack"]
+    gallery.close()
+    assert run("forget", "barack") == 0
+    left = b"".join(file.read_bytes() for file in sorted((tmp_path / "data").iterdir()))
+    assert [secret for secret in secrets if secret in left] == []
+    assert ("deleted", {}) in audit(tmp_path)
+    assert run("forget", "barack") == 1
+    assert "no one is enrolled with this id" in capsys.readouterr().err
+
+
+def test_the_audit_trail_names_ids_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    assert run("enroll", "joe", "--name", "Joe B.", BIDEN) == 0
+    assert run("rename", "joe", "Joseph") == 0
+    assert audit(tmp_path) == [("enrolled", {"person": "joe"}), ("renamed", {"person": "joe"})]
+
+
+def test_a_refused_photo_refuses_all_unless_skipped(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"GIF89a")
+    assert run("enroll", "barack", OBAMA[0], str(bad), str(tmp_path / "none.jpg")) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"edgeface: {bad}: a GIF; save it as JPEG or PNG",
+        f"edgeface: {tmp_path / 'none.jpg'}: no such file",
+        "edgeface: no one was enrolled: 2 photos were rejected (--skip-bad leaves them out)",
+    ]
+    assert run("people") == 0
+    assert "barack" not in capsys.readouterr().out
+    assert run("enroll", "barack", "--skip-bad", OBAMA[0], str(bad)) == 0
+    captured = capsys.readouterr()
+    assert "barack: enrolled as barack, 1 templates" in captured.out
+    assert "a GIF" in captured.err
+
+
+def test_the_same_face_under_another_id_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "barack", *OBAMA[:2]) == 0
+    assert run("enroll", "impostor", OBAMA[2]) == 1
+    assert "this face is already enrolled as barack " in capsys.readouterr().err
+    assert run("enroll", "barack", OBAMA[2]) == 0
+    assert "barack: enrolled as barack, 3 templates" in capsys.readouterr().out
+
+
+def test_a_folder_of_folders_is_enrolled(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, photos in {"Barack Obama": OBAMA, "Eileen_Collins": [ASTRONAUT]}.items():
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for photo in photos:
+            shutil.copy(photo, tmp_path / "people" / name)
+    assert run("enroll", "--folder", str(tmp_path / "people")) == 0
+    captured = capsys.readouterr()
+    assert "barack-obama: enrolled as Barack Obama, 3 templates" in captured.out
+    assert "eileen_collins: enrolled as Eileen Collins, 1 templates" in captured.out
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "give one of"),
+        (["alice"], "give one of"),
+        (["alice", "a.jpg", "--unknown", "u-7f3a"], "give one of"),
+        (["alice", "--folder", "people"], "--folder takes the ids"),
+        (["--camera", "porch"], "give an ID"),
+        (["../alice", "a.jpg"], "not an id"),
+        (["u-7f3a", "a.jpg"], "choose another"),
+        (["alice", "--unknown", "u-7f3a"], "no such unknown"),
+        (["alice", "--unknown", "x/\x1b[2J"], "no such unknown"),
+        (["alice", "--camera", "yard"], "yard: no such camera in the config; it has: porch"),
+        (["alice", "--camera", "porch"], "the pictures ended with"),
+        (["--folder", "/none"], "/none: No such file"),
+    ],
+)
+def test_wrong_arguments_are_one_clear_line(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    usage = reason.startswith(("give ", "--folder takes"))
+    assert run("enroll", *arguments) == (2 if usage else 1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+    assert line.isprintable()
+
+
+def unknown(identity: str, seed: int) -> Unknown:
+    return Unknown(identity, unit(seed), (unit(seed),), 2, 3, 1.7e9, 1.7e9, "porch")
+
+
+def test_unknowns_are_listed_enrolled_ignored_and_forgotten(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gallery = gallery_of(tmp_path)
+    gallery.store_unknowns([unknown("u-0001", 1), unknown("u-0002", 2), unknown("u-0003", 3)])
+    assert run("people", "--unknown") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["u-0001", "3", "1", "2023-11-14T22:13", "2023-11-14T22:13", "porch"]
+    assert run("enroll", "dave", "--unknown", "u-0001") == 0
+    assert run("ignore", "statue", "--unknown", "u-0002") == 0
+    assert "statue: on the ignore list" in capsys.readouterr().out
+    assert run("forget", "u-0003") == 0
+    assert gallery.unknowns() == []
+    assert [(p.id, p.ignored) for p in gallery.people()] == [("dave", False), ("statue", True)]
+    capsys.readouterr()
+    assert run("people") == 0
+    assert "ignored" in capsys.readouterr().out.splitlines()[2]
+    gallery.close()
+
+
+def test_ignore_takes_photos_too_and_not_both(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ignore", "portrait", BIDEN) == 0
+    assert "portrait: on the ignore list" in capsys.readouterr().out
+    assert run("ignore", "portrait") == 2
+    assert "either photos or --unknown" in capsys.readouterr().err
+    assert run("enroll", "joe", BIDEN) == 1
+    assert "this face is already enrolled as portrait " in capsys.readouterr().err
+
+
+def test_people_go_to_a_file_and_come_back(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(tmp_path / "people.json")
+    assert run("export", file) == 1
+    assert "no gallery here yet" in capsys.readouterr().err
+    assert run("enroll", "joe", BIDEN) == 0
+    assert run("enroll", "eileen", ASTRONAUT) == 0
+    assert run("export", file) == 0
+    assert run("import", file) == 1
+    assert "already enrolled: eileen, joe" in capsys.readouterr().err
+    assert run("import", file, "--replace") == 0
+    assert run("import", file, "--data", str(tmp_path / "other")) == 0
+    assert "2 people imported" in capsys.readouterr().out
+    assert run("export", str(tmp_path / "joe.json"), "--person", "joe") == 0
+    assert b"eileen" not in (tmp_path / "joe.json").read_bytes()
+
+
+def test_what_is_wrong_with_the_gallery_is_listed(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gallery = gallery_of(tmp_path)
+    model = gallery.model
+    twin = np.asarray(0.95 * unit(1) + 0.2 * unit(2), np.float32)
+    twin /= np.float32(np.linalg.norm(twin))
+    gallery.enroll("alice", "Alice", [Template(unit(1), model, "photo", 1.0)], 1.0)
+    gallery.enroll("bob", "Bob", [Template(twin, model, "photo", 1.0)], 1.0)
+    gallery.enroll("carol", "Carol", [Template(unit(3), "old-model:00000000", "photo", 1.0)], 1.0)
+    gallery.close()
+    assert run("people") == 0
+    out = capsys.readouterr().out
+    assert "alice and bob are too similar (cosine 0.9" in out
+    assert "1 templates of another model are not used" in out
+    assert "with 2 enrolled" in out
+
+
+def test_data_alone_needs_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--config", str(tmp_path / "none.yaml"), "--data", str(tmp_path / "data")]
+    assert main.main(["enroll", *arguments, "joe", BIDEN]) == 0
+    assert main.main(["people", *arguments]) == 0
+    assert "joe" in capsys.readouterr().out
+    assert main.main(["people", "--config", str(tmp_path / "none.yaml")]) == 78
+
+
+def test_a_damaged_gallery_is_one_clear_line(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "gallery.db").write_bytes(b"rubbish " * 1000)
+    assert run("people") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not a database" in line
+
+
+def test_a_camera_enrolls_with_guidance(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    analyzer = Configuration.model_construct(cameras={}).open_analyzer()
+    (tmp_path / "frames" / "000.jpg").unlink()
+    # Each held for a third of a second.
+    for number, image in enumerate(picture for picture in session(analyzer)[1:] for _ in range(5)):
+        assert cv2.imwrite(str(tmp_path / "frames" / f"{number:03d}.png"), image[:, :, ::-1])
+    (tmp_path / "config.yaml").write_text((tmp_path / "config.yaml").read_text().replace("fast", "clip"))
+    assert run("enroll", "barack", "--camera", "porch") == 0
+    out = capsys.readouterr().out
+    assert "come closer" in out
+    assert "5 of 5 taken" in out
+    assert "barack: enrolled as barack, 5 templates" in out
+    gallery = gallery_of(tmp_path)
+    assert {t.source for t in gallery.templates("barack")} == {"camera"}
+    gallery.close()
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_traceback(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery = gallery_of(tmp_path)
+    gallery.enroll("alice", "Ąłżbieta 😀", [Template(unit(1), gallery.model, "photo", 1.0)], 1.0)
+    gallery.close()
+    with (tmp_path / "out").open("w", encoding="latin-1") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        assert run("people") == 0
+    assert b"alice" in (tmp_path / "out").read_bytes()
+
+
+def test_enrolling_again_replaces_the_templates_of_every_model_and_keeps_the_name(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gallery = gallery_of(tmp_path)
+    gallery.enroll("barack", "Mr President", [Template(unit(1), "another:12345678", "photo", 0.0)], 0.0)
+    gallery.close()
+    assert run("people") == 0
+    assert "1 templates of another model are not used" in capsys.readouterr().out
+    assert run("enroll", "--again", "barack", *OBAMA[:2]) == 0
+    assert "barack: enrolled as Mr President, 2 templates" in capsys.readouterr().out
+    gallery = gallery_of(tmp_path)
+    assert [template.model for template in gallery.templates("barack")] == [embedder_name()] * 2
+    gallery.close()
+    assert run("enroll", "--again", "nobody", OBAMA[0]) == 1
+
+
+def test_what_the_level_means_is_said_with_the_users_own_traffic(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "barack", *OBAMA) == 0
+    assert run("people") == 0
+    assert "the number of false accepts a year can be estimated after one day" in capsys.readouterr().out
+    journal = Journal(tmp_path / "data" / "journal.db")
+    now = SystemClock().wall()
+    for n in range(60):
+        journal.append(JournalRow(f"u{n}", "unknown", now - n * 43_200.0, "{}"))
+    journal.close()
+    assert run("people") == 0
+    assert "at 2.0 strangers a day, as recently, that is " in capsys.readouterr().out
+
+
+def test_forgetting_proves_itself(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("enroll", "barack", "--name", "Barack O.", *OBAMA[:1])
+    (tmp_path / "data" / "notes.txt").write_text("Barack O. came at noon")
+    capsys.readouterr()
+    assert run("forget", "barack") == 1
+    captured = capsys.readouterr()
+    assert f"{tmp_path / 'data' / 'notes.txt'}: still has a trace of barack" in captured.err
+    assert "no trace" not in captured.out
+    (tmp_path / "data" / "notes.txt").unlink()
+    run("enroll", "barack", *OBAMA[:1])
+    capsys.readouterr()
+    assert run("forget", "barack") == 0
+    count = re.fullmatch(r"barack: erased; (\d+) files searched, no trace\n", capsys.readouterr().out)
+    assert count is not None
+    assert int(count[1]) >= len(["gallery.db", "journal.db", "key", "key.id"])
+
+
+def test_where_the_configuration_still_names_somebody_forgotten_is_said(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        config.read_text() + "mqtt: {}\ngroups: {family: [joe, jill]}\ndoors:\n"
+        "  front-door: {camera: porch, allow: [{person: joe}]}\n"
+        "  shed: {camera: porch, allow: [{group: family}]}\n"
+    )
+    run("enroll", "joe", BIDEN)
+    capsys.readouterr()
+    assert run("forget", "joe") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "edgeface: config.yaml: the group family still names joe",
+        "edgeface: config.yaml: the door front-door still names joe",
+    ]
+
+
+def test_consent_is_noted_shown_and_written_down(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "joe", "--given", "2026-11-22", "--expires", "2999-01-01", BIDEN) == 0
+    assert run("people") == 0
+    assert "consent of 2026-11-22, expires on 2999-01-01" in capsys.readouterr().out
+    assert run("enroll", "joe", "--again", BIDEN) == 0
+    capsys.readouterr()
+    assert run("consent", "joe", "--expires", "never") == 0
+    assert capsys.readouterr().out == "joe: consent of 2026-11-22\n"
+    assert run("consent", "joe", "--expires", "2026-11-23") == 0
+    rows = [facts for kind, facts in audit(tmp_path) if kind == "consent"]
+    assert rows[0] == {"person": "joe", "given": "2026-11-22", "expires": "2999-01-01"}
+    assert rows[-1] == {"person": "joe", "given": "2026-11-22", "expires": "2026-11-23"}
+    with closing(gallery_of(tmp_path)) as gallery:
+        gallery.consent("joe", 1.0, "1999-01-01", "2000-01-01")
+    assert run("people") == 0
+    out = capsys.readouterr().out
+    assert "expired on 2000-01-01: not matched, and erased once the clock is synchronised" in out
+    assert "with 0 enrolled" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["consent", "joe"], 2, "give --given, --expires or both"),
+        (["consent", "joe", "--given", "22.11.2026"], 2, "22.11.2026: not a day"),
+        (["consent", "joe", "--given", "never"], 2, "never: not a day"),
+        (["consent", "joe", "--expires", "soon"], 2, "soon: not a day"),
+        (["enroll", "joe", "--expires", "soon", "x.jpg"], 2, "soon: not a day"),
+        (["consent", "joe", "--given", "2026-11-22"], 1, "no gallery here yet"),
+    ],
+)
+def test_wrong_dates_are_one_clear_line(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, reason: str
+) -> None:
+    assert run(*arguments) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+
+
+def test_a_persons_own_copy_has_everything_that_is_known_of_them(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text() + "privacy: {pictures: all}\n")
+    assert run("enroll", "joe", "--name", "Joe B.", "--given", "2026-11-22", BIDEN) == 0
+    assert run("enroll", "eileen", ASTRONAUT) == 0
+    with closing(Journal(tmp_path / "data" / "journal.db")) as journal:
+        journal.append(JournalRow("01J", "match", 1.7e9, '{"event_type":"match","person":"joe","score":0.7}'))
+        journal.append(JournalRow("02J", "match", 1.7e9, '{"event_type":"match","person":"eileen","score":0.8}'))
+    file = tmp_path / "joe.json"
+    assert run("export", str(file), "--person", "joe") == 0
+    assert b"eileen" not in file.read_bytes()
+    (joe,) = json.loads(file.read_text())["people"]
+    assert (joe["consent"], joe["expires"], len(joe["templates"])) == ("2026-11-22", None, 1)
+    assert base64.b64decode(joe["pictures"][0]["jpeg"]).startswith(b"\xff\xd8")
+    assert [row["kind"] for row in joe["journal"]] == ["enrolled", "consent", "match"]
+    assert joe["journal"][-1] == {
+        "id": "01J",
+        "kind": "match",
+        "at": "2023-11-14T22:13:20.000Z",
+        "facts": {"event_type": "match", "person": "joe", "score": 0.7},
+    }
+    assert run("import", str(file), "--data", str(tmp_path / "other")) == 0
+    with closing(Gallery.open(tmp_path / "other", embedder_name())) as other:
+        assert (other.person("joe").name, other.person("joe").consent) == ("Joe B.", "2026-11-22")
+    capsys.readouterr()
+    assert run("export", str(tmp_path / "all.json")) == 0
+    assert b"journal" not in (tmp_path / "all.json").read_bytes()
+
+
+def test_who_looks_like_the_forgotten_goes_from_the_journal_too(run: Run, tmp_path: Path) -> None:
+    assert run("enroll", "joe", BIDEN) == 0
+    with closing(gallery_of(tmp_path)) as gallery:
+        (template,) = gallery.templates("joe")
+        gallery.store_unknowns([Unknown("u-0001", template.embedding, (template.embedding,), 2, 1, 1.0, 1.0, "porch")])
+    with closing(Journal(tmp_path / "data" / "journal.db")) as journal:
+        journal.append(JournalRow("01J", "unknown", 1.7e9, '{"event_type":"unknown","unknown":"u-0001"}'))
+        assert run("forget", "joe") == 0
+        assert journal.about("u-0001") == journal.about("joe") == []
