@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """What edgeface.daemon.daemon.run_run does, and the trace."""
+    """What edgeface.cli.run does, and the trace."""
     source, file = Path(sys.argv[1]), Path(sys.argv[2])
     configuration = loader.load(source)
     set_up(configuration.log)

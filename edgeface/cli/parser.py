@@ -89,7 +89,7 @@ def default_config() -> Path:
 
 
 def _run(verbs: Verbs) -> None:
-    _configured(_verb(verbs, "run", "daemon.daemon", "run the daemon until SIGTERM; SIGHUP reads the config again"))
+    _configured(_verb(verbs, "run", "cli.run", "run the daemon until SIGTERM; SIGHUP reads the config again"))
 
 
 def _demo(verbs: Verbs) -> None:

@@ -14,7 +14,7 @@ from edgeface.faces.detectors import DetectorSettings
 from edgeface.faces.detectors.tiled_blazeface import Blazeface
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.mqtt.settings import Mqtt, is_loopback
-from edgeface.recognition.settings import Recognition, Unknowns
+from edgeface.recognition.settings import Recognition, UnknownSettings
 
 if TYPE_CHECKING:
     from edgeface.faces.analyzer import FaceAnalyzer
@@ -80,7 +80,7 @@ class Configuration(Settings):
     embedder: EmbedderSettings = EmbedderSettings()
     recognition: Recognition = Recognition()
     quality: QualityLimits = QualityLimits()
-    unknown: Unknowns = Unknowns()
+    unknown: UnknownSettings = UnknownSettings()
     mqtt: Mqtt | None = None
     """Left out: events go to the log and the journal only."""
     groups: Annotated[dict[Id, Group], Field(max_length=64)] = Field(default_factory=dict)

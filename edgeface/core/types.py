@@ -1,10 +1,11 @@
-"""The nouns that flow, and the Protocols of the roles: read this first.
+"""The data that flows through edgeface, and the Protocols of the parts that handle it: read this first.
 
 Coordinates are pixels of the camera's whole picture, x to the right and y down. Everything here is frozen.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
@@ -14,10 +15,14 @@ from numpy.typing import NDArray
 from edgeface.core.settings import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+
+    Measure: TypeAlias = Callable[["Stage"], AbstractContextManager[None]]
+    """Gives a context whose time counts for a stage."""
 
 LEVELS: tuple[Level, ...] = get_args(Level)
-"""The laxest first."""
+"""The least strict first."""
 
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
@@ -31,9 +36,21 @@ Embedding: TypeAlias = NDArray[np.float32]
 """A vector of length one; its size is the embedder's."""
 
 RejectReason: TypeAlias = Literal["small", "blurred", "turned", "dark", "bright", "cut", "few_frames"]
-"""Why a face, or a whole track, was not judged."""
+"""Why a face was rejected, or a whole track ended without a decision."""
 
 EventType: TypeAlias = Literal["match", "unknown", "uncertain", "left"]
+
+Stage: TypeAlias = Literal["detect", "landmark", "embed", "match", "frame", "event", "publish"]
+"""frame: everything that the pipeline does with one frame; event: from capture to the event; publish: from sending an
+event to the broker's answer."""
+
+
+def unmeasured(_: Stage) -> AbstractContextManager[None]:
+    """A Measure that measures nothing."""
+    return _NO_MEASURE
+
+
+_NO_MEASURE = nullcontext()
 
 
 class Box(NamedTuple):
@@ -112,7 +129,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What a face offers to the embedder, and why it is refused if it is."""
+    """How usable a face is for the embedder, and why it is rejected if it is."""
 
     height_px: int
     sharpness: float
@@ -141,13 +158,13 @@ class Match:
 
     @property
     def margin(self) -> float | None:
-        """How far the nearest stands above the next; None when there is no other."""
+        """How far the nearest person is above the next; None when there is no other."""
         return None if self.runner_up is None else self.score - self.runner_up
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What subscribers are told; docs/events.md is the contract of its wire form."""
+    """What subscribers receive; docs/events.md is the contract of its wire form."""
 
     type: EventType
     id: str
@@ -182,18 +199,18 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A face that this very frame has confirmed as one person: what a door may be asked to open for."""
+    """A face that this frame has confirmed as one person: a door may be asked to open for it."""
 
     camera: str
     visit: int
-    """The track's number, as events have it: a visit is let in once."""
+    """The track's number, as events have it: a door opens once a visit."""
     monotonic: float
     """Capture of the frame: nothing else may judge lateness."""
     person: str
     score: float
     """Cosine, -1 to 1."""
     level: str
-    """The strictest security level that the score reaches for the gallery as it is."""
+    """The strictest security level that the score reaches with the current gallery."""
     frames: int
     """Good frames behind the score."""
     faces_in_view: int
@@ -211,7 +228,7 @@ class Face:
     unknown: str | None
     score: float | None
     reason: RejectReason | None
-    """Why this frame's face was not used; None when it was, or was not looked at."""
+    """Why this frame's face was rejected; None when it was used, or not inspected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,7 +245,7 @@ class Camera(Protocol):
     """A source of pictures; a camera's settings object is the camera."""
 
     def images(self) -> Generator[CameraImage, None, None]:
-        """Open the device and give pictures until a clip ends or CameraError; all device state lives here.
+        """Open the device and yield pictures until a clip ends or CameraError; all device state lives here.
 
         Closing the generator closes the device.
         """
@@ -247,27 +264,27 @@ class SearchGrid(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DetectionRequest:
-    """What a detector is asked for in one picture, in its pixels."""
+    """What a detector has to find in one picture, in its pixels."""
 
     parts: tuple[Box, ...]
     """The parts to search for new faces."""
     asked: tuple[Box, ...] = ()
-    """Where faces are followed that are to be found, those unseen for longest first."""
+    """Where tracked faces are expected that must be found, those unseen for longest first."""
     known: tuple[Box, ...] = ()
-    """Where further faces are followed: they are not new, and are found by chance only."""
+    """Where other tracked faces are expected: they are not new, and need not be found."""
     glance: bool = False
-    """Whether to look over the whole picture as cheaply as may be, for near faces."""
+    """Whether to search the whole picture for near faces, as cheaply as possible."""
 
 
 class Detector(Protocol):
     """Finds faces in one picture."""
 
-    def parts(self, width: int, height: int) -> SearchGrid:
+    def grid(self, width: int, height: int) -> SearchGrid:
         """Divide a picture of this size."""
         ...
 
-    def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
-        """Find the faces of `image`, best first, none twice; nothing is looked at where nothing is asked."""
+    def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
+        """Find the faces of `image`, best first, none twice; an empty request costs nothing."""
         ...
 
 
@@ -275,7 +292,7 @@ class Landmarker(Protocol):
     """Finds the landmarks of one face more exactly than the detector does."""
 
     def locate(self, image: Image, face: Detection) -> Detection | None:
-        """Look closely at a face that the detector has found; None when there is no face."""
+        """Locate the landmarks of a detected face; None when there is no face."""
         ...
 
 

@@ -16,7 +16,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError, PhotoError
 from edgeface.core.types import Box, Detection, DetectionRequest
 from edgeface.doctor.finding import Finding
-from edgeface.faces.analyzer import turn
+from edgeface.faces.analyzer import round_robin
 from edgeface.faces.detectors.tiled_blazeface import Blazeface
 from edgeface.faces.embedder import open_embedder
 from edgeface.faces.landmarks import Onet
@@ -122,12 +122,12 @@ class _Looks:
         self._detector = detector
         self._image = image
         self._known = (face.box,)
-        self._parts = detector.parts(WIDTH, HEIGHT)
+        self._parts = detector.grid(WIDTH, HEIGHT)
         self._look = 0
 
     def __call__(self) -> None:
         self._look += 1
-        self._detector.detect(self._image, DetectionRequest(turn(self._parts, self._look), self._known))
+        self._detector.detect(self._image, DetectionRequest(round_robin(self._parts, self._look), self._known))
 
 
 def scene() -> Image:
@@ -151,7 +151,7 @@ def portrait() -> Image:
 
 
 def _face(detector: Detector, image: Image) -> Detection:
-    found = detector.detect(image, DetectionRequest((detector.parts(WIDTH, HEIGHT).whole,)))
+    found = detector.detect(image, DetectionRequest((detector.grid(WIDTH, HEIGHT).whole,)))
     return max(found, key=lambda one: one.score, default=_middle())
 
 

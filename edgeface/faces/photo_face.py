@@ -107,15 +107,15 @@ def _detected(analyzer: FaceAnalyzer, photo: Image, look: _Look) -> list[Detecti
     shown = _resized(photo, scale)
     inset = round(border * scale)
     shown = np.pad(shown, ((inset, inset), (inset, inset), (0, 0)))
-    looks = [DetectionRequest(analyzer.turn(shown, number)) for number in range(look.turns)]
-    found = merge([detection for one in looks for detection in analyzer.detector.detect(shown, one)])
+    looks = [DetectionRequest(analyzer.round_robin(shown, number)) for number in range(look.turns)]
+    found = merge([detection for one in looks for detection in analyzer.detect(shown, one)])
     return [detection.placed(1 / scale, -inset / scale, -inset / scale) for detection in found]
 
 
 def _study(analyzer: FaceAnalyzer, photo: Image, detection: Detection) -> Found | None:
     scale = min(1.0, max(_HIGHEST, 2 * analyzer.limits.height) / max(1.0, detection.box.height))
     image = _resized(photo, scale)
-    face = analyzer.study(image, detection.placed(scale))
+    face = analyzer.inspect(image, detection.placed(scale))
     return None if face is None else Found(image, *face)
 
 

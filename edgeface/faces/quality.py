@@ -25,7 +25,7 @@ CUT = 0.1
 # A nose tip stands before the plane of eyes and mouth by about this share of the distance between the eyes, and the
 # mouth this many of them below the eyes (means of Farkas, Anthropometry of the Head and Face, 1994).
 _NOSE, _MOUTH = 0.55, 1.1
-# Where the nose of a frontal face stands between eyes and mouth: ArcFace's template (align.py).
+# Where the nose of a frontal face stands between eyes and mouth: ArcFace's template (embedder.py).
 _NOSE_HEIGHT = 0.49
 # Laplacian variance over grey variance of a face that is neither crisp nor smeared.
 _HALF_SHARP = 0.03

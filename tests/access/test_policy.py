@@ -19,7 +19,7 @@ from edgeface.core.types import LEVELS, Claim
 from edgeface.daemon.session import door_problems
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import Person, make_snapshot, to_blob
-from edgeface.recognition.thresholds import thresholds
+from edgeface.recognition.decision import thresholds
 
 MONDAY_NOON = 1_795_435_200.0
 """2026-11-23, 12:00 in UTC."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeface.faces.align import SIZE, TEMPLATE, align, similarity
+from edgeface.faces.embedder import SIZE, TEMPLATE, align, similarity
 
 EIGHT = np.vstack([TEMPLATE[:3], TEMPLATE[3:].mean(axis=0, keepdims=True), np.full((2, 2), np.nan), TEMPLATE[3:]])
 

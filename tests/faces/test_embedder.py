@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgeface.core.errors import ModelError
-from edgeface.faces.align import align
 from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region
-from edgeface.faces.embedder import SIZE, Mobilefacenet, open_embedder
+from edgeface.faces.embedder import SIZE, Mobilefacenet, align, open_embedder
 from edgeface.faces.tflite import EMBEDDER, FOLDER, SHORT_RANGE, open_shipped
 from edgeface.imaging.opencv import cv2
 

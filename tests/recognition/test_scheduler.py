@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from edgeface.core.types import Box, DetectionRequest, Image, SearchGrid
-from edgeface.faces.analyzer import turn
+from edgeface.faces.analyzer import round_robin
 from edgeface.faces.detectors.tiled_blazeface import Blazeface
 from edgeface.recognition.scheduler import DetectionScheduler
 from edgeface.recognition.tracker import Track
 from tests.recognition.test_motion import room, with_square
 
-PARTS = Blazeface().open().parts(640, 480)
+PARTS = Blazeface().open().grid(640, 480)
 ALONE = SearchGrid(PARTS.whole)
 FPS = 15
 TILE_AT_THE_RIGHT = PARTS.tiles[2]
@@ -182,13 +182,13 @@ def test_nobody_in_a_crowd_waits_until_the_tracker_gives_up() -> None:
 
 @pytest.mark.parametrize(("width", "height", "each"), [(640, 480, 2), (1280, 720, 4), (1280, 720, 5), (320, 240, 1)])
 def test_a_round_of_turns_has_each_tile_once_and_once_the_whole(width: int, height: int, each: int) -> None:
-    parts = Blazeface(tiles_per_frame=each).open().parts(width, height)
+    parts = Blazeface(tiles_per_frame=each).open().grid(width, height)
     length = -(-len(parts.tiles) // each) + 1
-    looks = [turn(parts, number) for number in range(7 * length, 8 * length)]
+    looks = [round_robin(parts, number) for number in range(7 * length, 8 * length)]
     assert looks[0] == (parts.whole,)
     assert [tile for look in looks[1:] for tile in look] == list(parts.tiles)
 
 
 def test_without_tiles_every_turn_is_the_wholes() -> None:
-    parts = Blazeface(tiles_per_frame=0).open().parts(640, 480)
-    assert {turn(parts, number) for number in range(5)} == {(parts.whole,)}
+    parts = Blazeface(tiles_per_frame=0).open().grid(640, 480)
+    assert {round_robin(parts, number) for number in range(5)} == {(parts.whole,)}

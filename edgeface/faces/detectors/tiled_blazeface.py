@@ -80,7 +80,7 @@ class _Looks:
         self._short = BlazeFace.short_range(threads)
         self._close = CropRefiner(self._short, _KNOWN_SCORE)
 
-    def parts(self, width: int, height: int) -> SearchGrid:
+    def grid(self, width: int, height: int) -> SearchGrid:
         """Tiles of five times the smallest face; none in a picture that is no larger than one."""
         return _parts(width, height, _TILE * self._settings.smallest_face, self._settings.tiles_per_frame)
 
