@@ -58,7 +58,7 @@ def door_problems(policy: AccessPolicy, view: GallerySnapshot, accept: Threshold
     """The doors that require a level that cannot be guaranteed, or allow a person who is not enrolled, one a line."""
     known = {level for level, _ in accept.levels}
     lines = [
-        f"door {name}: level {door.level} cannot be shown with {view.enrolled} people enrolled"
+        f"door {name}: level {door.level!r} cannot be guaranteed with {view.enrolled:,} people enrolled"
         for name, door in policy.doors.items()
         if door.level not in known
     ]

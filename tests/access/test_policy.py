@@ -281,6 +281,6 @@ def test_a_level_that_cannot_be_shown_for_so_many_people_is_said() -> None:
     accept = thresholds(table, "low", view)
     doors = {"strict": door(allow=[{"person": "p001"}]), "lax": door(level="low", allow=[{"person": "p002"}])}
     assert door_problems(AccessPolicy(doors), view, accept) == (
-        f"door strict: level high cannot be shown with {enrolled} people enrolled",
+        f"door strict: level 'high' cannot be guaranteed with {enrolled} people enrolled",
     )
     assert accept.level(0.99) != "high"
