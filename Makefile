@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check faults models acquisition chain evaluate clean \
+.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition chain evaluate clean \
 	install uninstall deb service-test arm64 matrix trace screenshots bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
@@ -17,37 +17,44 @@ $(VENV)/bin/python:
 	@$(PIP) install --upgrade pip
 
 $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
-	@echo "installing edgeface into $(VENV)"
-	@$(PIP) install --editable .[web]
+	@tools/setup/python-packages $(VENV) web
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	@echo "installing edgeface and what its tests need into $(VENV)"
-	@$(PIP) install --editable .[dev]
-	@# mediapipe brings opencv-contrib-python, whose cv2 needs a display's libraries: ours goes over it.
-	@$(PIP) install --force-reinstall --no-deps "opencv-python-headless>=4.8,<6"
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	@tools/setup/python-packages $(VENV) test
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@tools/setup/python-packages $(VENV) dev
+	@touch $@ $(VENV)/.test $(VENV)/.run
 
 setup: $(VENV)/.run ## a virtual environment with edgeface in it
 	@tools/setup/system-packages mosquitto:mosquitto
 
+# What the tests of GStreamer (with an RTSP server), of the mediapipe package, of another language that checks the grants
+# in docs/grant-vectors.json, and of the pages in a real browser need. Where these are missing, those tests are skipped.
+OPTIONAL := /usr/lib/python3/dist-packages/gi:python3-gi:GStreamer \
+	GstRtspServer-1.0.typelib:gir1.2-gst-rtsp-server-1.0:GStreamer libgstx264.so:gstreamer1.0-plugins-ugly:GStreamer \
+	libgstrtsp.so:gstreamer1.0-plugins-good:GStreamer libgstlibav.so:gstreamer1.0-libav:GStreamer \
+	libEGL.so.1:libegl1:mediapipe libGLESv2.so.2:libgles2:mediapipe node:nodejs:node chromium:chromium:browser
+
 setup-dev: $(VENV)/.dev
+	@tools/setup/system-packages mosquitto:mosquitto openssl:openssl --optional $(OPTIONAL)
+
+setup-test: $(VENV)/.test
 	@tools/setup/system-packages mosquitto:mosquitto openssl:openssl
-	@# What needs these is skipped where they are missing: GStreamer with an RTSP server, and the mediapipe package.
-	@tools/setup/system-packages /usr/lib/python3/dist-packages/gi:python3-gi \
-		GstRtspServer-1.0.typelib:gir1.2-gst-rtsp-server-1.0 libgstx264.so:gstreamer1.0-plugins-ugly \
-		libgstrtsp.so:gstreamer1.0-plugins-good libgstlibav.so:gstreamer1.0-libav || true
-	@tools/setup/system-packages libEGL.so.1:libegl1 libGLESv2.so.2:libgles2 || true
-	@# A second language judges the grants of docs/grant-vectors.json; skipped where it is missing.
-	@tools/setup/system-packages node:nodejs || true
-	@# The pages in a real browser; skipped where it is missing.
-	@tools/setup/system-packages chromium:chromium || true
 
 demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder, DOOR=1, KEEP=1: the page stays up)
 	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR),--door) $(if $(KEEP),--keep)
 
+# The files of tests are shared out among processes, one for each core and 4 at most.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 test: setup-dev ## every test but the heavy suites
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
+
+test-fast: setup-test ## every test that needs no browser, GStreamer, mediapipe or node
+	@$(PYTEST) -m "not (needs_browser or needs_gstreamer or needs_mediapipe or needs_node)" $(ARGS)
 
 faults: setup ## what breaks when it is broken on purpose, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
 	@$(BIN)/python -m tools.faults $(FAULTS)

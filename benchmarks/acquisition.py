@@ -1,12 +1,12 @@
-"""How soon a face that comes into view is followed, and how often something is followed that is no face.
+"""How soon a face that comes into view is followed, and how often something that is not a face is followed.
 
-A folder of faces (PERSON/PHOTO.jpg, as LFW has it) is pasted, one face a clip, into 640x480 backgrounds with a soft
-mask, after 1.5 seconds without anybody. The default detector with its schedule and the tracker see each clip frame by
-frame at 15 fps, with camera noise and slight motion. A face is acquired when a confirmed track lies over it within 5
-frames. Clips without a face follow. `--every` searches in every frame, whatever has changed, for comparison.
+Faces from a folder (PERSON/PHOTO.jpg, as in LFW) are pasted with a soft mask, one face per clip, into 640x480
+backgrounds, after 1.5 seconds of empty scene. The default detector with its schedule and the tracker process each clip
+frame by frame at 15 fps, with camera noise and slight motion. A face is acquired if a confirmed track lies over it
+within 5 frames. Clips without a face follow. For comparison, `--every` searches in every frame, whatever has changed.
 
 The height of a face is chin to crown by default (--height head): 1.45 times BlazeFace's box, which goes from chin
-to brow. --height box reads it as the box, so that the same number means a face almost half as large again.
+to brow. --height box takes it as the box, so the same number means a face almost half as large again.
 
     python -m benchmarks.acquisition FACES [--backgrounds FOLDER] [--people 300] [--height head|box] [--every]
 """
@@ -51,21 +51,21 @@ SOON = 5
 FRAMES = 15
 """Length of a clip."""
 LEAD = 23
-"""Frames without anybody before it."""
+"""Empty frames before the face appears."""
 HEAD = 1.45
 """Chin to crown over BlazeFace's box."""
 NOISE = 3.0
 """Standard deviation of the camera's noise, in levels of 255."""
 OVER = 0.3
-"""A track that meets the face by this IoU or more is over it."""
+"""A track with this IoU or more with the face lies over it."""
 _SMALLEST_PHOTO = 200
 SPEED = 40.0
-"""Most that a face moves, pixels a second."""
+"""Maximum speed of a face, pixels per second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A photo with one face, its box, and a soft mask about the head."""
+    """A photo with one face, its box, and a soft mask around the head."""
 
     image: Image
     box: Box
@@ -74,7 +74,7 @@ class Face:
 
 @dataclass(slots=True)
 class Tally:
-    """What a set of clips came to."""
+    """The results of a set of clips."""
 
     clips: int = 0
     frames: int = 0
@@ -85,7 +85,7 @@ class Tally:
 
 
 def main() -> None:
-    """Measure, print the table, and leave the figures in build/acquisition.json."""
+    """Measure, print the table, and write the figures to build/acquisition.json."""
     options = arguments()
     rng = random.Random(options.seed)
     faces = load_faces(options.faces, options.people, rng)
@@ -111,7 +111,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=300)
     parser.add_argument("--heights", type=int, nargs="+", default=[40, 60, 80, 120])
     parser.add_argument("--height", choices=["head", "box"], default="head")
-    parser.add_argument("--empty", type=int, default=200, help="clips without a face, of each kind of background")
+    parser.add_argument("--empty", type=int, default=200, help="clips without a face per kind of background")
     parser.add_argument("--settings", default="{}", help="the detector's settings, as JSON")
     parser.add_argument("--every", action="store_true", help="search in every frame, whatever has changed")
     parser.add_argument("--seed", type=int, default=1)
@@ -135,13 +135,13 @@ def load_faces(folder: Path, people: int, rng: random.Random) -> list[Face]:
 
 
 def read(path: Path) -> Image | None:
-    """Read a photo as RGB; None when it is none."""
+    """Read a photo as RGB; None if it is not one."""
     image = cv2.imread(str(path))
     return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def cut(image: Image, model: BlazeFace) -> Face | None:
-    """Find the face in the photo's middle; None when there is none."""
+    """Find the face in the middle of the photo; None if there is none."""
     height, width = image.shape[:2]
     for found in model.find(image, Region.whole(image), 0.5):
         x, y = found.box.centre
@@ -151,7 +151,7 @@ def cut(image: Image, model: BlazeFace) -> Face | None:
 
 
 def head_mask(image: Image, box: Box) -> Floats:
-    """1 over the head, falling to 0 about it: an ellipse 1.7 boxes wide and 2.1 high."""
+    """1 over the head, falling to 0 around it: an ellipse 1.7 boxes wide and 2.1 high."""
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
     x, y = box.centre
     away = np.hypot((columns - x) / (0.85 * box.width), (rows - y + 0.12 * box.height) / (1.05 * box.height))
@@ -159,7 +159,7 @@ def head_mask(image: Image, box: Box) -> Floats:
 
 
 class Backgrounds:
-    """Pictures without faces: generated ones, and pieces of photographs when there is a folder of them."""
+    """Pictures without faces: generated ones, and pieces of photographs if there is a folder of them."""
 
     def __init__(self, folder: Path | None, rng: random.Random) -> None:
         self._rng = rng
@@ -176,7 +176,7 @@ class Backgrounds:
 
 
 def piece(photo: Image, rng: random.Random) -> Floats:
-    """Part of a photograph, from two fifths of it to all of it, mirrored or not, brighter or darker."""
+    """Part of a photograph, from two fifths of it up to all of it, mirrored or not, brighter or darker."""
     height, width = photo.shape[:2]
     most = min(width / WIDTH, height / HEIGHT)
     zoom = rng.uniform(0.4 * most, most)
@@ -188,7 +188,7 @@ def piece(photo: Image, rng: random.Random) -> Floats:
 
 
 def room(rng: random.Random) -> Floats:
-    """Walls, frames, discs and lines in muted colours under uneven light."""
+    """Walls, frames, discs and lines in muted colours, under uneven light."""
     canvas = np.full((HEIGHT, WIDTH, 3), colour(rng), np.uint8)
     for _ in range(rng.randint(5, 40)):
         a, b = ((rng.randint(0, WIDTH), rng.randint(0, HEIGHT)) for _ in range(2))
@@ -205,14 +205,14 @@ def room(rng: random.Random) -> Floats:
 
 
 def texture(rng: random.Random) -> Floats:
-    """Noise of several scales, as leaves, gravel and cloth have it."""
+    """Noise on several scales, like leaves, gravel and cloth."""
     layers = np.sum([blotches(rng, cells, rng.uniform(5, 45)) for cells in (4, 10, 24, 60, 150)], axis=0)
     tint = [rng.uniform(0.7, 1.2) for _ in range(3)]
     return np.asarray(np.clip(np.array(colour(rng)) + layers[..., None] * tint, 0, 255), np.float32)
 
 
 def blotches(rng: random.Random, cells: int, strength: float) -> Floats:
-    """Smooth noise of so many cells across."""
+    """Smooth noise, `cells` cells wide."""
     noise = np.random.default_rng(rng.getrandbits(32)).normal(0, strength, (cells * 3 // 4, cells))
     return np.asarray(cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.float32)
 
@@ -255,7 +255,7 @@ def paste(background: Floats, face: Face, height: float, x: float, y: float) -> 
 
 
 def measure(detector: Detector, frames: Iterator[tuple[Image, Box | None]], tally: Tally, *, every: bool) -> None:
-    """Follow one clip; a false track is one that was never over the face."""
+    """Track one clip; a false track is one that was never over the face."""
     tracker, schedule = Tracker(), DetectionScheduler()
     seen, real = set[int](), set[int]()
     soonest: int | None = None
@@ -304,7 +304,8 @@ def report(rows: dict[str, Tally], options: argparse.Namespace) -> None:
 
 def table(figures: Sequence[dict[str, Any]]) -> str:
     """The figures as Markdown."""
-    head = f"clips|acquired within {SOON} frames|median frame|false tracks / frames|CPU ms, median|mean".split("|")
+    acquired, strays = f"acquired within {SOON} frames", "false tracks / frames"
+    head = ["clips", acquired, "median frame", strays, "CPU ms per frame, median", "mean"]
     rows = [head, ["---"] * len(head)]
     for row in figures:
         share = f"{row['acquired']} / {row['clips']} = {100 * row['acquired'] / row['clips']:.1f} %"

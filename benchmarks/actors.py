@@ -1,4 +1,4 @@
-"""People for clips, made from photos: a head with a soft edge on a drawn body, painted at any place and size."""
+"""People for clips, made from photos: a soft-edged head on a drawn body, painted at any position and size."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
 Floats: TypeAlias = NDArray[np.float32]
 
 _LARGEST = 200
-"""Height in pixels of a face's box that is kept of a photo."""
+"""Maximum height in pixels of the face's box kept from a photo."""
 _DEMO = Path(__file__).parents[1] / "tools" / "demo" / "photos"
 _OWN = Path(__file__).parent / "photos"
 ENROLLED_FROM = 2
-"""Photos of one person in a folder of people, at most."""
+"""Maximum number of photos per person from a folder of people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody who may be in a clip."""
+    """A person who may be in a clip."""
 
     name: str
     shown: Path
     """The photo that the clips show."""
     enrolled: tuple[Path, ...]
-    """Photos to enroll from; none of a stranger."""
+    """Photos to enroll from; empty for a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where somebody's face is, and how it is held."""
+    """Where a person's face is, and how it is turned."""
 
     x: float
     y: float
     """Centre of the face's box, pixels."""
     height: float
-    """Of the face's box, pixels."""
+    """Height of the face's box in pixels."""
     turn: float
     """Degrees; positive to the picture's right."""
     tilt: float
@@ -61,14 +61,14 @@ class Pose:
 
     @property
     def box(self) -> Box:
-        """The face's box, which BlazeFace gives square."""
+        """The face's box; BlazeFace's boxes are square."""
         half = self.height / 2
         return Box(self.x - half, self.y - half, self.x + half, self.y + half)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """Part of a person before nothing, in several sizes."""
+    """Part of a person on a transparent background, in several sizes."""
 
     levels: tuple[Floats, ...]
     """Height x width x 4, RGB times alpha and alpha (0 to 1), each half as large as the one before."""
@@ -84,7 +84,7 @@ class Layer:
         return cls(tuple(levels), anchor)
 
     def paint(self, canvas: Floats, matrix: Floats, scale: float) -> tuple[Box, Floats] | None:
-        """Paint onto `canvas`, with `matrix` from the first level's pixels; where, and the alpha there."""
+        """Paint onto `canvas`, with `matrix` from the first level's pixels; gives the place and its alpha."""
         level = 0
         while scale <= 0.5 and level + 1 < len(self.levels):  # noqa: PLR2004 - the levels halve
             scale, level = scale * 2, level + 1
@@ -116,7 +116,7 @@ class Actor:
     """Height of the face's box in the layers' pixels."""
 
     def paint(self, canvas: Floats, pose: Pose) -> Iterator[tuple[Box, Floats]]:
-        """Paint the body and the head before it; where each is, and its alpha."""
+        """Paint the body and the head in front of it; gives the place and alpha of each."""
         scale = pose.height / self.unit
         for layer, turn, tilt in ((self.body, 0.0, 0.0), (self.head, pose.turn, pose.tilt)):
             painted = layer.paint(canvas, _matrix(layer.anchor, pose, scale, turn, tilt), scale)
@@ -125,10 +125,10 @@ class Actor:
 
 
 def _matrix(anchor: tuple[float, float], pose: Pose, scale: float, turn: float, tilt: float) -> Floats:
-    """From a layer's pixels to the picture's: turned, tilted and scaled about the anchor, which comes to the pose."""
+    """Map a layer's pixels to the picture's: turn, tilt and scale about the anchor, and move it to the pose."""
     yaw, roll = np.radians(turn), np.radians(tilt)
     back = np.array([[1, 0, -anchor[0]], [0, 1, -anchor[1]], [0, 0, 1]])
-    # The side that turns away is smaller: a head is about as deep as a fifth of the distance at a door.
+    # The side that turns away is smaller: at a door, a head's depth is about a fifth of its distance.
     turned = np.array([[np.cos(yaw), 0, 0], [0, 1, 0], [np.sin(yaw) / (5 * _LARGEST), 0, 1]])
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     placed = np.array([[cos, -sin, pose.x], [sin, cos, pose.y], [0, 0, 1]])
@@ -136,7 +136,7 @@ def _matrix(anchor: tuple[float, float], pose: Pose, scale: float, turn: float, 
 
 
 def cut(analyzer: FaceAnalyzer, name: str, photo: Path) -> Actor:
-    """Make an actor of the one face of a photo; PhotoError when there is not exactly one that can be used."""
+    """Make an actor of the one face of a photo; PhotoError unless there is exactly one usable face."""
     found = find_face(analyzer, photos.load(photo))
     image, box = _close(found.image, found.detection.box)
     mask = head_mask(image, box)
@@ -144,7 +144,7 @@ def cut(analyzer: FaceAnalyzer, name: str, photo: Path) -> Actor:
 
 
 def _close(image: Image, rough: Box) -> tuple[Image, Box]:
-    """The face with room about it, and the box that the short-range model gives it; PhotoError when it gives none."""
+    """The face with a margin, and the box that the short-range model gives it; PhotoError if it finds none."""
     side = round(3 * rough.height)
     x, y = (round(middle - side / 2) for middle in rough.centre)
     border = side
@@ -164,7 +164,7 @@ def _close(image: Image, rough: Box) -> tuple[Image, Box]:
 
 
 def _body(name: str, unit: float) -> Layer:
-    """Neck, shoulders and trunk under a face of `unit` pixels, in cloth of the person's own colour."""
+    """Neck, shoulders and trunk below a face of `unit` pixels, in clothes of the person's own colour."""
     rng = random.Random(name)
     width, height = round(3.6 * unit), round(9 * unit)
     middle, chin = width / 2, 1.1 * unit
@@ -186,7 +186,7 @@ def _filled(alpha: Floats, centre: tuple[float, float], radii: tuple[float, floa
 
 
 def default_cast() -> list[Member]:
-    """The people of the photos that ship, the last a stranger; of two of them there is one photo only."""
+    """The people of the photos that ship, the last a stranger; two of them have only one photo."""
     return [
         Member("Barack Obama", _DEMO / "obama3.jpg", (_DEMO / "obama.jpg", _DEMO / "obama2.jpg")),
         Member("Joe Biden", _DEMO / "biden.jpg", (_DEMO / "biden.jpg",)),
@@ -196,9 +196,9 @@ def default_cast() -> list[Member]:
 
 
 def cast_from(analyzer: FaceAnalyzer, folder: Path, count: int, strangers: Sequence[int], seed: str) -> list[Member]:
-    """Choose people of PERSON/PHOTO with two usable photos or more; those at `strangers` are not enrolled.
+    """Choose people of PERSON/PHOTO with at least two usable photos; those at positions `strangers` are not enrolled.
 
-    SystemExit when the folder has too few.
+    SystemExit if the folder has too few.
     """
     people = sorted(path for path in folder.iterdir() if path.is_dir())
     random.Random(seed).shuffle(people)
@@ -216,7 +216,7 @@ def cast_from(analyzer: FaceAnalyzer, folder: Path, count: int, strangers: Seque
 
 
 def _usable(analyzer: FaceAnalyzer, paths: Sequence[Path]) -> list[Path]:
-    if len(paths) < 2:  # noqa: PLR2004 - one to show and one to enroll
+    if len(paths) < 2:  # noqa: PLR2004 - one to show, one to enroll
         return []
     kept: list[Path] = []
     for path in paths[: 2 * (1 + ENROLLED_FROM)]:

@@ -1,14 +1,14 @@
-"""edgeface beside what a user would write instead, on the same clips in one run.
+"""edgeface compared with what a user would write instead, on the same clips in one run.
 
     python -m benchmarks.bench [--faces FOLDER | --clips FOLDER] [--loops ours naive dlib] [--seconds 20] [--write]
 
-Each loop runs in a process and an environment of its own (`make bench` makes them), all pinned to one core. They are
-given the same decoded frames in turn, 15 at a time, so that all meet the machine as it is at that moment. dlib takes
-its turn at every sixth block only: it is slower than the clip. Ratios are taken block by block.
+Each loop runs in its own process and environment (`make bench` makes them), all pinned to one core. They take turns on
+the same decoded frames, 15 at a time, so all see the same conditions on the machine. dlib gets only every sixth block,
+because it is slower than the clip. Ratios are taken block by block.
 
-Clips come from benchmarks.clips, made anew into build/bench/clips, or from a folder of your own: any video, people to
-enroll in FOLDER/people/PERSON/PHOTO, and the truth in NAME.json where there is one. Leaves build/bench/bench.json;
---write puts the table into docs/performance.md and the chart into docs/images.
+Clips are made by benchmarks.clips in build/bench/clips, or come from a folder of your own: any video, people to enroll
+in FOLDER/people/PERSON/PHOTO, and optionally the ground truth in NAME.json. Writes build/bench/bench.json; --write puts
+the table into docs/performance.md and the chart into docs/images.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 OUT = Path("build/bench")
 DOCUMENT, CHART = Path("docs/performance.md"), Path("docs/images/performance.png")
 BLOCK = 15
-"""Frames that one loop is given before it is the next one's turn."""
+"""Frames that one loop gets before it is the next one's turn."""
 _VIDEOS = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm"})
 _PHOTOS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 
 class Clip(NamedTuple):
-    """A video, and who is in it as far as that is known."""
+    """A video, and who is in it, if known."""
 
     file: Path
     truth: Truth | None
@@ -55,29 +55,27 @@ class Clip(NamedTuple):
 
 @dataclass(slots=True)
 class Run:
-    """What one loop made of one clip."""
+    """The results of one loop on one clip."""
 
     start_s: float = 0.0
-    """From the process's start to its first frame done, models loaded and people enrolled."""
+    """From the start of the process until its first frame is done, including loading models and enrolling people."""
     rss: int = 0
-    """Most memory, bytes."""
+    """Peak memory in bytes."""
     cpu_ms: dict[int, float] = field(default_factory=dict)
-    """Per frame, by block; the first frame of all is left out."""
+    """Per frame, by block; the very first frame is left out."""
     seen: dict[int, list[Seen]] = field(default_factory=dict)
     """By frame."""
 
 
 def main() -> None:
-    """Measure, print the table, and leave the figures."""
+    """Measure, print the table, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--clips", type=Path, help="folder of your own clips")
     where.add_argument("--faces", type=Path, help="folder of PERSON/PHOTO to make clips from")
-    parser.add_argument("--seconds", type=float, default=clips.SECONDS, help="of each clip, at most")
+    parser.add_argument("--seconds", type=float, default=clips.SECONDS, help="maximum length used of each clip")
     parser.add_argument("--loops", nargs="+", choices=list(LOOPS), default=list(LOOPS))
-    parser.add_argument(
-        "--write", action="store_true", help=f"put the table into {DOCUMENT} and the chart into {CHART}"
-    )
+    parser.add_argument("--write", action="store_true", help=f"write the table to {DOCUMENT} and the chart to {CHART}")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     OUT.mkdir(parents=True, exist_ok=True)
@@ -88,10 +86,10 @@ def main() -> None:
 
 
 def measure(folder: Path, loops: Sequence[str], seconds: float) -> dict[str, Any]:
-    """Run every loop over every clip of the folder; SystemExit when there is none, or a loop fails."""
+    """Run every loop over every clip of the folder; SystemExit if there is none or a loop fails."""
     people, found = people_of(folder), clips_of(folder)
     core = max(os.sched_getaffinity(0))
-    # This process decodes, and is not to be in the way.
+    # This process decodes, and must not compete with the loops.
     os.sched_setaffinity(0, os.sched_getaffinity(0) - {core} or {core})
     rows = []
     for clip in found:
@@ -102,7 +100,7 @@ def measure(folder: Path, loops: Sequence[str], seconds: float) -> dict[str, Any
 
 
 def clips_of(folder: Path) -> list[Clip]:
-    """The folder's videos in order of their names, with their truths."""
+    """The folder's videos in order of name, with their ground truth."""
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _VIDEOS)
     truths = [file.with_suffix(".json") for file in files]
     clips_ = [Clip(file, Truth.read(t) if t.exists() else None) for file, t in zip(files, truths, strict=True)]
@@ -110,7 +108,7 @@ def clips_of(folder: Path) -> list[Clip]:
 
 
 def people_of(folder: Path) -> dict[str, list[str]]:
-    """Photos to enroll from by name: those of cast.json, or of FOLDER/people/PERSON."""
+    """Photos to enroll from, by name: from cast.json, or from FOLDER/people/PERSON."""
     cast, own = folder / "cast.json", folder / "people"
     if cast.exists():
         people: dict[str, list[str]] = json.loads(cast.read_text(encoding="utf-8"))["people"]
@@ -125,7 +123,7 @@ def people_of(folder: Path) -> dict[str, list[str]]:
 def run_clip(
     clip: Clip, people: Mapping[str, Sequence[str]], loops: Sequence[str], seconds: float, core: int, logs: Path = OUT
 ) -> dict[str, Run]:
-    """Give one clip to fresh processes, block by block in turn."""
+    """Run one clip through fresh processes, block by block in turn."""
     size, fps, frames = _opened(clip.file, seconds)
     runs, runners = {name: Run() for name in loops}, dict[str, Runner]()
     first = next(frames, None)
@@ -166,7 +164,7 @@ def _decoded(video: cv2.VideoCapture, most: int) -> Iterator[Image]:
 
 
 def _blocks(frames: Iterator[Image]) -> Iterator[list[Image]]:
-    """Whole blocks; what is left at the end is not used."""
+    """Whole blocks; a partial block at the end is not used."""
     while len(block := [image for _, image in zip(range(BLOCK), frames, strict=False)]) == BLOCK:
         yield block
 
@@ -202,13 +200,13 @@ def summed_up(runs: Mapping[str, Run], truth: Truth | None, enrolled: set[str]) 
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """The mean; None of nothing."""
+    """The mean; None if there are no values."""
     held = list(values)
     return round(statistics.fmean(held), 4) if held else None
 
 
 def quartiles(values: Iterable[float]) -> list[float]:
-    """Lower quartile, median, upper quartile; one value is all three, and none gives none."""
+    """Lower quartile, median, upper quartile; a single value is all three, and no values give an empty list."""
     held = list(values)
     if len(held) <= 1:
         return [round(value, 4) for value in held * 3]
@@ -216,7 +214,7 @@ def quartiles(values: Iterable[float]) -> list[float]:
 
 
 def report(figures: dict[str, Any], *, write: bool) -> None:
-    """Print the table, leave the figures and the chart, and put both into the documents if that is wanted."""
+    """Print the table, write the figures and the chart, and update the documents if requested."""
     (OUT / "bench.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     run, rows = f"Run on {figures['date']}, {figures['machine']}.", markdown(figures["clips"])
     print(f"{run}\n\n{rows}")
@@ -225,7 +223,7 @@ def report(figures: dict[str, Any], *, write: bool) -> None:
     except ModuleNotFoundError as error:
         raise SystemExit("the chart needs matplotlib: pip install edgeface[evaluate]") from error
     if write:
-        picture = f"![CPU time a frame, and faces found, by clip and loop](images/{CHART.name})"
+        picture = f"![CPU time per frame, and faces found, by clip and loop](images/{CHART.name})"
         table.write(DOCUMENT, "bench", f"{run}\n\n{picture}\n\n{rows}")
 
 

@@ -1,11 +1,11 @@
-"""CPU time of the whole chain on one face, against what a user would write with the mediapipe package.
+"""CPU time of the whole chain on one face, compared with what a user would write with the mediapipe package.
 
     python benchmarks/chain.py PHOTO --embedder MobileFaceNet.tflite
 
 Both run in one process, interleaved, one thread each: detect, landmarks, align and embed one face in a 640 x 480
 frame; and MediaPipe's full-range detector with the float MobileFaceNet as its package ships it (batch 2), on the
-same frame. Needs mediapipe 0.10.21, which wants numpy below 2, in an environment of its own. Prints medians with
-quartiles and their ratio, and leaves build/chain.json.
+same frame. Needs an environment of its own with mediapipe 0.10.21, which needs numpy below 2. Prints medians with
+quartiles and their ratio, and writes build/chain.json.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     """Measure, print, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photo", type=Path, help="one face")
-    parser.add_argument("--embedder", type=Path, required=True, help="the float MobileFaceNet.tflite as npm has it")
+    parser.add_argument("--embedder", type=Path, required=True, help="the float MobileFaceNet.tflite from npm")
     parser.add_argument("--rounds", type=int, default=60)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -49,7 +49,7 @@ def main() -> None:
         for name, work in parts.items():
             start = time.process_time()
             work()
-            if round_ >= 5:  # noqa: PLR2004 - the first ones fill caches
+            if round_ >= 5:  # noqa: PLR2004 - the first rounds fill caches
                 costs[name].append(1000 * (time.process_time() - start))
     _report(costs)
 
@@ -65,12 +65,12 @@ def _frame(photo: Image) -> Image:
 
 
 def _ours(frame: Image) -> dict[str, Callable[[], object]]:
-    """The chain as a whole for a new face and for one that is followed, and its parts."""
+    """The whole chain for a followed face, and its parts."""
     analyzer = Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}).open_analyzer()
     (face,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.round_robin(frame, 0)))
     studied = analyzer.inspect(frame, face)
     if studied is None:
-        raise SystemExit("no face is found on this photo")
+        raise SystemExit("no face found in this photo")
     close, crop = studied[0], align(frame, studied[0].landmarks)
     look = iter(range(10**9))
 
@@ -80,7 +80,7 @@ def _ours(frame: Image) -> dict[str, Callable[[], object]]:
         return None if again is None else analyzer.embed(frame, again[0])
 
     return {
-        "edgeface: a face that is followed": lambda: whole((face.box,)),
+        "edgeface: a followed face": lambda: whole((face.box,)),
         "  detect": lambda: analyzer.detector.detect(
             frame, DetectionRequest(analyzer.round_robin(frame, next(look)), (face.box,))
         ),
@@ -110,7 +110,7 @@ def _report(costs: dict[str, list[float]]) -> None:
     rows = {name: statistics.quantiles(values, n=4) for name, values in costs.items()}
     for name, (low, median, high) in rows.items():
         print(f"{name:<36}{median:7.2f} ms  ({low:.2f} to {high:.2f})")
-    ours, naive = costs["edgeface: a face that is followed"], costs["naive"]
+    ours, naive = costs["edgeface: a followed face"], costs["naive"]
     ratios = statistics.quantiles([a / b for a, b in zip(ours, naive, strict=True)], n=4)
     print(f"{'ratio to the naive loop':<36}{ratios[1]:7.2f}     ({ratios[0]:.2f} to {ratios[2]:.2f})")
     OUT.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The side-by-side figures as a chart; matplotlib is the extra `evaluate`."""
+"""The side-by-side figures as a chart; matplotlib comes with the extra `evaluate`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLOURS = {"ours": "#1f5fa8", "naive": "#c8963e", "dlib": "#8a8a8a"}
 
 
 def draw(clips: Sequence[dict[str, Any]], file: Path) -> None:
-    """Draw CPU time a frame, on a logarithmic axis, and the shares of faces found and named right, by clip."""
+    """Draw CPU time per frame on a logarithmic axis, and the shares of faces found and named correctly, by clip."""
     from matplotlib.figure import Figure
 
     scored = [clip for clip in clips if any(one.get("score", {}).get("faces") for one in clip["loops"].values())]
@@ -26,7 +26,7 @@ def draw(clips: Sequence[dict[str, Any]], file: Path) -> None:
     _shares(shares, scored)
     figure.legend(*cost.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Without its version in the file, two runs give the same bytes.
+    # Without matplotlib's version in the file, two runs give the same bytes.
     figure.savefig(file, dpi=110, metadata={"Software": None})
 
 
@@ -43,12 +43,12 @@ def _cost(axes: Any, clips: Sequence[dict[str, Any]]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.15)
-    axes.set_xlabel("CPU ms a frame, median and quartiles", color=_INK)
+    axes.set_xlabel("CPU ms per frame, median and quartiles", color=_INK)
     _named(axes, clips)
 
 
 def _shares(axes: Any, clips: Sequence[dict[str, Any]]) -> None:
-    """A disc for faces found, a diamond for those named right."""
+    """A disc for faces found, a diamond for those named correctly."""
     loops = [loop for loop in TITLES if any(loop in clip["loops"] for clip in clips)]
     for n, loop in enumerate(loops):
         for at, clip in enumerate(clips):
@@ -60,7 +60,7 @@ def _shares(axes: Any, clips: Sequence[dict[str, Any]]) -> None:
                 if score[whole]:
                     axes.plot(100 * score[part] / score[whole], place, mark, color=_COLOURS[loop], markersize=5)
     axes.set_xlim(-3, 103)
-    axes.set_xlabel("% of faces: found (disc), named right (diamond)", color=_INK)
+    axes.set_xlabel("% of faces: found (disc), named correctly (diamond)", color=_INK)
     _named(axes, clips)
 
 

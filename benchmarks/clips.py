@@ -1,11 +1,11 @@
-"""Clips with ground truth, made from photos: a still room, one face, four faces, people who walk in and out.
+"""Clips with ground truth, made from photos: a still room, one face, four faces, and people who walk in and out.
 
     python -m benchmarks.clips OUT [--faces FOLDER]
 
-Each is 20 s at 15 frames a second, 640x480 and 1280x720, as motion JPEG, as USB cameras give it. NAME.json beside it
-has, for each frame, the faces: whose, BlazeFace's box from chin to brow, and the share of it that is in the picture and
-not behind somebody. cast.json has the photos to enroll from. The people are those of photos that ship; --faces takes
-them from a folder of PERSON/PHOTO instead, where each clip has its own.
+Each is 20 s at 15 fps, in 640x480 and 1280x720, as motion JPEG like that of USB cameras. NAME.json next to it lists the
+faces of each frame: whose it is, BlazeFace's box from chin to brow, and the share of the box that is in the picture and
+not hidden by another person. cast.json lists the photos to enroll from. The people are those of the photos that ship;
+--faces takes them from a folder of PERSON/PHOTO instead, with different people in each clip.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ SIZES = ((640, 480), (1280, 720))
 NOISE = 2.5
 """Standard deviation of the camera's noise, in levels of 255."""
 _JPEG = 92
-"""Quality: lower ones take the noise away."""
+"""JPEG quality: a lower one would remove the noise."""
 _PEOPLE, _STRANGERS = 9, (4, 8)
 """How many are taken from a folder, and which of them are not enrolled."""
 _ROLL = 64
 _STOPPING = 0.5
-"""Seconds in which somebody who walks comes to a stand, or turns: a step."""
+"""Seconds in which a walking person stops or turns: one step."""
 
 
 class Step(NamedTuple):
-    """A place on somebody's way."""
+    """A point on a person's path."""
 
     seconds: float
     x: float
@@ -59,16 +59,16 @@ class Part:
     """What one person does in a scene."""
 
     member: int
-    """Place in the cast, which is gone round."""
+    """Position in the cast, modulo its size."""
     y: float
     """Middle of the face, as a share of the picture's height."""
     height: float
-    """Of the face's box, chin to brow, as a share of the picture's height."""
+    """Height of the face's box, chin to brow, as a share of the picture's height."""
     way: tuple[Step, ...]
-    """Straight from step to step, slower about each; away before the first and after the last."""
+    """Straight from step to step, slowing at each; away before the first and after the last."""
 
     def pose(self, seconds: float, size: tuple[int, int]) -> Pose | None:
-        """How the person stands at this time; None when away."""
+        """The person's pose at this time; None when away."""
         times = [step.seconds for step in self.way]
         if not times[0] <= seconds <= times[-1]:
             return None
@@ -113,24 +113,24 @@ SCENES: Mapping[str, tuple[Part, ...]] = {
         _walks(5, 0.40, 0.20, (15.4, 1.15), (16.5, 0.5), (18.3, 0.45), (19.6, -0.15)),
     ),
 }
-"""By name; who is nearer to the camera is painted later."""
+"""By name; people nearer to the camera are painted later."""
 
 
 @dataclass(slots=True)
 class Face:
-    """A face in one frame, as the truth has it."""
+    """A face in one frame, as in the ground truth."""
 
     person: str
     box: Box
     seen: float
-    """Share of the box that is in the picture and not behind somebody."""
+    """Share of the box that is in the picture and not hidden by another person."""
 
 
 def main() -> None:
-    """Write the clips, their truths, and the cast."""
+    """Write the clips, their ground truth, and the cast."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--faces", type=Path, help="folder of PERSON/PHOTO; where it has none, the photos that ship")
+    parser.add_argument("--faces", type=Path, help="folder of PERSON/PHOTO; default: the photos that ship")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--scenes", nargs="+", default=list(SCENES), choices=list(SCENES))
     parser.add_argument("--seed", default="1")
@@ -168,7 +168,7 @@ def _actors(analyzer: FaceAnalyzer, cast: Sequence[Member], parts: Sequence[Part
 def write(
     file: Path, actors: Sequence[Actor], parts: Sequence[Part], size: tuple[int, int], seconds: float, seed: str
 ) -> None:
-    """Write one clip and its truth."""
+    """Write one clip and its ground truth."""
     kind, quality = cv2.VideoWriter.fourcc(*"MJPG"), [cv2.VIDEOWRITER_PROP_QUALITY, _JPEG]
     writer = cv2.VideoWriter(str(file), cv2.CAP_OPENCV_MJPEG, kind, FPS, size, quality)
     if not writer.isOpened():
@@ -189,7 +189,7 @@ def _rounded(box: Box) -> list[float]:
 def frames(
     actors: Sequence[Actor], parts: Sequence[Part], size: tuple[int, int], seconds: float, seed: str
 ) -> Iterator[tuple[Image, list[Face]]]:
-    """Give the pictures of a scene, RGB, and the faces in each."""
+    """Yield the pictures of a scene, RGB, and the faces in each."""
     rng = random.Random(seed)
     wall = _wall(rng, size)
     random_ = np.random.default_rng(rng.getrandbits(32))
@@ -216,7 +216,7 @@ def _wall(rng: random.Random, size: tuple[int, int]) -> Floats:
 
 
 def _painted(canvas: Floats, actor: Actor, pose: Pose, before: list[Face]) -> list[Face]:
-    """Paint one more person, who hides some of those before; the faces that are in the picture now."""
+    """Paint one more person, who may hide earlier ones; returns the faces now in the picture."""
     for place, alpha in actor.paint(canvas, pose):
         for face in before:
             face.seen *= 1 - _covered(face.box, place, alpha)

@@ -1,4 +1,4 @@
-"""Figures of one run: what became of the frames, and when somebody was announced."""
+"""Figures of one run: what happened to the frames, and when people were announced."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A match that was heard, and the visit that it is of."""
+    """A match that was received, and the visit it belongs to."""
 
     camera: str
     round: int
-    """Of the clip, from 0."""
+    """Which loop of the clip, from 0."""
     visit: Visit | None
     """Who was in view in the deciding frame."""
     right: bool
     received: float
     """Seconds from the deciding frame's capture."""
     decided: float
-    """Seconds of them until the frame was dealt with."""
+    """Of these, the seconds until the frame was processed."""
     usable: float
     """Seconds from the first frame of the visit."""
 
 
 def summary(run: Run, clips: Mapping[str, Clip]) -> dict[str, Any]:
-    """Everything about the cameras that are named, from the measured part of a run; times in ms, memory in MB."""
+    """All figures of the given cameras, from the measured part of a run; times in ms, memory in MB."""
     frames = [frame for frame in run.measured if frame.camera in clips]
     told = [one for one in announced(run, clips) if one.visit is not None]
     complete = set(visits(frames, clips))
@@ -65,7 +65,7 @@ def summary(run: Run, clips: Mapping[str, Clip]) -> dict[str, Any]:
 
 
 def announced(run: Run, clips: Mapping[str, Clip]) -> Iterator[Announced]:
-    """The matches that were heard of frames in the measured part of a run."""
+    """The received matches of frames in the measured part of a run."""
     for camera, clip in clips.items():
         frames = [frame for frame in run.dealt if frame.camera == camera]
         for heard in run.heard:
@@ -77,7 +77,7 @@ def announced(run: Run, clips: Mapping[str, Clip]) -> Iterator[Announced]:
 
 
 def visits(frames: Iterable[Dealt], clips: Mapping[str, Clip]) -> Iterator[tuple[str, int, Visit]]:
-    """Camera, round and visit of all that happened between the first and the last of some frames."""
+    """Camera, round and visit of every visit between the first and the last of some frames."""
     numbers: dict[str, list[int]] = {}
     for frame in frames:
         numbers.setdefault(frame.camera, []).append(frame.seq)
@@ -91,7 +91,7 @@ def visits(frames: Iterable[Dealt], clips: Mapping[str, Clip]) -> Iterator[tuple
 
 
 def given(frames: Sequence[Dealt]) -> int:
-    """How many frames the cameras gave between the first and the last one that was dealt with."""
+    """How many frames the cameras gave between the first and the last processed one."""
     numbers: dict[str, list[int]] = {}
     for frame in frames:
         numbers.setdefault(frame.camera, []).append(frame.seq)
@@ -99,7 +99,7 @@ def given(frames: Sequence[Dealt]) -> int:
 
 
 def percentiles(seconds: Iterable[float]) -> dict[str, float]:
-    """p50, p95 and the most, in ms; NaN of nothing."""
+    """p50, p95 and the maximum, in ms; NaN if there are no values."""
     values = np.array([*seconds]) * 1000
     if not values.size:
         return {"p50": math.nan, "p95": math.nan, "most": math.nan}
@@ -118,6 +118,6 @@ def _announced(frame: Dealt, clip: Clip, person: str | None, at: float) -> Annou
 
 
 def _nearest(frames: Sequence[Dealt], captured: float) -> Dealt:
-    """The frame of this capture, which the wire says to the millisecond of the other clock."""
+    """The frame with this capture time, which the message gives only to the millisecond, on the wall clock."""
     place = bisect_left(frames, captured, key=lambda frame: frame.captured)
     return min(frames[max(0, place - 1) : place + 1], key=lambda frame: abs(frame.captured - captured))

@@ -1,10 +1,11 @@
-"""Draws what py-spy has sampled: the time of a frame, divided among the calls, for one run or for two to compare.
+"""Draws py-spy's samples: the time of a frame, divided among the calls, for one run or for two to compare.
 
     py-spy record --rate 250 --format raw --output now.raw -- python -m benchmarks.flame --look CLIP PEOPLE
     python -m benchmarks.flame before.raw now.raw --frames 1800 [--out docs/images/profile.png]
 
-With --look it is what py-spy looks at: edgeface's pipeline over a clip of benchmarks/clips.py, six times, decoded
-before; PEOPLE is the cast.json beside the clip. Nothing is installed for it: pip install py-spy.
+With --look it is the process that py-spy samples: edgeface's pipeline runs six times over a clip of
+benchmarks/clips.py, decoded in advance. PEOPLE is the cast.json next to the clip. py-spy is not installed with
+edgeface: pip install py-spy.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RATE = 250
-"""Samples a second, as in the command above."""
+"""Samples per second, as in the command above."""
 PASSES = 6
 FPS = 15.0
-TOP = "process (edgeface/pipeline.py"
-"""Samples count from here on down."""
+TOP = "process (edgeface/recognition/pipeline.py"
+"""Samples count from this call downwards."""
 _LEAST = 0.01
 _DEEP = 9
 _DARK = 3
@@ -39,14 +40,14 @@ _COLOURS = ("#1f5fa8", "#3a78bd", "#5b93cf", "#86b1de", "#b1cdea")
 
 @dataclass(slots=True)
 class Call:
-    """One call on the way down, and the samples in it."""
+    """One call in the stack, and the samples in it."""
 
     samples: int = 0
     inner: defaultdict[str, Call] = field(default_factory=lambda: defaultdict(Call))
 
 
 def main() -> None:
-    """Look, or draw."""
+    """Process the clip, or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--look", action="store_true")
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def look(clip: Path, people: Path) -> None:
-    """Have the pipeline look at a clip again and again."""
+    """Run the pipeline over a clip repeatedly."""
     cv2.setNumThreads(1)
     capture, images = cv2.VideoCapture(str(clip)), list[Image]()
     while (given := capture.read())[0]:
@@ -73,7 +74,7 @@ def look(clip: Path, people: Path) -> None:
 
 
 def read(file: Path) -> Call:
-    """The calls below TOP of py-spy's raw stacks: frames with semicolons between them, and how often they were met."""
+    """The calls below TOP in py-spy's raw stacks: frames separated by semicolons, then the number of samples."""
     top = Call()
     for line in file.read_text(encoding="utf-8").splitlines():
         stack, samples = line.rsplit(" ", 1)
@@ -87,13 +88,13 @@ def read(file: Path) -> Call:
 
 
 def _name(frame: str) -> str:
-    """`BlazeFace.find (edgeface/blazeface.py:75)` without its line."""
+    """`BlazeFace.find (edgeface/faces/blazeface.py:75)` as function and file, without the line number."""
     called, _, place = frame.partition(" (")
     return f"{called.split('.')[-1]}\n{Path(place.split(':')[0].rstrip(')')).name}"
 
 
 def draw(runs: dict[str, Call], frames: int, out: Path) -> None:
-    """One icicle a run, all at one scale: milliseconds a frame."""
+    """One icicle chart per run, all on the same scale: milliseconds per frame."""
     from matplotlib import pyplot as plt
 
     figure, panes = plt.subplots(len(runs), 1, figsize=(11, 3.6 * len(runs)), sharex=True, squeeze=False)
@@ -102,9 +103,9 @@ def draw(runs: dict[str, Call], frames: int, out: Path) -> None:
         _draw(pane, top, 0.0, 0, scale, least=_LEAST * max(one.samples for one in runs.values()))
         pane.set_ylim(-_DEEP, 0.2)
         pane.set_yticks([])
-        pane.set_title(f"{name}: {top.samples * scale:.1f} ms a frame", loc="left", fontsize=11)
+        pane.set_title(f"{name}: {top.samples * scale:.1f} ms per frame", loc="left", fontsize=11)
         pane.spines[["left", "top", "right"]].set_visible(False)
-    panes[-1, 0].set_xlabel("ms a frame, sampled by py-spy")
+    panes[-1, 0].set_xlabel("ms per frame, sampled by py-spy")
     figure.tight_layout()
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=100)

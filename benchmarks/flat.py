@@ -1,11 +1,11 @@
-"""Whether the daemon stays as it is: memory, threads and file descriptors at four cameras, for half an hour.
+"""Whether the daemon's use of memory, threads and file descriptors stays flat with four cameras, for half an hour.
 
     python -m benchmarks.flat [--minutes 30] [--write]
 
-Four cameras of 15 frames a second and 640x480, each with one face at all times and another one every two seconds
-(benchmarks/live.py). Exit status 1 when memory is surely rising: the lower end of the slope's 95 % interval is above
-3 MB an hour, in a run long enough to tell; or when threads or descriptors are more at the end than ever at the start.
-Leaves build/bench/flat.json.
+Four cameras at 15 fps and 640x480, each with one face at all times and a new one every two seconds
+(benchmarks/live.py). Exit status 1 if memory certainly rises: the lower end of the slope's 95 % interval is above
+3 MB per hour, in a run that is long enough to tell. Also 1 if there are more threads or descriptors at the end than
+ever at the start. Writes build/bench/flat.json.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ MARK = "flat"
 STEP = 10.0
 """Seconds between two samples."""
 WARM = 180.0
-"""Seconds until memory is judged: caches fill for a while; a quarter of a short run."""
+"""Seconds before memory is evaluated, because caches fill first; a quarter of a short run."""
 TARGET = 3.0
-"""MB an hour, as in tools/faults/soak.py."""
+"""MB per hour, as in tools/faults/soak.py."""
 JUDGED = 1200.0
-"""Seconds of samples from which on a slope says something: allocators move by some MB."""
+"""Seconds of samples that a meaningful slope needs: allocators vary by some MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the samples say."""
+    """What the samples show."""
 
     rise: float
-    """MB an hour."""
+    """MB per hour."""
     error: float
-    """Half of the 95 % interval, MB an hour."""
+    """Half of the 95 % interval, MB per hour."""
     faults: tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, judge, and say; 1 when something grows."""
+    """Run, evaluate and print; 1 if something grows."""
     wanted = _parser().parse_args(arguments)
     if wanted.first:
         go_first()
@@ -80,11 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def judge(samples: Samples) -> Verdict:
-    """Slope of the memory, and what is not as it should be."""
+    """Slope of the memory, and the problems found."""
     rise, error = slope(samples.seconds, samples.megabytes)
     half = 1.96 * error * _inflation(samples)
     long = len(samples.seconds) > 1 and samples.seconds[-1] - samples.seconds[0] >= JUDGED
-    faults = [f"memory rises by {rise:.1f} ± {half:.1f} MB an hour"] if long and rise - half > TARGET else []
+    faults = [f"memory rises by {rise:.1f} ± {half:.1f} MB per hour"] if long and rise - half > TARGET else []
     faults += growth("threads", samples.threads) + growth("file descriptors", samples.handles)
     return Verdict(rise, half, tuple(faults))
 
@@ -93,9 +93,9 @@ def markdown(run: Run, found: Verdict, share: float) -> str:
     """A table of one row, with date and machine."""
     samples = run.samples
     cells = {
-        "minutes judged": f"{(samples.seconds[-1] - samples.seconds[0]) / 60:.0f}",
+        "minutes evaluated": f"{(samples.seconds[-1] - samples.seconds[0]) / 60:.0f}",
         "memory, first / last / peak": f"{samples.megabytes[0]:.1f} / {samples.megabytes[-1]:.1f} / {run.peak:.1f} MB",
-        "slope, 95 % interval": f"{found.rise:+.1f} ± {found.error:.1f} MB an hour",
+        "slope, 95 % interval": f"{found.rise:+.1f} ± {found.error:.1f} MB per hour",
         "threads": span(samples.threads),
         "file descriptors": span(samples.handles),
         "frames handled": f"{share:.2%}",
@@ -105,13 +105,12 @@ def markdown(run: Run, found: Verdict, share: float) -> str:
 
 
 def _inflation(samples: Samples) -> float:
-    """How much wider the interval is since memory moves in steps, so that neighbours are alike.
+    """How much wider the interval must be because memory moves in steps, so neighbouring samples are alike.
 
-    The residuals as an autoregression of the first order: Wilks, Statistical Methods in the Atmospheric Sciences,
-    5.2.4.
+    Treats the residuals as a first-order autoregression: Wilks, Statistical Methods in the Atmospheric Sciences, 5.2.4.
     """
     seconds, heights = np.array(samples.seconds), np.array(samples.megabytes)
-    if len(seconds) < 4 or np.ptp(heights) == 0:  # noqa: PLR2004 - a line goes through fewer
+    if len(seconds) < 4 or np.ptp(heights) == 0:  # noqa: PLR2004 - too few for a residual
         return 1.0
     rest = heights - np.polyval(np.polyfit(seconds, heights, 1), seconds)
     alike = min(0.99, max(0.0, float(rest[1:] @ rest[:-1]) / max(1e-12, float(rest @ rest))))
@@ -141,9 +140,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const=live.DOCUMENT,
         metavar="FILE",
-        help=f"put the table between its {MARK} marks",
+        help=f"write the table between FILE's {MARK} marks",
     )
-    parser.add_argument("--first", action="store_true", help="before all other work of the machine; needs root")
+    parser.add_argument("--first", action="store_true", help="run with priority over all other work; needs root")
     return parser
 
 

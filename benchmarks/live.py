@@ -1,11 +1,11 @@
-"""The daemon as it runs: from capture to what a subscriber hears, one camera and four, beside loops of users' own.
+"""The running daemon, from capture to subscriber, with one camera and with four, compared with users' own loops.
 
     python -m benchmarks.live [--minutes 4] [--naive PYTHON] [--dlib PYTHON] [--write]
 
-One camera: people come and go (benchmarks/visits.py), 15 frames a second, 640x480, a real broker and a subscriber
-on loopback. Four cameras: each shows one face at all times, another one about every two seconds, and the daemon is held
-on two cores. The others read the same clip in a thread, look at the newest frame, and publish a name that they have not
-seen for two seconds. Leaves build/bench/live.json. On a busy machine, --first has it served before everything else.
+One camera: people come and go (benchmarks/visits.py) at 15 fps and 640x480, with a real broker and a subscriber on
+loopback. Four cameras: each shows one face at all times, a new one about every two seconds, and the daemon is limited
+to two cores. The other loops read the same clip in a thread, process the newest frame, and publish a name if they have
+not seen it for two seconds. Writes build/bench/live.json. On a busy machine, --first gives the run priority.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ DOCUMENT = Path("docs/performance.md")
 MARK = "live"
 STARTS = 5
 CORES = (0, 1)
-"""On which four cameras are watched."""
+"""The cores for the daemon with four cameras."""
 _OTHERS = {"naive": "MediaPipe and MobileFaceNet on every frame", "dlib": "face_recognition"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run everything, print the table, and write it where it is wanted."""
+    """Run everything, print the table, and write it to the document if requested."""
     wanted = _parser().parse_args(arguments)
     if wanted.first:
         go_first()
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if python.exists():
                 found[name] = _other(folder / name, name, python, walk, people, wanted.minutes * 60)
             else:
-                print(f"{name}: not run, there is no {python}", flush=True)
+                print(f"{name}: not run, {python} does not exist", flush=True)
         found["four"] = _four(folder / "four", people, wanted.minutes * 30)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def four(folder: Path) -> dict[str, Clip]:
-    """Clips for four cameras, each with one face at all times, and not changing together; the folder is there."""
+    """Clips for four cameras, each with one face at all times, changing at different times; the folder must exist."""
     return {f"cam{n}": visits.make(folder / f"cam{n}.mp4", seconds=1.8 + 0.2 * n, gap=0.0, seed=n) for n in range(4)}
 
 
@@ -76,9 +76,9 @@ def markdown(found: dict[str, Any]) -> str:
         ("frames handled", lambda one: f"{one['handled']:.1%}"),
         ("capture to received, p50 / p95", lambda one: _ms(one["received_ms"])),
         ("face in view to received, p50 / p95", lambda one: _ms(one["usable_ms"])),
-        ("visits announced with the right name", lambda one: f"{one['right']} of {one['visits']}"),
-        ("and with a wrong one", lambda one: str(one["wrong"])),
-        ("CPU a frame handled", lambda one: f"{one['cpu_ms']:.1f} ms"),
+        ("visits announced with the correct name", lambda one: f"{one['right']} of {one['visits']}"),
+        ("announced with a wrong name", lambda one: str(one["wrong"])),
+        ("CPU per frame handled", lambda one: f"{one['cpu_ms']:.1f} ms"),
         ("memory, steady / peak", lambda one: f"{one['rss_steady']:.0f} / {one['rss_peak']:.0f} MB"),
         ("start to first frame handled", lambda one: f"{np.median(one['start_s']):.2f} s"),
     ]
@@ -92,7 +92,8 @@ def markdown(found: dict[str, Any]) -> str:
     for name, camera in {**whole["cameras"], "all": whole}.items():
         cells = (f"{camera['handled']:.2%}", _ms(camera["dealt_ms"]), _ms(camera["received_ms"]))
         second.append(f"| {name} | " + " | ".join(cells) + " |")
-    last = f"CPU {whole['cpu_ms']:.1f} ms a frame, {whole['cores_used']:.2f} of two cores; {whole['rss_peak']:.0f} MB."
+    cost = f"CPU {whole['cpu_ms']:.1f} ms per frame, {whole['cores_used']:.2f} of two cores"
+    last = f"{cost}; {whole['rss_peak']:.0f} MB."
     return "\n".join([*head, *first, "", *second, "", last])
 
 
@@ -135,13 +136,18 @@ def _ms(pair: dict[str, float]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=4.0, help="of one camera; four cameras run for half of it")
+    parser.add_argument("--minutes", type=float, default=4.0, help="length with one camera; half of it with four")
     parser.add_argument("--naive", type=Path, default=Path("build/naive/bin/python"), metavar="PYTHON")
     parser.add_argument("--dlib", type=Path, default=Path("build/dlib/bin/python"), metavar="PYTHON")
     parser.add_argument(
-        "--write", type=Path, nargs="?", const=DOCUMENT, metavar="FILE", help=f"put the tables between its {MARK} marks"
+        "--write",
+        type=Path,
+        nargs="?",
+        const=DOCUMENT,
+        metavar="FILE",
+        help=f"write the tables between FILE's {MARK} marks",
     )
-    parser.add_argument("--first", action="store_true", help="before all other work of the machine; needs root")
+    parser.add_argument("--first", action="store_true", help="run with priority over all other work; needs root")
     return parser
 
 

@@ -1,12 +1,12 @@
-"""A guard against regressions in under two minutes: exit status 1 when something costs 10 % more than the baseline.
+"""A guard against regressions in under two minutes: exit status 1 if something costs 10 % more than the baseline.
 
     python -m benchmarks.quick [--keep]
 
-Two things are measured over short films (tests/support/film.py), through the whole pipeline, with times of the films'
-own: how often each model runs, which is exact; and the CPU time of the pipeline over that of a fixed piece of work
-(each shipped model, run on a fixed tensor), the two in turn on one core, the median of some rounds. Other work on the
-machine moves a ratio up and never down by much: one that is too high is taken again, three times in all, and the
-least counts. --keep makes the figures the new baseline.
+It measures two things over short films (tests/film.py), through the whole pipeline, on the films' own clock. The first
+is how often each model runs, which is exact. The second is the pipeline's CPU time relative to a fixed piece of work
+(each shipped model, run on a fixed tensor): the two alternate on one core, and the median of some rounds counts. Other
+work on the machine raises a ratio and never lowers it much, so a ratio that is too high is measured again, three times
+in all, and the lowest counts. --keep makes the figures the new baseline.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ BASELINE = Path(__file__).parent / "baseline.json"
 LIMIT = 1.10
 TRIES = 3
 FRAMES = 90
-"""Of each film."""
+"""Length of each film."""
 LOOKED = "frames looked at"
-"""Frames for which any model has run."""
+"""Frames for which any model ran; this is also the key in baseline.json."""
 
 _CAMERA = "porch"
 _NOON = 1_780_000_000.0
@@ -63,12 +63,12 @@ FILMS: dict[str, tuple[tuple[Actor, ...], int]] = {
     "one face": (_ONE, 100),
     "four faces": (_FOUR, 75),
 }
-"""Who stands there, and the faces' height in pixels."""
+"""Who is in the film, and the height of the faces in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one run has measured, by film."""
+    """What one run measured, by film."""
 
     frames: int
     counts: Mapping[str, Mapping[str, int]]
@@ -77,23 +77,23 @@ class Found:
     """First quartile, median and third quartile."""
 
     def json(self) -> dict[str, Any]:
-        """As baseline.json has it."""
+        """The content of baseline.json."""
         ratios = {name: [round(value, 4) for value in values] for name, values in self.ratios.items()}
         return {"frames": self.frames, "counts": self.counts, "ratios": ratios}
 
 
 class Bench:
-    """A pipeline with everybody enrolled, and the fixed work."""
+    """A pipeline with everyone enrolled, and the fixed work."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is for a gallery, and stays with the caller."""
+        """`folder` holds the gallery; the caller removes it."""
         camera = ReplayCamera(path=folder)
         self._configuration = Configuration(data=folder / "data", cameras={_CAMERA: camera})
         enroll_folder(self._configuration, visits.people(folder / "people"))
         self._fixed = [(open_shipped(one), _tensor(one.input)) for one in SHIPPED]
 
     def count(self, frames: Sequence[Frame]) -> dict[str, int]:
-        """Runs of each model over a film that begins."""
+        """Runs of each model over a film, from its beginning."""
         runs: Counter[str] = Counter()
         with self._opened() as bench, _counted(runs):
             looked = 0
@@ -104,7 +104,7 @@ class Bench:
         return {LOOKED: looked, **dict(sorted(runs.items()))}
 
     def ratios(self, frames: Sequence[Frame], rounds: int) -> list[float]:
-        """CPU of the pipeline a frame over the fixed work's, for each round; the film goes on from round to round."""
+        """CPU of the pipeline per frame over that of the fixed work, by round; the film continues across rounds."""
         found = []
         with self._opened() as bench:
             for number in range(rounds + 1):
@@ -118,7 +118,7 @@ class Bench:
                     ours, fixed = ours + between - began, fixed + process_cpu() - between
                 blocks = -(-len(frames) // _BLOCK)
                 found.append(ours / len(frames) / (fixed / blocks))
-        # The first round has everybody come in, and warms up.
+        # In the first round everyone comes in and caches warm up.
         return found[1:]
 
     def _work(self) -> None:
@@ -133,7 +133,7 @@ class Bench:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, compare and say; 1 when something costs more than the baseline allows."""
+    """Measure, compare and print; 1 if something costs more than the baseline allows."""
     wanted = _parser().parse_args(arguments)
     cv2.setNumThreads(1)
     films = {name: list(film((wanted.frames / FPS, who), face=face)) for name, (who, face) in FILMS.items()}
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for _ in range(TRIES - 1):
             if not (high := over_ratios(found.ratios, baseline.ratios)):
                 break
-            print("again, since a ratio is high: " + ", ".join(high), flush=True)
+            print("measuring again because a ratio is high: " + ", ".join(high), flush=True)
             again = _measured(bench, {name: films[name] for name in high}, wanted.rounds)
             found = Found(found.frames, counts, least(found.ratios, again))
     faults = over(found, baseline)
@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def over(found: Found, baseline: Found) -> list[str]:
-    """One line for each thing that costs more than the baseline allows."""
+    """One line for each cost above what the baseline allows."""
     return [*over_counts(found.counts, baseline.counts), *over_ratios(found.ratios, baseline.ratios).values()]
 
 
@@ -173,7 +173,7 @@ def over_counts(found: Mapping[str, Mapping[str, int]], baseline: Mapping[str, M
 
 
 def over_ratios(found: Mapping[str, Sequence[float]], baseline: Mapping[str, Sequence[float]]) -> dict[str, str]:
-    """By film, a line where the median is more than 10 % over the baseline's."""
+    """By film, a line if the median is more than 10 % over the baseline's."""
     return {
         name: f"{name}: CPU {now:.3f} of the fixed work, {_more(now, before)} the baseline's {before:.3f}"
         for name, (_, now, _) in found.items()
@@ -194,7 +194,7 @@ def _measured(bench: Bench, films: Mapping[str, Sequence[Frame]], rounds: int) -
 
 
 def least(first: Mapping[str, Sequence[float]], again: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
-    """Of two measurements, by film, the one with the lower median; `again` need not have all of them."""
+    """For each film, the measurement with the lower median; `again` need not contain every film."""
     return {name: min(values, again.get(name, values), key=lambda one: one[1]) for name, values in first.items()}
 
 
@@ -208,13 +208,13 @@ def _show(found: Found) -> None:
 
 
 def read(file: Path, frames: int) -> Found:
-    """The baseline; SystemExit when there is none, or it is of films of another length."""
+    """The baseline; SystemExit if there is none, or its films have another length."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SystemExit(f"{file}: cannot be read ({error.strerror}); --keep makes one") from error
     if kept["frames"] != frames:
-        raise SystemExit(f"{file} is of films of {kept['frames']} frames, these have {frames}")
+        raise SystemExit(f"{file} was made from films of {kept['frames']} frames, these have {frames}")
     return Found(**kept)
 
 
@@ -232,7 +232,7 @@ def _counted(runs: Counter[str]) -> Iterator[None]:
 
 @contextmanager
 def _pinned() -> Iterator[None]:
-    """On one core, where the kernel can: moving between two costs caches."""
+    """On one core, because moving between cores loses cached data."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(before)})
     try:
@@ -246,7 +246,7 @@ def _tensor(shape: Sequence[int]) -> NDArray[np.float32]:
 
 
 def _later(frame: Frame, number: int, frames: Sequence[Frame]) -> Frame:
-    """The frame as it comes in a later round."""
+    """The same frame in a later round."""
     on = number * len(frames)
     shift = on / FPS
     return Frame(frame.camera, frame.seq + on, frame.monotonic + shift, frame.wall + shift, frame.image)
@@ -256,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="make the figures the new baseline")
     parser.add_argument("--baseline", type=Path, default=BASELINE, metavar="FILE")
-    parser.add_argument("--frames", type=int, default=FRAMES, help="of each film")
+    parser.add_argument("--frames", type=int, default=FRAMES, help="length of each film")
     parser.add_argument("--rounds", type=int, default=9)
     return parser
 

@@ -12,23 +12,23 @@ TITLES = {"ours": "edgeface", "naive": "MediaPipe + MobileFaceNet", "dlib": "fac
 _HEAD = (
     "clip",
     "loop",
-    "CPU ms a frame, mean",
+    "CPU ms per frame, mean",
     "median of blocks (quartiles)",
-    "edgeface over it, mean",
+    "edgeface / this loop, mean",
     "median of blocks (quartiles)",
     "faces found",
-    "false a 1000 frames",
-    "named right",
+    "false per 1,000 frames",
+    "named correctly",
     "wrong names",
     "s to found",
     "s to named",
     "MB",
-    "start s",
+    "start, s",
 )
 
 
 def markdown(clips: Sequence[dict[str, Any]]) -> str:
-    """One row for each clip and loop; what a clip without truth, or a loop that skips frames, cannot say is empty."""
+    """One row per clip and loop; cells that need ground truth, or a loop that sees every frame, are empty without."""
     rows = [_row(clip["clip"], loop, figures) for clip in clips for loop, figures in clip["loops"].items()]
     lines = [_HEAD, ("---",) * len(_HEAD), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -71,7 +71,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _waits(seconds: Sequence[float], visits: int) -> str:
-    """Median and longest, and how many visits waited in vain."""
+    """Median and longest wait, and how many visits never got there."""
     if not visits:
         return ""
     told = f"{statistics.median(seconds):.2f}, {max(seconds):.2f} at most" if seconds else "never"

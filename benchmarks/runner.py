@@ -1,4 +1,4 @@
-"""A worker process as the bench drives it: started, pinned, given blocks of frames, asked what it saw."""
+"""A worker process as the benchmark drives it: started, pinned, and given blocks of frames to process."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _CLOCK = SystemClock()
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Where a loop runs, and how often it is its turn."""
+    """Where a loop runs, and how often it gets a turn."""
 
     python: Path
     every: int = 1
-    """Of so many blocks it takes the one in the middle."""
+    """It processes the middle one of this many blocks."""
 
 
 LOOPS: dict[str, Kind] = {
@@ -44,7 +44,7 @@ class Runner:
     def __init__(
         self, name: str, people: Mapping[str, Sequence[str]], size: tuple[int, int], core: int, log: Path
     ) -> None:
-        """Start it; what it prints goes to `log`. SystemExit when its environment is not there."""
+        """Start it, with its output in `log`; SystemExit if its environment does not exist."""
         python = LOOPS[name].python
         if not python.exists():
             raise SystemExit(f"{python} is missing: make bench makes it")
@@ -60,11 +60,11 @@ class Runner:
 
     @property
     def seconds(self) -> float:
-        """Since the process was started."""
+        """Seconds since the process was started."""
         return _CLOCK.monotonic() - self._started
 
     def look(self, images: Sequence[Image], start: float, fps: float) -> dict[str, Any]:
-        """Have it look at frames that begin `start` seconds into the clip; SystemExit when it fails."""
+        """Process frames that begin `start` seconds into the clip; SystemExit if the worker fails."""
         self._send({"frames": len(images), "from": start, "fps": fps}, images)
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
@@ -74,7 +74,7 @@ class Runner:
         return answer
 
     def close(self) -> None:
-        """End it, and wait for it."""
+        """End the process and wait for it."""
         if self._process.stdin:
             self._process.stdin.close()
         if self._process.stdout:
@@ -83,7 +83,7 @@ class Runner:
 
     def _send(self, order: dict[str, Any], images: Sequence[Image] = ()) -> None:
         if self._process.stdin is None:
-            raise SystemExit("a worker takes no input")
+            raise SystemExit("a worker has no input pipe")
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             for image in images:

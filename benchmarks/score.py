@@ -1,4 +1,4 @@
-"""What a loop saw, held against a clip's truth."""
+"""What a loop found, compared with a clip's ground truth."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from benchmarks.loops.seen import Seen
 
 WHOLE = 0.8
-"""Share of a face's box that must be in view for the face to be looked for; less is neither missed nor wrong."""
+"""Share of a face's box that must be in view for the face to count; with less it is neither missed nor wrong."""
 MEETS = 0.3
-"""IoU from which on a box is over a face; one whose centre lies in the face's box is too."""
+"""A box with this IoU or more is over a face; so is a box whose centre lies in the face's box."""
 SOON = 1.0
-"""Seconds after which a face that came into view should have its name, and those after which it is another visit."""
+"""Seconds within which a face that came into view should have a name; also the gap that starts another visit."""
 
 
 class Face(NamedTuple):
@@ -39,18 +39,18 @@ class Truth:
 
     @classmethod
     def read(cls, file: Path) -> Truth:
-        """Read NAME.json as clips.py writes it; ValueError or KeyError when it is not such a file."""
+        """Read NAME.json as clips.py writes it; ValueError or KeyError if it is not such a file."""
         data = json.loads(file.read_text(encoding="utf-8"))
         rows = data["frames"]
         faces = (tuple(Face(one["person"], Box(*one["box"]), one["seen"]) for one in row) for row in rows)
         return cls(float(data["fps"]), tuple(faces))
 
     def cut(self, frames: int) -> Truth:
-        """The first so many frames."""
+        """Only the first `frames` frames."""
         return Truth(self.fps, self.frames[:frames])
 
     def whole(self, frame: int) -> Iterator[Face]:
-        """The faces of a frame that can be asked for."""
+        """The faces of a frame that count."""
         return (face for face in self.frames[frame] if face.seen >= WHOLE)
 
     def visits(self) -> list[Visit]:
@@ -78,31 +78,31 @@ class Visit(NamedTuple):
 
 @dataclass(slots=True)
 class Score:
-    """What came of one clip in one loop."""
+    """The result of one loop on one clip."""
 
     frames: int = 0
     faces: int = 0
-    """That were to be found."""
+    """Faces to find."""
     found: int = 0
     false: int = 0
     """Boxes over no face."""
     due: int = 0
     """Faces found SOON after their visit began, or later."""
     right: int = 0
-    """Of those, with their name, or a stranger without one."""
+    """Of those, the ones with the correct name, or no name for a stranger."""
     wrong: int = 0
-    """Names that are somebody else's, at any time."""
+    """Wrong names, at any time."""
     visits: int = 0
     to_found: list[float] = field(default_factory=list)
-    """Seconds from a visit's first frame to the first in which the face is found; visits without are left out."""
+    """Seconds from a visit's first frame to the first in which the face is found; other visits are left out."""
     known_visits: int = 0
-    """Of those who are enrolled."""
+    """Visits of enrolled people."""
     to_named: list[float] = field(default_factory=list)
-    """Seconds from a visit's first frame to the first right name."""
+    """Seconds from a visit's first frame to the first correct name."""
 
 
 def score(truth: Truth, seen: Mapping[int, Sequence[Seen]], enrolled: Container[str]) -> Score:
-    """Hold what was seen, by frame, against the truth; the waits are for loops that see every frame."""
+    """Compare the faces found, by frame, with the ground truth; waits apply only to loops that see every frame."""
     visits, total = truth.visits(), Score(frames=len(seen))
     found: dict[Visit, int] = {}
     named: dict[Visit, int] = {}

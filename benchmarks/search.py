@@ -1,8 +1,8 @@
-"""How long a face is searched for among 1,000 to 1,000,000 people, and whether the same two are found.
+"""How long a search among 1,000 to 1,000,000 people takes, and whether it finds the same two people.
 
-Galleries are drawn from the spectrum of the shipped embedder's embeddings, a tenth of the people with a relative in
-it. Half of the probes are people of the gallery, half are strangers. Each size is measured in a process of its own, on
-one core and with one thread, with the caches emptied before each probe, and every way to search in turn.
+Galleries are drawn from the spectrum of the shipped embedder's embeddings; a tenth of the people have a relative in the
+gallery. Half of the probes are people of the gallery, half are strangers. Each size is measured in its own process, on
+one core and with one thread. The caches are emptied before each probe, and the search methods take turns.
 
     python -m benchmarks.search [--people 1000 10000] [--write] [--libraries]
 """
@@ -46,8 +46,8 @@ SPECTRUM = (
     0.0102, 0.0098, 0.0095, 0.0094, 0.0091, 0.0087, 0.0082, 0.0080, 0.0074, 0.0071, 0.0068, 0.0065, 0.0057, 0.0041,
     0.0033, 0.0008, 0.0001,
 )  # fmt: skip
-"""Mean square of the shipped embedder's embeddings along their principal axes; along the other 133 it is nothing.
-Measured on 1,150 photos of 632 people of LFW, aligned as the daemon does."""
+"""Mean square of the shipped embedder's embeddings along their principal axes; along the other 133 it is zero.
+Measured on 1,150 photos of 632 people of LFW, aligned as in the daemon."""
 GENUINE = (0.90, 0.05)
 """Cosine of the mean of 5 photos to that of 3 others of the same person: mean and standard deviation, same photos."""
 RELATIVE = 0.6
@@ -55,38 +55,38 @@ RELATIVE = 0.6
 AGAIN = 16
 """Rows of a library's index that are compared in full."""
 MISSED = 0.01
-"""A runner-up that is lower by more is told apart in the table; the margin that two people need is 0.08."""
+"""The table counts a runner-up that is too low by more than this; the margin that a match needs is 0.08."""
 BLOCK = 50_000
 FLUSH = 64 << 20
-"""Bytes that no cache holds."""
+"""Bytes; larger than any cache."""
 
 
 @dataclass(slots=True)
 class Way:
-    """One way to search one gallery, and what it came to."""
+    """One method of searching one gallery, and its results."""
 
     people: int
     name: str
     build_s: float
     bytes: int
-    """Beside the matrix."""
+    """In addition to the matrix."""
     cpu_ms: list[float] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
-    """Whether the nearest was the true one, a probe each."""
+    """For each probe, whether the nearest was correct."""
     low: list[float] = field(default_factory=list)
-    """How far the runner-up stood below the true one, where the nearest was right."""
+    """How far the runner-up was below the true one, where the nearest was correct."""
 
-    def record(self, cpu_ms: float, found: Nearest, truth: Nearest) -> None:
-        """Take in one probe."""
+    def note(self, cpu_ms: float, found: Nearest, truth: Nearest) -> None:
+        """Record the result of one probe."""
         self.cpu_ms.append(cpu_ms)
         self.right.append(found.row == truth.row)
         if self.right[-1] and truth.runner_up is not None:
-            # An index may find nobody else; that is a miss of everything.
+            # An index may find no one else; that counts as a complete miss.
             self.low.append(truth.runner_up - (-1.0 if found.runner_up is None else found.runner_up))
 
 
 def main() -> None:
-    """Measure each size in a child, print the table, and keep the figures in build/search.json."""
+    """Measure each size in a child process, print the table, and write the figures to build/search.json."""
     options = arguments()
     if options.one is not None:
         sys.stdout.write(json.dumps([asdict(way) for way in measured(options.one, options)]))
@@ -105,8 +105,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--people", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--probes", type=int, default=200)
-    parser.add_argument("--libraries", action="store_true", help="faiss-cpu's and usearch's indexes too, if installed")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--libraries", action="store_true", help="also measure faiss-cpu's and usearch's indexes")
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.relative_to(ROOT)}")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "search.json")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -114,7 +114,7 @@ def arguments() -> argparse.Namespace:
 
 
 def child(people: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure one size in a process of its own; BLAS reads its number of threads at the start."""
+    """Measure one size in its own process, because BLAS reads its number of threads at the start."""
     line = [sys.executable, "-m", "benchmarks.search", "--one", str(people), "--probes", str(options.probes)]
     line += ["--seed", str(options.seed), *["--libraries"] * options.libraries]
     single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -124,7 +124,7 @@ def child(people: int, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def measured(people: int, options: argparse.Namespace) -> list[Way]:
-    """Measure one size, here."""
+    """Measure one size in this process."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rng = np.random.default_rng(options.seed)
     axes = np.linalg.qr(rng.standard_normal((SIZE, SIZE)))[0][:, : len(SPECTRUM)].T.astype(np.float32)
@@ -144,7 +144,7 @@ def measured(people: int, options: argparse.Namespace) -> list[Way]:
 
 
 def gallery(people: int, axes: Floats, rng: np.random.Generator) -> Floats:
-    """Unit rows, one a person."""
+    """Unit rows, one per person."""
     matrix = np.empty((people, SIZE), np.float32)
     for start in range(0, people, BLOCK):
         rows = drawn(min(BLOCK, people - start), axes, rng)
@@ -162,36 +162,36 @@ def drawn(count: int, axes: Floats, rng: np.random.Generator) -> Floats:
 
 
 def genuine(matrix: Floats, axes: Floats, count: int, rng: np.random.Generator) -> Floats:
-    """People of the gallery, as alike to their rows as the means of photos are."""
+    """People of the gallery, as similar to their rows as means of photos are."""
     cosines = np.clip(rng.normal(*GENUINE, count), 0.4, 0.99)
     return mixed(matrix[rng.integers(0, len(matrix), count)], drawn(count, axes, rng), cosines)
 
 
 def mixed(rows: Floats, others: Floats, cosines: NDArray[np.floating]) -> Floats:
-    """Unit vectors with these cosines to rows, each away from them towards another."""
+    """Unit vectors with these cosines to `rows`, each in the direction of one of `others`."""
     away = unit(others - np.einsum("ij,ij->i", rows, others)[:, None] * rows)
     return unit(cosines[:, None] * rows + np.sqrt(1 - cosines**2)[:, None] * away)
 
 
 def unit(rows: NDArray[np.floating]) -> Floats:
-    """The same rows, of length one."""
+    """The same rows, normalised."""
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 def own(matrix: Floats) -> Iterator[tuple[Way, Nearby]]:
-    """Every row, and from LARGE on what the product takes."""
-    yield Way(len(matrix), "every row", 0.0, 0), Exact(matrix).nearest
+    """All rows and, from LARGE upwards, the method that edgeface uses."""
+    yield Way(len(matrix), "all rows", 0.0, 0), Exact(matrix).nearest
     if len(matrix) >= LARGE:
         before = thread_cpu()
         search = searcher(matrix)
-        way = Way(len(matrix), "by a bound", thread_cpu() - before, 0)
+        way = Way(len(matrix), "with a bound", thread_cpu() - before, 0)
         if isinstance(search, Bounded):
             way.bytes = sum(array.nbytes for array in (search.axes, search.along, search.off))
         yield way, search.nearest
 
 
 def libraries(matrix: Floats) -> Iterator[tuple[Way, Nearby]]:
-    """Other people's indexes; AGAIN rows of each are compared in full."""
+    """Indexes of other libraries; AGAIN rows of each are compared in full."""
     import faiss
     from usearch.index import Index
 
@@ -224,7 +224,7 @@ def _faiss(index: Any, effort: Any, probe: Floats) -> NDArray[np.int64]:
 
 
 def again(matrix: Floats, index: Callable[[Floats], NDArray[np.int64]]) -> Nearby:
-    """Compare in full what an index takes for the nearest."""
+    """Compare in full the rows that an index returns as nearest."""
 
     def nearest(probe: Floats) -> Nearest:
         rows = index(probe)
@@ -238,8 +238,8 @@ def again(matrix: Floats, index: Callable[[Floats], NDArray[np.int64]]) -> Nearb
 def table(ways: Sequence[Way]) -> str:
     """The figures as Markdown."""
     head = (
-        "people", "way", "build, s", "memory, MiB", "ms a probe, median", "95 %", "nearest right: genuine", "strangers",
-        "runner-up missed by 0.01", "most",
+        "people", "method", "build, s", "memory, MiB", "ms per probe, median", "95 %", "nearest correct: genuine",
+        "strangers", "runner-up missed by 0.01", "at most",
     )  # fmt: skip
     rows = [head, ["---:", "---", *["---:"] * (len(head) - 2)], *(cells(way) for way in ways)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -259,12 +259,12 @@ def cells(way: Way) -> list[str]:
 
 
 def write(made: str) -> None:
-    """Put the table between the marks of the page."""
+    """Write the table between the marks of the page."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not end:
-        sys.exit(f"{PAGE}: {MARKS[0]} and {MARKS[1]} must stand in it")
+        sys.exit(f"{PAGE} must contain {MARKS[0]} and {MARKS[1]}")
     PAGE.write_text(f"{before}{MARKS[0]}\n{made}\n{MARKS[1]}{after}", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A broker, a subscriber and one process that watches cameras, which are clips that loop."""
+"""A broker, a subscriber and one process that watches cameras; the cameras are looping clips."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 DEVICE = "bench"
-"""In the topics."""
+"""The device's name in the topics."""
 _FIRST = 60.0
 _SETTLE = 1.0
 _END = 20.0
@@ -35,10 +35,10 @@ _END = 20.0
 
 @dataclass(slots=True)
 class Run:
-    """What was seen of one process, from its start to its end."""
+    """What was observed of one process, from its start to its end."""
 
     began: float
-    """Monotonic seconds, just before the process was made."""
+    """Monotonic seconds, just before the process was started."""
     samples: Samples = field(default_factory=Samples)
     dealt: list[Dealt] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
@@ -48,24 +48,24 @@ class Run:
     """End of the warm-up, monotonic seconds, as `until`."""
     until: float = 0.0
     peak: float = 0.0
-    """MB of resident memory at most (VmHWM)."""
+    """Peak resident memory in MB (VmHWM)."""
 
     @property
     def start(self) -> float:
-        """Seconds from the start of the process until its first frame was dealt with; NaN when there was none."""
+        """Seconds from the start of the process until its first frame was processed; NaN if there was none."""
         return min((frame.done for frame in self.dealt), default=float("nan")) - self.began
 
     @property
     def measured(self) -> list[Dealt]:
-        """The frames captured after the warm-up and early enough to have been dealt with."""
+        """The frames captured after the warm-up and early enough to have been processed."""
         return [frame for frame in self.dealt if self.since <= frame.captured < self.until]
 
 
 class Site:
-    """A context manager: broker and ear from the start; a data folder with the people enrolled once."""
+    """A context manager: broker and listener run from the start; the people are enrolled once in a data folder."""
 
     def __init__(self, folder: Path, cameras: Mapping[str, Path], cores: Collection[int] = (), more: str = "") -> None:
-        """`cameras` name clips; the process is held on `cores` when some are given; `more` is added to config.yaml."""
+        """`cameras` maps names to clips; `cores`, if given, pins the process; `more` is appended to config.yaml."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.cameras, self.cores = folder, cameras, cores
         self.config, self.trace = folder / "config.yaml", folder / "trace.txt"
@@ -102,7 +102,7 @@ class Site:
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
         if done.returncode:
-            raise RuntimeError(f"nobody can be enrolled: {done.stderr.strip()}")
+            raise RuntimeError(f"enrollment failed: {done.stderr.strip()}")
 
     def daemon(self) -> list[str]:
         """The command of the daemon with a trace."""
@@ -118,7 +118,7 @@ class Site:
     ) -> Run:
         """Run a process that writes `trace`, sample it every `step` seconds for `seconds` after `warm`, and end it.
 
-        RuntimeError when it gives no frame, or ends by itself.
+        RuntimeError if it processes no frame, or exits by itself.
         """
         self.trace.unlink(missing_ok=True)
         self.ear.heard.clear()
@@ -135,7 +135,7 @@ class Site:
         return run
 
     def started(self, command: Sequence[str]) -> float:
-        """Seconds from the start of a process until it has dealt with its first frame."""
+        """Seconds from the start of a process until it has processed its first frame."""
         return self.run(command, 0.0, 0.0).start
 
     def _hold(self, pid: int) -> None:
@@ -153,19 +153,19 @@ class Site:
     ) -> None:
         first = until(lambda: process.poll() is not None or trace.read(self.trace), _FIRST)
         if not first or process.poll() is not None:
-            raise RuntimeError(f"no frame was dealt with: {self._last_words()}")
+            raise RuntimeError(f"no frame was processed: {self._last_words()}")
         time.sleep(warm)
         run.since, used = time.monotonic(), _cpu(process.pid)
         while (now := time.monotonic()) < run.since + seconds:
             run.samples.take(process.pid, now - run.since)
             say(run)
             if process.poll() is not None:
-                raise RuntimeError(f"the process ended by itself: {self._last_words()}")
+                raise RuntimeError(f"the process exited by itself: {self._last_words()}")
             time.sleep(max(0.0, min(step, run.since + seconds - time.monotonic())))
         run.until, run.cpu = time.monotonic(), _cpu(process.pid) - used
-        # The kernel's own mark lags behind by what its processors have not yet added up.
+        # The kernel's own peak value lags behind by what its CPUs have not yet added up.
         run.peak = max(_peak(process.pid), *run.samples.megabytes)
-        # What was captured in time is still dealt with, and what was decided is heard.
+        # Frames captured in time are still processed, and the events they cause are received.
         time.sleep(_SETTLE if seconds else 0.0)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
@@ -183,9 +183,9 @@ class Site:
 
 
 def go_first() -> None:
-    """Have what this process starts served before everything else on the machine, as far as the kernel lets us.
+    """Give this process and its children priority over everything else on the machine, as far as the kernel allows.
 
-    Sessions share the processor by their own weights (sched(7), autogroup), so that nice(1) alone does nothing.
+    Sessions share the processor by their own weights (sched(7), autogroup), so nice(1) alone has no effect.
     """
     with suppress(OSError):
         os.setsid()

@@ -1,4 +1,4 @@
-"""One line for each frame that was dealt with; it needs Python alone, as the environments of other loops have it."""
+"""One line per processed frame; needs only Python, because it also runs in the environments of other loops."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 
 class Dealt(NamedTuple):
-    """One frame that was dealt with."""
+    """One processed frame."""
 
     camera: str
     seq: int
     """Counts the camera's frames from 0; gaps are drops."""
     captured: float
     done: float
-    """Monotonic seconds, both."""
+    """Both in monotonic seconds."""
 
 
 def write(out: TextIO, camera: str, seq: int, captured: float) -> None:
-    """Say that a frame has just been dealt with."""
+    """Record that a frame has just been processed."""
     out.write(f"{camera} {seq} {captured:.6f} {time.monotonic():.6f}\n")
 
 
 def read(file: Path) -> list[Dealt]:
-    """The lines of a trace, as far as they are complete; none when there is no file."""
+    """The complete lines of a trace; none if there is no file."""
     if not file.exists():
         return []
     rows = (line.split() for line in file.read_text(encoding="ascii").split("\n")[:-1])

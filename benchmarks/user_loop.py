@@ -1,8 +1,8 @@
-"""Another way of recognising people, run as a user would write it: a thread that reads, the newest frame, a broker.
+"""Another recognition loop, run as a user would write it: a reader thread, the newest frame, a broker.
 
     python -m benchmarks.user_loop naive --clip CLIP --people FOLDER --port PORT --trace FILE
 
-It runs in the environment of benchmarks/loops/NAME.py, which needs paho-mqtt besides.
+It runs in the environment of benchmarks/loops/NAME.py, which also needs paho-mqtt.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ AWAY = 2.0
 
 
 class Shot(NamedTuple):
-    """A picture of the clip, stamped when it came."""
+    """A picture of the clip, with the time at which it was read."""
 
     seq: int
     monotonic: float
@@ -44,7 +44,7 @@ class Shot(NamedTuple):
 
 
 class Newest:
-    """A thread that plays a clip over and over at its pace, and the newest picture of it."""
+    """A thread that plays a clip in a loop at its frame rate, and the newest picture of it."""
 
     def __init__(self, clip: Path) -> None:
         self._clip = clip
@@ -78,7 +78,7 @@ class Newest:
 
 
 def main() -> None:
-    """Look at frames until terminated."""
+    """Process frames until terminated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("loop", help="a module of benchmarks/loops")
     for option in ("--clip", "--people", "--trace"):

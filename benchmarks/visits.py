@@ -1,4 +1,4 @@
-"""A clip in which people come and go, one at a time, and the truth about it."""
+"""A clip in which people come and go, one at a time, and its ground truth."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SIZE = (640, 480)
 PEOPLE = {"obama": ("obama2", "obama3"), "biden": ("biden",), "astronaut": ("astronaut",)}
-"""Who is in the clips, as a photo of tests/data, and the photos that they are enrolled from."""
+"""The people in the clips, each as a photo of tests/data, and the photos they are enrolled from."""
 
-# Left upper corners of a portrait: far enough apart that nobody is taken for who stood elsewhere before.
+# Upper left corners of a portrait: far enough apart that no one is mistaken for a person who was elsewhere before.
 _PLACES = ((30, 60), (350, 40), (40, 150), (330, 130), (190, 20))
 _FACES = (90, 120, 70, 105)
 """Pixels from brow to chin."""
@@ -39,23 +39,23 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A file that loops, and who is in it when."""
+    """A looping file, and who is in it when."""
 
     path: Path
     frames: int
     visits: tuple[Visit, ...]
 
     def at(self, frame: int) -> Visit | None:
-        """Who is in view in a frame, which may be one of a later round."""
+        """Who is in view in a frame; the frame may belong to a later loop of the clip."""
         place = frame % self.frames
         return next((visit for visit in self.visits if visit.since <= place < visit.until), None)
 
 
 def make(path: Path, *, seconds: float, gap: float, visits: int = 15, seed: int = 0) -> Clip:
-    """Write a clip of `visits` people who appear at once, stay for `seconds`, and leave the picture empty for `gap`.
+    """Write a clip of `visits` visits: each person appears at once, stays for `seconds`, and leaves for `gap` seconds.
 
-    A person comes again after more than recognition.gap, and so is a new event. The whole face is there from the
-    first frame of a visit on.
+    A person comes back after more than recognition.gap, which makes a new event. The whole face is visible from the
+    first frame of a visit.
     """
     stay, pause = round(seconds * FPS), round(gap * FPS)
     people = tuple(PEOPLE)

@@ -1,4 +1,4 @@
-"""`edgeface run` with one observer more, which writes down when each frame was captured and dealt with.
+"""`edgeface run` with one more observer, which records when each frame was captured and processed.
 
 python -m benchmarks.watched CONFIG TRACE
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """What edgeface.cli.run does, and the trace."""
+    """Run the daemon like `edgeface run`, and write the trace."""
     source, file = Path(sys.argv[1]), Path(sys.argv[2])
     configuration = loader.load(source)
     set_up(configuration.log)

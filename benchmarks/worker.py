@@ -1,10 +1,10 @@
-"""One loop in a process of its own, in whatever environment it needs: frames come in, what was seen goes out.
+"""One loop in its own process, in whatever environment it needs: frames come in, and the faces found go out.
 
     python -m benchmarks.worker NAME < work > answers
 
 The first line of the input is {"people": {name: [photos]}, "size": [width, height]}. Then, block by block, a line
 {"frames": count, "from": seconds, "fps": frames a second} and the raw RGB of its frames. The answer to a block is one
-line of JSON. CPU time is that of all threads of the process while the loop looks, and nothing else.
+line of JSON. CPU time covers all threads of the process while the loop processes frames, and nothing else.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Work until the input ends."""
-    # Libraries print to standard output: it is theirs, and the answers go where it went.
+    """Process blocks until the input ends."""
+    # Libraries print to standard output, so it is redirected to standard error; the answers go to the original.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
         sys.stdout = sys.stderr
@@ -44,7 +44,7 @@ def _loop(name: str, order: dict[str, Any]) -> Loop:
 
 
 def _block(loop: Loop, block: dict[str, Any], size: tuple[int, int], work: BinaryIO) -> dict[str, Any]:
-    # edgeface.core.clock is not there in every environment.
+    # edgeface's clock is not available in every environment.
     cpu, seen = 0.0, []
     for n in range(block["frames"]):
         image = _frame(work, size)
@@ -56,13 +56,13 @@ def _block(loop: Loop, block: dict[str, Any], size: tuple[int, int], work: Binar
 
 
 def _frame(work: BinaryIO, size: tuple[int, int]) -> Image:
-    """Read one frame; it may be written to, as one from a camera."""
+    """Read one frame; it is writable, like one from a camera."""
     width, height = size
     return np.array(np.frombuffer(work.read(3 * width * height), np.uint8).reshape(height, width, 3))
 
 
 def _peak_rss() -> int:
-    """Bytes of memory that the process has had at most (proc(5), VmHWM)."""
+    """Peak memory of the process in bytes (proc(5), VmHWM)."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 

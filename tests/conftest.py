@@ -1,6 +1,8 @@
 import itertools
+import logging
 import ssl
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +10,53 @@ import pytest
 
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
+from tests.support.connections import Connections
 from tests.support.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files that take longest first where files are shared out among processes (pytest --dist=loadfile)."""
+    if config.getoption("dist", "no") == "no":
+        return
+    files = defaultdict[Path, list[pytest.Item]](list)
+    for item in items:
+        files[item.path].append(item)
+    longest_first = sorted(files.values(), key=_weight, reverse=True)
+    items[:] = itertools.chain.from_iterable(longest_first)
+
+
+def _weight(members: list[pytest.Item]) -> tuple[float, int]:
+    """Seconds of the slow tests, a mark of a whole file counted once, and how many tests there are."""
+    marks = {id(mark): mark for item in members if (mark := item.get_closest_marker("slow")) is not None}
+    return sum(mark.kwargs["seconds"] for mark in marks.values()), len(members)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Undo what a daemon or a verb sets for the log of the whole process.
+
+    Its handler writes to the standard error of one test, which is closed when that test ends.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def connections() -> Iterator[Connections]:
+    """Watches SQLite's connections; at the end of the session all must be closed."""
+    watcher = Connections()
+    with watcher.watched(), watcher.all_closed():
+        yield watcher
+
+
+@pytest.fixture(autouse=True)
+def _every_connection_is_closed(connections: Connections) -> Iterator[None]:
+    """Fails the very test that leaves a connection open, unless a fixture of a wider scope has made it."""
+    with connections.all_closed():
+        yield
 
 
 @pytest.fixture

@@ -41,14 +41,14 @@ def test_the_document_shows_it_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("broken", "fault"),
     [
-        (replace(GOOD, promise="P6"), "P6 is no promise"),
-        (replace(GOOD, status="done"), "done is no status"),
+        (replace(GOOD, promise="P6"), "P6 is not a promise"),
+        (replace(GOOD, status="done"), "done is not a status"),
         (replace(GOOD, tests=()), "no test"),
         (replace(GOOD, tests=("tests/test_trust.py::test_nowhere",)), "test_nowhere does not exist"),
         (replace(GOOD, tests=("tests/test_nowhere.py::test_it",)), "tests/test_nowhere.py::test_it does not exist"),
         (replace(GOOD, figure=""), "no figure with a date"),
         (replace(GOOD, date="soon"), "no figure with a date"),
-        (replace(GOOD, status="open", tests=()), "open, and no reason is given"),
+        (replace(GOOD, status="open", tests=()), "open, but no reason is given"),
     ],
 )
 def test_what_is_not_so_is_found(broken: trust.Entry, fault: str) -> None:
@@ -73,7 +73,7 @@ def test_a_parametrised_test_is_looked_up_by_its_name() -> None:
 def test_an_entry_with_other_keys_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "trust.yaml"
     path.write_text("- {promise: P1, threat: a, control: b, target: c, tests: [], figure: '', date: '', state: open}\n")
-    with pytest.raises(ValueError, match="an entry has these keys"):
+    with pytest.raises(ValueError, match="an entry must have these keys"):
         trust.load(path)
 
 

@@ -1,4 +1,4 @@
-"""face_recognition as the webcam example of its README has it, but on the whole frame: a quarter would lose far faces.
+"""face_recognition as in its README's webcam example, but on the full-size frame: a quarter would lose far faces.
 
 The HOG detector, dlib's 128-d network on every face, and compare_faces at its default tolerance of 0.6.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Loop:
     """One encoding for each photo."""
 
-    def __init__(self, people: Mapping[str, Sequence[Path]], size: tuple[int, int]) -> None:  # noqa: ARG002 - as others
+    def __init__(self, people: Mapping[str, Sequence[Path]], size: tuple[int, int]) -> None:  # noqa: ARG002 - as in the others
         self._names: list[str] = []
         self._known: list[Any] = []
         for name, photos in people.items():
@@ -33,7 +33,7 @@ class Loop:
                 if not encodings:
                     print(f"{photo}: no face found")
 
-    def look(self, image: Image, seconds: float) -> list[Seen]:  # noqa: ARG002 - it knows no time
+    def look(self, image: Image, seconds: float) -> list[Seen]:  # noqa: ARG002 - it ignores time
         """Find, encode and compare."""
         places = face_recognition.face_locations(image)
         encodings = face_recognition.face_encodings(image, places)

@@ -1,7 +1,7 @@
-"""What a user would write with the mediapipe package: every face of every frame found, cropped, embedded and compared.
+"""What a user would write with the mediapipe package: find, crop, embed and compare every face of every frame.
 
-MediaPipe 0.10.21's full-range detector at its default confidence, and the float MobileFaceNet as its npm package has
-it, whose batch is fixed at 2. Nothing is kept from one frame to the next.
+MediaPipe 0.10.21's full-range detector at its default confidence, and the float MobileFaceNet from its npm package,
+with its batch size of 2. Nothing is kept from one frame to the next.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from benchmarks.loops.seen import Image
 
 THRESHOLD = 0.5
-"""The cosine from which on two faces are one person."""
+"""Two faces with this cosine or more are the same person."""
 _SIDE = 112
 
 
 class Loop:
     """Detector, embedder, and one embedding for each photo."""
 
-    def __init__(self, people: Mapping[str, Sequence[Path]], size: tuple[int, int]) -> None:  # noqa: ARG002 - as others
+    def __init__(self, people: Mapping[str, Sequence[Path]], size: tuple[int, int]) -> None:  # noqa: ARG002 - as in the others
         import mediapipe as mp
 
         self._detector = mp.solutions.face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
@@ -39,7 +39,7 @@ class Loop:
         self._model.allocate_tensors()
         self._known = [(name, row) for name, photos in people.items() for row in self._enroll(photos)]
 
-    def look(self, image: Image, seconds: float) -> list[Seen]:  # noqa: ARG002 - it knows no time
+    def look(self, image: Image, seconds: float) -> list[Seen]:  # noqa: ARG002 - it ignores time
         """Find, embed and compare."""
         return [Seen(box, self._nearest(self._embed(image, box))) for box in self._find(image)]
 
@@ -66,7 +66,7 @@ class Loop:
 
     def _embed(self, image: Image, box: tuple[float, float, float, float]) -> NDArray[np.float32]:
         left, top, right, bottom = (max(0, int(side)) for side in box)
-        # A box may lie beyond the picture's edge.
+        # A box may extend beyond the picture's edge.
         part = image[
             min(top, image.shape[0] - 1) : max(top + 1, bottom), min(left, image.shape[1] - 1) : max(left + 1, right)
         ]

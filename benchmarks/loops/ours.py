@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 CAMERA = "clip"
 _NOON = 1_780_000_000.0
-"""Wall seconds at the start of a clip; any will do."""
+"""Wall seconds at the start of a clip; the value does not matter."""
 
 
 class Loop:
-    """The daemon's middle, with a data folder of its own that is gone with it."""
+    """The daemon's pipeline, with its own temporary data folder."""
 
-    def __init__(self, people: Mapping[str, Sequence[Path]], size: tuple[int, int]) -> None:  # noqa: ARG002 - as others
+    def __init__(self, people: Mapping[str, Sequence[Path]], size: tuple[int, int]) -> None:  # noqa: ARG002 - as in the others
         self._folder = TemporaryDirectory(prefix="edgeface-bench-")
         camera = OpencvCamera(type="opencv", source=0)
         configuration = Configuration(data=Path(self._folder.name), cameras={CAMERA: camera})
@@ -42,7 +42,7 @@ class Loop:
         self._seq = 0
 
     def look(self, image: Image, seconds: float) -> list[Seen]:
-        """Process one frame; the faces are those that an observer of the daemon is given."""
+        """Process one frame; the faces are those that an observer of the daemon gets."""
         image.flags.writeable = False
         outcome = self._session.pipeline.process(Frame(CAMERA, self._seq, seconds, _NOON + seconds, image))
         self._seq += 1
@@ -55,7 +55,7 @@ def _seen(face: Face, names: Mapping[str, str]) -> Seen:
 
 
 def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -> None:
-    """Enroll everybody into the configuration's data folder; a photo that is refused is left out, and said."""
+    """Enroll everyone into the configuration's data folder; a rejected photo is skipped and printed."""
     analyzer = configuration.open_analyzer()
     known = KnownFaces(1.0)
     plans: list[Plan] = []

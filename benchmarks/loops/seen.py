@@ -1,4 +1,4 @@
-"""What every loop gives back for a face, in plain numbers: a loop's environment need not have edgeface."""
+"""What every loop returns for a face, in plain numbers, because a loop's environment may not have edgeface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Seen(NamedTuple):
     box: tuple[float, float, float, float]
     """Left, top, right, bottom in pixels."""
     name: str | None
-    """As it was enrolled; None when the loop names nobody."""
+    """As it was enrolled; None if the loop gives no name."""
 
 
 class Loop(Protocol):
@@ -32,5 +32,5 @@ class Loop(Protocol):
         ...
 
     def look(self, image: Image, seconds: float) -> list[Seen]:
-        """Look at the next frame, which is from so many seconds into the clip."""
+        """Process the next frame, taken `seconds` into the clip."""
         ...

@@ -15,6 +15,7 @@ from edgeface.config import loader
 from edgeface.core.clock import rfc3339
 from edgeface.core.console import complain, say
 from edgeface.core.errors import GalleryError, UsageError
+from edgeface.core.event_kinds import BY_KIND, kinds
 from edgeface.core.files import put_whole
 from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
@@ -62,9 +63,9 @@ def _check(arguments: Namespace) -> None:
         raise UsageError("--head belongs to audit verify")
     if arguments.action == "verify" and any(one is not None for one in chosen):
         raise UsageError("audit verify looks at every row")
-    unknown = sorted(set(arguments.kind or ()) - set(rows.KINDS))
+    unknown = sorted(set(arguments.kind or ()) - BY_KIND.keys())
     if unknown:
-        raise UsageError(f"{printable(unknown[0])}: no kind of row; there are {', '.join(rows.KINDS)}")
+        raise UsageError(f"{printable(unknown[0])}: no kind of row; there are {', '.join(BY_KIND)}")
     if arguments.last is not None and arguments.last < 1:
         raise UsageError("--last: 1 or more")
     if arguments.head is not None and not re.fullmatch(_HEAD, arguments.head.lower()):
@@ -130,7 +131,7 @@ def _line(entry: Entry) -> str:
         return f"{start}  {'altered: it cannot be opened' if entry.altered else 'redacted'}"
     facts = json.loads(row.payload)
     who = next((facts[key] for key in _WHO if facts.get(key)), "-")
-    keys = _EVENT_FACTS if row.kind in rows.EVENTS else [key for key in facts if key not in _WHO]
+    keys = _EVENT_FACTS if row.kind in kinds("pipeline") else [key for key in facts if key not in _WHO]
     shown = [f"{key} {_plain(facts[key])}" for key in keys if _plain(facts.get(key))]
     return f"{start}  {printable(str(who)):<16}  {', '.join(shown)}".rstrip()
 

@@ -1,7 +1,7 @@
-"""The command line; each verb's work stands in the module that is named after it.
+"""The command line; the work of each command is in the module named after it.
 
-Exit statuses: 0 done; 1 refused, with the reason; 2 wrong usage; 69 a camera or the broker cannot be reached;
-70 a fault of edgeface itself; 78 the configuration, a model or the key is wrong (systemd does not restart on it);
+Exit statuses: 0 done; 1 rejected, with the reason; 2 wrong usage; 69 a camera or the broker is unavailable;
+70 an internal error of edgeface; 78 the configuration, a model or the key is wrong (systemd does not restart);
 130 interrupted.
 """
 
@@ -32,32 +32,32 @@ if TYPE_CHECKING:
     Verb = Callable[[argparse.Namespace], int]
 
 REFUSED, USAGE, UNAVAILABLE, SOFTWARE, CONFIG, INTERRUPTED = 1, 2, 69, 70, 78, 130
-"""Exit statuses as sysexits.h names them, where it does."""
+"""Exit statuses, from sysexits.h where it defines them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; every foreseen trouble is one line on standard error and an exit status."""
-    # numpy reads it when it is imported. OpenBLAS's threads spin: with two of them a search among 5,000 people costs
-    # twenty times the processor's time.
+    """Run one command; every expected error is one line on standard error and an exit status."""
+    # numpy reads it when it is imported. Idle OpenBLAS threads spin: with two, a search among 5,000 people takes twenty
+    # times the CPU time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parsed(argv)
     verb: Verb = arguments.verb
     try:
         return verb(arguments)
     except EdgefaceError as error:
-        # Editors find FILE:LINE: at the start of a line.
+        # Editors recognise FILE:LINE: at the start of a line.
         print(error if isinstance(error, ConfigError) else f"edgeface: {error}", file=sys.stderr)
         return _status(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; say nothing more, at exit neither.
+        # The reader of our output has gone: print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse, with photos after an option: argparse takes no more positionals then (enroll ID --name NAME PHOTO...)."""
+    """Parse, and accept photos after an option, which argparse does not (enroll ID --name NAME PHOTO...)."""
     whole = parser()
     arguments, late = whole.parse_known_args(argv)
     if late and (not hasattr(arguments, "photos") or any(word.startswith("-") for word in late)):

@@ -1,4 +1,4 @@
-"""What the machine says of itself: model, CPU features, temperature, power, clock."""
+"""Facts about this machine: model, CPU features, temperature, power, clock."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 PROC, SYS = Path("/proc"), Path("/sys")
 
-# Bits as `vcgencmd get_throttled` gives them (raspberrypi.com, vcgencmd); 16 more of each say the same since the start.
+# Bits as `vcgencmd get_throttled` gives them (raspberrypi.com, vcgencmd); the same bits, shifted by 16, are since boot.
 _UNDER_VOLTAGE, _CAPPED, _THROTTLED, _SOFT_LIMIT = 0x1, 0x2, 0x4, 0x8
 _SLOW = _CAPPED | _THROTTLED
 _BEFORE = 16
 _SECONDS = 2.0
 
-# The kernel's names (arch/arm64/kernel/cpuinfo.c, arch/x86/include/asm/cpufeatures.h), and what they bring.
+FREE_MB = 200
+"""Megabytes that should stay free on the disk of the data folder."""
+
+# The kernel's names (arch/arm64/kernel/cpuinfo.c, arch/x86/include/asm/cpufeatures.h), and what each provides.
 _FEATURES = {
     "asimd": "asimd",
     "asimdhp": "fp16",
@@ -32,19 +35,19 @@ _FEATURES = {
     "avx_vnni": "dot products",
 }
 DOT = "dot products"
-"""Four int8 multiplications in one: what makes int8 models fast."""
+"""Four int8 multiplications in one instruction: what makes int8 models fast."""
 
 
 class Power(NamedTuple):
-    """What a Raspberry Pi's firmware says of supply and clock rate."""
+    """What a Raspberry Pi's firmware reports about its supply and clock rate."""
 
     now: tuple[str, ...]
     before: tuple[str, ...]
-    """Since the start."""
+    """Since boot."""
 
 
 def model(proc: Path = PROC) -> str:
-    """The board as its device tree names it, or the CPU's name, or the architecture's."""
+    """The board's name from its device tree, or the name of the CPU, or of the architecture."""
     name = _read(proc / "device-tree" / "model").strip("\0\n ")
     return name or _cpuinfo("model name", proc) or platform.machine() or "unknown"
 
@@ -64,26 +67,26 @@ def cores() -> int:
 
 
 def cpu_features(proc: Path = PROC) -> tuple[str, ...]:
-    """What of the CPU matters to neural networks: asimd, fp16, lse, dot products, int8 matrices, avx, avx2, avx512."""
+    """CPU features that matter to neural networks: asimd, fp16, lse, dot products, int8 matrices, avx, avx2, avx512."""
     has = set((_cpuinfo("Features", proc) or _cpuinfo("flags", proc)).split())
     return tuple(dict.fromkeys(name for flag, name in _FEATURES.items() if flag in has))
 
 
 def temperature(sys: Path = SYS) -> float | None:
-    """The hottest sensor in degrees Celsius; None where there is none."""
+    """Degrees Celsius of the hottest sensor; None if there is none."""
     texts = [_read(zone / "temp").strip() for zone in sorted((sys / "class" / "thermal").glob("thermal_zone*"))]
     degrees = [int(text) / 1000 for text in texts if text.lstrip("-").isdigit()]
     return max(degrees, default=None)
 
 
 def throttled(sys: Path = SYS) -> bool | None:
-    """Whether the board slows itself down now; None where it cannot be told."""
+    """Whether the board is slowed down now; None if unknown."""
     bits = _firmware(sys)
     return None if bits is None else bool(bits & _SLOW)
 
 
 def power(sys: Path = SYS) -> Power | None:
-    """Under-voltage and slowing down, now and before; None where it cannot be told."""
+    """Under-voltage and throttling, now and since boot; None if unknown."""
     bits = _firmware(sys)
     if bits is None:
         bits = _vcgencmd()
@@ -91,7 +94,7 @@ def power(sys: Path = SYS) -> Power | None:
 
 
 def rtc(sys: Path = SYS) -> str | None:
-    """The clock that goes on without current, as the kernel names it; None where there is none."""
+    """The kernel's name of the battery-backed clock; None if there is none."""
     names = (_read(device / "name").strip() for device in sorted((sys / "class" / "rtc").glob("rtc*")))
     return next((name for name in names if name), None)
 
@@ -112,13 +115,13 @@ def _named(bits: int) -> tuple[str, ...]:
 
 
 def _firmware(sys: Path) -> int | None:
-    """The bits by the kernel's driver (drivers/firmware/raspberrypi.c); the device tree names its folder."""
+    """The bits from the kernel's driver (drivers/firmware/raspberrypi.c); the device tree names its folder."""
     files = sorted((sys / "devices" / "platform").glob("soc*/soc*:firmware/get_throttled"))
     return _hexadecimal(_read(files[0])) if files else None
 
 
 def _vcgencmd() -> int | None:
-    """The bits by the firmware's own program, which needs /dev/vcio."""
+    """The bits from the firmware's own program, which needs /dev/vcio."""
     program = shutil.which("vcgencmd")
     if program is None:
         return None
@@ -146,6 +149,3 @@ def _read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
-
-
-FREE_MB = 200

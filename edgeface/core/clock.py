@@ -10,12 +10,12 @@ from typing import Protocol
 _TIMESYNC = Path("/run/systemd/timesync/synchronized")
 # Longer than struct timex (208 bytes with 64-bit long); all zero, its modes are too, which only asks.
 _TIMEX_BYTES = 1024
-# What adjtimex(2) returns for a clock that nobody disciplines (TIME_ERROR); -1 is a failure.
+# What adjtimex(2) returns for a clock that no program disciplines (TIME_ERROR); -1 is a failure.
 _TIME_ERROR = 5
 
 
 class Clock(Protocol):
-    """What the ends of the daemon read time from; tests give one of their own."""
+    """Where the ends of the daemon get the time from; tests pass their own."""
 
     def monotonic(self) -> float:
         """Seconds that never go back, from an arbitrary start."""
@@ -48,7 +48,7 @@ class SystemClock:
 
 @dataclass(slots=True)
 class FixedClock:
-    """A clock that moves only when it is told to: for replays and tests."""
+    """A clock that moves only when asked to, for replays and tests."""
 
     now: float = 0.0
     """Monotonic seconds."""
@@ -64,7 +64,7 @@ class FixedClock:
         return self.epoch + self.now
 
     def sleep(self, seconds: float) -> None:
-        """Move on by `seconds` at once."""
+        """Advance by `seconds`."""
         self.now += seconds
 
 
@@ -79,20 +79,20 @@ def process_cpu() -> float:
 
 
 def synchronised() -> bool:
-    """Whether the wall clock is known to be set from the network, by whatever keeps it; never raises."""
+    """Whether the wall clock is known to be synchronised, by whichever service does it; never raises."""
     return _disciplined() or _marked()
 
 
 def _disciplined() -> bool:
-    """Whether the kernel counts the clock as synchronised, which chrony, ntpd and systemd-timesyncd tell it."""
-    import ctypes  # 10 ms that the configuration need not pay
+    """Whether the kernel considers the clock synchronised; chrony, ntpd and systemd-timesyncd report it."""
+    import ctypes  # takes 10 ms, which loading the configuration should not cost
 
     try:
-        told = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (AttributeError, OSError):
-        # Another libc; a container may forbid the call, which gives -1.
+        # Another libc. A container may forbid the call, which returns -1.
         return False
-    return 0 <= int(told) < _TIME_ERROR
+    return 0 <= int(state) < _TIME_ERROR
 
 
 def _marked() -> bool:

@@ -17,7 +17,7 @@ def complain(line: str) -> None:
 
 
 def _write(stream: TextIO, line: str) -> None:
-    # A terminal that is not UTF-8 must not end in a traceback for somebody's name.
+    # A name must not end in a traceback on a terminal that is not UTF-8.
     coding = stream.encoding or "utf-8"
     stream.write(line.encode(coding, "replace").decode(coding) + "\n")
     stream.flush()

@@ -1,43 +1,43 @@
-"""What can go wrong, and who handles it.
+"""What can go wrong, and where it is handled.
 
 EdgefaceError
- |- ConfigError   (ValueError)    the CLI: exit status 78; systemd does not restart
- |- ModelError    (RuntimeError)  the CLI: exit status 78
- |- VaultError    (RuntimeError)  the CLI: exit status 78; nothing was written
- |- UsageError    (ValueError)    the CLI: exit status 2
- |- CameraError   (OSError)       capture: counts, waits, opens again
- |- GalleryError  (ValueError)    the CLI verb: one line, exit status 1
- |- PhotoError    (ValueError)    enrollment: the photo is refused with the reason
- `- BrokerError   (OSError)       the publisher: counts, waits, connects again
+ |- ConfigError   (ValueError)    command line: exit status 78; systemd does not restart
+ |- ModelError    (RuntimeError)  command line: exit status 78
+ |- VaultError    (RuntimeError)  command line: exit status 78; nothing was written
+ |- UsageError    (ValueError)    command line: exit status 2
+ |- CameraError   (OSError)       capture: counts it, waits, reopens
+ |- GalleryError  (ValueError)    command line: one line, exit status 1
+ |- PhotoError    (ValueError)    enrollment: the photo is rejected with the reason
+ `- BrokerError   (OSError)       the publisher: counts it, waits, reconnects
 """
 
 
 class EdgefaceError(Exception):
-    """Anything that edgeface itself raises; its text is one line that a user can act on."""
+    """Base of all errors of edgeface; the text is one line that a user can act on."""
 
 
 class ConfigError(EdgefaceError, ValueError):
-    """The configuration is wrong; the text has one mistake a line, each with path and line number."""
+    """The configuration has mistakes; the text has one line per mistake, with its path and line number."""
 
 
 class ModelError(EdgefaceError, RuntimeError):
-    """A model file or its calibration table is missing, altered or of another shape."""
+    """A model file or its calibration table is missing, altered or has another shape."""
 
 
 class VaultError(EdgefaceError, RuntimeError):
-    """The key of the data folder is missing, is another one, or something sealed with it was altered."""
+    """The key of the data folder is missing or wrong, or something sealed with it was altered."""
 
 
 class UsageError(EdgefaceError, ValueError):
-    """The arguments of a verb do not go together."""
+    """The arguments of a command do not fit together."""
 
 
 class CameraError(EdgefaceError, OSError):
-    """A camera cannot be opened, or stopped giving pictures."""
+    """A camera cannot be opened, or has stopped delivering images."""
 
 
 class GalleryError(EdgefaceError, ValueError):
-    """A change to the gallery is refused, or its file cannot be used."""
+    """A change to the gallery is rejected, or its file cannot be used."""
 
 
 class PhotoError(EdgefaceError, ValueError):
@@ -45,4 +45,4 @@ class PhotoError(EdgefaceError, ValueError):
 
 
 class BrokerError(EdgefaceError, OSError):
-    """The MQTT broker cannot be reached or refuses us."""
+    """The MQTT broker cannot be reached or rejects the connection."""

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 Wire: TypeAlias = dict[str, Any]
 
 LIFETIME = 3.0
-"""Seconds after its capture for which an event may be said; later it is history and goes to the audit topic."""
+"""Seconds after capture in which an event may be received; later it goes to the audit topic only."""
 
 SAYABLE = LIFETIME - 1.0
-"""Seconds after its capture within which something is sent: the last one is for the network and the broker,
-whose expiry counts in whole seconds (MQTT 5, 3.3.2.3.3), so that nobody receives it after LIFETIME."""
+"""Seconds after capture in which an event is sent: the last one is left to the network and the broker, whose expiry
+counts in whole seconds (MQTT 5, 3.3.2.3.3), so that no subscriber receives it after LIFETIME."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def event_id(wall: float, boot: str, seq: int) -> str:
-    """Give the event's id: 26 characters of Crockford's base 32 that sort by time to the millisecond.
+    """The event's id: 26 characters of Crockford's base 32 that sort by time to the millisecond.
 
     48 bits of milliseconds since 1970 and 80 bits of SHA-256 over boot and seq: a ULID in form
-    (github.com/ulid/spec), but the same for the same event, so that a replay says the same bytes.
+    (github.com/ulid/spec), but the same event always has the same id, so that a replay produces the same bytes.
     """
     milliseconds = min(max(round(wall * 1000), 0), (1 << 48) - 1)
     digest = hashlib.sha256(f"{boot}:{seq}".encode()).digest()[:10]
@@ -40,10 +40,10 @@ def event_id(wall: float, boot: str, seq: int) -> str:
 def to_wire(
     event: Event, *, sent_at: float | None, synced: bool, late: bool = False, snapshot: str | None = None
 ) -> Wire:
-    """Spell the event as the contract does: every key always there, None where there is nothing to say.
+    """The event as the contract has it: every key is present, None where there is no value.
 
     `sent_at` is in wall seconds, None before it is sent; `synced` is whether the wall clock is known to be
-    right; `snapshot` is the topic of the picture that goes with it.
+    right; `snapshot` is the topic of its picture.
     """
     return {
         "v": 1,
@@ -80,12 +80,12 @@ def to_wire(
 
 
 def to_json(wire: Wire) -> str:
-    """One line of compact JSON; the same bytes for the same event."""
+    """One line of compact JSON; the same event gives the same bytes."""
     return json.dumps(wire, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON can carry it: NaN and infinity become None, tuples lists, what JSON does not know text."""
+    """`value` in types that JSON has: NaN and infinity become None, tuples become lists, everything else text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -105,7 +105,7 @@ def _quality(quality: Quality) -> Wire:
 
 
 def _inside(box: Box, size: tuple[int, int]) -> list[int | None]:
-    """The part of a box that is in the picture: a tracker follows a face beyond its edge."""
+    """The part of a box inside the image: a tracker follows a face beyond the edge."""
     edges = (_whole(edge) for edge in box)
     return [None if edge is None else min(max(edge, 0), most) for edge, most in zip(edges, size * 2, strict=True)]
 

@@ -1,4 +1,7 @@
-"""Reads files that may be an enemy's: regular ones only, not more than is wanted; writes files whole or not at all."""
+"""Reads possibly hostile files, regular ones only and up to a limit, and writes files atomically.
+
+The door's verifier is one file, so it has its own strict JSON.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def read_at_most(path: Path, most: int) -> bytes:
-    """Read a file up to one byte more than `most`, by which the caller sees that it is too large.
+    """Read a file up to `most` + 1 bytes, so that the caller sees when it is too large.
 
-    OSError when it cannot be read, or is a folder, a device or a pipe.
+    Raises OSError if it cannot be read, or is a folder, a device or a pipe.
     """
-    # O_NONBLOCK: a named pipe would wait for its writer for ever.
+    # O_NONBLOCK: opening a named pipe would wait for a writer forever.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
@@ -30,9 +33,9 @@ def read_at_most(path: Path, most: int) -> bytes:
 
 
 def put_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a file of mode 0600 that is whole or not there, also after a power cut; it belongs to its folder's owner.
+    """Write a file of mode 0600 completely or not at all, even through a power cut; the folder's owner owns it.
 
-    Without `replace` a file that is there stays as it is. OSError when it cannot be written.
+    Without `replace`, an existing file stays unchanged. Raises OSError if the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -48,9 +51,9 @@ def put_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
 
 
 def swap(path: Path, data: bytes) -> None:
-    """Write another content into a file that is there, whole or not at all; its mode and owner stay.
+    """Replace the content of an existing file completely or not at all, keeping its mode and owner.
 
-    OSError when that cannot be done.
+    Raises OSError if that is not possible.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     facts = path.lstat()
@@ -71,7 +74,7 @@ def swap(path: Path, data: bytes) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same folder waiting until the block ends (flock(2)); OSError."""
+    """Hold an exclusive lock on a folder until the block ends (flock(2)); raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -81,7 +84,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def own_as_folder(handle: int, folder: Path) -> None:
-    """Give an open file to its folder's owner: root at the command line must not lock the daemon's user out."""
+    """Give an open file to its folder's owner, so that root at the command line cannot lock out the daemon's user."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.fchown(handle, owner.st_uid, owner.st_gid)
@@ -105,16 +108,16 @@ def _sync_folder(folder: Path) -> None:
 
 
 def loads_strict(data: bytes) -> object:
-    """Parse UTF-8 JSON; UnicodeDecodeError, json.JSONDecodeError, another ValueError, or RecursionError."""
+    """Parse UTF-8 JSON without repeated keys or NaN; raises ValueError (or a subclass) or RecursionError."""
     return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_refused)
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is given twice")
+        raise ValueError("a key appears twice")
     return found
 
 
 def _refused(name: str) -> object:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")

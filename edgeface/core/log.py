@@ -1,4 +1,4 @@
-"""Logging: one line an event on standard error; repeated trouble is counted and said once an interval."""
+"""Logging: one line per record on standard error; repeated warnings are counted and logged once per interval."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class Log(Settings):
-    """One line an event on standard error, for journald."""
+    """One line per record on standard error, for journald."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
 
 
 INTERVAL = 60.0
-"""Seconds in which the same warning of the same logger is said once."""
+"""Seconds in which the same warning of the same logger is logged once."""
 
-_KEPT = 256
+_MAX_WARNINGS = 256
 
 
 class Repeats(logging.Filter):
-    """Lets a warning through once an interval, and then says how often it came meanwhile."""
+    """Passes a warning once per interval, with the number of repetitions in between."""
 
     def __init__(self, clock: Clock, interval: float = INTERVAL) -> None:
         super().__init__()
@@ -37,24 +37,24 @@ class Repeats(logging.Filter):
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is said now."""
+        """Whether the record is logged now."""
         if record.levelno < logging.WARNING:
             return True
         key, now = (record.name, record.getMessage()), self._clock.monotonic()
-        said, hidden = self._seen.pop(key, (-self._interval, 0))
-        if now - said < self._interval:
-            self._seen[key] = (said, hidden + 1)
+        logged, hidden = self._seen.pop(key, (-self._interval, 0))
+        if now - logged < self._interval:
+            self._seen[key] = (logged, hidden + 1)
             return False
         if hidden:
-            record.msg, record.args = f"{record.getMessage()} (and {hidden} times more)", None
+            record.msg, record.args = f"{record.getMessage()} (and {hidden} more times)", None
         self._seen[key] = (now, 0)
-        if len(self._seen) > _KEPT:
+        if len(self._seen) > _MAX_WARNINGS:
             self._seen.pop(next(iter(self._seen)))
         return True
 
 
 class OneLine(logging.Formatter):
-    """`level logger: message`, control characters escaped so that a record is always one line."""
+    """`level logger: message`, with control characters escaped, so that a record is always one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the record as one line of text."""
@@ -62,7 +62,7 @@ class OneLine(logging.Formatter):
 
 
 class JsonLine(logging.Formatter):
-    """One JSON object a line: time, level, logger, message."""
+    """One JSON object per line: time, level, logger, message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the record as one line of JSON."""
@@ -76,7 +76,7 @@ class JsonLine(logging.Formatter):
 
 
 def set_up(settings: Log, clock: Clock | None = None) -> None:
-    """Send the log of the whole process to standard error as `settings` say."""
+    """Send the log of the whole process to standard error in the configured form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine() if settings.format == "json" else OneLine())
     handler.addFilter(Repeats(clock or SystemClock()))

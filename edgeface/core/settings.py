@@ -1,4 +1,4 @@
-"""What every part of config.yaml shares: strict, frozen, and no unknown keys."""
+"""What every part of config.yaml shares: strict types, frozen objects, no unknown keys."""
 
 from typing import Annotated, Literal
 
@@ -7,19 +7,19 @@ from pydantic import BaseModel, ConfigDict, Field
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
 Frames = Annotated[int, Field(ge=1, le=10)]
-"""Good frames of one track, of which decision.WINDOW are kept."""
+"""Good frames of one track; decision.WINDOW of them are kept."""
 
 ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
-"""Devices, cameras, doors and people; always matched as a whole."""
+"""Ids of devices, cameras, doors and people; always matched against the whole text."""
 
 Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
 
 Level = Literal["low", "normal", "high"]
-"""Security levels, the laxest first."""
+"""Security levels, from lax to strict."""
 
 
 class Settings(BaseModel):
-    """A part of the configuration, checked once and frozen."""
+    """A section of the configuration, checked once and frozen."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True

@@ -1,4 +1,4 @@
-"""Opens a SQLite file so that it is durable, private, of a known schema, and never overwritten when it is not ours."""
+"""Opens SQLite files: durable, private, of a known schema; a file that is not ours is never overwritten."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Step = str | Callable[[sqlite3.Connection], None]
-"""Statements apart by semicolons, or what does the work inside the transaction that it is given."""
+"""Statements separated by semicolons, or a function that works inside the open transaction."""
 Schema = tuple[Step, ...]
-"""What leads from each version to the next; PRAGMA user_version counts the steps."""
+"""The steps from each version to the next; PRAGMA user_version counts them."""
 
 BUSY_MS = 5000
-"""How long a connection waits for another one's lock."""
+"""Milliseconds a connection waits for the lock of another."""
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
-    # A power cut loses no commit with WAL and FULL, and thousands with NORMAL (docs/decisions).
+    # With WAL and FULL a power cut loses no commit; with NORMAL it loses thousands (docs/decisions).
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    # What is deleted is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete).
+    # Deleted data is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete).
     "PRAGMA secure_delete = ON",
-    # Nothing personal goes to a temporary file.
+    # Personal data never goes to a temporary file.
     "PRAGMA temp_store = MEMORY",
 )
 
 
 def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
-    """Open or create the file with mode 0600 in a folder of mode 0700, and bring it to the newest schema.
+    """Open or create the file with mode 0600 in a folder of mode 0700, and migrate it to the newest schema.
 
-    GalleryError when the folder cannot be written, or the file is corrupt, not SQLite, not a `noun` of edgeface's,
-    or from a newer edgeface; the file is then left as it is.
+    Raises GalleryError if the folder cannot be written, or the file is corrupt, not SQLite, not a `noun` of edgeface,
+    or from a newer edgeface; the file is then unchanged.
     """
     with translated(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,10 +57,10 @@ def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
 
 
 def open_copy(path: Path, schema: Schema, noun: str, why: GalleryError) -> sqlite3.Connection:
-    """Read a file that cannot be opened for writing into memory, and bring the copy to the newest schema.
+    """Read a file that cannot be opened for writing into memory, and migrate the copy to the newest schema.
 
-    Where there is no file, or an empty one, the copy is empty. `why` is raised when the file cannot be read either,
-    and a GalleryError when it is damaged or not ours.
+    A missing or empty file gives an empty copy. Raises `why` if the file cannot be read either, and GalleryError if it
+    is damaged or not ours.
     """
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
@@ -78,8 +78,8 @@ def open_copy(path: Path, schema: Schema, noun: str, why: GalleryError) -> sqlit
 
 def _read_into(connection: sqlite3.Connection, path: Path, why: GalleryError) -> None:
     log = path.with_name(f"{path.name}-wal")
-    # Without its shared memory, which is a file too, SQLite reads only what it may take for unchanging; with a log
-    # beside it the file alone is not whole.
+    # Without its shared memory, which is a file too, SQLite reads only a file that it may assume to be immutable. With
+    # a write-ahead log, the file alone is incomplete.
     ways = ["mode=ro"] if log.exists() and log.stat().st_size else ["mode=ro", "mode=ro&immutable=1"]
     for way in ways:
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(_uri(path, way), uri=True)) as source:
@@ -94,7 +94,7 @@ def _uri(path: Path, way: str) -> str:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system raise into a GalleryError of one line."""
+    """Turn errors of SQLite and the file system into a GalleryError of one line."""
     try:
         yield
     except sqlite3.Error as error:
@@ -105,7 +105,7 @@ def translated(path: Path) -> Iterator[None]:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is written inside, or none of it; joins a transaction that is open."""
+    """Commit everything written inside, or nothing; joins a transaction that is already open."""
     joined = connection.in_transaction
     if joined:
         yield
@@ -114,7 +114,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # SQLite may have rolled back by itself, on a full disk for one.
+        # SQLite may have rolled back already, for example on a full disk.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
@@ -122,16 +122,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def erase(connection: sqlite3.Connection, path: Path) -> None:
-    """Leave no byte of deleted rows in the file or its log; GalleryError when another process holds the log open."""
+    """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
     with translated(path):
         connection.execute("VACUUM")
         busy = int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
     if busy:
-        raise GalleryError(f"{path}: deleted rows: traces stay in the log while another program reads it; try again")
+        raise GalleryError(f"{path}: deleted rows leave traces in the log while another program reads it; try again")
 
 
 def create(path: Path) -> None:
-    """Make an empty file with mode 0600, owned like its folder, unless it is there; OSError when it cannot be."""
+    """Create an empty file with mode 0600 and its folder's owner unless it exists; raises OSError."""
     with suppress(FileExistsError):
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
@@ -155,7 +155,7 @@ def _inspect(connection: sqlite3.Connection, path: Path, schema: Schema, noun: s
 
 def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
     with transaction(connection):
-        # Read again under the lock: another process may have done the work meanwhile.
+        # Read again under the lock: another process may have migrated the file meanwhile.
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         for step in schema[version:]:
             for work in [step] if callable(step) else step.split(";"):
@@ -171,6 +171,6 @@ def _explained(error: sqlite3.Error) -> str:
     if "not a database" in text or "malformed" in text:
         return f"not a database, or damaged ({text}); put a backup in its place"
     if "disk I/O" in text or "is full" in text:
-        # Without room for the shared memory of its log SQLite speaks of input and output.
+        # If there is no room for the shared memory of its log, SQLite reports an input/output error.
         return f"cannot be written ({text}): is the disk full?"
     return text

@@ -1,4 +1,4 @@
-"""Talks to the service manager over its notification socket, sd_notify(3)."""
+"""Notifies the service manager over its socket, sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ WATCHDOG = "WATCHDOG=1"
 
 
 def notify(*assignments: str) -> bool:
-    """Send assignments such as READY=1 in one datagram; False when nobody listens.
+    """Send assignments such as READY=1 in one datagram; False if no service manager listens.
 
-    NOTIFY_SOCKET names a path, or an abstract socket when it begins with @.
+    NOTIFY_SOCKET is a path, or an abstract socket if it begins with @.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
@@ -28,11 +28,11 @@ def notify(*assignments: str) -> bool:
     message = "\n".join(assignments).encode()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            # A full socket must not hold up the thread that feeds the watchdog.
+            # A full socket must not block the thread that feeds the watchdog.
             channel.setblocking(False)
             channel.sendto(message, "\0" + address[1:] if address[0] == "@" else address)
     except OSError as error:
-        _log.debug("the service manager cannot be told: %s", error.strerror)
+        _log.debug("the service manager cannot be notified: %s", error.strerror)
         return False
     return True
 
@@ -43,12 +43,12 @@ def status(text: str) -> str:
 
 
 def reloading(clock: Clock) -> tuple[str, str]:
-    """The assignments that begin a reload; READY ends it (Type=notify-reload of systemd.service(5))."""
+    """The assignments that start a reload; READY ends it (Type=notify-reload of systemd.service(5))."""
     return "RELOADING=1", f"MONOTONIC_USEC={int(clock.monotonic() * 1_000_000)}"
 
 
 def watchdog_seconds() -> float | None:
-    """How often to send WATCHDOG, half of what the unit allows; None when it has no WatchdogSec= or is not for us."""
+    """Seconds between WATCHDOG messages, half of WatchdogSec=; None without it, or if it is for another process."""
     period, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", str(os.getpid()))
     if not period.isdecimal() or int(period) == 0 or process != str(os.getpid()):
         return None

@@ -1,4 +1,4 @@
-"""Ids and display names: what is let in, and how hostile text is shown."""
+"""Ids and display names: what is accepted, and how hostile text is displayed."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _UNKNOWN_ID = r"u-[0-9a-f]{4,64}"
 
 
 def is_unknown_id(text: str) -> bool:
-    """Whether `text` is an id of an unknown: u-7f3a."""
+    """Whether `text` is the id of an unknown, such as u-7f3a."""
     return re.fullmatch(_UNKNOWN_ID, text) is not None
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` is an id of a person: schema.ID_PATTERN as a whole, and not an unknown's id."""
+    """Whether `text` is the id of a person: settings.ID_PATTERN, and not the id of an unknown."""
     return re.fullmatch(ID_PATTERN, text) is not None and not is_unknown_id(text)
 
 
 def check_id(text: str) -> None:
     """Raise GalleryError unless `text` is an id."""
     if is_unknown_id(text):
-        raise GalleryError(f"{text}: ids of this form are the unknowns'; choose another")
+        raise GalleryError(f"{text}: ids of this form are reserved for unknowns; choose another")
     if not is_id(text):
         raise GalleryError(
             f"{printable(text)}: not an id; use up to 64 of a-z, 0-9, - and _, a letter or digit first (anna-b)"
@@ -52,12 +52,12 @@ def cleaned(text: str) -> str:
 
 
 def display_name(text: str | None, person: str) -> str:
-    """Clean a name and cut it to MAX_NAME characters; nothing left gives the id."""
+    """Clean a name and cut it to MAX_NAME characters; the id if nothing is left."""
     return cleaned(text or "")[:MAX_NAME].strip() or person
 
 
 def printable(text: str, longest: int = _MAX_SHOWN) -> str:
-    """Hostile text for a message: one line of at most `longest` characters, escaped where it is not plain."""
+    """Hostile text for a message: one line of at most `longest` characters, escaped if it is not printable."""
     shown = cleaned(text)
     return shown if 0 < len(shown) <= longest and shown.isprintable() else ascii(shown[:longest])
 
@@ -68,9 +68,9 @@ def printable_path(path: Path) -> str:
 
 
 def slug(text: str) -> str:
-    """Make an id from a folder's name: "Anna Böhm" gives anna-bohm; GalleryError when nothing is left of it."""
+    """Make an id from a folder's name ("Anna Böhm" gives anna-bohm); raises GalleryError if nothing is left of it."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     made = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:64].strip("-_")
     if not is_id(made):
-        raise GalleryError(f"{printable(text)}: no id can be made from this name; rename the folder with letters a-z")
+        raise GalleryError(f"{printable(text)}: no id can be made from this name; rename the folder, using letters a-z")
     return made

@@ -1,6 +1,6 @@
-"""The data that flows through edgeface, and the Protocols of the parts that handle it: read this first.
+"""The objects that flow from camera to broker, and the Protocols of their makers: read this first.
 
-Coordinates are pixels of the camera's whole picture, x to the right and y down. Everything here is frozen.
+Coordinates are pixels of the whole camera image, x to the right and y down. Everything here is frozen.
 """
 
 from __future__ import annotations
@@ -19,26 +19,29 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     Measure: TypeAlias = Callable[["Stage"], AbstractContextManager[None]]
-    """Gives a context whose time counts for a stage."""
+    """Returns a context whose time counts for a stage."""
 
 LEVELS: tuple[Level, ...] = get_args(Level)
-"""The least strict first."""
+"""From lax to strict."""
 
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
 
 Landmarks: TypeAlias = NDArray[np.float32]
-"""6 x 2 points as BlazeFace gives them: the person's right eye, left eye, nose tip, mouth, right ear, left ear.
-A detector that does not know a point puts NaN. A landmarker that knows the mouth better adds its right and left
-corner: 8 x 2."""
+"""6 x 2 points in the order of BlazeFace: the person's right eye, left eye, nose tip, mouth, right ear, left ear.
+A point that a detector does not find is NaN. A landmarker that finds the corners of the mouth adds the right and the
+left one: 8 x 2."""
 
 Embedding: TypeAlias = NDArray[np.float32]
-"""A vector of length one; its size is the embedder's."""
+"""A vector of length one; the embedder defines its size."""
 
 RejectReason: TypeAlias = Literal["small", "blurred", "turned", "dark", "bright", "cut", "few_frames"]
-"""Why a face was rejected, or a whole track ended without a decision."""
+"""Why a face, or a whole track, was rejected."""
 
 EventType: TypeAlias = Literal["match", "unknown", "uncertain", "left"]
+DecisionKind: TypeAlias = Literal["match", "unknown", "uncertain", "ignored"]
+"""What can be decided about a face; `ignored` is never published."""
+FaceLabel: TypeAlias = Literal["new", DecisionKind]
 
 Stage: TypeAlias = Literal["detect", "landmark", "embed", "match", "frame", "event", "publish"]
 """frame: everything that the pipeline does with one frame; event: from capture to the event; publish: from sending an
@@ -92,20 +95,20 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraImage:
-    """One picture as a camera gives it."""
+    """One image from a camera."""
 
     image: Image
     timestamp: float | None
-    """The source's own time in seconds from any start; None where the source has none."""
+    """The source's own time in seconds from an arbitrary start; None if it has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a camera, stamped once at the edge."""
+    """One camera image, stamped once when it is captured."""
 
     camera: str
     seq: int
-    """Counts the camera's pictures since the daemon started, from 0; gaps are drops."""
+    """Counts the camera's images since the daemon started, from 0; a gap is a drop."""
     monotonic: float
     wall: float
     image: Image
@@ -121,7 +124,7 @@ class Detection:
     landmarks: Landmarks
 
     def placed(self, scale: float, dx: float = 0.0, dy: float = 0.0) -> Detection:
-        """The same face in a picture that is `scale` times as large, then shifted by pixels."""
+        """The same face in an image `scale` times as large, then shifted by pixels."""
         shift = (dx, dy)
         box = Box(*(side * scale + shift[n % 2] for n, side in enumerate(self.box)))
         return Detection(box, self.score, (self.landmarks * scale + np.array(shift)).astype(np.float32))
@@ -129,7 +132,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How usable a face is for the embedder, and why it is rejected if it is."""
+    """How well a face can be embedded, and why it is rejected if it is."""
 
     height_px: int
     sharpness: float
@@ -137,11 +140,11 @@ class Quality:
     brightness: float
     """Mean luma, 0 to 1."""
     yaw: float
-    """Degrees; positive when the face looks to the picture's right."""
+    """Degrees; positive if the face looks to the right of the image."""
     pitch: float
-    """Degrees; positive when the face looks up."""
+    """Degrees; positive if the face looks up."""
     reason: RejectReason | None
-    """None when the face is good."""
+    """None if the face is good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +155,19 @@ class Match:
     score: float
     """Cosine, -1 to 1."""
     runner_up: float | None
-    """Cosine of the nearest other person; None when there is none."""
+    """Cosine of the nearest other person; None if there is none."""
     ignored: bool = False
-    """The nearest is on the ignore list."""
+    """The nearest person is on the ignore list."""
 
     @property
     def margin(self) -> float | None:
-        """How far the nearest person is above the next; None when there is no other."""
+        """The lead of the nearest over the next; None if there is no other."""
         return None if self.runner_up is None else self.score - self.runner_up
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What subscribers receive; docs/events.md is the contract of its wire form."""
+    """What is published; docs/events.md is the contract of its wire form."""
 
     type: EventType
     id: str
@@ -174,9 +177,9 @@ class Event:
     camera: str
     track: int
     monotonic: float
-    """The decision's time: nothing else may judge lateness."""
+    """Time of the decision, the only one that decides whether it is late."""
     captured_at: float
-    """Wall seconds, an annotation."""
+    """Wall seconds, an annotation only."""
     box: Box
     frame_size: tuple[int, int]
     """Width, height."""
@@ -194,18 +197,18 @@ class Event:
     reason: str | None = None
     unknown: str | None = None
     seconds: float | None = None
-    """In view; only in `left`."""
+    """Time in view; only in `left`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A face that this frame has confirmed as one person: a door may be asked to open for it."""
+    """A face that this very frame confirms as one person: the basis of a grant."""
 
     camera: str
     visit: int
-    """The track's number, as events have it: a door opens once a visit."""
+    """The track's number in events: a visit gets one grant."""
     monotonic: float
-    """Capture of the frame: nothing else may judge lateness."""
+    """Time of capture, the only one that decides whether it is late."""
     person: str
     score: float
     """Cosine, -1 to 1."""
@@ -218,22 +221,22 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A track as an observer sees it after one frame."""
+    """A track after one frame, for observers."""
 
     track: int
     box: Box
-    label: Literal["new", "match", "unknown", "uncertain", "ignored"]
+    label: FaceLabel
     person: str | None
     name: str | None
     unknown: str | None
     score: float | None
     reason: RejectReason | None
-    """Why this frame's face was rejected; None when it was used, or not inspected."""
+    """Why this frame's face was rejected; None if it was used, or not inspected."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameResult:
-    """What the pipeline makes of one frame."""
+    """The pipeline's result for one frame."""
 
     frame: Frame
     faces: tuple[Face, ...]
@@ -242,10 +245,10 @@ class FrameResult:
 
 
 class Camera(Protocol):
-    """A source of pictures; a camera's settings object is the camera."""
+    """A source of images; the settings object of a camera is the camera."""
 
     def images(self) -> Generator[CameraImage, None, None]:
-        """Open the device and yield pictures until a clip ends or CameraError; all device state lives here.
+        """Open the device and yield images until a clip ends; raises CameraError. It holds all state of the device.
 
         Closing the generator closes the device.
         """
@@ -253,38 +256,38 @@ class Camera(Protocol):
 
 
 class SearchGrid(NamedTuple):
-    """How a detector divides a picture of one size, in its pixels."""
+    """How a detector divides an image of one size, in its pixels."""
 
     whole: Box
     tiles: tuple[Box, ...] = ()
-    """Squares that cover the picture, for faces that are too small in the whole; they may reach over its edges."""
+    """Squares that cover the image, for faces too small for the whole; they may exceed its edges."""
     per_frame: int = 0
-    """Tiles for which one frame has time."""
+    """Tiles that may be searched in one frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionRequest:
-    """What a detector has to find in one picture, in its pixels."""
+    """What a detector has to search in one image, in its pixels."""
 
     parts: tuple[Box, ...]
     """The parts to search for new faces."""
     asked: tuple[Box, ...] = ()
-    """Where tracked faces are expected that must be found, those unseen for longest first."""
+    """Boxes of followed faces to search for, those unseen for longest first."""
     known: tuple[Box, ...] = ()
-    """Where other tracked faces are expected: they are not new, and need not be found."""
+    """Boxes of further followed faces: not new if found, and not searched for."""
     glance: bool = False
-    """Whether to search the whole picture for near faces, as cheaply as possible."""
+    """Whether to scan the whole image at the lowest cost, for near faces."""
 
 
 class Detector(Protocol):
-    """Finds faces in one picture."""
+    """Finds faces in one image."""
 
     def grid(self, width: int, height: int) -> SearchGrid:
-        """Divide a picture of this size."""
+        """Divide an image of this size."""
         ...
 
     def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
-        """Find the faces of `image`, best first, none twice; an empty request costs nothing."""
+        """Find the faces of `image`, best first, each once; only what is requested is searched."""
         ...
 
 
@@ -292,7 +295,7 @@ class Landmarker(Protocol):
     """Finds the landmarks of one face more exactly than the detector does."""
 
     def locate(self, image: Image, face: Detection) -> Detection | None:
-        """Locate the landmarks of a detected face; None when there is no face."""
+        """Locate the landmarks of a detected face; None if it is not a face."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import secrets
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -113,15 +114,16 @@ class Daemon:
         self._watchdog_at = 0.0
 
     def run(self) -> int:
-        """Run until `stop` or the end of every clip; gives 0, or SOFTWARE when a thread that all depend on died."""
-        self._vision.start()
-        try:
-            self._start()
-            while not self._stopping and self._alive() and not self._tick():
-                self._clock.sleep(TICK)
-            dead = not self._alive()
-        finally:
-            self._shut_down()
+        """Run until `stop` or the end of every clip; returns 0, or SOFTWARE if a thread died that all depend on."""
+        with closing(self._journal):
+            self._vision.start()
+            try:
+                self._start()
+                while not self._stopping and self._alive() and not self._tick():
+                    self._clock.sleep(TICK)
+                dead = not self._alive()
+            finally:
+                self._shut_down()
         return SOFTWARE if dead or self._vision.error is not None else 0
 
     def _alive(self) -> bool:
@@ -266,7 +268,6 @@ class Daemon:
         self._publisher.state(self._report({name: capture.state() for name, capture in self._captures.items()}))
         self._publisher.close()
         daemon_report.record_stopped(self._journal, self._boot, self._clock.wall())
-        self._journal.close()
 
     def _make_publisher(self) -> Publisher:
         settings = self._configuration

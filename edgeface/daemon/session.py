@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Detector, Event, Image
+    from edgeface.core.types import Detector, Event, Image, Measure
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.timings import Timings
 
@@ -96,12 +96,11 @@ class RecognitionSession:
         self._attempts = 0
         self._thumbnails: list[Thumbnail] = []
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
-        view = self._gallery.snapshot(wall)
-        self._people = frozenset(person.id for person in view.people)
-        self._unknowns = Unknowns(boot, same_unknown(self._table, 1), configuration.unknown.days)
-        self._read_unknowns()
-        accept = self._thresholds(view)
-        self.pipeline = Pipeline(rules(configuration, boot), self.analyzer, self._unknowns, view, accept, measure)
+        try:
+            self.pipeline = self._open_pipeline(wall, measure)
+        except BaseException:
+            self._gallery.close()
+            raise
 
     @property
     def people(self) -> frozenset[str]:
@@ -145,6 +144,14 @@ class RecognitionSession:
         if self._retention is not None:
             self._retention.join(_ERASURE)
         self._gallery.close()
+
+    def _open_pipeline(self, wall: float, measure: Measure) -> Pipeline:
+        view = self._gallery.snapshot(wall)
+        self._people = frozenset(person.id for person in view.people)
+        self._unknowns = Unknowns(self._boot, same_unknown(self._table, 1), self._configuration.unknown.days)
+        self._read_unknowns()
+        accept, applied = self._thresholds(view), rules(self._configuration, self._boot)
+        return Pipeline(applied, self.analyzer, self._unknowns, view, accept, measure)
 
     def _reopen(self) -> None:
         """Open a gallery that could only be read again from time to time."""

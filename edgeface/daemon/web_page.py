@@ -38,7 +38,7 @@ class WebPage:
         if insight.configuration().web is not None:
             try:
                 self._open(insight)
-            except ConfigError:
+            except BaseException:
                 insight.journal.close()
                 raise
 

@@ -115,7 +115,7 @@ class CalibrationTable:
         return min(1.0, below[-1].upper * self._accepts_per_fmr(people)) if below else 1.0
 
     def most(self, level: Level) -> int:
-        """The most people with whom the level can be guaranteed; 0 when it never can."""
+        """The largest number of people for which the level can be guaranteed; 0 when it never can."""
         return math.floor(TARGETS[level] / (FACTOR * self.rows[-1].upper))
 
     def _cosine(self, fmr: float) -> float | None:

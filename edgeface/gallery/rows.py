@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.gallery.snapshot import MAX_TEMPLATES, Person, Template, from_blob, to_blob
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgeface.core.event_kinds import PeopleKind
     from edgeface.security.vault import Vault
 
 
@@ -36,7 +37,7 @@ NEVER = "never"
 class Change:
     """What a write did, for the audit trail; holds no name and no embedding."""
 
-    kind: Literal["enrolled", "renamed", "deleted", "consent"]
+    kind: PeopleKind
     person: str
     wall: float
     given: str | None = None

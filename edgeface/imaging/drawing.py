@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.event_kinds import EVENT_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,14 +20,11 @@ MARGIN = 0.35
 
 JPEG_QUALITY = 85
 
-_COLOURS = {
-    "match": (60, 180, 75),
-    "unknown": (230, 60, 50),
-    "uncertain": (245, 170, 40),
+_COLOURS = {entry.kind: entry.colour for entry in EVENT_KINDS if entry.face} | {
     "ignored": (140, 140, 140),
     "new": (90, 150, 235),
 }
-"""RGB, by label."""
+"""RGB, by label of the face."""
 
 
 def cut_out(image: Image, box: Box, margin: float = MARGIN) -> Image:

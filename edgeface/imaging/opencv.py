@@ -5,8 +5,6 @@ Import it inside functions in modules that the configuration reaches: it costs 5
 
 import os
 
-import cv2
-
 MAX_PIXELS = 25_000_000
 """Largest image that is decoded, 75 MB as RGB; without a limit a 390 kB PNG takes 2.35 GB."""
 
@@ -28,5 +26,7 @@ _ENVIRONMENT = {
 
 for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
+
+import cv2  # noqa: E402 - OpenCV reads the environment while it is imported
 
 __all__ = ["MAX_PIXELS", "cv2"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import SystemClock, rfc3339, synchronised
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.event_kinds import kinds
 from edgeface.core.events import to_json
 from edgeface.core.sqlite import transaction
 from edgeface.journal import removal, verification
@@ -39,7 +40,7 @@ def audit(row: JournalRow, device: str, wall: float) -> str:
     `wall` is the time of saying it, in seconds. What `facts` a row has cannot pass for the keys that say what it is.
     """
     facts = json.loads(row.payload)
-    if row.kind in journal_rows.EVENTS and "event_type" in facts:
+    if row.kind in kinds("pipeline") and "event_type" in facts:
         return to_json({**facts, "sent_at": rfc3339(wall), "late": True})
     fixed = {"v": 1, "event_type": row.kind, "id": row.id, "device": device, "at": rfc3339(row.at)}
     return to_json({**fixed, **facts, **fixed, "sent_at": rfc3339(wall), "late": False})
@@ -105,7 +106,7 @@ class Journal:
         return self.write([row], said=[row.id] if said else [])
 
     def record(self, kind: str, at: float, facts: Mapping[str, Any]) -> bool:
-        """Write what was done or decided, `kind` of ledger.KINDS: a running daemon says it on the audit topic."""
+        """Write what was done or decided, `kind` of EVENT_KINDS: a running daemon publishes it on the audit topic."""
         return self.append(noted(kind, at, facts))
 
     def write(self, rows: Iterable[JournalRow], said: Iterable[str]) -> bool:

@@ -29,16 +29,6 @@ if TYPE_CHECKING:
 VERSION = 2
 """PRAGMA user_version of the file."""
 
-EVENTS = ("match", "unknown", "uncertain", "left")
-"""Kinds of rows that are events of the pipeline."""
-KINDS = (
-    *EVENTS,
-    *("enrolled", "renamed", "deleted", "consent"),
-    *("granted", "refused", "opened", "rejected"),
-    *("config", "keys", "started", "stopped"),
-)
-"""Every kind of row."""
-
 ABOUT = "journal.row"
 """What a payload is sealed as."""
 ALTERED = '{"altered":true}'
@@ -80,7 +70,7 @@ class JournalRow:
 
     id: str
     kind: str
-    """One of KINDS."""
+    """One of event_kinds.EVENT_KINDS."""
     at: float
     """Wall seconds."""
     payload: str

@@ -5,11 +5,11 @@ Keys and abbreviations (dev, o, cmps, p) are those of home-assistant.io/integrat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgeface import __version__
+from edgeface.core.event_kinds import kinds
 from edgeface.core.events import to_json
-from edgeface.core.types import EventType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def _camera(topics: Topics, camera: str, *, snapshots: bool) -> dict[str, Compon
             "p": "event",
             "name": f"{camera} face event",
             "state_topic": topics.event(camera),
-            "event_types": list(get_args(EventType)),
+            "event_types": list(kinds("pipeline")),
             "icon": "mdi:face-recognition",
             **watched,
         },

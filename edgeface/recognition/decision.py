@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import LEVELS
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.core.settings import Level
-    from edgeface.core.types import Embedding, Match
+    from edgeface.core.types import DecisionKind, Embedding, Match
     from edgeface.faces.calibration import CalibrationTable
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.settings import Recognition
@@ -27,8 +27,6 @@ WINDOW = 10
 MARGIN = 0.08
 """How far the best person must be above the next one, in cosine. Above an accepted score, only look-alikes are closer
 to each other than this; for them, no name is the right answer."""
-
-Kind = Literal["match", "unknown", "uncertain", "ignored"]
 
 
 class Gallery(Protocol):
@@ -116,7 +114,7 @@ class Evidence:
 class Decision:
     """What the evidence of a track shows."""
 
-    kind: Kind
+    kind: DecisionKind
     match: Match | None
     """The nearest person, accepted or not; None with an empty gallery."""
     frames: int

@@ -78,7 +78,7 @@ class Pipeline:
         self._seq = 0
 
     def process(self, frame: Frame) -> FrameResult:
-        """Decide about one frame: the events that it causes, and the claims of the people whom it confirms."""
+        """Decide about one frame: gives the events that it causes, and a claim for each person that it confirms."""
         scene, now = self._scene(frame.camera), frame.monotonic
         image = scene.crop(frame.image, self._rules.region(frame.camera))
 

@@ -6,7 +6,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgeface.recognition.decision import Evidence, Kind
+from edgeface.core.types import DecisionKind
+from edgeface.recognition.decision import Evidence
 from edgeface.recognition.scheduler import DetectionScheduler
 from edgeface.recognition.tracker import Tracker
 
@@ -44,7 +45,7 @@ JUMP = 0.5
 MAX_REJECTED, RETRY = 10, 0.12
 """After this many rejected faces in a row, a track is judged only every so many seconds."""
 
-Conclusion = tuple[Kind, str]
+Conclusion = tuple[DecisionKind, str]
 """What was decided, and about whom: the person, the unknown's id, or the reason."""
 
 
@@ -201,7 +202,7 @@ class Visit:
         """The reason that kept most frames from being judged; few_frames when none did."""
         return self.rejected.most_common(1)[0][0] if self.rejected else "few_frames"
 
-    def concluded(self, kind: Kind) -> str | None:
+    def concluded(self, kind: DecisionKind) -> str | None:
         """The person or the unknown's id of the last conclusion, if it was of this kind."""
         return self.conclusion[1] if self.conclusion is not None and self.conclusion[0] == kind else None
 

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.core.errors import EdgefaceError, VaultError
 from edgeface.core.files import put_whole, read_at_most
+from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of KeyRecord
 from edgeface.core.text import printable_path
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from edgeface.core.clock import Clock
-    from edgeface.core.settings import Id
     from edgeface.security.vault import Vault
 
 FILE = "keys.json"

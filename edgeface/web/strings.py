@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeface.core.event_kinds import EVENT_KINDS
+
 APP = "edgeface"
 SKIP = "Skip to the content"
 NAV = "Pages"
@@ -69,12 +71,9 @@ REGION_SAVED = "Written to config.yaml."
 REGION_RESTART = "Written to config.yaml; it counts from the next start on."
 REGION_HANDLE = "Edge of the region: {edge}"
 
-LABELS = {
-    "match": "known",
-    "unknown": "unknown",
-    "uncertain": "uncertain",
+LABELS = {entry.kind: entry.face for entry in EVENT_KINDS if entry.face} | {
     "ignored": "ignored",
-    "new": "being looked at",
+    "new": "checking…",
 }
 REASONS = {
     "small": "too small",
@@ -248,25 +247,6 @@ EVENTS_BAD_HEAD = "A link is 16 to 64 hex digits."
 SCORE_OF = "score {score} of {threshold}"
 FACTS = {"level": "level {}", "age_ms": "{} ms after the picture", "version": "version {}", "web": "page: {}"}
 AFTER_SECONDS = "after {seconds} s"
-
-KINDS = {
-    "match": "Match",
-    "unknown": "Unknown",
-    "uncertain": "Uncertain",
-    "left": "Left",
-    "enrolled": "Enrolled",
-    "renamed": "Renamed",
-    "deleted": "Deleted",
-    "consent": "Consent",
-    "granted": "Granted",
-    "refused": "Refused",
-    "opened": "Opened",
-    "rejected": "Rejected",
-    "config": "Configuration",
-    "keys": "Keys",
-    "started": "Started",
-    "stopped": "Stopped",
-}
 
 DOORS = "Doors"
 DOORS_NONE = "No door is configured (doors in config.yaml)."

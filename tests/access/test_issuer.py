@@ -198,6 +198,7 @@ def test_a_nonce_that_comes_a_second_later_opens_and_serves_once(
 
 
 @pytest.mark.broker
+@pytest.mark.slow(seconds=6)
 def test_without_a_fresh_nonce_there_is_no_grant(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, "edgeface/#")
     publisher = publish(broker.port)
@@ -263,6 +264,7 @@ def test_a_key_that_is_rotated_while_the_daemon_runs(
 
 
 @pytest.mark.broker
+@pytest.mark.slow(seconds=5)
 def test_without_a_key_the_state_says_so(broker: Mosquitto, listen: Listen, publish: Publish, data: Path) -> None:
     (data / signing_keys.FILE).unlink()
     listener = listen(broker, "edgeface/#")
@@ -317,6 +319,7 @@ def test_what_the_door_says_is_written_down_and_a_flood_is_counted(
 
 
 @pytest.mark.broker
+@pytest.mark.slow(seconds=13)
 def test_a_stalled_broker_passes_on_no_old_grant(
     broker: Mosquitto, listen: Listen, publish: Publish, data: Path
 ) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pytest
@@ -18,6 +18,8 @@ from edgeface.core.errors import CameraError
 from tests.support import gst
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgeface.core.types import CameraImage
 
 REASON = gst.why_not()
@@ -26,7 +28,13 @@ UNKNOWN = "gives something that is not understood"
 HUGE = "video/x-raw,width=6000,height=6000"
 URL = "rtsp://viewer:hunter2@127.0.0.1:1/door?pwd=hunter3"
 
-needs_gstreamer = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+Test = TypeVar("Test", bound="Callable[..., None]")
+
+
+def needs_gstreamer(test: Test) -> Test:
+    for mark in (pytest.mark.needs_gstreamer, pytest.mark.skipif(REASON is not None, reason=str(REASON))):
+        test = mark(test)
+    return test
 
 
 def camera(**keys: Any) -> GstreamerCamera:

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 OPENCV = int(cv2.__version__.partition(".")[0])
 HEAVY = os.environ.get("EDGEFACE_HEAVY") == "1"
 REASON = gst.why_not() or gst.why_no_server()
-SERVER = Path(__file__).parents[1] / "rtsp_server.py"
+SERVER = Path(__file__).parents[1] / "support" / "rtsp_server.py"
 ACROSS, BITS = 20, 40
 
-pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+pytestmark = [pytest.mark.needs_gstreamer, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
 
 def taken_at(image: Image) -> int | None:
@@ -201,6 +201,7 @@ def report(**figures: object) -> None:
         print(figures)  # noqa: T201 - the heavy run is read by a person
 
 
+@pytest.mark.slow(seconds=5)
 def test_the_newest_picture_is_150_ms_old_at_most_however_slow_its_reader(watch: Watch) -> None:
     time.sleep(0.5)
     marks = {name: len(seen) for name, seen in watch.seen.items()}
@@ -220,6 +221,7 @@ def followed(last: Seen, since: float) -> bool:
     return last.at > since and last.delay is not None
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_change_of_resolution_in_mid_stream_is_followed(server: Server, watch: Watch) -> None:
     # OpenCV 4.10 shows a broken picture when a stream becomes smaller (docs/cameras.md).
     for size in ((640, 480), (480, 360))[: 2 if OPENCV >= 5 else 1]:
@@ -236,6 +238,7 @@ def test_a_change_of_resolution_in_mid_stream_is_followed(server: Server, watch:
     assert watch.status() == {"online"}
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_killed_server_is_told_within_3_s_and_its_pictures_are_back_within_5(server: Server, watch: Watch) -> None:
     server.kill()
     began = time.monotonic()
@@ -249,6 +252,7 @@ def test_a_killed_server_is_told_within_3_s_and_its_pictures_are_back_within_5(s
     until(lambda: watch.status() == {"online"}, 1)
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_frozen_server_is_told_within_3_s_and_its_pictures_are_back_within_5(server: Server, watch: Watch) -> None:
     server.send(signal.SIGSTOP)
     began = time.monotonic()
@@ -304,6 +308,7 @@ def resources() -> tuple[int, int, float]:
     return threads, files, pages * 4096 / 1e6
 
 
+@pytest.mark.slow(seconds=16)
 def test_connecting_again_and_again_costs_no_thread_file_or_memory(server: Server) -> None:
     before: tuple[int, int, float] | None = None
     with Watch(server.address(), work=0.01) as watch:

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +53,9 @@ def test_the_rest_is_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> RecognitionSession:
-    return RecognitionSession(configured(tmp_path), "boot", 1e9, synced=lambda: True)
+def bench(tmp_path: Path) -> Iterator[RecognitionSession]:
+    with closing(RecognitionSession(configured(tmp_path), "boot", 1e9, synced=lambda: True)) as opened:
+        yield opened
 
 
 def looked(bench: RecognitionSession, image: Any, count: int, start: int) -> list[tuple[int, int]]:

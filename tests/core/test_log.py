@@ -22,7 +22,7 @@ def test_the_same_warning_is_said_once_an_interval_and_counted() -> None:
     clock.sleep(INTERVAL)
     again = record("broker away")
     assert repeats.filter(again)
-    assert again.getMessage() == "broker away (and 41 times more)"
+    assert again.getMessage() == "broker away (and 41 more times)"
 
 
 def test_information_is_never_held_back() -> None:

@@ -60,6 +60,7 @@ def test_a_file_in_the_place_of_the_data_folder_is_bad(tmp_path: Path, below: st
     assert "is not a folder" in finding.says
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_machine_with_nothing_has_no_problem_and_the_page_fits_a_machine_too(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edgeface.cli", "doctor", "--json", "--config", str(tmp_path / "none.yaml")]
     began = time.monotonic()

@@ -209,6 +209,7 @@ def test_a_broker_that_dies_leaves_the_door_shut_and_comes_back(front: House, pi
 
 
 @pytest.mark.broker
+@pytest.mark.slow(seconds=6)
 def test_what_a_stalled_broker_held_back_opens_nothing(front: House, pin: MockPin, broker: Mosquitto) -> None:
     envelope = front.fresh()
     switched = len(pin.states)

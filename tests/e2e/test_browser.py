@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,14 +11,14 @@ from urllib.parse import urlsplit
 import pytest
 
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
-pytest.importorskip("playwright", reason="needs playwright")
-
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.run import CAMERA, PEOPLE
 from edgeface.web import strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
+
+PLAYWRIGHT = find_spec("playwright") is not None
+if TYPE_CHECKING or PLAYWRIGHT:
+    from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.broker,
+    pytest.mark.needs_browser,
+    pytest.mark.slow(seconds=23),
+    pytest.mark.skipif(not PLAYWRIGHT, reason="needs playwright"),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
 ]
 

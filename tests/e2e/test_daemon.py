@@ -77,6 +77,7 @@ def told(listener: Listener) -> list[tuple[str, str | None]]:
     return [(event["event_type"], event["person"]) for event in events(listener)]
 
 
+@pytest.mark.slow(seconds=9)
 def test_a_visit_is_said_once_and_the_daemon_ends_with_its_clip(
     tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_visit_is_said_once_and_the_daemon_ends_with_its_clip(
     assert events(late) == [], "an event was retained"
 
 
+@pytest.mark.slow(seconds=11)
 def test_a_person_enrolled_while_the_daemon_runs_is_matched_and_one_forgotten_is_not(
     tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
 ) -> None:
@@ -121,6 +123,7 @@ def test_a_person_enrolled_while_the_daemon_runs_is_matched_and_one_forgotten_is
     assert not any("embedding" in json.dumps(row) for row in audit)
 
 
+@pytest.mark.slow(seconds=19)
 def test_a_broker_that_goes_away_and_comes_back_hears_no_old_match(
     tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
 ) -> None:
@@ -145,6 +148,7 @@ def test_a_broker_that_goes_away_and_comes_back_hears_no_old_match(
             assert heard.json["late"] is False
 
 
+@pytest.mark.slow(seconds=6)
 def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
     tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
 ) -> None:
@@ -180,6 +184,7 @@ def test_a_wrong_configuration_ends_with_78_and_one_line_a_mistake(tmp_path: Pat
     assert "did you mean fps?" in done.stderr
 
 
+@pytest.mark.slow(seconds=5)
 def test_without_a_camera_or_a_broker_the_daemon_runs_and_says_so(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(

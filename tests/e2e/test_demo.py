@@ -15,6 +15,8 @@ from edgeface.imaging import photos
 
 ROOT = Path(__file__).parent.parent.parent
 
+pytestmark = pytest.mark.slow(seconds=37)
+
 # A name server and a default route stand on a wire that nobody answers on, so that a look-up or a connection shows as
 # a packet, if only as a question for an address.
 SCRIPT = """

@@ -73,6 +73,7 @@ def door(broker: Mosquitto, listen: Listen) -> Iterator[Listener]:
     thread.join()
 
 
+@pytest.mark.slow(seconds=10)
 def test_a_door_opens_for_whom_it_is_to_and_a_reload_lets_somebody_in(config: Path, door: Listener) -> None:
     command = [sys.executable, "-m", "edgeface.cli", "run", "--config", str(config)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -119,6 +119,7 @@ def statuses(listener: Listener, camera: str) -> list[tuple[float, str]]:
     return [(heard.at, heard.payload.decode()) for heard in listener.heard if heard.topic == topic]
 
 
+@pytest.mark.slow(seconds=20)
 def test_a_camera_that_fails_is_told_says_nobody_and_comes_back_whatever_the_wall_clock_does(
     tmp_path: Path, clips: tuple[Path, Path], broker: Mosquitto, listen: Callable[..., Listener]
 ) -> None:
@@ -224,6 +225,7 @@ def service_manager(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[l
         thread.join()
 
 
+@pytest.mark.slow(seconds=12)
 def test_an_inference_that_hangs_starves_the_watchdog_and_its_frame_opens_nothing(
     tmp_path: Path,
     clips: tuple[Path, Path],

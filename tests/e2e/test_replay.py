@@ -25,6 +25,7 @@ def replays(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     return files[0].read_bytes(), files[1].read_bytes()
 
 
+@pytest.mark.slow(seconds=5)
 def test_two_replays_give_the_same_bytes(replays: tuple[bytes, bytes]) -> None:
     assert replays[0]
     assert replays[0] == replays[1]

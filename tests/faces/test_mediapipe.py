@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgeface.core.types import Detection, Image
 
 INSTALLED = importlib.util.find_spec("mediapipe") is not None
-needs_mediapipe = pytest.mark.skipif(not INSTALLED, reason="the mediapipe package is not installed")
+only_with_mediapipe = pytest.mark.skipif(not INSTALLED, reason="the mediapipe package is not installed")
 
 Name = Literal["short_range", "full_range_sparse"]
 INPUTS: dict[Name, int] = {"short_range": 128, "full_range_sparse": 192}
@@ -39,8 +39,8 @@ def compare(theirs: Sequence[Detection], ours: Sequence[Detection], sure: float)
     return pairs  # type: ignore[return-value]
 
 
-@pytest.mark.oracle
-@needs_mediapipe
+@pytest.mark.needs_mediapipe
+@only_with_mediapipe
 @pytest.mark.parametrize("model", INPUTS)
 def test_same_faces_as_mediapipe_where_nothing_is_resampled(model: Name) -> None:
     oracle, mine, side, faces = Mediapipe(type="mediapipe", model=model, score=0.3).open(), own(model), INPUTS[model], 0
@@ -67,8 +67,8 @@ def sampled(image: Image, side: int) -> Image:
     )
 
 
-@pytest.mark.oracle
-@needs_mediapipe
+@pytest.mark.needs_mediapipe
+@only_with_mediapipe
 @pytest.mark.parametrize("height", [480, 400, 300, 200])
 def test_same_faces_as_mediapipe_in_camera_frames_sampled_its_way(height: int) -> None:
     oracle, mine, side = Mediapipe(type="mediapipe", score=0.3).open(), own("full_range_sparse"), 192
@@ -82,8 +82,8 @@ def test_same_faces_as_mediapipe_in_camera_frames_sampled_its_way(height: int) -
             assert theirs.score == pytest.approx(face.score, abs=0.01)
 
 
-@pytest.mark.oracle
-@needs_mediapipe
+@pytest.mark.needs_mediapipe
+@only_with_mediapipe
 @pytest.mark.parametrize("height", [480, 400])
 def test_same_faces_as_mediapipe_in_camera_frames(height: int) -> None:
     # We average pixels where MediaPipe skips them, and take their middles: up to half a pixel of the model's input,
@@ -99,8 +99,8 @@ def test_same_faces_as_mediapipe_in_camera_frames(height: int) -> None:
             assert np.abs(theirs.landmarks - ours.landmarks).max() < 0.08 * ours.box.height
 
 
-@pytest.mark.oracle
-@needs_mediapipe
+@pytest.mark.needs_mediapipe
+@only_with_mediapipe
 def test_a_frame_without_a_face_has_none() -> None:
     assert at_turn(Mediapipe(type="mediapipe").open(), np.full((480, 640, 3), 110, np.uint8)) == []
 

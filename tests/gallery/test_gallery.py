@@ -239,7 +239,7 @@ def test_forget_says_when_a_reader_keeps_the_bytes(gallery: Gallery, monkeypatch
         reader = sqlite3.connect(gallery.path, isolation_level=None)
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM people").fetchall()
-        with pytest.raises(GalleryError, match=r"traces stay|locked"):
+        with pytest.raises(GalleryError, match=r"leave traces|locked"):
             ours.forget("alice", 200.0)
         reader.close()
         assert ours.people() == []

@@ -442,6 +442,7 @@ def test_what_is_no_broker_is_a_problem_and_not_an_end(publish: Publish, rude: b
     assert (publisher.problem or "").startswith("the broker 127.0.0.1")
 
 
+@pytest.mark.slow(seconds=5)
 def test_nothing_is_lost_or_late_when_the_broker_is_killed_and_comes_back(
     broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal
 ) -> None:

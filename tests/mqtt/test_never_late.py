@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.types import Event
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow(seconds=16)]
 CLOCK = SystemClock()
 EVENT = "edgeface/front/porch/event"
 AUDIT = "edgeface/front/audit"

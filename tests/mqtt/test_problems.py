@@ -67,6 +67,7 @@ def test_a_good_connection_that_ends_is_tried_again_soon() -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.slow(seconds=6)
 def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     # Nobody listens there until the broker does.

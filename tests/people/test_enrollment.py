@@ -36,7 +36,7 @@ THRESHOLD = 0.5
 NOBODY = KnownFaces(THRESHOLD)
 
 
-@pytest.fixture(name="chain", scope="module")
+@pytest.fixture(name="analyzer", scope="module")
 def _analyzer() -> FaceAnalyzer:
     limits = QualityLimits(height=50, sharpness=0.2, dark=0.12, bright=0.92, yaw=40.0, pitch=35.0)
     return Configuration.model_construct(cameras={}, quality=limits).open_analyzer()

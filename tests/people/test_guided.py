@@ -21,7 +21,7 @@ from tests.support.shots import DATA, embedding_of, frame, session
 THRESHOLD = 0.5
 
 
-@pytest.fixture(name="chain", scope="module")
+@pytest.fixture(name="analyzer", scope="module")
 def _analyzer() -> FaceAnalyzer:
     limits = QualityLimits(height=50, sharpness=0.2, dark=0.12, bright=0.92, yaw=40.0, pitch=35.0)
     return Configuration.model_construct(cameras={}, quality=limits).open_analyzer()

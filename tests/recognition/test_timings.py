@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,18 +62,20 @@ def test_a_measured_pipeline_decides_the_same_and_has_measured_every_stage(tmp_p
     configuration = Configuration(
         data=tmp_path / "a", cameras={"porch": ReplayCamera(type="replay", path=Path("clip.mp4"))}
     )
-    plain = RecognitionSession(configuration, "boot", 1e9, synced=lambda: True)
     timings = Timings(SystemClock())
     other = configuration.model_copy(update={"data": tmp_path / "b"})
-    timed = RecognitionSession(other, "boot", 1e9, synced=lambda: True, timings=timings)
-    events: dict[RecognitionSession, list[Event]] = {plain: [], timed: []}
+    events: dict[RecognitionSession, list[Event]] = {}
     frames = list(film((1.0, (("obama", 200, 60),))))
-    for frame in frames:
-        for session, found in events.items():
-            made = session.pipeline.process(frame)
-            found += [replace(event, unknown=None) for event in made.events]
-            if session is timed:
-                timings(made)
+    with (
+        closing(RecognitionSession(configuration, "boot", 1e9, synced=lambda: True)) as plain,
+        closing(RecognitionSession(other, "boot", 1e9, synced=lambda: True, timings=timings)) as timed,
+    ):
+        for frame in frames:
+            for session in (plain, timed):
+                made = session.pipeline.process(frame)
+                events.setdefault(session, []).extend(replace(event, unknown=None) for event in made.events)
+                if session is timed:
+                    timings(made)
     assert events[plain] == events[timed]
     assert [event.type for event in events[timed]] == ["unknown"]
     counts = {stage: sum(timings.stages[stage].counts) for stage in ("detect", "landmark", "embed", "match")}

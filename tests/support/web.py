@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-import warnings
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -173,10 +172,7 @@ def server(stage: Stage) -> Iterator[Server]:
 
 def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClient:
     """A client as the fixture `client` makes it."""
-    with warnings.catch_warnings():
-        # Starlette 1 would have httpx2, earlier versions know httpx only.
-        warnings.simplefilter("ignore")
-        from starlette.testclient import TestClient
+    from starlette.testclient import TestClient
 
     client = TestClient(stage.app, base_url=ORIGIN, raise_server_exceptions=True, follow_redirects=False)
     if role is not None and token:

@@ -130,6 +130,7 @@ def test_memory_that_moves_in_steps_is_less_sure() -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.slow(seconds=6)
 def test_the_daemon_is_watched_from_its_start_to_what_is_heard(tmp_path: Path) -> None:
     clip = visits.make(tmp_path / "clip.mp4", seconds=1.4, gap=0.6, visits=1)
     with Site(tmp_path / "site", {"porch": clip.path}) as site:
@@ -147,6 +148,6 @@ def test_the_daemon_is_watched_from_its_start_to_what_is_heard(tmp_path: Path) -
 def test_a_process_that_ends_by_itself_is_an_error_with_its_last_words(tmp_path: Path) -> None:
     with (
         Site(tmp_path, {"porch": tmp_path / "none.mp4"}) as site,
-        pytest.raises(RuntimeError, match="no frame was dealt with: it is broken"),
+        pytest.raises(RuntimeError, match="no frame was processed: it is broken"),
     ):
         site.run([sys.executable, "-c", "print('it is broken')"], 1.0)

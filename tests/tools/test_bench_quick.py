@@ -68,7 +68,7 @@ def test_what_was_never_needed_is_over() -> None:
 
 
 def test_a_baseline_of_other_films_is_refused(kept: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="is of films of 16 frames, these have 90"):
+    with pytest.raises(SystemExit, match="was made from films of 16 frames, these have 90"):
         quick.read(_written(tmp_path, kept), 90)
     with pytest.raises(SystemExit, match="--keep makes one"):
         quick.read(tmp_path / "none.json", 90)

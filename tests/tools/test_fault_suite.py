@@ -41,8 +41,8 @@ def test_the_table_says_what_went_wrong() -> None:
     text = table.text([ROW, Row("soak", "10 minutes", late=2, faults=("memory rises",))])
     assert "every promise held" in table.text([ROW])
     assert "every promise held" not in text
-    assert "not as it should be: soak: memory rises" in text
-    assert "not as it should be: cut: lost 1, late None, torn 0" in table.text([Row("cut", "1 cut", lost=1, torn=0)])
+    assert "problem: soak: memory rises" in text
+    assert "problem: cut: lost 1, late None, torn 0" in table.text([Row("cut", "1 cut", lost=1, torn=0)])
 
 
 def test_the_table_stands_between_its_marks(tmp_path: Path) -> None:

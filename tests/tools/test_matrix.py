@@ -64,7 +64,7 @@ def test_the_newest_interpreter_comes_first_and_one_that_cannot_is_left_out(
 def test_an_interpreter_that_was_named_has_to_be_there(tmp_path: Path) -> None:
     old = interpreter(tmp_path / "python2", "echo 2.7")
     for program in (old, str(tmp_path / "none")):
-        with pytest.raises(SystemExit, match=r"no Python from 3\.10 on"):
+        with pytest.raises(SystemExit, match=r"not a Python 3\.10 or newer"):
             environments.pythons([program])
 
 

@@ -50,7 +50,7 @@ def test_the_venv_is_made_with_the_python_that_is_asked_for(tmp_path: Path) -> N
 def test_only_root_changes_the_system(script: str) -> None:
     done = run_without_rights(script=INSTALL / script)
     assert done.returncode == 1
-    assert done.stderr == f"{script}: only root can: sudo make {script}\n"
+    assert done.stderr == f"{script}: must be run as root: sudo make {script}\n"
     assert not done.stdout
 
 

@@ -77,6 +77,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow(seconds=5)
 def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source: Path) -> None:
     configuration, clock = loader.load(source), SystemClock()
     enroll_folder(configuration, PEOPLE)
@@ -114,6 +115,7 @@ def running(source: Path) -> Iterator[Page]:
         yield Page(daemon, token)
 
 
+@pytest.mark.slow(seconds=6)
 def test_what_an_admin_drags_counts_at_once_and_what_it_costs_is_measured(running: Page, source: Path) -> None:
     faces, view, before = "/api/v1/cameras/porch/faces", "/api/v1/cameras/porch/view", source.read_text()
     seen = running.until(faces, lambda said: bool(said["faces"]))

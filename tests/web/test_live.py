@@ -55,7 +55,7 @@ def clock(site: "WebContext") -> FixedClock:
     """The site's clock, which stands, and nobody plays a film."""
     fixed = FixedClock(1000.0)
     object.__setattr__(site, "clock", fixed)
-    object.__setattr__(site, "glass", LiveHub())
+    object.__setattr__(site, "hub", LiveHub())
     return fixed
 
 

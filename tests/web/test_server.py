@@ -602,6 +602,7 @@ print((last[0] - first[0]) / (last[1] - first[1]), after - before)
 """
 
 
+@pytest.mark.slow(seconds=13)
 def test_nobodys_looking_costs_next_to_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", _COST, tmp_path], capture_output=True, text=True, check=True)
     share, megabytes = map(float, done.stdout.split())

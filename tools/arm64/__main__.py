@@ -1,4 +1,4 @@
-"""`make arm64`: the demo clip on emulated ARM processors says what it says here, with the same people and scores.
+"""`make arm64`: the demo clip gives the same people and scores on emulated ARM processors as on this machine.
 
 A Debian root for arm64, the aarch64 wheels that a device would install, and qemu-user as a Cortex-A72 (Raspberry
 Pi 4) and a Cortex-A76 (Raspberry Pi 5; the instructions of Jetson Orin's A78AE are a superset of its own).
@@ -25,10 +25,10 @@ MIRROR = "http://deb.debian.org/debian"
 SUITE, PYTHON = "bookworm", "3.11"
 BOARDS = {"cortex-a72": "Raspberry Pi 4", "cortex-a76": "Raspberry Pi 5, Jetson Orin"}
 CLOSE = 0.02
-"""Cosine by which a score may differ: kernels for other processors round otherwise."""
+"""Cosine by which a score may differ: kernels for other processors round differently."""
 NEEDS = {"mmdebstrap": "mmdebstrap", "qemu-aarch64-static": "qemu-user-static", "update-binfmts": "binfmt-support"}
 
-# qemu-user shows the host's processor; LiteRT's cpuinfo wants to see an ARM one, and gives up otherwise.
+# qemu-user shows the host's processor; LiteRT's cpuinfo needs to see an ARM one, and gives up otherwise.
 CPUINFO = """\
 processor\t: 0
 BogoMIPS\t: 108.00
@@ -47,13 +47,13 @@ Events = list[dict[str, Any]]
 
 
 def main() -> int:
-    """Run each board; 0 when its events are those of this machine."""
+    """Run each board; 0 if its events are those of this machine."""
     parser = argparse.ArgumentParser(prog="make arm64", description=__doc__.splitlines()[0])
-    parser.add_argument("--cpu", choices=BOARDS, help="one of them")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    parser.add_argument("--cpu", choices=BOARDS, help="run only this processor")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
-        raise SystemExit("arm64: only root can enter another root: sudo make arm64")
+        raise SystemExit("arm64: entering another root needs root: sudo make arm64")
     for program, package in NEEDS.items():
         if shutil.which(program) is None:
             raise SystemExit(f"arm64: {program} is missing: apt-get install {package}")
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def prepare() -> None:
-    """Make the root, and put the wheels and this checkout into it."""
+    """Make the root and copy the wheels and this checkout into it."""
     if not (ROOT / "usr/bin/python3").exists():
         print(f"making a root of Debian {SUITE} for arm64", flush=True)
         ROOT.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def prepare() -> None:
         (ROOT / name).mkdir(parents=True, exist_ok=True)
     for name in ("possible", "present", "online"):
         (ROOT / "sys/devices/system/cpu" / name).write_text("0-3\n")
-    # The decoder of photos limits its own memory by it; nothing is mounted on the root's /proc.
+    # The photo decoder uses it to limit its own memory; nothing is mounted on the root's /proc.
     (ROOT / "proc/self").mkdir(exist_ok=True)
     (ROOT / "proc/self/statm").write_text("250000 20000 10000 1 0 50000 0\n")
     for device, minor in (("null", 3), ("urandom", 9)):
@@ -109,7 +109,7 @@ def prepare() -> None:
 
 
 def board(cpu: str, expected: Events) -> tuple[str, bool]:
-    """One processor's row of the table, and whether it said what is expected."""
+    """One processor's row of the table, and whether its events were as expected."""
     print(f"replaying the demo clip on an emulated {cpu}", flush=True)
     part, features = PARTS[cpu]
     root = BUILD / cpu
@@ -128,7 +128,7 @@ def board(cpu: str, expected: Events) -> tuple[str, bool]:
     pairs = zip(heard, expected, strict=False)
     gaps = [abs(one["score"] - other["score"]) for one, other in pairs if one["score"] and other["score"]]
     furthest = max(gaps, default=1.0)
-    people = ", ".join(dict.fromkeys(event["person"] for event in heard if event["person"])) or "nobody"
+    people = ", ".join(dict.fromkeys(event["person"] for event in heard if event["person"])) or "no one"
     said = f"{len(heard)} of {len(expected)}" + ("" if same else ", NOT THE SAME")
     cells = (
         cpu,
@@ -143,7 +143,7 @@ def board(cpu: str, expected: Events) -> tuple[str, bool]:
 
 
 def emulate(root: Path, cpu: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run edgeface inside the root, as that processor would."""
+    """Run edgeface inside the root, on the emulated processor."""
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/bin",
         "HOME": "/root",
@@ -161,13 +161,13 @@ def emulate(root: Path, cpu: str, *arguments: str, check: bool = True) -> subpro
 
 
 def replay(folder: Path, out: Path) -> list[str]:
-    """The command's words."""
+    """The arguments of the replay command."""
     data = folder / "edgeface" / "demo_data"
     return ["replay", str(data / "clip.mp4"), "--gallery", str(data / "people"), "--events", str(out)]
 
 
 def told(event: dict[str, Any]) -> tuple[object, ...]:
-    """What must be the same everywhere."""
+    """The parts of an event that must be the same everywhere."""
     return event["event_type"], event["person"], event["unknown"] is None, event["camera"]
 
 
@@ -177,7 +177,7 @@ def read(path: Path) -> Events:
 
 
 def run(command: list[str]) -> None:
-    """Run a command; what it says goes to the terminal only when it fails."""
+    """Run a command; its output goes to the terminal only if it fails."""
     done = subprocess.run(command, cwd=HERE, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:4])}: exit status {done.returncode}\n{done.stdout[-2000:]}")

@@ -1,4 +1,4 @@
-"""Cuts a person out of a photo with a soft edge, and draws the cut-out at any place and size."""
+"""Cuts a person out of a photo with a soft edge, and draws the cut-out at any position and size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FADE = 1.6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cutout:
-    """A person before nothing, in several sizes."""
+    """A person on a transparent background, in several sizes."""
 
     levels: tuple[NDArray[np.float32], ...]
     """Height x width x 4, BGR times alpha and alpha, each half as large as the one before."""
@@ -36,7 +36,7 @@ class Cutout:
     def drawn(self, size: tuple[int, int], x: float, y: float, height: float, angle: float) -> NDArray[np.float32]:
         """The cut-out on an empty canvas of width and height `size`, its face `height` pixels high at x, y.
 
-        `angle` is in degrees, about the face; the result is as a level.
+        `angle` is in degrees, around the face; the result has the form of a level.
         """
         scale = height / self.face[2]
         level = 0
@@ -66,11 +66,11 @@ def cut(path: Path, outline: Sequence[Point], face: tuple[float, float, float], 
 
 
 def _matte(photo: NDArray[Any], outline: Sequence[Point]) -> Picture:
-    """Alpha, 0 to 1: grabCut within the band, a blur, and half a blur's width taken off against fringes."""
+    """Alpha, 0 to 1: grabCut within the band, a blur, and half a blur's width removed to avoid fringes."""
     inside = np.zeros(photo.shape[:2], np.uint8)
     cv2.fillPoly(inside, [_smooth(outline)], 255)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _BAND + 1, 2 * _BAND + 1))
-    # Beyond the photo's edge the person goes on.
+    # The person continues beyond the photo's edge.
     sure = cv2.erode(inside, disc, borderType=cv2.BORDER_REPLICATE)
     maybe = cv2.dilate(inside, disc)
     mask = np.full(photo.shape[:2], cv2.GC_BGD, np.uint8)
@@ -87,7 +87,7 @@ def _matte(photo: NDArray[Any], outline: Sequence[Point]) -> Picture:
 
 
 def _clean(photo: Picture, matte: Picture) -> Picture:
-    """The photo with the person's own colours spread over the edge, so that no old background shines through."""
+    """The photo with the person's own colours spread over the edge, so no old background shows through."""
     core = cv2.erode((matte > 0.98).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.float32)  # noqa: PLR2004
     weight = cv2.GaussianBlur(core, (0, 0), 3.0) + 1e-4
     spread = cv2.GaussianBlur(photo * core[:, :, None], (0, 0), 3.0) / weight[:, :, None]

@@ -1,4 +1,4 @@
-"""Makes the demo's clip, its truth and the photos to enroll from: python -m tools.demo.make_clip.
+"""Makes the demo's clip, its ground truth and the photos to enroll from: python -m tools.demo.make_clip.
 
 Two runs on one machine with the same OpenCV, numpy and FFmpeg give the same bytes.
 """
@@ -33,13 +33,13 @@ SECONDS = 32
 SEED = 17
 
 _SHUTTER = 0.4
-"""Part of a frame's time in which it is exposed."""
+"""Share of a frame's time for which it is exposed."""
 _EXPOSURES = 3
-"""Drawings averaged in a frame."""
+"""Drawings averaged per frame."""
 
 
 def main() -> None:
-    """Write everything to the folder that is named, edgeface/demo_data if none is."""
+    """Write everything to the given folder; default: edgeface/demo_data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=DATA)
     out: Path = parser.parse_args().out
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def copy_people(folder: Path) -> None:
-    """Lay the photos to enroll from in FOLDER/NAME/PHOTO, anew."""
+    """Copy the photos to enroll from to FOLDER/NAME/PHOTO, replacing the folder."""
     shutil.rmtree(folder, ignore_errors=True)
     for name, photos in ENROLLED.items():
         target = folder / name.replace(" ", "_")
@@ -62,7 +62,7 @@ def copy_people(folder: Path) -> None:
 
 
 def truth() -> dict[str, Any]:
-    """Who is in view when and where; boxes of every third frame, as far as they are in the picture."""
+    """Who is in view when and where; boxes for every third frame, clipped to the picture."""
     people: dict[str, Any] = {}
     visits = []
     boxes: dict[str, list[list[int]]] = {}
@@ -77,7 +77,7 @@ def truth() -> dict[str, Any]:
 
 
 def face_box(actor: Actor, steps: Sequence[Step], seconds: float) -> tuple[int, int, int, int] | None:
-    """The face's box, cut at the picture's edges; None when it is not in the picture."""
+    """The face's box, clipped to the picture; None if it is outside."""
     place = placed(actor, steps, seconds)
     if place is None:
         return None
@@ -87,7 +87,7 @@ def face_box(actor: Actor, steps: Sequence[Step], seconds: float) -> tuple[int, 
 
 
 def placed(actor: Actor, steps: Sequence[Step], seconds: float) -> tuple[float, float, float, float] | None:
-    """Where the face is: middle x and y, height in pixels, and the head's tilt in degrees; None when away.
+    """Where the face is: centre x and y, height in pixels, and the head's tilt in degrees; None when away.
 
     The body rises and falls with each step, and leans from foot to foot.
     """
@@ -114,7 +114,7 @@ def frames() -> Iterator[NDArray[np.uint8]]:
 
 
 def any_seen(seconds: float) -> bool:
-    """Whether somebody is drawn at this time."""
+    """Whether anyone is drawn at this time."""
     return any(steps[0][0] <= seconds <= steps[-1][0] for actor in ACTORS for steps in actor.visits)
 
 
@@ -127,7 +127,7 @@ def encode(pictures: Iterator[NDArray[np.uint8]], path: Path) -> None:
     command = ["ffmpeg", "-y", "-loglevel", "error", *source, *coder, *plain, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         if process.stdin is None:
-            raise SystemExit("ffmpeg takes no input")
+            raise SystemExit("ffmpeg has no input pipe")
         for picture in pictures:
             process.stdin.write(picture.tobytes())
         process.stdin.close()
@@ -136,7 +136,7 @@ def encode(pictures: Iterator[NDArray[np.uint8]], path: Path) -> None:
 
 
 def _drawn(wall: Picture, cutouts: Sequence[Cutout], seconds: float) -> Picture:
-    """The wall with everybody before it, the far ones first."""
+    """The wall with everyone in front of it, far ones first."""
     present = []
     for actor, cutout in zip(ACTORS, cutouts, strict=True):
         for steps in actor.visits:
@@ -150,14 +150,14 @@ def _drawn(wall: Picture, cutouts: Sequence[Cutout], seconds: float) -> Picture:
 
 
 def _before(picture: Picture, actor: Actor, cutout: Cutout, place: tuple[float, float, float, float]) -> Picture:
-    """One person before the picture, with a soft shadow to the lower left, away from the lamp."""
+    """One person in front of the picture, with a soft shadow to the lower left, away from the lamp."""
     x, y, height, tilt = place
     layer = cutout.drawn((WIDTH, HEIGHT), x, y, height, tilt)
     alpha = layer[:, :, 3]
     shift = np.array([[1, 0, -0.16 * height], [0, 1, 0.08 * height]], np.float32)
     small = cv2.resize(cv2.warpAffine(alpha, shift, (WIDTH, HEIGHT)), None, fx=0.25, fy=0.25)
     shadow = cv2.resize(cv2.GaussianBlur(small, (0, 0), max(1.0, 0.03 * height)), (WIDTH, HEIGHT))
-    # Nearer to the lamp, on the right, it is warmer and lighter.
+    # Light is warmer and brighter on the right, near the lamp.
     warm = 0.9 + 0.14 * np.linspace(0, 1, WIDTH, dtype=np.float32)[None, :, None] * np.array(
         [0.8, 1.0, 1.1], np.float32
     )
@@ -167,7 +167,7 @@ def _before(picture: Picture, actor: Actor, cutout: Cutout, place: tuple[float, 
 
 
 def _photographed(picture: Picture, seconds: float, random: Generator) -> NDArray[np.uint8]:
-    """The scene as a small camera gives it: the exposure drifts, the corners are darker, the sensor is noisy."""
+    """The scene as a small camera sees it: the exposure drifts, the corners are darker, the sensor is noisy."""
     down, across = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
     corners = 1 - 0.10 * (down**2 + across**2)
     drift = 1.04 + 0.05 * np.sin(seconds * 0.7) + 0.015 * np.sin(seconds * 2.9)
@@ -177,7 +177,7 @@ def _photographed(picture: Picture, seconds: float, random: Generator) -> NDArra
 
 
 def _through(times: Sequence[float], values: Sequence[float], at: float) -> float:
-    """The cubic curve through all points, its slope at each the mean of those beside it (Catmull and Rom, 1974)."""
+    """The cubic curve through all points; each slope is the mean of those on both sides (Catmull and Rom, 1974)."""
     slopes = np.gradient(np.asarray(values, float), np.asarray(times, float))
     n = int(np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2))
     span = times[n + 1] - times[n]

@@ -1,4 +1,4 @@
-"""The three people of the clip: where they stand in their photos, and how they walk."""
+"""The three people of the clip: where they are in their photos, and how they walk."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ STRANGER = "stranger"
 
 Outline: TypeAlias = tuple[tuple[int, int], ...]
 Step: TypeAlias = tuple[float, float, float, float]
-"""Seconds; x and y of the middle of the face and the height of its box in pixels. The camera hangs above eye level, so
-whoever is near is lower in the picture."""
+"""Seconds; x and y of the centre of the face, and the height of its box in pixels. The camera is above eye level, so
+people who are near are lower in the picture."""
 
-# Drawn by hand in the pixels of tools/demo/photos; grabCut finds the edge near them. The lowest points lie below the
-# photo, where the person goes on.
+# Drawn by hand in the pixels of tools/demo/photos; grabCut finds the edge near them. The lowest points are below the
+# photo, where the person continues.
 _OBAMA: Outline = (
     (324, 48),
     (350, 51),
@@ -184,15 +184,15 @@ class Actor:
     """One person, and the photo that the clip shows."""
 
     person: str
-    """The id of truth.json: what edgeface makes of the folder's name."""
+    """The id in truth.json, which edgeface derives from the folder's name."""
     name: str | None
     """Display name; None for the stranger."""
     photo: str
     outline: Outline
     face: tuple[float, float, float]
-    """Middle, x and y, and height of BlazeFace's box in the photo, pixels."""
+    """Centre x and y, and height, of BlazeFace's box in the photo, in pixels."""
     light: tuple[float, float, float]
-    """Gains of blue, green and red that bring the photo's light nearer to the porch's."""
+    """Gains of blue, green and red that match the photo's light to the porch's."""
     visits: tuple[tuple[Step, ...], ...]
     mirrored: bool = False
 

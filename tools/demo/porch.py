@@ -1,4 +1,4 @@
-"""Draws the place: a house front with its door in the evening, and a flower box near the camera."""
+"""Draws the scene: a house front with its door in the evening, and a flower box near the camera."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 640, 480
 _FINE = 2
-"""Everything is drawn this many times as large, and shrunk."""
+"""Everything is drawn this many times larger, then shrunk."""
 
 Colour: TypeAlias = tuple[float, float, float]
 """Blue, green, red."""
@@ -40,7 +40,7 @@ def porch(random: Generator) -> Picture:
     _lantern(wall)
     _light(wall)
     small = cv2.resize(wall, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    # The wall stands a little behind the plane of focus.
+    # The wall is slightly behind the plane of focus.
     return np.asarray(cv2.GaussianBlur(small, (0, 0), 0.8), np.float32)
 
 
@@ -50,7 +50,7 @@ def flowers(random: Generator) -> Picture:
     cv2.rectangle(box, (0, 455), (WIDTH, HEIGHT), (40, 52, 66, 1), -1)
     for _ in range(1500):
         x, y = random.uniform(-10, WIDTH + 10), 480 - abs(random.normal(0, 26))
-        # Low y is far down: the leaves on top get more light.
+        # A large y is far down: the leaves on top get more light.
         light = float(np.clip((480 - y) / 62, 0.1, 1)) * random.uniform(0.6, 1.1)
         colour = (46 * light, 112 * light, 74 * light, 1)
         _leaf(box, random, (x, max(y, 426 + 6 * np.sin(x / 37))), 8, colour)
@@ -69,7 +69,7 @@ def _box(picture: Picture, left: float, top: float, right: float, bottom: float,
 
 
 def _planks(wall: Picture) -> None:
-    """Clapboards: each is lighter towards its lower edge, and throws a thin shadow on the next."""
+    """Clapboards: each is lighter towards its lower edge, and casts a thin shadow on the next."""
     each = 24 * _FINE
     along = np.arange(wall.shape[0]) % each / each
     shade = 0.93 + 0.09 * along
@@ -136,7 +136,7 @@ def _lights(wall: Picture, left: float, top: float, right: float, bottom: float)
 
 
 def _panel(wall: Picture, left: float, top: float, right: float, bottom: float) -> None:
-    """A raised field: dark edges above and left, light ones below and right."""
+    """A raised panel: dark edges above and left, light ones below and right."""
     _box(wall, left, top, right, bottom, (62, 56, 24))
     _box(wall, left + 3, top + 3, right, bottom, (128, 118, 66))
     _box(wall, left + 3, top + 3, right - 3, bottom - 3, (82, 75, 35))
@@ -191,7 +191,7 @@ def _leaf(picture: Picture, random: Generator, at: tuple[float, float], size: fl
 
 
 def _light(wall: Picture) -> None:
-    """The lamp's warm glow, the dusk's cool shade away from it, and the roof's shadow above."""
+    """The warm glow of the lamp, the cool dusk away from it, and the roof's shadow above."""
     height, width = wall.shape[:2]
     down, across = np.mgrid[0:height, 0:width].astype(np.float32) / _FINE
     distance = np.hypot(across - _LAMP[0], (down - _LAMP[1]) * 0.9)

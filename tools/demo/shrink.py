@@ -1,4 +1,4 @@
-"""Cuts and shrinks the original photos to those in tools/demo/photos: python -m tools.demo.shrink FOLDER."""
+"""Cuts and shrinks the original photos into tools/demo/photos: python -m tools.demo.shrink FOLDER."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CUTS = {
     "biden.jpg": (0, 40, 970, 1900),
     "astronaut.png": (0, 0, 512, 512),
 }
-"""Left, top, right and bottom in the originals' pixels; what is cut away is wall, flags and legs."""
+"""Left, top, right and bottom in the originals' pixels; this cuts away wall, flags and legs."""
 
 
 def shrink(folder: Path) -> None:

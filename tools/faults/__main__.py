@@ -2,8 +2,8 @@
 
     python -m tools.faults [--only NAME ...] [--write docs/trust.md]
 
-Takes about 20 minutes on two cores. Power cuts and the full disk mount file systems, which root may; elsewhere they
-say that they were not tried. Exit status: 0 when every promise held, 1 when one did not.
+Takes about 20 minutes on two cores. Power cuts and the full disk mount file systems, which needs root; without it they
+are reported as not tried. Exit status: 0 if every promise held, 1 if one did not.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PARTS = ("kills", "cuts", "stalls", "disk", "grants", "soak")
-"""Modules of this folder, in the order in which they run."""
+"""Modules of this folder, in the order they run."""
 MARK = "faults"
 _SEED_LIMIT = 1 << 32
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the parts, print the table, and write it where it is wanted."""
+    """Run the parts, print the table, and write it to a document if requested."""
     wanted = _parser().parse_args(arguments)
-    # A run that is terminated, or whose terminal goes, cleans up as an interrupted one does.
+    # A run that is terminated, or whose terminal closes, cleans up like an interrupted one.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     seed = wanted.seed if wanted.seed is not None else random.SystemRandom().randrange(_SEED_LIMIT)
@@ -53,15 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.faults", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", action="append", choices=PARTS, help="one part; may be given again")
+    parser.add_argument("--only", action="append", choices=PARTS, help="run only this part; may be repeated")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--cuts", type=int, default=20, help="100 before a release")
     parser.add_argument("--stalls", type=int, default=2, help="rounds of six faults of 12 s")
-    parser.add_argument("--soak", type=float, default=600.0, metavar="SECONDS", help="7200 at night")
+    parser.add_argument("--soak", type=float, default=600.0, metavar="SECONDS", help="7200 for a nightly run")
     parser.add_argument("--grants", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, help="of the random moments; default: another one each time")
-    parser.add_argument("--write", type=Path, metavar="FILE", help=f"put the table between its {MARK} marks")
-    parser.add_argument("--folder", type=Path, help="scratch, on a real disk; default: the system's")
+    parser.add_argument("--seed", type=int, help="seed of the random moments; default: a new one each time")
+    parser.add_argument("--write", type=Path, metavar="FILE", help=f"write the table between FILE's {MARK} marks")
+    parser.add_argument("--folder", type=Path, help="scratch folder on a real disk; default: the system's")
     return parser
 
 
@@ -80,7 +80,7 @@ def _run(name: str, wanted: argparse.Namespace, seed: int) -> Row:
             row = Row(name, f"not tried: {reason}", skipped=True)
     print(f"  {row.tried}: {'held' if row.passed else 'NOT HELD'}, {time.monotonic() - began:.0f} s", flush=True)
     for fault in row.faults:
-        print(f"  not as it should be: {fault}", flush=True)
+        print(f"  problem: {fault}", flush=True)
     return row
 
 

@@ -1,4 +1,4 @@
-"""Power cuts: an ext4 image is shut down hard under a process that writes journal and gallery."""
+"""Power cuts: an ext4 image is shut down hard while a process writes journal and gallery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tools.faults.writer import MODEL, TEMPLATES
 if TYPE_CHECKING:
     from pathlib import Path
 
-# So many cuts hit one data folder; the next one starts empty, and its first writes are cut too.
+# This many cuts hit one data folder; the next folder starts empty, and its first writes are cut too.
 _SAME = 5
 _CONTROL = 5
 _LONGEST = 1.2
@@ -30,7 +30,7 @@ _OPEN = 2.0
 
 @dataclass(slots=True)
 class Tally:
-    """What came of some cuts."""
+    """The result of a number of cuts."""
 
     cuts: int = 0
     rows: set[str] = field(default_factory=set)
@@ -38,32 +38,32 @@ class Tally:
     lost: int = 0
     torn: list[str] = field(default_factory=list)
     during: int = 0
-    """Acknowledged while the call that cuts was being made, and lost: the kernel says yes then, now and then."""
+    """Acknowledged during the call that cuts, and lost: the kernel occasionally reports success then."""
     slowest: float = 0.0
-    """Seconds from mounting to both files open."""
+    """Seconds from mounting until both files are open."""
 
     @property
     def acknowledged(self) -> int:
-        """Rows and people that the writer was promised."""
+        """Rows and people acknowledged to the writer."""
         return len(self.rows) + len(self.people)
 
 
 def run(options: Options) -> Row:
-    """Cut; first with files that wait for no disk, which must lose something, then as edgeface opens them."""
+    """Cut first with files that do not wait for the disk, which must lose something; then as edgeface opens them."""
     with Image(options.folder / "cuts") as image:
         lax = _cut_often(image, options, _CONTROL, "lax")
         say(f"control, synchronous=NORMAL: {lax.lost} of {lax.acknowledged} acknowledged lost over {lax.cuts} cuts")
         real = _cut_often(image, options, options.cuts, "full")
     say(f"as edgeface opens them: {real.lost} of {real.acknowledged} lost, {len(real.torn)} torn")
-    faults = [] if lax.lost else ["the control lost nothing, so the cut proves nothing"]
-    faults += [] if real.slowest < _OPEN else [f"it took {real.slowest:.1f} s to open"]
+    faults = [] if lax.lost else ["the control lost nothing, so the cuts prove nothing"]
+    faults += [] if real.slowest < _OPEN else [f"opening took {real.slowest:.1f} s"]
     return Row(
         "power cut",
         f"{real.cuts} cuts of an ext4 image, {len(real.rows)} rows and {len(real.people)} enrollments acknowledged",
         real.lost,
         None,
         len(real.torn),
-        f"open again within {real.slowest:.2f} s; {real.during} more acknowledged in the moment of the cut and lost; "
+        f"open again within {real.slowest:.2f} s; {real.during} more acknowledged at the moment of the cut and lost; "
         f"with synchronous=NORMAL {lax.lost} of {lax.acknowledged} lost",
         (*faults, *real.torn),
     )
@@ -100,10 +100,10 @@ def _cut_often(image: Image, options: Options, count: int, mode: str) -> Tally:
 def _write_and_cut(
     image: Image, folder: Path, prefix: str, seconds: float, mode: str
 ) -> tuple[set[str], set[str], set[str]]:
-    """Rows and people acknowledged before the cut, and those acknowledged while it was being made.
+    """Rows and people acknowledged before the cut, and those acknowledged during it.
 
-    ext4 gives up its log in that call; an fsync that is under way may then find no transaction to wait for, and
-    says that all is well (jbd2_complete_transaction in fs/jbd2/journal.c). A power cut leaves nobody to be told.
+    ext4 gives up its log in that call. An fsync in progress may then find no transaction to wait for and report success
+    (jbd2_complete_transaction in fs/jbd2/journal.c). After a real power cut there is no process left to receive it.
     """
     command = [sys.executable, "-m", "tools.faults.writer", str(folder), prefix, *(["lax"] if mode == "lax" else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
@@ -120,7 +120,7 @@ def _write_and_cut(
     listener.start()
     try:
         if not ready.wait(30):
-            raise RuntimeError("the writer does not start")
+            raise RuntimeError("the writer did not start")
         time.sleep(seconds)
         if process.poll() is not None:
             raise RuntimeError("the writer ended before the cut")
@@ -136,7 +136,7 @@ def _write_and_cut(
 
 
 def _look(folder: Path) -> tuple[set[str], set[str], list[str], float]:
-    """Rows that are there, people that are whole, what is torn, and when both files were open."""
+    """Rows that are present, people that are complete, what is torn, and when both files were open."""
     if not folder.exists():
         return set(), set(), [], time.monotonic()
     torn: list[str] = []

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 _CYCLES = 2
 _FULL = 32.0
-"""Seconds that the disk stays full: a whole round of the clip."""
+"""Seconds for which the disk stays full: a whole round of the clip."""
 _WORKS = 45.0
 
 
 def run(options: Options) -> Row:
-    """Fill the disk for a round of the clip, free it, and do so again."""
+    """Fill the disk for a round of the clip, free it, and repeat."""
     with _small_disk(options.folder / "small") as small, Site(options.folder / "disk", small / "data") as site:
         site.enroll_demo()
         site.start()
@@ -34,19 +34,19 @@ def run(options: Options) -> Row:
             matched += while_full
             filler.unlink()
             works = until(lambda: site.alive and state_of(site.ear.state, "journal", "problem") is None, _WORKS)
-            faults += [] if works else ["the journal does not work again"]
+            faults += [] if works else ["the journal did not recover"]
             say(f"full for {_FULL:.0f} s, {number + 1} of {_CYCLES}: {while_full} matches meanwhile")
         books = site.settle()
         faults += [] if problems else ["no write failed, so the disk was not full"]
-        faults += [] if matched else ["nobody was matched while the disk was full"]
-        say(f"{len(books.there)} rows, {len(books.lost)} lost; said: {'; '.join(sorted(problems)) or 'nothing'}")
+        faults += [] if matched else ["no one was matched while the disk was full"]
+        say(f"{len(books.there)} rows, {len(books.lost)} lost; reported: {'; '.join(sorted(problems)) or 'nothing'}")
         return Row(
             "disk full",
             f"a data folder of 4 MB filled {_CYCLES} times for {_FULL:.0f} s",
             len(books.lost),
             len(books.late),
             len(books.torn),
-            f"{matched} matches while full, said in state: {'yes' if problems else 'no'}; "
+            f"{matched} matches while full, reported in the state: {'yes' if problems else 'no'}; "
             f"{len(books.there)} rows afterwards",
             (*faults, *books.faults),
         )
@@ -57,7 +57,7 @@ def _small_disk(mount: Path) -> Iterator[Path]:
     mount.mkdir()
     refusal = tool("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "edgeface-faults", str(mount))
     if refusal is not None or not mount.is_mount():
-        raise NotTriedError(refusal or "mount said yes and did not mount")
+        raise NotTriedError(refusal or "mount reported success but did not mount")
     try:
         yield mount
     finally:
@@ -65,7 +65,7 @@ def _small_disk(mount: Path) -> Iterator[Path]:
 
 
 def _fill(disk: Path) -> Path:
-    """A file that takes all that is free."""
+    """A file that takes all free space."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (65536, 4096, 1):
@@ -78,7 +78,7 @@ def _fill(disk: Path) -> Path:
 
 
 def _watch(site: Site, seconds: float) -> set[str]:
-    """Problems of the journal that the state topic names meanwhile."""
+    """Journal problems that the state topic reports during this time."""
     problems: set[str] = set()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""A subscriber that hears everything a device says, and when."""
+"""A subscriber that receives everything a device publishes, and notes when."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOOR = "front-door"
 DOOR_TOPIC = f"edgeface/doors/{DOOR}"
 
 LIFETIME = 3.0
-"""Seconds after its capture for which an event may be heard (docs/events.md)."""
+"""Seconds after its capture within which an event may arrive (docs/events.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +30,29 @@ class Heard:
     person: str | None
     audit: bool
     after: float | None
-    """Seconds from capture to arrival, by this machine's one clock; None without a capture."""
+    """Seconds from capture to arrival, by this machine's clock; None without a capture time."""
     at: float
     """Monotonic seconds."""
     camera: str | None = None
 
     @property
     def late(self) -> bool:
-        """Whether a consumer was told of something that was over; `left` is about the past by nature."""
+        """Whether a consumer received something that was already over; `left` is always about the past."""
         return not self.audit and self.kind != "left" and self.after is not None and self.after > LIFETIME
 
 
 class Ear:
-    """Listens from construction to `close`, connecting again by itself; `heard` grows."""
+    """Listens from construction until `close`, reconnecting by itself; `heard` grows."""
 
     def __init__(self, port: int, device: str) -> None:
-        """Connect to 127.0.0.1; TimeoutError when the broker does not answer within 5 s."""
+        """Connect to 127.0.0.1; TimeoutError if the broker does not answer within 5 s."""
         self.heard: list[Heard] = []
         self.state: dict[str, Any] = {}
         """The last state message."""
         self.bad = 0
         """Messages that could not be read."""
         self.grants = 0
-        """Grants heard for the door."""
+        """Grants received for the door."""
         self._device = device
         self._ready = threading.Event()
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id="faults-ear", protocol=paho.MQTTv5)
@@ -61,7 +61,7 @@ class Ear:
         client.on_subscribe = lambda *_: self._ready.set()
         client.on_message = lambda _client, _data, message: self._take(message.topic, message.payload)
         client.reconnect_delay_set(min_delay=1, max_delay=1)
-        # A broker that is paused must not cost us what it holds for us.
+        # A paused broker must not make us lose the messages it holds for us.
         client.connect("127.0.0.1", port, keepalive=3600)
         client.loop_start()
         self._client = client
@@ -69,7 +69,7 @@ class Ear:
             raise TimeoutError("the broker does not answer")
 
     def ids(self, *, audit: bool | None = None) -> set[str]:
-        """Ids heard on the event topic (False), the audit topic (True), or either."""
+        """Ids received on the event topic (False), the audit topic (True), or either."""
         return {heard.id for heard in list(self.heard) if audit is None or heard.audit == audit}
 
     def challenge(self) -> None:

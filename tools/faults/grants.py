@@ -1,4 +1,4 @@
-"""Grants that come again, late, out of order, retained, or to another door: none may open."""
+"""Grants that arrive twice, late, out of order, retained, or at another door: none may open it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Device:
     seq: int = 0
 
     def __post_init__(self) -> None:
-        """Make a key of its own."""
+        """Create its own key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         self._key = Ed25519PrivateKey.generate()
@@ -55,26 +55,26 @@ class Device:
 
 
 class Trial:
-    """One grant's life at a door: what must open is counted, and what should not be as it was is said."""
+    """One grant at a door: counts the grants that open as they should, and lists the others."""
 
     def __init__(
         self, gate: GrantVerifier, device: Device, now: float, chance: float, another: Callable[[], GrantVerifier]
     ) -> None:
-        """`chance` is from 0 to 1 and moves every age and delay; `another` makes a door with the same keys."""
+        """`chance`, from 0 to 1, sets every age and delay; `another` makes a door with the same keys."""
         self.gate = gate
         self.device = device
         self.right = 0
         """Fresh grants that opened."""
         self.shut: list[str] = []
-        """Fresh grants that did not."""
+        """Fresh grants that did not open."""
         self.wrong: list[str] = []
-        """Others that did."""
+        """Other grants that opened."""
         self._another = another
         self._chance = chance
         self._age = int(1500 * chance)
         self._now = now
         self.at = now + (_LIFETIME - self._age / 1000) * 0.99 * chance
-        """When the grant arrives: in time by a hair or more."""
+        """When the grant arrives: always in time, sometimes only just."""
         self._nonce = _nonce(gate.challenge(now))
 
     def fresh(self) -> None:
@@ -82,15 +82,15 @@ class Trial:
         self._must(self._grant())
 
     def replayed(self) -> None:
-        """Arrive again, at once and up to 20 s later."""
+        """Arrive again, immediately and up to 20 s later."""
         grant = self._grant()
         self._must(grant)
-        self._never("replayed at once", grant, self.at)
+        self._never("replayed immediately", grant, self.at)
         self.gate.challenge(self.at + self._chance)
         self._never("replayed", grant, self.at + 20 * self._chance)
 
     def late(self) -> None:
-        """Arrive when the face is older than 3 s, by a millisecond or more."""
+        """Arrive when the face is older than 3 s, by at least a millisecond."""
         self._never("late", self._grant(), self._now + _LIFETIME - self._age / 1000 + 0.001 + 20 * self._chance)
 
     def reordered(self) -> None:
@@ -104,17 +104,17 @@ class Trial:
         self._never("retained", self._grant(), self.at, retained=True)
 
     def elsewhere(self) -> None:
-        """Arrive at another door than the one that it names, or whose nonce it has."""
+        """Arrive at a door other than the one it names, or other than the one whose nonce it has."""
         self._never("for another door", self.device.grant(self._nonce, self._age, "back-door"), self.at)
         other = _nonce(self._another().challenge(self._now))
         self._never("with another door's nonce", self.device.grant(other, self._age), self.at)
 
     def restarted(self) -> None:
-        """Arrive when the door has started anew."""
+        """Arrive after the door has restarted."""
         grant = self._grant()
         self.gate = self._another()
         self.gate.challenge(self._now)
-        self._never("from before the door's start", grant, self.at)
+        self._never("from before the door's restart", grant, self.at)
 
     def forged(self) -> None:
         """Arrive under another key's signature."""
@@ -142,8 +142,8 @@ FATES: tuple[Callable[[Trial], None], ...] = (
 
 
 def run(options: Options) -> Row:
-    """Judge so many grants at one door, each with its fate."""
-    if importlib.util.find_spec("edgeface.door.verifier") is None:
+    """Judge `options.grants` grants at one door, each with a random fate."""
+    if importlib.util.find_spec("edgeface.door") is None:
         raise NotTriedError("this edgeface has no door")
     tried = Counter[str]()
     device, now, right = Device(), 1000.0, 0
@@ -167,7 +167,7 @@ def run(options: Options) -> Row:
         None,
         len(wrong),
         None,
-        f"{right} fresh ones opened, {len(shut)} did not; of all others {len(wrong)} opened",
+        f"{right} fresh ones opened, {len(shut)} did not; of all others, {len(wrong)} opened",
         tuple(sorted({*shut, *wrong})),
     )
 

@@ -19,7 +19,7 @@ _NOLOGFLUSH = 2
 
 
 class Image:
-    """A context manager: made and mounted at `mount`, unmounted at the end; NotTriedError where that is not allowed."""
+    """A context manager: created and mounted at `mount`, unmounted at the end; NotTriedError if that is not allowed."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,9 +41,9 @@ class Image:
         self._file.unlink(missing_ok=True)
 
     def cut(self) -> None:
-        """Cut the power: from now on nothing reaches the disk, and what had not reached it is gone.
+        """Cut the power: from now on nothing reaches the disk, and whatever had not reached it is gone.
 
-        RuntimeError, with nothing done, unless the folder is the image: the call takes down whatever it is given.
+        RuntimeError, with nothing done, unless the folder is the image: the call shuts down any file system it gets.
         """
         handle = os.open(self.mount, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -54,10 +54,10 @@ class Image:
             os.close(handle)
 
     def again(self) -> float:
-        """Unmount and mount, which replays the file system's own log; seconds of the mount."""
+        """Unmount and mount, which replays the file system's own log; returns the seconds the mount took."""
         self._detach()
         if self._held():
-            # A mount namespace of somebody else's keeps the dead file system alive: go on with a copy of its disk.
+            # Another process's mount namespace keeps the dead file system alive: continue with a copy of its disk.
             old, self._file = self._file, self._file.with_name(f"disk-{time.monotonic_ns()}.img")
             shutil.copyfile(old, self._file)
             old.unlink()
@@ -69,12 +69,12 @@ class Image:
         _require(tool("mount", "-o", "loop", str(self._file), str(self.mount)))
         self._device = self.mount.stat().st_dev
         if not os.path.ismount(self.mount) or self._device == self.mount.parent.stat().st_dev:
-            raise NotTriedError("mount said yes and did not mount")
+            raise NotTriedError("mount reported success but did not mount")
         if any("shutdown" in line.split()[3].split(",") for line in _mounts(self.mount)):
             raise RuntimeError(f"{self.mount} is still without power")
 
     def _held(self) -> bool:
-        """Whether a loop device still has the file, after a moment in which the kernel may let go of it."""
+        """Whether a loop device still holds the file, after giving the kernel a moment to release it."""
         for _ in range(10):
             done = subprocess.run(
                 ["losetup", "--associated", str(self._file)],

@@ -1,4 +1,4 @@
-"""kill -9 of the daemon at random moments, with a broker that stalls now and then and people being enrolled."""
+"""kill -9 of the daemon at random moments, with a broker that sometimes stalls and people being enrolled."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _START = 2.0
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the kills."""
+    """The result of the kills."""
 
     starts: list[float] = field(default_factory=list)
     stalls: int = 0
     seen: set[str] = field(default_factory=set)
-    """Ids that were in the journal after some kill."""
+    """Ids that were in the journal after any kill."""
     enrolled: int = 0
-    """Enrollments whose command said that it was done."""
+    """Enrollments whose command reported success."""
     cut_short: int = 0
     gone: int = 0
-    """Enrollments that were said to be done and are not there."""
+    """Enrollments that were reported as done but are missing."""
     torn: list[str] = field(default_factory=list)
     templates: int = 0
-    """Of the person, as of the last look."""
+    """The person's templates at the last check."""
 
 
 def run(options: Options) -> Row:
-    """Kill, start, look; at the end everything that the journal has must have been heard."""
+    """Kill, start, check; at the end everything in the journal must have been received."""
     tally = Tally()
     with Site(options.folder / "kills") as site:
         site.enroll_demo()
@@ -57,7 +57,7 @@ def run(options: Options) -> Row:
             site.broker.resume()
             tally.torn += damage(site.data)
             tally.seen |= set(site.rows())
-            say(f"kill {number + 1} of {options.kills}: {len(site.rows())} rows, {len(site.ear.heard)} messages heard")
+            say(f"kill {number + 1} of {options.kills}: {len(site.rows())} rows, {len(site.ear.heard)} messages")
         tally.starts.append(site.start())
         return _row(site, options, tally)
 
@@ -70,8 +70,8 @@ def _row(site: Site, options: Options, tally: Tally) -> Row:
     say(f"in the journal {len(books.there)}, vanished {len(vanished)}; slowest start {slowest:.2f} s")
     faults = [f"{len(vanished)} rows vanished from the journal"] if vanished else []
     faults += [f"{tally.gone} enrollments gone"] if tally.gone else []
-    # The middle one: what else the machine does must not decide.
-    faults += [f"a start takes {usual:.1f} s"] if usual > _START else []
+    # The median, so that other work on the machine does not decide.
+    faults += [f"starting takes {usual:.1f} s"] if usual > _START else []
     return Row(
         "kill -9",
         f"{options.kills} kills of the daemon, {tally.stalls} with the broker stalled, half at the moment of an event; "
@@ -79,20 +79,21 @@ def _row(site: Site, options: Options, tally: Tally) -> Row:
         len(vanished | books.lost) + tally.gone,
         len(books.late),
         len(tally.torn) + len(books.torn),
-        f"{len(books.there)} rows, {told} events heard in time; ready again in {usual:.1f} s, {slowest:.1f} s at most",
+        f"{len(books.there)} rows, {told} events received in time; "
+        f"ready again in {usual:.1f} s, at most {slowest:.1f} s",
         (*faults, *tally.torn, *books.faults),
     )
 
 
 def _live(site: Site, dice: random.Random, tally: Tally, pictures: list[Path], *, at_an_event: bool) -> None:
-    """One life of the daemon: a while, or until something is heard, with a stall and an enrollment on the way."""
+    """One life of the daemon: for a while or until an event arrives, with a stall and an enrollment in between."""
     before = len(site.ear.heard)
     stalled = not at_an_event and dice.random() < 0.6  # noqa: PLR2004 - more often than not
     life, stall = dice.uniform(*_LIFE), dice.uniform(0, 6)
     enrollment = threading.Thread(target=_enroll, args=(site, dice, tally, pictures))
     enrollment.start()
     if at_an_event:
-        # Nothing may stand between the event and the kill.
+        # Nothing may come between the event and the kill.
         enrollment.join()
     began = time.monotonic()
     if stalled:
@@ -109,7 +110,7 @@ def _new_event(site: Site, before: int) -> bool:
 
 
 def _enroll(site: Site, dice: random.Random, tally: Tally, pictures: list[Path]) -> None:
-    """Replace a person's templates by another number of them, and perhaps kill the command on the way."""
+    """Replace a person's templates with a different number of them, and perhaps kill the command midway."""
     count = dice.choice([n for n in range(1, len(pictures) + 1) if n != tally.templates])
     again = ["--again"] if tally.templates else []
     photos = [str(picture) for picture in pictures[:count]]
@@ -139,7 +140,7 @@ def _templates(site: Site) -> int:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """One photograph at several sizes: as many templates of one person."""
+    """One photograph at several sizes, each giving one template of the same person."""
     image = photos.load(ROOT / "tests" / "data" / "astronaut.jpg")
     paths = []
     for percent in (100, 90, 80, 70):

@@ -1,4 +1,4 @@
-"""What a part of the suite is given, and the row that it gives back."""
+"""The options a part of the suite gets, and the row it returns."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class NotTriedError(Exception):
-    """This machine does not allow the fault; its text says why, in one line."""
+    """This machine does not allow the fault; the text says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much of each fault."""
+    """How much of each fault to try."""
 
     folder: Path
-    """Scratch, empty, on a real disk."""
+    """An empty scratch folder on a real disk."""
     kills: int = 20
     cuts: int = 20
     stalls: int = 2
@@ -38,14 +38,14 @@ class Row:
     name: str
     tried: str
     lost: int | None = None
-    """Acknowledged events or enrollments that were not there afterwards."""
+    """Acknowledged events or enrollments that were missing afterwards."""
     late: int | None = None
-    """Events, or openings, from something older than 3 s."""
+    """Events, or door openings, from something older than 3 s."""
     torn: int | None = None
-    """Files that were damaged, or enrollments there in part."""
+    """Damaged files, or partial enrollments."""
     more: str = ""
     faults: tuple[str, ...] = ()
-    """What is not as it should be, a line each."""
+    """The problems found, one line each."""
     skipped: bool = False
 
     @property
@@ -55,7 +55,7 @@ class Row:
 
 
 def tool(*command: str) -> str | None:
-    """Run a system tool; None when it did its work, else why not, in one line."""
+    """Run a system tool; None if it succeeded, else the reason in one line."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -64,5 +64,5 @@ def tool(*command: str) -> str | None:
 
 
 def say(text: str) -> None:
-    """Tell the person who watches."""
+    """Print progress."""
     print(f"  {text}", flush=True)

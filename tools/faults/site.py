@@ -1,4 +1,4 @@
-"""A house to break: the real daemon as a process, a clip that loops, a real broker, and an ear."""
+"""A site to break: the real daemon as a process, a looping clip, a real broker, and a listener."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ _DRAIN = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What is there at the end."""
+    """What is present at the end."""
 
     there: set[str]
     """Ids in the journal."""
     lost: set[str]
-    """Ids that are in the journal and were not heard, or the other way round."""
+    """Ids that are in the journal but were not received, or the other way round."""
     late: list[Heard]
     faults: tuple[str, ...]
-    """What is not as it should be, `torn` included."""
+    """The problems found, including `torn`."""
     torn: list[str]
 
 
 class Site:
-    """A context manager: broker and ear from the start, the daemon whenever it is started; all end with it.
+    """A context manager: broker and listener run from the start, the daemon once it is started; all end with it.
 
-    The daemon reaches the broker through a proxy whose network can be made to fail; the ear does not.
+    The daemon reaches the broker through a proxy whose network can be made to fail; the listener connects directly.
     """
 
     def __init__(self, folder: Path, data: Path | None = None, more: str = "") -> None:
-        """`more` is added to config.yaml."""
+        """`more` is appended to config.yaml."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.data = data or folder / "data"
@@ -82,7 +82,7 @@ class Site:
         self._stack.close()
 
     def start(self) -> float:
-        """Start the daemon; seconds until it says READY to the service manager, which is us."""
+        """Start the daemon; returns the seconds until it sends READY to the service manager, which is this process."""
         address = f"\0faults-{os.getpid()}-{time.monotonic_ns()}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, self._log() as log:
             channel.bind(address)
@@ -96,16 +96,16 @@ class Site:
             return time.monotonic() - began
 
     def kill(self) -> None:
-        """End the daemon as a power cut would."""
+        """Kill the daemon, as a power cut would."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """End the daemon in an orderly way, and give its exit status."""
+        """Stop the daemon normally and return its exit status."""
         return self._end(signal.SIGTERM)
 
     @property
     def alive(self) -> bool:
-        """Whether the daemon runs."""
+        """Whether the daemon is running."""
         return self.process is not None and self.process.poll() is None
 
     def edgeface(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -115,39 +115,39 @@ class Site:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
 
     def command(self, *arguments: str) -> list[str]:
-        """`edgeface` with arguments, as a process is started."""
+        """The command line of `edgeface` with arguments."""
         return [sys.executable, "-m", "edgeface.cli", *arguments]
 
     def enroll_demo(self) -> None:
         """Enroll the two people of the clip."""
         done = self.edgeface("enroll", "--folder", str(DEMO / "people"))
         if done.returncode:
-            raise RuntimeError(f"the clip's people cannot be enrolled: {done.stderr.strip()}")
+            raise RuntimeError(f"enrolling the clip's people failed: {done.stderr.strip()}")
 
     def rows(self) -> dict[str, bool]:
-        """Ids in the journal, and whether each is marked as said."""
+        """Ids in the journal, and whether each is marked as published."""
         return rows(self.data / "journal.db")
 
     def settle(self, missed: frozenset[str] = frozenset()) -> Books:
-        """Wait until all has been said, stop the daemon in order, and compare what is written with what was heard.
+        """Wait until everything is published, stop the daemon normally, and compare the journal with what was received.
 
-        `missed` are ids that the broker took while our ear was away.
+        `missed` are ids that the broker accepted while our listener was disconnected.
         """
         drained, alive = self.drained(_DRAIN), self.alive
         status = self.stop()
         torn = damage(self.data)
         there, heard = set(self.rows()), self.ear.ids()
         untold, unwritten = there - heard - missed, heard - there
-        faults = [] if alive and status == 0 else [f"the daemon ended with {status}"]
+        faults = [] if alive and status == 0 else [f"the daemon exited with status {status}"]
         faults += [] if drained else ["the journal was not drained at the end"]
-        faults += [f"{len(untold)} rows of the journal were never heard"] if untold else []
-        faults += [f"{len(unwritten)} events were heard that the journal does not have"] if unwritten else []
+        faults += [f"{len(untold)} rows of the journal were never received"] if untold else []
+        faults += [f"{len(unwritten)} events were received that are not in the journal"] if unwritten else []
         return Books(
             there, untold | unwritten, [heard for heard in self.ear.heard if heard.late], (*faults, *torn), torn
         )
 
     def drained(self, seconds: float) -> bool:
-        """Wait until everything in the journal has been said."""
+        """Wait until everything in the journal has been published."""
         return until(lambda: all(self.rows().values()), seconds)
 
     def _end(self, number: signal.Signals) -> int:
@@ -168,7 +168,7 @@ class Site:
 
 
 def until(condition: Callable[[], object], seconds: float, step: float = 0.05) -> bool:
-    """Wait for a condition; False when it does not come true in time."""
+    """Wait for a condition; False if it does not become true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -178,9 +178,9 @@ def until(condition: Callable[[], object], seconds: float, step: float = 0.05) -
 
 
 def rows(journal: Path) -> dict[str, bool]:
-    """Ids in a journal, and whether each is marked as said; empty when there is none yet.
+    """Ids in a journal, and whether each is marked as published; empty if there is no journal yet.
 
-    That the daemon has stopped is said at its next start, so it is left out.
+    The row that records a stop is published at the next start, so it is left out.
     """
     if not journal.exists():
         return {}
@@ -191,9 +191,9 @@ def rows(journal: Path) -> dict[str, bool]:
 
 
 def damage(data: Path) -> list[str]:
-    """What is wrong with the files of a data folder: quick_check of each, files put aside, the journal's chain."""
+    """Damage in a data folder: quick_check of each file, files set aside, the journal's chain."""
     found = [
-        f"{path.name} was put aside" for path in data.glob("*.corrupt-*") if not path.name.endswith(("wal", "shm"))
+        f"{path.name} was set aside" for path in data.glob("*.corrupt-*") if not path.name.endswith(("wal", "shm"))
     ]
     for name in ("gallery.db", "journal.db"):
         if (data / name).exists():
@@ -226,7 +226,7 @@ def _verified(data: Path) -> list[str]:
 
 
 def state_of(wire: dict[str, Any], *keys: str) -> Any:
-    """A value somewhere in a state message; None when it is not there."""
+    """A nested value of a state message; None if it is missing."""
     value: Any = json.loads(json.dumps(wire))
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

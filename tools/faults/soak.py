@@ -1,4 +1,4 @@
-"""The daemon for a long time on a clip that loops: memory, threads, file descriptors, and every visit said."""
+"""The daemon for a long time on a looping clip: memory, threads, file descriptors, and every visit published."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 _WARM = 60.0
 _STEP = 5.0
-# Matches in one round of the clip (edgeface/demo_data/truth.json), and how long it lasts.
+# Matches in one round of the clip (edgeface/demo_data/truth.json).
 _MATCHES = 4
 _DOOR = f"doors: {{{DOOR}: {{camera: {CAMERA}, allow: [{{person: barack_obama}}, {{person: joe_biden}}]}}}}\n"
 _TARGET = 3.0
-"""MB an hour."""
+"""MB per hour."""
 _JUDGED = 3600.0
-"""Seconds from which on a run is long enough to judge its memory."""
+"""Seconds that a run needs before its memory is judged."""
 
 
 @dataclass(slots=True)
 class Samples:
-    """What the process used, once in a while."""
+    """What the process used, sampled periodically."""
 
     seconds: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Samples:
     handles: list[int] = field(default_factory=list)
 
     def take(self, pid: int, seconds: float) -> None:
-        """Read /proc."""
+        """Add one sample from /proc."""
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
         self.seconds.append(seconds)
         self.megabytes.append(_number(status, "VmRSS") * 1024 / 1e6)
@@ -48,7 +48,7 @@ class Samples:
 
 
 def slope(seconds: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
-    """Least squares' slope in units an hour, and its standard error; NaN for fewer than three values."""
+    """Least-squares slope in units per hour, and its standard error; NaN for fewer than three values."""
     if len(seconds) < 3:  # noqa: PLR2004 - two points leave no residual
         return math.nan, math.nan
     hours, heights = np.asarray(seconds, dtype=float) / 3600, np.asarray(values, dtype=float)
@@ -60,13 +60,13 @@ def slope(seconds: Sequence[float], values: Sequence[float]) -> tuple[float, flo
 
 
 def run(options: Options) -> Row:
-    """Let it run, and count."""
+    """Run the daemon and count."""
     length = _length(DEMO / "clip.mp4")
     with Site(options.folder / "soak", more=_DOOR) as site:
         site.enroll_demo()
         made = site.edgeface("keys", "new")
         if made.returncode:
-            raise RuntimeError(f"no key for the door: {made.stderr.strip()}")
+            raise RuntimeError(f"making a key for the door failed: {made.stderr.strip()}")
         site.start()
         samples = _sample(site, options.soak)
         books = site.settle()
@@ -74,9 +74,9 @@ def run(options: Options) -> Row:
         rounds = int(options.soak // length)
         rise, error = slope(samples.seconds, samples.megabytes)
         say(f"{rounds} whole rounds of the clip, {matches} matches; memory {samples.megabytes[-1]:.0f} MB")
-        faults = [] if site.ear.grants else ["the door was never given a grant"]
-        faults += [] if matches >= rounds * _MATCHES else [f"{matches} matches of {rounds * _MATCHES} were heard"]
-        # Caches fill for a while, and noise is no leak: what counts is what is surely above the target in a long run.
+        faults = [] if site.ear.grants else ["the door never got a grant"]
+        faults += [] if matches >= rounds * _MATCHES else [f"{matches} of {rounds * _MATCHES} matches were received"]
+        # Caches fill at first, and noise is not a leak: only a long run that is certainly above the target counts.
         judged = options.soak >= _JUDGED
         faults += [f"memory rises by {rise:.1f} MB/h"] if judged and rise - 2 * error > _TARGET else []
         faults += growth("threads", samples.threads) + growth("file descriptors", samples.handles)
@@ -87,9 +87,9 @@ def run(options: Options) -> Row:
             len(books.late),
             len(books.torn),
             f"memory {rise:+.1f} ± {2 * error:.1f} MB/h at {samples.megabytes[-1]:.0f} MB"
-            f"{'' if judged else ' (judged from an hour on)'}; "
+            f"{'' if judged else ' (judged only after an hour)'}; "
             f"threads {span(samples.threads)}, files {span(samples.handles)}; "
-            f"{matches} matches, {rounds * _MATCHES} expected at least; {site.ear.grants} grants",
+            f"{matches} matches, at least {rounds * _MATCHES} expected; {site.ear.grants} grants",
             (*faults, *books.faults),
         )
 
@@ -102,7 +102,7 @@ def _sample(site: Site, seconds: float) -> Samples:
         if now >= warm and site.process is not None:
             samples.take(site.process.pid, now)
             if len(samples.seconds) % 12 == 1:
-                say(f"{now:.0f} s: {samples.megabytes[-1]:.1f} MB, {len(site.ear.heard)} messages heard")
+                say(f"{now:.0f} s: {samples.megabytes[-1]:.1f} MB, {len(site.ear.heard)} messages received")
         until(lambda: _ended(site), min(_STEP, seconds / 40), 1.0)
     return samples
 
@@ -113,14 +113,14 @@ def _ended(site: Site) -> bool:
 
 
 def growth(what: str, counts: Sequence[int]) -> list[str]:
-    """A line when the last quarter never comes down to the most of the first one."""
+    """One line if the last quarter never comes down to the maximum of the first one."""
     quarter = max(1, len(counts) // 4)
     first, last = max(counts[:quarter]), min(counts[-quarter:])
     return [f"{what} rise from {first} to {last}"] if last > first else []
 
 
 def span(counts: Sequence[int]) -> str:
-    """The least and the most, or the one that all are."""
+    """Minimum and maximum, or the single value if they are equal."""
     low, high = min(counts), max(counts)
     return str(low) if low == high else f"{low} to {high}"
 

@@ -1,4 +1,4 @@
-"""A broker that stalls, dies and comes back, and a network that fails: nothing late is heard, and nothing is lost."""
+"""A broker that stalls, dies and comes back, and a network that fails: nothing arrives late, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BETWEEN = (4.0, 12.0)
 _BYTES = 300.0
 
 Fault = tuple[str, "Callable[[], None]", "Callable[[], None]"]
-"""Its name, what begins it, and what ends it."""
+"""Its name, what starts it, and what ends it."""
 
 
 def run(options: Options) -> Row:
@@ -34,18 +34,18 @@ def run(options: Options) -> Row:
             if not site.alive:
                 raise RuntimeError(f"the daemon died of a {name}")
             if end == site.broker.start:
-                # A broker acknowledges what nobody listens to: what it took before our ear was back is in no hands.
+                # A broker acknowledges messages without subscribers: those before our listener was back reach no one.
                 time.sleep(2)
                 missed |= {id_ for id_, said in site.rows().items() if said} - site.ear.ids()
-            say(f"{number + 1} of {len(faults)}, {name}: {len(site.ear.heard)} messages heard")
+            say(f"{number + 1} of {len(faults)}, {name}: {len(site.ear.heard)} messages received")
         return _row(site, options, missed)
 
 
 def _faults(site: Site) -> Iterator[Fault]:
     yield "stalled broker", site.broker.pause, site.broker.resume
     yield "stalled network", site.proxy.stall, site.proxy.passes
-    yield "dead way up", lambda: site.proxy.half_open("up"), site.proxy.passes
-    yield "dead way down", lambda: site.proxy.half_open("down"), site.proxy.passes
+    yield "dead uplink", lambda: site.proxy.half_open("up"), site.proxy.passes
+    yield "dead downlink", lambda: site.proxy.half_open("down"), site.proxy.passes
     yield "trickle", lambda: site.proxy.trickle(_BYTES, "up"), site.proxy.passes
     yield "dead broker", site.broker.kill, site.broker.start
 
@@ -53,16 +53,17 @@ def _faults(site: Site) -> Iterator[Fault]:
 def _row(site: Site, options: Options, missed: set[str]) -> Row:
     books = site.settle(frozenset(missed))
     for message in books.late:
-        say(f"late: a {message.kind} of {message.after:.1f} s")
+        say(f"late: a {message.kind} after {message.after:.1f} s")
     heard = site.ear.heard
     afterwards = sum(message.audit and message.after is not None for message in heard)
-    say(f"{len(books.there)} rows, {len(missed)} acknowledged by a broker to which nobody listened")
+    say(f"{len(books.there)} rows, {len(missed)} acknowledged by a broker without subscribers")
     return Row(
         "broker away",
-        f"{options.stalls} times 12 s each: broker stalled, network stalled, dead either way, trickling, broker killed",
+        f"{options.stalls} times 12 s each: broker stalled, network stalled, dead up or down, trickling, broker killed",
         len(books.lost),
         len(books.late),
         len(books.torn),
-        f"{len(books.there)} rows; {sum(not m.audit for m in heard)} events heard in time, {afterwards} later as audit",
+        f"{len(books.there)} rows; {sum(not m.audit for m in heard)} events received in time, "
+        f"{afterwards} later as audit",
         books.faults,
     )

@@ -16,11 +16,11 @@ HEAD = ("part", "tried", "lost", "late", "torn", "more")
 
 
 def text(rows: Sequence[Row]) -> str:
-    """Columns for a terminal, and under them what went wrong."""
+    """Columns for a terminal, followed by the problems found."""
     cells = [HEAD, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    faults = [f"not as it should be: {row.name}: {fault}" for row in rows for fault in _faults(row)]
+    faults = [f"problem: {row.name}: {fault}" for row in rows for fault in _faults(row)]
     return "\n".join([*lines, "", *(faults or ["every promise held"])])
 
 
@@ -32,22 +32,22 @@ def markdown(rows: Sequence[Row], date: str, machine: str) -> str:
 
 
 def between(document: str, mark: str, content: str) -> str:
-    """Put `content` between `<!-- MARK -->` and `<!-- /MARK -->`; ValueError when the marks are not there once."""
+    """Put `content` between `<!-- MARK -->` and `<!-- /MARK -->`; ValueError unless each mark occurs exactly once."""
     start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     if document.count(start) != 1 or document.count(end) != 1:
-        raise ValueError(f"the document must have {start} and {end} once each")
+        raise ValueError(f"the document must contain {start} and {end} once each")
     before, _, rest = document.partition(start)
     _, _, after = rest.partition(end)
     return f"{before}{start}\n{content}\n{end}{after}"
 
 
 def write(file: Path, mark: str, content: str) -> None:
-    """Replace what stands between the marks of a file."""
+    """Replace the text between the marks of a file."""
     file.write_text(between(file.read_text(encoding="utf-8"), mark, content), encoding="utf-8")
 
 
 def machine() -> str:
-    """What the suite ran on, in words."""
+    """A description of the machine."""
     system = platform.uname()
     return f"{system.machine} with {os.cpu_count()} cores, Linux {system.release}, Python {platform.python_version()}"
 

@@ -1,4 +1,4 @@
-"""trust.yaml as records, and as the table of docs/trust.md.
+"""trust.yaml as records, and as the table in docs/trust.md.
 
     python -m tools.faults.trust
 
@@ -29,7 +29,7 @@ _DATE = re.compile(r"2\d{3}-[01]\d-[0-3]\d")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One threat, what stands against it, and what shows that it does."""
+    """One threat, the control against it, and what shows that the control works."""
 
     promise: str
     threat: str
@@ -38,24 +38,24 @@ class Entry:
     tests: tuple[str, ...]
     """FILE::TEST, as pytest takes them."""
     figure: str
-    """As it was measured; empty when it was not."""
+    """The measured figure; empty if there is none."""
     date: str
-    """Of the figure, YYYY-MM-DD."""
+    """Date of the figure, YYYY-MM-DD."""
     status: str
     reason: str = ""
     """Why it is open."""
 
 
 def load(path: Path = FILE) -> list[Entry]:
-    """Read the entries; ValueError when a key is missing or unknown, or a value is no text."""
+    """Read the entries; ValueError if a key is missing or unknown, or a value is not text."""
     loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(loaded, list):
-        raise ValueError(f"{path.name} is not a list")  # noqa: TRY004 - it is the file's text that is wrong
+        raise ValueError(f"{path.name} is not a list")  # noqa: TRY004 - the file's content is at fault
     return [_entry(item) for item in loaded]
 
 
 def faults(entries: list[Entry], root: Path = ROOT) -> list[str]:
-    """What is not as it should be, a line each."""
+    """The problems found, one line each."""
     found = [f"{promise} has no entry" for promise in PROMISES if all(e.promise != promise for e in entries)]
     found += [
         f"{promise} has no test" for promise in PROMISES if not any(e.tests for e in entries if e.promise == promise)
@@ -66,7 +66,7 @@ def faults(entries: list[Entry], root: Path = ROOT) -> list[str]:
 
 
 def rendered(entries: list[Entry]) -> str:
-    """The table as docs/trust.md has it."""
+    """The table for docs/trust.md."""
     lines = ["| | threat | control | target | figure | shown by |", "|---|---|---|---|---|---|"]
     for entry in entries:
         cells = (entry.promise, entry.threat, entry.control, entry.target, _figure(entry), _shown(entry))
@@ -75,7 +75,7 @@ def rendered(entries: list[Entry]) -> str:
 
 
 def exists(test: str, root: Path = ROOT) -> bool:
-    """Whether a test is there; of a parametrised one only the name is looked up."""
+    """Whether a test exists; for a parametrised one only the name is checked."""
     file, _, name = test.partition("::")
     path = root / file
     if not path.is_file():
@@ -86,11 +86,11 @@ def exists(test: str, root: Path = ROOT) -> bool:
 
 
 def _faults(entry: Entry, root: Path) -> list[str]:
-    found = [] if entry.promise in PROMISES else [f"{entry.promise} is no promise"]
-    found += [] if entry.status in STATUSES else [f"{entry.status} is no status"]
+    found = [] if entry.promise in PROMISES else [f"{entry.promise} is not a promise"]
+    found += [] if entry.status in STATUSES else [f"{entry.status} is not a status"]
     found += [f"{test} does not exist" for test in entry.tests if not exists(test, root)]
     if entry.status == "open":
-        found += [] if entry.reason else ["open, and no reason is given"]
+        found += [] if entry.reason else ["open, but no reason is given"]
     else:
         found += [] if entry.tests else ["no test"]
         found += [] if entry.figure and _DATE.fullmatch(entry.date) else ["no figure with a date"]
@@ -111,10 +111,10 @@ def _shown(entry: Entry) -> str:
 def _entry(item: Any) -> Entry:
     names = {field.name for field in fields(Entry)}
     if not isinstance(item, dict) or not names - {"reason"} <= set(item) <= names:
-        raise ValueError(f"an entry has these keys: {', '.join(sorted(names))}; not {item}")
+        raise ValueError(f"an entry must have these keys: {', '.join(sorted(names))}; not {item}")
     values = {key: value for key, value in item.items() if key != "tests"}
     if not all(isinstance(value, str) for value in (*values.values(), *item["tests"])):
-        raise ValueError(f"{item['threat']}: a value is not text; put it in quotes")
+        raise ValueError(f"{item['threat']}: a value is not text; quote it")
     return Entry(tests=tuple(item["tests"]), **values)
 
 
@@ -122,7 +122,7 @@ def main() -> None:
     """Write the table."""
     entries = load()
     for fault in faults(entries):
-        print(f"not as it should be: {fault}")
+        print(f"problem: {fault}")
     table.write(DOCUMENT, MARK, rendered(entries))
     print(f"{DOCUMENT.relative_to(ROOT)}: {len(entries)} entries, {sum(e.status == 'open' for e in entries)} open")
 

@@ -1,9 +1,9 @@
-"""Writes journal and gallery until it dies, and says on standard output what has been acknowledged.
+"""Writes journal and gallery until it dies, and prints what has been acknowledged.
 
     python -m tools.faults.writer FOLDER PREFIX [lax]
 
-Lines: `ready` before anything is opened, `J ID ID ...` when the journal took rows, `G PERSON` when the gallery took
-one. `lax` opens the files with synchronous=NORMAL, as many programs do: a cut must then lose something.
+Lines: `ready` before anything is opened, `J ID ID ...` when the journal accepted rows, `G PERSON` when the gallery
+accepted one. `lax` opens the files with synchronous=NORMAL, as many programs do: a cut must then lose something.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,13 @@ from edgeface.journal.rows import JournalRow
 MODEL = "faults"
 SIZE = 192
 TEMPLATES = 2
-"""Templates of each person; another number is a torn enrollment."""
+"""Templates per person; any other number is a torn enrollment."""
 _ROWS = 3
 _EVERY = 4
 
 
 class Lax(sqlite3.Connection):
-    """A connection that waits for no disk."""
+    """A connection that does not wait for the disk."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Run one statement, with FULL made NORMAL."""
@@ -40,7 +41,7 @@ class Lax(sqlite3.Connection):
 
 
 def main() -> None:
-    """Write for ever."""
+    """Write forever."""
     folder, prefix, *mode = sys.argv[1:]
     if mode == ["lax"]:
         sqlite3.connect = functools.partial(sqlite3.connect, factory=Lax)  # type: ignore[assignment]
@@ -51,7 +52,11 @@ def main() -> None:
 def write(folder: Path, prefix: str) -> None:
     """Add rows and people until something fails."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    journal, gallery = Journal(folder / "journal.db"), Gallery.open(folder, MODEL)
+    with closing(Journal(folder / "journal.db")) as journal, closing(Gallery.open(folder, MODEL)) as gallery:
+        _write(journal, gallery, prefix)
+
+
+def _write(journal: Journal, gallery: Gallery, prefix: str) -> None:
     dice = np.random.default_rng()
     step, before = 0, list[str]()
     while True:

@@ -1,4 +1,4 @@
-"""`make matrix`: the test-suite on the newest of everything, on the oldest TFLite runtime, and in Debian 13."""
+"""`make matrix`: the test suite on the newest of everything, on the oldest TFLite runtime, and in Debian 13."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ NAMES = ("newest", "tflite-runtime", "trixie")
 
 
 def main() -> int:
-    """Run what is asked for; 0 when every suite was run and nothing failed."""
+    """Run the requested environments; 0 if every suite was run and nothing failed."""
     parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
     parser.add_argument("--python", action="append", default=[], metavar="PROGRAM", help="an interpreter to use")
-    parser.add_argument("--only", action="append", choices=NAMES, help="one of them")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
-    parser.add_argument("tests", nargs="*", help="for pytest: all tests by default")
+    parser.add_argument("--only", action="append", choices=NAMES, help="run only this one; may be repeated")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
+    parser.add_argument("tests", nargs="*", help="arguments for pytest; default: all tests")
     arguments = parser.parse_args()
     chosen = arguments.only or NAMES
     results: dict[str, Result | str] = {}
@@ -46,36 +46,36 @@ def main() -> int:
 
 
 def _environments(chosen: Sequence[str], named: list[str]) -> Iterator[tuple[str, Make | str]]:
-    """How each environment is made by its column's title, or why it cannot be."""
+    """By column title, how to make each environment, or why it cannot be made."""
     pythons = environments.pythons(named)
     source = environments.checkout()
     if "newest" in chosen:
-        # Those that were named, or the newest that there is.
+        # Those named, or the newest one found.
         wanted = pythons if named else dict(list(pythons.items())[:1])
         for version, program in wanted.items():
             yield f"newest, {version}", partial(environments.newest, version, program, source)
         if not wanted:
-            yield "newest", "no Python from 3.10 on; name one with PYTHONS="
+            yield "newest", "no Python 3.10 or newer; name one with PYTHONS="
     if "tflite-runtime" in chosen:
         found = pythons.get(environments.TFLITE_PYTHON)
         missing = f"no Python {environments.TFLITE_PYTHON}; name one with PYTHONS="
         yield "tflite-runtime", missing if found is None else partial(environments.tflite, found, source)
     if "trixie" in chosen:
         root = os.geteuid() == 0
-        yield "Debian 13", partial(environments.trixie, source) if root else "only root can enter another root"
+        yield "Debian 13", partial(environments.trixie, source) if root else "entering another root needs root"
 
 
 def _tested(name: str, make: Make | str, tests: list[str]) -> Result | str:
     if isinstance(make, str):
         return make
-    print(f"{name}: making it", flush=True)
+    print(f"{name}: making the environment", flush=True)
     try:
         environment = make()
         environment.make()
-        told = Told.read(environment.publish())
+        told = Told.read(environment.say())
         print(f"{name}: Python {told.python}, running the tests", flush=True)
         return Result.read(told, *environment.test(tests))
-    # A tool that is missing ends the program; here the other environments are worth their time all the same.
+    # A missing tool normally ends the program; here the other environments are still worth running.
     except (EnvironmentMissingError, SystemExit) as error:
         return str(error)
 

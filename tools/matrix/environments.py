@@ -1,4 +1,4 @@
-"""Places to run the tests in: virtual environments of this machine, and one inside a root of Debian 13."""
+"""Environments to run the tests in: virtual environments on this machine, and one inside a root of Debian 13."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 BUILD = roots.HERE / "build" / "matrix"
 LIMIT = 3600
-"""Seconds for one suite."""
+"""Maximum seconds for one suite."""
 
 EXTRAS = ("door", "evaluate", "web")
 TOOLS = ("pytest>=8.3", "hypothesis>=6.100", "httpx>=0.27", "schemathesis>=4.10,<5", "playwright>=1.49")
 TFLITE_PYTHON = "3.11"
-"""The last that tflite-runtime has wheels for."""
+"""The last version that tflite-runtime has wheels for."""
 TFLITE = ("numpy==1.26.4", "opencv-python-headless==4.10.0.84", "tflite-runtime==2.14.0")
 TRIXIE_PYTHON = "3.13"
 
@@ -38,7 +38,7 @@ def version(name):
         return None
 print(json.dumps({{"Python": platform.python_version(), **{{name: version(name) for name in {_NAMES!r}}}}}))
 """
-# What edgeface asks for, but for the runtime that tflite-runtime takes the place of.
+# edgeface's dependencies, except the runtime that tflite-runtime replaces.
 _NEEDS = f"""
 import importlib.metadata as m
 for need in m.requires("edgeface"):
@@ -54,21 +54,21 @@ class EnvironmentMissingError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python with edgeface's needs in it, and the checkout."""
+    """A Python with edgeface's dependencies, and the checkout."""
 
     folder: Path
     """The virtual environment, on this machine."""
     python: str
-    """The interpreter that makes it; inside the root, if there is one."""
+    """The interpreter that makes it, inside the root if there is one."""
     source: Path
     install: tuple[Sequence[str], ...]
-    """Arguments of pip, one command after the other; `{needs}` becomes what edgeface asks for."""
+    """Arguments of pip, one command after the other; `{needs}` becomes edgeface's dependencies."""
     root: Path | None = None
     binds: Mapping[Path, str] = field(default_factory=dict)
-    """Folders that are seen inside the root, and where."""
+    """Folders that are visible inside the root, and where."""
 
     def make(self) -> None:
-        """Make the virtual environment anew."""
+        """Make a fresh virtual environment."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self._must(self.python, "-m", "venv", self._inside(self.folder))
@@ -78,12 +78,12 @@ class Environment:
             pip = [self._own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             self._must(*pip, *given)
 
-    def publish(self) -> str:
-        """The versions of what is in it, as JSON."""
+    def say(self) -> str:
+        """The versions of the installed packages, as JSON."""
         return self._must(self._own, "-c", _VERSIONS)
 
     def test(self, tests: Sequence[str]) -> tuple[Path, Path, float]:
-        """Run the tests: pytest's XML, what it said, and the seconds that it took."""
+        """Run the tests; returns pytest's XML, its output, and the seconds it took."""
         report, log = self.source / "report.xml", self.source / "report.txt"
         report.unlink(missing_ok=True)
         pytest = [self._own, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={self._inside(report)}"]
@@ -135,14 +135,14 @@ class Environment:
 
 
 def pythons(named: Sequence[str]) -> dict[str, str]:
-    """Interpreters by version, the newest first: those that are named, else those on PATH that can make a venv."""
+    """Interpreters by version, newest first: those named, or else those on PATH that can make a venv."""
     found: dict[str, str] = {}
     for program in named or [f"python3.{minor}" for minor in _MINORS] + ["python3"]:
         version = _version(program)
         if version is not None:
             found.setdefault(version, program)
         elif named:
-            raise SystemExit(f"matrix: {program}: no Python from 3.10 on that can make a virtual environment")
+            raise SystemExit(f"matrix: {program} is not a Python 3.10 or newer that can make a virtual environment")
     return dict(sorted(found.items(), key=lambda one: -int(one[0].partition(".")[2])))
 
 
@@ -158,14 +158,14 @@ def newest(version: str, program: str, source: Path) -> Environment:
 
 
 def tflite(program: str, source: Path) -> Environment:
-    """The TFLite runtime that was before LiteRT, with the newest numpy and OpenCV that it goes with."""
+    """The TFLite runtime that preceded LiteRT, with the newest numpy and OpenCV that work with it."""
     own = _copy(source, "tflite")
     steps = (["--no-deps", str(own)], [*TFLITE, "{needs}", *TOOLS])
     return Environment(BUILD / "venv-tflite", program, own, steps)
 
 
 def trixie(source: Path) -> Environment:
-    """Debian 13 with its own Python; what pip needs is fetched outside, since the root has no network."""
+    """Debian 13 with its own Python; pip's wheels are fetched outside, because the root has no network."""
     own = _copy(source, "trixie")
     wheels = _wheels(own)
     root = BUILD / "trixie"
@@ -178,7 +178,7 @@ def trixie(source: Path) -> Environment:
 
 
 def _copy(source: Path, name: str) -> Path:
-    """A checkout for one environment alone: tests leave files behind."""
+    """A separate checkout for one environment, because tests leave files behind."""
     own = BUILD / "sources" / name
     shutil.rmtree(own, ignore_errors=True)
     shutil.copytree(source, own, symlinks=True)

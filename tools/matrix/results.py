@@ -1,4 +1,4 @@
-"""What the suites came to, as a table of docs/platforms.md."""
+"""The suites' results, as a table for docs/platforms.md."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Told:
 
     @classmethod
     def read(cls, text: str) -> Told:
-        """Read the JSON that the environment said."""
+        """Read the JSON that the environment printed."""
         packages = json.loads(text)
         return cls(packages.pop("Python"), packages)
 
     def version(self, *names: str) -> str:
-        """The first of these packages that is there, with its name where there is a choice."""
+        """The first of these packages that is installed, with its name if there is a choice."""
         name = next((name for name in names if self.packages[name] is not None), None)
         if name is None:
             return "-"
@@ -46,7 +46,7 @@ class Result:
 
     @classmethod
     def read(cls, told: Told, report: Path, log: Path, seconds: float) -> Result:
-        """Read pytest's XML, which pytest has just written; the log's path is told of a failure."""
+        """Read pytest's XML, which pytest has just written; print the log's path if tests failed."""
         cases = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314 - our own pytest's file
         bad = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
         skipped = sum(case.find("skipped") is not None for case in cases)
@@ -74,7 +74,7 @@ ROWS: Mapping[str, Callable[[Result], str]] = {
 
 
 def tabled(title: str, results: Mapping[str, Result | str]) -> str:
-    """A column for each environment, and the names of what failed below."""
+    """A column per environment, followed by the names of the failed tests."""
     lines = [title, "", f"| | {' | '.join(results)} |", f"|---|{'---|' * len(results)}"]
     for row, cell in ROWS.items():
         cells = (cell(result) if isinstance(result, Result) else "-" for result in results.values())

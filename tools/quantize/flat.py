@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import flatbuffers  # type: ignore[import-untyped] # it ships none
+import flatbuffers  # type: ignore[import-untyped] # it ships no types
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -25,7 +25,7 @@ class _Writer:
         self._operators: list[Any] = []
 
     def tensor(self, name: str, shape: tuple[int, ...], value: NDArray[Any] | None = None) -> int:
-        """Add a tensor, a constant where `value` is given, and give its index."""
+        """Add a tensor, constant if `value` is given, and return its index."""
         kind = schema.TensorType.INT32 if value is not None and value.dtype == np.int32 else 0
         buffer = 0
         if value is not None:
@@ -51,7 +51,7 @@ class _Writer:
         self._operators.append(made)
 
     def model(self, source: int, result: int) -> bytes:
-        """Close the graph between two tensors and give the file."""
+        """Close the graph between two tensors and return the file."""
         codes = [_make(schema.OperatorCodeT, builtinCode=c, deprecatedBuiltinCode=c, version=1) for c in self._codes]
         graph = _make(
             schema.SubGraphT,
@@ -101,7 +101,7 @@ def write_network(layers: list[Layer], size: int = 112) -> bytes:
 
 
 def result_name(layers: list[Layer], number: int) -> str:
-    """Name the tensor that a layer's convolution gives, before its PReLU."""
+    """Name the output tensor of a layer's convolution, before its PReLU."""
     layer = layers[number]
     kind = "depthwise" if layer.depthwise else "pointwise" if layer.pointwise else "conv"
     return f"{kind}_{number:02d}"

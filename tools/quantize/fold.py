@@ -1,4 +1,4 @@
-"""Joins linear layers that follow each other: fewer operations, and the same function."""
+"""Joins consecutive linear layers: fewer operations, the same function."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def fold(layers: list[Layer]) -> list[Layer]:
-    """Replace two pointwise layers by their product where the first is linear and the product costs less.
+    """Replace two pointwise layers with their product if the first is linear and the product costs less.
 
     In MobileFaceNet these are the first projection with the second expansion, and the last two layers.
-    The product is made in extended precision: numpy then calls no BLAS, whose order of summation is the
-    machine's, so that every machine rounds to the same float32.
+    The product is computed in extended precision. numpy then does not call BLAS, whose order of summation depends on
+    the machine, so every machine rounds to the same float32.
     """
     kept: list[Layer] = []
     place: dict[int, int] = {}

@@ -1,6 +1,6 @@
-"""Float layers to an int8 model with ai-edge-quantizer.
+"""Converts float layers to an int8 model with ai-edge-quantizer.
 
-Pointwise convolutions hold 93 % of the arithmetic and become int8, with one scale an output channel. Depthwise
+Pointwise convolutions do 93 % of the arithmetic and become int8, with one scale per output channel. Depthwise
 convolutions and PReLUs stay in float: their int8 forms are slower than float on LiteRT (docs/quantisation.md).
 """
 
@@ -28,7 +28,7 @@ _OPERATION = "CONV_2D"
 
 
 def dynamic(layers: list[Layer]) -> bytes:
-    """Quantise with activation ranges that are measured at each pixel while the model runs; no calibration."""
+    """Quantise with activation ranges measured at each pixel while the model runs; needs no calibration."""
     quantizer = _quantizer(write_network(layers))
     quantizer.add_dynamic_config(_POINTWISE, _OPERATION, 8)
     return _result(quantizer, None)
@@ -93,7 +93,7 @@ def _result(quantizer: Any, ranges: dict[str, Any] | None) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hold back ai-edge-quantizer's progress bars, which it draws unasked, and its warning about memory."""
+    """Suppress ai-edge-quantizer's progress bars, which it draws regardless, and its warning about memory."""
     with redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
         yield

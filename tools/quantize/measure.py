@@ -1,4 +1,4 @@
-"""How near a quantised model is to the float one, layer by layer, and what each costs."""
+"""How close a quantised model is to the float one, layer by layer, and what each costs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CALLS = 5
 
 
 def outputs(model: bytes, tensors: Sequence[Floats]) -> Floats:
-    """Run a model over 1 x 112 x 112 x 3 inputs; one row of results for each."""
+    """Run a model over 1 x 112 x 112 x 3 inputs; one row of results per input."""
     runner = Model(model, "model")
     rows: Floats = np.concatenate([runner.run(tensor)[0].reshape(1, -1) for tensor in tensors])
     return rows
@@ -40,9 +40,9 @@ def cosines(one: Floats, other: Floats) -> Floats:
 def by_layer(
     layers: list[Layer], tensors: Sequence[Floats], quantise: Callable[[list[Layer]], bytes]
 ) -> Iterator[tuple[str, float]]:
-    """Name each pointwise layer, with the mean cosine to float of what the network gives up to there.
+    """Yield each pointwise layer's name, with the mean cosine to float of the network's output up to there.
 
-    Each network is cut after the layer and quantised anew, so that the kernels are those that run in earnest.
+    Each network is cut after the layer and quantised again, so the kernels are those that run in production.
     """
     for number, layer in enumerate(layers):
         if layer.pointwise:

@@ -21,9 +21,9 @@ _CONVOLUTIONS = {"CONV_2D": False, "DEPTHWISE_CONV_2D": True}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """A convolution with all that follows it up to the next one: y = prelu(conv(x)) + residual.
+    """A convolution with everything that follows it up to the next one: y = prelu(conv(x)) + residual.
 
-    `weights` are out x height x width x in, for a depthwise convolution 1 x height x width x channels.
+    `weights` are out x height x width x in; for a depthwise convolution, 1 x height x width x channels.
     """
 
     depthwise: bool
@@ -31,9 +31,9 @@ class Layer:
     bias: Floats
     stride: int
     same: bool
-    """Padding: SAME, or VALID."""
+    """Padding: SAME if true, VALID if false."""
     slopes: Floats | None = None
-    """Of the PReLU, one a channel; None where the layer is linear."""
+    """Slopes of the PReLU, one per channel; None if the layer is linear."""
     residual: int | None = None
     """The layer whose result is added to this one's."""
 
@@ -44,7 +44,7 @@ class Layer:
 
     @property
     def channels(self) -> int:
-        """How many channels the result has."""
+        """Number of channels of the result."""
         return len(self.bias)
 
 
@@ -57,7 +57,7 @@ class _Operator:
 
 
 class _File:
-    """One .tflite file's only graph, with its constants as arrays."""
+    """The single graph of a .tflite file, with its constants as arrays."""
 
     def __init__(self, data: bytes) -> None:
         self._model = schema.ModelT.InitFromPackedBuf(data, 0)
@@ -82,8 +82,8 @@ class _File:
 def read_network(data: bytes) -> list[Layer]:
     """Read a chain of convolutions, decomposed PReLUs and residual additions.
 
-    A PReLU is written there as relu(x) + c * (x - abs(x)), whose slope is 2 c.
-    ValueError when the file holds anything else.
+    The file expresses a PReLU as relu(x) + c * (x - abs(x)), whose slope is 2 c.
+    ValueError if the file contains anything else.
     """
     file = _File(data)
     layers: list[Layer] = []
@@ -103,7 +103,7 @@ def read_network(data: bytes) -> list[Layer]:
         elif operator.name == "ADD":
             layers[-1] = _addition(layers[-1], operator, sources, halves)
         elif operator.name not in {"RELU", "ABS", "SUB", "RESHAPE"}:
-            raise ValueError(f"{operator.name} is not expected here")
+            raise ValueError(f"{operator.name} is not expected")
         made_by[operator.output] = len(layers) - 1
     return layers
 
@@ -112,7 +112,7 @@ def _convolution(file: _File, operator: _Operator) -> Layer:
     weights, bias = file.constant(operator.inputs[1]), file.constant(operator.inputs[2])
     options = operator.options
     if weights is None or bias is None or options.fusedActivationFunction:
-        raise ValueError("a convolution is not of the expected form")
+        raise ValueError("a convolution does not have the expected form")
     depthwise = _CONVOLUTIONS[operator.name]
     return Layer(depthwise, weights, bias, int(options.strideH), options.padding == schema.Padding.SAME)
 

@@ -29,7 +29,7 @@ def _layers(plt: Any, layers: dict[str, float]) -> None:
     axes.set_xticks(range(len(layers)), [name.removeprefix("pointwise_") for name in layers], fontsize=7)
     axes.set_xlabel("pointwise layer")
     axes.set_ylabel("1 - cosine to float")
-    axes.set_title("What int8 has lost up to each layer", fontsize=10)
+    axes.set_title("The error of int8 up to each layer", fontsize=10)
     _save(plt, figure, "quantisation-layers.png")
 
 

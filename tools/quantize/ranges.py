@@ -1,4 +1,4 @@
-"""What calibration crops say about each tensor: the span of every channel, and the best range for int8."""
+"""What calibration crops show about each tensor: the span of every channel, and the best range for int8."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _STEPS = 255
-# Shares of the full range that are tried; below a third the clipping always costs more than it saves.
+# Shares of the full range to try; below a third, clipping always costs more than it saves.
 _SHARES = np.linspace(1.0, 0.35, 27)
 _SAMPLES = 200_000
 
 
 def observe(model: bytes, tensors: Sequence[Floats], names: Sequence[str]) -> dict[str, Floats]:
-    """Run a float model over 1 x 112 x 112 x 3 inputs and give values x channels of the named tensors."""
-    # A delegate would not keep what flows inside of it.
+    """Run a float model over 1 x 112 x 112 x 3 inputs and return values x channels of the named tensors."""
+    # A delegate would not keep its intermediate tensors.
     interpreter = Interpreter(
         model_content=model,
         num_threads=1,

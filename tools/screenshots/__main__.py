@@ -1,4 +1,4 @@
-"""Pictures of every page for docs/images, from a real daemon with a broker and a door: python -m tools.screenshots."""
+"""Screenshots of every page for docs/images, from a real daemon with broker and door: python -m tools.screenshots."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ROUNDS = 40_000
 
 
 def main() -> None:
-    """Write page-NAME-SIZE.png for each page, and the live page in the dark."""
+    """Write page-NAME-SIZE.png for each page, and the live page in dark mode."""
     with tempfile.TemporaryDirectory() as name, _device(Path(name)) as link, _browser() as browser:
         state, base = _sign_in(browser, link)
         for size in SIZES:
@@ -73,7 +73,7 @@ def _device(folder: Path) -> Iterator[str]:
             with running(folder, broker.port, folder / "people", _DOOR, clip) as daemon:
                 link = daemon.sign_in_link()
                 if link is None:
-                    raise SystemExit("the page does not start")
+                    raise SystemExit("the web page did not start")
                 clock.sleep(20)
                 yield link
         finally:

@@ -32,13 +32,13 @@ ExecStopPost=/usr/bin/systemctl poweroff --no-block
 
 
 def main() -> int:
-    """Run what is asked for; 0 when every step did what it should."""
+    """Run the requested roots; 0 if every step did what it should."""
     parser = argparse.ArgumentParser(prog="make service-test", description=__doc__)
-    parser.add_argument("--only", choices=[root.suite for root in roots.ROOTS], help="one root")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    parser.add_argument("--only", choices=[root.suite for root in roots.ROOTS], help="test only this root")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
-        raise SystemExit("service-test: only root can boot a container: sudo make service-test")
+        raise SystemExit("service-test: booting a container needs root: sudo make service-test")
     for need in NEEDS:
         if shutil.which(need) is None:
             raise SystemExit(f"service-test: {need} is missing: apt-get install mmdebstrap systemd-container gcc")
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def tested(root: roots.Root, checkout: Path) -> list[dict[str, object]]:
-    """Boot one root and give what each step came to."""
+    """Boot one root and return the result of each step."""
     wheelhouse = roots.wheels(root.python, checkout)
     roots.deb(root.suite, checkout, wheelhouse)
     inside = roots.fresh(root.suite)
@@ -69,14 +69,14 @@ def tested(root: roots.Root, checkout: Path) -> list[dict[str, object]]:
     file = results / "results.json"
     if not file.exists():
         sys.stderr.write((results / "log.txt").read_text()[-4000:] if (results / "log.txt").exists() else "no log\n")
-        return [{"step": "boot", "ok": False, "seconds": 0.0, "detail": "the test did not end"}]
+        return [{"step": "boot", "ok": False, "seconds": 0.0, "detail": "the test did not finish"}]
     steps: list[dict[str, object]] = json.loads(file.read_text())
     return steps
 
 
 def boot(inside: Path, checkout: Path, wheelhouse: Path, results: Path) -> None:
     """Boot until the root powers itself off."""
-    # nspawn insists on its own folder in /run lying on a tmpfs, as /run does where systemd runs.
+    # nspawn requires its own folder in /run to be on a tmpfs, as it is where systemd runs.
     place = Path("/run/systemd/nspawn")
     place.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(["findmnt", "--noheadings", "--types", "tmpfs", "--target", place], check=False, stdout=-3)
@@ -90,18 +90,18 @@ def boot(inside: Path, checkout: Path, wheelhouse: Path, results: Path) -> None:
         f"--bind-ro={roots.year1970()}:/shim",
     ]
     command = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network"]
-    # systemd's firewall is a BPF program, which a container may not load by itself.
+    # systemd's firewall is a BPF program, which a container may not load by default.
     command += ["--capability=CAP_BPF", "--system-call-filter=bpf"]
     command += ["--console=pipe", "--directory", str(inside), *binds, f"--bind={results}:/results"]
     environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
     try:
         subprocess.run(command, env=environment, check=False, stdin=-3, stdout=-3, stderr=-3, timeout=LIMIT)
     except subprocess.TimeoutExpired:
-        sys.stderr.write(f"not done after {LIMIT} s\n")
+        sys.stderr.write(f"not finished after {LIMIT} s\n")
 
 
 def tabled(results: dict[str, list[dict[str, object]]]) -> str:
-    """The steps as a Markdown table, one column a root."""
+    """The steps as a Markdown table, one column per root."""
     names = list(dict.fromkeys(str(step["step"]) for steps in results.values() for step in steps))
     lines = [f"| step | {' | '.join(results)} |", f"|---|{'---|' * len(results)}"]
     for name in names:

@@ -1,4 +1,4 @@
-"""Runs inside the booted root, by its own Python: installs, drives and removes the service, and notes what it did."""
+"""Runs inside the booted root, on its own Python: installs, drives and removes the service, and records the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SOURCE, WHEELS, NEWER, RESULTS = Path("/source"), Path("/wheels"), Path("/newer"), Path("/results")
 CONFIG, DATA = Path("/etc/edgeface/config.yaml"), Path("/var/lib/edgeface")
 CLIP, PEOPLE = SOURCE / "edgeface/demo_data/clip.mp4", SOURCE / "edgeface/demo_data/people"
-# The clip's camera; the unit cannot see /source, which is not the device's.
+# The clip used as the camera; the unit cannot see /source, which is not part of the device.
 MEDIA = Path("/srv/clip.mp4")
 
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
@@ -29,7 +29,7 @@ WALL = 0x40000000
 
 UNIT = Path("/etc/systemd/system/edgeface.service")
 WALLS = Path("/etc/systemd/system/edgeface.service.d/egress.conf")
-# Tries each address for a moment, and writes down those that answer.
+# Tries each address briefly, and writes down those that answer.
 REACH = """\
 import json, socket, sys
 port, said, *addresses = sys.argv[1:]
@@ -46,7 +46,7 @@ steps: list[dict[str, object]] = []
 
 
 class Failed(Exception):
-    """A step did not do what it should; the text says what was seen."""
+    """A step did not do what it should; the text says what happened."""
 
 
 def main() -> int:
@@ -76,7 +76,7 @@ def attempt(step: Callable[[], str]) -> None:
 
 
 def install() -> str:
-    """install, with tools/install/install and no index."""
+    """install with tools/install/install, without a package index."""
     text = sh(SOURCE / "tools/install/install", WHEELS=WHEELS)
     require(active(), f"not active: {text[-300:]}")
     owner = DATA.stat()
@@ -85,11 +85,11 @@ def install() -> str:
 
 
 def no_camera() -> str:
-    """without a camera and without a broker: runs, and says so."""
+    """no camera and no broker: runs and reports it."""
     sh("systemctl", "stop", "mosquitto")
     sh("systemctl", "restart", "edgeface")
     time.sleep(4)
-    require(active() and restarts() == 0, "does not run")
+    require(active() and restarts() == 0, "not running")
     log = sh("journalctl", "-u", "edgeface", "-n", "40", "--no-pager", "-o", "cat")
     require("camera porch is offline" in log, "the log does not name the camera")
     require("cannot be reached" in log, "the log does not name the broker")
@@ -97,15 +97,15 @@ def no_camera() -> str:
 
 
 def broker_comes() -> str:
-    """the broker comes later: the state arrives by itself."""
+    """the broker starts later: the state arrives by itself."""
     sh("systemctl", "start", "mosquitto")
     took = until(lambda: topic("edgeface/edgeface/status") == "online", 10)
-    require(topic("edgeface/edgeface/porch/status") == "offline", "the camera is not said to be offline")
+    require(topic("edgeface/edgeface/porch/status") == "offline", "the camera is not reported offline")
     return f"online after {took:.1f} s, camera offline"
 
 
 def enroll_and_match() -> str:
-    """enroll, and events arrive at mosquitto."""
+    """enroll; events arrive at mosquitto."""
     configure()
     sh("edgeface", "enroll", "--folder", PEOPLE)
     sh("systemctl", "restart", "edgeface")
@@ -114,7 +114,7 @@ def enroll_and_match() -> str:
 
 
 def hardening() -> str:
-    """exposure by systemd-analyze security, 2.0 at most."""
+    """exposure by systemd-analyze security: at most 2.0."""
     found = []
     for unit in sorted(Path("/etc/systemd/system").glob("edgeface*.service")):
         text = sh("systemd-analyze", "security", "--offline=true", "--no-pager", unit, check=False)
@@ -124,7 +124,7 @@ def hardening() -> str:
 
 
 def egress() -> str:
-    """the unit's walls: no internet; with edgeface egress only what the configuration needs."""
+    """the unit's firewall: no internet; with edgeface egress only what the configuration needs."""
     home, away = "10.9.9.9", "203.0.113.9"
     for address in (home, away):
         sh("ip", "address", "replace", f"{address}/32", "dev", "lo")
@@ -135,7 +135,7 @@ def egress() -> str:
     sh("systemctl", "daemon-reload")
     require(shipped == ["127.0.0.1", home], f"the unit lets through {shipped}")
     require(narrowed == ["127.0.0.1"], f"the drop-in lets through {narrowed}")
-    return "private networks; with the drop-in the broker alone"
+    return "private networks; with the drop-in only the broker"
 
 
 def reload() -> str:
@@ -148,7 +148,7 @@ def reload() -> str:
 
 
 def key_by_credential() -> str:
-    """the data's key by LoadCredential; the state names its custody."""
+    """the data key by LoadCredential; the state reports its custody."""
     held = Path("/root/edgeface-key")
     held.write_bytes((DATA / "key").read_bytes().replace(b":file:", b":credential:"))
     (DATA / "key").unlink()
@@ -169,7 +169,7 @@ def key_by_credential() -> str:
 
 
 def killed() -> str:
-    """kill -9: back by itself."""
+    """kill -9: restarts by itself."""
     before = restarts()
     sh("systemctl", "kill", "--signal=KILL", "edgeface")
     took = until(lambda: restarts() > before and active(), 15)
@@ -178,19 +178,19 @@ def killed() -> str:
 
 
 def hung() -> str:
-    """inference that hangs: the watchdog ends it."""
+    """hung inference: the watchdog ends it."""
     before, process = restarts(), int(show("MainPID"))
     thread = busiest(process)
     freeze(thread)
     took = until(lambda: reaped(thread) and restarts() > before and active(), 60)
     log = sh("journalctl", "-u", "edgeface", "-n", "60", "--no-pager", "-o", "cat")
-    require("atchdog" in log, "the log does not speak of the watchdog")
+    require("atchdog" in log, "the log does not mention the watchdog")
     events({"match"}, 60)
     return f"restarted {took:.1f} s after the hang, matches again"
 
 
 def camera_gone() -> str:
-    """the camera is gone for a minute: offline, no restart, and back."""
+    """the camera is gone for a minute: offline, no restart, then online again."""
     before, away = restarts(), MEDIA.with_suffix(".away")
     MEDIA.rename(away)
     noticed = until(lambda: topic("edgeface/edgeface/porch/status") != "online", 40)
@@ -199,11 +199,11 @@ def camera_gone() -> str:
     took = until(lambda: topic("edgeface/edgeface/porch/status") == "online", 15)
     events({"match"}, 60)
     require(restarts() == before, "it was restarted")
-    return f"said when the clip ended, {noticed:.0f} s; back {took:.1f} s after its return, matches again"
+    return f"reported when the clip ended, after {noticed:.0f} s; online {took:.1f} s after its return, matches again"
 
 
 def wrong_config() -> str:
-    """a wrong configuration: exit 78, no restart loop."""
+    """an invalid configuration: exit 78, no restart loop."""
     good = CONFIG.read_text()
     CONFIG.write_text("cameras: 5\n")
     sh("systemctl", "restart", "edgeface", check=False)
@@ -217,7 +217,7 @@ def wrong_config() -> str:
 
 
 def full_disk() -> str:
-    """a full disk at start: runs, says so, recovers."""
+    """a full disk at start: runs, reports it, recovers."""
     sh("systemctl", "stop", "edgeface")
     kept = Path("/root/kept")
     shutil.rmtree(kept, ignore_errors=True)
@@ -237,16 +237,16 @@ def full_disk() -> str:
         sh("systemctl", "stop", "edgeface", check=False)
         sh("umount", DATA)
     sh("systemctl", "start", "edgeface")
-    return f"matched {heard['match']['person']} meanwhile; well {took:.0f} s after room was made"
+    return f"matched {heard['match']['person']} meanwhile; recovered {took:.0f} s after space was freed"
 
 
 def year_1970() -> str:
-    """a clock of 1970: runs, says unsynced, erases nobody."""
+    """a clock set to 1970: runs, reports unsynced, erases no one."""
     with drop_in("[Service]\nEnvironment=LD_PRELOAD=/shim/year1970.so\n"):
         sh("systemctl", "restart", "edgeface")
         heard = events({"match"}, 60)
         require(str(heard["match"]["captured_at"]).startswith("1970"), "the clock was not faked")
-        require(heard["match"]["clock"] == "unsynced", "the clock is said to be right")
+        require(heard["match"]["clock"] == "unsynced", "the clock is reported as synchronised")
     sh("systemctl", "restart", "edgeface")
     return "matches, stamped 1970 and unsynced"
 
@@ -255,7 +255,7 @@ def upgrade() -> str:
     """upgrade: a new release, the same people."""
     before = enrolled()
     for wheel in WHEELS.glob("edgeface-*.whl"):
-        require("9.9.9" not in wheel.name, "the newer wheel is among the old ones")
+        require("9.9.9" not in wheel.name, "the new wheel is among the old ones")
     both = Path("/root/wheels")
     both.mkdir(exist_ok=True)
     for file in [*WHEELS.glob("*.whl"), *NEWER.glob("*.whl")]:
@@ -265,18 +265,18 @@ def upgrade() -> str:
     text = sh(SOURCE / "tools/install/install", WHEELS=both)
     require("9.9.9" in sh("edgeface", "--version"), text[-300:])
     require(enrolled() == before, "the people changed")
-    require("# ours" in CONFIG.read_text(), "the configuration was touched")
+    require("# ours" in CONFIG.read_text(), "the configuration was changed")
     events({"match"}, 60)
     return f"{len(list(Path('/opt/edgeface/releases').iterdir()))} releases kept, people and configuration as before"
 
 
 def uninstall() -> str:
-    """uninstall keeps the data, and with PURGE=1 nothing."""
+    """uninstall keeps the data; PURGE=1 removes it."""
     sh(SOURCE / "tools/install/uninstall")
-    require((DATA / "gallery.db").exists() and CONFIG.exists(), "the data went too")
-    require(not Path("/opt/edgeface").exists() and not active(), "something stays")
+    require((DATA / "gallery.db").exists() and CONFIG.exists(), "the data was removed too")
+    require(not Path("/opt/edgeface").exists() and not active(), "something was left behind")
     sh(SOURCE / "tools/install/uninstall", PURGE="1")
-    require(not DATA.exists() and not CONFIG.exists(), "something stays after PURGE")
+    require(not DATA.exists() and not CONFIG.exists(), "something was left behind after PURGE")
     return "data kept, then purged"
 
 
@@ -292,14 +292,14 @@ def package() -> str:
     sh("dpkg", "-r", "edgeface")
     require((DATA / "gallery.db").exists(), "removal took the data")
     sh("dpkg", "-P", "edgeface")
-    require(not DATA.exists() and not CONFIG.exists() and not Path("/opt/edgeface/lib").exists(), "purge leaves traces")
+    require(not DATA.exists() and not CONFIG.exists() and not Path("/opt/edgeface/lib").exists(), "purge left files")
     return f"{file.stat().st_size / 1e6:.0f} MB; matches {heard['match']['person']}"
 
 
 def reached(walls: Path, *others: str) -> list[str]:
-    """Which addresses, this machine's first, somebody behind these walls reaches."""
+    """Which of these addresses, this machine's first, a service with this unit's address rules can reach."""
     lines = [line for line in walls.read_text().splitlines() if line.startswith("IPAddress")]
-    require(bool(lines), f"{walls} has no walls")
+    require(bool(lines), f"{walls} has no IPAddress rules")
     script, said = Path("/run/reach.py"), Path("/run/reached.json")
     script.write_text(REACH)
     with socket.create_server(("", 0)) as server:
@@ -313,13 +313,13 @@ def reached(walls: Path, *others: str) -> list[str]:
 
 
 def configure(**more: object) -> None:
-    """Write the configuration: the clip as a camera. JSON is YAML."""
+    """Write the configuration, with the clip as a camera. JSON is valid YAML."""
     camera = {"type": "replay", "path": str(MEDIA), "loop": True}
     CONFIG.write_text(json.dumps({"cameras": {"porch": camera}, "mqtt": {}, **more}, indent=1) + "\n")
 
 
 def enrolled() -> list[str]:
-    """Who is in the table of people; what follows it depends on the journal."""
+    """The rows of the table of people; the lines after it depend on the journal."""
     return [line for line in sh("edgeface", "people").splitlines() if "-" in line and ":" not in line]
 
 
@@ -337,7 +337,7 @@ def drop_in(text: str) -> Iterator[None]:
 
 
 def events(kinds: set[str], seconds: float) -> dict[str, dict[str, object]]:
-    """Listen until each kind was heard; the last event of each."""
+    """Listen until each kind has arrived; returns the last event of each."""
     heard: dict[str, dict[str, object]] = {}
     command = ["timeout", str(seconds), "mosquitto_sub", "-V", "5", "-t", "edgeface/+/+/event"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
@@ -348,7 +348,7 @@ def events(kinds: set[str], seconds: float) -> dict[str, dict[str, object]]:
             if kinds <= heard.keys():
                 break
         listener.terminate()
-    require(kinds <= heard.keys(), f"heard only {sorted(heard)} of {sorted(kinds)} in {seconds:.0f} s")
+    require(kinds <= heard.keys(), f"received only {sorted(heard)} of {sorted(kinds)} in {seconds:.0f} s")
     return heard
 
 
@@ -362,7 +362,7 @@ def state() -> dict[str, Any]:
 
 
 def busiest(process: int) -> int:
-    """The thread that has used most CPU: inference."""
+    """The thread that has used the most CPU: inference."""
 
     def ticks(thread: Path) -> int:
         fields = (thread / "stat").read_text().rpartition(")")[2].split()
@@ -372,7 +372,7 @@ def busiest(process: int) -> int:
 
 
 def freeze(thread: int) -> None:
-    """Stop one thread for as long as we live; the others go on."""
+    """Stop one thread for as long as this process lives; the others keep running."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
@@ -380,7 +380,7 @@ def freeze(thread: int) -> None:
 
 
 def reaped(thread: int) -> bool:
-    """Let the kernel bury a thread that was killed in our hands."""
+    """Reap a traced thread that was killed."""
     try:
         os.waitpid(thread, os.WNOHANG | WALL)
     except ChildProcessError:
@@ -401,7 +401,7 @@ def show(name: str) -> str:
 
 
 def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Seconds until the condition holds; Failed when it does not."""
+    """Seconds until the condition holds; Failed if it does not in time."""
     began = time.monotonic()
     while not condition():
         require(time.monotonic() - began < seconds, f"not within {seconds:.0f} s")
@@ -415,7 +415,7 @@ def require(condition: bool, text: str) -> None:
 
 
 def sh(*command: object, check: bool = True, **environment: object) -> str:
-    """Run a command and give what it says; Failed with its last words when it fails."""
+    """Run a command and return its output; Failed with the end of its output if it fails."""
     named = {name: str(value) for name, value in environment.items()}
     done = subprocess.run(
         [str(word) for word in command],

@@ -1,4 +1,4 @@
-"""Debian roots, wheels and packages for the service test; all kept in build/service for the next run."""
+"""Debian roots, wheels and packages for the service test; all are kept in build/service for the next run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ BUILD = HERE / "build" / "service"
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,python3-venv,mosquitto,mosquitto-clients,procps,adduser,xz-utils"
 UPGRADE = "9.9.9"
-"""Version of the release that the test upgrades to: the same code under another number."""
+"""Version of the release that the test upgrades to: the same code with another number."""
 
 
 class Root(NamedTuple):
-    """A Debian that the service is tested on."""
+    """A Debian release that the service is tested on."""
 
     suite: str
     python: str
@@ -27,7 +27,7 @@ ROOTS = (Root("bookworm", "3.11"), Root("trixie", "3.13"))
 
 
 def run(*command: str | Path, cwd: Path = HERE) -> None:
-    """Run a command; what it says goes to the terminal only when it fails."""
+    """Run a command; its output goes to the terminal only if it fails."""
     done = subprocess.run(command, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.stderr.write(done.stdout[-4000:])
@@ -35,7 +35,7 @@ def run(*command: str | Path, cwd: Path = HERE) -> None:
 
 
 def root(suite: str) -> Path:
-    """A pristine root of the suite, made by mmdebstrap when it is not there."""
+    """A pristine root of the suite, made by mmdebstrap if it does not exist."""
     folder = BUILD / "roots" / suite
     if not (folder / "etc").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def root(suite: str) -> Path:
 
 
 def fresh(suite: str) -> Path:
-    """A copy of the root to spoil."""
+    """A copy of the root that a test may change."""
     copy = BUILD / "running" / suite
     shutil.rmtree(copy, ignore_errors=True)
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def fresh(suite: str) -> Path:
 
 
 def source(copy: Path = BUILD / "source") -> Path:
-    """The tracked and the new files of the checkout, without what git ignores."""
+    """Copy the tracked and the new files of the checkout, without those that git ignores."""
     shutil.rmtree(copy, ignore_errors=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -70,7 +70,7 @@ def source(copy: Path = BUILD / "source") -> Path:
 
 
 def wheels(python: str, checkout: Path) -> Path:
-    """Everything that pip needs for this Python, and edgeface under two versions."""
+    """Everything that pip needs for this Python, and edgeface in two versions."""
     folder = BUILD / f"wheels-{python}"
     folder.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -95,7 +95,7 @@ def wheels(python: str, checkout: Path) -> Path:
 
 
 def deb(suite: str, checkout: Path, wheelhouse: Path) -> None:
-    """Build the package inside a copy of the root, whose Python it is for; it comes to lie in the wheels' folder."""
+    """Build the package for the root's Python, inside a copy of the root; it ends up in the wheels' folder."""
     inside = fresh(suite)
     bind = ("--bind-ro", f"{checkout}:/source", "--bind", f"{wheelhouse}:/wheels")
     command = ("env", "WHEELS=/wheels", "OUT=/wheels", "/source/tools/install/deb")
@@ -103,7 +103,7 @@ def deb(suite: str, checkout: Path, wheelhouse: Path) -> None:
 
 
 def year1970() -> Path:
-    """A library that makes a program believe in 1970, built here; glibc's symbols are old enough for every root."""
+    """A library that sets a program's clock to 1970, built here; its glibc symbols are old enough for every root."""
     library = BUILD / "shim" / "year1970.so"
     library.parent.mkdir(parents=True, exist_ok=True)
     run("cc", "-shared", "-fPIC", "-O", "-o", library, Path(__file__).with_name("year1970.c"))

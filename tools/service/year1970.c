@@ -1,6 +1,6 @@
-/* A machine without a clock: CLOCK_REALTIME begins in January 1970 when the process does. LD_PRELOAD it.
+/* A machine without a clock: CLOCK_REALTIME starts in January 1970 when the process starts. Use with LD_PRELOAD.
 
-   libfaketime 0.9.10 (Debian 12) makes an absolute sleep on the monotonic clock endless, so it will not do. */
+   libfaketime 0.9.10 (Debian 12) makes an absolute sleep on the monotonic clock endless, so it is not used. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>

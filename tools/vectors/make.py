@@ -1,4 +1,4 @@
-"""Makes docs/grant-vectors.json, the same bytes each time: python -m tools.vectors.make [FILE]."""
+"""Makes docs/grant-vectors.json, with the same bytes every time: python -m tools.vectors.make [FILE]."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ NONCE = "Xq0v7TnM1yUe4cSgKp2ZAb8R"
 OTHER, STALE, USED, FOREIGN = ("".join(letter * 24) for letter in "osuf")
 BOOT = "5f0c9a1be2d34478"
 ABOUT = (
-    "Each case is judged as if the door had published `nonces` so many ms ago, had opened for those in `used`, "
-    "and had `seen` these boots of each device with their highest seq, the newest boot last. The envelope is text in "
-    "`envelope`, or base64 of its bytes in `envelope_base64`. `expect` is accept, or the reason of the refusal. "
-    "The age of the nonce and age_ms together are 3 s at most."
+    "Judge each case as if the door had published each of `nonces` the given number of ms ago, had opened for those in "
+    "`used`, and had `seen` these boots of each device with their highest seq, the newest boot last. The envelope is "
+    "text in `envelope`, or base64 of its bytes in `envelope_base64`. `expect` is accept, or the reason for the "
+    "rejection. The age of the nonce and age_ms together may be at most 3 s."
 )
-# RFC 8032's L: a signature with S + L holds for a verifier that does not look at the range of S.
+# RFC 8032's L: a signature with S + L is valid for a verifier that does not check the range of S.
 ORDER = 2**252 + 27742317777372353535851937790883648493
 
 Payload = dict[str, Any]
 
 
 def private(kid: str) -> Ed25519PrivateKey:
-    """The key of a kid, whose seed is public: for nothing but these cases."""
+    """The private key of a kid; its seed is public, so use it only for these cases."""
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(f"edgeface vector {kid}".encode()).digest())
 
 
@@ -40,7 +40,7 @@ def public(kid: str) -> str:
 
 
 def payload(**changes: Any) -> str:
-    """A good payload, changed; a change to ... takes the key away."""
+    """A valid payload, changed; a value of ... removes the key."""
     fields = {
         "v": 1, "aud": DOOR, "device": "front", "boot": BOOT, "seq": 7, "nonce": NONCE, "person": "alice",
         "score": 7120, "level": "high", "age_ms": 140, "frames": 4, "liveness": "off", **changes,
@@ -59,7 +59,7 @@ def signature(text: str, kid: str = KID) -> str:
 
 
 def envelope(text: str, kid: str = KID, **changes: Any) -> str:
-    """A payload under its signature; a change to ... takes the key away."""
+    """A payload with its signature; a value of ... removes the key."""
     fields = {"payload": text, "kid": kid, "alg": "ed25519", "sig": signature(text, kid), **changes}
     return compact({key: value for key, value in fields.items() if value is not ...})
 
@@ -79,7 +79,7 @@ def case(name: str, expect: str, sent: str | bytes, **state: Any) -> dict[str, A
 
 
 def minimum(**changes: Any) -> dict[str, Any]:
-    """What the door insists on, changed."""
+    """The door's minimum, changed."""
     known: dict[str, Any] = case("", "", "")["minimum"]
     return {"minimum": {**known, **changes}}
 
@@ -92,7 +92,7 @@ def swapped(sig: str) -> str:
 
 
 def respelled(sig: str) -> str:
-    """The same signature in a base64 whose unused bits are not zero."""
+    """The same signature in base64 whose unused bits are not zero."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     return sig[:-3] + letters[letters.index(sig[-3]) + 1] + "=="
 
@@ -102,18 +102,16 @@ def accepted() -> list[dict[str, Any]]:
     spaced = json.dumps(json.loads(payload()), indent=1)
     return [
         case("a fresh grant", "accept", envelope(payload())),
-        case("spaces and line ends in the payload are signed as they stand", "accept", envelope(spaced)),
+        case("spaces and line ends in the payload are signed as they are", "accept", envelope(spaced)),
         case("keys of the envelope in another order", "accept", compact(dict(reversed(json.loads(good()).items())))),
         case("spaces around the envelope", "accept", f"  {good()}\n"),
         case("the older of two keys", "accept", envelope(payload(), OLD)),
         case("another nonce that is still fresh", "accept", envelope(payload(nonce=OTHER))),
-        case("a device that was never seen", "accept", envelope(payload(device="yard", seq=0))),
-        case("a new boot begins to count anew", "accept", envelope(payload(boot="77aa", seq=0))),
-        case("a face as old as may be", "accept", envelope(payload(age_ms=2750))),
+        case("a device that was never seen before", "accept", envelope(payload(device="yard", seq=0))),
+        case("a new boot restarts its sequence", "accept", envelope(payload(boot="77aa", seq=0))),
+        case("a face of the maximum age", "accept", envelope(payload(age_ms=2750))),
         case("the person is on the door's list", "accept", envelope(payload()), **minimum(people=["alice"])),
-        case(
-            "a live face where one is wanted", "accept", envelope(payload(liveness="live")), **minimum(liveness="live")
-        ),
+        case("a live face where required", "accept", envelope(payload(liveness="live")), **minimum(liveness="live")),
         case("a letter of the payload is escaped in the envelope", "accept", good().replace("alice", r"\u0061lice")),
     ]
 
@@ -124,7 +122,7 @@ def good() -> str:
 
 
 def unbelieved() -> list[dict[str, Any]]:
-    """What is refused before the payload is looked at."""
+    """Envelopes that are rejected before the payload is read."""
     forged, sig = payload(person="mallory"), signature(payload())
     return [
         case("the retain flag is set", "retained", good(), retained=True),
@@ -144,9 +142,9 @@ def unbelieved() -> list[dict[str, Any]]:
         case("the payload is an object", "malformed", envelope(payload(), payload=json.loads(payload()))),
         case("half a surrogate pair in the payload", "malformed", good().replace("alice", r"\ud800")),
         case("a kid that the door does not know", "unknown_key", envelope(payload(), STRANGER)),
-        case("a kid that is a word of the language", "unknown_key", envelope(payload(), kid="__proto__", sig=sig)),
+        case("a kid that is a built-in property name", "unknown_key", envelope(payload(), kid="__proto__", sig=sig)),
         case("alg none", "algorithm", envelope(payload(), alg="none", sig="")),
-        case("alg in other letters", "algorithm", envelope(payload(), alg="Ed25519")),
+        case("alg in different case", "algorithm", envelope(payload(), alg="Ed25519")),
         case("the signature is not base64", "malformed", envelope(payload(), sig="*" * 88)),
         case("the signature in base64url", "malformed", envelope(payload(), sig="-" + sig[1:])),
         case("the signature in base64 with unused bits", "malformed", envelope(payload(), sig=respelled(sig))),
@@ -157,7 +155,7 @@ def unbelieved() -> list[dict[str, Any]]:
         case("S + L for S", "signature", envelope(payload(), sig=swapped(sig))),
         case("the signature of another payload", "signature", envelope(forged, sig=sig)),
         case("signed by another key under this kid", "signature", envelope(payload(), sig=signature(payload(), OLD))),
-        case("the payload is not JSON, nor signed", "signature", envelope("{", sig=sig)),
+        case("the payload is neither JSON nor signed", "signature", envelope("{", sig=sig)),
     ]
 
 
@@ -167,7 +165,7 @@ def cut(sig: str) -> str:
 
 
 def misshapen() -> list[dict[str, Any]]:
-    """Payloads that a known key has signed, and that are none."""
+    """Malformed payloads that a known key has signed."""
     changes: dict[str, dict[str, Any]] = {
         "another version": {"v": 2},
         "true is not 1": {"v": True},
@@ -180,11 +178,11 @@ def misshapen() -> list[dict[str, Any]]:
         "age_ms below 0": {"age_ms": -1},
         "no frames": {"frames": ...},
         "a key too many": {"admin": 1},
-        "a person that is no id": {"person": "Alice"},
+        "a person that is not an id": {"person": "Alice"},
         "a person with a line end": {"person": "alice\n"},
         "a nonce of 21 characters": {"nonce": NONCE[:21]},
-        "a level that there is not": {"level": "highest"},
-        "a liveness that there is not": {"liveness": "probably"},
+        "an unknown level": {"level": "highest"},
+        "an unknown liveness": {"liveness": "probably"},
         "null for a device": {"device": None},
     }
     cases = [case(f"signed: {name}", "malformed", envelope(payload(**change))) for name, change in changes.items()]
@@ -201,26 +199,26 @@ def misshapen() -> list[dict[str, Any]]:
 
 
 def untimely() -> list[dict[str, Any]]:
-    """Well-formed grants of a known key at another door, at another time, or for too little."""
+    """Well-formed grants of a known key for another door, at the wrong time, or below the door's minimum."""
     return [
         case("for another door", "audience", envelope(payload(aud="back-door"))),
         case("a nonce that this door has not published", "nonce", envelope(payload(nonce=FOREIGN))),
-        case("a nonce that is a word of the language", "nonce", envelope(payload(nonce="__defineGetter__________"))),
+        case("a nonce that is a built-in property name", "nonce", envelope(payload(nonce="__defineGetter__________"))),
         case("a nonce that has opened the door", "replayed", envelope(payload(nonce=USED, seq=8))),
         case("a seq that has opened the door", "replayed", envelope(payload(seq=6))),
         case("a seq below one that has", "replayed", envelope(payload(seq=5))),
         case("a boot that has ended", "replayed", envelope(payload(boot="0a0a", seq=91))),
         case("a nonce of 3,001 ms ago", "stale", envelope(payload(nonce=STALE, age_ms=0))),
         case("a face older than 3 s", "stale", envelope(payload(age_ms=2751))),
-        case("nonce and face are old together", "stale", envelope(payload(nonce=OTHER, age_ms=2000))),
-        case("an age beyond all", "stale", envelope(payload(age_ms=2**53 - 1))),
-        case("a nonce of the future", "stale", envelope(payload()), nonces={NONCE: -1000}),
+        case("nonce and face are too old together", "stale", envelope(payload(nonce=OTHER, age_ms=2000))),
+        case("the largest possible age", "stale", envelope(payload(age_ms=2**53 - 1))),
+        case("a nonce from the future", "stale", envelope(payload()), nonces={NONCE: -1000}),
         case("a lower level", "policy", envelope(payload(level="low"))),
         case("too few frames", "policy", envelope(payload(frames=2))),
         case("no liveness check", "policy", envelope(payload()), **minimum(liveness="live")),
         case("older than the door's own limit", "policy", envelope(payload()), **minimum(age_ms=139)),
         case("a score below the door's own", "policy", envelope(payload()), **minimum(score=7121)),
-        case("a person whom the door does not list", "policy", envelope(payload()), **minimum(people=["bob"])),
+        case("a person who is not on the door's list", "policy", envelope(payload()), **minimum(people=["bob"])),
     ]
 
 

@@ -6,17 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 
-from edgeface.journal.rows import KINDS
+from edgeface.core.event_kinds import BY_KIND
+from edgeface.core.types import DecisionKind, FaceLabel
 from edgeface.web.api.models import ApiModel, Facts, Limit, Time
 
 
 def _kind(text: str) -> str:
-    if text not in KINDS:
-        raise ValueError(f"no kind of row; there are {', '.join(KINDS)}")
+    if text not in BY_KIND:
+        raise ValueError(f"no kind of row; there are {', '.join(BY_KIND)}")
     return text
 
 
-Kind = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(KINDS)})]
+Kind = Annotated[str, AfterValidator(_kind), WithJsonSchema({"type": "string", "enum": list(BY_KIND)})]
 Since = Annotated[
     str,
     Field(max_length=40),
@@ -182,7 +183,7 @@ class RecognisedFace(ApiModel):
 
     box: list[int]
     """Left, top, right, bottom in pixels; right and bottom are exclusive."""
-    label: Literal["match", "unknown", "uncertain", "ignored", "not_judged"]
+    label: DecisionKind | Literal["not_judged"]
     person: str | None
     name: str | None
     score: float | None
@@ -241,7 +242,7 @@ class SeenFace(ApiModel):
     track: int
     box: list[int]
     """Left, top, right, bottom in pixels of the camera's picture; right and bottom are exclusive."""
-    label: Literal["new", "match", "unknown", "uncertain", "ignored"]
+    label: FaceLabel
     person: str | None
     name: str | None
     unknown: str | None

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.core.errors import ConfigError, GalleryError, UsageError
 from edgeface.core.files import put_whole, read_at_most
+from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of Account
 from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
 from edgeface.mqtt.settings import is_loopback
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.settings import Id
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from starlette.routing import Route
 
 from edgeface.core import board
+from edgeface.core.event_kinds import kinds
 from edgeface.web import strings
 from edgeface.web.auth.guard import public, viewer
 from edgeface.web.auth.login import local
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from edgeface.web.pages.rows import Line
     from edgeface.web.site import WebContext
 
-_KINDS = ("granted", "refused", "opened", "rejected")
 _ROWS, _LAST = 400, 8
 _FRESH = 60.0
 
@@ -55,7 +55,7 @@ def doors(request: Request) -> Response:
     """Each door; those that cannot open come first."""
     site = site_of(request)
     state = site.hub.state
-    last = [rows.line_of(entry) for entry in reversed(site.journal.rows(kinds=_KINDS, last=_ROWS))]
+    last = [rows.line_of(entry) for entry in reversed(site.journal.rows(kinds=kinds("door"), last=_ROWS))]
     shown = [_shown(site, name, door, last) for name, door in site.configuration().doors.items()]
     order = ("bad", "warn", "ok")
     return render(

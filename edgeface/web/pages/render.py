@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from edgeface import __version__
+from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.web import strings
 from edgeface.web.http import limits
@@ -158,10 +159,11 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = {**vars(strings), **vars(strings)}
-    made.globals["s"] = SimpleNamespace(**{key: value for key, value in words.items() if key.isupper()})
+    made.globals["s"] = SimpleNamespace(**{key: value for key, value in vars(strings).items() if key.isupper()})
+    made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["version"] = __version__
     made.filters.update(initials=initials, when=when, stamp=rfc3339, capitalize_first=_capital, coded=_coded)
+    made.globals["label_of"] = lambda kind: event_kinds.of(kind).label
     return made
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface.core import event_kinds
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.journal.export import row_object
-from edgeface.journal.rows import KINDS
 from edgeface.web import strings
 from edgeface.web.strings import REFUSALS
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 PAGE = 50
 _SCAN, _SCANS = 500, 10
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_GOOD, _BAD = frozenset({"match", "granted", "opened", "enrolled"}), frozenset({"refused", "rejected", "deleted"})
-_DOUBT = frozenset({"unknown", "uncertain"})
 _SAID = frozenset({"person", "unknown", "name", "camera", "door", "score", "threshold", "reason", "seconds"})
 _UNSAID = frozenset({"digest", "sections", "boot", "config", "visit", "grant_seq"})
 """Facts that only a program can use."""
@@ -45,7 +43,7 @@ class Filter:
         """From a page's address; what makes no sense is left out."""
         kind, who, day = (query.get(key, "").strip() for key in ("kind", "who", "day"))
         return cls(
-            kind if kind in KINDS else "",
+            kind if kind in event_kinds.BY_KIND else "",
             who if is_id(who) or is_unknown_id(who) else "",
             query.get("camera", "").strip()[:64],
             day if _span(day) else "",
@@ -119,7 +117,9 @@ def line_of(entry: Entry) -> Line:
         return Line(entry.seq, row.at, row.kind, tone, "", "", "", "", "", what)
     facts = json.loads(row.payload)
     person, unknown, name, camera, door = (_text(facts, key) for key in ("person", "unknown", "name", "camera", "door"))
-    return Line(entry.seq, row.at, row.kind, _tone(row.kind), person, unknown, name, camera, door, _what(facts))
+    return Line(
+        entry.seq, row.at, row.kind, event_kinds.of(row.kind).tone, person, unknown, name, camera, door, _what(facts)
+    )
 
 
 def export(journal: Journal, wanted: Filter) -> Iterator[str]:
@@ -148,10 +148,6 @@ def _span(day: str) -> tuple[float, float] | None:
 def _text(facts: Mapping[str, Any], key: str) -> str:
     value = facts.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _tone(kind: str) -> str:
-    return "ok" if kind in _GOOD else "bad" if kind in _BAD else "warn" if kind in _DOUBT else ""
 
 
 def _what(facts: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 // New rows of the journal on top of the table or list, as they are written.
 const body = document.querySelector("[data-after]");
 const note = document.querySelector("[data-live]");
-const KINDS = ["match", "unknown", "uncertain", "left", "enrolled", "renamed", "deleted", "consent", "granted", "refused", "opened", "rejected", "config", "keys"];
+const KINDS = JSON.parse(body.dataset.kinds);
 const most = Number(body.dataset.most || 200);
 const FRESH = 4000;
 // What is said is written down a moment later.
