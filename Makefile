@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition chain evaluate clean \
-	install uninstall deb service-test arm64 matrix screenshots bench-live bench-flat bench-quick bench bench-search
+	install uninstall deb service-test arm64 matrix trace screenshots bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -134,6 +134,9 @@ arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu c
 
 matrix: setup ## the tests at both ends of the versions, as root for Debian 13 (PYTHONS="python3.11 python3.13")
 	@$(BIN)/python -m tools.matrix $(foreach python,$(PYTHONS),--python $(python)) $(ARGS)
+
+trace: setup ## how many modules a frame, an event and an enrollment enter (build/trace.json)
+	@$(BIN)/python -m tools.trace
 
 clean: ## take away what was built
 	rm -rf build dist $(VENV)

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from edgeface.core.clock import thread_cpu
 from edgeface.core.types import Box, DetectionRequest
-from edgeface.faces.analyzer import turn
+from edgeface.faces.analyzer import round_robin
 from edgeface.faces.blazeface import BlazeFace, Region
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from edgeface.recognition.scheduler import DetectionScheduler
@@ -264,9 +264,12 @@ def measure(detector: Detector, frames: Iterator[tuple[Image, Box | None]], tall
     soonest: int | None = None
     for n, (image, truth) in enumerate(frames):
         before = thread_cpu()
-        parts, expected = detector.parts(WIDTH, HEIGHT), tracker.expected(n / FPS)
+        parts, expected = detector.grid(WIDTH, HEIGHT), tracker.expected(n / FPS)
         if every:
-            look, asked = DetectionRequest(turn(parts, n + tally.clips), tuple(track.box for track in expected)), None
+            look, asked = (
+                DetectionRequest(round_robin(parts, n + tally.clips), tuple(track.box for track in expected)),
+                None,
+            )
         else:
             look, asked = schedule.plan(image, parts, expected, (), n / FPS)
         tracks = tracker.update(detector.detect(image, look), n / FPS, asked)

@@ -21,7 +21,7 @@ import numpy as np
 
 from edgeface.config.configuration import Configuration
 from edgeface.core.types import DetectionRequest
-from edgeface.faces.align import align
+from edgeface.faces.embedder import align
 from edgeface.faces.tflite import open_model
 from edgeface.imaging import photos
 from edgeface.imaging.opencv import cv2
@@ -67,22 +67,22 @@ def _frame(photo: Image) -> Image:
 def _ours(frame: Image) -> dict[str, Callable[[], object]]:
     """The whole chain for a followed face, and its parts."""
     analyzer = Configuration.model_validate({"cameras": {"c": {"type": "opencv", "source": 0}}}).open_analyzer()
-    (face,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.turn(frame, 0)))
-    studied = analyzer.study(frame, face)
+    (face,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.round_robin(frame, 0)))
+    studied = analyzer.inspect(frame, face)
     if studied is None:
         raise SystemExit("no face found in this photo")
     close, crop = studied[0], align(frame, studied[0].landmarks)
     look = iter(range(10**9))
 
     def whole(known: tuple[Box, ...]) -> object:
-        (found,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.turn(frame, next(look)), known))
-        again = analyzer.study(frame, found)
+        (found,) = analyzer.detector.detect(frame, DetectionRequest(analyzer.round_robin(frame, next(look)), known))
+        again = analyzer.inspect(frame, found)
         return None if again is None else analyzer.embed(frame, again[0])
 
     return {
         "edgeface: a followed face": lambda: whole((face.box,)),
         "  detect": lambda: analyzer.detector.detect(
-            frame, DetectionRequest(analyzer.turn(frame, next(look)), (face.box,))
+            frame, DetectionRequest(analyzer.round_robin(frame, next(look)), (face.box,))
         ),
         "  landmarks": lambda: analyzer.landmarker.locate(frame, face),
         "  align": lambda: align(frame, close.landmarks),

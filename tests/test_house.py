@@ -30,12 +30,11 @@ MOST_FILES, MOST_LINES = 16, 400
 # What the middle may not reach: it is a pure function of frames.
 OUTSIDE = {"socket", "sqlite3", "subprocess", "threading", "paho", "time", "os"}
 MIDDLE = (
-    "faces/align",
     "faces/analyzer",
     "faces/quality",
     "gallery/snapshot",
     "gallery/unknowns",
-    "recognition/evidence",
+    "recognition/decision",
     "recognition/pipeline",
     "recognition/scene",
     "recognition/scheduler",

@@ -20,7 +20,7 @@ from edgeface.faces.photo_face import find_face
 from edgeface.gallery.gallery import Gallery
 from edgeface.imaging.photos import load
 from edgeface.journal.journal import Journal
-from edgeface.recognition.thresholds import same_unknown, thresholds
+from edgeface.recognition.decision import same_unknown, thresholds
 from edgeface.security import signing_keys
 from edgeface.security.vault import open_vault
 from edgeface.web.auth import accounts

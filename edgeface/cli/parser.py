@@ -88,7 +88,7 @@ def default_config() -> Path:
 
 
 def _run(verbs: Verbs) -> None:
-    _with_config(_verb(verbs, "run", "daemon.daemon", "run the daemon until SIGTERM; SIGHUP reloads the config"))
+    _with_config(_verb(verbs, "run", "cli.run", "run the daemon until SIGTERM; SIGHUP reloads the config"))
 
 
 def _demo(verbs: Verbs) -> None:

@@ -20,8 +20,8 @@ from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, to
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging.drawing import VideoWriter
 from edgeface.people import enrollment
+from edgeface.recognition.decision import same_unknown, thresholds
 from edgeface.recognition.pipeline import Pipeline
-from edgeface.recognition.thresholds import same_unknown, thresholds
 
 if TYPE_CHECKING:
     import argparse

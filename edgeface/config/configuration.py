@@ -14,7 +14,7 @@ from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.journal.rows import FILE as JOURNAL
 from edgeface.mqtt.settings import Mqtt, is_loopback
-from edgeface.recognition.settings import Recognition, Unknowns
+from edgeface.recognition.settings import Recognition, UnknownSettings
 
 if TYPE_CHECKING:
     from edgeface.faces.analyzer import FaceAnalyzer
@@ -84,7 +84,7 @@ class Configuration(Settings):
     embedder: EmbedderSettings = EmbedderSettings()
     recognition: Recognition = Recognition()
     quality: QualityLimits = QualityLimits()
-    unknown: Unknowns = Unknowns()
+    unknown: UnknownSettings = UnknownSettings()
     mqtt: Mqtt | None = None
     """Left out: events go only to the log and the journal."""
     groups: Annotated[dict[Id, Group], Field(max_length=64)] = Field(default_factory=dict)

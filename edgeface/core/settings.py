@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Seconds = Annotated[float, Field(gt=0, le=3600, strict=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=False)]
 Frames = Annotated[int, Field(ge=1, le=10)]
-"""Good frames of one track; evidence.WINDOW of them are kept."""
+"""Good frames of one track; decision.WINDOW of them are kept."""
 
 ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,63}"
 """Ids of devices, cameras, doors and people; always matched against the whole text."""

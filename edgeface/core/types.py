@@ -5,6 +5,7 @@ Coordinates are pixels of the whole camera image, x to the right and y down. Eve
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
@@ -14,7 +15,11 @@ from numpy.typing import NDArray
 from edgeface.core.settings import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+
+    Measure: TypeAlias = Callable[["Stage"], AbstractContextManager[None]]
+    """Returns a context whose time counts for a stage."""
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From lax to strict."""
@@ -37,6 +42,18 @@ EventType: TypeAlias = Literal["match", "unknown", "uncertain", "left"]
 DecisionKind: TypeAlias = Literal["match", "unknown", "uncertain", "ignored"]
 """What can be decided about a face; `ignored` is never published."""
 FaceLabel: TypeAlias = Literal["new", DecisionKind]
+
+Stage: TypeAlias = Literal["detect", "landmark", "embed", "match", "frame", "event", "publish"]
+"""frame: everything that the pipeline does with one frame; event: from capture to the event; publish: from sending an
+event to the broker's answer."""
+
+
+def unmeasured(_: Stage) -> AbstractContextManager[None]:
+    """A Measure that measures nothing."""
+    return _NO_MEASURE
+
+
+_NO_MEASURE = nullcontext()
 
 
 class Box(NamedTuple):
@@ -265,11 +282,11 @@ class DetectionRequest:
 class Detector(Protocol):
     """Finds faces in one image."""
 
-    def parts(self, width: int, height: int) -> SearchGrid:
+    def grid(self, width: int, height: int) -> SearchGrid:
         """Divide an image of this size."""
         ...
 
-    def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
+    def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
         """Find the faces of `image`, best first, each once; only what is requested is searched."""
         ...
 

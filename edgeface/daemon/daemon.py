@@ -1,12 +1,12 @@
-"""Starts the threads, watches over them, and stops them in the order in which the data flows."""
+"""Starts the threads, supervises them, and stops them in the order in which the data flows."""
 
 from __future__ import annotations
 
 import logging
 import queue
 import secrets
-import signal
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeface.cameras.capture import Capture
@@ -16,6 +16,7 @@ from edgeface.core import systemd
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.log import set_up
+from edgeface.core.types import unmeasured
 from edgeface.daemon import report as daemon_report
 from edgeface.daemon.health import Health
 from edgeface.daemon.session import RecognitionSession
@@ -25,13 +26,12 @@ from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import OFF, ON, LogPublisher
-from edgeface.recognition.timings import Timings, counter
+from edgeface.recognition.timings import Timings
 from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
 from edgeface.web.site import Insight
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
@@ -44,20 +44,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK = 0.25
-"""Seconds between two looks of the main thread."""
+"""Seconds between two rounds of the main thread."""
 
 STATE_SECONDS = 30.0
-"""How often the state is said when nothing changes."""
+"""How often the state is published when nothing changes."""
 
 JOIN_SECONDS = 3.0
-"""How long a camera may take to let go at the end; a driver that hangs is left to the kernel."""
+"""How long a camera may take to close at the end; a driver that hangs is left to the kernel."""
 
 SOFTWARE = 70
-"""Exit status when a thread died; systemd starts the daemon again."""
+"""Exit status when a thread died; systemd restarts the daemon."""
 
 
 class Daemon:
-    """One device: its cameras, its vision thread, and whoever is told; `run` is the main thread's work."""
+    """One device: its cameras, its vision thread and its publisher; `run` is the main thread's work."""
 
     def __init__(
         self,
@@ -66,22 +66,22 @@ class Daemon:
         observers: Sequence[Callable[[FrameResult], None]] = (),
         source: Path | None = None,
     ) -> None:
-        """Put the parts together; `source` is the file that SIGHUP reads again."""
+        """Put the parts together; `observers` get the result of every frame, `reload` reads `source` again."""
         self._configuration = configuration
         self._clock = clock or SystemClock()
         self._source = source
         self._started = self._clock.monotonic()
         self._boot = secrets.token_hex(8)
-        # No Events: their locks may be the main thread's own when a signal's handler would take them.
-        self._stopping = self._hangup = False
+        # Not Events: a signal handler could need a lock that the main thread holds.
+        self._stopping = self._reloading = False
         self._switches: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
         self._journal = _journal(configuration, self._clock)
         self._vault = open_vault(configuration.data)
         self._health = Health(self._clock)
         self._mailbox = Mailbox()
-        # Times are taken for whoever reads the metrics only.
+        # Only the metrics of the web page show times.
         self._timings = None if configuration.web is None else Timings(self._clock)
-        self._publisher = self._make_teller()
+        self._publisher = self._make_publisher()
         self._captures = {
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
@@ -100,22 +100,22 @@ class Daemon:
             )
         )
         self._vision = Vision(
-            lambda settings: RecognitionSession(settings, self._boot, self._clock.wall(), timings=self._timings),
+            partial(RecognitionSession, boot=self._boot, timings=self._timings),
             configuration,
             self._mailbox,
             self._publisher,
             self._health,
             self._clock,
             (*observers, *self._window.observers),
-            self._timings,
+            unmeasured if self._timings is None else self._timings.measure,
         )
-        self._said_states: dict[str, str] = {}
-        self._said_at = -STATE_SECONDS
-        self._said_trouble: object = None
-        self._fed = 0.0
+        self._published_status: dict[str, str] = {}
+        self._published_at = -STATE_SECONDS
+        self._published_health: object = None
+        self._watchdog_at = 0.0
 
     def run(self) -> int:
-        """Run until `stop`, a signal, or the end of every clip; 0, or 70 when a thread died that all depend on."""
+        """Run until `stop` or the end of every clip; returns 0, or SOFTWARE if a thread died that all depend on."""
         with closing(self._journal):
             self._vision.start()
             try:
@@ -128,7 +128,7 @@ class Daemon:
         return SOFTWARE if dead or self._vision.error is not None else 0
 
     def _alive(self) -> bool:
-        """Whether there is somebody to see, and somebody to tell of it."""
+        """Whether the threads run that all depend on."""
         if not self._publisher.alive:
             log.critical("a thread of the publisher or of the journal has ended")
         return self._vision.alive and self._publisher.alive
@@ -150,29 +150,29 @@ class Daemon:
 
     def reload(self) -> None:
         """Ask for the configuration to be read again."""
-        self._hangup = True
+        self._reloading = True
 
     def sign_in_link(self) -> str | None:
-        """The page's address with a code that signs an admin in, once; None without a page."""
+        """The page's address with a code that signs an admin in once; None without a page."""
         return self._window.link()
 
-    def _on_enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF as MQTT says them
-        """Any thread: cameras are switched by the main thread."""
+    def _on_enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF, as in MQTT
+        """Have the main thread switch a camera; any thread may call it."""
         self._switches.put((camera, on))
 
     def _tick(self) -> bool:
-        """Look after everything once; True when every clip has ended."""
+        """Do one round; True when every clip has ended."""
         self._switch()
-        if self._hangup:
-            self._hangup = False
+        if self._reloading:
+            self._reloading = False
             self._reload()
         states = {name: capture.supervise() for name, capture in self._captures.items()}
         self._vision.set_away(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
-            self._tell_status(name, now)
+            self._publish_status(name, now)
         self._window.forget_removed(self._vision.people, self._vision.unknowns)
         self._feed_watchdog(states)
-        self._tell_state(states)
+        self._publish_state(states)
         return all(now.status == "ended" for now in states.values())
 
     def _switch(self) -> None:
@@ -183,34 +183,34 @@ class Daemon:
                 log.info("camera %s is switched %s", camera, "on" if on else "off")
                 self._publisher.set(topics.ENABLED_STATE.at(camera=camera), ON if on else OFF)
 
-    def _tell_status(self, camera: str, now: CaptureState) -> None:
+    def _publish_status(self, camera: str, now: CaptureState) -> None:
         status = "offline" if now.status == "ended" else now.status
-        if self._said_states.get(camera) != status:
-            self._said_states[camera] = status
+        if self._published_status.get(camera) != status:
+            self._published_status[camera] = status
             self._publisher.set(topics.CAMERA_STATUS.at(camera=camera), status)
 
     def _feed_watchdog(self, states: dict[str, CaptureState]) -> None:
         period, now = systemd.watchdog_seconds(), self._clock.monotonic()
         online = any(s.status == "online" for s in states.values())
-        if period is not None and now - self._fed >= period and self._health.alive(online=online):
-            self._fed = now
+        if period is not None and now - self._watchdog_at >= period and self._health.alive(online=online):
+            self._watchdog_at = now
             systemd.notify(systemd.WATCHDOG, systemd.status(self._summary(states)))
 
     def _summary(self, states: dict[str, CaptureState]) -> str:
         return ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
 
-    def _tell_state(self, states: dict[str, CaptureState]) -> None:
-        now, trouble = self._clock.monotonic(), self._trouble(states)
-        if now - self._said_at >= STATE_SECONDS or trouble != self._said_trouble:
-            self._said_at, self._said_trouble = now, trouble
+    def _publish_state(self, states: dict[str, CaptureState]) -> None:
+        now, health = self._clock.monotonic(), self._health_summary(states)
+        if now - self._published_at >= STATE_SECONDS or health != self._published_health:
+            self._published_at, self._published_health = now, health
             report = self._report(states)
             self._publisher.set(topics.STATE, report)
             self._window.state(report, self._publisher)
         elif self._window.asked:
             self._window.state(self._report(states), self._publisher)
 
-    def _trouble(self, states: dict[str, CaptureState]) -> object:
-        """What is worth a new state message when it changes."""
+    def _health_summary(self, states: dict[str, CaptureState]) -> object:
+        """What makes a new state message necessary when it changes."""
         return (
             [(s.status, s.dark) for s in states.values()],
             self._vision.problems,
@@ -244,13 +244,16 @@ class Daemon:
         except EdgefaceError as error:
             log.error("the configuration stays as it is: %s", error)
         else:
-            merged, kept = loader.merge(self._configuration, wanted)
-            self._configuration = self._vision.configuration = merged
-            self._journal.days = merged.privacy.journal_days
-            daemon_report.record_configured(self._journal, wanted, self._clock.wall())
-            set_up(merged.log)
-            log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
+            self._apply(wanted)
         systemd.notify(systemd.READY)
+
+    def _apply(self, wanted: Configuration) -> None:
+        merged, kept = loader.merge(self._configuration, wanted)
+        self._configuration = self._vision.configuration = merged
+        self._journal.days = merged.privacy.journal_days
+        daemon_report.record_configured(self._journal, wanted, self._clock.wall())
+        set_up(merged.log)
+        log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
 
     def _shut_down(self) -> None:
         systemd.notify(systemd.STOPPING)
@@ -259,7 +262,7 @@ class Daemon:
             capture.stop()
         for name, capture in self._captures.items():
             if not capture.join(JOIN_SECONDS):
-                log.warning("camera %s does not let go of its device", name)
+                log.warning("camera %s does not close its device", name)
             self._publisher.set(topics.CAMERA_STATUS.at(camera=name), "offline")
         self._mailbox.close()
         self._vision.join()
@@ -268,11 +271,12 @@ class Daemon:
         self._publisher.close()
         daemon_report.record_stopped(self._journal, self._boot, self._clock.wall())
 
-    def _make_teller(self) -> Publisher:
+    def _make_publisher(self) -> Publisher:
         settings = self._configuration
         if settings.mqtt is None:
             return LogPublisher(self._journal, self._clock)
-        return MqttPublisher(
+        publisher = partial(
+            MqttPublisher,
             settings.mqtt,
             settings.device,
             self._clock,
@@ -283,8 +287,8 @@ class Daemon:
             boot=self._boot,
             policy=lambda: self._configuration.access_policy,
             signer=Signer(settings.data, self._vault, self._clock),
-            answered=counter(self._timings, "publish"),
         )
+        return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
 
 
 def _journal(configuration: Configuration, clock: Clock) -> Journal:
@@ -293,14 +297,3 @@ def _journal(configuration: Configuration, clock: Clock) -> Journal:
     except OSError as error:
         raise EdgefaceError(f"{configuration.data}: cannot be used for data ({error.strerror})") from error
     return Journal(configuration.journal_path, days=configuration.privacy.journal_days, clock=clock)
-
-
-def run_run(arguments: argparse.Namespace) -> int:
-    """`edgeface run`: the daemon in the foreground, until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-    configuration = loader.load(arguments.config)
-    set_up(configuration.log)
-    daemon = Daemon(configuration, source=arguments.config)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: daemon.stop())
-    signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
-    return daemon.run()

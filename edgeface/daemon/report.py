@@ -1,4 +1,4 @@
-"""The state topic's content: what an operator wants to know of the daemon, and of each camera."""
+"""What the daemon reports about itself: the state of the device, and rows of the journal about its runs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from edgeface.journal.journal import Journal
 
 
+_LAST_ROWS = 200
+"""Rows of the kind `config` that are searched for the last one about config.yaml."""
+
+
 def report(
     *,
     uptime: float,
@@ -27,9 +31,9 @@ def report(
     problems: tuple[str, ...],
     key: str,
 ) -> dict[str, Any]:
-    """The daemon as a whole, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
+    """The state of the device, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
 
-    `key` is the custody of the vault's key.
+    `key` says how the vault's key is kept.
     """
     heat = board.temperature()
     return {
@@ -46,7 +50,7 @@ def report(
 
 
 def camera_report(state: CaptureState, tally: Tally, age: float | None, drops: int) -> dict[str, Any]:
-    """One camera: what it gives, what was made of it, and what was lost on the way."""
+    """The state of one camera: its pictures, what became of them, and what was lost."""
     return {
         "status": state.status,
         "fps": round(state.fps, 1),
@@ -55,27 +59,23 @@ def camera_report(state: CaptureState, tally: Tally, age: float | None, drops: i
         "processed": tally.processed,
         "drops": drops,
         "reopens": state.reopens,
-        "not_judged": dict(tally.silent),
+        "not_judged": dict(tally.undecided),
         "unknown_held_back": tally.held_back,
         "problem": state.error or (DARK if state.dark else None),
     }
 
 
-# Rows of the kind among which the last one about config.yaml is looked for.
-_LOOK_BACK = 200
-
-
 def record_started(journal: Journal, configuration: Configuration, boot: str, wall: float) -> None:
-    """Note the start, and the configuration if it is another one than was noted last; `wall` in seconds."""
+    """Record the start, and the configuration if it has changed; `wall` in seconds."""
     facts = {"version": __version__, "boot": boot, "config": _digest(journal, configuration.model_dump(mode="json"))}
     journal.record("started", wall, facts)
     record_configured(journal, configuration, wall)
 
 
 def record_configured(journal: Journal, configuration: Configuration, wall: float) -> None:
-    """Note a configuration that is another one than was noted last: digests and the keys that changed, no content.
+    """Record a configuration that has changed: digests and the changed keys, no content.
 
-    The digests are made with the key of the data folder, so that nobody can try passwords against them.
+    The digests are made with the key of the data folder, so that no one can test passwords against them.
     """
     plain = configuration.model_dump(mode="json")
     digest, sections = _digest(journal, plain), {key: _digest(journal, plain[key]) for key in plain}
@@ -88,13 +88,13 @@ def record_configured(journal: Journal, configuration: Configuration, wall: floa
 
 
 def record_stopped(journal: Journal, boot: str, wall: float) -> None:
-    """Note an orderly end; it is said at the next start."""
+    """Record an orderly end; it is published at the next start."""
     journal.record("stopped", wall, {"boot": boot})
 
 
 def _last(journal: Journal) -> dict[str, Any]:
-    """The newest row about config.yaml; what is noted of the page's accounts has the same kind."""
-    rows = journal.rows(kinds=("config",), last=_LOOK_BACK)
+    """The newest row about config.yaml; rows about the page's accounts have the same kind."""
+    rows = journal.rows(kinds=("config",), last=_LAST_ROWS)
     known: Iterator[dict[str, Any]] = (json.loads(entry.row.payload) for entry in reversed(rows))
     return next((facts for facts in known if "digest" in facts), {})
 

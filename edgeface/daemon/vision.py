@@ -1,4 +1,4 @@
-"""The vision thread: takes frames from the mailbox, runs the pipeline, and hands on what it says."""
+"""The vision thread: takes frames from the mailbox, runs the pipeline, and publishes its events."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgeface.core.errors import GalleryError
+from edgeface.core.types import unmeasured
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
 from edgeface.mqtt.publisher import names_in_view, sentence
@@ -19,19 +20,18 @@ if TYPE_CHECKING:
     from edgeface.cameras.mailbox import Mailbox
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Event, Frame, FrameResult, RejectReason
+    from edgeface.core.types import Event, Frame, FrameResult, Measure, RejectReason
     from edgeface.daemon.health import Health
     from edgeface.daemon.session import RecognitionSession
     from edgeface.mqtt.publisher import Publisher
-    from edgeface.recognition.timings import Timings
 
 log = logging.getLogger(__name__)
 
-WAIT = 0.2
-"""Seconds without a frame after which the house is kept all the same."""
+FRAME_TIMEOUT = 0.2
+"""Seconds without a frame after which housekeeping runs all the same."""
 
 HOUSEKEEPING = 0.5
-"""Seconds between two looks at the gallery, so that a change is seen within a second."""
+"""Seconds between two refreshes of the gallery, so that a change takes effect within a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,56 +39,65 @@ class Tally:
     """What the pipeline has counted for one camera since the start."""
 
     processed: int = 0
-    silent: Mapping[RejectReason, int] = field(default_factory=dict)
-    """Tracks that ended with nothing decided, by reason."""
+    undecided: Mapping[RejectReason, int] = field(default_factory=dict)
+    """Tracks that ended without a decision, by reason."""
     held_back: int = 0
     """Unknown events beyond the rate limit."""
 
 
+class OpenSession(Protocol):
+    """Opens what the vision thread works with."""
+
+    def __call__(self, configuration: Configuration, *, wall: float) -> RecognitionSession:
+        """Open everything at this wall time."""
+        ...
+
+
 class Vision:
-    """One thread; it opens what it works with by itself, so that nobody else can touch it."""
+    """One thread; it opens its session itself, so that no other thread can touch it."""
 
     def __init__(
         self,
-        open_workbench: Callable[[Configuration], RecognitionSession],
+        open_session: OpenSession,
         configuration: Configuration,
         mailbox: Mailbox,
         publisher: Publisher,
         health: Health,
         clock: Clock,
         observers: Sequence[Callable[[FrameResult], None]] = (),
-        timings: Timings | None = None,
+        measure: Measure = unmeasured,
     ) -> None:
+        """`observers` get the result of every frame, in this thread; `measure` measures frames."""
         self.configuration = configuration
-        """May be replaced by another thread; it is gone by from the next housekeeping on."""
+        """May be replaced by another thread; the next housekeeping applies it."""
         self.tally: Mapping[str, Tally] = {}
-        """By camera; replaced as a whole, so that anybody may read it."""
+        """By camera; replaced as a whole, so that any thread may read it."""
         self.people: frozenset[str] = frozenset()
-        """Ids of those who can be matched now."""
+        """Ids of the people who can be matched now."""
         self.unknowns: frozenset[str] = frozenset()
         """Ids of the unknowns that are remembered."""
         self.problems: tuple[str, ...] = ()
-        """What is wrong with the gallery or the level, one line each."""
+        """The problems of the gallery, the level and the doors, one line each."""
         self.models: Mapping[str, str] = {}
         """SHA-256 by model file."""
         self.error: Exception | None = None
         """What ended the thread, if something did."""
-        self._open_workbench = open_workbench
+        self._open_session = open_session
         self._mailbox = mailbox
         self._publisher = publisher
         self._health = health
         self._clock = clock
         self._observers = observers
-        self._process = _process if timings is None else timings.around("frame", _process)
+        self._measure = measure
         self._away: frozenset[str] = frozenset()
         self._processed: Counter[str] = Counter()
         self._names: dict[str, tuple[str, ...]] = {}
-        self._kept_house = -HOUSEKEEPING
+        self._refreshed = -HOUSEKEEPING
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="vision")
 
     def start(self) -> None:
-        """Start, and wait until the models and the gallery are open; what failed there is raised here."""
+        """Start, and wait until the models and the gallery are open. Raises what kept them from opening."""
         self._thread.start()
         self._ready.wait()
         if self.error is not None:
@@ -105,18 +114,18 @@ class Vision:
         return self._thread.is_alive()
 
     def set_away(self, cameras: Iterable[str]) -> None:
-        """Say which cameras give no pictures now: whoever was in view there has left."""
+        """Set the cameras that give no pictures now: everyone in view there has left."""
         self._away = frozenset(cameras)
 
     def _main(self) -> None:
         try:
-            bench = self._open_workbench(self.configuration)
-            self.models = bench.models
+            session = self._open_session(self.configuration, wall=self._clock.wall())
+            self.models = session.models
             try:
                 self._ready.set()
-                self._work(bench)
+                self._run(session)
             finally:
-                bench.close()
+                session.close()
         except Exception as error:
             self.error = error
             if self._ready.is_set():
@@ -124,32 +133,33 @@ class Vision:
         finally:
             self._ready.set()
 
-    def _work(self, bench: RecognitionSession) -> None:
+    def _run(self, session: RecognitionSession) -> None:
         while not self._mailbox.closed:
-            frame = self._mailbox.take(WAIT)
+            frame = self._mailbox.take(FRAME_TIMEOUT)
             if frame is not None:
-                self._look(bench, frame)
-            if self._clock.monotonic() - self._kept_house >= HOUSEKEEPING:
-                self._keep_house(bench)
-        for camera in bench.pipeline.cameras:
-            self._leave(bench, camera)
-        self._keep_house(bench)
+                self._handle(session, frame)
+            if self._clock.monotonic() - self._refreshed >= HOUSEKEEPING:
+                self._housekeep(session)
+        for camera in session.pipeline.cameras:
+            self._leave(session, camera)
+        self._housekeep(session)
 
-    def _look(self, bench: RecognitionSession, frame: Frame) -> None:
-        outcome = self._process(bench, frame)
+    def _handle(self, session: RecognitionSession, frame: Frame) -> None:
+        with self._measure("frame"):
+            result = session.pipeline.process(frame)
         self._processed[frame.camera] += 1
-        for event in outcome.events:
+        for event in result.events:
             log.info("%s", sentence(event))
             late = event.type == "match" and not self._health.may_match(frame)
             self._publisher.publish(event, self._snapshot(event, frame), late=late)
-            bench.picture(event, frame.image)
-        for claim in outcome.claims:
+            session.keep_thumbnail(event, frame.image)
+        for claim in result.claims:
             if self._health.may_match(frame):
                 self._publisher.claim(claim)
         self._health.processed(frame)
-        self._tell_people(bench, frame.camera)
+        self._publish_people(session, frame.camera)
         for observe in self._observers:
-            observe(outcome)
+            observe(result)
 
     def _snapshot(self, event: Event, frame: Frame) -> bytes | None:
         allowed = self.configuration.privacy.snapshots
@@ -157,35 +167,33 @@ class Vision:
             return None
         return jpeg(cut_out(frame.image, event.box))
 
-    def _tell_people(self, bench: RecognitionSession, camera: str) -> None:
-        names = bench.pipeline.people(camera)
+    def _publish_people(self, session: RecognitionSession, camera: str) -> None:
+        names = session.pipeline.people(camera)
         if names != self._names.get(camera, ()):
             self._names[camera] = names
             self._publisher.set(topics.PEOPLE.at(camera=camera), names_in_view(names))
 
-    def _leave(self, bench: RecognitionSession, camera: str) -> None:
-        for event in bench.pipeline.leave(camera, self._clock.monotonic(), self._clock.wall()):
+    def _leave(self, session: RecognitionSession, camera: str) -> None:
+        for event in session.pipeline.leave(camera, self._clock.monotonic(), self._clock.wall()):
             log.info("%s", sentence(event))
             self._publisher.publish(event)
-        self._tell_people(bench, camera)
+        self._publish_people(session, camera)
 
-    def _keep_house(self, bench: RecognitionSession) -> None:
-        self._kept_house = self._clock.monotonic()
-        for camera in self._away.intersection(bench.pipeline.cameras):
-            self._leave(bench, camera)
+    def _housekeep(self, session: RecognitionSession) -> None:
+        """Apply changes of the configuration and the gallery, store what is new, and update the counts."""
+        self._refreshed = self._clock.monotonic()
+        pipeline = session.pipeline
+        for camera in self._away.intersection(pipeline.cameras):
+            self._leave(session, camera)
         try:
-            bench.refresh(self.configuration, self._clock.wall())
-            self.problems = bench.problems
+            session.refresh(self.configuration, self._clock.wall())
+            self.problems = session.problems
         except GalleryError as error:
-            # The disk may be full or away: matching goes on with the people in memory.
+            # The disk may be full or unplugged: matching continues with the people in memory.
             log.warning("gallery: %s", error)
-            self.problems = (*bench.problems, str(error))
-        self.people, self.unknowns = bench.people, bench.unknowns
+            self.problems = (*session.problems, str(error))
+        self.people, self.unknowns = session.people, session.unknowns
         self.tally = {
-            camera: Tally(self._processed[camera], bench.pipeline.silent(camera), bench.pipeline.held_back(camera))
-            for camera in bench.pipeline.cameras
+            camera: Tally(self._processed[camera], pipeline.undecided(camera), pipeline.held_back(camera))
+            for camera in pipeline.cameras
         }
-
-
-def _process(bench: RecognitionSession, frame: Frame) -> FrameResult:
-    return bench.pipeline.process(frame)

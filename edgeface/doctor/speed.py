@@ -17,7 +17,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError, PhotoError
 from edgeface.core.types import Box, Detection, DetectionRequest
 from edgeface.doctor.finding import Finding
-from edgeface.faces.analyzer import turn
+from edgeface.faces.analyzer import round_robin
 from edgeface.faces.detectors import DEFAULT_DETECTOR
 from edgeface.faces.embedder import open_embedder
 from edgeface.faces.landmarks import Onet
@@ -114,8 +114,8 @@ def _work(configuration: Configuration | None) -> Iterator[tuple[tuple[str, int]
 
 def _detect_call(detector: Detector, image: Image, known: Box) -> Callable[[], object]:
     """Each call searches the next parts of the image, as the pipeline does when everything moves."""
-    parts, numbers = detector.parts(WIDTH, HEIGHT), count(1)
-    return lambda: detector.detect(image, DetectionRequest(turn(parts, next(numbers)), (known,)))
+    grid, numbers = detector.grid(WIDTH, HEIGHT), count(1)
+    return lambda: detector.detect(image, DetectionRequest(round_robin(grid, next(numbers)), (known,)))
 
 
 def scene() -> Image:
@@ -139,7 +139,7 @@ def shipped_photo() -> Image:
 
 
 def _face(detector: Detector, image: Image) -> Detection:
-    found = detector.detect(image, DetectionRequest((detector.parts(WIDTH, HEIGHT).whole,)))
+    found = detector.detect(image, DetectionRequest((detector.grid(WIDTH, HEIGHT).whole,)))
     return max(found, key=lambda one: one.score, default=_middle())
 
 

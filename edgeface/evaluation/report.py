@@ -15,7 +15,7 @@ from edgeface.evaluation.corpus import GOOD, NO_FACE, UNREADABLE
 from edgeface.evaluation.identification import Setup
 from edgeface.evaluation.rates import Pairs, roc
 from edgeface.faces.calibration import RULE_OF_30, TARGETS, CalibrationRow, CalibrationTable
-from edgeface.recognition.evidence import MARGIN
+from edgeface.recognition.decision import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

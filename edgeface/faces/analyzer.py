@@ -1,22 +1,28 @@
-"""The models of one run, and the way from a picture to an embedding that enrollment and probing share."""
+"""The models of one run, and the way from a picture to an embedding that enrollment and recognition share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.core.types import Box, DetectionRequest, SearchGrid
-from edgeface.faces.align import align
-from edgeface.faces.embedder import open_embedder
+from edgeface.core.types import Box, Detection, DetectionRequest, Quality, SearchGrid, unmeasured
+from edgeface.faces.embedder import align, open_embedder
 from edgeface.faces.landmarks import Onet
 from edgeface.faces.quality import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeface.core.types import Detection, Detector, Embedder, Embedding, Image, Landmarker, Quality
+    from edgeface.core.types import Detector, Embedder, Embedding, Image, Landmarker, Measure
     from edgeface.faces.detectors import DetectorSettings
     from edgeface.faces.settings import EmbedderSettings, QualityLimits
+
+
+class InspectedFace(NamedTuple):
+    """A face with its landmarks and its quality."""
+
+    detection: Detection
+    quality: Quality
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,40 +33,54 @@ class FaceAnalyzer:
     landmarker: Landmarker
     embedder: Embedder
     limits: QualityLimits
+    measure: Measure = unmeasured
+    """Measures each call of a model."""
 
     @classmethod
     def open(cls, detector: DetectorSettings, embedder: EmbedderSettings, limits: QualityLimits) -> FaceAnalyzer:
-        """Load the models that the settings name; ModelError when one cannot be used."""
+        """Load the models that the settings name. Raises ModelError if one cannot be used."""
         return cls(detector.open(), Onet(), open_embedder(embedder.model), limits)
 
-    def study(self, image: Image, face: Detection) -> tuple[Detection, Quality] | None:
-        """Look closely at a face that the detector has found, and judge it; None when there is no face.
+    def grid(self, image: Image) -> SearchGrid:
+        """How the detector divides pictures of this size."""
+        return self.detector.grid(image.shape[1], image.shape[0])
 
-        One that is too dark, blurred or cut for its landmarks to be found is given as the detector has it.
+    def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
+        """Find the faces of `image`, best first."""
+        with self.measure("detect"):
+            return self.detector.detect(image, request)
+
+    def inspect(self, image: Image, face: Detection) -> InspectedFace | None:
+        """Locate the landmarks of a detected face and judge its quality; None when there is no face.
+
+        Where the landmarks of a face that is too dark, blurred or cut cannot be located, the detector's are kept.
         """
-        close = self.landmarker.locate(image, face)
-        quality = judge(image, close or face, self.limits)
-        return None if close is None and quality.reason is None else (close or face, quality)
-
-    def turn(self, image: Image, number: int) -> tuple[Box, ...]:
-        """The parts of a picture to search when nothing is known of what has changed: `number` counts the looks."""
-        return turn(self.detector.parts(image.shape[1], image.shape[0]), number)
-
-    def faces(self, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[tuple[Detection, Quality]]:
-        """Find the faces of one camera picture and judge each; `number` is as in `turn`, `known` faces are expected."""
-        look = DetectionRequest(self.turn(image, number), tuple(known))
-        found = (self.study(image, detection) for detection in self.detector.detect(image, look))
-        return [face for face in found if face is not None]
+        with self.measure("landmark"):
+            located = self.landmarker.locate(image, face)
+        quality = judge(image, located or face, self.limits)
+        return None if located is None and quality.reason is None else InspectedFace(located or face, quality)
 
     def embed(self, image: Image, detection: Detection) -> Embedding:
-        """Embed one face; `detection` comes from the landmarker."""
-        return self.embedder.embed(align(image, detection.landmarks))
+        """Embed one face; `detection` comes from `inspect`."""
+        crop = align(image, detection.landmarks)
+        with self.measure("embed"):
+            return self.embedder.embed(crop)
+
+    def faces(self, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[InspectedFace]:
+        """Find and inspect the faces of one picture; `number` is as in `round_robin`, `known` faces are expected."""
+        request = DetectionRequest(self.round_robin(image, number), tuple(known))
+        found = (self.inspect(image, detection) for detection in self.detect(image, request))
+        return [face for face in found if face is not None]
+
+    def round_robin(self, image: Image, number: int) -> tuple[Box, ...]:
+        """The parts of this picture to search in the search of this number; see the function."""
+        return round_robin(self.grid(image), number)
 
 
-def turn(parts: SearchGrid, number: int) -> tuple[Box, ...]:
-    """The parts for the look of this number, from 0, of those that know of no motion: the whole, then tiles in turn."""
-    each = parts.per_frame
-    if not parts.tiles or not each:
-        return (parts.whole,)
-    now = number % (1 - -len(parts.tiles) // each)
-    return parts.tiles[(now - 1) * each : now * each] if now else (parts.whole,)
+def round_robin(grid: SearchGrid, number: int) -> tuple[Box, ...]:
+    """The parts to search where motion is not known, by the search's number from 0: the whole, then tiles in turn."""
+    each = grid.per_frame
+    if not grid.tiles or not each:
+        return (grid.whole,)
+    turn = number % (1 - -len(grid.tiles) // each)
+    return grid.tiles[(turn - 1) * each : turn * each] if turn else (grid.whole,)

@@ -1,4 +1,4 @@
-"""BlazeFace on LiteRT: one square look at a picture, and the decoding of what the model gives.
+"""BlazeFace on LiteRT: the search of one square of a picture, and the decoding of the model's outputs.
 
 Anchors, scales, the clip at 100 and weighted NMS at IoU 0.3 are those of MediaPipe's graphs
 (mediapipe/modules/face_detection/face_detection_short_range_common.pbtxt and
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edgeface.core.types import Box, Detection
-from edgeface.faces.tflite import FULL_RANGE_SPARSE, SHORT_RANGE, Model, Shipped, open_shipped
+from edgeface.faces.tflite import FULL_RANGE_SPARSE, SHORT_RANGE, Model, open_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from edgeface.core.types import Image
 
-
-if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 # MediaPipe's score_clipping_thresh: exp() of more would overflow.
@@ -34,7 +32,7 @@ _SAME_FACE = 0.3
 
 
 class Region(NamedTuple):
-    """A square of a picture, in pixels; it may reach over the picture's edges."""
+    """A square of a picture, in pixels; it may extend beyond the picture."""
 
     left: float
     top: float
@@ -42,7 +40,7 @@ class Region(NamedTuple):
 
     @classmethod
     def whole(cls, image: Image) -> Region:
-        """The square around all of `image`, which stands in its middle (letterbox)."""
+        """The square around all of `image`, which is in its centre (letterbox)."""
         height, width = image.shape[:2]
         side = max(height, width)
         return cls((width - side) / 2, (height - side) / 2, side)
@@ -67,19 +65,19 @@ class BlazeFace:
     @classmethod
     def short_range(cls, threads: int = 1) -> BlazeFace:
         """For faces of at least about a fifth of the region's side; 128 x 128 input."""
-        return cls(_open(SHORT_RANGE, threads), _grid((16, 2), (8, 6)))
+        return cls(open_shipped(SHORT_RANGE, threads), _grid((16, 2), (8, 6)))
 
     @classmethod
     def full_range_sparse(cls, threads: int = 1) -> BlazeFace:
         """For faces of at least about an eighth of the region's side; 192 x 192 input."""
-        return cls(_open(FULL_RANGE_SPARSE, threads), _grid((48, 1)))
+        return cls(open_shipped(FULL_RANGE_SPARSE, threads), _grid((48, 1)))
 
     def find(self, image: Image, region: Region, threshold: float) -> list[Detection]:
         """Find the faces of one region, best first, none twice, in the picture's pixels.
 
         `image` is height x width x 3 RGB uint8; `threshold` is the lowest score, 0 to 1, both exclusive.
         """
-        # The regressors stand before the scores in both files.
+        # Both files have the regressors before the scores.
         _draw(image, region, self._canvas)
         regressors, scores = self._model.run(self._canvas)
         logits = np.clip(scores[0, :, 0], -_CLIP, _CLIP)
@@ -102,10 +100,10 @@ class BlazeFace:
 
 
 def merge(found: Sequence[Detection], overlap: float = 0.5) -> list[Detection]:
-    """Join the findings of several looks: best first, and one of each face.
+    """Merge the detections of several searches: best first, and one of each face.
 
     Two are the same face when their intersection is more than `overlap` of the smaller, so that a part of a face
-    at the edge of one region gives way to the whole face of another.
+    at the edge of one region is replaced by the whole face of another.
     """
     kept: list[Detection] = []
     for detection in sorted(found, key=lambda d: -d.score):
@@ -122,10 +120,6 @@ def _overlap(one: Box, other: Box) -> float:
     return width * height / min(one.width * one.height, other.width * other.height)
 
 
-def _open(shipped: Shipped, threads: int) -> Model:
-    return open_shipped(shipped, threads)
-
-
 def _grid(*layers: tuple[int, int]) -> Floats:
     """N x 2 anchor centres, 0 to 1, for layers of (cells a side, anchors a cell), row by row."""
     parts = []
@@ -137,10 +131,10 @@ def _grid(*layers: tuple[int, int]) -> Floats:
 
 
 def _draw(image: Image, region: Region, canvas: Floats) -> None:
-    """Fill 1 x size x size x 3 with -1 to 1; black where the region reaches over the picture's edges.
+    """Fill 1 x size x size x 3 with -1 to 1; black outside the picture.
 
-    By halves, which are means of four pixels, until less than a half is left to linear interpolation, which would skip
-    pixels: a sixth of the time of means over areas of fractions of pixels (docs/performance.md).
+    Halves the region, by means of four pixels, until linear interpolation need not skip pixels: this takes a sixth of
+    the time of means over fractions of pixels (docs/performance.md).
     """
     from edgeface.imaging.opencv import cv2
 
@@ -163,7 +157,7 @@ def _draw(image: Image, region: Region, canvas: Floats) -> None:
 
 
 def _ends(start: float, length: float, most: int, multiple: int) -> tuple[int, int]:
-    """The whole pixels of a span that lie in the picture, so many that they can be halved."""
+    """The whole pixels of a span inside the picture, a multiple that can be halved."""
     first, last = max(0, math.floor(start)), min(most, math.ceil(start + length))
     return first, last - max(0, last - first) % multiple
 
@@ -173,10 +167,10 @@ def _inside(position: float, size: int) -> int:
 
 
 def _weighted_nms(points: Floats, scores: Floats) -> list[tuple[Floats, float]]:
-    """Group what overlaps the best one, and give each group's mean weighted by score, with the best score.
+    """Group the detections that overlap the best one; gives each group's mean, weighted by score, and its best score.
 
-    The mean of neighbouring anchors shakes less from frame to frame than the best anchor alone (BlazeFace paper,
-    section 3.3: 40 % less jitter), and the landmarks that align a face come from it.
+    The mean of neighbouring anchors jitters less from frame to frame than the best anchor alone (BlazeFace paper,
+    section 3.3: 40 % less), which matters for the landmarks that align a face.
     """
     order = np.argsort(-scores, kind="stable")
     groups = []
@@ -205,23 +199,23 @@ def _detection(points: Floats, score: float) -> Detection:
 
 
 CROP = 2.0
-"""The closer look's side, in sides of the face's box."""
+"""Side of the crop, in sides of the face's box."""
 
-# The looked-for face fills the middle of the crop; one that meets its box less is a neighbour.
+# The face fills the middle of the crop; one that overlaps its box less than this is a neighbour.
 _SAME_REFINED = 0.3
 
 
 class CropRefiner:
-    """The landmarker: BlazeFace's short-range model on a crop; not for two threads at once."""
+    """Detects a face again in a crop around it, with the short-range model; not for two threads at once."""
 
     def __init__(self, model: BlazeFace | None = None, threshold: float = 0.5) -> None:
         self._model = model or BlazeFace.short_range()
         self._threshold = threshold
 
     def locate(self, image: Image, box: Box) -> Detection | None:
-        """Look closely at the face in `box`: its box, score and 6 x 2 landmarks in the picture's pixels.
+        """Detect the face in `box` again: its box, score and 6 x 2 landmarks in the picture's pixels.
 
-        None when there is no face, or only one that `box` hardly meets (IoU up to 0.3).
+        None when there is no face, or only one that hardly overlaps `box` (IoU up to 0.3).
         """
         if not (box.width > 0 and box.height > 0):
             return None

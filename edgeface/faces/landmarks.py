@@ -1,7 +1,7 @@
-"""The landmarker for embedding: O-Net's five points on a face that the detector has found.
+"""The landmarker for embedding: the five points of O-Net on a detected face.
 
 O-Net is the last stage of MTCNN (Zhang et al., IEEE SPL 23(10), 2016), which aligned the faces that embedders are
-trained on. Its points bring FNMR at FMR 1e-4 from 4.6 % down to 2.7 % (docs/decisions/0006-landmarks.md).
+trained on. Its points reduce FNMR at FMR 1e-4 from 4.6 % to 2.7 % (docs/decisions/0006-landmarks.md).
 """
 
 from __future__ import annotations
@@ -20,27 +20,25 @@ if TYPE_CHECKING:
     from edgeface.core.types import Image, Landmarks
     from edgeface.faces.tflite import Model
 
-
-if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 SIZE = 48
 """Height and width of the model's input, in pixels."""
 
-# The first look's side, in longer sides of the detector's box: the best of 0.9, 1.05, 1.2 and 1.4.
+# Side of the first crop, in longer sides of the detector's box: the best of 0.9, 1.05, 1.2 and 1.4.
 _FIRST = 1.05
-# A crop is cut at twice the size and averaged, so that no pixel of a face up to 192 px is skipped.
-_FINER = 2
-# O-Net's box beside BlazeFace's, in sides of a face: medians over LFW (docs/decisions/0006-landmarks.md).
+# A crop is taken at twice the size and averaged, so that no pixel of a face up to 192 px is skipped.
+_OVERSAMPLING = 2
+# O-Net's box compared with BlazeFace's, in sides of a face: medians over LFW (docs/decisions/0006-landmarks.md).
 _LARGER, _HIGHER = 1.19, 0.10
-# Places in the model's output.
-_CHANCE, _BOX, _POINTS = 0, 1, 2
+# Indices of the model's outputs.
+_SCORE, _BOX, _POINTS = 0, 1, 2
 # MTCNN's own threshold for O-Net (Zhang et al., 2016); none of 6,395 faces of LFW is below, 99 % are above 0.96.
-_SURE = 0.7
+_MIN_SCORE = 0.7
 
 
 class _Square(NamedTuple):
-    """A turned square of the picture: its middle, side and angle, in pixels and radians."""
+    """A rotated square of the picture: its centre, side and angle, in pixels and radians."""
 
     x: float
     y: float
@@ -48,25 +46,25 @@ class _Square(NamedTuple):
     angle: float
 
     def matrix(self) -> NDArray[np.float64]:
-        """The 2 x 3 matrix from shares of the side to the picture's pixels, corners of pixels being whole numbers."""
+        """The 2 x 3 matrix from shares of the side to the picture's pixels, whose corners are whole numbers."""
         cosine, sine = self.side * math.cos(self.angle), self.side * math.sin(self.angle)
         turn = np.array([[cosine, -sine], [sine, cosine]])
         return np.column_stack([turn, np.array([self.x, self.y]) - turn @ np.array([0.5, 0.5])])
 
     def to_picture(self, points: Floats) -> Floats:
-        """Bring n x 2 points from shares of the side to the picture's pixels."""
+        """Transform n x 2 points from shares of the side to the picture's pixels."""
         matrix = self.matrix()
         placed: Floats = (points @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
         return placed
 
     def around(self, box: Floats) -> _Square:
-        """The square around a box that is told in shares of the side, turned as this one is."""
+        """The square around a box in shares of the side, with the same angle."""
         matrix = self.matrix()
         x, y = matrix[:, :2] @ box.mean(axis=0) + matrix[:, 2]
         return _Square(float(x), float(y), self.side * float((box[1] - box[0]).max()), self.angle)
 
     def as_blazeface(self) -> Box:
-        """The upright box that BlazeFace would draw around the face of which this is O-Net's."""
+        """The upright box that BlazeFace would draw around the face of this square."""
         half = self.side / _LARGER / 2
         down = _HIGHER * 2 * half
         x, y = self.x - down * math.sin(self.angle), self.y + down * math.cos(self.angle)
@@ -80,58 +78,58 @@ class Onet:
         self._model = model or open_shipped(ONET)
 
     def locate(self, image: Image, face: Detection) -> Detection | None:
-        """Find the landmarks of a face that a detector has found: 8 x 2, with the corners of the mouth.
+        """Locate the landmarks of a detected face: 8 x 2, with the corners of the mouth.
 
-        The box is O-Net's, as BlazeFace would draw it; score and ears are the detector's. None when O-Net sees no face.
+        The box is as BlazeFace would draw it; score and ears are the detector's. None when O-Net finds no face.
         """
         if not (face.box.width > 0 and face.box.height > 0):
             return None
-        chance, five, box = self._five(image, face)
-        if chance < _SURE:
+        score, five, box = self._five(image, face)
+        if score < _MIN_SCORE:
             return None
         mouth = five[3:].mean(axis=0, keepdims=True)
         landmarks: Landmarks = np.concatenate([five[:3], mouth, face.landmarks[4:6], five[3:]])
         return Detection(box, face.score, landmarks.astype(np.float32))
 
     def _five(self, image: Image, face: Detection) -> tuple[float, Floats, Box]:
-        """The chance that it is a face; eyes, nose and corners of the mouth, 5 x 2 in the picture's pixels; the box.
+        """The score of the face; eyes, nose and corners of the mouth, 5 x 2 in the picture's pixels; the box.
 
-        Twice: O-Net's own box, a fifth larger than BlazeFace's and a tenth higher, is where its points are best.
+        O-Net runs twice: its points are best in its own box, a fifth larger than BlazeFace's and a tenth higher.
         """
         x, y = face.box.centre
         first = _Square(x, y, _FIRST * max(face.box.width, face.box.height), _tilt(face.landmarks))
-        chance, box, points = self._look_at(image, first)
+        score, box, points = self._run(image, first)
         second = first.around(box)._replace(angle=first.angle + _tilt(points))
-        # A box far from the first look's is no box of this face.
+        # A box of a very different size is not of this face.
         if not first.side / 2 < second.side < first.side * 2:
-            return chance, first.to_picture(points), face.box
-        chance, _, points = self._look_at(image, second)
-        return chance, second.to_picture(points), second.as_blazeface()
+            return score, first.to_picture(points), face.box
+        score, _, points = self._run(image, second)
+        return score, second.to_picture(points), second.as_blazeface()
 
-    def _look_at(self, image: Image, square: _Square) -> tuple[float, Floats, Floats]:
-        """The chance of a face, its box (2 x 2 corners) and points (5 x 2) in shares of the square's side."""
+    def _run(self, image: Image, square: _Square) -> tuple[float, Floats, Floats]:
+        """The score of a face, its box (2 x 2 corners) and points (5 x 2) in shares of the square's side."""
         crop = _cut(image, square.matrix())
         # Columns first, as the model was trained in MATLAB.
         tensor = (crop.transpose(1, 0, 2)[np.newaxis].astype(np.float32) - np.float32(127.5)) * np.float32(1 / 128)
         found = self._model.run(np.ascontiguousarray(tensor))
-        # The box is said as shifts of the crop's corners; of the points all x come first, then all y.
+        # The box is given as shifts of the crop's corners; of the points all x come first, then all y.
         box = found[_BOX].reshape(2, 2) + np.array([[0], [1]], np.float32)
-        return float(found[_CHANCE][0, 1]), box, found[_POINTS].reshape(2, 5).T
+        return float(found[_SCORE][0, 1]), box, found[_POINTS].reshape(2, 5).T
 
 
 def _tilt(landmarks: Landmarks) -> float:
-    """Angle of the line through the eyes in radians; positive when the left eye stands lower in the picture."""
+    """Angle of the line through the eyes in radians; positive when the left eye is lower in the picture."""
     across = landmarks[1] - landmarks[0]
     return math.atan2(float(across[1]), float(across[0])) if np.isfinite(across).all() else 0.0
 
 
 def _cut(image: Image, matrix: NDArray[np.float64]) -> Image:
-    """Cut out the square that `matrix` brings to the picture; black where it reaches over the edges."""
+    """Cut out the square that `matrix` maps to the picture; black outside the picture."""
     from edgeface.imaging.opencv import cv2
 
-    pixels = matrix / [_FINER * SIZE, _FINER * SIZE, 1]
-    # warpAffine speaks of the pixels' middles.
+    pixels = matrix / [_OVERSAMPLING * SIZE, _OVERSAMPLING * SIZE, 1]
+    # warpAffine counts from the centres of pixels.
     pixels[:, 2] += pixels[:, :2] @ np.array([0.5, 0.5]) - 0.5
-    size = (_FINER * SIZE, _FINER * SIZE)
+    size = (_OVERSAMPLING * SIZE, _OVERSAMPLING * SIZE)
     large = cv2.warpAffine(image, pixels, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return np.asarray(cv2.resize(large, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)

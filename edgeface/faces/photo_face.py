@@ -1,4 +1,4 @@
-"""Finds the one face of a photo of any size, and says in the user's words why a photo is of no use."""
+"""Finds the one face of a photo of any size, and explains to the user why a photo cannot be used."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """One way of showing a photo to the detector."""
+class _Search:
+    """One way of presenting a photo to the detector."""
 
     side: int
     """The longer side is scaled to this many pixels."""
-    turns: int
-    """Looks of a detector that takes turns with its tiles."""
+    rounds: int
+    """How often the detector searches, each time in other parts."""
     border: float = 0.0
-    """Black around the photo, in sides of it."""
+    """Black border around the photo, in its longer sides."""
 
 
-# Of 103 portraits of LFW the first finds 102, and with the face filling two thirds of the height 68, where the second
-# finds 102: BlazeFace wants room around a face. The third is for a face of a sixteenth of the photo.
-_LOOKS = (_Look(480, 2), _Look(480, 2, 0.5), _Look(960, 13))
+# Of 103 portraits of LFW the first finds 102, but only 68 where the face fills two thirds of the height; the second
+# finds 102 of those: BlazeFace needs space around a face. The third is for a face of a sixteenth of the photo.
+_SEARCHES = (_Search(480, 2), _Search(480, 2, 0.5), _Search(960, 13))
 
-# A photo is shrunk until its face is at most this high, with every pixel counted: the crop takes 112 pixels of it.
-_HIGHEST = 224
+# A photo is reduced until its face is at most this high, averaging all pixels: the crop takes 112 pixels of it.
+_MAX_HEIGHT = 224
 
-# Of the second and further faces in those portraits, people in the background score from 0.7; wrong ones stay below.
-_SURE = 0.7
+# Of the further faces in those portraits, people in the background score 0.7 or more; false ones score less.
+_MIN_SCORE = 0.7
 
-# A face from this share of the photo's longer side on was meant.
+# A face of at least this share of the photo's longer side is what the photo is of.
 _PORTRAIT = 1 / 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """A face of a photo, with the picture to take it from."""
+    """A face of a photo, with the picture that it is in."""
 
     image: Image
-    """The photo, shrunk for a large face."""
+    """The photo, reduced for a large face."""
     detection: Detection
     """In the pixels of `image`."""
     quality: Quality
@@ -56,29 +56,29 @@ class Found:
 def faces(analyzer: FaceAnalyzer, photo: Image) -> list[Found]:
     """Find the faces of a photo, the best score first."""
     most: list[Found] = []
-    for look in _LOOKS:
-        suspected = _detected(analyzer, photo, look)
-        found = [face for face in (_study(analyzer, photo, one) for one in suspected) if face is not None]
+    for search in _SEARCHES:
+        detections = _detect(analyzer, photo, search)
+        found = [face for face in (_inspect(analyzer, photo, one) for one in detections) if face is not None]
         most = max(most, found, key=len)
-        if any(_fills(face) for face in most):
+        if any(_is_portrait(face) for face in most):
             break
-    sure = [face for face in most if face.detection.score >= _SURE]
-    return sure or most
+    certain = [face for face in most if face.detection.score >= _MIN_SCORE]
+    return certain or most
 
 
-def _fills(face: Found) -> bool:
-    """Whether the photo is of this face; of a smaller one there may be others, which only a closer look finds."""
+def _is_portrait(face: Found) -> bool:
+    """Whether the photo is of this face; next to a smaller one, there may be others that only a finer search finds."""
     longer: int = max(face.image.shape[:2])
     return face.detection.box.height >= _PORTRAIT * longer
 
 
 def find_face(analyzer: FaceAnalyzer, photo: Image) -> Found:
-    """The face of a photo; PhotoError when there is not exactly one, or it is not worth embedding."""
+    """The face of a photo. Raises PhotoError if there is not exactly one, or it is not worth embedding."""
     found = faces(analyzer, photo)
     if not found:
-        raise PhotoError("no face found; take one where the whole face is seen from the front")
+        raise PhotoError("no face found; use a photo that shows the whole face from the front")
     if len(found) > 1:
-        raise PhotoError(f"{len(found)} faces; cut out the one that is meant")
+        raise PhotoError(f"{len(found)} faces; crop the photo to one of them")
     (face,) = found
     if face.quality.reason is not None:
         raise PhotoError(explained(face.quality, analyzer.limits))
@@ -86,7 +86,7 @@ def find_face(analyzer: FaceAnalyzer, photo: Image) -> Found:
 
 
 def explained(quality: Quality, limits: QualityLimits) -> str:
-    """Why a face is refused, with what it has and what it needs."""
+    """Why a face is rejected, with what it has and what it needs."""
     return {
         "small": f"the face is too small: {quality.height_px} px high, needs {limits.height}",
         "blurred": f"the face is blurred: sharpness {quality.sharpness:.2f}, needs {limits.sharpness:.2f}",
@@ -98,24 +98,24 @@ def explained(quality: Quality, limits: QualityLimits) -> str:
     }.get(quality.reason or "", "the face cannot be used")
 
 
-def _detected(analyzer: FaceAnalyzer, photo: Image, look: _Look) -> list[Detection]:
+def _detect(analyzer: FaceAnalyzer, photo: Image, search: _Search) -> list[Detection]:
     from edgeface.faces.blazeface import merge
 
     height, width = photo.shape[:2]
-    border = round(look.border * max(height, width))
-    scale = look.side / (max(height, width) + 2 * border)
+    border = round(search.border * max(height, width))
+    scale = search.side / (max(height, width) + 2 * border)
     shown = _resized(photo, scale)
     inset = round(border * scale)
     shown = np.pad(shown, ((inset, inset), (inset, inset), (0, 0)))
-    looks = [DetectionRequest(analyzer.turn(shown, number)) for number in range(look.turns)]
-    found = merge([detection for one in looks for detection in analyzer.detector.detect(shown, one)])
+    requests = [DetectionRequest(analyzer.round_robin(shown, number)) for number in range(search.rounds)]
+    found = merge([detection for request in requests for detection in analyzer.detect(shown, request)])
     return [detection.placed(1 / scale, -inset / scale, -inset / scale) for detection in found]
 
 
-def _study(analyzer: FaceAnalyzer, photo: Image, detection: Detection) -> Found | None:
-    scale = min(1.0, max(_HIGHEST, 2 * analyzer.limits.height) / max(1.0, detection.box.height))
+def _inspect(analyzer: FaceAnalyzer, photo: Image, detection: Detection) -> Found | None:
+    scale = min(1.0, max(_MAX_HEIGHT, 2 * analyzer.limits.height) / max(1.0, detection.box.height))
     image = _resized(photo, scale)
-    face = analyzer.study(image, detection.placed(scale))
+    face = analyzer.inspect(image, detection.placed(scale))
     return None if face is None else Found(image, *face)
 
 

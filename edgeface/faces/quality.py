@@ -1,4 +1,4 @@
-"""Is this face worth embedding; if not, the reason."""
+"""Whether a face is worth embedding, and if not, the reason."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from edgeface.faces.settings import QualityLimits
 
 SIDE = 64
-"""Side of the square, in pixels, to which every face is brought before its sharpness is measured, so that a small
-face that had to be enlarged is not called crisp."""
+"""Side of the square, in pixels, to which every face is scaled before its sharpness is measured, so that a small
+face that had to be enlarged does not count as sharp."""
 
 CUT = 0.1
-"""Share of a box's side that may lie outside the picture; BlazeFace draws boxes a little over the edge by itself."""
+"""Share of a box's side that may lie outside the picture; BlazeFace itself draws boxes a little over the edge."""
 
-# A nose tip stands before the plane of eyes and mouth by about this share of the distance between the eyes, and the
-# mouth this many of them below the eyes (means of Farkas, Anthropometry of the Head and Face, 1994).
+# A nose tip is in front of the plane of eyes and mouth by about this share of the distance between the eyes, and the
+# mouth is this many of them below the eyes (means of Farkas, Anthropometry of the Head and Face, 1994).
 _NOSE, _MOUTH = 0.55, 1.1
-# Where the nose of a frontal face stands between eyes and mouth: ArcFace's template (align.py).
+# Where the nose of a frontal face is between eyes and mouth: ArcFace's template (embedder.py).
 _NOSE_HEIGHT = 0.49
-# Laplacian variance over grey variance of a face that is neither crisp nor smeared.
+# Laplacian variance over grey variance of a face that is neither sharp nor blurred.
 _HALF_SHARP = 0.03
 
 
 def judge(image: Image, detection: Detection, limits: QualityLimits) -> Quality:
-    """Judge one face of an RGB picture; the first reason that holds is given, in the order of what a user can mend.
+    """Judge one face of an RGB picture; the reason is the first that applies, in the order of what a user can correct.
 
-    `detection` has the landmarks of the closer look. Yaw and pitch are estimates from eyes, nose and mouth, good to
+    `detection` has the landmarker's landmarks. Yaw and pitch are estimates from eyes, nose and mouth, accurate to
     about ten degrees.
     """
     grey = _grey(image, detection.box)
@@ -54,9 +54,9 @@ def judge(image: Image, detection: Detection, limits: QualityLimits) -> Quality:
 
 
 def pose(landmarks: Landmarks) -> tuple[float, float]:
-    """Yaw and pitch in degrees from 6 x 2 landmarks; 90 and 90 when they make no face.
+    """Yaw and pitch in degrees from 6 x 2 landmarks; 90 and 90 when they cannot be a face.
 
-    The nose tip's shift against the eyes and the mouth, in the face's own upright frame, over its height above their
+    The shift of the nose tip against eyes and mouth, in the upright frame of the face, over its height above their
     plane.
     """
     right, left, nose, mouth = (point.astype(np.float64) for point in landmarks[:4])
@@ -86,7 +86,7 @@ def _grey(image: Image, box: Box) -> NDArray[np.float32]:
     top, bottom = (int(np.clip(y, 0, height - 1)) for y in (box.top, box.bottom))
     face = image[top : bottom + 1, left : right + 1]
     shrinks = face.shape[0] > SIDE
-    # As floats: rounding to whole greys is noise that a smeared face would be called crisp for.
+    # As floats: the noise of rounding to whole greys would make a blurred face count as sharp.
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=how), np.float32)
@@ -96,7 +96,7 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
     """Variance of the Laplacian (Pech-Pacheco et al., ICPR 2000) over the grey variance, mapped to 0..1."""
     from edgeface.imaging.opencv import cv2
 
-    # Over the variance of grey, so that a face in dim light is not called smeared.
+    # Over the variance of grey, so that a face in dim light does not count as blurred.
     energy = float(cv2.Laplacian(grey, cv2.CV_32F).var()) / max(1.0, float(grey.var()))
     return energy / (energy + _HALF_SHARP)
 

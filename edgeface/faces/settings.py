@@ -1,4 +1,4 @@
-"""Settings of faces: when one is worth embedding, and by which model."""
+"""Settings of faces: when one is worth embedding, and which model embeds it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,15 +9,15 @@ from edgeface.core.settings import Fraction, Settings
 
 
 class EmbedderSettings(Settings):
-    """What turns a face into an embedding."""
+    """The model that turns a face into an embedding."""
 
     model: Path | None = Field(default=None, strict=False)
-    """Another .tflite than the one that ships, 1 x 112 x 112 x 3 to 1 x N, its calibration table beside it as
-    NAME.calibration.json (edgeface evaluate --calibrate); templates of one model are nothing to another."""
+    """Another .tflite than the shipped one, 1 x 112 x 112 x 3 to 1 x N, with its calibration table next to it as
+    NAME.calibration.json (edgeface evaluate --calibrate); templates of one model do not work with another."""
 
 
 class QualityLimits(Settings):
-    """When a face is worth embedding; a face outside is not judged, and the reason is counted."""
+    """When a face is worth embedding; one outside these limits is rejected, and the reason is counted."""
 
     height: Annotated[int, Field(ge=20, le=2000)] = 40
     """Smallest face, pixels from chin to forehead."""
@@ -35,5 +35,5 @@ class QualityLimits(Settings):
     @model_validator(mode="after")
     def _dark_is_below_bright(self) -> "QualityLimits":
         if self.dark >= self.bright:
-            raise ValueError("dark must be below bright, or every face is refused")
+            raise ValueError("dark must be below bright, or every face is rejected")
         return self

@@ -1,4 +1,4 @@
-"""Opens any .tflite file: hash and shapes checked, on LiteRT or tflite-runtime."""
+"""Opens .tflite files with LiteRT or tflite-runtime, and checks their hashes and shapes."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PACKAGE = Path(__file__).parents[1]
-# The wheel carries models/ inside the package; a checkout has it beside the package.
+# A wheel has models/ inside the package, a checkout next to it.
 FOLDER = next((f for f in (_PACKAGE / "models", _PACKAGE.parent / "models") if f.is_dir()), _PACKAGE / "models")
 
-# A hundred times the shipped embedder; keeps a wrong path from filling the memory.
-_LARGEST = 128 << 20
-# Seconds for Python's start and one run; the shipped embedder takes 0.3 (x86-64, LiteRT 2.3.0).
-_PATIENCE = 30
+# A hundred times the shipped embedder; a wrong path must not fill the memory.
+_MAX_BYTES = 128 << 20
+# Seconds to start Python and run once; the shipped embedder takes 0.3 (x86-64, LiteRT 2.3.0).
+_TRIAL_TIMEOUT = 30
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """A model file that comes with edgeface; models/MODELS.md says where each is from."""
+    """A model file that ships with edgeface; models/MODELS.md lists the sources."""
 
     file: str
     sha256: str
@@ -70,10 +70,10 @@ EMBEDDER = Shipped(
 )
 
 CALIBRATION_SHA256 = "48187f5c3d3b46eafbe0277ce164f3ccf1e1eebd477ecf7ea71f00a4df45839c"
-"""Of the calibration table that ships: whoever could lower its thresholds could let in anybody."""
+"""Of the shipped calibration table: with lower thresholds, anyone could be taken for someone enrolled."""
 
 SHIPPED = (SHORT_RANGE, FULL_RANGE_SPARSE, ONET, EMBEDDER)
-"""Every model that comes with edgeface."""
+"""Every model that ships with edgeface."""
 
 
 class Model:
@@ -115,22 +115,22 @@ class Model:
 
 
 def open_shipped(shipped: Shipped, threads: int = 1) -> Model:
-    """Open a model that comes with edgeface; a wrong hash or shape is a ModelError."""
+    """Open a shipped model. Raises ModelError if its hash or shape is wrong."""
     model = open_model(FOLDER / shipped.file, shipped.sha256, threads)
     require_shape(model, shipped.input, shipped.outputs)
     return model
 
 
 def open_model(path: Path, sha256: str | None = None, threads: int = 1) -> Model:
-    """Open a .tflite file, and refuse it when its SHA-256 is not the one that is expected.
+    """Open a .tflite file. Raises ModelError if its SHA-256 is not the expected one.
 
-    The hash is checked before LiteRT sees the file: a crafted one can crash the process there (models/MODELS.md).
-    Without a hash the file is first run in a process of its own, and what crashes or hangs that is a ModelError.
+    The hash is checked before LiteRT reads the file: a crafted one can crash the process there (models/MODELS.md).
+    Without a hash, the file is first tried in a separate process; if that crashes or hangs, ModelError is raised.
     """
     data = read_model(path)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is None:
-        _rehearse(data, path.name)
+        _try_out(data, path.name)
     elif found != sha256:
         raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {sha256[:16]}...; install it again")
     return Model(data, path.name, threads)
@@ -145,17 +145,17 @@ def require_shape(model: Model, wanted: Shape, outputs: Sequence[Shape]) -> None
 
 
 def read_model(path: Path) -> bytes:
-    """The bytes of a model file; ModelError when it cannot be read, or is too large for a small machine."""
+    """The bytes of a model file. Raises ModelError if it cannot be read, or is too large for a small machine."""
     try:
-        data = read_at_most(path, _LARGEST)
+        data = read_at_most(path, _MAX_BYTES)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(data) > _LARGEST:
-        raise ModelError(f"{path}: larger than {_LARGEST >> 20} MiB, which is no embedder for a small machine")
+    if len(data) > _MAX_BYTES:
+        raise ModelError(f"{path}: larger than {_MAX_BYTES >> 20} MiB: too large for a small machine")
     return data
 
 
-_REHEARSAL = """
+_TRIAL = """
 import sys, numpy
 from {module} import Interpreter
 try:
@@ -170,30 +170,30 @@ except Exception as error:
 """
 
 
-def _rehearse(data: bytes, name: str) -> None:
-    """Run a file that nobody has pinned where it can do no harm.
+def _try_out(data: bytes, name: str) -> None:
+    """Run a file without a known hash in a separate process, where it can do no harm.
 
-    tflite-runtime 2.14 does not check a file's structure: four models, each cut off at five places and opened four
-    times, crashed it 55 times of 80; LiteRT 2.1.0 and 2.3.0 refused them all.
+    tflite-runtime 2.14 does not check the structure of a file: four models, each truncated at five places and opened
+    four times, crashed it 55 times of 80; LiteRT 2.1.0 and 2.3.0 rejected them all.
     """
-    command = [sys.executable, "-c", _REHEARSAL.format(module=_interpreter_class().__module__)]
+    command = [sys.executable, "-c", _TRIAL.format(module=_interpreter_class().__module__)]
     try:
-        # Elsewhere than here, for Python would import what lies in the folder it is started from.
-        child = subprocess.run(command, input=data, capture_output=True, timeout=_PATIENCE, cwd="/", check=False)
+        # In another folder, because Python would import files of the current one.
+        child = subprocess.run(command, input=data, capture_output=True, timeout=_TRIAL_TIMEOUT, cwd="/", check=False)
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{name}: not a usable .tflite file (still running after {_PATIENCE} s)") from error
+        raise ModelError(f"{name}: not a usable .tflite file (still running after {_TRIAL_TIMEOUT} s)") from error
     except OSError as error:
-        raise ModelError(f"{name}: cannot be tried in a process of its own ({error.strerror})") from error
+        raise ModelError(f"{name}: cannot be tried in a separate process ({error.strerror})") from error
     if child.returncode:
-        said = child.stdout.decode(errors="replace").splitlines() or ["it crashes the TFLite runtime"]
-        raise ModelError(f"{name}: not a usable .tflite file ({said[0][:200]})")
+        output = child.stdout.decode(errors="replace").splitlines() or ["it crashes the TFLite runtime"]
+        raise ModelError(f"{name}: not a usable .tflite file ({output[0][:200]})")
 
 
 def _interpreter_class() -> Any:
     for package in ("ai_edge_litert", "tflite_runtime"):
         if importlib.util.find_spec(package) is None:
             continue
-        # Built for numpy 1; with numpy 2 it imports, and then fails with an error that explains nothing.
+        # Built for numpy 1; with numpy 2 it can be imported, but fails later without an explanation.
         if package == "tflite_runtime" and not np.__version__.startswith("1."):
             raise ModelError("tflite-runtime needs numpy 1: pip install ai-edge-litert (or 'numpy<2')")
         try:
@@ -205,14 +205,14 @@ def _interpreter_class() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what LiteRT writes to file descriptor 2 by itself (that it has made a delegate) out of our log.
+    """Keep out of our log what LiteRT writes to file descriptor 2 (that it has created a delegate).
 
-    It has no switch for that, and its errors come as exceptions too.
+    It has no option for that, and reports errors as exceptions as well.
     """
     try:
         kept = os.dup(2)
     except OSError:
-        # Started without a standard error: nobody reads it.
+        # Started without a standard error, so there is nothing to keep out.
         yield
         return
     try:

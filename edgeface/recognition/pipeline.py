@@ -7,50 +7,41 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgeface.core.events import event_id
-from edgeface.core.types import Claim, Event, Face, FrameResult
-from edgeface.recognition.evidence import WINDOW, Thresholds, decide
-from edgeface.recognition.scene import Scene
+from edgeface.core.types import Claim, Event, Face, FrameResult, unmeasured
+from edgeface.recognition.decision import WINDOW, Thresholds, decide
+from edgeface.recognition.scene import WHOLE, Region, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from edgeface.core.settings import Level
-    from edgeface.core.types import Detection, Detector, EventType, Frame, Image, RejectReason
+    from edgeface.core.types import Detector, EventType, Frame, Measure, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknowns
-    from edgeface.recognition.evidence import Decision, Evidence
-    from edgeface.recognition.scene import Told, Visit
-    from edgeface.recognition.settings import Recognition
-    from edgeface.recognition.tracker import Track
-
-
-if TYPE_CHECKING:
-    Decide = Callable[[Evidence, GallerySnapshot, Thresholds, Recognition], Decision | None]
-
-PATIENT, RETRY = 10, 0.12
-"""After so many looks in a row at a face that was not worth embedding, it is judged every so many seconds only."""
-
-Region = tuple[float, float, float, float]
-"""Left, top, right, bottom as fractions of the picture."""
-
-WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
+    from edgeface.recognition.decision import Decision, Evidence
+    from edgeface.recognition.scene import Conclusion, Visit
+    from edgeface.recognition.settings import Recognition, UnknownSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the pipeline goes by."""
+    """What the pipeline decides by."""
 
     device: str
     boot: str
     """Names this run; events are numbered within it."""
     recognition: Recognition
-    unknown_per_minute: int
+    unknown: UnknownSettings
     regions: Mapping[str, Region] = field(default_factory=dict)
-    """By camera; a camera that is not named is seen whole."""
+    """By camera; a camera that is missing is searched as a whole."""
     doors: Mapping[str, Level] = field(default_factory=dict)
-    """The strictest level that the doors of a camera ask for, by camera."""
+    """The strictest level that the doors of a camera require, by camera."""
+
+    def region(self, camera: str) -> Region:
+        """The part of a camera's picture that is searched."""
+        return self.regions.get(camera, WHOLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,166 +65,108 @@ class Pipeline:
         unknowns: Unknowns,
         gallery: GallerySnapshot,
         thresholds: Thresholds,
-        decide: Decide = decide,
+        measure: Measure = unmeasured,
     ) -> None:
-        """`decide` is evidence.decide, or does the same and measures it."""
+        """`measure` measures the matching; the analyzer has its own for the models."""
         self._rules = rules
-        self._decide = decide
-        self._analyzer = analyzer
+        self._faces = analyzer
         self._unknowns = unknowns
         self._gallery = gallery
         self._thresholds = thresholds
+        self._measure = measure
         self._scenes: dict[str, Scene] = {}
         self._seq = 0
 
-    def use(self, gallery: GallerySnapshot, thresholds: Thresholds) -> None:
-        """Go on with another state of the gallery; every track is judged again with its next good frame."""
-        self._gallery, self._thresholds = gallery, thresholds
-        for scene in self._scenes.values():
-            for visit in scene.visits.values():
-                visit.due = 0.0
-
-    def apply(self, rules: Rules, limits: QualityLimits, detector: Detector | None = None) -> None:
-        """Go by other rules from the next frame on, and look with another detector if there is one.
-
-        Where another part of the picture is looked at, every track ends: its place would be another one.
-        """
-        for camera, scene in self._scenes.items():
-            if rules.regions.get(camera, WHOLE) != self._rules.regions.get(camera, WHOLE):
-                scene.end_all()
-        self._rules = rules
-        self._analyzer = replace(self._analyzer, limits=limits, detector=detector or self._analyzer.detector)
-
     def process(self, frame: Frame) -> FrameResult:
-        """Look at one frame; the events are those that it decided, the claims those whom it has confirmed."""
-        scene = self._scenes.setdefault(frame.camera, Scene())
-        image, scene.origin = _region(frame.image, self._rules.regions.get(frame.camera, WHOLE))
-        scene.size = (frame.image.shape[1], frame.image.shape[0])
-        now, detector = frame.monotonic, self._analyzer.detector
-        parts, tracks = detector.parts(image.shape[1], image.shape[0]), scene.tracker.expected(now)
-        look, asked = scene.schedule.plan(image, parts, tracks, scene.due(now), now)
-        update = scene.tracker.update(detector.detect(image, look), now, asked)
-        # Those who were seen when they were last looked for.
-        seen = [track for track in update.live if not track.misses]
-        scene.follow(seen, now)
-        scene.end(track.id for track in update.ended)
-        moment = Moment(frame.camera, frame.monotonic, frame.wall, len(seen))
+        """Decide about one frame: gives the events that it causes, and a claim for each person that it confirms."""
+        scene, now = self._scene(frame.camera), frame.monotonic
+        image = scene.crop(frame.image, self._rules.region(frame.camera))
+
+        request, asked = scene.plan(image, self._faces.grid(image), now)
+        detections = self._faces.detect(image, request)  # 1 detect
+        visits = scene.track(detections, asked, now)  # 2 track
+
+        moment = Moment(frame.camera, now, frame.wall, len(visits))
         events, claims = list[Event](), list[Claim]()
-        for track in scene.chosen(seen, now):
-            events += self._look(scene, track, image, moment)
-            claims += self._claims(scene.visits[track.id], moment)
-        events += self._left(scene, moment)
-        faces = tuple(self._face(scene, scene.visits[track.id]) for track in seen)
-        return FrameResult(frame, faces, tuple(events), tuple(claims))
+        for visit, detection in scene.to_judge(visits, now):
+            face = self._faces.inspect(image, detection)  # 3 inspect: landmarks and quality
+            if face is None or not visit.accept(face.quality, now):
+                continue
+            visit.add(self._faces.embed(image, face.detection), now, self._thresholds.same)  # 4 embed
+            visit.decision = decision = self._match(visit.evidence)  # 5 match
+            if decision is not None:
+                events += self._announce(scene, visit, decision, moment)  # 6 announce, once
+                claims += self._claim(visit, decision, moment)  # 7 claim: ask the doors to open
+        events += self._left(scene, moment, self._rules.recognition.gap)
+        return FrameResult(frame, tuple(self._face(scene, visit) for visit in visits), tuple(events), tuple(claims))
 
-    def leave(self, camera: str, monotonic: float, wall: float) -> tuple[Event, ...]:
-        """The camera is away or the daemon stops: everybody who was announced there has left."""
-        scene = self._scenes.get(camera)
-        if scene is None:
-            return ()
-        scene.end_all()
-        return tuple(self._left(scene, Moment(camera, monotonic, wall), gap=0.0))
+    def _scene(self, camera: str) -> Scene:
+        if camera not in self._scenes:
+            self._scenes[camera] = Scene()
+        return self._scenes[camera]
 
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """The cameras that have given a frame."""
-        return tuple(self._scenes)
+    def _match(self, evidence: Evidence) -> Decision | None:
+        with self._measure("match"):
+            return decide(evidence, self._gallery, self._thresholds, self._rules.recognition)
 
-    def silent(self, camera: str) -> Counter[RejectReason]:
-        """Tracks of the camera that ended with nothing decided, by reason."""
-        return Counter(self._scenes[camera].silent) if camera in self._scenes else Counter()
-
-    def held_back(self, camera: str) -> int:
-        """Unknown events of the camera that the rate limit did not let through."""
-        return self._scenes[camera].held_back if camera in self._scenes else 0
-
-    def people(self, camera: str) -> tuple[str, ...]:
-        """Who is in view, in order of arrival: display names, and `unknown` for those without one."""
-        scene = self._scenes.get(camera)
-        decisions = [visit.decision for visit in scene.visits.values()] if scene else []
-        return tuple(dict.fromkeys(self._called(one) for one in decisions if one and one.kind != "ignored"))
-
-    def _called(self, decision: Decision) -> str:
-        return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
-
-    def _look(self, scene: Scene, track: Track, image: Image, moment: Moment) -> Iterable[Event]:
-        visit = scene.visits[track.id]
-        if track.detection is None or not self._gather(visit, track.detection, image, moment.monotonic):
-            return ()
-        visit.decision = self._decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
-        return () if visit.decision is None else self._judge(scene, visit, visit.decision, moment)
-
-    def _gather(self, visit: Visit, detection: Detection, image: Image, monotonic: float) -> bool:
-        """Add one good frame to the evidence; False when the face is not worth it, with the reason counted."""
-        studied = self._analyzer.study(image, detection)
-        if studied is None:
-            return False
-        close, quality = studied
-        visit.last_reason = quality.reason
-        if quality.reason is not None:
-            visit.refused[quality.reason] += 1
-            visit.wasted += 1
-            visit.due = monotonic + (RETRY if visit.wasted >= PATIENT else 0.0)
-            return False
-        visit.quality, visit.wasted = quality, 0
-        visit.evidence = visit.evidence.add(self._analyzer.embed(image, close), monotonic, self._thresholds.same)
-        if visit.evidence.frames == 1:
-            visit.decision, visit.unknown = None, None
-        return True
-
-    def _judge(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Event]:
-        """Say what was decided, unless it has been said."""
+    def _announce(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Event]:
+        """The event of a decision, unless it was announced before."""
         verify = self._rules.recognition.verify
         visit.due = moment.monotonic + (verify / 4 if decision.kind == "uncertain" else verify)
-        if visit.told is None:
-            scene.recover(visit, self._thresholds.same)
-        told = self._told(visit, decision, moment)
-        # Doubt about somebody who has been announced takes the name from the display, and is not an event.
-        if told == visit.told or (decision.kind == "uncertain" and visit.told is not None):
+        if visit.conclusion is None:
+            scene.resume(visit, self._thresholds.same)
+        before, conclusion = visit.conclusion, self._conclude(visit, decision, moment)
+        # Uncertainty about an announced face takes the name from the display, and is not an event.
+        if conclusion == before or (decision.kind == "uncertain" and before is not None):
             return ()
-        before, visit.told = visit.told, told
-        # An unknown who was said without an id has one now.
-        if before == ("unknown", "") and decision.kind == "unknown":
+        visit.conclusion = conclusion
+        # An unknown that was announced without an id has one now.
+        if decision.kind == "ignored" or (before == ("unknown", "") and decision.kind == "unknown"):
             return ()
-        if decision.kind == "ignored":
-            return ()
-        if decision.kind == "unknown" and not scene.may_say_unknown(moment.monotonic, self._rules.unknown_per_minute):
+        if decision.kind == "unknown" and not scene.may_announce_unknown(moment.monotonic, self._rules.unknown):
             return ()
         visit.announced = True
         return (self._event(decision.kind, scene, visit, moment),)
 
-    def _claims(self, visit: Visit, moment: Moment) -> Iterable[Claim]:
-        """The claim of a face that this frame has confirmed, if it has."""
-        decision = visit.decision
-        if visit.evidence.until != moment.monotonic or decision is None or decision.match is None:
-            return ()
-        score, level = decision.match.score, self._thresholds.level(decision.match.score)
-        if decision.kind != "match" or level is None:
-            return ()
-        asked = self._rules.doors.get(moment.camera)
-        if asked is not None and self._thresholds.falls_short(score, asked) and visit.evidence.frames < WINDOW:
-            # More frames may lift it to what a door asks for, and somebody waits before it.
-            visit.due = moment.monotonic
-        person, frames, faces = decision.match.person, decision.frames, moment.faces
-        return (Claim(moment.camera, visit.number, moment.monotonic, person, score, level, frames, faces),)
-
-    def _told(self, visit: Visit, decision: Decision, moment: Moment) -> Told:
+    def _conclude(self, visit: Visit, decision: Decision, moment: Moment) -> Conclusion:
         if decision.kind == "unknown":
             visit.unknown = visit.unknown or self._unknowns.see(visit.evidence.embeddings, moment.wall, moment.camera)
             return "unknown", visit.unknown or ""
         visit.unknown = None
-        who = decision.match.person if decision.match is not None else ""
-        return decision.kind, decision.reason or who
+        person = decision.match.person if decision.match is not None else ""
+        return decision.kind, decision.reason or person
 
-    def _left(self, scene: Scene, moment: Moment, gap: float | None = None) -> list[Event]:
-        gap = self._rules.recognition.gap if gap is None else gap
+    def _claim(self, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Claim]:
+        """The claim of a match, which this frame has confirmed."""
+        match = decision.match
+        level = self._thresholds.level(match.score) if match is not None and decision.kind == "match" else None
+        if match is None or level is None:
+            return ()
+        required = self._rules.doors.get(moment.camera)
+        if required and self._thresholds.falls_short(match.score, required) and visit.evidence.frames < WINDOW:
+            # More frames may lift the score to what a door requires, and someone is waiting.
+            visit.due = moment.monotonic
+        return (
+            Claim(
+                camera=moment.camera,
+                visit=visit.number,
+                monotonic=moment.monotonic,
+                person=match.person,
+                score=match.score,
+                level=level,
+                frames=decision.frames,
+                faces_in_view=moment.faces,
+            ),
+        )
+
+    def _left(self, scene: Scene, moment: Moment, gap: float) -> list[Event]:
         return [self._event("left", scene, visit, moment) for visit in scene.left(moment.monotonic, gap)]
 
     def _event(self, kind: EventType, scene: Scene, visit: Visit, moment: Moment) -> Event:
-        """Number and fill in one event; names and scores of others than a match are not said."""
+        """Number and fill in one event; only a match has a person and a name."""
         self._seq += 1
-        # Somebody who was forgotten while in view is named no more.
-        person = visit.about("match")
+        # A person who was erased while in view has no name any more.
+        person = visit.concluded("match")
         name = self._gallery.name(person) if person is not None else None
         match = visit.decision.match if visit.decision is not None and kind != "left" else None
         return Event(
@@ -249,7 +182,7 @@ class Pipeline:
             box=visit.box.moved(*scene.origin),
             frame_size=scene.size,
             faces_in_view=moment.faces,
-            model=self._analyzer.embedder.name,
+            model=self._faces.embedder.name,
             person=person if name is not None else None,
             name=name,
             score=match.score if match else None,
@@ -259,7 +192,7 @@ class Pipeline:
             frames=visit.decision.frames if visit.decision else 0,
             quality=visit.quality,
             reason=visit.decision.reason if visit.decision and kind == "uncertain" else None,
-            unknown=visit.about("unknown") or None,
+            unknown=visit.concluded("unknown") or None,
             seconds=visit.seen - visit.since if kind == "left" else None,
         )
 
@@ -277,11 +210,50 @@ class Pipeline:
             reason=visit.last_reason,
         )
 
+    def leave(self, camera: str, monotonic: float, wall: float) -> tuple[Event, ...]:
+        """End all visits of a camera that is away, or of a daemon that stops: `left` for each that was announced."""
+        scene = self._scenes.get(camera)
+        if scene is None:
+            return ()
+        scene.end_all()
+        return tuple(self._left(scene, Moment(camera, monotonic, wall), gap=0.0))
 
-def _region(image: Image, region: Region) -> tuple[Image, tuple[int, int]]:
-    """The part of the picture that is looked at, and its left upper corner."""
-    height, width = image.shape[:2]
-    left, top = int(region[0] * width), int(region[1] * height)
-    # A region that is thinner than a pixel is one.
-    right, bottom = max(left + 1, round(region[2] * width)), max(top + 1, round(region[3] * height))
-    return image[top:bottom, left:right], (left, top)
+    def use(self, gallery: GallerySnapshot, thresholds: Thresholds) -> None:
+        """Continue with another snapshot of the gallery; every track is judged again with its next good frame."""
+        self._gallery, self._thresholds = gallery, thresholds
+        for scene in self._scenes.values():
+            for visit in scene.visits.values():
+                visit.due = 0.0
+
+    def apply(self, rules: Rules, limits: QualityLimits, detector: Detector | None = None) -> None:
+        """Apply other rules, and another detector if there is one, from the next frame.
+
+        Where the region changes, every track ends, because its place in the picture is not comparable.
+        """
+        for camera, scene in self._scenes.items():
+            if rules.region(camera) != self._rules.region(camera):
+                scene.end_all()
+        self._rules = rules
+        self._faces = replace(self._faces, limits=limits, detector=detector or self._faces.detector)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The cameras that have given a frame."""
+        return tuple(self._scenes)
+
+    def people(self, camera: str) -> tuple[str, ...]:
+        """Who is in view, in order of arrival: display names, and `unknown` for those without one."""
+        scene = self._scenes.get(camera)
+        decisions = [visit.decision for visit in scene.visits.values()] if scene else []
+        return tuple(dict.fromkeys(self._display_name(one) for one in decisions if one and one.kind != "ignored"))
+
+    def _display_name(self, decision: Decision) -> str:
+        return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
+
+    def undecided(self, camera: str) -> Counter[RejectReason]:
+        """Tracks of the camera that ended without a decision, by reason."""
+        return Counter(self._scenes[camera].undecided) if camera in self._scenes else Counter()
+
+    def held_back(self, camera: str) -> int:
+        """Unknown events of the camera that the rate limit held back."""
+        return self._scenes[camera].held_back if camera in self._scenes else 0

@@ -1,31 +1,52 @@
-"""What one camera sees: its tracks, the visits behind them, and those who have just gone."""
+"""What one camera sees: its tracks, the visits behind them, and the visits that have just ended."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from edgeface.core.types import DecisionKind
-from edgeface.recognition.evidence import Evidence
+from edgeface.recognition.decision import Evidence
 from edgeface.recognition.scheduler import DetectionScheduler
 from edgeface.recognition.tracker import Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from edgeface.core.types import Box, Quality, RejectReason
-    from edgeface.recognition.evidence import Decision
+    from edgeface.core.types import (
+        Box,
+        Detection,
+        DetectionRequest,
+        Embedding,
+        Image,
+        Quality,
+        RejectReason,
+        SearchGrid,
+    )
+    from edgeface.recognition.decision import Decision
+    from edgeface.recognition.settings import UnknownSettings
     from edgeface.recognition.tracker import Track
+
+Region = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of the picture."""
+
+WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 
 MINUTE = 60.0
 
-EMBEDDINGS, CROWD = 2, 5
-"""Faces judged a frame at most while some are undecided, and from how many in view on it is one: a crowd costs time,
-and not frames."""
+MAX_FACES, CROWD = 2, 5
+"""Faces judged in a frame at most while some are undecided, and the number in view from which it is only one: a crowd
+takes longer, and frames stay fast."""
 
 JUMP = 0.5
-"""A face that is so far from where it was expected, in faces, may be another one."""
+"""A face that is this far from where it was expected, in faces, may be another one."""
+
+MAX_REJECTED, RETRY = 10, 0.12
+"""After this many rejected faces in a row, a track is judged only every so many seconds."""
+
+Conclusion = tuple[DecisionKind, str]
+"""What was decided, and about whom: the person, the unknown's id, or the reason."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,63 +54,80 @@ class Scene:
     """The state of one camera in the pipeline; only the vision thread writes it."""
 
     tracker: Tracker = field(default_factory=Tracker)
-    schedule: DetectionScheduler = field(default_factory=DetectionScheduler)
+    scheduler: DetectionScheduler = field(default_factory=DetectionScheduler)
     size: tuple[int, int] = (0, 0)
     """Width and height of the camera's picture."""
     origin: tuple[int, int] = (0, 0)
-    """Left upper corner of the region that is looked at."""
+    """Left upper corner of the region that is searched."""
     visits: dict[int, Visit] = field(default_factory=dict)
     """By the tracker's id."""
     gone: list[Visit] = field(default_factory=list)
-    """Announced, out of view, and not yet said to have left."""
-    silent: Counter[RejectReason] = field(default_factory=Counter)
-    """Tracks that ended with nothing decided, by reason."""
+    """Announced, out of view, and not yet reported as left."""
+    undecided: Counter[RejectReason] = field(default_factory=Counter)
+    """Tracks that ended without a decision, by reason."""
     held_back: int = 0
     """Unknown events beyond the rate limit."""
     _unknown_times: deque[float] = field(default_factory=deque)
 
-    def follow(self, tracks: Iterable[Track], monotonic: float) -> None:
-        """Bring the visits up to date with the tracks that are in view; one that has jumped is looked at anew."""
-        for track in tracks:
-            visit = self.visits.get(track.id)
-            if visit is None:
-                visit = self.visits[track.id] = Visit(track.id, monotonic, monotonic, track.box)
-            visit.seen, visit.box = track.last_seen, track.box
-            if track.surprise > JUMP:
-                visit.due = monotonic
+    def crop(self, image: Image, region: Region) -> Image:
+        """The part of the picture that is searched; a region thinner than a pixel is one pixel."""
+        height, width = image.shape[:2]
+        left, top = int(region[0] * width), int(region[1] * height)
+        right, bottom = max(left + 1, round(region[2] * width)), max(top + 1, round(region[3] * height))
+        self.size, self.origin = (width, height), (left, top)
+        return image[top:bottom, left:right]
 
-    def due(self, monotonic: float) -> set[int]:
-        """The tracks whose faces are to be judged now."""
-        return {track for track, visit in self.visits.items() if visit.due <= monotonic}
+    def plan(self, image: Image, grid: SearchGrid, monotonic: float) -> tuple[DetectionRequest, frozenset[int]]:
+        """What to detect in this picture, and the ids of the tracks that must be found."""
+        due = {track for track, visit in self.visits.items() if visit.due <= monotonic}
+        return self.scheduler.plan(image, grid, self.tracker.expected(monotonic), due, monotonic)
 
-    def chosen(self, seen: Sequence[Track], monotonic: float) -> list[Track]:
-        """The tracks to judge now: the undecided first, then those who have waited longest, then the best to see."""
-        waiting = [track for track in seen if track.detection is not None and self.visits[track.id].due <= monotonic]
-        waiting.sort(key=lambda track: _urgency(self.visits[track.id], track))
-        undecided = any(self.visits[track.id].decision is None for track in waiting)
-        chosen = waiting[: EMBEDDINGS if undecided and len(seen) < CROWD else 1]
-        for track in chosen:
-            self.visits[track.id].tried = monotonic
+    def track(self, detections: Sequence[Detection], asked: Container[int], monotonic: float) -> list[Visit]:
+        """Follow the faces of this frame; gives the visits in view: those found when they were last asked for."""
+        update = self.tracker.update(detections, monotonic, asked)
+        visits = [self._follow(track, monotonic) for track in update.live if not track.misses]
+        self.end(track.id for track in update.ended)
+        return visits
+
+    def to_judge(self, visits: Sequence[Visit], monotonic: float) -> list[tuple[Visit, Detection]]:
+        """The faces to judge now: undecided ones first, then those that wait longest, then the best visible."""
+        waiting = [(v, v.detection) for v in visits if v.detection is not None and v.due <= monotonic]
+        waiting.sort(key=lambda pair: _urgency(*pair))
+        undecided = any(visit.decision is None for visit, _ in waiting)
+        chosen = waiting[: MAX_FACES if undecided and len(visits) < CROWD else 1]
+        for visit, _ in chosen:
+            visit.tried = monotonic
         return chosen
 
-    def end(self, ids: Iterable[int]) -> None:
-        """The tracker has lost these tracks."""
-        for visit in filter(None, (self.visits.pop(track, None) for track in ids)):
-            if visit.announced:
-                self.gone.append(visit)
-            elif visit.told is None:
-                self.silent[visit.why_silent()] += 1
+    def may_announce_unknown(self, monotonic: float, rules: UnknownSettings) -> bool:
+        """Whether the rate limit allows another unknown event; one that it holds back is counted."""
+        times = self._unknown_times
+        while times and monotonic - times[0] >= MINUTE:
+            times.popleft()
+        if len(times) >= rules.per_minute:
+            self.held_back += 1
+            return False
+        times.append(monotonic)
+        return True
 
-    def end_all(self) -> None:
-        """The camera is away: nobody is in view."""
-        self.end(track.id for track in self.tracker.finish())
-
-    def recover(self, visit: Visit, same: float) -> None:
-        """Let a decided visit go on with the one of the same face that was lost, if there is one."""
+    def resume(self, visit: Visit, same: float) -> None:
+        """Let a decided visit continue the lost visit of the same face, if there is one."""
         lost = next((lost for lost in self.gone if continues(visit, lost, same)), None)
         if lost is not None:
             self.gone.remove(lost)
-            visit.take_over(lost)
+            visit.continue_from(lost)
+
+    def end(self, ids: Iterable[int]) -> None:
+        """End the visits of these tracks, which the tracker has lost."""
+        for visit in filter(None, (self.visits.pop(track, None) for track in ids)):
+            if visit.announced:
+                self.gone.append(visit)
+            elif visit.conclusion is None:
+                self.undecided[visit.why_undecided()] += 1
+
+    def end_all(self) -> None:
+        """End every visit, as when the camera is away."""
+        self.end(track.id for track in self.tracker.finish())
 
     def left(self, monotonic: float, gap: float) -> Iterator[Visit]:
         """Take out the visits that have been out of view for `gap` seconds."""
@@ -97,25 +135,19 @@ class Scene:
             self.gone.remove(visit)
             yield visit
 
-    def may_say_unknown(self, monotonic: float, per_minute: int) -> bool:
-        """Whether the rate limit lets another unknown event through; a refused one is counted."""
-        times = self._unknown_times
-        while times and monotonic - times[0] >= MINUTE:
-            times.popleft()
-        if len(times) >= per_minute:
-            self.held_back += 1
-            return False
-        times.append(monotonic)
-        return True
+    def _follow(self, track: Track, monotonic: float) -> Visit:
+        """The visit of a track, brought up to date; one that has jumped is judged again."""
+        visit = self.visits.get(track.id)
+        if visit is None:
+            visit = self.visits[track.id] = Visit(track.id, monotonic, monotonic, track.box)
+        visit.seen, visit.box, visit.detection = track.last_seen, track.box, track.detection
+        if track.surprise > JUMP:
+            visit.due = monotonic
+        return visit
 
 
-def _urgency(visit: Visit, track: Track) -> tuple[bool, float, float]:
-    score = track.detection.score if track.detection is not None else 0.0
-    return visit.decision is not None, visit.tried, -track.box.height * score
-
-
-Told = tuple[DecisionKind, str]
-"""What was decided, and of whom: the person, the unknown's id, or the reason."""
+def _urgency(visit: Visit, detection: Detection) -> tuple[bool, float, float]:
+    return visit.decision is not None, visit.tried, -visit.box.height * detection.score
 
 
 @dataclass(slots=True, eq=False)
@@ -128,48 +160,66 @@ class Visit:
     seen: float
     """Monotonic seconds of the first and the last frame with the face."""
     box: Box
+    detection: Detection | None = None
+    """The newest frame's; None when it was not found, or not asked for."""
     evidence: Evidence = field(default_factory=Evidence)
     decision: Decision | None = None
-    told: Told | None = None
-    """The last thing decided and announced, or held back by the rate limit."""
+    conclusion: Conclusion | None = None
+    """The last one that was announced, or held back by the rate limit."""
     announced: bool = False
-    """Whether subscribers know of it, and so must hear that it left."""
+    """Whether subscribers know of it, so that they must hear when it leaves."""
     unknown: str | None = None
-    """The stable id, while the evidence says so."""
+    """The stable id, while the evidence is of an unknown."""
     quality: Quality | None = None
-    refused: Counter[RejectReason] = field(default_factory=Counter)
-    """Frames that were not worth embedding, by reason."""
+    rejected: Counter[RejectReason] = field(default_factory=Counter)
+    """Frames whose face was not worth embedding, by reason."""
     last_reason: RejectReason | None = None
-    """Why the latest look was refused; None when it was good."""
-    wasted: int = 0
-    """Looks in a row that were refused."""
+    """Why the last face was rejected; None when it was good."""
+    rejected_in_a_row: int = 0
     due: float = 0.0
     """When the face is judged next, monotonic seconds."""
     tried: float = 0.0
     """When it was last judged."""
 
-    def why_silent(self) -> RejectReason:
-        """Why nothing was ever decided about it."""
-        return self.refused.most_common(1)[0][0] if self.refused else "few_frames"
+    def accept(self, quality: Quality, monotonic: float) -> bool:
+        """Whether the face is worth embedding; a rejected one is counted, and after several the next try waits."""
+        self.last_reason = quality.reason
+        if quality.reason is None:
+            self.quality, self.rejected_in_a_row = quality, 0
+            return True
+        self.rejected[quality.reason] += 1
+        self.rejected_in_a_row += 1
+        self.due = monotonic + (RETRY if self.rejected_in_a_row >= MAX_REJECTED else 0.0)
+        return False
 
-    def about(self, kind: Literal["match", "unknown"]) -> str | None:
-        """The person or the unknown's id that was last told, if it was of this kind."""
-        return self.told[1] if self.told is not None and self.told[0] == kind else None
+    def add(self, embedding: Embedding, monotonic: float, same: float) -> None:
+        """Add one embedding to the evidence; a different face (cosine below `same`) is decided again."""
+        self.evidence = self.evidence.add(embedding, monotonic, same)
+        if self.evidence.frames == 1:
+            self.decision, self.unknown = None, None
 
-    def take_over(self, lost: Visit) -> None:
-        """Go on with a visit whose track was lost: same number, same start, nothing said twice."""
+    def why_undecided(self) -> RejectReason:
+        """The reason that kept most frames from being judged; few_frames when none did."""
+        return self.rejected.most_common(1)[0][0] if self.rejected else "few_frames"
+
+    def concluded(self, kind: DecisionKind) -> str | None:
+        """The person or the unknown's id of the last conclusion, if it was of this kind."""
+        return self.conclusion[1] if self.conclusion is not None and self.conclusion[0] == kind else None
+
+    def continue_from(self, lost: Visit) -> None:
+        """Continue a visit whose track was lost: same number, same start, nothing announced twice."""
         self.number, self.since = lost.number, lost.since
-        self.told, self.announced, self.unknown = lost.told, lost.announced, lost.unknown
+        self.conclusion, self.announced, self.unknown = lost.conclusion, lost.announced, lost.unknown
 
 
 def continues(visit: Visit, lost: Visit, same: float) -> bool:
     """Whether a decided visit is the same face as one whose track was lost shortly before.
 
-    By the person where one of them was matched, else by the cosine of their evidence, from `same` on.
+    By the person where one of them was matched, otherwise by the cosine of their evidence: `same` or more.
     """
     if visit.decision is None or not lost.evidence.frames:
         return False
-    person, before = visit.decision.person, lost.about("match")
+    person, before = visit.decision.person, lost.concluded("match")
     if person is not None or before is not None:
         return person == before
     return float(visit.evidence.mean() @ lost.evidence.mean()) >= same

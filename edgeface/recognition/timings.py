@@ -1,47 +1,27 @@
-"""How long each stage takes: counted in fixed buckets as it happens, read whenever somebody asks.
+"""How long each stage takes: counted in fixed buckets as it happens, read at any time.
 
-Nothing of it is there unless somebody wants to know: the pipeline then works with the wrappers made here, and stays a
-pure function of frames.
+Only a daemon with a web page measures. The pipeline gets `Timings.measure`, and reads no clock itself.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, get_args
 
-from edgeface.faces.analyzer import FaceAnalyzer
+from edgeface.core.types import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edgeface.core.clock import Clock
-    from edgeface.core.types import (
-        Detection,
-        DetectionRequest,
-        Detector,
-        Embedder,
-        Embedding,
-        FrameResult,
-        Image,
-        SearchGrid,
-    )
-
-Stage = Literal["detect", "landmark", "embed", "match", "frame", "event", "publish"]
-
-STAGES: tuple[Stage, ...] = ("detect", "landmark", "embed", "match", "frame", "event", "publish")
-"""frame: all that the pipeline does with one; event: from capture to the event; publish: from sending an event to the
-broker's answer."""
+    from edgeface.core.types import FrameResult
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Upper ends in seconds."""
 
 RECENT = 600
-"""Frames of a camera of which percentiles are told: 40 s at 15 a second."""
-
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
+"""Frames of each camera that the percentiles cover: 40 s at 15 a second."""
 
 
 class Histogram:
@@ -53,14 +33,30 @@ class Histogram:
         """Seconds."""
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count one time."""
         self._counts[bisect_left(BUCKETS, seconds)] += 1
         self.total += seconds
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many fell into each bucket, and in the last place how many above them all."""
+        """How many times each bucket has, and last, how many are above them all."""
         return tuple(self._counts)
+
+
+class _Stopwatch:
+    """A context whose time is counted when it ends without an error."""
+
+    __slots__ = ("_add", "_now", "_started")
+
+    def __init__(self, now: Callable[[], float], add: Callable[[float], None]) -> None:
+        self._now, self._add = now, add
+
+    def __enter__(self) -> None:
+        self._started = self._now()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._add(self._now() - self._started)
 
 
 class Timings:
@@ -70,98 +66,35 @@ class Timings:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.now = clock.monotonic
-        self.stages: Mapping[Stage, Histogram] = {stage: Histogram() for stage in STAGES}
+        self._now = clock.monotonic
+        self.stages: Mapping[Stage, Histogram] = {stage: Histogram() for stage in get_args(Stage)}
         self.events: Counter[tuple[str, str]] = Counter()
         """Events by camera and kind."""
         self.tracks: dict[str, int] = {}
-        """Faces that are followed in the newest frame, by camera."""
+        """Faces tracked in the newest frame, by camera."""
         self.people: int | None = None
-        """Enrolled, as the pipeline knows them; None before it has looked."""
+        """Enrolled, as the pipeline knows them; None before it has read the gallery."""
         self._ages: dict[str, deque[float]] = {}
 
-    def add(self, stage: Stage, seconds: float) -> None:
-        """Count one time of a stage."""
-        self.stages[stage].add(seconds)
+    def measure(self, stage: Stage) -> _Stopwatch:
+        """Give a context whose time counts for `stage`, unless it fails."""
+        return _Stopwatch(self._now, self.stages[stage].add)
 
-    def __call__(self, outcome: FrameResult) -> None:
-        """Take in what was made of a frame, right after it."""
-        camera, age = outcome.frame.camera, self.now() - outcome.frame.monotonic
+    def __call__(self, result: FrameResult) -> None:
+        """Count the result of a frame, right after it."""
+        camera, age = result.frame.camera, self._now() - result.frame.monotonic
         self._ages.setdefault(camera, deque(maxlen=RECENT)).append(age)
-        self.tracks[camera] = len(outcome.faces)
-        for event in outcome.events:
+        self.tracks[camera] = len(result.faces)
+        for event in result.events:
             self.events[camera, event.type] += 1
-            # Somebody leaves some time after they were last seen: that is no delay.
+            # `left` comes some time after the face was last seen: that is no delay.
             if event.type != "left":
-                self.add("event", age)
+                self.stages["event"].add(age)
 
     def latency(self, camera: str | None = None) -> dict[str, float] | None:
-        """p50 and p95 in seconds from a frame's capture until it is dealt with, of the last frames; None before one."""
+        """p50 and p95, in seconds from capture until a frame is handled, of recent frames; None before the first."""
         chosen = list(self._ages.values()) if camera is None else [self._ages.get(camera, deque())]
         ages = sorted(age for one in chosen for age in tuple(one))
         if not ages:
             return None
         return {f"p{rank}": round(ages[min(len(ages) - 1, len(ages) * rank // 100)], 4) for rank in (50, 95)}
-
-    def around(self, stage: Stage, work: Callable[Given, Result]) -> Callable[Given, Result]:
-        """The same function, timed."""
-        now, add = self.now, self.stages[stage].add
-
-        def timed(*arguments: Given.args, **named: Given.kwargs) -> Result:
-            began = now()
-            result = work(*arguments, **named)
-            add(now() - began)
-            return result
-
-        return timed
-
-    def analyzer(self, analyzer: FaceAnalyzer) -> FaceAnalyzer:
-        """The same chain, whose detector, landmarker and embedder are timed."""
-        return FaceAnalyzer(
-            self.detector(analyzer.detector),
-            _Landmarker(self.around("landmark", analyzer.landmarker.locate)),
-            _Embedder(analyzer.embedder, self.around("embed", analyzer.embedder.embed)),
-            analyzer.limits,
-        )
-
-    def detector(self, detector: Detector) -> Detector:
-        """The same detector, timed."""
-        return _Detector(detector, self.around("detect", detector.detect))
-
-
-def counter(timings: Timings | None, stage: Stage) -> Callable[[float], None]:
-    """What counts one time of a stage, if anybody wants to know."""
-    return (lambda _: None) if timings is None else timings.stages[stage].add
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Detector:
-    plain: Detector
-    detect_timed: Callable[[Image, DetectionRequest], list[Detection]]
-
-    def parts(self, width: int, height: int) -> SearchGrid:
-        return self.plain.parts(width, height)
-
-    def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
-        return self.detect_timed(image, look)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Landmarker:
-    locate_timed: Callable[[Image, Detection], Detection | None]
-
-    def locate(self, image: Image, face: Detection) -> Detection | None:
-        return self.locate_timed(image, face)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Embedder:
-    plain: Embedder
-    embed_timed: Callable[[Image], Embedding]
-
-    @property
-    def name(self) -> str:
-        return self.plain.name
-
-    def embed(self, crop: Image) -> Embedding:
-        return self.embed_timed(crop)

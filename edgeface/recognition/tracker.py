@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 # filter of Benedict and Bordner, 1962. Found on the crossing faces of tests/recognition/test_tracker.py.
 _ALPHA = 0.75
 _BETA = _ALPHA**2 / (2 - _ALPHA)
-# Size changes slowly beside its noise.
+# Size changes slowly compared with its noise.
 _SIZE = 0.4
 # Seconds after which an unseen face has lost all but a third of its velocity: people stop and turn.
-_SLOWS = 0.8
+_SLOWDOWN = 0.8
 # A detection pairs with a track up to this many face sizes away; the gate widens with the time unseen.
 _GATE = 0.7
-_GATE_A_SECOND = 1.5
-_GATE_MOST = 1.5
-# A face does not grow or shrink by more between two looks; two people at one place often differ by more.
-_SIZES = 1.6
-# Two frames with the same time would divide by nothing.
-_SHORTEST = 1e-3
+_GATE_PER_SECOND = 1.5
+_MAX_GATE = 1.5
+# A face does not grow or shrink by more between two detections; two people at one place often differ by more.
+_MAX_RATIO = 1.6
+# Two frames with the same time would cause a division by zero.
+_MIN_SECONDS = 1e-3
 
 
 @dataclass(slots=True, eq=False)
@@ -49,10 +49,10 @@ class Track:
     last_seen: float
     """Monotonic seconds of the last hit."""
     detection: Detection | None
-    """This frame's, unfiltered; None when the face was missed, or not looked for."""
+    """This frame's, unfiltered; None when the face was missed, or not asked for."""
     hits: int = 1
     misses: int = 0
-    """Frames since the last hit in which it was looked for."""
+    """Frames since the last hit in which it was asked for."""
     surprise: float = 0.0
     """How far the last hit was from where the face was expected, in faces."""
     confirmed: bool = False
@@ -60,19 +60,19 @@ class Track:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackUpdate:
-    """What one frame makes of the tracks; unconfirmed ones are not told."""
+    """The tracks after one frame, without unconfirmed ones."""
 
     live: tuple[Track, ...]
-    """Confirmed tracks, oldest first, whether this frame has them or not."""
+    """Confirmed tracks, oldest first, found in this frame or not."""
     ended: tuple[Track, ...]
-    """Confirmed tracks that have just ended; their ids do not come back."""
+    """Confirmed tracks that have just ended; their ids are not used again."""
 
 
 class Tracker:
     """Follows the faces of one camera.
 
-    `confirm` hits make a track, or one with a score of `sure`; a confirmed one lives on for `coast` seconds without a
-    hit, an unconfirmed one for `doubt` seconds.
+    `confirm` hits confirm a track, or one with a score of `sure`; a confirmed one ends after `coast` seconds without a
+    hit, an unconfirmed one after `doubt` seconds.
     """
 
     def __init__(self, confirm: int = 2, coast: float = 0.8, doubt: float = 0.3, sure: float = 0.85) -> None:
@@ -87,18 +87,17 @@ class Tracker:
     def update(
         self, detections: Sequence[Detection], monotonic: float, asked: Container[int] | None = None
     ) -> TrackUpdate:
-        """Take in the faces of the frame of this time, and tell the tracks that live and those that ended.
+        """Match the faces of a frame with the tracks; gives those that live and those that have ended.
 
-        `asked` are the ids that were looked for, all by default; the others are where they are expected.
+        `asked` are the ids that the detector had to find, all by default; the others stay where they are expected.
         """
-        since = max(_SHORTEST, monotonic - self._now)
+        since = max(_MIN_SECONDS, monotonic - self._now)
         self._now = monotonic
         ended = [track for track in self._tracks if self._lost(track, monotonic)]
         self._tracks = [track for track in self._tracks if not self._lost(track, monotonic)]
         for track in self._tracks:
             _predict(track, since, missed=asked is None or track.id in asked)
-        rest = self._pair(detections, monotonic)
-        for detection in rest:
+        for detection in self._pair(detections, monotonic):
             self._start(detection, monotonic)
         return TrackUpdate(tuple(t for t in self._tracks if t.confirmed), tuple(t for t in ended if t.confirmed))
 
@@ -109,7 +108,7 @@ class Tracker:
         return [replace(t, box=_moved(t, since)) for t in sorted(alive, key=lambda t: (t.last_seen, t.id))]
 
     def finish(self) -> tuple[Track, ...]:
-        """End every track, as when the camera stops; the confirmed ones are told."""
+        """End every track, as when the camera stops; gives the confirmed ones."""
         ended = tuple(track for track in self._tracks if track.confirmed)
         self._tracks = []
         return ended
@@ -118,7 +117,7 @@ class Tracker:
         return now - track.last_seen > (self._coast if track.confirmed else self._doubt)
 
     def _pair(self, detections: Sequence[Detection], now: float) -> list[Detection]:
-        """Give each track its detection, nearest pairs first; the detections left over come back."""
+        """Give each track its detection, nearest pairs first; returns the detections that are left."""
         pairs = [
             (not track.confirmed, -score, t, d)
             for t, track in enumerate(self._tracks)
@@ -135,7 +134,7 @@ class Tracker:
         return [detection for d, detection in enumerate(detections) if d not in taken]
 
     def _hit(self, track: Track, detection: Detection, now: float) -> None:
-        _correct(track, detection.box, max(_SHORTEST, now - track.last_seen))
+        _correct(track, detection.box, max(_MIN_SECONDS, now - track.last_seen))
         track.detection = detection
         track.last_seen = now
         track.hits += 1
@@ -150,9 +149,9 @@ class Tracker:
 
 
 def _predict(track: Track, since: float, *, missed: bool) -> None:
-    """Move on as though the face were missed, if it was looked for; a hit puts that right."""
+    """Move to where the face is expected, and count a miss if it was asked for; a hit corrects both."""
     track.box = _moved(track, since)
-    slowed = math.exp(-since / _SLOWS) if track.misses else 1.0
+    slowed = math.exp(-since / _SLOWDOWN) if track.misses else 1.0
     track.velocity = (track.velocity[0] * slowed, track.velocity[1] * slowed)
     track.detection = None
     track.misses += missed
@@ -167,7 +166,7 @@ def _correct(track: Track, seen: Box, since: float) -> None:
     x, y = track.box.centre
     dx, dy = seen.centre[0] - x, seen.centre[1] - y
     track.surprise = math.hypot(dx, dy) / max(seen.height, 1.0)
-    # The first step has no velocity to mend: all of the shift is velocity.
+    # The first step has no velocity to correct: all of the shift is velocity.
     beta = 1.0 if track.hits == 1 else _BETA
     track.velocity = (track.velocity[0] + beta * dx / since, track.velocity[1] + beta * dy / since)
     half_width = (track.box.width + _SIZE * (seen.width - track.box.width)) / 2
@@ -177,12 +176,12 @@ def _correct(track: Track, seen: Box, since: float) -> None:
 
 
 def _likeness(track: Track, seen: Box, now: float) -> float:
-    """0 when the two cannot be the same face, else up to 2: IoU, and how near the centres are within the gate."""
+    """0 when the two cannot be the same face, otherwise up to 2: IoU, and how near the centres are within the gate."""
     size = (track.box.height + seen.height) / 2
     ratio = seen.height / max(track.box.height, 1e-6)
-    if size <= 0 or not 1 / _SIZES < ratio < _SIZES:
+    if size <= 0 or not 1 / _MAX_RATIO < ratio < _MAX_RATIO:
         return 0.0
-    gate = size * min(_GATE_MOST, _GATE + _GATE_A_SECOND * (now - track.last_seen))
+    gate = size * min(_MAX_GATE, _GATE + _GATE_PER_SECOND * (now - track.last_seen))
     distance = math.dist(track.box.centre, seen.centre)
     likeness = track.box.iou(seen) + 1 - distance / gate - abs(math.log(ratio))
     return max(0.0, likeness) if distance < gate else 0.0

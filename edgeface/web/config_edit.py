@@ -19,7 +19,7 @@ from edgeface.core import yaml_editor, yaml_reader
 from edgeface.core.errors import ConfigError
 from edgeface.core.files import read_at_most, swap
 from edgeface.core.text import printable, printable_path
-from edgeface.recognition.pipeline import WHOLE
+from edgeface.recognition.scene import WHOLE
 from edgeface.web.api.device_models import Region, Smallest
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.bodies import json_body

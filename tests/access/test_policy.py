@@ -19,7 +19,7 @@ from edgeface.core.types import LEVELS, Claim
 from edgeface.daemon.session import door_problems
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import Person, make_snapshot, to_blob
-from edgeface.recognition.thresholds import thresholds
+from edgeface.recognition.decision import thresholds
 
 MONDAY_NOON = 1_795_435_200.0
 """2026-11-23, 12:00 in UTC."""
@@ -285,6 +285,6 @@ def test_a_level_that_cannot_be_shown_for_so_many_people_is_said() -> None:
     accept = thresholds(table, "low", view)
     doors = {"strict": door(allow=[{"person": "p001"}]), "lax": door(level="low", allow=[{"person": "p002"}])}
     assert door_problems(AccessPolicy(doors), view, accept) == (
-        f"door strict: level high cannot be shown with {enrolled} people enrolled",
+        f"door strict: level 'high' cannot be guaranteed with {enrolled} people enrolled",
     )
     assert accept.level(0.99) != "high"

@@ -24,8 +24,8 @@ from edgeface.core.log import Log
 from edgeface.faces.detectors import DEFAULT_DETECTOR
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.mqtt.settings import Mqtt, Tls
-from edgeface.recognition.evidence import WINDOW
-from edgeface.recognition.settings import Recognition, Unknowns
+from edgeface.recognition.decision import WINDOW
+from edgeface.recognition.settings import Recognition, UnknownSettings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "config.yaml"
@@ -267,7 +267,7 @@ MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {
     ("embedder",): EmbedderSettings,
     ("recognition",): Recognition,
     ("quality",): QualityLimits,
-    ("unknown",): Unknowns,
+    ("unknown",): UnknownSettings,
     ("mqtt",): Mqtt,
     ("mqtt", "tls"): Tls,
     ("schedules", "cleaning"): WeeklySchedule,

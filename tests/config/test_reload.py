@@ -79,9 +79,9 @@ def test_a_running_pipeline_looks_at_another_region(bench: RecognitionSession, t
 
 
 def test_a_running_pipeline_takes_another_smallest_face(bench: RecognitionSession, tmp_path: Path) -> None:
-    before = bench.pipeline._analyzer.detector
+    before = bench.pipeline._faces.detector
     bench.refresh(configured(tmp_path, BlazefaceDetector(smallest_face=90)), 1e9)
-    assert bench.pipeline._analyzer.detector is not before
-    now = bench.pipeline._analyzer.detector
+    assert bench.pipeline._faces.detector is not before
+    now = bench.pipeline._faces.detector
     bench.refresh(configured(tmp_path, BlazefaceDetector(smallest_face=90), region=(0.1, 0.1, 0.9, 0.9)), 1e9)
-    assert bench.pipeline._analyzer.detector is now
+    assert bench.pipeline._faces.detector is now

@@ -169,8 +169,8 @@ class Hung:
     hung_at: float | None = None
     seen: int = 0
 
-    def parts(self, width: int, height: int) -> SearchGrid:
-        return self.inner.parts(width, height)
+    def grid(self, width: int, height: int) -> SearchGrid:
+        return self.inner.grid(width, height)
 
     def detect(self, image: Image, look: DetectionRequest) -> list[Detection]:
         found = self.inner.detect(image, look)

@@ -53,16 +53,17 @@ def test_an_empty_gallery_has_the_threshold_of_one_person() -> None:
 def test_a_level_that_cannot_be_shown_is_refused_with_what_would_help() -> None:
     assert TABLE.most("normal") == 4
     with pytest.raises(
-        GalleryError, match=r"level normal .* 5 people \(200 photos show it for 4 at most\); enroll fewer"
+        GalleryError,
+        match=r"level 'normal' .* 5 people: the calibration data \(200 photos\) supports at most 4; enroll fewer",
     ):
         TABLE.threshold("normal", 5)
-    with pytest.raises(GalleryError, match="never show it"):
+    with pytest.raises(GalleryError, match="does not support this level"):
         TABLE.threshold("high", 1)
 
 
 def test_near_is_refused_where_the_threshold_is() -> None:
     assert TABLE.near("normal", 4) == 0.4
-    with pytest.raises(GalleryError, match="cannot be shown"):
+    with pytest.raises(GalleryError, match="cannot be guaranteed"):
         TABLE.near("high", 100)
 
 
@@ -94,7 +95,7 @@ def test_the_shipped_table_serves_a_household_at_every_level() -> None:
 
 def test_the_shipped_table_is_that_of_the_shipped_embedder() -> None:
     assert CalibrationTable.load(path_of(FOLDER / EMBEDDER.file), EMBEDDER.sha256) is not None
-    with pytest.raises(ModelError, match="is in use; make its table with"):
+    with pytest.raises(ModelError, match="is in use; create its table with"):
         CalibrationTable.load(path_of(FOLDER / EMBEDDER.file), HASH)
 
 

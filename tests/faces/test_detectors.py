@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parents[2] / "edgeface"
 class NoFaces:
     """Finds nothing."""
 
-    def parts(self, width: int, height: int) -> SearchGrid:
+    def grid(self, width: int, height: int) -> SearchGrid:
         return SearchGrid(Box(0, 0, width, height))
 
     def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:  # noqa: ARG002 - a detector

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from edgeface.core.types import Box, Detection, Image
-from edgeface.faces.align import align
-from edgeface.faces.embedder import open_embedder
+from edgeface.faces.embedder import align, open_embedder
 from edgeface.faces.landmarks import Onet
 from tests.faces.test_crop_refiner import whole
 from tests.support.photos import PHOTOS, photo

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edgeface.core.types import Box, Detection, Image
-from edgeface.faces.align import TEMPLATE
+from edgeface.faces.embedder import TEMPLATE
 from edgeface.faces.landmarks import Onet
 from edgeface.faces.quality import judge, pose
 from edgeface.faces.settings import QualityLimits

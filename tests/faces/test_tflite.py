@@ -141,8 +141,8 @@ def test_a_truncated_model_is_refused(shipped: Shipped, share: float, tmp_path: 
 
 @pytest.mark.parametrize(("does", "says"), [("os.abort()", "crashes"), ("time.sleep(60)", "still running after 1 s")])
 def test_what_crashes_or_hangs_the_runtime_is_refused(does: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tflite, "_REHEARSAL", f"import os, time\n{does}")
-    monkeypatch.setattr(tflite, "_PATIENCE", 1)
+    monkeypatch.setattr(tflite, "_TRIAL", f"import os, time\n{does}")
+    monkeypatch.setattr(tflite, "_TRIAL_TIMEOUT", 1)
     with pytest.raises(ModelError, match=says):
         open_model(tflite.FOLDER / SHORT_RANGE.file)
 

@@ -110,8 +110,8 @@ def test_the_setting_says_whose_pictures_are_kept(tmp_path: Path, wanted: str, k
     privacy = Privacy.model_validate({"pictures": wanted})
     bench = RecognitionSession(Configuration.model_construct(cameras={}, data=tmp_path, privacy=privacy), "boot", NOON)
     for said in (Said("match", person="alice"), Said("unknown", unknown="u-0001"), Said("uncertain"), Said("unknown")):
-        bench.picture(said.event(), photo("obama"))
-    bench.picture(Said("left", person="alice").event(), photo("obama"))
+        bench.keep_thumbnail(said.event(), photo("obama"))
+    bench.keep_thumbnail(Said("left", person="alice").event(), photo("obama"))
     bench.refresh(bench._configuration, NOON)
     bench.close()
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:

@@ -121,7 +121,7 @@ def test_a_photo_without_a_face_is_refused(analyzer: FaceAnalyzer) -> None:
 
 def test_a_photo_of_two_people_is_refused_with_the_count(analyzer: FaceAnalyzer) -> None:
     both = np.hstack([scaled(face_of(analyzer, path, 0.5), 240) for path in (OBAMA, ASTRONAUT)])
-    assert refusal(analyzer, both) == "2 faces; cut out the one that is meant"
+    assert refusal(analyzer, both) == "2 faces; crop the photo to one of them"
 
 
 def test_a_face_that_is_too_small_is_refused_with_its_height(analyzer: FaceAnalyzer) -> None:

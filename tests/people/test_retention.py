@@ -18,7 +18,7 @@ from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 from edgeface.people import retention
-from edgeface.recognition.settings import Unknowns
+from edgeface.recognition.settings import UnknownSettings
 
 MODEL = "test-model:01234567"
 NOON = 1_800_000_000.0
@@ -41,7 +41,10 @@ def _gallery(tmp_path: Path) -> Iterator[Gallery]:
 
 def keep(gallery: Gallery, wall: float, *, synced: bool = True, days: int = 30, picture_days: int = 30) -> int:
     configuration = Configuration.model_construct(
-        cameras={}, data=gallery.path.parent, unknown=Unknowns(days=days), privacy=Privacy(picture_days=picture_days)
+        cameras={},
+        data=gallery.path.parent,
+        unknown=UnknownSettings(days=days),
+        privacy=Privacy(picture_days=picture_days),
     )
     return retention.expire(gallery, configuration, wall, synced=synced, alike=0.5)
 

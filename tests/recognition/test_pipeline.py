@@ -17,10 +17,9 @@ from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, to_blob
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import enrollment
-from edgeface.recognition.evidence import WINDOW, Thresholds
+from edgeface.recognition.decision import WINDOW, Thresholds, thresholds
 from edgeface.recognition.pipeline import Pipeline, Rules
-from edgeface.recognition.settings import Recognition
-from edgeface.recognition.thresholds import thresholds
+from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support.film import DATA, FPS, Actor, film
 
 LEFT: Actor = ("astronaut", 20, 40)
@@ -51,7 +50,9 @@ def pipeline(view: GallerySnapshot, rules: Recognition | None = None, per_minute
     rules = rules or Recognition()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     unknowns = Unknowns("boot", accept.accept)
-    return Pipeline(Rules("front", "boot", rules, per_minute), analyzer(), unknowns, view, accept)
+    return Pipeline(
+        Rules("front", "boot", rules, UnknownSettings(per_minute=per_minute)), analyzer(), unknowns, view, accept
+    )
 
 
 def run(frames: Iterable[Frame], view: GallerySnapshot | None = None) -> list[Event]:
@@ -119,7 +120,7 @@ def test_a_face_too_small_to_judge_is_counted_with_its_reason() -> None:
     made = pipeline(gallery())
     frames = film((2.5, (("obama3", 300, 200),)), EMPTY, face=27)
     assert [event for frame in frames for event in made.process(frame).events] == []
-    assert made.silent("porch") == {"small": 1}
+    assert made.undecided("porch") == {"small": 1}
 
 
 def test_a_person_enrolled_while_in_view_is_matched_without_a_restart() -> None:
@@ -150,7 +151,7 @@ def test_the_same_frames_give_the_same_events() -> None:
 def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() -> None:
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    rules = Rules("front", "boot", Recognition(), 6, {"porch": (0.5, 0.0, 1.0, 1.0)})
+    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {"porch": (0.5, 0.0, 1.0, 1.0)})
     made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     events = [e for frame in film((2.5, (LEFT, RIGHT)), EMPTY) for e in made.process(frame).events]
     assert told(events) == [("match", "obama"), ("left", "obama")]
@@ -173,7 +174,7 @@ def claims(frames: Iterable[Frame], asked: Level | None, view: GallerySnapshot |
     view = view or gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     doors: dict[str, Level] = {} if asked is None else {"porch": asked}
-    rules = Rules("front", "boot", Recognition(), 6, {}, doors)
+    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {}, doors)
     made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     return [claim for frame in frames for claim in made.process(frame).claims]
 
@@ -183,8 +184,8 @@ def test_a_match_is_claimed_with_the_frame_that_confirms_it() -> None:
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     made = pipeline(view)
-    outcomes = [made.process(frame) for frame in frames]
-    first = next(outcome for outcome in outcomes if outcome.claims)
+    results = [made.process(frame) for frame in frames]
+    first = next(result for result in results if result.claims)
     (claim,), (event,) = first.claims, first.events
     assert (claim.camera, claim.person, claim.faces_in_view) == ("porch", "obama", 1)
     assert (claim.visit, claim.score, claim.frames) == (event.track, event.score, event.frames)
@@ -214,7 +215,7 @@ def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_f
     assert low < normal < high
     # A level that no face reaches: the look goes on until the window is full, and then as without a door.
     never = Thresholds(normal, low, low, (("low", low), ("normal", normal), ("high", 2.0)))
-    rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
+    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
     made = Pipeline(rules, analyzer(), Unknowns("boot", normal), view, never)
     frames = [claim.frames for frame in film((2.5, (RIGHT,))) for claim in made.process(frame).claims]
     assert frames == list(range(frames[0], WINDOW + 1))
@@ -226,7 +227,7 @@ def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_f
 def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)._replace(levels=(("low", 0.1), ("normal", 0.2)))
-    rules = Rules("front", "boot", Recognition(), 6, {}, {"porch": "high"})
+    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
     made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
     assert [claim.level for claim in made_claims] == ["normal"]
@@ -234,7 +235,7 @@ def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
 
 @dataclass
 class Counted:
-    """The chain's landmarker and embedder, and how often they were asked."""
+    """The analyzer's landmarker and embedder, and how often each was called."""
 
     inner: FaceAnalyzer
     name: str = ""
@@ -251,11 +252,11 @@ class Counted:
 
 
 def counts(frames: Iterable[Frame], view: GallerySnapshot) -> list[tuple[int, int]]:
-    """Faces studied and faces embedded, frame by frame."""
+    """Faces inspected and faces embedded, frame by frame."""
     counted = Counted(analyzer(), analyzer().embedder.name)
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     made = Pipeline(
-        Rules("front", "boot", Recognition(), 6),
+        Rules("front", "boot", Recognition(), UnknownSettings()),
         replace(analyzer(), landmarker=counted, embedder=counted),
         Unknowns("boot", accept.accept),
         view,

@@ -1,8 +1,9 @@
 import numpy as np
 
 from edgeface.core.types import Box, Match
-from edgeface.recognition.evidence import Decision, Evidence
-from edgeface.recognition.scene import Scene, Told, Visit, continues
+from edgeface.recognition.decision import Decision, Evidence
+from edgeface.recognition.scene import Conclusion, Scene, Visit, continues
+from edgeface.recognition.settings import UnknownSettings
 
 FACE = np.eye(4, dtype=np.float32)
 BOX = Box(0, 0, 50, 60)
@@ -10,14 +11,14 @@ BOX = Box(0, 0, 50, 60)
 
 def visit(number: int, face: int = 0, since: float = 0.0, seen: float = 1.0) -> Visit:
     evidence = Evidence((FACE[face],), seen, seen)
-    made = Visit(number, since, seen, BOX, evidence)
+    made = Visit(number, since, seen, BOX, evidence=evidence)
     made.decision = Decision("match", Match("alice", 0.9, 0.1), 3)
-    made.told, made.announced = ("match", "alice"), True
+    made.conclusion, made.announced = ("match", "alice"), True
     return made
 
 
-def vars_of(made: Visit) -> tuple[int, float, Told | None, bool]:
-    return made.number, made.since, made.told, made.announced
+def vars_of(made: Visit) -> tuple[int, float, Conclusion | None, bool]:
+    return made.number, made.since, made.conclusion, made.announced
 
 
 def test_an_announced_track_that_ends_leaves_after_the_gap_and_once() -> None:
@@ -30,10 +31,10 @@ def test_an_announced_track_that_ends_leaves_after_the_gap_and_once() -> None:
 
 def test_a_track_that_was_never_announced_is_counted_with_its_reason() -> None:
     silent = Visit(3, 0.0, 1.0, BOX)
-    silent.refused.update({"blurred": 4, "small": 1})
+    silent.rejected.update({"blurred": 4, "small": 1})
     scene = Scene(visits={3: silent, 4: Visit(4, 0.0, 1.0, BOX)})
     scene.end([3, 4])
-    assert dict(scene.silent) == {"blurred": 1, "few_frames": 1}
+    assert dict(scene.undecided) == {"blurred": 1, "few_frames": 1}
     assert scene.gone == []
 
 
@@ -41,15 +42,15 @@ def test_the_same_face_found_again_goes_on_under_its_old_number() -> None:
     scene = Scene(visits={7: visit(7, since=0.5)})
     scene.end([7])
     again = visit(8)
-    again.told, again.announced = None, False
-    scene.recover(again, same=0.5)
+    again.conclusion, again.announced = None, False
+    scene.resume(again, same=0.5)
     assert vars_of(again) == (7, 0.5, ("match", "alice"), True)
     assert list(scene.left(99.0, gap=2.0)) == []
 
 
 def unknown(number: int, face: int) -> Visit:
     made = visit(number, face)
-    made.decision, made.told = Decision("unknown", None, 5), ("unknown", f"u-000{number}")
+    made.decision, made.conclusion = Decision("unknown", None, 5), ("unknown", f"u-000{number}")
     return made
 
 
@@ -69,7 +70,8 @@ def test_a_stranger_goes_on_by_likeness_and_never_as_somebody_enrolled() -> None
 
 def test_the_rate_limit_counts_what_it_holds_back_and_opens_again() -> None:
     scene = Scene()
-    said = [scene.may_say_unknown(float(n), per_minute=6) for n in range(10)]
-    assert said == [True] * 6 + [False] * 4
+    rules = UnknownSettings(per_minute=6)
+    allowed = [scene.may_announce_unknown(float(n), rules) for n in range(10)]
+    assert allowed == [True] * 6 + [False] * 4
     assert scene.held_back == 4
-    assert scene.may_say_unknown(60.0, per_minute=6)
+    assert scene.may_announce_unknown(60.0, rules)

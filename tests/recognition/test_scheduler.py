@@ -1,24 +1,45 @@
-"""Which parts are searched and which faces are looked for, frame by frame."""
+"""Which parts are searched and which tracked faces are detected, frame by frame; what counts as a change."""
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeface.core.types import Box, DetectionRequest, Image, SearchGrid
-from edgeface.faces.analyzer import turn
+from edgeface.faces.analyzer import round_robin
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
-from edgeface.recognition.scheduler import DetectionScheduler
+from edgeface.recognition.scheduler import CELL, DetectionScheduler, Motion, thumbnail
 from edgeface.recognition.tracker import Track
-from tests.recognition.test_motion import room, with_square
 
-PARTS = BlazefaceDetector().open().parts(640, 480)
+PARTS = BlazefaceDetector().open().grid(640, 480)
 ALONE = SearchGrid(PARTS.whole)
 FPS = 15
 TILE_AT_THE_RIGHT = PARTS.tiles[2]
+
+WHOLE = Box(0, 0, 640, 480)
+LEFT, RIGHT = Box(0, 0, 320, 480), Box(320, 0, 640, 480)
+MIN_CELLS = 6
+
+
+@cache
+def room(noise: float = 0.0, seed: int = 0) -> Image:
+    picture = np.full((480, 640, 3), 110.0) + np.linspace(0, 60, 640)[:, None]
+    picture += np.random.default_rng(seed).normal(0, noise, picture.shape)
+    shown = np.asarray(np.clip(picture, 0, 255), np.uint8)
+    shown.flags.writeable = False
+    return shown
+
+
+def with_square(image: Image, x: int, y: int, side: int, brightness: int = 60) -> Image:
+    shown: Image = image.copy()
+    shown[y : y + side, x : x + side] = brightness
+    return shown
 
 
 def track(number: int, x: float = 300, y: float = 200, size: float = 60, **state: Any) -> Track:
@@ -29,15 +50,15 @@ def track(number: int, x: float = 300, y: float = 200, size: float = 60, **state
 
 
 class Camera:
-    """A schedule, and the time of its camera."""
+    """A scheduler, and the time of its camera."""
 
-    def __init__(self, parts: SearchGrid = PARTS) -> None:
-        self.schedule, self.parts, self.frames = DetectionScheduler(), parts, 0
+    def __init__(self, grid: SearchGrid = PARTS) -> None:
+        self.scheduler, self.grid, self.frames = DetectionScheduler(), grid, 0
 
     def see(self, image: Image, *tracks: Track, due: tuple[int, ...] = ()) -> tuple[DetectionRequest, frozenset[int]]:
         now = self.frames / FPS
         self.frames += 1
-        return self.schedule.plan(image, self.parts, tracks, due, now)
+        return self.scheduler.plan(image, self.grid, tracks, due, now)
 
     def parts_of(self, image: Image, frames: int, *tracks: Track) -> list[tuple[Box, ...]]:
         return [self.see(image, *tracks)[0].parts for _ in range(frames)]
@@ -182,13 +203,127 @@ def test_nobody_in_a_crowd_waits_until_the_tracker_gives_up() -> None:
 
 @pytest.mark.parametrize(("width", "height", "each"), [(640, 480, 2), (1280, 720, 4), (1280, 720, 5), (320, 240, 1)])
 def test_a_round_of_turns_has_each_tile_once_and_once_the_whole(width: int, height: int, each: int) -> None:
-    parts = BlazefaceDetector(tiles_per_frame=each).open().parts(width, height)
+    parts = BlazefaceDetector(tiles_per_frame=each).open().grid(width, height)
     length = -(-len(parts.tiles) // each) + 1
-    looks = [turn(parts, number) for number in range(7 * length, 8 * length)]
+    looks = [round_robin(parts, number) for number in range(7 * length, 8 * length)]
     assert looks[0] == (parts.whole,)
     assert [tile for look in looks[1:] for tile in look] == list(parts.tiles)
 
 
 def test_without_tiles_every_turn_is_the_wholes() -> None:
-    parts = BlazefaceDetector(tiles_per_frame=0).open().parts(640, 480)
-    assert {turn(parts, number) for number in range(5)} == {(parts.whole,)}
+    parts = BlazefaceDetector(tiles_per_frame=0).open().grid(640, 480)
+    assert {round_robin(parts, number) for number in range(5)} == {(parts.whole,)}
+
+
+def searched(image: Image, *parts: Box) -> Motion:
+    motion = Motion()
+    motion.update(image)
+    for part in parts:
+        motion.reset(part)
+    return motion
+
+
+def test_what_nobody_has_looked_at_is_fresh() -> None:
+    motion = searched(room(), LEFT)
+    assert motion.change(LEFT, MIN_CELLS) == "none"
+    assert motion.change(RIGHT, MIN_CELLS) == "fresh"
+
+
+def test_a_change_is_seen_in_its_part_until_somebody_looks() -> None:
+    motion = searched(room(), LEFT, RIGHT)
+    for _ in range(3):
+        motion.update(with_square(room(), 400, 200, 48))
+        assert motion.change(LEFT, MIN_CELLS) == "none"
+        assert motion.change(RIGHT, MIN_CELLS) == "fresh"
+    motion.reset(RIGHT)
+    motion.update(with_square(room(), 400, 200, 48))
+    assert motion.change(RIGHT, MIN_CELLS) == "none"
+    motion.update(room())
+    assert motion.change(RIGHT, MIN_CELLS) == "fresh", "it has gone"
+
+
+def test_what_comes_slowly_adds_up() -> None:
+    motion = searched(room(), WHOLE)
+    changes = []
+    for n in range(40):
+        motion.update(with_square(room(), 200, 200, 64, 132 - n))
+        changes.append(motion.change(WHOLE, MIN_CELLS))
+    assert changes[0] == "none"
+    assert changes[-1] == "fresh"
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0, 10.0, 25.0])
+def test_noise_is_no_change_and_a_face_in_it_is_one(noise: float) -> None:
+    motion = searched(room(noise), WHOLE)
+    still = []
+    for n in range(1, 8):
+        motion.update(room(noise, seed=n))
+        still.append(motion.change(WHOLE, MIN_CELLS))
+    assert set(still) == {"none"}
+    motion.update(with_square(room(noise, seed=99), 300, 200, 48, 60))
+    assert motion.change(WHOLE, MIN_CELLS) == "fresh"
+
+
+def test_a_picture_that_shakes_as_a_whole_has_changed() -> None:
+    pattern = np.random.default_rng(3).integers(0, 255, (30, 40), np.uint8)
+    image = np.repeat(np.repeat(pattern, 16, axis=0), 16, axis=1)[..., None].repeat(3, axis=2)
+    motion = searched(image, WHOLE)
+    for n in range(1, 6):
+        motion.update(np.roll(image, 8 * n, axis=1))
+        assert motion.change(WHOLE, MIN_CELLS) == "fresh"
+
+
+def test_what_moves_with_a_known_face_is_explained_and_no_more() -> None:
+    motion = searched(room(), WHOLE)
+    person = with_square(room(), 200, 200, 64)
+    motion.update(person, [Box(180, 180, 290, 290)])
+    assert motion.change(WHOLE, MIN_CELLS) == "explained"
+    motion.update(with_square(person, 450, 100, 48), [Box(180, 180, 290, 290)])
+    assert motion.change(WHOLE, MIN_CELLS) == "fresh"
+    motion.update(person)
+    assert motion.change(WHOLE, MIN_CELLS) == "fresh", "nobody explains it now"
+
+
+def test_what_goes_on_above_a_part_has_its_head_there() -> None:
+    upper, lower = Box(0, 0, 640, 240), Box(0, 240, 640, 480)
+    motion = searched(room(), upper, lower)
+    person = room().copy()
+    person[120:480, 200:280] = 60
+    motion.update(person)
+    assert motion.change(upper, MIN_CELLS) == "fresh"
+    assert motion.change(lower, MIN_CELLS) == "below"
+    motion.update(with_square(room(), 200, 300, 80))
+    assert motion.change(lower, MIN_CELLS) == "fresh", "it is all in this part"
+
+
+def test_less_than_a_face_is_nothing() -> None:
+    motion = searched(room(), WHOLE)
+    motion.update(with_square(room(), 300, 200, 48))
+    assert motion.change(WHOLE, 200) == "none"
+
+
+def test_pictures_of_another_size_begin_anew() -> None:
+    motion = searched(room(), LEFT)
+    motion.update(room()[:240])
+    assert motion.change(LEFT, MIN_CELLS) == "fresh"
+    motion.update(room())
+    assert motion.change(LEFT, MIN_CELLS) == "fresh"
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.floats(-900, 900), st.floats(-900, 900), st.floats(1, 900))
+def test_any_box_of_any_picture_can_be_asked_for(width: int, height: int, left: float, top: float, side: float) -> None:
+    motion, image = Motion(), np.zeros((height, width, 3), np.uint8)
+    box = Box(left, top, left + side, top + side)
+    motion.update(image, [box])
+    motion.reset(box)
+    motion.update(image, [box])
+    assert motion.change(box, 1) == "none"
+
+
+def test_a_cell_is_the_brightness_of_its_place() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[:, 320:] = 200
+    grey = thumbnail(image)
+    assert grey.shape == (480 // CELL, 640 // CELL)
+    assert grey[:, :38].max() == 0
+    assert grey[:, 42:].min() == 200

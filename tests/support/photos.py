@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edgeface.core.types import DetectionRequest
-from edgeface.faces.analyzer import turn
+from edgeface.faces.analyzer import round_robin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,5 +40,5 @@ def scene(name: str, x: int, y: int, height: int, width: int = 640, tall: int = 
 
 def at_turn(detector: Detector, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[Detection]:
     """What a detector finds at the look of this number, where faces are expected in `known`."""
-    parts = detector.parts(image.shape[1], image.shape[0])
-    return detector.detect(image, DetectionRequest(turn(parts, number), tuple(known)))
+    parts = detector.grid(image.shape[1], image.shape[0])
+    return detector.detect(image, DetectionRequest(round_robin(parts, number), tuple(known)))

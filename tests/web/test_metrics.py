@@ -48,8 +48,8 @@ def full(stage: Stage) -> Stage:  # noqa: F811 - a fixture
     timings.people = 2
     timings.tracks[CAMERA] = 1
     timings.events[CAMERA, "match"] += 2
-    timings.add("detect", 0.015)
-    timings.add("detect", 0.5)
+    timings.stages["detect"].add(0.015)
+    timings.stages["detect"].add(0.5)
     object.__setattr__(stage.site, "timings", timings)
     stage.site.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
     return stage

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.faces.align import align
 from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region
+from edgeface.faces.embedder import align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -64,7 +64,7 @@ class _Tasks:
         self._detector = tasks.vision.FaceDetector.create_from_options(options)
         atexit.register(_keep_open, weakref.ref(self._detector))
 
-    def parts(self, width: int, height: int) -> SearchGrid:
+    def grid(self, width: int, height: int) -> SearchGrid:
         """Only the whole image."""
         return SearchGrid(Box(0, 0, width, height))
 

@@ -82,7 +82,7 @@ class _TiledDetector:
         self._short = BlazeFace.short_range(threads)
         self._refiner = CropRefiner(self._short, _KNOWN_SCORE)
 
-    def parts(self, width: int, height: int) -> SearchGrid:
+    def grid(self, width: int, height: int) -> SearchGrid:
         """Tiles of five times the smallest face; none in an image that is no larger than one."""
         tiles = grid(width, height, _FACES_PER_TILE_SIDE * self._settings.smallest_face)
         return SearchGrid(Box(0, 0, width, height), tiles, self._settings.tiles_per_frame)

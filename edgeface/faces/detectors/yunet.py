@@ -40,7 +40,7 @@ class _Yunet:
         self._net = _load(settings)
         self._size = (0, 0)
 
-    def parts(self, width: int, height: int) -> SearchGrid:
+    def grid(self, width: int, height: int) -> SearchGrid:
         """Only the whole image."""
         return SearchGrid(Box(0, 0, width, height))
 

@@ -13,9 +13,8 @@ from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.faces.calibration import table_of
 from edgeface.faces.photo_face import faces
 from edgeface.imaging import photos
-from edgeface.recognition.evidence import Evidence, Thresholds, decide
+from edgeface.recognition.decision import Evidence, Thresholds, decide, same_unknown, thresholds
 from edgeface.recognition.settings import Recognition
-from edgeface.recognition.thresholds import same_unknown, thresholds
 from edgeface.web.api import device_models
 from edgeface.web.http.bodies import image_body
 from edgeface.web.http.operation import Call, Operation, reply
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from edgeface.faces.photo_face import Found
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
-    from edgeface.recognition.evidence import Decision
+    from edgeface.recognition.decision import Decision
 
 MOST = 20
 """Faces of one picture that are looked at."""

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import printable
-from edgeface.recognition.pipeline import WHOLE
+from edgeface.recognition.scene import WHOLE
 from edgeface.web import config_edit
 from edgeface.web.api.device_models import Look
 from edgeface.web.auth.guard import viewer

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgeface.core.types import Embedding, Match
-from edgeface.recognition.evidence import MARGIN, WINDOW, Evidence, Thresholds, decide
+from edgeface.recognition.decision import MARGIN, WINDOW, Evidence, Thresholds, decide
 from edgeface.recognition.settings import Recognition
 
 RULES = Recognition(frames=3, seconds=0.3, unknown_frames=5)

@@ -1,0 +1,24 @@
+"""edgeface run: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from edgeface.config import loader
+from edgeface.core.log import set_up
+from edgeface.daemon.daemon import Daemon
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run_run(arguments: argparse.Namespace) -> int:
+    """`edgeface run`: the daemon until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+    configuration = loader.load(arguments.config)
+    set_up(configuration.log)
+    daemon = Daemon(configuration, source=arguments.config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: daemon.stop())
+    signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
+    return daemon.run()
