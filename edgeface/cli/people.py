@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from edgeface.people.service import Enrolled
+    from edgeface.people.service import EnrollResult
 
 
 def run_enroll(arguments: Namespace) -> int:
@@ -144,7 +144,7 @@ def _check_dates(arguments: Namespace) -> None:
         raise UsageError(str(error)) from error
 
 
-def _enrolled(arguments: Namespace, service: PeopleService, options: EnrollOptions) -> Enrolled:
+def _enrolled(arguments: Namespace, service: PeopleService, options: EnrollOptions) -> EnrollResult:
     person, name = arguments.id, arguments.name
     if arguments.folder is not None:
         return service.enroll_folder(arguments.folder, options)
@@ -173,7 +173,7 @@ def _rejections_shown(hint: str = "") -> Iterator[None]:
         raise GalleryError(f"{error}{hint if error.skippable else ''}") from error
 
 
-def _show(enrolled: Enrolled) -> None:
+def _show(enrolled: EnrollResult) -> None:
     for line in enrolled.rejected:
         complain(line)
     for line in enrolled.notes:

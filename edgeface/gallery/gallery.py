@@ -72,7 +72,7 @@ class Gallery:
         self._db.close()
 
     def tag(self, who: str) -> bytes:
-        """The key that finds the rows of a person or an unknown on the disk."""
+        """The tag by which the rows of a person or an unknown are found."""
         return self._codec.tag(who)
 
     def changed(self) -> bool:

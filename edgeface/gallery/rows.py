@@ -105,7 +105,7 @@ class RowCodec:
     """Of the file, for messages."""
 
     def tag(self, who: str) -> bytes:
-        """The key that finds the rows of a person or an unknown."""
+        """The tag by which the rows of a person or an unknown are found."""
         return self.vault.tag(who)
 
     def gone_tag(self, unknown: str) -> bytes:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from edgeface.people.enrollment import Upload
 
 
-class Enrolled(NamedTuple):
+class EnrollResult(NamedTuple):
     """What an enrollment did."""
 
     people: tuple[Person, ...]
@@ -54,7 +54,7 @@ class Enrolled(NamedTuple):
     """Photos that were left out, each with the reason."""
 
 
-class Imported(NamedTuple):
+class ImportResult(NamedTuple):
     """What an import did."""
 
     people: int
@@ -99,7 +99,7 @@ class PeopleService:
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT
-    ) -> Enrolled:
+    ) -> EnrollResult:
         """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
         check_id(person)
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
@@ -107,14 +107,16 @@ class PeopleService:
                 gallery, from_photos(analyzer, self.known_faces(gallery), person, name, photos), options
             )
 
-    def enroll_folder(self, folder: Path, options: EnrollOptions = DEFAULT) -> Enrolled:
+    def enroll_folder(self, folder: Path, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Enroll everyone in FOLDER/PERSON/PHOTO, with a progress bar on a terminal."""
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
             plan = from_folder(analyzer, self.known_faces(gallery), folder, _progress_bar)
             return self._carry_out(gallery, plan, options)
 
-    def enroll_unknown(self, unknown: str, person: str, name: str | None, options: EnrollOptions = DEFAULT) -> Enrolled:
-        """Turn an unknown into a person."""
+    def enroll_unknown(
+        self, unknown: str, person: str, name: str | None, options: EnrollOptions = DEFAULT
+    ) -> EnrollResult:
+        """Enroll an unknown as a person."""
         with self.gallery(create=True) as gallery:
             plan = from_unknown(gallery, self.known_faces(gallery), person, name, unknown)
             return self._carry_out(gallery, plan, options)
@@ -125,7 +127,7 @@ class PeopleService:
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
             return Guide(analyzer, self.known_faces(gallery), person)
 
-    def enroll_guided(self, guide: Guide, name: str | None, options: EnrollOptions = DEFAULT) -> Enrolled:
+    def enroll_guided(self, guide: Guide, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Enroll from the shots of a guide; raises PhotoError if the face is by now enrolled under another id."""
         shots = tuple(embedding for _, embedding in guide.shots)
         candidate = Candidate(guide.person, name, shots, "camera", pictures=tuple(guide.pictures))
@@ -195,23 +197,23 @@ class PeopleService:
                     raise GalleryError(journal.problem)
             return transfer.write(gallery, path, person, rows)
 
-    def import_people(self, path: Path, *, replace: bool = False) -> Imported:
+    def import_people(self, path: Path, *, replace: bool = False) -> ImportResult:
         """Enroll everyone from a file that `export_people` wrote; `replace` overwrites people with the same id."""
         embedder = open_embedder(self.configuration.embedder.model)
         people = transfer.read(path, embedder.name, embedder.size)
         with self.gallery(create=True) as gallery:
             self._record(transfer.import_all(gallery, people, self.clock.wall(), replace=replace))
-            return Imported(len(people), gallery.snapshot())
+            return ImportResult(len(people), gallery.snapshot())
 
     def _analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
         return nullcontext(self.configuration.open_analyzer()) if self.analyzers is None else self.analyzers()
 
-    def _carry_out(self, gallery: Gallery, plan: Plan, options: EnrollOptions) -> Enrolled:
+    def _carry_out(self, gallery: Gallery, plan: Plan, options: EnrollOptions) -> EnrollResult:
         options = replace(options, pictures=self.configuration.privacy.pictures == "all")
         changes = carry_out(gallery, plan, self.clock.wall(), options)
         self._record(changes)
         ids = dict.fromkeys(change.person for change in changes)
-        return Enrolled(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
+        return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
 
     def _erase(self, gallery: Gallery, who: str) -> ErasureProof:
         try:

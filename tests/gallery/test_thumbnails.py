@@ -1,4 +1,4 @@
-"""Pictures: who has any, how many, and that nobody else can look at them."""
+"""Pictures: who has any, how many, and that no one else can see them."""
 
 from collections.abc import Iterator
 from contextlib import closing

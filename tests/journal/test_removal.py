@@ -108,7 +108,7 @@ def test_who_is_forgotten_leaves_kind_and_time_and_the_chain_holds(tmp_path: Pat
         ("match", False, False),
     ]
     assert [entry.link for entry in rows] == links
-    # Nobody is told of them any more.
+    # They are no longer to be published.
     assert [row.at for row in journal.unpublished(10)] == [2.0, 4.0]
     assert journal.redact("u-7f3a") == 1
     found = journal.verify()

@@ -214,7 +214,7 @@ def test_somebody_is_enrolled_from_photos_and_the_audit_trail_has_it(stage: Stag
         ({"id": "bob"}, [("photos", ("a.txt", b"hello", "text/plain"))], 422, "a.txt"),
         ({"id": "bob"}, [], 415, "multipart"),
         ({"id": "Bob!"}, files("biden"), 422, "id: "),
-        ({"id": "u-1234"}, files("biden"), 422, "the unknowns'"),
+        ({"id": "u-1234"}, files("biden"), 422, "reserved for unknowns"),
         ({"id": "bob", "name": "n" * 1_000_000}, files("biden"), 400, ""),
         ({"id": "bob", "name": "n" * 101}, files("biden"), 422, "name: "),
         ({"id": "bob", "given": "soon"}, files("biden"), 422, "given: "),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
     from edgeface.people.erasure import ErasureProof
-    from edgeface.people.service import Enrolled
+    from edgeface.people.service import EnrollResult
     from edgeface.web.site import WebContext
 
 _PERSON = "/people/{person}"
@@ -177,7 +177,7 @@ def shape(site: WebContext, one: Person) -> models.Person:
     )
 
 
-def enrolled(site: WebContext, done: Enrolled, status: int) -> Response:
+def enrolled(site: WebContext, done: EnrollResult, status: int) -> Response:
     """What an enrollment did."""
     (one,) = done.people
     answer = models.Enrolled(person=shape(site, one), notes=list(done.notes), left_out=list(done.rejected))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.people.guided import Guide
-    from edgeface.people.service import Enrolled
+    from edgeface.people.service import EnrollResult
     from edgeface.web.site import WebContext
 
 KEPT = 300.0
@@ -87,7 +87,7 @@ class Guidance:
             if self._progress is not None:
                 self._progress = replace(self._progress, state="cancelled")
 
-    def finish(self) -> Enrolled:
+    def finish(self) -> EnrollResult:
         """Enroll from the shots that are ready; GalleryError when they are not."""
         with self._lock:
             progress, guide = self._progress, self._guide
