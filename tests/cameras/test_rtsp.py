@@ -322,9 +322,11 @@ def test_connecting_again_and_again_costs_no_thread_file_or_memory(server: Serve
             for capture in watch.captures.values():
                 capture.enable()
         watch.both(lambda _: True, 10)
+        assert before is not None
+        most = before[0] + 2
+        # Threads of the last picture's pipeline may still be ending; those that leak stay.
+        until(lambda: resources()[0] <= most)
         after = resources()
-    assert before is not None
     report(before=before, after=after)
-    assert after[0] <= before[0] + 2
     assert after[1] <= before[1] + 4
     assert after[2] < before[2] + 30
