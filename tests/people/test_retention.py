@@ -118,7 +118,7 @@ def test_an_erasure_is_written_down_also_when_a_reader_keeps_the_bytes(gallery: 
     reader = sqlite3.connect(gallery.path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM people").fetchall()
-    with pytest.raises(GalleryError, match=r"traces stay|locked"):
+    with pytest.raises(GalleryError, match=r"leave traces|locked"):
         keep(gallery, NOON)
     reader.close()
     assert ids(gallery) == ["bob", "carol"]

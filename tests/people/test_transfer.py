@@ -109,7 +109,7 @@ def encoded(vector: Any) -> dict[str, str]:
         ({"format": "edgeface-people", "version": 1, "people": [1]}, "a person is not an object"),
         (record(id="../etc"), "not an id"),
         (record(id="a" * 65), "not an id"),
-        (record(id="u-7f3a"), "the unknowns'"),
+        (record(id="u-7f3a"), "reserved for unknowns"),
         (record(id=5), "id is not text"),
         (record(name=None), "name is not text"),
         (record(ignored=1), "ignored must be true or false"),
