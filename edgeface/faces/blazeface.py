@@ -150,7 +150,8 @@ def _draw(image: Image, region: Region, canvas: Floats) -> None:
     part: NDArray[Any] = image[top:bottom, left:right]
     for _ in range(halvings):
         part = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    part = cv2.resize(part, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    # Exact: plain linear interpolation rounds down in OpenCV's x86-64 wheels, and to the nearest in those for ARM.
+    part = cv2.resize(part, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR_EXACT)
     shown = canvas[0, y0:y1, x0:x1]
     np.multiply(part, np.float32(1 / 127.5), out=shown)
     shown -= np.float32(1)
