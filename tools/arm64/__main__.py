@@ -210,7 +210,7 @@ def events_agree(there: Events, own: Events) -> tuple[list[str], bool]:
         if one["score"] is not None and other["score"] is not None:
             frame = "another frame" if late else "same frame"
             gaps[frame] = max(gaps[frame], abs(one["score"] - other["score"]))
-    people = ", ".join(dict.fromkeys(event["person"] for event in there if event["person"])) or "nobody"
+    people = ", ".join(dict.fromkeys(event["person"] for event in there if event["person"])) or "no one"
     cells = [f"{len(there)} of {len(own)}" + ("" if same else ", NOT THE SAME"), people]
     cells.append(", ".join(f"{frame} {gap:.4f}" for frame, gap in gaps.items()))
     return cells, same and gaps["same frame"] <= CLOSE and gaps["another frame"] <= MOVED

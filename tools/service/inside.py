@@ -46,7 +46,7 @@ steps: list[dict[str, object]] = []
 
 
 class Failed(Exception):
-    """A step did not do what it should; the text says what happened."""
+    """A step did not do what it should; the text describes it."""
 
 
 def main() -> int:
