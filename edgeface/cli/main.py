@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-
-if TYPE_CHECKING:
     Verb = Callable[[argparse.Namespace], int]
+
 
 REFUSED, USAGE, UNAVAILABLE, SOFTWARE, CONFIG, INTERRUPTED = 1, 2, 69, 70, 78, 130
 """Exit statuses, from sysexits.h where it defines them."""

@@ -14,10 +14,9 @@ from edgeface import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-if TYPE_CHECKING:
     Verb = Callable[[argparse.Namespace], int]
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - the type has no public name
+
 
 _EXAMPLES = """\
 examples:

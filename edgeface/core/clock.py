@@ -22,15 +22,12 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never go back, from an arbitrary start."""
-        ...
 
     def wall(self) -> float:
         """Seconds since 1970 in UTC, which may jump."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
-        ...
 
 
 class SystemClock:

@@ -252,7 +252,6 @@ class Camera(Protocol):
 
         Closing the generator closes the device.
         """
-        ...
 
 
 class SearchGrid(NamedTuple):
@@ -284,11 +283,9 @@ class Detector(Protocol):
 
     def grid(self, width: int, height: int) -> SearchGrid:
         """Divide an image of this size."""
-        ...
 
     def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
         """Find the faces of `image`, best first, each once; only what is requested is searched."""
-        ...
 
 
 class Landmarker(Protocol):
@@ -296,7 +293,6 @@ class Landmarker(Protocol):
 
     def locate(self, image: Image, face: Detection) -> Detection | None:
         """Locate the landmarks of a detected face; None if it is not a face."""
-        ...
 
 
 class Embedder(Protocol):
@@ -305,8 +301,6 @@ class Embedder(Protocol):
     @property
     def name(self) -> str:
         """The model's name and the first 8 digits of its SHA-256: mobilefacenet-int8:1a2b3c4d."""
-        ...
 
     def embed(self, crop: Image) -> Embedding:
         """Embed one aligned 112 x 112 RGB crop."""
-        ...

@@ -17,9 +17,8 @@ from edgeface.core import yaml_reader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-
-if TYPE_CHECKING:
     Value = bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
+
 
 _BOM = b"\xef\xbb\xbf"
 # Text that needs no quotes, and is read as text.

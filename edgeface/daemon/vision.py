@@ -50,7 +50,6 @@ class OpenSession(Protocol):
 
     def __call__(self, configuration: Configuration, *, wall: float) -> RecognitionSession:
         """Open everything at this wall time."""
-        ...
 
 
 class Vision:

@@ -33,15 +33,12 @@ class SwitchDevice(Protocol):
 
     def on(self) -> None:
         """Release the door."""
-        ...
 
     def off(self) -> None:
         """Lock the door."""
-        ...
 
     def close(self) -> None:
         """Switch off and release the device."""
-        ...
 
 
 class LogRelay(Settings):

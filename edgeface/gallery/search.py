@@ -52,7 +52,6 @@ class Search(Protocol):
 
     def nearest(self, probe: Embedding) -> Nearest:
         """Find the two best rows; both scores are exact. The matrix must have a row."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

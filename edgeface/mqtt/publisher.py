@@ -29,55 +29,44 @@ class Publisher(Protocol):
     @property
     def connected(self) -> bool:
         """Whether subscribers now get what is published now."""
-        ...
 
     @property
     def problem(self) -> str | None:
         """What is wrong, in one line."""
-        ...
 
     @property
     def alive(self) -> bool:
         """Whether its threads run, from `start` to `close`."""
-        ...
 
     def start(self) -> None:
         """Start its threads."""
-        ...
 
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
         """Publish an event now or never, and record it. `snapshot` is a JPEG that may leave the machine.
 
         A `late` event is only recorded, and goes to the audit topic.
         """
-        ...
 
     def claim(self, claim: Claim) -> None:
         """Ask the doors of the claim's camera to open, now or never."""
-        ...
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Record a decision or an action; `kind` is one of the journal's."""
-        ...
 
     def set(self, topic: Topic, payload: str | Mapping[str, Any]) -> None:
         """Publish the new value of a retained topic of the table in topics.py.
 
         A mapping is the device's state, to which the publisher adds its own; it must not change afterwards.
         """
-        ...
 
     def counters(self) -> dict[str, int]:
         """Numbers of messages by what became of them."""
-        ...
 
     def facts(self) -> Mapping[str, Any]:
         """What it adds to the state: `mqtt`, `doors`, and `problems`, one line each; any thread may call it."""
-        ...
 
     def close(self) -> None:
         """Go offline, record what waits, end the threads."""
-        ...
 
 
 class LogPublisher:

@@ -34,7 +34,6 @@ class Gallery(Protocol):
 
     def match(self, embedding: Embedding) -> Match | None:
         """The nearest person; None when no one is enrolled."""
-        ...
 
 
 class Thresholds(NamedTuple):
