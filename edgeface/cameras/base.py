@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from edgeface.core.errors import CameraError
 from edgeface.core.settings import Settings
+from edgeface.imaging.resize import resized
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -110,9 +111,7 @@ class CameraBase(Settings):
             if self.flip != "none":
                 image = cv2.flip(image, 1 if self.flip == "horizontal" else 0)
             if self.size is not None and (image.shape[1], image.shape[0]) != self.size:
-                shrinks = self.size[0] < image.shape[1]
-                # INTER_AREA averages, which keeps small faces free of aliasing; it is coarse when it enlarges.
-                image = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+                image = resized(image, self.size, shrinks=self.size[0] < image.shape[1])
         except cv2.error as error:
             raise CameraError(f"an image of shape {bgr.shape} cannot be used ({error.err})") from error
         return image.astype("uint8", copy=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.types import DetectionRequest
+from edgeface.imaging.resize import scaled
 
 if TYPE_CHECKING:
     from edgeface.core.types import Detection, Image, Quality
@@ -104,7 +105,7 @@ def _detect(analyzer: FaceAnalyzer, photo: Image, search: _Search) -> list[Detec
     height, width = photo.shape[:2]
     border = round(search.border * max(height, width))
     scale = search.side / (max(height, width) + 2 * border)
-    shown = _resized(photo, scale)
+    shown = scaled(photo, scale)
     inset = round(border * scale)
     shown = np.pad(shown, ((inset, inset), (inset, inset), (0, 0)))
     requests = [DetectionRequest(analyzer.round_robin(shown, number)) for number in range(search.rounds)]
@@ -114,16 +115,6 @@ def _detect(analyzer: FaceAnalyzer, photo: Image, search: _Search) -> list[Detec
 
 def _inspect(analyzer: FaceAnalyzer, photo: Image, detection: Detection) -> Found | None:
     scale = min(1.0, max(_MAX_HEIGHT, 2 * analyzer.limits.height) / max(1.0, detection.box.height))
-    image = _resized(photo, scale)
+    image = scaled(photo, scale)
     face = analyzer.inspect(image, detection.placed(scale))
     return None if face is None else Found(image, *face)
-
-
-def _resized(image: Image, scale: float) -> Image:
-    from edgeface.imaging.opencv import cv2
-
-    if scale == 1:
-        return image
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from edgeface.imaging.drawing import cut_out, jpeg
+from edgeface.imaging.resize import scaled
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,14 +31,8 @@ class Thumbnail(NamedTuple):
 
 def thumbnail(image: Image, box: Box) -> bytes:
     """The face in an RGB image, with a margin, as a small JPEG."""
-    from edgeface.imaging.opencv import cv2
-
     face = cut_out(image, box)
-    scale = HEIGHT / max(face.shape[:2])
-    if scale < 1:
-        size = (max(1, round(face.shape[1] * scale)), max(1, round(face.shape[0] * scale)))
-        face = np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return jpeg(face)
+    return jpeg(scaled(face, min(1.0, HEIGHT / max(face.shape[:2]))))
 
 
 def put(db: sqlite3.Connection, codec: RowCodec, picture: Thumbnail) -> None:

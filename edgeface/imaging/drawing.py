@@ -1,4 +1,4 @@
-"""Pictures for people: a face cut out, and a frame with boxes and names drawn."""
+"""Pictures for people: crops of faces, and frames and videos with boxes and names drawn."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from edgeface.core.errors import EdgefaceError
 from edgeface.core.event_kinds import EVENT_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from edgeface.core.types import Box, Face, Image
 
 MARGIN = 0.35
-"""Of the face's height, kept around a cut-out face."""
+"""Surroundings kept around a face, as a fraction of its height."""
 
 JPEG_QUALITY = 85
+FPS = 15.0
+"""Frame rate of a written video unless the caller gives one."""
 
 _COLOURS = {entry.kind: entry.colour for entry in EVENT_KINDS if entry.face} | {
     "ignored": (140, 140, 140),
@@ -28,7 +30,7 @@ _COLOURS = {entry.kind: entry.colour for entry in EVENT_KINDS if entry.face} | {
 
 
 def cut_out(image: Image, box: Box, margin: float = MARGIN) -> Image:
-    """The face with some of its surroundings, inside the picture; at least one pixel."""
+    """Crop the face with some of its surroundings, within the picture; at least one pixel."""
     height, width = image.shape[:2]
     edge = margin * box.height
     left, top = (int(np.clip(v - edge, 0, limit - 1)) for v, limit in ((box.left, width), (box.top, height)))
@@ -38,7 +40,7 @@ def cut_out(image: Image, box: Box, margin: float = MARGIN) -> Image:
 
 
 def jpeg(image: Image) -> bytes:
-    """An RGB picture as JPEG."""
+    """Encode an RGB picture as JPEG."""
     from edgeface.imaging.opencv import cv2
 
     parameters = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
@@ -47,7 +49,7 @@ def jpeg(image: Image) -> bytes:
 
 
 def draw(image: Image, faces: Iterable[Face]) -> Image:
-    """A copy of the picture with each face's box, and its name, score or the reason why it was not used."""
+    """Copy the picture and draw each face's box with its name, its score or the reason why it was rejected."""
     from edgeface.imaging.opencv import cv2
 
     drawn: Image = image.copy()
@@ -55,19 +57,18 @@ def draw(image: Image, faces: Iterable[Face]) -> Image:
         colour = _COLOURS[face.label]
         corners = (round(face.box.left), round(face.box.top)), (round(face.box.right), round(face.box.bottom))
         cv2.rectangle(drawn, *corners, colour, 2, cv2.LINE_AA)
-        _caption(drawn, caption(face), (corners[0][0], corners[0][1] - 6), colour)
+        _write_caption(drawn, _caption(face), (corners[0][0], corners[0][1] - 6), colour)
     return drawn
 
 
-def caption(face: Face) -> str:
-    """What stands over a face's box."""
+def _caption(face: Face) -> str:
     name = face.name or face.unknown or {"new": "..."}.get(face.label, face.label)
     score = f" {face.score:.2f}" if face.score is not None and face.label == "match" else ""
     return f"{name}{score}" + (f" ({face.reason})" if face.reason else "")
 
 
-def _caption(image: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    """Write on a filled strip; OpenCV's fonts know ASCII only."""
+def _write_caption(image: Image, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    """Write on a filled strip; OpenCV's fonts have ASCII only."""
     from edgeface.imaging.opencv import cv2
 
     text = text.encode("ascii", "replace").decode()
@@ -75,9 +76,6 @@ def _caption(image: Image, text: str, at: tuple[int, int], colour: tuple[int, in
     x, y = max(0, min(at[0], image.shape[1] - width)), max(height + below, at[1])
     cv2.rectangle(image, (x, y - height - below), (x + width + 4, y + below), colour, cv2.FILLED)
     cv2.putText(image, text, (x + 2, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
-
-
-FPS = 15.0
 
 
 class VideoWriter:
@@ -88,8 +86,8 @@ class VideoWriter:
         self._fps = fps
         self._writer: Any = None
 
-    def draw(self, image: Image, faces: Sequence[Face]) -> None:
-        """Write one frame; all have the size of the first."""
+    def draw(self, image: Image, faces: Iterable[Face]) -> None:
+        """Write one frame; all frames must have the size of the first."""
         if self._path is None:
             return
         from edgeface.imaging.opencv import cv2

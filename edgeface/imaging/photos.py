@@ -1,4 +1,4 @@
-"""Reads photos as if an enemy had sent them: size and header first, the decoder last."""
+"""Reads photos from untrusted sources: checks size and header first, decodes last."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 10_000_000
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""Of the files that count as photos in a folder."""
+"""Of files that count as photos in a folder."""
 _MIN_SIDE = 16
-# Chunks of a PNG, or markers before a JPEG's scan: real ones have dozens, and a walk through millions takes seconds.
-_MOST_PARTS = 50_000
+# Chunks of a PNG, or markers before a JPEG's scan: real files have dozens; walking through millions takes seconds.
+_MAX_PARTS = 50_000
 _DECODER = PhotoDecoder()
 
 Size = tuple[int, int]
@@ -29,7 +29,7 @@ Size = tuple[int, int]
 
 
 def load(path: Path) -> Image:
-    """Read a JPEG, PNG, WebP or BMP file as RGB, upright as its EXIF says; PhotoError says why it is refused."""
+    """Read a JPEG, PNG, WebP or BMP file as RGB, turned upright by its EXIF; raises PhotoError if it is rejected."""
     shown = printable_path(path)
     try:
         return decode(read_at_most(path, MAX_BYTES))
@@ -40,7 +40,7 @@ def load(path: Path) -> Image:
 
 
 def decode(data: bytes) -> Image:
-    """Decode a photo that is in memory; PhotoError, without a name, says why it is refused."""
+    """Decode a photo in memory; raises PhotoError, without a file name, if it is rejected."""
     if len(data) > MAX_BYTES:
         raise PhotoError(f"too large: more than {MAX_BYTES / 1e6:.0f} MB")
     check(data)
@@ -48,14 +48,14 @@ def decode(data: bytes) -> Image:
 
 
 def check(data: bytes) -> None:
-    """Raise PhotoError unless its header is that of a whole photo of a known kind, of a size that may be decoded."""
+    """Raise PhotoError unless the header is that of a complete photo of a supported format and size."""
     from edgeface.imaging.opencv import MAX_PIXELS
 
     width, height = _header(data)
     if min(width, height) < _MIN_SIDE:
         raise PhotoError(f"too small: {width} x {height} pixels")
     if width * height > MAX_PIXELS:
-        raise PhotoError(f"too large: {width} x {height} pixels; {MAX_PIXELS / 1e6:.0f} million are the most")
+        raise PhotoError(f"too large: {width} x {height} pixels; the maximum is {MAX_PIXELS / 1e6:.0f} million")
 
 
 def _reason(error: OSError) -> str:
@@ -64,14 +64,14 @@ def _reason(error: OSError) -> str:
 
 
 def _header(data: bytes) -> Size:
-    """Find the size that the file says it has; PhotoError when it is not a whole photo of a known kind."""
-    for magic, offset, read in _KINDS:
+    """The size that the header gives; raises PhotoError if it is not a complete photo of a supported format."""
+    for magic, offset, read in _FORMATS:
         if data[offset : offset + len(magic)] == magic:
             try:
                 return read(data)
             except (struct.error, IndexError) as error:
                 raise PhotoError("truncated: the file ends too early") from error
-    for magic, offset, kind in _OTHERS:
+    for magic, offset, kind in _UNSUPPORTED:
         if data[offset : offset + len(magic)].lower() == magic:
             raise PhotoError(f"{kind}; save it as JPEG or PNG")
     raise PhotoError("empty" if not data else "not a photo: neither JPEG, PNG, WebP nor BMP")
@@ -80,7 +80,7 @@ def _header(data: bytes) -> Size:
 def _png(data: bytes) -> Size:
     width, height = struct.unpack_from(">II", data, 16)
     at = 8
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         if data[at + 4 : at + 8] == b"IEND":
             return width, height
         at += 12 + int(struct.unpack_from(">I", data, at)[0])
@@ -95,7 +95,7 @@ _SCAN, _END = 0xDA, 0xD9
 
 def _jpeg(data: bytes) -> Size:
     size, at = None, 2
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         if data[at] == 0xFF and data[at + 1] == 0xFF:  # noqa: PLR2004 - fill bytes may precede a marker
             at += 1
             continue
@@ -111,7 +111,7 @@ def _jpeg(data: bytes) -> Size:
             size = (int(width), int(height))
         at += 2 + length
         if marker == _SCAN:
-            # Within a scan FF is followed by 00 or a restart marker, so FFD9 is the end and nothing else.
+            # Within a scan, FF is followed by 00 or a restart marker, so FFD9 can only be the end.
             if size is None or data.find(bytes([0xFF, _END]), at) < 0:
                 raise PhotoError("truncated: the file ends too early")
             return size
@@ -138,13 +138,13 @@ def _bmp(data: bytes) -> Size:
     return abs(width), abs(height)
 
 
-_KINDS: tuple[tuple[bytes, int, Callable[[bytes], Size]], ...] = (
+_FORMATS: tuple[tuple[bytes, int, Callable[[bytes], Size]], ...] = (
     (b"\xff\xd8\xff", 0, _jpeg),
     (b"\x89PNG\r\n\x1a\n", 0, _png),
     (b"WEBP", 8, _webp),
     (b"BM", 0, _bmp),
 )
-_OTHERS = (
+_UNSUPPORTED = (
     (b"gif8", 0, "a GIF"),
     (b"ftyp", 4, "a HEIC or AVIF photo, or a video"),
     (b"ii*\0", 0, "a TIFF or raw photo"),

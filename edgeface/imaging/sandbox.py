@@ -1,7 +1,7 @@
-"""Decodes pictures in a process of its own, which may crash, hang or swell without harm.
+"""Decodes pictures in a separate process, which may crash, hang or run out of memory without harm.
 
-The child is started at the first picture, serves those that follow, and ends by itself when none comes. To it a
-picture is 8 bytes of length and the file; from it 4 bytes of height, 4 of width, and the RGB pixels; 0 x 0 is none.
+The child starts with the first picture, serves the ones that follow, and exits when it is idle. A request is 8 bytes
+of length and the file; a reply is 4 bytes of height, 4 of width and the RGB pixels, or 0 x 0 if decoding failed.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
     from edgeface.core.types import Image
 
 SECONDS = 5.0
-"""A picture may take so long, by the wall and of CPU."""
+"""Time limit for one picture, both elapsed and CPU time."""
 
 MEMORY = 320 << 20
-"""Bytes of address space beyond what Python and OpenCV take: a progressive JPEG of opencv.MAX_PIXELS needs 150 MB for
+"""Bytes of address space beyond what Python and OpenCV use: a progressive JPEG of opencv.MAX_PIXELS needs 150 MB for
 its coefficients, 75 MB for its pixels and as much again to be turned by its EXIF."""
 
 IDLE_SECONDS = 20.0
-"""A child without work ends, for it holds 40 MB."""
+"""An idle child exits after this time, because it holds 40 MB."""
 
-# Python's start and the import of OpenCV take 0.3 s on x86-64; a Raspberry Pi with a busy card takes far longer.
+# Starting Python and importing OpenCV takes 0.3 s on x86-64; a Raspberry Pi with a busy SD card takes far longer.
 _START_SECONDS = 30.0
 _READY = b"\1"
 _LENGTH = struct.Struct(">Q")
 _SIZE = struct.Struct(">II")
-_NONE = _SIZE.pack(0, 0)
-_ROWS = 64
+_FAILED = _SIZE.pack(0, 0)
+_STRIP_ROWS = 64
 
 
 class PhotoDecoder:
-    """One child and the pipes to it; any thread may call."""
+    """One child process and its pipes; safe to call from any thread."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
@@ -58,14 +58,14 @@ class PhotoDecoder:
         atexit.register(self.close)
 
     def decode(self, data: bytes) -> Image:
-        """Decode a picture's file as RGB, upright by its EXIF; PhotoError when it cannot be, or costs too much."""
+        """Decode a file's bytes as RGB, turned upright by its EXIF; raises PhotoError if it fails or costs too much."""
         with self._lock:
-            # A child that ends for want of work in this very moment has not seen the picture.
+            # A child that exits at this very moment because it was idle has not seen the picture: try once more.
             for _ in range(2):
                 late = threading.Event()
                 try:
-                    with _limited(self._started(), self._seconds, late) as child:
-                        image = _asked(child, data)
+                    with _limited(self._running(), self._seconds, late) as child:
+                        image = _request(child, data)
                 except (OSError, EOFError) as error:
                     if self._end() != 0:
                         why = f"it takes more than {self._seconds:g} s" if late.is_set() else "it crashes the decoder"
@@ -74,19 +74,19 @@ class PhotoDecoder:
                     if late.is_set():
                         self._end()
                     return image
-        raise PhotoError("cannot be decoded: the decoder does not stay")
+        raise PhotoError("cannot be decoded: the decoder keeps exiting")
 
     def close(self) -> None:
-        """End the child; the next picture starts another."""
+        """Stop the child; the next picture starts a new one."""
         with self._lock:
             self._end()
 
     @property
     def process(self) -> int | None:
-        """The child's process id, while there is one."""
+        """The child's process id; None if there is no child."""
         return None if self._child is None else self._child.pid
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes]:
         if self._child is not None and self._child.poll() is not None:
             self._end()
         if self._child is None:
@@ -94,7 +94,7 @@ class PhotoDecoder:
         return self._child
 
     def _end(self) -> int:
-        """Reap the child; its exit status, 0 when it has ended by itself for want of work."""
+        """Reap the child and return its exit status; 0 if it exited because it was idle."""
         child, self._child = self._child, None
         if child is None:
             return 0
@@ -102,7 +102,7 @@ class PhotoDecoder:
             if pipe is not None:
                 pipe.close()
         try:
-            # Its end of the pipes is what an idle or dead child closes last.
+            # An exiting child closes its end of the pipes last.
             return child.wait(0.2)
         except subprocess.TimeoutExpired:
             child.kill()
@@ -110,7 +110,7 @@ class PhotoDecoder:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    # Elsewhere than here, for Python would import what lies in the folder it is started from.
+    # The working directory is /, because Python would import modules from the folder it is started in.
     package = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, sys.path)])}
     command = [sys.executable, "-m", "edgeface.imaging.sandbox"]
@@ -125,7 +125,7 @@ def _start() -> subprocess.Popen[bytes]:
     )
     try:
         with _limited(child, _START_SECONDS, threading.Event()):
-            _filled(child, bytearray(len(_READY)))
+            _read_into(child, bytearray(len(_READY)))
     except (OSError, EOFError) as error:
         child.kill()
         child.communicate()
@@ -137,7 +137,7 @@ def _start() -> subprocess.Popen[bytes]:
 def _limited(
     child: subprocess.Popen[bytes], seconds: float, late: threading.Event
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Kill the child after so many seconds, by which every read and write of its pipes ends."""
+    """Kill the child after this many seconds, which ends every read and write on its pipes, and set `late`."""
 
     def kill() -> None:
         late.set()
@@ -152,44 +152,44 @@ def _limited(
         timer.cancel()
 
 
-def _asked(child: subprocess.Popen[bytes], data: bytes) -> Image:
+def _request(child: subprocess.Popen[bytes], data: bytes) -> Image:
     for part in (_LENGTH.pack(len(data)), data):
         left = memoryview(part)
         while left:
-            left = left[os.write(_number(child.stdin), left) :]
-    height, width = _SIZE.unpack(_filled(child, bytearray(_SIZE.size)))
+            left = left[os.write(_descriptor(child.stdin), left) :]
+    height, width = _SIZE.unpack(_read_into(child, bytearray(_SIZE.size)))
     if height * width == 0:
         raise PhotoError("damaged: it cannot be decoded")
     from edgeface.imaging.opencv import MAX_PIXELS
 
-    # The child is not believed either.
+    # The child's reply is not trusted either.
     if height * width > MAX_PIXELS:
-        raise EOFError("more pixels than there may be")
-    pixels = _filled(child, bytearray(height * width * 3))
+        raise EOFError("more pixels than allowed")
+    pixels = _read_into(child, bytearray(height * width * 3))
     return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
-def _filled(child: subprocess.Popen[bytes], space: bytearray) -> bytearray:
+def _read_into(child: subprocess.Popen[bytes], space: bytearray) -> bytearray:
     left = memoryview(space)
     while left:
-        count = os.readv(_number(child.stdout), [left])
+        count = os.readv(_descriptor(child.stdout), [left])
         if not count:
-            raise EOFError("the decoder has ended")
+            raise EOFError("the decoder has exited")
         left = left[count:]
     return space
 
 
-def _number(pipe: IO[bytes] | None) -> int:
+def _descriptor(pipe: IO[bytes] | None) -> int:
     if pipe is None:
         raise EOFError("no pipe")
     return pipe.fileno()
 
 
 def main() -> None:
-    """Serve pictures from standard input, under limits, until it ends or nothing comes."""
+    """Serve pictures from standard input, with limited resources, until the input ends or is idle."""
     from edgeface.imaging.opencv import cv2
 
-    # A thread of OpenCV's own pool that cannot be started for want of memory aborts the process.
+    # OpenCV aborts the process if it lacks the memory to start a thread of its pool.
     cv2.setNumThreads(1)
     _limit_memory()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
@@ -209,7 +209,7 @@ def _decoded(data: bytes) -> NDArray[Any] | None:
     from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
     try:
-        # imdecode gives None, though its types do not say so, and turns the picture upright by its EXIF.
+        # imdecode can return None, although its types do not say so, and turns the picture upright by its EXIF.
         image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (cv2.error, MemoryError):
         return None
@@ -220,15 +220,15 @@ def _decoded(data: bytes) -> NDArray[Any] | None:
 
 def _answer(sink: BinaryIO, image: NDArray[Any] | None) -> None:
     if image is None:
-        sink.write(_NONE)
+        sink.write(_FAILED)
         return
     sink.write(_SIZE.pack(*image.shape[:2]))
-    # By strips, for a copy of the whole would cost as much again.
-    sink.writelines(image[row : row + _ROWS, :, ::-1].tobytes() for row in range(0, len(image), _ROWS))
+    # In strips: a copy of the whole picture would need the same memory again.
+    sink.writelines(image[row : row + _STRIP_ROWS, :, ::-1].tobytes() for row in range(0, len(image), _STRIP_ROWS))
 
 
 def _limit_memory() -> None:
-    """No files, no core, and so much memory more than now."""
+    """Allow no files, no core dump and MEMORY more bytes than now."""
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NOFILE):

@@ -1,4 +1,4 @@
-"""Pictures of an enemy: refused in one line, or pictures; in time, and in memory."""
+"""Hostile pictures are read or rejected with one line, within the limits of time and memory."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ READ = {
     "polyglot-zip.jpg": (512, 315, 3),
     "two.jpg": (512, 315, 3),
 }
-"""What of the corpus is a picture, as far as OpenCV's versions agree."""
+"""The files of the corpus that are pictures, as far as versions of OpenCV agree."""
 
 VARIES = {"exif-many.jpg", "exif-loop.jpg", "bomb-deep.png", "minus.bmp"}
 
 
 def peak(process: int | None) -> int:
-    """Bytes that a process has held at most; 0 when there is none."""
+    """Peak memory of a process in bytes; 0 if there is none."""
     if process is None or not Path(f"/proc/{process}").exists():
         return 0
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
@@ -55,7 +55,7 @@ def test_a_hostile_picture_is_refused_in_one_line_or_read(name: str, tmp_path: P
         assert image.shape[0] * image.shape[1] <= MAX_PIXELS
     assert time.monotonic() - began < 7.0
     assert peak(photos._DECODER.process) - before < 200e6
-    assert photos.decode(hostile.photo()).shape == (512, 315, 3), "the next photo is read as ever"
+    assert photos.decode(hostile.photo()).shape == (512, 315, 3), "the next photo is read as usual"
 
 
 def test_the_files_of_the_corpus_are_those_that_it_makes() -> None:
@@ -70,7 +70,7 @@ def test_200_damaged_photos_are_photos_or_photo_errors() -> None:
             read += photos.decode(hostile.flipped(seed)).ndim == 3
         except PhotoError as error:
             assert str(error).isprintable()
-    assert 20 < read < 190, "some are read, and some are not"
+    assert 20 < read < 190, "some are read and some are not"
 
 
 def test_pipes_folders_and_devices_are_no_photos(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def made() -> Iterator[PhotoDecoder]:
 
 
 def killed_while_stopped(one: PhotoDecoder, number: int) -> None:
-    """The child stands when the picture comes, and then gets this signal."""
+    """Stop the child before the picture arrives, and then send it this signal."""
     pid = one.process
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
@@ -42,7 +42,7 @@ def test_one_child_decodes_many_pictures(made: PhotoDecoder) -> None:
     for _ in range(20):
         assert (made.decode(hostile.photo()) == first).all()
     assert made.process == child
-    assert (time.monotonic() - began) / 20 < 0.2, "a start is not paid for each picture"
+    assert (time.monotonic() - began) / 20 < 0.2, "the child does not start for each picture"
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU])
@@ -78,7 +78,7 @@ def test_a_child_that_has_ended_for_want_of_work_is_replaced(made: PhotoDecoder)
     child = made._child
     assert child is not None
     assert child.stdin is not None
-    # Without work it ends as without a parent: with status 0.
+    # An idle child exits as one without a parent does: with status 0.
     child.stdin.close()
     child.wait(5)
     assert child.returncode == 0

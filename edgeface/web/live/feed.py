@@ -13,12 +13,13 @@ from starlette.concurrency import run_in_threadpool
 
 from edgeface.core.types import Box
 from edgeface.imaging import drawing
+from edgeface.imaging.resize import scaled
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edgeface.core.types import Face, FrameResult, Image
+    from edgeface.core.types import Face, FrameResult
     from edgeface.web.site import WebContext
 
 RATE = 5
@@ -130,15 +131,9 @@ def _rendered(shot: FrameResult, *, boxes: bool, width: int | None) -> bytes:
     image, faces, scale = shot.frame.image, shot.faces, 1.0
     if width is not None:
         scale = width / image.shape[1]
-        image = _smaller(image, width, round(image.shape[0] * scale))
-    return drawing.jpeg(drawing.draw(image, _scaled(faces, scale)) if boxes else image)
+        image = scaled(image, scale)
+    return drawing.jpeg(drawing.draw(image, _scaled_boxes(faces, scale)) if boxes else image)
 
 
-def _smaller(image: Image, width: int, height: int) -> Image:
-    from edgeface.imaging.opencv import cv2
-
-    return cv2.resize(image, (width, max(1, height)), interpolation=cv2.INTER_AREA).astype("uint8", copy=False)
-
-
-def _scaled(faces: Iterable[Face], scale: float) -> list[Face]:
+def _scaled_boxes(faces: Iterable[Face], scale: float) -> list[Face]:
     return [replace(face, box=Box(*(side * scale for side in face.box))) for face in faces]
