@@ -1,7 +1,7 @@
-"""Open-set identification: a gallery is searched by people who are in it and by people who are not.
+"""Open-set identification: searches of a gallery for people who are enrolled and for people who are not.
 
-FPIR: searches of people who are not enrolled that find somebody; FNIR: searches of enrolled people that do not find
-them, or find somebody else first (ISO/IEC 19795-1; NIST FRTE 1:N). Pure functions of arrays.
+FPIR: the share of searches for people who are not enrolled that find someone; FNIR: the share of searches for enrolled
+people that do not find them, or find someone else first (ISO/IEC 19795-1; NIST FRTE 1:N). Pure functions of arrays.
 """
 
 from __future__ import annotations
@@ -17,41 +17,39 @@ from edgeface.evaluation.rates import poisson_upper
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-if TYPE_CHECKING:
     Floats = NDArray[np.floating]
     Ints = NDArray[np.integer]
     Flags = NDArray[np.bool_]
 
 
 class Setup(NamedTuple):
-    """What is searched with what."""
+    """The size of a gallery and of its searches."""
 
     people: int
-    """Enrolled."""
+    """Enrolled people."""
     templates: int
-    """Photos behind each of them; their mean is compared."""
+    """Photos per enrolled person; their mean is compared."""
     probes: int
-    """Photos behind each search; their mean is compared, as that of a track's frames."""
+    """Photos per search; their mean is compared, like the mean of a track's frames."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searches:
-    """What the searches of all rounds found: cosines of the nearest enrolled person."""
+    """The searches of all rounds, each with its cosine to the nearest enrolled person."""
 
     mated: Floats
-    """Searches of enrolled people."""
+    """Searches for enrolled people."""
     margins: Floats
-    """How far the nearest stood above the next; one for each of `mated`."""
+    """Lead of the nearest person over the next; one for each of `mated`."""
     right: Flags
-    """Whether the nearest was the person searched for; one for each of `mated`."""
+    """Whether the nearest person is the one searched for; one for each of `mated`."""
     strangers: Floats
-    """Searches of people who were not enrolled."""
+    """Searches for people who are not enrolled."""
     people: int
     """Different people among the strangers."""
 
     def fnir(self, threshold: float, margin: float = 0.0) -> float:
-        """FNIR at a threshold, when the nearest must stand above the next by a margin too."""
+        """FNIR at a threshold, if the nearest person must also lead the next by a margin."""
         return float((~self.right | (self.mated < threshold) | (self.margins < margin)).mean())
 
     def fpir(self, threshold: float) -> float:
@@ -59,11 +57,11 @@ class Searches:
         return float((self.strangers >= threshold).mean())
 
     def fpir_upper(self, threshold: float) -> float:
-        """One-sided 95 % upper bound of FPIR, counting each stranger once, however many rounds searched for them."""
+        """One-sided 95 % upper bound of FPIR; each stranger counts once, however many rounds include them."""
         return min(1.0, poisson_upper(round(self.fpir(threshold) * self.people)) / self.people)
 
     def threshold_at(self, fpir: float) -> float:
-        """The lowest found score at which FPIR is at most `fpir`; NaN when too few strangers searched to show it."""
+        """The lowest score at which FPIR is at most `fpir`; NaN if there are too few strangers to show it."""
         if self.people * fpir < 1:
             return math.nan
         ordered = np.sort(self.strangers)[::-1]
@@ -71,9 +69,9 @@ class Searches:
 
 
 def search(embeddings: Floats, person: Ints, setup: Setup, rounds: int, rng: np.random.Generator) -> Searches | None:
-    """Draw galleries, and search each once for everybody who has photos enough; None when there are too few people.
+    """Draw galleries, and search each once for everyone with enough photos; None if there are too few people.
 
-    `embeddings` are n x d of length one, `person` numbers each; no photo is both template and probe of a round.
+    `embeddings` are n x d, of length one, and `person` has n numbers; no photo is template and probe of the same round.
     """
     photos = [np.flatnonzero(person == one) for one in np.unique(person)]
     can_enroll = np.array([i for i, own in enumerate(photos) if own.size >= setup.templates + setup.probes])

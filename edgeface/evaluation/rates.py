@@ -1,8 +1,8 @@
 """Error rates from scores, in the terms of ISO/IEC 19795-1: pure functions of arrays.
 
-A comparison is accepted when its score is at or above the threshold. FMR: impostor comparisons that are accepted;
-FNMR: genuine ones that are not; TMR = 1 - FNMR. Intervals come from resampling people, since comparisons that share a
-person are not independent (Bolle, Ratha, Pankanti, CVIU 93, 2004: the subset bootstrap).
+A comparison is accepted if its score is at or above the threshold. FMR: the share of impostor comparisons accepted;
+FNMR: the share of genuine ones rejected; TMR = 1 - FNMR. Intervals come from resampling people, because comparisons
+that share a person are not independent (Bolle, Ratha, Pankanti, CVIU 93, 2004: the subset bootstrap).
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-
-if TYPE_CHECKING:
     Floats = NDArray[np.floating]
     Ints = NDArray[np.integer]
     Flags = NDArray[np.bool_]
 
 BINS = 2000
-"""Bins of the all-against-all histograms, from a cosine of 0 to 1; what is below 0 falls into the first."""
+"""Bins of the all-against-all histograms, from a cosine of 0 to 1; the first includes everything below 0."""
 
 # Rows of photos scored at once: 256 x 10,000 float32 are 10 MB.
 _BLOCK = 256
@@ -42,7 +40,7 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class ScoredPairs:
     """Scored comparisons of two photos each."""
 
     scores: Floats
@@ -53,12 +51,12 @@ class Pairs:
 
     @property
     def people(self) -> int:
-        """How many people the numbers speak of."""
+        """How many people there are."""
         return int(max(self.first.max(), self.second.max())) + 1
 
 
-def accuracy_by_fold(pairs: Pairs, folds: Ints) -> Floats:
-    """Share of right answers in each fold, at the threshold that is best for all the others (the protocol of LFW)."""
+def accuracy_by_fold(pairs: ScoredPairs, folds: Ints) -> Floats:
+    """Share of correct answers in each fold, at the best threshold of all other folds (the protocol of LFW)."""
     rates = []
     for fold in np.unique(folds):
         test = folds == fold
@@ -68,17 +66,17 @@ def accuracy_by_fold(pairs: Pairs, folds: Ints) -> Floats:
 
 
 def best_threshold(scores: Floats, same: Flags) -> float:
-    """The score at which most answers are right; the highest of several."""
+    """The score at which most answers are correct; the highest if there are several."""
     order = np.argsort(scores, kind="stable")
     ordered, genuine = scores[order], same[order]
-    # Right at the threshold ordered[i]: impostors below it and genuine ones from it on.
-    right = np.concatenate([[0], np.cumsum(~genuine)[:-1]]) + np.cumsum(genuine[::-1])[::-1]
+    # Correct at the threshold ordered[i]: impostors below it, and genuine ones at or above it.
+    correct = np.concatenate([[0], np.cumsum(~genuine)[:-1]]) + np.cumsum(genuine[::-1])[::-1]
     starts = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    return float(ordered[starts][::-1][np.argmax(right[starts][::-1])])
+    return float(ordered[starts][::-1][np.argmax(correct[starts][::-1])])
 
 
 def auc(scores: Floats, same: Flags) -> float:
-    """Area under the ROC curve: the chance that a genuine score is above an impostor's, ties counting half."""
+    """Area under the ROC curve: the chance that a genuine score is above an impostor score; a tie counts half."""
     impostors = np.sort(scores[~same])
     genuine = scores[same]
     below = np.searchsorted(impostors, genuine, "left") + np.searchsorted(impostors, genuine, "right")
@@ -86,7 +84,7 @@ def auc(scores: Floats, same: Flags) -> float:
 
 
 def roc(scores: Floats, same: Flags) -> tuple[Floats, Floats]:
-    """FAR and TMR at each score as the threshold, from the highest on; it begins at 0, 0."""
+    """FAR and TMR with each score as the threshold, from the highest down; the first point is 0, 0."""
     cuts = np.unique(scores)[::-1]
     rates = [1 - np.searchsorted(np.sort(scores[which]), cuts, "left") / max(1, which.sum()) for which in (~same, same)]
     far, accepted = (np.concatenate([[0.0], rate]) for rate in rates)
@@ -102,9 +100,9 @@ def eer(scores: Floats, same: Flags) -> float:
 
 
 def tmr(scores: Floats, same: Flags, far: float, weights: Floats | None = None) -> float:
-    """Share of genuine pairs accepted when at most `far` of the impostors are; `weights` count pairs more than once.
+    """Share of genuine pairs accepted if at most `far` of the impostor pairs are; `weights` repeat pairs.
 
-    NaN when there are too few impostors to show `far` (fewer than one in 1 / far).
+    NaN if there are too few impostor pairs to show `far`: fewer than 1 / far.
     """
     weights = np.ones(scores.size) if weights is None else weights
     impostors, heavy = scores[~same], weights[~same]
@@ -112,12 +110,12 @@ def tmr(scores: Floats, same: Flags, far: float, weights: Floats | None = None) 
         return math.nan
     order = np.argsort(-impostors, kind="stable")
     over = np.cumsum(heavy[order]) > far * heavy.sum() + 1e-9
-    highest_refused = impostors[order][np.argmax(over)]
-    return float(np.average(scores[same] > highest_refused, weights=weights[same]))
+    highest_rejected = impostors[order][np.argmax(over)]
+    return float(np.average(scores[same] > highest_rejected, weights=weights[same]))
 
 
-def tmr_interval(pairs: Pairs, far: float, rounds: int, rng: np.random.Generator) -> Interval:
-    """TMR at a FAR with its bootstrap interval: people are drawn with replacement, and pairs count as often as both."""
+def tmr_interval(pairs: ScoredPairs, far: float, rounds: int, rng: np.random.Generator) -> Interval:
+    """TMR at a FAR with its bootstrap interval: people are drawn with replacement, pairs as often as both people."""
 
     def drawn(weights: Floats) -> float:
         both = np.where(pairs.same, weights[pairs.first], weights[pairs.first] * weights[pairs.second])
@@ -128,8 +126,8 @@ def tmr_interval(pairs: Pairs, far: float, rounds: int, rng: np.random.Generator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Everyone:
-    """All photos against all others: how many comparisons fall into each bin of cosine."""
+class AllPairs:
+    """All photos against all others: the number of comparisons in each bin of cosine."""
 
     impostor: Ints
     """People x bins: comparisons of a person's photos with others' photos; each comparison counts for both people."""
@@ -174,8 +172,8 @@ class Everyone:
         """One-sided 95 % upper bounds of FMR at each threshold.
 
         The larger of two: that of a Poisson count, which is right for few false matches, and the normal one with the
-        delete-one-person jackknife's variance (Efron, Stein, Ann. Statist. 9, 1981), which sees that a few people
-        who are like many others make most of the false matches.
+        variance of the delete-one-person jackknife (Efron, Stein, Ann. Statist. 9, 1981), which allows for a few people
+        who resemble many others and cause most of the false matches.
         """
         people, comparisons = len(self.impostor), self.comparisons
         involved = _from_above(self.impostor)
@@ -185,7 +183,7 @@ class Everyone:
         spread = np.sqrt((people - 1) / people * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
         poisson = np.array([poisson_upper(int(n)) for n in false]) / max(1, comparisons)
         bound = np.maximum(poisson, false / max(1, comparisons) + _NORMAL_95 * spread)
-        # A rate cannot rise with the threshold; neither may what is said of it.
+        # A rate cannot rise with the threshold, so its bound must not either.
         return np.minimum(1, np.maximum.accumulate(bound[::-1])[::-1])
 
 
@@ -194,11 +192,14 @@ def thresholds() -> Floats:
     return np.arange(BINS) / BINS
 
 
-def compare_everyone(embeddings: Floats, person: Ints, progress: Callable[[int], object]) -> Everyone:
-    """Score n x d embeddings of length one all against all; `person` numbers each, `progress` is told of the rows."""
+def compare_all(embeddings: Floats, person: Ints, progress: Callable[[int], object]) -> AllPairs:
+    """Score n x d embeddings of length one, all against all.
+
+    `person` has n numbers; `progress` gets the number of rows done, block by block.
+    """
     people = int(person.max()) + 1
     impostor, genuine = (np.zeros(people * BINS, np.int64) for _ in range(2))
-    for rows in _blocks(len(embeddings)):
+    for rows in (slice(start, start + _BLOCK) for start in range(0, len(embeddings), _BLOCK)):
         bins = _bin(embeddings[rows] @ embeddings.T)
         cells = person[rows, None].astype(np.int64) * BINS + bins
         same = person[rows, None] == person[None]
@@ -206,13 +207,13 @@ def compare_everyone(embeddings: Floats, person: Ints, progress: Callable[[int],
         np.put_along_axis(same, np.arange(len(embeddings))[rows, None], values=False, axis=1)
         genuine += np.bincount(cells[same], minlength=genuine.size)
         progress(len(bins))
-    return Everyone(impostor.reshape(people, BINS), genuine.reshape(people, BINS) // 2)
+    return AllPairs(impostor.reshape(people, BINS), genuine.reshape(people, BINS) // 2)
 
 
 def poisson_upper(count: int) -> float:
-    """The one-sided 95 % upper bound of a Poisson mean when `count` events were seen (Garwood, Biometrika 28, 1936).
+    """The one-sided 95 % upper bound of a Poisson mean if `count` events occurred (Garwood, Biometrika 28, 1936).
 
-    Wilson and Hilferty's approximation of the chi-square quantile, within 0.3 % from one event on; exact for none.
+    Wilson and Hilferty's approximation of the chi-square quantile, within 0.3 % for one event or more; exact for none.
     """
     if count == 0:
         return -math.log(0.05)
@@ -221,23 +222,19 @@ def poisson_upper(count: int) -> float:
 
 
 def _bin(scores: Floats) -> Ints:
-    # Half a millionth, so that a score of exactly a bin's edge is not lost below it to rounding.
+    # Half a millionth, so that rounding does not move a score that is exactly a bin's edge into the bin below.
     bins: Ints = np.clip(np.floor((scores + 5e-7) * BINS), 0, BINS - 1).astype(np.int64)
     return bins
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
-
-
 def _from_above(counts: NDArray[np.generic]) -> Floats:
-    """How many stand in each bin or a higher one, along the last axis."""
+    """Counts in each bin and all higher ones, along the last axis."""
     summed: Floats = np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1]
     return summed
 
 
 def _first(holds: Flags) -> int:
-    """The first place that holds; the last place when none does."""
+    """The index of the first true element; the last index if there is none."""
     return int(np.argmax(holds)) if holds.any() else holds.size - 1
 
 

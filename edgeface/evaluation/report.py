@@ -1,19 +1,20 @@
-"""From a corpus of embeddings to the figures that `edgeface evaluate` reports, and to a calibration table."""
+"""What `edgeface evaluate` reports of a PhotoSet: figures, plots, and the calibration table of an embedder."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeface.core.errors import GalleryError
-from edgeface.evaluation import identification
-from edgeface.evaluation import rates as evaluation_rates
-from edgeface.evaluation.corpus import GOOD, NO_FACE, UNREADABLE
+from edgeface.evaluation import identification, rates
 from edgeface.evaluation.identification import Setup
-from edgeface.evaluation.rates import Pairs, roc
+from edgeface.evaluation.photo_set import GOOD, NO_FACE, UNREADABLE
+from edgeface.evaluation.rates import ScoredPairs
 from edgeface.faces.calibration import RULE_OF_30, TARGETS, CalibrationRow, CalibrationTable
 from edgeface.recognition.decision import MARGIN
 
@@ -21,93 +22,83 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from edgeface.evaluation.photo_set import PairList, PhotoSet
+    from edgeface.evaluation.rates import AllPairs, Floats, Interval
 
-    from edgeface.evaluation.corpus import PairList, PhotoSet
-    from edgeface.evaluation.rates import Everyone, Floats, Interval
-
-
-if TYPE_CHECKING:
     Figures = dict[str, Any]
 
 FARS = (1e-2, 1e-3, 1e-4, 1e-5)
 """False accept (match) rates at which the true ones are reported."""
 
-SETUPS = (
-    *(Setup(people, 1, 1) for people in (5, 20, 100, 500)),
-    *(Setup(people, 3, 1) for people in (5, 20, 100, 500)),
-    *(Setup(people, 3, 5) for people in (5, 20, 100, 500)),
-)
-"""One photo against one, a few templates against one frame, and templates against a track."""
+SETUPS = tuple(Setup(people, *photos) for photos in ((1, 1), (3, 1), (3, 5)) for people in (5, 20, 100, 500))
+"""One photo against one, templates against one frame, and templates against a track."""
 
 SEED = 20261122
-"""Of every draw, so that two runs give the same figures."""
+"""Seed of every random draw, so that two runs give the same figures."""
+
+ROC, DET = "accuracy-roc.png", "accuracy-det.png"
+"""File names of the plots."""
 
 _ROUNDS = 300
 _GALLERIES = 100
 _FPIRS = (1e-2, 1e-3)
-# Every fourth bin: steps of 0.002 in cosine, a tenth of what two templates of one photo differ by.
-_EVERY = 4
-# No level asks for more.
-_HIGHEST_FMR = 0.2
+# Every fourth bin: steps of 0.002 in cosine, a tenth of the difference between two templates of one photo.
+_BIN_STEP = 4
+# No level allows more.
+_MAX_FMR = 0.2
+_INK, _GRID, _LINE = "#333333", "#dddddd", "#1f5fa8"
 
 
-def key(rate: float) -> str:
-    """How a rate is named in the figures: 1e-3."""
-    return f"1e{round(math.log10(rate))}"
-
-
-def acquisition(corpus: PhotoSet) -> Figures:
-    """Photos of which no template could be made, and photos that the daemon would not judge, by reason."""
-    fates = Counter(corpus.fates)
-    total = len(corpus.fates)
-    failed = fates[NO_FACE] + fates[UNREADABLE]
-    reasons = {fate: count for fate, count in sorted(fates.items()) if fate not in {GOOD, NO_FACE, UNREADABLE}}
+def acquisition(photo_set: PhotoSet) -> Figures:
+    """Photos without a usable template, and photos that the daemon would reject, by reason."""
+    outcomes = Counter(photo_set.outcomes)
+    total = len(photo_set.outcomes)
+    failed = outcomes[NO_FACE] + outcomes[UNREADABLE]
     return {
         "photos": total,
-        "people": int(corpus.person.max()) + 1,
+        "people": int(photo_set.person.max()) + 1,
         "failed": failed,
         "rate": failed / total,
-        "no_face": fates[NO_FACE],
-        "unreadable": fates[UNREADABLE],
-        "not_judged": reasons,
+        "no_face": outcomes[NO_FACE],
+        "unreadable": outcomes[UNREADABLE],
+        "not_judged": {one: outcomes[one] for one in sorted(outcomes.keys() - {GOOD, NO_FACE, UNREADABLE})},
     }
 
 
-def verification(corpus: PhotoSet, pairs: PairList) -> tuple[Figures, Pairs]:
-    """The figures of a list of pairs, and its scores; a photo without a face is never accepted."""
-    scores = np.einsum("ij,ij->i", corpus.embeddings[pairs.first], corpus.embeddings[pairs.second])
-    both = corpus.acquired[pairs.first] & corpus.acquired[pairs.second]
-    person = corpus.person
-    scored = Pairs(np.where(both, scores, -1.0), pairs.same, person[pairs.first], person[pairs.second])
-    by_fold = evaluation_rates.accuracy_by_fold(scored, pairs.fold)
-    intervals = {far: evaluation_rates.tmr_interval(scored, far, _ROUNDS, _rng()) for far in FARS}
+def verification(photo_set: PhotoSet, pairs: PairList) -> tuple[Figures, ScoredPairs]:
+    """The figures of a list of pairs, and its scores; a pair with a photo without a face is never accepted."""
+    scores = np.einsum("ij,ij->i", photo_set.embeddings[pairs.first], photo_set.embeddings[pairs.second])
+    both = photo_set.acquired[pairs.first] & photo_set.acquired[pairs.second]
+    person = photo_set.person
+    scored = ScoredPairs(np.where(both, scores, -1.0), pairs.same, person[pairs.first], person[pairs.second])
+    by_fold = rates.accuracy_by_fold(scored, pairs.fold)
+    intervals = {far: rates.tmr_interval(scored, far, _ROUNDS, _rng()) for far in FARS}
     return {
         "pairs": int(pairs.same.size),
         "genuine": int(pairs.same.sum()),
         "accuracy": float(by_fold.mean()),
         "accuracy_by_fold": [float(rate) for rate in by_fold],
         "accuracy_sd": float(by_fold.std(ddof=1)),
-        "auc": evaluation_rates.auc(scored.scores, scored.same),
-        "eer": evaluation_rates.eer(scored.scores, scored.same),
+        "auc": rates.auc(scored.scores, scored.same),
+        "eer": rates.eer(scored.scores, scored.same),
         **_intervals("tmr", intervals),
     }, scored
 
 
-def all_pairs(everyone: Everyone) -> Figures:
+def all_pairs(compared: AllPairs) -> Figures:
     """FNMR at fixed FMR, all photos against all others."""
-    found = {far: everyone.fnmr_at(far, _ROUNDS, _rng()) for far in FARS}
+    found = {far: compared.fnmr_at(far, _ROUNDS, _rng()) for far in FARS}
     return {
-        "impostor_comparisons": everyone.comparisons,
-        "genuine_comparisons": int(everyone.genuine.sum()),
+        "impostor_comparisons": compared.comparisons,
+        "genuine_comparisons": int(compared.genuine.sum()),
         **_intervals("fnmr_at_fmr", {far: interval for far, (interval, _) in found.items()}),
-        "threshold_at_fmr": {key(far): _number(threshold) for far, (_, threshold) in found.items()},
+        "threshold_at_fmr": {_key(far): _number(threshold) for far, (_, threshold) in found.items()},
     }
 
 
-def identify(corpus: PhotoSet, table: CalibrationTable | None, setups: Sequence[Setup] = SETUPS) -> list[Figures]:
-    """FNIR against FPIR for each setup that the photos suffice for, and at the levels of `table` if there is one."""
-    embeddings, person = corpus.embeddings[corpus.acquired], corpus.person[corpus.acquired]
+def identify(photo_set: PhotoSet, table: CalibrationTable | None, setups: Sequence[Setup] = SETUPS) -> list[Figures]:
+    """FNIR at fixed FPIR for each setup that has enough photos, and at the levels of `table` if there is one."""
+    embeddings, person = photo_set.embeddings[photo_set.acquired], photo_set.person[photo_set.acquired]
     found = []
     for setup in setups:
         searches = identification.search(embeddings, person, setup, _GALLERIES, _rng())
@@ -120,7 +111,7 @@ def identify(corpus: PhotoSet, table: CalibrationTable | None, setups: Sequence[
                 "searches": int(searches.mated.size),
                 "strangers": searches.people,
                 "rank_1": float(searches.right.mean()),
-                "fnir_at_fpir": {key(f): None if math.isnan(t) else searches.fnir(t) for f, t in at.items()},
+                "fnir_at_fpir": {_key(f): None if math.isnan(t) else searches.fnir(t) for f, t in at.items()},
                 "levels": {} if table is None else _levels(searches, table, setup.people),
             }
         )
@@ -128,7 +119,7 @@ def identify(corpus: PhotoSet, table: CalibrationTable | None, setups: Sequence[
 
 
 def _levels(searches: identification.Searches, table: CalibrationTable, people: int) -> Figures:
-    """What the daemon would do at each level that can be shown for so many people."""
+    """The daemon's error rates at each level that the table supports for this many people."""
     found: Figures = {}
     for level in TARGETS:
         try:
@@ -146,29 +137,31 @@ def _levels(searches: identification.Searches, table: CalibrationTable, people: 
     return found
 
 
-def calibration(corpus: PhotoSet, everyone: Everyone, embedder: str, landmarker: str, data: str) -> CalibrationTable:
-    """The table of an embedder; GalleryError when the photos are too few to show anything."""
-    rates, bounds, cosines = everyone.fmr(), everyone.upper_bounds(), evaluation_rates.thresholds()
-    false = rates * everyone.comparisons
-    shown = [i for i in range(0, evaluation_rates.BINS, _EVERY) if rates[i] <= _HIGHEST_FMR and false[i] >= RULE_OF_30]
+def calibration(photo_set: PhotoSet, compared: AllPairs, embedder: str, landmarker: str, data: str) -> CalibrationTable:
+    """Make the calibration table of an embedder; raises GalleryError if there are too few photos."""
+    fmr, bounds, cosines = compared.fmr(), compared.upper_bounds(), rates.thresholds()
+    false = fmr * compared.comparisons
+    shown = [i for i in range(0, rates.BINS, _BIN_STEP) if fmr[i] <= _MAX_FMR and false[i] >= RULE_OF_30]
     if not shown:
-        raise GalleryError("too few photos for a calibration table: not even 30 false matches to count")
-    rows = tuple(CalibrationRow(round(float(cosines[i]), 4), _short(rates[i]), _short(bounds[i])) for i in shown)
-    person = corpus.person[corpus.acquired]
-    return CalibrationTable(embedder, landmarker, data, np.unique(person).size, person.size, everyone.comparisons, rows)
+        raise GalleryError(f"too few photos for a calibration table: fewer than {RULE_OF_30} false matches")
+    rows = tuple(CalibrationRow(round(float(cosines[i]), 4), _short(fmr[i]), _short(bounds[i])) for i in shown)
+    person = photo_set.person[photo_set.acquired]
+    return CalibrationTable(embedder, landmarker, data, np.unique(person).size, person.size, compared.comparisons, rows)
 
 
-def curve(everyone: Everyone) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """FMR and FNMR at rising thresholds, as far as FMR is not 0."""
-    rates, missed = everyone.fmr(), everyone.fnmr()
-    return rates[rates > 0], missed[rates > 0]
+def table_text(table: CalibrationTable) -> str:
+    """A calibration table as JSON, one row per line."""
+    facts = asdict(table)
+    rows = ",\n".join("  " + json.dumps(list(row)) for row in facts.pop("rows"))
+    head = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items())
+    return f'{{\n{head},\n "rows": [\n{rows}\n ]\n}}\n'
 
 
 def _intervals(name: str, found: dict[float, Interval]) -> Figures:
     return {
-        name: {key(rate): _number(interval.rate) for rate, interval in found.items()},
+        name: {_key(rate): _number(interval.rate) for rate, interval in found.items()},
         f"{name}_interval": {
-            key(rate): None if math.isnan(interval.low) else [interval.low, interval.high]
+            _key(rate): None if math.isnan(interval.low) else [interval.low, interval.high]
             for rate, interval in found.items()
         },
     }
@@ -179,7 +172,7 @@ def _number(value: float) -> float | None:
 
 
 def _short(rate: float) -> float:
-    """Four digits, rounded up: a bound must stay one."""
+    """Four digits, rounded up so that a bound stays a bound."""
     digits = 4 - math.ceil(math.log10(rate))
     return float(math.ceil(round(rate * 10**digits, 6)) / 10**digits)
 
@@ -188,14 +181,13 @@ def _rng() -> np.random.Generator:
     return np.random.default_rng(SEED)
 
 
-ROC, DET = "accuracy-roc.png", "accuracy-det.png"
-"""Names of the files."""
-
-_INK, _GRID, _LINE = "#333333", "#dddddd", "#1f5fa8"
+def _key(rate: float) -> str:
+    """The name of a rate in the figures, such as 1e-3."""
+    return f"1e{round(math.log10(rate))}"
 
 
 def require_matplotlib() -> None:
-    """Raise GalleryError when plots cannot be drawn."""
+    """Raise GalleryError if matplotlib is missing."""
     try:
         import matplotlib as mpl
     except ModuleNotFoundError as error:
@@ -203,12 +195,12 @@ def require_matplotlib() -> None:
     mpl.use("Agg")
 
 
-def draw(folder: Path, fmr: Floats, fnmr: Floats, pairs: Pairs | None) -> list[Path]:
-    """Draw DET from all-against-all rates, and ROC from the pairs if there are any; the files written."""
+def draw_plots(folder: Path, compared: AllPairs, pairs: ScoredPairs | None) -> list[Path]:
+    """Draw DET of all photos against all others, and ROC of the pairs if there are any; returns the files written."""
     require_matplotlib()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = [_det(folder / DET, fmr, fnmr)]
+        drawn = [_det(folder / DET, compared.fmr(), compared.fnmr())]
         return drawn if pairs is None else [*drawn, _roc(folder / ROC, pairs)]
     except OSError as error:
         raise GalleryError(f"{folder}: cannot be written ({error.strerror})") from error
@@ -216,16 +208,16 @@ def draw(folder: Path, fmr: Floats, fnmr: Floats, pairs: Pairs | None) -> list[P
 
 def _det(file: Path, fmr: Floats, fnmr: Floats) -> Path:
     figure, axes = _empty("false match rate (FMR)", "false non-match rate (FNMR)")
-    shown = fnmr > 0
+    shown = (fmr > 0) & (fnmr > 0)
     axes.loglog(fmr[shown], fnmr[shown], color=_LINE)
     axes.set_title("DET, all photos against all others", color=_INK)
-    axes.set_xlim(max(1e-7, float(fmr.min())), 0.1)
+    axes.set_xlim(max(1e-7, float(fmr[fmr > 0].min())), 0.1)
     return _save(figure, file)
 
 
-def _roc(file: Path, pairs: Pairs) -> Path:
+def _roc(file: Path, pairs: ScoredPairs) -> Path:
     figure, axes = _empty("false accept rate (FAR)", "true match rate (TMR)")
-    far, tmr = roc(pairs.scores, pairs.same)
+    far, tmr = rates.roc(pairs.scores, pairs.same)
     axes.step(np.maximum(far, 1 / (2 * max(1, (~pairs.same).sum()))), tmr, where="post", color=_LINE)
     axes.set_xscale("log")
     axes.set_ylim(max(0.0, float(np.min(tmr[far > 0], initial=1.0)) - 0.02), 1.002)
@@ -246,6 +238,6 @@ def _empty(x: str, y: str) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, file: Path) -> Path:
-    # Without its version in the file, two runs give the same bytes.
+    # Without matplotlib's version in the file, two runs write the same bytes.
     figure.savefig(file, dpi=120, metadata={"Software": None})
     return file

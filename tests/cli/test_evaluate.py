@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from edgeface.cli import main
-from edgeface.cli.evaluate import to_text
 from edgeface.core.errors import GalleryError
-from edgeface.evaluation import corpus, report
-from edgeface.evaluation.corpus import PairList, PhotoSet
+from edgeface.evaluation import photo_set, report
 from edgeface.evaluation.identification import Setup
-from edgeface.evaluation.rates import compare_everyone
+from edgeface.evaluation.photo_set import PairList, PhotoSet
+from edgeface.evaluation.rates import compare_all
 from edgeface.faces import tflite
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.tflite import EMBEDDER
@@ -93,14 +92,14 @@ def test_a_second_run_takes_the_cache(
     def never(*_: Any) -> None:
         raise AssertionError("embedded again")
 
-    monkeypatch.setattr(corpus, "embed", never)
+    monkeypatch.setattr(photo_set, "embed", never)
     assert main.main(["evaluate", str(folder), "--cache", str(cache[0])]) == 0
     assert "failure to acquire: 1 of 6 photos of 3 people" in capsys.readouterr().out
 
 
 def test_a_cache_of_other_photos_is_not_taken(cache: tuple[Path, dict[str, Any]]) -> None:
-    assert corpus.restore(cache[0], "another mark") is None
-    assert corpus.restore(cache[0].with_name("none.npz"), "any") is None
+    assert photo_set.restore(cache[0], "another mark") is None
+    assert photo_set.restore(cache[0].with_name("none.npz"), "any") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x93NUMPY"])
@@ -108,7 +107,7 @@ def test_a_file_that_is_no_cache_is_named(tmp_path: Path, content: bytes) -> Non
     file = tmp_path / "cache.npz"
     file.write_bytes(content)
     with pytest.raises(GalleryError, match="not a cache of"):
-        corpus.restore(file, "mark")
+        photo_set.restore(file, "mark")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def test_a_file_that_is_no_cache_is_named(tmp_path: Path, content: bytes) -> Non
         ({}, "no photos; it must hold PERSON/PHOTO"),
         ({"a": 2}, "one person only"),
         ({"a": 3, "b": 0}, "one person only"),
-        ({"a": 1, "b": 1}, "nobody has two photos"),
+        ({"a": 1, "b": 1}, "no one has two photos"),
     ],
 )
 def test_a_folder_that_shows_nothing_is_refused(
@@ -154,7 +153,7 @@ def test_a_wrong_list_of_pairs_is_refused_with_its_line(tmp_path: Path, text: st
     file = tmp_path / "pairs.csv"
     file.write_text(text, encoding="latin-1")
     with pytest.raises(GalleryError, match=message) as caught:
-        corpus.read_pairs(file, ["a/1.jpg", "a/2.jpg", "b/1.jpg"])
+        photo_set.read_pairs(file, ["a/1.jpg", "a/2.jpg", "b/1.jpg"])
     assert "\n" not in str(caught.value)
 
 
@@ -169,24 +168,24 @@ def made_up(people: int, photos: int) -> PhotoSet:
 
 def test_a_calibration_states_no_less_than_was_counted() -> None:
     seen = made_up(120, 4)
-    everyone = compare_everyone(seen.embeddings, seen.person, lambda _: None)
-    table = report.calibration(seen, everyone, EMBEDDER.sha256, "made up", "made up")
+    compared = compare_all(seen.embeddings, seen.person, lambda _: None)
+    table = report.calibration(seen, compared, EMBEDDER.sha256, "made up", "made up")
     assert (table.people, table.photos, table.comparisons) == (120, 480, 480 * 476 // 2)
     scores = seen.embeddings @ seen.embeddings.T
     impostor = scores[seen.person[:, None] != seen.person[None]]
     for row in table.rows[:: len(table.rows) // 5]:
         assert row.fmr == pytest.approx(float((impostor >= row.cosine).mean()), rel=0.01)
         assert row.upper > row.fmr
-    # 30 false matches are the fewest that are spoken of.
+    # A row needs 30 false matches or more.
     assert table.rows[-1].fmr * table.comparisons >= 29.9
 
 
 def test_a_calibration_that_is_written_can_be_used(tmp_path: Path) -> None:
     seen = made_up(120, 4)
-    everyone = compare_everyone(seen.embeddings, seen.person, lambda _: None)
-    made = report.calibration(seen, everyone, EMBEDDER.sha256, "made up", "made up")
+    compared = compare_all(seen.embeddings, seen.person, lambda _: None)
+    made = report.calibration(seen, compared, EMBEDDER.sha256, "made up", "made up")
     file = tmp_path / "table.json"
-    file.write_text(to_text(made))
+    file.write_text(report.table_text(made))
     assert CalibrationTable.load(file, EMBEDDER.sha256) == made
 
 

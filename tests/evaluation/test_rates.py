@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeface.evaluation import rates as evaluation_rates
-from edgeface.evaluation.rates import Everyone, Pairs
+from edgeface.evaluation import rates
+from edgeface.evaluation.rates import AllPairs, ScoredPairs
 
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2])
 SAME = np.array([1, 1, 0, 1, 0, 1, 0, 0], bool)
@@ -19,52 +19,52 @@ def rng() -> np.random.Generator:
 
 
 def ignore(_: int) -> None:
-    """Be told of nothing."""
+    """Take no notice of the progress."""
 
 
-def noisy(count: int = 400) -> tuple[evaluation_rates.Floats, evaluation_rates.Flags]:
+def noisy(count: int = 400) -> tuple[rates.Floats, rates.Flags]:
     same = rng().random(count) < 0.5
     # Two digits, so that there are ties.
     return np.round(rng().normal(0, 1, count) + 1.5 * same, 2), same
 
 
 def test_auc_counts_the_pairs_in_the_right_order() -> None:
-    # Of 16 pairs of a genuine and an impostor score, 4 + 4 + 3 + 2 stand in the right order.
-    assert evaluation_rates.auc(SCORES, SAME) == pytest.approx(13 / 16)
-    assert evaluation_rates.auc(np.ones(8), SAME) == pytest.approx(0.5)
+    # Of 16 pairs of a genuine and an impostor score, 4 + 4 + 3 + 2 are in the right order.
+    assert rates.auc(SCORES, SAME) == pytest.approx(13 / 16)
+    assert rates.auc(np.ones(8), SAME) == pytest.approx(0.5)
 
 
 def test_auc_and_roc_are_those_of_scikit_learn() -> None:
     sklearn = pytest.importorskip("sklearn.metrics", reason="scikit-learn is a second opinion")
     scores, same = noisy()
-    assert evaluation_rates.auc(scores, same) == pytest.approx(sklearn.roc_auc_score(same, scores))
+    assert rates.auc(scores, same) == pytest.approx(sklearn.roc_auc_score(same, scores))
     far, tmr, _ = sklearn.roc_curve(same, scores, drop_intermediate=False)
-    ours = evaluation_rates.roc(scores, same)
+    ours = rates.roc(scores, same)
     assert ours[0] == pytest.approx(far)
     assert ours[1] == pytest.approx(tmr)
 
 
 def test_eer_is_where_both_errors_meet() -> None:
     # At 0.6 three of four genuine are accepted, and one of four impostors.
-    assert evaluation_rates.eer(SCORES, SAME) == pytest.approx(0.25)
-    assert evaluation_rates.eer(np.array([1.0, 1.0, 0.0]), np.array([True, True, False])) == 0
+    assert rates.eer(SCORES, SAME) == pytest.approx(0.25)
+    assert rates.eer(np.array([1.0, 1.0, 0.0]), np.array([True, True, False])) == 0
 
 
 def test_tmr_is_that_of_the_highest_threshold_that_the_far_allows() -> None:
-    assert evaluation_rates.tmr(SCORES, SAME, 0.25) == pytest.approx(0.75)
-    assert evaluation_rates.tmr(SCORES, SAME, 0.5) == pytest.approx(1.0)
+    assert rates.tmr(SCORES, SAME, 0.25) == pytest.approx(0.75)
+    assert rates.tmr(SCORES, SAME, 0.5) == pytest.approx(1.0)
 
 
 def test_tmr_is_unknown_when_there_are_too_few_impostors() -> None:
-    assert math.isnan(evaluation_rates.tmr(SCORES, SAME, 0.2))
-    assert math.isnan(evaluation_rates.tmr(SCORES, np.zeros(8, bool), 0.25))
+    assert math.isnan(rates.tmr(SCORES, SAME, 0.2))
+    assert math.isnan(rates.tmr(SCORES, np.zeros(8, bool), 0.25))
 
 
 def test_a_pair_of_weight_two_counts_as_two_pairs() -> None:
     twice = np.concatenate([SCORES, SCORES[2:4]])
     weights = np.where(np.isin(np.arange(8), [2, 3]), 2.0, 1.0)
-    doubled = evaluation_rates.tmr(twice, np.concatenate([SAME, SAME[2:4]]), 0.4)
-    assert evaluation_rates.tmr(SCORES, SAME, 0.4, weights) == pytest.approx(doubled)
+    doubled = rates.tmr(twice, np.concatenate([SAME, SAME[2:4]]), 0.4)
+    assert rates.tmr(SCORES, SAME, 0.4, weights) == pytest.approx(doubled)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=30))
@@ -74,16 +74,16 @@ def test_the_best_threshold_is_the_best_of_all(pairs: list[tuple[int, bool]]) ->
     def right(threshold: float) -> int:
         return int(((scores >= threshold) == same).sum())
 
-    assert right(evaluation_rates.best_threshold(scores, same)) == max(right(score) for score in scores)
+    assert right(rates.best_threshold(scores, same)) == max(right(score) for score in scores)
 
 
 def test_accuracy_takes_each_folds_threshold_from_the_others() -> None:
     scores = np.array([0.9, 0.1, 0.9, 0.1, 0.35, 0.3])
     same = np.array([1, 0, 1, 0, 1, 0], bool)
-    pairs = Pairs(scores, same, np.arange(6), np.arange(6))
-    rates = evaluation_rates.accuracy_by_fold(pairs, np.array([0, 0, 1, 1, 2, 2]))
+    pairs = ScoredPairs(scores, same, np.arange(6), np.arange(6))
+    by_fold = rates.accuracy_by_fold(pairs, np.array([0, 0, 1, 1, 2, 2]))
     # The others' best threshold for the last fold is 0.9, where its genuine pair is missed.
-    assert rates == pytest.approx([1.0, 1.0, 0.5])
+    assert by_fold == pytest.approx([1.0, 1.0, 0.5])
 
 
 def test_the_interval_holds_the_rate_and_widens_with_fewer_people() -> None:
@@ -91,33 +91,33 @@ def test_the_interval_holds_the_rate_and_widens_with_fewer_people() -> None:
     widths = []
     photo = np.arange(2000)
     for people in (1000, 20):
-        pairs = Pairs(scores, same, photo % people, np.where(same, photo, photo + 1) % people)
-        rate, low, high = evaluation_rates.tmr_interval(pairs, 0.1, 200, rng())
+        pairs = ScoredPairs(scores, same, photo % people, np.where(same, photo, photo + 1) % people)
+        rate, low, high = rates.tmr_interval(pairs, 0.1, 200, rng())
         assert low <= rate <= high
         widths.append(high - low)
     assert widths[1] > widths[0] > 0
 
 
-def four_photos() -> Everyone:
+def four_photos() -> AllPairs:
     # Two people with two photos each: 0.8 and 0.6 within, 0.5, 0.4, 0.3 and 0.2 between them.
     gram = np.array([[1, 0.8, 0.5, 0.3], [0.8, 1, 0.4, 0.2], [0.5, 0.4, 1, 0.6], [0.3, 0.2, 0.6, 1]])
     embeddings = np.linalg.cholesky(gram)
-    told: list[int] = []
-    everyone = evaluation_rates.compare_everyone(embeddings, np.array([0, 0, 1, 1]), told.append)
-    assert sum(told) == 4
-    return everyone
+    rows: list[int] = []
+    compared = rates.compare_all(embeddings, np.array([0, 0, 1, 1]), rows.append)
+    assert sum(rows) == 4
+    return compared
 
 
 def test_all_against_all_counts_each_comparison_once() -> None:
-    everyone = four_photos()
-    assert everyone.comparisons == 4
-    assert int(everyone.genuine.sum()) == 2
-    at = {round(float(cosine), 4): place for place, cosine in enumerate(evaluation_rates.thresholds())}
-    assert everyone.fmr()[at[0.5]] == pytest.approx(0.25)
-    assert everyone.fmr()[at[0.5005]] == 0
-    assert everyone.fnmr()[at[0.6]] == 0
-    assert everyone.fnmr()[at[0.6005]] == pytest.approx(0.5)
-    assert everyone.fnmr()[at[0.8005]] == pytest.approx(1.0)
+    compared = four_photos()
+    assert compared.comparisons == 4
+    assert int(compared.genuine.sum()) == 2
+    at = {round(float(cosine), 4): place for place, cosine in enumerate(rates.thresholds())}
+    assert compared.fmr()[at[0.5]] == pytest.approx(0.25)
+    assert compared.fmr()[at[0.5005]] == 0
+    assert compared.fnmr()[at[0.6]] == 0
+    assert compared.fnmr()[at[0.6005]] == pytest.approx(0.5)
+    assert compared.fnmr()[at[0.8005]] == pytest.approx(1.0)
 
 
 def test_fnmr_is_said_at_the_lowest_threshold_that_the_fmr_allows() -> None:
@@ -131,9 +131,9 @@ def test_blocks_do_not_change_the_counts(monkeypatch: pytest.MonkeyPatch) -> Non
     vectors = rng().normal(size=(50, 8))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     person = np.arange(50) // 3
-    whole = evaluation_rates.compare_everyone(vectors, person, ignore)
-    monkeypatch.setattr(evaluation_rates, "_BLOCK", 7)
-    parts = evaluation_rates.compare_everyone(vectors, person, ignore)
+    whole = rates.compare_all(vectors, person, ignore)
+    monkeypatch.setattr(rates, "_BLOCK", 7)
+    parts = rates.compare_all(vectors, person, ignore)
     assert (parts.impostor == whole.impostor).all()
     assert (parts.genuine == whole.genuine).all()
     assert int(whole.genuine.sum()) + whole.comparisons == 50 * 49 // 2
@@ -142,20 +142,20 @@ def test_blocks_do_not_change_the_counts(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_upper_bounds_are_bounds_that_never_rise() -> None:
     vectors = rng().normal(size=(200, 6))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    everyone = evaluation_rates.compare_everyone(vectors, np.arange(200) // 2, ignore)
-    bounds = everyone.upper_bounds()
-    assert (bounds >= everyone.fmr()).all()
+    compared = rates.compare_all(vectors, np.arange(200) // 2, ignore)
+    bounds = compared.upper_bounds()
+    assert (bounds >= compared.fmr()).all()
     assert (np.diff(bounds) <= 0).all()
     # The rule of three: no false match in n comparisons.
-    assert bounds[-1] == pytest.approx(3 / everyone.comparisons, rel=0.01)
+    assert bounds[-1] == pytest.approx(3 / compared.comparisons, rel=0.01)
 
 
 def test_a_person_who_is_like_everybody_widens_the_bound() -> None:
-    def made(involved: list[int]) -> Everyone:
-        impostor = np.zeros((10, evaluation_rates.BINS), np.int64)
+    def made(involved: list[int]) -> AllPairs:
+        impostor = np.zeros((10, rates.BINS), np.int64)
         impostor[:, 0] = 1000 - np.array(involved)
         impostor[:, -1] = involved
-        return Everyone(impostor, np.zeros_like(impostor))
+        return AllPairs(impostor, np.zeros_like(impostor))
 
     spread, one = made([10] * 10), made([50, *[5] * 8, 10])
     assert spread.fmr()[-1] == one.fmr()[-1]
@@ -164,4 +164,4 @@ def test_a_person_who_is_like_everybody_widens_the_bound() -> None:
 
 @pytest.mark.parametrize(("count", "bound"), [(0, 2.996), (1, 4.744), (5, 10.513), (30, 40.691), (100, 118.079)])
 def test_the_poisson_bound_is_that_of_the_tables(count: int, bound: float) -> None:
-    assert evaluation_rates.poisson_upper(count) == pytest.approx(bound, rel=0.004)
+    assert rates.poisson_upper(count) == pytest.approx(bound, rel=0.004)

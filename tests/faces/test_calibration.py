@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeface.cli.evaluate import to_text
 from edgeface.core.errors import GalleryError, ModelError
+from edgeface.evaluation.report import table_text
 from edgeface.faces.calibration import FACTOR, TARGETS, CalibrationRow, CalibrationTable, path_of, table_of
 from edgeface.faces.tflite import EMBEDDER, FOLDER
 
@@ -28,7 +28,7 @@ TABLE = CalibrationTable(HASH, "O-Net", "made up", 100, 200, 19_000, ROWS)
 
 
 def kept(tmp_path: Path, **changes: Any) -> Path:
-    facts = json.loads(to_text(TABLE))
+    facts = json.loads(table_text(TABLE))
     file = tmp_path / "table.json"
     file.write_text(json.dumps({**facts, **changes}))
     return file

@@ -1,4 +1,4 @@
-"""A folder of PERSON/PHOTO as embeddings, made by the chain that enrollment uses, and pairs of its photos."""
+"""Embeds a folder of PERSON/PHOTO with the same steps as enrollment, and reads lists of pairs of its photos."""
 
 from __future__ import annotations
 
@@ -28,46 +28,43 @@ if TYPE_CHECKING:
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.photo_face import Found
 
-
-if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Progress = Callable[[Sequence[Path]], Iterable[Path]]
 
 GOOD, NO_FACE, UNREADABLE = "good", "no_face", "unreadable"
-"""What became of a photo; any other word is the quality's reason, and the photo is used all the same."""
+"""Outcomes of a photo. Any other outcome is the reason of its quality; such a photo is used all the same."""
 
 _COLUMNS = ("fold", "same", "a", "b")
 _BINARY = {"0": False, "1": True}
-# A hundred times the pairs of LFW.
-_MOST_PAIRS = 1_000_000
+# A hundred times as many as LFW has.
+_MAX_PAIRS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoSet:
-    """The photos of a folder, in the order of their names."""
+    """The photos of a folder, sorted by name."""
 
     names: tuple[str, ...]
     """PERSON/PHOTO."""
     embeddings: NDArray[np.float32]
-    """n x d, of length one; zeros where there is no face."""
-    fates: tuple[str, ...]
-    """What became of each photo."""
+    """n x d, of length one; zeros without a face."""
+    outcomes: tuple[str, ...]
 
     @property
     def acquired(self) -> NDArray[np.bool_]:
         """Which photos have an embedding."""
-        return np.array([fate not in {NO_FACE, UNREADABLE} for fate in self.fates])
+        return np.array([outcome not in {NO_FACE, UNREADABLE} for outcome in self.outcomes])
 
     @property
     def person(self) -> Ints:
-        """A number for each photo's person, from 0."""
+        """Each photo's person, numbered from 0."""
         numbers: Ints = np.unique([name.split("/")[0] for name in self.names], return_inverse=True)[1]
         return numbers.reshape(-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairList:
-    """Comparisons to make, as places in a corpus."""
+    """Comparisons to make, as indices into a PhotoSet."""
 
     first: Ints
     second: Ints
@@ -76,7 +73,7 @@ class PairList:
 
 
 def find(folder: Path) -> list[Path]:
-    """The photos of FOLDER/PERSON/PHOTO, sorted; GalleryError unless there are two people and one with two photos."""
+    """The photos of FOLDER/PERSON/PHOTO, sorted; raises GalleryError unless two people, one with two photos, exist."""
     if not folder.is_dir():
         raise GalleryError(f"{printable_path(folder)}: no such folder")
     own = {person: _photos(person) for person in sorted(folder.iterdir()) if person.is_dir()}
@@ -86,7 +83,7 @@ def find(folder: Path) -> list[Path]:
     if len(counts) < 2:  # noqa: PLR2004 - an impostor needs another person
         raise GalleryError(f"{printable_path(folder)}: photos of one person only; error rates need two people or more")
     if max(counts) < 2:  # noqa: PLR2004 - a genuine comparison needs two photos
-        raise GalleryError(f"{printable_path(folder)}: nobody has two photos; error rates need somebody who has")
+        raise GalleryError(f"{printable_path(folder)}: no one has two photos; error rates need a person with two")
     return [path for found in own.values() for path in found]
 
 
@@ -100,11 +97,11 @@ def name_of(path: Path) -> str:
 
 
 def embed(analyzer: FaceAnalyzer, paths: Sequence[Path], progress: Progress) -> PhotoSet:
-    """Embed the face that each photo is of: a large one near its middle. `progress` hands the paths on one by one."""
+    """Embed the main face of each photo: a large one near its centre. `progress` yields the paths one by one."""
     results = [_embed(analyzer, path) for path in progress(paths)]
     size = next((vector.size for _, vector in results if vector is not None), 1)
     rows = [np.zeros(size, np.float32) if vector is None else vector for _, vector in results]
-    return PhotoSet(tuple(map(name_of, paths)), np.stack(rows), tuple(fate for fate, _ in results))
+    return PhotoSet(tuple(map(name_of, paths)), np.stack(rows), tuple(outcome for outcome, _ in results))
 
 
 def _embed(analyzer: FaceAnalyzer, path: Path) -> tuple[str, NDArray[np.float32] | None]:
@@ -112,21 +109,21 @@ def _embed(analyzer: FaceAnalyzer, path: Path) -> tuple[str, NDArray[np.float32]
         photo = photos.load(path)
     except PhotoError:
         return UNREADABLE, None
-    found = max(photo_face.faces(analyzer, photo), key=_meant, default=None)
+    found = max(photo_face.faces(analyzer, photo), key=_prominence, default=None)
     if found is None:
         return NO_FACE, None
     return found.quality.reason or GOOD, analyzer.embed(found.image, found.detection)
 
 
-def _meant(found: Found) -> float:
-    """How much a face looks like the one that the photo is of: its width less half of its way to the middle."""
+def _prominence(found: Found) -> float:
+    """How likely the photo shows this face on purpose: its width less half its distance from the centre."""
     height, width = found.image.shape[:2]
     x, y = found.detection.box.centre
     return float((found.detection.box.width - math.hypot(x - width / 2, y - height / 2) / 2) / width)
 
 
 def fingerprint(analyzer: FaceAnalyzer, paths: Sequence[Path]) -> str:
-    """Changes with the embedder, the models that ship, and any photo's name, size or time of change."""
+    """A hash of the embedder, the shipped models, and each photo's path, size and modification time."""
     digest = hashlib.sha256(analyzer.embedder.name.encode())
     for shipped in SHIPPED:
         digest.update(shipped.sha256.encode())
@@ -136,25 +133,25 @@ def fingerprint(analyzer: FaceAnalyzer, paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def save(file: Path, corpus: PhotoSet, mark: str) -> None:
-    """Keep a corpus with its fingerprint; GalleryError when the file cannot be written."""
-    facts = json.dumps({"mark": mark, "names": corpus.names, "fates": corpus.fates})
+def save(file: Path, photo_set: PhotoSet, mark: str) -> None:
+    """Cache a PhotoSet with its fingerprint; raises GalleryError if the file cannot be written."""
+    facts = json.dumps({"mark": mark, "names": photo_set.names, "fates": photo_set.outcomes})
     try:
         with file.open("wb") as out:
-            np.savez(out, embeddings=corpus.embeddings, facts=np.frombuffer(facts.encode(), np.uint8))
+            np.savez(out, embeddings=photo_set.embeddings, facts=np.frombuffer(facts.encode(), np.uint8))
     except OSError as error:
         raise GalleryError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
 
 
 def restore(file: Path, mark: str) -> PhotoSet | None:
-    """What was kept; None when there is nothing, or it was made of other photos or with other models."""
+    """Read a cached PhotoSet; None if there is none, or if it is of other photos or models."""
     try:
-        # A file that is opened here is closed too when it is not a cache.
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
-            facts = json.loads(kept["facts"].tobytes())
+        # Opened here, so that it is closed even if np.load rejects it.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as cached:
+            facts = json.loads(cached["facts"].tobytes())
             if facts["mark"] != mark:
                 return None
-            return PhotoSet(tuple(facts["names"]), kept["embeddings"], tuple(facts["fates"]))
+            return PhotoSet(tuple(facts["names"]), cached["embeddings"], tuple(facts["fates"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -162,7 +159,7 @@ def restore(file: Path, mark: str) -> PhotoSet | None:
 
 
 def read_pairs(file: Path, names: Sequence[str]) -> PairList:
-    """Read a CSV of fold,same,a,b, where a and b are PERSON/PHOTO; GalleryError names the line that is wrong."""
+    """Read a CSV of fold,same,a,b, where a and b are PERSON/PHOTO; raises GalleryError, which names the wrong line."""
     places = {name: place for place, name in enumerate(names)}
     shown = printable_path(file)
     try:
@@ -181,7 +178,7 @@ def read_pairs(file: Path, names: Sequence[str]) -> PairList:
         same=np.array([row[1] for row in rows], np.bool_),
         fold=np.array([row[0] for row in rows], np.int64),
     )
-    if len(rows) > _MOST_PAIRS or np.unique(pairs.fold).size < 2 or np.unique(pairs.same).size < 2:  # noqa: PLR2004
+    if len(rows) > _MAX_PAIRS or np.unique(pairs.fold).size < 2 or np.unique(pairs.same).size < 2:  # noqa: PLR2004
         raise GalleryError(f"{shown}: needs pairs of the same and of different people, and two folds or more")
     return pairs
 
