@@ -10,7 +10,7 @@ from edgeface.access.door_state import DoorState
 from edgeface.access.policy import AccessPolicy, DoorContext, check, never_open
 from edgeface.access.protocol import GrantStamp, payload, read_result
 from edgeface.core.clock import synchronised
-from edgeface.core.events import LIFETIME, SAYABLE
+from edgeface.core.events import LIFETIME, SEND_WITHIN
 from edgeface.security.signing_keys import sign
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class GrantIssuer:
             if pending is None:
                 continue
             self._states[pending.door].take_back(pending.visit)
-            if now - pending.claim.monotonic <= SAYABLE:
+            if now - pending.claim.monotonic <= SEND_WITHIN:
                 # A newer claim of the same visit has priority.
                 self._pending.setdefault(pending.key, replace(pending, at=now, reason="stale"))
 
@@ -215,7 +215,7 @@ class GrantIssuer:
         reason = check(self._policy, door, claim, self._context(state, pending))
         if reason == "known":
             del self._pending[pending.key]
-        elif self._clock.monotonic() - claim.monotonic > SAYABLE:
+        elif self._clock.monotonic() - claim.monotonic > SEND_WITHIN:
             # What kept the door shut until now tells more than "stale".
             del self._pending[pending.key]
             self._refuse(state, pending, pending.reason or "stale")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edgeface.core.events import SAYABLE
+from edgeface.core.events import SEND_WITHIN
 from edgeface.core.settings import Id, Level, Settings
 from edgeface.core.types import LEVELS
 
@@ -122,7 +122,7 @@ def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> R
         ("faces", door.single_face and claim.faces_in_view != 1),
         ("known", now.known),
         ("cooldown", now.opened is not None and now.monotonic - now.opened < door.cooldown),
-        ("stale", not 0 <= now.monotonic - claim.monotonic <= SAYABLE),
+        ("stale", not 0 <= now.monotonic - claim.monotonic <= SEND_WITHIN),
         ("no_key", not now.key),
         ("no_nonce", not now.nonce),
     )

@@ -69,6 +69,8 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _status(error: EdgefaceError) -> int:
-    known = ((ConfigError, CONFIG), (ModelError, CONFIG), (VaultError, CONFIG), (UsageError, USAGE))
-    away = ((CameraError, UNAVAILABLE), (BrokerError, UNAVAILABLE))
-    return next((status for kind, status in (*known, *away) if isinstance(error, kind)), REFUSED)
+    if isinstance(error, (ConfigError, ModelError, VaultError)):
+        return CONFIG
+    if isinstance(error, (CameraError, BrokerError)):
+        return UNAVAILABLE
+    return USAGE if isinstance(error, UsageError) else REFUSED

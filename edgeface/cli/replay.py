@@ -1,4 +1,4 @@
-"""A clip through the pipeline as fast as it goes: the same events, byte for byte, every time."""
+"""`edgeface replay`: runs a clip through the pipeline at full speed; the same clip gives the same bytes every time."""
 
 from __future__ import annotations
 
@@ -29,46 +29,40 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from edgeface.core.types import Camera, Event, FrameResult
+    from edgeface.core.types import Camera, Event
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.calibration import CalibrationTable
 
 DEVICE, CAMERA = "replay", "clip"
-# Bytes hashed at a time: a clip may be larger than the memory.
-_PART = 1 << 20
+# Bytes hashed at a time, because a clip may be larger than memory.
+_BLOCK = 1 << 20
 
 
 def boot_of(clip: Path) -> str:
-    """Name a replay after its clip: 16 hex digits of the SHA-256 of the file, or of the folder's files in order."""
+    """The boot id of a replay: 16 hex digits of the SHA-256 of the clip, or of a folder's files in order."""
     if clip.exists() and not (clip.is_file() or clip.is_dir()):
         raise CameraError(f"{clip} is neither a file nor a folder")
     digest = hashlib.sha256()
     try:
         for path in sorted(path for path in clip.iterdir() if path.is_file()) if clip.is_dir() else [clip]:
             with path.open("rb") as file:
-                while part := file.read(_PART):
-                    digest.update(part)
+                while block := file.read(_BLOCK):
+                    digest.update(block)
     except OSError as error:
         raise CameraError(f"{error.filename}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()[:16]
 
 
 def frames(camera: Camera, name: str = CAMERA) -> Iterator[Frame]:
-    """The clip's frames, with its own time as monotonic and as wall time."""
+    """The clip's frames; monotonic and wall time are both the clip's own time."""
     for seq, picture in enumerate(camera.images()):
         seconds = picture.timestamp or 0.0
         picture.image.flags.writeable = False
         yield Frame(name, seq, seconds, seconds, picture.image)
 
 
-def frame_results(camera: Camera, pipeline: Pipeline) -> Iterator[FrameResult]:
-    """What the pipeline makes of each frame; a clip that cannot be read is a CameraError."""
-    for frame in frames(camera):
-        yield pipeline.process(frame)
-
-
-def view_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -> GallerySnapshot:
-    """The people of a data folder, or of a folder of PERSON/PHOTO, who are enrolled in memory only."""
+def snapshot_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -> GallerySnapshot:
+    """The people of a data folder, or of a folder of PERSON/PHOTO, which are enrolled in memory only."""
     if not folder.is_dir():
         raise GalleryError(f"{folder}: no such folder")
     if (folder / FILE).exists():
@@ -88,16 +82,16 @@ def view_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -> Ga
 
 
 def pipeline_for(configuration: Configuration, boot: str, gallery: Path) -> Pipeline:
-    """A pipeline that keeps nothing: its unknowns live as long as it does."""
+    """A pipeline that stores nothing: its unknowns last as long as it does."""
     analyzer, table = configuration.open_analyzer(), table_of(configuration.embedder.model)
-    view = view_of(gallery, analyzer, table)
+    snapshot = snapshot_of(gallery, analyzer, table)
     unknowns = Unknowns(boot, same_unknown(table, 1), max(1, configuration.unknown.days))
-    accept = thresholds(table, configuration.recognition.level, view)
-    return Pipeline(rules(configuration, boot), analyzer, unknowns, view, accept)
+    accept = thresholds(table, configuration.recognition.level, snapshot)
+    return Pipeline(rules(configuration, boot), analyzer, unknowns, snapshot, accept)
 
 
 def run_replay(arguments: argparse.Namespace) -> int:
-    """`edgeface replay`: events as JSON lines, and the drawn clip when it is asked for."""
+    """Write the events as JSON lines, and the clip with boxes and names drawn if requested; raises CameraError."""
     camera = ReplayCamera(type="replay", path=arguments.clip, pace="fast")
     configuration = Configuration(device=DEVICE, cameras={CAMERA: camera})
     if arguments.config is not None:
@@ -107,10 +101,11 @@ def run_replay(arguments: argparse.Namespace) -> int:
     pipeline = pipeline_for(configuration, boot_of(arguments.clip), arguments.gallery)
     last = 0.0
     with _output(arguments.events) as out, VideoWriter(arguments.video) as video:
-        for outcome in frame_results(camera, pipeline):
-            last = outcome.frame.monotonic
-            _write(out, outcome.events)
-            video.draw(outcome.frame.image, outcome.faces)
+        for frame in frames(camera):
+            result = pipeline.process(frame)
+            last = frame.monotonic
+            _write(out, result.events)
+            video.draw(frame.image, result.faces)
         _write(out, pipeline.leave(CAMERA, last, last))
     return 0
 
@@ -121,7 +116,7 @@ def _output(name: str) -> Iterator[TextIO]:
         yield sys.stdout
         return
     try:
-        file = open(name, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below; a name as the user gave it
+        file = open(name, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below; the name is shown as the user gave it
     except OSError as error:
         raise EdgefaceError(f"{name}: cannot be written ({error.strerror})") from error
     with file:
@@ -129,6 +124,6 @@ def _output(name: str) -> Iterator[TextIO]:
 
 
 def _write(out: TextIO, events: tuple[Event, ...]) -> None:
-    # The clip's own time is all the time there is: it is not the world's.
+    # The clip has no time but its own, so the clock is reported as unsynced.
     out.writelines(to_json(to_wire(event, sent_at=event.captured_at, synced=False)) + "\n" for event in events)
     out.flush()

@@ -18,9 +18,9 @@ Wire: TypeAlias = dict[str, Any]
 LIFETIME = 3.0
 """Seconds after capture in which an event may be received; later it goes to the audit topic only."""
 
-SAYABLE = LIFETIME - 1.0
-"""Seconds after capture in which an event is sent: the last one is left to the network and the broker, whose expiry
-counts in whole seconds (MQTT 5, 3.3.2.3.3), so that no subscriber receives it after LIFETIME."""
+SEND_WITHIN = LIFETIME - 1.0
+"""Seconds after capture in which an event may be sent. The last second of LIFETIME is for the network and the broker,
+whose expiry counts whole seconds (MQTT 5, 3.3.2.3.3), so that no subscriber receives the event after LIFETIME."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

@@ -1,7 +1,4 @@
-"""Reads possibly hostile files, regular ones only and up to a limit, and writes files atomically.
-
-The door's verifier is one file, so it has its own strict JSON.
-"""
+"""Reads hostile files up to a limit and only regular ones, parses JSON strictly, and writes files atomically."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import json
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,22 +29,24 @@ def read_at_most(path: Path, most: int) -> bytes:
         return file.read(most + 1)
 
 
+def loads_strict(data: bytes) -> object:
+    """Parse UTF-8 JSON without repeated keys or NaN; raises ValueError (or a subclass) or RecursionError."""
+    return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_refused)
+
+
 def put_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
     """Write a file of mode 0600 completely or not at all, even through a power cut; the folder's owner owns it.
 
     Without `replace`, an existing file stays unchanged. Raises OSError if the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        _write(temporary, data)
+    with _part(path) as (temporary, file):
+        own_as_folder(file.fileno(), path.parent)
+        _write(file, data)
         if replace:
             temporary.replace(path)
         else:
             with suppress(FileExistsError):
                 path.hardlink_to(temporary)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
 
 
 def swap(path: Path, data: bytes) -> None:
@@ -55,21 +54,13 @@ def swap(path: Path, data: bytes) -> None:
 
     Raises OSError if that is not possible.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     facts = path.lstat()
-    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(handle, facts.st_uid, facts.st_gid)
-            os.fchmod(handle, stat.S_IMODE(facts.st_mode))
-            os.fsync(handle)
+    with _part(path) as (temporary, file):
+        if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(file.fileno(), facts.st_uid, facts.st_gid)
+        os.fchmod(file.fileno(), stat.S_IMODE(facts.st_mode))
+        _write(file, data)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
 
 
 @contextmanager
@@ -90,13 +81,23 @@ def own_as_folder(handle: int, folder: Path) -> None:
         os.fchown(handle, owner.st_uid, owner.st_gid)
 
 
-def _write(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        own_as_folder(handle, path.parent)
-        file.write(data)
-        file.flush()
-        os.fsync(handle)
+@contextmanager
+def _part(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new file of mode 0600 in the same folder, which is deleted unless the block renames it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            yield temporary, file
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
@@ -105,11 +106,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def loads_strict(data: bytes) -> object:
-    """Parse UTF-8 JSON without repeated keys or NaN; raises ValueError (or a subclass) or RecursionError."""
-    return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_refused)
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Changes one value of a YAML file and nothing else: comments, layout and line ends stay byte for byte.
 
-The places come from PyYAML's marks. A library that writes the whole file anew, as ruamel.yaml does, keeps the comments
-but not a layout other than its own.
+Positions come from PyYAML's marks. A library that rewrites the whole file, like ruamel.yaml, keeps the comments but
+imposes its own layout.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 _BOM = b"\xef\xbb\xbf"
-# Text that needs no quotes, and is read as text.
+# Text that needs no quotes and is read as text.
 _PLAIN = re.compile(r"(?!(?:true|false|null)$)[a-z][a-z0-9_-]{0,63}")
 
 
-class Refused(Exception):  # noqa: N818 - not an error of the program's: the caller says it in words of its own
-    """The file cannot be changed at this place; the text says why, in one line."""
+class Refused(Exception):  # noqa: N818 - callers turn it into an error of their own
+    """The file cannot be changed at this place; the message gives the reason in one line."""
 
 
 def put(data: bytes, path: Sequence[str], value: Value) -> bytes:
-    """Give the key at `path` the value; the key may be missing, all above it must be there and have keys.
+    """Set the key at `path`; the key may be missing, but all keys above it must exist and have keys.
 
-    A new key stands below its commented example (#key: ...) where there is one. Refused when the file is not one that
-    yaml_tree reads, or when there is no way to change only this value.
+    A new key goes below its commented example (#key: ...) if there is one. Raises Refused if yaml_reader cannot read
+    the file, or if the change would touch anything else.
     """
     wanted = _with(_read(data), path, value)
     bom, text = (_BOM, data[3:].decode()) if data.startswith(_BOM) else (b"", data.decode())
@@ -74,7 +74,7 @@ def _with(whole: Any, path: Sequence[str], value: Value) -> Any:
 
 
 def _compose(text: str) -> yaml.Node:
-    # yaml_tree has read it: there are no anchors and no tags, and its size is bounded.
+    # yaml_reader has accepted it: it has no anchors or tags, and its size is limited.
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(node, yaml.MappingNode):
         raise Refused("the file has no keys")
@@ -82,7 +82,7 @@ def _compose(text: str) -> yaml.Node:
 
 
 def _changes(text: str, node: yaml.Node, path: Sequence[str], value: Value) -> Iterator[str]:
-    """The ways to make the change, the best first; a wrong one reads as something else and is not taken."""
+    """Candidates for the changed text, the best first; the caller takes the first that reads as intended."""
     begin = 0
     for step in path[:-1]:
         key, node = next((k, v) for k, v in _pairs(node) if k.value == step)
@@ -101,7 +101,7 @@ def _pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
 
 
 def _replaced(text: str, key: yaml.Node, old: yaml.Node, value: Value) -> Iterator[str]:
-    """Each item in its place where there are as many, else the whole value where it is on one line."""
+    """Replace each item if the number of items stays, else the whole value."""
     items = old.value if isinstance(old, yaml.SequenceNode) else None
     if items is not None and isinstance(value, (list, tuple)) and len(items) == len(value):
         for item, one in reversed(list(zip(items, value, strict=True))):
@@ -110,7 +110,7 @@ def _replaced(text: str, key: yaml.Node, old: yaml.Node, value: Value) -> Iterat
         return
     start, end = old.start_mark.index, old.end_mark.index
     if start == end:
-        # A key without a value: PyYAML puts the empty value behind the colon, or behind the key.
+        # A key without a value: PyYAML puts the empty value after the colon, or after the key.
         start = end = text.index(":", key.end_mark.index) + 1
         yield _cut(text, start, end, f" {_spelled(value)}")
     else:
@@ -125,7 +125,7 @@ def _put_in_braces(text: str, node: yaml.Node, entry: str) -> Iterator[str]:
 
 
 def _put_in_block(text: str, node: yaml.Node, begin: int, key: str, value: str) -> Iterator[str]:
-    """Below the commented example, below the last key, at the file's end, or before the first key."""
+    """Insert below the commented example, below the last key, at the end of the file, or before the first key."""
     first = node.value[0][0].start_mark
     indent, line_end = " " * first.column, "\r\n" if "\r\n" in text else "\n"
     entry = f"{indent}{key}: {value}{line_end}"

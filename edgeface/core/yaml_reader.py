@@ -1,6 +1,6 @@
-"""Reads hostile YAML into plain values, with the line of each: no anchors, aliases, merges, tags or second documents.
+"""Reads hostile YAML into plain values with their lines; rejects anchors, aliases, merges, tags and second documents.
 
-Plain scalars are read as YAML 1.2's core schema does: only true and false are booleans, and 1e-4 is a number.
+Plain scalars follow the core schema of YAML 1.2: only true and false are booleans, and 1e-4 is a number.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Sixteen cameras with every key are 20 kB and 700 values. PyYAML's scanner takes about 1 us a byte (x86-64, one core),
-# and 5 us a line, so this is what can be answered in about 0.1 s.
+# Sixteen cameras with every key are 20 kB and 700 values. PyYAML's scanner takes about 1 us per byte and 5 us per line
+# (x86-64, one core), so a file within these limits takes about 0.1 s.
 MAX_BYTES = 64_000
 MAX_LINES = 8_000
 MAX_DEPTH = 12
@@ -23,17 +23,17 @@ MAX_NODES = 2_000
 
 Path = tuple[str | int, ...]
 
-# PyYAML looks 1,024 characters ahead for the ":" of a key, at a cost that grows with the square of the brackets there.
+# PyYAML searches 1,024 characters ahead for the ":" of a key; the cost grows with the square of the brackets there.
 _DEEP = re.compile(rf"[\[{{]{{{MAX_DEPTH + 1}}}")
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
-# Quoted text can hold them by an escape; a path with one fails far from here.
+# Quoted text can contain them as escapes, and a path with one would fail far from here.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
-class Broken(Exception):  # noqa: N818 - not an error of the program's: it never leaves the configuration's reader
-    """The text is not YAML that we read; `line` counts from 1."""
+class Broken(Exception):  # noqa: N818 - callers turn it into a ConfigError
+    """The text is not YAML that this reader accepts; `line` counts from 1."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -42,7 +42,7 @@ class Broken(Exception):  # noqa: N818 - not an error of the program's: it never
 
 @dataclass(slots=True)
 class Tree:
-    """One document: its value, the line of each path, and the mistakes that do not hide the rest."""
+    """One document: its value, the line of each path, and the mistakes that do not stop the reader."""
 
     value: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Tree:
 
 
 def read(data: bytes) -> Tree:
-    """Read one document; Broken says where it cannot be read any further."""
+    """Read one document; raises Broken with the line where reading stops."""
     if len(data) > MAX_BYTES:
         raise Broken(1, f"larger than {MAX_BYTES // 1000} kB")
     try:

@@ -38,7 +38,7 @@ class MqttPublisher:
     """Publishes what one device sees; its thread owns the connection, the other methods only queue.
 
     An event is published on its topic only while the broker has just shown that it is alive, and within
-    events.SAYABLE of its capture by the monotonic clock. Otherwise it goes to the audit topic later, from the
+    events.SEND_WITHIN of its capture by the monotonic clock. Otherwise it goes to the audit topic later, from the
     journal. The publisher's thread calls `on_enabled(camera, on)` when a camera is switched over MQTT, `answered` with
     the seconds that the broker took for an event, and `policy` for the doors as they are configured now; all return
     at once. Raises ConfigError if the settings are not safe.

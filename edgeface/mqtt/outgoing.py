@@ -37,7 +37,7 @@ class QueuedEvent(NamedTuple):
 
 
 class EventQueue:
-    """Any thread puts, one thread flushes; nothing older than events.SAYABLE is published."""
+    """Any thread puts, one thread flushes; nothing older than events.SEND_WITHIN is published."""
 
     def __init__(self, writer: JournalWriter, topics: Topics, clock: Clock) -> None:
         self._writer = writer
@@ -75,7 +75,7 @@ class EventQueue:
 
     def drop_late(self) -> None:
         """Leave events that are too old to the journal."""
-        while self._queue and self._clock.monotonic() - self._queue[0].event.monotonic > events.SAYABLE:
+        while self._queue and self._clock.monotonic() - self._queue[0].event.monotonic > events.SEND_WITHIN:
             self._miss(self._queue.popleft().event)
 
     def _first(self) -> QueuedEvent | None:

@@ -18,7 +18,7 @@ from edgeface.access.issuer import GrantIssuer
 from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.protocol import MAX_MESSAGE_BYTES, Nonces, read_object, read_result
 from edgeface.core.clock import FixedClock, SystemClock
-from edgeface.core.events import LIFETIME, SAYABLE
+from edgeface.core.events import LIFETIME, SEND_WITHIN
 from edgeface.core.types import Claim
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.journal.journal import Journal
@@ -361,7 +361,7 @@ def test_a_stalled_broker_passes_on_no_old_grant(
     assert publisher.counters()["reconnects"] >= 1
     # A claim of the last two seconds may still be in time when the broker wakes; none that is older.
     late = [one for one in (*listener.of(GRANT)[1:], *listening.of(GRANT)) if one.at >= resumed - 0.5]
-    assert all(verified(one.payload, data)[1]["age_ms"] <= SAYABLE * 1000 for one in late)
+    assert all(verified(one.payload, data)[1]["age_ms"] <= SEND_WITHIN * 1000 for one in late)
     assert {verified(one.payload, data)[1]["seq"] for one in late}
     visits = [row["visit"] for row in heard(listener, "granted")]
     assert set(visits) <= {1, *range(21, 26), 99}
@@ -408,7 +408,7 @@ def test_a_visit_is_let_in_once_and_the_next_after_the_cooldown(data: Path) -> N
     assert entrance.ask(2) == [2]
     entrance.clock.sleep(5)
     assert entrance.ask(3) == [], "too soon"
-    entrance.clock.sleep(SAYABLE + 0.1)
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
     assert entrance.grants() == []
     assert entrance.issuer.facts()["front-door"]["refused"] == {"cooldown": 1}
     entrance.clock.sleep(5)
@@ -429,10 +429,10 @@ def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
     entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
     for _ in range(5):
         assert entrance.ask(1, level="normal") == []
-        entrance.clock.sleep(SAYABLE + 0.1)
+        entrance.clock.sleep(SEND_WITHIN + 0.1)
         entrance.grants()
     assert entrance.ask(1, "mallory") == []
-    entrance.clock.sleep(SAYABLE + 0.1)
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
     entrance.grants()
     assert entrance.issuer.take_records() == [
         ("refused", {"door": "front-door", "person": "alice", "reason": "level"}),
@@ -442,7 +442,7 @@ def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
 
 def test_what_comes_too_late_is_stale(data: Path) -> None:
     entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
-    entrance.issuer.claim(a_claim(at=100 - SAYABLE - 0.1))
+    entrance.issuer.claim(a_claim(at=100 - SEND_WITHIN - 0.1))
     assert entrance.grants() == []
     assert entrance.issuer.facts()["front-door"]["refused"] == {"stale": 1}
 
@@ -453,7 +453,7 @@ def test_a_grant_that_may_not_have_been_delivered_is_made_again_with_another_non
     entrance.issuer.take_back(["front-door#1"])
     assert entrance.grants() == [], "its nonce is used up"
     assert entrance.ask(1) == [2]
-    entrance.clock.sleep(SAYABLE + 0.1)
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
     entrance.issuer.take_back(["front-door#2"])
     assert entrance.grants() == []
     assert entrance.issuer.facts()["front-door"]["refused"] == {}
@@ -485,7 +485,7 @@ def test_a_schedule_needs_a_clock_that_is_right(data: Path) -> None:
         data, FixedClock(100.0), synced=False, front_door=a_door(allow=[{"person": "alice", "schedule": "x"}])
     )
     assert entrance.ask(1) == []
-    entrance.clock.sleep(SAYABLE + 0.1)
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
     entrance.grants()
     assert entrance.issuer.facts()["front-door"]["refused"] == {"clock": 1}
 

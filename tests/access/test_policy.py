@@ -14,7 +14,7 @@ from edgeface.access.schedules import WeeklySchedule
 from edgeface.cli import main
 from edgeface.config import loader
 from edgeface.core.errors import ConfigError
-from edgeface.core.events import SAYABLE
+from edgeface.core.events import SEND_WITHIN
 from edgeface.core.types import LEVELS, Claim
 from edgeface.daemon.session import door_problems
 from edgeface.faces.calibration import CalibrationTable
@@ -63,7 +63,7 @@ def test_a_door_opens_for_whom_it_is_to() -> None:
         ({"liveness": "required"}, {}, {}, "liveness"),
         ({}, {}, {"known": True}, "known"),
         ({}, {}, {"opened": 90.6}, "cooldown"),
-        ({}, {}, {"monotonic": 100 + SAYABLE + 0.001}, "stale"),
+        ({}, {}, {"monotonic": 100 + SEND_WITHIN + 0.001}, "stale"),
         ({}, {}, {"monotonic": 99.9}, "stale"),
         ({}, {}, {"key": False}, "no_key"),
         ({}, {}, {"nonce": False}, "no_nonce"),
@@ -83,7 +83,7 @@ def test_an_unsynchronised_clock_matters_only_to_schedules_and_may_be_put_up_wit
 
 
 def test_the_limits_are_inclusive_where_they_should_be() -> None:
-    assert judged(door(), CLAIM, replace(NOW, monotonic=100 + SAYABLE)) is None
+    assert judged(door(), CLAIM, replace(NOW, monotonic=100 + SEND_WITHIN)) is None
     assert judged(door(), CLAIM, replace(NOW, opened=90.5)) is None
     assert judged(door(single_face=False), replace(CLAIM, faces_in_view=9)) is None
 
@@ -144,7 +144,7 @@ def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim:
         "faces": one.single_face and claim.faces_in_view != 1,
         "known": now.known,
         "cooldown": now.opened is not None and now.monotonic - now.opened < one.cooldown,
-        "stale": age < 0 or age > SAYABLE,
+        "stale": age < 0 or age > SEND_WITHIN,
         "no_key": not now.key,
         "no_nonce": not now.nonce,
     }
@@ -155,7 +155,7 @@ def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim:
 @settings(max_examples=50, deadline=None)
 @given(DOORS, CLAIMS, NOWS)
 def test_a_worse_claim_never_opens_what_a_better_one_does_not(one: Door, claim: Claim, now: DoorContext) -> None:
-    worse = replace(claim, level="low", monotonic=now.monotonic - SAYABLE - 1)
+    worse = replace(claim, level="low", monotonic=now.monotonic - SEND_WITHIN - 1)
     assert check(policy(one), one, worse, now) is not None
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.core.files import read_at_most
+from edgeface.core.files import put_whole, read_at_most, swap
 
 
 def test_a_file_is_read_up_to_one_byte_more(tmp_path: Path) -> None:
@@ -26,3 +26,31 @@ def test_no_handle_is_left_open(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r".+"):
             read_at_most(tmp_path, 1)
     assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_file_is_written_completely_and_nothing_else_stays(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    put_whole(path, b"one")
+    put_whole(path, b"two", replace=False)
+    assert path.read_bytes() == b"one"
+    assert path.stat().st_mode & 0o777 == 0o600
+    put_whole(path, b"three")
+    assert path.read_bytes() == b"three"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_new_content_keeps_the_mode(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"long content")
+    path.chmod(0o640)
+    swap(path, b"short")
+    assert path.read_bytes() == b"short"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_part(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r".+"):
+        put_whole(tmp_path / "folder", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -16,7 +16,7 @@ import pytest
 
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ConfigError
-from edgeface.core.events import LIFETIME, SAYABLE
+from edgeface.core.events import LIFETIME, SEND_WITHIN
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
@@ -264,7 +264,7 @@ def test_discovery_is_said_again_when_home_assistant_starts(
 def test_a_late_event_is_history(broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal) -> None:
     listener = listen(broker, EVENT, AUDIT)
     publisher = connected(publish, Mqtt(port=broker.port))
-    publisher.publish(an_event(1, age=SAYABLE + 0.1))
+    publisher.publish(an_event(1, age=SEND_WITHIN + 0.1))
     publisher.publish(an_event(2))
     until(lambda: seqs(listener, AUDIT) == [1] and seqs(listener, EVENT) == [2])
     assert listener.of(AUDIT)[0].json["late"] is True
