@@ -1,1 +1,1 @@
-"""The demo: the whole daemon on a clip, with a real broker."""
+"""The demo: the daemon on a supplied clip, with a real broker."""

@@ -1,4 +1,4 @@
-"""A mosquitto of our own on a free loopback port: for the demo and the tests."""
+"""A private mosquitto on a free loopback port, for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# Debian puts it where only root's PATH looks.
-_ALSO = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-_START = 5.0
-_STOP = 5.0
+# Debian installs it in a folder that is only in root's PATH.
+_EXTRA_PATH = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+_START_TIMEOUT = 5.0
+_STOP_TIMEOUT = 5.0
 
 
 def find() -> str:
-    """Path of the mosquitto program; EdgefaceError when it is not installed."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_ALSO))
+    """Path of the mosquitto program; raises EdgefaceError if it is not installed."""
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_EXTRA_PATH))
     program = shutil.which("mosquitto", path=path)
     if program is None:
         raise EdgefaceError("mosquitto is not installed: apt-get install mosquitto")
@@ -33,17 +33,17 @@ def find() -> str:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listened on a moment ago."""
+    """A TCP port on 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Mosquitto:
-    """One broker on 127.0.0.1, its configuration and log in `folder`; a context manager that stops it.
+    """A broker on 127.0.0.1 with its configuration and log in `folder`; a context manager that starts and stops it.
 
-    `options` are more lines for mosquitto.conf(5), which replace `allow_anonymous true`. The port stays the
-    same over stop and start. Nothing is kept on disk.
+    `options` are lines of mosquitto.conf(5), which replace `allow_anonymous true`. A restart keeps the port, but no
+    messages.
     """
 
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
@@ -61,17 +61,16 @@ class Mosquitto:
         return file.read_text(errors="replace") if file.exists() else ""
 
     def start(self) -> None:
-        """Start it and wait until it answers; EdgefaceError with its last words when it does not."""
+        """Start it and wait until it accepts connections; otherwise raises EdgefaceError with the end of its log."""
         config = self._folder / "mosquitto.conf"
-        # As root, mosquitto would become a user who cannot read our files.
+        # Started by root, mosquitto would switch to a user who cannot read these files.
         user = pwd.getpwuid(os.geteuid()).pw_name
-        # Without set_tcp_nodelay a subscriber may hear of an event 40 ms late (docs/mosquitto).
-        own = (f"listener {self.port} 127.0.0.1", f"user {user}", "persistence false", "set_tcp_nodelay true")
-        lines = (*own, *self._options)
-        config.write_text("\n".join(lines) + "\n")
+        # Without set_tcp_nodelay, an event may reach a subscriber 40 ms late (docs/mosquitto).
+        base = (f"listener {self.port} 127.0.0.1", f"user {user}", "persistence false", "set_tcp_nodelay true")
+        config.write_text("\n".join((*base, *self._options)) + "\n")
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", str(config)], stdout=log, stderr=log)
-        deadline = self._clock.monotonic() + _START
+        deadline = self._clock.monotonic() + _START_TIMEOUT
         while not self._answers():
             if self._process.poll() is not None or self._clock.monotonic() > deadline:
                 self.stop()
@@ -79,19 +78,19 @@ class Mosquitto:
             self._clock.sleep(0.02)
 
     def stop(self) -> None:
-        """End it in an orderly way."""
+        """Stop it with SIGTERM."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill it, as a power cut would."""
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stall it: connections stay, nothing is answered."""
+        """Suspend it: connections stay open, but it answers nothing."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it after `pause`."""
         self._signal(signal.SIGCONT)
 
     def __enter__(self) -> Mosquitto:
@@ -118,7 +117,7 @@ class Mosquitto:
         self._signal(number)
         self._signal(signal.SIGCONT)
         try:
-            self._process.wait(_STOP)
+            self._process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""What the demo leaves to look at: an annotated video and a contact sheet of the faces with their decisions."""
+"""The pictures that the demo writes: an annotated video, and a contact sheet of the faces with their decisions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.core.errors import EdgefaceError
 from edgeface.imaging.drawing import VideoWriter, cut_out
+from edgeface.imaging.resize import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,65 +25,66 @@ _COLUMNS = 4
 _PAPER, _INK = 250, (30, 30, 30)
 
 
-class Decided(NamedTuple):
-    """A face at the moment when something was said about it."""
+class DecidedFace(NamedTuple):
+    """A face at the moment of an event about it."""
 
     image: Image
     lines: tuple[str, ...]
 
 
 class Recorder:
-    """An observer of the daemon: what was seen in each frame, and a picture of each decision."""
+    """An observer of the daemon that records the faces of each frame and a picture of each decision."""
 
     def __init__(self) -> None:
         self.faces: dict[int, tuple[Face, ...]] = {}
-        """By the frame's number."""
+        """By frame number."""
         self.start: float | None = None
         """Wall seconds of the clip's first frame."""
         self.end = 0.0
-        self.decided: list[Decided] = []
+        self.decided: list[DecidedFace] = []
         self.tracks: set[int] = set()
 
     @property
     def fps(self) -> float:
-        """Frames of the clip a second, as they came."""
+        """Measured frame rate of the clip."""
         last = max(self.faces, default=0)
         return round(last / max(1e-3, self.end - (self.start or 0.0)), 2)
 
-    def __call__(self, outcome: FrameResult) -> None:
-        """Note one frame; called by the vision thread."""
-        self.end = outcome.frame.wall
-        self.start = outcome.frame.wall if self.start is None else self.start
-        self.faces[outcome.frame.seq] = outcome.faces
-        self.tracks.update(face.track for face in outcome.faces)
-        for event in outcome.events:
+    def __call__(self, result: FrameResult) -> None:
+        """Record one frame; called by the vision thread."""
+        self.end = result.frame.wall
+        self.start = result.frame.wall if self.start is None else self.start
+        self.faces[result.frame.seq] = result.faces
+        self.tracks.update(face.track for face in result.faces)
+        for event in result.events:
             if event.type == "left":
                 continue
             who = event.name or event.unknown or event.reason or ""
             score = f"{event.score:.2f} of {event.threshold:.2f}" if event.score and event.threshold else ""
-            face = cut_out(outcome.frame.image, event.box).copy()
-            self.decided.append(Decided(face, (f"{event.type} {score}", who, f"track {event.track}")))
+            face = cut_out(result.frame.image, event.box).copy()
+            self.decided.append(DecidedFace(face, (f"{event.type} {score}", who, f"track {event.track}")))
 
 
-def write_sheet(path: Path, decided: Sequence[Decided]) -> None:
-    """Write the faces in rows, each with what was said about it, as a PNG."""
+def write_sheet(path: Path, decided: Sequence[DecidedFace]) -> None:
+    """Write the faces in rows, each with its decision, as a PNG; raises EdgefaceError."""
     from edgeface.imaging.opencv import cv2
 
     rows = max(1, -(-len(decided) // _COLUMNS))
-    tall = TILE + 4 * _LINE
-    sheet = np.full((rows * tall, _COLUMNS * (TILE + _LINE), 3), _PAPER, np.uint8)
+    row_height = TILE + 4 * _LINE
+    sheet = np.full((rows * row_height, _COLUMNS * (TILE + _LINE), 3), _PAPER, np.uint8)
     for n, one in enumerate(decided):
-        top, left = n // _COLUMNS * tall + _LINE // 2, n % _COLUMNS * (TILE + _LINE) + _LINE // 2
-        sheet[top : top + TILE, left : left + TILE] = _fitted(one.image)
+        top, left = n // _COLUMNS * row_height + _LINE // 2, n % _COLUMNS * (TILE + _LINE) + _LINE // 2
+        sheet[top : top + TILE, left : left + TILE] = _tile(one.image)
         for row, line in enumerate(one.lines):
             at = (left, top + TILE + _LINE * (row + 1) - 5)
             text = line.encode("ascii", "replace").decode()
             cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
-    _save(cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)), path)
+    if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+        raise EdgefaceError(f"{path}: cannot be written")
 
 
 def write_video(path: Path, clip: Path, faces: Mapping[int, Sequence[Face]], fps: float) -> None:
-    """Write the clip with each frame's faces drawn; a frame that was dropped shows the faces of the one before."""
+    """Write the clip with each frame's faces drawn; a dropped frame shows the faces of the previous one."""
     shown: Sequence[Face] = ()
     with VideoWriter(path, fps) as video:
         for seq, picture in enumerate(ReplayCamera(type="replay", path=clip, pace="fast").images()):
@@ -90,18 +92,11 @@ def write_video(path: Path, clip: Path, faces: Mapping[int, Sequence[Face]], fps
             video.draw(picture.image, shown)
 
 
-def _fitted(image: Image) -> Image:
-    """The picture on a square tile, its sides kept in proportion."""
-    from edgeface.imaging.opencv import cv2
-
+def _tile(image: Image) -> Image:
+    """The picture on a square tile, with its proportions kept."""
     tile = np.full((TILE, TILE, 3), _PAPER, np.uint8)
-    scale = TILE / max(image.shape[:2])
-    width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
+    small = scaled(image, TILE / max(image.shape[:2]))
+    height, width = small.shape[:2]
     top, left = (TILE - height) // 2, (TILE - width) // 2
-    tile[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    tile[top : top + height, left : left + width] = small
     return tile
-
-
-def _save(done: bool, path: Path) -> None:  # noqa: FBT001 - what cv2 returns
-    if not done:
-        raise EdgefaceError(f"{path}: cannot be written")

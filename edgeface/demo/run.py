@@ -1,4 +1,4 @@
-"""The whole chain on a clip that ships: enrollment, the real daemon, a real broker, and a subscriber who listens."""
+"""`edgeface demo`: enrollment, the real daemon, a real broker and a subscriber, on the supplied clip."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgeface.access.policy import Door
-    from edgeface.demo.subscriber import Heard
+    from edgeface.demo.subscriber import ReceivedEvent
 
 DATA = Path(__file__).parents[1] / "demo_data"
 CLIP = DATA / "clip.mp4"
@@ -43,36 +43,35 @@ DEVICE, CAMERA = "demo", "porch"
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """`edgeface demo`: 0 when every visit was said, and answered by the door, as it should be; 1 when one was not."""
+    """Run the demo; the exit status is 0 if all events, and the door's answers, are right, and 1 otherwise."""
     out: Path = arguments.out
     _prepare(out)
     set_up(Log(level="warning"))
     with Mosquitto(out) as broker:
-        configuration = _configuration(out, broker.port, demo_door.configured(CAMERA) if arguments.door else {})
-        print(f"enrolling from {PEOPLE}", flush=True)
+        configuration = _configuration(out, broker.port, demo_door.door_config(CAMERA) if arguments.door else {})
+        say(f"enrolling people from {PEOPLE}")
         PeopleService(configuration).enroll_folder(PEOPLE)
-        print(f"a broker listens on 127.0.0.1:{broker.port}; the daemon watches {CLIP.name}\n", flush=True)
-        recorder, amiss = Recorder(), list[str]()
-        with _guarded(configuration, broker.port, recorder, amiss):
-            heard, summary = _watch(configuration, broker.port, out, recorder)
-        faults = truth.faults(TRUTH, [event.wire for event in heard], recorder.start or 0.0) + amiss
+        say(f"the broker listens on 127.0.0.1:{broker.port}; the daemon plays {CLIP.name}\n")
+        recorder, door_faults = Recorder(), list[str]()
+        with _door(configuration, broker.port, recorder, door_faults):
+            events, summary = _run_daemon(configuration, broker.port, out, recorder)
+        faults = truth.faults(TRUTH, [event.wire for event in events], recorder.start or 0.0) + door_faults
         summary["faults"] = faults
-        _leave(out, recorder, summary)
-        _tell(summary, out)
+        _write_results(out, recorder, summary)
+        _print_summary(summary, out)
         if arguments.keep:
-            return stay(configuration)
+            return _keep_running(configuration)
     return 1 if faults else 0
 
 
-def _leave(out: Path, recorder: Recorder, summary: dict[str, Any]) -> None:
-    """Write what there is to look at."""
+def _write_results(out: Path, recorder: Recorder, summary: dict[str, Any]) -> None:
     write_sheet(out / "faces.png", recorder.decided)
     write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def _prepare(out: Path) -> None:
-    """Make the folder, and take away what an earlier demo left there."""
+    """Create the folder, and remove the data of an earlier demo; raises EdgefaceError."""
     try:
         shutil.rmtree(out / "data", ignore_errors=True)
         (out / "data").mkdir(parents=True)
@@ -88,14 +87,14 @@ def _configuration(out: Path, port: int, doors: dict[str, Door]) -> Configuratio
         mqtt=Mqtt(port=port),
         doors=doors,
         privacy=Privacy(pictures="all"),
-        web=configured(),
+        web=_web(),
         log=Log(level="warning"),
     )
 
 
 @contextmanager
-def _guarded(configuration: Configuration, port: int, recorder: Recorder, amiss: list[str]) -> Iterator[None]:
-    """Have a door where the configuration has one; what it did wrong is in `amiss` afterwards."""
+def _door(configuration: Configuration, port: int, recorder: Recorder, faults: list[str]) -> Iterator[None]:
+    """Run a door if the configuration has one, and replay a grant at the end; what it did wrong goes to `faults`."""
     if not configuration.doors:
         yield
         return
@@ -103,47 +102,47 @@ def _guarded(configuration: Configuration, port: int, recorder: Recorder, amiss:
     public = demo_door.make_key(configuration.data, clock.wall())
     door = demo_door.WatchedDoor(port, public, clock, say)
     door.start()
-    print(f"{demo_door.NAME} opens for {demo_door.ALLOWED} and nobody else; its relay is a mock\n", flush=True)
+    say(f"{demo_door.NAME} opens for {demo_door.ALLOWED} only; its relay is a mock\n")
     try:
         yield
-        print(f"\nthe first grant is published again, {clock.wall() - (recorder.start or 0.0):.0f} s into the clip:")
-        answer = door.play_again()
+        say(f"\nreplaying the first grant, {clock.wall() - (recorder.start or 0.0):.0f} s into the clip:")
+        answer = door.replay_grant()
     finally:
         door.stop()
-    amiss += demo_door.faults(door.openings, door.switched, answer, TRUTH, recorder.start or 0.0)
+    faults += demo_door.door_faults(door.accepted, door.switched, answer, TRUTH, recorder.start or 0.0)
 
 
-def _watch(
+def _run_daemon(
     configuration: Configuration, port: int, out: Path, recorder: Recorder
-) -> tuple[Sequence[Heard], dict[str, Any]]:
-    """Run the daemon over the clip while a subscriber listens, and sum up."""
+) -> tuple[Sequence[ReceivedEvent], dict[str, Any]]:
+    """Run the daemon on the clip with a subscriber; returns the events received and a summary."""
     clock = SystemClock()
     topic = f"edgeface/{DEVICE}/+/event"
-    subscriber = Subscriber(port, topic, out / "events.jsonl", clock, lambda heard: say(sentence(heard)))
+    subscriber = Subscriber(port, topic, out / "events.jsonl", clock, lambda event: say(sentence(event)))
     if not subscriber.start():
-        raise BrokerError(f"the demo's subscriber gets no answer from 127.0.0.1:{port}")
+        raise BrokerError(f"the demo's subscriber received nothing from 127.0.0.1:{port}")
     started, cpu = clock.monotonic(), process_cpu()
     daemon = Daemon(configuration, clock, [recorder])
-    announce(daemon)
+    _announce_page(daemon)
     status = daemon.run()
     seconds, spent = clock.monotonic() - started, process_cpu() - cpu
     subscriber.stop()
     if status:
         raise EdgefaceError("the daemon failed; its log is above")
     frames = len(recorder.faces)
-    return subscriber.heard, {
+    return subscriber.events, {
         "seconds": round(seconds, 2),
         "clip_fps": recorder.fps,
         "frames": frames,
         "fps": round(frames / seconds, 2),
         "faces": sum(len(faces) for faces in recorder.faces.values()),
         "tracks": len(recorder.tracks),
-        "events": dict(Counter(heard.wire["event_type"] for heard in subscriber.heard)),
+        "events": dict(Counter(event.wire["event_type"] for event in subscriber.events)),
         "cpu_ms_per_frame": round(spent / max(1, frames) * 1000, 2),
         "cpu_percent_of_one_core": round(100 * spent / seconds, 1),
         "peak_rss_mb": round(peak_rss() / 1e6, 1),
         "latency_ms": _percentiles(
-            [heard.after * 1000 for heard in subscriber.heard if heard.wire["event_type"] != "left"]
+            [event.after * 1000 for event in subscriber.events if event.wire["event_type"] != "left"]
         ),
     }
 
@@ -156,31 +155,31 @@ def _percentiles(values: Sequence[float]) -> dict[str, float]:
     return {f"p{rank}": round(ranked[min(len(ranked) - 1, len(ranked) * rank // 100)], 1) for rank in (50, 95)}
 
 
-def _tell(summary: dict[str, Any], out: Path) -> None:
+def _print_summary(summary: dict[str, Any], out: Path) -> None:
     events = ", ".join(f"{count} {kind}" for kind, count in summary["events"].items())
     latency = ", ".join(f"{rank} {value:.0f} ms" for rank, value in summary["latency_ms"].items())
-    print(f"""
-frames      {summary["frames"]} in {summary["seconds"]:.1f} s, {summary["fps"]:.1f} a second
+    say(f"""
+frames      {summary["frames"]} in {summary["seconds"]:.1f} s, {summary["fps"]:.1f} fps
 faces       {summary["faces"]} in {summary["tracks"]} tracks
 events      {events}
-CPU         {summary["cpu_ms_per_frame"]:.1f} ms a frame, {summary["cpu_percent_of_one_core"]:.0f} % of one core
-memory      {summary["peak_rss_mb"]:.0f} MB at most
-latency     {latency}, from capture to received
-to look at  {out}/video.mp4, {out}/faces.png, {out}/events.jsonl, {out}/summary.json
+CPU         {summary["cpu_ms_per_frame"]:.1f} ms per frame, {summary["cpu_percent_of_one_core"]:.0f} % of one core
+memory      {summary["peak_rss_mb"]:.0f} MB peak
+latency     {latency}, from capture to receipt
+results     {out}/video.mp4, {out}/faces.png, {out}/events.jsonl, {out}/summary.json
 """)
     for fault in summary["faults"]:
-        print(f"not as it should be: {fault}")
+        say(f"wrong: {fault}")
     if not summary["faults"]:
-        print("every visit was said as it should be")
+        say("every visit was published correctly")
 
 
-def configured() -> Web | None:
-    """A page on any free port of this machine; None where the extra `web` is not installed."""
+def _web() -> Web | None:
+    """A page on any free port of this machine; None if the extra `web` is not installed."""
     return Web(port=0) if find_spec("starlette") is not None and find_spec("uvicorn") is not None else None
 
 
-def announce(daemon: Daemon) -> None:
-    """Say the page's address as soon as it listens; the link signs in once."""
+def _announce_page(daemon: Daemon) -> None:
+    """Print the page's address once it listens; the link signs in once."""
 
     def run() -> None:
         link = daemon.sign_in_link()
@@ -190,12 +189,12 @@ def announce(daemon: Daemon) -> None:
     threading.Thread(target=run, name="announce", daemon=True).start()
 
 
-def stay(configuration: Configuration) -> int:
-    """Go on with the clip from its start, again and again, until Ctrl-C; gives the daemon's exit status."""
+def _keep_running(configuration: Configuration) -> int:
+    """Play the clip in a loop until Ctrl-C; returns the daemon's exit status."""
     looped = {CAMERA: ReplayCamera(type="replay", path=CLIP, loop=True)}
     daemon = Daemon(configuration.model_copy(update={"cameras": looped}))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: daemon.stop())
-    say("\nthe clip goes on from its start, again and again; Ctrl-C ends it")
-    announce(daemon)
+    say("\nthe clip plays in a loop until Ctrl-C")
+    _announce_page(daemon)
     return daemon.run()

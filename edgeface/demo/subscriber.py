@@ -1,4 +1,4 @@
-"""A subscriber as a user would write it: hears the events of one device and keeps them."""
+"""A subscriber as a user would write it: receives and stores the events of one device."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ Wire = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedEvent:
     """One event as it arrived."""
 
     wire: Wire
     after: float
-    """Seconds from the picture's capture to its arrival here; sent and received by one clock."""
+    """Seconds from the capture of the frame to the event's arrival; both by the same clock."""
 
 
 class Subscriber:
-    """Listens to `prefix/DEVICE/+/event` from `start` to `stop`, and writes each payload to a file as it came."""
+    """Receives events from `start` to `stop`, and writes each payload unchanged as one line of a file."""
 
-    def __init__(self, port: int, topic: str, file: Path, clock: Clock, tell: Callable[[Heard], None]) -> None:
+    def __init__(
+        self, port: int, topic: str, file: Path, clock: Clock, report: Callable[[ReceivedEvent], None]
+    ) -> None:
         import paho.mqtt.client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion
 
-        self.heard: list[Heard] = []
+        self.events: list[ReceivedEvent] = []
         self._port = port
         self._file = file
         self._clock = clock
-        self._tell = tell
+        self._report = report
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "edgeface-demo-subscriber", protocol=mqtt.MQTTv5)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
@@ -45,7 +47,7 @@ class Subscriber:
         self._client.on_message = lambda _client, _data, message: self._receive(bytes(message.payload))
 
     def start(self, timeout: float = 5.0) -> bool:
-        """Connect to the broker on loopback; True when the subscription stands."""
+        """Connect to the broker on loopback; True once subscribed, False after `timeout` seconds."""
         self._file.write_bytes(b"")
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
@@ -61,17 +63,19 @@ class Subscriber:
         wire: Wire = json.loads(payload)
         with self._file.open("ab") as file:
             file.write(payload + b"\n")
-        heard = Heard(wire, now - datetime.fromisoformat(wire["captured_at"].replace("Z", "+00:00")).timestamp())
-        self.heard.append(heard)
-        self._tell(heard)
+        event = ReceivedEvent(
+            wire, now - datetime.fromisoformat(wire["captured_at"].replace("Z", "+00:00")).timestamp()
+        )
+        self.events.append(event)
+        self._report(event)
 
 
-def sentence(heard: Heard) -> str:
+def sentence(event: ReceivedEvent) -> str:
     """One event as a line for people."""
-    wire = heard.wire
+    wire = event.wire
     who = wire["name"] or wire["unknown"] or ""
     score = f"score {wire['score']:.2f} of {wire['threshold']:.2f}" if wire["event_type"] == "match" else ""
     seconds = f"after {wire['seconds']:.1f} s in view" if wire["seconds"] is not None else ""
     facts = ", ".join(part for part in (score, wire["reason"] or "", seconds) if part)
     clock = wire["captured_at"][11:23]
-    return f"{clock}  {wire['camera']:<8} {wire['event_type']:<9} {who:<16} {facts:<28} {heard.after * 1000:4.0f} ms"
+    return f"{clock}  {wire['camera']:<8} {wire['event_type']:<9} {who:<16} {facts:<28} {event.after * 1000:4.0f} ms"

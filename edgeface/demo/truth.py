@@ -1,4 +1,4 @@
-"""Compares what a subscriber heard of a clip with who is in it."""
+"""Compares the events that a subscriber received of a clip with the people who are in it."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SLACK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Visit:
+class _ClipVisit:
     """One person in view, in seconds of the clip."""
 
     person: str
     since: float
     until: float
     again: float
-    """When the person's next visit begins; infinity when there is none."""
+    """Start of the person's next visit; infinity if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _ClipEvent:
     """One event, in seconds of the clip."""
 
     kind: str
     person: str
-    """The id of the truth."""
+    """The id in the truth file."""
     at: float
     box: Box
     unknown: str | None
@@ -44,31 +44,29 @@ class _Heard:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Truth:
     names: Mapping[str, str]
-    """What to call each person, by id."""
+    """Display names, by id."""
     stranger: str
-    """The id of who is not enrolled."""
-    visits: Sequence[_Visit]
+    """The id of the person who is not enrolled."""
+    visits: Sequence[_ClipVisit]
     boxes: Mapping[str, Mapping[float, Box]]
     """By person and seconds of the clip."""
 
 
 def faults(truth: Path, events: Sequence[dict[str, Any]], start: float) -> list[str]:
-    """Say in one plain line each how `events` deviate from the file `truth`; empty when all is right.
+    """List how `events` deviate from the file `truth`, one line each; empty if all is right.
 
     `events` are in the wire form of docs/events.md, in any order; `start` is the wall time of the clip's first frame.
-    Each visit has one match (one unknown, with the same id each time, for who is not enrolled), at the person's
-    face and until a second after its end, and one left between its end and the person's next visit. Nothing else
-    may have been said.
+    Each visit needs one match at the person's face, at most a second after the end of the visit, and one left between
+    its end and the person's next visit. The person who is not enrolled needs one unknown instead, always with the same
+    id. There must be no other events.
     """
     known = _read(truth)
-    heard = sorted((_heard(event, known, start) for event in events), key=lambda one: one.at)
-    announced, left = _announced(known, heard), _left(known, heard)
-    lines = [line for visit in known.visits for line in _of_visit(known, visit, announced[visit], left[visit])]
+    received = sorted((_clip_event(event, known, start) for event in events), key=lambda one: one.at)
+    announced, left = _announced(known, received), _left(known, received)
+    lines = [line for visit in known.visits for line in _visit_faults(known, visit, announced[visit], left[visit])]
     placed = {one for group in (announced, left) for ones in group.values() for one in ones}
-    lines += [
-        f"{_called(known, one)} at {one.at:.1f} s, which nobody's visit explains" for one in heard if one not in placed
-    ]
-    return lines + _ids(announced, known)
+    lines += [f"{_label(known, one)} at {one.at:.1f} s, which fits no visit" for one in received if one not in placed]
+    return lines + _id_faults(announced, known)
 
 
 def _read(path: Path) -> _Truth:
@@ -82,23 +80,23 @@ def _read(path: Path) -> _Truth:
     )
 
 
-def _visits(rows: Sequence[Mapping[str, Any]]) -> Iterable[_Visit]:
+def _visits(rows: Sequence[Mapping[str, Any]]) -> Iterable[_ClipVisit]:
     for row in rows:
         later = [other["from"] for other in rows if other["person"] == row["person"] and other["from"] > row["from"]]
-        yield _Visit(row["person"], row["from"], row["to"], min(later, default=float("inf")))
+        yield _ClipVisit(row["person"], row["from"], row["to"], min(later, default=float("inf")))
 
 
-def _heard(event: Mapping[str, Any], known: _Truth, start: float) -> _Heard:
+def _clip_event(event: Mapping[str, Any], known: _Truth, start: float) -> _ClipEvent:
     # Python 3.10 does not read the Z of UTC.
     wall = datetime.fromisoformat(event["captured_at"].replace("Z", "+00:00")).timestamp()
     person = event["person"] or (known.stranger if event["unknown"] else "")
-    return _Heard(event["event_type"], person, round(wall - start, 3), Box(*event["box"]), event["unknown"])
+    return _ClipEvent(event["event_type"], person, round(wall - start, 3), Box(*event["box"]), event["unknown"])
 
 
-def _announced(known: _Truth, heard: Sequence[_Heard]) -> dict[_Visit, list[_Heard]]:
-    """The matches, or for the stranger the unknowns, by the visit in which they were said."""
-    found: dict[_Visit, list[_Heard]] = defaultdict(list)
-    for one in heard:
+def _announced(known: _Truth, received: Sequence[_ClipEvent]) -> dict[_ClipVisit, list[_ClipEvent]]:
+    """The matches, or the unknowns of the stranger, by the visit in which they occurred."""
+    found: dict[_ClipVisit, list[_ClipEvent]] = defaultdict(list)
+    for one in received:
         kind = "unknown" if one.person == known.stranger else "match"
         for visit in known.visits:
             if one.kind == kind and one.person == visit.person and visit.since <= one.at <= visit.until + SLACK:
@@ -106,41 +104,43 @@ def _announced(known: _Truth, heard: Sequence[_Heard]) -> dict[_Visit, list[_Hea
     return found
 
 
-def _left(known: _Truth, heard: Sequence[_Heard]) -> dict[_Visit, list[_Heard]]:
-    """The lefts by the visit that they end."""
-    found: dict[_Visit, list[_Heard]] = defaultdict(list)
-    for one in heard:
+def _left(known: _Truth, received: Sequence[_ClipEvent]) -> dict[_ClipVisit, list[_ClipEvent]]:
+    """The left events, by the visit that they end."""
+    found: dict[_ClipVisit, list[_ClipEvent]] = defaultdict(list)
+    for one in received:
         for visit in known.visits:
             if one.kind == "left" and one.person == visit.person and visit.until <= one.at < visit.again:
                 found[visit].append(one)
     return found
 
 
-def _of_visit(known: _Truth, visit: _Visit, announced: Sequence[_Heard], left: Sequence[_Heard]) -> Iterable[str]:
+def _visit_faults(
+    known: _Truth, visit: _ClipVisit, announced: Sequence[_ClipEvent], left: Sequence[_ClipEvent]
+) -> Iterable[str]:
     about = f"{known.names[visit.person]}, in view from {visit.since:.1f} to {visit.until:.1f} s"
     kind = "unknown" if visit.person == known.stranger else "match"
-    for said, ones in ((kind, announced), ("left", left)):
+    for expected, ones in ((kind, announced), ("left", left)):
         if len(ones) != 1:
-            yield f"{about}: {len(ones) or 'no'} {said} event{'s' * (len(ones) > 1)}, not one"
+            yield f"{about}: expected one {expected} event, got {len(ones) or 'none'}"
     for one in announced:
         if not _at_face(known, visit.person, one):
-            yield f"{about}: the {kind} at {one.at:.1f} s was said of another face"
+            yield f"{about}: the {kind} at {one.at:.1f} s is of another face"
 
 
-def _at_face(known: _Truth, person: str, one: _Heard) -> bool:
-    """Whether the event's box meets the person's face where that was at the time."""
+def _at_face(known: _Truth, person: str, one: _ClipEvent) -> bool:
+    """Whether the event's box overlaps the person's face at that time."""
     boxes = known.boxes[person]
     nearest = min(boxes, key=lambda seconds: abs(seconds - one.at))
     return boxes[nearest].iou(one.box) > 0
 
 
-def _ids(announced: Mapping[_Visit, Sequence[_Heard]], known: _Truth) -> list[str]:
-    """One line when the stranger had several ids."""
+def _id_faults(announced: Mapping[_ClipVisit, Sequence[_ClipEvent]], known: _Truth) -> list[str]:
+    """One line if the stranger had several ids."""
     ids = list(dict.fromkeys(one.unknown for ones in announced.values() for one in ones if one.unknown))
     if len(ids) <= 1:
         return []
-    return [f"{known.names[known.stranger]} has {len(ids)} ids, not one: {', '.join(ids)}"]
+    return [f"{known.names[known.stranger]} has {len(ids)} ids instead of one: {', '.join(ids)}"]
 
 
-def _called(known: _Truth, one: _Heard) -> str:
+def _label(known: _Truth, one: _ClipEvent) -> str:
     return f"{one.kind} of {known.names.get(one.person, one.person)}" if one.person else one.kind

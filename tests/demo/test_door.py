@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgeface.demo.door import ALLOWED, Opening, faults
+from edgeface.demo.door import ALLOWED, AcceptedGrant, door_faults
 from edgeface.demo.run import TRUTH
 
 REPLAYED: dict[str, Any] = {"accepted": False, "reason": "replayed"}
@@ -13,23 +13,23 @@ RIGHT = ((ALLOWED, 3.0), (ALLOWED, 23.5))
 
 
 @pytest.mark.parametrize(
-    ("openings", "switched", "answer", "said"),
+    ("openings", "switched", "answer", "faults"),
     [
         (RIGHT, 2, REPLAYED, []),
         (RIGHT, 2, {"accepted": False, "reason": "nonce"}, []),
-        (RIGHT[:1], 1, REPLAYED, ["opened 0 times, not once", "went on 1 times"]),
-        ((*RIGHT, ("joe_biden", 15.0)), 3, REPLAYED, ["opened for joe_biden", "went on 3 times"]),
-        ((*RIGHT, (ALLOWED, 9.0)), 3, REPLAYED, ["went on 3 times"]),
-        ((*RIGHT, (ALLOWED, 24.0)), 2, REPLAYED, ["opened 2 times, not once"]),
-        (RIGHT, 2, {"accepted": True, "reason": None}, ["played again: accepted"]),
-        (RIGHT, 2, {"accepted": False, "reason": "malformed"}, ["played again: malformed"]),
-        (RIGHT, 2, None, ["no answer"]),
+        (RIGHT[:1], 1, REPLAYED, ["opened 0 times instead of once", "switched on 1 times"]),
+        ((*RIGHT, ("joe_biden", 15.0)), 3, REPLAYED, ["opened for joe_biden", "switched on 3 times"]),
+        ((*RIGHT, (ALLOWED, 9.0)), 3, REPLAYED, ["switched on 3 times"]),
+        ((*RIGHT, (ALLOWED, 24.0)), 2, REPLAYED, ["opened 2 times instead of once"]),
+        (RIGHT, 2, {"accepted": True, "reason": None}, ["replayed grant: accepted"]),
+        (RIGHT, 2, {"accepted": False, "reason": "malformed"}, ["replayed grant: malformed"]),
+        (RIGHT, 2, None, ["did not answer"]),
     ],
 )
-def test_what_the_door_did_wrong_is_said(
-    openings: tuple[tuple[str, float], ...], switched: int, answer: dict[str, Any] | None, said: list[str]
+def test_what_the_door_did_wrong_is_listed(
+    openings: tuple[tuple[str, float], ...], switched: int, answer: dict[str, Any] | None, faults: list[str]
 ) -> None:
-    accepted = [Opening(person, 1000.0 + at, b"") for person, at in openings]
-    told = faults(accepted, switched, answer, TRUTH, 1000.0)
-    assert len(told) == len(said)
-    assert all(part in line for part, line in zip(said, told, strict=True))
+    accepted = [AcceptedGrant(person, 1000.0 + at, b"") for person, at in openings]
+    lines = door_faults(accepted, switched, answer, TRUTH, 1000.0)
+    assert len(lines) == len(faults)
+    assert all(part in line for part, line in zip(faults, lines, strict=True))

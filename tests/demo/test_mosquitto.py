@@ -20,13 +20,13 @@ def test_it_comes_back_on_the_same_port(tmp_path: Path) -> None:
     assert "mosquitto version" in broker.log
 
 
-def test_a_wrong_option_is_said(tmp_path: Path) -> None:
+def test_a_wrong_option_is_named(tmp_path: Path) -> None:
     with pytest.raises(EdgefaceError, match=r"does not start.*nonsense"):
         Mosquitto(tmp_path, ["nonsense true"]).start()
 
 
-def test_a_missing_mosquitto_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mosquitto_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(mosquitto, "_ALSO", ())
+    monkeypatch.setattr(mosquitto, "_EXTRA_PATH", ())
     with pytest.raises(EdgefaceError, match="mosquitto is not installed: apt-get install mosquitto"):
         mosquitto.find()

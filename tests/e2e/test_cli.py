@@ -1,4 +1,4 @@
-"""Every kind of bad input: one clear line, the right exit status, and no traceback."""
+"""Every kind of bad input gets one clear line, the right exit status and no traceback."""
 
 from pathlib import Path
 

@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.slow(seconds=37)
 
-# A name server and a default route stand on a wire that nobody answers on, so that a look-up or a connection shows as
-# a packet, if only as a question for an address.
+# The name server and the default route are on a network without anyone to answer, so that every look-up and connection
+# shows as a packet, even if it is only an address request.
 SCRIPT = """
 set -e
 ip link add wire type veth peer name end
@@ -53,7 +53,7 @@ class Shown:
     done: subprocess.CompletedProcess[str]
     out: Path
     counted: bool
-    """Whether this machine gives network namespaces to users."""
+    """Whether this machine allows network namespaces for users."""
 
 
 @pytest.fixture(scope="module")
@@ -67,21 +67,25 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 
 
 @pytest.mark.broker
-def test_every_visit_is_said_as_it_should_be(shown: Shown) -> None:
+def test_every_visit_is_published_correctly(shown: Shown) -> None:
     assert shown.done.returncode == 0, shown.done.stdout + shown.done.stderr
-    assert "every visit was said as it should be" in shown.done.stdout
+    assert "every visit was published correctly" in shown.done.stdout
     assert "Traceback" not in shown.done.stderr
 
 
 @pytest.mark.broker
-def test_the_door_opens_for_one_person_and_not_for_a_grant_that_is_played_again(shown: Shown) -> None:
-    said = [line[14:].split() for line in shown.done.stdout.splitlines() if line[14:].startswith("front-door  ")]
+def test_the_door_opens_for_one_person_and_not_for_a_replayed_grant(shown: Shown) -> None:
+    printed = [line[14:].split() for line in shown.done.stdout.splitlines() if line[14:].startswith("front-door  ")]
     opened = ["front-door grant accepted barack_obama", "front-door opens", "front-door shuts"]
-    assert [" ".join(words) for words in said] == [*opened, *opened, "front-door grant rejected: replayed barack_obama"]
+    assert [" ".join(words) for words in printed] == [
+        *opened,
+        *opened,
+        "front-door grant rejected: replayed barack_obama",
+    ]
 
 
 @pytest.mark.broker
-def test_what_the_summary_says_is_what_the_subscriber_heard(shown: Shown) -> None:
+def test_the_summary_agrees_with_the_events_received(shown: Shown) -> None:
     events = [json.loads(line) for line in (shown.out / "events.jsonl").read_text().splitlines()]
     summary = json.loads((shown.out / "summary.json").read_text())
     assert summary["faults"] == []
@@ -91,7 +95,7 @@ def test_what_the_summary_says_is_what_the_subscriber_heard(shown: Shown) -> Non
 
 
 @pytest.mark.broker
-def test_the_video_and_the_contact_sheet_can_be_looked_at(shown: Shown) -> None:
+def test_the_video_and_the_contact_sheet_can_be_read(shown: Shown) -> None:
     assert photos.load(shown.out / "faces.png").std() > 20
     assert sum(1 for _ in read_frames(shown.out / "video.mp4", 15.0)) > 300
 

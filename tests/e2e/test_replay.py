@@ -1,4 +1,4 @@
-"""The clip that ships, as fast as it goes: the same bytes twice, and what the golden file says."""
+"""The supplied clip at full speed: the same bytes twice, and the events of the golden file."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def test_two_replays_give_the_same_bytes(replayed: bytes, tmp_path: Path) -> Non
 
 
 def test_the_events_are_those_of_the_golden_file(replayed: bytes) -> None:
-    """Who and what exactly; scores and times within what another CPU or OpenCV may change."""
+    """Kinds and people are exact; scores and times may differ as much as another CPU or OpenCV makes them."""
     golden: list[dict[str, Any]] = json.loads(GOLDEN.read_text())
     events = [json.loads(line) for line in replayed.splitlines()]
     assert [(e["event_type"], e["person"]) for e in events] == [(g["event_type"], g["person"]) for g in golden]
