@@ -46,7 +46,7 @@ def test_this_machine_has_a_name_a_system_and_cores() -> None:
     assert board.peak_rss() > 5e6
 
 
-# A Raspberry Pi 4 and a 5 name the firmware's folder differently.
+# The firmware's folder has different names on a Raspberry Pi 4 and a 5.
 @pytest.mark.parametrize("folder", ["soc/soc:firmware", "soc@107c000000/soc@107c000000:firmware"])
 @pytest.mark.parametrize(
     ("bits", "slow", "power"),
@@ -58,15 +58,13 @@ def test_this_machine_has_a_name_a_system_and_cores() -> None:
         ("0x2\n", True, Power(("clock capped",), ())),
     ],
 )
-def test_what_the_firmware_says_of_power(tmp_path: Path, folder: str, bits: str, *, slow: bool, power: Power) -> None:
+def test_power_as_the_firmware_reports_it(tmp_path: Path, folder: str, bits: str, *, slow: bool, power: Power) -> None:
     written(tmp_path / "devices" / "platform" / folder / "get_throttled", bits)
     assert board.throttled(tmp_path) is slow
     assert board.power(tmp_path) == power
 
 
-def test_power_is_asked_of_vcgencmd_where_the_kernel_does_not_tell_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vcgencmd_reports_power_if_the_kernel_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "vcgencmd"
     written(program, '#!/bin/sh\n[ "$1" = get_throttled ] && echo throttled=0x50000\n')
     program.chmod(0o755)
@@ -76,7 +74,7 @@ def test_power_is_asked_of_vcgencmd_where_the_kernel_does_not_tell_it(
     assert board.power(tmp_path) is None
 
 
-def test_a_machine_without_sensors_says_nothing_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_sensors_reports_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert board.temperature(tmp_path) is None
     assert board.throttled(tmp_path) is None
@@ -90,6 +88,6 @@ def test_the_hottest_sensor_counts_and_a_broken_one_does_not(tmp_path: Path) -> 
     assert board.temperature(tmp_path) == 52.75
 
 
-def test_the_clock_that_goes_on_without_current_has_a_name(tmp_path: Path) -> None:
+def test_the_battery_backed_clock_has_a_name(tmp_path: Path) -> None:
     written(tmp_path / "class" / "rtc" / "rtc0" / "name", "rpi-rtc soc@107c000000:rpi_rtc\n")
     assert board.rtc(tmp_path) == "rpi-rtc soc@107c000000:rpi_rtc"

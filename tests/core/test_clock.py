@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place for systemd-timesyncd's mark, which is not there yet."""
+    """The path of systemd-timesyncd's mark, which does not exist yet."""
     monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / "synchronized")
     return tmp_path / "synchronized"
 
 
 def kernel(monkeypatch: pytest.MonkeyPatch, answer: int | None) -> None:
-    """A libc whose adjtimex gives this; None is a libc without it."""
+    """A libc whose adjtimex returns `answer`; None is a libc without adjtimex."""
 
     class Libc:
         def __init__(self, _name: None) -> None:
@@ -46,13 +46,13 @@ def test_the_clock_is_synchronised_when_the_kernel_or_timesyncd_says_so(
 def test_asking_the_kernel_changes_nothing_and_fits_its_structure(marks: Path) -> None:
     assert not marks.exists()
     buffer: Any = (ctypes.c_ubyte * 4096)(*([0] * 1024 + [0xA5] * 3072))
-    told = ctypes.CDLL(None).adjtimex(buffer)
-    assert told in {-1, 0, 1, 2, 3, 4, 5}
+    answer = ctypes.CDLL(None).adjtimex(buffer)
+    assert answer in {-1, 0, 1, 2, 3, 4, 5}
     assert set(buffer[1024:]) == {0xA5}, "the kernel wrote beyond what clock.py gives it"
-    assert clock.synchronised() is (0 <= told < 5)
+    assert clock.synchronised() is (0 <= answer < 5)
 
 
-def test_a_mark_that_cannot_be_looked_at_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_mark_that_cannot_be_read_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kernel(monkeypatch, -1)
     monkeypatch.setattr(clock, "_TIMESYNC", tmp_path / ("x" * 300))
     assert clock.synchronised() is False

@@ -1,4 +1,4 @@
-"""One table of event kinds: whatever knows the kinds knows all of them, and no other file lists them."""
+"""There is one table of event kinds: every user of the kinds knows all of them, and no other file lists them."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ from edgeface.web.pages.render import environment
 ROOT = Path(__file__).parents[2]
 EVENTS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 NOT_KINDS = {"edgeface/access/door_state.py": 4, "edgeface/web/strings.py": 3}
-"""The most words of one group that mean something else there: counters of the state, notices of the page."""
+"""The number of words in one group that mean something else there: counters of the state, notices of the page."""
 SOURCES = [
     path
     for suffix in ("*.py", "*.js", "*.html", "*.css")
@@ -51,7 +51,7 @@ def test_every_kind_is_documented() -> None:
     assert set(kinds()) - set(kinds("pipeline")) <= first_cells("## The audit topic")
 
 
-def test_home_assistant_hears_of_every_kind_that_is_published() -> None:
+def test_home_assistant_knows_every_kind_that_is_published() -> None:
     payload = discovery(Topics.of_device(Mqtt(), "front"), "front", ["porch"], snapshots=False)
     assert all(f'"{kind}"' in payload for kind in kinds("pipeline"))
 
@@ -71,7 +71,7 @@ def test_the_page_has_a_word_and_the_stream_a_listener_for_every_kind() -> None:
     assert "JSON.parse(body.dataset.kinds)" in script
 
 
-def test_a_kind_of_a_newer_edgeface_goes_by_its_own_name() -> None:
+def test_a_kind_of_a_newer_edgeface_is_labelled_with_its_own_name() -> None:
     assert of("spoofed").label == "spoofed"
 
 

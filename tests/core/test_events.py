@@ -68,8 +68,8 @@ def test_every_event_has_every_key(type_: Any) -> None:
 
 def test_what_is_not_a_number_is_null() -> None:
     event = replace(EVENT, score=math.nan, margin=math.inf, box=Box(math.nan, 0, 1, -0.2), seconds=-0.0)
-    said = json.loads(to_json(wire(event)))
-    assert (said["score"], said["margin"], said["box"]) == (None, None, [None, 0, 1, 0])
+    sent = json.loads(to_json(wire(event)))
+    assert (sent["score"], sent["margin"], sent["box"]) == (None, None, [None, 0, 1, 0])
     assert "-0" not in to_json({"seconds": wire(event)["seconds"]})
 
 

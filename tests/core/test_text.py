@@ -1,4 +1,4 @@
-"""Names of an enemy: one line wherever they are shown, and never an id."""
+"""Hostile names stay on one line wherever they are shown, and are never ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COUNT = 40_000
-# What has broken logs, terminals, tables and JSON before.
+# Text that breaks logs, terminals, tables and JSON.
 PARTS = (
     "\n",
     "\r\n",
@@ -67,7 +67,7 @@ DIRECTION = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2
 
 
 def hostile_names() -> Iterator[str]:
-    """The same 40,000 on every run: parts of above and any characters, and one of a million characters."""
+    """The same 40,000 on every run: PARTS mixed with random characters, and one of a million characters."""
     random = np.random.default_rng(4)
     for _ in range(COUNT - 1):
         parts = random.integers(0, len(PARTS), random.integers(0, 6))
@@ -97,21 +97,21 @@ def test_40000_hostile_names_escape_from_no_line() -> None:
             wire = events.to_json(events.to_wire(an_event(name=name), sent_at=1.0, synced=True, snapshot=None))
             assert json.loads(wire)["name"] == name
             assert len(wire.splitlines()) == 1
-            said = sentence(an_event(name=name))
+            message = sentence(an_event(name=name))
             for formatter in formatters:
-                (line,) = formatter.format(record(said)).splitlines()
+                (line,) = formatter.format(record(message)).splitlines()
                 assert line.isprintable()
 
 
-def test_hostile_text_in_a_log_is_one_line_even_when_nobody_has_cleaned_it() -> None:
+def test_hostile_text_in_a_log_is_one_line_even_if_it_was_not_cleaned() -> None:
     for number, text in enumerate(hostile_names()):
         if number % 16 == 0 and len(text) < 1000:
             (line,) = OneLine().format(record(text)).splitlines()
             assert line.isprintable()
             (line,) = JsonLine().format(record(text)).splitlines()
-            heard = json.loads(line)["message"]
-            # JSON joins two surrogates that stand side by side.
-            assert heard.encode("utf-16", "surrogatepass") == text.encode("utf-16", "surrogatepass")
+            message = json.loads(line)["message"]
+            # JSON joins two adjacent surrogates.
+            assert message.encode("utf-16", "surrogatepass") == text.encode("utf-16", "surrogatepass")
             assert line.isascii()
 
 
@@ -165,6 +165,6 @@ def test_cleaning_twice_changes_nothing_and_keeps_plain_names(text: str) -> None
     assert display_name("Zoë O'Neil-Müller (2)", "zoe") == "Zoë O'Neil-Müller (2)"
 
 
-def test_a_name_of_nothing_is_the_id() -> None:
+def test_an_empty_name_is_replaced_by_the_id() -> None:
     assert display_name("\u202e\n\0", "anna") == "anna"
     assert display_name(None, "anna") == "anna"

@@ -19,7 +19,7 @@ def changes(before: bytes, after: bytes) -> list[str]:
     return [line for line in lines if line[0] in "+-"]
 
 
-def test_a_new_key_stands_below_its_commented_example_and_nothing_else_changes() -> None:
+def test_a_new_key_goes_below_its_commented_example_and_nothing_else_changes() -> None:
     after = put(REFERENCE, REGION, [0.1, 0.2, 0.9, 1.0])
     assert changes(REFERENCE, after) == ["+     region: [0.1, 0.2, 0.9, 1.0]\n"]
     lines = after.decode().splitlines()
@@ -92,7 +92,7 @@ def test_every_layout_is_kept(name: str) -> None:
     assert put(before, REGION, [1, 2]) == after
 
 
-def test_a_section_that_is_not_there_comes_to_the_end() -> None:
+def test_a_missing_section_is_added_at_the_end() -> None:
     assert put(b"a: {b: 1}\nc:\n  d: 1\n# end\n", ("detector",), {"type": "blazeface", "smallest_face": 80}) == (
         b"a: {b: 1}\nc:\n  d: 1\n# end\ndetector: {type: blazeface, smallest_face: 80}\n"
     )

@@ -128,7 +128,7 @@ def test_faces_are_counted_as_found_missed_and_false() -> None:
     truth = Truth(10, ((face("ann", 0), face("bob", 300)), (face("ann", 0), face("bob", 300, seen=0.5))))
     got = score(truth, {0: [box(10), box(500)], 1: [box(10), box(300)]}, {"ann"})
     assert (got.frames, got.faces, got.found, got.false, got.wrong) == (2, 3, 2, 1, 0)
-    # Two boxes on one face: one is over it, and the other is no stray.
+    # Two boxes on one face: one matches it, and the other is not a stray.
     got = score(truth, {0: [box(0), box(20), box(310)]}, {"ann"})
     assert (got.found, got.false) == (2, 0)
 

@@ -1,4 +1,4 @@
-"""The figures of a live run: every frame, visit and announcement is counted where it belongs."""
+"""The figures of a live run: every frame, visit and announcement is counted in its place."""
 
 import math
 import sys
@@ -17,19 +17,19 @@ from tools.faults.ear import Heard
 from tools.faults.soak import Samples
 
 CLIP = Clip(Path("clip.mp4"), 30, (Visit("obama", 0, 15), Visit("biden", 15, 30)))
-"""Two seconds, and nobody goes before the next one comes."""
+"""Two seconds; no one leaves before the next person arrives."""
 PORCH = {"porch": CLIP}
 
 
 def run(*heard: Heard, lost: tuple[int, ...] = (), frames: int = 60) -> Run:
-    """A run of 15 frames a second from 100 s on, each dealt with within 20 ms."""
+    """A run at 15 fps from 100 s, each frame processed within 20 ms."""
     dealt = [Dealt("porch", n, 100 + n / 15, 100.02 + n / 15) for n in range(frames) if n not in lost]
     samples = Samples([1.0, 2.0, 3.0, 4.0], [90.0, 99.0, 100.0, 101.0], [5] * 4, [9] * 4)
     return Run(99.0, samples, dealt, list(heard), cpu=0.6, since=100.0, until=100 + frames / 15, peak=110.0)
 
 
 def match(person: str, frame: int, after: float, camera: str = "porch") -> Heard:
-    # The wire has milliseconds, and of a clock that is not the trace's.
+    # Times in the event are in milliseconds, and of another clock than the trace's.
     return Heard(f"{frame}", "match", person, False, after + 0.0004, 100 + frame / 15 + after, camera)
 
 

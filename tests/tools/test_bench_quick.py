@@ -1,4 +1,4 @@
-"""The regression guard fails on what costs more, says what, and on nothing else."""
+"""The regression guard fails if and only if something costs more, and names it."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SMALL = ["--frames", FRAMES, "--rounds", "2"]
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A baseline of tiny films, with ratios that no other work on the machine can reach."""
+    """A baseline of tiny films, with ratios that other work on the machine cannot reach."""
     file = tmp_path_factory.mktemp("quick") / "baseline.json"
     assert quick.main([*SMALL, "--baseline", str(file), "--keep"]) == 0
     baseline: dict[str, Any] = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-"""The guard of tests/conftest.py finds what it is for."""
+"""The guard of tests/conftest.py finds connections that stay open."""
 
 import sqlite3
 import threading

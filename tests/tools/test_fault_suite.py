@@ -1,4 +1,4 @@
-"""The fault suite's own tools: a tool that finds nothing because it does not look would be worse than none."""
+"""The fault suite's own tools: a tool that cannot find a fault would be worse than none."""
 
 import functools
 import os

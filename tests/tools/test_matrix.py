@@ -1,4 +1,4 @@
-"""`make matrix` apart from the suites that it runs."""
+"""`make matrix`, without the suites that it runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The faults of the network are what they say."""
+"""Each network fault of the proxy does what its name says."""
 
 import socket
 import time

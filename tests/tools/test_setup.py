@@ -1,4 +1,4 @@
-"""The scripts that the Makefile begins with."""
+"""The setup scripts of the Makefile."""
 
 import os
 import re
@@ -18,7 +18,7 @@ NOBODY = 65534
 
 
 def run_without_rights(*arguments: str, script: Path = SETUP / "system-packages") -> subprocess.CompletedProcess[str]:
-    """A script as somebody who is not root; the text goes by stdin, since nobody may read our folders."""
+    """Run a script as a user other than root; its text goes to stdin, because that user cannot read our folders."""
     user = NOBODY if os.geteuid() == 0 else None
     command = ["/bin/bash", "-s", "--", *arguments]
     return subprocess.run(
