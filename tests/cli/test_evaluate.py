@@ -8,20 +8,13 @@ import numpy as np
 import pytest
 
 from edgeface.cli import main
-from edgeface.core.errors import GalleryError
-from edgeface.evaluation import photo_set, report
-from edgeface.evaluation.identification import Setup
-from edgeface.evaluation.photo_set import PairList, PhotoSet
-from edgeface.evaluation.rates import compare_all
+from edgeface.evaluation import photo_set
 from edgeface.faces import tflite
-from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.tflite import EMBEDDER
 from tests.support.photos import photo
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-HEADER = "fold,same,a,b\n"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +41,7 @@ def pairs(folder: Path) -> Path:
         "1,1,obama/0.jpg,obama/1.png",
     ]
     file = folder.parent / "pairs.csv"
-    file.write_text(HEADER + "\n".join(lines) + "\n")
+    file.write_text("fold,same,a,b\n" + "\n".join(lines) + "\n")
     return file
 
 
@@ -102,14 +95,6 @@ def test_a_cache_of_other_photos_is_not_taken(cache: tuple[Path, dict[str, Any]]
     assert photo_set.restore(cache[0].with_name("none.npz"), "any") is None
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x93NUMPY"])
-def test_a_file_that_is_no_cache_is_named(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "cache.npz"
-    file.write_bytes(content)
-    with pytest.raises(GalleryError, match="not a cache of"):
-        photo_set.restore(file, "mark")
-
-
 @pytest.mark.parametrize(
     ("people", "message"),
     [
@@ -135,80 +120,10 @@ def test_a_missing_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "none: no such folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (HEADER + "0,1,a/1.jpg,a/2.jpg\n0,0,a/1.jpg,b/9.jpg\n", r"pairs.csv:3: no such photo in the folder: b/9.jpg"),
-        ("a,b\n", "the first line must be fold,same,a,b"),
-        ("", "the first line must be"),
-        (HEADER, "needs pairs of the same and of different people"),
-        (HEADER + "0,1,a/1.jpg,a/2.jpg\n1,1,a/1.jpg,a/2.jpg\n", "of different people"),
-        (HEADER + "0,1,a/1.jpg,a/2.jpg\n0,0,a/1.jpg,b/1.jpg\n", "two folds"),
-        (HEADER + "0,yes,a/1.jpg,a/2.jpg\n", "pairs.csv:2: fold must be a number, and same 0 or 1"),
-        (HEADER + "0,1\n", "pairs.csv:2: no such photo"),
-        (HEADER + "\x00\xff", "pairs.csv"),
-    ],
-)
-def test_a_wrong_list_of_pairs_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / "pairs.csv"
-    file.write_text(text, encoding="latin-1")
-    with pytest.raises(GalleryError, match=message) as caught:
-        photo_set.read_pairs(file, ["a/1.jpg", "a/2.jpg", "b/1.jpg"])
-    assert "\n" not in str(caught.value)
-
-
-def made_up(people: int, photos: int) -> PhotoSet:
-    rng = np.random.default_rng(11)
-    centres = np.repeat(rng.normal(size=(people, 24)), photos, axis=0)
-    vectors = centres + 0.6 * rng.normal(size=centres.shape)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    names = tuple(f"p{i:03}/{j}.jpg" for i in range(people) for j in range(photos))
-    return PhotoSet(names, vectors.astype(np.float32), ("good",) * len(names))
-
-
-def test_a_calibration_states_no_less_than_was_counted() -> None:
-    seen = made_up(120, 4)
-    compared = compare_all(seen.embeddings, seen.person, lambda _: None)
-    table = report.calibration(seen, compared, EMBEDDER.sha256, "made up", "made up")
-    assert (table.people, table.photos, table.comparisons) == (120, 480, 480 * 476 // 2)
-    scores = seen.embeddings @ seen.embeddings.T
-    impostor = scores[seen.person[:, None] != seen.person[None]]
-    for row in table.rows[:: len(table.rows) // 5]:
-        assert row.fmr == pytest.approx(float((impostor >= row.cosine).mean()), rel=0.01)
-        assert row.upper > row.fmr
-    # A row needs 30 false matches or more.
-    assert table.rows[-1].fmr * table.comparisons >= 29.9
-
-
-def test_a_calibration_that_is_written_can_be_used(tmp_path: Path) -> None:
-    seen = made_up(120, 4)
-    compared = compare_all(seen.embeddings, seen.person, lambda _: None)
-    made = report.calibration(seen, compared, EMBEDDER.sha256, "made up", "made up")
-    file = tmp_path / "table.json"
-    file.write_text(report.table_text(made))
-    assert CalibrationTable.load(file, EMBEDDER.sha256) == made
-
-
 def test_a_calibration_on_a_few_photos_is_refused(folder: Path, cache: tuple[Path, Any], tmp_path: Path) -> None:
     command = ["evaluate", str(folder), "--cache", str(cache[0]), "--calibrate", str(tmp_path / "table.json")]
     assert main.main(command) == main.REFUSED
     assert not (tmp_path / "table.json").exists()
-
-
-def test_identification_reports_what_the_levels_would_do() -> None:
-    found = report.identify(made_up(40, 8), CalibrationTable.shipped(), [Setup(5, 3, 5), Setup(500, 1, 1)])
-    assert [one["people"] for one in found] == [5]
-    for rates in found[0]["levels"].values():
-        assert rates["fpir"] <= rates["fpir_upper"]
-        assert rates["fnir"] <= rates["fnir_with_margin"]
-    assert found[0]["fnir_at_fpir"]["1e-3"] is None
-
-
-def test_the_same_draws_give_the_same_figures() -> None:
-    seen = made_up(30, 3)
-    place = np.arange(60)
-    listed = PairList(place, (place * 7 + 1) % 90, seen.person[place] == seen.person[(place * 7 + 1) % 90], place % 3)
-    assert report.verification(seen, listed)[0] == report.verification(seen, listed)[0]
 
 
 def test_plots_are_png_files(folder: Path, pairs: Path, cache: tuple[Path, Any], tmp_path: Path) -> None:
