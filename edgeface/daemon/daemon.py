@@ -29,7 +29,6 @@ from edgeface.mqtt.publisher import OFF, ON, LogPublisher
 from edgeface.recognition.timings import Timings
 from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
-from edgeface.web.site import Insight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.core.types import FrameResult
     from edgeface.mqtt.publisher import Publisher
+    from edgeface.web.site import WebContext
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +86,7 @@ class Daemon:
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
         }
-        self._window = WebPage(
-            Insight(
-                lambda: self._configuration,
-                source,
-                self._clock,
-                self._journal,
-                self._boot,
-                self._publisher.record,
-                self.reload,
-                self._timings,
-                self._on_enabled,
-            )
-        )
+        self._window = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             partial(RecognitionSession, boot=self._boot, timings=self._timings),
             configuration,
@@ -289,6 +277,20 @@ class Daemon:
             signer=Signer(settings.data, self._vault, self._clock),
         )
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
+
+    def _web_context(self) -> WebContext:
+        from edgeface.web.site import WebContext
+
+        return WebContext(
+            configuration=lambda: self._configuration,
+            source=self._source,
+            clock=self._clock,
+            journal=self._journal,
+            record=self._publisher.record,
+            reload=self.reload,
+            timings=self._timings,
+            switch=self._on_enabled,
+        )
 
 
 def _journal(configuration: Configuration, clock: Clock) -> Journal:

@@ -178,10 +178,10 @@ def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClien
     if role is not None and token:
         client.headers["authorization"] = f"Bearer {make_token(stage, role)}"
     elif role is not None:
-        gate = stage.app.state.gate
-        answer = client.post("/login", data={"secret": gate.sessions.make_code(role)})
+        auth = stage.app.state.auth
+        answer = client.post("/login", data={"secret": auth.sessions.make_code(role)})
         assert answer.headers["location"] == "/", answer.text
-        client.headers["x-csrf-token"] = gate.sessions.find(client.cookies[gate.cookie]).csrf
+        client.headers["x-csrf-token"] = auth.sessions.find(client.cookies[auth.cookie]).csrf
     return client
 
 
@@ -194,20 +194,26 @@ def make_token(stage: Stage, role: str) -> str:
 
 def make_code(stage: Stage, role: str = "admin") -> str:
     """A one-time code: SERVER.url + "login#" + CODE signs a browser in."""
-    code: str = stage.app.state.gate.sessions.make_code(role)
+    code: str = stage.app.state.auth.sessions.make_code(role)
     return code
 
 
-def _stage(folder: Path) -> Stage:
+def make_app(site: WebContext, settings: Web) -> Starlette:
+    """The application of a context, with the accounts in its data folder."""
     from edgeface.web.app import application
     from edgeface.web.auth.accounts import Accounts
-    from edgeface.web.hub import LiveHub
+    from edgeface.web.auth.guard import AuthService
+
+    accounts = Accounts(site.configuration().data)
+    return application(site, AuthService(accounts, site.clock, settings.tls is not None), settings)
+
+
+def _stage(folder: Path) -> Stage:
     from edgeface.web.site import WebContext
 
     clock, source = SystemClock(), folder / "config.yaml"
     running: list[Configuration] = [loader.load(source)]
     journal = Journal(running[0].data / "journal.db", clock=clock)
-    hub = LiveHub()
 
     def record(kind: str, facts: Any) -> None:
         made.notes.append((kind, dict(facts)))
@@ -217,9 +223,8 @@ def _stage(folder: Path) -> Stage:
         made.reloads += 1
         running[0] = loader.load(source)
 
-    site = WebContext(lambda: running[0], source, clock, hub, journal, BOOT, record, reload)
-    app = application(site, Accounts(running[0].data), running[0].web or Web())
-    made = Stage(site, app, folder)
+    site = WebContext(lambda: running[0], source, clock, journal, record, reload)
+    made = Stage(site, make_app(site, running[0].web or Web()), folder)
     return made
 
 

@@ -220,7 +220,7 @@ def test_somebody_is_enrolled_from_photos_and_the_audit_trail_has_it(stage: Stag
         ({"id": "bob", "given": "soon"}, files("biden"), 422, "given: "),
         ({"id": "bob", "given": "2026-01-02", "expires": "2026-01-01"}, files("biden"), 422, "after given"),
         ({"id": "bob", "role": "admin"}, files("biden"), 422, "role: "),
-        ({"id": "bob", "photos": "x"}, files("biden"), 422, "needs a file"),
+        ({"id": "bob", "photos": "x"}, files("biden"), 422, "must have a file"),
         ({"id": "bob"}, [("other", ("a.jpg", b"x", "image/jpeg"))], 422, "other: "),
         ({"id": "bob"}, files(*["biden"] * 11), 400, "10"),
     ],
@@ -265,7 +265,7 @@ def test_a_person_is_changed_as_a_whole_and_only_as_they_were_seen(stage: Stage,
     assert changed.headers["etag"] == admin.get(f"{API}/people/barack").headers["etag"] != seen
     assert [kind for kind, _ in stage.notes] == ["renamed", "consent"]
     late = admin.patch(f"{API}/people/barack", json={"name": "X"}, headers={"if-match": seen})
-    assert "changed meanwhile" in detail(late, 412)
+    assert "in the meantime" in detail(late, 412)
     half = admin.patch(f"{API}/people/barack", json={"name": "X", "expires": "2025-01-01"})
     assert "cannot end on" in detail(half, 422)
     assert admin.get(f"{API}/people/barack").json()["name"] == "B. O."
@@ -504,7 +504,7 @@ def test_cameras_are_told_as_configured_and_as_they_are(
     viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeface.web.hub.FRESH_SECONDS", 0)
-    with stage.site.hub.look(CAMERA):
+    with stage.site.hub.watch(CAMERA):
         found = {one["id"]: one for one in viewer.get(f"{API}/cameras").json()["cameras"]}
     assert (found[CAMERA]["status"], found[CAMERA]["fps"], found[CAMERA]["enabled"]) == ("online", 15.0, True)
     assert (found["yard"]["status"], found["yard"]["fps"], found["yard"]["type"]) == (None, None, "opencv")

@@ -84,7 +84,7 @@ def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source:
     daemon = Daemon(configuration, source=source)
     with threaded(daemon):
         assert daemon.sign_in_link() is not None
-        site = daemon._window._site
+        site = daemon._window._context
         assert site is not None
 
         def heard(key: str) -> set[str]:

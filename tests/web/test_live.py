@@ -17,7 +17,7 @@ from edgeface.core.types import Box, Face, Frame, FrameResult, Image
 from edgeface.imaging.opencv import cv2
 from edgeface.web import server as web_server
 from edgeface.web.http.problems import Problem
-from edgeface.web.hub import QUEUE, LiveHub
+from edgeface.web.hub import MAX_QUEUED, LiveHub
 from edgeface.web.live import feed, stream
 from edgeface.web.live.feed import Feed
 from tests.support.web import CAMERA, Stage, client, make_token, server, site, stage  # noqa: F401 - fixtures
@@ -63,7 +63,7 @@ def run(work: Callable[[Feed], Awaitable[None]], site: "WebContext") -> None:
     async def whole() -> None:
         one = Feed(site, CAMERA)
         await work(one)
-        one.leave()
+        one.close()
 
     asyncio.run(whole())
 
@@ -85,9 +85,9 @@ def test_the_picture_of_the_faces_that_were_told(client: "Client", site: "WebCon
 
 def test_boxes_are_drawn_and_a_width_is_shared(site: "WebContext", clock: FixedClock) -> None:
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
+        with site.hub.watch(CAMERA):
             site.hub(outcome(clock, 1))
-            shot = await one.shot()
+            shot = await one.newest()
         before = shot.frame.image.copy()
         plain = decoded(await one.picture(shot, boxes=False, width=None))
         drawn = decoded(await one.picture(shot, boxes=True, width=None))
@@ -108,11 +108,11 @@ def test_one_encoding_serves_everybody_five_times_a_second(site: "WebContext", c
     encoded: list[tuple[int, bytes]] = []
 
     async def look(one: Feed) -> tuple[int, bytes]:
-        shot = await one.shot()
+        shot = await one.newest()
         return shot.frame.seq, await one.picture(shot, boxes=False, width=None)
 
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
+        with site.hub.watch(CAMERA):
             for tick in range(10):
                 # Sixteen pictures a second, and ten who ask for each.
                 site.hub(outcome(clock, tick))
@@ -128,12 +128,12 @@ def test_one_encoding_serves_everybody_five_times_a_second(site: "WebContext", c
 
 def test_the_picture_before_is_kept_for_who_was_told_of_it_and_no_longer(site: "WebContext", clock: FixedClock) -> None:
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
+        with site.hub.watch(CAMERA):
             for seq in (1, 2, 3):
                 site.hub(outcome(clock, seq))
-                assert (await one.shot()).frame.seq == seq
+                assert (await one.newest()).frame.seq == seq
                 clock.sleep(0.21)
-            assert [(await one.shot(seq)).frame.seq for seq in (3, 2, 1)] == [3, 2, 3]
+            assert [(await one.newest(seq)).frame.seq for seq in (3, 2, 1)] == [3, 2, 3]
 
     run(work, site)
 
@@ -149,15 +149,15 @@ def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(
 
     async def work(one: Feed) -> None:
         nonlocal shown
-        asking = asyncio.ensure_future(one.shot())
+        asking = asyncio.ensure_future(one.newest())
         await asyncio.sleep(0.05)
-        looked = one.looks
+        looked = one.active
         site.hub(shown)
         await one.picture(await asking, boxes=False, width=None)
         del asking, shown
         assert image() is not None
         await asyncio.sleep(0.4)
-        assert (looked, one.looks) == (True, False)
+        assert (looked, one.active) == (True, False)
         assert site.hub.latest(CAMERA) is None
         assert image() is None
         site.hub(outcome(clock, 2))
@@ -169,14 +169,14 @@ def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(
 def test_a_stale_picture_is_not_the_camera(
     site: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PATIENCE", 0.1)
+    monkeypatch.setattr(feed, "PICTURE_TIMEOUT", 0.1)
     site.hub.state = {"cameras": {CAMERA: {"status": "offline", "problem": "no route to host"}}}
 
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
-            site.hub(outcome(clock, 1, age=feed.STALE + 0.1))
+        with site.hub.watch(CAMERA):
+            site.hub(outcome(clock, 1, age=feed.MAX_AGE + 0.1))
             with pytest.raises(Problem) as caught:
-                await one.shot()
+                await one.newest()
         assert caught.value.status == 503
         assert caught.value.detail == f"camera {CAMERA} gives no picture now: it is offline (no route to host)"
 
@@ -184,10 +184,10 @@ def test_a_stale_picture_is_not_the_camera(
 
 
 def test_a_camera_that_is_away_is_told_as_a_problem(client: "Client", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "PATIENCE", 0.1)
+    monkeypatch.setattr(feed, "PICTURE_TIMEOUT", 0.1)
     answer = client("viewer").get("/api/v1/cameras/yard/picture")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
-    assert answer.json()["detail"] == "camera yard gives no picture now: nothing has come from it"
+    assert answer.json()["detail"] == "camera yard gives no picture now: no frame has arrived"
 
 
 @pytest.mark.parametrize(
@@ -323,11 +323,11 @@ def test_a_sign_of_life_comes_when_nothing_is_said(
 
 
 def test_only_so_many_listen(listen: Callable[..., Listening], site: "WebContext") -> None:
-    clients = [listen() for _ in range(stream.MOST)]
+    clients = [listen() for _ in range(stream.MAX_CLIENTS)]
     assert listen().answer.status == 503
     clients[0].close()
     site.hub.on_message({"kind": "match", "id": "x"})
-    wait_for(lambda: site.hub.listeners < stream.MOST)
+    wait_for(lambda: site.hub.listeners < stream.MAX_CLIENTS)
     assert listen().answer.status == 200
 
 
@@ -336,8 +336,8 @@ def test_the_stream_ends_at_sign_out(
 ) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
     signed_in = client("viewer")
-    cookie = signed_in.cookies[stage.app.state.gate.cookie]
-    listening = Listening(server, cookie=f"{stage.app.state.gate.cookie}={cookie}")
+    cookie = signed_in.cookies[stage.app.state.auth.cookie]
+    listening = Listening(server, cookie=f"{stage.app.state.auth.cookie}={cookie}")
     with closing(listening):
         assert listening.block() == {"retry": "3000"}
         assert listening.block() == {"comment": ": still here"}
@@ -346,12 +346,12 @@ def test_the_stream_ends_at_sign_out(
 
 
 def test_the_stream_does_not_keep_a_session_alive(stage: Stage, client: "Client") -> None:
-    signed_in, gate = client("viewer"), stage.app.state.gate
-    cookie = signed_in.cookies[gate.cookie]
-    before = gate.sessions.holds(cookie)
+    signed_in, auth = client("viewer"), stage.app.state.auth
+    cookie = signed_in.cookies[auth.cookie]
+    before = auth.sessions.peek(cookie)
     assert before is not None
-    assert gate.sessions.holds(cookie) is before
-    assert gate.sessions.holds("other") is None
+    assert auth.sessions.peek(cookie) is before
+    assert auth.sessions.peek("other") is None
 
 
 def test_the_stream_ends_with_the_daemon(
@@ -368,12 +368,12 @@ def test_a_slow_listener_loses_the_oldest_and_is_told(site: "WebContext") -> Non
         async with aclosing(site.hub.events()) as events:
             first = asyncio.ensure_future(anext(events))
             await asyncio.sleep(0)
-            for n in range(QUEUE + 20):
+            for n in range(MAX_QUEUED + 20):
                 site.hub.on_message({"kind": "match", "id": str(n)})
             await asyncio.sleep(0.05)
-            return [dict(await first), *[dict(await anext(events)) for _ in range(QUEUE)]]
+            return [dict(await first), *[dict(await anext(events)) for _ in range(MAX_QUEUED)]]
 
     heard = asyncio.run(work())
     assert heard[0] == {"kind": "dropped", "count": 20}
-    assert [one["id"] for one in heard[1:]] == [str(n) for n in range(20, QUEUE + 20)]
+    assert [one["id"] for one in heard[1:]] == [str(n) for n in range(20, MAX_QUEUED + 20)]
     assert site.hub.dropped == 20

@@ -22,7 +22,7 @@ from edgeface.imaging import photos
 from edgeface.people.guided import Guide
 from edgeface.web import strings
 from edgeface.web.pages import faults, rows
-from edgeface.web.pages.guided import KEPT, Guidance, Progress
+from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
 from tests.support.broker import until
 from tests.support.photos import FOLDER
@@ -242,7 +242,7 @@ def test_forgetting_wants_the_id_typed_and_gives_the_proof(admin: TestClient, st
     assert refused.status_code == 409
     assert admin.get("/people/barack").status_code == 200
     proof = post(admin, "/people/barack/forget", {"confirm": "barack"})
-    assert re.search(r"\d+ files of the data folder were searched afterwards, and no trace was found", text_of(proof))
+    assert re.search(r"\d+ files of the data folder were searched, and no trace was found", text_of(proof))
     assert admin.get("/people/barack").status_code == 404
     assert "barack" not in text_of(admin.get("/events?kind=match"))
     assert strings.EVENTS_REDACTED in admin.get("/events").text
@@ -257,7 +257,7 @@ def test_two_who_are_not_alike_are_not_merged_and_the_same_person_is(admin: Test
     assert post(admin, "/people/barack/merge", {"into": "eileen", "confirm": ""}).status_code == 409
     with opened(stage.site) as gallery:
         gallery.enroll("barry", "Barry", gallery.templates("barack"), 1.0)
-    assert "barack and barry are too alike" in text_of(admin.get("/people"))
+    assert "barack and barry look too alike" in text_of(admin.get("/people"))
     done = post(admin, "/people/barry/merge", {"into": "barack", "confirm": "barry"})
     assert done.headers["location"] == "/people/barack?done=merged"
     assert files(stage) == ["barack", "eileen"]
@@ -344,7 +344,7 @@ def test_a_row_that_was_altered_says_so(admin: TestClient, site: WebContext) -> 
     with closing(sqlite3.connect(site.configuration().data / "journal.db")) as db, db:
         db.execute("UPDATE rows SET payload = x'00' WHERE kind = 'granted'")
     assert strings.EVENTS_ALTERED in admin.get("/events").text
-    assert "does not hold" in text_of(post(admin, "/events/verify", {}))
+    assert "is not intact" in text_of(post(admin, "/events/verify", {}))
 
 
 def test_what_is_wrong_comes_first_with_what_to_do(client: Make, site: WebContext) -> None:
@@ -355,8 +355,8 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, site: WebContex
     mqtt = {"problem": "connection refused", "lost": 3}
     site.hub.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
     found = faults.faults(site)
-    assert found[0].says == f"Camera {CAMERA}: gives no picture"
-    assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.says for one in found}
+    assert found[0].text == f"Camera {CAMERA}: gives no picture"
+    assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.text for one in found}
     assert [one.tone for one in found] == sorted(one.tone for one in found)
     assert all(one.remedy for one in found)
 
@@ -382,7 +382,7 @@ def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
     doors_now = {"back": facts, "front": {**facts, "problem": "no signing key"}, "side": {**facts, "nonce_age": None}}
     stage.site.hub.state = {**STATE, "doors": doors_now}
     text = text_of(client("viewer").get("/doors"))
-    assert text.index("front stays shut") < text.index("side waits for its controller") < text.index("back ready")
+    assert text.index("front stays shut") < text.index("side waiting for its controller") < text.index("back ready")
     assert "0.4 s ago" in text
     assert re.search("2 . not at this time", text)
     assert loader.load(path).doors.keys() == {"back", "front", "side"}
@@ -440,5 +440,5 @@ def test_what_the_guide_has_taken_is_let_go_after_a_while(site: WebContext) -> N
     guidance = Guidance(site)
     guidance._progress = Progress("joe", None, CAMERA, None, None, "ready")
     assert guidance.progress is not None
-    clock.now = KEPT + 1
+    clock.now = READY_SECONDS + 1
     assert guidance.progress is None

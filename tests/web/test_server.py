@@ -26,9 +26,9 @@ from edgeface.web import server as web_server
 from edgeface.web.auth.accounts import make_token
 from edgeface.web.auth.guard import public
 from edgeface.web.http import limits
-from edgeface.web.http.limits import UPLOAD, ConcurrencyLimit
+from edgeface.web.http.limits import MAX_UPLOAD_BYTES, ConcurrencyLimit
 from edgeface.web.http.problems import Problem
-from edgeface.web.hub import QUEUE, LiveHub
+from edgeface.web.hub import MAX_QUEUED, LiveHub
 from edgeface.web.server import Server
 from tests.support.certificates import Authority
 from tests.support.threaded import threaded
@@ -150,9 +150,9 @@ async def _length(request: Request) -> Response:
     [
         ("application/json", 64 * 1024, 200),
         ("application/json", 64 * 1024 + 1, 413),
-        ("image/jpeg", UPLOAD, 200),
-        ("image/jpeg", UPLOAD + 1, 413),
-        ("multipart/form-data; boundary=x", UPLOAD + 1, 413),
+        ("image/jpeg", MAX_UPLOAD_BYTES, 200),
+        ("image/jpeg", MAX_UPLOAD_BYTES + 1, 413),
+        ("multipart/form-data; boundary=x", MAX_UPLOAD_BYTES + 1, 413),
     ],
 )
 def test_a_body_has_a_limit_by_its_kind(stage: Stage, client: Make, kind: str, size: int, status: int) -> None:
@@ -163,7 +163,7 @@ def test_a_body_has_a_limit_by_its_kind(stage: Stage, client: Make, kind: str, s
 
 def test_what_all_bring_together_is_bounded_too(stage: Stage, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with_routes(stage, length=_length)
-    monkeypatch.setattr(limits, "HELD", 1000)
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1000)
     nobody = client(None)
     for _ in range(3):
         assert nobody.post("/api/length", content=b"x" * 1000).status_code == 200
@@ -198,7 +198,7 @@ def test_an_upload_of_200_mb_is_told_why_it_is_refused(stage: Stage, server: Ser
         )
         answer = connection.getresponse()
         assert answer.status == 413
-        assert json.load(answer)["detail"] == "at most 10 MB are taken"
+        assert json.load(answer)["detail"] == "at most 10 MB are accepted"
 
 
 def test_an_upload_that_nobody_reads_is_not_waited_for(server: Server) -> None:
@@ -236,8 +236,9 @@ async def _form(request: Request) -> Response:
     from starlette.responses import JSONResponse
 
     given = await limits.form(request)
-    on_disk = [one.file._rolled for _, one in given.multi_items() if isinstance(one, UploadFile)]  # type: ignore[attr-defined]
-    return JSONResponse({"sizes": [len(data) for data in await limits.files(request, "photo")], "on_disk": on_disk})
+    files = [one for one in given.getlist("photo") if isinstance(one, UploadFile)]
+    on_disk = [one.file._rolled for one in files]  # type: ignore[attr-defined]
+    return JSONResponse({"sizes": [len(await one.read()) for one in files], "on_disk": on_disk})
 
 
 def test_a_form_is_bounded_and_its_files_never_touch_a_disk(stage: Stage, client: Make) -> None:
@@ -248,11 +249,10 @@ def test_a_form_is_bounded_and_its_files_never_touch_a_disk(stage: Stage, client
         return nobody.post("/api/form", data=fields, files=[("photo", ("a", b"x" * size))] * count)
 
     assert post(2, 4_000_000).json() == {"sizes": [4_000_000] * 2, "on_disk": [False] * 2}
-    assert post(1, 0).json() == {"sizes": [], "on_disk": [False]}
-    assert post(limits.FILES + 1).status_code == 400
+    assert post(limits.MAX_FILES + 1).status_code == 400
     assert post(3, 4_000_000).status_code == 413
-    assert post(1, 10, name="x" * (limits.FIELD_BYTES + 1)).status_code == 400
-    assert post(1, 10, **{f"f{n}": "x" for n in range(limits.FIELDS + 1)}).status_code == 400
+    assert post(1, 10, name="x" * (limits.MAX_FIELD_BYTES + 1)).status_code == 400
+    assert post(1, 10, **{f"f{n}": "x" for n in range(limits.MAX_FIELDS + 1)}).status_code == 400
     assert nobody.post("/api/form", json={}).status_code == 415
     broken = nobody.post("/api/form", content=b"x", headers={"content-type": "multipart/form-data"})
     assert broken.status_code == 400
@@ -336,7 +336,7 @@ def wait_for(holds: Callable[[], object], seconds: float = 10.0) -> None:
 def test_a_port_that_is_taken_is_tried_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(web_server, "RETRY", 0.1)
+    monkeypatch.setattr(web_server, "RETRY_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         running = Server(stage.app, Web(port=port), stage.site.hub)
@@ -426,8 +426,8 @@ def test_a_picture_is_kept_only_while_somebody_looks() -> None:
     hub, first = LiveHub(), outcome()
     hub(first)
     assert hub.latest(CAMERA) is None
-    with hub.look(CAMERA):
-        with hub.look(CAMERA):
+    with hub.watch(CAMERA):
+        with hub.watch(CAMERA):
             hub(first)
         hub(outcome("yard"))
         assert hub.latest(CAMERA) is first
@@ -484,11 +484,11 @@ def test_a_slow_listener_loses_the_oldest_and_it_is_counted() -> None:
         heard: list[int] = []
         async for wire in hub.events():
             if not heard:
-                for n in range(1, QUEUE + 11):
+                for n in range(1, MAX_QUEUED + 11):
                     hub.on_message({"n": n})
                 await asyncio.sleep(0.01)
             heard.append(wire.get("n", -wire.get("count", 0)))
-            if heard[-1] == QUEUE + 10:
+            if heard[-1] == MAX_QUEUED + 10:
                 break
         return heard
 
@@ -499,9 +499,9 @@ def test_a_slow_listener_loses_the_oldest_and_it_is_counted() -> None:
         hub.on_message({"n": 0})
         return await task
 
-    assert asyncio.run(begun()) == [0, -10, *range(11, QUEUE + 11)]
+    assert asyncio.run(begun()) == [0, -10, *range(11, MAX_QUEUED + 11)]
     wait_for(lambda: hub.dropped == 10)
-    assert len(hub.recent()) == QUEUE + 11
+    assert len(hub.recent()) == MAX_QUEUED + 11
 
 
 def test_the_state_is_said_again_for_whoever_asks() -> None:
@@ -562,7 +562,7 @@ def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
             state = json.load(answer)
         assert CAMERA in json.dumps(state)
-        site = daemon._window._site
+        site = daemon._window._context
         assert site is not None
         wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.hub.recent()), 30)
         assert {"mqtt", "doors", "journal", "problems", "cameras"} <= site.hub.state.keys()
@@ -615,7 +615,7 @@ def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
         daemon = daemon_of(tmp_path, web=Web(port=other.getsockname()[1]))
         with threaded(daemon):
             wait_for(lambda: daemon._window.problem is not None)
-            site = daemon._window._site
+            site = daemon._window._context
             assert site is not None
             wait_for(lambda: site.hub.state.get("problems"))
             assert "cannot be served: Address already in use" in site.hub.state["problems"][-1]

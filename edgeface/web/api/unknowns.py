@@ -1,4 +1,4 @@
-"""The REST interface: people whom nobody has enrolled."""
+"""The REST interface: people who were seen and are not enrolled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNKNOWN = "/unknowns/{unknown}"
 
 
 def unknowns(call: Call) -> Response:
-    """A part of the list, the one last seen first."""
+    """List a part of the unknowns, the last one seen first."""
     with call.site.gallery() as gallery:
         found = gallery.unknowns()
     place = after(call.query.cursor, float, str)
@@ -33,25 +33,25 @@ def unknowns(call: Call) -> Response:
 
 
 def unknown(call: Call) -> Response:
-    """One of them."""
+    """Get one unknown."""
     with call.site.gallery() as gallery:
         return reply(_shape(_known(gallery, call.path["unknown"])))
 
 
 def pictures(call: Call) -> Response:
-    """Which pictures are kept of one."""
+    """List the pictures that are kept of an unknown."""
     with call.site.gallery() as gallery:
         return reply(album(gallery, _known(gallery, call.path["unknown"]).id))
 
 
 def picture(call: Call) -> Response:
-    """One picture."""
+    """Get one picture."""
     with call.site.gallery() as gallery:
         return jpeg(gallery, _known(gallery, call.path["unknown"]).id, call.path["number"])
 
 
 def enroll(call: Call) -> Response:
-    """Make an unknown a person."""
+    """Enroll an unknown as a person."""
     who, new = call.path["unknown"], call.body
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
@@ -71,7 +71,7 @@ def ignore(call: Call) -> Response:
 
 
 def forget(call: Call) -> Response:
-    """Erase one for good, and search for traces."""
+    """Erase an unknown permanently, and search for traces."""
     who = call.path["unknown"]
     with call.site.gallery() as gallery:
         require_writable(gallery.problem)
@@ -98,16 +98,16 @@ def _shape(one: Unknown) -> models.Unknown:
 
 
 OPERATIONS = (
-    Operation("GET", "/unknowns", "viewer", "unknowns", "Who came by and is not enrolled", unknowns,
+    Operation("GET", "/unknowns", "viewer", "unknowns", "List the people who were seen and are not enrolled", unknowns,
               {200: models.Unknowns}, query=models.Page, tagged=True),
-    Operation("GET", _UNKNOWN, "viewer", "unknowns", "One unknown", unknown, {200: models.Unknown}, tagged=True),
-    Operation("DELETE", _UNKNOWN, "admin", "unknowns", "Forget for good, and search for traces", forget,
+    Operation("GET", _UNKNOWN, "viewer", "unknowns", "Get one unknown", unknown, {200: models.Unknown}, tagged=True),
+    Operation("DELETE", _UNKNOWN, "admin", "unknowns", "Erase an unknown permanently, and search for traces", forget,
               {200: models.Forgotten}, errors=(409,)),
-    Operation("GET", f"{_UNKNOWN}/pictures", "viewer", "unknowns", "Which pictures are kept", pictures,
+    Operation("GET", f"{_UNKNOWN}/pictures", "viewer", "unknowns", "List the pictures that are kept", pictures,
               {200: models.Pictures}),
-    Operation("GET", f"{_UNKNOWN}/pictures/{{number}}", "viewer", "unknowns", "One picture", picture,
+    Operation("GET", f"{_UNKNOWN}/pictures/{{number}}", "viewer", "unknowns", "Get one picture", picture,
               {200: Media("image/jpeg")}),
-    Operation("POST", f"{_UNKNOWN}/enroll", "admin", "unknowns", "Make an unknown a person", enroll,
+    Operation("POST", f"{_UNKNOWN}/enroll", "admin", "unknowns", "Enroll an unknown as a person", enroll,
               {201: models.Enrolled}, body=json_body(models.NewPerson), errors=(409,)),
     Operation("POST", f"{_UNKNOWN}/ignore", "admin", "unknowns", "Put an unknown on the ignore list", ignore,
               {201: models.Enrolled}, body=json_body(models.NewIgnored), errors=(409,)),

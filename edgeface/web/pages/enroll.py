@@ -1,4 +1,4 @@
-"""Enrollment: from photos, from the browser's camera, and at a camera of the device."""
+"""The enrollment pages: from photos, with the browser's camera, and at a camera of the device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def routes() -> list[Route]:
-    """The pages that enroll."""
+    """The enrollment pages."""
     return [
         Route("/enroll", admin(page(ask))),
         Route("/enroll", admin(upload(enroll)), methods=["POST"]),
@@ -39,7 +39,7 @@ def ask(request: Request) -> Response:
 
 
 def enroll(request: Request, form: Form) -> Response:
-    """Enroll somebody from the photos of the form."""
+    """Enroll a person from the photos in the form."""
     person = form.text("id")
     try:
         options = EnrollOptions(
@@ -56,7 +56,7 @@ def enroll(request: Request, form: Form) -> Response:
 
 
 def begin(request: Request, form: Form) -> Response:
-    """Begin at a camera of the device."""
+    """Start an enrollment at a camera of the device."""
     wanted = Progress(
         form.text("id"), form.maybe("name"), form.text("camera"), form.maybe("given"), form.maybe("expires")
     )
@@ -68,7 +68,7 @@ def begin(request: Request, form: Form) -> Response:
 
 
 def guide(request: Request) -> Response:
-    """What the person at the camera is told."""
+    """The instructions for the person at the camera."""
     return render(request, "guide.html", now=guidance(request).progress, wanted=SHOTS, error=None)
 
 
@@ -82,7 +82,7 @@ def progress(request: Request) -> Response:
 
 
 def finish(request: Request, _: Form) -> Response:
-    """Enroll from the pictures that were taken."""
+    """Enroll from the shots."""
     try:
         done = guidance(request).finish()
     except (GalleryError, PhotoError) as error:
@@ -91,13 +91,13 @@ def finish(request: Request, _: Form) -> Response:
 
 
 def cancel(request: Request, _: Form) -> Response:
-    """Stop, and keep nothing."""
+    """Cancel, and keep nothing."""
     guidance(request).cancel()
     return see("/enroll", "cancelled")
 
 
 def guidance(request: Request) -> Guidance:
-    """The application's one guidance."""
+    """The application's guidance."""
     state = request.app.state
     if not hasattr(state, "guidance"):
         state.guidance = Guidance(site_of(request))
@@ -114,6 +114,6 @@ def _ask(request: Request, form: Form, error: str | None = None, lines: tuple[st
         error=error,
         lines=lines,
         cameras=list(site_of(request).configuration().cameras),
-        most=limits.FILES,
-        megabytes=limits.UPLOAD // 1_000_000,
+        most=limits.MAX_FILES,
+        megabytes=limits.MAX_UPLOAD_BYTES // 1_000_000,
     )

@@ -1,4 +1,4 @@
-"""The journal: a table that grows by itself, filters, export and verification."""
+"""The events page: the journal as a table that updates itself, with filter, export and verification."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _HEAD = re.compile(r"[0-9a-f]{16,64}")
-_DIGITS = 15
+_MAX_DIGITS = 15
 
 
 def routes() -> list[Route]:
-    """The pages about what happened."""
+    """The pages about the journal."""
     return [
         Route("/events", viewer(page(events))),
-        Route("/events/rows", viewer(page(fresh))),
+        Route("/events/rows", viewer(page(new_rows))),
         Route("/events/export", admin(page(export))),
         Route("/events/verify", admin(action(verify)), methods=["POST"]),
     ]
@@ -37,25 +37,25 @@ def events(request: Request) -> Response:
     return _events(request)
 
 
-def fresh(request: Request) -> Response:
-    """The rows after `after` as a piece of the table, or of the `list`, for the page's script."""
-    wanted, after = rows.Filter.of(request.query_params), _number(request, "after")
+def new_rows(request: Request) -> Response:
+    """The rows after `after`, for the page's script: as rows of the table, or as items of the `list`."""
+    wanted, after = rows.EventFilter.of(request.query_params), _number(request, "after")
     found = rows.find(site_of(request).journal, wanted, after=after or 0)
     template = "event_list.html" if "list" in request.query_params else "event_rows.html"
     return render(request, template, lines=found.lines)
 
 
 def export(request: Request) -> Response:
-    """What the filter asks for, as JSON lines."""
+    """The filtered rows as JSON lines."""
     site = site_of(request)
     name = f"edgeface-{site.configuration().device}-{rfc3339(site.clock.wall())[:10]}.jsonl"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = rows.export(site.journal, rows.Filter.of(request.query_params))
+    lines = rows.export(site.journal, rows.EventFilter.of(request.query_params))
     return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
 
 def verify(request: Request, form: Form) -> Response:
-    """Follow the chain, and look for a link that was noted."""
+    """Verify the chain, and find a link that was noted earlier."""
     head = form.text("head").lower()
     if head and not _HEAD.fullmatch(head):
         return _events(request, ("bad", strings.EVENTS_BAD_HEAD))
@@ -69,7 +69,7 @@ def verify(request: Request, form: Form) -> Response:
 
 
 def _events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
-    site, wanted = site_of(request), rows.Filter.of(request.query_params)
+    site, wanted = site_of(request), rows.EventFilter.of(request.query_params)
     before = _number(request, "before")
     found = rows.find(site.journal, wanted, before)
     return render(
@@ -88,4 +88,4 @@ def _events(request: Request, verdict: tuple[str, str] | None = None) -> Respons
 
 def _number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None

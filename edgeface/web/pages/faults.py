@@ -1,4 +1,4 @@
-"""What is wrong with the device, in plain words, and what to do about it."""
+"""The device's problems in words, and how to fix them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _BYTES = 1_000_000_000
 
 
 class Fault(NamedTuple):
-    """Something that is wrong."""
+    """A problem of the device."""
 
-    says: str
+    text: str
     remedy: str
     tone: str = "bad"
-    """bad, or warn where faces are seen and told all the same."""
+    """bad, or warn if faces are still recognised and published."""
 
 
 class Disk(NamedTuple):
-    """Gigabytes of the disk on which the data lies."""
+    """Gigabytes of the disk that has the data folder."""
 
     free: float
     total: float
 
 
 def faults(site: WebContext) -> list[Fault]:
-    """What is wrong now, the worst first: what keeps faces from being seen, then what keeps it from being told."""
+    """The current problems, worst first: those that stop recognition, then those that stop publishing."""
     state = site.hub.state
     found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
     disk = disk_of(site.configuration().data)
@@ -45,7 +45,7 @@ def faults(site: WebContext) -> list[Fault]:
 
 
 def disk_of(folder: Path) -> Disk | None:
-    """The disk below a folder; None when it cannot be asked."""
+    """The disk that has a folder; None if it cannot be read."""
     try:
         usage = shutil.disk_usage(folder)
     except OSError:
@@ -54,7 +54,7 @@ def disk_of(folder: Path) -> Disk | None:
 
 
 def remedy(problem: str) -> str:
-    """What to do about a problem."""
+    """How to fix a problem."""
     lower = problem.lower()
     return next((advice for word, advice in strings.REMEDIES if word in lower), strings.REMEDY_ELSE)
 
@@ -71,10 +71,13 @@ def _cameras(state: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _lines(state: Mapping[str, Any]) -> Iterator[Fault]:
     yield from (Fault(line, remedy(line)) for line in state.get("problems", ()))
-    for name, text in (("mqtt", strings.PROBLEM_BROKER), ("journal", strings.PROBLEM_JOURNAL)):
-        problem = (state.get(name) or {}).get("problem")
+    for key, name, text in (
+        ("mqtt", "broker", strings.PROBLEM_BROKER),
+        ("journal", "journal", strings.PROBLEM_JOURNAL),
+    ):
+        problem = (state.get(key) or {}).get("problem")
         if problem:
-            yield Fault(text.format(problem=problem), remedy(f"{name} {problem}".replace("mqtt", "broker")))
+            yield Fault(text.format(problem=problem), remedy(f"{name} {problem}"))
     for name, door in state.get("doors", {}).items():
         line = f"door {name}: {door.get('problem')}"
         if door.get("problem") and line not in state.get("problems", ()):

@@ -1,4 +1,4 @@
-"""Who is enrolled: the list, one person, and what can be changed of them."""
+"""The people pages: the list, and one person with the forms that change them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from edgeface.people.erasure import ErasureProof
     from edgeface.web.site import WebContext
 
-_EACH = 50
+_PAGE = 50
+_MAX_DIGITS = 8
 
 
-class Shown(NamedTuple):
-    """A person as the pages show them."""
+class PersonCard(NamedTuple):
+    """A person on the pages."""
 
     person: Person
     pictures: int
@@ -56,7 +57,7 @@ def routes() -> list[Route]:
 
 
 def people(request: Request) -> Response:
-    """The list, the look-alikes on top."""
+    """The list of people, look-alikes first."""
     site, wanted = site_of(request), request.query_params.get("q", "").strip()
     wall = site.clock.wall()
     with site.gallery() as gallery:
@@ -65,7 +66,7 @@ def people(request: Request) -> Response:
         folded = wanted.casefold()
         found = [p for p in everybody if folded in p.id or folded in p.name.casefold()]
         first = _first(request, len(found))
-        shown = [_shown(site, gallery, p, day(wall)) for p in found[first : first + _EACH]]
+        shown = [_shown(site, gallery, p, day(wall)) for p in found[first : first + _PAGE]]
     return render(
         request,
         "people.html",
@@ -77,8 +78,8 @@ def people(request: Request) -> Response:
         problem=problem,
         alike=snapshot.alike(threshold),
         wanted=wanted,
-        before=max(0, first - _EACH) if first else None,
-        after=first + _EACH if first + _EACH < len(found) else None,
+        before=max(0, first - _PAGE) if first else None,
+        after=first + _PAGE if first + _PAGE < len(found) else None,
     )
 
 
@@ -95,7 +96,7 @@ def rename(request: Request, form: Form) -> Response:
 
 
 def consent(request: Request, form: Form) -> Response:
-    """Note the days of consent."""
+    """Record the days of consent."""
     who = _who(request)
     expires = NEVER if form.maybe("never") else form.maybe("expires")
     try:
@@ -120,7 +121,7 @@ def photos(request: Request, form: Form) -> Response:
 
 
 def merge(request: Request, form: Form) -> Response:
-    """Make two ids of one person one."""
+    """Merge two ids of one person."""
     who, into = _who(request), form.text("into")
     if form.text("confirm") != who:
         return _person(request, strings.FORGET_MISTYPED.format(id=who))
@@ -134,12 +135,12 @@ def merge(request: Request, form: Form) -> Response:
 
 
 def warn(request: Request) -> Response:
-    """What goes for good when a person is forgotten."""
+    """What is erased when a person is forgotten."""
     return _warning(request, None)
 
 
 def forget(request: Request, form: Form) -> Response:
-    """Erase a person, once their id has been typed."""
+    """Erase a person if the id was typed as confirmation."""
     who = _who(request)
     if form.text("confirm") != who:
         return _warning(request, strings.FORGET_MISTYPED.format(id=who))
@@ -147,7 +148,7 @@ def forget(request: Request, form: Form) -> Response:
 
 
 def face(request: Request) -> Response:
-    """A kept picture of a person or an unknown, the newest first from 0."""
+    """A kept picture of a person or an unknown; 0 is the newest."""
     who, number = request.path_params["who"], request.path_params["number"]
     if not is_id(who) and not is_unknown_id(who):
         raise Problem(404)
@@ -202,12 +203,12 @@ def _who(request: Request) -> str:
     return who
 
 
-def _shown(site: WebContext, gallery: Gallery, one: Person, today: str) -> Shown:
-    return Shown(one, len(gallery.pictures(one.id)), last_seen(site, one.id), one.expired(today))
+def _shown(site: WebContext, gallery: Gallery, one: Person, today: str) -> PersonCard:
+    return PersonCard(one, len(gallery.pictures(one.id)), last_seen(site, one.id), one.expired(today))
 
 
 def last_seen(site: WebContext, who: str) -> tuple[float, str] | None:
-    """Wall seconds and camera of somebody's last match; None when the journal has none."""
+    """Wall seconds and camera of a person's last match; None if the journal has none."""
     for entry in site.journal.rows(who=who, kinds=("match",), last=1):
         if not entry.redacted and not entry.altered:
             return entry.row.at, str(json.loads(entry.row.payload).get("camera", ""))
@@ -216,4 +217,4 @@ def last_seen(site: WebContext, who: str) -> tuple[float, str] | None:
 
 def _first(request: Request, count: int) -> int:
     text = request.query_params.get("first", "0")
-    return min(int(text), count) if text.isascii() and text.isdigit() and len(text) < 9 else 0  # noqa: PLR2004 - digits of a number
+    return min(int(text), count) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0

@@ -1,4 +1,4 @@
-"""People whom nobody has enrolled: enroll, ignore, delete."""
+"""The pages about people who are not enrolled: enroll, ignore, delete."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def routes() -> list[Route]:
 
 
 def unknowns(request: Request) -> Response:
-    """A card for each, the one last seen first."""
+    """A card for each unknown, the last one seen first."""
     site = site_of(request)
     with site.gallery() as gallery:
         found = [(one, len(gallery.pictures(one.id))) for one in gallery.unknowns()]
@@ -44,12 +44,12 @@ def unknowns(request: Request) -> Response:
 
 
 def ask(request: Request) -> Response:
-    """Who it is."""
+    """The form that enrolls an unknown."""
     return _ask(request, None, "", "")
 
 
 def enroll(request: Request, form: Form) -> Response:
-    """Make an unknown a person."""
+    """Enroll an unknown as a person."""
     who, person, name = _id(request), form.text("id"), form.text("name")
     try:
         options = EnrollOptions(given=form.maybe("given"), expires=form.maybe("expires"))
@@ -68,12 +68,12 @@ def ignore(request: Request, _: Form) -> Response:
 
 
 def warn(request: Request) -> Response:
-    """What goes for good when an unknown is deleted."""
+    """What is erased when an unknown is deleted."""
     return _warning(request, None)
 
 
 def delete(request: Request, form: Form) -> Response:
-    """Erase an unknown, once the id has been typed."""
+    """Erase an unknown if the id was typed as confirmation."""
     who = _id(request)
     if form.text("confirm") != who:
         return _warning(request, strings.FORGET_MISTYPED.format(id=who))
@@ -99,7 +99,7 @@ def _warning(request: Request, error: str | None) -> Response:
 def _existing(gallery: Gallery, who: str) -> Unknown:
     found = next((one for one in gallery.unknowns() if one.id == who), None)
     if found is None:
-        raise Problem(404, detail=f"{who}: no such unknown; enrolled or deleted, perhaps")
+        raise Problem(404, detail=f"{who}: no such unknown; it may have been enrolled or deleted")
     return found
 
 
