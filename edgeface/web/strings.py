@@ -91,9 +91,11 @@ PEOPLE = "People"
 PEOPLE_NONE = "No one is enrolled yet."
 PEOPLE_COUNT = "{count} people, {enrolled} of them recognised. Threshold {threshold} (level: {level})."
 PEOPLE_COUNT_ONE = "1 person. Threshold {threshold} (level: {level})."
-PEOPLE_FIND = "Find by name or id"
+PEOPLE_FIND = "Find by name or ID"
 PEOPLE_FIND_DO = "Find"
-PEOPLE_FOUND_NONE = "No one has this name or id."
+PEOPLE_FOUND_NONE = "No one has this name or ID."
+PEOPLE_PREVIOUS = "Previous"
+PEOPLE_NEXT = "Next"
 PEOPLE_ENROLL = "Enroll a person"
 PEOPLE_ALIKE = "{one} and {other} look too alike (cosine {score}): the same person twice, or look-alikes."
 PEOPLE_ALIKE_DO = "Merge them, or use better photos of both."
@@ -120,10 +122,10 @@ PERSON_MORE = "Add photos"
 PERSON_MERGE = "Merge into another person"
 PERSON_MERGE_LABEL = "This is the same person as"
 PERSON_MERGE_TEXT = (
-    "The templates move to the other person. This id, its name, its pictures and the content of its journal rows are "
+    "The templates move to the other person. This ID, its name, its pictures and the content of its journal rows are "
     "erased permanently. Two people who are not alike cannot be merged."
 )
-PERSON_MERGE_CONFIRM = "To confirm, type the id {id}"
+PERSON_MERGE_CONFIRM = "To confirm, type the ID {id}"
 PERSON_MERGE_DO = "Merge"
 PERSON_FORGET = "Forget"
 PERSON_FORGET_OPEN = "Forget this person …"
@@ -134,7 +136,7 @@ FORGET = "Forget {name}"
 FORGET_TEXT = "This cannot be undone. edgeface keeps no backup."
 FORGET_ERASED = "Erased"
 FORGET_LIST = (
-    "the name and the id",
+    "the name and the ID",
     "{templates} templates",
     "{pictures} kept pictures",
     "{unknowns} unknowns that look like this person, with their pictures",
@@ -145,10 +147,10 @@ FORGET_STAYS_LIST = (
     "that something happened, and when: the journal's chain must stay valid",
     "backups, exports and messages that others have stored",
 )
-FORGET_UNKNOWN_LIST = ("the id {id}, which is never reused", "{templates} templates", "{pictures} kept pictures")
-FORGET_CONFIRM = "To confirm, type the id {id}"
+FORGET_UNKNOWN_LIST = ("the ID {id}, which is never reused", "{templates} templates", "{pictures} kept pictures")
+FORGET_CONFIRM = "To confirm, type the ID {id}"
 FORGET_DO = "Forget permanently"
-FORGET_MISTYPED = "The id does not match {id}. Nothing was erased."
+FORGET_MISTYPED = "The ID does not match {id}. Nothing was erased."
 FORGOTTEN = "Forgotten"
 FORGOTTEN_PROOF = "{files} files of the data folder were searched, and no trace was found."
 FORGOTTEN_TRACES = "These files still contain a trace. Try again when no other program has them open:"
@@ -158,7 +160,7 @@ FORGOTTEN_NAMED = "The configuration still names them:"
 ENROLL = "Enroll"
 ENROLL_TEXT = "Three or more different photos of one person, one face in each, seen from the front in good light."
 ENROLL_WHO = "Person"
-ENROLL_ID = "Id"
+ENROLL_ID = "ID"
 ENROLL_ID_HINT = "Lower-case letters, digits, - and _, such as anna-b; starts with a letter or digit. It never changes."
 ENROLL_NAME = "Name"
 ENROLL_NAME_HINT = "The name that is displayed. You can change it at any time."
@@ -183,7 +185,7 @@ ENROLL_DEVICE_TEXT = "The person stands in front of the camera and follows instr
 ENROLL_DEVICE_CAMERA = "Camera"
 ENROLL_DEVICE_DO = "Start"
 ENROLL_UNKNOWN = "Someone who was already seen"
-ENROLL_UNKNOWN_TEXT = "A person whom a camera saw clearly already has templates and only needs a name."
+ENROLL_UNKNOWN_TEXT = "If a camera has seen the person clearly, templates exist already: just add a name."
 ENROLL_UNKNOWN_DO = "Show the unknowns"
 
 GUIDE = "At the camera {camera}"
@@ -201,7 +203,7 @@ GUIDE_BUSY = "Another enrollment at a camera is in progress: wait for it, or can
 GUIDE_STARTING = "opening the camera"
 
 UNKNOWNS = "Unknowns"
-UNKNOWNS_TEXT = "People who were seen and are not enrolled. Each keeps an id until {days} days after the last visit."
+UNKNOWNS_TEXT = "People who were seen but not enrolled. Each keeps the same ID until {days} days after the last visit."
 UNKNOWNS_OFF = "No unknowns are kept (unknown.days is 0)."
 UNKNOWNS_NONE = "No unknown person has been seen."
 UNKNOWN_PHOTO = "Picture of {id}"
@@ -219,7 +221,7 @@ UNKNOWN_DELETE = "Delete"
 EVENTS = "Events"
 EVENTS_FILTER = "Filter"
 EVENTS_KIND = "Kind"
-EVENTS_WHO = "Person (id)"
+EVENTS_WHO = "Person (ID)"
 EVENTS_CAMERA = "Camera"
 EVENTS_DAY = "Day"
 EVENTS_ALL = "all"
@@ -228,7 +230,6 @@ EVENTS_CLEAR = "Show all"
 EVENTS_NONE = "No rows match."
 EVENTS_SCANNED = "{count} rows were searched. Older rows may have more matches."
 EVENTS_OLDER = "Older"
-EVENTS_NEWER = "Newer"
 EVENTS_NEWEST = "Newest"
 EVENTS_TABLE = "Rows of the journal, newest first"
 EVENTS_COLUMNS = ("Time", "Kind", "Person", "Place", "Details")
@@ -246,7 +247,7 @@ EVENTS_FAULT = "The journal is not intact: {fault}. The {rows} rows before it ar
 EVENTS_CUT = "No row has the link {head}: rows were cut off, or the row has been pruned."
 EVENTS_BAD_HEAD = "A link has 16 to 64 hex digits."
 SCORE_OF = "score {score} of {threshold}"
-FACTS = {"level": "level {}", "age_ms": "{} ms after the picture", "version": "version {}", "web": "page: {}"}
+FACTS = {"level": "level {}", "age_ms": "{} ms after capture", "version": "version {}", "web": "page: {}"}
 AFTER_SECONDS = "after {seconds} s"
 
 DOORS = "Doors"
@@ -296,7 +297,7 @@ HEALTH_PROBLEMS = "Problems"
 HEALTH_DO = "How to fix it:"
 HEALTH_NO_STATE = "The daemon has not reported yet."
 HEALTH_CAMERAS = "Cameras"
-HEALTH_CAMERA_COLUMNS = ("Camera", "Status", "fps", "Age", "Dropped", "Reopened", "Faces without a decision")
+HEALTH_CAMERA_COLUMNS = ("Camera", "Status", "fps", "Age", "Dropped", "Reopened", "No decision")
 HEALTH_SECONDS = "{seconds} s"
 HEALTH_DEVICE = "Device"
 HEALTH_DECISION = "Frame to decision"
@@ -325,9 +326,9 @@ HEALTH_HEAD_HINT = "Note it elsewhere: with it you can check later whether rows 
 HEALTH_KEY = "Data key"
 HEALTH_KEYS = {
     "tpm2": "sealed by this machine's TPM",
-    "host": "a key of this machine, on the same disk: it does not protect the data if the disk is stolen",
+    "host": "a key of this machine, on the same disk; it does not protect the data if the disk is stolen",
     "credential": "provided by systemd at each start",
-    "file": "a file on the same disk: it does not protect the data if the disk is stolen",
+    "file": "a file on the same disk; it does not protect the data if the disk is stolen",
 }
 HEALTH_MODELS = "Models, SHA-256"
 
@@ -368,7 +369,7 @@ DONE = {
     "enrolled": "Enrolled.",
     "renamed": "The name was changed.",
     "consent": "The days of consent were saved.",
-    "merged": "Merged. The other id was erased.",
+    "merged": "Merged. The other ID was erased.",
     "ignored": "On the ignore list: this face is no longer announced.",
     "added": "The photos were added.",
     "cancelled": "Cancelled. Nothing was kept.",
