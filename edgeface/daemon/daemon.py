@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.core.types import FrameResult
     from edgeface.mqtt.publisher import Publisher
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 log = logging.getLogger(__name__)
 
@@ -279,7 +279,7 @@ class Daemon:
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
 
     def _web_context(self) -> WebContext:
-        from edgeface.web.site import WebContext
+        from edgeface.web.context import WebContext
 
         return WebContext(
             configuration=lambda: self._configuration,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from edgeface.journal.rows import JournalRow
     from edgeface.mqtt.publisher import Publisher
     from edgeface.web.auth.guard import AuthService
+    from edgeface.web.context import WebContext
     from edgeface.web.server import Server
-    from edgeface.web.site import WebContext
 
 START_TIMEOUT = 5.0
 """Seconds within which the server should be listening."""

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Web
     from edgeface.web.auth.guard import AuthService
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 THREADS = 8
 """Requests that may use a worker thread, for the disk or a model, at a time."""
 
 
-def application(site: WebContext, auth: AuthService, settings: Web) -> Starlette:
-    """The application; its `state` has `site`, `auth`, `decoding` and `feeds`."""
+def application(context: WebContext, auth: AuthService, settings: Web) -> Starlette:
+    """The application; its `state` has `context`, `auth`, `decoding` and `feeds`."""
     app = Starlette(
         routes=routes(),
         middleware=[
@@ -41,7 +41,7 @@ def application(site: WebContext, auth: AuthService, settings: Web) -> Starlette
         exception_handlers=HANDLERS,
         lifespan=_lifespan,
     )
-    app.state.site = site
+    app.state.context = context
     app.state.auth = auth
     app.state.decoding = ConcurrencyLimit()
     app.state.feeds = {}

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from edgeface.config.configuration import Configuration
+    from edgeface.web.context import WebContext
     from edgeface.web.http.operation import Call
-    from edgeface.web.site import WebContext
 
     Change = Callable[[Configuration, bytes], bytes]
 
@@ -39,10 +39,10 @@ _WRITING = threading.Lock()
 
 def view(call: Call) -> Response:
     """A camera's view settings in config.yaml, or the running ones if the file has none; the ETag is the file's."""
-    configuration, camera = call.site.configuration(), call.path["camera"]
+    configuration, camera = call.context.configuration(), call.path["camera"]
     problem, headers = None, {}
     try:
-        source = _source(call.site)
+        source = _source(call.context)
         data = _read(source)
         configuration = _parsed(data, source, HTTPStatus.CONFLICT, "config.yaml has mistakes")
         headers["ETag"] = etag(data)
@@ -88,7 +88,7 @@ def put_smallest_face(call: Call) -> Response:
 
 def _edit(call: Call, change: Change, key: str) -> Response:
     """Change the file if it is still the version that the client read; check all of it, write it, and reload."""
-    source = _source(call.site)
+    source = _source(call.context)
     _require_writable(source)
     with _WRITING:
         before = _read(source)
@@ -102,8 +102,8 @@ def _edit(call: Call, change: Change, key: str) -> Response:
         if after != before:
             with _os_errors(source):
                 swap(source, after)
-    _, kept = loader.merge(call.site.configuration(), wanted)
-    call.site.reload()
+    _, kept = loader.merge(call.context.configuration(), wanted)
+    call.context.reload()
     edited = Edited(changed=key, effective="restart" if key.partition(".")[0] in kept else "at_once")
     return reply(edited, headers={"ETag": etag(after)})
 
@@ -113,10 +113,10 @@ def _require_camera(configuration: Configuration, camera: str) -> None:
         raise missing(f"there is no camera {printable(camera, 64)}")
 
 
-def _source(site: WebContext) -> Path:
-    if site.source is None:
+def _source(context: WebContext) -> Path:
+    if context.source is None:
         raise _conflict("the daemon runs without a config.yaml: there is nothing to change")
-    return site.source
+    return context.source
 
 
 def _read(source: Path) -> bytes:

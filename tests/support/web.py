@@ -1,4 +1,4 @@
-"""A site for the tests of the web: a gallery, a journal and a camera without a daemon, and clients of each role."""
+"""A web context for tests: a gallery, a journal and a camera without a daemon, and clients of each role."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import FrameResult
+    from edgeface.web.context import WebContext
     from edgeface.web.server import Server
-    from edgeface.web.site import WebContext
 
 BOOT = "0123456789abcdef"
 CAMERA = "porch"
@@ -78,12 +78,12 @@ STATE: dict[str, Any] = {
 class Stage:
     """What the handlers of one test see, and what they have done."""
 
-    site: WebContext
+    context: WebContext
     app: Starlette
     folder: Path
     """Of config.yaml; the data are in `data` below it."""
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What was written to the journal by `site.record`."""
+    """What was written to the journal by `context.record`."""
     reloads: int = 0
 
     @property
@@ -118,27 +118,27 @@ def _outcomes(_enrolled: Path) -> list[FrameResult]:
 
 @pytest.fixture
 def stage(tmp_path: Path, _enrolled: Path, _outcomes: list[FrameResult]) -> Iterator[Stage]:
-    """The site and the application; a thread plays the camera's outcomes over and over, five a second."""
-    folder = tmp_path / "site"
+    """The context and the application; a thread plays the camera's results in a loop, five per second."""
+    folder = tmp_path / "web"
     shutil.copytree(_enrolled, folder)
     (folder / "config.yaml").write_text(_yaml(folder))
     made = _stage(folder)
     for row in _rows(_outcomes):
-        made.site.journal.append(row)
-    made.site.hub.state = STATE
+        made.context.journal.append(row)
+    made.context.hub.state = STATE
     done = threading.Event()
-    player = threading.Thread(target=_play, args=(made.site, _outcomes, done))
+    player = threading.Thread(target=_play, args=(made.context, _outcomes, done))
     player.start()
     yield made
     done.set()
     player.join()
-    made.site.hub.close()
-    made.site.journal.close()
+    made.context.hub.close()
+    made.context.journal.close()
 
 
 @pytest.fixture
-def site(stage: Stage) -> WebContext:
-    return stage.site
+def context(stage: Stage) -> WebContext:
+    return stage.context
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def server(stage: Stage) -> Iterator[Server]:
     """The application behind a real uvicorn, at server.url."""
     from edgeface.web.server import Server
 
-    running = Server(stage.app, Web(port=0), stage.site.hub)
+    running = Server(stage.app, Web(port=0), stage.context.hub)
     running.start()
     assert running.wait(10), running.problem
     yield running
@@ -198,18 +198,18 @@ def make_code(stage: Stage, role: str = "admin") -> str:
     return code
 
 
-def make_app(site: WebContext, settings: Web) -> Starlette:
+def make_app(context: WebContext, settings: Web) -> Starlette:
     """The application of a context, with the accounts in its data folder."""
     from edgeface.web.app import application
     from edgeface.web.auth.accounts import Accounts
     from edgeface.web.auth.guard import AuthService
 
-    accounts = Accounts(site.configuration().data)
-    return application(site, AuthService(accounts, site.clock, settings.tls is not None), settings)
+    accounts = Accounts(context.configuration().data)
+    return application(context, AuthService(accounts, context.clock, settings.tls is not None), settings)
 
 
 def _stage(folder: Path) -> Stage:
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
     clock, source = SystemClock(), folder / "config.yaml"
     running: list[Configuration] = [loader.load(source)]
@@ -223,8 +223,8 @@ def _stage(folder: Path) -> Stage:
         made.reloads += 1
         running[0] = loader.load(source)
 
-    site = WebContext(lambda: running[0], source, clock, journal, record, reload)
-    made = Stage(site, make_app(site, running[0].web or Web()), folder)
+    context = WebContext(lambda: running[0], source, clock, journal, record, reload)
+    made = Stage(context, make_app(context, running[0].web or Web()), folder)
     return made
 
 
@@ -263,13 +263,13 @@ def _rows(outcomes: list[FrameResult]) -> Iterator[JournalRow]:
         yield JournalRow(f"note-{number}", kind, 1_001.0 + number, json.dumps(facts))
 
 
-def _play(site: WebContext, outcomes: list[FrameResult], done: threading.Event) -> None:
+def _play(context: WebContext, outcomes: list[FrameResult], done: threading.Event) -> None:
     while not done.is_set():
         for outcome in outcomes:
-            site.hub(outcome)
+            context.hub(outcome)
             for _ in range(4):
-                if site.hub.asked:
+                if context.hub.asked:
                     # A daemon says its state again when somebody asks.
-                    site.hub.state = site.hub.state
+                    context.hub.state = context.hub.state
                 if done.wait(0.05):
                     return

@@ -165,7 +165,7 @@ def test_configured_names_and_the_address_of_the_connection_are_ours(stage: Stag
     from starlette.testclient import TestClient
 
     settings = Web(host=EVERYWHERE, insecure=True, hosts=("Edgeface.local",))
-    app = make_app(stage.site, settings)
+    app = make_app(stage.context, settings)
     browser = TestClient(app, base_url="http://edgeface.local:8099")
     assert browser.get("/login").status_code == 200
     # The test client says that the connection came to the address that was asked for.
@@ -236,7 +236,7 @@ def test_with_tls_the_cookie_is_bound_to_it(stage: Stage) -> None:
     from starlette.testclient import TestClient
 
     settings = Web(tls=WebTls(certificate=stage.folder / "c", key=stage.folder / "k"))
-    app = make_app(stage.site, settings)
+    app = make_app(stage.context, settings)
     browser = TestClient(app, base_url="https://localhost", follow_redirects=False)
     answer = browser.post("/login", data={"secret": app.state.auth.sessions.make_code("viewer")})
     assert re.fullmatch(
@@ -258,8 +258,8 @@ def test_signing_out_ends_the_session(stage: Stage, client: Make) -> None:
 def at_fixed_time(stage: Stage) -> Iterator[tuple[Stage, FixedClock]]:
     """The stage with a clock that stands."""
     clock = FixedClock(1000.0, 1_790_000_000.0)
-    site = dataclasses.replace(stage.site, clock=clock)
-    yield dataclasses.replace(stage, site=site, app=make_app(site, Web())), clock
+    context = dataclasses.replace(stage.context, clock=clock)
+    yield dataclasses.replace(stage, context=context, app=make_app(context, Web())), clock
 
 
 def test_a_session_ends_when_nobody_uses_it(stage: Stage) -> None:
@@ -406,7 +406,7 @@ def test_the_verb_makes_and_takes_away(
     }
     web(stage, "revoke", "--name", "grafana")
     assert [one.name for one in read(stage.data)] == ["admin"]
-    rows = [json.loads(row.row.payload) for row in stage.site.journal.rows(kinds=("config",))]
+    rows = [json.loads(row.row.payload) for row in stage.context.journal.rows(kinds=("config",))]
     assert rows == [
         {"web": "token made", "role": "viewer"},
         {"web": "password made", "role": "admin"},

@@ -84,16 +84,16 @@ def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source:
     daemon = Daemon(configuration, source=source)
     with threaded(daemon):
         assert daemon.sign_in_link() is not None
-        site = daemon._window._context
-        assert site is not None
+        context = daemon._window._context
+        assert context is not None
 
         def heard(key: str) -> set[str]:
-            return {wire[key] for wire in site.hub.recent() if wire.get(key) is not None}
+            return {wire[key] for wire in context.hub.recent() if wire.get(key) is not None}
 
         def goes(key: str) -> None:
             until(lambda: heard(key), 30)
             who = min(heard(key))
-            with site.gallery() as gallery:
+            with context.gallery() as gallery:
                 # An unknown is said before it is stored.
                 until(lambda: who in {*(one.id for one in gallery.people()), *(one.id for one in gallery.unknowns())})
                 erase(configuration, gallery, who, clock.wall())

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from edgeface.core.clock import FixedClock
 from edgeface.recognition.timings import Timings
 from edgeface.web import hub
-from tests.support.web import CAMERA, PEOPLE, STATE, Stage, client, site, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, PEOPLE, STATE, Stage, client, context, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -50,8 +50,8 @@ def full(stage: Stage) -> Stage:  # noqa: F811 - a fixture
     timings.events[CAMERA, "match"] += 2
     timings.stages["detect"].add(0.015)
     timings.stages["detect"].add(0.5)
-    object.__setattr__(stage.site, "timings", timings)
-    stage.site.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
+    object.__setattr__(stage.context, "timings", timings)
+    stage.context.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
     return stage
 
 
@@ -122,7 +122,7 @@ def test_nobody_is_named(client: "Client") -> None:  # noqa: F811 - a fixture
 
 
 def test_a_daemon_without_broker_doors_or_state_is_told_too(stage: Stage, client: "Client") -> None:  # noqa: F811
-    stage.site.hub.state = {}
+    stage.context.hub.state = {}
     found = scraped(client("viewer", token=True))
     assert ("edgeface_mqtt_connected", ()) not in found
     assert found["edgeface_journal_unsaid", ()] >= 0

@@ -97,7 +97,7 @@ def test_a_wrong_method_is_told_the_right_ones(client: Callable[..., TestClient]
 def test_answers_are_as_described(stage: Stage, monkeypatch: pytest.MonkeyPatch, operation: Any, mode: str) -> None:
     monkeypatch.setattr("edgeface.web.hub.FRESH_SECONDS", 0)
     monkeypatch.setattr("edgeface.web.live.feed.PICTURE_TIMEOUT", 0)
-    stage.app.state.site = replace(stage.site, switch=lambda _camera, _on: None)
+    stage.app.state.context = replace(stage.context, switch=lambda _camera, _on: None)
     # With it schemathesis would leave out the token at random, and the operation itself would not be reached.
     document = {key: value for key, value in api.document().items() if key != "security"}
     schema = schemathesis.openapi.from_dict(document)

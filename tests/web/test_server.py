@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from edgeface.core.types import FrameResult
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
     Make = Callable[..., TestClient]
 
@@ -291,7 +291,7 @@ def fetched(url: str, context: ssl.SSLContext | None = None) -> int:
 def test_the_page_is_served_by_tls(stage: Stage, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     certificate, key = authority.broker("127.0.0.1")
-    running = Server(stage.app, Web(port=0, tls=WebTls(certificate=certificate, key=key)), stage.site.hub)
+    running = Server(stage.app, Web(port=0, tls=WebTls(certificate=certificate, key=key)), stage.context.hub)
     running.start()
     try:
         assert running.wait(10), running.problem
@@ -316,7 +316,7 @@ def test_a_certificate_that_cannot_be_used_is_a_problem_in_one_line(
         (tmp_path / "c").write_text("x")
         (tmp_path / "k").write_text("x")
     tls = WebTls(certificate=tmp_path / "c", key=tmp_path / "k")
-    running = Server(stage.app, Web(port=0, tls=tls), stage.site.hub)
+    running = Server(stage.app, Web(port=0, tls=tls), stage.context.hub)
     running.start()
     wait_for(lambda: running.problem is not None)
     running.stop()
@@ -339,7 +339,7 @@ def test_a_port_that_is_taken_is_tried_again(
     monkeypatch.setattr(web_server, "RETRY_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        running = Server(stage.app, Web(port=port), stage.site.hub)
+        running = Server(stage.app, Web(port=port), stage.context.hub)
         running.start()
         wait_for(lambda: running.problem is not None)
         time.sleep(0.3)
@@ -358,7 +358,7 @@ async def _events(request: Request) -> Response:
 
     async def lines() -> AsyncIterator[bytes]:
         yield b"begin\n"
-        async for wire in request.app.state.site.hub.events():
+        async for wire in request.app.state.context.hub.events():
             yield json.dumps(wire).encode()
 
     return StreamingResponse(lines())
@@ -387,12 +387,12 @@ def streaming(port: int, path: str) -> Iterator[http.client.HTTPResponse]:
 def test_it_ends_in_time_whatever_streams(stage: Stage, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     with_routes(stage, events=_events, ever=_for_ever)
     with streaming(server.port, "/api/events"), streaming(server.port, "/api/ever"):
-        wait_for(lambda: stage.site.hub.listeners == 1)
+        wait_for(lambda: stage.context.hub.listeners == 1)
         begun = time.monotonic()
         server.stop()
         assert time.monotonic() - begun < 2.0
     assert not [thread for thread in threading.enumerate() if thread.name == "web"]
-    assert stage.site.hub.listeners == 0
+    assert stage.context.hub.listeners == 0
     assert "does not end" not in caplog.text
 
 
@@ -520,24 +520,24 @@ def test_the_state_is_said_again_for_whoever_asks() -> None:
     assert asyncio.run(hub.report()) == {"n": 2}
 
 
-def test_the_sites_models_are_for_one_at_a_time(site: WebContext) -> None:
-    with site.analyzer() as analyzer:
-        other = threading.Thread(target=lambda: site.analyzer().__enter__().limits)
+def test_the_sites_models_are_for_one_at_a_time(context: WebContext) -> None:
+    with context.analyzer() as analyzer:
+        other = threading.Thread(target=lambda: context.analyzer().__enter__().limits)
         other.start()
         other.join(0.2)
         assert other.is_alive()
-        assert analyzer.limits == site.configuration().quality
+        assert analyzer.limits == context.configuration().quality
     other.join(5)
     assert not other.is_alive()
 
 
-def test_the_sites_gallery_is_the_daemons(site: WebContext) -> None:
-    with site.gallery() as gallery:
+def test_the_sites_gallery_is_the_daemons(context: WebContext) -> None:
+    with context.gallery() as gallery:
         assert [person.id for person in gallery.people()] == ["barack", "eileen"]
 
 
 def test_the_daemon_loads_nothing_of_the_web_unless_it_is_wanted() -> None:
-    wanted = "starlette uvicorn jinja2 argon2 prometheus_client multipart anyio edgeface.web.site"
+    wanted = "starlette uvicorn jinja2 argon2 prometheus_client multipart anyio edgeface.web.context"
     code = f"import edgeface.daemon.daemon, sys; print([name for name in {wanted!r}.split() if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -562,12 +562,12 @@ def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
             state = json.load(answer)
         assert CAMERA in json.dumps(state)
-        site = daemon._window._context
-        assert site is not None
-        wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.hub.recent()), 30)
-        assert {"mqtt", "doors", "journal", "problems", "cameras"} <= site.hub.state.keys()
+        context = daemon._window._context
+        assert context is not None
+        wait_for(lambda: any(wire["kind"] == "unknown" for wire in context.hub.recent()), 30)
+        assert {"mqtt", "doors", "journal", "problems", "cameras"} <= context.hub.state.keys()
     assert not [one for one in threading.enumerate() if one.name == "web"]
-    (event, *_) = [wire for wire in site.hub.recent() if wire["kind"] == "unknown"]
+    (event, *_) = [wire for wire in context.hub.recent() if wire["kind"] == "unknown"]
     assert event["event_type"] == "unknown"
     assert event["id"]
 
@@ -615,8 +615,8 @@ def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
         daemon = daemon_of(tmp_path, web=Web(port=other.getsockname()[1]))
         with threaded(daemon):
             wait_for(lambda: daemon._window.problem is not None)
-            site = daemon._window._context
-            assert site is not None
-            wait_for(lambda: site.hub.state.get("problems"))
-            assert "cannot be served: Address already in use" in site.hub.state["problems"][-1]
-            wait_for(lambda: any(wire["kind"] == "unknown" for wire in site.hub.recent()), 30)
+            context = daemon._window._context
+            assert context is not None
+            wait_for(lambda: context.hub.state.get("problems"))
+            assert "cannot be served: Address already in use" in context.hub.state["problems"][-1]
+            wait_for(lambda: any(wire["kind"] == "unknown" for wire in context.hub.recent()), 30)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edgeface.cameras import CameraSettings
     from edgeface.core.types import Face, FrameResult
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 _CAMERA = "/cameras/{camera}"
 _DISABLED = "disabled"
@@ -31,34 +31,36 @@ _DISABLED = "disabled"
 
 def cameras(call: Call) -> Response:
     """Every camera, with its configuration and its state."""
-    site = call.site
-    reports = _part(site, "cameras")
-    found = [_camera(site, name, one, reports.get(name, {})) for name, one in site.configuration().cameras.items()]
+    context = call.context
+    reports = _part(context, "cameras")
+    found = [
+        _camera(context, name, one, reports.get(name, {})) for name, one in context.configuration().cameras.items()
+    ]
     return reply(device_models.Cameras(cameras=found))
 
 
 def switch(call: Call) -> Response:
     """Turn recognition on or off for a camera."""
     name = _name(call)
-    if call.site.switch is None:
+    if call.context.switch is None:
         raise Problem(503, detail="no cameras run here")
-    call.site.switch(name, call.body.on)
+    call.context.switch(name, call.body.on)
     return reply(device_models.Switched(camera=name, on=call.body.on), 202)
 
 
 def doors(call: Call) -> Response:
     """Every door that this device grants."""
-    reports = _part(call.site, "doors")
+    reports = _part(call.context, "doors")
     found = [
         device_models.Door(id=name, camera=door.camera, level=door.level, state=plain(reports.get(name, {})))
-        for name, door in call.site.configuration().doors.items()
+        for name, door in call.context.configuration().doors.items()
     ]
     return reply(device_models.Doors(doors=found))
 
 
 def state(call: Call) -> Response:
     """The content of the state topic."""
-    return reply(device_models.State(plain(dict(call.site.hub.state))))
+    return reply(device_models.State(plain(dict(call.context.hub.state))))
 
 
 async def picture(call: Call) -> Response:
@@ -71,12 +73,12 @@ async def picture(call: Call) -> Response:
 
 async def faces(call: Call) -> Response:
     """The faces that the pipeline found in the newest frame."""
-    return reply(_seen(call.site, await _feed(call).newest(call.query.seq)))
+    return reply(_seen(call.context, await _feed(call).newest(call.query.seq)))
 
 
 def _name(call: Call) -> str:
     name = call.path["camera"]
-    if name not in call.site.configuration().cameras:
+    if name not in call.context.configuration().cameras:
         raise missing(f"there is no camera {printable(name, 64)}")
     return name
 
@@ -84,13 +86,13 @@ def _name(call: Call) -> str:
 def _feed(call: Call) -> Feed:
     name, feeds = _name(call), call.request.app.state.feeds
     if name not in feeds:
-        feeds[name] = Feed(call.site, name)
+        feeds[name] = Feed(call.context, name)
     feed: Feed = feeds[name]
     return feed
 
 
-def _camera(site: WebContext, name: str, camera: CameraSettings, report: Mapping[str, Any]) -> device_models.Camera:
-    result = site.hub.latest(name)
+def _camera(context: WebContext, name: str, camera: CameraSettings, report: Mapping[str, Any]) -> device_models.Camera:
+    result = context.hub.latest(name)
     height, width = result.frame.image.shape[:2] if result is not None else (0, 0)
     size = [width, height] if result is not None else camera.size
     status = report.get("status")
@@ -102,21 +104,21 @@ def _camera(site: WebContext, name: str, camera: CameraSettings, report: Mapping
         status=status,
         size=None if size is None else list(size),
         region=None if camera.region is None else list(camera.region),
-        smallest_face=site.configuration().detector.face_limit,
+        smallest_face=context.configuration().detector.face_limit,
         **facts,
     )
 
 
-def _seen(site: WebContext, result: FrameResult) -> device_models.Seen:
+def _seen(context: WebContext, result: FrameResult) -> device_models.Seen:
     frame = result.frame
     return device_models.Seen(
         camera=frame.camera,
         seq=frame.seq,
         captured_at=rfc3339(frame.wall),
-        age=round(site.clock.monotonic() - frame.monotonic, 2),
+        age=round(context.clock.monotonic() - frame.monotonic, 2),
         frame_size=[frame.image.shape[1], frame.image.shape[0]],
-        region=list(site.configuration().cameras[frame.camera].region or WHOLE),
-        smallest_face=site.configuration().detector.face_limit,
+        region=list(context.configuration().cameras[frame.camera].region or WHOLE),
+        smallest_face=context.configuration().detector.face_limit,
         faces=[_face(face) for face in result.faces],
     )
 
@@ -134,8 +136,8 @@ def _face(face: Face) -> device_models.SeenFace:
     )
 
 
-def _part(site: WebContext, key: str) -> Mapping[str, Any]:
-    found = site.hub.state.get(key, {})
+def _part(context: WebContext, key: str) -> Mapping[str, Any]:
+    found = context.hub.state.get(key, {})
     return found if isinstance(found, dict) else {}
 
 

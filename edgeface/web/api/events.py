@@ -36,7 +36,7 @@ _VERIFYING = Cooldown(VERIFY_SECONDS)
 
 def rows(call: Call) -> Response:
     """List rows, oldest first."""
-    query, journal = call.query, call.site.journal
+    query, journal = call.query, call.context.journal
     chosen = _chosen(query)
     forward = query.after is not None
     end = {"first": query.limit} if forward else {"last": query.limit}
@@ -55,8 +55,8 @@ def rows(call: Call) -> Response:
 
 def verify(call: Call) -> Response:
     """Verify the journal's chain."""
-    with _VERIFYING.taken(call.site.clock):
-        found = call.site.journal.verify()
+    with _VERIFYING.taken(call.context.clock):
+        found = call.context.journal.verify()
     return reply(
         device_models.Verified(
             intact=found.fault is None,
@@ -70,7 +70,7 @@ def verify(call: Call) -> Response:
 
 def export(call: Call) -> Response:
     """Export every row as a line of JSON."""
-    journal, chosen = call.site.journal, _chosen(call.query)
+    journal, chosen = call.context.journal, _chosen(call.query)
     first = journal.rows(**chosen, first=_PAGE)
     _require_read(journal)
     headers = {"Content-Disposition": 'attachment; filename="edgeface-journal.jsonl"'}

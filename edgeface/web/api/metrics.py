@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from edgeface.recognition.timings import Histogram, Timings
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
     State = Mapping[str, Any]
     Sample = tuple[tuple[str, ...], float]
@@ -43,18 +43,18 @@ def routes() -> list[BaseRoute]:
 @viewer
 async def metrics(request: Request) -> Response:
     """All metrics, with current values, in the format that the client asks for."""
-    site: WebContext = request.app.state.site
-    state = await site.hub.report()
+    context: WebContext = request.app.state.context
+    state = await context.hub.report()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    body = await run_in_threadpool(lambda: encode(registry(site, state)))
+    body = await run_in_threadpool(lambda: encode(registry(context, state)))
     return Response(body, headers={"Content-Type": media_type})
 
 
-def registry(site: WebContext, state: State) -> CollectorRegistry:
+def registry(context: WebContext, state: State) -> CollectorRegistry:
     """The metrics of one scrape, and those of the process."""
     made = CollectorRegistry()
     ProcessCollector(registry=made)
-    collector: Collector = DaemonCollector(site, state)
+    collector: Collector = DaemonCollector(context, state)
     made.register(collector)
     return made
 
@@ -62,20 +62,20 @@ def registry(site: WebContext, state: State) -> CollectorRegistry:
 class DaemonCollector:
     """Collects the metrics of one scrape; waits for the disk."""
 
-    def __init__(self, site: WebContext, state: State) -> None:
-        self._site, self._state = site, state
+    def __init__(self, context: WebContext, state: State) -> None:
+        self._context, self._state = context, state
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric whose value is known."""
-        state, timings = self._state, self._site.timings
+        state, timings = self._state, self._context.timings
         if timings is not None:
             yield from _times(timings)
         yield from _cameras(state.get("cameras") or {})
         yield from _doors(state.get("doors") or {})
         yield from _broker(state.get("mqtt"))
-        yield from _journal(state.get("journal") or {}, self._site.journal.unpublished_count())
+        yield from _journal(state.get("journal") or {}, self._context.journal.unpublished_count())
         yield from _device(state)
-        yield from _web(self._site)
+        yield from _web(self._context)
 
 
 def _times(timings: Timings) -> Iterator[Metric]:
@@ -170,9 +170,9 @@ def _device(state: State) -> Iterator[Metric]:
     yield from _known("edgeface_problems", "Number of lines under problems in the state.", problems)
 
 
-def _web(site: WebContext) -> Iterator[Metric]:
-    yield from _known("edgeface_web_listeners", "Clients of the event stream.", site.hub.listeners)
-    dropped = [((), float(site.hub.dropped))]
+def _web(context: WebContext) -> Iterator[Metric]:
+    yield from _known("edgeface_web_listeners", "Clients of the event stream.", context.hub.listeners)
+    dropped = [((), float(context.hub.dropped))]
     yield _counter("edgeface_web_dropped", "Events that clients of the stream were too slow to receive.", [], dropped)
 
 

@@ -36,56 +36,56 @@ if TYPE_CHECKING:
     from edgeface.gallery.snapshot import Person
     from edgeface.people.erasure import ErasureProof
     from edgeface.people.service import EnrollResult
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 _PERSON = "/people/{person}"
 
 
 def people(call: Call) -> Response:
     """List a part of the people, by id."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         found = gallery.people()
     (least,) = after(call.query.cursor, str) or ("",)
     rest = [person for person in found if person.id > least]
     shown = rest[: call.query.limit]
     following = cursor_of(shown[-1].id) if len(rest) > len(shown) else None
-    return reply(models.People(people=[shape(call.site, one) for one in shown], next=following))
+    return reply(models.People(people=[shape(call.context, one) for one in shown], next=following))
 
 
 def person(call: Call) -> Response:
     """Get one person."""
-    with call.site.gallery() as gallery:
-        return reply(shape(call.site, known(gallery, call.path["person"])))
+    with call.context.gallery() as gallery:
+        return reply(shape(call.context, known(gallery, call.path["person"])))
 
 
 def enroll(call: Call) -> Response:
     """Enroll a person from photos, or add templates to an enrolled person."""
     new, files = call.body.fields, call.body.files
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         before = next((one for one in gallery.people() if one.id == new.id), None)
     options = EnrollOptions(given=new.given, expires=new.expires, skip_bad=new.skip_bad)
-    done = call.site.people.enroll(new.id, new.name or None, files, options)
-    return enrolled(call.site, done, 201 if before is None else 200)
+    done = call.context.people.enroll(new.id, new.name or None, files, options)
+    return enrolled(call.context, done, 201 if before is None else 200)
 
 
 def change(call: Call) -> Response:
     """Change name and days of consent, all or nothing."""
     who, wanted = call.path["person"], call.body
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         known(gallery, who)
     try:
-        changed = call.site.people.change(
+        changed = call.context.people.change(
             who,
             name=wanted.name,
             given=wanted.given,
             expires=wanted.expires,
-            check=lambda before: require_match(call.if_match, shape(call.site, before)),
+            check=lambda before: require_match(call.if_match, shape(call.context, before)),
         )
     except GalleryError as error:
         raise Problem(422 if wanted.given or wanted.expires else 409, detail=str(error)) from None
-    answer = reply(shape(call.site, changed))
+    answer = reply(shape(call.context, changed))
     answer.headers["ETag"] = etag(bytes(answer.body))
     return answer
 
@@ -93,10 +93,10 @@ def change(call: Call) -> Response:
 def forget(call: Call) -> Response:
     """Erase a person permanently, and search for traces."""
     who = call.path["person"]
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         found, pictures = known(gallery, who), len(gallery.pictures(who))
-    return forgotten(who, call.site.people.erase(who), found.templates + found.foreign, pictures)
+    return forgotten(who, call.context.people.erase(who), found.templates + found.foreign, pictures)
 
 
 def merge(call: Call) -> Response:
@@ -104,29 +104,29 @@ def merge(call: Call) -> Response:
     who, into = call.path["person"], call.body.into
     if who == into:
         raise Problem(422, detail=f"{printable(who)}: a person cannot be merged into themselves")
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         found, pictures = known(gallery, who), len(gallery.pictures(who))
         known(gallery, into)
-    return forgotten(who, call.site.people.merge(who, into), found.templates + found.foreign, pictures)
+    return forgotten(who, call.context.people.merge(who, into), found.templates + found.foreign, pictures)
 
 
 def pictures(call: Call) -> Response:
     """List the pictures that are kept of a person."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         who = known(gallery, call.path["person"]).id
         return reply(album(gallery, who))
 
 
 def picture(call: Call) -> Response:
     """Get one picture."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         return jpeg(gallery, known(gallery, call.path["person"]).id, call.path["number"])
 
 
 def export(call: Call) -> Response:
     """Get a copy of everything known about a person, except the numbers of the embeddings."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         found = known(gallery, call.path["person"])
         templates = [
             models.TemplateFacts(model=one.model, source=one.source, at=rfc3339(one.wall))
@@ -136,19 +136,19 @@ def export(call: Call) -> Response:
             models.KeptPicture(at=rfc3339(wall), jpeg=base64.b64encode(data).decode())
             for wall, data in gallery.pictures(found.id)
         ]
-    rows = call.site.journal.about(found.id)
-    if call.site.journal.problem is not None:
-        raise Problem(503, detail=call.site.journal.problem)
+    rows = call.context.journal.about(found.id)
+    if call.context.journal.problem is not None:
+        raise Problem(503, detail=call.context.journal.problem)
     about = [models.About(id=row.id, kind=row.kind, at=rfc3339(row.at), facts=json.loads(row.payload)) for row in rows]
-    copy = models.Export(person=shape(call.site, found), templates=templates, pictures=kept, journal=about)
+    copy = models.Export(person=shape(call.context, found), templates=templates, pictures=kept, journal=about)
     return reply(copy, headers={"Content-Disposition": f'attachment; filename="{found.id}.json"'})
 
 
 def alike(call: Call) -> Response:
     """List pairs of people who look too alike."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         snapshot = gallery.snapshot()
-    threshold = level_threshold(call.site.configuration(), snapshot)[0]
+    threshold = level_threshold(call.context.configuration(), snapshot)[0]
     alike = snapshot.alike(threshold)
     pairs = [models.Pair(one=one, other=other, score=round(score, 4)) for one, other, score in alike]
     return reply(models.Alike(threshold=round(threshold, 4), pairs=pairs))
@@ -162,7 +162,7 @@ def known(gallery: Gallery, who: str) -> Person:
         raise missing(str(error)) from None
 
 
-def shape(site: WebContext, one: Person) -> models.Person:
+def shape(context: WebContext, one: Person) -> models.Person:
     """A person's JSON object."""
     return models.Person(
         id=one.id,
@@ -173,14 +173,14 @@ def shape(site: WebContext, one: Person) -> models.Person:
         foreign=one.foreign,
         consent=one.consent,
         expires=one.expires,
-        expired=one.expired(day(site.clock.wall())),
+        expired=one.expired(day(context.clock.wall())),
     )
 
 
-def enrolled(site: WebContext, done: EnrollResult, status: int) -> Response:
+def enrolled(context: WebContext, done: EnrollResult, status: int) -> Response:
     """The answer to an enrollment."""
     (one,) = done.people
-    answer = models.Enrolled(person=shape(site, one), notes=list(done.notes), left_out=list(done.rejected))
+    answer = models.Enrolled(person=shape(context, one), notes=list(done.notes), left_out=list(done.rejected))
     return reply(answer, status, {"Location": f"/api/v1/people/{one.id}"} if status == 201 else None)  # noqa: PLR2004 - Created
 
 

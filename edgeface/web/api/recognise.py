@@ -54,7 +54,7 @@ def recognise(call: Call) -> Response:
     except PhotoError as error:
         raise Problem(422, detail=str(error)) from None
     known = _known(call)
-    with call.site.analyzer() as analyzer:
+    with call.context.analyzer() as analyzer:
         found = [_face(analyzer, photo, one, known) for one in faces(analyzer, photo)[:MAX_FACES]]
         model = analyzer.embedder.name
     height, width = photo.shape[:2]
@@ -62,10 +62,10 @@ def recognise(call: Call) -> Response:
 
 
 def _known(call: Call) -> _Known:
-    configuration = call.site.configuration()
+    configuration = call.context.configuration()
     table, level = table_of(configuration.embedder.model), configuration.recognition.level
-    with call.site.gallery() as gallery:
-        snapshot, unknowns = gallery.snapshot(call.site.clock.wall()), gallery.unknowns()
+    with call.context.gallery() as gallery:
+        snapshot, unknowns = gallery.snapshot(call.context.clock.wall()), gallery.unknowns()
     same = same_unknown(table, max(1, len(unknowns)))
     try:
         accept = thresholds(table, level, snapshot)

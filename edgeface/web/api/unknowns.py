@@ -23,7 +23,7 @@ _UNKNOWN = "/unknowns/{unknown}"
 
 def unknowns(call: Call) -> Response:
     """List a part of the unknowns, the last one seen first."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         found = gallery.unknowns()
     place = after(call.query.cursor, float, str)
     rest = found if place is None else [one for one in found if (-one.last, one.id) > place]
@@ -34,49 +34,49 @@ def unknowns(call: Call) -> Response:
 
 def unknown(call: Call) -> Response:
     """Get one unknown."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         return reply(_shape(_known(gallery, call.path["unknown"])))
 
 
 def pictures(call: Call) -> Response:
     """List the pictures that are kept of an unknown."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         return reply(album(gallery, _known(gallery, call.path["unknown"]).id))
 
 
 def picture(call: Call) -> Response:
     """Get one picture."""
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         return jpeg(gallery, _known(gallery, call.path["unknown"]).id, call.path["number"])
 
 
 def enroll(call: Call) -> Response:
     """Enroll an unknown as a person."""
     who, new = call.path["unknown"], call.body
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         _known(gallery, who)
     options = EnrollOptions(given=new.given, expires=new.expires)
-    return enrolled(call.site, call.site.people.enroll_unknown(who, new.id, new.name or None, options), 201)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name or None, options), 201)
 
 
 def ignore(call: Call) -> Response:
     """Put an unknown on the ignore list."""
     who, new = call.path["unknown"], call.body
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         _known(gallery, who)
     options = EnrollOptions(ignored=True)
-    return enrolled(call.site, call.site.people.enroll_unknown(who, new.id, new.name, options), 201)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name, options), 201)
 
 
 def forget(call: Call) -> Response:
     """Erase an unknown permanently, and search for traces."""
     who = call.path["unknown"]
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         found, kept = _known(gallery, who), len(gallery.pictures(who))
-    return forgotten(who, call.site.people.erase(who), len(found.templates), kept)
+    return forgotten(who, call.context.people.erase(who), len(found.templates), kept)
 
 
 def _known(gallery: Gallery, who: str) -> Unknown:

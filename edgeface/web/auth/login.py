@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from edgeface.web.auth.guard import AuthService
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,8 @@ def _report_failures(request: Request, auth: AuthService) -> None:
     """Log and record, at most once an hour, that there are too many failed tries."""
     if auth.throttle.report_due():
         log.warning("sign-in: too many wrong passwords")
-        site: WebContext = request.app.state.site
-        site.record("config", {"web": "too many wrong passwords"})
+        context: WebContext = request.app.state.context
+        context.record("config", {"web": "too many wrong passwords"})
 
 
 def local(path: str) -> str:

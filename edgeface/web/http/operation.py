@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from edgeface.web.api.models import ApiModel
+    from edgeface.web.context import WebContext
     from edgeface.web.http.bodies import Body
-    from edgeface.web.site import WebContext
 
     Work = Callable[["Call"], Response | Awaitable[Response]]
 
@@ -53,9 +53,9 @@ class Call:
     """The result of the operation's body reader; None without one."""
 
     @property
-    def site(self) -> WebContext:
+    def context(self) -> WebContext:
         """The context that the operation works with."""
-        context: WebContext = self.request.app.state.site
+        context: WebContext = self.request.app.state.context
         return context
 
     @property
@@ -121,7 +121,7 @@ class Operation:
             body = None if self.body is None else await self.body.read(request)
             call = Call(request, query, body)
             if self.fresh:
-                await call.site.hub.report()
+                await call.context.hub.report()
             response = await self._run(call)
             return _tagged(request, response) if self.tagged else response
 

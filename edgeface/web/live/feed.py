@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgeface.core.types import Face, FrameResult, Image
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 RATE = 5
 """Pictures per second, for all viewers together."""
@@ -42,8 +42,8 @@ _POLL = 0.02
 class Feed:
     """The newest results of one camera; used by the web's event loop only."""
 
-    def __init__(self, site: WebContext, camera: str) -> None:
-        self._site, self._camera = site, camera
+    def __init__(self, context: WebContext, camera: str) -> None:
+        self._context, self._camera = context, camera
         # The one before is kept for clients that have its faces and now request its picture.
         self._results: deque[FrameResult] = deque(maxlen=2)
         self._taken = 0.0
@@ -64,7 +64,7 @@ class Feed:
         if known is not None:
             return known
         async with self._taking:
-            now = self._site.clock.monotonic()
+            now = self._context.clock.monotonic()
             if not self._results or now - self._taken >= 1 / RATE:
                 self._keep(await self._take())
             return self._results[-1]
@@ -82,7 +82,7 @@ class Feed:
     def _extend_lease(self) -> None:
         loop = asyncio.get_running_loop()
         if self._end is None:
-            self._watching.enter_context(self._site.hub.watch(self._camera))
+            self._watching.enter_context(self._context.hub.watch(self._camera))
         else:
             self._end.cancel()
         self._end = loop.call_later(LEASE, self.close)
@@ -98,14 +98,14 @@ class Feed:
 
     async def _take(self) -> FrameResult:
         for _ in range(round(PICTURE_TIMEOUT / _POLL)):
-            result = self._site.hub.latest(self._camera)
-            if result is not None and self._site.clock.monotonic() - result.frame.monotonic <= MAX_AGE:
+            result = self._context.hub.latest(self._camera)
+            if result is not None and self._context.clock.monotonic() - result.frame.monotonic <= MAX_AGE:
                 return result
             await asyncio.sleep(_POLL)
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=self._why(), headers={"Retry-After": "2"})
 
     def _keep(self, result: FrameResult) -> None:
-        self._taken = self._site.clock.monotonic()
+        self._taken = self._context.clock.monotonic()
         if not self._results or self._results[-1] is not result:
             self._results.append(result)
             kept = {one.frame.seq for one in self._results}
@@ -113,7 +113,7 @@ class Feed:
 
     def _why(self) -> str:
         """Why there is no picture, as far as the state knows."""
-        report = self._site.hub.state.get("cameras", {}).get(self._camera, {})
+        report = self._context.hub.state.get("cameras", {}).get(self._camera, {})
         status, problem = report.get("status"), report.get("problem")
         why = f"it is {status}" if status and status != "online" else "no frame has arrived"
         return f"camera {self._camera} gives no picture now: {why}" + (f" ({problem})" if problem else "")

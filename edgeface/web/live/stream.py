@@ -32,7 +32,7 @@ _RETRY = 3000
 
 async def stream(call: Call) -> Response:
     """Stream all events from now on, after those that were missed since Last-Event-ID, if they are still kept."""
-    hub = call.site.hub
+    hub = call.context.hub
     if hub.listeners >= MAX_CLIENTS:
         detail = f"too many clients: {MAX_CLIENTS} receive events already"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=detail, headers={"Retry-After": "30"})

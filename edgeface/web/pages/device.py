@@ -13,15 +13,15 @@ from edgeface.web.auth.guard import public, viewer
 from edgeface.web.auth.login import local
 from edgeface.web.pages import rows
 from edgeface.web.pages.faults import disk_of, faults
-from edgeface.web.pages.render import fresh, page, pairs, render, site_of
+from edgeface.web.pages.render import context_of, fresh, page, pairs, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from edgeface.access.policy import Door
+    from edgeface.web.context import WebContext
     from edgeface.web.pages.rows import EventLine
-    from edgeface.web.site import WebContext
 
 _RECENT = 8
 """Rows of the journal on the live page and on each door's card."""
@@ -57,35 +57,35 @@ def routes() -> list[Route]:
 
 def live(request: Request) -> Response:
     """Each camera with its picture; problems come first."""
-    site = site_of(request)
-    configuration, reports = site.configuration(), site.hub.state.get("cameras", {})
+    context = context_of(request)
+    configuration, reports = context.configuration(), context.hub.state.get("cameras", {})
     return render(
         request,
         "live.html",
         cameras={name: (camera, reports.get(name, {})) for name, camera in configuration.cameras.items()},
-        faults=faults(site),
+        faults=faults(context),
         words={"labels": strings.LABELS, "reasons": strings.REASONS, "score": strings.LIVE_SCORE},
-        lines=rows.find(site.journal, rows.EventFilter()).lines[:_RECENT],
-        head=site.journal.facts()["seq"] or 0,
+        lines=rows.find(context.journal, rows.EventFilter()).lines[:_RECENT],
+        head=context.journal.facts()["seq"] or 0,
     )
 
 
 def doors(request: Request) -> Response:
     """Each door; those that cannot open come first."""
-    site = site_of(request)
-    last = [rows.line_of(entry) for entry in reversed(site.journal.rows(kinds=kinds("door"), last=_DOOR_ROWS))]
-    cards = [_card(site, name, door, last) for name, door in site.configuration().doors.items()]
+    context = context_of(request)
+    last = [rows.line_of(entry) for entry in reversed(context.journal.rows(kinds=kinds("door"), last=_DOOR_ROWS))]
+    cards = [_card(context, name, door, last) for name, door in context.configuration().doors.items()]
     order = ("bad", "warn", "ok")
     return render(
         request,
         "doors.html",
         doors=sorted(cards, key=lambda card: order.index(card.tone)),
-        unsynced=site.hub.state.get("clock") == "unsynced",
+        unsynced=context.hub.state.get("clock") == "unsynced",
     )
 
 
-def _card(site: WebContext, name: str, door: Door, last: list[EventLine]) -> DoorCard:
-    facts: dict[str, Any] = dict(site.hub.state.get("doors", {}).get(name, {}))
+def _card(context: WebContext, name: str, door: Door, last: list[EventLine]) -> DoorCard:
+    facts: dict[str, Any] = dict(context.hub.state.get("doors", {}).get(name, {}))
     age = facts.get("nonce_age")
     tone = "bad" if facts.get("problem") else "warn" if age is None or age > _NONCE_SECONDS else "ok"
     own = [line for line in last if line.door == name][:_RECENT]
@@ -94,24 +94,24 @@ def _card(site: WebContext, name: str, door: Door, last: list[EventLine]) -> Doo
 
 def health(request: Request) -> Response:
     """The state, problems first."""
-    site = site_of(request)
-    state = site.hub.state
+    context = context_of(request)
+    state = context.hub.state
     uptime = int(state.get("uptime", 0))
     return render(
         request,
         "health.html",
         state=state,
-        faults=faults(site),
+        faults=faults(context),
         cameras={
             name: (camera, pairs(camera.get("not_judged", {}), strings.REASONS))
             for name, camera in state.get("cameras", {}).items()
         },
         uptime={"days": uptime // 86_400, "hours": uptime // 3600 % 24, "minutes": uptime // 60 % 60},
-        disk=disk_of(site.configuration().data),
+        disk=disk_of(context.configuration().data),
         memory=board.peak_rss() / 1e6,
-        broker=site.configuration().mqtt is not None,
-        waiting=site.journal.unpublished_count(),
-        head=site.journal.facts(),
+        broker=context.configuration().mqtt is not None,
+        waiting=context.journal.unpublished_count(),
+        head=context.journal.facts(),
     )
 
 

@@ -14,7 +14,7 @@ from edgeface.web import strings
 from edgeface.web.auth.guard import admin
 from edgeface.web.http import limits
 from edgeface.web.pages.guided import Guidance, Progress
-from edgeface.web.pages.render import Form, action, page, render, see, site_of, upload
+from edgeface.web.pages.render import Form, action, context_of, page, render, see, upload
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -45,7 +45,7 @@ def enroll(request: Request, form: Form) -> Response:
         options = EnrollOptions(
             given=form.maybe("given"), expires=form.maybe("expires"), skip_bad=form.maybe("skip_bad") is not None
         )
-        done = site_of(request).people.enroll(person, form.text("name") or None, form.files, options)
+        done = context_of(request).people.enroll(person, form.text("name") or None, form.files, options)
     except RejectedError as error:
         return _ask(request, form, str(error), error.lines)
     except GalleryError as error:
@@ -100,7 +100,7 @@ def guidance(request: Request) -> Guidance:
     """The application's guidance."""
     state = request.app.state
     if not hasattr(state, "guidance"):
-        state.guidance = Guidance(site_of(request))
+        state.guidance = Guidance(context_of(request))
     found: Guidance = state.guidance
     return found
 
@@ -113,7 +113,7 @@ def _ask(request: Request, form: Form, error: str | None = None, lines: tuple[st
         form=form,
         error=error,
         lines=lines,
-        cameras=list(site_of(request).configuration().cameras),
+        cameras=list(context_of(request).configuration().cameras),
         most=limits.MAX_FILES,
         megabytes=limits.MAX_UPLOAD_BYTES // 1_000_000,
     )

@@ -13,7 +13,7 @@ from edgeface.core.clock import rfc3339
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.pages import rows
-from edgeface.web.pages.render import Form, action, page, render, site_of
+from edgeface.web.pages.render import Form, action, context_of, page, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,17 +40,17 @@ def events(request: Request) -> Response:
 def new_rows(request: Request) -> Response:
     """The rows after `after`, for the page's script: as rows of the table, or as items of the `list`."""
     wanted, after = rows.EventFilter.of(request.query_params), _number(request, "after")
-    found = rows.find(site_of(request).journal, wanted, after=after or 0)
+    found = rows.find(context_of(request).journal, wanted, after=after or 0)
     template = "event_list.html" if "list" in request.query_params else "event_rows.html"
     return render(request, template, lines=found.lines)
 
 
 def export(request: Request) -> Response:
     """The filtered rows as JSON lines."""
-    site = site_of(request)
-    name = f"edgeface-{site.configuration().device}-{rfc3339(site.clock.wall())[:10]}.jsonl"
+    context = context_of(request)
+    name = f"edgeface-{context.configuration().device}-{rfc3339(context.clock.wall())[:10]}.jsonl"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = rows.export(site.journal, rows.EventFilter.of(request.query_params))
+    lines = rows.export(context.journal, rows.EventFilter.of(request.query_params))
     return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
 
@@ -59,7 +59,7 @@ def verify(request: Request, form: Form) -> Response:
     head = form.text("head").lower()
     if head and not _HEAD.fullmatch(head):
         return _events(request, ("bad", strings.EVENTS_BAD_HEAD))
-    found = site_of(request).journal.verify(head)
+    found = context_of(request).journal.verify(head)
     if found.fault is not None:
         return _events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=found.rows)))
     if not found.known:
@@ -69,18 +69,18 @@ def verify(request: Request, form: Form) -> Response:
 
 
 def _events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
-    site, wanted = site_of(request), rows.EventFilter.of(request.query_params)
+    context, wanted = context_of(request), rows.EventFilter.of(request.query_params)
     before = _number(request, "before")
-    found = rows.find(site.journal, wanted, before)
+    found = rows.find(context.journal, wanted, before)
     return render(
         request,
         "events.html",
         found=found,
         wanted=wanted,
         verdict=verdict,
-        cameras=list(site.configuration().cameras),
+        cameras=list(context.configuration().cameras),
         newest=before is None,
-        head=site.journal.facts()["seq"] or 0,
+        head=context.journal.facts()["seq"] or 0,
         older=None if found.older is None else urlencode({**wanted.parts, "before": found.older}),
         query=urlencode(wanted.parts),
     )

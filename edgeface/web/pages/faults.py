@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 _QUIET = {"online", "disabled", "starting", "ended", None}
 _BYTES = 1_000_000_000
@@ -34,11 +34,11 @@ class Disk(NamedTuple):
     total: float
 
 
-def faults(site: WebContext) -> list[Fault]:
+def faults(context: WebContext) -> list[Fault]:
     """The current problems, worst first: those that stop recognition, then those that stop publishing."""
-    state = site.hub.state
+    state = context.hub.state
     found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
-    disk = disk_of(site.configuration().data)
+    disk = disk_of(context.configuration().data)
     if disk is not None and disk.free * 1000 < FREE_MB:
         found.append(Fault(strings.PROBLEM_DISK.format(free=f"{disk.free:.2f}"), strings.PROBLEM_DISK_DO))
     return list(dict.fromkeys(found))

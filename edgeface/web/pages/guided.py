@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgeface.people.guided import Guide
     from edgeface.people.service import EnrollResult
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 READY_SECONDS = 300.0
 """Seconds for which finished shots wait for confirmation."""
@@ -46,8 +46,8 @@ class Progress:
 class Guidance:
     """The current enrollment, if any; any thread may call it."""
 
-    def __init__(self, site: WebContext) -> None:
-        self._site = site
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._run = 0
@@ -59,7 +59,7 @@ class Guidance:
         """The progress; None without an enrollment."""
         with self._lock:
             over = self._progress is not None and self._progress.state != "running"
-            if over and self._site.clock.monotonic() - self._ended > READY_SECONDS:
+            if over and self._context.clock.monotonic() - self._ended > READY_SECONDS:
                 self._progress = self._guide = None
             return self._progress
 
@@ -67,7 +67,7 @@ class Guidance:
         """Start an enrollment. Raises GalleryError for an invalid id, an unknown camera, or while another one runs."""
         check_id(progress.person)
         check_days(progress.given, progress.expires)
-        if progress.camera not in self._site.configuration().cameras:
+        if progress.camera not in self._context.configuration().cameras:
             raise GalleryError(f"there is no camera {progress.camera[:64]!a}")
         current = self.progress
         if current is not None and current.state in {"running", "ready"}:
@@ -83,7 +83,7 @@ class Guidance:
         with self._lock:
             self._run += 1
             self._guide = None
-            self._ended = self._site.clock.monotonic()
+            self._ended = self._context.clock.monotonic()
             if self._progress is not None:
                 self._progress = replace(self._progress, state="cancelled")
 
@@ -95,14 +95,17 @@ class Guidance:
                 raise GalleryError(strings.GUIDE_NONE)
             self._progress = self._guide = None
         options = EnrollOptions(given=progress.given, expires=progress.expires)
-        return self._site.people.enroll_guided(guide, progress.name, options)
+        return self._context.people.enroll_guided(guide, progress.name, options)
 
     def _lead(self, run: int, progress: Progress) -> None:
         """The thread: take the shots, and give instructions."""
         try:
-            guide = self._site.people.guide(progress.person)
+            guide = self._context.people.guide(progress.person)
             shoot(
-                self._pictures(run, progress.camera), guide, self._site.clock, lambda line: self._add(run, guide, line)
+                self._pictures(run, progress.camera),
+                guide,
+                self._context.clock,
+                lambda line: self._add(run, guide, line),
             )
             self._end(run, "ready", None, guide)
         except EdgefaceError as error:
@@ -110,13 +113,13 @@ class Guidance:
 
     def _pictures(self, run: int, camera: str) -> Iterator[CameraImage]:
         """Yield the camera's newest pictures; the guide has the models to itself while it processes one."""
-        clock, seq, since = self._site.clock, -1, self._site.clock.monotonic()
-        with self._site.hub.watch(camera):
+        clock, seq, since = self._context.clock, -1, self._context.clock.monotonic()
+        with self._context.hub.watch(camera):
             while self._run == run:
-                result = self._site.hub.latest(camera)
+                result = self._context.hub.latest(camera)
                 if result is not None and result.frame.seq != seq:
                     seq, since = result.frame.seq, clock.monotonic()
-                    with self._site.analyzer():
+                    with self._context.analyzer():
                         yield CameraImage(result.frame.image, None)
                 elif clock.monotonic() - since > SILENT:
                     raise GalleryError(f"the camera has given no picture for {SILENT:.0f} s")
@@ -133,7 +136,7 @@ class Guidance:
         with self._lock:
             if self._run != run or self._progress is None:
                 return
-            self._guide, self._ended = guide, self._site.clock.monotonic()
+            self._guide, self._ended = guide, self._context.clock.monotonic()
             lines = self._progress.lines if line is None else (*self._progress.lines, line)[-_MAX_LINES:]
             taken = self._progress.taken if guide is None else len(guide.shots)
             self._progress = replace(self._progress, state=state, lines=lines, taken=taken)

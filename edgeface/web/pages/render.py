@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -52,10 +52,10 @@ class Form(NamedTuple):
         return self.text(name) or None
 
 
-def site_of(request: Request) -> WebContext:
+def context_of(request: Request) -> WebContext:
     """The context that the handler works with."""
-    site: WebContext = request.app.state.site
-    return site
+    context: WebContext = request.app.state.context
+    return context
 
 
 def page(work: Callable[[Request], Response]) -> Endpoint:
@@ -73,7 +73,7 @@ def fresh(work: Callable[[Request], Response]) -> Endpoint:
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
-        await site_of(request).hub.report()
+        await context_of(request).hub.report()
         return await run_in_threadpool(work, request)
 
     return endpoint
@@ -112,7 +112,7 @@ async def read_form(request: Request) -> Form:
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """The page from a template; the `values` are escaped."""
-    configuration = site_of(request).configuration()
+    configuration = context_of(request).configuration()
     text = (
         environment()
         .get_template(template)

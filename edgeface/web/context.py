@@ -42,7 +42,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WebContext:
-    """The daemon as the web sees it: `request.app.state.site`; any thread may use it."""
+    """The daemon as the web sees it: `request.app.state.context`; any thread may use it."""
 
     configuration: Callable[[], Configuration]
     """The running configuration."""
