@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 BOOT = "0123456789abcdef"
 CAMERA = "porch"
 UNKNOWN = "u-7f3a"
-"""Whom tests/data/biden.jpg shows."""
+"""The id of the person in tests/data/biden.jpg."""
 PEOPLE = {"barack": "obama", "eileen": "astronaut"}
-"""Who is enrolled, and the photo in tests/data that shows them; their names are "Barack" and "Eileen"."""
+"""The ids of the enrolled people, with their photos in tests/data; the names are "Barack" and "Eileen"."""
 ORIGIN = "http://localhost"
 STATE: dict[str, Any] = {
     "version": "0.1.0",
@@ -76,14 +76,14 @@ STATE: dict[str, Any] = {
 
 @dataclass
 class Stage:
-    """What the handlers of one test see, and what they have done."""
+    """The application of one test, and what its handlers have done."""
 
     context: WebContext
     app: Starlette
     folder: Path
-    """Of config.yaml; the data are in `data` below it."""
+    """Has config.yaml and the data folder."""
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What was written to the journal by `context.record`."""
+    """The rows written by `context.record`."""
     reloads: int = 0
 
     @property
@@ -107,7 +107,7 @@ def _enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _outcomes(_enrolled: Path) -> list[FrameResult]:
-    """What the pipeline makes of Obama and Biden before the camera."""
+    """The pipeline's results with Obama and Biden in front of the camera."""
     configuration = loader.load(_enrolled / "config.yaml")
     with closing(RecognitionSession(configuration, BOOT, 1_000.0)) as bench:
         frames = film((1.0, (("obama", 20, 60), ("biden", 380, 60))), camera=CAMERA)
@@ -143,7 +143,7 @@ def context(stage: Stage) -> WebContext:
 
 @pytest.fixture
 def client(stage: Stage) -> Iterator[Callable[..., TestClient]]:
-    """Makes clients: client("admin") and client("viewer") have a session and its CSRF token, client(None) nothing.
+    """Makes clients: client("admin") and client("viewer") have a session and its CSRF token, client(None) has neither.
 
     client("admin", token=True) sends a bearer token instead.
     """
@@ -171,7 +171,7 @@ def server(stage: Stage) -> Iterator[Server]:
 
 
 def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClient:
-    """A client as the fixture `client` makes it."""
+    """A client, as the fixture `client` makes it."""
     from starlette.testclient import TestClient
 
     client = TestClient(stage.app, base_url=ORIGIN, raise_server_exceptions=True, follow_redirects=False)
@@ -183,6 +183,17 @@ def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClien
         assert answer.headers["location"] == "/", answer.text
         client.headers["x-csrf-token"] = auth.sessions.find(client.cookies[auth.cookie]).csrf
     return client
+
+
+def with_routes(stage: Stage, **endpoints: Any) -> None:
+    """Serve these as /api/NAME and /NAME."""
+    from starlette.routing import Route
+
+    from edgeface.web.auth.guard import public
+
+    for name, endpoint in endpoints.items():
+        for path in (f"/api/{name}", f"/{name}"):
+            stage.app.router.routes.insert(0, Route(path, public(endpoint), methods=["GET", "POST"]))
 
 
 def make_token(stage: Stage, role: str) -> str:
@@ -239,7 +250,7 @@ def _yaml(folder: Path) -> str:
 
 
 def _add_unknown(configuration: Configuration) -> None:
-    """Somebody whom nobody has enrolled, with a picture."""
+    """Add an unknown with a picture."""
     shown = picture(("biden", 200, 60), face=120)
     analyzer = configuration.open_analyzer()
     ((detection, _),) = analyzer.faces(shown)
@@ -269,7 +280,7 @@ def _play(context: WebContext, outcomes: list[FrameResult], done: threading.Even
             context.hub(outcome)
             for _ in range(4):
                 if context.hub.asked:
-                    # A daemon says its state again when somebody asks.
+                    # As a daemon does when a request asks for a newer state.
                     context.hub.state = context.hub.state
                 if done.wait(0.05):
                     return

@@ -1,4 +1,4 @@
-"""The REST interface: what each route does, and what it makes of bad input."""
+"""The REST interface: what each route does, and how it handles bad input."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def files(*names: str) -> Files:
 
 
 def rows(stage: Stage) -> dict[str, list[Any]]:
-    """Everything that the gallery's file holds."""
+    """All rows of the gallery's file."""
     with closing(sqlite3.connect(stage.data / "gallery.db")) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608 - ours
 
 
 def peak_memory() -> int:
-    """Bytes of this process, at the most so far."""
+    """Peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -554,7 +554,7 @@ def test_the_schema_of_the_configuration_is_served(viewer: TestClient) -> None:
     assert answer.headers["content-type"] == "application/schema+json"
 
 
-# All together
+# All routes
 
 
 def test_a_gallery_that_cannot_be_written_is_said_to_be_so(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what on the page: roles, sessions, tokens, and what other sites try."""
+"""Authentication: roles, sessions, tokens, and attacks from other sites."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 ICON = {("/favicon.ico", "GET"), ("/favicon.ico", "HEAD")}
 PUBLIC = {("/login", "GET"), ("/login", "HEAD"), ("/login", "POST"), ("/static", "GET"), *ICON}
 VALUES = {"camera": CAMERA, "person": "barack", "id": "barack", "unknown": UNKNOWN, "who": "barack", "number": "1"}
-# They never end; tests of their own look at them.
+# They never end; they have tests of their own.
 STREAMS = ("stream", "guidance", "video", "live")
 
 
@@ -168,7 +168,7 @@ def test_configured_names_and_the_address_of_the_connection_are_ours(stage: Stag
     app = make_app(stage.context, settings)
     browser = TestClient(app, base_url="http://edgeface.local:8099")
     assert browser.get("/login").status_code == 200
-    # The test client says that the connection came to the address that was asked for.
+    # The test client reports the requested address as the connection's own.
     assert TestClient(app, base_url="http://192.168.1.9:8099").get("/login").status_code == 200
     assert browser.get("/login", headers={"host": "192.168.1.9"}).status_code == 421
     assert browser.get("/login", headers={"host": EVERYWHERE}).status_code == 421
@@ -256,7 +256,7 @@ def test_signing_out_ends_the_session(stage: Stage, client: Make) -> None:
 
 @contextmanager
 def at_fixed_time(stage: Stage) -> Iterator[tuple[Stage, FixedClock]]:
-    """The stage with a clock that stands."""
+    """The stage with a clock that stands still."""
     clock = FixedClock(1000.0, 1_790_000_000.0)
     context = dataclasses.replace(stage.context, clock=clock)
     yield dataclasses.replace(stage, context=context, app=make_app(context, Web())), clock

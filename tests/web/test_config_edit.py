@@ -91,7 +91,7 @@ def test_what_waits_for_a_restart_is_told(admin: "TestClient", stage: Stage, sou
     source.write_text(source.read_text().replace("type: replay\n", "type: replay\n    rotation: 90\n"))
     running = stage.context.configuration()
     answer = put(admin, VIEW, REGION)
-    # The daemon runs with the camera as it was: something else of it differs.
+    # The daemon still runs with the old camera, because another key of it differs.
     assert running.cameras[CAMERA].rotation == 0
     assert answer.json()["effective"] == "restart"
 

@@ -69,7 +69,7 @@ def run(work: Callable[[Feed], Awaitable[None]], context: "WebContext") -> None:
 
 
 def test_the_picture_of_the_faces_that_were_told(client: "Client", context: "WebContext") -> None:
-    # The film's own times are not the clock's.
+    # The film has times of its own, not the clock's.
     object.__setattr__(context, "clock", FixedClock(0.5))
     viewer = client("viewer")
     seen = viewer.get(FACES).json()
@@ -94,7 +94,7 @@ def test_boxes_are_drawn_and_a_width_is_shared(context: "WebContext", clock: Fix
         small = decoded(await one.picture(shot, boxes=True, width=300))
         assert small.shape == (240, 320, 3)
         assert plain.shape == drawn.shape == (480, 640, 3)
-        # The box is green, and the rest of the picture as it was.
+        # The box is green, and the rest of the picture is unchanged.
         assert np.abs(drawn[150:200, 99:102].astype(int) - (75, 180, 60)).mean() < 60
         assert np.abs(drawn[300:, 300:].astype(int) - plain[300:, 300:]).mean() < 3
         assert np.array_equal(shot.frame.image, before)
@@ -114,10 +114,10 @@ def test_one_encoding_serves_everybody_five_times_a_second(context: "WebContext"
     async def work(one: Feed) -> None:
         with context.hub.watch(CAMERA):
             for tick in range(10):
-                # Sixteen pictures a second, and ten who ask for each.
+                # Sixteen pictures per second, and ten viewers request each.
                 context.hub(outcome(clock, tick))
                 seen = await asyncio.gather(*(look(one) for _ in range(10)))
-                # All ten have the same bytes object: it was made once.
+                # All ten get the same bytes object: it was encoded once.
                 assert len({id(data) for _, data in seen}) == 1
                 encoded.extend([] if encoded and seen[0][1] is encoded[-1][1] else seen[:1])
                 clock.sleep(1 / 16)
@@ -263,7 +263,7 @@ class Listening:
 
 @pytest.fixture
 def listen(server: "Server", stage: Stage) -> Iterator[Callable[..., Listening]]:
-    """Makes clients of the stream that have begun to listen."""
+    """Makes clients of the stream that are listening already."""
     bearer, made = f"Bearer {make_token(stage, 'viewer')}", list[Listening]()
 
     def make(**headers: str) -> Listening:

@@ -37,13 +37,13 @@ MQTT = {"problem": None, "said": 4, "late": 1, "missed": 0, "lost": 0, "queue": 
 
 
 @pytest.fixture(autouse=True)
-def _nobody_says_the_state_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_one_sets_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "FRESH_SECONDS", 0.05)
 
 
 @pytest.fixture
 def full(stage: Stage) -> Stage:  # noqa: F811 - a fixture
-    """A stage with all that a daemon can have: timings, doors, a broker."""
+    """A stage with everything that a daemon can have: timings, doors, a broker."""
     timings = Timings(FixedClock(10.0))
     timings.people = 2
     timings.tracks[CAMERA] = 1

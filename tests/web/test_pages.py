@@ -1,4 +1,4 @@
-"""The pages without a browser: what they say, what their forms do, and what they refuse."""
+"""The pages without a browser: their texts, their forms, and what they reject."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VOID = {"meta", "link", "input", "img", "br"}
 
 
 class Markup(HTMLParser):
-    """What a page is made of."""
+    """The tags of a page, and those that are not closed properly."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Markup(HTMLParser):
 
 
 def post(client: TestClient, path: str, data: dict[str, str], shown: tuple[str, ...] = ()) -> httpx.Response:
-    """Sends a form as the page has it."""
+    """Submit a form as the page would."""
     fields = {**data, "csrf": client.headers["x-csrf-token"]}
     files = [("photos", (f"{name}.jpg", (FOLDER / f"{name}.jpg").read_bytes(), "image/jpeg")) for name in shown]
     return client.post(path, data=fields, files=files or None)  # type: ignore[no-any-return]
@@ -175,7 +175,7 @@ def test_the_list_says_who_is_enrolled_and_finds_them(admin: TestClient) -> None
 
 def test_a_person_is_enrolled_from_photos_and_written_down(admin: TestClient, stage: Stage) -> None:
     answer = post(admin, "/enroll", {"id": "joe", "name": "Joe B", "given": "2026-11-01"}, ("biden",))
-    # One photo is few, and the page says so.
+    # One photo is few, and the page notes it.
     assert "or more different photos work better" in text_of(answer)
     assert answer.status_code == 200
     assert ("enrolled", {"person": "joe"}) in stage.notes
@@ -271,7 +271,7 @@ def test_an_unknown_is_shown_enrolled_or_put_on_the_ignore_list(admin: TestClien
     assert taken.status_code == 409
     done = post(admin, f"/unknowns/{UNKNOWN}/enroll", {"id": "joe", "name": "Joe"})
     assert done.headers["location"] == "/people/joe?done=enrolled"
-    # Its picture is the person's now.
+    # Its picture now belongs to the person.
     assert admin.get("/faces/joe/0").status_code == 200
     assert strings.UNKNOWNS_NONE in admin.get("/unknowns").text
     assert admin.get(f"/unknowns/{UNKNOWN}/enroll").status_code == 404
@@ -302,7 +302,7 @@ def test_events_are_filtered_by_kind_person_camera_and_day(admin: TestClient) ->
     assert "Match" in kinds(admin.get(f"/events?camera={CAMERA}"))
     assert "Granted" in kinds(admin.get("/events?day=1970-01-01"))
     assert strings.EVENTS_NONE in admin.get("/events?day=1999-01-01").text
-    # What makes no sense asks for nothing.
+    # Invalid parts are left out.
     assert len(kinds(admin.get("/events?kind=x&day=2026-13-45&who=../x&before=-1"))) == len(kinds(admin.get("/events")))
 
 
@@ -405,7 +405,7 @@ def test_the_guide_leads_one_person_at_a_time(admin: TestClient, context: WebCon
     assert post(admin, "/enroll/camera", {**fields, "id": "No Id"}).status_code == 409
     assert post(admin, "/enroll/camera", fields).headers["location"] == "/enroll/camera"
     assert strings.GUIDE_BUSY in text_of(post(admin, "/enroll/camera", {**fields, "id": "other"}))
-    # Two people stand before the camera of these tests.
+    # Two people are in front of the camera in these tests.
     until(lambda: "2 faces in view" in admin.get("/enroll/camera/progress").json()["lines"][-1], 20)
     assert "2 faces in view" in text_of(admin.get("/enroll/camera"))
     assert post(admin, "/enroll/camera/finish", {}).status_code == 409
