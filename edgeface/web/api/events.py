@@ -46,7 +46,7 @@ def rows(call: Call) -> Response:
     last = found[-1].seq if found else query.after
     return reply(
         device_models.Rows(
-            rows=[_shape(one) for one in found],
+            rows=[_api_row(one) for one in found],
             before=found[0].seq if found and (more or forward) else None,
             after=journal.head()[0] if last is None else last,
         )
@@ -113,7 +113,7 @@ def _require_read(journal: Journal) -> None:
         raise Problem(503, detail=journal.problem)
 
 
-def _shape(entry: StoredRow) -> device_models.Row:
+def _api_row(entry: StoredRow) -> device_models.Row:
     row = entry.row
     return device_models.Row(
         seq=entry.seq,

@@ -49,13 +49,13 @@ def people(call: Call) -> Response:
     rest = [person for person in found if person.id > least]
     shown = rest[: call.query.limit]
     following = cursor_of(shown[-1].id) if len(rest) > len(shown) else None
-    return reply(models.People(people=[shape(call.context, one) for one in shown], next=following))
+    return reply(models.People(people=[api_person(call.context, one) for one in shown], next=following))
 
 
 def person(call: Call) -> Response:
     """Get one person."""
     with call.context.gallery() as gallery:
-        return reply(shape(call.context, known(gallery, call.path["person"])))
+        return reply(api_person(call.context, existing(gallery, call.path["person"])))
 
 
 def enroll(call: Call) -> Response:
@@ -74,18 +74,18 @@ def change(call: Call) -> Response:
     who, wanted = call.path["person"], call.body
     with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        known(gallery, who)
+        existing(gallery, who)
     try:
         changed = call.context.people.change(
             who,
             name=wanted.name,
             given=wanted.given,
             expires=wanted.expires,
-            check=lambda before: require_match(call.if_match, shape(call.context, before)),
+            check=lambda before: require_match(call.if_match, api_person(call.context, before)),
         )
     except GalleryError as error:
         raise Problem(422 if wanted.given or wanted.expires else 409, detail=str(error)) from None
-    answer = reply(shape(call.context, changed))
+    answer = reply(api_person(call.context, changed))
     answer.headers["ETag"] = etag(bytes(answer.body))
     return answer
 
@@ -95,7 +95,7 @@ def forget(call: Call) -> Response:
     who = call.path["person"]
     with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        found, pictures = known(gallery, who), len(gallery.pictures(who))
+        found, pictures = existing(gallery, who), len(gallery.pictures(who))
     return forgotten(who, call.context.people.erase(who), found.templates + found.foreign, pictures)
 
 
@@ -106,28 +106,28 @@ def merge(call: Call) -> Response:
         raise Problem(422, detail=f"{printable(who)}: a person cannot be merged into themselves")
     with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        found, pictures = known(gallery, who), len(gallery.pictures(who))
-        known(gallery, into)
+        found, pictures = existing(gallery, who), len(gallery.pictures(who))
+        existing(gallery, into)
     return forgotten(who, call.context.people.merge(who, into), found.templates + found.foreign, pictures)
 
 
 def pictures(call: Call) -> Response:
     """List the pictures that are kept of a person."""
     with call.context.gallery() as gallery:
-        who = known(gallery, call.path["person"]).id
+        who = existing(gallery, call.path["person"]).id
         return reply(album(gallery, who))
 
 
 def picture(call: Call) -> Response:
     """Get one picture."""
     with call.context.gallery() as gallery:
-        return jpeg(gallery, known(gallery, call.path["person"]).id, call.path["number"])
+        return jpeg(gallery, existing(gallery, call.path["person"]).id, call.path["number"])
 
 
 def export(call: Call) -> Response:
     """Get a copy of everything known about a person, except the numbers of the embeddings."""
     with call.context.gallery() as gallery:
-        found = known(gallery, call.path["person"])
+        found = existing(gallery, call.path["person"])
         templates = [
             models.TemplateFacts(model=one.model, source=one.source, at=rfc3339(one.wall))
             for one in gallery.templates(found.id)
@@ -140,7 +140,7 @@ def export(call: Call) -> Response:
     if call.context.journal.problem is not None:
         raise Problem(503, detail=call.context.journal.problem)
     about = [models.About(id=row.id, kind=row.kind, at=rfc3339(row.at), facts=json.loads(row.payload)) for row in rows]
-    copy = models.Export(person=shape(call.context, found), templates=templates, pictures=kept, journal=about)
+    copy = models.Export(person=api_person(call.context, found), templates=templates, pictures=kept, journal=about)
     return reply(copy, headers={"Content-Disposition": f'attachment; filename="{found.id}.json"'})
 
 
@@ -154,7 +154,7 @@ def alike(call: Call) -> Response:
     return reply(models.Alike(threshold=round(threshold, 4), pairs=pairs))
 
 
-def known(gallery: Gallery, who: str) -> Person:
+def existing(gallery: Gallery, who: str) -> Person:
     """A person. Raises Problem 404 if there is no such id."""
     try:
         return gallery.person(who)
@@ -162,7 +162,7 @@ def known(gallery: Gallery, who: str) -> Person:
         raise missing(str(error)) from None
 
 
-def shape(context: WebContext, one: Person) -> models.Person:
+def api_person(context: WebContext, one: Person) -> models.Person:
     """A person's JSON object."""
     return models.Person(
         id=one.id,
@@ -180,7 +180,7 @@ def shape(context: WebContext, one: Person) -> models.Person:
 def enrolled(context: WebContext, done: EnrollResult, status: int) -> Response:
     """The answer to an enrollment."""
     (one,) = done.people
-    answer = models.Enrolled(person=shape(context, one), notes=list(done.notes), left_out=list(done.rejected))
+    answer = models.Enrolled(person=api_person(context, one), notes=list(done.notes), left_out=list(done.rejected))
     return reply(answer, status, {"Location": f"/api/v1/people/{one.id}"} if status == 201 else None)  # noqa: PLR2004 - Created
 
 
@@ -241,4 +241,4 @@ OPERATIONS = (
     Operation("GET", "/alike", "viewer", "people", "List pairs of people who look too alike", alike,
               {200: models.Alike}),
 )  # fmt: skip
-"""People."""
+"""All operations on people."""

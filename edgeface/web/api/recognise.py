@@ -78,13 +78,13 @@ def _known(call: Call) -> _Known:
 def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:
     reason = found.quality.reason
     if reason is not None:
-        return _shape(photo, found, known, "not_judged", reason=reason)
+        return _api_face(photo, found, known, "not_judged", reason=reason)
     embedding = analyzer.embed(found.image, found.detection)
     decision = decide(Evidence((embedding,)), known.snapshot, known.accept, _SINGLE_FRAME)
     if decision is None:
         raise AssertionError("with these rules one frame gives a decision")
     unknown = _nearest(known, embedding) if decision.kind == "unknown" else None
-    return _shape(photo, found, known, decision.kind, decision, unknown, decision.reason)
+    return _api_face(photo, found, known, decision.kind, decision, unknown, decision.reason)
 
 
 def _nearest(known: _Known, embedding: Embedding) -> str | None:
@@ -93,7 +93,7 @@ def _nearest(known: _Known, embedding: Embedding) -> str | None:
     return best.id if best is not None and float(best.mean @ embedding) >= known.same_unknown else None
 
 
-def _shape(
+def _api_face(
     photo: Image,
     found: Found,
     known: _Known,

@@ -29,25 +29,25 @@ def unknowns(call: Call) -> Response:
     rest = found if place is None else [one for one in found if (-one.last, one.id) > place]
     shown = rest[: call.query.limit]
     following = cursor_of(-float(shown[-1].last), shown[-1].id) if len(rest) > len(shown) else None
-    return reply(models.Unknowns(unknowns=[_shape(one) for one in shown], next=following))
+    return reply(models.Unknowns(unknowns=[_api_unknown(one) for one in shown], next=following))
 
 
 def unknown(call: Call) -> Response:
     """Get one unknown."""
     with call.context.gallery() as gallery:
-        return reply(_shape(_known(gallery, call.path["unknown"])))
+        return reply(_api_unknown(_existing(gallery, call.path["unknown"])))
 
 
 def pictures(call: Call) -> Response:
     """List the pictures that are kept of an unknown."""
     with call.context.gallery() as gallery:
-        return reply(album(gallery, _known(gallery, call.path["unknown"]).id))
+        return reply(album(gallery, _existing(gallery, call.path["unknown"]).id))
 
 
 def picture(call: Call) -> Response:
     """Get one picture."""
     with call.context.gallery() as gallery:
-        return jpeg(gallery, _known(gallery, call.path["unknown"]).id, call.path["number"])
+        return jpeg(gallery, _existing(gallery, call.path["unknown"]).id, call.path["number"])
 
 
 def enroll(call: Call) -> Response:
@@ -55,7 +55,7 @@ def enroll(call: Call) -> Response:
     who, new = call.path["unknown"], call.body
     with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        _known(gallery, who)
+        _existing(gallery, who)
     options = EnrollOptions(given=new.given, expires=new.expires)
     return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name or None, options), 201)
 
@@ -65,7 +65,7 @@ def ignore(call: Call) -> Response:
     who, new = call.path["unknown"], call.body
     with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        _known(gallery, who)
+        _existing(gallery, who)
     options = EnrollOptions(ignored=True)
     return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name, options), 201)
 
@@ -75,18 +75,18 @@ def forget(call: Call) -> Response:
     who = call.path["unknown"]
     with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        found, kept = _known(gallery, who), len(gallery.pictures(who))
+        found, kept = _existing(gallery, who), len(gallery.pictures(who))
     return forgotten(who, call.context.people.erase(who), len(found.templates), kept)
 
 
-def _known(gallery: Gallery, who: str) -> Unknown:
+def _existing(gallery: Gallery, who: str) -> Unknown:
     found = next((one for one in gallery.unknowns() if one.id == who), None)
     if found is None:
         raise missing(f"{printable(who)}: no such unknown")
     return found
 
 
-def _shape(one: Unknown) -> models.Unknown:
+def _api_unknown(one: Unknown) -> models.Unknown:
     return models.Unknown(
         id=one.id,
         visits=one.sightings,

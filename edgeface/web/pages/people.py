@@ -61,17 +61,17 @@ def people(request: Request) -> Response:
     context, wanted = context_of(request), request.query_params.get("q", "").strip()
     wall = context.clock.wall()
     with context.gallery() as gallery:
-        snapshot, everybody = gallery.snapshot(wall), gallery.people()
+        snapshot, everyone = gallery.snapshot(wall), gallery.people()
         threshold, problem = level_threshold(context.configuration(), snapshot)
         folded = wanted.casefold()
-        found = [p for p in everybody if folded in p.id or folded in p.name.casefold()]
+        found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
         first = _first(request, len(found))
         shown = [_shown(context, gallery, p, day(wall)) for p in found[first : first + _PAGE]]
     return render(
         request,
         "people.html",
         shown=shown,
-        count=len(everybody),
+        count=len(everyone),
         enrolled=snapshot.enrolled,
         level=context.configuration().recognition.level,
         threshold=threshold,
