@@ -86,7 +86,7 @@ class Daemon:
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
         }
-        self._window = WebPage(configuration.web, self._web_context)
+        self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             partial(RecognitionSession, boot=self._boot, timings=self._timings),
             configuration,
@@ -94,7 +94,7 @@ class Daemon:
             self._publisher,
             self._health,
             self._clock,
-            (*observers, *self._window.observers),
+            (*observers, *self._page.observers),
             unmeasured if self._timings is None else self._timings.measure,
         )
         self._published_status: dict[str, str] = {}
@@ -128,7 +128,7 @@ class Daemon:
         self._publisher.start()
         for capture in self._captures.values():
             capture.start()
-        self._window.start()
+        self._page.start()
         systemd.notify(systemd.READY)
         log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
 
@@ -142,7 +142,7 @@ class Daemon:
 
     def sign_in_link(self) -> str | None:
         """The page's address with a code that signs an admin in once; None without a page."""
-        return self._window.link()
+        return self._page.link()
 
     def _on_enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF, as in MQTT
         """Have the main thread switch a camera; any thread may call it."""
@@ -158,7 +158,7 @@ class Daemon:
         self._vision.set_away(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
             self._publish_status(name, now)
-        self._window.forget_removed(self._vision.people, self._vision.unknowns)
+        self._page.forget_removed(self._vision.people, self._vision.unknowns)
         self._feed_watchdog(states)
         self._publish_state(states)
         return all(now.status == "ended" for now in states.values())
@@ -193,9 +193,9 @@ class Daemon:
             self._published_at, self._published_health = now, health
             report = self._report(states)
             self._publisher.set(topics.STATE, report)
-            self._window.state(report, self._publisher)
-        elif self._window.asked:
-            self._window.state(self._report(states), self._publisher)
+            self._page.state(report, self._publisher)
+        elif self._page.state_requested:
+            self._page.state(self._report(states), self._publisher)
 
     def _health_summary(self, states: dict[str, CaptureState]) -> object:
         """What makes a new state message necessary when it changes."""
@@ -204,7 +204,7 @@ class Daemon:
             self._vision.problems,
             self._journal.problem,
             self._publisher.problem,
-            self._window.problem,
+            self._page.problem,
         )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
@@ -219,7 +219,7 @@ class Daemon:
             uptime=self._clock.monotonic() - self._started,
             cameras=cameras,
             models=self._vision.models,
-            problems=(*self._vision.problems, *self._window.problems),
+            problems=(*self._vision.problems, *self._page.problems),
             key=self._vault.tier,
         )
 
@@ -245,7 +245,7 @@ class Daemon:
 
     def _shut_down(self) -> None:
         systemd.notify(systemd.STOPPING)
-        self._window.stop()
+        self._page.stop()
         for capture in self._captures.values():
             capture.stop()
         for name, capture in self._captures.items():

@@ -82,9 +82,9 @@ class WebPage:
         return None if self._server is None else self._server.url
 
     @property
-    def asked(self) -> bool:
+    def state_requested(self) -> bool:
         """Whether a request waits for a newer state."""
-        return self._context is not None and self._context.hub.asked
+        return self._context is not None and self._context.hub.state_requested
 
     def start(self) -> None:
         """Start the page's thread."""

@@ -23,14 +23,14 @@ MAX_QUEUED = 100
 """Messages that may wait for one listener; a new one then replaces the oldest."""
 
 FRESH_SECONDS = 1.0
-"""Seconds that `report` waits for the main thread to set the state."""
+"""Seconds that `fresh_state` waits for the main thread to set the state."""
 
 
 class LiveHub:
     """Passes results, messages and the state from the daemon's threads to the web.
 
     A camera's newest result is kept only while a viewer watches it: without viewers it costs nothing.
-    Any thread may call any method except `events` and `report`, and none of these waits.
+    Any thread may call any method except `events` and `fresh_state`, and none of these waits.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class LiveHub:
         self._listeners: tuple[_Listener, ...] = ()
         self._state: Message = {}
         self._version = 0
-        self._asked = False
+        self._requested = False
         self._closed = False
 
     def __call__(self, result: FrameResult) -> None:
@@ -127,16 +127,16 @@ class LiveHub:
     def state(self, state: Message) -> None:
         self._state = state
         self._version += 1
-        self._asked = False
+        self._requested = False
 
     @property
-    def asked(self) -> bool:
+    def state_requested(self) -> bool:
         """Whether a request waits for a newer state."""
-        return self._asked
+        return self._requested
 
-    async def report(self) -> Message:
+    async def fresh_state(self) -> Message:
         """Ask the main thread for the current state; gives the latest one if that takes too long."""
-        before, self._asked = self._version, True
+        before, self._requested = self._version, True
         for _ in range(round(FRESH_SECONDS / 0.05)):
             if self._version != before or self._closed:
                 break

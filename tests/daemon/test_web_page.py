@@ -88,7 +88,7 @@ def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source:
     daemon = Daemon(configuration, source=source)
     with threaded(daemon):
         assert daemon.sign_in_link() is not None
-        context = daemon._window._context
+        context = daemon._page._context
         assert context is not None
 
         def heard(key: str) -> set[str]:
@@ -113,7 +113,7 @@ def running(source: Path) -> Iterator[Page]:
     daemon = Daemon(configuration, source=source)
     token = accounts.make_token(configuration.data, "test", "admin", 0.0)
     with threaded(daemon):
-        server = daemon._window._server
+        server = daemon._page._server
         assert server is not None
         assert server.wait(20)
         yield Page(daemon, token)
@@ -171,17 +171,17 @@ def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
     token = accounts.make_token(tmp_path, "admin", "admin", 0.0)
     daemon = daemon_of(tmp_path, web=Web(port=0))
     with threaded(daemon):
-        until(lambda: daemon._window.problem is None and daemon._window.url and daemon._window._server.wait(0), 20)  # type: ignore[union-attr]
+        until(lambda: daemon._page.problem is None and daemon._page.url and daemon._page._server.wait(0), 20)  # type: ignore[union-attr]
         link = daemon.sign_in_link()
         assert link is not None
         assert "/login#" in link
         request = urllib.request.Request(  # noqa: S310 - it is ours
-            f"{daemon._window.url}api/v1/state", headers={"authorization": f"Bearer {token}"}
+            f"{daemon._page.url}api/v1/state", headers={"authorization": f"Bearer {token}"}
         )
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
             state = json.load(answer)
         assert "porch" in json.dumps(state)
-        context = daemon._window._context
+        context = daemon._page._context
         assert context is not None
         until(lambda: any(wire["kind"] == "unknown" for wire in context.hub.recent()), 30)
         assert {"mqtt", "doors", "journal", "problems", "cameras"} <= context.hub.state.keys()
@@ -233,8 +233,8 @@ def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         daemon = daemon_of(tmp_path, web=Web(port=other.getsockname()[1]))
         with threaded(daemon):
-            until(lambda: daemon._window.problem is not None, 20)
-            context = daemon._window._context
+            until(lambda: daemon._page.problem is not None, 20)
+            context = daemon._page._context
             assert context is not None
             until(lambda: context.hub.state.get("problems"), 20)
             assert "cannot be served: Address already in use" in context.hub.state["problems"][-1]

@@ -279,7 +279,7 @@ def _play(context: WebContext, outcomes: list[FrameResult], done: threading.Even
         for outcome in outcomes:
             context.hub(outcome)
             for _ in range(4):
-                if context.hub.asked:
+                if context.hub.state_requested:
                     # As a daemon does when a request asks for a newer state.
                     context.hub.state = context.hub.state
                 if done.wait(0.05):

@@ -109,12 +109,12 @@ def test_the_state_is_said_again_for_whoever_asks() -> None:
     hub.state = {"n": 1}
 
     def answer() -> None:
-        until(lambda: hub.asked)
+        until(lambda: hub.state_requested)
         hub.state = {"n": 2}
 
     thread = threading.Thread(target=answer)
     thread.start()
-    assert asyncio.run(hub.report()) == {"n": 2}
+    assert asyncio.run(hub.fresh_state()) == {"n": 2}
     thread.join()
-    assert not hub.asked
-    assert asyncio.run(hub.report()) == {"n": 2}
+    assert not hub.state_requested
+    assert asyncio.run(hub.fresh_state()) == {"n": 2}

@@ -361,6 +361,20 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
     assert all(one.remedy for one in found)
 
 
+@pytest.mark.parametrize(
+    ("problem", "remedy"),
+    [
+        ("rtsp://10.0.0.9/1 refuses the user name or the password", "in the camera's address"),
+        ("broker the broker localhost:1883 refuses us: Not authorized", "with the broker's"),
+        ("broker the broker localhost:1883 cannot be reached: Connection refused", "mosquitto running"),
+        ("broker the broker denies edgeface/front/state: Not authorized; its access list must allow x", "access list"),
+        ("something new", "edgeface doctor"),
+    ],
+)
+def test_a_problem_has_the_remedy_of_its_own(problem: str, remedy: str) -> None:
+    assert remedy in faults.remedy(problem)
+
+
 def test_health_says_nothing_is_wrong_only_when_nothing_is(client: Make, context: WebContext) -> None:
     context.hub.state = {**STATE, "problems": []}
     text = text_of(client("viewer").get("/health"))

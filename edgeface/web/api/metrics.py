@@ -44,7 +44,7 @@ def routes() -> list[BaseRoute]:
 async def metrics(request: Request) -> Response:
     """All metrics, with current values, in the format that the client asks for."""
     context: WebContext = request.app.state.context
-    state = await context.hub.report()
+    state = await context.hub.fresh_state()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
     body = await run_in_threadpool(lambda: encode(registry(context, state)))
     return Response(body, headers={"Content-Type": media_type})

@@ -121,7 +121,7 @@ class Operation:
             body = None if self.body is None else await self.body.read(request)
             call = Call(request, query, body)
             if self.fresh:
-                await call.context.hub.report()
+                await call.context.hub.fresh_state()
             response = await self._run(call)
             return _tagged(request, response) if self.tagged else response
 

@@ -73,7 +73,7 @@ def fresh(work: Callable[[Request], Response]) -> Endpoint:
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
-        await context_of(request).hub.report()
+        await context_of(request).hub.fresh_state()
         return await run_in_threadpool(work, request)
 
     return endpoint
