@@ -12,7 +12,7 @@ import pytest
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
 from tests.support.connections import Connections
-from tests.support.web import _enrolled, _outcomes, client, server, site, stage  # noqa: F401 - fixtures
+from tests.support.web import _enrolled, _outcomes, client, context, server, stage  # noqa: F401 - fixtures
 
 
 @pytest.hookimpl(optionalhook=True)

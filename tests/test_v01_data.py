@@ -161,5 +161,5 @@ def test_who_may_use_the_page_still_may(home: Path) -> None:
         ("alice", "admin", "password"),
         ("grafana", "viewer", "token"),
     ]
-    assert accounts.right(known[0], "the fixture's password")
-    assert not accounts.right(known[0], "another password")
+    assert accounts.is_password(known[0], "the fixture's password")
+    assert not accounts.is_password(known[0], "another password")

@@ -1,4 +1,4 @@
-"""`edgeface web`: who may use the page, the REST interface and the metrics."""
+"""`edgeface web`: the accounts for the page, the REST interface and the metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run_web(arguments: Namespace) -> int:
-    """Make a token or a password, list who has one, or take them away; a running daemon knows at once."""
+    """Create a token or a password, list the accounts, or revoke one; a running daemon uses the change at once."""
     folder = loader.data_folder(arguments)
     if arguments.action == "list":
         return _list(folder)
@@ -31,7 +31,7 @@ def run_web(arguments: Namespace) -> int:
             raise UsageError("web revoke needs --name (edgeface web list)")
         count = accounts.revoke(folder, arguments.name)
         listing.record(folder, "config", {"web": "account revoked"})
-        say(f"{arguments.name}: {count} taken away")
+        say(f"{arguments.name}: {count} revoked")
         return 0
     return _make(folder, arguments)
 
@@ -45,11 +45,11 @@ def _make(folder: Path, arguments: Namespace) -> int:
     wall = SystemClock().wall()
     if arguments.action == "token":
         token = accounts.make_token(folder, name, role, wall)
-        complain(f"{name}: a new token for the role {role}; it is in no file and is not shown again:")
+        complain(f"{name}: a new token for the role {role}; it is not stored and is not shown again:")
         say(token)
     else:
         accounts.set_password(folder, name, role, _ask(), wall)
-        say(f"{name}: has a new password for the role {role}")
+        say(f"{name}: new password set for the role {role}")
     listing.record(folder, "config", {"web": f"{arguments.action} made", "role": role})
     return 0
 
@@ -59,15 +59,15 @@ def _list(folder: Path) -> int:
     for one in found:
         say(f"{one.name:<20} {one.role:<6}  {one.kind:<8}  {rfc3339(one.created)}")
     if not found:
-        say("nobody can sign in (edgeface web password --role admin)")
+        say("no one can sign in (edgeface web password --role admin)")
     return 0
 
 
 def _ask() -> str:
-    """The password: asked for twice on a terminal, else the first line of standard input."""
+    """The password: prompted for twice on a terminal, otherwise the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass(f"password, {accounts.SHORTEST} characters or more: ")
-    if first != getpass.getpass("once more: "):
-        raise UsageError("these are two passwords")
+    first = getpass.getpass(f"password ({accounts.MIN_PASSWORD} characters or more): ")
+    if first != getpass.getpass("repeat the password: "):
+        raise UsageError("the passwords do not match")
     return first

@@ -29,7 +29,6 @@ from edgeface.mqtt.publisher import OFF, ON, LogPublisher
 from edgeface.recognition.timings import Timings
 from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
-from edgeface.web.site import Insight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.core.types import FrameResult
     from edgeface.mqtt.publisher import Publisher
+    from edgeface.web.context import WebContext
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +86,7 @@ class Daemon:
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
         }
-        self._window = WebPage(
-            Insight(
-                lambda: self._configuration,
-                source,
-                self._clock,
-                self._journal,
-                self._boot,
-                self._publisher.record,
-                self.reload,
-                self._timings,
-                self._on_enabled,
-            )
-        )
+        self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             partial(RecognitionSession, boot=self._boot, timings=self._timings),
             configuration,
@@ -106,7 +94,7 @@ class Daemon:
             self._publisher,
             self._health,
             self._clock,
-            (*observers, *self._window.observers),
+            (*observers, *self._page.observers),
             unmeasured if self._timings is None else self._timings.measure,
         )
         self._published_status: dict[str, str] = {}
@@ -140,7 +128,7 @@ class Daemon:
         self._publisher.start()
         for capture in self._captures.values():
             capture.start()
-        self._window.start()
+        self._page.start()
         systemd.notify(systemd.READY)
         log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
 
@@ -154,7 +142,7 @@ class Daemon:
 
     def sign_in_link(self) -> str | None:
         """The page's address with a code that signs an admin in once; None without a page."""
-        return self._window.link()
+        return self._page.link()
 
     def _on_enabled(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF, as in MQTT
         """Have the main thread switch a camera; any thread may call it."""
@@ -170,7 +158,7 @@ class Daemon:
         self._vision.set_away(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
             self._publish_status(name, now)
-        self._window.forget_removed(self._vision.people, self._vision.unknowns)
+        self._page.forget_removed(self._vision.people, self._vision.unknowns)
         self._feed_watchdog(states)
         self._publish_state(states)
         return all(now.status == "ended" for now in states.values())
@@ -205,9 +193,9 @@ class Daemon:
             self._published_at, self._published_health = now, health
             report = self._report(states)
             self._publisher.set(topics.STATE, report)
-            self._window.state(report, self._publisher)
-        elif self._window.asked:
-            self._window.state(self._report(states), self._publisher)
+            self._page.state(report, self._publisher)
+        elif self._page.state_requested:
+            self._page.state(self._report(states), self._publisher)
 
     def _health_summary(self, states: dict[str, CaptureState]) -> object:
         """What makes a new state message necessary when it changes."""
@@ -216,7 +204,7 @@ class Daemon:
             self._vision.problems,
             self._journal.problem,
             self._publisher.problem,
-            self._window.problem,
+            self._page.problem,
         )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
@@ -231,7 +219,7 @@ class Daemon:
             uptime=self._clock.monotonic() - self._started,
             cameras=cameras,
             models=self._vision.models,
-            problems=(*self._vision.problems, *self._window.problems),
+            problems=(*self._vision.problems, *self._page.problems),
             key=self._vault.tier,
         )
 
@@ -257,7 +245,7 @@ class Daemon:
 
     def _shut_down(self) -> None:
         systemd.notify(systemd.STOPPING)
-        self._window.stop()
+        self._page.stop()
         for capture in self._captures.values():
             capture.stop()
         for name, capture in self._captures.items():
@@ -289,6 +277,20 @@ class Daemon:
             signer=Signer(settings.data, self._vault, self._clock),
         )
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
+
+    def _web_context(self) -> WebContext:
+        from edgeface.web.context import WebContext
+
+        return WebContext(
+            configuration=lambda: self._configuration,
+            source=self._source,
+            clock=self._clock,
+            journal=self._journal,
+            record=self._publisher.record,
+            reload=self.reload,
+            timings=self._timings,
+            switch=self._on_enabled,
+        )
 
 
 def _journal(configuration: Configuration, clock: Clock) -> Journal:

@@ -1,4 +1,4 @@
-"""Lets one daemon be looked at by the page: nothing at all where the configuration has no `web`."""
+"""The web page of a daemon; loads nothing of the web unless the configuration has `web`."""
 
 from __future__ import annotations
 
@@ -13,47 +13,62 @@ from edgeface.core.types import Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edgeface.config.configuration import Web
     from edgeface.core.types import FrameResult
     from edgeface.journal.rows import JournalRow
     from edgeface.mqtt.publisher import Publisher
     from edgeface.web.auth.guard import AuthService
+    from edgeface.web.context import WebContext
     from edgeface.web.server import Server
-    from edgeface.web.site import Insight, WebContext
 
-LINK_SECONDS = 5.0
-"""How long the page may take until it listens."""
+START_TIMEOUT = 5.0
+"""Seconds within which the server should be listening."""
 
 
 class WebPage:
-    """The page of a daemon, from its start to its end."""
+    """The web page of a daemon, from its start to its end; without settings it does nothing."""
 
-    def __init__(self, insight: Insight) -> None:
-        """Put it together; ConfigError, with the journal closed, when it may not be opened or a package is missing."""
+    def __init__(self, settings: Web | None, context: Callable[[], WebContext]) -> None:
+        """Assemble the page without listening.
+
+        Raises ConfigError if a package is missing, or if others could reach the page and no one could sign in.
+        """
         self.observers: tuple[Callable[[FrameResult], None], ...] = ()
-        """For the vision thread."""
-        self._site: WebContext | None = None
-        self._gate: AuthService | None = None
+        """Called by the vision thread with each result."""
+        self._context: WebContext | None = None
+        self._auth: AuthService | None = None
         self._server: Server | None = None
         self._known: tuple[frozenset[str], ...] = ()
-        if insight.configuration().web is not None:
-            try:
-                self._open(insight)
-            except BaseException:
-                insight.journal.close()
-                raise
+        if settings is not None:
+            self._open(settings, context())
 
-    def _open(self, insight: Insight) -> None:
+    def _open(self, settings: Web, context: WebContext) -> None:
         try:
-            from edgeface.web.app import opened
+            self._assemble(settings, context)
         except ImportError as error:
+            context.journal.close()
             raise ConfigError(f"web: {error.name} is missing: pip install 'edgeface[web]'") from error
-        self._site, self._gate, self._server = opened(insight)
-        self.observers = tuple(one for one in (self._site.hub, insight.timings) if one is not None)
-        insight.journal.listener = self._hear
+        except BaseException:
+            context.journal.close()
+            raise
+        self._context = context
+        self.observers = tuple(one for one in (context.hub, context.timings) if one is not None)
+        context.journal.listener = self._on_message
+
+    def _assemble(self, settings: Web, context: WebContext) -> None:
+        from edgeface.web.app import application
+        from edgeface.web.auth.accounts import Accounts, require_account
+        from edgeface.web.auth.guard import AuthService
+        from edgeface.web.server import Server
+
+        configuration = context.configuration()
+        require_account(configuration)
+        self._auth = AuthService(Accounts(configuration.data), context.clock, secure=settings.tls is not None)
+        self._server = Server(application(context, self._auth, settings), settings, context.hub)
 
     @property
     def problem(self) -> str | None:
-        """Why nobody can reach the page, in one line."""
+        """Why the page cannot be reached, in one line."""
         return None if self._server is None else self._server.problem
 
     @property
@@ -63,13 +78,13 @@ class WebPage:
 
     @property
     def url(self) -> str | None:
-        """The page's address; None where there is none."""
+        """The page's address; None without a page."""
         return None if self._server is None else self._server.url
 
     @property
-    def asked(self) -> bool:
-        """Whether somebody waits for a newer state."""
-        return self._site is not None and self._site.hub.asked
+    def state_requested(self) -> bool:
+        """Whether a request waits for a newer state."""
+        return self._context is not None and self._context.hub.state_requested
 
     def start(self) -> None:
         """Start the page's thread."""
@@ -77,49 +92,50 @@ class WebPage:
             self._server.start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the page's thread."""
         if self._server is not None:
             self._server.stop()
 
     def forget_removed(self, *known: frozenset[str]) -> None:
-        """Let go of what was heard of anybody who was among the people or the unknowns and is no more."""
-        if self._site is not None:
+        """Drop the messages about people and unknowns who have been removed; `known` are the ids of each kind now."""
+        if self._context is not None:
             for before, now in zip(self._known, known, strict=False):
-                # A set that has not been replaced is not compared: it may hold thousands.
-                for gone in () if now is before else before - now:
-                    self._site.hub.forget(gone)
+                # A set that has not been replaced is not compared: it may have thousands of ids.
+                for removed in () if now is before else before - now:
+                    self._context.hub.forget(removed)
         self._known = known
 
     def state(self, facts: Mapping[str, Any], publisher: Publisher) -> None:
-        """Show the state with what the teller and the journal add, as the state topic has it."""
-        if self._site is not None:
-            told = publisher.facts()
-            more = {**told, "problems": [*facts["problems"], *told["problems"]], "journal": self._site.journal.facts()}
-            self._site.hub.state = plain({**facts, **more, **self._latency(facts)})
+        """Show the state, with the facts of publisher and journal, in the form of the state topic."""
+        if self._context is not None:
+            published = publisher.facts()
+            problems = [*facts["problems"], *published["problems"]]
+            more = {**published, "problems": problems, "journal": self._context.journal.facts()}
+            self._context.hub.state = plain({**facts, **more, **self._latency(facts)})
 
     def _latency(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """The cameras with the latency of each, and that of all."""
-        timings = None if self._site is None else self._site.timings
+        """The cameras, each with its latency, and the overall latency."""
+        timings = None if self._context is None else self._context.timings
         if timings is None:
             return {}
-        cameras = {name: {**said, "latency": timings.latency(name)} for name, said in facts["cameras"].items()}
+        cameras = {name: {**camera, "latency": timings.latency(name)} for name, camera in facts["cameras"].items()}
         return {"cameras": cameras, "latency": timings.latency()}
 
     def link(self) -> str | None:
-        """The page's address with a code that signs an admin in, once, within five minutes; it waits for the page."""
-        if self._server is None or self._gate is None or not self._server.wait(LINK_SECONDS):
+        """The page's address with a code that signs an admin in once, within five minutes; waits for the server."""
+        if self._server is None or self._auth is None or not self._server.wait(START_TIMEOUT):
             return None
-        return f"{self._server.url}login#{self._gate.sessions.make_code('admin')}"
+        return f"{self._server.url}login#{self._auth.sessions.make_code('admin')}"
 
-    def _hear(self, what: Event | JournalRow) -> None:
-        """Take an event or a note as it is said, by whichever thread says it."""
-        if self._site is not None:
-            self._site.hub.on_message(wire(what))
+    def _on_message(self, message: Event | JournalRow) -> None:
+        """Pass an event or a journal row on to the page's listeners; any thread may call it."""
+        if self._context is not None:
+            self._context.hub.on_message(wire(message))
 
 
-def wire(what: Event | JournalRow) -> dict[str, Any]:
-    """An event or a row of the journal as the page has it: `kind`, `id`, `at`, and its facts."""
-    if isinstance(what, Event):
-        facts = to_wire(what, sent_at=None, synced=synchronised())
-        return {**facts, "kind": what.type, "id": what.id, "at": rfc3339(what.captured_at)}
-    return {**json.loads(what.payload), "kind": what.kind, "id": what.id, "at": rfc3339(what.at)}
+def wire(message: Event | JournalRow) -> dict[str, Any]:
+    """An event or a journal row as the page gets it: `kind`, `id`, `at`, and its facts."""
+    if isinstance(message, Event):
+        facts = to_wire(message, sent_at=None, synced=synchronised())
+        return {**facts, "kind": message.type, "id": message.id, "at": rfc3339(message.captured_at)}
+    return {**json.loads(message.payload), "kind": message.kind, "id": message.id, "at": rfc3339(message.at)}

@@ -1,8 +1,7 @@
-"""What an admin changes by dragging on the live view: one value in config.yaml, whose comments stay, and a reload."""
+"""The values in config.yaml that an admin changes on the live page: writes one value, keeps comments, and reloads."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import threading
@@ -10,200 +9,153 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-
 from edgeface.config import loader
 from edgeface.core import yaml_editor, yaml_reader
 from edgeface.core.errors import ConfigError
 from edgeface.core.files import read_at_most, swap
 from edgeface.core.text import printable, printable_path
 from edgeface.recognition.scene import WHOLE
-from edgeface.web.api.device_models import Region, Smallest
-from edgeface.web.auth.guard import admin, viewer
-from edgeface.web.http.bodies import json_body
+from edgeface.web.api.device_models import Editable, Edited
+from edgeface.web.http.operation import etag, missing, reply, require_match
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from starlette.requests import Request
-    from starlette.routing import BaseRoute
+    from starlette.responses import Response
 
     from edgeface.config.configuration import Configuration
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
+    from edgeface.web.http.operation import Call
 
-
-if TYPE_CHECKING:
     Change = Callable[[Configuration, bytes], bytes]
 
-REGION = json_body(Region)
-SMALLEST = json_body(Smallest)
-
 _DIGITS = 4
-# One change at a time: what was compared with If-Match is what is replaced.
+_MAX_ERRORS = 20
+# One change at a time: the version that If-Match was compared with is the one that is replaced.
 _WRITING = threading.Lock()
 
 
-def routes() -> list[BaseRoute]:
-    """A camera's view, and the smallest face."""
-    return [
-        Route("/api/v1/cameras/{camera}/view", view, methods=["GET"]),
-        Route("/api/v1/cameras/{camera}/view", put_view, methods=["PUT"]),
-        Route("/api/v1/detector", put_detector, methods=["PUT"]),
-    ]
+def view(call: Call) -> Response:
+    """A camera's view settings in config.yaml, or the running ones if the file has none; the ETag is the file's."""
+    configuration, camera = call.context.configuration(), call.path["camera"]
+    problem, headers = None, {}
+    try:
+        source = _source(call.context)
+        data = _read(source)
+        configuration = _parsed(data, source, HTTPStatus.CONFLICT, "config.yaml has mistakes")
+        headers["ETag"] = etag(data)
+        _require_writable(source)
+    except Problem as error:
+        problem = error.detail
+    _require_camera(configuration, camera)
+    settings = Editable(
+        camera=camera,
+        region=list(configuration.cameras[camera].region or WHOLE),
+        smallest_face=configuration.detector.face_limit,
+        writable=problem is None,
+        problem=problem,
+    )
+    return reply(settings, headers=headers)
 
 
-@viewer
-async def view(request: Request) -> Response:
-    """What config.yaml says of a camera's view, or the daemon where the file says nothing; the ETag is the file's."""
-    return await run_in_threadpool(_view, request.app.state.site, request.path_params["camera"])
-
-
-@admin
-async def put_view(request: Request) -> Response:
+def put_region(call: Call) -> Response:
     """Set a camera's region."""
-    wanted: Region = await REGION.read(request)
-    camera, region = request.path_params["camera"], [round(side, _DIGITS) for side in wanted.region]
+    camera, region = call.path["camera"], [round(side, _DIGITS) for side in call.body.region]
 
     def change(configuration: Configuration, data: bytes) -> bytes:
         _require_camera(configuration, camera)
         return yaml_editor.put(data, ("cameras", camera, "region"), region)
 
-    return await run_in_threadpool(_edit, request.app.state.site, _tags(request), change, f"cameras.{camera}.region")
+    return _edit(call, change, f"cameras.{camera}.region")
 
 
-@admin
-async def put_detector(request: Request) -> Response:
-    """Set the smallest face that is looked for."""
-    wanted: Smallest = await SMALLEST.read(request)
+def put_smallest_face(call: Call) -> Response:
+    """Set the smallest face of the detector."""
+    pixels = call.body.smallest_face
 
     def change(configuration: Configuration, data: bytes) -> bytes:
         detector = configuration.detector
         if detector.face_limit is None:
-            detail = f"the detector {detector.type} has no smallest face"
-            raise Problem(HTTPStatus.CONFLICT, detail=detail)
+            raise _conflict(f"the detector {detector.type} has no smallest face")
         if "detector" not in configuration.model_fields_set:
-            return yaml_editor.put(data, ("detector",), {"type": detector.type, "smallest_face": wanted.smallest_face})
-        return yaml_editor.put(data, ("detector", "smallest_face"), wanted.smallest_face)
+            return yaml_editor.put(data, ("detector",), {"type": detector.type, "smallest_face": pixels})
+        return yaml_editor.put(data, ("detector", "smallest_face"), pixels)
 
-    return await run_in_threadpool(_edit, request.app.state.site, _tags(request), change, "detector.smallest_face")
-
-
-def etag(data: bytes) -> str:
-    """The ETag of config.yaml: it names the content and says nothing of it."""
-    return f'"{hashlib.sha256(data).hexdigest()[:32]}"'
+    return _edit(call, change, "detector.smallest_face")
 
 
-def _view(site: WebContext, camera: str) -> Response:
-    configuration = site.configuration()
-    problem, headers = None, {}
-    try:
-        data = _read(_source(site))
-        configuration = _parsed(data, _source(site), HTTPStatus.CONFLICT, "config.yaml has mistakes")
-        headers["ETag"] = etag(data)
-        _require_writable(_source(site))
-    except Problem as error:
-        problem = error.detail
-    _require_camera(configuration, camera)
-    detector = configuration.detector
-    said = {
-        "camera": camera,
-        "region": list(configuration.cameras[camera].region or WHOLE),
-        "smallest_face": detector.face_limit,
-        "writable": problem is None,
-        "problem": problem,
-    }
-    return JSONResponse(said, headers=headers)
-
-
-def _edit(site: WebContext, tags: list[str], change: Change, key: str) -> Response:
-    """Change the file if it still is what the client has seen, check it as a whole, write it, have it read again."""
-    source = _source(site)
+def _edit(call: Call, change: Change, key: str) -> Response:
+    """Change the file if it is still the version that the client read; check all of it, write it, and reload."""
+    source = _source(call.context)
     _require_writable(source)
     with _WRITING:
         before = _read(source)
-        _require_known(before, tags)
+        require_match(call.if_match, before, required=True)
         now = _parsed(before, source, HTTPStatus.CONFLICT, "config.yaml has mistakes already")
         try:
             after = change(now, before)
         except yaml_editor.Refused as error:
-            raise Problem(HTTPStatus.CONFLICT, detail=f"config.yaml: {error}") from error
-        wanted = _parsed(after, source, HTTPStatus.UNPROCESSABLE_ENTITY, "that is not possible")
+            raise _conflict(f"config.yaml: {error}") from error
+        wanted = _parsed(after, source, HTTPStatus.UNPROCESSABLE_ENTITY, "this value is not possible")
         if after != before:
-            with _writes(source):
+            with _os_errors(source):
                 swap(source, after)
-    _, kept = loader.merge(site.configuration(), wanted)
-    site.reload()
-    answer = {"changed": key, "effective": "restart" if key.partition(".")[0] in kept else "at_once"}
-    return JSONResponse(answer, headers={"ETag": etag(after)})
-
-
-def _tags(request: Request) -> list[str]:
-    given = [tag.strip() for tag in request.headers.get("if-match", "").split(",") if tag.strip()]
-    if not given:
-        detail = "If-Match must carry the ETag of the view that is changed, so that no other change is lost"
-        raise Problem(HTTPStatus.PRECONDITION_REQUIRED, detail=detail)
-    return given
-
-
-def _require_known(data: bytes, tags: list[str]) -> None:
-    if "*" not in tags and etag(data) not in tags:
-        detail = "config.yaml has been changed meanwhile: load the page again, and try again"
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, detail=detail, headers={"ETag": etag(data)})
+    _, kept = loader.merge(call.context.configuration(), wanted)
+    call.context.reload()
+    edited = Edited(changed=key, effective="restart" if key.partition(".")[0] in kept else "at_once")
+    return reply(edited, headers={"ETag": etag(after)})
 
 
 def _require_camera(configuration: Configuration, camera: str) -> None:
     if camera not in configuration.cameras:
-        raise Problem(HTTPStatus.NOT_FOUND, detail=f"there is no camera {printable(camera, 64)}")
+        raise missing(f"there is no camera {printable(camera, 64)}")
 
 
-def _source(site: WebContext) -> Path:
-    if site.source is None:
-        raise Problem(HTTPStatus.CONFLICT, detail="the daemon runs without a config.yaml: there is nothing to change")
-    return site.source
+def _source(context: WebContext) -> Path:
+    if context.source is None:
+        raise _conflict("the daemon runs without a config.yaml: there is nothing to change")
+    return context.source
 
 
 def _read(source: Path) -> bytes:
     try:
         return read_at_most(source, yaml_reader.MAX_BYTES)
     except OSError as error:
-        detail = f"{printable_path(source)} cannot be read ({error.strerror})"
-        raise Problem(HTTPStatus.CONFLICT, detail=detail) from error
+        raise _conflict(f"{printable_path(source)} cannot be read ({error.strerror})") from error
 
 
 def _require_writable(source: Path) -> None:
-    """Refuse what writing the file anew would break or could not do; nothing is changed by asking."""
+    """Raise Problem 409 if replacing the file would break something or would fail; changes nothing."""
     shown = printable_path(source)
-    with _writes(source):
+    with _os_errors(source):
         facts = source.lstat()
         if not stat.S_ISREG(facts.st_mode):
-            raise _cannot(f"{shown} is a link or no file: change it where it really is")
+            raise _conflict(f"{shown} is a link or not a file: change it at its real place")
         if facts.st_nlink > 1:
-            raise _cannot(f"{shown} has more than one name (hard links): change it by hand")
+            raise _conflict(f"{shown} has more than one name (hard links): change it by hand")
         if facts.st_uid != os.geteuid() and os.geteuid() != 0:
-            raise _cannot(f"{shown} belongs to another user than the daemon's: change it by hand, then reload")
+            raise _conflict(f"{shown} belongs to another user than the daemon's: change it by hand, then reload")
     if not (os.access(source, os.W_OK) and os.access(source.parent, os.W_OK)) or not facts.st_mode & stat.S_IWUSR:
-        raise _cannot(f"{shown} is read-only for the daemon: change it by hand, then `systemctl reload edgeface`")
+        raise _conflict(f"{shown} is read-only for the daemon: change it by hand, then `systemctl reload edgeface`")
 
 
 @contextmanager
-def _writes(source: Path) -> Iterator[None]:
+def _os_errors(source: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _cannot(f"{printable_path(source)} cannot be written ({error.strerror})") from error
+        raise _conflict(f"{printable_path(source)} cannot be written ({error.strerror})") from error
 
 
-def _cannot(detail: str) -> Problem:
+def _conflict(detail: str) -> Problem:
     return Problem(HTTPStatus.CONFLICT, detail=detail)
 
 
-def _parsed(data: bytes, source: Path, status: HTTPStatus, words: str) -> Configuration:
+def _parsed(data: bytes, source: Path, status: HTTPStatus, problem: str) -> Configuration:
     try:
         return loader.parse(data, printable_path(source))
     except ConfigError as error:
         lines: Any = str(error).splitlines()
-        raise Problem(status, detail=f"{words}: {lines[0]}", more={"errors": lines[:20]}) from error
+        raise Problem(status, detail=f"{problem}: {lines[0]}", more={"errors": lines[:_MAX_ERRORS]}) from error

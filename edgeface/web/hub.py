@@ -1,4 +1,4 @@
-"""What can be seen of the daemon from outside: the newest pictures, what is said, the state."""
+"""What the web shows of the daemon: the newest pictures, the messages, and the state."""
 
 from __future__ import annotations
 
@@ -14,102 +14,100 @@ if TYPE_CHECKING:
 
     from edgeface.core.types import FrameResult
 
+    Message = Mapping[str, Any]
 
-if TYPE_CHECKING:
-    Wire = Mapping[str, Any]
+MAX_RECENT = 200
+"""Messages that are kept in memory."""
 
-KEPT = 200
-"""What was said last and is kept in memory."""
-
-QUEUE = 100
-"""What may wait for one listener; the oldest is dropped for what comes then."""
+MAX_QUEUED = 100
+"""Messages that may wait for one listener; a new one then replaces the oldest."""
 
 FRESH_SECONDS = 1.0
-"""How long `report` waits for the main thread to say the state again."""
+"""Seconds that `fresh_state` waits for the main thread to set the state."""
 
 
 class LiveHub:
-    """The vision thread, the main thread and others put things here; whoever looks on takes them.
+    """Passes results, messages and the state from the daemon's threads to the web.
 
-    A camera's newest outcome is kept only while somebody looks at it, so that nobody's looking costs nothing.
-    Every method but `events` and `report` may be called by any thread and waits for nothing.
+    A camera's newest result is kept only while a viewer watches it: without viewers it costs nothing.
+    Any thread may call any method except `events` and `fresh_state`, and none of these waits.
     """
 
     def __init__(self) -> None:
         self.dropped = 0
-        """What listeners were too slow for."""
+        """Messages that listeners were too slow to receive."""
         self._lock = threading.Lock()
-        self._lookers: Counter[str] = Counter()
+        self._viewers: Counter[str] = Counter()
         self._latest: dict[str, FrameResult] = {}
-        self._recent: deque[Wire] = deque(maxlen=KEPT)
+        self._recent: deque[Message] = deque(maxlen=MAX_RECENT)
         self._listeners: tuple[_Listener, ...] = ()
-        self._state: Wire = {}
-        self._stated = 0
-        self._asked = False
+        self._state: Message = {}
+        self._version = 0
+        self._requested = False
         self._closed = False
 
-    def __call__(self, outcome: FrameResult) -> None:
-        """Take what the pipeline makes of a frame: an observer of Vision."""
-        camera = outcome.frame.camera
-        if camera in self._lookers:
+    def __call__(self, result: FrameResult) -> None:
+        """Take the pipeline's result for a frame: an observer of Vision."""
+        camera = result.frame.camera
+        if camera in self._viewers:
             with self._lock:
-                if camera in self._lookers:
-                    self._latest[camera] = outcome
+                if camera in self._viewers:
+                    self._latest[camera] = result
 
     @contextmanager
-    def look(self, camera: str) -> Iterator[None]:
-        """Have the camera's newest outcome kept meanwhile."""
+    def watch(self, camera: str) -> Iterator[None]:
+        """Keep the camera's newest result meanwhile."""
         with self._lock:
-            self._lookers[camera] += 1
+            self._viewers[camera] += 1
         try:
             yield
         finally:
-            self._look_away(camera)
+            self._unwatch(camera)
 
-    def _look_away(self, camera: str) -> None:
+    def _unwatch(self, camera: str) -> None:
         with self._lock:
-            self._lookers[camera] -= 1
-            if not self._lookers[camera]:
-                del self._lookers[camera]
+            self._viewers[camera] -= 1
+            if not self._viewers[camera]:
+                del self._viewers[camera]
                 self._latest.pop(camera, None)
 
     def latest(self, camera: str) -> FrameResult | None:
-        """Give the newest outcome of a camera that is looked at; None before the first."""
+        """The newest result of a camera that is watched; None before the first."""
         return self._latest.get(camera)
 
-    def on_message(self, wire: Wire) -> None:
-        """Take what was said, done or decided: JSON can carry it, and `kind` says what it is."""
+    def on_message(self, message: Message) -> None:
+        """Pass a message on to all listeners; it is JSON, and `kind` names its kind."""
         with self._lock:
-            self._recent.append(wire)
+            self._recent.append(message)
             listeners = self._listeners
         for listener in listeners:
-            listener.put(wire)
+            listener.put(message)
 
-    def recent(self) -> list[Wire]:
-        """Give what was heard last, the oldest first."""
+    def recent(self) -> list[Message]:
+        """The latest messages, oldest first."""
         with self._lock:
             return list(self._recent)
 
     def forget(self, who: str) -> None:
-        """Let go of what was heard of a person or an unknown."""
+        """Drop the messages about a person or an unknown."""
         with self._lock:
-            kept = [wire for wire in self._recent if who not in {wire.get("person"), wire.get("unknown")}]
-            self._recent = deque(kept, maxlen=KEPT)
+            kept = [one for one in self._recent if who not in {one.get("person"), one.get("unknown")}]
+            self._recent = deque(kept, maxlen=MAX_RECENT)
 
-    async def events(self) -> AsyncGenerator[Wire, None]:
-        """Give what is heard from now on, until `close`; the kind `dropped` says how many this listener has missed."""
+    async def events(self) -> AsyncGenerator[Message, None]:
+        """Yield the messages from now on, until `close`; the kind `dropped` counts those that this listener missed."""
         listener = _Listener(asyncio.get_running_loop())
         with self._lock:
             if self._closed:
                 return
             self._listeners = (*self._listeners, listener)
         try:
-            told = 0
-            while (wire := await listener.get()) is not None:
-                if listener.dropped > told:
-                    yield {"kind": "dropped", "count": listener.dropped - told}
-                    told = listener.dropped
-                yield wire
+            reported = 0
+            while (message := await listener.get()) is not None:
+                if listener.dropped > reported:
+                    yield {"kind": "dropped", "count": listener.dropped - reported}
+                    reported = listener.dropped
+                yield message
         finally:
             with self._lock:
                 self._listeners = tuple(one for one in self._listeners if one is not listener)
@@ -117,38 +115,33 @@ class LiveHub:
 
     @property
     def listeners(self) -> int:
-        """How many listen to `events`."""
+        """The number of listeners of `events`."""
         return len(self._listeners)
 
     @property
-    def state(self) -> Wire:
-        """The state as it was said last, as the state topic has it; empty before the first."""
+    def state(self) -> Message:
+        """The latest state, in the form of the state topic; empty before the first."""
         return self._state
 
     @state.setter
-    def state(self, state: Wire) -> None:
+    def state(self, state: Message) -> None:
         self._state = state
-        self._stated += 1
-        self._asked = False
+        self._version += 1
+        self._requested = False
 
     @property
-    def asked(self) -> bool:
-        """Whether somebody waits for a newer state."""
-        return self._asked
+    def state_requested(self) -> bool:
+        """Whether a request waits for a newer state."""
+        return self._requested
 
-    async def report(self) -> Wire:
-        """Give the state as it is now; the last one when the main thread does not say it in time."""
-        before, self._asked = self._stated, True
+    async def fresh_state(self) -> Message:
+        """Ask the main thread for the current state; gives the latest one if that takes too long."""
+        before, self._requested = self._version, True
         for _ in range(round(FRESH_SECONDS / 0.05)):
-            if self._stated != before or self._closed:
+            if self._version != before or self._closed:
                 break
             await asyncio.sleep(0.05)
         return self._state
-
-    @property
-    def closed(self) -> bool:
-        """Whether everything ends: whoever streams to somebody stops."""
-        return self._closed
 
     def close(self) -> None:
         """End all `events`."""
@@ -159,31 +152,31 @@ class LiveHub:
 
 
 class _Listener:
-    """What waits for one listener, who lives in an event loop."""
+    """The queue of one listener, which runs in an event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.dropped = 0
         self._loop = loop
-        self._waiting: deque[Wire | None] = deque()
-        self._news = asyncio.Event()
+        self._queue: deque[Message | None] = deque()
+        self._ready = asyncio.Event()
 
-    def put(self, wire: Wire | None) -> None:
-        """Any thread: have it taken; the loop may be gone."""
+    def put(self, message: Message | None) -> None:
+        """Queue a message; any thread may call it, also after the loop has ended."""
         try:
-            self._loop.call_soon_threadsafe(self._take, wire)
+            self._loop.call_soon_threadsafe(self._append, message)
         except RuntimeError:
             # The loop has been closed, and its listeners with it.
             return
 
-    def _take(self, wire: Wire | None) -> None:
-        if len(self._waiting) >= QUEUE:
-            self._waiting.popleft()
+    def _append(self, message: Message | None) -> None:
+        if len(self._queue) >= MAX_QUEUED:
+            self._queue.popleft()
             self.dropped += 1
-        self._waiting.append(wire)
-        self._news.set()
+        self._queue.append(message)
+        self._ready.set()
 
-    async def get(self) -> Wire | None:
-        while not self._waiting:
-            self._news.clear()
-            await self._news.wait()
-        return self._waiting.popleft()
+    async def get(self) -> Message | None:
+        while not self._queue:
+            self._ready.clear()
+            await self._ready.wait()
+        return self._queue.popleft()

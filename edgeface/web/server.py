@@ -1,4 +1,4 @@
-"""The page's thread: an event loop of its own that runs uvicorn, and never holds up the daemon."""
+"""The web server: uvicorn in a thread and an event loop of its own, so that it never blocks the daemon."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETRY = 10.0
-"""Seconds after which an address that could not be had is tried again."""
+RETRY_SECONDS = 10.0
+"""Seconds after which an address that was not available is tried again."""
 STOP_SECONDS = 2.0
-"""How long the end may take; streams that are open then are broken off."""
+"""Seconds that stopping may take; streams that are still open are then interrupted."""
 IDLE_SECONDS = 10
-"""How long a connection may stay open without a whole request."""
+"""Seconds that a connection may stay open without a complete request."""
 
 _TICK = 1.0
-_CONNECTIONS = 64
-_HEADERS = 16 * 1024
+_MAX_CONNECTIONS = 64
+_MAX_HEADER_BYTES = 16 * 1024
 _BACKLOG = 64
 
 
 class Server:
-    """One page at one address; the daemon goes on without it when it cannot be served."""
+    """Serves the application at one address; the daemon continues without it if that fails."""
 
     def __init__(self, app: ASGIApp, settings: Web, hub: LiveHub) -> None:
         self.problem: str | None = None
-        """Why nobody can reach it, in one line."""
+        """Why the server cannot be reached, in one line."""
         self.port = settings.port
-        """The real one once it listens, where any free one was asked for."""
+        """The actual port once it listens, if any free one was configured."""
         self._app = app
         self._settings = settings
         self._hub = hub
@@ -56,9 +56,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The page's address for somebody at this machine."""
+        """The server's address, as seen from this machine."""
         host = self._settings.host
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is compared, not listened on
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
         shown = f"[{host}]" if ":" in host else host
         return f"http{'s' if self._settings.tls else ''}://{shown}:{self.port}/"
 
@@ -67,21 +67,21 @@ class Server:
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it listens; False when it does not in time."""
+        """Wait until it listens; False after a timeout."""
         return self._listening.wait(seconds)
 
     def stop(self) -> None:
-        """End it, streams too, within STOP_SECONDS."""
+        """Stop the server and its streams, within STOP_SECONDS."""
         self._stopping.set()
         self._hub.close()
         with contextlib.suppress(RuntimeError):
-            # A loop that has ended needs no telling.
+            # The loop may have ended already.
             if self._loop is not None and self._end is not None:
                 self._loop.call_soon_threadsafe(self._end.set)
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
             if self._thread.is_alive():
-                log.warning("the page's thread does not end in time")
+                log.warning("the web server does not stop in time")
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -89,10 +89,10 @@ class Server:
                 self._serve()
             except OSError as error:
                 self._fail(f"web: {self._settings.host}:{self._settings.port} cannot be served: {_words(error)}")
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the daemon goes on without a page
-                self._fail(f"web: the page has failed: {where(error)}")
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the daemon continues without the web
+                self._fail(f"web: the server has failed: {where(error)}")
             self._listening.clear()
-            self._stopping.wait(RETRY)
+            self._stopping.wait(RETRY_SECONDS)
 
     def _serve(self) -> None:
         context = None if self._settings.tls is None else tls_context(self._settings.tls)
@@ -101,19 +101,19 @@ class Server:
             asyncio.run(self._until_stopped(listener, context))
 
     async def _until_stopped(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
-        """What uvicorn.Server.serve does, but woken once a second and not ten times: nobody's looking costs little."""
+        """As uvicorn.Server.serve, but wakes once per second instead of ten times: without viewers it costs little."""
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         server = _uvicorn(self._app, context)
         server.lifespan = server.config.lifespan_class(server.config)
         await server.startup(sockets=[listener])
         self.problem = None
         self._listening.set()
-        log.info("the page is at %s", self.url)
+        log.info("the web page is at %s", self.url)
         idle: dict[Any, int] = {}
-        # `stop` may have been called before there was a loop to tell.
+        # `stop` may have been called before the loop existed.
         while not self._stopping.is_set():
             await server.on_tick(0)
-            idle = _seen_off(server.server_state.connections, idle)
+            idle = _close_idle(server.server_state.connections, idle)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._end.wait(), _TICK)
         await server.shutdown(sockets=[listener])
@@ -125,16 +125,16 @@ class Server:
 
 
 def tls_context(tls: WebTls) -> ssl.SSLContext:
-    """TLS 1.2 or newer; OSError when a file cannot be used."""
+    """A context for TLS 1.2 or newer. Raises OSError if a file cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # An encrypted key would otherwise ask for its password on the terminal.
+    # Otherwise an encrypted key would ask for its password on the terminal.
     context.load_cert_chain(tls.certificate, tls.key, password=lambda: "")
     return context
 
 
 def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
-    # It would log paths, which hold ids, and texts of errors, which hold anything.
+    # It would log paths, which contain ids, and error texts, which may contain anything.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
@@ -147,11 +147,11 @@ def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_CONNECTIONS,
+        limit_concurrency=_MAX_CONNECTIONS,
         backlog=_BACKLOG,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=1,
-        h11_max_incomplete_event_size=_HEADERS,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
     config.load()
     config.ssl = context
@@ -167,9 +167,9 @@ def _bound(settings: Web) -> Any:
         yield listener
 
 
-def _seen_off(connections: Iterable[Any], before: dict[Any, int]) -> dict[Any, int]:
-    """Close connections that only take up a place; gives for how many ticks the others have done nothing."""
-    # Another cycle is another request: who asks between two looks is not idle, although each look finds it so.
+def _close_idle(connections: Iterable[Any], before: dict[Any, int]) -> dict[Any, int]:
+    """Close idle connections; gives the number of ticks for which the others have been idle."""
+    # A new cycle is a new request: a connection with a request between two ticks is not idle.
     now = [(one, getattr(one, "cycle", None)) for one in connections if _is_idle(one)]
     idle = {key: before.get(key, 0) + 1 for key in now}
     for connection in [one for (one, _), ticks in idle.items() if ticks * _TICK >= IDLE_SECONDS]:
@@ -178,11 +178,11 @@ def _seen_off(connections: Iterable[Any], before: dict[Any, int]) -> dict[Any, i
 
 
 def _is_idle(connection: Any) -> bool:
-    """Whether a connection has no request that is worked on: before its headers are there, or after its answer."""
+    """Whether a connection has no request in progress: before its headers are complete, or after its answer."""
     cycle = getattr(connection, "cycle", None)
     return cycle is None or bool(cycle.response_complete)
 
 
 def _words(error: OSError) -> str:
-    """What is wrong, in few words: create_server adds the address, which the line has already."""
+    """The error in a few words, without the address that create_server adds."""
     return (error.strerror or str(error)).partition(" (while ")[0]

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium, before a real daemon that plays the demo's clip and speaks to a real broker."""
+"""The pages in a real Chromium, served by a real daemon that plays the demo's clip and uses a real broker."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ pytestmark = [
 # Seconds of the clip in which Obama, a stranger and Biden come by, one after the other.
 SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
 PATIENCE = 20_000
-"""Milliseconds for what should be there at once: the machine may be busy with other tests."""
+"""Milliseconds for what should appear at once: the machine may be busy with other tests."""
 ROUND = 25_000
 PHOTOS = sorted(str(path) for path in (PEOPLE / "Joe_Biden").iterdir())
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Barack Obama is enrolled; Joe Biden and a stranger come by, too."""
+    """Barack Obama is enrolled; Joe Biden and a stranger come by too."""
     folder = tmp_path_factory.mktemp("browser")
     people = folder / "people"
     shutil.copytree(PEOPLE / "Barack_Obama", people / "Barack_Obama")
@@ -71,7 +71,7 @@ def in_time(browser: Browser) -> Iterator[None]:
 
 
 class Visit:
-    """A page of its own, and what went wrong on it."""
+    """A page of its own, and the errors on it."""
 
     def __init__(self, browser: Browser, base: str, **context: Any) -> None:
         self.base = base
@@ -89,7 +89,7 @@ class Visit:
         return self.page
 
     def end(self) -> None:
-        """Nothing may be refused by the policy or fail unseen, and no other host may be asked."""
+        """The policy may reject nothing, nothing may fail silently, and no other host may be contacted."""
         self.context.close()
         assert self.wrong == []
         assert {urlsplit(self.base).netloc} >= self.hosts
@@ -110,12 +110,12 @@ def base(link: str) -> str:
 
 @pytest.fixture(scope="module")
 def session(browser: Browser, link: str, base: str) -> Any:
-    """The cookies of somebody whom the link has signed in."""
+    """The cookies of a browser that the link has signed in."""
     with bounded(browser):
         visit = Visit(browser, base)
         visit.page.goto(link)
         visit.page.wait_for_url(f"{base}/")
-        # It can be used once.
+        # The link works once.
         again = Visit(browser, base)
         again.page.goto(link)
         expect(again.page.get_by_role("alert")).to_have_text(strings.LOGIN_WRONG)
@@ -134,7 +134,7 @@ def visit(browser: Browser, session: Any, base: str) -> Iterator[Visit]:
 
 def test_who_comes_is_seen_live_with_the_name_and_an_event_arrives_without_a_reload(visit: Visit) -> None:
     page = visit.go("/")
-    # What was announced once is gone if the page is loaded again.
+    # A confirmation disappears when the page is loaded again.
     page.evaluate("document.body.dataset.first = 'yes'")
     seen = page.locator(f"section[data-camera={CAMERA}] .seen")
     expect(seen).to_contain_text("Barack Obama", timeout=ROUND)
@@ -223,7 +223,7 @@ def test_the_keyboard_is_enough_to_sign_in_and_rename(browser: Browser, daemon: 
 
 
 def focus(page: Page, selector: str) -> None:
-    """Tabs on until something has the focus, and the focus can be seen."""
+    """Press Tab until the element has the focus, and check that the focus is visible."""
     for _ in range(40):
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
             outline = page.locator(selector).evaluate("one => getComputedStyle(one).outlineStyle")

@@ -1,4 +1,4 @@
-"""A real daemon with its page, over the clip of the demo, for tests in a browser and for pictures of the pages."""
+"""A real daemon with its page, playing the demo's clip, for browser tests and screenshots."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-"""Of Chromium: root may not have its sandbox, and the camera is one that it draws itself."""
+"""Of Chromium: its sandbox does not work for root, and the camera is one that it draws itself."""
 
 LIMIT = 120.0
-"""Seconds that a test in the browser may take where the machine is busy with others."""
+"""Seconds that a browser test may take on a busy machine."""
 
 
 @contextmanager
 def bounded(browser: Browser, seconds: float = LIMIT) -> Iterator[None]:
-    """Kill a browser that does not answer in time: Playwright sets no bound to new_page, evaluate and close."""
+    """Kill a browser that does not answer in time: Playwright has no timeout for new_page, evaluate and close."""
     facts = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")
     (number,) = [one["id"] for one in facts["processInfo"] if one["type"] == "browser"]
     killed = threading.Event()
@@ -50,7 +50,7 @@ def bounded(browser: Browser, seconds: float = LIMIT) -> Iterator[None]:
 
 
 def cut(path: Path, *spans: tuple[float, float]) -> Path:
-    """The clip of the demo, shortened to these seconds of it, in a file that the tests may write."""
+    """The demo's clip, cut to these spans of seconds, in a new file."""
     reader = cv2.VideoCapture(str(CLIP))
     rate = reader.get(cv2.CAP_PROP_FPS)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (640, 480))
@@ -66,7 +66,7 @@ def cut(path: Path, *spans: tuple[float, float]) -> Path:
 
 @contextmanager
 def running(folder: Path, port: int, people: Path | None = None, more: str = "", clip: Path = CLIP) -> Iterator[Daemon]:
-    """A daemon that plays the clip over and over, says events to the broker at `port`, and serves its page."""
+    """A daemon that plays the clip in a loop, publishes to the broker at `port`, and serves its page."""
     source = folder / "config.yaml"
     source.write_text(
         f"device: front\ndata: {folder / 'data'}\n"

@@ -1,4 +1,4 @@
-"""A site for the tests of the web: a gallery, a journal and a camera without a daemon, and clients of each role."""
+"""A web context for tests: a gallery, a journal and a camera without a daemon, and clients of each role."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import FrameResult
+    from edgeface.web.context import WebContext
     from edgeface.web.server import Server
-    from edgeface.web.site import WebContext
 
 BOOT = "0123456789abcdef"
 CAMERA = "porch"
 UNKNOWN = "u-7f3a"
-"""Whom tests/data/biden.jpg shows."""
+"""The id of the person in tests/data/biden.jpg."""
 PEOPLE = {"barack": "obama", "eileen": "astronaut"}
-"""Who is enrolled, and the photo in tests/data that shows them; their names are "Barack" and "Eileen"."""
+"""The ids of the enrolled people, with their photos in tests/data; the names are "Barack" and "Eileen"."""
 ORIGIN = "http://localhost"
 STATE: dict[str, Any] = {
     "version": "0.1.0",
@@ -76,14 +76,14 @@ STATE: dict[str, Any] = {
 
 @dataclass
 class Stage:
-    """What the handlers of one test see, and what they have done."""
+    """The application of one test, and what its handlers have done."""
 
-    site: WebContext
+    context: WebContext
     app: Starlette
     folder: Path
-    """Of config.yaml; the data are in `data` below it."""
+    """Has config.yaml and the data folder."""
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What was written to the journal by `site.record`."""
+    """The rows written by `context.record`."""
     reloads: int = 0
 
     @property
@@ -107,7 +107,7 @@ def _enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def _outcomes(_enrolled: Path) -> list[FrameResult]:
-    """What the pipeline makes of Obama and Biden before the camera."""
+    """The pipeline's results with Obama and Biden in front of the camera."""
     configuration = loader.load(_enrolled / "config.yaml")
     with closing(RecognitionSession(configuration, BOOT, 1_000.0)) as bench:
         frames = film((1.0, (("obama", 20, 60), ("biden", 380, 60))), camera=CAMERA)
@@ -118,32 +118,32 @@ def _outcomes(_enrolled: Path) -> list[FrameResult]:
 
 @pytest.fixture
 def stage(tmp_path: Path, _enrolled: Path, _outcomes: list[FrameResult]) -> Iterator[Stage]:
-    """The site and the application; a thread plays the camera's outcomes over and over, five a second."""
-    folder = tmp_path / "site"
+    """The context and the application; a thread plays the camera's results in a loop, five per second."""
+    folder = tmp_path / "web"
     shutil.copytree(_enrolled, folder)
     (folder / "config.yaml").write_text(_yaml(folder))
     made = _stage(folder)
     for row in _rows(_outcomes):
-        made.site.journal.append(row)
-    made.site.hub.state = STATE
+        made.context.journal.append(row)
+    made.context.hub.state = STATE
     done = threading.Event()
-    player = threading.Thread(target=_play, args=(made.site, _outcomes, done))
+    player = threading.Thread(target=_play, args=(made.context, _outcomes, done))
     player.start()
     yield made
     done.set()
     player.join()
-    made.site.hub.close()
-    made.site.journal.close()
+    made.context.hub.close()
+    made.context.journal.close()
 
 
 @pytest.fixture
-def site(stage: Stage) -> WebContext:
-    return stage.site
+def context(stage: Stage) -> WebContext:
+    return stage.context
 
 
 @pytest.fixture
 def client(stage: Stage) -> Iterator[Callable[..., TestClient]]:
-    """Makes clients: client("admin") and client("viewer") have a session and its CSRF token, client(None) nothing.
+    """Makes clients: client("admin") and client("viewer") have a session and its CSRF token, client(None) has neither.
 
     client("admin", token=True) sends a bearer token instead.
     """
@@ -163,7 +163,7 @@ def server(stage: Stage) -> Iterator[Server]:
     """The application behind a real uvicorn, at server.url."""
     from edgeface.web.server import Server
 
-    running = Server(stage.app, Web(port=0), stage.site.hub)
+    running = Server(stage.app, Web(port=0), stage.context.hub)
     running.start()
     assert running.wait(10), running.problem
     yield running
@@ -171,18 +171,29 @@ def server(stage: Stage) -> Iterator[Server]:
 
 
 def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClient:
-    """A client as the fixture `client` makes it."""
+    """A client, as the fixture `client` makes it."""
     from starlette.testclient import TestClient
 
     client = TestClient(stage.app, base_url=ORIGIN, raise_server_exceptions=True, follow_redirects=False)
     if role is not None and token:
         client.headers["authorization"] = f"Bearer {make_token(stage, role)}"
     elif role is not None:
-        gate = stage.app.state.gate
-        answer = client.post("/login", data={"secret": gate.sessions.make_code(role)})
+        auth = stage.app.state.auth
+        answer = client.post("/login", data={"secret": auth.sessions.make_code(role)})
         assert answer.headers["location"] == "/", answer.text
-        client.headers["x-csrf-token"] = gate.sessions.find(client.cookies[gate.cookie]).csrf
+        client.headers["x-csrf-token"] = auth.sessions.find(client.cookies[auth.cookie]).csrf
     return client
+
+
+def with_routes(stage: Stage, **endpoints: Any) -> None:
+    """Serve these as /api/NAME and /NAME."""
+    from starlette.routing import Route
+
+    from edgeface.web.auth.guard import public
+
+    for name, endpoint in endpoints.items():
+        for path in (f"/api/{name}", f"/{name}"):
+            stage.app.router.routes.insert(0, Route(path, public(endpoint), methods=["GET", "POST"]))
 
 
 def make_token(stage: Stage, role: str) -> str:
@@ -194,20 +205,26 @@ def make_token(stage: Stage, role: str) -> str:
 
 def make_code(stage: Stage, role: str = "admin") -> str:
     """A one-time code: SERVER.url + "login#" + CODE signs a browser in."""
-    code: str = stage.app.state.gate.sessions.make_code(role)
+    code: str = stage.app.state.auth.sessions.make_code(role)
     return code
 
 
-def _stage(folder: Path) -> Stage:
+def make_app(context: WebContext, settings: Web) -> Starlette:
+    """The application of a context, with the accounts in its data folder."""
     from edgeface.web.app import application
     from edgeface.web.auth.accounts import Accounts
-    from edgeface.web.hub import LiveHub
-    from edgeface.web.site import WebContext
+    from edgeface.web.auth.guard import AuthService
+
+    accounts = Accounts(context.configuration().data)
+    return application(context, AuthService(accounts, context.clock, settings.tls is not None), settings)
+
+
+def _stage(folder: Path) -> Stage:
+    from edgeface.web.context import WebContext
 
     clock, source = SystemClock(), folder / "config.yaml"
     running: list[Configuration] = [loader.load(source)]
     journal = Journal(running[0].data / "journal.db", clock=clock)
-    hub = LiveHub()
 
     def record(kind: str, facts: Any) -> None:
         made.notes.append((kind, dict(facts)))
@@ -217,9 +234,8 @@ def _stage(folder: Path) -> Stage:
         made.reloads += 1
         running[0] = loader.load(source)
 
-    site = WebContext(lambda: running[0], source, clock, hub, journal, BOOT, record, reload)
-    app = application(site, Accounts(running[0].data), running[0].web or Web())
-    made = Stage(site, app, folder)
+    context = WebContext(lambda: running[0], source, clock, journal, record, reload)
+    made = Stage(context, make_app(context, running[0].web or Web()), folder)
     return made
 
 
@@ -234,7 +250,7 @@ def _yaml(folder: Path) -> str:
 
 
 def _add_unknown(configuration: Configuration) -> None:
-    """Somebody whom nobody has enrolled, with a picture."""
+    """Add an unknown with a picture."""
     shown = picture(("biden", 200, 60), face=120)
     analyzer = configuration.open_analyzer()
     ((detection, _),) = analyzer.faces(shown)
@@ -258,13 +274,13 @@ def _rows(outcomes: list[FrameResult]) -> Iterator[JournalRow]:
         yield JournalRow(f"note-{number}", kind, 1_001.0 + number, json.dumps(facts))
 
 
-def _play(site: WebContext, outcomes: list[FrameResult], done: threading.Event) -> None:
+def _play(context: WebContext, outcomes: list[FrameResult], done: threading.Event) -> None:
     while not done.is_set():
         for outcome in outcomes:
-            site.hub(outcome)
+            context.hub(outcome)
             for _ in range(4):
-                if site.hub.asked:
-                    # A daemon says its state again when somebody asks.
-                    site.hub.state = site.hub.state
+                if context.hub.state_requested:
+                    # As a daemon does when a request asks for a newer state.
+                    context.hub.state = context.hub.state
                 if done.wait(0.05):
                     return

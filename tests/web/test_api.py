@@ -1,4 +1,4 @@
-"""The REST interface: what each route does, and what it makes of bad input."""
+"""The REST interface: what each route does, and how it handles bad input."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def files(*names: str) -> Files:
 
 
 def rows(stage: Stage) -> dict[str, list[Any]]:
-    """Everything that the gallery's file holds."""
+    """All rows of the gallery's file."""
     with closing(sqlite3.connect(stage.data / "gallery.db")) as connection:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}  # noqa: S608 - ours
 
 
 def peak_memory() -> int:
-    """Bytes of this process, at the most so far."""
+    """Peak memory of this process in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -127,8 +127,8 @@ def test_no_face_is_an_empty_list_and_no_mistake(admin: TestClient) -> None:
 def test_nobody_is_matched_where_the_level_cannot_be_shown(stage: Stage, admin: TestClient) -> None:
     path = stage.folder / "config.yaml"
     path.write_text(path.read_text() + "recognition: {level: high}\n")
-    stage.site.reload()
-    with stage.site.gallery() as gallery, gallery.transaction():
+    stage.context.reload()
+    with stage.context.gallery() as gallery, gallery.transaction():
         for seed in range(300):
             vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
             vector /= np.linalg.norm(vector)
@@ -220,7 +220,7 @@ def test_somebody_is_enrolled_from_photos_and_the_audit_trail_has_it(stage: Stag
         ({"id": "bob", "given": "soon"}, files("biden"), 422, "given: "),
         ({"id": "bob", "given": "2026-01-02", "expires": "2026-01-01"}, files("biden"), 422, "after given"),
         ({"id": "bob", "role": "admin"}, files("biden"), 422, "role: "),
-        ({"id": "bob", "photos": "x"}, files("biden"), 422, "needs a file"),
+        ({"id": "bob", "photos": "x"}, files("biden"), 422, "must have a file"),
         ({"id": "bob"}, [("other", ("a.jpg", b"x", "image/jpeg"))], 422, "other: "),
         ({"id": "bob"}, files(*["biden"] * 11), 400, "10"),
     ],
@@ -265,7 +265,7 @@ def test_a_person_is_changed_as_a_whole_and_only_as_they_were_seen(stage: Stage,
     assert changed.headers["etag"] == admin.get(f"{API}/people/barack").headers["etag"] != seen
     assert [kind for kind, _ in stage.notes] == ["renamed", "consent"]
     late = admin.patch(f"{API}/people/barack", json={"name": "X"}, headers={"if-match": seen})
-    assert "changed meanwhile" in detail(late, 412)
+    assert "in the meantime" in detail(late, 412)
     half = admin.patch(f"{API}/people/barack", json={"name": "X", "expires": "2025-01-01"})
     assert "cannot end on" in detail(half, 422)
     assert admin.get(f"{API}/people/barack").json()["name"] == "B. O."
@@ -309,23 +309,23 @@ def test_json_is_said_to_be_json(admin: TestClient) -> None:
 
 
 def test_somebody_is_forgotten_with_a_proof(stage: Stage, admin: TestClient) -> None:
-    stage.site.hub.on_message({"kind": "match", "person": "barack", "name": "Barack"})
+    stage.context.hub.on_message({"kind": "match", "person": "barack", "name": "Barack"})
     answer = admin.delete(f"{API}/people/barack")
     assert answer.status_code == 200, answer.text
-    assert stage.site.hub.recent() == []
+    assert stage.context.hub.recent() == []
     proof = answer.json()
     assert (proof["forgotten"], proof["traces"], proof["templates"]) == (True, [], 1)
     assert proof["files_searched"] >= 3
     detail(admin.get(f"{API}/people/barack"), 404)
     detail(admin.delete(f"{API}/people/barack"), 404)
-    kinds = [entry.row.kind for entry in stage.site.journal.rows()]
+    kinds = [entry.row.kind for entry in stage.context.journal.rows()]
     assert kinds.count("deleted") == 1
     redacted = admin.get(f"{API}/events", params={"kinds": "match"}).json()["rows"]
     assert [(row["redacted"], row["facts"]) for row in redacted] == [(True, None)] * len(redacted) != []
 
 
 def test_two_ids_of_one_person_become_one(stage: Stage, admin: TestClient) -> None:
-    with stage.site.gallery() as gallery, stage.site.analyzer() as analyzer:
+    with stage.context.gallery() as gallery, stage.context.analyzer() as analyzer:
         from edgeface.imaging import photos
         from tests.support.shots import embedding_of
 
@@ -354,7 +354,7 @@ def test_different_people_are_not_merged(stage: Stage, admin: TestClient, who: s
 
 
 def test_the_copy_of_a_persons_data_has_everything_but_embeddings(admin: TestClient, stage: Stage) -> None:
-    with stage.site.gallery() as gallery:
+    with stage.context.gallery() as gallery:
         (template,) = gallery.templates("barack")
     copy = admin.get(f"{API}/people/barack/export")
     assert copy.headers["content-disposition"] == 'attachment; filename="barack.json"'
@@ -413,7 +413,7 @@ def test_an_unknown_is_deleted(admin: TestClient) -> None:
 
 
 def test_unknowns_are_listed_page_by_page(stage: Stage, viewer: TestClient) -> None:
-    with stage.site.gallery() as gallery:
+    with stage.context.gallery() as gallery:
         (one,) = gallery.unknowns()
         gallery.store_unknowns([replace(one, id=f"u-000{n}", last=one.last - n % 2) for n in range(4)])
     seen: list[str] = []
@@ -431,7 +431,7 @@ def test_unknowns_are_listed_page_by_page(stage: Stage, viewer: TestClient) -> N
 
 
 def test_the_journal_is_read_backwards_and_forwards(viewer: TestClient, stage: Stage) -> None:
-    every = [entry.seq for entry in stage.site.journal.rows()]
+    every = [entry.seq for entry in stage.context.journal.rows()]
     newest = viewer.get(f"{API}/events", params={"limit": 2}).json()
     assert [row["seq"] for row in newest["rows"]] == every[-2:]
     older = viewer.get(f"{API}/events", params={"limit": 200, "before": newest["before"]}).json()
@@ -469,7 +469,7 @@ def test_the_journal_is_verified_one_at_a_time_and_not_too_often(
     answer = admin.get(f"{API}/audit/verify")
     assert answer.status_code == 200, answer.text
     assert answer.json()["intact"] is True
-    assert answer.json()["head"] == stage.site.journal.head()[1]
+    assert answer.json()["head"] == stage.context.journal.head()[1]
     again = admin.get(f"{API}/audit/verify")
     detail(again, 429)
     assert 1 <= int(again.headers["retry-after"]) <= 10
@@ -487,12 +487,12 @@ def test_the_journal_is_exported_as_lines(admin: TestClient, stage: Stage, monke
     answer = admin.get(f"{API}/audit/export")
     assert answer.headers["content-type"].startswith("application/jsonl")
     lines = [json.loads(line) for line in answer.text.splitlines()]
-    assert [line["seq"] for line in lines] == [entry.seq for entry in stage.site.journal.rows()]
-    assert [line["link"] for line in lines][-1] == stage.site.journal.head()[1]
+    assert [line["seq"] for line in lines] == [entry.seq for entry in stage.context.journal.rows()]
+    assert [line["link"] for line in lines][-1] == stage.context.journal.head()[1]
 
 
 def test_a_journal_that_cannot_be_read_is_no_empty_journal(admin: TestClient, stage: Stage) -> None:
-    stage.site.journal.close()
+    stage.context.journal.close()
     for path in ("events", "audit/export", "people/barack/export"):
         assert detail(admin.get(f"{API}/{path}"), 503)
 
@@ -504,7 +504,7 @@ def test_cameras_are_told_as_configured_and_as_they_are(
     viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edgeface.web.hub.FRESH_SECONDS", 0)
-    with stage.site.hub.look(CAMERA):
+    with stage.context.hub.watch(CAMERA):
         found = {one["id"]: one for one in viewer.get(f"{API}/cameras").json()["cameras"]}
     assert (found[CAMERA]["status"], found[CAMERA]["fps"], found[CAMERA]["enabled"]) == ("online", 15.0, True)
     assert (found["yard"]["status"], found["yard"]["fps"], found["yard"]["type"]) == (None, None, "opencv")
@@ -516,7 +516,7 @@ def test_a_camera_is_switched_by_the_daemon(admin: TestClient, viewer: TestClien
     url = f"{API}/cameras/{CAMERA}/enabled"
     assert "no cameras run" in detail(admin.put(url, json={"on": False}), 503)
     switched: list[tuple[str, bool]] = []
-    stage.app.state.site = replace(stage.site, switch=lambda camera, on: switched.append((camera, on)))
+    stage.app.state.context = replace(stage.context, switch=lambda camera, on: switched.append((camera, on)))
     answer = admin.put(url, json={"on": False})
     assert (answer.status_code, answer.json()) == (202, {"camera": CAMERA, "on": False})
     detail(admin.put(f"{API}/cameras/attic/enabled", json={"on": False}), 404)
@@ -554,7 +554,7 @@ def test_the_schema_of_the_configuration_is_served(viewer: TestClient) -> None:
     assert answer.headers["content-type"] == "application/schema+json"
 
 
-# All together
+# All routes
 
 
 def test_a_gallery_that_cannot_be_written_is_said_to_be_so(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Who may do what on the page: roles, sessions, tokens, and what other sites try."""
+"""Authentication: roles, sessions, tokens, and attacks from other sites."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from edgeface.config import loader
 from edgeface.config.configuration import Web, WebTls
 from edgeface.core.clock import FixedClock
 from edgeface.core.errors import ConfigError
-from edgeface.web.app import application, routes
+from edgeface.web.app import routes
 from edgeface.web.auth import accounts
-from edgeface.web.auth.accounts import Accounts, read
+from edgeface.web.auth.accounts import read
 from edgeface.web.auth.login import local
-from edgeface.web.auth.sessions import IDLE, LONGEST
+from edgeface.web.auth.sessions import IDLE_SECONDS, MAX_SECONDS
 from edgeface.web.http.headers import KnownHosts, host_name
-from edgeface.web.http.throttle import ACCOUNT, ALL, LoginThrottle
-from tests.support.web import CAMERA, UNKNOWN, Stage, make_token, sign_in
+from edgeface.web.http.throttle import ACCOUNT_TRIES, ALL_TRIES, LoginThrottle
+from tests.support.web import CAMERA, UNKNOWN, Stage, make_app, make_token, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 ICON = {("/favicon.ico", "GET"), ("/favicon.ico", "HEAD")}
 PUBLIC = {("/login", "GET"), ("/login", "HEAD"), ("/login", "POST"), ("/static", "GET"), *ICON}
 VALUES = {"camera": CAMERA, "person": "barack", "id": "barack", "unknown": UNKNOWN, "who": "barack", "number": "1"}
-# They never end; tests of their own look at them.
+# They never end; they have tests of their own.
 STREAMS = ("stream", "guidance", "video", "live")
 
 
@@ -165,10 +165,10 @@ def test_configured_names_and_the_address_of_the_connection_are_ours(stage: Stag
     from starlette.testclient import TestClient
 
     settings = Web(host=EVERYWHERE, insecure=True, hosts=("Edgeface.local",))
-    app = application(stage.site, Accounts(stage.data), settings)
+    app = make_app(stage.context, settings)
     browser = TestClient(app, base_url="http://edgeface.local:8099")
     assert browser.get("/login").status_code == 200
-    # The test client says that the connection came to the address that was asked for.
+    # The test client reports the requested address as the connection's own.
     assert TestClient(app, base_url="http://192.168.1.9:8099").get("/login").status_code == 200
     assert browser.get("/login", headers={"host": "192.168.1.9"}).status_code == 421
     assert browser.get("/login", headers={"host": EVERYWHERE}).status_code == 421
@@ -209,25 +209,25 @@ def test_nobody_uploads_files_to_the_sign_in(client: Make) -> None:
 
 
 def test_a_session_is_new_at_each_sign_in_and_the_old_one_ends(stage: Stage, client: Make) -> None:
-    gate, browser = stage.app.state.gate, client("viewer")
-    first = browser.cookies[gate.cookie]
-    code = gate.sessions.make_code("admin")
+    auth, browser = stage.app.state.auth, client("viewer")
+    first = browser.cookies[auth.cookie]
+    code = auth.sessions.make_code("admin")
     answer = browser.post("/login", data={"secret": code})
-    assert answer.cookies[gate.cookie] != first
-    assert gate.sessions.find(first) is None
-    assert gate.sessions.find(answer.cookies[gate.cookie]).account.role == "admin"
+    assert answer.cookies[auth.cookie] != first
+    assert auth.sessions.find(first) is None
+    assert auth.sessions.find(answer.cookies[auth.cookie]).account.role == "admin"
 
 
 def test_a_session_that_an_attacker_planted_is_not_taken_up(stage: Stage, client: Make) -> None:
-    gate, browser = stage.app.state.gate, client(None)
-    browser.cookies.set(gate.cookie, "planted")
-    answer = browser.post("/login", data={"secret": gate.sessions.make_code("viewer")})
-    assert answer.cookies[gate.cookie] != "planted"
-    assert gate.sessions.find("planted") is None
+    auth, browser = stage.app.state.auth, client(None)
+    browser.cookies.set(auth.cookie, "planted")
+    answer = browser.post("/login", data={"secret": auth.sessions.make_code("viewer")})
+    assert answer.cookies[auth.cookie] != "planted"
+    assert auth.sessions.find("planted") is None
 
 
 def test_the_cookie_is_for_this_site_and_no_script(stage: Stage, client: Make) -> None:
-    code = stage.app.state.gate.sessions.make_code("viewer")
+    code = stage.app.state.auth.sessions.make_code("viewer")
     told = client(None).post("/login", data={"secret": code}).headers["set-cookie"]
     assert re.fullmatch(r"edgeface=[\w-]{43}; HttpOnly; Path=/; SameSite=strict", told)
 
@@ -236,9 +236,9 @@ def test_with_tls_the_cookie_is_bound_to_it(stage: Stage) -> None:
     from starlette.testclient import TestClient
 
     settings = Web(tls=WebTls(certificate=stage.folder / "c", key=stage.folder / "k"))
-    app = application(stage.site, Accounts(stage.data), settings)
+    app = make_app(stage.context, settings)
     browser = TestClient(app, base_url="https://localhost", follow_redirects=False)
-    answer = browser.post("/login", data={"secret": app.state.gate.sessions.make_code("viewer")})
+    answer = browser.post("/login", data={"secret": app.state.auth.sessions.make_code("viewer")})
     assert re.fullmatch(
         r"__Host-edgeface=[\w-]{43}; HttpOnly; Path=/; SameSite=strict; Secure", answer.headers["set-cookie"]
     )
@@ -247,45 +247,45 @@ def test_with_tls_the_cookie_is_bound_to_it(stage: Stage) -> None:
 
 
 def test_signing_out_ends_the_session(stage: Stage, client: Make) -> None:
-    gate, browser = stage.app.state.gate, client("viewer")
-    id_ = browser.cookies[gate.cookie]
+    auth, browser = stage.app.state.auth, client("viewer")
+    id_ = browser.cookies[auth.cookie]
     browser.post("/logout")
-    assert gate.sessions.find(id_) is None
+    assert auth.sessions.find(id_) is None
     assert browser.get("/people").status_code == 303
 
 
 @contextmanager
 def at_fixed_time(stage: Stage) -> Iterator[tuple[Stage, FixedClock]]:
-    """The stage with a clock that stands."""
+    """The stage with a clock that stands still."""
     clock = FixedClock(1000.0, 1_790_000_000.0)
-    site = dataclasses.replace(stage.site, clock=clock)
-    yield dataclasses.replace(stage, site=site, app=application(site, Accounts(stage.data), Web())), clock
+    context = dataclasses.replace(stage.context, clock=clock)
+    yield dataclasses.replace(stage, context=context, app=make_app(context, Web())), clock
 
 
 def test_a_session_ends_when_nobody_uses_it(stage: Stage) -> None:
     with at_fixed_time(stage) as (fixed, clock):
         browser = sign_in(fixed, "viewer")
         for _ in range(3):
-            clock.sleep(IDLE - 1)
+            clock.sleep(IDLE_SECONDS - 1)
             assert browser.get("/people").status_code == 200
-        clock.sleep(IDLE)
+        clock.sleep(IDLE_SECONDS)
         assert browser.get("/people").status_code == 303
 
 
 def test_a_session_ends_after_half_a_day_in_any_case(stage: Stage) -> None:
     with at_fixed_time(stage) as (fixed, clock):
         browser = sign_in(fixed, "viewer")
-        end = clock.now + LONGEST
-        while clock.now + IDLE / 2 < end:
+        end = clock.now + MAX_SECONDS
+        while clock.now + IDLE_SECONDS / 2 < end:
             assert browser.get("/people").status_code == 200
-            clock.sleep(IDLE / 2)
+            clock.sleep(IDLE_SECONDS / 2)
         clock.now = end
         assert browser.get("/people").status_code == 303
 
 
 def test_a_code_serves_once_and_for_five_minutes(stage: Stage) -> None:
     with at_fixed_time(stage) as (fixed, clock):
-        sessions, nobody = fixed.app.state.gate.sessions, sign_in(fixed, None)
+        sessions, nobody = fixed.app.state.auth.sessions, sign_in(fixed, None)
         code = sessions.make_code("admin")
         assert nobody.post("/login", data={"secret": code}).headers["location"] == "/"
         assert nobody.post("/login", data={"secret": code}).headers["location"] == "/login?wrong=1"
@@ -315,7 +315,7 @@ def test_passwords_cannot_be_tried_for_ever(stage: Stage) -> None:
         def attempt(name: str, secret: str) -> str:
             return str(nobody.post("/login", data={"name": name, "secret": secret}).headers["location"])
 
-        assert [attempt("anna", f"wrong {n}") for n in range(ACCOUNT)] == ["/login?wrong=1"] * ACCOUNT
+        assert [attempt("anna", f"wrong {n}") for n in range(ACCOUNT_TRIES)] == ["/login?wrong=1"] * ACCOUNT_TRIES
         assert attempt("anna", PASSWORD) == "/login?wait=60"
         assert attempt("anna", PASSWORD) == "/login?wait=60"
         assert attempt("berta", PASSWORD) == "/"
@@ -327,7 +327,7 @@ def test_passwords_cannot_be_tried_for_ever(stage: Stage) -> None:
 def test_all_names_together_are_limited_too() -> None:
     clock = FixedClock()
     attempts = LoginThrottle(clock)
-    assert [attempts.begin(f"name-{n}") for n in range(ALL)] == [0.0] * ALL
+    assert [attempts.begin(f"name-{n}") for n in range(ALL_TRIES)] == [0.0] * ALL_TRIES
     assert attempts.begin("another") == pytest.approx(3.0)
     clock.sleep(3)
     assert attempts.begin("another") == 0.0
@@ -376,7 +376,7 @@ def test_a_file_of_accounts_that_is_damaged_lets_nobody_in(stage: Stage, client:
     ],
 )
 def test_nobody_is_led_elsewhere(client: Make, stage: Stage, after: str) -> None:
-    code = stage.app.state.gate.sessions.make_code("viewer")
+    code = stage.app.state.auth.sessions.make_code("viewer")
     assert client(None).post("/login", data={"secret": code, "next": after}).headers["location"] == "/"
     assert local(after) == "/"
 
@@ -389,7 +389,7 @@ def test_the_verb_makes_and_takes_away(
     stage: Stage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web(stage, "list")
-    assert "nobody can sign in" in capsys.readouterr().out
+    assert "no one can sign in" in capsys.readouterr().out
     web(stage, "token", "--role", "viewer", "--name", "grafana")
     told = capsys.readouterr()
     token = told.out.strip()
@@ -406,7 +406,7 @@ def test_the_verb_makes_and_takes_away(
     }
     web(stage, "revoke", "--name", "grafana")
     assert [one.name for one in read(stage.data)] == ["admin"]
-    rows = [json.loads(row.row.payload) for row in stage.site.journal.rows(kinds=("config",))]
+    rows = [json.loads(row.row.payload) for row in stage.context.journal.rows(kinds=("config",))]
     assert rows == [
         {"web": "token made", "role": "viewer"},
         {"web": "password made", "role": "admin"},
@@ -442,6 +442,6 @@ def test_other_machines_need_an_account_first(tmp_path: Path, capsys: pytest.Cap
     )
     for verb in ("check", "run"):
         assert main.main([verb, "--config", str(path)]) == 78
-        assert "nobody has an account" in capsys.readouterr().err
+        assert "no one has an account" in capsys.readouterr().err
     assert main.main(["web", "token", "--role", "admin", "--config", str(path)]) == 0
     assert main.main(["check", "--config", str(path)]) == 0

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("starlette")
 
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
-from tests.support.web import CAMERA, Stage, client, site, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, Stage, client, context, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_a_region_is_written_with_the_comments_kept_and_read_again(
     assert answer.json() == {"changed": f"cameras.{CAMERA}.region", "effective": "at_once"}
     assert changes(before, source.read_text()) == ["+     region: [0.1, 0.2, 0.9, 1.0]"]
     assert stage.reloads == 1
-    assert stage.site.configuration().cameras[CAMERA].region == (0.1, 0.2, 0.9, 1.0)
+    assert stage.context.configuration().cameras[CAMERA].region == (0.1, 0.2, 0.9, 1.0)
     now = admin.get(VIEW)
     assert now.headers["etag"] == answer.headers["etag"]
     assert now.json() == {
@@ -82,16 +82,16 @@ def test_the_smallest_face_is_written_where_there_is_no_detector_yet(
     again = put(admin, DETECTOR, {"smallest_face": 45}, answer.headers["etag"])
     assert again.status_code == 200
     assert changes(before, source.read_text()) == ["+ detector: {type: blazeface, smallest_face: 45}"]
-    detector = stage.site.configuration().detector
+    detector = stage.context.configuration().detector
     assert isinstance(detector, BlazefaceDetector)
     assert detector.smallest_face == 45
 
 
 def test_what_waits_for_a_restart_is_told(admin: "TestClient", stage: Stage, source: "Path") -> None:
     source.write_text(source.read_text().replace("type: replay\n", "type: replay\n    rotation: 90\n"))
-    running = stage.site.configuration()
+    running = stage.context.configuration()
     answer = put(admin, VIEW, REGION)
-    # The daemon runs with the camera as it was: something else of it differs.
+    # The daemon still runs with the old camera, because another key of it differs.
     assert running.cameras[CAMERA].rotation == 0
     assert answer.json()["effective"] == "restart"
 
@@ -183,7 +183,7 @@ def test_of_two_who_change_it_at_once_one_is_told(client: "Client", stage: Stage
         answers = list(pool.map(lambda pair: put(pair[0], VIEW, pair[1], match), zip(clients, bodies, strict=True)))
     assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412, 412, 412]
     (won,) = [n for n, answer in enumerate(answers) if answer.status_code == 200]
-    region = stage.site.configuration().cameras[CAMERA].region
+    region = stage.context.configuration().cameras[CAMERA].region
     assert region is not None
     assert region[0] == won / 10
 
@@ -238,7 +238,7 @@ def test_a_file_with_mistakes_or_none_at_all_is_told(admin: "TestClient", source
     assert admin.get(VIEW).json()["problem"].startswith("config.yaml has mistakes")
     source.unlink()
     assert put(admin, VIEW, REGION, match).status_code == 409
-    object.__setattr__(stage.site, "source", None)
+    object.__setattr__(stage.context, "source", None)
     answer = put(admin, VIEW, REGION, match)
     assert (answer.status_code, "without a config.yaml" in answer.json()["detail"]) == (409, True)
 

@@ -17,16 +17,16 @@ from edgeface.core.types import Box, Face, Frame, FrameResult, Image
 from edgeface.imaging.opencv import cv2
 from edgeface.web import server as web_server
 from edgeface.web.http.problems import Problem
-from edgeface.web.hub import QUEUE, LiveHub
+from edgeface.web.hub import MAX_QUEUED, LiveHub
 from edgeface.web.live import feed, stream
 from edgeface.web.live.feed import Feed
-from tests.support.web import CAMERA, Stage, client, make_token, server, site, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, Stage, client, context, make_token, server, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
+    from edgeface.web.context import WebContext
     from edgeface.web.server import Server
-    from edgeface.web.site import WebContext
 
     Client = Callable[..., TestClient]
 
@@ -51,26 +51,26 @@ def outcome(clock: FixedClock, seq: int, age: float = 0.1) -> FrameResult:
 
 
 @pytest.fixture
-def clock(site: "WebContext") -> FixedClock:
-    """The site's clock, which stands, and nobody plays a film."""
+def clock(context: "WebContext") -> FixedClock:
+    """The context's clock, which stands still; no film is played."""
     fixed = FixedClock(1000.0)
-    object.__setattr__(site, "clock", fixed)
-    object.__setattr__(site, "hub", LiveHub())
+    object.__setattr__(context, "clock", fixed)
+    object.__setattr__(context, "hub", LiveHub())
     return fixed
 
 
-def run(work: Callable[[Feed], Awaitable[None]], site: "WebContext") -> None:
+def run(work: Callable[[Feed], Awaitable[None]], context: "WebContext") -> None:
     async def whole() -> None:
-        one = Feed(site, CAMERA)
+        one = Feed(context, CAMERA)
         await work(one)
-        one.leave()
+        one.close()
 
     asyncio.run(whole())
 
 
-def test_the_picture_of_the_faces_that_were_told(client: "Client", site: "WebContext") -> None:
-    # The film's own times are not the clock's.
-    object.__setattr__(site, "clock", FixedClock(0.5))
+def test_the_picture_of_the_faces_that_were_told(client: "Client", context: "WebContext") -> None:
+    # The film has times of its own, not the clock's.
+    object.__setattr__(context, "clock", FixedClock(0.5))
     viewer = client("viewer")
     seen = viewer.get(FACES).json()
     answer = viewer.get(PICTURE, params={"seq": seen["seq"]})
@@ -83,111 +83,113 @@ def test_the_picture_of_the_faces_that_were_told(client: "Client", site: "WebCon
     }
 
 
-def test_boxes_are_drawn_and_a_width_is_shared(site: "WebContext", clock: FixedClock) -> None:
+def test_boxes_are_drawn_and_a_width_is_shared(context: "WebContext", clock: FixedClock) -> None:
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
-            site.hub(outcome(clock, 1))
-            shot = await one.shot()
+        with context.hub.watch(CAMERA):
+            context.hub(outcome(clock, 1))
+            shot = await one.newest()
         before = shot.frame.image.copy()
         plain = decoded(await one.picture(shot, boxes=False, width=None))
         drawn = decoded(await one.picture(shot, boxes=True, width=None))
         small = decoded(await one.picture(shot, boxes=True, width=300))
         assert small.shape == (240, 320, 3)
         assert plain.shape == drawn.shape == (480, 640, 3)
-        # The box is green, and the rest of the picture as it was.
+        # The box is green, and the rest of the picture is unchanged.
         assert np.abs(drawn[150:200, 99:102].astype(int) - (75, 180, 60)).mean() < 60
         assert np.abs(drawn[300:, 300:].astype(int) - plain[300:, 300:]).mean() < 3
         assert np.array_equal(shot.frame.image, before)
         assert await one.picture(shot, boxes=True, width=310) is await one.picture(shot, boxes=True, width=320)
         assert decoded(await one.picture(shot, boxes=False, width=5000)).shape == (480, 640, 3)
 
-    run(work, site)
+    run(work, context)
 
 
-def test_one_encoding_serves_everybody_five_times_a_second(site: "WebContext", clock: FixedClock) -> None:
+def test_one_encoding_serves_everybody_five_times_a_second(context: "WebContext", clock: FixedClock) -> None:
     encoded: list[tuple[int, bytes]] = []
 
     async def look(one: Feed) -> tuple[int, bytes]:
-        shot = await one.shot()
+        shot = await one.newest()
         return shot.frame.seq, await one.picture(shot, boxes=False, width=None)
 
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
+        with context.hub.watch(CAMERA):
             for tick in range(10):
-                # Sixteen pictures a second, and ten who ask for each.
-                site.hub(outcome(clock, tick))
+                # Sixteen pictures per second, and ten viewers request each.
+                context.hub(outcome(clock, tick))
                 seen = await asyncio.gather(*(look(one) for _ in range(10)))
-                # All ten have the same bytes object: it was made once.
+                # All ten get the same bytes object: it was encoded once.
                 assert len({id(data) for _, data in seen}) == 1
                 encoded.extend([] if encoded and seen[0][1] is encoded[-1][1] else seen[:1])
                 clock.sleep(1 / 16)
 
-    run(work, site)
+    run(work, context)
     assert [seq for seq, _ in encoded] == [0, 4, 8]
 
 
-def test_the_picture_before_is_kept_for_who_was_told_of_it_and_no_longer(site: "WebContext", clock: FixedClock) -> None:
+def test_the_picture_before_is_kept_for_who_was_told_of_it_and_no_longer(
+    context: "WebContext", clock: FixedClock
+) -> None:
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
+        with context.hub.watch(CAMERA):
             for seq in (1, 2, 3):
-                site.hub(outcome(clock, seq))
-                assert (await one.shot()).frame.seq == seq
+                context.hub(outcome(clock, seq))
+                assert (await one.newest()).frame.seq == seq
                 clock.sleep(0.21)
-            assert [(await one.shot(seq)).frame.seq for seq in (3, 2, 1)] == [3, 2, 3]
+            assert [(await one.newest(seq)).frame.seq for seq in (3, 2, 1)] == [3, 2, 3]
 
-    run(work, site)
+    run(work, context)
 
 
 def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(
-    site: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+    context: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "LEASE", 0.2)
     shown = outcome(clock, 1)
     image = weakref.ref(shown.frame.image)
-    site.hub(shown)
-    assert site.hub.latest(CAMERA) is None
+    context.hub(shown)
+    assert context.hub.latest(CAMERA) is None
 
     async def work(one: Feed) -> None:
         nonlocal shown
-        asking = asyncio.ensure_future(one.shot())
+        asking = asyncio.ensure_future(one.newest())
         await asyncio.sleep(0.05)
-        looked = one.looks
-        site.hub(shown)
+        looked = one.active
+        context.hub(shown)
         await one.picture(await asking, boxes=False, width=None)
         del asking, shown
         assert image() is not None
         await asyncio.sleep(0.4)
-        assert (looked, one.looks) == (True, False)
-        assert site.hub.latest(CAMERA) is None
+        assert (looked, one.active) == (True, False)
+        assert context.hub.latest(CAMERA) is None
         assert image() is None
-        site.hub(outcome(clock, 2))
-        assert site.hub.latest(CAMERA) is None
+        context.hub(outcome(clock, 2))
+        assert context.hub.latest(CAMERA) is None
 
-    run(work, site)
+    run(work, context)
 
 
 def test_a_stale_picture_is_not_the_camera(
-    site: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+    context: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PATIENCE", 0.1)
-    site.hub.state = {"cameras": {CAMERA: {"status": "offline", "problem": "no route to host"}}}
+    monkeypatch.setattr(feed, "PICTURE_TIMEOUT", 0.1)
+    context.hub.state = {"cameras": {CAMERA: {"status": "offline", "problem": "no route to host"}}}
 
     async def work(one: Feed) -> None:
-        with site.hub.look(CAMERA):
-            site.hub(outcome(clock, 1, age=feed.STALE + 0.1))
+        with context.hub.watch(CAMERA):
+            context.hub(outcome(clock, 1, age=feed.MAX_AGE + 0.1))
             with pytest.raises(Problem) as caught:
-                await one.shot()
+                await one.newest()
         assert caught.value.status == 503
         assert caught.value.detail == f"camera {CAMERA} gives no picture now: it is offline (no route to host)"
 
-    run(work, site)
+    run(work, context)
 
 
 def test_a_camera_that_is_away_is_told_as_a_problem(client: "Client", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "PATIENCE", 0.1)
+    monkeypatch.setattr(feed, "PICTURE_TIMEOUT", 0.1)
     answer = client("viewer").get("/api/v1/cameras/yard/picture")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
-    assert answer.json()["detail"] == "camera yard gives no picture now: nothing has come from it"
+    assert answer.json()["detail"] == "camera yard gives no picture now: no frame has arrived"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +263,7 @@ class Listening:
 
 @pytest.fixture
 def listen(server: "Server", stage: Stage) -> Iterator[Callable[..., Listening]]:
-    """Makes clients of the stream that have begun to listen."""
+    """Makes clients of the stream that are listening already."""
     bearer, made = f"Bearer {make_token(stage, 'viewer')}", list[Listening]()
 
     def make(**headers: str) -> Listening:
@@ -269,7 +271,7 @@ def listen(server: "Server", stage: Stage) -> Iterator[Callable[..., Listening]]
         made.append(one)
         if one.answer.status == 200:
             assert one.block() == {"retry": "3000"}
-            wait_for(lambda: stage.site.hub.listeners >= sum(each.listens for each in made))
+            wait_for(lambda: stage.context.hub.listeners >= sum(each.listens for each in made))
         return one
 
     yield make
@@ -286,32 +288,32 @@ def wait_for(true: Callable[[], bool]) -> None:
     raise AssertionError("it does not come true")
 
 
-def test_what_is_said_comes_at_once(listen: Callable[..., Listening], site: "WebContext") -> None:
+def test_what_is_said_comes_at_once(listen: Callable[..., Listening], context: "WebContext") -> None:
     client = listen()
     assert client.answer.headers["content-type"].startswith("text/event-stream")
-    site.hub.on_message({"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": float("nan")})
+    context.hub.on_message({"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": float("nan")})
     assert client.event() == ("a", {"kind": "match", "id": "a", "name": "Grüße\nevent: x\u2028", "score": None})
 
 
-def test_who_comes_back_hears_what_was_missed(listen: Callable[..., Listening], site: "WebContext") -> None:
+def test_who_comes_back_hears_what_was_missed(listen: Callable[..., Listening], context: "WebContext") -> None:
     for name in "abc":
-        site.hub.on_message({"kind": "match", "id": name})
+        context.hub.on_message({"kind": "match", "id": name})
     client = listen(last_event_id="a")
-    site.hub.on_message({"kind": "left", "id": "d"})
+    context.hub.on_message({"kind": "left", "id": "d"})
     assert [client.event()[0] for _ in range(3)] == ["b", "c", "d"]
 
 
-def test_who_was_away_for_too_long_is_told_so(listen: Callable[..., Listening], site: "WebContext") -> None:
-    site.hub.on_message({"kind": "match", "id": "b"})
+def test_who_was_away_for_too_long_is_told_so(listen: Callable[..., Listening], context: "WebContext") -> None:
+    context.hub.on_message({"kind": "match", "id": "b"})
     client = listen(last_event_id="long ago")
     assert client.event() == ("", {"kind": "dropped", "count": None})
     assert client.event()[0] == "b"
 
 
-def test_a_new_client_hears_nothing_old(listen: Callable[..., Listening], site: "WebContext") -> None:
-    site.hub.on_message({"kind": "match", "id": "old"})
+def test_a_new_client_hears_nothing_old(listen: Callable[..., Listening], context: "WebContext") -> None:
+    context.hub.on_message({"kind": "match", "id": "old"})
     client = listen()
-    site.hub.on_message({"kind": "match", "id": "new"})
+    context.hub.on_message({"kind": "match", "id": "new"})
     assert client.event()[0] == "new"
 
 
@@ -322,12 +324,12 @@ def test_a_sign_of_life_comes_when_nothing_is_said(
     assert listen().block() == {"comment": ": still here"}
 
 
-def test_only_so_many_listen(listen: Callable[..., Listening], site: "WebContext") -> None:
-    clients = [listen() for _ in range(stream.MOST)]
+def test_only_so_many_listen(listen: Callable[..., Listening], context: "WebContext") -> None:
+    clients = [listen() for _ in range(stream.MAX_CLIENTS)]
     assert listen().answer.status == 503
     clients[0].close()
-    site.hub.on_message({"kind": "match", "id": "x"})
-    wait_for(lambda: site.hub.listeners < stream.MOST)
+    context.hub.on_message({"kind": "match", "id": "x"})
+    wait_for(lambda: context.hub.listeners < stream.MAX_CLIENTS)
     assert listen().answer.status == 200
 
 
@@ -336,8 +338,8 @@ def test_the_stream_ends_at_sign_out(
 ) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
     signed_in = client("viewer")
-    cookie = signed_in.cookies[stage.app.state.gate.cookie]
-    listening = Listening(server, cookie=f"{stage.app.state.gate.cookie}={cookie}")
+    cookie = signed_in.cookies[stage.app.state.auth.cookie]
+    listening = Listening(server, cookie=f"{stage.app.state.auth.cookie}={cookie}")
     with closing(listening):
         assert listening.block() == {"retry": "3000"}
         assert listening.block() == {"comment": ": still here"}
@@ -346,34 +348,34 @@ def test_the_stream_ends_at_sign_out(
 
 
 def test_the_stream_does_not_keep_a_session_alive(stage: Stage, client: "Client") -> None:
-    signed_in, gate = client("viewer"), stage.app.state.gate
-    cookie = signed_in.cookies[gate.cookie]
-    before = gate.sessions.holds(cookie)
+    signed_in, auth = client("viewer"), stage.app.state.auth
+    cookie = signed_in.cookies[auth.cookie]
+    before = auth.sessions.peek(cookie)
     assert before is not None
-    assert gate.sessions.holds(cookie) is before
-    assert gate.sessions.holds("other") is None
+    assert auth.sessions.peek(cookie) is before
+    assert auth.sessions.peek("other") is None
 
 
 def test_the_stream_ends_with_the_daemon(
-    listen: Callable[..., Listening], site: "WebContext", server: "Server"
+    listen: Callable[..., Listening], context: "WebContext", server: "Server"
 ) -> None:
     client = listen()
-    site.hub.close()
+    context.hub.close()
     assert client.block() == {}
     assert server.problem is None
 
 
-def test_a_slow_listener_loses_the_oldest_and_is_told(site: "WebContext") -> None:
+def test_a_slow_listener_loses_the_oldest_and_is_told(context: "WebContext") -> None:
     async def work() -> list[dict[str, Any]]:
-        async with aclosing(site.hub.events()) as events:
+        async with aclosing(context.hub.events()) as events:
             first = asyncio.ensure_future(anext(events))
             await asyncio.sleep(0)
-            for n in range(QUEUE + 20):
-                site.hub.on_message({"kind": "match", "id": str(n)})
+            for n in range(MAX_QUEUED + 20):
+                context.hub.on_message({"kind": "match", "id": str(n)})
             await asyncio.sleep(0.05)
-            return [dict(await first), *[dict(await anext(events)) for _ in range(QUEUE)]]
+            return [dict(await first), *[dict(await anext(events)) for _ in range(MAX_QUEUED)]]
 
     heard = asyncio.run(work())
     assert heard[0] == {"kind": "dropped", "count": 20}
-    assert [one["id"] for one in heard[1:]] == [str(n) for n in range(20, QUEUE + 20)]
-    assert site.hub.dropped == 20
+    assert [one["id"] for one in heard[1:]] == [str(n) for n in range(20, MAX_QUEUED + 20)]
+    assert context.hub.dropped == 20

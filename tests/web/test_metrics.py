@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from edgeface.core.clock import FixedClock
 from edgeface.recognition.timings import Timings
 from edgeface.web import hub
-from tests.support.web import CAMERA, PEOPLE, STATE, Stage, client, site, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, PEOPLE, STATE, Stage, client, context, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -37,21 +37,21 @@ MQTT = {"problem": None, "said": 4, "late": 1, "missed": 0, "lost": 0, "queue": 
 
 
 @pytest.fixture(autouse=True)
-def _nobody_says_the_state_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_one_sets_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "FRESH_SECONDS", 0.05)
 
 
 @pytest.fixture
 def full(stage: Stage) -> Stage:  # noqa: F811 - a fixture
-    """A stage with all that a daemon can have: timings, doors, a broker."""
+    """A stage with everything that a daemon can have: timings, doors, a broker."""
     timings = Timings(FixedClock(10.0))
     timings.people = 2
     timings.tracks[CAMERA] = 1
     timings.events[CAMERA, "match"] += 2
     timings.stages["detect"].add(0.015)
     timings.stages["detect"].add(0.5)
-    object.__setattr__(stage.site, "timings", timings)
-    stage.site.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
+    object.__setattr__(stage.context, "timings", timings)
+    stage.context.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
     return stage
 
 
@@ -122,7 +122,7 @@ def test_nobody_is_named(client: "Client") -> None:  # noqa: F811 - a fixture
 
 
 def test_a_daemon_without_broker_doors_or_state_is_told_too(stage: Stage, client: "Client") -> None:  # noqa: F811
-    stage.site.hub.state = {}
+    stage.context.hub.state = {}
     found = scraped(client("viewer", token=True))
     assert ("edgeface_mqtt_connected", ()) not in found
     assert found["edgeface_journal_unsaid", ()] >= 0

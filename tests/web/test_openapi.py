@@ -1,6 +1,6 @@
-"""The OpenAPI document is what the routes are, and no request of its kind, right or wrong, is answered otherwise.
+"""The OpenAPI document matches the routes, and every answer to a valid or invalid request matches the document.
 
-EDGEFACE_HEAVY=1 tries 5,000 requests in place of a few hundred.
+EDGEFACE_HEAVY=1 sends 5,000 requests instead of a few hundred.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.support.web import CAMERA, UNKNOWN, make_token
 
 schemathesis = pytest.importorskip("schemathesis", reason="pip install -e .[dev]")
 
-from schemathesis.checks import not_a_server_error  # noqa: E402 - it may not be there
+from schemathesis.checks import not_a_server_error  # noqa: E402 - it may not be installed
 from schemathesis.generation import GenerationMode  # noqa: E402 - as above
 from schemathesis.specs.openapi.checks import (  # noqa: E402 - as above
     content_type_conformance,
@@ -47,7 +47,7 @@ RUNS = [
     for mode in ("positive", "negative")
     if mode == "positive" or one.query or one.body
 ]
-# Of the others there is one request, or two.
+# The others get one request each, or two.
 VARIED = sum(bool(one.parameters or one.query or one.body) for one, _ in RUNS)
 CASES = 5_000 if os.environ.get("EDGEFACE_HEAVY") else 350
 KNOWN = {"person": ("barack", "eileen"), "unknown": (UNKNOWN,), "camera": (CAMERA,), "number": ("0", "1")}
@@ -81,10 +81,10 @@ def test_the_document_has_every_route_and_no_other(stage: Stage) -> None:
     assert routes == {(one.method, f"{PREFIX}{one.path}", one.role) for one in api.OPERATIONS}
 
 
-def test_the_manual_has_every_operation_with_its_role() -> None:
+def test_the_manual_has_every_operation_with_its_role_and_summary() -> None:
     manual = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    rows = re.findall(r"^\| `([A-Z]+) (/\S+)` \| (viewer|admin) \|", manual, re.MULTILINE)
-    assert rows == [(one.method, one.path, one.role) for one in api.OPERATIONS]
+    rows = re.findall(r"^\| `([A-Z]+) (/\S+)` \| (viewer|admin) \| (.+) \|$", manual, re.MULTILINE)
+    assert rows == [(one.method, one.path, one.role, one.summary) for one in api.OPERATIONS]
 
 
 def test_a_wrong_method_is_told_the_right_ones(client: Callable[..., TestClient]) -> None:
@@ -96,17 +96,17 @@ def test_a_wrong_method_is_told_the_right_ones(client: Callable[..., TestClient]
 @pytest.mark.parametrize(("operation", "mode"), RUNS, ids=lambda part: getattr(part, "id", part))
 def test_answers_are_as_described(stage: Stage, monkeypatch: pytest.MonkeyPatch, operation: Any, mode: str) -> None:
     monkeypatch.setattr("edgeface.web.hub.FRESH_SECONDS", 0)
-    monkeypatch.setattr("edgeface.web.live.feed.PATIENCE", 0)
-    stage.app.state.site = replace(stage.site, switch=lambda _camera, _on: None)
-    # With it schemathesis leaves the token out at will, and what lies behind would not be reached.
+    monkeypatch.setattr("edgeface.web.live.feed.PICTURE_TIMEOUT", 0)
+    stage.app.state.context = replace(stage.context, switch=lambda _camera, _on: None)
+    # With it schemathesis would leave out the token at random, and the operation itself would not be reached.
     document = {key: value for key, value in api.document().items() if key != "security"}
     schema = schemathesis.openapi.from_dict(document)
     schema.app = stage.app
     described = schema[f"{PREFIX}{operation.path}"][operation.method]
     strategy = described.as_strategy(generation_mode=GenerationMode(mode))
     tokens = {role: {"Authorization": f"Bearer {make_token(stage, role)}"} for role in ("admin", "viewer")}
-    # A camera that gives no picture is told by 503.
-    checks = CHECKS if operation.work is None else [not_a_server_error, *CHECKS]
+    # A camera without a picture answers 503.
+    checks = CHECKS if operation.tag == "live" else [not_a_server_error, *CHECKS]
 
     @settings(
         max_examples=-(-CASES // VARIED),
@@ -128,7 +128,7 @@ def test_answers_are_as_described(stage: Stage, monkeypatch: pytest.MonkeyPatch,
 
 
 def _sometimes_known(case: Any, data: Any, operation: Any) -> None:
-    """Ask for what there is, and send what is a photo, in most of the cases."""
+    """Use existing ids and real photos in most of the cases."""
     for name in operation.parameters:
         if data.draw(st.integers(0, 3)):
             case.path_parameters[name] = data.draw(st.sampled_from(KNOWN[name]))

@@ -1,4 +1,4 @@
-"""The pages without a browser: what they say, what their forms do, and what they refuse."""
+"""The pages without a browser: their texts, their forms, and what they reject."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from edgeface.imaging import photos
 from edgeface.people.guided import Guide
 from edgeface.web import strings
 from edgeface.web.pages import faults, rows
-from edgeface.web.pages.guided import KEPT, Guidance, Progress
+from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
 from tests.support.broker import until
 from tests.support.photos import FOLDER
-from tests.support.web import CAMERA, STATE, UNKNOWN, Stage, client, site, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, STATE, UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import httpx
     from starlette.testclient import TestClient
 
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
     Make = Callable[..., TestClient]
 
@@ -47,7 +47,7 @@ VOID = {"meta", "link", "input", "img", "br"}
 
 
 class Markup(HTMLParser):
-    """What a page is made of."""
+    """The tags of a page, and those that are not closed properly."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Markup(HTMLParser):
 
 
 def post(client: TestClient, path: str, data: dict[str, str], shown: tuple[str, ...] = ()) -> httpx.Response:
-    """Sends a form as the page has it."""
+    """Submit a form as the page would."""
     fields = {**data, "csrf": client.headers["x-csrf-token"]}
     files = [("photos", (f"{name}.jpg", (FOLDER / f"{name}.jpg").read_bytes(), "image/jpeg")) for name in shown]
     return client.post(path, data=fields, files=files or None)  # type: ignore[no-any-return]
@@ -151,10 +151,10 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
             assert environment().get_template(path.name)
 
 
-def test_what_is_hostile_is_shown_as_text(admin: TestClient, site: WebContext) -> None:
+def test_what_is_hostile_is_shown_as_text(admin: TestClient, context: WebContext) -> None:
     name = "<script>alert(1)</script>"
     assert post(admin, "/people/barack/rename", {"name": name}).status_code == 303
-    site.journal.record("granted", 2e9, {"door": "<b>x</b>", "person": "barack", "reason": "'\"><img src=x>"})
+    context.journal.record("granted", 2e9, {"door": "<b>x</b>", "person": "barack", "reason": "'\"><img src=x>"})
     for path in ("/people", "/people/barack", "/people/barack/forget", "/events"):
         text = admin.get(path).text
         assert "<script>alert" not in text
@@ -175,7 +175,7 @@ def test_the_list_says_who_is_enrolled_and_finds_them(admin: TestClient) -> None
 
 def test_a_person_is_enrolled_from_photos_and_written_down(admin: TestClient, stage: Stage) -> None:
     answer = post(admin, "/enroll", {"id": "joe", "name": "Joe B", "given": "2026-11-01"}, ("biden",))
-    # One photo is few, and the page says so.
+    # One photo is few, and the page notes it.
     assert "or more different photos work better" in text_of(answer)
     assert answer.status_code == 200
     assert ("enrolled", {"person": "joe"}) in stage.notes
@@ -202,12 +202,12 @@ def test_photos_that_cannot_be_used_are_named_and_nothing_is_kept(admin: TestCli
 
 
 def files(stage: Stage) -> list[str]:
-    with opened(stage.site) as gallery:
+    with opened(stage.context) as gallery:
         return [person.id for person in gallery.people()]
 
 
-def opened(site: WebContext) -> Any:
-    configuration = site.configuration()
+def opened(context: WebContext) -> Any:
+    configuration = context.configuration()
     return closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model)))
 
 
@@ -242,11 +242,11 @@ def test_forgetting_wants_the_id_typed_and_gives_the_proof(admin: TestClient, st
     assert refused.status_code == 409
     assert admin.get("/people/barack").status_code == 200
     proof = post(admin, "/people/barack/forget", {"confirm": "barack"})
-    assert re.search(r"\d+ files of the data folder were searched afterwards, and no trace was found", text_of(proof))
+    assert re.search(r"\d+ files of the data folder were searched, and no trace was found", text_of(proof))
     assert admin.get("/people/barack").status_code == 404
     assert "barack" not in text_of(admin.get("/events?kind=match"))
     assert strings.EVENTS_REDACTED in admin.get("/events").text
-    assert stage.site.journal.verify().fault is None
+    assert stage.context.journal.verify().fault is None
 
 
 def test_two_who_are_not_alike_are_not_merged_and_the_same_person_is(admin: TestClient, stage: Stage) -> None:
@@ -255,9 +255,9 @@ def test_two_who_are_not_alike_are_not_merged_and_the_same_person_is(admin: Test
     assert "too different to be one person" in text_of(refused)
     assert post(admin, "/people/barack/merge", {"into": "barack", "confirm": "barack"}).status_code == 409
     assert post(admin, "/people/barack/merge", {"into": "eileen", "confirm": ""}).status_code == 409
-    with opened(stage.site) as gallery:
+    with opened(stage.context) as gallery:
         gallery.enroll("barry", "Barry", gallery.templates("barack"), 1.0)
-    assert "barack and barry are too alike" in text_of(admin.get("/people"))
+    assert "barack and barry look too alike" in text_of(admin.get("/people"))
     done = post(admin, "/people/barry/merge", {"into": "barack", "confirm": "barry"})
     assert done.headers["location"] == "/people/barack?done=merged"
     assert files(stage) == ["barack", "eileen"]
@@ -271,7 +271,7 @@ def test_an_unknown_is_shown_enrolled_or_put_on_the_ignore_list(admin: TestClien
     assert taken.status_code == 409
     done = post(admin, f"/unknowns/{UNKNOWN}/enroll", {"id": "joe", "name": "Joe"})
     assert done.headers["location"] == "/people/joe?done=enrolled"
-    # Its picture is the person's now.
+    # Its picture now belongs to the person.
     assert admin.get("/faces/joe/0").status_code == 200
     assert strings.UNKNOWNS_NONE in admin.get("/unknowns").text
     assert admin.get(f"/unknowns/{UNKNOWN}/enroll").status_code == 404
@@ -302,15 +302,15 @@ def test_events_are_filtered_by_kind_person_camera_and_day(admin: TestClient) ->
     assert "Match" in kinds(admin.get(f"/events?camera={CAMERA}"))
     assert "Granted" in kinds(admin.get("/events?day=1970-01-01"))
     assert strings.EVENTS_NONE in admin.get("/events?day=1999-01-01").text
-    # What makes no sense asks for nothing.
+    # Invalid parts are left out.
     assert len(kinds(admin.get("/events?kind=x&day=2026-13-45&who=../x&before=-1"))) == len(kinds(admin.get("/events")))
 
 
 def test_a_long_journal_comes_in_parts_and_new_rows_as_a_piece_of_the_table(
-    admin: TestClient, site: WebContext
+    admin: TestClient, context: WebContext
 ) -> None:
     for number in range(120):
-        site.journal.record("keys", 2_000.0 + number, {"kid": f"k{number}"})
+        context.journal.record("keys", 2_000.0 + number, {"kid": f"k{number}"})
     seen: list[str] = []
     path = "/events?kind=keys"
     while path:
@@ -319,55 +319,69 @@ def test_a_long_journal_comes_in_parts_and_new_rows_as_a_piece_of_the_table(
         older = re.search(r'href="(/events\?[^"]*)" rel="next"', text)
         path = older[1].replace("&amp;", "&") if older else ""
     assert seen == [str(number) for number in reversed(range(120))]
-    head = site.journal.head()[0]
+    head = context.journal.head()[0]
     assert kinds(admin.get(f"/events/rows?after={head}")) == []
-    site.journal.record("opened", 3e9, {"door": "front", "person": "barack"})
+    context.journal.record("opened", 3e9, {"door": "front", "person": "barack"})
     assert kinds(admin.get(f"/events/rows?after={head}")) == ["Opened"]
     assert kinds(admin.get(f"/events/rows?after={head}&kind=match")) == []
 
 
-def test_the_journal_is_exported_and_verified(admin: TestClient, site: WebContext) -> None:
+def test_the_journal_is_exported_and_verified(admin: TestClient, context: WebContext) -> None:
     answer = admin.get("/events/export?kind=granted")
     assert "attachment" in answer.headers["content-disposition"]
     (line,) = answer.text.splitlines()
     assert json.loads(line)["payload"]["person"] == "barack"
-    assert len(admin.get("/events/export").text.splitlines()) == site.journal.counts()[0]
-    head = site.journal.head()[1]
+    assert len(admin.get("/events/export").text.splitlines()) == context.journal.counts()[0]
+    head = context.journal.head()[1]
     assert head[:16] in post(admin, "/events/verify", {"head": head[:20]}).text
     assert "cut off" in text_of(post(admin, "/events/verify", {"head": "f" * 16}))
     assert strings.EVENTS_BAD_HEAD in post(admin, "/events/verify", {"head": "xyz"}).text
 
 
-def test_a_row_that_was_altered_says_so(admin: TestClient, site: WebContext) -> None:
+def test_a_row_that_was_altered_says_so(admin: TestClient, context: WebContext) -> None:
     import sqlite3
 
-    with closing(sqlite3.connect(site.configuration().data / "journal.db")) as db, db:
+    with closing(sqlite3.connect(context.configuration().data / "journal.db")) as db, db:
         db.execute("UPDATE rows SET payload = x'00' WHERE kind = 'granted'")
     assert strings.EVENTS_ALTERED in admin.get("/events").text
-    assert "does not hold" in text_of(post(admin, "/events/verify", {}))
+    assert "is not intact" in text_of(post(admin, "/events/verify", {}))
 
 
-def test_what_is_wrong_comes_first_with_what_to_do(client: Make, site: WebContext) -> None:
+def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebContext) -> None:
     text = text_of(client("viewer").get("/health"))
     assert "door front: no signing key" in text
     assert "edgeface keys new" in text
     camera = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "gives no picture"}
     mqtt = {"problem": "connection refused", "lost": 3}
-    site.hub.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
-    found = faults.faults(site)
-    assert found[0].says == f"Camera {CAMERA}: gives no picture"
-    assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.says for one in found}
+    context.hub.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
+    found = faults.faults(context)
+    assert found[0].text == f"Camera {CAMERA}: gives no picture"
+    assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.text for one in found}
     assert [one.tone for one in found] == sorted(one.tone for one in found)
     assert all(one.remedy for one in found)
 
 
-def test_health_says_nothing_is_wrong_only_when_nothing_is(client: Make, site: WebContext) -> None:
-    site.hub.state = {**STATE, "problems": []}
+@pytest.mark.parametrize(
+    ("problem", "remedy"),
+    [
+        ("rtsp://10.0.0.9/1 refuses the user name or the password", "in the camera's address"),
+        ("broker the broker localhost:1883 refuses us: Not authorized", "with the broker's"),
+        ("broker the broker localhost:1883 cannot be reached: Connection refused", "mosquitto running"),
+        ("broker the broker denies edgeface/front/state: Not authorized; its access list must allow x", "access list"),
+        ("something new", "edgeface doctor"),
+    ],
+)
+def test_a_problem_has_the_remedy_of_its_own(problem: str, remedy: str) -> None:
+    assert remedy in faults.remedy(problem)
+
+
+def test_health_says_nothing_is_wrong_only_when_nothing_is(client: Make, context: WebContext) -> None:
+    context.hub.state = {**STATE, "problems": []}
     text = text_of(client("viewer").get("/health"))
     assert strings.HEALTH_WELL in text
     assert "51.5 °C" in text
     assert "2 too small" in text
-    site.hub.state = {}
+    context.hub.state = {}
     assert strings.HEALTH_NO_STATE in text_of(client("viewer").get("/health"))
 
 
@@ -377,20 +391,20 @@ def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
         f"  {name}: {{camera: {CAMERA}, allow: [{{person: barack}}]}}\n" for name in ("back", "front", "side")
     )
     path.write_text(f"{path.read_text()}mqtt: {{}}\ndoors:\n{doors}")
-    stage.site.reload()
+    stage.context.reload()
     facts = {"nonce_age": 0.4, "granted": 1, "refused": {"schedule": 2}, "opened": 1, "rejected": 0, "problem": None}
     doors_now = {"back": facts, "front": {**facts, "problem": "no signing key"}, "side": {**facts, "nonce_age": None}}
-    stage.site.hub.state = {**STATE, "doors": doors_now}
+    stage.context.hub.state = {**STATE, "doors": doors_now}
     text = text_of(client("viewer").get("/doors"))
-    assert text.index("front stays shut") < text.index("side waits for its controller") < text.index("back ready")
+    assert text.index("front stays shut") < text.index("side waiting for its controller") < text.index("back ready")
     assert "0.4 s ago" in text
     assert re.search("2 . not at this time", text)
     assert loader.load(path).doors.keys() == {"back", "front", "side"}
 
 
-def test_a_row_is_put_into_words(site: WebContext) -> None:
-    site.journal.record("refused", 1.0, {"door": "front", "person": "eileen", "reason": "no_nonce"})
-    line = rows.line_of(site.journal.rows(last=1)[0])
+def test_a_row_is_put_into_words(context: WebContext) -> None:
+    context.journal.record("refused", 1.0, {"door": "front", "person": "eileen", "reason": "no_nonce"})
+    line = rows.line_of(context.journal.rows(last=1)[0])
     assert line[3:] == ("bad", "eileen", "", "", "", "front", strings.REFUSALS["no_nonce"])
 
 
@@ -399,32 +413,32 @@ def test_initials(name: str, letters: str) -> None:
     assert initials(name) == letters
 
 
-def test_the_guide_leads_one_person_at_a_time(admin: TestClient, site: WebContext) -> None:
+def test_the_guide_leads_one_person_at_a_time(admin: TestClient, context: WebContext) -> None:
     fields = {"id": "newcomer", "name": "New", "camera": CAMERA}
     assert post(admin, "/enroll/camera", {**fields, "camera": "cellar"}).status_code == 409
     assert post(admin, "/enroll/camera", {**fields, "id": "No Id"}).status_code == 409
     assert post(admin, "/enroll/camera", fields).headers["location"] == "/enroll/camera"
     assert strings.GUIDE_BUSY in text_of(post(admin, "/enroll/camera", {**fields, "id": "other"}))
-    # Two people stand before the camera of these tests.
+    # Two people are in front of the camera in these tests.
     until(lambda: "2 faces in view" in admin.get("/enroll/camera/progress").json()["lines"][-1], 20)
     assert "2 faces in view" in text_of(admin.get("/enroll/camera"))
     assert post(admin, "/enroll/camera/finish", {}).status_code == 409
     assert post(admin, "/enroll/camera/cancel", {}).headers["location"] == "/enroll?done=cancelled"
     assert admin.get("/enroll/camera/progress").json()["state"] == "cancelled"
-    with opened(site) as gallery:
+    with opened(context) as gallery:
         assert "newcomer" not in [person.id for person in gallery.people()]
 
 
 def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestClient, stage: Stage) -> None:
-    with opened(stage.site) as gallery, stage.site.analyzer() as analyzer:
-        known = stage.site.people.known_faces(gallery)
+    with opened(stage.context) as gallery, stage.context.analyzer() as analyzer:
+        known = stage.context.people.known_faces(gallery)
         found = find_face(analyzer, photos.load(FOLDER / "biden.jpg"))
         guide = Guide(analyzer, known, "joe", [("straight ahead", analyzer.embed(found.image, found.detection))] * 5)
     guide.pictures.append(thumbnail(found.image, found.detection.box))
     admin.get("/enroll/camera/progress")
     guidance: Guidance = stage.app.state.guidance
     guidance._progress, guidance._guide = Progress("joe", "Joe", CAMERA, "2026-11-01", None, "ready", taken=5), guide
-    guidance._ended = stage.site.clock.monotonic()
+    guidance._ended = stage.context.clock.monotonic()
     assert strings.GUIDE_FINISH in admin.get("/enroll/camera").text
     assert post(admin, "/enroll/camera/finish", {}).headers["location"] == "/people/joe?done=enrolled"
     assert "2026-11-01" in admin.get("/people/joe").text
@@ -432,13 +446,13 @@ def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestC
     assert admin.get("/enroll/camera/progress").json() == {"state": None}
 
 
-def test_what_the_guide_has_taken_is_let_go_after_a_while(site: WebContext) -> None:
+def test_what_the_guide_has_taken_is_let_go_after_a_while(context: WebContext) -> None:
     from edgeface.core.clock import FixedClock
 
     clock = FixedClock(0.0)
-    object.__setattr__(site, "clock", clock)
-    guidance = Guidance(site)
+    object.__setattr__(context, "clock", clock)
+    guidance = Guidance(context)
     guidance._progress = Progress("joe", None, CAMERA, None, None, "ready")
     assert guidance.progress is not None
-    clock.now = KEPT + 1
+    clock.now = READY_SECONDS + 1
     assert guidance.progress is None

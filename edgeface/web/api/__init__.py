@@ -1,4 +1,4 @@
-"""The REST interface: its operations as routes, and their description."""
+"""The REST interface: its operations as routes, and their OpenAPI document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.web.api import cameras, check, events, live, openapi, people, recognise, unknowns
+from edgeface.web.api import cameras, check, events, openapi, people, recognise, unknowns
 from edgeface.web.http.operation import PREFIX, Call, Media, Operation
 
 if TYPE_CHECKING:
@@ -17,20 +17,18 @@ if TYPE_CHECKING:
 
 
 def routes() -> list[BaseRoute]:
-    """One route for each operation that is served here."""
-    return [
-        Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS if one.work is not None
-    ]
+    """One route for each operation."""
+    return [Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS]
 
 
-def described(_: Call) -> Response:
+def openapi_document(_: Call) -> Response:
     """The OpenAPI document."""
     return JSONResponse(document(), media_type="application/json")
 
 
 @cache
 def document() -> dict[str, Any]:
-    """What openapi.document makes of all operations."""
+    """The OpenAPI document of all operations."""
     return openapi.document(OPERATIONS)
 
 
@@ -40,9 +38,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *unknowns.OPERATIONS,
     *events.OPERATIONS,
     *cameras.OPERATIONS,
-    *live.OPERATIONS,
     *check.OPERATIONS,
-    Operation("GET", "/openapi.json", "viewer", "config", "This document", described,
+    Operation("GET", "/openapi.json", "viewer", "config", "Get the OpenAPI document", openapi_document,
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip
-"""Everything below PREFIX."""
+"""All operations below PREFIX."""

@@ -1,4 +1,4 @@
-"""The REST interface: is this a configuration."""
+"""The REST interface: check a configuration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _YAML = ("application/yaml", "text/yaml", "text/plain")
 
 
 def check(call: Call) -> Response:
-    """Every mistake; nothing is stored."""
+    """List the mistakes of a configuration; nothing is stored."""
     try:
         found = loader.parse(call.body, _NAME)
     except ConfigError as error:
@@ -48,9 +48,9 @@ def _mistake(line: str) -> device_models.Mistake:
 
 
 OPERATIONS = (
-    Operation("POST", "/config/check", "admin", "config", "Whether a config.yaml is right; nothing is stored", check,
+    Operation("POST", "/config/check", "admin", "config", "Check a config.yaml; nothing is stored", check,
               {200: device_models.Checked}, body=text_body(_YAML)),
-    Operation("GET", "/config/schema", "viewer", "config", "The JSON schema of config.yaml", schema,
+    Operation("GET", "/config/schema", "viewer", "config", "Get the JSON schema of config.yaml", schema,
               {200: Media("application/schema+json", {"type": "object"})}),
 )  # fmt: skip
 """The configuration."""

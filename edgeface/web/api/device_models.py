@@ -1,4 +1,4 @@
-"""What goes in and out of the REST interface about the device: journal, cameras, doors, configuration, pictures."""
+"""The JSON objects of the REST interface about the device: journal, cameras, doors, configuration, pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgeface.web.api.models import ApiModel, Facts, Limit, Time
 
 def _kind(text: str) -> str:
     if text not in BY_KIND:
-        raise ValueError(f"no kind of row; there are {', '.join(BY_KIND)}")
+        raise ValueError(f"not a kind of row; the kinds are {', '.join(BY_KIND)}")
     return text
 
 
@@ -27,23 +27,23 @@ Seq = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
 class RowsQuery(ApiModel):
-    """Which rows of the journal."""
+    """Selects rows of the journal."""
 
     kinds: Annotated[list[Kind], Field(default_factory=list)]
-    """All kinds when left out; may be given more than once."""
+    """All kinds if left out; may be given more than once."""
     who: Annotated[str, Field(max_length=100)] | None = None
     """Id of a person or an unknown."""
     since: Since | None = None
     """A day, or a time as in RFC 3339."""
     before: Seq | None = None
-    """Rows before this number, the newest of them."""
+    """The newest rows before this number."""
     after: Seq | None = None
-    """Rows after this number, the oldest of them."""
+    """The oldest rows after this number."""
     limit: Limit = 50
 
 
 class ExportQuery(ApiModel):
-    """Which rows of the journal are exported."""
+    """Selects the rows of the journal to export."""
 
     kinds: Annotated[list[Kind], Field(default_factory=list)]
     who: Annotated[str, Field(max_length=100)] | None = None
@@ -58,38 +58,38 @@ class Row(ApiModel):
     kind: str
     at: Time
     facts: Facts | None
-    """Null when it was redacted or is altered."""
+    """Null if the row was redacted or altered."""
     redacted: bool
-    """Whom it was about has been forgotten."""
+    """The person has been forgotten."""
     altered: bool
-    """It is not what edgeface wrote."""
+    """It is not as edgeface wrote it."""
     link: str
 
 
 class Rows(ApiModel):
-    """Rows of the journal, the oldest first."""
+    """Rows of the journal, oldest first."""
 
     rows: list[Row]
     before: int | None
-    """Give it as `before` for the rows before these; null when there are none."""
+    """Pass it as `before` to get the rows before these; null if there are none."""
     after: int
-    """Give it as `after` for what comes next."""
+    """Pass it as `after` to get the rows after these."""
 
 
 class Verified(ApiModel):
-    """Whether the journal is what edgeface wrote."""
+    """Whether the journal is as edgeface wrote it."""
 
     intact: bool
     rows: int
-    """Rows that hold, from the oldest."""
+    """Valid rows, from the oldest."""
     redacted: int
     head: str
-    """The last link that holds, 64 hex digits; keep it elsewhere to see later that nothing was cut off."""
+    """The last valid link, 64 hex digits; keep it elsewhere to check later that no rows were cut off."""
     fault: str | None
 
 
 class Camera(ApiModel):
-    """A camera; what has not been reported yet is null."""
+    """A camera; values that have not been reported yet are null."""
 
     id: str
     type: str
@@ -106,9 +106,9 @@ class Camera(ApiModel):
     size: list[int] | None
     """Width, height in pixels."""
     region: list[float] | None
-    """Left, top, right, bottom as fractions of the picture; null for all of it."""
+    """Left, top, right, bottom as fractions of the picture; null for the whole picture."""
     smallest_face: int | None
-    """Pixels from chin to crown; null where the detector has none."""
+    """Pixels from chin to crown; null if the detector has no such setting."""
 
 
 class Cameras(ApiModel):
@@ -118,30 +118,30 @@ class Cameras(ApiModel):
 
 
 class Switch(ApiModel):
-    """Whether a camera is looked at."""
+    """Whether recognition is on for a camera."""
 
     on: bool
 
 
 class Switched(ApiModel):
-    """A switch that will be obeyed within a second."""
+    """A switch that takes effect within a second."""
 
     camera: str
     on: bool
 
 
 class State(RootModel[Facts]):
-    """The state as the state topic has it; empty before the first report."""
+    """The content of the state topic; empty before the first report."""
 
 
 class Door(ApiModel):
-    """A door, and how it is."""
+    """A door and its state."""
 
     id: str
     camera: str
     level: str
     state: Facts
-    """As the state topic has it; empty before the first report."""
+    """The door's part of the state topic; empty before the first report."""
 
 
 class Doors(ApiModel):
@@ -151,7 +151,7 @@ class Doors(ApiModel):
 
 
 class Mistake(ApiModel):
-    """What is wrong with a configuration."""
+    """A mistake in a configuration."""
 
     line: int | None
     path: str | None
@@ -165,11 +165,11 @@ class Checked(ApiModel):
     right: bool
     mistakes: list[Mistake]
     notes: list[str]
-    """What to know of what is right, one line each."""
+    """Notes about a valid configuration, one line each."""
 
 
 class FaceQuality(ApiModel):
-    """What a face offers to the embedder."""
+    """The quality of a face for the embedder."""
 
     height_px: int
     sharpness: float
@@ -179,7 +179,7 @@ class FaceQuality(ApiModel):
 
 
 class RecognisedFace(ApiModel):
-    """A face of a picture. One picture is weak evidence: it opens no door."""
+    """A face in a picture. One picture is weak evidence: no door opens for it."""
 
     box: list[int]
     """Left, top, right, bottom in pixels; right and bottom are exclusive."""
@@ -190,17 +190,17 @@ class RecognisedFace(ApiModel):
     """Cosine to the nearest person."""
     level: str
     threshold: float | None
-    """Cosine that had to be reached; null when the level cannot be shown for so many people."""
+    """Cosine to reach; null if the level cannot be guaranteed for this number of people."""
     margin: float | None
-    """How far the nearest stands above the next."""
+    """How far the nearest person is ahead of the next."""
     unknown: str | None
     quality: FaceQuality
     reason: str | None
-    """Why it is uncertain, or was not judged."""
+    """Why the face is uncertain or was not judged."""
 
 
 class Recognised(ApiModel):
-    """The faces of a picture, the best first."""
+    """The faces in a picture, best first."""
 
     faces: list[RecognisedFace]
     frame_size: list[int]
@@ -225,19 +225,19 @@ class Problem(BaseModel):
 _Side = Annotated[float, Field(ge=0, le=1, strict=False)]
 
 
-class Look(ApiModel):
-    """Which picture is wanted, and how."""
+class PictureQuery(ApiModel):
+    """Selects a picture and its form."""
 
     boxes: bool = False
-    """Draw the faces."""
+    """Draw boxes around the faces."""
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Pixels that are enough; the picture may be a little wider."""
-    seq: Annotated[int, Field(ge=0, lt=1 << 53)] | None = None
-    """The frame of which the faces were told; the newest when that is gone."""
+    """The width in pixels that is needed; the picture may be a little wider."""
+    seq: Seq | None = None
+    """The number of a frame, as from `faces`; the newest frame if that one is no longer kept."""
 
 
 class SeenFace(ApiModel):
-    """A face of a frame."""
+    """A face in a frame."""
 
     track: int
     box: list[int]
@@ -249,54 +249,54 @@ class SeenFace(ApiModel):
     score: float | None
     """Cosine to the nearest person."""
     reason: str | None
-    """Why the face was not used when it was last looked at."""
+    """Why the face was rejected last."""
 
 
 class Seen(ApiModel):
-    """What the pipeline has made of one frame."""
+    """The pipeline's result for one frame."""
 
     camera: str
     seq: int
     captured_at: Time
     age: float
-    """Seconds since its capture."""
+    """Seconds since the capture."""
     frame_size: list[int]
     """Width, height in pixels."""
     region: list[float]
     """Left, top, right, bottom as fractions of the picture."""
     smallest_face: int | None
-    """Pixels from chin to crown; null where the detector has none."""
+    """Pixels from chin to crown; null if the detector has no such setting."""
     faces: list[SeenFace]
 
 
 class Region(ApiModel):
-    """The part of the picture where faces are looked for."""
+    """The part of the picture where edgeface searches for faces."""
 
     region: Annotated[list[_Side], Field(min_length=4, max_length=4)]
     """Left, top, right, bottom as fractions of the picture, to four digits."""
 
 
 class Smallest(ApiModel):
-    """The smallest face that is looked for, in all cameras."""
+    """The smallest face that edgeface searches for, for all cameras."""
 
     smallest_face: Annotated[int, Field(ge=16, le=1000)]
     """Pixels from chin to crown."""
 
 
 class Editable(ApiModel):
-    """What config.yaml says of a camera's view; the answer's ETag is that of the file."""
+    """The view settings of a camera in config.yaml; the answer's ETag is that of the file."""
 
     camera: str
     region: list[float]
     smallest_face: int | None
     writable: bool
-    """Whether the file can be changed from here."""
+    """Whether the file can be changed through this interface."""
     problem: str | None
-    """Why it cannot."""
+    """Why it cannot be changed."""
 
 
 class Edited(ApiModel):
-    """A change that is in config.yaml now."""
+    """A change that has been written to config.yaml."""
 
     changed: str
     """The key."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgeface.journal.rows import StoredRow
 
 VERIFY_SECONDS = 10.0
-"""Following the chain reads the whole journal: once in so many seconds, and one at a time."""
+"""Seconds between two verifications, which read the whole journal."""
 
 _PAGE = 500
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -35,8 +35,8 @@ _VERIFYING = Cooldown(VERIFY_SECONDS)
 
 
 def rows(call: Call) -> Response:
-    """Rows, the oldest of those first."""
-    query, journal = call.query, call.site.journal
+    """List rows, oldest first."""
+    query, journal = call.query, call.context.journal
     chosen = _chosen(query)
     forward = query.after is not None
     end = {"first": query.limit} if forward else {"last": query.limit}
@@ -46,7 +46,7 @@ def rows(call: Call) -> Response:
     last = found[-1].seq if found else query.after
     return reply(
         device_models.Rows(
-            rows=[_shape(one) for one in found],
+            rows=[_api_row(one) for one in found],
             before=found[0].seq if found and (more or forward) else None,
             after=journal.head()[0] if last is None else last,
         )
@@ -54,9 +54,9 @@ def rows(call: Call) -> Response:
 
 
 def verify(call: Call) -> Response:
-    """Follow the chain."""
-    with _VERIFYING.taken(call.site.clock):
-        found = call.site.journal.verify()
+    """Verify the journal's chain."""
+    with _VERIFYING.taken(call.context.clock):
+        found = call.context.journal.verify()
     return reply(
         device_models.Verified(
             intact=found.fault is None,
@@ -69,8 +69,8 @@ def verify(call: Call) -> Response:
 
 
 def export(call: Call) -> Response:
-    """Every row as a line of JSON."""
-    journal, chosen = call.site.journal, _chosen(call.query)
+    """Export every row as a line of JSON."""
+    journal, chosen = call.context.journal, _chosen(call.query)
     first = journal.rows(**chosen, first=_PAGE)
     _require_read(journal)
     headers = {"Content-Disposition": 'attachment; filename="edgeface-journal.jsonl"'}
@@ -78,7 +78,7 @@ def export(call: Call) -> Response:
 
 
 def _lines(journal: Journal, chosen: dict[str, Any], page: list[StoredRow]) -> Iterator[str]:
-    """What stops half-way does not look like the end."""
+    """The lines; a read error raises, so that a partial export does not look complete."""
     while page:
         yield "".join(f"{row_object(entry)}\n" for entry in page)
         page = journal.rows(**chosen, after=page[-1].seq, first=_PAGE)
@@ -90,7 +90,7 @@ def _chosen(query: Any) -> dict[str, Any]:
 
 
 def _wall(text: str) -> float:
-    """Wall seconds of a day's start in UTC, or of a time."""
+    """The wall seconds of a time, or of the start of a day in UTC."""
     try:
         if _DAY.fullmatch(text):
             return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
@@ -99,12 +99,12 @@ def _wall(text: str) -> float:
     except (ValueError, OverflowError):
         pass
     raise Problem(
-        422, detail=f"since: {printable(text)} is no day and no time; write 2026-11-22 or 2026-11-22T08:15:00Z"
+        422, detail=f"since: {printable(text)} is not a day or a time; write 2026-11-22 or 2026-11-22T08:15:00Z"
     )
 
 
 def _padded(text: str) -> str:
-    """With six digits of a second, as Python 3.10 wants them."""
+    """With six digits after the seconds, as Python 3.10 requires."""
     return re.sub(r"\.(\d+)", lambda found: f".{found[1]:0<6}", text)
 
 
@@ -113,7 +113,7 @@ def _require_read(journal: Journal) -> None:
         raise Problem(503, detail=journal.problem)
 
 
-def _shape(entry: StoredRow) -> device_models.Row:
+def _api_row(entry: StoredRow) -> device_models.Row:
     row = entry.row
     return device_models.Row(
         seq=entry.seq,
@@ -128,11 +128,11 @@ def _shape(entry: StoredRow) -> device_models.Row:
 
 
 OPERATIONS = (
-    Operation("GET", "/events", "viewer", "journal", "What happened, and what was decided or done", rows,
+    Operation("GET", "/events", "viewer", "journal", "List events, decisions and actions", rows,
               {200: device_models.Rows}, query=device_models.RowsQuery, errors=(503,)),
-    Operation("GET", "/audit/verify", "admin", "journal", "Whether the journal is what edgeface wrote", verify,
+    Operation("GET", "/audit/verify", "admin", "journal", "Check that the journal is as edgeface wrote it", verify,
               {200: device_models.Verified}, errors=(429,)),
-    Operation("GET", "/audit/export", "admin", "journal", "The journal as JSON lines", export,
+    Operation("GET", "/audit/export", "admin", "journal", "Get the journal as JSON lines", export,
               {200: Media("application/jsonl", {"type": "string"})}, query=device_models.ExportQuery),
 )  # fmt: skip
 """The journal."""

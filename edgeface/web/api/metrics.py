@@ -1,4 +1,4 @@
-"""/metrics for Prometheus: what the daemon counts, with nothing personal in it; docs/metrics.md has the table."""
+"""/metrics for Prometheus: the daemon's counters, with nothing personal; docs/metrics.md has the table."""
 
 from __future__ import annotations
 
@@ -25,184 +25,184 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from edgeface.recognition.timings import Histogram, Timings
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
-
-if TYPE_CHECKING:
     State = Mapping[str, Any]
     Sample = tuple[tuple[str, ...], float]
 
 _STAGES = ("detect", "landmark", "embed", "match")
-_SAID = ("said", "late", "missed", "lost", "ignored", "snapshots_dropped")
-"""Of the counters in the state's `mqtt`."""
+_FATES = ("said", "late", "missed", "lost", "ignored", "snapshots_dropped")
+"""Counters in the state's `mqtt`."""
 
 
 def routes() -> list[BaseRoute]:
-    """The one address that Prometheus scrapes."""
+    """The address that Prometheus scrapes."""
     return [Route("/metrics", metrics, methods=["GET"])]
 
 
 @viewer
 async def metrics(request: Request) -> Response:
-    """Everything that is counted, as it is now, in the format that the scraper asks for."""
-    site: WebContext = request.app.state.site
-    state = await site.hub.report()
+    """All metrics, with current values, in the format that the client asks for."""
+    context: WebContext = request.app.state.context
+    state = await context.hub.fresh_state()
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    body = await run_in_threadpool(lambda: encode(registry(site, state)))
+    body = await run_in_threadpool(lambda: encode(registry(context, state)))
     return Response(body, headers={"Content-Type": media_type})
 
 
-def registry(site: WebContext, state: State) -> CollectorRegistry:
+def registry(context: WebContext, state: State) -> CollectorRegistry:
     """The metrics of one scrape, and those of the process."""
-    fresh = CollectorRegistry()
-    ProcessCollector(registry=fresh)
-    collected: Collector = Collected(site, state)
-    fresh.register(collected)
-    return fresh
+    made = CollectorRegistry()
+    ProcessCollector(registry=made)
+    collector: Collector = DaemonCollector(context, state)
+    made.register(collector)
+    return made
 
 
-class Collected:
-    """What one scrape gives; it waits for the disk."""
+class DaemonCollector:
+    """Collects the metrics of one scrape; waits for the disk."""
 
-    def __init__(self, site: WebContext, state: State) -> None:
-        self._site, self._state = site, state
+    def __init__(self, context: WebContext, state: State) -> None:
+        self._context, self._state = context, state
 
     def collect(self) -> Iterator[Metric]:
-        """Give every metric that there is something to say about."""
-        state, timings = self._state, self._site.timings
+        """Yield every metric whose value is known."""
+        state, timings = self._state, self._context.timings
         if timings is not None:
             yield from _times(timings)
         yield from _cameras(state.get("cameras") or {})
         yield from _doors(state.get("doors") or {})
         yield from _broker(state.get("mqtt"))
-        yield from _journal(state.get("journal") or {}, self._site.journal.unpublished_count())
+        yield from _journal(state.get("journal") or {}, self._context.journal.unpublished_count())
         yield from _device(state)
-        yield from _web(self._site)
+        yield from _web(self._context)
 
 
 def _times(timings: Timings) -> Iterator[Metric]:
-    stages = HistogramMetricFamily("edgeface_stage_seconds", "Time that one call of a stage takes.", labels=["stage"])
+    stages = HistogramMetricFamily("edgeface_stage_seconds", "Time of one call of a stage.", labels=["stage"])
     for stage, histogram in timings.stages.items():
         if stage in _STAGES:
             stages.add_metric([stage], *_buckets(histogram))
     yield stages
-    yield _whole("edgeface_frame_seconds", "Time that the pipeline takes for a frame.", timings.stages["frame"])
-    yield _whole("edgeface_event_age_seconds", "From a frame's capture to its event.", timings.stages["event"])
-    yield _whole("edgeface_publish_seconds", "From sending an event to the broker's answer.", timings.stages["publish"])
+    yield _histogram("edgeface_frame_seconds", "Time of all the pipeline's work for a frame.", timings.stages["frame"])
+    yield _histogram("edgeface_event_age_seconds", "From a frame's capture to its event.", timings.stages["event"])
+    sent = timings.stages["publish"]
+    yield _histogram("edgeface_publish_seconds", "From sending an event to the broker's answer.", sent)
     events = ((kind, count) for kind, count in sorted(timings.events.items()))
     yield _counter("edgeface_events", "Events.", ["camera", "kind"], events)
     tracks = (((camera,), float(count)) for camera, count in sorted(timings.tracks.items()))
-    yield _gauge("edgeface_tracks", "Faces that are followed in the newest frame.", ["camera"], tracks)
-    yield from _known("edgeface_people", "People enrolled.", timings.people)
+    yield _gauge("edgeface_tracks", "Faces tracked in the newest frame.", ["camera"], tracks)
+    yield from _known("edgeface_people", "People enrolled, without the ignored.", timings.people)
+
+
+def _values(reports: Mapping[str, State], key: str) -> list[Sample]:
+    """The number at `key` of each camera or door that has it."""
+    return [((name,), float(report[key])) for name, report in reports.items() if report.get(key) is not None]
+
+
+def _by_reason(reports: Mapping[str, State], key: str) -> list[Sample]:
+    """The counts by reason at `key` of each camera or door."""
+    return [((name, why), n) for name, report in reports.items() for why, n in (report.get(key) or {}).items()]
 
 
 def _cameras(cameras: Mapping[str, State]) -> Iterator[Metric]:
-    def of(key: str) -> list[Sample]:
-        return [((name,), float(said[key])) for name, said in cameras.items() if said.get(key) is not None]
-
-    def by_reason(key: str) -> list[Sample]:
-        return [((name, reason), n) for name, said in cameras.items() for reason, n in (said.get(key) or {}).items()]
-
-    camera = ["camera"]
-    yield _counter("edgeface_camera_frames", "New pictures that a camera gave.", camera, of("frames"))
-    yield _counter("edgeface_camera_processed", "Frames that were looked at.", camera, of("processed"))
-    yield _counter("edgeface_camera_dropped", "Frames that a newer one has replaced.", camera, of("drops"))
-    yield _counter("edgeface_camera_reopens", "Openings of a camera after the first.", camera, of("reopens"))
-    yield _counter(
-        "edgeface_tracks_not_judged",
-        "Faces that went with nothing decided.",
-        ["camera", "reason"],
-        by_reason("not_judged"),
-    )
-    held = of("unknown_held_back")
-    yield _counter("edgeface_unknown_held_back", "Unknown events beyond the rate limit.", camera, held)
-    yield _gauge("edgeface_camera_fps", "New pictures a second, over five seconds.", camera, of("fps"))
-    yield _gauge("edgeface_camera_age_seconds", "Age of the last frame that was looked at.", camera, of("age"))
-    yield _gauge(
-        "edgeface_camera_status",
-        "1 for the status that a camera has.",
-        ["camera", "status"],
-        [((name, one), float(said.get("status") == one)) for name, said in cameras.items() for one in get_args(Status)],
-    )
+    for name, key, text in (
+        ("edgeface_camera_frames", "frames", "New pictures."),
+        ("edgeface_camera_processed", "processed", "Frames processed."),
+        ("edgeface_camera_dropped", "drops", "Frames replaced by a newer one."),
+        ("edgeface_camera_reopens", "reopens", "Times the camera was opened after the first."),
+    ):
+        yield _counter(name, text, ["camera"], _values(cameras, key))
+    text = "Faces that came and went without a decision."
+    yield _counter("edgeface_tracks_not_judged", text, ["camera", "reason"], _by_reason(cameras, "not_judged"))
+    held_back = _values(cameras, "unknown_held_back")
+    yield _counter("edgeface_unknown_held_back", "Unknown events beyond the rate limit.", ["camera"], held_back)
+    text = "New pictures per second, over five seconds."
+    yield _gauge("edgeface_camera_fps", text, ["camera"], _values(cameras, "fps"))
+    yield _gauge("edgeface_camera_age_seconds", "Age of the last processed frame.", ["camera"], _values(cameras, "age"))
+    now = {name: report.get("status") for name, report in cameras.items()}
+    statuses = [((name, one), float(status == one)) for name, status in now.items() for one in get_args(Status)]
+    text = "1 for the current status, 0 for the others."
+    yield _gauge("edgeface_camera_status", text, ["camera", "status"], statuses)
 
 
 def _doors(doors: Mapping[str, State]) -> Iterator[Metric]:
-    def of(key: str) -> list[Sample]:
-        return [((name,), float(said[key])) for name, said in doors.items() if said.get(key) is not None]
-
-    refused = [((name, why), n) for name, said in doors.items() for why, n in (said.get("refused") or {}).items()]
-    results = [((name, one), n) for one in ("opened", "rejected") for (name,), n in of(one)]
-    yield _counter("edgeface_door_grants", "Grants that were signed for a door.", ["door"], of("granted"))
-    yield _counter("edgeface_door_refusals", "Visits that a door stayed shut for.", ["door", "reason"], refused)
-    yield _counter("edgeface_door_results", "What the door has made of grants.", ["door", "result"], results)
-    yield _gauge("edgeface_door_nonce_age_seconds", "Since the door's last sign of life.", ["door"], of("nonce_age"))
-    problems = [((name,), float(said.get("problem") is not None)) for name, said in doors.items()]
-    yield _gauge("edgeface_door_problem", "1 while a door cannot open for anybody.", ["door"], problems)
+    yield _counter("edgeface_door_grants", "Grants signed.", ["door"], _values(doors, "granted"))
+    text = "Visits for which a door did not open."
+    yield _counter("edgeface_door_refusals", text, ["door", "reason"], _by_reason(doors, "refused"))
+    results = [((name, one), n) for one in ("opened", "rejected") for (name,), n in _values(doors, one)]
+    yield _counter("edgeface_door_results", "The door's answers to grants.", ["door", "result"], results)
+    text = "Time since the door's last sign of life."
+    yield _gauge("edgeface_door_nonce_age_seconds", text, ["door"], _values(doors, "nonce_age"))
+    problems = [((name,), float(report.get("problem") is not None)) for name, report in doors.items()]
+    yield _gauge("edgeface_door_problem", "1 while the door cannot open for anyone.", ["door"], problems)
 
 
 def _broker(mqtt: State | None) -> Iterator[Metric]:
     if mqtt is None:
         return
-    yield from _known("edgeface_mqtt_connected", "1 while the broker takes what is said.", mqtt.get("problem") is None)
-    said = [((key,), float(mqtt[key])) for key in _SAID if key in mqtt]
-    yield _counter("edgeface_mqtt_messages", "What became of what was to be said.", ["fate"], said)
-    yield from _known("edgeface_journal_queue", "Rows that wait for the disk.", mqtt.get("waiting_for_disk"))
+    text = "1 while the broker accepts what edgeface publishes."
+    yield from _known("edgeface_mqtt_connected", text, mqtt.get("problem") is None)
+    fates = [((key,), float(mqtt[key])) for key in _FATES if key in mqtt]
+    yield _counter("edgeface_mqtt_messages", "Messages by their fate.", ["fate"], fates)
+    yield from _known("edgeface_journal_queue", "Rows waiting for the disk.", mqtt.get("waiting_for_disk"))
 
 
-def _journal(journal: State, unsaid: int) -> Iterator[Metric]:
-    yield from _known("edgeface_journal_unsaid", "Rows that the broker has not been told.", unsaid)
-    yield from _known("edgeface_journal_problem", "1 while it cannot be written.", journal.get("problem") is not None)
+def _journal(journal: State, unpublished: int) -> Iterator[Metric]:
+    yield from _known("edgeface_journal_unsaid", "Rows not yet published on the audit topic.", unpublished)
+    problem = journal.get("problem") is not None
+    yield from _known("edgeface_journal_problem", "1 while the journal cannot be written.", problem)
     failures = [((), float(journal.get("failures", 0)))]
-    yield _counter("edgeface_journal_failures", "Times that it could not be written.", [], failures)
+    yield _counter("edgeface_journal_failures", "Times the journal could not be written.", [], failures)
 
 
 def _device(state: State) -> Iterator[Metric]:
     if not state:
         return
     info = [((str(state.get("version")), str(state.get("key"))), 1.0)]
-    yield _gauge("edgeface_info", "1; the version, and where the vault's key is.", ["version", "key"], info)
-    yield from _known("edgeface_uptime_seconds", "Since the daemon started.", state.get("uptime"))
-    yield from _known("edgeface_temperature_celsius", "Of the processor.", state.get("temperature"))
-    yield from _known("edgeface_throttled", "1 while the board is slowed down.", state.get("throttled"))
+    yield _gauge("edgeface_info", "Always 1; key is where the vault's key is kept.", ["version", "key"], info)
+    yield from _known("edgeface_uptime_seconds", "Time since the daemon started.", state.get("uptime"))
+    yield from _known("edgeface_temperature_celsius", "Temperature of the processor.", state.get("temperature"))
+    yield from _known("edgeface_throttled", "1 while a Raspberry Pi is throttled.", state.get("throttled"))
     synced = state.get("clock") == "synced"
     yield from _known("edgeface_clock_synced", "1 while the wall clock is known to be right.", synced)
     problems = len(state.get("problems", ()))
-    yield from _known("edgeface_problems", "Lines that the state has under problems.", problems)
+    yield from _known("edgeface_problems", "Number of lines under problems in the state.", problems)
 
 
-def _web(site: WebContext) -> Iterator[Metric]:
-    yield from _known("edgeface_web_listeners", "Who listens to the event stream.", site.hub.listeners)
-    dropped = [((), float(site.hub.dropped))]
-    yield _counter("edgeface_web_dropped", "What listeners were too slow for.", [], dropped)
+def _web(context: WebContext) -> Iterator[Metric]:
+    yield from _known("edgeface_web_listeners", "Clients of the event stream.", context.hub.listeners)
+    dropped = [((), float(context.hub.dropped))]
+    yield _counter("edgeface_web_dropped", "Events that clients of the stream were too slow to receive.", [], dropped)
 
 
-def _whole(name: str, words: str, histogram: Histogram) -> Metric:
-    family = HistogramMetricFamily(name, words)
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(name, text)
     family.add_metric([], *_buckets(histogram))
     return family
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
-    """The counts as Prometheus has them, each with all below it, and the sum."""
+    """The cumulative counts, as Prometheus has them, and the sum."""
     ends = [*(str(float(end)) for end in BUCKETS), "+Inf"]
     return list(zip(ends, map(float, accumulate(histogram.counts)), strict=True)), histogram.total
 
 
-def _counter(name: str, words: str, labels: list[str], samples: Iterable[Sample]) -> Metric:
-    family = CounterMetricFamily(name, words, labels=labels)
+def _counter(name: str, text: str, labels: list[str], samples: Iterable[Sample]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
     for values, count in samples:
         family.add_metric(list(values), count)
     return family
 
 
-def _gauge(name: str, words: str, labels: list[str], samples: Iterable[Sample]) -> Metric:
-    family = GaugeMetricFamily(name, words, labels=labels)
+def _gauge(name: str, text: str, labels: list[str], samples: Iterable[Sample]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
     for values, value in samples:
         family.add_metric(list(values), value)
     return family
 
 
-def _known(name: str, words: str, value: float | None) -> Iterator[Metric]:
-    """A gauge without labels; none where it is not known."""
+def _known(name: str, text: str, value: float | None) -> Iterator[Metric]:
+    """A gauge without labels; nothing if its value is not known."""
     if value is not None:
-        yield GaugeMetricFamily(name, words, value=float(value))
+        yield GaugeMetricFamily(name, text, value=float(value))

@@ -1,4 +1,4 @@
-"""What goes in and out of the REST interface: each shape is checked, written and described by one model."""
+"""The JSON objects of the REST interface about people: one model validates, writes and describes each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _expiry(text: str) -> str:
 
 
 def _plain(check: Any, text: str) -> str:
-    """A GalleryError as pydantic takes it, without the class."""
+    """Raise a GalleryError of the check as a ValueError, for pydantic."""
     try:
         check(text)
     except GalleryError as error:
@@ -46,7 +46,7 @@ Facts = dict[str, Any]
 
 
 class ApiModel(BaseModel):
-    """A JSON object of the interface: no key is unknown, no type is guessed."""
+    """A JSON object of the interface: unknown keys are errors, and types are not converted."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
@@ -54,24 +54,24 @@ class ApiModel(BaseModel):
 
 
 class Page(ApiModel):
-    """Which part of a list."""
+    """Selects a part of a list."""
 
     limit: Limit = 50
-    """Most items of one answer."""
+    """The number of items in one answer."""
     cursor: Annotated[str, Field(max_length=200)] | None = None
-    """`next` of the answer before."""
+    """`next` of the previous answer."""
 
 
 class NewPerson(ApiModel):
-    """Who is enrolled."""
+    """A person to enroll."""
 
     id: PersonId
     name: Name | None = None
-    """Display name; the id when left out."""
+    """Display name; the id if left out."""
     given: Day | None = None
-    """The day of consent."""
+    """The day on which consent was given."""
     expires: Expiry | None = None
-    """The day from which on they are not matched, and are erased; `never` takes it away."""
+    """The day on which consent ends: the person is no longer matched, and is erased. `never` removes it."""
 
     @model_validator(mode="after")
     def _consent_begins_before_it_ends(self) -> NewPerson:
@@ -81,21 +81,21 @@ class NewPerson(ApiModel):
 
 
 class NewFromPhotos(NewPerson):
-    """The fields of an enrollment besides its photos."""
+    """The fields of an enrollment, except its photos."""
 
     skip_bad: bool = False
-    """Leave out the photos that cannot be used, in place of refusing them all."""
+    """Leave out photos that cannot be used, instead of rejecting them all."""
 
 
 class NewIgnored(ApiModel):
-    """Whom the ignore list gets."""
+    """A person for the ignore list."""
 
     id: PersonId
     name: Name | None = None
 
 
 class PersonPatch(ApiModel):
-    """What changes of a person; what is left out or null stays."""
+    """Changes to a person; what is left out or null stays as it is."""
 
     name: Name | None = None
     given: Day | None = None
@@ -103,26 +103,26 @@ class PersonPatch(ApiModel):
 
 
 class Into(ApiModel):
-    """Whom a person is merged into."""
+    """The target of a merge."""
 
     into: PersonId
 
 
 class Person(ApiModel):
-    """Somebody in the gallery."""
+    """A person in the gallery."""
 
     id: str
     name: str
     ignored: bool
-    """On the ignore list: known, and not announced."""
+    """On the ignore list: known, but not announced."""
     enrolled: Time
     templates: int
     foreign: int
-    """Templates of other models, which take no part in matching."""
+    """Templates of other models, which are not used for matching."""
     consent: str | None
-    """The day of consent."""
+    """The day on which consent was given."""
     expires: str | None
-    """The day from which on they are not matched, and are erased; null for never."""
+    """The day on which consent ends: the person is no longer matched, and is erased. Null for never."""
     expired: bool
 
 
@@ -131,17 +131,17 @@ class People(ApiModel):
 
     people: list[Person]
     next: str | None
-    """Cursor of the part that follows; null at the end."""
+    """Cursor of the next part; null at the end."""
 
 
 class Enrolled(ApiModel):
-    """What an enrollment did."""
+    """The result of an enrollment."""
 
     person: Person
     notes: list[str]
-    """What to know, one line each."""
+    """Notes, one line each."""
     left_out: list[str]
-    """Photos that were not taken, each with the reason."""
+    """Photos that were left out, each with the reason."""
 
 
 class Forgotten(ApiModel):
@@ -149,31 +149,31 @@ class Forgotten(ApiModel):
 
     id: str
     forgotten: bool
-    """Whether no file holds a trace."""
+    """Whether no file contains a trace."""
     templates: int
     pictures: int
     files_searched: int
     traces: list[str]
-    """Files that still hold a trace."""
+    """Files that still contain a trace."""
     warnings: list[str]
-    """Where else they may still be named, one line each."""
+    """Other places where they may still be named, one line each."""
 
 
 class PictureFacts(ApiModel):
-    """One picture that is kept."""
+    """A picture that is kept."""
 
     number: int
     at: Time
 
 
 class Pictures(ApiModel):
-    """The pictures that are kept of somebody, the newest first."""
+    """The pictures that are kept of a person or an unknown, newest first."""
 
     pictures: list[PictureFacts]
 
 
 class Pair(ApiModel):
-    """Two people who are too alike."""
+    """Two people who look too alike."""
 
     one: str
     other: str
@@ -182,7 +182,7 @@ class Pair(ApiModel):
 
 
 class Alike(ApiModel):
-    """The same person twice, or look-alikes: pairs that reach the threshold, the most alike first."""
+    """The same person twice, or look-alikes: pairs that reach the threshold, most alike first."""
 
     threshold: float
     pairs: list[Pair]
@@ -197,7 +197,7 @@ class TemplateFacts(ApiModel):
 
 
 class KeptPicture(ApiModel):
-    """A picture in a copy of somebody's data."""
+    """A picture in a copy of a person's data."""
 
     at: Time
     jpeg: str
@@ -205,7 +205,7 @@ class KeptPicture(ApiModel):
 
 
 class About(ApiModel):
-    """A row of the journal in a copy of somebody's data."""
+    """A row of the journal in a copy of a person's data."""
 
     id: str
     kind: str
@@ -214,7 +214,7 @@ class About(ApiModel):
 
 
 class Export(ApiModel):
-    """Everything that is known of a person, but for the numbers of the embeddings."""
+    """Everything known about a person, except the numbers of the embeddings."""
 
     person: Person
     templates: list[TemplateFacts]
@@ -223,7 +223,7 @@ class Export(ApiModel):
 
 
 class Unknown(ApiModel):
-    """Somebody whom nobody has enrolled."""
+    """A person who was seen and is not enrolled."""
 
     id: str
     visits: int
@@ -231,11 +231,11 @@ class Unknown(ApiModel):
     first: Time
     last: Time
     camera: str
-    """Where they were seen last."""
+    """The camera that saw them last."""
 
 
 class Unknowns(ApiModel):
-    """A part of the list of unknowns, the one last seen first."""
+    """A part of the list of unknowns, the last one seen first."""
 
     unknowns: list[Unknown]
     next: str | None

@@ -1,4 +1,4 @@
-"""The OpenAPI document: made of the operations that the routes are made of, so that it says what they do."""
+"""The OpenAPI document, built from the same operations as the routes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,26 @@ if TYPE_CHECKING:
 
     from edgeface.web.http.operation import Operation
 
-
-if TYPE_CHECKING:
     Json = dict[str, Any]
     References = dict[tuple[Any, str], Json]
 
 _REFERENCE = "#/components/schemas/{model}"
 
-_WORDS = {
-    400: "The request cannot be read",
-    401: "Nobody is signed in, or the token is wrong",
-    403: "The role does not allow it, or another site has sent it",
-    404: "There is no such thing",
-    408: "The body came too slowly",
-    409: "Refused as things stand; nothing was changed",
-    412: "It has been changed meanwhile",
+_MEANINGS = {
+    400: "The request cannot be parsed",
+    401: "No session or token, or a wrong one",
+    403: "The role does not allow this, or the request came from another site",
+    404: "Not found",
+    408: "The body arrived too slowly",
+    409: "Not possible in the current state; nothing was changed",
+    412: "The item has changed in the meantime",
     413: "The body is too large",
-    415: "Another Content-Type is needed",
-    421: "The page is not known by this name",
-    422: "Understood, and wrong: `errors` lists the mistakes",
-    428: "If-Match is needed",
-    429: "Too often: wait for Retry-After seconds",
-    503: "The disk, the models or the device are not ready, or too much is asked at once",
+    415: "Another Content-Type is required",
+    421: "The host name is not in web.hosts",
+    422: "Understood, but invalid: `errors` lists the mistakes",
+    428: "If-Match is required",
+    429: "Too often: retry after Retry-After seconds",
+    503: "The disk, the models or a camera are not ready, or there are too many requests",
 }
 
 _HEADERS: Mapping[int, Json] = {
@@ -49,13 +47,13 @@ _HEADERS: Mapping[int, Json] = {
 
 
 def document(operations: Iterable[Operation]) -> Json:
-    """The document as JSON, OpenAPI 3.1."""
+    """The OpenAPI 3.1 document of these operations."""
     every = tuple(operations)
     references, schemas = _schemas(every)
     paths: Json = {}
     for one in every:
         paths.setdefault(f"{PREFIX}{one.path}", {})[one.method.lower()] = _operation(one, references)
-    bearer = {"type": "http", "scheme": "bearer", "description": "A token that `edgeface web token` made"}
+    bearer = {"type": "http", "scheme": "bearer", "description": "A token from `edgeface web token`"}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -89,7 +87,7 @@ def statuses(operation: Operation) -> Iterator[int]:
 
 
 def _schemas(every: tuple[Operation, ...]) -> tuple[References, Json]:
-    """Where each model stands, by its class and whether it is sent or received; and what stands there."""
+    """The reference to each model, by class and direction, and the schemas that they refer to."""
     inside = {model for one in every if one.body for model in one.body.content.values() if _is_model(model)}
     outside = {model for one in every for model in one.answers.values() if _is_model(model)} | {Problem}
     wanted: Any = [*((model, "validation") for model in inside), *((model, "serialization") for model in outside)]
@@ -104,11 +102,11 @@ def _operation(one: Operation, references: References) -> Json:
         "operationId": one.id,
         "tags": [one.tag],
         "summary": one.summary,
-        "description": f"Needs the role {one.role}.",
+        "description": f"Requires the {one.role} role.",
         "parameters": [*_parameters(one)],
         "responses": {
             **{str(status): _answer(one, status, answer, references) for status, answer in one.answers.items()},
-            **({"304": {"description": "As it was", "headers": _ETAG}} if one.tagged else {}),
+            **({"304": {"description": "Not changed", "headers": _ETAG}} if one.tagged else {}),
             **{str(status): _problem(status, references) for status in statuses(one)},
         },
     }
@@ -131,7 +129,7 @@ def _parameters(one: Operation) -> Iterator[Json]:
 
 
 def _query(name: str, part: Json) -> Json:
-    """A parameter that is not there is what null is to the model."""
+    """A query parameter; leaving it out means null to the model."""
     plain = {key: value for key, value in part.items() if key not in {"title", "description", "default"}}
     choices = [choice for choice in plain.pop("anyOf", ()) if choice.get("type") != "null"]
     schema = {**plain, **choices[0]} if len(choices) == 1 else {**plain, **({"anyOf": choices} if choices else {})}
@@ -157,7 +155,7 @@ def _answer(one: Operation, status: int, answer: Any, references: References) ->
 
 def _problem(status: int, references: References) -> Json:
     schema = references[(Problem, "serialization")]
-    made: Json = {"description": _WORDS[status], "content": {"application/problem+json": {"schema": schema}}}
+    made: Json = {"description": _MEANINGS[status], "content": {"application/problem+json": {"schema": schema}}}
     return {**made, "headers": _HEADERS[status]} if status in _HEADERS else made
 
 
@@ -174,6 +172,6 @@ def _is_model(thing: Any) -> bool:
 
 _ETAG: Json = {"ETag": {"required": True, "schema": {"type": "string"}}}
 _ABOUT = (
-    "What edgeface sees, whom it knows, and what was decided. Every request carries `Authorization: Bearer TOKEN`; the "
-    "page's own script has a session's cookie, and the header X-CSRF-Token for what changes something."
+    "Identify faces, manage people, read events. Every request carries `Authorization: Bearer TOKEN`; the scripts of "
+    "the web pages use the session's cookie instead, and the header X-CSRF-Token on requests that change something."
 )

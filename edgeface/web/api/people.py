@@ -36,98 +36,98 @@ if TYPE_CHECKING:
     from edgeface.gallery.snapshot import Person
     from edgeface.people.erasure import ErasureProof
     from edgeface.people.service import EnrollResult
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 _PERSON = "/people/{person}"
 
 
 def people(call: Call) -> Response:
-    """A part of the list, by id."""
-    with call.site.gallery() as gallery:
+    """List a part of the people, by id."""
+    with call.context.gallery() as gallery:
         found = gallery.people()
     (least,) = after(call.query.cursor, str) or ("",)
     rest = [person for person in found if person.id > least]
     shown = rest[: call.query.limit]
     following = cursor_of(shown[-1].id) if len(rest) > len(shown) else None
-    return reply(models.People(people=[shape(call.site, one) for one in shown], next=following))
+    return reply(models.People(people=[api_person(call.context, one) for one in shown], next=following))
 
 
 def person(call: Call) -> Response:
-    """One of them."""
-    with call.site.gallery() as gallery:
-        return reply(shape(call.site, known(gallery, call.path["person"])))
+    """Get one person."""
+    with call.context.gallery() as gallery:
+        return reply(api_person(call.context, existing(gallery, call.path["person"])))
 
 
 def enroll(call: Call) -> Response:
-    """Enroll somebody from photos, or give them more templates."""
+    """Enroll a person from photos, or add templates to an enrolled person."""
     new, files = call.body.fields, call.body.files
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
         before = next((one for one in gallery.people() if one.id == new.id), None)
     options = EnrollOptions(given=new.given, expires=new.expires, skip_bad=new.skip_bad)
-    done = call.site.people.enroll(new.id, new.name or None, files, options)
-    return enrolled(call.site, done, 201 if before is None else 200)
+    done = call.context.people.enroll(new.id, new.name or None, files, options)
+    return enrolled(call.context, done, 201 if before is None else 200)
 
 
 def change(call: Call) -> Response:
-    """Change name and days, all or nothing."""
+    """Change name and days of consent, all or nothing."""
     who, wanted = call.path["person"], call.body
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        known(gallery, who)
+        existing(gallery, who)
     try:
-        changed = call.site.people.change(
+        changed = call.context.people.change(
             who,
             name=wanted.name,
             given=wanted.given,
             expires=wanted.expires,
-            check=lambda before: require_match(call.if_match, shape(call.site, before)),
+            check=lambda before: require_match(call.if_match, api_person(call.context, before)),
         )
     except GalleryError as error:
         raise Problem(422 if wanted.given or wanted.expires else 409, detail=str(error)) from None
-    answer = reply(shape(call.site, changed))
+    answer = reply(api_person(call.context, changed))
     answer.headers["ETag"] = etag(bytes(answer.body))
     return answer
 
 
 def forget(call: Call) -> Response:
-    """Erase somebody for good, and search for traces."""
+    """Erase a person permanently, and search for traces."""
     who = call.path["person"]
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        found, pictures = known(gallery, who), len(gallery.pictures(who))
-    return forgotten(who, call.site.people.erase(who), found.templates + found.foreign, pictures)
+        found, pictures = existing(gallery, who), len(gallery.pictures(who))
+    return forgotten(who, call.context.people.erase(who), found.templates + found.foreign, pictures)
 
 
 def merge(call: Call) -> Response:
-    """Give somebody's templates to another id of the same person, and erase the first."""
+    """Move a person's templates to another id of the same person, and erase the first."""
     who, into = call.path["person"], call.body.into
     if who == into:
         raise Problem(422, detail=f"{printable(who)}: a person cannot be merged into themselves")
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        found, pictures = known(gallery, who), len(gallery.pictures(who))
-        known(gallery, into)
-    return forgotten(who, call.site.people.merge(who, into), found.templates + found.foreign, pictures)
+        found, pictures = existing(gallery, who), len(gallery.pictures(who))
+        existing(gallery, into)
+    return forgotten(who, call.context.people.merge(who, into), found.templates + found.foreign, pictures)
 
 
 def pictures(call: Call) -> Response:
-    """Which pictures are kept of somebody."""
-    with call.site.gallery() as gallery:
-        who = known(gallery, call.path["person"]).id
+    """List the pictures that are kept of a person."""
+    with call.context.gallery() as gallery:
+        who = existing(gallery, call.path["person"]).id
         return reply(album(gallery, who))
 
 
 def picture(call: Call) -> Response:
-    """One picture."""
-    with call.site.gallery() as gallery:
-        return jpeg(gallery, known(gallery, call.path["person"]).id, call.path["number"])
+    """Get one picture."""
+    with call.context.gallery() as gallery:
+        return jpeg(gallery, existing(gallery, call.path["person"]).id, call.path["number"])
 
 
 def export(call: Call) -> Response:
-    """A copy of everything that is known of somebody, but for the embeddings' numbers."""
-    with call.site.gallery() as gallery:
-        found = known(gallery, call.path["person"])
+    """Get a copy of everything known about a person, except the numbers of the embeddings."""
+    with call.context.gallery() as gallery:
+        found = existing(gallery, call.path["person"])
         templates = [
             models.TemplateFacts(model=one.model, source=one.source, at=rfc3339(one.wall))
             for one in gallery.templates(found.id)
@@ -136,34 +136,34 @@ def export(call: Call) -> Response:
             models.KeptPicture(at=rfc3339(wall), jpeg=base64.b64encode(data).decode())
             for wall, data in gallery.pictures(found.id)
         ]
-    rows = call.site.journal.about(found.id)
-    if call.site.journal.problem is not None:
-        raise Problem(503, detail=call.site.journal.problem)
+    rows = call.context.journal.about(found.id)
+    if call.context.journal.problem is not None:
+        raise Problem(503, detail=call.context.journal.problem)
     about = [models.About(id=row.id, kind=row.kind, at=rfc3339(row.at), facts=json.loads(row.payload)) for row in rows]
-    copy = models.Export(person=shape(call.site, found), templates=templates, pictures=kept, journal=about)
+    copy = models.Export(person=api_person(call.context, found), templates=templates, pictures=kept, journal=about)
     return reply(copy, headers={"Content-Disposition": f'attachment; filename="{found.id}.json"'})
 
 
 def alike(call: Call) -> Response:
-    """Pairs of people who are too alike."""
-    with call.site.gallery() as gallery:
+    """List pairs of people who look too alike."""
+    with call.context.gallery() as gallery:
         snapshot = gallery.snapshot()
-    threshold = level_threshold(call.site.configuration(), snapshot)[0]
+    threshold = level_threshold(call.context.configuration(), snapshot)[0]
     alike = snapshot.alike(threshold)
     pairs = [models.Pair(one=one, other=other, score=round(score, 4)) for one, other, score in alike]
     return reply(models.Alike(threshold=round(threshold, 4), pairs=pairs))
 
 
-def known(gallery: Gallery, who: str) -> Person:
-    """One of the people; 404 when there is no such id."""
+def existing(gallery: Gallery, who: str) -> Person:
+    """A person. Raises Problem 404 if there is no such id."""
     try:
         return gallery.person(who)
     except GalleryError as error:
         raise missing(str(error)) from None
 
 
-def shape(site: WebContext, one: Person) -> models.Person:
-    """A person as the interface has them."""
+def api_person(context: WebContext, one: Person) -> models.Person:
+    """A person's JSON object."""
     return models.Person(
         id=one.id,
         name=one.name,
@@ -173,19 +173,19 @@ def shape(site: WebContext, one: Person) -> models.Person:
         foreign=one.foreign,
         consent=one.consent,
         expires=one.expires,
-        expired=one.expired(day(site.clock.wall())),
+        expired=one.expired(day(context.clock.wall())),
     )
 
 
-def enrolled(site: WebContext, done: EnrollResult, status: int) -> Response:
-    """What an enrollment did."""
+def enrolled(context: WebContext, done: EnrollResult, status: int) -> Response:
+    """The answer to an enrollment."""
     (one,) = done.people
-    answer = models.Enrolled(person=shape(site, one), notes=list(done.notes), left_out=list(done.rejected))
+    answer = models.Enrolled(person=api_person(context, one), notes=list(done.notes), left_out=list(done.rejected))
     return reply(answer, status, {"Location": f"/api/v1/people/{one.id}"} if status == 201 else None)  # noqa: PLR2004 - Created
 
 
 def forgotten(who: str, proof: ErasureProof, templates: int, pictures: int) -> Response:
-    """What was erased, and the proof."""
+    """The answer to an erasure, with the proof."""
     aside = [
         f"{printable_path(path)}: a damaged journal, put aside, that may still name them" for path in proof.set_aside
     ]
@@ -203,7 +203,7 @@ def forgotten(who: str, proof: ErasureProof, templates: int, pictures: int) -> R
 
 
 def album(gallery: Gallery, who: str) -> models.Pictures:
-    """The pictures that are kept of a person or an unknown, the newest first."""
+    """The pictures that are kept of a person or an unknown, newest first."""
     kept = gallery.pictures(who)
     return models.Pictures(
         pictures=[models.PictureFacts(number=n, at=rfc3339(wall)) for n, (wall, _) in enumerate(kept)]
@@ -211,7 +211,7 @@ def album(gallery: Gallery, who: str) -> models.Pictures:
 
 
 def jpeg(gallery: Gallery, who: str, number: str) -> Response:
-    """One picture of a person or an unknown; 404 when there is none by the number."""
+    """One picture of a person or an unknown. Raises Problem 404 if there is none with this number."""
     numbers = {str(n): data for n, (_, data) in enumerate(gallery.pictures(who))}
     if number not in numbers:
         raise missing(f"no such picture; {len(numbers)} of at most {KEPT} are kept")
@@ -219,24 +219,26 @@ def jpeg(gallery: Gallery, who: str, number: str) -> Response:
 
 
 OPERATIONS = (
-    Operation("GET", "/people", "viewer", "people", "Who is enrolled", people, {200: models.People},
+    Operation("GET", "/people", "viewer", "people", "List the people who are enrolled", people, {200: models.People},
               query=models.Page, tagged=True),
-    Operation("POST", "/people", "admin", "people", "Enroll from photos, or add photos to who is enrolled", enroll,
-              {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.NewFromPhotos, "photos"),
+    Operation("POST", "/people", "admin", "people", "Enroll a person from photos, or add photos to an enrolled person",
+              enroll, {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.NewFromPhotos, "photos"),
               errors=(409,), heavy=True),
-    Operation("GET", _PERSON, "viewer", "people", "One person", person, {200: models.Person}, tagged=True),
-    Operation("PATCH", _PERSON, "admin", "people", "Rename; note the days of consent and of its end", change,
+    Operation("GET", _PERSON, "viewer", "people", "Get one person", person, {200: models.Person}, tagged=True),
+    Operation("PATCH", _PERSON, "admin", "people",
+              "Rename a person; record the days on which consent was given and ends", change,
               {200: models.Person}, body=json_body(models.PersonPatch), errors=(409,), guarded=True),
-    Operation("DELETE", _PERSON, "admin", "people", "Forget for good, and search for traces", forget,
+    Operation("DELETE", _PERSON, "admin", "people", "Erase a person permanently, and search for traces", forget,
               {200: models.Forgotten}, errors=(409,)),
-    Operation("POST", f"{_PERSON}/merge", "admin", "people", "Join two ids of one person; the first is forgotten",
+    Operation("POST", f"{_PERSON}/merge", "admin", "people", "Merge two ids of one person; the first is erased",
               merge, {200: models.Forgotten}, body=json_body(models.Into), errors=(409,)),
-    Operation("GET", f"{_PERSON}/pictures", "viewer", "people", "Which pictures are kept", pictures,
+    Operation("GET", f"{_PERSON}/pictures", "viewer", "people", "List the pictures that are kept", pictures,
               {200: models.Pictures}),
-    Operation("GET", f"{_PERSON}/pictures/{{number}}", "viewer", "people", "One picture", picture,
+    Operation("GET", f"{_PERSON}/pictures/{{number}}", "viewer", "people", "Get one picture", picture,
               {200: Media("image/jpeg")}),
-    Operation("GET", f"{_PERSON}/export", "admin", "people", "A copy of what is known of a person", export,
+    Operation("GET", f"{_PERSON}/export", "admin", "people", "Get a copy of everything known about a person", export,
               {200: models.Export}),
-    Operation("GET", "/alike", "viewer", "people", "People who are too alike", alike, {200: models.Alike}),
+    Operation("GET", "/alike", "viewer", "people", "List pairs of people who look too alike", alike,
+              {200: models.Alike}),
 )  # fmt: skip
-"""People."""
+"""All operations on people."""

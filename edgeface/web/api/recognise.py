@@ -1,6 +1,6 @@
-"""The REST interface: who is on a picture.
+"""The REST interface: identify the faces in a picture.
 
-One picture is weak evidence: the rules are those of a track with a single frame, and nothing is opened or written down.
+One picture is weak evidence: the rules are those of a track with a single frame; no door opens, nothing is recorded.
 """
 
 from __future__ import annotations
@@ -30,18 +30,17 @@ if TYPE_CHECKING:
     from edgeface.gallery.unknowns import Unknown
     from edgeface.recognition.decision import Decision
 
-MOST = 20
-"""Faces of one picture that are looked at."""
+MAX_FACES = 20
+"""Faces of one picture that are examined."""
 
-# One frame is all there is: nothing more is waited for.
-_AT_ONCE = Recognition.model_construct(frames=1, seconds=0.0, unknown_frames=0)
+_SINGLE_FRAME = Recognition.model_construct(frames=1, seconds=0.0, unknown_frames=0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """Who may be on the picture."""
+    """The people and unknowns to compare with."""
 
-    view: GallerySnapshot
+    snapshot: GallerySnapshot
     unknowns: list[Unknown]
     accept: Thresholds
     same_unknown: float
@@ -49,52 +48,52 @@ class _Known:
 
 
 def recognise(call: Call) -> Response:
-    """Find the faces of a picture, and say whose they are."""
+    """Identify the faces in a picture."""
     try:
         photo = photos.decode(call.body)
     except PhotoError as error:
         raise Problem(422, detail=str(error)) from None
     known = _known(call)
-    with call.site.analyzer() as analyzer:
-        found = [_face(analyzer, photo, one, known) for one in faces(analyzer, photo)[:MOST]]
+    with call.context.analyzer() as analyzer:
+        found = [_face(analyzer, photo, one, known) for one in faces(analyzer, photo)[:MAX_FACES]]
         model = analyzer.embedder.name
     height, width = photo.shape[:2]
     return reply(device_models.Recognised(faces=found, frame_size=[width, height], model=model))
 
 
 def _known(call: Call) -> _Known:
-    configuration = call.site.configuration()
+    configuration = call.context.configuration()
     table, level = table_of(configuration.embedder.model), configuration.recognition.level
-    with call.site.gallery() as gallery:
-        view, unknowns = gallery.snapshot(call.site.clock.wall()), gallery.unknowns()
+    with call.context.gallery() as gallery:
+        snapshot, unknowns = gallery.snapshot(call.context.clock.wall()), gallery.unknowns()
     same = same_unknown(table, max(1, len(unknowns)))
     try:
-        accept = thresholds(table, level, view)
+        accept = thresholds(table, level, snapshot)
     except GalleryError:
-        # Nobody is matched, and everybody is unknown, as in the pipeline.
+        # No one can be matched; every face is unknown, as in the pipeline.
         accept = Thresholds(math.inf, math.inf, same)
-    return _Known(view, unknowns, accept, same, level)
+    return _Known(snapshot, unknowns, accept, same, level)
 
 
 def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:
     reason = found.quality.reason
     if reason is not None:
-        return _shape(photo, found, known, "not_judged", reason=reason)
+        return _api_face(photo, found, known, "not_judged", reason=reason)
     embedding = analyzer.embed(found.image, found.detection)
-    decision = decide(Evidence((embedding,)), known.view, known.accept, _AT_ONCE)
+    decision = decide(Evidence((embedding,)), known.snapshot, known.accept, _SINGLE_FRAME)
     if decision is None:
-        raise AssertionError("one frame is enough for these rules")
+        raise AssertionError("with these rules one frame gives a decision")
     unknown = _nearest(known, embedding) if decision.kind == "unknown" else None
-    return _shape(photo, found, known, decision.kind, decision, unknown, decision.reason)
+    return _api_face(photo, found, known, decision.kind, decision, unknown, decision.reason)
 
 
 def _nearest(known: _Known, embedding: Embedding) -> str | None:
-    """The unknown that this is."""
+    """The id of the unknown with this face; None if there is none."""
     best = max(known.unknowns, key=lambda one: float(one.mean @ embedding), default=None)
     return best.id if best is not None and float(best.mean @ embedding) >= known.same_unknown else None
 
 
-def _shape(
+def _api_face(
     photo: Image,
     found: Found,
     known: _Known,
@@ -111,7 +110,7 @@ def _shape(
             "box": _box(photo, found),
             "label": label,
             "person": person,
-            "name": None if person is None else known.view.name(person),
+            "name": None if person is None else known.snapshot.name(person),
             "score": None if match is None else round(match.score, 4),
             "level": known.level,
             "threshold": round(accept, 4) if math.isfinite(accept) else None,
@@ -130,14 +129,14 @@ def _shape(
 
 
 def _box(photo: Image, found: Found) -> list[int]:
-    """The part of the box that is in the picture, in its pixels."""
+    """The part of the box inside the picture: left, top, right, bottom in its pixels."""
     scale = photo.shape[1] / found.image.shape[1]
-    most = (photo.shape[1], photo.shape[0]) * 2
-    return [min(max(round(edge * scale), 0), side) for edge, side in zip(found.detection.box, most, strict=True)]
+    limits = (photo.shape[1], photo.shape[0]) * 2
+    return [min(max(round(edge * scale), 0), side) for edge, side in zip(found.detection.box, limits, strict=True)]
 
 
 OPERATIONS = (
-    Operation("POST", "/recognise", "admin", "recognise", "Who is on a picture", recognise,
+    Operation("POST", "/recognise", "admin", "recognise", "Identify the faces in a picture", recognise,
               {200: device_models.Recognised}, body=image_body(), errors=(409,), heavy=True),
 )  # fmt: skip
 """Recognition."""

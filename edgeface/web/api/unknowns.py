@@ -1,4 +1,4 @@
-"""The REST interface: people whom nobody has enrolled."""
+"""The REST interface: people who were seen and are not enrolled."""
 
 from __future__ import annotations
 
@@ -22,71 +22,71 @@ _UNKNOWN = "/unknowns/{unknown}"
 
 
 def unknowns(call: Call) -> Response:
-    """A part of the list, the one last seen first."""
-    with call.site.gallery() as gallery:
+    """List a part of the unknowns, the last one seen first."""
+    with call.context.gallery() as gallery:
         found = gallery.unknowns()
     place = after(call.query.cursor, float, str)
     rest = found if place is None else [one for one in found if (-one.last, one.id) > place]
     shown = rest[: call.query.limit]
     following = cursor_of(-float(shown[-1].last), shown[-1].id) if len(rest) > len(shown) else None
-    return reply(models.Unknowns(unknowns=[_shape(one) for one in shown], next=following))
+    return reply(models.Unknowns(unknowns=[_api_unknown(one) for one in shown], next=following))
 
 
 def unknown(call: Call) -> Response:
-    """One of them."""
-    with call.site.gallery() as gallery:
-        return reply(_shape(_known(gallery, call.path["unknown"])))
+    """Get one unknown."""
+    with call.context.gallery() as gallery:
+        return reply(_api_unknown(_existing(gallery, call.path["unknown"])))
 
 
 def pictures(call: Call) -> Response:
-    """Which pictures are kept of one."""
-    with call.site.gallery() as gallery:
-        return reply(album(gallery, _known(gallery, call.path["unknown"]).id))
+    """List the pictures that are kept of an unknown."""
+    with call.context.gallery() as gallery:
+        return reply(album(gallery, _existing(gallery, call.path["unknown"]).id))
 
 
 def picture(call: Call) -> Response:
-    """One picture."""
-    with call.site.gallery() as gallery:
-        return jpeg(gallery, _known(gallery, call.path["unknown"]).id, call.path["number"])
+    """Get one picture."""
+    with call.context.gallery() as gallery:
+        return jpeg(gallery, _existing(gallery, call.path["unknown"]).id, call.path["number"])
 
 
 def enroll(call: Call) -> Response:
-    """Make an unknown a person."""
+    """Enroll an unknown as a person."""
     who, new = call.path["unknown"], call.body
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        _known(gallery, who)
+        _existing(gallery, who)
     options = EnrollOptions(given=new.given, expires=new.expires)
-    return enrolled(call.site, call.site.people.enroll_unknown(who, new.id, new.name or None, options), 201)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name or None, options), 201)
 
 
 def ignore(call: Call) -> Response:
     """Put an unknown on the ignore list."""
     who, new = call.path["unknown"], call.body
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        _known(gallery, who)
+        _existing(gallery, who)
     options = EnrollOptions(ignored=True)
-    return enrolled(call.site, call.site.people.enroll_unknown(who, new.id, new.name, options), 201)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name, options), 201)
 
 
 def forget(call: Call) -> Response:
-    """Erase one for good, and search for traces."""
+    """Erase an unknown permanently, and search for traces."""
     who = call.path["unknown"]
-    with call.site.gallery() as gallery:
+    with call.context.gallery() as gallery:
         require_writable(gallery.problem)
-        found, kept = _known(gallery, who), len(gallery.pictures(who))
-    return forgotten(who, call.site.people.erase(who), len(found.templates), kept)
+        found, kept = _existing(gallery, who), len(gallery.pictures(who))
+    return forgotten(who, call.context.people.erase(who), len(found.templates), kept)
 
 
-def _known(gallery: Gallery, who: str) -> Unknown:
+def _existing(gallery: Gallery, who: str) -> Unknown:
     found = next((one for one in gallery.unknowns() if one.id == who), None)
     if found is None:
         raise missing(f"{printable(who)}: no such unknown")
     return found
 
 
-def _shape(one: Unknown) -> models.Unknown:
+def _api_unknown(one: Unknown) -> models.Unknown:
     return models.Unknown(
         id=one.id,
         visits=one.sightings,
@@ -98,16 +98,16 @@ def _shape(one: Unknown) -> models.Unknown:
 
 
 OPERATIONS = (
-    Operation("GET", "/unknowns", "viewer", "unknowns", "Who came by and is not enrolled", unknowns,
+    Operation("GET", "/unknowns", "viewer", "unknowns", "List the people who were seen and are not enrolled", unknowns,
               {200: models.Unknowns}, query=models.Page, tagged=True),
-    Operation("GET", _UNKNOWN, "viewer", "unknowns", "One unknown", unknown, {200: models.Unknown}, tagged=True),
-    Operation("DELETE", _UNKNOWN, "admin", "unknowns", "Forget for good, and search for traces", forget,
+    Operation("GET", _UNKNOWN, "viewer", "unknowns", "Get one unknown", unknown, {200: models.Unknown}, tagged=True),
+    Operation("DELETE", _UNKNOWN, "admin", "unknowns", "Erase an unknown permanently, and search for traces", forget,
               {200: models.Forgotten}, errors=(409,)),
-    Operation("GET", f"{_UNKNOWN}/pictures", "viewer", "unknowns", "Which pictures are kept", pictures,
+    Operation("GET", f"{_UNKNOWN}/pictures", "viewer", "unknowns", "List the pictures that are kept", pictures,
               {200: models.Pictures}),
-    Operation("GET", f"{_UNKNOWN}/pictures/{{number}}", "viewer", "unknowns", "One picture", picture,
+    Operation("GET", f"{_UNKNOWN}/pictures/{{number}}", "viewer", "unknowns", "Get one picture", picture,
               {200: Media("image/jpeg")}),
-    Operation("POST", f"{_UNKNOWN}/enroll", "admin", "unknowns", "Make an unknown a person", enroll,
+    Operation("POST", f"{_UNKNOWN}/enroll", "admin", "unknowns", "Enroll an unknown as a person", enroll,
               {201: models.Enrolled}, body=json_body(models.NewPerson), errors=(409,)),
     Operation("POST", f"{_UNKNOWN}/ignore", "admin", "unknowns", "Put an unknown on the ignore list", ignore,
               {201: models.Enrolled}, body=json_body(models.NewIgnored), errors=(409,)),

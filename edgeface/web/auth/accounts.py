@@ -1,4 +1,4 @@
-"""Who may use the page: names, roles and hashes in data/web.json."""
+"""The accounts of the web: names, roles and hashes in data/web.json."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE = "web.json"
-"""Name of the file in the data folder."""
+"""The name of the file in the data folder."""
 
 Role = Literal["viewer", "admin"]
 Kind = Literal["token", "password", "code"]
 
-SHORTEST = 12
-"""Characters of a password (NIST SP 800-63B-4 asks for 15 where it stands alone; here tries are limited, too)."""
-LONGEST = 1024
+MIN_PASSWORD = 12
+"""Characters of a password (NIST SP 800-63B-4 requires 15 for a password alone; here tries are limited, too)."""
+MAX_PASSWORD_BYTES = 1024
 
-_PREFIX = "edgeface_"
-_LARGEST = 256 * 1024
-_MOST = 100
-# argon2id with 19 MiB, three passes, one lane: OWASP's least memory, and one pass more.
+_TOKEN_PREFIX = "edgeface_"  # noqa: S105 - it is no token
+_MAX_FILE_BYTES = 256 * 1024
+_MAX_ACCOUNTS = 100
+# argon2id with 19 MiB, three passes, one lane: OWASP's minimum of memory, and one more pass.
 _MEMORY, _PASSES, _LANES = 19_456, 3, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody, or some program, that may use the page."""
+    """A person or a program that may use the web."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -62,22 +62,22 @@ class Account:
 
     @classmethod
     def once(cls, role: Role) -> Account:
-        """Who signs in by a one-time code: there is no such account in the file."""
+        """The account of a sign-in by one-time code; it is not in the file."""
         return cls("code", role, "code", "", 0.0)
 
 
 def require_account(configuration: Configuration) -> None:
-    """Raise ConfigError when other machines can reach the page and nobody has an account for it."""
+    """Raise ConfigError if other machines can reach the page and no one has an account."""
     web = configuration.web
     if web is not None and not is_loopback(web.host) and not read(configuration.data):
         raise ConfigError(
-            f"web.host: other machines can reach {web.host}, and nobody has an account:"
+            f"web.host: other machines can reach {web.host}, and no one has an account:"
             " edgeface web password --role admin, or web token"
         )
 
 
 class Accounts:
-    """The accounts as the file has them now; it belongs to the web's thread."""
+    """The accounts that are in the file now; used by the web's thread only."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -85,59 +85,59 @@ class Accounts:
         self._all: tuple[Account, ...] = ()
 
     def all(self) -> tuple[Account, ...]:
-        """Everybody; nobody while the file cannot be used."""
+        """All accounts; none while the file cannot be used."""
         seen = _stamp(self._folder / FILE)
         if seen != self._seen:
             self._seen = seen
             try:
                 self._all = read(self._folder)
             except ConfigError as error:
-                log.error("nobody can sign in: %s", error)
+                log.error("no one can sign in: %s", error)
                 self._all = ()
         return self._all
 
     def holds(self, account: Account) -> bool:
-        """Whether an account is still as it was when it signed in."""
+        """Whether an account is still the same as when it signed in."""
         return account.kind == "code" or account in self.all()
 
     def by_token(self, token: str) -> Account | None:
-        """Whose token it is; None when it is nobody's."""
+        """The account of a token; None if the token is not valid."""
         digest = _digest(token)
         return next((one for one in self.all() if one.kind == "token" and one.hash == digest), None)
 
     def with_password(self, name: str) -> Account | None:
-        """The account of this name that has a password; None when there is none."""
+        """The account with this name and a password; None if there is none."""
         return next((one for one in self.all() if one.kind == "password" and one.name == name), None)
 
 
-def right(account: Account | None, password: str) -> bool:
-    """Whether it is the account's password; it takes as long when there is no such account. 50 ms, and 19 MiB."""
+def is_password(account: Account | None, password: str) -> bool:
+    """Whether this is the account's password; takes 50 ms and 19 MiB, the same if there is no such account."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
     try:
-        _hasher().verify(_nobody() if account is None else account.hash, password)
+        _hasher().verify(_unused_hash() if account is None else account.hash, password)
     except (VerificationError, InvalidHashError):
         return False
     return account is not None
 
 
 def read(folder: Path) -> tuple[Account, ...]:
-    """The accounts of a data folder; none when there is no file, ConfigError when it is no such file."""
+    """The accounts of a data folder; none without a file. Raises ConfigError if the file cannot be used."""
     path = folder / FILE
     try:
-        return _parser().validate_json(read_at_most(path, _LARGEST))
+        return _parser().validate_json(read_at_most(path, _MAX_FILE_BYTES))
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        raise ConfigError(f"{printable_path(path)}: not a file of accounts; move it away") from error
+        raise ConfigError(f"{printable_path(path)}: not a file of accounts; move it elsewhere") from error
 
 
 def write(folder: Path, accounts: Sequence[Account]) -> None:
-    """Put other accounts into the place of all; GalleryError when that fails, or they are too many."""
-    if len(accounts) > _MOST:
-        raise GalleryError(f"at most {_MOST} accounts are kept: revoke some (edgeface web list)")
+    """Replace all accounts. Raises GalleryError if that fails, or there are too many."""
+    if len(accounts) > _MAX_ACCOUNTS:
+        raise GalleryError(f"at most {_MAX_ACCOUNTS} accounts are possible: revoke some (edgeface web list)")
     text = json.dumps([asdict(one) for one in accounts], indent=1)
     with translated(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,21 +145,21 @@ def write(folder: Path, accounts: Sequence[Account]) -> None:
 
 
 def make_token(folder: Path, name: str, role: Role, wall: float) -> str:
-    """Give an account a new token, which is in no file and cannot be shown again."""
-    token = f"{_PREFIX}{secrets.token_urlsafe(32)}"
+    """Give an account a new token; no file has it, so it cannot be shown again."""
+    token = f"{_TOKEN_PREFIX}{secrets.token_urlsafe(32)}"
     _put(folder, Account(name, role, "token", _digest(token), wall))
     return token
 
 
 def set_password(folder: Path, name: str, role: Role, password: str, wall: float) -> None:
-    """Give an account this password; UsageError when it is too short or too long."""
-    if len(password) < SHORTEST or len(password.encode()) > LONGEST:
-        raise UsageError(f"a password has at least {SHORTEST} characters, and at most {LONGEST} bytes")
+    """Set an account's password. Raises UsageError if it is too short or too long."""
+    if len(password) < MIN_PASSWORD or len(password.encode()) > MAX_PASSWORD_BYTES:
+        raise UsageError(f"a password has at least {MIN_PASSWORD} characters, and at most {MAX_PASSWORD_BYTES} bytes")
     _put(folder, Account(name, role, "password", _hasher().hash(password), wall))
 
 
 def revoke(folder: Path, name: str) -> int:
-    """Take an account's tokens and its password away; gives how many, GalleryError when it has none."""
+    """Delete an account's token and password; gives their number. Raises GalleryError if it has none."""
     before = read(folder)
     after = [one for one in before if one.name != name]
     if len(after) == len(before):
@@ -182,7 +182,7 @@ def _stamp(path: Path) -> object:
 
 
 def _digest(token: str) -> str:
-    # 32 random bytes cannot be guessed, so that a slow hash would add nothing.
+    # 32 random bytes cannot be guessed: a slow hash would add nothing.
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -196,11 +196,11 @@ def _hasher() -> PasswordHasher:
     try:
         from argon2 import PasswordHasher
     except ImportError as error:
-        raise ConfigError("passwords need argon2-cffi: pip install 'edgeface[web]'") from error
+        raise ConfigError("passwords require argon2-cffi: pip install 'edgeface[web]'") from error
     return PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY, parallelism=_LANES)
 
 
 @cache
-def _nobody() -> str:
-    """The hash of a password that nobody has."""
+def _unused_hash() -> str:
+    """The hash of a random password."""
     return _hasher().hash(secrets.token_urlsafe(32))

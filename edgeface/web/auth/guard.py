@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: sessions in a cookie for people, bearer tokens for programs."""
+"""Authentication and roles: sessions in a cookie for people, bearer tokens for programs."""
 
 from __future__ import annotations
 
@@ -34,56 +34,56 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 @dataclass(slots=True, eq=False)
 class AuthService:
-    """What decides who may come in: `request.app.state.gate`; it belongs to the web's thread."""
+    """Accounts, sessions and sign-in: `request.app.state.auth`; used by the web's thread only."""
 
     accounts: Accounts
     clock: Clock
     secure: bool
-    """The page is served by TLS."""
+    """The page is served over TLS."""
     sessions: Sessions = field(init=False)
-    attempts: LoginThrottle = field(init=False)
+    throttle: LoginThrottle = field(init=False)
     passwords: limits.ConcurrencyLimit = field(init=False)
-    """argon2 works on one password at a time: each takes 19 MiB."""
+    """argon2 checks one password at a time: each takes 19 MiB."""
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.clock)
-        self.attempts = LoginThrottle(self.clock)
+        self.throttle = LoginThrottle(self.clock)
         self.passwords = limits.ConcurrencyLimit(at_a_time=1, waiting=4)
 
     @property
     def cookie(self) -> str:
-        """The cookie's name; the prefix has the browser see to Secure, Path and no Domain (RFC 6265bis, 4.1.3.2)."""
+        """The cookie's name; with the prefix, browsers require Secure, Path and no Domain (RFC 6265bis, 4.1.3.2)."""
         return "__Host-edgeface" if self.secure else "edgeface"
 
     def bearer(self, request: Request) -> Account | None:
-        """Whose token the request carries; None when it is nobody's."""
+        """The account of the request's token; None without a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return self.accounts.by_token(token.strip()) if scheme.lower() == "bearer" else None
 
     def sign_out(self, request: Request, response: Response) -> None:
-        """End the request's session, and have the browser forget it."""
+        """End the request's session, and delete its cookie."""
         self.sessions.end(request.cookies.get(self.cookie, ""))
         response.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="strict")
 
     def sign_in(self, request: Request, response: Response, account: Account) -> None:
-        """Begin a new session, whatever the browser brought, and have it remember that one."""
+        """Start a new session, end the one that the browser had, and set the cookie."""
         self.sessions.end(request.cookies.get(self.cookie, ""))
         id_ = self.sessions.begin(account)
         response.set_cookie(self.cookie, id_, path="/", secure=self.secure, httponly=True, samesite="strict")
 
 
 def viewer(endpoint: Endpoint) -> Endpoint:
-    """Let in whoever is signed in."""
+    """Allow anyone who is signed in."""
     return _guarded(endpoint, "viewer")
 
 
 def admin(endpoint: Endpoint) -> Endpoint:
-    """Let in admins only."""
+    """Allow admins only."""
     return _guarded(endpoint, "admin")
 
 
 def public(endpoint: AnyEndpoint) -> AnyEndpoint:
-    """Let in everybody: sign-in, and nothing else."""
+    """Allow everyone: for sign-in, and nothing else."""
     endpoint.role = "public"  # type: ignore[attr-defined]
     return endpoint
 
@@ -91,11 +91,11 @@ def public(endpoint: AnyEndpoint) -> AnyEndpoint:
 def _guarded(endpoint: Endpoint, role: Role) -> Endpoint:
     @wraps(endpoint)
     async def guarded(request: Request) -> Response:
-        refused = await identify(request)
-        if refused is not None:
-            return refused
+        sign_in = await identify(request)
+        if sign_in is not None:
+            return sign_in
         if role == "admin" and request.state.role != "admin":
-            raise Problem(HTTPStatus.FORBIDDEN, detail="this needs the role admin")
+            raise Problem(HTTPStatus.FORBIDDEN, detail="this requires the admin role")
         return await endpoint(request)
 
     guarded.role = role  # type: ignore[attr-defined]
@@ -103,50 +103,51 @@ def _guarded(endpoint: Endpoint, role: Role) -> Endpoint:
 
 
 async def identify(request: Request) -> Response | None:
-    """Find out who asks, and put role and csrf into `request.state`; gives the way to sign-in for a page."""
-    gate: AuthService = request.app.state.gate
+    """Set role, account and csrf in `request.state`; gives a redirect to sign-in if a page needs one.
+
+    Raises Problem 401 for a program that is not signed in, 403 for a request that another site may have sent.
+    """
+    auth: AuthService = request.app.state.auth
     if "authorization" in request.headers:
-        account, request.state.csrf = gate.bearer(request), ""
+        account, request.state.csrf = auth.bearer(request), ""
         if account is None:
-            raise _unknown()
+            raise _unauthorized()
     else:
-        session = gate.sessions.find(request.cookies.get(gate.cookie, ""))
-        if session is None or not gate.accounts.holds(session.account):
+        session = auth.sessions.find(request.cookies.get(auth.cookie, ""))
+        if session is None or not auth.accounts.holds(session.account):
             if for_programs(request.url.path):
-                raise _unknown()
+                raise _unauthorized()
             return _to_sign_in(request)
         account, request.state.csrf = session.account, session.csrf
         if request.method not in _SAFE:
-            await _require_meant(request, session.csrf)
+            await _require_csrf(request, session.csrf)
     request.state.role, request.state.account = account.role, account.name
     return None
 
 
 def require_same_origin(request: Request) -> None:
-    """Refuse what another site has made the browser send; a program sends neither header."""
+    """Reject a request that another site made the browser send; programs send neither of the headers."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    elsewhere = site not in {None, "same-origin", "none"}
+    foreign = site not in {None, "same-origin", "none"}
     if origin is not None:
         parts = urlsplit(origin)
-        elsewhere |= (parts.scheme, parts.netloc.lower()) != (
-            request.url.scheme,
-            request.headers.get("host", "").lower(),
-        )
-    if elsewhere:
-        raise Problem(HTTPStatus.FORBIDDEN, detail="this was sent by a page of another site")
+        own = (request.url.scheme, request.headers.get("host", "").lower())
+        foreign |= (parts.scheme, parts.netloc.lower()) != own
+    if foreign:
+        raise Problem(HTTPStatus.FORBIDDEN, detail="this request came from another site")
 
 
-async def _require_meant(request: Request, csrf: str) -> None:
-    """Refuse what a page of ours has not sent on purpose."""
+async def _require_csrf(request: Request, csrf: str) -> None:
+    """Reject a request that does not carry the session's CSRF token, in the header or in the form."""
     require_same_origin(request)
-    said: Any = request.headers.get(HEADER)
-    if said is None and request.headers.get("content-type", "").startswith(_FORMS):
-        said = (await limits.form(request)).get(FIELD)
-    if not isinstance(said, str) or not hmac.compare_digest(said.encode(), csrf.encode()):
-        raise Problem(HTTPStatus.FORBIDDEN, detail="the page is out of date: load it again, and try again")
+    given: Any = request.headers.get(HEADER)
+    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+        given = (await limits.form(request)).get(FIELD)
+    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), csrf.encode()):
+        raise Problem(HTTPStatus.FORBIDDEN, detail="the page is out of date: load it again, then retry")
 
 
-def _unknown() -> Problem:
+def _unauthorized() -> Problem:
     detail = "sign in, or send a token: Authorization: Bearer ..."
     return Problem(HTTPStatus.UNAUTHORIZED, detail=detail, headers={"WWW-Authenticate": "Bearer"})
 

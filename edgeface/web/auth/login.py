@@ -1,4 +1,4 @@
-"""Signing in and out; what is wrong is not told in detail."""
+"""Sign-in and sign-out; a failure does not reveal which part was wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from edgeface.web.auth.accounts import Account, right
+from edgeface.web.auth.accounts import MAX_PASSWORD_BYTES, Account, is_password
 from edgeface.web.auth.guard import public, require_same_origin, viewer
 from edgeface.web.http import limits
 from edgeface.web.http.problems import Problem
@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from edgeface.web.auth.guard import AuthService
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 1024
 _FORM = "application/x-www-form-urlencoded"
 
 
 def routes() -> list[BaseRoute]:
-    """POST /login and POST /logout; the page of GET /login is one of the pages."""
+    """POST /login and POST /logout; GET /login is one of the pages."""
     return [
         Route("/login", sign_in, methods=["POST"]),
         Route("/logout", sign_out, methods=["POST"]),
@@ -39,23 +38,23 @@ def routes() -> list[BaseRoute]:
 
 @public
 async def sign_in(request: Request) -> Response:
-    """Take a form: `secret` is a password, a token or a one-time code, `name` goes with a password, `next` is a path.
+    """Take a form: `secret` is a password, token or one-time code, `name` belongs to a password, `next` is a path.
 
-    Leads to `next` with a session, or back to /login?wrong=1, or ?wait=SECONDS when too many tries failed.
+    Redirects to `next` with a session, or back to /login?wrong=1, or ?wait=SECONDS after too many failed tries.
     """
     require_same_origin(request)
     if not request.headers.get("content-type", "").lower().startswith(_FORM):
-        # Nobody has signed in yet, and files take memory.
+        # The client is not signed in yet, and files take memory.
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"send a form: {_FORM}")
-    gate: AuthService = request.app.state.gate
+    auth: AuthService = request.app.state.auth
     given = await limits.form(request)
     name, secret, after = (str(given.get(key) or "") for key in ("name", "secret", "next"))
-    account, wait = await _account(request, gate, name[:64], secret[:_LONGEST])
+    account, wait = await _account(request, auth, name[:64], secret[:MAX_PASSWORD_BYTES])
     if account is None:
         query = f"?wait={round(wait + 0.5)}" if wait else "?wrong=1"
-        return RedirectResponse(f"/login{query}{_keep(after)}", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"/login{query}{_next_parameter(after)}", HTTPStatus.SEE_OTHER)
     response = RedirectResponse(local(after), HTTPStatus.SEE_OTHER)
-    gate.sign_in(request, response, account)
+    auth.sign_in(request, response, account)
     return response
 
 
@@ -63,45 +62,45 @@ async def sign_in(request: Request) -> Response:
 async def sign_out(request: Request) -> Response:
     """End the session."""
     response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    gate: AuthService = request.app.state.gate
-    gate.sign_out(request, response)
+    auth: AuthService = request.app.state.auth
+    auth.sign_out(request, response)
     return response
 
 
-async def _account(request: Request, gate: AuthService, name: str, secret: str) -> tuple[Account | None, float]:
-    """Whose the secret is, or None and the seconds to wait before the next try."""
+async def _account(request: Request, auth: AuthService, name: str, secret: str) -> tuple[Account | None, float]:
+    """The account that the secret belongs to, or None and the seconds to wait before the next try."""
     if not name:
-        role = gate.sessions.use_code(secret)
-        known = gate.accounts.by_token(secret) if role is None else Account.once(role)
+        role = auth.sessions.use_code(secret)
+        known = auth.accounts.by_token(secret) if role is None else Account.once(role)
         if known is not None:
             return known, 0.0
-    wait = gate.attempts.begin(name)
+    wait = auth.throttle.begin(name)
     if wait:
-        _note(request, gate)
+        _report_failures(request, auth)
         return None, wait
-    known = gate.accounts.with_password(name)
-    async with gate.passwords.one():
-        if not await run_in_threadpool(right, known, secret):
+    known = auth.accounts.with_password(name)
+    async with auth.passwords.one():
+        if not await run_in_threadpool(is_password, known, secret):
             return None, 0.0
-    gate.attempts.succeeded(name)
+    auth.throttle.succeeded(name)
     return known, 0.0
 
 
-def _note(request: Request, gate: AuthService) -> None:
-    """Write down that somebody tries on and on, once an hour."""
-    if gate.attempts.worth_telling():
+def _report_failures(request: Request, auth: AuthService) -> None:
+    """Log and record, at most once an hour, that there are too many failed tries."""
+    if auth.throttle.report_due():
         log.warning("sign-in: too many wrong passwords")
-        site: WebContext = request.app.state.site
-        site.record("config", {"web": "too many wrong passwords"})
+        context: WebContext = request.app.state.context
+        context.record("config", {"web": "too many wrong passwords"})
 
 
 def local(path: str) -> str:
-    """A path of ours to go on to; the start for anything else, so that nobody is led elsewhere."""
+    """A path on this site to continue at; the start page for anything else, so that no link leads elsewhere."""
     parts = urlsplit(path)
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
     return path if plain and not parts.scheme and not parts.netloc else "/"
 
 
-def _keep(after: str) -> str:
-    kept = local(after)
-    return "" if kept == "/" else f"&next={quote(kept, safe='/')}"
+def _next_parameter(after: str) -> str:
+    path = local(after)
+    return "" if path == "/" else f"&next={quote(path, safe='/')}"

@@ -1,4 +1,4 @@
-"""Who is signed in: in memory only, so that a restart signs everybody out."""
+"""Sessions: in memory only, so that a restart signs everyone out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.web.auth.accounts import Account, Role
 
-IDLE = 30 * 60.0
-"""Seconds after its last request at which a session ends."""
-LONGEST = 12 * 3600.0
-"""Seconds after which any session ends."""
+IDLE_SECONDS = 30 * 60.0
+"""A session ends this long after its last request."""
+MAX_SECONDS = 12 * 3600.0
+"""Any session ends after this time."""
 CODE_SECONDS = 300.0
-"""How long a one-time code can be used."""
+"""How long a one-time code is valid."""
 
-_MOST = 200
-_MOST_CODES = 20
+_MAX_SESSIONS = 200
+_MAX_CODES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,17 @@ class Session:
 
     account: Account
     csrf: str = field(repr=False)
-    """Shown to the pages of this session only: what changes something must say it."""
-    begun: float
+    """Only the pages of this session have it; every request that changes something must carry it."""
+    started: float
     """Monotonic seconds."""
-    seen: float
+    used: float
+    """Monotonic seconds of the last request."""
 
 
 class Sessions:
-    """Sessions and one-time codes, by the SHA-256 of what the browser holds.
+    """Sessions and one-time codes, by the SHA-256 of the browser's secret.
 
-    They belong to the web's thread, but for `make_code`, which any may call.
+    Used by the web's thread only, except `make_code`, which any thread may call.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -47,55 +48,55 @@ class Sessions:
         self._codes: OrderedDict[str, tuple[Role, float]] = OrderedDict()
 
     def begin(self, account: Account) -> str:
-        """Open a session, and give what the cookie holds."""
-        self._tidy()
+        """Start a session; gives the cookie's value."""
+        self._remove_ended()
         id_, now = secrets.token_urlsafe(32), self._clock.monotonic()
         self._open[_digest(id_)] = Session(account, secrets.token_urlsafe(32), now, now)
-        while len(self._open) > _MOST:
+        while len(self._open) > _MAX_SESSIONS:
             self._open.popitem(last=False)
         return id_
 
     def find(self, id_: str) -> Session | None:
-        """Give the session of a cookie, which lives on by this; None when there is none, or it has ended."""
+        """The session of a cookie, which this call extends; None if there is none, or it has ended."""
         key, now = _digest(id_), self._clock.monotonic()
         session = self._open.get(key)
-        if session is None or not _lives(session, now):
+        if session is None or not _active(session, now):
             self._open.pop(key, None)
             return None
-        self._open[key] = replace(session, seen=now)
+        self._open[key] = replace(session, used=now)
         self._open.move_to_end(key)
         return session
 
-    def holds(self, id_: str) -> Session | None:
-        """Give the session of a cookie as `find` does, which does not live on by this."""
+    def peek(self, id_: str) -> Session | None:
+        """The session of a cookie, as `find` gives it, without extending it."""
         session = self._open.get(_digest(id_))
-        return session if session is not None and _lives(session, self._clock.monotonic()) else None
+        return session if session is not None and _active(session, self._clock.monotonic()) else None
 
     def end(self, id_: str) -> None:
-        """Close a session, if there is one."""
+        """End a session, if there is one."""
         self._open.pop(_digest(id_), None)
 
     def make_code(self, role: Role) -> str:
-        """Make a code that signs somebody in once, within CODE_SECONDS."""
+        """Make a code for one sign-in within CODE_SECONDS."""
         code = secrets.token_urlsafe(32)
         self._codes[_digest(code)] = role, self._clock.monotonic() + CODE_SECONDS
-        while len(self._codes) > _MOST_CODES:
+        while len(self._codes) > _MAX_CODES:
             self._codes.popitem(last=False)
         return code
 
     def use_code(self, code: str) -> Role | None:
-        """The role that a code gives, which is used up by this; None when it gives none."""
+        """The role that a code gives, once; None if the code is not valid."""
         role, until = self._codes.pop(_digest(code), (None, 0.0))
         return role if self._clock.monotonic() < until else None
 
-    def _tidy(self) -> None:
+    def _remove_ended(self) -> None:
         now = self._clock.monotonic()
-        for key in [key for key, session in self._open.items() if not _lives(session, now)]:
+        for key in [key for key, session in self._open.items() if not _active(session, now)]:
             del self._open[key]
 
 
-def _lives(session: Session, now: float) -> bool:
-    return now - session.seen < IDLE and now - session.begun < LONGEST
+def _active(session: Session, now: float) -> bool:
+    return now - session.used < IDLE_SECONDS and now - session.started < MAX_SECONDS
 
 
 def _digest(text: str) -> str:

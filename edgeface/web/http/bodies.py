@@ -1,4 +1,4 @@
-"""Request bodies, read as if an enemy had sent them: strictly, and in memory."""
+"""Request bodies: hostile input, read strictly and in memory."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 _FORM = "multipart/form-data"
 _IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
 _BINARY = {"type": "string", "format": "binary"}
-_SWITCHES = frozenset({"skip_bad"})
-_WORDS: dict[Any, Any] = {"true": True, "false": False}
+_BOOLEANS = frozenset({"skip_bad"})
+_BOOLEAN_WORDS: dict[Any, Any] = {"true": True, "false": False}
+_MAX_ERRORS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """How the body of an operation is read, and what it looks like."""
+    """How the body of an operation is read, and its schema."""
 
     read: Callable[[Request], Awaitable[Any]]
     content: Mapping[str, Any]
-    """Media types, and the model or the JSON schema of each."""
+    """By media type: the model or the JSON schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class Form:
     """A form that has been read."""
 
     fields: Any
-    """The model's object."""
+    """An object of the model."""
     files: list[tuple[str, bytes]] = field(default_factory=list)
-    """Names as their sender gives them, and contents."""
+    """Names, as given by the client, and contents."""
 
 
 def json_body(model: type[ApiModel]) -> Body:
@@ -68,32 +69,30 @@ def text_body(media: tuple[str, ...]) -> Body:
         _require_type(request, *media)
         return await limits.body(request)
 
-    return Body(read, {one: {"type": "string", "maxLength": limits.PLAIN} for one in media})
+    return Body(read, {one: {"type": "string", "maxLength": limits.MAX_BODY_BYTES} for one in media})
 
 
 def form_body(model: type[ApiModel], name: str) -> Body:
-    """A form with the model's fields, and one or more files by one name."""
+    """A form with the model's fields, and one or more files in the field `name`."""
 
     async def read(request: Request) -> Form:
         _require_type(request, _FORM)
         async with _read_form(request) as form:
-            return await taken(form, request)
-
-    async def taken(form: FormData, request: Request) -> Form:
-        # A form knows only text.
-        fields = {key: _WORDS.get(form[key], form[key]) if key in _SWITCHES else form[key] for key in form}
-        fields = {key: value for key, value in fields.items() if key not in {name, FIELD}}
-        return Form(checked(model, fields, request), await _files(form, name))
+            fields = {key: form[key] for key in form if key not in {name, FIELD}}
+            for key in _BOOLEANS & fields.keys():
+                # A form has only text.
+                fields[key] = _BOOLEAN_WORDS.get(fields[key], fields[key])
+            return Form(checked(model, fields, request), await _files(form, name))
 
     schema = model.model_json_schema()
-    files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.FILES}
+    files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.MAX_FILES}
     schema["properties"][name] = files
     schema["required"] = [*schema.get("required", []), name]
     return Body(read, {_FORM: schema})
 
 
 def image_body() -> Body:
-    """One photo: as it is, or as `image` in a form."""
+    """One photo: as the body, or as `image` in a form."""
 
     async def read(request: Request) -> bytes:
         kind = _kind(request)
@@ -101,7 +100,7 @@ def image_body() -> Body:
             async with _read_form(request) as form:
                 files = await _files(form, "image")
                 if len(files) > 1 or set(form) - {"image", FIELD}:
-                    raise Problem(422, detail="the form must have one file `image`, and nothing else")
+                    raise Problem(422, detail="the form must have exactly one file `image` and no other field")
                 return files[0][1]
         if kind not in _IMAGES:
             raise _unsupported(*_IMAGES, _FORM)
@@ -112,13 +111,13 @@ def image_body() -> Body:
 
 
 def checked(model: type[ApiModel], value: object, request: Request, *, strict: bool = True) -> Any:
-    """`value` as the model has it; a problem that lists every mistake otherwise."""
+    """`value` as an object of the model. Raises Problem 422 with a line for each mistake."""
     try:
         return model.model_validate(value, strict=strict)
     except ValidationError as error:
         lines = [_line(one) for one in error.errors(include_url=False, include_input=False, include_context=False)]
-        detail = f"{len(lines)} mistake{'s' * (len(lines) > 1)} in what was sent to {request.url.path[:100]}"
-        raise Problem(422, detail=printable(detail, 200), more={"errors": lines[:20]}) from None
+        detail = f"{len(lines)} mistake{'s' * (len(lines) > 1)} in the request to {request.url.path[:100]}"
+        raise Problem(422, detail=printable(detail, 200), more={"errors": lines[:_MAX_ERRORS]}) from None
 
 
 def _line(error: Any) -> str:
@@ -154,7 +153,7 @@ async def _files(form: FormData, name: str) -> list[tuple[str, bytes]]:
         raise Problem(422, detail="a field is given twice")
     found = [value for value in form.getlist(name) if isinstance(value, UploadFile)]
     if not found or len(found) < len(form.getlist(name)):
-        raise Problem(422, detail=f"needs a file by the name `{name}`")
+        raise Problem(422, detail=f"the form must have a file `{name}`")
     return [(file.filename or f"{name} {n}", await file.read()) for n, file in enumerate(found, 1)]
 
 

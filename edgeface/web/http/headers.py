@@ -1,4 +1,4 @@
-"""What every answer says to the browser, and by which name the page may be asked for."""
+"""Security headers of every answer, and the host names under which the web may be requested."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ POLICY = (
     "frame-ancestors 'none'; "
     "base-uri 'none'"
 )
-"""Content-Security-Policy: what the pages load comes from here, and nothing in them is inline."""
+"""Content-Security-Policy: the pages load from this server only, and nothing in them is inline."""
 
 FIXED = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    # With no-referrer a browser sends "Origin: null" with a form, which is refused as another site's.
+    # With no-referrer a browser sends "Origin: null" with a form, which is rejected as another site's.
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -48,7 +48,7 @@ _ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - it is compared, not listened on
 
 
 class SafeHeaders:
-    """Adds to every answer what the browser is to be strict about; what is personal is not stored anywhere."""
+    """Adds the security headers to every answer, and keeps browsers from storing personal data."""
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
@@ -71,7 +71,7 @@ class SafeHeaders:
 
 
 class KnownHosts:
-    """Refuses requests for another name than ours: another site can let its own name point to us (DNS rebinding)."""
+    """Rejects requests for other host names: another site can point its own name at this server (DNS rebinding)."""
 
     def __init__(self, app: ASGIApp, *, names: Iterable[str]) -> None:
         self._app = app
@@ -80,7 +80,7 @@ class KnownHosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and not self._is_ours(scope):
-            detail = "this page is not known by the name that was asked for: add it to web.hosts"
+            detail = "this server is not known by the requested host name: add it to web.hosts"
             await respond(scope["path"], Problem(HTTPStatus.MISDIRECTED_REQUEST, detail=detail))(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -90,12 +90,12 @@ class KnownHosts:
         if len(given) != 1:
             return False
         name = host_name(given[0])
-        # The address by which this very connection reached us cannot be another site's.
+        # The address of this very connection cannot be another site's.
         return name in self._names or (name != "" and name == _address(scope))
 
 
 def host_name(header: str) -> str:
-    """The name of a Host header without its port: small letters, no brackets, no dot at its end; empty if wrong."""
+    """The name in a Host header: lower case, no port, no brackets, no final dot; empty if the header is invalid."""
     name, port = header.strip().lower(), ""
     if name.startswith("["):
         name, closed, port = name[1:].partition("]")

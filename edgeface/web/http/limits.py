@@ -1,4 +1,4 @@
-"""How much a request may bring, and how much of that is worked on at a time."""
+"""Limits on request bodies, and on how many are processed at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import FormData, Headers, MutableHeaders, UploadFile
+from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-UPLOAD = 10_000_000
-"""Bytes of an upload: an image, or a form with images."""
-PLAIN = 64 * 1024
-"""Bytes of any other body."""
+MAX_UPLOAD_BYTES = 10_000_000
+"""Of an image, or of a form with images."""
+MAX_BODY_BYTES = 64 * 1024
+"""Of any other body."""
+MAX_HELD_BYTES = 4 * MAX_UPLOAD_BYTES
+"""Of all bodies that are processed at a time."""
 BODY_SECONDS = 60.0
-"""Seconds within which a body must have come."""
-HELD = 4 * UPLOAD
-"""Bytes of all bodies that are worked on at a time."""
+"""Seconds within which a body must arrive."""
 DRAIN_SECONDS = 5.0
-"""Seconds for which the rest of a body that is too large is read and thrown away."""
-FILES = 10
-"""Images of one form."""
-FIELDS = 40
-FIELD_BYTES = 10_000
-DECODING = 2
+"""Seconds for which the rest of a body that is too large is read and discarded."""
+MAX_FILES = 10
+"""Images in one form."""
+MAX_FIELDS = 40
+MAX_FIELD_BYTES = 10_000
+MAX_DECODING = 2
 """Uploads that are decoded at a time."""
-WAITING = 4
+MAX_WAITING = 4
 """Uploads that may wait for that."""
 
 _MULTIPART = "multipart/form-data"
@@ -44,7 +44,7 @@ _LARGE = (_MULTIPART, "image/", "application/octet-stream")
 
 
 class Limits:
-    """Stops a body that is too large or too slow while it comes, whatever Content-Length says."""
+    """Stops a body that is too large or too slow while it arrives, whatever its Content-Length."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,22 +59,22 @@ class Limits:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and not body.whole:
-                # The server would go on reading what nobody wants.
+                # Otherwise the server would read the rest of the body.
                 MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
         try:
             await self._app(scope, body.receive, answer)
         finally:
-            self._held -= body.came
-            held: FormData | None = scope.get("state", {}).get("form")
-            if held is not None:
-                await held.close()
+            self._held -= body.received
+            form: FormData | None = scope.get("state", {}).get("form")
+            if form is not None:
+                await form.close()
 
     def _hold(self, size: int) -> None:
         self._held += size
-        if self._held > HELD:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail="too much at once", headers={"Retry-After": "5"})
+        if self._held > MAX_HELD_BYTES:
+            raise _too_many("5")
 
 
 class _Body:
@@ -83,29 +83,30 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive, hold: Callable[[int], None]) -> None:
         headers = Headers(scope=scope)
         self.whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-        """All of it has come."""
-        self._most = UPLOAD if headers.get("content-type", "").lower().startswith(_LARGE) else PLAIN
-        self.came = 0
-        """Bytes so far that are kept."""
+        """All of it has arrived."""
+        large = headers.get("content-type", "").lower().startswith(_LARGE)
+        self._max = MAX_UPLOAD_BYTES if large else MAX_BODY_BYTES
+        self.received = 0
+        """Bytes that have arrived and are kept."""
         self._hold = hold
         self._receive = receive
         self._until = asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def receive(self) -> Message:
-        """Give the next part, as ASGI's receive."""
+        """The next part, as ASGI's receive."""
         if self.whole:
             return await self._receive()
         message = await self._next(self._until)
         size = len(message.get("body", b""))
-        self.came += size
+        self.received += size
         self._hold(size)
-        if self.came > self._most:
-            # Most browsers show an answer only to those who were heard out.
+        if self.received > self._max:
+            # Most browsers show an answer only after the whole body was read.
             until = asyncio.get_running_loop().time() + DRAIN_SECONDS
             with suppress(Problem):
                 while not self.whole and message["type"] != "http.disconnect":
                     message = await self._next(until)
-            raise too_large(self._most)
+            raise too_large(self._max)
         return message
 
     async def _next(self, until: float) -> Message:
@@ -117,14 +118,19 @@ class _Body:
         return message
 
 
-def too_large(most: int) -> Problem:
-    """The problem of a body of more than `most` bytes."""
-    size = f"{most // 1_000_000} MB" if most >= UPLOAD else f"{most // 1024} kB"
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Content Too Large", f"at most {size} are taken")
+def too_large(limit: int) -> Problem:
+    """The problem of a body of more than `limit` bytes."""
+    size = f"{limit // 1_000_000} MB" if limit >= MAX_UPLOAD_BYTES else f"{limit // 1024} kB"
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Content Too Large", f"at most {size} are accepted")
+
+
+def _too_many(seconds: str) -> Problem:
+    headers = {"Retry-After": seconds}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=f"too many requests: retry in {seconds} s", headers=headers)
 
 
 async def form(request: Request) -> FormData:
-    """Read the request's form, once; files stay in memory. Problem when it is none, or too much."""
+    """Read the request's form, once; files stay in memory. Raises Problem if it is not a form, or too large."""
     known: FormData | None = getattr(request.state, "form", None)
     if known is None:
         try:
@@ -132,7 +138,7 @@ async def form(request: Request) -> FormData:
         except MultiPartException as error:
             raise Problem(HTTPStatus.BAD_REQUEST, detail=error.message) from error
         except ClientDisconnect:
-            raise Problem(HTTPStatus.BAD_REQUEST, detail="the upload broke off") from None
+            raise _interrupted() from None
     return known
 
 
@@ -143,49 +149,47 @@ async def _parse(request: Request) -> FormData:
     if kind != _MULTIPART:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"send a form: {_FORM} or {_MULTIPART}")
     parser = MultiPartParser(
-        request.headers, request.stream(), max_files=FILES, max_fields=FIELDS, max_part_size=FIELD_BYTES
+        request.headers, request.stream(), max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     )
-    # A photo that is refused must not have been on a disk.
-    parser.spool_max_size = 2 * UPLOAD
+    # A photo that is rejected must never reach the disk.
+    parser.spool_max_size = 2 * MAX_UPLOAD_BYTES
     return await parser.parse()
 
 
-async def files(request: Request, field: str) -> list[bytes]:
-    """Give the files of a form's field, each as it came; empty ones, which browsers send for no file, are left out."""
-    given = [one for one in (await form(request)).getlist(field) if isinstance(one, UploadFile)]
-    return [data for data in [await one.read() for one in given] if data]
-
-
 async def body(request: Request) -> bytes:
-    """Read the whole body, which `Limits` bounds."""
+    """Read the whole body, within the bounds of `Limits`."""
     try:
         return await request.body()
     except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, detail="the upload broke off") from None
+        raise _interrupted() from None
+
+
+def _interrupted() -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, detail="the upload was interrupted")
 
 
 class ConcurrencyLimit:
-    """Lets a few uploads be decoded at a time, a few more wait, and sends the rest away; one event loop's."""
+    """Runs a few tasks at a time, lets a few more wait, and rejects the rest; for one event loop."""
 
-    def __init__(self, at_a_time: int = DECODING, waiting: int = WAITING) -> None:
+    def __init__(self, at_a_time: int = MAX_DECODING, waiting: int = MAX_WAITING) -> None:
         self._free = asyncio.Semaphore(at_a_time)
-        self._most = at_a_time + waiting
-        self._there = 0
+        self._max = at_a_time + waiting
+        self._tasks = 0
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Have a slot; Problem 503 when too many wait."""
-        if self._there >= self._most:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail="too much at once", headers={"Retry-After": "2"})
-        self._there += 1
+        """Hold a slot. Raises Problem 503 if too many tasks wait."""
+        if self._tasks >= self._max:
+            raise _too_many("2")
+        self._tasks += 1
         try:
             async with self._free:
                 yield
         finally:
-            self._there -= 1
+            self._tasks -= 1
 
 
 def decoding(request: Request) -> ConcurrencyLimit:
-    """The slots of which one is held while an upload is decoded."""
-    slots: ConcurrencyLimit = request.app.state.decoding
-    return slots
+    """The limit on decoding uploads."""
+    limit: ConcurrencyLimit = request.app.state.decoding
+    return limit

@@ -1,4 +1,7 @@
-"""One operation of the REST interface: who may call it, what it takes, what it gives, and what does the work."""
+"""One operation of the REST interface: who may call it, what it takes, what it answers, and the function that does it.
+
+ETags and cursors are here too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.concurrency import run_in_threadpool
@@ -21,15 +25,17 @@ from edgeface.web.http.bodies import checked
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from pydantic import BaseModel
     from starlette.datastructures import QueryParams
     from starlette.requests import Request
 
     from edgeface.web.api.models import ApiModel
+    from edgeface.web.context import WebContext
     from edgeface.web.http.bodies import Body
-    from edgeface.web.site import WebContext
+
+    Work = Callable[["Call"], Response | Awaitable[Response]]
 
 PREFIX = "/api/v1"
 
@@ -40,18 +46,32 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Call:
     """One request, read and checked."""
 
-    site: WebContext
-    path: Mapping[str, str]
+    request: Request
     query: Any
-    """The query model's object; None without one."""
+    """An object of the query model; None without one."""
     body: Any
-    """What the operation's body reads; None without one."""
-    if_match: str | None
+    """The result of the operation's body reader; None without one."""
+
+    @property
+    def context(self) -> WebContext:
+        """The context that the operation works with."""
+        context: WebContext = self.request.app.state.context
+        return context
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The parameters in the path."""
+        return self.request.path_params
+
+    @property
+    def if_match(self) -> str | None:
+        """The header If-Match."""
+        return self.request.headers.get("if-match")
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An answer that is no JSON object of a model."""
+    """An answer that is not a model's JSON object."""
 
     type: str
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string", "format": "binary"})
@@ -59,7 +79,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """What the routes, the document and the tests are made from."""
+    """The source of the routes, the OpenAPI document and the tests."""
 
     method: Method
     path: str
@@ -67,21 +87,21 @@ class Operation:
     role: Literal["viewer", "admin"]
     tag: str
     summary: str
-    work: Callable[[Call], Response] | None
-    """Runs in a worker thread; None for a route that is only described here."""
+    work: Work
+    """Runs in a worker thread; a coroutine function runs in the event loop."""
     answers: Mapping[int, type[BaseModel] | Media]
     query: type[ApiModel] | None = None
     body: Body | None = None
     errors: tuple[int, ...] = ()
-    """Statuses of its own problems, besides those that follow from the rest."""
+    """Statuses of its own problems, in addition to those that follow from the rest."""
     tagged: bool = False
-    """The answer has an ETag, and If-None-Match is obeyed."""
+    """The answer has an ETag, and If-None-Match is honoured."""
     guarded: bool = False
-    """If-Match is obeyed."""
+    """If-Match is honoured."""
     heavy: bool = False
-    """It decodes photos: few at a time."""
+    """It decodes photos: few run at a time."""
     fresh: bool = False
-    """It wants the state as it is now."""
+    """It needs the current state."""
 
     @property
     def id(self) -> str:
@@ -94,61 +114,68 @@ class Operation:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     def endpoint(self) -> Any:
-        """What Starlette calls, behind the role."""
+        """Starlette's endpoint, which checks the role first."""
 
         async def endpoint(request: Request) -> Response:
             query = None if self.query is None else _query(self.query, request)
             body = None if self.body is None else await self.body.read(request)
-            site: WebContext = request.app.state.site
+            call = Call(request, query, body)
             if self.fresh:
-                await site.hub.report()
-            call = Call(site, request.path_params, query, body, request.headers.get("if-match"))
-            response = await self._worked(request, call)
+                await call.context.hub.fresh_state()
+            response = await self._run(call)
             return _tagged(request, response) if self.tagged else response
 
         endpoint.__name__ = self.id
         return (admin if self.role == "admin" else viewer)(endpoint)
 
-    async def _worked(self, request: Request, call: Call) -> Response:
+    async def _run(self, call: Call) -> Response:
+        work: Any = self.work
+        if iscoroutinefunction(work):
+            response: Response = await work(call)
+            return response
         if not self.heavy:
-            return await run_in_threadpool(self._work, call)
-        async with limits.decoding(request).one():
-            return await run_in_threadpool(self._work, call)
-
-    def _work(self, call: Call) -> Response:
-        if self.work is None:
-            raise TypeError(f"{self.id} is only described")
-        try:
-            return self.work(call)
-        except RejectedError as error:
-            raise Problem(422, detail=str(error), more={"errors": list(error.lines)}) from None
+            return await run_in_threadpool(_answer, work, call)
+        async with limits.decoding(call.request).one():
+            return await run_in_threadpool(_answer, work, call)
 
 
-def reply(shape: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """The shape as JSON."""
-    return Response(shape.model_dump_json(), status, dict(headers or {}), "application/json")
+def _answer(work: Callable[[Call], Response], call: Call) -> Response:
+    try:
+        return work(call)
+    except RejectedError as error:
+        raise Problem(422, detail=str(error), more={"errors": list(error.lines)}) from None
+
+
+def reply(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The model as JSON."""
+    return Response(model.model_dump_json(), status, dict(headers or {}), "application/json")
 
 
 def missing(what: str) -> Problem:
-    """The problem of something that is not there."""
+    """The problem of an item that does not exist."""
     return Problem(HTTPStatus.NOT_FOUND, detail=what)
 
 
 def require_writable(problem: str | None) -> None:
-    """Refuse a change where nothing can be written; `problem` is the gallery's."""
+    """Raise Problem 503 if the gallery cannot be written; `problem` is the gallery's."""
     if problem is not None:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=problem)
 
 
-def etag(body: bytes) -> str:
-    """The strong validator of an answer."""
-    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+def etag(data: bytes) -> str:
+    """The ETag of an answer or a file; it identifies the content and reveals nothing of it."""
+    return f'"{hashlib.sha256(data).hexdigest()[:32]}"'
 
 
-def require_match(given: str | None, shape: BaseModel) -> None:
-    """Refuse a change of something that is no longer as who asks has seen it."""
-    if given is not None and not _names(given, etag(shape.model_dump_json().encode())):
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, detail="it has been changed meanwhile: read it again")
+def require_match(if_match: str | None, now: BaseModel | bytes, *, required: bool = False) -> None:
+    """Raise Problem 412 if `if_match` names another version than `now`, 428 if it is required and missing."""
+    if required and not if_match:
+        detail = "If-Match must have the ETag of the version that you change, so that no other change is lost"
+        raise Problem(HTTPStatus.PRECONDITION_REQUIRED, detail=detail)
+    tag = etag(now if isinstance(now, bytes) else now.model_dump_json().encode())
+    if if_match is not None and not _names(if_match, tag):
+        detail = "changed by someone else in the meantime: load it again, then retry"
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, detail=detail, headers={"ETag": tag})
 
 
 def _names(header: str, tag: str) -> bool:
@@ -182,19 +209,19 @@ def _values(model: type[ApiModel], given: QueryParams) -> Mapping[str, Any]:
     return found
 
 
-def cursor_of(*parts: str | float) -> str:
-    """The place after the item with these keys."""
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+def cursor_of(*keys: str | float) -> str:
+    """The cursor of the part of a list after the item with these keys."""
+    return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
 
 
 def after(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
-    """The keys that `cursor_of` was given, of these types; None for the start. Problem 422 for what it did not make."""
+    """The keys in a cursor, of these types; None for the start. Raises Problem 422 if the cursor is not ours."""
     if cursor is None:
         return None
     try:
-        parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        keys = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, RecursionError):
-        parts = None
-    if not isinstance(parts, list) or [type(part) for part in parts] != list(types):
-        raise Problem(422, detail="cursor: not one that this interface gave")
-    return tuple(parts)
+        keys = None
+    if not isinstance(keys, list) or [type(key) for key in keys] != list(types):
+        raise Problem(422, detail="cursor: use `next` of an earlier answer")
+    return tuple(keys)

@@ -1,4 +1,4 @@
-"""Errors as the web tells them: RFC 9457 for programs, a plain page for people; never a traceback."""
+"""Error answers: RFC 9457 for programs, a plain page for people; never a traceback."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-_AWAY = HTTPStatus.SERVICE_UNAVAILABLE
 
-
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
-    """What a request fails with: raised anywhere below an endpoint."""
+class Problem(Exception):  # noqa: N818 - the term of RFC 9457
+    """The error that a request fails with; raised anywhere below an endpoint."""
 
     def __init__(
         self,
@@ -43,10 +41,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, Any] | None = None,
     ) -> None:
-        """`title` is the status's own when not given; `detail` is one line that a user can act on.
-
-        `more` are further members of the problem.
-        """
+        """`title` defaults to the status's own; `detail` is one line that a user can act on; `more` adds members."""
         super().__init__(detail or title)
         self.status = status
         self.title = title or HTTPStatus(status).phrase
@@ -56,22 +51,22 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         self.more = dict(more or {})
 
     def members(self) -> dict[str, Any]:
-        """The problem as JSON has it."""
+        """The problem as a JSON object."""
         fixed: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
         return {**self.more, **fixed, **({"detail": self.detail} if self.detail else {})}
 
 
 def of(error: EdgefaceError) -> Problem:
-    """The problem that an error of edgeface is, when no handler knows better."""
+    """The problem for an error of edgeface that no handler has handled."""
     if isinstance(error, (CameraError, ModelError, VaultError)):
-        return Problem(_AWAY, detail=str(error))
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=str(error))
     if isinstance(error, GalleryError):
         return Problem(HTTPStatus.CONFLICT, detail=str(error))
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Unprocessable Content", str(error))
 
 
 def for_programs(path: str) -> bool:
-    """Whether who asks for this path is told in JSON."""
+    """Whether requests for this path get errors as JSON."""
     return path.startswith(("/api/", "/metrics")) or path == "/api"
 
 
@@ -89,12 +84,12 @@ def _page(problem: Problem) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{title}</title><link rel="stylesheet" href="/static/edgeface.css"></head>'
-        f'<body><main><h1>{title}</h1><p>{detail}</p><p><a href="/">Back to the start</a></p></main></body></html>'
+        f'<body><main><h1>{title}</h1><p>{detail}</p><p><a href="/">Back to the start page</a></p></main></body></html>'
     )
 
 
 async def on_problem(request: Request, error: Exception) -> Response:
-    """Tell any foreseen error: Starlette calls it."""
+    """The answer to any expected error; Starlette calls it."""
     if isinstance(error, EdgefaceError):
         problem = of(error)
     elif isinstance(error, HTTPException):
@@ -108,13 +103,13 @@ async def on_problem(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """Those of every route that has the path: Starlette knows only the first."""
+    """The methods of all routes with this path: Starlette gives only those of the first."""
     found = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
     return {method for route in found for method in getattr(route, "methods", None) or ()}
 
 
 def _http_detail(error: HTTPException) -> str:
-    # Starlette fills in the phrase, which is the title already.
+    # Starlette's default is the phrase, which is the title already.
     return "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
 
 
@@ -122,7 +117,7 @@ HANDLERS: dict[Any, Any] = {Problem: on_problem, HTTPException: on_problem, Edge
 
 
 class ErrorMiddleware:
-    """Turns what nobody foresaw into a problem with a number that the log names too, and nothing personal in both."""
+    """Turns an unexpected error into a problem with a number that is also in the log; neither has personal data."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -132,37 +127,37 @@ class ErrorMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        started = False
 
         async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
+            nonlocal started
+            started = True
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         except ClientDisconnect:
-            # There is nobody left to tell.
+            # There is no client left to answer.
             return
         except Exception as error:  # noqa: BLE001 - this is the last resort
             number = secrets.token_hex(4)
             log.error("request %s %s failed, number %s: %s", scope["method"], _route(scope), number, where(error))
-            if begun:
-                # Half an answer is out: the server closes the connection, which is all that can be told.
+            if started:
+                # Half of the answer has been sent: the server can only close the connection.
                 return
-            detail = f"the log has more about it under {number}"
+            detail = f"see the log for number {number}"
             await respond(scope["path"], Problem(500, detail=detail, more={"instance": f"urn:edgeface:{number}"}))(
                 scope, receive, send
             )
 
 
 def where(error: BaseException) -> str:
-    """The kind of an error and the lines it came by, without its text, which may be personal."""
+    """The class of an error and the lines that raised it, without its text, which may be personal."""
     steps = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
     return f"{type(error).__name__} at {' > '.join(steps)}"
 
 
 def _route(scope: Scope) -> str:
-    """The path as the route has it: what stands for it may be somebody's id."""
+    """The path of the route, without the values of its parameters: they may be personal."""
     route = scope.get("route")
     return str(getattr(route, "path", "?"))

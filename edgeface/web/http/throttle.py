@@ -1,4 +1,4 @@
-"""Lets something costly be done by one at a time, and not too often."""
+"""Limits on how often something costly may be done: a cooldown for one task, and a throttle for sign-in."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
 
+ACCOUNT_TRIES, ACCOUNT_SECONDS = 5, 60.0
+"""Failed tries of one account until it must wait, and the seconds until each further try."""
+ALL_TRIES, ALL_SECONDS = 20, 3.0
+"""The same for all accounts together."""
+REPORT_SECONDS = 3600.0
+"""Seconds between two reports of too many failures."""
+
+_MAX_ACCOUNTS = 256
+
 
 class Cooldown:
-    """The right to do it; any thread may ask for it."""
+    """Lets a task run once at a time, and not again too soon; any thread may use it."""
 
     def __init__(self, seconds: float) -> None:
-        """`seconds` must pass between two beginnings."""
+        """`seconds` must pass between two starts."""
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._begun: tuple[Clock, float] | None = None
+        self._started: tuple[Clock, float] | None = None
 
     @contextmanager
     def taken(self, clock: Clock) -> Iterator[None]:
-        """Have it; Problem 429 while another has it, or too soon after."""
+        """Hold the task. Raises Problem 429 while another holds it, or too soon after the last start."""
         if not self._lock.acquire(blocking=False):
-            raise _later(self._seconds)
+            raise _too_soon(self._seconds)
         try:
             now = clock.monotonic()
             # Times of two clocks cannot be compared.
-            if self._begun is not None and self._begun[0] is clock and now - self._begun[1] < self._seconds:
-                raise _later(self._seconds - (now - self._begun[1]))
-            self._begun = clock, now
+            if self._started is not None and self._started[0] is clock and now - self._started[1] < self._seconds:
+                raise _too_soon(self._seconds - (now - self._started[1]))
+            self._started = clock, now
             yield
         finally:
             self._lock.release()
 
 
-def _later(seconds: float) -> Problem:
+def _too_soon(seconds: float) -> Problem:
     wait = max(1, math.ceil(seconds))
-    return Problem(429, detail=f"it has just been done: again in {wait} s", headers={"Retry-After": str(wait)})
-
-
-ACCOUNT, ACCOUNT_SECONDS = 5, 60.0
-"""Failures of one account in a row, and the seconds after which one more may be tried."""
-ALL, ALL_SECONDS = 20, 3.0
-"""The same for all accounts together."""
-TELL_SECONDS = 3600.0
-
-_KEPT = 256
+    return Problem(429, detail=f"this was done a moment ago: retry in {wait} s", headers={"Retry-After": str(wait)})
 
 
 @dataclass(slots=True)
@@ -63,42 +63,42 @@ class _Bucket:
 
 
 class LoginThrottle:
-    """Token buckets; a try takes one out, and a right password puts it back. They belong to the web's thread."""
+    """Token buckets: each try takes a token, a correct password returns them; used by the web's thread only."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._all = _Bucket(ALL, clock.monotonic())
+        self._all = _Bucket(ALL_TRIES, clock.monotonic())
         self._accounts: OrderedDict[str, _Bucket] = OrderedDict()
-        self._told = float("-inf")
+        self._reported = float("-inf")
 
     def begin(self, account: str) -> float:
-        """Take a try for an account, there or not; 0, or the seconds to wait, and then nothing is taken."""
+        """Take a try for an account, whether it exists or not; gives 0, or the seconds to wait if none is left."""
         now = self._clock.monotonic()
-        own = self._accounts.pop(account, None) or _Bucket(ACCOUNT, now)
+        own = self._accounts.pop(account, None) or _Bucket(ACCOUNT_TRIES, now)
         self._accounts[account] = own
-        if len(self._accounts) > _KEPT:
+        if len(self._accounts) > _MAX_ACCOUNTS:
             self._accounts.popitem(last=False)
-        wait = max(_wait(own, now, ACCOUNT, ACCOUNT_SECONDS), _wait(self._all, now, ALL, ALL_SECONDS))
+        wait = max(_wait(own, now, ACCOUNT_TRIES, ACCOUNT_SECONDS), _wait(self._all, now, ALL_TRIES, ALL_SECONDS))
         if wait == 0:
             own.left -= 1
             self._all.left -= 1
         return wait
 
     def succeeded(self, account: str) -> None:
-        """Give the account all its tries again."""
+        """Give all its tries back to the account."""
         self._accounts.pop(account, None)
-        self._all.left = min(ALL, self._all.left + 1)
+        self._all.left = min(ALL_TRIES, self._all.left + 1)
 
-    def worth_telling(self) -> bool:
-        """Whether too many failures are to be written down: once in TELL_SECONDS."""
+    def report_due(self) -> bool:
+        """Whether to report too many failures now: once in REPORT_SECONDS."""
         now = self._clock.monotonic()
-        if now - self._told < TELL_SECONDS:
+        if now - self._reported < REPORT_SECONDS:
             return False
-        self._told = now
+        self._reported = now
         return True
 
 
-def _wait(bucket: _Bucket, now: float, most: int, seconds: float) -> float:
-    """Fill up by the time that has passed, and give the seconds until there is one in it."""
-    bucket.left, bucket.at = min(most, bucket.left + (now - bucket.at) / seconds), now
+def _wait(bucket: _Bucket, now: float, size: int, seconds: float) -> float:
+    """Refill a bucket for the time that has passed; gives the seconds until it has a token."""
+    bucket.left, bucket.at = min(size, bucket.left + (now - bucket.at) / seconds), now
     return 0.0 if bucket.left >= 1 else (1 - bucket.left) * seconds

@@ -1,4 +1,4 @@
-"""One camera for everybody who looks at it: at most RATE pictures a second, each encoded once, and none for nobody."""
+"""One camera, shared by all its viewers: at most RATE pictures per second, each encoded once; no viewer, no work."""
 
 from __future__ import annotations
 
@@ -20,115 +20,115 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgeface.core.types import Face, FrameResult
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 RATE = 5
-"""Pictures a second, for all lookers together."""
+"""Pictures per second, for all viewers together."""
 
 LEASE = 3.0
-"""Seconds after the last request until the camera is no longer looked at."""
+"""Seconds after the last request until the feed stops."""
 
-STALE = 3.0
-"""A picture that was captured more seconds ago is not the camera any more."""
+MAX_AGE = 3.0
+"""Seconds since its capture after which a picture is no longer current."""
 
-PATIENCE = 1.0
-"""Seconds in which a camera that gives pictures has given one."""
+PICTURE_TIMEOUT = 1.0
+"""Seconds within which a working camera gives a picture."""
 
 WIDTHS = (320, 480, 640, 960, 1280)
-"""A picture is made smaller to one of these, so that lookers share it."""
+"""Pictures are scaled down to one of these widths, so that viewers share them."""
 
 _POLL = 0.02
 
 
 class Feed:
-    """Belongs to the event loop of the web's thread."""
+    """The newest results of one camera; used by the web's event loop only."""
 
-    def __init__(self, site: WebContext, camera: str) -> None:
-        self._site, self._camera = site, camera
-        # The one before is kept for who has been told of its faces and now asks for its picture.
-        self._shots: deque[FrameResult] = deque(maxlen=2)
+    def __init__(self, context: WebContext, camera: str) -> None:
+        self._context, self._camera = context, camera
+        # The one before is kept for clients that have its faces and now request its picture.
+        self._results: deque[FrameResult] = deque(maxlen=2)
         self._taken = 0.0
         self._pictures: dict[tuple[int, bool, int | None], asyncio.Task[bytes]] = {}
-        self._turn = asyncio.Lock()
-        self._looking = ExitStack()
+        self._taking = asyncio.Lock()
+        self._watching = ExitStack()
         self._end: asyncio.TimerHandle | None = None
 
     @property
-    def looks(self) -> bool:
-        """Whether the camera is looked at."""
+    def active(self) -> bool:
+        """Whether the hub keeps the camera's results for this feed."""
         return self._end is not None
 
-    async def shot(self, seq: int | None = None) -> FrameResult:
-        """Give the newest outcome, or that of frame `seq` while it is one of the last two; 503 when there is none."""
-        self._stay()
-        known = next((shot for shot in self._shots if shot.frame.seq == seq), None)
+    async def newest(self, seq: int | None = None) -> FrameResult:
+        """The newest result, or that of frame `seq` if it is one of the last two. Raises Problem 503 without one."""
+        self._extend_lease()
+        known = next((result for result in self._results if result.frame.seq == seq), None)
         if known is not None:
             return known
-        async with self._turn:
-            now = self._site.clock.monotonic()
-            if not self._shots or now - self._taken >= 1 / RATE:
-                self._keep(await self._newest())
-            return self._shots[-1]
+        async with self._taking:
+            now = self._context.clock.monotonic()
+            if not self._results or now - self._taken >= 1 / RATE:
+                self._keep(await self._take())
+            return self._results[-1]
 
-    async def picture(self, shot: FrameResult, *, boxes: bool, width: int | None) -> bytes:
-        """Give the outcome's frame as JPEG, with its faces drawn or not, no wider than `width`."""
-        width = _shared_width(width, shot.frame.image.shape[1])
-        key = (shot.frame.seq, boxes, width)
+    async def picture(self, result: FrameResult, *, boxes: bool, width: int | None) -> bytes:
+        """The result's frame as JPEG, with boxes around the faces or without, close to `width` if it is wider."""
+        width = _shared_width(width, result.frame.image.shape[1])
+        key = (result.frame.seq, boxes, width)
         if key not in self._pictures:
-            work = run_in_threadpool(_rendered, shot, boxes=boxes, width=width)
+            work = run_in_threadpool(_rendered, result, boxes=boxes, width=width)
             self._pictures[key] = asyncio.ensure_future(work)
-        # Who goes away while it is made does not take it from the others.
+        # A client that disconnects must not cancel the encoding for the others.
         return await asyncio.shield(self._pictures[key])
 
-    def _stay(self) -> None:
+    def _extend_lease(self) -> None:
         loop = asyncio.get_running_loop()
         if self._end is None:
-            self._looking.enter_context(self._site.hub.look(self._camera))
+            self._watching.enter_context(self._context.hub.watch(self._camera))
         else:
             self._end.cancel()
-        self._end = loop.call_later(LEASE, self.leave)
+        self._end = loop.call_later(LEASE, self.close)
 
-    def leave(self) -> None:
-        """Look no longer, and let go of every picture."""
+    def close(self) -> None:
+        """Stop the feed and drop every picture."""
         if self._end is not None:
             self._end.cancel()
         self._end = None
-        self._looking.close()
-        self._shots.clear()
+        self._watching.close()
+        self._results.clear()
         self._pictures.clear()
 
-    async def _newest(self) -> FrameResult:
-        for _ in range(round(PATIENCE / _POLL)):
-            shot = self._site.hub.latest(self._camera)
-            if shot is not None and self._site.clock.monotonic() - shot.frame.monotonic <= STALE:
-                return shot
+    async def _take(self) -> FrameResult:
+        for _ in range(round(PICTURE_TIMEOUT / _POLL)):
+            result = self._context.hub.latest(self._camera)
+            if result is not None and self._context.clock.monotonic() - result.frame.monotonic <= MAX_AGE:
+                return result
             await asyncio.sleep(_POLL)
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=self._why(), headers={"Retry-After": "2"})
 
-    def _keep(self, shot: FrameResult) -> None:
-        self._taken = self._site.clock.monotonic()
-        if not self._shots or self._shots[-1] is not shot:
-            self._shots.append(shot)
-            kept = {one.frame.seq for one in self._shots}
+    def _keep(self, result: FrameResult) -> None:
+        self._taken = self._context.clock.monotonic()
+        if not self._results or self._results[-1] is not result:
+            self._results.append(result)
+            kept = {one.frame.seq for one in self._results}
             self._pictures = {key: task for key, task in self._pictures.items() if key[0] in kept}
 
     def _why(self) -> str:
         """Why there is no picture, as far as the state knows."""
-        said = self._site.hub.state.get("cameras", {}).get(self._camera, {})
-        status, problem = said.get("status"), said.get("problem")
-        why = f"it is {status}" if status and status != "online" else "nothing has come from it"
+        report = self._context.hub.state.get("cameras", {}).get(self._camera, {})
+        status, problem = report.get("status"), report.get("problem")
+        why = f"it is {status}" if status and status != "online" else "no frame has arrived"
         return f"camera {self._camera} gives no picture now: {why}" + (f" ({problem})" if problem else "")
 
 
 def _shared_width(wanted: int | None, width: int) -> int | None:
-    """The narrowest of WIDTHS that is enough; None for the picture as it is."""
+    """The smallest of WIDTHS that is at least `wanted`; None for the full size."""
     fits = next((one for one in WIDTHS if wanted is not None and one >= wanted), None)
     return fits if fits is not None and fits < width else None
 
 
-def _rendered(shot: FrameResult, *, boxes: bool, width: int | None) -> bytes:
-    """A thread's work; the frame is read-only and stays as it is."""
-    image, faces, scale = shot.frame.image, shot.faces, 1.0
+def _rendered(result: FrameResult, *, boxes: bool, width: int | None) -> bytes:
+    """The JPEG; runs in a worker thread, and leaves the frame as it is."""
+    image, faces, scale = result.frame.image, result.faces, 1.0
     if width is not None:
         scale = width / image.shape[1]
         image = scaled(image, scale)

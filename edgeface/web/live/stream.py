@@ -1,4 +1,4 @@
-"""What is said, as it is said: server-sent events (WHATWG HTML, 9.2)."""
+"""Events as they happen: server-sent events (WHATWG HTML, 9.2)."""
 
 from __future__ import annotations
 
@@ -11,102 +11,91 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response, StreamingResponse
 
 from edgeface.core.events import plain
-from edgeface.web.auth.guard import viewer
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-    from typing import Any
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
     from edgeface.web.auth.guard import AuthService
-    from edgeface.web.hub import LiveHub
-    from edgeface.web.site import WebContext
+    from edgeface.web.http.operation import Call
+    from edgeface.web.hub import LiveHub, Message
 
-
-if TYPE_CHECKING:
-    Wire = Mapping[str, Any]
-
-MOST = 20
-"""Clients at a time."""
+MAX_CLIENTS = 20
 
 HEARTBEAT = 15.0
-"""Seconds between two signs of life when nothing is said, at which the session is looked at, too."""
+"""Seconds between two heartbeats while no events come; each heartbeat also checks the session."""
 
 _RETRY = 3000
 
 
-@viewer
-async def stream(request: Request) -> Response:
-    """Everything that is said from now on, and what has been missed since Last-Event-ID as far as it is kept."""
-    site: WebContext = request.app.state.site
-    if site.hub.listeners >= MOST:
-        detail = f"{MOST} clients listen already"
+async def stream(call: Call) -> Response:
+    """Stream all events from now on, after those that were missed since Last-Event-ID, if they are still kept."""
+    hub = call.context.hub
+    if hub.listeners >= MAX_CLIENTS:
+        detail = f"too many clients: {MAX_CLIENTS} receive events already"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=detail, headers={"Retry-After": "30"})
     headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(_told(request, site.hub), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_stream(call.request, hub), media_type="text/event-stream", headers=headers)
 
 
-async def _told(request: Request, hub: LiveHub) -> AsyncIterator[bytes]:
+async def _stream(request: Request, hub: LiveHub) -> AsyncIterator[bytes]:
     yield f"retry: {_RETRY}\n\n".encode()
     async with aclosing(hub.events()) as events:
         coming = asyncio.ensure_future(anext(events))
         try:
-            # The listener is there once its first wait has begun; only then is what came before it known.
+            # The listener is registered once its first wait has begun; only then is it certain what came before.
             await asyncio.sleep(0)
-            # Many may have asked at the same moment.
-            if hub.listeners > MOST:
+            # Many requests may have passed the first check at the same time.
+            if hub.listeners > MAX_CLIENTS:
                 return
-            again = _missed(hub.recent(), request.headers.get("last-event-id"))
-            for wire in again:
-                yield _spelled(wire)
-            told = {id(wire) for wire in again}
+            missed = _missed(hub.recent(), request.headers.get("last-event-id"))
+            for message in missed:
+                yield _encoded(message)
+            sent = {id(message) for message in missed}
             while await _next(request, coming):
                 if not coming.done():
                     yield b": still here\n\n"
                     continue
-                if id(coming.result()) not in told:
-                    yield _spelled(coming.result())
+                if id(coming.result()) not in sent:
+                    yield _encoded(coming.result())
                 coming = asyncio.ensure_future(anext(events))
         finally:
             coming.cancel()
             await asyncio.wait([coming])
 
 
-async def _next(request: Request, coming: asyncio.Future[Wire]) -> bool:
-    """Wait for the next one, or for a heartbeat's time; False when this client is to be told no more."""
+async def _next(request: Request, coming: asyncio.Future[Message]) -> bool:
+    """Wait for the next message or until a heartbeat is due; False if the stream must end."""
     await asyncio.wait([coming], timeout=HEARTBEAT)
     ended = coming.done() and isinstance(coming.exception(), StopAsyncIteration)
-    return not ended and _may_listen(request)
+    return not ended and _signed_in(request)
 
 
-def _may_listen(request: Request) -> bool:
-    """Whether the client that was let in is still signed in."""
-    gate: AuthService = request.app.state.gate
+def _signed_in(request: Request) -> bool:
+    """Whether the client is still signed in."""
+    auth: AuthService = request.app.state.auth
     if "authorization" in request.headers:
-        return gate.bearer(request) is not None
-    session = gate.sessions.holds(request.cookies.get(gate.cookie, ""))
-    return session is not None and gate.accounts.holds(session.account)
+        return auth.bearer(request) is not None
+    session = auth.sessions.peek(request.cookies.get(auth.cookie, ""))
+    return session is not None and auth.accounts.holds(session.account)
 
 
-def _missed(recent: list[Wire], last: str | None) -> list[Wire]:
-    """What came after the one that the client has heard last.
-
-    When that is not kept any more: all that is, after a word that there is a gap.
-    """
+def _missed(recent: list[Message], last: str | None) -> list[Message]:
+    """The messages after the one with the id `last`; all of them, after a `dropped`, if that one is no longer kept."""
     if last is None:
         return []
-    at = next((n for n, wire in enumerate(recent) if wire.get("id") == last), None)
+    at = next((n for n, message in enumerate(recent) if message.get("id") == last), None)
     return [{"kind": "dropped", "count": None}, *recent] if at is None else recent[at + 1 :]
 
 
-def _spelled(wire: Wire) -> bytes:
-    """One event: a line a field, and JSON has no line ends."""
-    lines = [f"id: {wire['id']}"] if _fits(wire.get("id")) else []
-    kind = wire.get("kind")
+def _encoded(message: Message) -> bytes:
+    """One event: a line for each field; JSON has no line ends."""
+    lines = [f"id: {message['id']}"] if _fits(message.get("id")) else []
+    kind = message.get("kind")
     lines += [f"event: {kind}"] if _fits(kind) else []
-    data = json.dumps(plain(dict(wire)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    data = json.dumps(plain(dict(message)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return "\n".join([*lines, f"data: {data}", "\n"]).encode()
 
 

@@ -1,4 +1,4 @@
-"""The pages that people look at: put together from their parts."""
+"""The web pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def routes() -> list[Route | Mount]:
-    """Every page, and the files that they load."""
+    """Every page, and the static files."""
     parts = (people, enroll, unknowns, events, device)
     files = [Mount("/static", StaticFiles(directory=STATIC)), Route("/favicon.ico", icon)]
     return [*(route for part in parts for route in part.routes()), *files]
@@ -25,5 +25,5 @@ def routes() -> list[Route | Mount]:
 
 @public
 async def icon(_: Request) -> FileResponse:
-    """What a browser asks for on a page that names no icon."""
+    """The icon that browsers request for a page without one."""
     return FileResponse(STATIC / "icon.svg")

@@ -1,4 +1,4 @@
-"""Enrollment: from photos, from the browser's camera, and at a camera of the device."""
+"""The enrollment pages: from photos, with the browser's camera, and at a camera of the device."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from edgeface.web import strings
 from edgeface.web.auth.guard import admin
 from edgeface.web.http import limits
 from edgeface.web.pages.guided import Guidance, Progress
-from edgeface.web.pages.render import Form, action, page, render, see, site_of, upload
+from edgeface.web.pages.render import Form, action, context_of, page, render, see, upload
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 
 def routes() -> list[Route]:
-    """The pages that enroll."""
+    """The enrollment pages."""
     return [
         Route("/enroll", admin(page(ask))),
         Route("/enroll", admin(upload(enroll)), methods=["POST"]),
@@ -39,13 +39,13 @@ def ask(request: Request) -> Response:
 
 
 def enroll(request: Request, form: Form) -> Response:
-    """Enroll somebody from the photos of the form."""
+    """Enroll a person from the photos in the form."""
     person = form.text("id")
     try:
         options = EnrollOptions(
             given=form.maybe("given"), expires=form.maybe("expires"), skip_bad=form.maybe("skip_bad") is not None
         )
-        done = site_of(request).people.enroll(person, form.text("name") or None, form.files, options)
+        done = context_of(request).people.enroll(person, form.text("name") or None, form.files, options)
     except RejectedError as error:
         return _ask(request, form, str(error), error.lines)
     except GalleryError as error:
@@ -56,7 +56,7 @@ def enroll(request: Request, form: Form) -> Response:
 
 
 def begin(request: Request, form: Form) -> Response:
-    """Begin at a camera of the device."""
+    """Start an enrollment at a camera of the device."""
     wanted = Progress(
         form.text("id"), form.maybe("name"), form.text("camera"), form.maybe("given"), form.maybe("expires")
     )
@@ -68,7 +68,7 @@ def begin(request: Request, form: Form) -> Response:
 
 
 def guide(request: Request) -> Response:
-    """What the person at the camera is told."""
+    """The instructions for the person at the camera."""
     return render(request, "guide.html", now=guidance(request).progress, wanted=SHOTS, error=None)
 
 
@@ -82,7 +82,7 @@ def progress(request: Request) -> Response:
 
 
 def finish(request: Request, _: Form) -> Response:
-    """Enroll from the pictures that were taken."""
+    """Enroll from the shots."""
     try:
         done = guidance(request).finish()
     except (GalleryError, PhotoError) as error:
@@ -91,16 +91,16 @@ def finish(request: Request, _: Form) -> Response:
 
 
 def cancel(request: Request, _: Form) -> Response:
-    """Stop, and keep nothing."""
+    """Cancel, and keep nothing."""
     guidance(request).cancel()
     return see("/enroll", "cancelled")
 
 
 def guidance(request: Request) -> Guidance:
-    """The application's one guidance."""
+    """The application's guidance."""
     state = request.app.state
     if not hasattr(state, "guidance"):
-        state.guidance = Guidance(site_of(request))
+        state.guidance = Guidance(context_of(request))
     found: Guidance = state.guidance
     return found
 
@@ -113,7 +113,7 @@ def _ask(request: Request, form: Form, error: str | None = None, lines: tuple[st
         form=form,
         error=error,
         lines=lines,
-        cameras=list(site_of(request).configuration().cameras),
-        most=limits.FILES,
-        megabytes=limits.UPLOAD // 1_000_000,
+        cameras=list(context_of(request).configuration().cameras),
+        most=limits.MAX_FILES,
+        megabytes=limits.MAX_UPLOAD_BYTES // 1_000_000,
     )

@@ -1,4 +1,4 @@
-"""The journal: a table that grows by itself, filters, export and verification."""
+"""The events page: the journal as a table that updates itself, with filter, export and verification."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from edgeface.core.clock import rfc3339
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.pages import rows
-from edgeface.web.pages.render import Form, action, page, render, site_of
+from edgeface.web.pages.render import Form, action, context_of, page, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 _HEAD = re.compile(r"[0-9a-f]{16,64}")
-_DIGITS = 15
+_MAX_DIGITS = 15
 
 
 def routes() -> list[Route]:
-    """The pages about what happened."""
+    """The pages about the journal."""
     return [
         Route("/events", viewer(page(events))),
-        Route("/events/rows", viewer(page(fresh))),
+        Route("/events/rows", viewer(page(new_rows))),
         Route("/events/export", admin(page(export))),
         Route("/events/verify", admin(action(verify)), methods=["POST"]),
     ]
@@ -37,29 +37,29 @@ def events(request: Request) -> Response:
     return _events(request)
 
 
-def fresh(request: Request) -> Response:
-    """The rows after `after` as a piece of the table, or of the `list`, for the page's script."""
-    wanted, after = rows.Filter.of(request.query_params), _number(request, "after")
-    found = rows.find(site_of(request).journal, wanted, after=after or 0)
+def new_rows(request: Request) -> Response:
+    """The rows after `after`, for the page's script: as rows of the table, or as items of the `list`."""
+    wanted, after = rows.EventFilter.of(request.query_params), _number(request, "after")
+    found = rows.find(context_of(request).journal, wanted, after=after or 0)
     template = "event_list.html" if "list" in request.query_params else "event_rows.html"
     return render(request, template, lines=found.lines)
 
 
 def export(request: Request) -> Response:
-    """What the filter asks for, as JSON lines."""
-    site = site_of(request)
-    name = f"edgeface-{site.configuration().device}-{rfc3339(site.clock.wall())[:10]}.jsonl"
+    """The filtered rows as JSON lines."""
+    context = context_of(request)
+    name = f"edgeface-{context.configuration().device}-{rfc3339(context.clock.wall())[:10]}.jsonl"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = rows.export(site.journal, rows.Filter.of(request.query_params))
+    lines = rows.export(context.journal, rows.EventFilter.of(request.query_params))
     return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
 
 def verify(request: Request, form: Form) -> Response:
-    """Follow the chain, and look for a link that was noted."""
+    """Verify the chain, and find a link that was noted earlier."""
     head = form.text("head").lower()
     if head and not _HEAD.fullmatch(head):
         return _events(request, ("bad", strings.EVENTS_BAD_HEAD))
-    found = site_of(request).journal.verify(head)
+    found = context_of(request).journal.verify(head)
     if found.fault is not None:
         return _events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=found.rows)))
     if not found.known:
@@ -69,18 +69,18 @@ def verify(request: Request, form: Form) -> Response:
 
 
 def _events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
-    site, wanted = site_of(request), rows.Filter.of(request.query_params)
+    context, wanted = context_of(request), rows.EventFilter.of(request.query_params)
     before = _number(request, "before")
-    found = rows.find(site.journal, wanted, before)
+    found = rows.find(context.journal, wanted, before)
     return render(
         request,
         "events.html",
         found=found,
         wanted=wanted,
         verdict=verdict,
-        cameras=list(site.configuration().cameras),
+        cameras=list(context.configuration().cameras),
         newest=before is None,
-        head=site.journal.facts()["seq"] or 0,
+        head=context.journal.facts()["seq"] or 0,
         older=None if found.older is None else urlencode({**wanted.parts, "before": found.older}),
         query=urlencode(wanted.parts),
     )
@@ -88,4 +88,4 @@ def _events(request: Request, verdict: tuple[str, str] | None = None) -> Respons
 
 def _number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None

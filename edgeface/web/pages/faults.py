@@ -1,4 +1,4 @@
-"""What is wrong with the device, in plain words, and what to do about it."""
+"""The device's problems in words, and how to fix them."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
 _QUIET = {"online", "disabled", "starting", "ended", None}
 _BYTES = 1_000_000_000
 
 
 class Fault(NamedTuple):
-    """Something that is wrong."""
+    """A problem of the device."""
 
-    says: str
+    text: str
     remedy: str
     tone: str = "bad"
-    """bad, or warn where faces are seen and told all the same."""
+    """bad, or warn if faces are still recognised and published."""
 
 
 class Disk(NamedTuple):
-    """Gigabytes of the disk on which the data lies."""
+    """Gigabytes of the disk that has the data folder."""
 
     free: float
     total: float
 
 
-def faults(site: WebContext) -> list[Fault]:
-    """What is wrong now, the worst first: what keeps faces from being seen, then what keeps it from being told."""
-    state = site.hub.state
+def faults(context: WebContext) -> list[Fault]:
+    """The current problems, worst first: those that stop recognition, then those that stop publishing."""
+    state = context.hub.state
     found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
-    disk = disk_of(site.configuration().data)
+    disk = disk_of(context.configuration().data)
     if disk is not None and disk.free * 1000 < FREE_MB:
         found.append(Fault(strings.PROBLEM_DISK.format(free=f"{disk.free:.2f}"), strings.PROBLEM_DISK_DO))
     return list(dict.fromkeys(found))
 
 
 def disk_of(folder: Path) -> Disk | None:
-    """The disk below a folder; None when it cannot be asked."""
+    """The disk that has a folder; None if it cannot be read."""
     try:
         usage = shutil.disk_usage(folder)
     except OSError:
@@ -54,7 +54,7 @@ def disk_of(folder: Path) -> Disk | None:
 
 
 def remedy(problem: str) -> str:
-    """What to do about a problem."""
+    """How to fix a problem."""
     lower = problem.lower()
     return next((advice for word, advice in strings.REMEDIES if word in lower), strings.REMEDY_ELSE)
 
@@ -71,10 +71,13 @@ def _cameras(state: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _lines(state: Mapping[str, Any]) -> Iterator[Fault]:
     yield from (Fault(line, remedy(line)) for line in state.get("problems", ()))
-    for name, text in (("mqtt", strings.PROBLEM_BROKER), ("journal", strings.PROBLEM_JOURNAL)):
-        problem = (state.get(name) or {}).get("problem")
+    for key, name, text in (
+        ("mqtt", "broker", strings.PROBLEM_BROKER),
+        ("journal", "journal", strings.PROBLEM_JOURNAL),
+    ):
+        problem = (state.get(key) or {}).get("problem")
         if problem:
-            yield Fault(text.format(problem=problem), remedy(f"{name} {problem}".replace("mqtt", "broker")))
+            yield Fault(text.format(problem=problem), remedy(f"{name} {problem}"))
     for name, door in state.get("doors", {}).items():
         line = f"door {name}: {door.get('problem')}"
         if door.get("problem") and line not in state.get("problems", ()):

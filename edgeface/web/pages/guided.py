@@ -1,4 +1,4 @@
-"""Enrollment at a camera of the device, led from a page: one at a time, in a thread of its own."""
+"""Guided enrollment at a camera of the device, from a page: one at a time, in its own thread."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from edgeface.people.guided import Guide
     from edgeface.people.service import EnrollResult
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
-KEPT = 300.0
-"""Seconds for which shots that are ready wait for somebody to say yes."""
+READY_SECONDS = 300.0
+"""Seconds for which finished shots wait for confirmation."""
 _PAUSE = 0.05
-_LINES = 6
+_MAX_LINES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is."""
+    """The progress of an enrollment."""
 
     person: str
     name: str | None
@@ -38,16 +38,16 @@ class Progress:
     expires: str | None
     state: Literal["running", "ready", "failed", "cancelled"] = "running"
     lines: tuple[str, ...] = (strings.GUIDE_STARTING,)
-    """What the person was told, the newest last."""
+    """Instructions to the person, newest last."""
     taken: int = 0
-    """Shots."""
+    """Number of shots."""
 
 
 class Guidance:
-    """The one enrollment that may be under way; any thread may call it."""
+    """The current enrollment, if any; any thread may call it."""
 
-    def __init__(self, site: WebContext) -> None:
-        self._site = site
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._run = 0
@@ -56,19 +56,19 @@ class Guidance:
 
     @property
     def progress(self) -> Progress | None:
-        """How far it is; None when nobody is being enrolled."""
+        """The progress; None without an enrollment."""
         with self._lock:
             over = self._progress is not None and self._progress.state != "running"
-            if over and self._site.clock.monotonic() - self._ended > KEPT:
+            if over and self._context.clock.monotonic() - self._ended > READY_SECONDS:
                 self._progress = self._guide = None
             return self._progress
 
     def start(self, progress: Progress) -> None:
-        """Begin; GalleryError for a bad id, a camera that is not there, or while another one is under way."""
+        """Start an enrollment. Raises GalleryError for an invalid id, an unknown camera, or while another one runs."""
         check_id(progress.person)
         check_days(progress.given, progress.expires)
-        if progress.camera not in self._site.configuration().cameras:
-            raise GalleryError(f"{progress.camera[:64]!a}: no such camera")
+        if progress.camera not in self._context.configuration().cameras:
+            raise GalleryError(f"there is no camera {progress.camera[:64]!a}")
         current = self.progress
         if current is not None and current.state in {"running", "ready"}:
             raise GalleryError(strings.GUIDE_BUSY)
@@ -79,61 +79,64 @@ class Guidance:
         thread.start()
 
     def cancel(self) -> None:
-        """Stop it, and let go of what was taken."""
+        """Cancel the enrollment, and drop its shots."""
         with self._lock:
             self._run += 1
             self._guide = None
-            self._ended = self._site.clock.monotonic()
+            self._ended = self._context.clock.monotonic()
             if self._progress is not None:
                 self._progress = replace(self._progress, state="cancelled")
 
     def finish(self) -> EnrollResult:
-        """Enroll from the shots that are ready; GalleryError when they are not."""
+        """Enroll from the shots. Raises GalleryError if they are not ready."""
         with self._lock:
             progress, guide = self._progress, self._guide
             if progress is None or progress.state != "ready" or guide is None:
-                raise GalleryError(strings.GUIDE_NOBODY)
+                raise GalleryError(strings.GUIDE_NONE)
             self._progress = self._guide = None
         options = EnrollOptions(given=progress.given, expires=progress.expires)
-        return self._site.people.enroll_guided(guide, progress.name, options)
+        return self._context.people.enroll_guided(guide, progress.name, options)
 
     def _lead(self, run: int, progress: Progress) -> None:
-        """The thread: take the shots, saying what to do."""
+        """The thread: take the shots, and give instructions."""
         try:
-            guide = self._site.people.guide(progress.person)
+            guide = self._context.people.guide(progress.person)
             shoot(
-                self._pictures(run, progress.camera), guide, self._site.clock, lambda line: self._say(run, guide, line)
+                self._pictures(run, progress.camera),
+                guide,
+                self._context.clock,
+                lambda line: self._add(run, guide, line),
             )
             self._end(run, "ready", None, guide)
         except EdgefaceError as error:
             self._end(run, "failed", str(error), None)
 
     def _pictures(self, run: int, camera: str) -> Iterator[CameraImage]:
-        """The camera's newest picture each time; the models are the guide's while it looks at one."""
-        clock, seq, since = self._site.clock, -1, self._site.clock.monotonic()
-        with self._site.hub.look(camera):
+        """Yield the camera's newest pictures; the guide has the models to itself while it processes one."""
+        clock, seq, since = self._context.clock, -1, self._context.clock.monotonic()
+        with self._context.hub.watch(camera):
             while self._run == run:
-                seen = self._site.hub.latest(camera)
-                if seen is not None and seen.frame.seq != seq:
-                    seq, since = seen.frame.seq, clock.monotonic()
-                    with self._site.analyzer():
-                        yield CameraImage(seen.frame.image, None)
+                result = self._context.hub.latest(camera)
+                if result is not None and result.frame.seq != seq:
+                    seq, since = result.frame.seq, clock.monotonic()
+                    with self._context.analyzer():
+                        yield CameraImage(result.frame.image, None)
                 elif clock.monotonic() - since > SILENT:
                     raise GalleryError(f"the camera has given no picture for {SILENT:.0f} s")
                 else:
                     clock.sleep(_PAUSE)
 
-    def _say(self, run: int, guide: Guide, line: str) -> None:
+    def _add(self, run: int, guide: Guide, line: str) -> None:
         with self._lock:
             if self._run == run and self._progress is not None:
-                lines = (*self._progress.lines, line)[-_LINES:]
+                lines = (*self._progress.lines, line)[-_MAX_LINES:]
                 self._progress = replace(self._progress, lines=lines, taken=min(SHOTS, len(guide.shots)))
 
     def _end(self, run: int, state: Literal["ready", "failed"], line: str | None, guide: Guide | None) -> None:
         with self._lock:
             if self._run != run or self._progress is None:
                 return
-            self._guide, self._ended = guide, self._site.clock.monotonic()
-            lines = self._progress.lines if line is None else (*self._progress.lines, line)[-_LINES:]
+            self._guide, self._ended = guide, self._context.clock.monotonic()
+            lines = self._progress.lines if line is None else (*self._progress.lines, line)[-_MAX_LINES:]
             taken = self._progress.taken if guide is None else len(guide.shots)
             self._progress = replace(self._progress, state=state, lines=lines, taken=taken)

@@ -1,4 +1,4 @@
-"""Who is enrolled: the list, one person, and what can be changed of them."""
+"""The people pages: the list, and one person with the forms that change them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgeface.people.rules import level_threshold
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
-from edgeface.web.pages.render import Form, action, page, render, see, site_of, upload
+from edgeface.web.pages.render import Form, action, context_of, page, render, see, upload
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
     from edgeface.people.erasure import ErasureProof
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
-_EACH = 50
+_PAGE = 50
+_MAX_DIGITS = 8
 
 
-class Shown(NamedTuple):
-    """A person as the pages show them."""
+class PersonCard(NamedTuple):
+    """A person on the pages."""
 
     person: Person
     pictures: int
@@ -56,29 +57,29 @@ def routes() -> list[Route]:
 
 
 def people(request: Request) -> Response:
-    """The list, the look-alikes on top."""
-    site, wanted = site_of(request), request.query_params.get("q", "").strip()
-    wall = site.clock.wall()
-    with site.gallery() as gallery:
-        snapshot, everybody = gallery.snapshot(wall), gallery.people()
-        threshold, problem = level_threshold(site.configuration(), snapshot)
+    """The list of people, look-alikes first."""
+    context, wanted = context_of(request), request.query_params.get("q", "").strip()
+    wall = context.clock.wall()
+    with context.gallery() as gallery:
+        snapshot, everyone = gallery.snapshot(wall), gallery.people()
+        threshold, problem = level_threshold(context.configuration(), snapshot)
         folded = wanted.casefold()
-        found = [p for p in everybody if folded in p.id or folded in p.name.casefold()]
+        found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
         first = _first(request, len(found))
-        shown = [_shown(site, gallery, p, day(wall)) for p in found[first : first + _EACH]]
+        shown = [_shown(context, gallery, p, day(wall)) for p in found[first : first + _PAGE]]
     return render(
         request,
         "people.html",
         shown=shown,
-        count=len(everybody),
+        count=len(everyone),
         enrolled=snapshot.enrolled,
-        level=site.configuration().recognition.level,
+        level=context.configuration().recognition.level,
         threshold=threshold,
         problem=problem,
         alike=snapshot.alike(threshold),
         wanted=wanted,
-        before=max(0, first - _EACH) if first else None,
-        after=first + _EACH if first + _EACH < len(found) else None,
+        before=max(0, first - _PAGE) if first else None,
+        after=first + _PAGE if first + _PAGE < len(found) else None,
     )
 
 
@@ -90,16 +91,16 @@ def person(request: Request) -> Response:
 def rename(request: Request, form: Form) -> Response:
     """Change the display name."""
     who = _who(request)
-    site_of(request).people.change(who, name=form.text("name"))
+    context_of(request).people.change(who, name=form.text("name"))
     return see(f"/people/{who}", "renamed")
 
 
 def consent(request: Request, form: Form) -> Response:
-    """Note the days of consent."""
+    """Record the days of consent."""
     who = _who(request)
     expires = NEVER if form.maybe("never") else form.maybe("expires")
     try:
-        site_of(request).people.change(who, given=form.maybe("given"), expires=expires)
+        context_of(request).people.change(who, given=form.maybe("given"), expires=expires)
     except GalleryError as error:
         return _person(request, str(error))
     return see(f"/people/{who}", "consent")
@@ -107,11 +108,11 @@ def consent(request: Request, form: Form) -> Response:
 
 def photos(request: Request, form: Form) -> Response:
     """Add templates from more photos."""
-    who, site = _who(request), site_of(request)
-    with site.gallery() as gallery:
+    who, context = _who(request), context_of(request)
+    with context.gallery() as gallery:
         known = gallery.person(who)
     try:
-        site.people.enroll(who, None, form.files, EnrollOptions(ignored=known.ignored))
+        context.people.enroll(who, None, form.files, EnrollOptions(ignored=known.ignored))
     except RejectedError as error:
         return _person(request, str(error), error.lines)
     except GalleryError as error:
@@ -120,12 +121,12 @@ def photos(request: Request, form: Form) -> Response:
 
 
 def merge(request: Request, form: Form) -> Response:
-    """Make two ids of one person one."""
+    """Merge two ids of one person."""
     who, into = _who(request), form.text("into")
     if form.text("confirm") != who:
         return _person(request, strings.FORGET_MISTYPED.format(id=who))
     try:
-        proof = site_of(request).people.merge(who, into)
+        proof = context_of(request).people.merge(who, into)
     except GalleryError as error:
         return _person(request, str(error))
     if proof.traces or proof.still_named:
@@ -134,24 +135,24 @@ def merge(request: Request, form: Form) -> Response:
 
 
 def warn(request: Request) -> Response:
-    """What goes for good when a person is forgotten."""
+    """What is erased when a person is forgotten."""
     return _warning(request, None)
 
 
 def forget(request: Request, form: Form) -> Response:
-    """Erase a person, once their id has been typed."""
+    """Erase a person if the id was typed as confirmation."""
     who = _who(request)
     if form.text("confirm") != who:
         return _warning(request, strings.FORGET_MISTYPED.format(id=who))
-    return _proof(request, who, site_of(request).people.erase(who))
+    return _proof(request, who, context_of(request).people.erase(who))
 
 
 def face(request: Request) -> Response:
-    """A kept picture of a person or an unknown, the newest first from 0."""
+    """A kept picture of a person or an unknown; 0 is the newest."""
     who, number = request.path_params["who"], request.path_params["number"]
     if not is_id(who) and not is_unknown_id(who):
         raise Problem(404)
-    with site_of(request).gallery() as gallery:
+    with context_of(request).gallery() as gallery:
         kept = gallery.pictures(who)
     if number >= len(kept):
         raise Problem(404)
@@ -159,23 +160,23 @@ def face(request: Request) -> Response:
 
 
 def _person(request: Request, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
-    site, who = site_of(request), _who(request)
-    with site.gallery() as gallery:
+    context, who = context_of(request), _who(request)
+    with context.gallery() as gallery:
         own = _existing(gallery, who)
-        shown = _shown(site, gallery, own, day(site.clock.wall()))
+        shown = _shown(context, gallery, own, day(context.clock.wall()))
         others = [p for p in gallery.people() if p.id != who and p.ignored == own.ignored]
         snapshot = gallery.snapshot()
-        threshold = level_threshold(site.configuration(), snapshot)[0]
+        threshold = level_threshold(context.configuration(), snapshot)[0]
         alike = [(who, *other) for other in snapshot.alike_to(who, threshold)]
-    context: dict[str, Any] = {"one": shown, "others": others, "alike": alike, "error": error, "lines": lines}
-    return render(request, "person.html", 409 if error else 200, **context)
+    values: dict[str, Any] = {"one": shown, "others": others, "alike": alike, "error": error, "lines": lines}
+    return render(request, "person.html", 409 if error else 200, **values)
 
 
 def _warning(request: Request, error: str | None) -> Response:
-    site, who = site_of(request), _who(request)
-    with site.gallery() as gallery:
+    context, who = context_of(request), _who(request)
+    with context.gallery() as gallery:
         own = _existing(gallery, who)
-        threshold = level_threshold(site.configuration(), gallery.snapshot())[0]
+        threshold = level_threshold(context.configuration(), gallery.snapshot())[0]
         counts = {
             "templates": own.templates + own.foreign,
             "pictures": len(gallery.pictures(who)),
@@ -202,13 +203,13 @@ def _who(request: Request) -> str:
     return who
 
 
-def _shown(site: WebContext, gallery: Gallery, one: Person, today: str) -> Shown:
-    return Shown(one, len(gallery.pictures(one.id)), last_seen(site, one.id), one.expired(today))
+def _shown(context: WebContext, gallery: Gallery, one: Person, today: str) -> PersonCard:
+    return PersonCard(one, len(gallery.pictures(one.id)), last_seen(context, one.id), one.expired(today))
 
 
-def last_seen(site: WebContext, who: str) -> tuple[float, str] | None:
-    """Wall seconds and camera of somebody's last match; None when the journal has none."""
-    for entry in site.journal.rows(who=who, kinds=("match",), last=1):
+def last_seen(context: WebContext, who: str) -> tuple[float, str] | None:
+    """Wall seconds and camera of a person's last match; None if the journal has none."""
+    for entry in context.journal.rows(who=who, kinds=("match",), last=1):
         if not entry.redacted and not entry.altered:
             return entry.row.at, str(json.loads(entry.row.payload).get("camera", ""))
     return None
@@ -216,4 +217,4 @@ def last_seen(site: WebContext, who: str) -> tuple[float, str] | None:
 
 def _first(request: Request, count: int) -> int:
     text = request.query_params.get("first", "0")
-    return min(int(text), count) if text.isascii() and text.isdigit() and len(text) < 9 else 0  # noqa: PLR2004 - digits of a number
+    return min(int(text), count) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0

@@ -1,4 +1,4 @@
-"""Turns what a handler found into a page: templates, forms and files of the pages, which work without script."""
+"""Endpoints, forms and templates of the pages."""
 
 from __future__ import annotations
 
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from edgeface.web.site import WebContext
+    from edgeface.web.context import WebContext
 
-
-if TYPE_CHECKING:
     Endpoint = Callable[[Request], Awaitable[Response]]
 
 HERE = Path(__file__).parents[1]
@@ -39,29 +37,29 @@ Value = TypeVar("Value")
 
 
 class Form(NamedTuple):
-    """What a form sent."""
+    """A form as the browser sent it."""
 
     fields: Mapping[str, str]
     files: tuple[tuple[str, bytes], ...]
-    """Name and content of each file that was chosen."""
+    """Name and content of each selected file."""
 
     def text(self, name: str) -> str:
-        """A field without the blanks around it; empty when it is not there."""
+        """A field without surrounding blanks; empty if it is missing."""
         return self.fields.get(name, "").strip()
 
     def maybe(self, name: str) -> str | None:
-        """A field; None when it was left empty."""
+        """A field; None if it is empty."""
         return self.text(name) or None
 
 
-def site_of(request: Request) -> WebContext:
-    """What the handler works with."""
-    site: WebContext = request.app.state.site
-    return site
+def context_of(request: Request) -> WebContext:
+    """The context that the handler works with."""
+    context: WebContext = request.app.state.context
+    return context
 
 
 def page(work: Callable[[Request], Response]) -> Endpoint:
-    """An endpoint from a function that may wait for the disk."""
+    """An endpoint from a function that runs in a worker thread."""
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
@@ -71,18 +69,18 @@ def page(work: Callable[[Request], Response]) -> Endpoint:
 
 
 def fresh(work: Callable[[Request], Response]) -> Endpoint:
-    """As `page`, with the state as it is now and not as it was said last."""
+    """As `page`, after asking the daemon for its current state."""
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
-        await site_of(request).hub.report()
+        await context_of(request).hub.fresh_state()
         return await run_in_threadpool(work, request)
 
     return endpoint
 
 
 def action(work: Callable[[Request, Form], Response]) -> Endpoint:
-    """An endpoint from a function that takes a form and may wait for the disk."""
+    """An endpoint from a function that takes a form and runs in a worker thread."""
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
@@ -92,7 +90,7 @@ def action(work: Callable[[Request, Form], Response]) -> Endpoint:
 
 
 def upload(work: Callable[[Request, Form], Response]) -> Endpoint:
-    """As `action`, for forms with photos, of which a few are decoded at a time."""
+    """As `action`, for forms with photos, of which few are decoded at a time."""
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
@@ -108,13 +106,13 @@ async def read_form(request: Request) -> Form:
     form = await limits.form(request)
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-    # A browser sends a file without a name where none was chosen.
+    # A browser sends a file without a name if none was selected.
     return Form(fields, tuple([(one.filename, await one.read()) for one in sent if one.filename]))
 
 
-def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """The page that a template makes; what it shows of `context` is escaped."""
-    configuration = site_of(request).configuration()
+def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """The page from a template; the `values` are escaped."""
+    configuration = context_of(request).configuration()
     text = (
         environment()
         .get_template(template)
@@ -124,19 +122,19 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
             path=request.url.path,
             device=configuration.device,
             done=strings.DONE.get(request.query_params.get("done", "")),
-            **context,
+            **values,
         )
     )
     return HTMLResponse(text, status, {"Cache-Control": "no-store"})
 
 
 def see(path: str, done: str | None = None) -> RedirectResponse:
-    """Go on to another page, which says what was done: a key of strings_device.DONE."""
+    """Redirect to another page, which confirms what was done: a key of strings.DONE."""
     return RedirectResponse(path if done is None else f"{path}?done={done}", 303)
 
 
 def initials(name: str) -> str:
-    """Up to two letters that stand for a name."""
+    """The initials of a name, two letters at most."""
     words = name.split()
     chosen = words[:1] if len(words) == 1 else [words[0], words[-1]] if words else []
     return "".join(word[0] for word in chosen).upper()
@@ -149,7 +147,7 @@ def when(wall: float) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates: everything is escaped, and a name that is not known is a mistake."""
+    """The templates: everything is escaped, and an undefined name is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
@@ -168,7 +166,7 @@ def environment() -> Environment:
 
 
 def _coded(text: str) -> Markup:
-    """What stands in backquotes as code."""
+    """The text with its parts in backquotes as code."""
     from markupsafe import Markup, escape
 
     parts = [escape(part) for part in text.split("`")]
@@ -179,7 +177,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def pairs(values: Mapping[str, Value], words: Mapping[str, str]) -> list[tuple[str, Value]]:
-    """What was counted by a key, with the key in words, the most first."""
-    named = starmap(lambda key, value: (words.get(key, key), value), values.items())
+def pairs(counts: Mapping[str, Value], words: Mapping[str, str]) -> list[tuple[str, Value]]:
+    """The counts with their keys in words, highest first."""
+    named = starmap(lambda key, count: (words.get(key, key), count), counts.items())
     return sorted(named, key=lambda pair: (-float(str(pair[1])), pair[0]))

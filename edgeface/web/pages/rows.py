@@ -1,4 +1,4 @@
-"""Rows of the journal as people read them, and the search for those that they ask for."""
+"""Rows of the journal in words, and the search for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from edgeface.core import event_kinds
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.journal.export import row_object
 from edgeface.web import strings
-from edgeface.web.strings import REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,16 +21,18 @@ if TYPE_CHECKING:
 
 PAGE = 50
 _SCAN, _SCANS = 500, 10
+"""Rows that are read at a time, and how often, when a filter needs the content of each."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_SAID = frozenset({"person", "unknown", "name", "camera", "door", "score", "threshold", "reason", "seconds"})
-_UNSAID = frozenset({"digest", "sections", "boot", "config", "visit", "grant_seq"})
-"""Facts that only a program can use."""
-_MOST_FACTS = 4
+_SHOWN_FACTS = frozenset({"person", "unknown", "name", "camera", "door", "score", "threshold", "reason", "seconds"})
+"""Facts that have their own place in a line."""
+_HIDDEN_FACTS = frozenset({"digest", "sections", "boot", "config", "visit", "grant_seq"})
+"""Facts that are useful to programs only."""
+_MAX_FACTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """What is asked for; a part that is empty asks for all."""
+class EventFilter:
+    """Selects rows; an empty part selects all."""
 
     kind: str = ""
     who: str = ""
@@ -39,8 +40,8 @@ class Filter:
     day: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> Filter:
-        """From a page's address; what makes no sense is left out."""
+    def of(cls, query: Mapping[str, str]) -> EventFilter:
+        """The filter in a page's query; invalid parts are left out."""
         kind, who, day = (query.get(key, "").strip() for key in ("kind", "who", "day"))
         return cls(
             kind if kind in event_kinds.BY_KIND else "",
@@ -51,18 +52,18 @@ class Filter:
 
     @property
     def parts(self) -> dict[str, str]:
-        """Those that ask for something, as an address has them."""
+        """The parts that are not empty, as in a page's query."""
         every = {"kind": self.kind, "who": self.who, "camera": self.camera, "day": self.day}
         return {key: value for key, value in every.items() if value}
 
-    def takes(self, line: Line) -> bool:
-        """Whether a row is asked for, by what only its content tells."""
+    def takes(self, line: EventLine) -> bool:
+        """Whether the day and the camera of a row match."""
         span = _span(self.day)
         in_time = span is None or span[0] <= line.at < span[1]
         return in_time and (not self.camera or line.camera == self.camera)
 
 
-class Line(NamedTuple):
+class EventLine(NamedTuple):
     """A row in words."""
 
     seq: int
@@ -76,54 +77,53 @@ class Line(NamedTuple):
     camera: str
     door: str
     what: str
-    """What else there is to say."""
+    """All other facts."""
 
 
-class Found(NamedTuple):
-    """Part of the journal, newest first."""
+class EventPage(NamedTuple):
+    """A part of the journal, newest first."""
 
-    lines: list[Line]
+    lines: list[EventLine]
     older: int | None
-    """Give it as `before` for what is older; None at the end."""
+    """Pass it as `before` to get older rows; None at the end."""
     scanned: int
-    """Rows that were looked at."""
+    """Rows that were read."""
 
 
-def find(journal: Journal, wanted: Filter, before: int | None = None, after: int = 0) -> Found:
-    """The newest rows that are asked for, with after < seq < before; it looks at a few thousand rows at most."""
-    span, lines, scanned = _span(wanted.day), list[Line](), 0
+def find(journal: Journal, wanted: EventFilter, before: int | None = None, after: int = 0) -> EventPage:
+    """The newest rows that match, with after < seq < before; reads 5,000 rows at most."""
+    span, lines, scanned = _span(wanted.day), list[EventLine](), 0
     chosen: dict[str, Any] = {"kinds": (wanted.kind,) if wanted.kind else (), "who": wanted.who or None}
-    # Where the journal chooses, no row is opened that is not shown.
-    most = _SCAN if wanted.camera or wanted.day else PAGE
+    # Without camera and day the journal selects the rows, and only rows that are shown are decrypted.
+    batch = _SCAN if wanted.camera or wanted.day else PAGE
     for _ in range(_SCANS):
-        rows = journal.rows(**chosen, before=before, after=after, since=span[0] if span else None, last=most)
+        rows = journal.rows(**chosen, before=before, after=after, since=span[0] if span else None, last=batch)
         for entry in reversed(rows):
             line, before, scanned = line_of(entry), entry.seq, scanned + 1
             if wanted.takes(line):
                 lines.append(line)
             if len(lines) == PAGE:
-                return Found(lines, before, scanned)
-        if len(rows) < most:
-            return Found(lines, None, scanned)
-    return Found(lines, before, scanned)
+                return EventPage(lines, before, scanned)
+        if len(rows) < batch:
+            return EventPage(lines, None, scanned)
+    return EventPage(lines, before, scanned)
 
 
-def line_of(entry: StoredRow) -> Line:
+def line_of(entry: StoredRow) -> EventLine:
     """A row in words."""
     row = entry.row
     if entry.redacted or entry.altered:
         what = strings.EVENTS_ALTERED if entry.altered else strings.EVENTS_REDACTED
         tone = "bad" if entry.altered else ""
-        return Line(entry.seq, row.at, row.kind, tone, "", "", "", "", "", what)
+        return EventLine(entry.seq, row.at, row.kind, tone, "", "", "", "", "", what)
     facts = json.loads(row.payload)
     person, unknown, name, camera, door = (_text(facts, key) for key in ("person", "unknown", "name", "camera", "door"))
-    return Line(
-        entry.seq, row.at, row.kind, event_kinds.of(row.kind).tone, person, unknown, name, camera, door, _what(facts)
-    )
+    tone = event_kinds.of(row.kind).tone
+    return EventLine(entry.seq, row.at, row.kind, tone, person, unknown, name, camera, door, _what(facts))
 
 
-def export(journal: Journal, wanted: Filter) -> Iterator[str]:
-    """Every row that is asked for as a line of JSON, oldest first."""
+def export(journal: Journal, wanted: EventFilter) -> Iterator[str]:
+    """Every row that matches as a line of JSON, oldest first."""
     span, after = _span(wanted.day), 0
     chosen: dict[str, Any] = {"kinds": (wanted.kind,) if wanted.kind else (), "who": wanted.who or None}
     last = journal.head()[0]
@@ -158,13 +158,13 @@ def _what(facts: Mapping[str, Any]) -> str:
     elif score is not None:
         parts.append(strings.LIVE_SCORE.format(score=f"{score:.2f}"))
     if reason:
-        parts.append(REFUSALS.get(reason) or strings.REASONS.get(reason) or str(reason))
+        parts.append(strings.REFUSALS.get(reason) or strings.REASONS.get(reason) or str(reason))
     if seconds is not None:
         parts.append(strings.AFTER_SECONDS.format(seconds=seconds))
     if "event_type" not in facts:
-        others = {key: _plain(value) for key, value in facts.items() if key not in _SAID | _UNSAID}
-        known = strings.FACTS
-        parts += [known.get(key, key + " {}").format(value) for key, value in others.items() if value][:_MOST_FACTS]
+        others = {key: _plain(value) for key, value in facts.items() if key not in _SHOWN_FACTS | _HIDDEN_FACTS}
+        words = strings.FACTS
+        parts += [words.get(key, key + " {}").format(value) for key, value in others.items() if value][:_MAX_FACTS]
     return ", ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""People whom nobody has enrolled: enroll, ignore, delete."""
+"""The pages about people who are not enrolled: enroll, ignore, delete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeface.people.enrollment import EnrollOptions
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
-from edgeface.web.pages.render import Form, action, page, render, see, site_of
+from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,24 +36,24 @@ def routes() -> list[Route]:
 
 
 def unknowns(request: Request) -> Response:
-    """A card for each, the one last seen first."""
-    site = site_of(request)
-    with site.gallery() as gallery:
+    """A card for each unknown, the last one seen first."""
+    context = context_of(request)
+    with context.gallery() as gallery:
         found = [(one, len(gallery.pictures(one.id))) for one in gallery.unknowns()]
-    return render(request, "unknowns.html", found=found, days=site.configuration().unknown.days)
+    return render(request, "unknowns.html", found=found, days=context.configuration().unknown.days)
 
 
 def ask(request: Request) -> Response:
-    """Who it is."""
+    """The form that enrolls an unknown."""
     return _ask(request, None, "", "")
 
 
 def enroll(request: Request, form: Form) -> Response:
-    """Make an unknown a person."""
+    """Enroll an unknown as a person."""
     who, person, name = _id(request), form.text("id"), form.text("name")
     try:
         options = EnrollOptions(given=form.maybe("given"), expires=form.maybe("expires"))
-        site_of(request).people.enroll_unknown(who, person, name or None, options)
+        context_of(request).people.enroll_unknown(who, person, name or None, options)
     except GalleryError as error:
         return _ask(request, str(error), person, name)
     return see(f"/people/{person}", "enrolled")
@@ -63,34 +63,34 @@ def ignore(request: Request, _: Form) -> Response:
     """Put an unknown on the ignore list."""
     who = _id(request)
     options = EnrollOptions(ignored=True)
-    site_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
+    context_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
     return see("/unknowns", "ignored")
 
 
 def warn(request: Request) -> Response:
-    """What goes for good when an unknown is deleted."""
+    """What is erased when an unknown is deleted."""
     return _warning(request, None)
 
 
 def delete(request: Request, form: Form) -> Response:
-    """Erase an unknown, once the id has been typed."""
+    """Erase an unknown if the id was typed as confirmation."""
     who = _id(request)
     if form.text("confirm") != who:
         return _warning(request, strings.FORGET_MISTYPED.format(id=who))
-    proof = site_of(request).people.erase(who)
+    proof = context_of(request).people.erase(who)
     return render(request, "forgotten.html", who=who, proof=proof, back="/unknowns")
 
 
 def _ask(request: Request, error: str | None, person: str, name: str) -> Response:
-    with site_of(request).gallery() as gallery:
+    with context_of(request).gallery() as gallery:
         own = _existing(gallery, _id(request))
         count = len(gallery.pictures(own.id))
-    context = {"one": own, "pictures": count, "error": error, "person": person, "name": name}
-    return render(request, "unknown_enroll.html", 409 if error else 200, **context)
+    values = {"one": own, "pictures": count, "error": error, "person": person, "name": name}
+    return render(request, "unknown_enroll.html", 409 if error else 200, **values)
 
 
 def _warning(request: Request, error: str | None) -> Response:
-    with site_of(request).gallery() as gallery:
+    with context_of(request).gallery() as gallery:
         own = _existing(gallery, _id(request))
         count = len(gallery.pictures(own.id))
     return render(request, "unknown_delete.html", 409 if error else 200, one=own, pictures=count, error=error)
@@ -99,7 +99,7 @@ def _warning(request: Request, error: str | None) -> Response:
 def _existing(gallery: Gallery, who: str) -> Unknown:
     found = next((one for one in gallery.unknowns() if one.id == who), None)
     if found is None:
-        raise Problem(404, detail=f"{who}: no such unknown; enrolled or deleted, perhaps")
+        raise Problem(404, detail=f"{who}: no such unknown; it may have been enrolled or deleted")
     return found
 
 

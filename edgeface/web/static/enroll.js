@@ -1,11 +1,11 @@
-// Pictures of the browser's camera go into the form's files; nothing is sent before the form is.
+// Adds pictures from the browser's camera to the form's files; nothing is sent before the form is submitted.
 const box = document.querySelector(".browser-camera");
 const input = document.getElementById("photos");
 const video = box.querySelector("video");
 const previews = box.querySelector(".previews");
 const status = box.querySelector("[data-status]");
 const [start, shoot, stop] = ["start", "shoot", "stop"].map((name) => box.querySelector(`[data-${name}]`));
-const LONGEST = 1600;
+const MAX_SIDE = 1600;
 const taken = new DataTransfer();
 
 async function open() {
@@ -39,7 +39,7 @@ function close() {
 
 function drawn(source, width, height) {
   const canvas = document.createElement("canvas");
-  const scale = Math.min(1, LONGEST / Math.max(width, height));
+  const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
@@ -50,7 +50,7 @@ async function take() {
   if (input.files.length >= Number(box.dataset.most)) return;
   const canvas = drawn(video, video.videoWidth, video.videoHeight);
   const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", 0.92); });
-  // Files that were chosen by hand stay.
+  // Files that were selected by hand stay.
   const files = new DataTransfer();
   for (const file of input.files) files.items.add(file);
   taken.items.add(new File([blob], `camera-${taken.items.length + 1}.jpg`, { type: "image/jpeg" }));

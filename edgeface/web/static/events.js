@@ -1,11 +1,11 @@
-// New rows of the journal on top of the table or list, as they are written.
+// Puts new rows of the journal at the top of the table or list as they are written.
 const body = document.querySelector("[data-after]");
 const note = document.querySelector("[data-live]");
 const KINDS = JSON.parse(body.dataset.kinds);
-const most = Number(body.dataset.most || 200);
-const FRESH = 4000;
-// What is said is written down a moment later.
-const PAUSES = [150, 700, 2000];
+const maxRows = Number(body.dataset.most || 200);
+const FRESH_MS = 4000;
+// A row is written to the journal a moment after its event.
+const PAUSES_MS = [150, 700, 2000];
 let after = Number(body.dataset.after);
 let timers = [];
 let busy = Promise.resolve();
@@ -20,19 +20,19 @@ async function fetchRows() {
   after = Math.max(...rows.map((row) => Number(row.dataset.seq)));
   for (const row of rows) {
     row.classList.add("fresh");
-    setTimeout(() => row.classList.remove("fresh"), FRESH);
+    setTimeout(() => row.classList.remove("fresh"), FRESH_MS);
   }
   body.prepend(...rows);
-  while (body.children.length > most) body.lastElementChild.remove();
+  while (body.children.length > maxRows) body.lastElementChild.remove();
   document.querySelector("[data-empty]")?.remove();
 }
 
-function look() {
+function update() {
   for (const timer of timers) clearTimeout(timer);
-  timers = PAUSES.map((pause) => setTimeout(() => { busy = busy.then(fetchRows, fetchRows); }, pause));
+  timers = PAUSES_MS.map((pause) => setTimeout(() => { busy = busy.then(fetchRows, fetchRows); }, pause));
 }
 
 const source = new EventSource("/api/v1/events/stream");
-for (const kind of KINDS) source.addEventListener(kind, look);
-source.onopen = () => { if (note) note.textContent = note.dataset.on; look(); };
+for (const kind of KINDS) source.addEventListener(kind, update);
+source.onopen = () => { if (note) note.textContent = note.dataset.on; update(); };
 source.onerror = () => { if (note) note.textContent = note.dataset.off; };

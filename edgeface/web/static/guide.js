@@ -1,8 +1,8 @@
-// What the person at the camera is told, as it changes.
+// Updates the instructions for the person at the camera.
 const box = document.querySelector("[data-guide='running']");
-const PERIOD = 400;
+const PERIOD_MS = 400;
 
-async function look() {
+async function update() {
   try {
     const answer = await fetch("/enroll/camera/progress");
     const now = await answer.json();
@@ -15,9 +15,9 @@ async function look() {
     box.querySelector("[data-count]").textContent = now.count;
     box.querySelector("progress").value = now.taken;
   } catch {
-    // The device may be away for a moment: the next look tells.
+    // The device may be offline for a moment: try again.
   }
-  setTimeout(look, PERIOD);
+  setTimeout(update, PERIOD_MS);
 }
 
-if (box) look();
+if (box) update();

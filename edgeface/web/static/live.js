@@ -1,8 +1,8 @@
-// The newest picture of each camera with its faces, a few times a second, while it is in view.
+// The newest picture of each camera with its faces, a few times per second, while the card is visible.
 import { edit, outline } from "./region.js";
 
-const PERIOD = 220;
-const AGAIN = 2000;
+const PERIOD_MS = 220;
+const RETRY_MS = 2000;
 const SVG = "http://www.w3.org/2000/svg";
 const words = JSON.parse(document.getElementById("words").textContent);
 
@@ -43,8 +43,8 @@ function draw(overlay, seen) {
   overlay.replaceChildren(group);
 }
 
-// The list is what a screen reader hears, so it changes only when somebody comes or goes.
-function name(list, seen) {
+// Screen readers read the list aloud, so it changes only when a person arrives or leaves.
+function listFaces(list, seen) {
   const lines = seen.faces.map((face) => {
     const score = face.label === "match" && face.score !== null;
     const reason = face.reason ? `, ${words.reasons[face.reason] || face.reason}` : "";
@@ -65,9 +65,9 @@ function name(list, seen) {
       return item;
     }));
     if (!lines.length) {
-      const nobody = list.appendChild(document.createElement("li"));
-      nobody.className = "muted small";
-      nobody.textContent = list.dataset.nobody;
+      const empty = list.appendChild(document.createElement("li"));
+      empty.className = "muted small";
+      empty.textContent = list.dataset.emptyText;
     }
   }
   lines.forEach((line, n) => { list.children[n].querySelector(".more").textContent = line.more; });
@@ -97,7 +97,7 @@ async function show(card, state) {
     state.seq = seen.seq;
   }
   if (!card.dataset.editing) draw(card.querySelector(".stage > svg"), seen);
-  name(card.querySelector(".seen"), seen);
+  listFaces(card.querySelector(".seen"), seen);
   card.seen = seen;
   image.hidden = false;
   wait.hidden = true;
@@ -108,17 +108,17 @@ async function watch(card) {
   new IntersectionObserver((entries) => { state.inView = entries.at(-1).isIntersecting; }).observe(card);
   const wait = card.querySelector(".stage > .wait");
   for (;;) {
-    let pause = PERIOD;
+    let pause = PERIOD_MS;
     if (state.inView && document.visibilityState === "visible") {
       try {
         await show(card, state);
       } catch (error) {
-        pause = AGAIN;
+        pause = RETRY_MS;
         wait.textContent = error instanceof TypeError ? wait.dataset.lost : error.message;
         wait.hidden = false;
         card.querySelector(".stage > img").hidden = true;
         card.querySelector(".stage > svg").replaceChildren();
-        name(card.querySelector(".seen"), { faces: [] });
+        listFaces(card.querySelector(".seen"), { faces: [] });
       }
     }
     await sleep(pause);

@@ -1,4 +1,4 @@
-// A link that the device has printed carries a code for one sign-in behind the #, which is never sent as an address.
+// A link printed by the device has a one-time code after the #, the part of an address that browsers never send.
 const code = decodeURIComponent(location.hash.slice(1));
 if (code) {
   history.replaceState(null, "", location.pathname + location.search);

@@ -1,7 +1,7 @@
-// Where faces are looked for, and the smallest: drawn, and changed by dragging, arrow keys or numbers.
+// The region and the smallest face: draws them, and changes them by dragging, arrow keys or numbers.
 const SVG = "http://www.w3.org/2000/svg";
 const EDGES = ["left", "top", "right", "bottom"];
-const LEAST = 2;
+const MIN_PERCENT = 2;
 
 function element(parent, name, attributes) {
   const made = parent.appendChild(document.createElementNS(SVG, name));
@@ -9,7 +9,7 @@ function element(parent, name, attributes) {
   return made;
 }
 
-// What lies outside is darker; `region` has fractions, left, top, right, bottom.
+// The part outside the region is darker; `region` is left, top, right, bottom as fractions.
 export function outline(group, seen) {
   const [width, height] = seen.frame_size;
   const [left, top, right, bottom] = seen.region;
@@ -42,9 +42,9 @@ export function edit(card, box) {
 
   function set(edge, percent) {
     const near = edge === "left" || edge === "top";
-    const limit = value(other[edge]) + (near ? -LEAST : LEAST);
-    const held = near ? Math.max(0, Math.min(percent, limit)) : Math.min(100, Math.max(percent, limit));
-    form.elements[edge].value = held.toFixed(1);
+    const limit = value(other[edge]) + (near ? -MIN_PERCENT : MIN_PERCENT);
+    const bounded = near ? Math.max(0, Math.min(percent, limit)) : Math.min(100, Math.max(percent, limit));
+    form.elements[edge].value = bounded.toFixed(1);
     redraw();
   }
 
@@ -125,10 +125,10 @@ export function edit(card, box) {
   async function put(target, body) {
     const headers = { "content-type": "application/json", "x-csrf-token": form.dataset.csrf, "if-match": tag };
     const answer = await fetch(target, { method: "PUT", headers, body: JSON.stringify(body) });
-    const said = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Error(said.detail || answer.statusText);
+    const result = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(result.detail || answer.statusText);
     tag = answer.headers.get("etag") || tag;
-    return said.effective;
+    return result.effective;
   }
 
   async function save(event) {

@@ -1,6 +1,9 @@
-"""The live view, a change of the region and the metrics of a daemon that runs."""
+"""The web page of a running daemon: its state, the live view, a change of the region, the metrics, and its cost."""
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -13,6 +16,7 @@ import pytest
 pytest.importorskip("starlette")
 
 from edgeface.config import loader
+from edgeface.config.configuration import Configuration, Web
 from edgeface.core.clock import SystemClock
 from edgeface.daemon.daemon import Daemon
 from edgeface.demo.run import CLIP, PEOPLE
@@ -34,7 +38,7 @@ web: {{port: 0}}
 
 
 class Page:
-    """The daemon's page, asked by an admin's token."""
+    """A client of the daemon's page with an admin's token."""
 
     def __init__(self, daemon: Daemon, token: str) -> None:
         link = daemon.sign_in_link()
@@ -60,12 +64,12 @@ class Page:
                 return error.code, error.headers, error.read()
 
     def until(self, path: str, true: Callable[[Any], bool]) -> Any:
-        """Ask until the answer is as it should be."""
+        """Repeat the request until the answer is as expected."""
         pause = threading.Event()
         for _ in range(200):
             status, _, body = self.ask(path)
-            if status == 200 and true(said := json.loads(body)):
-                return said
+            if status == 200 and true(answer := json.loads(body)):
+                return answer
             pause.wait(0.05)
         raise AssertionError(f"{path} does not come true: {status} {body[:500]!r}")
 
@@ -84,17 +88,17 @@ def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source:
     daemon = Daemon(configuration, source=source)
     with threaded(daemon):
         assert daemon.sign_in_link() is not None
-        site = daemon._window._site
-        assert site is not None
+        context = daemon._page._context
+        assert context is not None
 
         def heard(key: str) -> set[str]:
-            return {wire[key] for wire in site.hub.recent() if wire.get(key) is not None}
+            return {wire[key] for wire in context.hub.recent() if wire.get(key) is not None}
 
         def goes(key: str) -> None:
             until(lambda: heard(key), 30)
             who = min(heard(key))
-            with site.gallery() as gallery:
-                # An unknown is said before it is stored.
+            with context.gallery() as gallery:
+                # An unknown is published before it is stored.
                 until(lambda: who in {*(one.id for one in gallery.people()), *(one.id for one in gallery.unknowns())})
                 erase(configuration, gallery, who, clock.wall())
             until(lambda: who not in heard(key), 10)
@@ -109,7 +113,7 @@ def running(source: Path) -> Iterator[Page]:
     daemon = Daemon(configuration, source=source)
     token = accounts.make_token(configuration.data, "test", "admin", 0.0)
     with threaded(daemon):
-        server = daemon._window._server
+        server = daemon._page._server
         assert server is not None
         assert server.wait(20)
         yield Page(daemon, token)
@@ -128,7 +132,7 @@ def test_what_an_admin_drags_counts_at_once_and_what_it_costs_is_measured(runnin
     assert (status, json.loads(body)["effective"]) == (200, "at_once")
 
     now = running.until(faces, lambda said: (said["region"], said["smallest_face"]) == ([0.0, 0.0, 0.3, 0.1], 90))
-    # Nobody's head is in that corner.
+    # No face is in that corner.
     assert running.until(faces, lambda said: said["seq"] > now["seq"] + 30)["faces"] == []
     added = set(source.read_text().splitlines()) - set(before.splitlines())
     assert added == {"    region: [0.0, 0.0, 0.3, 0.1]", "detector: {type: blazeface, smallest_face: 90}"}
@@ -149,3 +153,89 @@ def test_latency_is_in_the_state(running: Page) -> None:
     assert set(state["latency"]) == {"p50", "p95"}
     assert 0 < state["latency"]["p50"] <= state["latency"]["p95"] < 5
     assert state["cameras"]["porch"]["latency"] == pytest.approx(state["latency"])
+
+
+def test_the_daemon_loads_nothing_of_the_web_unless_it_is_wanted() -> None:
+    wanted = "starlette uvicorn jinja2 argon2 prometheus_client multipart anyio edgeface.web.context"
+    code = f"import edgeface.daemon.daemon, sys; print([name for name in {wanted!r}.split() if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def daemon_of(folder: Path, *, web: Web | None) -> Daemon:
+    cameras = {"porch": {"type": "replay", "path": CLIP}}
+    return Daemon(Configuration(data=folder, cameras=cameras, web=web))  # type: ignore[arg-type]
+
+
+def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
+    token = accounts.make_token(tmp_path, "admin", "admin", 0.0)
+    daemon = daemon_of(tmp_path, web=Web(port=0))
+    with threaded(daemon):
+        until(lambda: daemon._page.problem is None and daemon._page.url and daemon._page._server.wait(0), 20)  # type: ignore[union-attr]
+        link = daemon.sign_in_link()
+        assert link is not None
+        assert "/login#" in link
+        request = urllib.request.Request(  # noqa: S310 - it is ours
+            f"{daemon._page.url}api/v1/state", headers={"authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+            state = json.load(answer)
+        assert "porch" in json.dumps(state)
+        context = daemon._page._context
+        assert context is not None
+        until(lambda: any(wire["kind"] == "unknown" for wire in context.hub.recent()), 30)
+        assert {"mqtt", "doors", "journal", "problems", "cameras"} <= context.hub.state.keys()
+    assert not [one for one in threading.enumerate() if one.name == "web"]
+    (event, *_) = [wire for wire in context.hub.recent() if wire["kind"] == "unknown"]
+    assert event["event_type"] == "unknown"
+    assert event["id"]
+
+
+_COST = """
+import sys, threading, time
+from pathlib import Path
+from edgeface.daemon.daemon import Daemon
+from edgeface.demo.run import CLIP
+from edgeface.config.configuration import Configuration; from edgeface.config.configuration import Web
+
+def resident():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]) / 1024
+
+def cpu():
+    clocks = {t.name: time.clock_gettime(time.pthread_getcpuclockid(t.ident)) for t in threading.enumerate()}
+    return clocks["web"], time.process_time()
+
+cameras = {"porch": {"type": "replay", "path": CLIP, "loop": True}}
+before = resident()
+daemon = Daemon(Configuration(data=Path(sys.argv[1]), cameras=cameras, web=Web(port=0)))
+after = resident()
+thread = threading.Thread(target=daemon.run)
+thread.start()
+time.sleep(4)
+first = cpu()
+time.sleep(6)
+last = cpu()
+daemon.stop()
+thread.join()
+print((last[0] - first[0]) / (last[1] - first[1]), after - before)
+"""
+
+
+@pytest.mark.slow(seconds=13)
+def test_nobodys_looking_costs_next_to_nothing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _COST, tmp_path], capture_output=True, text=True, check=True)
+    share, megabytes = map(float, done.stdout.split())
+    assert share < 0.02
+    assert megabytes < 40
+
+
+def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        daemon = daemon_of(tmp_path, web=Web(port=other.getsockname()[1]))
+        with threaded(daemon):
+            until(lambda: daemon._page.problem is not None, 20)
+            context = daemon._page._context
+            assert context is not None
+            until(lambda: context.hub.state.get("problems"), 20)
+            assert "cannot be served: Address already in use" in context.hub.state["problems"][-1]
+            until(lambda: any(wire["kind"] == "unknown" for wire in context.hub.recent()), 30)

@@ -1,4 +1,4 @@
-"""What every handler of the web gets to work with."""
+"""The context that every handler of the web works with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.people.service import PeopleService
+from edgeface.web.hub import LiveHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,29 +22,10 @@ if TYPE_CHECKING:
     from edgeface.gallery.rows import Change
     from edgeface.journal.journal import Journal
     from edgeface.recognition.timings import Timings
-    from edgeface.web.hub import LiveHub
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Insight:
-    """What a daemon lets the page have of itself."""
-
-    configuration: Callable[[], Configuration]
-    """As it runs now."""
-    source: Path | None
-    clock: Clock
-    journal: Journal
-    boot: str
-    record: Callable[[str, Mapping[str, Any]], None]
-    reload: Callable[[], None]
-    timings: Timings | None = None
-    """What the daemon's threads measure."""
-    switch: Callable[[str, bool], None] | None = None
-    """Has a camera switched on or off soon."""
 
 
 class Models:
-    """The web's own models: opened when somebody first needs them, for one thread at a time."""
+    """The web's own models: loaded at the first use, for one thread at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,7 +33,7 @@ class Models:
 
     @contextmanager
     def analyzer(self, configuration: Configuration) -> Iterator[FaceAnalyzer]:
-        """Wait for the models, and have them alone; ModelError when they cannot be loaded."""
+        """Wait for exclusive use of the models. Raises ModelError if they cannot be loaded."""
         with self._lock:
             if self._analyzer is None:
                 self._analyzer = configuration.open_analyzer()
@@ -60,30 +42,29 @@ class Models:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WebContext:
-    """The daemon as the web sees it: `request.app.state.site`; any thread may use it."""
+    """The daemon as the web sees it: `request.app.state.context`; any thread may use it."""
 
     configuration: Callable[[], Configuration]
-    """As it runs now."""
+    """The running configuration."""
     source: Path | None
-    """config.yaml, when there is one."""
+    """config.yaml; None if the daemon runs without a file."""
     clock: Clock
-    hub: LiveHub
     journal: Journal
     """The daemon's own."""
-    boot: str
     record: Callable[[str, Mapping[str, Any]], None]
-    """Has a row written to the journal: kind and facts; returns at once."""
+    """Writes a row to the journal, of this kind and with these facts; returns at once."""
     reload: Callable[[], None]
-    """Has the configuration read again soon, as SIGHUP does."""
-    models: Models = field(default_factory=Models)
+    """Requests a reload of the configuration, as SIGHUP does."""
     timings: Timings | None = None
     """What the daemon's threads measure."""
     switch: Callable[[str, bool], None] | None = None
-    """Has a camera switched on or off soon, as by MQTT; None where no cameras run."""
+    """Requests that a camera is switched on or off, as over MQTT; None if no cameras run."""
+    hub: LiveHub = field(default_factory=LiveHub)
+    models: Models = field(default_factory=Models)
 
     @contextmanager
     def gallery(self) -> Iterator[Gallery]:
-        """Open the gallery for one thread, and close it; GalleryError, VaultError. It waits for the disk."""
+        """Open the gallery for one thread, and close it; waits for the disk. Raises GalleryError or VaultError."""
         configuration = self.configuration()
         with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
             yield gallery
@@ -99,6 +80,6 @@ class WebContext:
 
     @contextmanager
     def analyzer(self) -> Iterator[FaceAnalyzer]:
-        """Have the web's models alone; ModelError. It waits for whoever has them, and for their loading."""
+        """Wait for exclusive use of the web's models, which may have to be loaded. Raises ModelError."""
         with self.models.analyzer(self.configuration()) as analyzer:
             yield analyzer
