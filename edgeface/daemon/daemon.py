@@ -18,9 +18,8 @@ from edgeface.core.errors import EdgefaceError
 from edgeface.core.log import set_up
 from edgeface.core.types import unmeasured
 from edgeface.daemon import report as daemon_report
-from edgeface.daemon.health import Health
 from edgeface.daemon.session import RecognitionSession
-from edgeface.daemon.vision import Tally, Vision
+from edgeface.daemon.vision import Health, Tally, Vision
 from edgeface.daemon.web_page import WebPage
 from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics

@@ -17,9 +17,8 @@ from edgeface.cameras.replay import ReplayCamera
 from edgeface.core.clock import FixedClock
 from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
-from edgeface.daemon.health import MATCH_SECONDS
 from edgeface.daemon.report import camera_report
-from edgeface.daemon.vision import Tally
+from edgeface.daemon.vision import MATCH_SECONDS, Tally
 from edgeface.imaging.opencv import cv2
 from tests.support.slack import Slack
 

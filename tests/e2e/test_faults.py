@@ -19,7 +19,7 @@ from edgeface.cameras.replay import ReplayCamera
 from edgeface.config import loader
 from edgeface.core.clock import SystemClock
 from edgeface.daemon.daemon import Daemon
-from edgeface.daemon.health import HANG_SECONDS, MATCH_SECONDS
+from edgeface.daemon.vision import HANG_SECONDS, MATCH_SECONDS
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from edgeface.imaging.opencv import cv2
 from tests.e2e.test_daemon import RIGHT, edgeface

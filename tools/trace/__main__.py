@@ -7,6 +7,7 @@ profile hook.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,15 @@ doors:
 
 def main() -> None:
     """Print the table, and write the names of the modules to build/trace.json."""
+    out = OUT.absolute()
     with tempfile.TemporaryDirectory() as name, Mosquitto(Path(name)) as broker:
-        config = Path(name) / "config.yaml"
+        # The config.yaml of the current folder would count for the enrollment.
+        os.chdir(name)
+        config = Path(name) / "trace.yaml"
         config.write_text(_CONFIG.format(folder=name, clip=CLIP, port=broker.port))
         found = {"enroll": _enroll(config), **_run(config)}
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(found, indent=2) + "\n")
     print(tabled(found))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgeface.core.clock import FixedClock
 from edgeface.core.types import Event, Frame
-from edgeface.daemon.health import HANG_SECONDS, Health
+from edgeface.daemon.vision import HANG_SECONDS, Health
 from tests.recognition.test_pipeline import LEFT, RIGHT, run
 from tests.support.film import film
 
