@@ -57,17 +57,13 @@ def run_demo(arguments: argparse.Namespace) -> int:
             events, summary = _run_daemon(configuration, broker.port, out, recorder)
         faults = truth.faults(TRUTH, [event.wire for event in events], recorder.start or 0.0) + door_faults
         summary["faults"] = faults
-        _write_results(out, recorder, summary)
+        write_sheet(out / "faces.png", recorder.decided)
+        write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
+        (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         _print_summary(summary, out)
         if arguments.keep:
             return _keep_running(configuration)
     return 1 if faults else 0
-
-
-def _write_results(out: Path, recorder: Recorder, summary: dict[str, Any]) -> None:
-    write_sheet(out / "faces.png", recorder.decided)
-    write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def _prepare(out: Path) -> None:
