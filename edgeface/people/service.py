@@ -100,9 +100,8 @@ class PeopleService:
         """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
         check_id(person)
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
-            return self._carry_out(
-                gallery, from_photos(analyzer, self.known_faces(gallery), person, name, photos), options
-            )
+            plan = from_photos(analyzer, self.known_faces(gallery), person, name, photos)
+            return self._carry_out(gallery, plan, options)
 
     def enroll_folder(self, folder: Path, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Enroll everyone in FOLDER/PERSON/PHOTO, with a progress bar on a terminal."""
