@@ -108,8 +108,10 @@ def _write(file: Path, text: str) -> None:
 def _print(figures: Figures) -> None:
     """Print the figures for people."""
     say(f"{figures['embedder']}; {figures['landmarker']}")
-    _print_acquisition(figures["acquisition"])
-    verified = figures["verification"]
+    acquired, verified = figures["acquisition"], figures["verification"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in acquired["not_judged"].items())
+    say(f"failure to acquire: {acquired['failed']} of {acquired['photos']:,} photos of {acquired['people']:,} people")
+    say(f"  the daemon would reject {sum(acquired['not_judged'].values())} more" + (f": {reasons}" if reasons else ""))
     if verified is not None:
         rate, spread, area = verified["accuracy"], verified["accuracy_sd"], verified["auc"]
         say(f"verification, {verified['pairs']:,} pairs: accuracy {rate:.2%} (sd of the folds {spread:.2%})")
@@ -120,12 +122,6 @@ def _print(figures: Figures) -> None:
     _print_rates("FNMR at FMR", compared["fnmr_at_fmr"], compared["fnmr_at_fmr_interval"])
     for one in figures["identification"]:
         _print_search(one)
-
-
-def _print_acquisition(acquired: Figures) -> None:
-    reasons = ", ".join(f"{reason} {count}" for reason, count in acquired["not_judged"].items())
-    say(f"failure to acquire: {acquired['failed']} of {acquired['photos']:,} photos of {acquired['people']:,} people")
-    say(f"  the daemon would reject {sum(acquired['not_judged'].values())} more" + (f": {reasons}" if reasons else ""))
 
 
 def _print_rates(what: str, rates: dict[str, Any], intervals: dict[str, Any]) -> None:
