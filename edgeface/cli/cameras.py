@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.cameras.discovery import attached, missing, take_image
+from edgeface.cli.main import UNAVAILABLE
 from edgeface.config import loader
 from edgeface.core.console import say
 from edgeface.core.errors import CameraError, UsageError
@@ -14,19 +15,15 @@ from edgeface.imaging.drawing import jpeg
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
     from pathlib import Path
 
     from edgeface.cameras.base import CameraBase
-
-UNAVAILABLE = 69
-"""EX_UNAVAILABLE of sysexits.h, as in cli/main.py."""
 
 
 def run_cameras(arguments: argparse.Namespace) -> int:
     """`edgeface cameras`: returns 0, or 69 if a configured camera delivers no image."""
     folder = _folder(arguments.out)
-    configured = _configured(arguments.config)
+    configured = loader.load(arguments.config).cameras if arguments.config.exists() else None
     found = list(attached())
     say("this machine has:")
     for one in found:
@@ -46,11 +43,6 @@ def run_cameras(arguments: argparse.Namespace) -> int:
         say(f"  {name:<14}{line}")
         good = good and works
     return 0 if good else UNAVAILABLE
-
-
-def _configured(path: Path) -> Mapping[str, CameraBase] | None:
-    """The cameras of the configuration; None if there is no file."""
-    return loader.load(path).cameras if path.exists() else None
 
 
 def _folder(out: Path | None) -> Path | None:

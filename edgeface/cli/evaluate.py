@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from edgeface.faces.tflite import EMBEDDER, read_model
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from edgeface.evaluation.photo_set import PhotoSet
@@ -69,7 +69,7 @@ def _embedded(analyzer: FaceAnalyzer, paths: Sequence[Path], cache: Path | None)
     cached = photo_set.restore(cache, mark) if cache is not None else None
     if cached is not None:
         return cached
-    embedded = photo_set.embed(analyzer, paths, _progress)
+    embedded = photo_set.embed(analyzer, paths, partial(tqdm, desc="embedding", unit="photo"))
     if not embedded.acquired.any():
         raise GalleryError("no face found in any photo")
     if cache is not None:
@@ -77,16 +77,11 @@ def _embedded(analyzer: FaceAnalyzer, paths: Sequence[Path], cache: Path | None)
     return embedded
 
 
-def _progress(paths: Sequence[Path]) -> Iterable[Path]:
-    bar: Iterable[Path] = tqdm(paths, desc="embedding", unit="photo", file=sys.stderr)
-    return bar
-
-
 def _compared(photos: PhotoSet) -> AllPairs:
     acquired = photos.acquired
     if np.unique(photos.person[acquired]).size < 2:  # noqa: PLR2004 - an impostor needs another person
         raise GalleryError("faces of one person only; error rates need two people or more")
-    with tqdm(total=int(acquired.sum()), desc="comparing", unit="photo", file=sys.stderr) as bar:
+    with tqdm(total=int(acquired.sum()), desc="comparing", unit="photo") as bar:
         return compare_all(photos.embeddings[acquired], photos.person[acquired], bar.update)
 
 
@@ -113,8 +108,10 @@ def _write(file: Path, text: str) -> None:
 def _print(figures: Figures) -> None:
     """Print the figures for people."""
     say(f"{figures['embedder']}; {figures['landmarker']}")
-    _print_acquisition(figures["acquisition"])
-    verified = figures["verification"]
+    acquired, verified = figures["acquisition"], figures["verification"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in acquired["not_judged"].items())
+    say(f"failure to acquire: {acquired['failed']} of {acquired['photos']:,} photos of {acquired['people']:,} people")
+    say(f"  the daemon would reject {sum(acquired['not_judged'].values())} more" + (f": {reasons}" if reasons else ""))
     if verified is not None:
         rate, spread, area = verified["accuracy"], verified["accuracy_sd"], verified["auc"]
         say(f"verification, {verified['pairs']:,} pairs: accuracy {rate:.2%} (sd of the folds {spread:.2%})")
@@ -125,12 +122,6 @@ def _print(figures: Figures) -> None:
     _print_rates("FNMR at FMR", compared["fnmr_at_fmr"], compared["fnmr_at_fmr_interval"])
     for one in figures["identification"]:
         _print_search(one)
-
-
-def _print_acquisition(acquired: Figures) -> None:
-    reasons = ", ".join(f"{reason} {count}" for reason, count in acquired["not_judged"].items())
-    say(f"failure to acquire: {acquired['failed']} of {acquired['photos']:,} photos of {acquired['people']:,} people")
-    say(f"  the daemon would reject {sum(acquired['not_judged'].values())} more" + (f": {reasons}" if reasons else ""))
 
 
 def _print_rates(what: str, rates: dict[str, Any], intervals: dict[str, Any]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter, ValidationError
 
 from edgeface.cli import listing
 from edgeface.config.loader import data_folder
@@ -12,7 +11,7 @@ from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import say
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.files import alone
-from edgeface.core.settings import Id
+from edgeface.core.settings import ID_PATTERN
 from edgeface.core.text import printable
 from edgeface.security.signing_keys import KeyRecord, new, read, rotate, write
 from edgeface.security.vault import open_vault
@@ -50,16 +49,10 @@ def _changed(
         rotated = rotate(records)
         return rotated, next(record for record in rotated if record.state == "active")
     kid = arguments.kid or rfc3339(wall)[:7]
-    _require_id(kid)
+    if not re.fullmatch(ID_PATTERN, kid):
+        raise EdgefaceError(f"{printable(kid)}: not a key name: use a-z, 0-9, - and _, at most 64 characters")
     made = new(records, kid, vault, wall)
     return made, made[-1]
-
-
-def _require_id(kid: str) -> None:
-    try:
-        TypeAdapter(Id).validate_python(kid)
-    except ValidationError:
-        raise EdgefaceError(f"{printable(kid)}: not a key name: use a-z, 0-9, - and _, at most 64 characters") from None
 
 
 def _show(records: Sequence[KeyRecord]) -> None:

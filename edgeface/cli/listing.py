@@ -58,11 +58,9 @@ def _a_year(accepts: float, strangers: float | None) -> str:
 
 
 def _state(person: Person, today: str) -> str:
-    parts = ["ignored"] if person.ignored else []
-    parts += [consent] if (consent := dates(person, today)) else []
-    if person.foreign:
-        parts.append(f"{person.foreign} templates of another model are not used: enroll again")
-    return "; ".join(parts)
+    foreign = f"{person.foreign} templates of another model are not used: enroll again" if person.foreign else ""
+    parts = ("ignored" if person.ignored else "", dates(person, today), foreign)
+    return "; ".join(part for part in parts if part)
 
 
 def dates(person: Person, today: str) -> str:

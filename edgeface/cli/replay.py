@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from contextlib import contextmanager
+from contextlib import closing, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.cameras.replay import ReplayCamera
@@ -26,7 +27,7 @@ from edgeface.recognition.pipeline import Pipeline
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from pathlib import Path
+    from contextlib import AbstractContextManager
     from typing import TextIO
 
     from edgeface.core.types import Camera, Event
@@ -66,11 +67,8 @@ def snapshot_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -
     if not folder.is_dir():
         raise GalleryError(f"{folder}: no such folder")
     if (folder / FILE).exists():
-        gallery = Gallery.open(folder, analyzer.embedder.name)
-        try:
+        with closing(Gallery.open(folder, analyzer.embedder.name)) as gallery:
             return gallery.snapshot()
-        finally:
-            gallery.close()
     known = enrollment.KnownFaces(table.threshold("normal", 1))
     plan = enrollment.from_folder(analyzer, known, folder, list)
     for line in (*plan.rejected, *plan.notes):
@@ -110,17 +108,13 @@ def run_replay(arguments: argparse.Namespace) -> int:
     return 0
 
 
-@contextmanager
-def _output(name: str) -> Iterator[TextIO]:
+def _output(name: str) -> AbstractContextManager[TextIO]:
     if name == "-":
-        yield sys.stdout
-        return
+        return nullcontext(sys.stdout)
     try:
-        file = open(name, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed below; the name is shown as the user gave it
+        return Path(name).open("w", encoding="utf-8")
     except OSError as error:
         raise EdgefaceError(f"{name}: cannot be written ({error.strerror})") from error
-    with file:
-        yield file
 
 
 def _write(out: TextIO, events: tuple[Event, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.access.policy import AllowRule, Door
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import BrokerError
+from edgeface.demo.truth import SLACK
 from edgeface.door.controller import Controller
 from edgeface.door.relay import LogRelay
 from edgeface.door.settings import DoorSettings
@@ -33,19 +34,16 @@ _KID = "demo"
 _TIMEOUT = 5.0
 # A controller that opens by mistake reports it within this time.
 _SETTLE = 0.5
-# Seconds after the end of a visit in which its grant may still arrive.
-_SLACK = 1.0
 
 Wire = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedGrant:
-    """A grant that the door accepted."""
+    """A grant that the door accepted, at wall seconds `at`."""
 
     person: str
     at: float
-    """Wall seconds."""
     envelope: bytes
 
 
@@ -120,7 +118,8 @@ class WatchedDoor:
             self._ready.set()
         elif kind == "grant":
             envelope = bytes(message.payload)
-            self._grants[_stamp(json.loads(json.loads(envelope)["payload"]))] = envelope
+            payload = json.loads(json.loads(envelope)["payload"])
+            self._grants[payload["device"], payload["boot"], payload["seq"]] = envelope
         elif kind == "result":
             self._record_result(json.loads(message.payload))
         elif kind == "state" and message.payload:
@@ -158,7 +157,7 @@ def door_faults(
     visits = [(row["from"], row["to"]) for row in rows if row["person"] == ALLOWED]
     lines = [f"the door opened for {one.person}" for one in accepted if one.person != ALLOWED]
     for since, until in visits:
-        inside = [one for one in accepted if since <= one.at - start <= until + _SLACK]
+        inside = [one for one in accepted if since <= one.at - start <= until + SLACK]
         if len(inside) != 1:
             lines.append(
                 f"the door opened {len(inside)} times instead of once for {ALLOWED}, who came at {since:.1f} s"
@@ -174,7 +173,3 @@ def _replay_faults(answer: Wire | None) -> Sequence[str]:
     if answer["accepted"] or answer["reason"] not in {"nonce", "replayed"}:
         return [f"the door's answer to a replayed grant: {answer['reason'] or 'accepted'}"]
     return []
-
-
-def _stamp(payload: Wire) -> tuple[object, ...]:
-    return payload["device"], payload["boot"], payload["seq"]

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 # Debian installs it in a folder that is only in root's PATH.
 _EXTRA_PATH = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-_START_TIMEOUT = 5.0
-_STOP_TIMEOUT = 5.0
+_TIMEOUT = 5.0
 
 
 def find() -> str:
@@ -70,7 +69,7 @@ class Mosquitto:
         config.write_text("\n".join((*base, *self._options)) + "\n")
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", str(config)], stdout=log, stderr=log)
-        deadline = self._clock.monotonic() + _START_TIMEOUT
+        deadline = self._clock.monotonic() + _TIMEOUT
         while not self._answers():
             if self._process.poll() is not None or self._clock.monotonic() > deadline:
                 self.stop()
@@ -117,7 +116,7 @@ class Mosquitto:
         self._signal(number)
         self._signal(signal.SIGCONT)
         try:
-            self._process.wait(_STOP_TIMEOUT)
+            self._process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

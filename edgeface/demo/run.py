@@ -57,17 +57,13 @@ def run_demo(arguments: argparse.Namespace) -> int:
             events, summary = _run_daemon(configuration, broker.port, out, recorder)
         faults = truth.faults(TRUTH, [event.wire for event in events], recorder.start or 0.0) + door_faults
         summary["faults"] = faults
-        _write_results(out, recorder, summary)
+        write_sheet(out / "faces.png", recorder.decided)
+        write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
+        (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         _print_summary(summary, out)
         if arguments.keep:
             return _keep_running(configuration)
     return 1 if faults else 0
-
-
-def _write_results(out: Path, recorder: Recorder, summary: dict[str, Any]) -> None:
-    write_sheet(out / "faces.png", recorder.decided)
-    write_video(out / "video.mp4", CLIP, recorder.faces, summary["clip_fps"])
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def _prepare(out: Path) -> None:
@@ -87,7 +83,8 @@ def _configuration(out: Path, port: int, doors: dict[str, Door]) -> Configuratio
         mqtt=Mqtt(port=port),
         doors=doors,
         privacy=Privacy(pictures="all"),
-        web=_web(),
+        # A page on any free port, if the extra `web` is installed.
+        web=Web(port=0) if find_spec("starlette") is not None and find_spec("uvicorn") is not None else None,
         log=Log(level="warning"),
     )
 
@@ -130,6 +127,7 @@ def _run_daemon(
     if status:
         raise EdgefaceError("the daemon failed; its log is above")
     frames = len(recorder.faces)
+    delays = [event.after * 1000 for event in subscriber.events if event.wire["event_type"] != "left"]
     return subscriber.events, {
         "seconds": round(seconds, 2),
         "clip_fps": recorder.fps,
@@ -141,9 +139,7 @@ def _run_daemon(
         "cpu_ms_per_frame": round(spent / max(1, frames) * 1000, 2),
         "cpu_percent_of_one_core": round(100 * spent / seconds, 1),
         "peak_rss_mb": round(peak_rss() / 1e6, 1),
-        "latency_ms": _percentiles(
-            [event.after * 1000 for event in subscriber.events if event.wire["event_type"] != "left"]
-        ),
+        "latency_ms": _percentiles(delays),
     }
 
 
@@ -171,11 +167,6 @@ results     {out}/video.mp4, {out}/faces.png, {out}/events.jsonl, {out}/summary.
         say(f"wrong: {fault}")
     if not summary["faults"]:
         say("every visit was published correctly")
-
-
-def _web() -> Web | None:
-    """A page on any free port of this machine; None if the extra `web` is not installed."""
-    return Web(port=0) if find_spec("starlette") is not None and find_spec("uvicorn") is not None else None
 
 
 def _announce_page(daemon: Daemon) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -62,7 +61,8 @@ def faults(truth: Path, events: Sequence[dict[str, Any]], start: float) -> list[
     """
     known = _read(truth)
     received = sorted((_clip_event(event, known, start) for event in events), key=lambda one: one.at)
-    announced, left = _announced(known, received), _left(known, received)
+    announced = {visit: [one for one in received if _announces(known, visit, one)] for visit in known.visits}
+    left = {visit: [one for one in received if _ends(visit, one)] for visit in known.visits}
     lines = [line for visit in known.visits for line in _visit_faults(known, visit, announced[visit], left[visit])]
     placed = {one for group in (announced, left) for ones in group.values() for one in ones}
     lines += [f"{_label(known, one)} at {one.at:.1f} s, which fits no visit" for one in received if one not in placed]
@@ -93,32 +93,24 @@ def _clip_event(event: Mapping[str, Any], known: _Truth, start: float) -> _ClipE
     return _ClipEvent(event["event_type"], person, round(wall - start, 3), Box(*event["box"]), event["unknown"])
 
 
-def _announced(known: _Truth, received: Sequence[_ClipEvent]) -> dict[_ClipVisit, list[_ClipEvent]]:
-    """The matches, or the unknowns of the stranger, by the visit in which they occurred."""
-    found: dict[_ClipVisit, list[_ClipEvent]] = defaultdict(list)
-    for one in received:
-        kind = "unknown" if one.person == known.stranger else "match"
-        for visit in known.visits:
-            if one.kind == kind and one.person == visit.person and visit.since <= one.at <= visit.until + SLACK:
-                found[visit].append(one)
-    return found
+def _kind(known: _Truth, person: str) -> str:
+    return "unknown" if person == known.stranger else "match"
 
 
-def _left(known: _Truth, received: Sequence[_ClipEvent]) -> dict[_ClipVisit, list[_ClipEvent]]:
-    """The left events, by the visit that they end."""
-    found: dict[_ClipVisit, list[_ClipEvent]] = defaultdict(list)
-    for one in received:
-        for visit in known.visits:
-            if one.kind == "left" and one.person == visit.person and visit.until <= one.at < visit.again:
-                found[visit].append(one)
-    return found
+def _announces(known: _Truth, visit: _ClipVisit, one: _ClipEvent) -> bool:
+    fits = one.person == visit.person and one.kind == _kind(known, visit.person)
+    return fits and visit.since <= one.at <= visit.until + SLACK
+
+
+def _ends(visit: _ClipVisit, one: _ClipEvent) -> bool:
+    return one.kind == "left" and one.person == visit.person and visit.until <= one.at < visit.again
 
 
 def _visit_faults(
     known: _Truth, visit: _ClipVisit, announced: Sequence[_ClipEvent], left: Sequence[_ClipEvent]
 ) -> Iterable[str]:
     about = f"{known.names[visit.person]}, in view from {visit.since:.1f} to {visit.until:.1f} s"
-    kind = "unknown" if visit.person == known.stranger else "match"
+    kind = _kind(known, visit.person)
     for expected, ones in ((kind, announced), ("left", left)):
         if len(ones) != 1:
             yield f"{about}: expected one {expected} event, got {len(ones) or 'none'}"

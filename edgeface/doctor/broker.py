@@ -61,13 +61,13 @@ def _broker(configuration: Configuration, mqtt: Mqtt) -> Finding:
         return Finding("broker", str(error), "bad", _remedy(str(error), mqtt))
     except OSError as error:
         return Finding("broker", f"{where}: {error.strerror or error}", "bad", _remedy("reached", mqtt))
-    security = "TLS, certificate verified" if mqtt.tls is not None else "plaintext"
     if refused is not None:
         remedy = f"allow this device to write {mqtt.prefix}/{configuration.device}/#; docs/mosquitto/acl"
         return Finding("broker", f"{where}: logged in, but may not write: {refused}", "bad", remedy)
     if mqtt.tls is None and not settings.is_loopback(mqtt.host):
         remedy = "set mqtt.tls; docs/mosquitto/README.md"
         return Finding("broker", f"{where}: logged in over plaintext, which the network can read", "note", remedy)
+    security = "TLS, certificate verified" if mqtt.tls is not None else "plaintext"
     return Finding("broker", f"{where}: logged in, {security}; may write")
 
 

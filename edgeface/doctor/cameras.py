@@ -43,9 +43,8 @@ def _test(name: str, camera: Camera) -> Finding:
     try:
         image = discovery.take_image(camera)
     except CameraError as error:
-        return Finding(
-            "camera", f"{name}: {error}", "bad", "edgeface cameras lists what is plugged in; docs/cameras.md"
-        )
+        remedy = "edgeface cameras lists what is plugged in; docs/cameras.md"
+        return Finding("camera", f"{name}: {error}", "bad", remedy)
     height, width = image.shape[:2]
     brightness = float(image.mean()) / 255
     text = f"{name}: {width} x {height}, brightness {brightness:.0%}"

@@ -31,7 +31,7 @@ class Mount(NamedTuple):
 
 def findings(folder: Path) -> Iterator[Finding]:
     """The data folder and its filesystem."""
-    existing = next((path for path in (folder, *folder.parents) if _exists(path)), Path("/"))
+    existing = next((path for path in (folder, *folder.parents) if os.access(path, os.F_OK)), Path("/"))
     yield _folder(folder, existing)
     mount = mount_of(existing)
     if mount is not None:
@@ -84,13 +84,6 @@ def _folder(folder: Path, existing: Path) -> Finding:
     if free < FREE_MB:
         return Finding("data", f"{existing} has {free} MB free", "bad", f"{FREE_MB} MB should be free", figures)
     return Finding("data", f"{folder}, {free} MB free", figures=figures)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 def _is_card(source: str, block: Path) -> bool:

@@ -39,9 +39,8 @@ def findings() -> Iterator[Finding]:
     """The machine, from its board to its models."""
     yield Finding("edgeface", __version__)
     yield Finding("system", f"{board.system()}, Python {platform.python_version()}")
-    features = board.cpu_features()
-    listed = ", ".join(features) or "CPU features unknown"
-    yield Finding("board", f"{board.model()}, {board.cores()} cores; {listed}")
+    features = ", ".join(board.cpu_features()) or "CPU features unknown"
+    yield Finding("board", f"{board.model()}, {board.cores()} cores; {features}")
     yield from _heat()
     yield from _packages()
     yield _clock()
@@ -74,9 +73,8 @@ def _packages() -> Iterator[Finding]:
     yield Finding("packages", ", ".join(f"{name} {version}" for name, version in versions.items()))
     if {"opencv-python-headless", "opencv-contrib-python"} <= versions.keys():
         remedy = "pip install --force-reinstall --no-deps opencv-python-headless"
-        yield Finding(
-            "packages", "two OpenCV packages share one folder: which one is used is undefined", "note", remedy
-        )
+        text = "two OpenCV packages share one folder: which one is used is undefined"
+        yield Finding("packages", text, "note", remedy)
     if "picamera2" in versions and versions.get("numpy", "").startswith("2.") and platform.python_version() < "3.12":
         remedy = "pip install 'numpy<2', as sudo make install does"
         yield Finding("packages", "Bookworm's picamera2 is built for numpy 1 and fails with numpy 2", "bad", remedy)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface import __version__
 from edgeface.config import loader
+from edgeface.config.configuration import Configuration
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import cleaned
 from edgeface.doctor import broker, cameras, disk, machine, secrets, speed
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
     from pathlib import Path
-
-    from edgeface.config.configuration import Configuration
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
@@ -40,12 +39,12 @@ def run_doctor(arguments: argparse.Namespace) -> int:
 def findings(path: Path) -> Iterator[Finding]:
     """Check everything, slowest last; writes nothing and does not disturb a running daemon."""
     yield from machine.findings()
-    configuration = None
+    configuration = Configuration.model_construct(cameras={})
     try:
         configuration = loader.load(path)
     except EdgefaceError as error:
         yield _unreadable(path, error)
-    if configuration is not None:
+    else:
         yield from _configured(path, configuration)
     yield from cameras.plugged_in()
     yield from speed.findings(configuration)

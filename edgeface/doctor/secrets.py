@@ -54,11 +54,10 @@ def _custody(folder: Path, key: VaultKey | None) -> Finding:
 def _signing(folder: Path, key: VaultKey | None) -> Finding:
     try:
         records = signing_keys.read(folder)
-        if not any(record.state == "active" for record in records):
-            return Finding(
-                "grants", "no active signing key, so no door opens", "bad", "edgeface keys new; docs/doors.md"
-            )
-        kid = next(record.kid for record in records if record.state == "active")
+        kid = next((record.kid for record in records if record.state == "active"), None)
+        if kid is None:
+            remedy = "edgeface keys new; docs/doors.md"
+            return Finding("grants", "no active signing key, so no door opens", "bad", remedy)
         if key is None:
             return Finding("grants", f"signed by key {kid}, which could not be tested", "note")
         signing_keys.active(records, Vault(key))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from edgeface.core.errors import EdgefaceError, PhotoError
 from edgeface.core.types import Box, Detection, DetectionRequest
 from edgeface.doctor.finding import Finding
 from edgeface.faces.analyzer import round_robin
-from edgeface.faces.detectors import DEFAULT_DETECTOR
 from edgeface.faces.embedder import open_embedder
 from edgeface.faces.landmarks import Onet
 from edgeface.faces.tflite import ONET, open_shipped
@@ -41,8 +39,7 @@ _THREADS = (1, 2)
 _MAX_RUNS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """Milliseconds of one stage, by the monotonic clock."""
 
     median: float
@@ -50,7 +47,7 @@ class Cost:
     calls: int
 
 
-def findings(configuration: Configuration | None) -> Iterator[Finding]:
+def findings(configuration: Configuration) -> Iterator[Finding]:
     """Costs, the embedder's variant, and the expected frames per second."""
     try:
         shipped_photo()
@@ -64,15 +61,14 @@ def findings(configuration: Configuration | None) -> Iterator[Finding]:
     for threads in _THREADS:
         parts = {part: cost for (part, number), cost in costs.items() if number == threads}
         text = ", ".join(f"{part} {cost.median:.1f} ms (p95 {cost.p95:.1f})" for part, cost in parts.items())
-        named = {part.replace(" ", "_"): cost for part, cost in parts.items()}
-        figures = {f"{part}_median_ms": cost.median for part, cost in named.items()}
-        figures |= {f"{part}_p95_ms": cost.p95 for part, cost in named.items()}
+        figures = {f"{part}_median_ms": cost.median for part, cost in parts.items()}
+        figures |= {f"{part}_p95_ms": cost.p95 for part, cost in parts.items()}
         yield Finding(f"{threads} thread{'s' * (threads > 1)}", text, figures=figures)
     yield variant(configuration)
-    yield pace(costs, _cameras(configuration))
+    yield pace(costs, max(1, sum(camera.enabled for camera in configuration.cameras.values())))
 
 
-def measure(configuration: Configuration | None, seconds: float = SECONDS) -> dict[tuple[str, int], Cost]:
+def measure(configuration: Configuration, seconds: float = SECONDS) -> dict[tuple[str, int], Cost]:
     """Median and p95 of each stage and number of threads; raises EdgefaceError if a model cannot be used."""
     clock, costs = SystemClock(), {}
     end = clock.monotonic() + seconds
@@ -98,14 +94,12 @@ def pace(costs: dict[tuple[str, int], Cost], cameras: int) -> Finding:
     return Finding("pace", text, "note", remedy, figures)
 
 
-def _work(configuration: Configuration | None) -> Iterator[tuple[tuple[str, int], Callable[[], object]]]:
-    settings = DEFAULT_DETECTOR if configuration is None else configuration.detector
-    model: Path | None = None if configuration is None else configuration.embedder.model
-    image = scene()
+def _work(configuration: Configuration) -> Iterator[tuple[tuple[str, int], Callable[[], object]]]:
+    settings, image = configuration.detector, scene()
     for threads in _THREADS:
         detector = settings.open(threads) if threads == 1 or settings.takes_threads else None
         face = _face(detector, image) if detector is not None else _middle()
-        landmarker, embedder = Onet(open_shipped(ONET, threads)), open_embedder(model, threads)
+        landmarker, embedder = Onet(open_shipped(ONET, threads)), open_embedder(configuration.embedder.model, threads)
         if detector is not None:
             yield ("detect", threads), _detect_call(detector, image, face.box)
         yield ("landmarks", threads), partial(landmarker.locate, image, face)
@@ -150,22 +144,18 @@ def _middle() -> Detection:
 
 def _cost(call: Callable[[], object], clock: SystemClock, end: float) -> Cost:
     """Measure until `end`; the first call is the warm-up, unless there is no time for a second."""
-    times = [_timed(call, clock)]
-    while clock.monotonic() < end and len(times) < _MAX_RUNS:
-        times.append(_timed(call, clock))
+    times: list[float] = []
+    while not times or (clock.monotonic() < end and len(times) < _MAX_RUNS):
+        start = clock.monotonic()
+        call()
+        times.append(max(1e-6, clock.monotonic() - start) * 1000)
     counted = times[1:] or times
     return Cost(float(np.median(counted)), float(np.percentile(counted, 95)), len(counted))
 
 
-def _timed(call: Callable[[], object], clock: SystemClock) -> float:
-    start = clock.monotonic()
-    call()
-    return max(1e-6, clock.monotonic() - start) * 1000
-
-
-def variant(configuration: Configuration | None) -> Finding:
+def variant(configuration: Configuration) -> Finding:
     """The embedder in use, and why."""
-    model = None if configuration is None else configuration.embedder.model
+    model = configuration.embedder.model
     if model is not None:
         return Finding("embedder", f"{model.name}, from the configuration")
     if board.DOT in board.cpu_features():
@@ -173,12 +163,6 @@ def variant(configuration: Configuration | None) -> Finding:
     else:
         why = "without dot products it saves little over a float model, but a float model is no faster here"
     return Finding("embedder", f"int8, the shipped variant: {why}")
-
-
-def _cameras(configuration: Configuration | None) -> int:
-    if configuration is None:
-        return 1
-    return max(1, sum(camera.enabled for camera in configuration.cameras.values()))
 
 
 def _round(rate: float) -> str:

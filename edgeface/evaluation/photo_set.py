@@ -8,6 +8,7 @@ import json
 import math
 import os
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,21 +75,19 @@ class PairList:
 
 def find(folder: Path) -> list[Path]:
     """The photos of FOLDER/PERSON/PHOTO, sorted; raises GalleryError unless two people, one with two photos, exist."""
+    shown = printable_path(folder)
     if not folder.is_dir():
-        raise GalleryError(f"{printable_path(folder)}: no such folder")
-    own = {person: _photos(person) for person in sorted(folder.iterdir()) if person.is_dir()}
-    counts = [len(found) for found in own.values() if found]
+        raise GalleryError(f"{shown}: no such folder")
+    people = [person for person in folder.iterdir() if person.is_dir()]
+    found = sorted(path for own in people for path in own.iterdir() if path.suffix.lower() in photos.SUFFIXES)
+    counts = Counter(path.parent for path in found).values()
     if not counts:
-        raise GalleryError(f"{printable_path(folder)}: no photos; it must hold PERSON/PHOTO")
+        raise GalleryError(f"{shown}: no photos; it must hold PERSON/PHOTO")
     if len(counts) < 2:  # noqa: PLR2004 - an impostor needs another person
-        raise GalleryError(f"{printable_path(folder)}: photos of one person only; error rates need two people or more")
+        raise GalleryError(f"{shown}: photos of one person only; error rates need two people or more")
     if max(counts) < 2:  # noqa: PLR2004 - a genuine comparison needs two photos
-        raise GalleryError(f"{printable_path(folder)}: no one has two photos; error rates need a person with two")
-    return [path for found in own.values() for path in found]
-
-
-def _photos(person: Path) -> list[Path]:
-    return sorted(path for path in person.iterdir() if path.suffix.lower() in photos.SUFFIXES)
+        raise GalleryError(f"{shown}: no one has two photos; error rates need a person with two")
+    return found
 
 
 def name_of(path: Path) -> str:
@@ -172,15 +171,10 @@ def read_pairs(file: Path, names: Sequence[str]) -> PairList:
         raise GalleryError(f"{shown}: cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise GalleryError(f"{shown}: not a CSV file ({error})") from error
-    pairs = PairList(
-        first=np.array([row[2] for row in rows], np.int64),
-        second=np.array([row[3] for row in rows], np.int64),
-        same=np.array([row[1] for row in rows], np.bool_),
-        fold=np.array([row[0] for row in rows], np.int64),
-    )
-    if len(rows) > _MAX_PAIRS or np.unique(pairs.fold).size < 2 or np.unique(pairs.same).size < 2:  # noqa: PLR2004
+    fold, same, first, second = np.array(rows, np.int64).reshape(-1, 4).T
+    if len(rows) > _MAX_PAIRS or np.unique(fold).size < 2 or np.unique(same).size < 2:  # noqa: PLR2004
         raise GalleryError(f"{shown}: needs pairs of the same and of different people, and two folds or more")
-    return pairs
+    return PairList(first, second, same.astype(np.bool_), fold)
 
 
 def _pair(row: dict[str, str], places: dict[str, int], where: str) -> tuple[int, bool, int, int]:

@@ -121,8 +121,7 @@ def tmr_interval(pairs: ScoredPairs, far: float, rounds: int, rng: np.random.Gen
         both = np.where(pairs.same, weights[pairs.first], weights[pairs.first] * weights[pairs.second])
         return tmr(pairs.scores, pairs.same, far, both)
 
-    whole = tmr(pairs.scores, pairs.same, far)
-    return _bootstrap(whole, drawn, pairs.people, rounds, rng)
+    return _bootstrap(tmr(pairs.scores, pairs.same, far), drawn, pairs.people, rounds, rng)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,8 +148,7 @@ class AllPairs:
 
     def fnmr_at(self, fmr: float, rounds: int, rng: np.random.Generator) -> tuple[Interval, float]:
         """FNMR, with its bootstrap interval, and the threshold at which FMR is at most `fmr`."""
-        comparisons = self.comparisons
-        if comparisons * fmr < 1 or not self.genuine.any():
+        if self.comparisons * fmr < 1 or not self.genuine.any():
             return Interval(math.nan, math.nan, math.nan), math.nan
         # As floats, which numpy multiplies twenty times as fast as integers.
         every, own = self.impostor.astype(np.float64), self.genuine.astype(np.float64)
@@ -165,8 +163,8 @@ class AllPairs:
             return float(missed[_first(above <= fmr)])
 
         at = _first(self.fmr() <= fmr)
-        whole = float(self.fnmr()[at])
-        return _bootstrap(whole, drawn, len(self.genuine), rounds, rng), float(thresholds()[at])
+        interval = _bootstrap(float(self.fnmr()[at]), drawn, len(self.genuine), rounds, rng)
+        return interval, float(thresholds()[at])
 
     def upper_bounds(self) -> Floats:
         """One-sided 95 % upper bounds of FMR at each threshold.
@@ -200,7 +198,8 @@ def compare_all(embeddings: Floats, person: Ints, progress: Callable[[int], obje
     people = int(person.max()) + 1
     impostor, genuine = (np.zeros(people * BINS, np.int64) for _ in range(2))
     for rows in (slice(start, start + _BLOCK) for start in range(0, len(embeddings), _BLOCK)):
-        bins = _bin(embeddings[rows] @ embeddings.T)
+        # Half a millionth, so that rounding does not move a score that is exactly a bin's edge into the bin below.
+        bins = np.clip(np.floor((embeddings[rows] @ embeddings.T + 5e-7) * BINS), 0, BINS - 1).astype(np.int64)
         cells = person[rows, None].astype(np.int64) * BINS + bins
         same = person[rows, None] == person[None]
         impostor += np.bincount(cells[~same], minlength=impostor.size)
@@ -219,12 +218,6 @@ def poisson_upper(count: int) -> float:
         return -math.log(0.05)
     n = count + 1
     return n * (1 - 1 / (9 * n) + _NORMAL_95 / (3 * math.sqrt(n))) ** 3
-
-
-def _bin(scores: Floats) -> Ints:
-    # Half a millionth, so that rounding does not move a score that is exactly a bin's edge into the bin below.
-    bins: Ints = np.clip(np.floor((scores + 5e-7) * BINS), 0, BINS - 1).astype(np.int64)
-    return bins
 
 
 def _from_above(counts: NDArray[np.generic]) -> Floats:

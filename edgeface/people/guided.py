@@ -7,7 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from edgeface.core.errors import CameraError, EdgefaceError, GalleryError, PhotoError
+from edgeface.cameras.mailbox import Mailbox
+from edgeface.core.errors import CameraError, GalleryError, PhotoError
+from edgeface.core.types import CameraImage, Frame
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.gallery.thumbnails import thumbnail
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Box, Camera, CameraImage, Embedding, Image, Quality
+    from edgeface.core.types import Box, Camera, Embedding, Image, Quality
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.people.enrollment import KnownFaces
 
@@ -148,50 +150,27 @@ def shoot(
 
 def newest(camera: Camera) -> Generator[CameraImage, None, None]:
     """Yield the newest picture for a slow reader; raises CameraError after SILENT seconds without one."""
-    slot = _Slot()
-    threading.Thread(target=slot.fill, args=(camera,), daemon=True).start()
+    mailbox, errors = Mailbox(), list[CameraError]()
+    threading.Thread(target=_read, args=(camera, mailbox, errors), daemon=True).start()
     try:
-        while (picture := slot.take()) is not None:
-            yield picture
+        while (frame := mailbox.take(SILENT)) is not None:
+            yield CameraImage(frame.image, frame.monotonic)
+        if not mailbox.closed:
+            raise CameraError(f"no picture from the camera for {SILENT:.0f} s")
+        if errors:
+            raise errors[0]
     finally:
-        slot.closed = True
+        mailbox.close()
 
 
-class _Slot:
-    """Holds one picture between the thread that reads the camera and the one that uses the pictures."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._ready = threading.Condition()
-        self._picture: CameraImage | None = None
-        self._ended = False
-        self._error: EdgefaceError | None = None
-
-    def fill(self, camera: Camera) -> None:
-        error: EdgefaceError | None = None
-        try:
-            with closing(camera.images()) as pictures:
-                for picture in pictures:
-                    if self.closed:
-                        return
-                    self._put(picture)
-        except CameraError as raised:
-            error = raised
-        with self._ready:
-            self._ended, self._error = True, error
-            self._ready.notify()
-
-    def take(self) -> CameraImage | None:
-        """Wait for a new picture and return it; None at the end of a clip."""
-        with self._ready:
-            if not self._ready.wait_for(lambda: self._picture is not None or self._ended, SILENT):
-                raise CameraError(f"no picture from the camera for {SILENT:.0f} s")
-            picture, self._picture = self._picture, None
-            if picture is None and self._error is not None:
-                raise self._error
-            return picture
-
-    def _put(self, picture: CameraImage) -> None:
-        with self._ready:
-            self._picture = picture
-            self._ready.notify()
+def _read(camera: Camera, mailbox: Mailbox, errors: list[CameraError]) -> None:
+    try:
+        with closing(camera.images()) as pictures:
+            for picture in pictures:
+                if mailbox.closed:
+                    return
+                mailbox.put(Frame("", 0, picture.timestamp or 0.0, 0.0, picture.image))
+    except CameraError as error:
+        errors.append(error)
+    finally:
+        mailbox.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.clock import Clock, SystemClock
@@ -32,7 +33,7 @@ from edgeface.people.guided import Guide
 from edgeface.people.rules import level_threshold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -63,10 +64,6 @@ class ImportResult(NamedTuple):
     """The gallery afterwards."""
 
 
-def _nothing(_: str) -> None:
-    """Do nothing."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class PeopleService:
     """The workflows about people; each blocks, is durable when it returns, and is recorded in the audit trail.
@@ -80,7 +77,7 @@ class PeopleService:
     clock: Clock = field(default_factory=SystemClock)
     analyzers: Callable[[], AbstractContextManager[FaceAnalyzer]] | None = None
     """Lends an analyzer for a while; left out, the models are loaded for each enrollment."""
-    erased: Callable[[str], None] = _nothing
+    erased: Callable[[str], None] = lambda _: None
     """Called with the id of everyone who was erased."""
 
     @contextmanager
@@ -103,14 +100,16 @@ class PeopleService:
         """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
         check_id(person)
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
-            return self._carry_out(
-                gallery, from_photos(analyzer, self.known_faces(gallery), person, name, photos), options
-            )
+            plan = from_photos(analyzer, self.known_faces(gallery), person, name, photos)
+            return self._carry_out(gallery, plan, options)
 
     def enroll_folder(self, folder: Path, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Enroll everyone in FOLDER/PERSON/PHOTO, with a progress bar on a terminal."""
+        from tqdm import tqdm
+
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
-            plan = from_folder(analyzer, self.known_faces(gallery), folder, _progress_bar)
+            bar = partial(tqdm, desc="enrolling", unit="photo", disable=None)
+            plan = from_folder(analyzer, self.known_faces(gallery), folder, bar)
             return self._carry_out(gallery, plan, options)
 
     def enroll_unknown(
@@ -241,11 +240,3 @@ def _similarity(gallery: Gallery, one: str, other: str) -> float:
             raise GalleryError(f"{person}: no templates of the current model; enroll again")
         means.append(unit_mean(own))
     return float(means[0] @ means[1])
-
-
-def _progress_bar(paths: Sequence[Path]) -> Iterable[Path]:
-    """The photos, with a progress bar if standard error is a terminal."""
-    from tqdm import tqdm
-
-    bar: Iterable[Path] = tqdm(paths, desc="enrolling", unit="photo", disable=None)
-    return bar

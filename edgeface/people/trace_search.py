@@ -65,16 +65,13 @@ def search(folder: Path, terms: SearchTerms) -> tuple[int, list[Path]]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     pattern, numbers = _pattern(terms, _schemas(files)), _numbers(terms.embeddings)
     try:
-        return len(files), [path for path in files if _holds(path, pattern, numbers)]
+        found = [p for p in files if any(pattern.search(chunk) or _runs(chunk, numbers) for chunk in _chunks(p))]
     except FileNotFoundError:
         # SQLite deletes its log when the last program closes the database.
         return search(folder, terms)
     except OSError as error:
         raise GalleryError(f"{error.filename}: {error.strerror}: cannot be searched for traces") from error
-
-
-def _holds(path: Path, pattern: re.Pattern[bytes], numbers: NDArray[np.uint32]) -> bool:
-    return any(pattern.search(chunk) or _runs(chunk, numbers) for chunk in _chunks(path))
+    return len(files), found
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -85,7 +84,7 @@ def read(path: Path, model: str, size: int) -> list[PersonRecord]:
     if len(data) > MAX_BYTES:
         raise GalleryError(f"{shown}: more than {MAX_BYTES // 1_000_000} MB")
     try:
-        return _people(_parsed(data), model, size)
+        return _people(data, model, size)
     except GalleryError as error:
         raise GalleryError(f"{shown}: {error}") from error
 
@@ -108,7 +107,15 @@ def _record(gallery: Gallery, person: Person) -> dict[str, object]:
         "ignored": person.ignored,
         "consent": person.consent,
         "expires": person.expires,
-        "templates": [_template_record(template) for template in gallery.templates(person.id)],
+        "templates": [
+            {
+                "embedding": base64.b64encode(to_blob(template.embedding)).decode(),
+                "model": template.model,
+                "source": template.source,
+                "wall": template.wall,
+            }
+            for template in gallery.templates(person.id)
+        ],
     }
 
 
@@ -124,24 +131,11 @@ def _disclosed(gallery: Gallery, person: Person, rows: Sequence[JournalRow]) -> 
     }
 
 
-def _template_record(template: Template) -> dict[str, object]:
-    return {
-        "embedding": base64.b64encode(to_blob(template.embedding)).decode(),
-        "model": template.model,
-        "source": template.source,
-        "wall": template.wall,
-    }
-
-
-def _parsed(data: bytes) -> object:
+def _people(data: bytes, model: str, size: int) -> list[PersonRecord]:
     try:
         parsed: object = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise GalleryError("not a file written by edgeface export (not JSON)") from error
-    return parsed
-
-
-def _people(parsed: object, model: str, size: int) -> list[PersonRecord]:
     if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
         raise GalleryError("not a file written by edgeface export")
     if parsed.get("version") not in READ:
@@ -183,12 +177,7 @@ def _template(record: object, model: str, size: int) -> Template:
         raise GalleryError(f"{printable(made_by)}: not a model name")
     if source not in get_args(Source):
         raise GalleryError(f"{printable(source)}: not a template source")
-    if (
-        isinstance(wall, bool)
-        or not isinstance(wall, int | float)
-        or not 0 <= wall <= MAX_WALL
-        or not math.isfinite(wall)
-    ):
+    if isinstance(wall, bool) or not isinstance(wall, int | float) or not 0 <= wall <= MAX_WALL:
         raise GalleryError("the time of a template must be seconds since 1970")
     if len(blob) % 4 or not 0 < len(blob) <= 4 * MAX_SIZE or (made_by == model and len(blob) != 4 * size):
         raise GalleryError(f"an embedding of {len(blob)} bytes; {model} makes {4 * size}")

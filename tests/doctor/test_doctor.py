@@ -27,6 +27,7 @@ from edgeface.security.vault import FILE, open_vault
 from tests.support.certificates import Authority
 
 CLIP = Path(__file__).parents[2] / "edgeface" / "demo_data" / "clip.mp4"
+DEFAULTS = Configuration.model_construct(cameras={})
 
 
 def configured(tmp_path: Path, text: str = "", camera: str = "{type: replay, path: nowhere}") -> Configuration:
@@ -316,14 +317,14 @@ def test_the_service_keeps_the_cameras_that_it_has(tmp_path: Path, monkeypatch: 
 
 def test_the_speed_test_keeps_its_time_and_measures_every_part() -> None:
     began = time.monotonic()
-    costs = speed.measure(None, 1.5)
+    costs = speed.measure(DEFAULTS, 1.5)
     assert time.monotonic() - began < 15
     assert set(costs) == {(part, threads) for part in ("detect", "landmarks", "embed") for threads in (1, 2)}
     assert all(0 < cost.median <= cost.p95 and cost.calls >= 1 for cost in costs.values())
 
 
 def test_a_machine_without_time_runs_each_part_once() -> None:
-    assert {cost.calls for cost in speed.measure(None, 0.0).values()} == {1}
+    assert {cost.calls for cost in speed.measure(DEFAULTS, 0.0).values()} == {1}
 
 
 def test_the_pace_is_that_of_one_thread_shared_by_the_cameras() -> None:
@@ -341,7 +342,7 @@ def test_the_variant_of_the_embedder_is_told_with_its_reason(
     features: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("edgeface.core.board.cpu_features", lambda: features)
-    finding = speed.variant(None)
+    finding = speed.variant(DEFAULTS)
     assert finding.says.startswith("int8, the shipped variant")
     assert words in finding.says
     own = configured(tmp_path, "embedder: {model: /etc/edgeface/own.tflite}\n")
