@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from edgeface.core.types import Box, Detection, SearchGrid
-from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region, merge
+from edgeface.faces.blazeface import BlazeFace, Region, merge
 from edgeface.faces.detectors.base import DetectorBase
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ class _TiledDetector:
         self._settings = settings
         self._whole = BlazeFace.full_range_sparse(threads)
         self._short = BlazeFace.short_range(threads)
-        self._refiner = CropRefiner(self._short, _KNOWN_SCORE)
 
     def grid(self, width: int, height: int) -> SearchGrid:
         """Tiles of five times the smallest face; none in an image that is no larger than one."""
@@ -121,7 +120,7 @@ class _TiledDetector:
         else:
             for_new = min(len(new), max(_MAX_CROPS // 2, _MAX_CROPS - len(missed)))
             for_missed = _MAX_CROPS - for_new
-        found = [self._refiner.locate(image, box) for box in missed[:for_missed]]
+        found = [self._short.locate(image, box, _KNOWN_SCORE) for box in missed[:for_missed]]
         found += [self._check_new(image, box) for box in new[:for_new]]
         return [d for d in found if d is not None]
 
@@ -130,7 +129,7 @@ class _TiledDetector:
 
         Any pattern passes a single check now and then, because the camera's noise changes it in every frame.
         """
-        face = self._refiner.locate(image, box)
+        face = self._short.locate(image, box, _KNOWN_SCORE)
         if face is None or face.score < _WORTH_MORE:
             return None
         crops = [(self._short, 1.5), (self._short, 3.0), (self._whole, 3.0)]
