@@ -88,7 +88,7 @@ class Daemon:
         }
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
-            partial(RecognitionSession, boot=self._boot, timings=self._timings),
+            lambda settings, wall: RecognitionSession(settings, self._boot, wall, timings=self._timings),
             configuration,
             self._mailbox,
             self._publisher,
@@ -182,10 +182,8 @@ class Daemon:
         online = any(s.status == "online" for s in states.values())
         if period is not None and now - self._watchdog_at >= period and self._health.alive(online=online):
             self._watchdog_at = now
-            systemd.notify(systemd.WATCHDOG, systemd.status(self._summary(states)))
-
-    def _summary(self, states: dict[str, CaptureState]) -> str:
-        return ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
+            summary = ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
+            systemd.notify(systemd.WATCHDOG, systemd.status(summary))
 
     def _publish_state(self, states: dict[str, CaptureState]) -> None:
         now, health = self._clock.monotonic(), self._health_summary(states)
@@ -204,7 +202,7 @@ class Daemon:
             self._vision.problems,
             self._journal.problem,
             self._publisher.problem,
-            self._page.problem,
+            self._page.problems,
         )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class RecognitionSession:
         """
         self.problems: tuple[str, ...] = ()
         """Why no one can be matched, if so, and the problems of doors."""
+        self.people: frozenset[str] = frozenset()
+        """Ids of the people who can be matched now."""
         self._boot = boot
         self._unsaved = UnknownChanges((), ())
         self._configuration = configuration
@@ -101,11 +103,6 @@ class RecognitionSession:
         except BaseException:
             self._gallery.close()
             raise
-
-    @property
-    def people(self) -> frozenset[str]:
-        """Ids of the people who can be matched now."""
-        return self._people
 
     @property
     def unknowns(self) -> frozenset[str]:
@@ -147,7 +144,6 @@ class RecognitionSession:
 
     def _open_pipeline(self, wall: float, measure: Measure) -> Pipeline:
         view = self._gallery.snapshot(wall)
-        self._people = frozenset(person.id for person in view.people)
         self._unknowns = Unknowns(self._boot, same_unknown(self._table, 1), self._configuration.unknown.days)
         self._read_unknowns()
         accept, applied = self._thresholds(view), rules(self._configuration, self._boot)
@@ -172,7 +168,6 @@ class RecognitionSession:
         elif today == before and not self._gallery.changed():
             return
         view = self._gallery.snapshot(wall)
-        self._people = frozenset(person.id for person in view.people)
         self.pipeline.use(view, self._thresholds(view))
         self._today = today
         self._read_unknowns()
@@ -214,6 +209,7 @@ class RecognitionSession:
     def _thresholds(self, view: GallerySnapshot) -> Thresholds:
         """The thresholds for this gallery; those that match no one when the level cannot be guaranteed."""
         unmatchable: tuple[str, ...] = ()
+        self.people = frozenset(person.id for person in view.people)
         if self._timings is not None:
             self._timings.people = view.enrolled
         try:

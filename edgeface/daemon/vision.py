@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import unmeasured
@@ -45,19 +45,12 @@ class Tally:
     """Unknown events beyond the rate limit."""
 
 
-class OpenSession(Protocol):
-    """Opens what the vision thread works with."""
-
-    def __call__(self, configuration: Configuration, *, wall: float) -> RecognitionSession:
-        """Open everything at this wall time."""
-
-
 class Vision:
     """One thread; it opens its session itself, so that no other thread can touch it."""
 
     def __init__(
         self,
-        open_session: OpenSession,
+        open_session: Callable[[Configuration, float], RecognitionSession],
         configuration: Configuration,
         mailbox: Mailbox,
         publisher: Publisher,
@@ -66,7 +59,7 @@ class Vision:
         observers: Sequence[Callable[[FrameResult], None]] = (),
         measure: Measure = unmeasured,
     ) -> None:
-        """`observers` get the result of every frame, in this thread; `measure` measures frames."""
+        """`open_session` gets the wall time; `observers` get each result, in this thread; `measure` measures frames."""
         self.configuration = configuration
         """May be replaced by another thread; the next housekeeping applies it."""
         self.tally: Mapping[str, Tally] = {}
@@ -118,7 +111,7 @@ class Vision:
 
     def _main(self) -> None:
         try:
-            session = self._open_session(self.configuration, wall=self._clock.wall())
+            session = self._open_session(self.configuration, self._clock.wall())
             self.models = session.models
             try:
                 self._ready.set()
@@ -192,7 +185,4 @@ class Vision:
             log.warning("gallery: %s", error)
             self.problems = (*session.problems, str(error))
         self.people, self.unknowns = session.people, session.unknowns
-        self.tally = {
-            camera: Tally(self._processed[camera], pipeline.undecided(camera), pipeline.held_back(camera))
-            for camera in pipeline.cameras
-        }
+        self.tally = {camera: Tally(self._processed[camera], *pipeline.counts(camera)) for camera in pipeline.cameras}
