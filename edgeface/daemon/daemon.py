@@ -16,7 +16,6 @@ from edgeface.core import systemd
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.log import set_up
-from edgeface.core.types import unmeasured
 from edgeface.daemon import report as daemon_report
 from edgeface.daemon.health import Health
 from edgeface.daemon.session import RecognitionSession
@@ -95,7 +94,6 @@ class Daemon:
             self._health,
             self._clock,
             (*observers, *self._page.observers),
-            unmeasured if self._timings is None else self._timings.measure,
         )
         self._published_status: dict[str, str] = {}
         self._published_at = -STATE_SECONDS
@@ -155,7 +153,7 @@ class Daemon:
             self._reloading = False
             self._reload()
         states = {name: capture.supervise() for name, capture in self._captures.items()}
-        self._vision.set_away(name for name, now in states.items() if now.status != "online")
+        self._vision.away = frozenset(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
             self._publish_status(name, now)
         self._page.forget_removed(self._vision.people, self._vision.unknowns)

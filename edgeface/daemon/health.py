@@ -34,10 +34,10 @@ class Health:
         if now - frame.monotonic <= HANG_SECONDS:
             self._progress = now
 
-    def age(self, camera: str | None = None) -> float | None:
-        """Seconds since the last processed frame of the camera, or of any camera, was captured; None before one."""
-        stamps = list(self._last.values()) if camera is None else [self._last[camera]] if camera in self._last else []
-        return self._clock.monotonic() - max(stamps) if stamps else None
+    def age(self, camera: str) -> float | None:
+        """Seconds since the last processed frame of the camera was captured; None before one."""
+        last = self._last.get(camera)
+        return None if last is None else self._clock.monotonic() - last
 
     def alive(self, *, online: bool) -> bool:
         """Whether the watchdog may be fed; `online` says that some camera gives pictures now.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Detector, Event, Image, Measure
+    from edgeface.core.types import Detector, Event, Image
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.timings import Timings
 
@@ -89,8 +89,7 @@ class RecognitionSession:
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
         self._timings = timings
-        measure = unmeasured if timings is None else timings.measure
-        self.analyzer = replace(configuration.open_analyzer(), measure=measure)
+        self.analyzer = replace(configuration.open_analyzer(), measure=timings.measure if timings else unmeasured)
         self._synced = synced
         self._today = day(wall)
         self._retained = -math.inf
@@ -99,7 +98,7 @@ class RecognitionSession:
         self._thumbnails: list[Thumbnail] = []
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
         try:
-            self.pipeline = self._open_pipeline(wall, measure)
+            self.pipeline = self._open_pipeline(wall)
         except BaseException:
             self._gallery.close()
             raise
@@ -142,12 +141,12 @@ class RecognitionSession:
             self._retention.join(_ERASURE)
         self._gallery.close()
 
-    def _open_pipeline(self, wall: float, measure: Measure) -> Pipeline:
+    def _open_pipeline(self, wall: float) -> Pipeline:
         view = self._gallery.snapshot(wall)
         self._unknowns = Unknowns(self._boot, same_unknown(self._table, 1), self._configuration.unknown.days)
         self._read_unknowns()
         accept, applied = self._thresholds(view), rules(self._configuration, self._boot)
-        return Pipeline(applied, self.analyzer, self._unknowns, view, accept, measure)
+        return Pipeline(applied, self.analyzer, self._unknowns, view, accept)
 
     def _reopen(self) -> None:
         """Open a gallery that could only be read again from time to time."""

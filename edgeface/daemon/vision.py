@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import unmeasured
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
 from edgeface.mqtt.publisher import names_in_view, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgeface.cameras.mailbox import Mailbox
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Event, Frame, FrameResult, Measure, RejectReason
+    from edgeface.core.types import Event, Frame, FrameResult, RejectReason
     from edgeface.daemon.health import Health
     from edgeface.daemon.session import RecognitionSession
     from edgeface.mqtt.publisher import Publisher
@@ -57,11 +56,12 @@ class Vision:
         health: Health,
         clock: Clock,
         observers: Sequence[Callable[[FrameResult], None]] = (),
-        measure: Measure = unmeasured,
     ) -> None:
-        """`open_session` gets the wall time; `observers` get each result, in this thread; `measure` measures frames."""
+        """`open_session` gets the wall time; `observers` get the result of every frame, in this thread."""
         self.configuration = configuration
         """May be replaced by another thread; the next housekeeping applies it."""
+        self.away: frozenset[str] = frozenset()
+        """Cameras that give no pictures now, set by the main thread: everyone in view there has left."""
         self.tally: Mapping[str, Tally] = {}
         """By camera; replaced as a whole, so that any thread may read it."""
         self.people: frozenset[str] = frozenset()
@@ -80,8 +80,6 @@ class Vision:
         self._health = health
         self._clock = clock
         self._observers = observers
-        self._measure = measure
-        self._away: frozenset[str] = frozenset()
         self._processed: Counter[str] = Counter()
         self._names: dict[str, tuple[str, ...]] = {}
         self._refreshed = -HOUSEKEEPING
@@ -104,10 +102,6 @@ class Vision:
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
-
-    def set_away(self, cameras: Iterable[str]) -> None:
-        """Set the cameras that give no pictures now: everyone in view there has left."""
-        self._away = frozenset(cameras)
 
     def _main(self) -> None:
         try:
@@ -137,7 +131,7 @@ class Vision:
         self._housekeep(session)
 
     def _handle(self, session: RecognitionSession, frame: Frame) -> None:
-        with self._measure("frame"):
+        with session.analyzer.measure("frame"):
             result = session.pipeline.process(frame)
         self._processed[frame.camera] += 1
         for event in result.events:
@@ -175,7 +169,7 @@ class Vision:
         """Apply changes of the configuration and the gallery, store what is new, and update the counts."""
         self._refreshed = self._clock.monotonic()
         pipeline = session.pipeline
-        for camera in self._away.intersection(pipeline.cameras):
+        for camera in self.away.intersection(pipeline.cameras):
             self._leave(session, camera)
         try:
             session.refresh(self.configuration, self._clock.wall())

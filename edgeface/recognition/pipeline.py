@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgeface.core.events import event_id
-from edgeface.core.types import Claim, Event, Face, FrameResult, unmeasured
+from edgeface.core.types import Claim, Event, Face, FrameResult
 from edgeface.recognition.decision import WINDOW, Thresholds, decide
 from edgeface.recognition.scene import WHOLE, Region, Scene
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from edgeface.core.settings import Level
-    from edgeface.core.types import Detector, EventType, Frame, Measure, RejectReason
+    from edgeface.core.types import Detector, EventType, Frame, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
@@ -65,15 +65,12 @@ class Pipeline:
         unknowns: Unknowns,
         gallery: GallerySnapshot,
         thresholds: Thresholds,
-        measure: Measure = unmeasured,
     ) -> None:
-        """`measure` measures the matching; the analyzer has its own for the models."""
         self._rules = rules
         self._faces = analyzer
         self._unknowns = unknowns
         self._gallery = gallery
         self._thresholds = thresholds
-        self._measure = measure
         self._scenes: defaultdict[str, Scene] = defaultdict(Scene)
         self._seq = 0
 
@@ -101,7 +98,7 @@ class Pipeline:
         return FrameResult(frame, tuple(self._face(scene, visit) for visit in visits), tuple(events), tuple(claims))
 
     def _match(self, evidence: Evidence) -> Decision | None:
-        with self._measure("match"):
+        with self._faces.measure("match"):
             return decide(evidence, self._gallery.match, self._thresholds, self._rules.recognition)
 
     def _announce(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Event]:

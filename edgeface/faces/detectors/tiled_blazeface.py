@@ -134,7 +134,8 @@ class _TiledDetector:
             return None
         crops = [(self._short, 1.5), (self._short, 3.0), (self._whole, 3.0)]
         scores = [face.score, *(_score(model, image, face.box, scale) for model, scale in crops)]
-        mean = 1 / (1 + math.exp(-sum(map(_log_odds, scores)) / len(scores)))
+        log_odds = [math.log(score / (1 - score)) for score in scores]
+        mean = 1 / (1 + math.exp(-sum(log_odds) / len(log_odds)))
         return replace(face, score=mean) if mean >= _NEW_SCORE else None
 
 
@@ -142,10 +143,6 @@ def _score(model: BlazeFace, image: Image, box: Box, scale: float) -> float:
     """Score of the face in `box` in a square crop `scale` times as large; _NOT_FOUND if it is not found."""
     found = model.find(image, Region.around(box, scale), _NOT_FOUND)
     return max((d.score for d in found if d.box.iou(box) > _SAME_FACE), default=_NOT_FOUND)
-
-
-def _log_odds(score: float) -> float:
-    return math.log(score / (1 - score))
 
 
 @cache
