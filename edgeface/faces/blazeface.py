@@ -94,7 +94,7 @@ class BlazeFace:
         return [_detection(group, score) for group, score in _weighted_nms(points, chances)]
 
     def locate(self, image: Image, box: Box, threshold: float = 0.5) -> Detection | None:
-        """Detect the face in `box` again, in a crop around it; everything is in the picture's pixels.
+        """Detect the face in `box` again, in a crop around it; its 6 x 2 landmarks are in the picture's pixels.
 
         None when there is no face, or only one that hardly overlaps `box` (IoU up to 0.3).
         """

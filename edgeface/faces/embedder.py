@@ -122,7 +122,7 @@ class Mobilefacenet:
 
 
 def embedder_name(path: Path | None = None) -> str:
-    """The name of the embedder that `open_embedder` opens, without loading it. Raises ModelError if it is missing."""
+    """The name of the embedder at `path`, without loading it. Raises ModelError if its file cannot be read."""
     if path is None:
         return _name_of(EMBEDDER.file, EMBEDDER.sha256)
     return _name_of(path.name, hashlib.sha256(read_model(path)).hexdigest())
