@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
 from edgeface.core.settings import Settings
 from edgeface.imaging.resize import resized
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edgeface.core.clock import Clock
     from edgeface.core.types import CameraImage, Image
 
 _Side = Annotated[int, Field(ge=32, le=7680)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
-
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 
 _AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
@@ -69,9 +69,13 @@ class CameraBase(Settings):
                 raise ValueError("region is [left, top, right, bottom] with left < right and top < bottom")
         return self
 
-    @abstractmethod
     def images(self) -> Generator[CameraImage, None, None]:
         """Open the device and yield images, as `core.types.Camera` describes."""
+        return self.play(SystemClock())
+
+    @abstractmethod
+    def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
+        """As `images`, with the times of `clock`."""
 
     def hosts(self) -> tuple[str, ...]:
         """The network hosts that this camera connects to; raises CameraError if an address cannot be parsed."""
@@ -107,7 +111,8 @@ class CameraBase(Settings):
         try:
             image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             if self.rotation:
-                image = cv2.rotate(image, _rotations()[self.rotation])
+                turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+                image = cv2.rotate(image, turns[self.rotation])
             if self.flip != "none":
                 image = cv2.flip(image, 1 if self.flip == "horizontal" else 0)
             if self.size is not None and (image.shape[1], image.shape[0]) != self.size:
@@ -119,12 +124,6 @@ class CameraBase(Settings):
     def unrotated_size(self) -> tuple[int, int] | None:
         """`size` as the device sees it, before rotation."""
         return self.size if self.size is None or self.rotation in {0, 180} else self.size[::-1]
-
-
-def _rotations() -> dict[int, int]:
-    from edgeface.imaging.opencv import cv2
-
-    return {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class FrameRateLimiter:
@@ -146,7 +145,7 @@ class FrameRateLimiter:
         return True
 
 
-def require_address(address: str, schemes: tuple[str, ...] = STREAM_SCHEMES) -> str:
+def require_address(address: str, schemes: tuple[str, ...] = ("rtsp", "rtsps", "http", "https")) -> str:
     """Return the address; raises ValueError, without repeating it, if it is malformed or would reveal its password."""
     scheme, _, rest = address.partition("://")
     if scheme.lower() not in schemes:

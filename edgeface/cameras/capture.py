@@ -80,7 +80,7 @@ class _Reader:
     began: float
     """When it started to open the device."""
     wake: threading.Event = field(default_factory=threading.Event)
-    thread: threading.Thread | None = None
+    thread: threading.Thread = field(init=False)
     reading: bool = False
     """The device is open and has delivered an image."""
     waiting: bool = True
@@ -89,7 +89,7 @@ class _Reader:
 
     @property
     def alive(self) -> bool:
-        return self.thread is not None and self.thread.is_alive()
+        return self.thread.is_alive()
 
 
 class Capture:
@@ -135,8 +135,7 @@ class Capture:
     def join(self, timeout: float) -> bool:
         """After `stop`, wait at most `timeout` seconds per reader; False if one hangs in its driver."""
         for reader in self._readers:
-            if reader.thread is not None:
-                reader.thread.join(timeout)
+            reader.thread.join(timeout)
         return not any(reader.alive for reader in self._readers)
 
     def enable(self) -> None:

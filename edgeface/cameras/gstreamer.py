@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -12,7 +13,6 @@ from pydantic import AfterValidator, Field, model_validator
 from edgeface.cameras import base, gstreamer_presets
 from edgeface.cameras.base import CameraBase, FrameRateLimiter
 from edgeface.cameras.gstreamer_presets import Preset
-from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
 
@@ -33,12 +33,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'!]+", re.IGNORECASE)
 
 _Timeout = Annotated[float, Field(gt=0, le=60)]
 _Text = Annotated[str, Field(min_length=1, max_length=4000)]
-
-
-def _require_rtsp(url: str) -> str:
-    return base.require_address(url, ("rtsp", "rtsps"))
-
-
+_require_rtsp = partial(base.require_address, schemes=("rtsp", "rtsps"))
 _Address = Annotated[str, Field(max_length=2000), AfterValidator(_require_rtsp)]
 
 
@@ -100,12 +95,19 @@ class GstreamerCamera(CameraBase):
         """Raises CameraError if GStreamer for Python is missing."""
         _gstreamer()
 
-    def images(self) -> Generator[CameraImage, None, None]:
+    def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """Start the pipeline and yield its newest images; a timestamp is the buffer's (PTS), None if it has none.
 
         Raises CameraError if GStreamer or a plugin is missing, on an error, at the end, or if no frame comes in time.
         """
-        return self._live(SystemClock())
+        running = self._start()
+        try:
+            limiter = FrameRateLimiter(self.fps)
+            for sample in self._samples(running, clock):
+                if limiter.due(clock.monotonic()):
+                    yield self._image(running, sample)
+        finally:
+            running.pipeline.set_state(running.gst.State.NULL)
 
     def launch_text(self) -> str:
         """The pipeline as gst-launch accepts it; addresses and devices become properties of the element `source`."""
@@ -130,16 +132,6 @@ class GstreamerCamera(CameraBase):
         if self.fps is not None and self.preset != "v4l2":
             parts.append(f"framerate={round(self.fps * 1000)}/1000")
         return ",".join(parts)
-
-    def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
-        running = self._start()
-        try:
-            limiter = FrameRateLimiter(self.fps)
-            for sample in self._samples(running, clock):
-                if limiter.due(clock.monotonic()):
-                    yield self._image(running, sample)
-        finally:
-            running.pipeline.set_state(running.gst.State.NULL)
 
     def _start(self) -> _Running:
         gst, video = _gstreamer()

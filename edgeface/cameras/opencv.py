@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field
 from edgeface.cameras import base, v4l2
 from edgeface.cameras.base import AttachedCamera, CameraBase, FrameRateLimiter
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
 
@@ -83,17 +82,15 @@ class OpencvCamera(CameraBase):
             camera = cls(source=node.path) if usable else None
             yield AttachedCamera(Path(node.path).name, node.path, node.card, camera, node.problem or hint)
 
-    def images(self) -> Generator[CameraImage, None, None]:
+    def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """Open the source and yield its images; a timestamp is None until the source has one.
 
         A file is played at its own pace and ends; raises CameraError if anything else stops.
         """
         if self.local_device is None and not self._is_stream:
             shared = {name: getattr(self, name) for name in CameraBase.model_fields}
-            return ReplayCamera(path=Path(str(self.source)), **shared).images()
-        return self._live(SystemClock())
-
-    def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
+            yield from ReplayCamera(path=Path(str(self.source)), **shared).play(clock)
+            return
         capture = self._open()
         try:
             yield from self._live_images(capture, clock)

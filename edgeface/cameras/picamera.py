@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from edgeface.cameras.base import AttachedCamera, CameraBase, FrameRateLimiter
-from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
 
@@ -55,13 +54,25 @@ class PicameraCamera(CameraBase):
             raise ValueError("exposure is longer than a frame at this fps")
         return self
 
-    def images(self) -> Generator[CameraImage, None, None]:
+    def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """Open the camera and yield its images, timestamped by the sensor.
 
         Raises CameraError if Picamera2 is missing, the camera is missing, busy or refuses the settings, or no frame
         comes in time.
         """
-        return self._live(SystemClock())
+        device = self._opened()
+        try:
+            self._start(device)
+            yield from self._frames(device, clock)
+        except concurrent.futures.TimeoutError:
+            # A job that never ends would keep the camera from closing.
+            device.cancel_all_and_flush()
+            text = f"{self.local_device} gives no picture for {self.read_timeout:g} s: is its cable loose?"
+            raise CameraError(text) from None
+        except RuntimeError as error:
+            raise CameraError(f"{self.local_device} failed ({_line(error)})") from error
+        finally:
+            self._close(device)
 
     @property
     def local_device(self) -> str:
@@ -85,21 +96,6 @@ class PicameraCamera(CameraBase):
         """Raises CameraError if Picamera2 is missing on a Raspberry Pi."""
         if "Raspberry Pi" in board:
             _packages()
-
-    def _live(self, clock: Clock) -> Generator[CameraImage, None, None]:
-        device = self._opened()
-        try:
-            self._start(device)
-            yield from self._frames(device, clock)
-        except concurrent.futures.TimeoutError:
-            # A job that never ends would keep the camera from closing.
-            device.cancel_all_and_flush()
-            text = f"{self.local_device} gives no picture for {self.read_timeout:g} s: is its cable loose?"
-            raise CameraError(text) from None
-        except RuntimeError as error:
-            raise CameraError(f"{self.local_device} failed ({_line(error)})") from error
-        finally:
-            self._close(device)
 
     @property
     def _lores(self) -> tuple[int, int] | None:

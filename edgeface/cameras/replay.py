@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edgeface.cameras.base import CameraBase, FrameRateLimiter
 from edgeface.cameras.video_file import VideoFrame, read_frames
-from edgeface.core.clock import Clock, SystemClock
+from edgeface.core.clock import Clock
 from edgeface.core.errors import CameraError
 from edgeface.core.settings import Settings
 from edgeface.core.types import CameraImage, Image
@@ -52,15 +52,11 @@ class ReplayCamera(CameraBase):
     faults: Annotated[tuple[Fault, ...], Field(strict=False, max_length=16)] = ()
     """Faults to inject, for drills."""
 
-    def images(self) -> Generator[CameraImage, None, None]:
-        """Play from the start; a timestamp is the frame's time in the clip, from 0.
+    def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
+        """Play from the start at the pace of `clock`; a timestamp is the frame's time in the clip, from 0.
 
         Raises CameraError if the clip cannot be opened or ends early.
         """
-        return self.play(SystemClock())
-
-    def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
-        """As `images`, at the pace of `clock`."""
         start = clock.monotonic()
         limiter = FrameRateLimiter(self.fps)
         frozen: Image | None = None

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 # A damaged packet makes one read fail; the next may succeed again.
 _MAX_MISSES = 30
 # Plausible frame rates of a file, and seconds between two frames.
@@ -50,11 +49,11 @@ def read_frames(path: Path, rate: float) -> Iterator[VideoFrame]:
 
 def _folder(path: Path, rate: float) -> Iterator[VideoFrame]:
     try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in _IMAGE_SUFFIXES)
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in photos.SUFFIXES)
     except OSError as error:
         raise CameraError(f"{path} cannot be read ({error.strerror})") from error
     if not files:
-        raise CameraError(f"{path} has no {', '.join(sorted(_IMAGE_SUFFIXES))} in it")
+        raise CameraError(f"{path} has no {', '.join(sorted(photos.SUFFIXES))} in it")
     for number, file in enumerate(files):
         yield VideoFrame(number / rate, _image(file))
 

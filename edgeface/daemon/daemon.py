@@ -16,7 +16,6 @@ from edgeface.core import systemd
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.log import set_up
-from edgeface.core.types import unmeasured
 from edgeface.daemon import report as daemon_report
 from edgeface.daemon.session import RecognitionSession
 from edgeface.daemon.vision import Health, Tally, Vision
@@ -87,14 +86,13 @@ class Daemon:
         }
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
-            partial(RecognitionSession, boot=self._boot, timings=self._timings),
+            lambda settings, wall: RecognitionSession(settings, self._boot, wall, timings=self._timings),
             configuration,
             self._mailbox,
             self._publisher,
             self._health,
             self._clock,
             (*observers, *self._page.observers),
-            unmeasured if self._timings is None else self._timings.measure,
         )
         self._published_status: dict[str, str] = {}
         self._published_at = -STATE_SECONDS
@@ -154,7 +152,7 @@ class Daemon:
             self._reloading = False
             self._reload()
         states = {name: capture.supervise() for name, capture in self._captures.items()}
-        self._vision.set_away(name for name, now in states.items() if now.status != "online")
+        self._vision.away = frozenset(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
             self._publish_status(name, now)
         self._page.forget_removed(self._vision.people, self._vision.unknowns)
@@ -181,10 +179,8 @@ class Daemon:
         online = any(s.status == "online" for s in states.values())
         if period is not None and now - self._watchdog_at >= period and self._health.alive(online=online):
             self._watchdog_at = now
-            systemd.notify(systemd.WATCHDOG, systemd.status(self._summary(states)))
-
-    def _summary(self, states: dict[str, CaptureState]) -> str:
-        return ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
+            summary = ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
+            systemd.notify(systemd.WATCHDOG, systemd.status(summary))
 
     def _publish_state(self, states: dict[str, CaptureState]) -> None:
         now, health = self._clock.monotonic(), self._health_summary(states)
@@ -203,7 +199,7 @@ class Daemon:
             self._vision.problems,
             self._journal.problem,
             self._publisher.problem,
-            self._page.problem,
+            self._page.problems,
         )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:

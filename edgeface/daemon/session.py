@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Detector, Event, Image, Measure
+    from edgeface.core.types import Detector, Event, Image
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.timings import Timings
 
@@ -82,13 +82,14 @@ class RecognitionSession:
         """
         self.problems: tuple[str, ...] = ()
         """Why no one can be matched, if so, and the problems of doors."""
+        self.people: frozenset[str] = frozenset()
+        """Ids of the people who can be matched now."""
         self._boot = boot
         self._unsaved = UnknownChanges((), ())
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
         self._timings = timings
-        measure = unmeasured if timings is None else timings.measure
-        self.analyzer = replace(configuration.open_analyzer(), measure=measure)
+        self.analyzer = replace(configuration.open_analyzer(), measure=timings.measure if timings else unmeasured)
         self._synced = synced
         self._today = day(wall)
         self._retained = -math.inf
@@ -97,15 +98,10 @@ class RecognitionSession:
         self._thumbnails: list[Thumbnail] = []
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
         try:
-            self.pipeline = self._open_pipeline(wall, measure)
+            self.pipeline = self._open_pipeline(wall)
         except BaseException:
             self._gallery.close()
             raise
-
-    @property
-    def people(self) -> frozenset[str]:
-        """Ids of the people who can be matched now."""
-        return self._people
 
     @property
     def unknowns(self) -> frozenset[str]:
@@ -145,13 +141,12 @@ class RecognitionSession:
             self._retention.join(_ERASURE)
         self._gallery.close()
 
-    def _open_pipeline(self, wall: float, measure: Measure) -> Pipeline:
+    def _open_pipeline(self, wall: float) -> Pipeline:
         view = self._gallery.snapshot(wall)
-        self._people = frozenset(person.id for person in view.people)
         self._unknowns = Unknowns(self._boot, same_unknown(self._table, 1), self._configuration.unknown.days)
         self._read_unknowns()
         accept, applied = self._thresholds(view), rules(self._configuration, self._boot)
-        return Pipeline(applied, self.analyzer, self._unknowns, view, accept, measure)
+        return Pipeline(applied, self.analyzer, self._unknowns, view, accept)
 
     def _reopen(self) -> None:
         """Open a gallery that could only be read again from time to time."""
@@ -172,7 +167,6 @@ class RecognitionSession:
         elif today == before and not self._gallery.changed():
             return
         view = self._gallery.snapshot(wall)
-        self._people = frozenset(person.id for person in view.people)
         self.pipeline.use(view, self._thresholds(view))
         self._today = today
         self._read_unknowns()
@@ -214,6 +208,7 @@ class RecognitionSession:
     def _thresholds(self, view: GallerySnapshot) -> Thresholds:
         """The thresholds for this gallery; those that match no one when the level cannot be guaranteed."""
         unmatchable: tuple[str, ...] = ()
+        self.people = frozenset(person.id for person in view.people)
         if self._timings is not None:
             self._timings.people = view.enrolled
         try:

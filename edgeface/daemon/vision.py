@@ -6,21 +6,20 @@ import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import unmeasured
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
 from edgeface.mqtt.publisher import names_in_view, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgeface.cameras.mailbox import Mailbox
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Event, Frame, FrameResult, Measure, RejectReason
+    from edgeface.core.types import Event, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
     from edgeface.mqtt.publisher import Publisher
 
@@ -58,10 +57,10 @@ class Health:
         if now - frame.monotonic <= HANG_SECONDS:
             self._progress = now
 
-    def age(self, camera: str | None = None) -> float | None:
-        """Seconds since the last processed frame of the camera, or of any camera, was captured; None before one."""
-        stamps = list(self._last.values()) if camera is None else [self._last[camera]] if camera in self._last else []
-        return self._clock.monotonic() - max(stamps) if stamps else None
+    def age(self, camera: str) -> float | None:
+        """Seconds since the last processed frame of the camera was captured; None before one."""
+        last = self._last.get(camera)
+        return None if last is None else self._clock.monotonic() - last
 
     def alive(self, *, online: bool) -> bool:
         """Whether the watchdog may be fed; `online` says that some camera gives pictures now.
@@ -89,30 +88,24 @@ class Tally:
     """Unknown events beyond the rate limit."""
 
 
-class OpenSession(Protocol):
-    """Opens what the vision thread works with."""
-
-    def __call__(self, configuration: Configuration, *, wall: float) -> RecognitionSession:
-        """Open everything at this wall time."""
-
-
 class Vision:
     """One thread; it opens its session itself, so that no other thread can touch it."""
 
     def __init__(
         self,
-        open_session: OpenSession,
+        open_session: Callable[[Configuration, float], RecognitionSession],
         configuration: Configuration,
         mailbox: Mailbox,
         publisher: Publisher,
         health: Health,
         clock: Clock,
         observers: Sequence[Callable[[FrameResult], None]] = (),
-        measure: Measure = unmeasured,
     ) -> None:
-        """`observers` get the result of every frame, in this thread; `measure` measures frames."""
+        """`open_session` gets the wall time; `observers` get the result of every frame, in this thread."""
         self.configuration = configuration
         """May be replaced by another thread; the next housekeeping applies it."""
+        self.away: frozenset[str] = frozenset()
+        """Cameras that give no pictures now, set by the main thread: everyone in view there has left."""
         self.tally: Mapping[str, Tally] = {}
         """By camera; replaced as a whole, so that any thread may read it."""
         self.people: frozenset[str] = frozenset()
@@ -131,8 +124,6 @@ class Vision:
         self._health = health
         self._clock = clock
         self._observers = observers
-        self._measure = measure
-        self._away: frozenset[str] = frozenset()
         self._processed: Counter[str] = Counter()
         self._names: dict[str, tuple[str, ...]] = {}
         self._refreshed = -HOUSEKEEPING
@@ -156,13 +147,9 @@ class Vision:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def set_away(self, cameras: Iterable[str]) -> None:
-        """Set the cameras that give no pictures now: everyone in view there has left."""
-        self._away = frozenset(cameras)
-
     def _main(self) -> None:
         try:
-            session = self._open_session(self.configuration, wall=self._clock.wall())
+            session = self._open_session(self.configuration, self._clock.wall())
             self.models = session.models
             try:
                 self._ready.set()
@@ -188,7 +175,7 @@ class Vision:
         self._housekeep(session)
 
     def _handle(self, session: RecognitionSession, frame: Frame) -> None:
-        with self._measure("frame"):
+        with session.analyzer.measure("frame"):
             result = session.pipeline.process(frame)
         self._processed[frame.camera] += 1
         for event in result.events:
@@ -226,7 +213,7 @@ class Vision:
         """Apply changes of the configuration and the gallery, store what is new, and update the counts."""
         self._refreshed = self._clock.monotonic()
         pipeline = session.pipeline
-        for camera in self._away.intersection(pipeline.cameras):
+        for camera in self.away.intersection(pipeline.cameras):
             self._leave(session, camera)
         try:
             session.refresh(self.configuration, self._clock.wall())
@@ -236,7 +223,4 @@ class Vision:
             log.warning("gallery: %s", error)
             self.problems = (*session.problems, str(error))
         self.people, self.unknowns = session.people, session.unknowns
-        self.tally = {
-            camera: Tally(self._processed[camera], pipeline.undecided(camera), pipeline.held_back(camera))
-            for camera in pipeline.cameras
-        }
+        self.tally = {camera: Tally(self._processed[camera], *pipeline.counts(camera)) for camera in pipeline.cameras}

@@ -53,7 +53,7 @@ class WebPage:
             raise
         self._context = context
         self.observers = tuple(one for one in (context.hub, context.timings) if one is not None)
-        context.journal.listener = self._on_message
+        context.journal.listener = lambda message: context.hub.on_message(wire(message))
 
     def _assemble(self, settings: Web, context: WebContext) -> None:
         from edgeface.web.app import application
@@ -67,19 +67,10 @@ class WebPage:
         self._server = Server(application(context, self._auth, settings), settings, context.hub)
 
     @property
-    def problem(self) -> str | None:
-        """Why the page cannot be reached, in one line."""
-        return None if self._server is None else self._server.problem
-
-    @property
     def problems(self) -> tuple[str, ...]:
-        """The same for the state."""
-        return () if self.problem is None else (self.problem,)
-
-    @property
-    def url(self) -> str | None:
-        """The page's address; None without a page."""
-        return None if self._server is None else self._server.url
+        """Why the page cannot be reached, in one line; nothing if it can."""
+        problem = None if self._server is None else self._server.problem
+        return () if problem is None else (problem,)
 
     @property
     def state_requested(self) -> bool:
@@ -126,11 +117,6 @@ class WebPage:
         if self._server is None or self._auth is None or not self._server.wait(START_TIMEOUT):
             return None
         return f"{self._server.url}login#{self._auth.sessions.make_code('admin')}"
-
-    def _on_message(self, message: Event | JournalRow) -> None:
-        """Pass an event or a journal row on to the page's listeners; any thread may call it."""
-        if self._context is not None:
-            self._context.hub.on_message(wire(message))
 
 
 def wire(message: Event | JournalRow) -> dict[str, Any]:

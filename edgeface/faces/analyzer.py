@@ -34,7 +34,7 @@ class FaceAnalyzer:
     embedder: Embedder
     limits: QualityLimits
     measure: Measure = unmeasured
-    """Measures each call of a model."""
+    """Measures each stage, the pipeline's included."""
 
     @classmethod
     def open(cls, detector: DetectorSettings, embedder: EmbedderSettings, limits: QualityLimits) -> FaceAnalyzer:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _CLIP = 100.0
 # MediaPipe's min_suppression_threshold.
 _SAME_FACE = 0.3
+# Side of the crop in which a face is detected again, in sides of its box.
+_CROP = 2.0
+# The face fills the middle of the crop; one that overlaps its box less than this is a neighbour.
+_SAME_REFINED = 0.3
 
 
 class Region(NamedTuple):
@@ -88,6 +92,17 @@ class BlazeFace:
         points = self._points(regressors[0, kept], kept)
         points = points * region.side + np.array([region.left, region.top], np.float32)
         return [_detection(group, score) for group, score in _weighted_nms(points, chances)]
+
+    def locate(self, image: Image, box: Box, threshold: float = 0.5) -> Detection | None:
+        """Detect the face in `box` again, in a crop around it; its 6 x 2 landmarks are in the picture's pixels.
+
+        None when there is no face, or only one that hardly overlaps `box` (IoU up to 0.3).
+        """
+        if not (box.width > 0 and box.height > 0):
+            return None
+        found = self.find(image, Region.around(box, _CROP), threshold)
+        best = max(found, key=lambda d: d.box.iou(box), default=None)
+        return best if best is not None and best.box.iou(box) > _SAME_REFINED else None
 
     def _points(self, raw: Floats, kept: NDArray[np.intp]) -> Floats:
         """N x 8 x 2 in units of the region: left top, right bottom, and the six landmarks."""
@@ -197,29 +212,3 @@ def _iou(box: Floats, boxes: Floats) -> Floats:
 def _detection(points: Floats, score: float) -> Detection:
     left, top, right, bottom = (float(n) for n in points[:2].ravel())
     return Detection(Box(left, top, right, bottom), score, points[2:].astype(np.float32))
-
-
-CROP = 2.0
-"""Side of the crop, in sides of the face's box."""
-
-# The face fills the middle of the crop; one that overlaps its box less than this is a neighbour.
-_SAME_REFINED = 0.3
-
-
-class CropRefiner:
-    """Detects a face again in a crop around it, with the short-range model; not for two threads at once."""
-
-    def __init__(self, model: BlazeFace | None = None, threshold: float = 0.5) -> None:
-        self._model = model or BlazeFace.short_range()
-        self._threshold = threshold
-
-    def locate(self, image: Image, box: Box) -> Detection | None:
-        """Detect the face in `box` again: its box, score and 6 x 2 landmarks in the picture's pixels.
-
-        None when there is no face, or only one that hardly overlaps `box` (IoU up to 0.3).
-        """
-        if not (box.width > 0 and box.height > 0):
-            return None
-        found = self._model.find(image, Region.around(box, CROP), self._threshold)
-        best = max(found, key=lambda d: d.box.iou(box), default=None)
-        return best if best is not None and best.box.iou(box) > _SAME_REFINED else None

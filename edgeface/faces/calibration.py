@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from edgeface.core.errors import GalleryError, ModelError
-from edgeface.core.files import read_at_most
 from edgeface.faces.tflite import CALIBRATION_SHA256, EMBEDDER, FOLDER, read_model
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class CalibrationTable:
     def load(cls, path: Path, sha256: str) -> CalibrationTable:
         """Read a table. Raises ModelError if it is malformed, or not for the embedder of this hash."""
         try:
-            table = _parser().validate_json(_read(path))
+            table = TypeAdapter(cls).validate_json(_read(path))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -87,9 +86,15 @@ class CalibrationTable:
         return table
 
     @classmethod
+    @cache
     def shipped(cls) -> CalibrationTable:
         """The table of the shipped embedder. Raises ModelError if it cannot be used."""
-        return _shipped()
+        path = path_of(FOLDER / EMBEDDER.file)
+        found = hashlib.sha256(_read(path)).hexdigest()
+        if found != CALIBRATION_SHA256:
+            expected = f"expected {CALIBRATION_SHA256[:16]}...; install it again"
+            raise ModelError(f"{path}: SHA-256 is {found[:16]}..., {expected}")
+        return cls.load(path, EMBEDDER.sha256)
 
     def threshold(self, level: Level, people: int) -> float:
         """The smallest cosine that guarantees the level with so many people enrolled.
@@ -143,28 +148,8 @@ def table_of(model: Path | None) -> CalibrationTable:
     return CalibrationTable.load(path_of(model), hashlib.sha256(read_model(model)).hexdigest())
 
 
-@lru_cache(maxsize=1)
-def _shipped() -> CalibrationTable:
-    path = path_of(FOLDER / EMBEDDER.file)
-    found = hashlib.sha256(_read(path)).hexdigest()
-    if found != CALIBRATION_SHA256:
-        raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {CALIBRATION_SHA256[:16]}...; install it again")
-    return CalibrationTable.load(path, EMBEDDER.sha256)
-
-
-@lru_cache(maxsize=1)
-def _parser() -> TypeAdapter[CalibrationTable]:
-    return TypeAdapter(CalibrationTable)
-
-
 def _read(path: Path) -> bytes:
-    try:
-        data = read_at_most(path, _MAX_BYTES)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(data) > _MAX_BYTES:
-        raise ModelError(f"{path}: not a calibration table (larger than {_MAX_BYTES >> 20} MiB)")
-    return data
+    return read_model(path, _MAX_BYTES, f"not a calibration table (larger than {_MAX_BYTES >> 20} MiB)")
 
 
 def _is_sound(table: CalibrationTable) -> bool:

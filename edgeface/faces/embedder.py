@@ -51,7 +51,10 @@ def align(image: Image, landmarks: Landmarks) -> Image:
     """
     from edgeface.imaging.opencv import cv2
 
-    matrix = similarity(landmarks[_FIVE], TEMPLATE) if len(landmarks) > _FIVE[-1] else _align_four(landmarks)
+    if len(landmarks) > _FIVE[-1]:
+        matrix = similarity(landmarks[_FIVE], TEMPLATE)
+    else:
+        matrix = similarity(landmarks[: len(_FOUR_TEMPLATE)], _FOUR_TEMPLATE)
     times = min(_MAX_TIMES, math.ceil(1 / (_SHRINK * math.hypot(matrix[0, 0], matrix[1, 0]))))
     if times <= 1:
         return np.asarray(cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR), np.uint8)
@@ -60,10 +63,6 @@ def align(image: Image, landmarks: Landmarks) -> Image:
     finer[:, 2] += (times - 1) / 2
     large = cv2.warpAffine(image, finer, (times * SIZE, times * SIZE), flags=cv2.INTER_LINEAR)
     return np.asarray(cv2.resize(large, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _align_four(landmarks: Landmarks) -> NDArray[np.float64]:
-    return similarity(landmarks[: len(_FOUR_TEMPLATE)], _FOUR_TEMPLATE)
 
 
 def similarity(points: NDArray[np.floating], template: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -101,17 +100,10 @@ class Mobilefacenet:
         if not model.floats:
             raise ModelError(f"{model.name}: takes or gives integers; an embedder's input and output are float32")
         self._model = model
-        self._name = _name_of(model.name, model.sha256)
-
-    @property
-    def name(self) -> str:
+        self.name = _name_of(model.name, model.sha256)
         """The model's file name without its ending, and the first 8 digits of its SHA-256."""
-        return self._name
-
-    @property
-    def size(self) -> int:
+        self.size = model.outputs[0][1]
         """How many numbers an embedding has."""
-        return self._model.outputs[0][1]
 
     def embed(self, crop: Image) -> Embedding:
         """Embed one aligned 112 x 112 RGB crop; the result is float32 of length one.
@@ -130,10 +122,7 @@ class Mobilefacenet:
 
 
 def embedder_name(path: Path | None = None) -> str:
-    """The name of the embedder that `open_embedder` opens, without loading it.
-
-    Raises ModelError if its file cannot be read.
-    """
+    """The name of the embedder at `path`, without loading it. Raises ModelError if its file cannot be read."""
     if path is None:
         return _name_of(EMBEDDER.file, EMBEDDER.sha256)
     return _name_of(path.name, hashlib.sha256(read_model(path)).hexdigest())
@@ -141,9 +130,7 @@ def embedder_name(path: Path | None = None) -> str:
 
 def open_embedder(path: Path | None = None, threads: int = 1) -> Mobilefacenet:
     """Open the shipped embedder, or another one from `path`. Raises ModelError if it cannot be used."""
-    if path is None:
-        return Mobilefacenet(open_shipped(EMBEDDER, threads))
-    return Mobilefacenet(open_model(path, threads=threads))
+    return Mobilefacenet(open_shipped(EMBEDDER, threads) if path is None else open_model(path, threads=threads))
 
 
 def _name_of(file: str, sha256: str) -> str:

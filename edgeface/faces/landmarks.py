@@ -31,8 +31,6 @@ _FIRST = 1.05
 _OVERSAMPLING = 2
 # O-Net's box compared with BlazeFace's, in sides of a face: medians over LFW (docs/decisions/0006-landmarks.md).
 _LARGER, _HIGHER = 1.19, 0.10
-# Indices of the model's outputs.
-_SCORE, _BOX, _POINTS = 0, 1, 2
 # MTCNN's own threshold for O-Net (Zhang et al., 2016); none of 6,395 faces of LFW is below, 99 % are above 0.96.
 _MIN_SCORE = 0.7
 
@@ -111,10 +109,10 @@ class Onet:
         crop = _cut(image, square.matrix())
         # Columns first, as the model was trained in MATLAB.
         tensor = (crop.transpose(1, 0, 2)[np.newaxis].astype(np.float32) - np.float32(127.5)) * np.float32(1 / 128)
-        found = self._model.run(np.ascontiguousarray(tensor))
+        score, shifts, points = self._model.run(np.ascontiguousarray(tensor))
         # The box is given as shifts of the crop's corners; of the points all x come first, then all y.
-        box = found[_BOX].reshape(2, 2) + np.array([[0], [1]], np.float32)
-        return float(found[_SCORE][0, 1]), box, found[_POINTS].reshape(2, 5).T
+        box = shifts.reshape(2, 2) + np.array([[0], [1]], np.float32)
+        return float(score[0, 1]), box, points.reshape(2, 5).T
 
 
 def _tilt(landmarks: Landmarks) -> float:

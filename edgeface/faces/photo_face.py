@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.types import DetectionRequest
+from edgeface.faces.blazeface import merge
 from edgeface.imaging.resize import scaled
 
 if TYPE_CHECKING:
@@ -100,8 +101,6 @@ def explained(quality: Quality, limits: QualityLimits) -> str:
 
 
 def _detect(analyzer: FaceAnalyzer, photo: Image, search: _Search) -> list[Detection]:
-    from edgeface.faces.blazeface import merge
-
     height, width = photo.shape[:2]
     border = round(search.border * max(height, width))
     scale = search.side / (max(height, width) + 2 * border)

@@ -85,10 +85,9 @@ def _grey(image: Image, box: Box) -> NDArray[np.float32]:
     left, right = (int(np.clip(x, 0, width - 1)) for x in (box.left, box.right))
     top, bottom = (int(np.clip(y, 0, height - 1)) for y in (box.top, box.bottom))
     face = image[top : bottom + 1, left : right + 1]
-    shrinks = face.shape[0] > SIDE
     # As floats: the noise of rounding to whole greys would make a blurred face count as sharp.
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if face.shape[0] > SIDE else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=how), np.float32)
 
 

@@ -18,7 +18,7 @@ from edgeface.core.errors import ModelError
 from edgeface.core.files import read_at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ FOLDER = next((f for f in (_PACKAGE / "models", _PACKAGE.parent / "models") if f
 
 # A hundred times the shipped embedder; a wrong path must not fill the memory.
 _MAX_BYTES = 128 << 20
+_TOO_LARGE = f"larger than {_MAX_BYTES >> 20} MiB: too large for a small machine"
 # Seconds to start Python and run once; the shipped embedder takes 0.3 (x86-64, LiteRT 2.3.0).
 _TRIAL_TIMEOUT = 30
 
@@ -85,39 +86,33 @@ class Model:
             with _quiet():
                 self._interpreter: Any = interpreter(model_content=data, num_threads=threads)
                 self._interpreter.allocate_tensors()
-            self._input: dict[str, Any] = self._interpreter.get_input_details()[0]
-            self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
+            taken: dict[str, Any] = self._interpreter.get_input_details()[0]
+            given: list[dict[str, Any]] = self._interpreter.get_output_details()
         except (ValueError, RuntimeError, IndexError) as error:
             raise ModelError(f"{name}: not a usable .tflite file ({_first_line(error)})") from error
         self.name = name
         self.sha256 = hashlib.sha256(data).hexdigest()
-
-    @property
-    def input(self) -> Shape:
-        """Shape of the input tensor."""
-        return tuple(int(n) for n in self._input["shape"])
-
-    @property
-    def outputs(self) -> tuple[Shape, ...]:
-        """Shapes of the output tensors, in the file's order."""
-        return tuple(tuple(int(n) for n in output["shape"]) for output in self._outputs)
-
-    @property
-    def floats(self) -> bool:
+        self.input: Shape = tuple(map(int, taken["shape"]))
+        self.outputs: tuple[Shape, ...] = tuple(tuple(map(int, output["shape"])) for output in given)
+        """Shapes of the tensors, in the file's order."""
+        self.floats = all(tensor["dtype"] is np.float32 for tensor in (taken, *given))
         """Whether the input and all outputs are float32."""
-        return all(tensor["dtype"] is np.float32 for tensor in (self._input, *self._outputs))
+        self._input: int = taken["index"]
+        self._outputs: list[int] = [output["index"] for output in given]
 
     def run(self, tensor: NDArray[Any]) -> list[NDArray[Any]]:
         """Run once; `tensor` has the input's shape and dtype, the results are copies in the file's order."""
-        self._interpreter.set_tensor(self._input["index"], tensor)
+        self._interpreter.set_tensor(self._input, tensor)
         self._interpreter.invoke()
-        return [self._interpreter.get_tensor(output["index"]) for output in self._outputs]
+        return [self._interpreter.get_tensor(output) for output in self._outputs]
 
 
 def open_shipped(shipped: Shipped, threads: int = 1) -> Model:
     """Open a shipped model. Raises ModelError if its hash or shape is wrong."""
     model = open_model(FOLDER / shipped.file, shipped.sha256, threads)
-    require_shape(model, shipped.input, shipped.outputs)
+    if (model.input, model.outputs) != (shipped.input, shipped.outputs):
+        expected = f"expected {shipped.input} -> {shipped.outputs}"
+        raise ModelError(f"{model.name}: shapes are {model.input} -> {model.outputs}, {expected}")
     return model
 
 
@@ -136,22 +131,14 @@ def open_model(path: Path, sha256: str | None = None, threads: int = 1) -> Model
     return Model(data, path.name, threads)
 
 
-def require_shape(model: Model, wanted: Shape, outputs: Sequence[Shape]) -> None:
-    """Raise ModelError unless the model's input and outputs have these shapes."""
-    if model.input != tuple(wanted) or model.outputs != tuple(outputs):
-        raise ModelError(
-            f"{model.name}: shapes are {model.input} -> {model.outputs}, expected {wanted} -> {tuple(outputs)}"
-        )
-
-
-def read_model(path: Path) -> bytes:
-    """The bytes of a model file. Raises ModelError if it cannot be read, or is too large for a small machine."""
+def read_model(path: Path, most: int = _MAX_BYTES, excess: str = _TOO_LARGE) -> bytes:
+    """The bytes of a model file or its table. Raises ModelError if it cannot be read, or has more than `most` bytes."""
     try:
-        data = read_at_most(path, _MAX_BYTES)
+        data = read_at_most(path, most)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(data) > _MAX_BYTES:
-        raise ModelError(f"{path}: larger than {_MAX_BYTES >> 20} MiB: too large for a small machine")
+    if len(data) > most:
+        raise ModelError(f"{path}: {excess}")
     return data
 
 

@@ -19,8 +19,6 @@ MARGIN = 0.35
 """Surroundings kept around a face, as a fraction of its height."""
 
 JPEG_QUALITY = 85
-FPS = 15.0
-"""Frame rate of a written video unless the caller gives one."""
 
 _COLOURS = {entry.kind: entry.colour for entry in EVENT_KINDS if entry.face} | {
     "ignored": (140, 140, 140),
@@ -29,10 +27,10 @@ _COLOURS = {entry.kind: entry.colour for entry in EVENT_KINDS if entry.face} | {
 """RGB, by label of the face."""
 
 
-def cut_out(image: Image, box: Box, margin: float = MARGIN) -> Image:
+def cut_out(image: Image, box: Box) -> Image:
     """Crop the face with some of its surroundings, within the picture; at least one pixel."""
     height, width = image.shape[:2]
-    edge = margin * box.height
+    edge = MARGIN * box.height
     left, top = (int(np.clip(v - edge, 0, limit - 1)) for v, limit in ((box.left, width), (box.top, height)))
     right = int(np.clip(box.right + edge, left + 1, width))
     bottom = int(np.clip(box.bottom + edge, top + 1, height))
@@ -81,7 +79,7 @@ def _write_caption(image: Image, text: str, at: tuple[int, int], colour: tuple[i
 class VideoWriter:
     """Draws each frame's faces and writes an MPEG-4 file; does nothing without a path. A context manager."""
 
-    def __init__(self, path: Path | None, fps: float = FPS) -> None:
+    def __init__(self, path: Path | None, fps: float = 15.0) -> None:
         self._path = path
         self._fps = fps
         self._writer: Any = None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import LEVELS
 from edgeface.gallery.snapshot import unit_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edgeface.core.settings import Level
     from edgeface.core.types import DecisionKind, Embedding, Match
@@ -27,13 +27,6 @@ WINDOW = 10
 MARGIN = 0.08
 """How far the best person must be above the next one, in cosine. Above an accepted score, only look-alikes are closer
 to each other than this; for them, no name is the right answer."""
-
-
-class Gallery(Protocol):
-    """What a decision needs of the gallery."""
-
-    def match(self, embedding: Embedding) -> Match | None:
-        """The nearest person; None when no one is enrolled."""
 
 
 class Thresholds(NamedTuple):
@@ -126,11 +119,13 @@ class Decision:
         return self.match.person if self.match is not None and self.kind == "match" else None
 
 
-def decide(evidence: Evidence, gallery: Gallery, thresholds: Thresholds, rules: Recognition) -> Decision | None:
-    """Decide from the evidence of a track; None while there is too little of it."""
+def decide(
+    evidence: Evidence, nearest: Callable[[Embedding], Match | None], thresholds: Thresholds, rules: Recognition
+) -> Decision | None:
+    """Decide from the evidence of a track and the nearest person, if there is one; None while there is too little."""
     if evidence.frames < rules.frames or evidence.seconds < rules.seconds:
         return None
-    match = gallery.match(evidence.mean())
+    match = nearest(evidence.mean())
     if match is not None and match.score >= thresholds.accept:
         return _accepted(match, evidence.frames, rules)
     if evidence.frames < rules.unknown_frames:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgeface.core.events import event_id
-from edgeface.core.types import Claim, Event, Face, FrameResult, unmeasured
+from edgeface.core.types import Claim, Event, Face, FrameResult
 from edgeface.recognition.decision import WINDOW, Thresholds, decide
 from edgeface.recognition.scene import WHOLE, Region, Scene
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from edgeface.core.settings import Level
-    from edgeface.core.types import Detector, EventType, Frame, Measure, RejectReason
+    from edgeface.core.types import Detector, EventType, Frame, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
@@ -65,21 +65,18 @@ class Pipeline:
         unknowns: Unknowns,
         gallery: GallerySnapshot,
         thresholds: Thresholds,
-        measure: Measure = unmeasured,
     ) -> None:
-        """`measure` measures the matching; the analyzer has its own for the models."""
         self._rules = rules
         self._faces = analyzer
         self._unknowns = unknowns
         self._gallery = gallery
         self._thresholds = thresholds
-        self._measure = measure
-        self._scenes: dict[str, Scene] = {}
+        self._scenes: defaultdict[str, Scene] = defaultdict(Scene)
         self._seq = 0
 
     def process(self, frame: Frame) -> FrameResult:
         """Decide about one frame: gives the events that it causes, and a claim for each person that it confirms."""
-        scene, now = self._scene(frame.camera), frame.monotonic
+        scene, now = self._scenes[frame.camera], frame.monotonic
         image = scene.crop(frame.image, self._rules.region(frame.camera))
 
         request, asked = scene.plan(image, self._faces.grid(image), now)
@@ -100,14 +97,9 @@ class Pipeline:
         events += self._left(scene, moment, self._rules.recognition.gap)
         return FrameResult(frame, tuple(self._face(scene, visit) for visit in visits), tuple(events), tuple(claims))
 
-    def _scene(self, camera: str) -> Scene:
-        if camera not in self._scenes:
-            self._scenes[camera] = Scene()
-        return self._scenes[camera]
-
     def _match(self, evidence: Evidence) -> Decision | None:
-        with self._measure("match"):
-            return decide(evidence, self._gallery, self._thresholds, self._rules.recognition)
+        with self._faces.measure("match"):
+            return decide(evidence, self._gallery.match, self._thresholds, self._rules.recognition)
 
     def _announce(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Event]:
         """The event of a decision, unless it was announced before."""
@@ -250,10 +242,7 @@ class Pipeline:
     def _display_name(self, decision: Decision) -> str:
         return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
 
-    def undecided(self, camera: str) -> Counter[RejectReason]:
-        """Tracks of the camera that ended without a decision, by reason."""
-        return Counter(self._scenes[camera].undecided) if camera in self._scenes else Counter()
-
-    def held_back(self, camera: str) -> int:
-        """Unknown events of the camera that the rate limit held back."""
-        return self._scenes[camera].held_back if camera in self._scenes else 0
+    def counts(self, camera: str) -> tuple[Counter[RejectReason], int]:
+        """The camera's tracks that ended without a decision, by reason, and its unknown events that were held back."""
+        scene = self._scenes[camera]
+        return Counter(scene.undecided), scene.held_back

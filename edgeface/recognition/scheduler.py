@@ -108,7 +108,8 @@ class DetectionScheduler:
     def _search(self, grid: SearchGrid, now: float) -> tuple[Box, ...]:
         """The parts to search."""
         if self._whole is None or grid != self._grid:
-            self._grid, self._whole, self._tiles = grid, _whole(grid), _tiles(grid)
+            self._grid = grid
+            self._whole, self._tiles = _parts(grid)
         chosen = self._choose(self._whole, grid.per_frame, now)
         for part in chosen:
             part.searched = now
@@ -168,16 +169,12 @@ class _Part:
         return self.change == "fresh" and self.motion_began > self.searched
 
 
-def _tiles(grid: SearchGrid) -> list[_Part]:
-    if not grid.per_frame:
-        return []
-    return [_Part(tile, _TILE, _cells_of(_IN_TILE * tile.width)) for tile in grid.tiles]
-
-
-def _whole(grid: SearchGrid) -> _Part:
-    if grid.tiles and grid.per_frame:
-        return _Part(grid.whole, _WHOLE, _cells_of(_BESIDE_TILES * grid.tiles[0].width))
-    return _Part(grid.whole, _ALONE, _cells_of(_IN_WHOLE * min(grid.whole.width, grid.whole.height)))
+def _parts(grid: SearchGrid) -> tuple[_Part, list[_Part]]:
+    """The whole picture, and the tiles that are searched."""
+    if not (grid.tiles and grid.per_frame):
+        return _Part(grid.whole, _ALONE, _cells_of(_IN_WHOLE * min(grid.whole.width, grid.whole.height))), []
+    tiles = [_Part(tile, _TILE, _cells_of(_IN_TILE * tile.width)) for tile in grid.tiles]
+    return _Part(grid.whole, _WHOLE, _cells_of(_BESIDE_TILES * grid.tiles[0].width)), tiles
 
 
 def _cells_of(face: float) -> int:

@@ -32,6 +32,10 @@ _GATE_PER_SECOND = 1.5
 _MAX_GATE = 1.5
 # A face does not grow or shrink by more between two detections; two people at one place often differ by more.
 _MAX_RATIO = 1.6
+# A track is confirmed by so many hits, or by a first one of this score.
+_HITS, _SURE = 2, 0.85
+# Seconds without a hit after which a confirmed track ends, and an unconfirmed one.
+_COAST, _DOUBT = 0.8, 0.3
 # Two frames with the same time would cause a division by zero.
 _MIN_SECONDS = 1e-3
 
@@ -69,17 +73,9 @@ class TrackUpdate:
 
 
 class Tracker:
-    """Follows the faces of one camera.
+    """Follows the faces of one camera."""
 
-    `confirm` hits confirm a track, or one with a score of `sure`; a confirmed one ends after `coast` seconds without a
-    hit, an unconfirmed one after `doubt` seconds.
-    """
-
-    def __init__(self, confirm: int = 2, coast: float = 0.8, doubt: float = 0.3, sure: float = 0.85) -> None:
-        self._confirm = confirm
-        self._sure = sure
-        self._coast = coast
-        self._doubt = doubt
+    def __init__(self) -> None:
         self._tracks: list[Track] = []
         self._next = 1
         self._now = -math.inf
@@ -93,8 +89,8 @@ class Tracker:
         """
         since = max(_MIN_SECONDS, monotonic - self._now)
         self._now = monotonic
-        ended = [track for track in self._tracks if self._lost(track, monotonic)]
-        self._tracks = [track for track in self._tracks if not self._lost(track, monotonic)]
+        ended = [track for track in self._tracks if _lost(track, monotonic)]
+        self._tracks = [track for track in self._tracks if not _lost(track, monotonic)]
         for track in self._tracks:
             _predict(track, since, missed=asked is None or track.id in asked)
         for detection in self._pair(detections, monotonic):
@@ -104,7 +100,7 @@ class Tracker:
     def expected(self, monotonic: float) -> list[Track]:
         """Copies of the tracks, unconfirmed ones included, where they are at that time; those unseen longest first."""
         since = max(0.0, monotonic - self._now)
-        alive = [track for track in self._tracks if not self._lost(track, monotonic)]
+        alive = [track for track in self._tracks if not _lost(track, monotonic)]
         return [replace(t, box=_moved(t, since)) for t in sorted(alive, key=lambda t: (t.last_seen, t.id))]
 
     def finish(self) -> tuple[Track, ...]:
@@ -112,9 +108,6 @@ class Tracker:
         ended = tuple(track for track in self._tracks if track.confirmed)
         self._tracks = []
         return ended
-
-    def _lost(self, track: Track, now: float) -> bool:
-        return now - track.last_seen > (self._coast if track.confirmed else self._doubt)
 
     def _pair(self, detections: Sequence[Detection], now: float) -> list[Detection]:
         """Give each track its detection, nearest pairs first; returns the detections that are left."""
@@ -130,22 +123,26 @@ class Tracker:
             if t not in tracks and d not in taken:
                 tracks.add(t)
                 taken.add(d)
-                self._hit(self._tracks[t], detections[d], now)
+                _hit(self._tracks[t], detections[d], now)
         return [detection for d, detection in enumerate(detections) if d not in taken]
 
-    def _hit(self, track: Track, detection: Detection, now: float) -> None:
-        _correct(track, detection.box, max(_MIN_SECONDS, now - track.last_seen))
-        track.detection = detection
-        track.last_seen = now
-        track.hits += 1
-        track.misses = 0
-        track.confirmed = track.confirmed or track.hits >= self._confirm
-
     def _start(self, detection: Detection, now: float) -> None:
-        confirmed = self._confirm <= 1 or detection.score >= self._sure
-        track = Track(self._next, detection.box, (0.0, 0.0), now, detection, confirmed=confirmed)
-        self._tracks.append(track)
+        sure = detection.score >= _SURE
+        self._tracks.append(Track(self._next, detection.box, (0.0, 0.0), now, detection, confirmed=sure))
         self._next += 1
+
+
+def _lost(track: Track, now: float) -> bool:
+    return now - track.last_seen > (_COAST if track.confirmed else _DOUBT)
+
+
+def _hit(track: Track, detection: Detection, now: float) -> None:
+    _correct(track, detection.box, max(_MIN_SECONDS, now - track.last_seen))
+    track.detection = detection
+    track.last_seen = now
+    track.hits += 1
+    track.misses = 0
+    track.confirmed = track.confirmed or track.hits >= _HITS
 
 
 def _predict(track: Track, since: float, *, missed: bool) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from edgeface.config.configuration import Configuration
+    from edgeface.core.clock import Clock
 
 PACKAGE = Path(__file__).parents[2] / "edgeface"
 
@@ -33,7 +34,7 @@ class Doorbell(CameraBase):
     type: Literal["doorbell"] = "doorbell"
     address: str = "192.168.1.30"
 
-    def images(self) -> Generator[CameraImage, None, None]:
+    def play(self, _: Clock) -> Generator[CameraImage, None, None]:
         for brightness in (90, 100, 110, 120, 130):
             yield CameraImage(np.full((48, 64, 3), brightness, np.uint8), None)
 
@@ -114,7 +115,7 @@ def test_a_reload_changes_its_region_alone(configuration: Configuration) -> None
 
 def test_a_camera_with_the_defaults_alone_has_no_host_and_no_device() -> None:
     class Plain(CameraBase):
-        def images(self) -> Generator[CameraImage, None, None]:
+        def play(self, _: Clock) -> Generator[CameraImage, None, None]:
             yield from ()
 
     camera = Plain()

@@ -19,17 +19,15 @@ def frame(monotonic: float, camera: str = "porch") -> Frame:
     return Frame(camera, 0, monotonic, 0.0, np.zeros((2, 2, 3), np.uint8))
 
 
-def test_age_is_that_of_the_newest_processed_frame_of_a_camera_and_of_all() -> None:
+def test_age_is_that_of_the_newest_processed_frame_of_a_camera() -> None:
     clock = FixedClock(100.0)
     health = Health(clock)
-    assert health.age() is None
     assert health.age("porch") is None
     health.processed(frame(99.5))
     health.processed(frame(99.9, "yard"))
     clock.now = 102.0
     assert health.age("porch") == pytest.approx(2.5)
     assert health.age("yard") == pytest.approx(2.1)
-    assert health.age() == pytest.approx(2.1)
     assert health.age("cellar") is None
 
 

@@ -170,13 +170,15 @@ def daemon_of(folder: Path, *, web: Web | None) -> Daemon:
 def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
     token = accounts.make_token(tmp_path, "admin", "admin", 0.0)
     daemon = daemon_of(tmp_path, web=Web(port=0))
+    server = daemon._page._server
+    assert server is not None
     with threaded(daemon):
-        until(lambda: daemon._page.problem is None and daemon._page.url and daemon._page._server.wait(0), 20)  # type: ignore[union-attr]
+        until(lambda: not daemon._page.problems and server.wait(0), 20)
         link = daemon.sign_in_link()
         assert link is not None
         assert "/login#" in link
         request = urllib.request.Request(  # noqa: S310 - it is ours
-            f"{daemon._page.url}api/v1/state", headers={"authorization": f"Bearer {token}"}
+            f"{server.url}api/v1/state", headers={"authorization": f"Bearer {token}"}
         )
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
             state = json.load(answer)
@@ -233,7 +235,7 @@ def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         daemon = daemon_of(tmp_path, web=Web(port=other.getsockname()[1]))
         with threaded(daemon):
-            until(lambda: daemon._page.problem is not None, 20)
+            until(lambda: daemon._page.problems != (), 20)
             context = daemon._page._context
             assert context is not None
             until(lambda: context.hub.state.get("problems"), 20)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgeface.core.errors import ModelError
-from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region
+from edgeface.faces.blazeface import BlazeFace, Region
 from edgeface.faces.embedder import SIZE, TEMPLATE, Mobilefacenet, align, open_embedder, similarity
 from edgeface.faces.tflite import EMBEDDER, FOLDER, SHORT_RANGE, open_shipped
 from edgeface.imaging.opencv import cv2
@@ -41,7 +41,7 @@ def _crop(path: Path) -> Image:
     assert read is not None
     image = np.ascontiguousarray(read[:, :, ::-1]).astype(np.uint8)
     best = BlazeFace.short_range().find(image, Region.whole(image), 0.5)[0]
-    close = CropRefiner().locate(image, best.box)
+    close = BlazeFace.short_range().locate(image, best.box)
     assert close is not None
     return align(image, close.landmarks)
 

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from edgeface.faces.tflite import (
     Model,
     open_model,
     open_shipped,
-    require_shape,
 )
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_shape_is_refused() -> None:
-    opened = open_shipped(SHORT_RANGE)
+    other = replace(SHORT_RANGE, input=FULL_RANGE_SPARSE.input, outputs=FULL_RANGE_SPARSE.outputs)
     with pytest.raises(ModelError, match="shapes are"):
-        require_shape(opened, FULL_RANGE_SPARSE.input, FULL_RANGE_SPARSE.outputs)
+        open_shipped(other)
 
 
 @pytest.mark.parametrize("data", [b"", b"TFL3", b"\0" * 4096, b"not a model" * 100], ids=repr)

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from edgeface.core.errors import ModelError
-from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region
+from edgeface.faces.blazeface import BlazeFace, Region
 from edgeface.faces.detectors.yunet import YunetDetector
 from tests.support.photos import PHOTOS, at_turn, photo, scene
 
@@ -54,7 +54,7 @@ def test_it_finds_the_same_landmarks_as_blazeface(name: str) -> None:
     assert face.landmarks.dtype == np.float32
     assert np.isnan(face.landmarks[4:]).all()
     assert face.landmarks[:4] == pytest.approx(other.landmarks[:4], abs=0.2 * other.box.height)
-    assert CropRefiner().locate(image, face.box) is not None
+    assert BlazeFace.short_range().locate(image, face.box) is not None
 
 
 @needs_model

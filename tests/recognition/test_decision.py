@@ -22,14 +22,13 @@ class OnePerson:
     def __init__(self, score: float, runner_up: float | None = None, *, ignored: bool = False) -> None:
         self._match = Match("alice", score, runner_up, ignored)
 
-    def match(self, embedding: Embedding) -> Match:
+    def __call__(self, embedding: Embedding) -> Match:
         assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
         return self._match
 
 
-class Nobody:
-    def match(self, _: Embedding) -> None:
-        return None
+def no_one(_: Embedding) -> None:
+    return None
 
 
 def gathered(frames: int, step: float = 0.15) -> Evidence:
@@ -61,7 +60,7 @@ def test_somebody_below_near_is_unknown_after_more_frames() -> None:
 
 
 def test_with_an_empty_gallery_everybody_is_unknown() -> None:
-    decision = decide(gathered(5), Nobody(), THRESHOLDS, RULES)
+    decision = decide(gathered(5), no_one, THRESHOLDS, RULES)
     assert decision is not None
     assert decision.kind == "unknown"
 

@@ -113,14 +113,14 @@ def test_unknown_events_beyond_the_rate_are_counted_and_not_said() -> None:
     frames = film((2.0, (LEFT,)), EMPTY, (2.0, (LEFT,)), EMPTY)
     events = [event for frame in frames for event in made.process(frame).events]
     assert [event.type for event in events] == ["unknown", "left"]
-    assert made.held_back("porch") == 1
+    assert made.counts("porch")[1] == 1
 
 
 def test_a_face_too_small_to_judge_is_counted_with_its_reason() -> None:
     made = pipeline(gallery())
     frames = film((2.5, (("obama3", 300, 200),)), EMPTY, face=27)
     assert [event for frame in frames for event in made.process(frame).events] == []
-    assert made.undecided("porch") == {"small": 1}
+    assert made.counts("porch")[0] == {"small": 1}
 
 
 def test_a_person_enrolled_while_in_view_is_matched_without_a_restart() -> None:

@@ -118,7 +118,7 @@ def test_a_face_missed_for_half_a_second_keeps_its_track() -> None:
 
 
 def test_a_face_gone_for_longer_ends_its_track_once() -> None:
-    tracker = Tracker(coast=0.8)
+    tracker = Tracker()
     tracker.update([seen(100, 100)], 0.0)
     tracker.update([seen(100, 100)], 0.1)
     ended = [tracker.update([], 0.1 + n / 15).ended for n in range(1, 30)]
@@ -128,7 +128,7 @@ def test_a_face_gone_for_longer_ends_its_track_once() -> None:
 
 
 def test_a_stalled_camera_ends_the_track_although_the_face_stands_there() -> None:
-    tracker = Tracker(coast=0.8)
+    tracker = Tracker()
     tracker.update([seen(100, 100)], 0.0)
     tracker.update([seen(100, 100)], 0.1)
     tracks = tracker.update([seen(100, 100)], 5.0)

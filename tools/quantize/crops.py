@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region
+from edgeface.faces.blazeface import BlazeFace, Region
 from edgeface.faces.embedder import align
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ def crops(folder: Path = PHOTOS) -> list[Image]:
 
     The faces are found and aligned with BlazeFace; ValueError if there is none.
     """
-    detector, landmarker = BlazeFace.short_range(), CropRefiner()
+    detector = BlazeFace.short_range()
     found = []
     for path in sorted(folder.glob("*.jpg")):
         image = _read(path)
         for altered in _altered(image):
             seen = detector.find(altered, Region.whole(altered), _THRESHOLD)
-            close = landmarker.locate(altered, seen[0].box) if seen else None
+            close = detector.locate(altered, seen[0].box) if seen else None
             if close is not None:
                 found.append(align(altered, close.landmarks))
     if not found:

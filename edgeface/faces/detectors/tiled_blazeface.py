@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from edgeface.core.types import Box, Detection, SearchGrid
-from edgeface.faces.blazeface import BlazeFace, CropRefiner, Region, merge
+from edgeface.faces.blazeface import BlazeFace, Region, merge
 from edgeface.faces.detectors.base import DetectorBase
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ class _TiledDetector:
         self._settings = settings
         self._whole = BlazeFace.full_range_sparse(threads)
         self._short = BlazeFace.short_range(threads)
-        self._refiner = CropRefiner(self._short, _KNOWN_SCORE)
 
     def grid(self, width: int, height: int) -> SearchGrid:
         """Tiles of five times the smallest face; none in an image that is no larger than one."""
@@ -121,7 +120,7 @@ class _TiledDetector:
         else:
             for_new = min(len(new), max(_MAX_CROPS // 2, _MAX_CROPS - len(missed)))
             for_missed = _MAX_CROPS - for_new
-        found = [self._refiner.locate(image, box) for box in missed[:for_missed]]
+        found = [self._short.locate(image, box, _KNOWN_SCORE) for box in missed[:for_missed]]
         found += [self._check_new(image, box) for box in new[:for_new]]
         return [d for d in found if d is not None]
 
@@ -130,12 +129,13 @@ class _TiledDetector:
 
         Any pattern passes a single check now and then, because the camera's noise changes it in every frame.
         """
-        face = self._refiner.locate(image, box)
+        face = self._short.locate(image, box, _KNOWN_SCORE)
         if face is None or face.score < _WORTH_MORE:
             return None
         crops = [(self._short, 1.5), (self._short, 3.0), (self._whole, 3.0)]
         scores = [face.score, *(_score(model, image, face.box, scale) for model, scale in crops)]
-        mean = 1 / (1 + math.exp(-sum(map(_log_odds, scores)) / len(scores)))
+        log_odds = [math.log(score / (1 - score)) for score in scores]
+        mean = 1 / (1 + math.exp(-sum(log_odds) / len(log_odds)))
         return replace(face, score=mean) if mean >= _NEW_SCORE else None
 
 
@@ -143,10 +143,6 @@ def _score(model: BlazeFace, image: Image, box: Box, scale: float) -> float:
     """Score of the face in `box` in a square crop `scale` times as large; _NOT_FOUND if it is not found."""
     found = model.find(image, Region.around(box, scale), _NOT_FOUND)
     return max((d.score for d in found if d.box.iou(box) > _SAME_FACE), default=_NOT_FOUND)
-
-
-def _log_odds(score: float) -> float:
-    return math.log(score / (1 - score))
 
 
 @cache
