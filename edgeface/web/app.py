@@ -14,6 +14,7 @@ from edgeface.web.auth import login
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
+from edgeface.web.pages.guided import Guidance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +30,7 @@ THREADS = 8
 
 
 def application(context: WebContext, auth: AuthService, settings: Web) -> Starlette:
-    """The application; its `state` has `context`, `auth`, `decoding` and `feeds`."""
+    """The application; its `state` has `context`, `auth`, `decoding`, `feeds` and `guidance`."""
     app = Starlette(
         routes=routes(),
         middleware=[
@@ -45,6 +46,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     app.state.auth = auth
     app.state.decoding = ConcurrencyLimit()
     app.state.feeds = {}
+    app.state.guidance = Guidance(context)
     return app
 
 
