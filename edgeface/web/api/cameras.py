@@ -8,12 +8,11 @@ from starlette.responses import Response
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.events import plain
-from edgeface.core.text import printable
 from edgeface.recognition.scene import WHOLE
 from edgeface.web import config_edit
 from edgeface.web.api import device_models
 from edgeface.web.http.bodies import json_body
-from edgeface.web.http.operation import Call, Media, Operation, missing, reply
+from edgeface.web.http.operation import Call, Media, Operation, reply
 from edgeface.web.http.problems import Problem
 from edgeface.web.live.feed import Feed
 from edgeface.web.live.stream import stream
@@ -78,8 +77,7 @@ async def faces(call: Call) -> Response:
 
 def _name(call: Call) -> str:
     name = call.path["camera"]
-    if name not in call.context.configuration().cameras:
-        raise missing(f"there is no camera {printable(name, 64)}")
+    config_edit.require_camera(call.context.configuration(), name)
     return name
 
 
