@@ -71,7 +71,8 @@ async def _account(request: Request, auth: AuthService, name: str, secret: str) 
     """The account that the secret belongs to, or None and the seconds to wait before the next try."""
     if not name:
         role = auth.sessions.use_code(secret)
-        known = auth.accounts.by_token(secret) if role is None else Account.once(role)
+        # The account of a one-time code is not in the file.
+        known = auth.accounts.by_token(secret) if role is None else Account("code", role, "code", "", 0.0)
         if known is not None:
             return known, 0.0
     wait = auth.throttle.begin(name)

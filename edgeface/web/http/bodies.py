@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from edgeface.web.http import limits
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.datastructures import FormData
     from starlette.requests import Request
@@ -77,12 +76,12 @@ def form_body(model: type[ApiModel], name: str) -> Body:
 
     async def read(request: Request) -> Form:
         _require_type(request, _FORM)
-        async with _read_form(request) as form:
-            fields = {key: form[key] for key in form if key not in {name, FIELD}}
-            for key in _BOOLEANS & fields.keys():
-                # A form has only text.
-                fields[key] = _BOOLEAN_WORDS.get(fields[key], fields[key])
-            return Form(checked(model, fields, request), await _files(form, name))
+        form = await limits.form(request)
+        fields = {key: form[key] for key in form if key not in {name, FIELD}}
+        for key in _BOOLEANS & fields.keys():
+            # A form has only text.
+            fields[key] = _BOOLEAN_WORDS.get(fields[key], fields[key])
+        return Form(checked(model, fields, request), await _files(form, name))
 
     schema = model.model_json_schema()
     files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.MAX_FILES}
@@ -95,19 +94,17 @@ def image_body() -> Body:
     """One photo: as the body, or as `image` in a form."""
 
     async def read(request: Request) -> bytes:
-        kind = _kind(request)
-        if kind == _FORM:
-            async with _read_form(request) as form:
-                files = await _files(form, "image")
-                if len(files) > 1 or set(form) - {"image", FIELD}:
-                    raise Problem(422, detail="the form must have exactly one file `image` and no other field")
-                return files[0][1]
-        if kind not in _IMAGES:
-            raise _unsupported(*_IMAGES, _FORM)
-        return await limits.body(request)
+        _require_type(request, *_IMAGES, _FORM)
+        if limits.media_type(request) != _FORM:
+            return await limits.body(request)
+        form = await limits.form(request)
+        files = await _files(form, "image")
+        if len(files) > 1 or set(form) - {"image", FIELD}:
+            raise Problem(422, detail="the form must have exactly one file `image` and no other field")
+        return files[0][1]
 
-    form = {"type": "object", "properties": {"image": _BINARY}, "required": ["image"], "additionalProperties": False}
-    return Body(read, {_FORM: form, **dict.fromkeys(_IMAGES, _BINARY)})
+    schema = {"type": "object", "properties": {"image": _BINARY}, "required": ["image"], "additionalProperties": False}
+    return Body(read, {_FORM: schema, **dict.fromkeys(_IMAGES, _BINARY)})
 
 
 def checked(model: type[ApiModel], value: object, request: Request, *, strict: bool = True) -> Any:
@@ -138,15 +135,6 @@ def _parsed(data: bytes) -> object:
         raise Problem(400, detail=f"not JSON: {printable(str(error), 200)}") from None
 
 
-@asynccontextmanager
-async def _read_form(request: Request) -> AsyncIterator[FormData]:
-    form = await limits.form(request)
-    try:
-        yield form
-    finally:
-        await form.close()
-
-
 async def _files(form: FormData, name: str) -> list[tuple[str, bytes]]:
     keys = [key for key, _ in form.multi_items() if key != name]
     if len(set(keys)) < len(keys):
@@ -157,14 +145,6 @@ async def _files(form: FormData, name: str) -> list[tuple[str, bytes]]:
     return [(file.filename or f"{name} {n}", await file.read()) for n, file in enumerate(found, 1)]
 
 
-def _kind(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
 def _require_type(request: Request, *known: str) -> None:
-    if _kind(request) not in known:
-        raise _unsupported(*known)
-
-
-def _unsupported(*known: str) -> Problem:
-    return Problem(415, detail=f"the Content-Type must be {' or '.join(known)}")
+    if limits.media_type(request) not in known:
+        raise Problem(415, detail=f"the Content-Type must be {' or '.join(known)}")

@@ -143,7 +143,7 @@ async def form(request: Request) -> FormData:
 
 
 async def _parse(request: Request) -> FormData:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind == _FORM:
         return await FormParser(request.headers, request.stream()).parse()
     if kind != _MULTIPART:
@@ -154,6 +154,11 @@ async def _parse(request: Request) -> FormData:
     # A photo that is rejected must never reach the disk.
     parser.spool_max_size = 2 * MAX_UPLOAD_BYTES
     return await parser.parse()
+
+
+def media_type(request: Request) -> str:
+    """The body's media type, without parameters, in lower case; empty if the request does not name it."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def body(request: Request) -> bytes:
