@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from edgeface.web import api, pages
-from edgeface.web.api import metrics
+from edgeface.web.api.metrics import metrics
 from edgeface.web.auth import login
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
@@ -44,7 +45,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     )
     app.state.context = context
     app.state.auth = auth
-    app.state.decoding = ConcurrencyLimit()
+    app.state.decoding = ConcurrencyLimit(at_a_time=2, waiting=4)
     app.state.feeds = {}
     app.state.guidance = Guidance(context)
     return app
@@ -52,7 +53,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
 
 def routes() -> list[BaseRoute]:
     """Every route."""
-    return [route for part in (login, api, pages, metrics) for route in part.routes()]
+    return [*login.ROUTES, *api.ROUTES, *pages.ROUTES, Route("/metrics", metrics, methods=["GET"])]
 
 
 @asynccontextmanager

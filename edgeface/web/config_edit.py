@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Change = Callable[[Configuration, bytes], bytes]
 
-_DIGITS = 4
 _MAX_ERRORS = 20
 # One change at a time: the version that If-Match was compared with is the one that is replaced.
 _WRITING = threading.Lock()
@@ -62,7 +61,7 @@ def view(call: Call) -> Response:
 
 def put_region(call: Call) -> Response:
     """Set a camera's region."""
-    camera, region = call.path["camera"], [round(side, _DIGITS) for side in call.body.region]
+    camera, region = call.path["camera"], [round(side, 4) for side in call.body.region]
 
     def change(configuration: Configuration, data: bytes) -> bytes:
         require_camera(configuration, camera)

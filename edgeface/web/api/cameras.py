@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from edgeface.web.context import WebContext
 
 _CAMERA = "/cameras/{camera}"
-_DISABLED = "disabled"
 
 
 def cameras(call: Call) -> Response:
     """Every camera, with its configuration and its state."""
     context = call.context
-    reports = _part(context, "cameras")
+    reports = context.hub.state.get("cameras", {})
     found = [
         _camera(context, name, one, reports.get(name, {})) for name, one in context.configuration().cameras.items()
     ]
@@ -49,7 +48,7 @@ def switch(call: Call) -> Response:
 
 def doors(call: Call) -> Response:
     """Every door that this device grants."""
-    reports = _part(call.context, "doors")
+    reports = call.context.hub.state.get("doors", {})
     found = [
         device_models.Door(id=name, camera=door.camera, level=door.level, state=plain(reports.get(name, {})))
         for name, door in call.context.configuration().doors.items()
@@ -98,7 +97,7 @@ def _camera(context: WebContext, name: str, camera: CameraSettings, report: Mapp
     return device_models.Camera(
         id=name,
         type=camera.type,
-        enabled=camera.enabled if status is None else status != _DISABLED,
+        enabled=camera.enabled if status is None else status != "disabled",
         status=status,
         size=None if size is None else list(size),
         region=None if camera.region is None else list(camera.region),
@@ -132,11 +131,6 @@ def _face(face: Face) -> device_models.SeenFace:
         score=None if face.score is None else round(face.score, 4),
         reason=face.reason,
     )
-
-
-def _part(context: WebContext, key: str) -> Mapping[str, Any]:
-    found = context.hub.state.get(key, {})
-    return found if isinstance(found, dict) else {}
 
 
 OPERATIONS = (

@@ -96,15 +96,12 @@ def _wall(text: str) -> float:
         if _DAY.fullmatch(text):
             return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
         if _TIME.fullmatch(text):
-            return datetime.fromisoformat(_padded(text.upper().replace("Z", "+00:00"))).timestamp()
+            # Python 3.10 requires six digits after the seconds.
+            padded = re.sub(r"\.(\d+)", lambda found: f".{found[1]:0<6}", text.upper().replace("Z", "+00:00"))
+            return datetime.fromisoformat(padded).timestamp()
     raise Problem(
         422, detail=f"since: {printable(text)} is not a day or a time; write 2026-11-22 or 2026-11-22T08:15:00Z"
     )
-
-
-def _padded(text: str) -> str:
-    """With six digits after the seconds, as Python 3.10 requires."""
-    return re.sub(r"\.(\d+)", lambda found: f".{found[1]:0<6}", text)
 
 
 def _api_row(entry: StoredRow) -> device_models.Row:

@@ -10,7 +10,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
-from starlette.routing import Route
 
 from edgeface.cameras.capture import Status
 from edgeface.recognition.timings import BUCKETS
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
     from starlette.requests import Request
-    from starlette.routing import BaseRoute
 
     from edgeface.recognition.timings import Histogram, Timings
     from edgeface.web.context import WebContext
@@ -33,11 +31,6 @@ if TYPE_CHECKING:
 _STAGES = ("detect", "landmark", "embed", "match")
 _FATES = ("said", "late", "missed", "lost", "ignored", "snapshots_dropped")
 """Counters in the state's `mqtt`."""
-
-
-def routes() -> list[BaseRoute]:
-    """The address that Prometheus scrapes."""
-    return [Route("/metrics", metrics, methods=["GET"])]
 
 
 @viewer

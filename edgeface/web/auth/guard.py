@@ -28,7 +28,6 @@ HEADER = "x-csrf-token"
 FIELD = "csrf"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class AuthService:
@@ -129,7 +128,7 @@ async def _require_csrf(request: Request, csrf: str) -> None:
     """Reject a request that does not carry the session's CSRF token, in the header or in the form."""
     require_same_origin(request)
     given: Any = request.headers.get(HEADER)
-    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+    if given is None and request.headers.get("content-type", "").startswith((limits.FORM, limits.MULTIPART)):
         given = (await limits.form(request)).get(FIELD)
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), csrf.encode()):
         raise Problem(HTTPStatus.FORBIDDEN, detail="the page is out of date: load it again, then retry")

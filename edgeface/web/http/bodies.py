@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from edgeface.web.api.models import ApiModel
 
-_FORM = "multipart/form-data"
 _IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
 _BINARY = {"type": "string", "format": "binary"}
 _BOOLEANS = frozenset({"skip_bad"})
@@ -55,7 +54,7 @@ def json_body(model: type[ApiModel]) -> Body:
 
     async def read(request: Request) -> ApiModel:
         _require_type(request, "application/json")
-        found: ApiModel = checked(model, _parsed(await limits.body(request)), request)
+        found: ApiModel = checked(model, _parsed(await request.body()), request)
         return found
 
     return Body(read, {"application/json": model})
@@ -66,7 +65,7 @@ def text_body(media: tuple[str, ...]) -> Body:
 
     async def read(request: Request) -> bytes:
         _require_type(request, *media)
-        return await limits.body(request)
+        return await request.body()
 
     return Body(read, {one: {"type": "string", "maxLength": limits.MAX_BODY_BYTES} for one in media})
 
@@ -75,7 +74,7 @@ def form_body(model: type[ApiModel], name: str) -> Body:
     """A form with the model's fields, and one or more files in the field `name`."""
 
     async def read(request: Request) -> Form:
-        _require_type(request, _FORM)
+        _require_type(request, limits.MULTIPART)
         form = await limits.form(request)
         fields = {key: form[key] for key in form if key not in {name, FIELD}}
         for key in _BOOLEANS & fields.keys():
@@ -87,16 +86,16 @@ def form_body(model: type[ApiModel], name: str) -> Body:
     files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.MAX_FILES}
     schema["properties"][name] = files
     schema["required"] = [*schema.get("required", []), name]
-    return Body(read, {_FORM: schema})
+    return Body(read, {limits.MULTIPART: schema})
 
 
 def image_body() -> Body:
     """One photo: as the body, or as `image` in a form."""
 
     async def read(request: Request) -> bytes:
-        _require_type(request, *_IMAGES, _FORM)
-        if limits.media_type(request) != _FORM:
-            return await limits.body(request)
+        _require_type(request, *_IMAGES, limits.MULTIPART)
+        if limits.media_type(request) != limits.MULTIPART:
+            return await request.body()
         form = await limits.form(request)
         files = await _files(form, "image")
         if len(files) > 1 or set(form) - {"image", FIELD}:
@@ -104,7 +103,7 @@ def image_body() -> Body:
         return files[0][1]
 
     schema = {"type": "object", "properties": {"image": _BINARY}, "required": ["image"], "additionalProperties": False}
-    return Body(read, {_FORM: schema, **dict.fromkeys(_IMAGES, _BINARY)})
+    return Body(read, {limits.MULTIPART: schema, **dict.fromkeys(_IMAGES, _BINARY)})
 
 
 def checked(model: type[ApiModel], value: object, request: Request, *, strict: bool = True) -> Any:

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 PREFIX = "/api/v1"
 
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
@@ -80,7 +78,7 @@ class Media:
 class Operation:
     """The source of the routes, the OpenAPI document and the tests."""
 
-    method: Method
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """Below PREFIX, with {names} in it."""
     role: Literal["viewer", "admin"]

@@ -45,16 +45,6 @@ class DoorCard(NamedTuple):
     last: list[EventLine]
 
 
-def routes() -> list[Route]:
-    """The pages about the device."""
-    return [
-        Route("/", viewer(page(live))),
-        Route("/doors", viewer(page(doors, fresh=True))),
-        Route("/health", viewer(page(health, fresh=True))),
-        Route("/login", login),
-    ]
-
-
 def live(request: Request) -> Response:
     """Each camera with its picture; problems come first."""
     context = context_of(request)
@@ -127,3 +117,12 @@ async def login(request: Request) -> Response:
         wait=wait if wait.isascii() and wait.isdigit() else None,
         after=local(query.get("next", "/")),
     )
+
+
+ROUTES = [
+    Route("/", viewer(page(live))),
+    Route("/doors", viewer(page(doors, fresh=True))),
+    Route("/health", viewer(page(health, fresh=True))),
+    Route("/login", login),
+]
+"""The pages about the device."""

@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-def routes() -> list[Route]:
-    """The enrollment pages."""
-    return [
-        Route("/enroll", admin(page(ask))),
-        Route("/enroll", admin(action(enroll, heavy=True)), methods=["POST"]),
-        Route("/enroll/camera", admin(page(guide))),
-        Route("/enroll/camera", admin(action(begin)), methods=["POST"]),
-        Route("/enroll/camera/progress", admin(page(progress))),
-        Route("/enroll/camera/finish", admin(action(finish)), methods=["POST"]),
-        Route("/enroll/camera/cancel", admin(action(cancel)), methods=["POST"]),
-    ]
-
-
 def ask(request: Request, form: Form | None = None, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
     """The form, with what was sent and why it was rejected."""
     return render(
@@ -109,3 +96,15 @@ def guidance(request: Request) -> Guidance:
     """The application's guidance."""
     found: Guidance = request.app.state.guidance
     return found
+
+
+ROUTES = [
+    Route("/enroll", admin(page(ask))),
+    Route("/enroll", admin(action(enroll, heavy=True)), methods=["POST"]),
+    Route("/enroll/camera", admin(page(guide))),
+    Route("/enroll/camera", admin(action(begin)), methods=["POST"]),
+    Route("/enroll/camera/progress", admin(page(progress))),
+    Route("/enroll/camera/finish", admin(action(finish)), methods=["POST"]),
+    Route("/enroll/camera/cancel", admin(action(cancel)), methods=["POST"]),
+]
+"""The enrollment pages."""

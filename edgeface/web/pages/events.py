@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 _HEAD = re.compile(r"[0-9a-f]{16,64}")
 
 
-def routes() -> list[Route]:
-    """The pages about the journal."""
-    return [
-        Route("/events", viewer(page(events))),
-        Route("/events/rows", viewer(page(new_rows))),
-        Route("/events/export", admin(page(export))),
-        Route("/events/verify", admin(action(verify)), methods=["POST"]),
-    ]
-
-
 def events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
     """Rows of the journal, newest first; `verdict` is the tone and the text of a verification."""
     context, wanted = context_of(request), rows.EventFilter.of(request.query_params)
@@ -79,3 +69,12 @@ def verify(request: Request, form: Form) -> Response:
         return events(request, ("bad", strings.EVENTS_CUT.format(head=head)))
     text = strings.EVENTS_HOLDS.format(rows=found.rows, redacted=found.redacted, head=found.head[:16])
     return events(request, ("ok", text))
+
+
+ROUTES = [
+    Route("/events", viewer(page(events))),
+    Route("/events/rows", viewer(page(new_rows))),
+    Route("/events/export", admin(page(export))),
+    Route("/events/verify", admin(action(verify)), methods=["POST"]),
+]
+"""The pages about the journal."""

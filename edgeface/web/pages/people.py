@@ -38,22 +38,6 @@ class PersonCard(NamedTuple):
     expired: bool
 
 
-def routes() -> list[Route]:
-    """The pages about people."""
-    one = "/people/{person}"
-    return [
-        Route("/people", viewer(page(people))),
-        Route(one, viewer(page(person))),
-        Route(f"{one}/rename", admin(action(rename)), methods=["POST"]),
-        Route(f"{one}/consent", admin(action(consent)), methods=["POST"]),
-        Route(f"{one}/photos", admin(action(photos, heavy=True)), methods=["POST"]),
-        Route(f"{one}/merge", admin(action(merge)), methods=["POST"]),
-        Route(f"{one}/forget", admin(page(warn))),
-        Route(f"{one}/forget", admin(action(forget)), methods=["POST"]),
-        Route("/faces/{who}/{number:int}", viewer(page(face))),
-    ]
-
-
 def people(request: Request) -> Response:
     """The list of people, look-alikes first."""
     context, wanted = context_of(request), request.query_params.get("q", "").strip()
@@ -199,3 +183,18 @@ def _last_seen(context: WebContext, who: str) -> tuple[float, str] | None:
         if not entry.redacted and not entry.altered:
             return entry.row.at, str(json.loads(entry.row.payload).get("camera", ""))
     return None
+
+
+_ONE = "/people/{person}"
+ROUTES = [
+    Route("/people", viewer(page(people))),
+    Route(_ONE, viewer(page(person))),
+    Route(f"{_ONE}/rename", admin(action(rename)), methods=["POST"]),
+    Route(f"{_ONE}/consent", admin(action(consent)), methods=["POST"]),
+    Route(f"{_ONE}/photos", admin(action(photos, heavy=True)), methods=["POST"]),
+    Route(f"{_ONE}/merge", admin(action(merge)), methods=["POST"]),
+    Route(f"{_ONE}/forget", admin(page(warn))),
+    Route(f"{_ONE}/forget", admin(action(forget)), methods=["POST"]),
+    Route("/faces/{who}/{number:int}", viewer(page(face))),
+]
+"""The pages about people."""

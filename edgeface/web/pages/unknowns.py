@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def routes() -> list[Route]:
-    """The pages about unknowns."""
-    one = "/unknowns/{unknown}"
-    return [
-        Route("/unknowns", viewer(page(unknowns))),
-        Route(f"{one}/enroll", admin(page(ask))),
-        Route(f"{one}/enroll", admin(action(enroll)), methods=["POST"]),
-        Route(f"{one}/ignore", admin(action(ignore)), methods=["POST"]),
-        Route(f"{one}/delete", admin(page(warn))),
-        Route(f"{one}/delete", admin(action(delete)), methods=["POST"]),
-    ]
-
-
 def unknowns(request: Request) -> Response:
     """A card for each unknown, the last one seen first."""
     context = context_of(request)
@@ -94,3 +81,15 @@ def _id(request: Request) -> str:
     if not is_unknown_id(who):
         raise Problem(404)
     return who
+
+
+_ONE = "/unknowns/{unknown}"
+ROUTES = [
+    Route("/unknowns", viewer(page(unknowns))),
+    Route(f"{_ONE}/enroll", admin(page(ask))),
+    Route(f"{_ONE}/enroll", admin(action(enroll)), methods=["POST"]),
+    Route(f"{_ONE}/ignore", admin(action(ignore)), methods=["POST"]),
+    Route(f"{_ONE}/delete", admin(page(warn))),
+    Route(f"{_ONE}/delete", admin(action(delete)), methods=["POST"]),
+]
+"""The pages about unknowns."""
