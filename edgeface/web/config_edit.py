@@ -99,7 +99,7 @@ def _edit(call: Call, change: Change, key: str) -> Response:
             raise Problem(409, detail=f"config.yaml: {error}") from error
         wanted = _parsed(after, source, HTTPStatus.UNPROCESSABLE_ENTITY, "this value is not possible")
         if after != before:
-            with _os_errors(source):
+            with _os_errors(source, "written"):
                 swap(source, after)
     _, kept = loader.merge(call.context.configuration(), wanted)
     call.context.reload()
@@ -120,16 +120,14 @@ def _source(context: WebContext) -> Path:
 
 
 def _read(source: Path) -> bytes:
-    try:
+    with _os_errors(source, "read"):
         return read_at_most(source, yaml_reader.MAX_BYTES)
-    except OSError as error:
-        raise Problem(409, detail=f"{printable_path(source)} cannot be read ({error.strerror})") from error
 
 
 def _require_writable(source: Path) -> None:
     """Raise Problem 409 if replacing the file would break something or would fail; changes nothing."""
     shown = printable_path(source)
-    with _os_errors(source):
+    with _os_errors(source, "written"):
         facts = source.lstat()
         if not stat.S_ISREG(facts.st_mode):
             raise Problem(409, detail=f"{shown} is a link or not a file: change it at its real place")
@@ -146,11 +144,11 @@ def _require_writable(source: Path) -> None:
 
 
 @contextmanager
-def _os_errors(source: Path) -> Iterator[None]:
+def _os_errors(source: Path, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Problem(409, detail=f"{printable_path(source)} cannot be written ({error.strerror})") from error
+        raise Problem(409, detail=f"{printable_path(source)} cannot be {done} ({error.strerror})") from error
 
 
 def _parsed(data: bytes, source: Path, status: HTTPStatus, problem: str) -> Configuration:

@@ -49,20 +49,19 @@ def picture(call: Call) -> Response:
 
 def enroll(call: Call) -> Response:
     """Enroll an unknown as a person."""
-    who, new = call.path["unknown"], call.body
-    with writable_gallery(call) as gallery:
-        _existing(gallery, who)
-    options = EnrollOptions(given=new.given, expires=new.expires)
-    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name or None, options), 201)
+    return _enroll(call, call.body.name or None, EnrollOptions(given=call.body.given, expires=call.body.expires))
 
 
 def ignore(call: Call) -> Response:
     """Put an unknown on the ignore list."""
-    who, new = call.path["unknown"], call.body
+    return _enroll(call, call.body.name, EnrollOptions(ignored=True))
+
+
+def _enroll(call: Call, name: str | None, options: EnrollOptions) -> Response:
+    who = call.path["unknown"]
     with writable_gallery(call) as gallery:
         _existing(gallery, who)
-    options = EnrollOptions(ignored=True)
-    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name, options), 201)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, call.body.id, name, options), 201)
 
 
 def forget(call: Call) -> Response:

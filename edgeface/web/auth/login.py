@@ -53,8 +53,7 @@ async def sign_in(request: Request) -> Response:
 async def sign_out(request: Request) -> Response:
     """End the session."""
     response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    auth: AuthService = request.app.state.auth
-    auth.sign_out(request, response)
+    request.app.state.auth.sign_out(request, response)
     return response
 
 

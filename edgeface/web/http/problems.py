@@ -90,7 +90,9 @@ async def on_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, EdgefaceError):
         problem = _of(error)
     elif isinstance(error, HTTPException):
-        problem = Problem(error.status_code, detail=_http_detail(error), headers=error.headers)
+        # Starlette's default is the phrase, which is the title already.
+        detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+        problem = Problem(error.status_code, detail=detail, headers=error.headers)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
     else:
@@ -103,11 +105,6 @@ def _methods(request: Request) -> set[str]:
     """The methods of all routes with this path: Starlette gives only those of the first."""
     found = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
     return {method for route in found for method in getattr(route, "methods", None) or ()}
-
-
-def _http_detail(error: HTTPException) -> str:
-    # Starlette's default is the phrase, which is the title already.
-    return "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
 
 
 HANDLERS: dict[Any, Any] = {Problem: on_problem, HTTPException: on_problem, EdgefaceError: on_problem}
