@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from edgeface.web import api, pages
-from edgeface.web.api import metrics
+from edgeface.web.api.metrics import metrics
 from edgeface.web.auth import login
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
+from edgeface.web.pages.guided import Guidance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +31,7 @@ THREADS = 8
 
 
 def application(context: WebContext, auth: AuthService, settings: Web) -> Starlette:
-    """The application; its `state` has `context`, `auth`, `decoding` and `feeds`."""
+    """The application; its `state` has `context`, `auth`, `decoding`, `feeds` and `guidance`."""
     app = Starlette(
         routes=routes(),
         middleware=[
@@ -43,14 +45,15 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     )
     app.state.context = context
     app.state.auth = auth
-    app.state.decoding = ConcurrencyLimit()
+    app.state.decoding = ConcurrencyLimit(at_a_time=2, waiting=4)
     app.state.feeds = {}
+    app.state.guidance = Guidance(context)
     return app
 
 
 def routes() -> list[BaseRoute]:
     """Every route."""
-    return [route for part in (login, api, pages, metrics) for route in part.routes()]
+    return [*login.ROUTES, *api.ROUTES, *pages.ROUTES, Route("/metrics", metrics, methods=["GET"])]
 
 
 @asynccontextmanager

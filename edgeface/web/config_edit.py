@@ -16,7 +16,7 @@ from edgeface.core.files import read_at_most, swap
 from edgeface.core.text import printable, printable_path
 from edgeface.recognition.scene import WHOLE
 from edgeface.web.api.device_models import Editable, Edited
-from edgeface.web.http.operation import etag, missing, reply, require_match
+from edgeface.web.http.operation import etag, reply, require_match
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Change = Callable[[Configuration, bytes], bytes]
 
-_DIGITS = 4
 _MAX_ERRORS = 20
 # One change at a time: the version that If-Match was compared with is the one that is replaced.
 _WRITING = threading.Lock()
@@ -49,7 +48,7 @@ def view(call: Call) -> Response:
         _require_writable(source)
     except Problem as error:
         problem = error.detail
-    _require_camera(configuration, camera)
+    require_camera(configuration, camera)
     settings = Editable(
         camera=camera,
         region=list(configuration.cameras[camera].region or WHOLE),
@@ -62,10 +61,10 @@ def view(call: Call) -> Response:
 
 def put_region(call: Call) -> Response:
     """Set a camera's region."""
-    camera, region = call.path["camera"], [round(side, _DIGITS) for side in call.body.region]
+    camera, region = call.path["camera"], [round(side, 4) for side in call.body.region]
 
     def change(configuration: Configuration, data: bytes) -> bytes:
-        _require_camera(configuration, camera)
+        require_camera(configuration, camera)
         return yaml_editor.put(data, ("cameras", camera, "region"), region)
 
     return _edit(call, change, f"cameras.{camera}.region")
@@ -78,7 +77,7 @@ def put_smallest_face(call: Call) -> Response:
     def change(configuration: Configuration, data: bytes) -> bytes:
         detector = configuration.detector
         if detector.face_limit is None:
-            raise _conflict(f"the detector {detector.type} has no smallest face")
+            raise Problem(409, detail=f"the detector {detector.type} has no smallest face")
         if "detector" not in configuration.model_fields_set:
             return yaml_editor.put(data, ("detector",), {"type": detector.type, "smallest_face": pixels})
         return yaml_editor.put(data, ("detector", "smallest_face"), pixels)
@@ -92,15 +91,15 @@ def _edit(call: Call, change: Change, key: str) -> Response:
     _require_writable(source)
     with _WRITING:
         before = _read(source)
-        require_match(call.if_match, before, required=True)
+        require_match(call, before, required=True)
         now = _parsed(before, source, HTTPStatus.CONFLICT, "config.yaml has mistakes already")
         try:
             after = change(now, before)
         except yaml_editor.Refused as error:
-            raise _conflict(f"config.yaml: {error}") from error
+            raise Problem(409, detail=f"config.yaml: {error}") from error
         wanted = _parsed(after, source, HTTPStatus.UNPROCESSABLE_ENTITY, "this value is not possible")
         if after != before:
-            with _os_errors(source):
+            with _os_errors(source, "written"):
                 swap(source, after)
     _, kept = loader.merge(call.context.configuration(), wanted)
     call.context.reload()
@@ -108,49 +107,48 @@ def _edit(call: Call, change: Change, key: str) -> Response:
     return reply(edited, headers={"ETag": etag(after)})
 
 
-def _require_camera(configuration: Configuration, camera: str) -> None:
+def require_camera(configuration: Configuration, camera: str) -> None:
+    """Raise Problem 404 if there is no such camera."""
     if camera not in configuration.cameras:
-        raise missing(f"there is no camera {printable(camera, 64)}")
+        raise Problem(404, detail=f"there is no camera {printable(camera, 64)}")
 
 
 def _source(context: WebContext) -> Path:
     if context.source is None:
-        raise _conflict("the daemon runs without a config.yaml: there is nothing to change")
+        raise Problem(409, detail="the daemon runs without a config.yaml: there is nothing to change")
     return context.source
 
 
 def _read(source: Path) -> bytes:
-    try:
+    with _os_errors(source, "read"):
         return read_at_most(source, yaml_reader.MAX_BYTES)
-    except OSError as error:
-        raise _conflict(f"{printable_path(source)} cannot be read ({error.strerror})") from error
 
 
 def _require_writable(source: Path) -> None:
     """Raise Problem 409 if replacing the file would break something or would fail; changes nothing."""
     shown = printable_path(source)
-    with _os_errors(source):
+    with _os_errors(source, "written"):
         facts = source.lstat()
         if not stat.S_ISREG(facts.st_mode):
-            raise _conflict(f"{shown} is a link or not a file: change it at its real place")
+            raise Problem(409, detail=f"{shown} is a link or not a file: change it at its real place")
         if facts.st_nlink > 1:
-            raise _conflict(f"{shown} has more than one name (hard links): change it by hand")
+            raise Problem(409, detail=f"{shown} has more than one name (hard links): change it by hand")
         if facts.st_uid != os.geteuid() and os.geteuid() != 0:
-            raise _conflict(f"{shown} belongs to another user than the daemon's: change it by hand, then reload")
+            raise Problem(
+                409, detail=f"{shown} belongs to another user than the daemon's: change it by hand, then reload"
+            )
     if not (os.access(source, os.W_OK) and os.access(source.parent, os.W_OK)) or not facts.st_mode & stat.S_IWUSR:
-        raise _conflict(f"{shown} is read-only for the daemon: change it by hand, then `systemctl reload edgeface`")
+        raise Problem(
+            409, detail=f"{shown} is read-only for the daemon: change it by hand, then `systemctl reload edgeface`"
+        )
 
 
 @contextmanager
-def _os_errors(source: Path) -> Iterator[None]:
+def _os_errors(source: Path, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _conflict(f"{printable_path(source)} cannot be written ({error.strerror})") from error
-
-
-def _conflict(detail: str) -> Problem:
-    return Problem(HTTPStatus.CONFLICT, detail=detail)
+        raise Problem(409, detail=f"{printable_path(source)} cannot be {done} ({error.strerror})") from error
 
 
 def _parsed(data: bytes, source: Path, status: HTTPStatus, problem: str) -> Configuration:

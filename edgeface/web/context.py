@@ -14,6 +14,7 @@ from edgeface.web.hub import LiveHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from edgeface.config.configuration import Configuration
@@ -78,8 +79,6 @@ class WebContext:
         for change in changes:
             self.record(change.kind, change.facts)
 
-    @contextmanager
-    def analyzer(self) -> Iterator[FaceAnalyzer]:
+    def analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
         """Wait for exclusive use of the web's models, which may have to be loaded. Raises ModelError."""
-        with self.models.analyzer(self.configuration()) as analyzer:
-            yield analyzer
+        return self.models.analyzer(self.configuration())

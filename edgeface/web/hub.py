@@ -36,6 +36,8 @@ class LiveHub:
     def __init__(self) -> None:
         self.dropped = 0
         """Messages that listeners were too slow to receive."""
+        self.state_requested = False
+        """Whether a request waits for a newer state."""
         self._lock = threading.Lock()
         self._viewers: Counter[str] = Counter()
         self._latest: dict[str, FrameResult] = {}
@@ -43,7 +45,6 @@ class LiveHub:
         self._listeners: tuple[_Listener, ...] = ()
         self._state: Message = {}
         self._version = 0
-        self._requested = False
         self._closed = False
 
     def __call__(self, result: FrameResult) -> None:
@@ -62,14 +63,11 @@ class LiveHub:
         try:
             yield
         finally:
-            self._unwatch(camera)
-
-    def _unwatch(self, camera: str) -> None:
-        with self._lock:
-            self._viewers[camera] -= 1
-            if not self._viewers[camera]:
-                del self._viewers[camera]
-                self._latest.pop(camera, None)
+            with self._lock:
+                self._viewers[camera] -= 1
+                if not self._viewers[camera]:
+                    del self._viewers[camera]
+                    self._latest.pop(camera, None)
 
     def latest(self, camera: str) -> FrameResult | None:
         """The newest result of a camera that is watched; None before the first."""
@@ -127,16 +125,11 @@ class LiveHub:
     def state(self, state: Message) -> None:
         self._state = state
         self._version += 1
-        self._requested = False
-
-    @property
-    def state_requested(self) -> bool:
-        """Whether a request waits for a newer state."""
-        return self._requested
+        self.state_requested = False
 
     async def fresh_state(self) -> Message:
         """Ask the main thread for the current state; gives the latest one if that takes too long."""
-        before, self._requested = self._version, True
+        before, self.state_requested = self._version, True
         for _ in range(round(FRESH_SECONDS / 0.05)):
             if self._version != before or self._closed:
                 break

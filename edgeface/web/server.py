@@ -158,13 +158,11 @@ def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-@contextlib.contextmanager
-def _bound(settings: Web) -> Any:
+def _bound(settings: Web) -> socket.socket:
     found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     both = address[0] == "::" and socket.has_dualstack_ipv6()
-    with socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both) as listener:
-        yield listener
+    return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
 
 
 def _close_idle(connections: Iterable[Any], before: dict[Any, int]) -> dict[Any, int]:

@@ -216,7 +216,7 @@ def make_app(context: WebContext, settings: Web) -> Starlette:
     from edgeface.web.auth.guard import AuthService
 
     accounts = Accounts(context.configuration().data)
-    return application(context, AuthService(accounts, context.clock, settings.tls is not None), settings)
+    return application(context, AuthService(accounts, context.clock, secure=settings.tls is not None), settings)
 
 
 def _stage(folder: Path) -> Stage:

@@ -43,7 +43,7 @@ def raising(error: Exception) -> Any:
     ("error", "status", "title", "detail"),
     [
         (Problem(404, detail="no such person"), 404, "Not Found", "no such person"),
-        (Problem(409, "Alike", "a look-alike", "/problems/alike"), 409, "Alike", "a look-alike"),
+        (Problem(409, "Alike", "a look-alike"), 409, "Alike", "a look-alike"),
         (GalleryError("refused"), 409, "Conflict", "refused"),
         (PhotoError("no face"), 422, "Unprocessable Content", "no face"),
         (CameraError("away"), 503, "Service Unavailable", "away"),
@@ -55,10 +55,9 @@ def test_a_foreseen_error_is_a_problem_for_programs_and_a_page_for_people(
     with_routes(stage, fails=raising(error))
     told = client(None).get("/api/fails")
     assert told.headers["content-type"] == "application/problem+json"
-    problem = getattr(error, "type", "about:blank")
     assert (told.status_code, told.json()) == (
         status,
-        {"type": problem, "title": title, "status": status, "detail": detail},
+        {"type": "about:blank", "title": title, "status": status, "detail": detail},
     )
     page = client(None).get("/fails")
     assert page.headers["content-type"].startswith("text/html")
@@ -115,7 +114,7 @@ def test_every_answer_is_strict(stage: Stage, client: Make) -> None:
 async def _length(request: Request) -> Response:
     from starlette.responses import JSONResponse
 
-    return JSONResponse(len(await limits.body(request)))
+    return JSONResponse(len(await request.body()))
 
 
 @pytest.mark.parametrize(

@@ -439,7 +439,7 @@ def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestC
     guidance: Guidance = stage.app.state.guidance
     guidance._progress, guidance._guide = Progress("joe", "Joe", CAMERA, "2026-11-01", None, "ready", taken=5), guide
     guidance._ended = stage.context.clock.monotonic()
-    assert strings.GUIDE_FINISH in admin.get("/enroll/camera").text
+    assert f">{strings.ENROLL}</button>" in admin.get("/enroll/camera").text
     assert post(admin, "/enroll/camera/finish", {}).headers["location"] == "/people/joe?done=enrolled"
     assert "2026-11-01" in admin.get("/people/joe").text
     assert admin.get("/faces/joe/0").status_code == 200

@@ -13,12 +13,6 @@ from edgeface.web.http.operation import PREFIX, Call, Media, Operation
 
 if TYPE_CHECKING:
     from starlette.responses import Response
-    from starlette.routing import BaseRoute
-
-
-def routes() -> list[BaseRoute]:
-    """One route for each operation."""
-    return [Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS]
 
 
 def openapi_document(_: Call) -> Response:
@@ -43,3 +37,5 @@ OPERATIONS: tuple[Operation, ...] = (
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip
 """All operations below PREFIX."""
+
+ROUTES = [Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS]

@@ -8,12 +8,11 @@ from starlette.responses import Response
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.events import plain
-from edgeface.core.text import printable
 from edgeface.recognition.scene import WHOLE
 from edgeface.web import config_edit
 from edgeface.web.api import device_models
 from edgeface.web.http.bodies import json_body
-from edgeface.web.http.operation import Call, Media, Operation, missing, reply
+from edgeface.web.http.operation import Call, Media, Operation, reply
 from edgeface.web.http.problems import Problem
 from edgeface.web.live.feed import Feed
 from edgeface.web.live.stream import stream
@@ -26,13 +25,12 @@ if TYPE_CHECKING:
     from edgeface.web.context import WebContext
 
 _CAMERA = "/cameras/{camera}"
-_DISABLED = "disabled"
 
 
 def cameras(call: Call) -> Response:
     """Every camera, with its configuration and its state."""
     context = call.context
-    reports = _part(context, "cameras")
+    reports = context.hub.state.get("cameras", {})
     found = [
         _camera(context, name, one, reports.get(name, {})) for name, one in context.configuration().cameras.items()
     ]
@@ -50,7 +48,7 @@ def switch(call: Call) -> Response:
 
 def doors(call: Call) -> Response:
     """Every door that this device grants."""
-    reports = _part(call.context, "doors")
+    reports = call.context.hub.state.get("doors", {})
     found = [
         device_models.Door(id=name, camera=door.camera, level=door.level, state=plain(reports.get(name, {})))
         for name, door in call.context.configuration().doors.items()
@@ -78,8 +76,7 @@ async def faces(call: Call) -> Response:
 
 def _name(call: Call) -> str:
     name = call.path["camera"]
-    if name not in call.context.configuration().cameras:
-        raise missing(f"there is no camera {printable(name, 64)}")
+    config_edit.require_camera(call.context.configuration(), name)
     return name
 
 
@@ -100,7 +97,7 @@ def _camera(context: WebContext, name: str, camera: CameraSettings, report: Mapp
     return device_models.Camera(
         id=name,
         type=camera.type,
-        enabled=camera.enabled if status is None else status != _DISABLED,
+        enabled=camera.enabled if status is None else status != "disabled",
         status=status,
         size=None if size is None else list(size),
         region=None if camera.region is None else list(camera.region),
@@ -134,11 +131,6 @@ def _face(face: Face) -> device_models.SeenFace:
         score=None if face.score is None else round(face.score, 4),
         reason=face.reason,
     )
-
-
-def _part(context: WebContext, key: str) -> Mapping[str, Any]:
-    found = context.hub.state.get(key, {})
-    return found if isinstance(found, dict) else {}
 
 
 OPERATIONS = (

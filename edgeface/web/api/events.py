@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from edgeface.core.clock import rfc3339
 from edgeface.core.text import printable
 from edgeface.journal.export import row_object
 from edgeface.web.api import device_models
-from edgeface.web.http.operation import Call, Media, Operation, reply
+from edgeface.web.http.operation import Call, Media, Operation, reply, require_disk
 from edgeface.web.http.problems import Problem
 from edgeface.web.http.throttle import Cooldown
 
@@ -41,7 +42,7 @@ def rows(call: Call) -> Response:
     forward = query.after is not None
     end = {"first": query.limit} if forward else {"last": query.limit}
     found = journal.rows(**chosen, after=query.after or 0, before=query.before, **end)
-    _require_read(journal)
+    require_disk(journal.problem)
     more = not forward and len(found) == query.limit
     last = found[-1].seq if found else query.after
     return reply(
@@ -72,7 +73,7 @@ def export(call: Call) -> Response:
     """Export every row as a line of JSON."""
     journal, chosen = call.context.journal, _chosen(call.query)
     first = journal.rows(**chosen, first=_PAGE)
-    _require_read(journal)
+    require_disk(journal.problem)
     headers = {"Content-Disposition": 'attachment; filename="edgeface-journal.jsonl"'}
     return StreamingResponse(_lines(journal, chosen, first), 200, headers, "application/jsonl")
 
@@ -82,7 +83,7 @@ def _lines(journal: Journal, chosen: dict[str, Any], page: list[StoredRow]) -> I
     while page:
         yield "".join(f"{row_object(entry)}\n" for entry in page)
         page = journal.rows(**chosen, after=page[-1].seq, first=_PAGE)
-        _require_read(journal)
+        require_disk(journal.problem)
 
 
 def _chosen(query: Any) -> dict[str, Any]:
@@ -91,26 +92,16 @@ def _chosen(query: Any) -> dict[str, Any]:
 
 def _wall(text: str) -> float:
     """The wall seconds of a time, or of the start of a day in UTC."""
-    try:
+    with suppress(ValueError, OverflowError):
         if _DAY.fullmatch(text):
             return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
         if _TIME.fullmatch(text):
-            return datetime.fromisoformat(_padded(text.upper().replace("Z", "+00:00"))).timestamp()
-    except (ValueError, OverflowError):
-        pass
+            # Python 3.10 requires six digits after the seconds.
+            padded = re.sub(r"\.(\d+)", lambda found: f".{found[1]:0<6}", text.upper().replace("Z", "+00:00"))
+            return datetime.fromisoformat(padded).timestamp()
     raise Problem(
         422, detail=f"since: {printable(text)} is not a day or a time; write 2026-11-22 or 2026-11-22T08:15:00Z"
     )
-
-
-def _padded(text: str) -> str:
-    """With six digits after the seconds, as Python 3.10 requires."""
-    return re.sub(r"\.(\d+)", lambda found: f".{found[1]:0<6}", text)
-
-
-def _require_read(journal: Journal) -> None:
-    if journal.problem is not None:
-        raise Problem(503, detail=journal.problem)
 
 
 def _api_row(entry: StoredRow) -> device_models.Row:

@@ -10,7 +10,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
-from starlette.routing import Route
 
 from edgeface.cameras.capture import Status
 from edgeface.recognition.timings import BUCKETS
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
     from starlette.requests import Request
-    from starlette.routing import BaseRoute
 
     from edgeface.recognition.timings import Histogram, Timings
     from edgeface.web.context import WebContext
@@ -33,11 +31,6 @@ if TYPE_CHECKING:
 _STAGES = ("detect", "landmark", "embed", "match")
 _FATES = ("said", "late", "missed", "lost", "ignored", "snapshots_dropped")
 """Counters in the state's `mqtt`."""
-
-
-def routes() -> list[BaseRoute]:
-    """The address that Prometheus scrapes."""
-    return [Route("/metrics", metrics, methods=["GET"])]
 
 
 @viewer
@@ -88,8 +81,7 @@ def _times(timings: Timings) -> Iterator[Metric]:
     yield _histogram("edgeface_event_age_seconds", "From a frame's capture to its event.", timings.stages["event"])
     sent = timings.stages["publish"]
     yield _histogram("edgeface_publish_seconds", "From sending an event to the broker's answer.", sent)
-    events = ((kind, count) for kind, count in sorted(timings.events.items()))
-    yield _counter("edgeface_events", "Events.", ["camera", "kind"], events)
+    yield _counter("edgeface_events", "Events.", ["camera", "kind"], sorted(timings.events.items()))
     tracks = (((camera,), float(count)) for camera, count in sorted(timings.tracks.items()))
     yield _gauge("edgeface_tracks", "Faces tracked in the newest frame.", ["camera"], tracks)
     yield from _known("edgeface_people", "People enrolled, without the ignored.", timings.people)
@@ -106,20 +98,18 @@ def _by_reason(reports: Mapping[str, State], key: str) -> list[Sample]:
 
 
 def _cameras(cameras: Mapping[str, State]) -> Iterator[Metric]:
-    for name, key, text in (
-        ("edgeface_camera_frames", "frames", "New pictures."),
-        ("edgeface_camera_processed", "processed", "Frames processed."),
-        ("edgeface_camera_dropped", "drops", "Frames replaced by a newer one."),
-        ("edgeface_camera_reopens", "reopens", "Times the camera was opened after the first."),
+    for make, name, key, text in (
+        (_counter, "edgeface_camera_frames", "frames", "New pictures."),
+        (_counter, "edgeface_camera_processed", "processed", "Frames processed."),
+        (_counter, "edgeface_camera_dropped", "drops", "Frames replaced by a newer one."),
+        (_counter, "edgeface_camera_reopens", "reopens", "Times the camera was opened after the first."),
+        (_counter, "edgeface_unknown_held_back", "unknown_held_back", "Unknown events beyond the rate limit."),
+        (_gauge, "edgeface_camera_fps", "fps", "New pictures per second, over five seconds."),
+        (_gauge, "edgeface_camera_age_seconds", "age", "Age of the last processed frame."),
     ):
-        yield _counter(name, text, ["camera"], _values(cameras, key))
+        yield make(name, text, ["camera"], _values(cameras, key))
     text = "Faces that came and went without a decision."
     yield _counter("edgeface_tracks_not_judged", text, ["camera", "reason"], _by_reason(cameras, "not_judged"))
-    held_back = _values(cameras, "unknown_held_back")
-    yield _counter("edgeface_unknown_held_back", "Unknown events beyond the rate limit.", ["camera"], held_back)
-    text = "New pictures per second, over five seconds."
-    yield _gauge("edgeface_camera_fps", text, ["camera"], _values(cameras, "fps"))
-    yield _gauge("edgeface_camera_age_seconds", "Age of the last processed frame.", ["camera"], _values(cameras, "age"))
     now = {name: report.get("status") for name, report in cameras.items()}
     statuses = [((name, one), float(status == one)) for name, status in now.items() for one in get_args(Status)]
     text = "1 for the current status, 0 for the others."

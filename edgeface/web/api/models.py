@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from edgeface.core.errors import GalleryError
 from edgeface.core.settings import ID_PATTERN
 from edgeface.core.text import MAX_NAME, check_id
 from edgeface.gallery.snapshot import NEVER, check_day
@@ -16,29 +15,17 @@ _DAY = {"type": "string", "format": "date"}
 
 
 def _id(text: str) -> str:
-    return _plain(check_id, text)
-
-
-def _day(text: str) -> str:
-    return _plain(check_day, text)
+    check_id(text)
+    return text
 
 
 def _expiry(text: str) -> str:
-    return text if text == NEVER else _day(text)
-
-
-def _plain(check: Any, text: str) -> str:
-    """Raise a GalleryError of the check as a ValueError, for pydantic."""
-    try:
-        check(text)
-    except GalleryError as error:
-        raise ValueError(str(error)) from error
-    return text
+    return text if text == NEVER else check_day(text)
 
 
 PersonId = Annotated[str, AfterValidator(_id), WithJsonSchema(_PERSON)]
 Name = Annotated[str, Field(max_length=MAX_NAME)]
-Day = Annotated[str, AfterValidator(_day), WithJsonSchema(_DAY)]
+Day = Annotated[str, AfterValidator(check_day), WithJsonSchema(_DAY)]
 Expiry = Annotated[str, AfterValidator(_expiry), WithJsonSchema({"anyOf": [_DAY, {"const": NEVER}]})]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Limit = Annotated[int, Field(ge=1, le=200)]

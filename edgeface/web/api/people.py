@@ -21,13 +21,12 @@ from edgeface.web.http.operation import (
     Call,
     Media,
     Operation,
-    after,
-    cursor_of,
     etag,
-    missing,
+    part,
     reply,
+    require_disk,
     require_match,
-    require_writable,
+    writable_gallery,
 )
 from edgeface.web.http.problems import Problem
 
@@ -44,11 +43,7 @@ _PERSON = "/people/{person}"
 def people(call: Call) -> Response:
     """List a part of the people, by id."""
     with call.context.gallery() as gallery:
-        found = gallery.people()
-    (least,) = after(call.query.cursor, str) or ("",)
-    rest = [person for person in found if person.id > least]
-    shown = rest[: call.query.limit]
-    following = cursor_of(shown[-1].id) if len(rest) > len(shown) else None
+        shown, following = part(gallery.people(), call.query, lambda one: (one.id,), (str,))
     return reply(models.People(people=[api_person(call.context, one) for one in shown], next=following))
 
 
@@ -61,8 +56,7 @@ def person(call: Call) -> Response:
 def enroll(call: Call) -> Response:
     """Enroll a person from photos, or add templates to an enrolled person."""
     new, files = call.body.fields, call.body.files
-    with call.context.gallery() as gallery:
-        require_writable(gallery.problem)
+    with writable_gallery(call) as gallery:
         before = next((one for one in gallery.people() if one.id == new.id), None)
     options = EnrollOptions(given=new.given, expires=new.expires, skip_bad=new.skip_bad)
     done = call.context.people.enroll(new.id, new.name or None, files, options)
@@ -72,8 +66,7 @@ def enroll(call: Call) -> Response:
 def change(call: Call) -> Response:
     """Change name and days of consent, all or nothing."""
     who, wanted = call.path["person"], call.body
-    with call.context.gallery() as gallery:
-        require_writable(gallery.problem)
+    with writable_gallery(call) as gallery:
         existing(gallery, who)
     try:
         changed = call.context.people.change(
@@ -81,7 +74,7 @@ def change(call: Call) -> Response:
             name=wanted.name,
             given=wanted.given,
             expires=wanted.expires,
-            check=lambda before: require_match(call.if_match, api_person(call.context, before)),
+            check=lambda before: require_match(call, api_person(call.context, before)),
         )
     except GalleryError as error:
         raise Problem(422 if wanted.given or wanted.expires else 409, detail=str(error)) from None
@@ -93,8 +86,7 @@ def change(call: Call) -> Response:
 def forget(call: Call) -> Response:
     """Erase a person permanently, and search for traces."""
     who = call.path["person"]
-    with call.context.gallery() as gallery:
-        require_writable(gallery.problem)
+    with writable_gallery(call) as gallery:
         found, pictures = existing(gallery, who), len(gallery.pictures(who))
     return forgotten(who, call.context.people.erase(who), found.templates + found.foreign, pictures)
 
@@ -104,8 +96,7 @@ def merge(call: Call) -> Response:
     who, into = call.path["person"], call.body.into
     if who == into:
         raise Problem(422, detail=f"{printable(who)}: a person cannot be merged into themselves")
-    with call.context.gallery() as gallery:
-        require_writable(gallery.problem)
+    with writable_gallery(call) as gallery:
         found, pictures = existing(gallery, who), len(gallery.pictures(who))
         existing(gallery, into)
     return forgotten(who, call.context.people.merge(who, into), found.templates + found.foreign, pictures)
@@ -114,8 +105,7 @@ def merge(call: Call) -> Response:
 def pictures(call: Call) -> Response:
     """List the pictures that are kept of a person."""
     with call.context.gallery() as gallery:
-        who = existing(gallery, call.path["person"]).id
-        return reply(album(gallery, who))
+        return reply(album(gallery, existing(gallery, call.path["person"]).id))
 
 
 def picture(call: Call) -> Response:
@@ -137,8 +127,7 @@ def export(call: Call) -> Response:
             for wall, data in gallery.pictures(found.id)
         ]
     rows = call.context.journal.about(found.id)
-    if call.context.journal.problem is not None:
-        raise Problem(503, detail=call.context.journal.problem)
+    require_disk(call.context.journal.problem)
     about = [models.About(id=row.id, kind=row.kind, at=rfc3339(row.at), facts=json.loads(row.payload)) for row in rows]
     copy = models.Export(person=api_person(call.context, found), templates=templates, pictures=kept, journal=about)
     return reply(copy, headers={"Content-Disposition": f'attachment; filename="{found.id}.json"'})
@@ -159,7 +148,7 @@ def existing(gallery: Gallery, who: str) -> Person:
     try:
         return gallery.person(who)
     except GalleryError as error:
-        raise missing(str(error)) from None
+        raise Problem(404, detail=str(error)) from None
 
 
 def api_person(context: WebContext, one: Person) -> models.Person:
@@ -214,7 +203,7 @@ def jpeg(gallery: Gallery, who: str, number: str) -> Response:
     """One picture of a person or an unknown. Raises Problem 404 if there is none with this number."""
     numbers = {str(n): data for n, (_, data) in enumerate(gallery.pictures(who))}
     if number not in numbers:
-        raise missing(f"no such picture; {len(numbers)} of at most {KEPT} are kept")
+        raise Problem(404, detail=f"no such picture; {len(numbers)} of at most {KEPT} are kept")
     return Response(numbers[number], media_type="image/jpeg")
 
 

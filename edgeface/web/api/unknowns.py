@@ -10,7 +10,8 @@ from edgeface.people.enrollment import EnrollOptions
 from edgeface.web.api import models
 from edgeface.web.api.people import album, enrolled, forgotten, jpeg
 from edgeface.web.http.bodies import json_body
-from edgeface.web.http.operation import Call, Media, Operation, after, cursor_of, missing, reply, require_writable
+from edgeface.web.http.operation import Call, Media, Operation, part, reply, writable_gallery
+from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -24,11 +25,7 @@ _UNKNOWN = "/unknowns/{unknown}"
 def unknowns(call: Call) -> Response:
     """List a part of the unknowns, the last one seen first."""
     with call.context.gallery() as gallery:
-        found = gallery.unknowns()
-    place = after(call.query.cursor, float, str)
-    rest = found if place is None else [one for one in found if (-one.last, one.id) > place]
-    shown = rest[: call.query.limit]
-    following = cursor_of(-float(shown[-1].last), shown[-1].id) if len(rest) > len(shown) else None
+        shown, following = part(gallery.unknowns(), call.query, lambda one: (-float(one.last), one.id), (float, str))
     return reply(models.Unknowns(unknowns=[_api_unknown(one) for one in shown], next=following))
 
 
@@ -52,29 +49,25 @@ def picture(call: Call) -> Response:
 
 def enroll(call: Call) -> Response:
     """Enroll an unknown as a person."""
-    who, new = call.path["unknown"], call.body
-    with call.context.gallery() as gallery:
-        require_writable(gallery.problem)
-        _existing(gallery, who)
-    options = EnrollOptions(given=new.given, expires=new.expires)
-    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name or None, options), 201)
+    return _enroll(call, call.body.name or None, EnrollOptions(given=call.body.given, expires=call.body.expires))
 
 
 def ignore(call: Call) -> Response:
     """Put an unknown on the ignore list."""
-    who, new = call.path["unknown"], call.body
-    with call.context.gallery() as gallery:
-        require_writable(gallery.problem)
+    return _enroll(call, call.body.name, EnrollOptions(ignored=True))
+
+
+def _enroll(call: Call, name: str | None, options: EnrollOptions) -> Response:
+    who = call.path["unknown"]
+    with writable_gallery(call) as gallery:
         _existing(gallery, who)
-    options = EnrollOptions(ignored=True)
-    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, new.name, options), 201)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, call.body.id, name, options), 201)
 
 
 def forget(call: Call) -> Response:
     """Erase an unknown permanently, and search for traces."""
     who = call.path["unknown"]
-    with call.context.gallery() as gallery:
-        require_writable(gallery.problem)
+    with writable_gallery(call) as gallery:
         found, kept = _existing(gallery, who), len(gallery.pictures(who))
     return forgotten(who, call.context.people.erase(who), len(found.templates), kept)
 
@@ -82,7 +75,7 @@ def forget(call: Call) -> Response:
 def _existing(gallery: Gallery, who: str) -> Unknown:
     found = next((one for one in gallery.unknowns() if one.id == who), None)
     if found is None:
-        raise missing(f"{printable(who)}: no such unknown")
+        raise Problem(404, detail=f"{printable(who)}: no such unknown")
     return found
 
 

@@ -60,11 +60,6 @@ class Account:
     created: float
     """Wall seconds."""
 
-    @classmethod
-    def once(cls, role: Role) -> Account:
-        """The account of a sign-in by one-time code; it is not in the file."""
-        return cls("code", role, "code", "", 0.0)
-
 
 def require_account(configuration: Configuration) -> None:
     """Raise ConfigError if other machines can reach the page and no one has an account."""
@@ -102,8 +97,8 @@ class Accounts:
 
     def by_token(self, token: str) -> Account | None:
         """The account of a token; None if the token is not valid."""
-        digest = _digest(token)
-        return next((one for one in self.all() if one.kind == "token" and one.hash == digest), None)
+        given = digest(token)
+        return next((one for one in self.all() if one.kind == "token" and one.hash == given), None)
 
     def with_password(self, name: str) -> Account | None:
         """The account with this name and a password; None if there is none."""
@@ -147,7 +142,7 @@ def write(folder: Path, accounts: Sequence[Account]) -> None:
 def make_token(folder: Path, name: str, role: Role, wall: float) -> str:
     """Give an account a new token; no file has it, so it cannot be shown again."""
     token = f"{_TOKEN_PREFIX}{secrets.token_urlsafe(32)}"
-    _put(folder, Account(name, role, "token", _digest(token), wall))
+    _put(folder, Account(name, role, "token", digest(token), wall))
     return token
 
 
@@ -181,9 +176,9 @@ def _stamp(path: Path) -> object:
     return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
-def _digest(token: str) -> str:
-    # 32 random bytes cannot be guessed: a slow hash would add nothing.
-    return hashlib.sha256(token.encode()).hexdigest()
+def digest(secret: str) -> str:
+    """SHA-256 in hex, for secrets of 32 random bytes: they cannot be guessed, so a slow hash would add nothing."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 @cache

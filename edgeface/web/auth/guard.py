@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -29,26 +28,18 @@ HEADER = "x-csrf-token"
 FIELD = "csrf"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
-@dataclass(slots=True, eq=False)
 class AuthService:
     """Accounts, sessions and sign-in: `request.app.state.auth`; used by the web's thread only."""
 
-    accounts: Accounts
-    clock: Clock
-    secure: bool
-    """The page is served over TLS."""
-    sessions: Sessions = field(init=False)
-    throttle: LoginThrottle = field(init=False)
-    passwords: limits.ConcurrencyLimit = field(init=False)
-    """argon2 checks one password at a time: each takes 19 MiB."""
-
-    def __post_init__(self) -> None:
-        self.sessions = Sessions(self.clock)
-        self.throttle = LoginThrottle(self.clock)
+    def __init__(self, accounts: Accounts, clock: Clock, *, secure: bool) -> None:
+        """`secure`: the page is served over TLS."""
+        self.accounts, self.secure = accounts, secure
+        self.sessions = Sessions(clock)
+        self.throttle = LoginThrottle(clock)
         self.passwords = limits.ConcurrencyLimit(at_a_time=1, waiting=4)
+        """argon2 checks one password at a time: each takes 19 MiB."""
 
     @property
     def cookie(self) -> str:
@@ -72,16 +63,6 @@ class AuthService:
         response.set_cookie(self.cookie, id_, path="/", secure=self.secure, httponly=True, samesite="strict")
 
 
-def viewer(endpoint: Endpoint) -> Endpoint:
-    """Allow anyone who is signed in."""
-    return _guarded(endpoint, "viewer")
-
-
-def admin(endpoint: Endpoint) -> Endpoint:
-    """Allow admins only."""
-    return _guarded(endpoint, "admin")
-
-
 def public(endpoint: AnyEndpoint) -> AnyEndpoint:
     """Allow everyone: for sign-in, and nothing else."""
     endpoint.role = "public"  # type: ignore[attr-defined]
@@ -100,6 +81,12 @@ def _guarded(endpoint: Endpoint, role: Role) -> Endpoint:
 
     guarded.role = role  # type: ignore[attr-defined]
     return guarded
+
+
+viewer = partial(_guarded, role="viewer")
+"""Allow anyone who is signed in."""
+admin = partial(_guarded, role="admin")
+"""Allow admins only."""
 
 
 async def identify(request: Request) -> Response | None:
@@ -141,7 +128,7 @@ async def _require_csrf(request: Request, csrf: str) -> None:
     """Reject a request that does not carry the session's CSRF token, in the header or in the form."""
     require_same_origin(request)
     given: Any = request.headers.get(HEADER)
-    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+    if given is None and request.headers.get("content-type", "").startswith((limits.FORM, limits.MULTIPART)):
         given = (await limits.form(request)).get(FIELD)
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), csrf.encode()):
         raise Problem(HTTPStatus.FORBIDDEN, detail="the page is out of date: load it again, then retry")

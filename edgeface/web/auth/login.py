@@ -18,22 +18,11 @@ from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.routing import BaseRoute
 
     from edgeface.web.auth.guard import AuthService
     from edgeface.web.context import WebContext
 
 log = logging.getLogger(__name__)
-
-_FORM = "application/x-www-form-urlencoded"
-
-
-def routes() -> list[BaseRoute]:
-    """POST /login and POST /logout; GET /login is one of the pages."""
-    return [
-        Route("/login", sign_in, methods=["POST"]),
-        Route("/logout", sign_out, methods=["POST"]),
-    ]
 
 
 @public
@@ -43,17 +32,19 @@ async def sign_in(request: Request) -> Response:
     Redirects to `next` with a session, or back to /login?wrong=1, or ?wait=SECONDS after too many failed tries.
     """
     require_same_origin(request)
-    if not request.headers.get("content-type", "").lower().startswith(_FORM):
+    if not request.headers.get("content-type", "").lower().startswith(limits.FORM):
         # The client is not signed in yet, and files take memory.
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"send a form: {_FORM}")
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"send a form: {limits.FORM}")
     auth: AuthService = request.app.state.auth
     given = await limits.form(request)
-    name, secret, after = (str(given.get(key) or "") for key in ("name", "secret", "next"))
+    name, secret, wanted = (str(given.get(key) or "") for key in ("name", "secret", "next"))
+    after = local(wanted)
     account, wait = await _account(request, auth, name[:64], secret[:MAX_PASSWORD_BYTES])
     if account is None:
         query = f"?wait={round(wait + 0.5)}" if wait else "?wrong=1"
-        return RedirectResponse(f"/login{query}{_next_parameter(after)}", HTTPStatus.SEE_OTHER)
-    response = RedirectResponse(local(after), HTTPStatus.SEE_OTHER)
+        target = "" if after == "/" else f"&next={quote(after)}"
+        return RedirectResponse(f"/login{query}{target}", HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(after, HTTPStatus.SEE_OTHER)
     auth.sign_in(request, response, account)
     return response
 
@@ -62,8 +53,7 @@ async def sign_in(request: Request) -> Response:
 async def sign_out(request: Request) -> Response:
     """End the session."""
     response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    auth: AuthService = request.app.state.auth
-    auth.sign_out(request, response)
+    request.app.state.auth.sign_out(request, response)
     return response
 
 
@@ -71,7 +61,8 @@ async def _account(request: Request, auth: AuthService, name: str, secret: str) 
     """The account that the secret belongs to, or None and the seconds to wait before the next try."""
     if not name:
         role = auth.sessions.use_code(secret)
-        known = auth.accounts.by_token(secret) if role is None else Account.once(role)
+        # The account of a one-time code is not in the file.
+        known = auth.accounts.by_token(secret) if role is None else Account("code", role, "code", "", 0.0)
         if known is not None:
             return known, 0.0
     wait = auth.throttle.begin(name)
@@ -101,6 +92,8 @@ def local(path: str) -> str:
     return path if plain and not parts.scheme and not parts.netloc else "/"
 
 
-def _next_parameter(after: str) -> str:
-    path = local(after)
-    return "" if path == "/" else f"&next={quote(path, safe='/')}"
+ROUTES = [
+    Route("/login", sign_in, methods=["POST"]),
+    Route("/logout", sign_out, methods=["POST"]),
+]
+"""GET /login is one of the pages."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from edgeface.web.auth.accounts import digest
 
 if TYPE_CHECKING:
     from edgeface.core.clock import Clock
@@ -49,55 +50,44 @@ class Sessions:
 
     def begin(self, account: Account) -> str:
         """Start a session; gives the cookie's value."""
-        self._remove_ended()
         id_, now = secrets.token_urlsafe(32), self._clock.monotonic()
-        self._open[_digest(id_)] = Session(account, secrets.token_urlsafe(32), now, now)
+        for key in [key for key, session in self._open.items() if not _active(session, now)]:
+            del self._open[key]
+        self._open[digest(id_)] = Session(account, secrets.token_urlsafe(32), now, now)
         while len(self._open) > _MAX_SESSIONS:
             self._open.popitem(last=False)
         return id_
 
     def find(self, id_: str) -> Session | None:
         """The session of a cookie, which this call extends; None if there is none, or it has ended."""
-        key, now = _digest(id_), self._clock.monotonic()
-        session = self._open.get(key)
-        if session is None or not _active(session, now):
-            self._open.pop(key, None)
-            return None
-        self._open[key] = replace(session, used=now)
-        self._open.move_to_end(key)
+        session = self.peek(id_)
+        if session is not None:
+            self._open[digest(id_)] = replace(session, used=self._clock.monotonic())
+            self._open.move_to_end(digest(id_))
         return session
 
     def peek(self, id_: str) -> Session | None:
         """The session of a cookie, as `find` gives it, without extending it."""
-        session = self._open.get(_digest(id_))
+        session = self._open.get(digest(id_))
         return session if session is not None and _active(session, self._clock.monotonic()) else None
 
     def end(self, id_: str) -> None:
         """End a session, if there is one."""
-        self._open.pop(_digest(id_), None)
+        self._open.pop(digest(id_), None)
 
     def make_code(self, role: Role) -> str:
         """Make a code for one sign-in within CODE_SECONDS."""
         code = secrets.token_urlsafe(32)
-        self._codes[_digest(code)] = role, self._clock.monotonic() + CODE_SECONDS
+        self._codes[digest(code)] = role, self._clock.monotonic() + CODE_SECONDS
         while len(self._codes) > _MAX_CODES:
             self._codes.popitem(last=False)
         return code
 
     def use_code(self, code: str) -> Role | None:
         """The role that a code gives, once; None if the code is not valid."""
-        role, until = self._codes.pop(_digest(code), (None, 0.0))
+        role, until = self._codes.pop(digest(code), (None, 0.0))
         return role if self._clock.monotonic() < until else None
-
-    def _remove_ended(self) -> None:
-        now = self._clock.monotonic()
-        for key in [key for key, session in self._open.items() if not _active(session, now)]:
-            del self._open[key]
 
 
 def _active(session: Session, now: float) -> bool:
     return now - session.used < IDLE_SECONDS and now - session.started < MAX_SECONDS
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

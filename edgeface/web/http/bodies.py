@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,13 @@ from edgeface.web.http import limits
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.datastructures import FormData
     from starlette.requests import Request
 
     from edgeface.web.api.models import ApiModel
 
-_FORM = "multipart/form-data"
 _IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
 _BINARY = {"type": "string", "format": "binary"}
 _BOOLEANS = frozenset({"skip_bad"})
@@ -56,7 +54,7 @@ def json_body(model: type[ApiModel]) -> Body:
 
     async def read(request: Request) -> ApiModel:
         _require_type(request, "application/json")
-        found: ApiModel = checked(model, _parsed(await limits.body(request)), request)
+        found: ApiModel = checked(model, _parsed(await request.body()), request)
         return found
 
     return Body(read, {"application/json": model})
@@ -67,7 +65,7 @@ def text_body(media: tuple[str, ...]) -> Body:
 
     async def read(request: Request) -> bytes:
         _require_type(request, *media)
-        return await limits.body(request)
+        return await request.body()
 
     return Body(read, {one: {"type": "string", "maxLength": limits.MAX_BODY_BYTES} for one in media})
 
@@ -76,38 +74,36 @@ def form_body(model: type[ApiModel], name: str) -> Body:
     """A form with the model's fields, and one or more files in the field `name`."""
 
     async def read(request: Request) -> Form:
-        _require_type(request, _FORM)
-        async with _read_form(request) as form:
-            fields = {key: form[key] for key in form if key not in {name, FIELD}}
-            for key in _BOOLEANS & fields.keys():
-                # A form has only text.
-                fields[key] = _BOOLEAN_WORDS.get(fields[key], fields[key])
-            return Form(checked(model, fields, request), await _files(form, name))
+        _require_type(request, limits.MULTIPART)
+        form = await limits.form(request)
+        fields = {key: form[key] for key in form if key not in {name, FIELD}}
+        for key in _BOOLEANS & fields.keys():
+            # A form has only text.
+            fields[key] = _BOOLEAN_WORDS.get(fields[key], fields[key])
+        return Form(checked(model, fields, request), await _files(form, name))
 
     schema = model.model_json_schema()
     files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.MAX_FILES}
     schema["properties"][name] = files
     schema["required"] = [*schema.get("required", []), name]
-    return Body(read, {_FORM: schema})
+    return Body(read, {limits.MULTIPART: schema})
 
 
 def image_body() -> Body:
     """One photo: as the body, or as `image` in a form."""
 
     async def read(request: Request) -> bytes:
-        kind = _kind(request)
-        if kind == _FORM:
-            async with _read_form(request) as form:
-                files = await _files(form, "image")
-                if len(files) > 1 or set(form) - {"image", FIELD}:
-                    raise Problem(422, detail="the form must have exactly one file `image` and no other field")
-                return files[0][1]
-        if kind not in _IMAGES:
-            raise _unsupported(*_IMAGES, _FORM)
-        return await limits.body(request)
+        _require_type(request, *_IMAGES, limits.MULTIPART)
+        if limits.media_type(request) != limits.MULTIPART:
+            return await request.body()
+        form = await limits.form(request)
+        files = await _files(form, "image")
+        if len(files) > 1 or set(form) - {"image", FIELD}:
+            raise Problem(422, detail="the form must have exactly one file `image` and no other field")
+        return files[0][1]
 
-    form = {"type": "object", "properties": {"image": _BINARY}, "required": ["image"], "additionalProperties": False}
-    return Body(read, {_FORM: form, **dict.fromkeys(_IMAGES, _BINARY)})
+    schema = {"type": "object", "properties": {"image": _BINARY}, "required": ["image"], "additionalProperties": False}
+    return Body(read, {limits.MULTIPART: schema, **dict.fromkeys(_IMAGES, _BINARY)})
 
 
 def checked(model: type[ApiModel], value: object, request: Request, *, strict: bool = True) -> Any:
@@ -138,15 +134,6 @@ def _parsed(data: bytes) -> object:
         raise Problem(400, detail=f"not JSON: {printable(str(error), 200)}") from None
 
 
-@asynccontextmanager
-async def _read_form(request: Request) -> AsyncIterator[FormData]:
-    form = await limits.form(request)
-    try:
-        yield form
-    finally:
-        await form.close()
-
-
 async def _files(form: FormData, name: str) -> list[tuple[str, bytes]]:
     keys = [key for key, _ in form.multi_items() if key != name]
     if len(set(keys)) < len(keys):
@@ -157,14 +144,6 @@ async def _files(form: FormData, name: str) -> list[tuple[str, bytes]]:
     return [(file.filename or f"{name} {n}", await file.read()) for n, file in enumerate(found, 1)]
 
 
-def _kind(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
 def _require_type(request: Request, *known: str) -> None:
-    if _kind(request) not in known:
-        raise _unsupported(*known)
-
-
-def _unsupported(*known: str) -> Problem:
-    return Problem(415, detail=f"the Content-Type must be {' or '.join(known)}")
+    if limits.media_type(request) not in known:
+        raise Problem(415, detail=f"the Content-Type must be {' or '.join(known)}")

@@ -41,8 +41,6 @@ FIXED = {
     "x-robots-tag": "noindex",
 }
 
-_STRICT = "max-age=31536000"
-_STATIC = "/static/"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - it is compared, not listened on
 
@@ -52,7 +50,7 @@ class SafeHeaders:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._fixed = {**FIXED, **({"strict-transport-security": _STRICT} if secure else {})}
+        self._fixed = {**FIXED, **({"strict-transport-security": "max-age=31536000"} if secure else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -64,7 +62,7 @@ class SafeHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._fixed)
-                headers["cache-control"] = "no-cache" if scope["path"].startswith(_STATIC) else "no-store"
+                headers["cache-control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
             await send(message)
 
         await self._app(scope, receive, strict)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
 from edgeface.web.http.problems import Problem
 
@@ -33,14 +32,10 @@ MAX_FILES = 10
 """Images in one form."""
 MAX_FIELDS = 40
 MAX_FIELD_BYTES = 10_000
-MAX_DECODING = 2
-"""Uploads that are decoded at a time."""
-MAX_WAITING = 4
-"""Uploads that may wait for that."""
 
-_MULTIPART = "multipart/form-data"
-_FORM = "application/x-www-form-urlencoded"
-_LARGE = (_MULTIPART, "image/", "application/octet-stream")
+MULTIPART = "multipart/form-data"
+FORM = "application/x-www-form-urlencoded"
+_LARGE = (MULTIPART, "image/", "application/octet-stream")
 
 
 class Limits:
@@ -137,17 +132,15 @@ async def form(request: Request) -> FormData:
             known = request.state.form = await _parse(request)
         except MultiPartException as error:
             raise Problem(HTTPStatus.BAD_REQUEST, detail=error.message) from error
-        except ClientDisconnect:
-            raise _interrupted() from None
     return known
 
 
 async def _parse(request: Request) -> FormData:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == _FORM:
+    kind = media_type(request)
+    if kind == FORM:
         return await FormParser(request.headers, request.stream()).parse()
-    if kind != _MULTIPART:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"send a form: {_FORM} or {_MULTIPART}")
+    if kind != MULTIPART:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail=f"send a form: {FORM} or {MULTIPART}")
     parser = MultiPartParser(
         request.headers, request.stream(), max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     )
@@ -156,22 +149,15 @@ async def _parse(request: Request) -> FormData:
     return await parser.parse()
 
 
-async def body(request: Request) -> bytes:
-    """Read the whole body, within the bounds of `Limits`."""
-    try:
-        return await request.body()
-    except ClientDisconnect:
-        raise _interrupted() from None
-
-
-def _interrupted() -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, detail="the upload was interrupted")
+def media_type(request: Request) -> str:
+    """The body's media type, without parameters, in lower case; empty if the request does not name it."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class ConcurrencyLimit:
     """Runs a few tasks at a time, lets a few more wait, and rejects the rest; for one event loop."""
 
-    def __init__(self, at_a_time: int = MAX_DECODING, waiting: int = MAX_WAITING) -> None:
+    def __init__(self, at_a_time: int, waiting: int) -> None:
         self._free = asyncio.Semaphore(at_a_time)
         self._max = at_a_time + waiting
         self._tasks = 0

@@ -10,10 +10,11 @@ import binascii
 import hashlib
 import json
 import re
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -25,21 +26,22 @@ from edgeface.web.http.bodies import checked
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
     from pydantic import BaseModel
     from starlette.datastructures import QueryParams
     from starlette.requests import Request
 
-    from edgeface.web.api.models import ApiModel
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.web.api.models import ApiModel, Page
     from edgeface.web.context import WebContext
     from edgeface.web.http.bodies import Body
 
     Work = Callable[["Call"], Response | Awaitable[Response]]
+    Key = tuple[Any, ...]
 
+Item = TypeVar("Item")
 PREFIX = "/api/v1"
-
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +65,6 @@ class Call:
         """The parameters in the path."""
         return self.request.path_params
 
-    @property
-    def if_match(self) -> str | None:
-        """The header If-Match."""
-        return self.request.headers.get("if-match")
-
 
 @dataclass(frozen=True, slots=True)
 class Media:
@@ -81,7 +78,7 @@ class Media:
 class Operation:
     """The source of the routes, the OpenAPI document and the tests."""
 
-    method: Method
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """Below PREFIX, with {names} in it."""
     role: Literal["viewer", "admin"]
@@ -117,7 +114,9 @@ class Operation:
         """Starlette's endpoint, which checks the role first."""
 
         async def endpoint(request: Request) -> Response:
-            query = None if self.query is None else _query(self.query, request)
+            query = None
+            if self.query is not None:
+                query = checked(self.query, _values(self.query, request.query_params), request, strict=False)
             body = None if self.body is None else await self.body.read(request)
             call = Call(request, query, body)
             if self.fresh:
@@ -133,9 +132,7 @@ class Operation:
         if iscoroutinefunction(work):
             response: Response = await work(call)
             return response
-        if not self.heavy:
-            return await run_in_threadpool(_answer, work, call)
-        async with limits.decoding(call.request).one():
+        async with limits.decoding(call.request).one() if self.heavy else nullcontext():
             return await run_in_threadpool(_answer, work, call)
 
 
@@ -151,13 +148,16 @@ def reply(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None
     return Response(model.model_dump_json(), status, dict(headers or {}), "application/json")
 
 
-def missing(what: str) -> Problem:
-    """The problem of an item that does not exist."""
-    return Problem(HTTPStatus.NOT_FOUND, detail=what)
+@contextmanager
+def writable_gallery(call: Call) -> Iterator[Gallery]:
+    """Open the gallery. Raises Problem 503 if it cannot be written."""
+    with call.context.gallery() as gallery:
+        require_disk(gallery.problem)
+        yield gallery
 
 
-def require_writable(problem: str | None) -> None:
-    """Raise Problem 503 if the gallery cannot be written; `problem` is the gallery's."""
+def require_disk(problem: str | None) -> None:
+    """Raise Problem 503 if the gallery or the journal has this problem with its file."""
     if problem is not None:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=problem)
 
@@ -167,8 +167,9 @@ def etag(data: bytes) -> str:
     return f'"{hashlib.sha256(data).hexdigest()[:32]}"'
 
 
-def require_match(if_match: str | None, now: BaseModel | bytes, *, required: bool = False) -> None:
-    """Raise Problem 412 if `if_match` names another version than `now`, 428 if it is required and missing."""
+def require_match(call: Call, now: BaseModel | bytes, *, required: bool = False) -> None:
+    """Raise Problem 412 if If-Match names another version than `now`, 428 if it is required and missing."""
+    if_match = call.request.headers.get("if-match")
     if required and not if_match:
         detail = "If-Match must have the ETag of the version that you change, so that no other change is lost"
         raise Problem(HTTPStatus.PRECONDITION_REQUIRED, detail=detail)
@@ -194,10 +195,6 @@ def _tagged(request: Request, response: Response) -> Response:
     return response
 
 
-def _query(model: type[ApiModel], request: Request) -> Any:
-    return checked(model, dict(_values(model, request.query_params)), request, strict=False)
-
-
 def _values(model: type[ApiModel], given: QueryParams) -> Mapping[str, Any]:
     several = {name for name, info in model.model_fields.items() if "list" in str(info.annotation)}
     found: dict[str, Any] = {}
@@ -209,19 +206,28 @@ def _values(model: type[ApiModel], given: QueryParams) -> Mapping[str, Any]:
     return found
 
 
-def cursor_of(*keys: str | float) -> str:
-    """The cursor of the part of a list after the item with these keys."""
-    return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
+def part(
+    items: Iterable[Item], page: Page, key: Callable[[Item], Key], types: tuple[type, ...]
+) -> tuple[list[Item], str | None]:
+    """The items of one page of a list that is sorted by `key`, and the cursor of the next page.
+
+    `types` are those of the key's values. Raises Problem 422 if the cursor is not ours.
+    """
+    start = None if page.cursor is None else _key(page.cursor, types)
+    rest = [one for one in items if start is None or key(one) > start]
+    shown = rest[: page.limit]
+    return shown, _cursor(key(shown[-1])) if len(rest) > len(shown) else None
 
 
-def after(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
-    """The keys in a cursor, of these types; None for the start. Raises Problem 422 if the cursor is not ours."""
-    if cursor is None:
-        return None
+def _cursor(key: Key) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+def _key(cursor: str, types: tuple[type, ...]) -> Key:
     try:
         keys = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, RecursionError):
         keys = None
-    if not isinstance(keys, list) or [type(key) for key in keys] != list(types):
+    if not isinstance(keys, list) or tuple(map(type, keys)) != types:
         raise Problem(422, detail="cursor: use `next` of an earlier answer")
     return tuple(keys)

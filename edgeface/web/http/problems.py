@@ -36,7 +36,6 @@ class Problem(Exception):  # noqa: N818 - the term of RFC 9457
         status: int,
         title: str = "",
         detail: str = "",
-        type: str = "about:blank",  # noqa: A002 - the member's name
         *,
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, Any] | None = None,
@@ -46,23 +45,21 @@ class Problem(Exception):  # noqa: N818 - the term of RFC 9457
         self.status = status
         self.title = title or HTTPStatus(status).phrase
         self.detail = detail
-        self.type = type
         self.headers = dict(headers or {})
         self.more = dict(more or {})
 
     def members(self) -> dict[str, Any]:
         """The problem as a JSON object."""
-        fixed: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
+        fixed: dict[str, Any] = {"type": "about:blank", "title": self.title, "status": self.status}
         return {**self.more, **fixed, **({"detail": self.detail} if self.detail else {})}
 
 
-def of(error: EdgefaceError) -> Problem:
-    """The problem for an error of edgeface that no handler has handled."""
+def _of(error: EdgefaceError) -> Problem:
     if isinstance(error, (CameraError, ModelError, VaultError)):
-        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=str(error))
+        return Problem(503, detail=str(error))
     if isinstance(error, GalleryError):
-        return Problem(HTTPStatus.CONFLICT, detail=str(error))
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "Unprocessable Content", str(error))
+        return Problem(409, detail=str(error))
+    return Problem(422, "Unprocessable Content", str(error))
 
 
 def for_programs(path: str) -> bool:
@@ -91,9 +88,11 @@ def _page(problem: Problem) -> str:
 async def on_problem(request: Request, error: Exception) -> Response:
     """The answer to any expected error; Starlette calls it."""
     if isinstance(error, EdgefaceError):
-        problem = of(error)
+        problem = _of(error)
     elif isinstance(error, HTTPException):
-        problem = Problem(error.status_code, detail=_http_detail(error), headers=error.headers)
+        # Starlette's default is the phrase, which is the title already.
+        detail = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
+        problem = Problem(error.status_code, detail=detail, headers=error.headers)
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
     else:
@@ -106,11 +105,6 @@ def _methods(request: Request) -> set[str]:
     """The methods of all routes with this path: Starlette gives only those of the first."""
     found = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
     return {method for route in found for method in getattr(route, "methods", None) or ()}
-
-
-def _http_detail(error: HTTPException) -> str:
-    # Starlette's default is the phrase, which is the title already.
-    return "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
 
 
 HANDLERS: dict[Any, Any] = {Problem: on_problem, HTTPException: on_problem, EdgefaceError: on_problem}

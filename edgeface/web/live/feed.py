@@ -17,9 +17,7 @@ from edgeface.imaging.resize import scaled
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from edgeface.core.types import Face, FrameResult
+    from edgeface.core.types import FrameResult
     from edgeface.web.context import WebContext
 
 RATE = 5
@@ -128,12 +126,11 @@ def _shared_width(wanted: int | None, width: int) -> int | None:
 
 def _rendered(result: FrameResult, *, boxes: bool, width: int | None) -> bytes:
     """The JPEG; runs in a worker thread, and leaves the frame as it is."""
-    image, faces, scale = result.frame.image, result.faces, 1.0
+    image, scale = result.frame.image, 1.0
     if width is not None:
         scale = width / image.shape[1]
         image = scaled(image, scale)
-    return drawing.jpeg(drawing.draw(image, _scaled_boxes(faces, scale)) if boxes else image)
-
-
-def _scaled_boxes(faces: Iterable[Face], scale: float) -> list[Face]:
-    return [replace(face, box=Box(*(side * scale for side in face.box))) for face in faces]
+    if boxes:
+        faces = [replace(face, box=Box(*(side * scale for side in face.box))) for face in result.faces]
+        image = drawing.draw(image, faces)
+    return drawing.jpeg(image)

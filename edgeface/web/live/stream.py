@@ -27,8 +27,6 @@ MAX_CLIENTS = 20
 HEARTBEAT = 15.0
 """Seconds between two heartbeats while no events come; each heartbeat also checks the session."""
 
-_RETRY = 3000
-
 
 async def stream(call: Call) -> Response:
     """Stream all events from now on, after those that were missed since Last-Event-ID, if they are still kept."""
@@ -41,7 +39,7 @@ async def stream(call: Call) -> Response:
 
 
 async def _stream(request: Request, hub: LiveHub) -> AsyncIterator[bytes]:
-    yield f"retry: {_RETRY}\n\n".encode()
+    yield b"retry: 3000\n\n"
     async with aclosing(hub.events()) as events:
         coming = asyncio.ensure_future(anext(events))
         try:

@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-def routes() -> list[Route | Mount]:
-    """Every page, and the static files."""
-    parts = (people, enroll, unknowns, events, device)
-    files = [Mount("/static", StaticFiles(directory=STATIC)), Route("/favicon.ico", icon)]
-    return [*(route for part in parts for route in part.routes()), *files]
-
-
 @public
 async def icon(_: Request) -> FileResponse:
     """The icon that browsers request for a page without one."""
     return FileResponse(STATIC / "icon.svg")
+
+
+ROUTES = (
+    *people.ROUTES,
+    *enroll.ROUTES,
+    *unknowns.ROUTES,
+    *events.ROUTES,
+    *device.ROUTES,
+    Mount("/static", StaticFiles(directory=STATIC)),
+    Route("/favicon.ico", icon),
+)
+"""Every page, and the static files."""

@@ -13,7 +13,7 @@ from edgeface.web.auth.guard import public, viewer
 from edgeface.web.auth.login import local
 from edgeface.web.pages import rows
 from edgeface.web.pages.faults import disk_of, faults
-from edgeface.web.pages.render import context_of, fresh, page, pairs, render
+from edgeface.web.pages.render import context_of, page, pairs, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -43,16 +43,6 @@ class DoorCard(NamedTuple):
     tone: str
     """ok, warn or bad."""
     last: list[EventLine]
-
-
-def routes() -> list[Route]:
-    """The pages about the device."""
-    return [
-        Route("/", viewer(page(live))),
-        Route("/doors", viewer(fresh(doors))),
-        Route("/health", viewer(fresh(health))),
-        Route("/login", login),
-    ]
 
 
 def live(request: Request) -> Response:
@@ -127,3 +117,12 @@ async def login(request: Request) -> Response:
         wait=wait if wait.isascii() and wait.isdigit() else None,
         after=local(query.get("next", "/")),
     )
+
+
+ROUTES = [
+    Route("/", viewer(page(live))),
+    Route("/doors", viewer(page(doors, fresh=True))),
+    Route("/health", viewer(page(health, fresh=True))),
+    Route("/login", login),
+]
+"""The pages about the device."""

@@ -14,28 +14,24 @@ from edgeface.web import strings
 from edgeface.web.auth.guard import admin
 from edgeface.web.http import limits
 from edgeface.web.pages.guided import Guidance, Progress
-from edgeface.web.pages.render import Form, action, context_of, page, render, see, upload
+from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 
-def routes() -> list[Route]:
-    """The enrollment pages."""
-    return [
-        Route("/enroll", admin(page(ask))),
-        Route("/enroll", admin(upload(enroll)), methods=["POST"]),
-        Route("/enroll/camera", admin(page(guide))),
-        Route("/enroll/camera", admin(action(begin)), methods=["POST"]),
-        Route("/enroll/camera/progress", admin(page(progress))),
-        Route("/enroll/camera/finish", admin(action(finish)), methods=["POST"]),
-        Route("/enroll/camera/cancel", admin(action(cancel)), methods=["POST"]),
-    ]
-
-
-def ask(request: Request) -> Response:
-    """The form."""
-    return _ask(request, Form({}, ()))
+def ask(request: Request, form: Form | None = None, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
+    """The form, with what was sent and why it was rejected."""
+    return render(
+        request,
+        "enroll.html",
+        form=form or Form({}, ()),
+        error=error,
+        lines=lines,
+        cameras=list(context_of(request).configuration().cameras),
+        most=limits.MAX_FILES,
+        megabytes=limits.MAX_UPLOAD_BYTES // 1_000_000,
+    )
 
 
 def enroll(request: Request, form: Form) -> Response:
@@ -47,9 +43,9 @@ def enroll(request: Request, form: Form) -> Response:
         )
         done = context_of(request).people.enroll(person, form.text("name") or None, form.files, options)
     except RejectedError as error:
-        return _ask(request, form, str(error), error.lines)
+        return ask(request, form, str(error), error.lines)
     except GalleryError as error:
-        return _ask(request, form, str(error))
+        return ask(request, form, str(error))
     if done.notes or done.rejected:
         return render(request, "enrolled.html", person=person, notes=done.notes, rejected=done.rejected)
     return see(f"/people/{person}", "enrolled")
@@ -63,13 +59,13 @@ def begin(request: Request, form: Form) -> Response:
     try:
         guidance(request).start(wanted)
     except GalleryError as error:
-        return _ask(request, form, str(error))
+        return ask(request, form, str(error))
     return see("/enroll/camera")
 
 
-def guide(request: Request) -> Response:
+def guide(request: Request, error: str | None = None) -> Response:
     """The instructions for the person at the camera."""
-    return render(request, "guide.html", now=guidance(request).progress, wanted=SHOTS, error=None)
+    return render(request, "guide.html", now=guidance(request).progress, wanted=SHOTS, error=error)
 
 
 def progress(request: Request) -> Response:
@@ -86,7 +82,7 @@ def finish(request: Request, _: Form) -> Response:
     try:
         done = guidance(request).finish()
     except (GalleryError, PhotoError) as error:
-        return render(request, "guide.html", 409, now=guidance(request).progress, wanted=SHOTS, error=str(error))
+        return guide(request, str(error))
     return see(f"/people/{done.people[0].id}", "enrolled")
 
 
@@ -98,22 +94,17 @@ def cancel(request: Request, _: Form) -> Response:
 
 def guidance(request: Request) -> Guidance:
     """The application's guidance."""
-    state = request.app.state
-    if not hasattr(state, "guidance"):
-        state.guidance = Guidance(context_of(request))
-    found: Guidance = state.guidance
+    found: Guidance = request.app.state.guidance
     return found
 
 
-def _ask(request: Request, form: Form, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
-    return render(
-        request,
-        "enroll.html",
-        409 if error else 200,
-        form=form,
-        error=error,
-        lines=lines,
-        cameras=list(context_of(request).configuration().cameras),
-        most=limits.MAX_FILES,
-        megabytes=limits.MAX_UPLOAD_BYTES // 1_000_000,
-    )
+ROUTES = [
+    Route("/enroll", admin(page(ask))),
+    Route("/enroll", admin(action(enroll, heavy=True)), methods=["POST"]),
+    Route("/enroll/camera", admin(page(guide))),
+    Route("/enroll/camera", admin(action(begin)), methods=["POST"]),
+    Route("/enroll/camera/progress", admin(page(progress))),
+    Route("/enroll/camera/finish", admin(action(finish)), methods=["POST"]),
+    Route("/enroll/camera/cancel", admin(action(cancel)), methods=["POST"]),
+]
+"""The enrollment pages."""

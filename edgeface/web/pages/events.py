@@ -13,33 +13,36 @@ from edgeface.core.clock import rfc3339
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.pages import rows
-from edgeface.web.pages.render import Form, action, context_of, page, render
+from edgeface.web.pages.render import Form, action, context_of, number, page, render
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 _HEAD = re.compile(r"[0-9a-f]{16,64}")
-_MAX_DIGITS = 15
 
 
-def routes() -> list[Route]:
-    """The pages about the journal."""
-    return [
-        Route("/events", viewer(page(events))),
-        Route("/events/rows", viewer(page(new_rows))),
-        Route("/events/export", admin(page(export))),
-        Route("/events/verify", admin(action(verify)), methods=["POST"]),
-    ]
-
-
-def events(request: Request) -> Response:
-    """Rows of the journal, newest first."""
-    return _events(request)
+def events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
+    """Rows of the journal, newest first; `verdict` is the tone and the text of a verification."""
+    context, wanted = context_of(request), rows.EventFilter.of(request.query_params)
+    before = number(request, "before")
+    found = rows.find(context.journal, wanted, before)
+    return render(
+        request,
+        "events.html",
+        found=found,
+        wanted=wanted,
+        verdict=verdict,
+        cameras=list(context.configuration().cameras),
+        newest=before is None,
+        head=context.journal.facts()["seq"] or 0,
+        older=None if found.older is None else urlencode({**wanted.parts, "before": found.older}),
+        query=urlencode(wanted.parts),
+    )
 
 
 def new_rows(request: Request) -> Response:
     """The rows after `after`, for the page's script: as rows of the table, or as items of the `list`."""
-    wanted, after = rows.EventFilter.of(request.query_params), _number(request, "after")
+    wanted, after = rows.EventFilter.of(request.query_params), number(request, "after")
     found = rows.find(context_of(request).journal, wanted, after=after or 0)
     template = "event_list.html" if "list" in request.query_params else "event_rows.html"
     return render(request, template, lines=found.lines)
@@ -58,34 +61,20 @@ def verify(request: Request, form: Form) -> Response:
     """Verify the chain, and find a link that was noted earlier."""
     head = form.text("head").lower()
     if head and not _HEAD.fullmatch(head):
-        return _events(request, ("bad", strings.EVENTS_BAD_HEAD))
+        return events(request, ("bad", strings.EVENTS_BAD_HEAD))
     found = context_of(request).journal.verify(head)
     if found.fault is not None:
-        return _events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=found.rows)))
+        return events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=found.rows)))
     if not found.known:
-        return _events(request, ("bad", strings.EVENTS_CUT.format(head=head)))
+        return events(request, ("bad", strings.EVENTS_CUT.format(head=head)))
     text = strings.EVENTS_HOLDS.format(rows=found.rows, redacted=found.redacted, head=found.head[:16])
-    return _events(request, ("ok", text))
+    return events(request, ("ok", text))
 
 
-def _events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
-    context, wanted = context_of(request), rows.EventFilter.of(request.query_params)
-    before = _number(request, "before")
-    found = rows.find(context.journal, wanted, before)
-    return render(
-        request,
-        "events.html",
-        found=found,
-        wanted=wanted,
-        verdict=verdict,
-        cameras=list(context.configuration().cameras),
-        newest=before is None,
-        head=context.journal.facts()["seq"] or 0,
-        older=None if found.older is None else urlencode({**wanted.parts, "before": found.older}),
-        query=urlencode(wanted.parts),
-    )
-
-
-def _number(request: Request, name: str) -> int | None:
-    text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+ROUTES = [
+    Route("/events", viewer(page(events))),
+    Route("/events/rows", viewer(page(new_rows))),
+    Route("/events/export", admin(page(export))),
+    Route("/events/verify", admin(action(verify)), methods=["POST"]),
+]
+"""The pages about the journal."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edgeface.people.service import EnrollResult
     from edgeface.web.context import WebContext
 
+State = Literal["running", "ready", "failed", "cancelled"]
+
 READY_SECONDS = 300.0
 """Seconds for which finished shots wait for confirmation."""
 _PAUSE = 0.05
@@ -36,7 +38,7 @@ class Progress:
     camera: str
     given: str | None
     expires: str | None
-    state: Literal["running", "ready", "failed", "cancelled"] = "running"
+    state: State = "running"
     lines: tuple[str, ...] = (strings.GUIDE_STARTING,)
     """Instructions to the person, newest last."""
     taken: int = 0
@@ -105,11 +107,11 @@ class Guidance:
                 self._pictures(run, progress.camera),
                 guide,
                 self._context.clock,
-                lambda line: self._add(run, guide, line),
+                lambda line: self._report(run, guide, "running", line),
             )
-            self._end(run, "ready", None, guide)
+            self._report(run, guide, "ready")
         except EdgefaceError as error:
-            self._end(run, "failed", str(error), None)
+            self._report(run, None, "failed", str(error))
 
     def _pictures(self, run: int, camera: str) -> Iterator[CameraImage]:
         """Yield the camera's newest pictures; the guide has the models to itself while it processes one."""
@@ -126,17 +128,11 @@ class Guidance:
                 else:
                     clock.sleep(_PAUSE)
 
-    def _add(self, run: int, guide: Guide, line: str) -> None:
-        with self._lock:
-            if self._run == run and self._progress is not None:
-                lines = (*self._progress.lines, line)[-_MAX_LINES:]
-                self._progress = replace(self._progress, lines=lines, taken=min(SHOTS, len(guide.shots)))
-
-    def _end(self, run: int, state: Literal["ready", "failed"], line: str | None, guide: Guide | None) -> None:
+    def _report(self, run: int, guide: Guide | None, state: State, *lines: str) -> None:
         with self._lock:
             if self._run != run or self._progress is None:
                 return
             self._guide, self._ended = guide, self._context.clock.monotonic()
-            lines = self._progress.lines if line is None else (*self._progress.lines, line)[-_MAX_LINES:]
-            taken = self._progress.taken if guide is None else len(guide.shots)
-            self._progress = replace(self._progress, state=state, lines=lines, taken=taken)
+            taken = self._progress.taken if guide is None else min(SHOTS, len(guide.shots))
+            shown = (*self._progress.lines, *lines)[-_MAX_LINES:]
+            self._progress = replace(self._progress, state=state, lines=shown, taken=taken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,18 +16,16 @@ from edgeface.people.rules import level_threshold
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
-from edgeface.web.pages.render import Form, action, context_of, page, render, see, upload
+from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
-    from edgeface.people.erasure import ErasureProof
     from edgeface.web.context import WebContext
 
 _PAGE = 50
-_MAX_DIGITS = 8
 
 
 class PersonCard(NamedTuple):
@@ -40,22 +38,6 @@ class PersonCard(NamedTuple):
     expired: bool
 
 
-def routes() -> list[Route]:
-    """The pages about people."""
-    one = "/people/{person}"
-    return [
-        Route("/people", viewer(page(people))),
-        Route(one, viewer(page(person))),
-        Route(f"{one}/rename", admin(action(rename)), methods=["POST"]),
-        Route(f"{one}/consent", admin(action(consent)), methods=["POST"]),
-        Route(f"{one}/photos", admin(upload(photos)), methods=["POST"]),
-        Route(f"{one}/merge", admin(action(merge)), methods=["POST"]),
-        Route(f"{one}/forget", admin(page(warn))),
-        Route(f"{one}/forget", admin(action(forget)), methods=["POST"]),
-        Route("/faces/{who}/{number:int}", viewer(page(face))),
-    ]
-
-
 def people(request: Request) -> Response:
     """The list of people, look-alikes first."""
     context, wanted = context_of(request), request.query_params.get("q", "").strip()
@@ -65,7 +47,7 @@ def people(request: Request) -> Response:
         threshold, problem = level_threshold(context.configuration(), snapshot)
         folded = wanted.casefold()
         found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
-        first = _first(request, len(found))
+        first = min(number(request, "first") or 0, len(found))
         shown = [_shown(context, gallery, p, day(wall)) for p in found[first : first + _PAGE]]
     return render(
         request,
@@ -83,9 +65,17 @@ def people(request: Request) -> Response:
     )
 
 
-def person(request: Request) -> Response:
-    """One person."""
-    return _person(request)
+def person(request: Request, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
+    """One person, with the reason why the last change was rejected."""
+    context, who = context_of(request), _who(request)
+    with context.gallery() as gallery:
+        own = _existing(gallery, who)
+        shown = _shown(context, gallery, own, day(context.clock.wall()))
+        others = [p for p in gallery.people() if p.id != who and p.ignored == own.ignored]
+        snapshot = gallery.snapshot()
+        threshold = level_threshold(context.configuration(), snapshot)[0]
+        alike = [(who, *other) for other in snapshot.alike_to(who, threshold)]
+    return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines)
 
 
 def rename(request: Request, form: Form) -> Response:
@@ -102,7 +92,7 @@ def consent(request: Request, form: Form) -> Response:
     try:
         context_of(request).people.change(who, given=form.maybe("given"), expires=expires)
     except GalleryError as error:
-        return _person(request, str(error))
+        return person(request, str(error))
     return see(f"/people/{who}", "consent")
 
 
@@ -114,9 +104,9 @@ def photos(request: Request, form: Form) -> Response:
     try:
         context.people.enroll(who, None, form.files, EnrollOptions(ignored=known.ignored))
     except RejectedError as error:
-        return _person(request, str(error), error.lines)
+        return person(request, str(error), error.lines)
     except GalleryError as error:
-        return _person(request, str(error))
+        return person(request, str(error))
     return see(f"/people/{who}", "added")
 
 
@@ -124,27 +114,37 @@ def merge(request: Request, form: Form) -> Response:
     """Merge two ids of one person."""
     who, into = _who(request), form.text("into")
     if form.text("confirm") != who:
-        return _person(request, strings.FORGET_MISTYPED.format(id=who))
+        return person(request, strings.FORGET_MISTYPED.format(id=who))
     try:
         proof = context_of(request).people.merge(who, into)
     except GalleryError as error:
-        return _person(request, str(error))
+        return person(request, str(error))
     if proof.traces or proof.still_named:
-        return _proof(request, who, proof)
+        return render(request, "forgotten.html", who=who, proof=proof, back="/people")
     return see(f"/people/{into}", "merged")
 
 
-def warn(request: Request) -> Response:
+def warn(request: Request, error: str | None = None) -> Response:
     """What is erased when a person is forgotten."""
-    return _warning(request, None)
+    context, who = context_of(request), _who(request)
+    with context.gallery() as gallery:
+        own = _existing(gallery, who)
+        threshold = level_threshold(context.configuration(), gallery.snapshot())[0]
+        counts = {
+            "templates": own.templates + own.foreign,
+            "pictures": len(gallery.pictures(who)),
+            "unknowns": len(gallery.unknowns_like(who, threshold)),
+        }
+    return render(request, "forget.html", who=who, name=own.name, counts=counts, error=error)
 
 
 def forget(request: Request, form: Form) -> Response:
     """Erase a person if the id was typed as confirmation."""
     who = _who(request)
     if form.text("confirm") != who:
-        return _warning(request, strings.FORGET_MISTYPED.format(id=who))
-    return _proof(request, who, context_of(request).people.erase(who))
+        return warn(request, strings.FORGET_MISTYPED.format(id=who))
+    proof = context_of(request).people.erase(who)
+    return render(request, "forgotten.html", who=who, proof=proof, back="/people")
 
 
 def face(request: Request) -> Response:
@@ -157,36 +157,6 @@ def face(request: Request) -> Response:
     if number >= len(kept):
         raise Problem(404)
     return Response(kept[number][1], media_type="image/jpeg", headers={"Cache-Control": "no-store"})
-
-
-def _person(request: Request, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
-    context, who = context_of(request), _who(request)
-    with context.gallery() as gallery:
-        own = _existing(gallery, who)
-        shown = _shown(context, gallery, own, day(context.clock.wall()))
-        others = [p for p in gallery.people() if p.id != who and p.ignored == own.ignored]
-        snapshot = gallery.snapshot()
-        threshold = level_threshold(context.configuration(), snapshot)[0]
-        alike = [(who, *other) for other in snapshot.alike_to(who, threshold)]
-    values: dict[str, Any] = {"one": shown, "others": others, "alike": alike, "error": error, "lines": lines}
-    return render(request, "person.html", 409 if error else 200, **values)
-
-
-def _warning(request: Request, error: str | None) -> Response:
-    context, who = context_of(request), _who(request)
-    with context.gallery() as gallery:
-        own = _existing(gallery, who)
-        threshold = level_threshold(context.configuration(), gallery.snapshot())[0]
-        counts = {
-            "templates": own.templates + own.foreign,
-            "pictures": len(gallery.pictures(who)),
-            "unknowns": len(gallery.unknowns_like(who, threshold)),
-        }
-    return render(request, "forget.html", 409 if error else 200, who=who, name=own.name, counts=counts, error=error)
-
-
-def _proof(request: Request, who: str, proof: ErasureProof) -> Response:
-    return render(request, "forgotten.html", who=who, proof=proof, back="/people")
 
 
 def _existing(gallery: Gallery, who: str) -> Person:
@@ -204,10 +174,10 @@ def _who(request: Request) -> str:
 
 
 def _shown(context: WebContext, gallery: Gallery, one: Person, today: str) -> PersonCard:
-    return PersonCard(one, len(gallery.pictures(one.id)), last_seen(context, one.id), one.expired(today))
+    return PersonCard(one, len(gallery.pictures(one.id)), _last_seen(context, one.id), one.expired(today))
 
 
-def last_seen(context: WebContext, who: str) -> tuple[float, str] | None:
+def _last_seen(context: WebContext, who: str) -> tuple[float, str] | None:
     """Wall seconds and camera of a person's last match; None if the journal has none."""
     for entry in context.journal.rows(who=who, kinds=("match",), last=1):
         if not entry.redacted and not entry.altered:
@@ -215,6 +185,16 @@ def last_seen(context: WebContext, who: str) -> tuple[float, str] | None:
     return None
 
 
-def _first(request: Request, count: int) -> int:
-    text = request.query_params.get("first", "0")
-    return min(int(text), count) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0
+_ONE = "/people/{person}"
+ROUTES = [
+    Route("/people", viewer(page(people))),
+    Route(_ONE, viewer(page(person))),
+    Route(f"{_ONE}/rename", admin(action(rename)), methods=["POST"]),
+    Route(f"{_ONE}/consent", admin(action(consent)), methods=["POST"]),
+    Route(f"{_ONE}/photos", admin(action(photos, heavy=True)), methods=["POST"]),
+    Route(f"{_ONE}/merge", admin(action(merge)), methods=["POST"]),
+    Route(f"{_ONE}/forget", admin(page(warn))),
+    Route(f"{_ONE}/forget", admin(action(forget)), methods=["POST"]),
+    Route("/faces/{who}/{number:int}", viewer(page(face))),
+]
+"""The pages about people."""

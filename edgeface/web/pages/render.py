@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cache, wraps
-from itertools import starmap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parents[1]
 STATIC = HERE / "static"
+_MAX_DIGITS = 15
 
 Value = TypeVar("Value")
 
@@ -58,51 +59,31 @@ def context_of(request: Request) -> WebContext:
     return context
 
 
-def page(work: Callable[[Request], Response]) -> Endpoint:
-    """An endpoint from a function that runs in a worker thread."""
+def page(work: Callable[[Request], Response], *, fresh: bool = False) -> Endpoint:
+    """An endpoint from a function that runs in a worker thread; `fresh` asks the daemon for its current state first."""
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
+        if fresh:
+            await context_of(request).hub.fresh_state()
         return await run_in_threadpool(work, request)
 
     return endpoint
 
 
-def fresh(work: Callable[[Request], Response]) -> Endpoint:
-    """As `page`, after asking the daemon for its current state."""
+def action(work: Callable[[Request, Form], Response], *, heavy: bool = False) -> Endpoint:
+    """As `page`, from a function that also takes a form; `heavy` ones decode photos, and few of them run at a time."""
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
-        await context_of(request).hub.fresh_state()
-        return await run_in_threadpool(work, request)
-
-    return endpoint
-
-
-def action(work: Callable[[Request, Form], Response]) -> Endpoint:
-    """An endpoint from a function that takes a form and runs in a worker thread."""
-
-    @wraps(work)
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(work, request, await read_form(request))
-
-    return endpoint
-
-
-def upload(work: Callable[[Request, Form], Response]) -> Endpoint:
-    """As `action`, for forms with photos, of which few are decoded at a time."""
-
-    @wraps(work)
-    async def endpoint(request: Request) -> Response:
-        form = await read_form(request)
-        async with limits.decoding(request).one():
+        form = await _read_form(request)
+        async with limits.decoding(request).one() if heavy else nullcontext():
             return await run_in_threadpool(work, request, form)
 
     return endpoint
 
 
-async def read_form(request: Request) -> Form:
-    """Read the fields and files of a form."""
+async def _read_form(request: Request) -> Form:
     form = await limits.form(request)
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -110,22 +91,18 @@ async def read_form(request: Request) -> Form:
     return Form(fields, tuple([(one.filename, await one.read()) for one in sent if one.filename]))
 
 
-def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """The page from a template; the `values` are escaped."""
-    configuration = context_of(request).configuration()
-    text = (
-        environment()
-        .get_template(template)
-        .render(
-            role=getattr(request.state, "role", None),
-            csrf=getattr(request.state, "csrf", None),
-            path=request.url.path,
-            device=configuration.device,
-            done=strings.DONE.get(request.query_params.get("done", "")),
-            **values,
-        )
+def render(request: Request, template: str, **values: Any) -> HTMLResponse:
+    """The page from a template; the `values` are escaped. With an `error` among them the status is 409."""
+    made = environment().get_template(template)
+    text = made.render(
+        role=getattr(request.state, "role", None),
+        csrf=getattr(request.state, "csrf", None),
+        path=request.url.path,
+        device=context_of(request).configuration().device,
+        done=strings.DONE.get(request.query_params.get("done", "")),
+        **values,
     )
-    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+    return HTMLResponse(text, 409 if values.get("error") else 200, {"Cache-Control": "no-store"})
 
 
 def see(path: str, done: str | None = None) -> RedirectResponse:
@@ -136,8 +113,7 @@ def see(path: str, done: str | None = None) -> RedirectResponse:
 def initials(name: str) -> str:
     """The initials of a name, two letters at most."""
     words = name.split()
-    chosen = words[:1] if len(words) == 1 else [words[0], words[-1]] if words else []
-    return "".join(word[0] for word in chosen).upper()
+    return "".join(word[0] for word in words[:1] + words[1:][-1:]).upper()
 
 
 def when(wall: float) -> str:
@@ -160,7 +136,8 @@ def environment() -> Environment:
     made.globals["s"] = SimpleNamespace(**{key: value for key, value in vars(strings).items() if key.isupper()})
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["version"] = __version__
-    made.filters.update(initials=initials, when=when, stamp=rfc3339, capitalize_first=_capital, coded=_coded)
+    made.filters.update(initials=initials, when=when, stamp=rfc3339, coded=_coded)
+    made.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     made.globals["label_of"] = lambda kind: event_kinds.of(kind).label
     return made
 
@@ -173,11 +150,13 @@ def _coded(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def number(request: Request, name: str) -> int | None:
+    """A number of at most 15 digits in the query; None without one."""
+    text = request.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def pairs(counts: Mapping[str, Value], words: Mapping[str, str]) -> list[tuple[str, Value]]:
     """The counts with their keys in words, highest first."""
-    named = starmap(lambda key, count: (words.get(key, key), count), counts.items())
+    named = [(words.get(key, key), count) for key, count in counts.items()]
     return sorted(named, key=lambda pair: (-float(str(pair[1])), pair[0]))

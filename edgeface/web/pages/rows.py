@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,8 +53,7 @@ class EventFilter:
     @property
     def parts(self) -> dict[str, str]:
         """The parts that are not empty, as in a page's query."""
-        every = {"kind": self.kind, "who": self.who, "camera": self.camera, "day": self.day}
-        return {key: value for key, value in every.items() if value}
+        return {key: value for key, value in asdict(self).items() if value}
 
     def takes(self, line: EventLine) -> bool:
         """Whether the day and the camera of a row match."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Route
 
@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from edgeface.gallery.gallery import Gallery
-    from edgeface.gallery.unknowns import Unknown
-
-
-def routes() -> list[Route]:
-    """The pages about unknowns."""
-    one = "/unknowns/{unknown}"
-    return [
-        Route("/unknowns", viewer(page(unknowns))),
-        Route(f"{one}/enroll", admin(page(ask))),
-        Route(f"{one}/enroll", admin(action(enroll)), methods=["POST"]),
-        Route(f"{one}/ignore", admin(action(ignore)), methods=["POST"]),
-        Route(f"{one}/delete", admin(page(warn))),
-        Route(f"{one}/delete", admin(action(delete)), methods=["POST"]),
-    ]
-
 
 def unknowns(request: Request) -> Response:
     """A card for each unknown, the last one seen first."""
@@ -43,9 +27,9 @@ def unknowns(request: Request) -> Response:
     return render(request, "unknowns.html", found=found, days=context.configuration().unknown.days)
 
 
-def ask(request: Request) -> Response:
+def ask(request: Request, person: str = "", name: str = "", error: str | None = None) -> Response:
     """The form that enrolls an unknown."""
-    return _ask(request, None, "", "")
+    return _render(request, "unknown_enroll.html", person=person, name=name, error=error)
 
 
 def enroll(request: Request, form: Form) -> Response:
@@ -55,7 +39,7 @@ def enroll(request: Request, form: Form) -> Response:
         options = EnrollOptions(given=form.maybe("given"), expires=form.maybe("expires"))
         context_of(request).people.enroll_unknown(who, person, name or None, options)
     except GalleryError as error:
-        return _ask(request, str(error), person, name)
+        return ask(request, person, name, str(error))
     return see(f"/people/{person}", "enrolled")
 
 
@@ -67,40 +51,29 @@ def ignore(request: Request, _: Form) -> Response:
     return see("/unknowns", "ignored")
 
 
-def warn(request: Request) -> Response:
+def warn(request: Request, error: str | None = None) -> Response:
     """What is erased when an unknown is deleted."""
-    return _warning(request, None)
+    return _render(request, "unknown_delete.html", error=error)
 
 
 def delete(request: Request, form: Form) -> Response:
     """Erase an unknown if the id was typed as confirmation."""
     who = _id(request)
     if form.text("confirm") != who:
-        return _warning(request, strings.FORGET_MISTYPED.format(id=who))
+        return warn(request, strings.FORGET_MISTYPED.format(id=who))
     proof = context_of(request).people.erase(who)
     return render(request, "forgotten.html", who=who, proof=proof, back="/unknowns")
 
 
-def _ask(request: Request, error: str | None, person: str, name: str) -> Response:
+def _render(request: Request, template: str, **values: Any) -> Response:
+    """A page about one unknown."""
+    who = _id(request)
     with context_of(request).gallery() as gallery:
-        own = _existing(gallery, _id(request))
-        count = len(gallery.pictures(own.id))
-    values = {"one": own, "pictures": count, "error": error, "person": person, "name": name}
-    return render(request, "unknown_enroll.html", 409 if error else 200, **values)
-
-
-def _warning(request: Request, error: str | None) -> Response:
-    with context_of(request).gallery() as gallery:
-        own = _existing(gallery, _id(request))
-        count = len(gallery.pictures(own.id))
-    return render(request, "unknown_delete.html", 409 if error else 200, one=own, pictures=count, error=error)
-
-
-def _existing(gallery: Gallery, who: str) -> Unknown:
-    found = next((one for one in gallery.unknowns() if one.id == who), None)
-    if found is None:
-        raise Problem(404, detail=f"{who}: no such unknown; it may have been enrolled or deleted")
-    return found
+        own = next((one for one in gallery.unknowns() if one.id == who), None)
+        if own is None:
+            raise Problem(404, detail=f"{who}: no such unknown; it may have been enrolled or deleted")
+        pictures = len(gallery.pictures(who))
+    return render(request, template, one=own, pictures=pictures, **values)
 
 
 def _id(request: Request) -> str:
@@ -108,3 +81,15 @@ def _id(request: Request) -> str:
     if not is_unknown_id(who):
         raise Problem(404)
     return who
+
+
+_ONE = "/unknowns/{unknown}"
+ROUTES = [
+    Route("/unknowns", viewer(page(unknowns))),
+    Route(f"{_ONE}/enroll", admin(page(ask))),
+    Route(f"{_ONE}/enroll", admin(action(enroll)), methods=["POST"]),
+    Route(f"{_ONE}/ignore", admin(action(ignore)), methods=["POST"]),
+    Route(f"{_ONE}/delete", admin(page(warn))),
+    Route(f"{_ONE}/delete", admin(action(delete)), methods=["POST"]),
+]
+"""The pages about unknowns."""
