@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgeface.core.yaml_reader import Tree
 
     KeyPath = tuple[str | int, ...]
+    """Keys of the file, outermost first."""
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -116,16 +117,13 @@ def _path(error: ErrorDetails, value: Any) -> KeyPath:
     path: list[str | int] = []
     *above, last = error["loc"] or ("",)
     for step in above:
-        if not _is_tag(step, value) and _has(value, step):
+        tag = isinstance(value, dict) and value.get("type") == step
+        if not tag and _has(value, step):
             path.append(step)
             value = _step(value, step)
     if _has(value, last) or error["type"] == "missing":
         path.append(last)
     return tuple(path)
-
-
-def _is_tag(step: str | int, value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") == step
 
 
 def _has(value: Any, step: str | int) -> bool:

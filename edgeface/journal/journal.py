@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import SystemClock, rfc3339, synchronised
@@ -14,7 +15,6 @@ from edgeface.core.sqlite import transaction
 from edgeface.journal import removal, verification
 from edgeface.journal import rows as journal_rows
 from edgeface.journal.database import JournalFile, noted
-from edgeface.journal.rows import JournalRow, StoredRow
 from edgeface.journal.verification import ChainReport
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
     from edgeface.core.types import Event
+    from edgeface.journal.rows import JournalRow, StoredRow
     from edgeface.security.vault import Vault
 
 CAP = 100_000
@@ -43,10 +44,6 @@ def audit(row: JournalRow, device: str, wall: float) -> str:
         return to_json({**facts, "sent_at": rfc3339(wall), "late": True})
     fixed = {"v": 1, "event_type": row.kind, "id": row.id, "device": device, "at": rfc3339(row.at)}
     return to_json({**fixed, **facts, **fixed, "sent_at": rfc3339(wall), "late": False})
-
-
-def _no_listener(_: Event | JournalRow) -> None:
-    """Do nothing."""
 
 
 class Journal(JournalFile):
@@ -78,7 +75,7 @@ class Journal(JournalFile):
         self._head: tuple[int, bytes] | None = None
         self._unsure: tuple[int, float] | None = None
         self._expire_at = self._clock.monotonic()
-        self.listener: Callable[[Event | JournalRow], None] = _no_listener
+        self.listener: Callable[[Event | JournalRow], None] = lambda _: None
         """Called with each event and row before it is written, in the thread that records it."""
         self.dropped = 0
         """Unpublished rows that were removed because of the cap or their age."""
@@ -133,9 +130,7 @@ class Journal(JournalFile):
 
         def work(connection: sqlite3.Connection, vault: Vault) -> list[JournalRow]:
             found = journal_rows.select(connection, vault, unpublished=True, first=limit)
-            return [
-                JournalRow(e.row.id, e.row.kind, e.row.at, journal_rows.ALTERED) if e.altered else e.row for e in found
-            ]
+            return [replace(e.row, payload=journal_rows.ALTERED) if e.altered else e.row for e in found]
 
         return self.attempt(work, otherwise=[])
 
