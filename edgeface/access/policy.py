@@ -12,7 +12,7 @@ from edgeface.core.settings import Id, Level, Settings
 from edgeface.core.types import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from edgeface.access.schedules import WeeklySchedule
     from edgeface.core.types import Claim
@@ -21,22 +21,9 @@ RESERVED = "doors"
 """No device may have this id: the topics of doors start with it."""
 
 Refusal = Literal[
-    "liveness",
-    "person",
-    "clock",
-    "schedule",
-    "level",
-    "faces",
-    "known",
-    "cooldown",
-    "stale",
-    "no_key",
-    "no_nonce",
+    "liveness", "person", "clock", "schedule", "level", "faces", "known", "cooldown", "stale", "no_key", "no_nonce"
 ]
 """Why a door stays shut, in the order of the checks."""
-
-FieldPath = tuple[str | int, ...]
-"""Keys of config.yaml, outermost first."""
 
 
 class AllowRule(Settings):
@@ -81,12 +68,6 @@ class AccessPolicy:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schedules: Mapping[str, WeeklySchedule] = field(default_factory=dict)
 
-    def rules_for(self, door: Door, person: str) -> Iterator[AllowRule]:
-        """The rules of a door that name a person or their group."""
-        for rule in door.allow:
-            if person == rule.person or (rule.group is not None and person in self.groups.get(rule.group, ())):
-                yield rule
-
     def strictest(self) -> dict[str, Level]:
         """The strictest level that the doors of each camera require."""
         required: dict[str, Level] = {}
@@ -130,7 +111,8 @@ def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> R
 
 
 def _who_and_when(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
-    names = [rule.schedule for rule in policy.rules_for(door, claim.person)]
+    groups = {name for name, people in policy.groups.items() if claim.person in people}
+    names = [rule.schedule for rule in door.allow if rule.person == claim.person or rule.group in groups]
     if not names:
         return "person"
     if None in names:

@@ -20,7 +20,6 @@ from edgeface.core.files import put_whole
 from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
 from edgeface.journal import rows, verification
-from edgeface.journal.export import row_object
 
 if TYPE_CHECKING:
     import sqlite3
@@ -90,7 +89,7 @@ def _show(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) ->
 
 
 def _export(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -> int:
-    lines = [row_object(entry) for entry in _pages(connection, vault, arguments)]
+    lines = [entry.to_json() for entry in _pages(connection, vault, arguments)]
     with translated(arguments.file):
         put_whole(arguments.file, "".join(f"{line}\n" for line in lines).encode())
     say(f"{printable_path(arguments.file)}: {len(lines)} rows; the file shows in plain text who was seen when")

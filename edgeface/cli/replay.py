@@ -17,7 +17,7 @@ from edgeface.core.types import Frame
 from edgeface.daemon.session import rules
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.gallery import FILE, Gallery
-from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, to_blob
+from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging.drawing import VideoWriter
 from edgeface.people import enrollment
@@ -76,7 +76,7 @@ def snapshot_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -
     if not plan.candidates:
         raise GalleryError(f"{folder}: neither a data folder nor a folder of PERSON/PHOTO with usable photos")
     people = [Person(c.person, c.name or c.person, False, 0.0, len(c.embeddings), 0) for c in plan.candidates]
-    return make_snapshot(people, [(c.person, to_blob(e)) for c in plan.candidates for e in c.embeddings])
+    return make_snapshot(people, {c.person: c.embeddings for c in plan.candidates})
 
 
 def pipeline_for(configuration: Configuration, boot: str, gallery: Path) -> Pipeline:

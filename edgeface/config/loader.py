@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edgeface.access.policy import FieldPath
+    from edgeface.core.settings_file import KeyPath
 
 _Part = TypeVar("_Part", bound=Settings)
 
@@ -43,7 +43,7 @@ def data_folder(arguments: argparse.Namespace) -> Path:
     return load(arguments.config).data if folder is None else folder
 
 
-def _broken_references(configuration: Configuration) -> Iterator[tuple[FieldPath, str]]:
+def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
     """What the configuration refers to but does not contain: where, and what is wrong."""
     if configuration.device == RESERVED:
         yield ("device",), f"{RESERVED} is taken by the topics of doors; choose another"

@@ -13,8 +13,8 @@ from typing import NamedTuple
 PROC, SYS = Path("/proc"), Path("/sys")
 
 # Bits as `vcgencmd get_throttled` gives them (raspberrypi.com, vcgencmd); the same bits, shifted by 16, are since boot.
-_UNDER_VOLTAGE, _CAPPED, _THROTTLED, _SOFT_LIMIT = 0x1, 0x2, 0x4, 0x8
-_SLOW = _CAPPED | _THROTTLED
+_BITS = {0x1: "under-voltage", 0x2: "clock capped", 0x4: "throttled", 0x8: "near the limit of heat"}
+_SLOW = 0x2 | 0x4
 _BEFORE = 16
 _SECONDS = 2.0
 
@@ -105,13 +105,7 @@ def peak_rss() -> int:
 
 
 def _named(bits: int) -> tuple[str, ...]:
-    names = {
-        _UNDER_VOLTAGE: "under-voltage",
-        _CAPPED: "clock capped",
-        _THROTTLED: "throttled",
-        _SOFT_LIMIT: "near the limit of heat",
-    }
-    return tuple(name for bit, name in names.items() if bits & bit)
+    return tuple(name for bit, name in _BITS.items() if bits & bit)
 
 
 def _firmware(sys: Path) -> int | None:

@@ -1,7 +1,7 @@
 """The only place that reads a clock: monotonic for every decision, wall time as an annotation."""
 
+import os.path
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Protocol
@@ -33,54 +33,20 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    def monotonic(self) -> float:
-        """CLOCK_MONOTONIC in seconds."""
-        return time.monotonic()
-
-    def wall(self) -> float:
-        """CLOCK_REALTIME in seconds since 1970."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
+    monotonic = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
+    sleep = staticmethod(time.sleep)
 
 
-@dataclass(slots=True)
-class FixedClock:
-    """A clock that moves only when asked to, for replays and tests."""
-
-    now: float = 0.0
-    """Monotonic seconds."""
-    epoch: float = 0.0
-    """Wall time, in seconds since 1970, at monotonic zero."""
-
-    def monotonic(self) -> float:
-        """`now`."""
-        return self.now
-
-    def wall(self) -> float:
-        """`epoch + now`."""
-        return self.epoch + self.now
-
-    def sleep(self, seconds: float) -> None:
-        """Advance by `seconds`."""
-        self.now += seconds
-
-
-def thread_cpu() -> float:
-    """CPU seconds that the calling thread has used."""
-    return time.thread_time()
-
-
-def process_cpu() -> float:
-    """CPU seconds that the process has used."""
-    return time.process_time()
+thread_cpu = time.thread_time
+"""CPU seconds that the calling thread has used."""
+process_cpu = time.process_time
+"""CPU seconds that the process has used."""
 
 
 def synchronised() -> bool:
     """Whether the wall clock is known to be synchronised, by whichever service does it; never raises."""
-    return _disciplined() or _marked()
+    return _disciplined() or os.path.exists(_TIMESYNC)  # noqa: PTH110 - Path.exists raises in a folder that we may not read
 
 
 def _disciplined() -> bool:
@@ -93,13 +59,6 @@ def _disciplined() -> bool:
         # Another libc. A container may forbid the call, which returns -1.
         return False
     return 0 <= int(state) < _TIME_ERROR
-
-
-def _marked() -> bool:
-    try:
-        return _TIMESYNC.exists()
-    except OSError:
-        return False
 
 
 def rfc3339(wall: float) -> str:

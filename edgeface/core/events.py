@@ -37,9 +37,7 @@ def event_id(wall: float, boot: str, seq: int) -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def to_wire(
-    event: Event, *, sent_at: float | None, synced: bool, late: bool = False, snapshot: str | None = None
-) -> Wire:
+def to_wire(event: Event, *, sent_at: float | None, synced: bool, snapshot: str | None = None) -> Wire:
     """The event as the contract has it: every key is present, None where there is no value.
 
     `sent_at` is in wall seconds, None before it is sent; `synced` is whether the wall clock is known to be
@@ -58,7 +56,7 @@ def to_wire(
         "sent_at": None if sent_at is None else rfc3339(sent_at),
         "expires_at": rfc3339(event.captured_at + LIFETIME),
         "clock": "synced" if synced else "unsynced",
-        "late": late,
+        "late": False,
         "person": event.person,
         "name": None if event.name is None else display_name(event.name, event.person or ""),
         "score": _number(event.score, 4),

@@ -30,10 +30,9 @@ _MAX_WARNINGS = 256
 class Repeats(logging.Filter):
     """Passes a warning once per interval, with the number of repetitions in between."""
 
-    def __init__(self, clock: Clock, interval: float = INTERVAL) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
-        self._interval = interval
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -41,8 +40,8 @@ class Repeats(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         key, now = (record.name, record.getMessage()), self._clock.monotonic()
-        logged, hidden = self._seen.pop(key, (-self._interval, 0))
-        if now - logged < self._interval:
+        logged, hidden = self._seen.pop(key, (-INTERVAL, 0))
+        if now - logged < INTERVAL:
             self._seen[key] = (logged, hidden + 1)
             return False
         if hidden:
@@ -58,7 +57,8 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the record as one line of text."""
-        return _escaped(f"{record.levelname.lower()} {record.name}: {_message(self, record)}")
+        text = f"{record.levelname.lower()} {record.name}: {_message(self, record)}"
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class JsonLine(logging.Formatter):
@@ -86,7 +86,3 @@ def set_up(settings: Log, clock: Clock | None = None) -> None:
 def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     text = record.getMessage()
     return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text
-
-
-def _escaped(text: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

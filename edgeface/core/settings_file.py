@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgeface.core.yaml_reader import Tree
 
     KeyPath = tuple[str | int, ...]
+    """Keys of the file, outermost first."""
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -116,16 +117,13 @@ def _path(error: ErrorDetails, value: Any) -> KeyPath:
     path: list[str | int] = []
     *above, last = error["loc"] or ("",)
     for step in above:
-        if not _is_tag(step, value) and _has(value, step):
+        tag = isinstance(value, dict) and value.get("type") == step
+        if not tag and _has(value, step):
             path.append(step)
             value = _step(value, step)
     if _has(value, last) or error["type"] == "missing":
         path.append(last)
     return tuple(path)
-
-
-def _is_tag(step: str | int, value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") == step
 
 
 def _has(value: Any, step: str | int) -> bool:
@@ -144,24 +142,17 @@ def _words(error: str | ErrorDetails, value: Any, model: type[Settings]) -> str:
         return error
     kind, context, path = error["type"], error.get("ctx", {}), _path(error, value)
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(str(path[-1]), _keys(path[:-1], value, model), n=1)
+        known = _schema_at(path[:-1], value, model).get("properties", {})
+        close = difflib.get_close_matches(str(path[-1]), known, n=1)
         return f"unknown key (did you mean {close[0]}?)" if close else "unknown key"
     if kind == "union_tag_not_found":
-        return f"needs a type: one of {', '.join(sorted(_tags(path, value, model)))}"
+        types = _schema_at(path, value, model).get("discriminator", {}).get("mapping", {})
+        return f"needs a type: one of {', '.join(sorted(types))}"
     if kind == "union_tag_invalid":
         return f"unknown type; known are {str(context.get('expected_tags', '')).replace(chr(39), '')}"
     if kind == "string_pattern_mismatch" and ID_PATTERN in context.get("pattern", ""):
         return "not an id: small letters, digits, - and _, at most 64, a letter or digit first"
     return _PLAIN_WORDS.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-
-
-def _keys(path: KeyPath, value: Any, model: type[Settings]) -> list[str]:
-    """The keys that are allowed at this place of the file."""
-    return list(_schema_at(path, value, model).get("properties", {}))
-
-
-def _tags(path: KeyPath, value: Any, model: type[Settings]) -> list[str]:
-    return list(_schema_at(path, value, model).get("discriminator", {}).get("mapping", {}))
 
 
 @cache
@@ -170,6 +161,7 @@ def _schema(model: type[Settings]) -> dict[str, Any]:
 
 
 def _schema_at(path: KeyPath, value: Any, model: type[Settings]) -> Mapping[str, Any]:
+    """What is allowed at this place of the file."""
     schema = _schema(model)
     found = _resolve(schema, schema, value)
     for step in path:

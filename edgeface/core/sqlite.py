@@ -20,8 +20,7 @@ Step = str | Callable[[sqlite3.Connection], None]
 
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
-_PRAGMAS = (
-    f"PRAGMA busy_timeout = {BUSY_MS}",
+PRAGMAS = (
     # With WAL and FULL a power cut loses no commit; with NORMAL it loses thousands (docs/decisions).
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -56,10 +55,10 @@ def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
     with translated(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         create(path)
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)
         try:
             _inspect(connection, path, schema, noun)
-            for pragma in _PRAGMAS:
+            for pragma in PRAGMAS:
                 connection.execute(pragma).fetchall()
             _migrate(connection, schema)
         except BaseException:
@@ -94,14 +93,11 @@ def _read_into(connection: sqlite3.Connection, path: Path, why: GalleryError) ->
     # a write-ahead log, the file alone is incomplete.
     ways = ["mode=ro"] if log.exists() and log.stat().st_size else ["mode=ro", "mode=ro&immutable=1"]
     for way in ways:
-        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(_uri(path, way), uri=True)) as source:
+        uri = f"file:{quote(str(path.absolute()))}?{way}"
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(uri, uri=True)) as source:
             source.backup(connection)
             return
     raise why
-
-
-def _uri(path: Path, way: str) -> str:
-    return f"file:{quote(str(path.absolute()))}?{way}"
 
 
 @contextmanager

@@ -50,10 +50,7 @@ event to the broker's answer."""
 
 def unmeasured(_: Stage) -> AbstractContextManager[None]:
     """A Measure that measures nothing."""
-    return _NO_MEASURE
-
-
-_NO_MEASURE = nullcontext()
+    return nullcontext()
 
 
 class Box(NamedTuple):

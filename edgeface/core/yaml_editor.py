@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -39,8 +40,9 @@ def put(data: bytes, path: Sequence[str], value: Value) -> bytes:
     bom, text = (_BOM, data[3:].decode()) if data.startswith(_BOM) else (b"", data.decode())
     for changed in _changes(text, _compose(text), path, value):
         result = bom + changed.encode()
-        if _same(result, wanted):
-            return result
+        with suppress(Refused):
+            if _read(result) == wanted:
+                return result
     raise Refused(f"{'.'.join(path)} cannot be changed without touching the rest of the file")
 
 
@@ -53,13 +55,6 @@ def _read(data: bytes) -> Any:
         where, what = tree.mistakes[0]
         raise Refused(f"line {tree.lines[where]}: {what}")
     return tree.value
-
-
-def _same(data: bytes, wanted: Any) -> bool:
-    try:
-        return bool(_read(data) == wanted)
-    except Refused:
-        return False
 
 
 def _with(whole: Any, path: Sequence[str], value: Value) -> Any:

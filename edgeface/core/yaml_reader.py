@@ -64,16 +64,12 @@ def read(data: bytes) -> Tree:
         raise Broken(text.count("\n", 0, deep.start()) + 1, "nested too deeply")
     tree = Tree()
     try:
-        _document(_events(text), tree)
+        _document(yaml.parse(text, Loader=yaml.SafeLoader), tree)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
         raise Broken(mark.line + 1 if mark else 1, str(problem).splitlines()[0][:200]) from error
     return tree
-
-
-def _events(text: str) -> Iterator[yaml.Event]:
-    return yaml.parse(text, Loader=yaml.SafeLoader)
 
 
 def _document(events: Iterator[yaml.Event], tree: Tree) -> None:

@@ -48,10 +48,6 @@ class MinimumSettings(Settings):
     people: Annotated[tuple[Id, ...], Field(strict=False, max_length=1000)] = ()
     """Ids of the people who may come in; empty: everyone that the devices allow."""
 
-    def to_minimum(self) -> Minimum:
-        """The same for the verifier."""
-        return Minimum(self.level, self.frames, self.liveness, self.age_ms, round(self.score * 10_000), self.people)
-
 
 class DoorSettings(Settings):
     """All of door.yaml."""
@@ -76,7 +72,10 @@ class DoorSettings(Settings):
     def rules(self) -> Rules:
         """The door's rules for the verifier."""
         keys = {kid: base64.b64decode(key) for kid, key in self.keys.items()}
-        return Rules(self.door, keys, self.minimum.to_minimum())
+        least = self.minimum
+        score = round(least.score * 10_000)
+        minimum = Minimum(least.level, least.frames, least.liveness, least.age_ms, score, least.people)
+        return Rules(self.door, keys, minimum)
 
 
 def load(path: Path) -> DoorSettings:

@@ -11,7 +11,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, display_name, printable
 from edgeface.gallery import rows, thumbnails
 from edgeface.gallery.rows import Change, RetiredIds, RowCodec
-from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, snapshot_of, unit_mean
+from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FILE = "gallery.db"
 """Name of the file in the data folder."""
+
+_GENERATION = "SELECT generation FROM state"
 
 
 class Gallery:
@@ -82,10 +84,10 @@ class Gallery:
         """
         with sqlite.translated(self.path):
             # data_version does not change with this connection's own commits; those reset _version to -1.
-            version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
+            version = self._number("PRAGMA data_version")
             if version == self._version:
                 return False
-            changed = self._read_generation() != self._generation
+            changed = self._number(_GENERATION) != self._generation
             if not changed:
                 self._version = version
             return changed
@@ -95,8 +97,7 @@ class Gallery:
         with sqlite.translated(self.path):
             self._db.execute("BEGIN")
             try:
-                version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
-                generation = self._read_generation()
+                version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
                 people = self._people()
                 query = "SELECT person, model, sealed FROM templates WHERE model = ?"
                 found = self._db.execute(query, (self.model,)).fetchall()
@@ -105,7 +106,7 @@ class Gallery:
         self._version, self._generation = version, generation
         ids = {self.tag(person.id): person.id for person in people}
         own = {ids[row[0]]: self._codec.embeddings(*row) for row in found}
-        return snapshot_of(people, own, None if wall is None else day(wall))
+        return make_snapshot(people, own, None if wall is None else day(wall))
 
     def people(self) -> list[Person]:
         """Everyone, by id, including the expired until they are erased."""
@@ -143,7 +144,7 @@ class Gallery:
         A template is stored only once. `unknown` is the id of the unknown that this person is: it is removed in the
         same transaction, and with `keep_pictures` its pictures become the person's.
         """
-        with self._write():
+        with self.transaction():
             self._put(person, name, templates, wall, ignored=ignored)
             if unknown is not None:
                 if keep_pictures:
@@ -153,26 +154,31 @@ class Gallery:
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
         """Replace whoever has the id by this person; nothing of the old entry stays."""
-        with self._write():
+        with self.transaction():
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
         return Change("enrolled", person, wall)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make the writes inside one transaction: all of them or none."""
-        with self._write():
+    def transaction(self, *, visible: bool = True) -> Iterator[None]:
+        """Make the writes inside one transaction, all of them or none; `visible` if running daemons must see them."""
+        if self.problem is not None:
+            raise GalleryError(self.problem)
+        with sqlite.translated(self.path), sqlite.transaction(self._db):
             yield
+            if visible:
+                self._db.execute("UPDATE state SET generation = generation + 1")
+                self._version = -1
 
     def rename(self, person: str, name: str, wall: float) -> Change:
         """Change the display name."""
-        with self._write():
+        with self.transaction():
             self._save(replace(self.person(person), name=display_name(name, person)))
         return Change("renamed", person, wall)
 
     def consent(self, person: str, wall: float, given: str | None = None, expires: str | None = None) -> Change:
         """Set the day of consent, the day on which it ends (or NEVER), or both; None leaves a value unchanged."""
-        with self._write():
+        with self.transaction():
             before = self.person(person)
             first = before.consent if given is None else check_day(given)
             last = before.expires if expires is None else None if expires == NEVER else check_day(expires)
@@ -186,7 +192,7 @@ class Gallery:
 
         Raises GalleryError after the removal if another process still keeps the bytes in the log.
         """
-        with self._write():
+        with self.transaction():
             self.person(person)
             self._drop_unknowns([unknown.id for unknown in self.unknowns_like(person, alike)])
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
@@ -221,14 +227,14 @@ class Gallery:
 
     def store_unknowns(self, kept: Iterable[Unknown], expired: Iterable[str] = ()) -> None:
         """Store what Unknowns.take_changes gave; an id that was retired in the meantime is left out."""
-        with self._write(visible=False):
+        with self.transaction(visible=False):
             for unknown in kept:
                 rows.put_unknown(self._codec, self._db, unknown, self.model)
             self._db.executemany("DELETE FROM unknowns WHERE tag = ?", [(self.tag(i),) for i in expired])
 
     def remove_unknown(self, unknown: str) -> None:
         """Remove one unknown from the file and retire its id."""
-        with self._write():
+        with self.transaction():
             if not self._db.execute("SELECT 1 FROM unknowns WHERE tag = ?", (self.tag(unknown),)).fetchone():
                 raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
             self._drop_unknowns([unknown])
@@ -241,7 +247,7 @@ class Gallery:
 
     def store_pictures(self, taken: Iterable[Thumbnail]) -> None:
         """Store pictures of people and unknowns in the gallery; only the newest few of each are kept."""
-        with self._write(visible=False):
+        with self.transaction(visible=False):
             for picture in taken:
                 thumbnails.put(self._db, self._codec, picture)
 
@@ -251,24 +257,13 @@ class Gallery:
             old = [(tag,) for tag in rows.unknowns_before(self._codec, self._db, unknowns_before)]
             seen = [(number,) for number in thumbnails.older(self._db, self._codec, pictures_before)]
         if old or seen:
-            with self._write(visible=bool(old)):
+            with self.transaction(visible=bool(old)):
                 self._db.executemany("DELETE FROM unknowns WHERE tag = ?", old)
                 self._db.executemany("DELETE FROM pictures WHERE seq = ?", seen)
         return len(old) + len(seen)
 
-    @contextmanager
-    def _write(self, *, visible: bool = True) -> Iterator[None]:
-        """One transaction; `visible` if running daemons must see the change."""
-        if self.problem is not None:
-            raise GalleryError(self.problem)
-        with sqlite.translated(self.path), sqlite.transaction(self._db):
-            yield
-            if visible:
-                self._db.execute("UPDATE state SET generation = generation + 1")
-                self._version = -1
-
-    def _read_generation(self) -> int:
-        return int(self._db.execute("SELECT generation FROM state").fetchone()[0])
+    def _number(self, query: str) -> int:
+        return int(self._db.execute(query).fetchone()[0])
 
     def _people(self, tag: bytes | None = None) -> list[Person]:
         found = self._db.execute(

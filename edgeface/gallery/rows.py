@@ -119,12 +119,14 @@ class RowCodec:
 
     def unseal(self, noun: str, owner: bytes, sealed: bytes) -> tuple[dict[str, Any], bytes]:
         """Open what `seal` made; raises VaultError if the row was altered, moved, or sealed with another key."""
-        line, blob = self._open(noun, owner, sealed)
+        try:
+            line, _, blob = self.vault.unseal(sealed, _about(noun, owner)).partition(b"\n")
+        except VaultError:
+            raise VaultError(
+                f"{self.path}: a row was altered, or sealed with another key than {self.vault.id}; "
+                "restore a backup or the right key"
+            ) from None
         return json.loads(line), blob
-
-    def blob(self, noun: str, owner: bytes, sealed: bytes) -> bytes:
-        """Only the bytes of what `seal` made."""
-        return self._open(noun, owner, sealed)[1]
 
     def seal_person(self, person: Person) -> bytes:
         """A row of `people`."""
@@ -170,16 +172,6 @@ class RowCodec:
         facts, blob = self.unseal(f"unknown {model}", tag, sealed)
         mean, *templates = from_blob(blob).reshape(-1, facts.pop("size"))
         return Unknown(**facts, mean=mean, templates=tuple(templates))
-
-    def _open(self, noun: str, owner: bytes, sealed: bytes) -> tuple[bytes, bytes]:
-        try:
-            line, _, blob = self.vault.unseal(sealed, _about(noun, owner)).partition(b"\n")
-        except VaultError:
-            raise VaultError(
-                f"{self.path}: a row was altered, or sealed with another key than {self.vault.id}; "
-                "restore a backup or the right key"
-            ) from None
-        return line, blob
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -47,22 +47,15 @@ class Nearest(NamedTuple):
     """Cosine of the best other row; None if there is no other."""
 
 
-class Search(Protocol):
-    """Finds the nearest row; frozen, so any thread may use it."""
-
-    def nearest(self, probe: Embedding) -> Nearest:
-        """Find the two best rows; both scores are exact. The matrix must have a row."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Exact:
     """Compares every row."""
 
     matrix: Floats
-    """One unit row per person."""
+    """One unit row per person; there must be one."""
 
     def nearest(self, probe: Embedding) -> Nearest:
-        """The nearest of all rows."""
+        """Find the two best rows; both scores are exact."""
         return _two_best(self.matrix @ probe)
 
 
@@ -83,7 +76,7 @@ class Bounded:
     """Length of each row off the axes, rounded up."""
 
     def nearest(self, probe: Embedding) -> Nearest:
-        """The nearest of all rows."""
+        """Find the two best rows; both scores are exact."""
         rows = self.candidates(probe)
         # A probe that is not finite has no candidates.
         if not 1 < rows.size <= _MANY * len(self.matrix):
@@ -104,6 +97,10 @@ class Bounded:
         pieces = scores[: len(scores) // _PIECES * _PIECES].reshape(_PIECES, -1)
         leaders = pieces.argmax(axis=1) + np.arange(_PIECES) * pieces.shape[1]
         return float(np.sort(self.matrix[leaders] @ probe)[-2])
+
+
+Search: TypeAlias = Exact | Bounded
+"""Finds the nearest row; frozen, so any thread may use it."""
 
 
 def searcher(matrix: Floats) -> Search:

@@ -15,7 +15,7 @@ from edgeface.core.types import Match
 from edgeface.gallery.search import pairs, searcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -175,21 +175,10 @@ def unit_mean(vectors: Sequence[Embedding] | NDArray[np.float32]) -> Embedding:
     return np.asarray(mean / length, dtype=np.float32)
 
 
-def make_snapshot(people: Sequence[Person], rows: Iterable[tuple[str, bytes]]) -> GallerySnapshot:
-    """Build the snapshot of `people` from their templates of the model as (person id, blob)."""
-    grouped: dict[str, list[Embedding]] = {}
-    for person, blob in rows:
-        grouped.setdefault(person, []).append(from_blob(blob))
-    return snapshot_of(people, {person: np.stack(vectors) for person, vectors in grouped.items()})
-
-
-def snapshot_of(
-    people: Sequence[Person], own: Mapping[str, NDArray[np.float32]], today: str | None = None
+def make_snapshot(
+    people: Sequence[Person], own: Mapping[str, Sequence[Embedding] | NDArray[np.float32]], today: str | None = None
 ) -> GallerySnapshot:
-    """Build the snapshot of `people` from their templates of the model, by id, one per row.
-
-    People who have expired by `today` are left out.
-    """
+    """Build the snapshot of `people` from their templates of the model, by id; leave out the expired by `today`."""
     shown = tuple(p for p in people if p.id in own and (today is None or not p.expired(today)))
     matrix = np.stack([unit_mean(own[p.id]) for p in shown]) if shown else np.zeros((0, 0), np.float32)
     matrix.setflags(write=False)

@@ -52,7 +52,7 @@ def pictures(db: sqlite3.Connection, codec: RowCodec, who: str) -> list[tuple[fl
     """Wall seconds and JPEG of each picture of a person or an unknown, the newest first."""
     owner = codec.tag(who)
     rows = db.execute("SELECT head, sealed FROM pictures WHERE owner = ? ORDER BY seq DESC", (owner,)).fetchall()
-    return [(_wall(codec, owner, head), codec.blob("picture", owner, sealed)) for head, sealed in rows]
+    return [(_wall(codec, owner, head), codec.unseal("picture", owner, sealed)[1]) for head, sealed in rows]
 
 
 def hand_over(db: sqlite3.Connection, codec: RowCodec, unknown: str, person: str) -> None:

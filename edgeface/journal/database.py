@@ -39,16 +39,19 @@ class JournalFile:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """Raises VaultError if the key is missing or a different one; an unusable disk is no error here."""
-        self.path = path
-        self.lock = threading.RLock()
+        self._path = path
+        self._lock = threading.RLock()
         self._clock = clock
         self._vault: Vault | None = None
         self._connection: sqlite3.Connection | None = None
         self._closed = False
         self._unrecorded: str | None = None
         self.problem: str | None = None
+        """The problem with the disk or the file in one line, or None."""
         self.failures = 0
+        """Number of attempts that failed."""
         self.set_aside: str | None = None
+        """Name of the corrupt file that this journal set aside."""
         try:
             self._vault = open_vault(path.parent)
         except VaultError as error:
@@ -56,14 +59,9 @@ class JournalFile:
             if not isinstance(error.__cause__, OSError) or os.path.exists(path.parent / MARK):  # noqa: PTH110 - Path.exists raises in a folder that we may not read
                 raise
 
-    @property
-    def vault(self) -> Vault | None:
-        """None until the key could be read from the disk."""
-        return self._vault
-
     def attempt(self, work: Callable[[sqlite3.Connection, Vault], _T], otherwise: _T) -> _T:
         """Return the result of `work`, or `otherwise` if the disk or the file fails."""
-        with self.lock:
+        with self._lock:
             try:
                 result = work(*self._open())
             except (sqlite3.Error, OSError, EdgefaceError) as error:
@@ -76,7 +74,7 @@ class JournalFile:
 
     def close(self) -> None:
         """Close the file; all later attempts fail."""
-        with self.lock:
+        with self._lock:
             self._closed = True
             self._disconnect()
 
@@ -89,7 +87,7 @@ class JournalFile:
                 self._set_aside(error)
             except OSError as failed:
                 error = failed
-        text = f"the journal {printable_path(self.path)} cannot be used: {error}"
+        text = f"the journal {printable_path(self._path)} cannot be used: {error}"
         if text != self.problem:
             _log.error("%s; events continue without it", text)
         self.problem = text
@@ -98,7 +96,7 @@ class JournalFile:
         if self._closed:
             raise OSError("it was closed")
         if self._vault is None:
-            self._vault = open_vault(self.path.parent)
+            self._vault = open_vault(self._path.parent)
         if self._connection is None:
             try:
                 self._connection = self._connect(self._vault)
@@ -110,7 +108,7 @@ class JournalFile:
         return self._connection, self._vault
 
     def _connect(self, vault: Vault) -> sqlite3.Connection:
-        connection = rows.connect(self.path)
+        connection = rows.connect(self._path)
         try:
             rows.prepare(connection, vault)
             if self._unrecorded is not None:
@@ -125,15 +123,15 @@ class JournalFile:
 
     def _set_aside(self, error: Exception) -> None:
         number = 1
-        while (target := self.path.with_name(f"{self.path.name}.corrupt-{number}")).exists():
+        while (target := self._path.with_name(f"{self._path.name}.corrupt-{number}")).exists():
             number += 1
         for suffix in ("", "-wal", "-shm"):
-            source = self.path.with_name(self.path.name + suffix)
+            source = self._path.with_name(self._path.name + suffix)
             if source.exists():
                 source.rename(target.with_name(target.name + suffix))
         self.set_aside = self._unrecorded = target.name
         _log.error(
-            "the journal %s is corrupt (%s): set aside as %s, a new one was created", self.path, error, target.name
+            "the journal %s is corrupt (%s): set aside as %s, a new one was created", self._path, error, target.name
         )
 
     def _disconnect(self) -> None:

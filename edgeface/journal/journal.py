@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import SystemClock, rfc3339, synchronised
@@ -14,7 +15,6 @@ from edgeface.core.sqlite import transaction
 from edgeface.journal import removal, verification
 from edgeface.journal import rows as journal_rows
 from edgeface.journal.database import JournalFile, noted
-from edgeface.journal.rows import JournalRow, StoredRow
 from edgeface.journal.verification import ChainReport
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
     from edgeface.core.types import Event
+    from edgeface.journal.rows import JournalRow, StoredRow
     from edgeface.security.vault import Vault
 
 CAP = 100_000
@@ -45,11 +46,7 @@ def audit(row: JournalRow, device: str, wall: float) -> str:
     return to_json({**fixed, **facts, **fixed, "sent_at": rfc3339(wall), "late": False})
 
 
-def _no_listener(_: Event | JournalRow) -> None:
-    """Do nothing."""
-
-
-class Journal:
+class Journal(JournalFile):
     """Rows that survive a power cut once the call that wrote them has returned True.
 
     Any thread may call it, since one lock guards the one connection; other processes may have the same file open. Only
@@ -71,34 +68,18 @@ class Journal:
 
         Raises VaultError if the key is missing or a different one. A disk that cannot be used is no error here.
         """
+        super().__init__(path, clock or SystemClock())
         self._cap = cap
         self.days = days
-        self._clock = clock or SystemClock()
         self._right = right
-        self._file = JournalFile(path, self._clock)
         self._head: tuple[int, bytes] | None = None
         self._unsure: tuple[int, float] | None = None
         self._expire_at = self._clock.monotonic()
-        self.listener: Callable[[Event | JournalRow], None] = _no_listener
+        self.listener: Callable[[Event | JournalRow], None] = lambda _: None
         """Called with each event and row before it is written, in the thread that records it."""
         self.dropped = 0
         """Unpublished rows that were removed because of the cap or their age."""
         self.unpublished_count()
-
-    @property
-    def problem(self) -> str | None:
-        """The problem with the disk or the file in one line, or None."""
-        return self._file.problem
-
-    @property
-    def failures(self) -> int:
-        """Number of calls that failed."""
-        return self._file.failures
-
-    @property
-    def set_aside(self) -> str | None:
-        """Name of the corrupt file that this journal set aside."""
-        return self._file.set_aside
 
     def append(self, row: JournalRow, *, published: bool = False) -> bool:
         """Write one row; returns True once it is on the disk. A row with an existing id changes nothing."""
@@ -125,7 +106,7 @@ class Journal:
                 self._unsure = before + 1, self._clock.monotonic()
             return True
 
-        return self._file.attempt(work, otherwise=False)
+        return self.attempt(work, otherwise=False)
 
     def expire(self) -> None:
         """Remove the rows that are too old, once an hour; otherwise returns immediately."""
@@ -142,18 +123,16 @@ class Journal:
             with transaction(connection):
                 return removal.expire(connection, vault, self._clock.wall(), self.days, keep)
 
-        self.dropped += self._file.attempt(work, otherwise=0)
+        self.dropped += self.attempt(work, otherwise=0)
 
     def unpublished(self, limit: int) -> list[JournalRow]:
         """The oldest rows that no broker has acknowledged, in the order of writing."""
 
         def work(connection: sqlite3.Connection, vault: Vault) -> list[JournalRow]:
             found = journal_rows.select(connection, vault, unpublished=True, first=limit)
-            return [
-                JournalRow(e.row.id, e.row.kind, e.row.at, journal_rows.ALTERED) if e.altered else e.row for e in found
-            ]
+            return [replace(e.row, payload=journal_rows.ALTERED) if e.altered else e.row for e in found]
 
-        return self._file.attempt(work, otherwise=[])
+        return self.attempt(work, otherwise=[])
 
     def unpublished_count(self) -> int:
         """Number of rows that no broker has acknowledged; 0 if the file cannot be read."""
@@ -162,7 +141,7 @@ class Journal:
             self._head = journal_rows.head(connection)
             return int(connection.execute("SELECT count(*) FROM rows WHERE said = 0").fetchone()[0])
 
-        return self._file.attempt(work, otherwise=0)
+        return self.attempt(work, otherwise=0)
 
     def counts(self) -> tuple[int, int]:
         """Number of rows, and of unpublished ones; zeros if the file cannot be read. It reads the whole file."""
@@ -172,7 +151,7 @@ class Journal:
             total, unpublished = rows.fetchone()
             return int(total), int(unpublished)
 
-        return self._file.attempt(work, otherwise=(0, 0))
+        return self.attempt(work, otherwise=(0, 0))
 
     def facts(self) -> dict[str, Any]:
         """The journal's part of the state topic (docs/events.md); returns immediately."""
@@ -191,7 +170,7 @@ class Journal:
             (count,) = connection.execute(query, (since,)).fetchone()
             return count * removal.DAY / (wall - since) if wall - since >= removal.DAY else None
 
-        return self._file.attempt(work, otherwise=None)
+        return self.attempt(work, otherwise=None)
 
     def rows(
         self,
@@ -211,7 +190,7 @@ class Journal:
                 connection, vault, after=after, before=before, kinds=kinds, who=who, since=since, first=first, last=last
             )
 
-        return self._file.attempt(work, otherwise=[])
+        return self.attempt(work, otherwise=[])
 
     def about(self, who: str) -> list[JournalRow]:
         """Every row about a person or an unknown, oldest first."""
@@ -219,11 +198,11 @@ class Journal:
 
     def redact(self, who: str) -> int:
         """Empty every row about `who`, as removal.redact does; returns the number of rows."""
-        return removal.redact(self._file.path, who)
+        return removal.redact(self._path, who)
 
     def head(self) -> tuple[int, str]:
         """Seq and link (64 hex digits) of the last row; 0 and an empty text if the file cannot be read."""
-        seq, link = self._file.attempt(lambda connection, _: journal_rows.head(connection), otherwise=(0, b""))
+        seq, link = self.attempt(lambda connection, _: journal_rows.head(connection), otherwise=(0, b""))
         return seq, link.hex()
 
     def verify(self, noted: str = "") -> ChainReport:
@@ -232,19 +211,14 @@ class Journal:
         Takes seconds for 100,000 rows, on its own connection: writers are not blocked.
         """
         try:
-            with journal_rows.opened(self._file.path) as (connection, vault):
+            with journal_rows.opened(self._path) as (connection, vault):
                 return verification.verify(connection, vault, noted)
         except EdgefaceError as error:
             return ChainReport(0, 0, "", known=False, fault=f"the journal cannot be read: {error}")
 
     def fingerprint(self, text: str) -> str | None:
         """16 hex digits that are the same for the same text and key, and reveal nothing about the text."""
-        vault = self._file.vault
-        return None if vault is None else vault.tag(text).hex()[:16]
-
-    def close(self) -> None:
-        """Close the file; all later calls fail."""
-        self._file.close()
+        return None if self._vault is None else self._vault.tag(text).hex()[:16]
 
 
 def write_rows(path: Path, rows: Iterable[JournalRow]) -> str | None:

@@ -61,7 +61,7 @@ def redact(path: Path, *who: str) -> int:
     """
     if not path.exists():
         return 0
-    with journal_rows.opened(path, BUSY_MS) as (connection, vault):
+    with journal_rows.opened(path) as (connection, vault):
         count = sum(journal_rows.redact_rows(connection, vault, one) for one in who)
         erase(connection, path)
     return count
@@ -69,8 +69,7 @@ def redact(path: Path, *who: str) -> int:
 
 def finish_redaction(path: Path) -> None:
     """Empty the log of a database after an erasure that could not; raises GalleryError if it still cannot."""
-    with translated(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    with translated(path), closing(sqlite3.connect(path, BUSY_MS / 1000, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         erase(connection, path)
 

@@ -15,9 +15,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeface.core import sqlite
 from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import VaultError
-from edgeface.core.sqlite import BUSY_MS, create, transaction, translated
 from edgeface.journal import anchors
 from edgeface.security.vault import open_vault
 
@@ -94,24 +94,32 @@ class StoredRow:
     link: str
     """64 hex digits."""
 
+    def to_json(self) -> str:
+        """The row as one line of JSON, in the format of the export."""
+        row = self.row
+        payload = None if self.redacted or self.altered else json.loads(row.payload)
+        whole = {"seq": self.seq, "id": row.id, "kind": row.kind, "at": row.at, "payload": payload, "link": self.link}
+        return json.dumps({**whole, "altered": True} if self.altered else whole, ensure_ascii=False)
+
 
 @contextmanager
-def opened(path: Path, busy_ms: int = BUSY_MS) -> Iterator[tuple[sqlite3.Connection, Vault]]:
+def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, Vault]]:
     """Open an existing journal with the vault of its folder.
 
     Raises VaultError as `open_vault` does, and GalleryError if the file is damaged or unusable; it stays in place.
     """
     vault = open_vault(path.parent)
-    with translated(path), closing(connect(path, busy_ms)) as connection:
+    with sqlite.translated(path), closing(connect(path)) as connection:
         prepare(connection, vault)
         yield connection, vault
 
 
-def connect(path: Path, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
     """Connect to the file, created with mode 0600 if needed; raises sqlite3.Error or OSError."""
     # SQLite gives the -wal and -shm files the mode of the main file.
-    create(path)
-    connection = sqlite3.connect(path, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False)
+    sqlite.create(path)
+    busy = sqlite.BUSY_MS / 1000
+    connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
     # A tampered row must not prevent reading the others.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     return connection
@@ -127,12 +135,8 @@ def prepare(connection: sqlite3.Connection, vault: Vault) -> None:
     if version not in {0, VERSION}:
         by = "newer edgeface" if version > VERSION else "version before 0.1"
         raise OSError(f"it was written by a {by} (version {version}; this edgeface reads {VERSION})")
-    connection.execute("PRAGMA journal_mode = WAL")
-    # FULL: with NORMAL a power cut takes every commit since the last checkpoint (sqlite.org/pragma.html).
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA secure_delete = ON")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA journal_size_limit = 1048576")
+    for pragma in (*sqlite.PRAGMAS, "PRAGMA journal_size_limit = 1048576"):
+        connection.execute(pragma).fetchall()
     fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if fault != "ok":
         raise sqlite3.DatabaseError(fault)
@@ -203,7 +207,7 @@ def redact_rows(connection: sqlite3.Connection, vault: Vault, who: str) -> int:
     A row keeps its kind, time, digest and link; it counts as published.
     """
     tag = vault.tag(who)
-    with transaction(connection):
+    with sqlite.transaction(connection):
         query = "SELECT seq, payload, person, unknown, link FROM rows WHERE person = ? OR unknown = ?"
         found = connection.execute(query, (tag, tag)).fetchall()
         emptied = [
@@ -272,7 +276,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _create(connection: sqlite3.Connection, vault: Vault) -> None:
-    with transaction(connection):
+    with sqlite.transaction(connection):
         # Read again under the lock: another process may have made the tables in the meantime.
         if _version(connection) == VERSION:
             return

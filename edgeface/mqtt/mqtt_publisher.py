@@ -69,7 +69,9 @@ class MqttPublisher:
         self._switches = {self._topics(topics.ENABLED_SET, camera=camera).name: camera for camera in cameras}
         self._discovery = discovery(self._topics, device, cameras, snapshots=snapshots)
         self._counts: Counter[str] = Counter()
-        self._problems, self._connected = ConnectionProblems(), False
+        self._problems = ConnectionProblems()
+        self.connected = False
+        """Whether the broker has accepted the connection."""
         self._closing = threading.Event()
         self._waker = Waker()
         self._writer = JournalWriter(journal, self._waker.wake)
@@ -85,11 +87,6 @@ class MqttPublisher:
             self.set(topics.ENABLED_STATE.at(camera=camera), ON)
             # If the last run was killed, the broker still has the people who were in view.
             self.set(topics.PEOPLE.at(camera=camera), "")
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted the connection."""
-        return self._connected
 
     @property
     def problem(self) -> str | None:
@@ -179,7 +176,7 @@ class MqttPublisher:
                 self._wait(connection, _TICK)
             self._go_offline(connection)
         finally:
-            self._connected = False
+            self.connected = False
             connection.drop()
             self._receive(connection)
             self._writer.release(tag.id for tag in connection.unanswered() if tag.kind in {"event", "audit"})
@@ -198,7 +195,7 @@ class MqttPublisher:
         self._subscribe_to_doors(connection)
         self._retained.put_all()
         self._state_message.refresh()
-        self._connected = True
+        self.connected = True
 
     def _subscribe_to_doors(self, connection: Connection) -> None:
         kinds = (topics.DOOR_CHALLENGE, topics.DOOR_RESULT)

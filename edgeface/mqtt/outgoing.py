@@ -68,7 +68,8 @@ class EventQueue:
             if connection.answered < queued.at:
                 connection.probe()
                 return
-            if not self._recorded(queued):
+            # The journal has what subscribers get, unless the disk takes too long.
+            if not self._writer.written(queued.event.id) and self._clock.monotonic() - queued.at < DISK_TIMEOUT:
                 return
             self._queue.popleft()
             self._publish(queued, connection)
@@ -81,10 +82,6 @@ class EventQueue:
     def _first(self) -> QueuedEvent | None:
         self.drop_late()
         return self._queue[0] if self._queue else None
-
-    def _recorded(self, queued: QueuedEvent) -> bool:
-        """Whether the event is on the disk, so that the journal has what subscribers get, or has timed out."""
-        return self._writer.written(queued.event.id) or self._clock.monotonic() - queued.at >= DISK_TIMEOUT
 
     def _publish(self, queued: QueuedEvent, connection: Connection) -> None:
         event, picture = queued.event, queued.snapshot

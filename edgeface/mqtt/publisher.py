@@ -27,10 +27,6 @@ class Publisher(Protocol):
     """Publishes what the daemon reports; only `close` waits for the network or the disk."""
 
     @property
-    def connected(self) -> bool:
-        """Whether subscribers now get what is published now."""
-
-    @property
     def problem(self) -> str | None:
         """What is wrong, in one line."""
 
@@ -59,9 +55,6 @@ class Publisher(Protocol):
         A mapping is the device's state, to which the publisher adds its own; it must not change afterwards.
         """
 
-    def counters(self) -> dict[str, int]:
-        """Numbers of messages by what became of them."""
-
     def facts(self) -> Mapping[str, Any]:
         """What it adds to the state: `mqtt`, `doors`, and `problems`, one line each; any thread may call it."""
 
@@ -72,13 +65,11 @@ class Publisher(Protocol):
 class LogPublisher:
     """Publishes nothing: events go to the log and the journal."""
 
-    connected = True
     problem = None
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._clock = clock
         self._writer = JournalWriter(journal)
-        self._recorded = 0
 
     @property
     def alive(self) -> bool:
@@ -93,7 +84,6 @@ class LogPublisher:
         """Record the event; the vision thread logs every event."""
         self._writer.record(event)
         self._writer.mark_published(event.id)
-        self._recorded += 1
 
     def claim(self, claim: Claim) -> None:
         """Log that no door can open; the configuration does not allow doors without MQTT."""
@@ -106,11 +96,6 @@ class LogPublisher:
     def set(self, topic: Topic, payload: str | Mapping[str, Any]) -> None:
         """Log it at level debug."""
         _log.debug("%s: %s", topic.name, payload)
-
-    def counters(self) -> dict[str, int]:
-        """Events recorded (`said`), lost, queued, and unpublished (`unsaid`)."""
-        writer = self._writer
-        return {"said": self._recorded, "lost": writer.lost, "queue": writer.waiting, "unsaid": writer.unpublished}
 
     def facts(self) -> Mapping[str, Any]:
         """No broker, no doors."""

@@ -86,13 +86,12 @@ class Signer:
         stamp = _stamp(self._folder / FILE)
         if stamp == self._stamp:
             return
-        self._stamp, self.key, self.problem = stamp, None, "no signing key (edgeface keys new)"
+        self._stamp, self.key = stamp, None
         try:
             self.key = active(read(self._folder), self._vault)
+            self.problem = "no signing key (edgeface keys new)" if self.key is None else None
         except EdgefaceError as error:
             self.problem = str(error)
-        if self.key is not None:
-            self.problem = None
 
 
 def sign(payload: bytes, kid: str, private: Ed25519PrivateKey) -> bytes:

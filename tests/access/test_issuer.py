@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edgeface.access.issuer import GrantIssuer
 from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.protocol import MAX_MESSAGE_BYTES, Nonces, read_object, read_result
-from edgeface.core.clock import FixedClock, SystemClock
+from edgeface.core.clock import SystemClock
 from edgeface.core.events import LIFETIME, SEND_WITHIN
 from edgeface.core.types import Claim
 from edgeface.demo.mosquitto import Mosquitto
@@ -28,6 +28,7 @@ from edgeface.mqtt.settings import Mqtt
 from edgeface.security import signing_keys
 from edgeface.security.vault import open_vault
 from tests.support.broker import Listener, until
+from tests.support.clock import FixedClock
 
 CLOCK = SystemClock()
 CHALLENGE = "edgeface/doors/front-door/challenge"

@@ -18,7 +18,7 @@ from edgeface.core.events import SEND_WITHIN
 from edgeface.core.types import LEVELS, Claim
 from edgeface.daemon.session import door_problems
 from edgeface.faces.calibration import CalibrationTable
-from edgeface.gallery.snapshot import Person, make_snapshot, to_blob
+from edgeface.gallery.snapshot import Person, make_snapshot
 from edgeface.recognition.decision import thresholds
 
 MONDAY_NOON = 1_795_435_200.0
@@ -279,7 +279,7 @@ def test_a_level_that_cannot_be_shown_for_so_many_people_is_said() -> None:
     enrolled = 400
     vectors = np.eye(512, dtype=np.float32)
     people = [Person(f"p{n:03}", "", False, 0.0, 1, 0) for n in range(enrolled)]
-    view = make_snapshot(people, [(one.id, to_blob(vectors[n])) for n, one in enumerate(people)])
+    view = make_snapshot(people, {one.id: vectors[n : n + 1] for n, one in enumerate(people)})
     table = CalibrationTable.shipped()
     assert table.most("low") >= enrolled > table.most("high"), "if not, choose another number"
     accept = thresholds(table, "low", view)

@@ -14,12 +14,12 @@ from edgeface.cameras.freshness import DARK
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.core.clock import FixedClock
 from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
 from edgeface.daemon.report import camera_report
 from edgeface.daemon.vision import MATCH_SECONDS, Tally
 from edgeface.imaging.opencv import cv2
+from tests.support.clock import FixedClock
 from tests.support.slack import Slack
 
 if TYPE_CHECKING:

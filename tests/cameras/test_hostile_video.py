@@ -12,10 +12,10 @@ import pytest
 
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.cameras.video_file import read_frames
-from edgeface.core.clock import FixedClock
 from edgeface.core.errors import CameraError
 from edgeface.imaging.opencv import MAX_PIXELS, cv2
 from tests.support import hostile
+from tests.support.clock import FixedClock
 
 if TYPE_CHECKING:
     from edgeface.core.types import CameraImage

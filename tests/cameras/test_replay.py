@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from edgeface.cameras.replay import Fault, ReplayCamera
-from edgeface.core.clock import FixedClock
 from edgeface.core.errors import CameraError
 from edgeface.imaging.opencv import cv2
+from tests.support.clock import FixedClock
 
 if TYPE_CHECKING:
     from pathlib import Path

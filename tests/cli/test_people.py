@@ -66,7 +66,6 @@ def test_forgetting_that_fails_half_way_can_be_tried_again(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
     monkeypatch.setattr("edgeface.core.sqlite.BUSY_MS", 50)
-    monkeypatch.setattr("edgeface.core.sqlite.BUSY_MS", 50)
     run("enroll", "barack", "--name", "Barack O.", *OBAMA[:1])
     reader = sqlite3.connect(tmp_path / "data" / file, isolation_level=None)
     reader.execute("BEGIN")

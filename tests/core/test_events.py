@@ -63,7 +63,7 @@ def test_every_event_has_every_key(type_: Any) -> None:
         model="m",
     )
     assert list(wire(bare)) == list(wire(EVENT))
-    assert wire(bare, sent_at=None, synced=False, late=True, snapshot="t")["clock"] == "unsynced"
+    assert wire(bare, sent_at=None, synced=False, snapshot="t")["clock"] == "unsynced"
 
 
 def test_what_is_not_a_number_is_null() -> None:

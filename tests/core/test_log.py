@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from edgeface.core.clock import FixedClock
 from edgeface.core.log import INTERVAL, JsonLine, OneLine, Repeats
+from tests.support.clock import FixedClock
 
 
 def record(message: str, level: int = logging.WARNING, exc: BaseException | None = None) -> logging.LogRecord:

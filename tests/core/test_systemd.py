@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeface.core import systemd
-from edgeface.core.clock import FixedClock
+from tests.support.clock import FixedClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edgeface.core.clock import FixedClock
 from edgeface.core.types import Event, Frame
 from edgeface.daemon.vision import HANG_SECONDS, Health
 from tests.recognition.test_pipeline import LEFT, RIGHT, run
+from tests.support.clock import FixedClock
 from tests.support.film import film
 
 

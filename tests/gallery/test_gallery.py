@@ -233,7 +233,7 @@ def test_forget_leaves_no_row_of_the_person_and_nothing_is_plain_before(gallery:
 
 
 def test_forget_says_when_a_reader_keeps_the_bytes(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_PRAGMAS", tuple(p.replace("= 5000", "= 50") for p in sqlite._PRAGMAS))
+    monkeypatch.setattr(sqlite, "BUSY_MS", 50)
     with another(gallery) as ours:
         ours.enroll("alice", "Alice", [template(1)], 100.0)
         reader = sqlite3.connect(gallery.path, isolation_level=None)

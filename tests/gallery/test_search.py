@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeface.gallery.search import LARGE, Bounded, Exact, Nearest, Search, bounded, main_axes, pairs, searcher
-from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, snapshot_of, to_blob
+from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 
 Floats = NDArray[np.float32]
 COUNT = 20_000
@@ -46,7 +46,7 @@ def same(one: Nearest, other: Nearest) -> bool:
 def view(matrix: Floats, ignored: int = -1) -> GallerySnapshot:
     names = [f"p{n:06}" for n in range(len(matrix))]
     persons = [Person(name, name, n == ignored, 0.0, 1, 0) for n, name in enumerate(names)]
-    return snapshot_of(persons, {name: row[None] for name, row in zip(names, matrix, strict=True)})
+    return make_snapshot(persons, {name: row[None] for name, row in zip(names, matrix, strict=True)})
 
 
 @pytest.fixture(name="large", scope="module")
@@ -142,7 +142,7 @@ def test_one_person_has_no_runner_up() -> None:
 
 
 def test_nobody_is_found_among_nobody() -> None:
-    nobody = make_snapshot([], [])
+    nobody = make_snapshot([], {})
     assert nobody.match(people(1, 1)[0]) is None
     assert nobody.alike(0) == []
     assert nobody.alike_to("alice", 0) == []
@@ -161,7 +161,7 @@ def test_an_ignored_person_is_found_and_said_to_be_ignored(large: Floats) -> Non
 def test_templates_are_read_into_one_row_a_person() -> None:
     rows = people(4, 1)
     two = [Person(name, name, ignored=False, enrolled=0.0, templates=2, foreign=0) for name in ("a", "b")]
-    made = make_snapshot(two, [(name, to_blob(row)) for name, row in zip("aabb", rows, strict=True)])
+    made = make_snapshot(two, {"a": rows[:2], "b": rows[2:]})
     np.testing.assert_allclose(made.matrix, unit(rows.reshape(2, 2, -1).mean(axis=1)), atol=1e-6)
 
 

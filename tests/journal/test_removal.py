@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.core.clock import FixedClock
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.journal.journal import Journal
 from edgeface.journal.removal import redact
 from edgeface.journal.rows import JournalRow
+from tests.support.clock import FixedClock
 
 
 def a_row(number: int) -> JournalRow:
@@ -94,7 +94,7 @@ def test_who_is_forgotten_leaves_kind_and_time_and_the_chain_holds(tmp_path: Pat
     journal.record("granted", 3.0, {"person": "alice", "door": "front"})
     journal.record("match", 4.0, {"person": None, "unknown": "u-7f3a"})
     links = [entry.link for entry in journal.rows()]
-    sealed = journal._file._open()[0].execute("SELECT payload, person FROM rows WHERE seq = 3").fetchone()
+    sealed = journal._open()[0].execute("SELECT payload, person FROM rows WHERE seq = 3").fetchone()
     assert sealed[0] in contents(tmp_path)
     assert redact(path, "alice") == 2
     assert redact(path, "alice") == 0

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeface.core.clock import FixedClock, thread_cpu
+from edgeface.core.clock import thread_cpu
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
+from tests.support.clock import FixedClock
 
 ROWS = 12
 

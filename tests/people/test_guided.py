@@ -7,7 +7,6 @@ import pytest
 
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.config.configuration import Configuration
-from edgeface.core.clock import FixedClock
 from edgeface.core.errors import CameraError, GalleryError
 from edgeface.core.types import CameraImage, Image, Quality
 from edgeface.faces.analyzer import FaceAnalyzer
@@ -16,6 +15,7 @@ from edgeface.imaging.opencv import cv2
 from edgeface.imaging.photos import load
 from edgeface.people.enrollment import KnownFaces
 from edgeface.people.guided import GIVE_UP, SHOTS, Guide, newest, pose_of, shoot
+from tests.support.clock import FixedClock
 from tests.support.shots import DATA, embedding_of, frame, session
 
 THRESHOLD = 0.5

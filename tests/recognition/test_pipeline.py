@@ -14,7 +14,7 @@ from edgeface.core.settings import Level
 from edgeface.core.types import Claim, Detection, Embedding, Event, Frame, Image
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.calibration import CalibrationTable
-from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, to_blob
+from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import enrollment
 from edgeface.recognition.decision import WINDOW, Thresholds, thresholds
@@ -37,12 +37,12 @@ def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) 
     """Obama from two other photos than the films show, Biden from his only one."""
     photos = {"obama": ("obama2", "obama3"), "biden": ("biden",), "astronaut": ("astronaut",)}
     known = enrollment.KnownFaces(0.99)
-    rows, persons = [], []
+    rows, persons = {}, []
     for person in sorted(people):
         plan = enrollment.from_photos(analyzer(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])
         assert plan.rejected == ()
-        rows += [(person, to_blob(e)) for c in plan.candidates for e in c.embeddings]
-        persons.append(Person(person, person.title(), person == ignored, 0.0, len(rows), 0))
+        rows[person] = [e for c in plan.candidates for e in c.embeddings]
+        persons.append(Person(person, person.title(), person == ignored, 0.0, len(rows[person]), 0))
     return make_snapshot(persons, rows)
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.config.configuration import Configuration
-from edgeface.core.clock import FixedClock, SystemClock
+from edgeface.core.clock import SystemClock
 from edgeface.core.types import Event, Frame, FrameResult
 from edgeface.daemon.session import RecognitionSession
 from edgeface.recognition.timings import BUCKETS, RECENT, Histogram, Timings
+from tests.support.clock import FixedClock
 from tests.support.film import film
 
 

@@ -13,11 +13,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edgeface.cli import main
-from edgeface.core.clock import FixedClock
 from edgeface.core.errors import EdgefaceError, VaultError
 from edgeface.journal.journal import Journal
 from edgeface.security import signing_keys
 from edgeface.security.vault import Vault, open_vault
+from tests.support.clock import FixedClock
 
 
 @pytest.fixture

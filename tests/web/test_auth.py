@@ -15,7 +15,6 @@ import pytest
 from edgeface.cli import main
 from edgeface.config import loader
 from edgeface.config.configuration import Web, WebTls
-from edgeface.core.clock import FixedClock
 from edgeface.core.errors import ConfigError
 from edgeface.web.app import routes
 from edgeface.web.auth import accounts
@@ -24,6 +23,7 @@ from edgeface.web.auth.login import local
 from edgeface.web.auth.sessions import IDLE_SECONDS, MAX_SECONDS
 from edgeface.web.http.headers import KnownHosts, host_name
 from edgeface.web.http.throttle import ACCOUNT_TRIES, ALL_TRIES, LoginThrottle
+from tests.support.clock import FixedClock
 from tests.support.web import CAMERA, UNKNOWN, Stage, make_app, make_token, sign_in
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from edgeface.core.clock import FixedClock
 from edgeface.core.types import Box, Face, Frame, FrameResult, Image
 from edgeface.imaging.opencv import cv2
 from edgeface.web import server as web_server
@@ -20,6 +19,7 @@ from edgeface.web.http.problems import Problem
 from edgeface.web.hub import MAX_QUEUED, LiveHub
 from edgeface.web.live import feed, stream
 from edgeface.web.live.feed import Feed
+from tests.support.clock import FixedClock
 from tests.support.web import CAMERA, Stage, client, context, make_token, server, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ pytest.importorskip("prometheus_client")
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from edgeface.core.clock import FixedClock
 from edgeface.recognition.timings import Timings
 from edgeface.web import hub
+from tests.support.clock import FixedClock
 from tests.support.web import CAMERA, PEOPLE, STATE, Stage, client, context, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:

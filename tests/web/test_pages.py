@@ -447,7 +447,7 @@ def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestC
 
 
 def test_what_the_guide_has_taken_is_let_go_after_a_while(context: WebContext) -> None:
-    from edgeface.core.clock import FixedClock
+    from tests.support.clock import FixedClock
 
     clock = FixedClock(0.0)
     object.__setattr__(context, "clock", clock)

@@ -12,7 +12,6 @@ from starlette.responses import StreamingResponse
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import printable
-from edgeface.journal.export import row_object
 from edgeface.web.api import device_models
 from edgeface.web.http.operation import Call, Media, Operation, reply, require_disk
 from edgeface.web.http.problems import Problem
@@ -81,7 +80,7 @@ def export(call: Call) -> Response:
 def _lines(journal: Journal, chosen: dict[str, Any], page: list[StoredRow]) -> Iterator[str]:
     """The lines; a read error raises, so that a partial export does not look complete."""
     while page:
-        yield "".join(f"{row_object(entry)}\n" for entry in page)
+        yield "".join(f"{entry.to_json()}\n" for entry in page)
         page = journal.rows(**chosen, after=page[-1].seq, first=_PAGE)
         require_disk(journal.problem)
 

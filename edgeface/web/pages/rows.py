@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import event_kinds
 from edgeface.core.text import is_id, is_unknown_id
-from edgeface.journal.export import row_object
 from edgeface.web import strings
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def export(journal: Journal, wanted: EventFilter) -> Iterator[str]:
         before = min(after + _SCAN, last) + 1
         for entry in journal.rows(**chosen, after=after, before=before, since=span[0] if span else None):
             if wanted.takes(line_of(entry)):
-                yield f"{row_object(entry)}\n"
+                yield f"{entry.to_json()}\n"
         after = before - 1
 
 
