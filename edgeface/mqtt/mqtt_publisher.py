@@ -14,11 +14,10 @@ from edgeface.journal.writer import JournalWriter
 from edgeface.mqtt import topics
 from edgeface.mqtt.connection import Connection, Message, PublishResult, Waker
 from edgeface.mqtt.discovery import discovery
-from edgeface.mqtt.outgoing import AuditFeed, EventQueue, RetainedQueue, flush_grants
+from edgeface.mqtt.outgoing import AuditFeed, EventQueue, RetainedQueue, StateMessage, flush_grants
 from edgeface.mqtt.problems import Backoff, ConnectionProblems
 from edgeface.mqtt.publisher import OFF, ON
 from edgeface.mqtt.settings import require_safe
-from edgeface.mqtt.state_message import StateMessage
 from edgeface.mqtt.topics import Topics, client_id
 
 if TYPE_CHECKING:

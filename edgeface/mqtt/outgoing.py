@@ -1,10 +1,10 @@
-"""What waits to be published: events within their lifetime, retained values, rows for the audit topic, and grants."""
+"""What waits to be published: events within their lifetime, retained values, the state, audit rows, and grants."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import events
 from edgeface.core.clock import synchronised
@@ -13,9 +13,12 @@ from edgeface.mqtt.connection import Tag
 from edgeface.mqtt.topics import AUDIT, DOOR_GRANT, EVENT, SNAPSHOT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeface.access.issuer import GrantIssuer
     from edgeface.core.clock import Clock
     from edgeface.core.types import Event
+    from edgeface.journal.journal import Journal
     from edgeface.journal.writer import JournalWriter
     from edgeface.mqtt.connection import Connection
     from edgeface.mqtt.topics import Topic, Topics
@@ -26,6 +29,8 @@ DISK_TIMEOUT = 0.1
 """Seconds for which an event waits to be on the disk before it is published anyway."""
 _DENIED_PAUSE = 60.0
 """Seconds without an attempt after the broker has denied the audit topic."""
+_STATE_INTERVAL = 1.0
+"""Least seconds between two state messages."""
 
 
 class QueuedEvent(NamedTuple):
@@ -144,6 +149,49 @@ class RetainedQueue:
                 del self._changed[topic]
                 payload = self._payloads[topic]
             connection.publish(topic, payload)
+
+
+class StateMessage:
+    """The daemon's facts and what the publisher adds; any thread puts, one thread composes."""
+
+    def __init__(self, clock: Clock, journal: Journal, issuer: GrantIssuer) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._issuer = issuer
+        self._facts: Mapping[str, Any] = {}
+        self.doors: Mapping[str, Any] = {}
+        """The doors as last published; replaced as a whole."""
+        self.problems: list[str] = []
+        """Why a door cannot open for anyone, one line each, as of the last `compose`."""
+        self._door_names: list[str] = []
+        self._due = True
+        self._composed_at = float("-inf")
+
+    def put(self, facts: Mapping[str, Any]) -> None:
+        """Have these facts published."""
+        self._facts = facts
+        self._due = True
+
+    def refresh(self, *, at_once: bool = False) -> None:
+        """Have it published again, since what the publisher adds has changed; `at_once` is for rare changes."""
+        self._due = True
+        if at_once:
+            self._composed_at = float("-inf")
+
+    def compose(self, mqtt: Mapping[str, Any]) -> bytes | None:
+        """The state as JSON; None if it is not due, or if the daemon has not reported yet."""
+        now, doors = self._clock.monotonic(), (self._issuer.doors, self._issuer.lines())
+        if doors != (self._door_names, self.problems):
+            self._door_names, self.problems = doors
+            self._due = True
+        # Without the daemon's facts most keys of the contract would be missing.
+        if not self._facts or not self._due or now - self._composed_at < _STATE_INTERVAL:
+            return None
+        self._due, self._composed_at = False, now
+        self.doors = self._issuer.facts()
+        problems = [*self._facts.get("problems", ()), *self.problems]
+        more = {"problems": problems, "doors": self.doors, "journal": self._journal.facts()}
+        return events.to_json(events.plain({**self._facts, **more, "mqtt": mqtt})).encode()
 
 
 class AuditFeed:
