@@ -19,7 +19,7 @@ from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.gallery.unknowns import UnknownChanges, Unknowns
 from edgeface.people import retention
 from edgeface.recognition.decision import Thresholds, same_unknown, thresholds
-from edgeface.recognition.pipeline import Pipeline, Rules
+from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import WHOLE
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ _REOPEN = 20
 _MAX_THUMBNAILS = 20
 
 
-def rules(configuration: Configuration, boot: str) -> Rules:
+def rules(configuration: Configuration, boot: str) -> PipelineRules:
     """What the pipeline decides by, from the configuration."""
-    return Rules(
+    return PipelineRules(
         device=configuration.device,
         boot=boot,
         recognition=configuration.recognition,

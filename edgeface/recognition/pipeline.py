@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class PipelineRules:
     """What the pipeline decides by."""
 
     device: str
@@ -60,7 +60,7 @@ class Pipeline:
 
     def __init__(
         self,
-        rules: Rules,
+        rules: PipelineRules,
         analyzer: FaceAnalyzer,
         unknowns: Unknowns,
         gallery: GallerySnapshot,
@@ -217,7 +217,7 @@ class Pipeline:
             for visit in scene.visits.values():
                 visit.due = 0.0
 
-    def apply(self, rules: Rules, limits: QualityLimits, detector: Detector | None = None) -> None:
+    def apply(self, rules: PipelineRules, limits: QualityLimits, detector: Detector | None = None) -> None:
         """Apply other rules, and another detector if there is one, from the next frame.
 
         Where the region changes, every track ends, because its place in the picture is not comparable.

@@ -18,7 +18,7 @@ from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import enrollment
 from edgeface.recognition.decision import WINDOW, Thresholds, thresholds
-from edgeface.recognition.pipeline import Pipeline, Rules
+from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support.film import DATA, FPS, Actor, film
 
@@ -51,7 +51,11 @@ def pipeline(view: GallerySnapshot, rules: Recognition | None = None, per_minute
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     unknowns = Unknowns("boot", accept.accept)
     return Pipeline(
-        Rules("front", "boot", rules, UnknownSettings(per_minute=per_minute)), analyzer(), unknowns, view, accept
+        PipelineRules("front", "boot", rules, UnknownSettings(per_minute=per_minute)),
+        analyzer(),
+        unknowns,
+        view,
+        accept,
     )
 
 
@@ -151,7 +155,7 @@ def test_the_same_frames_give_the_same_events() -> None:
 def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() -> None:
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {"porch": (0.5, 0.0, 1.0, 1.0)})
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {"porch": (0.5, 0.0, 1.0, 1.0)})
     made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     events = [e for frame in film((2.5, (LEFT, RIGHT)), EMPTY) for e in made.process(frame).events]
     assert told(events) == [("match", "obama"), ("left", "obama")]
@@ -174,7 +178,7 @@ def claims(frames: Iterable[Frame], asked: Level | None, view: GallerySnapshot |
     view = view or gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     doors: dict[str, Level] = {} if asked is None else {"porch": asked}
-    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {}, doors)
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, doors)
     made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     return [claim for frame in frames for claim in made.process(frame).claims]
 
@@ -215,7 +219,7 @@ def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_f
     assert low < normal < high
     # A level that no face reaches: the look goes on until the window is full, and then as without a door.
     never = Thresholds(normal, low, low, (("low", low), ("normal", normal), ("high", 2.0)))
-    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
     made = Pipeline(rules, analyzer(), Unknowns("boot", normal), view, never)
     frames = [claim.frames for frame in film((2.5, (RIGHT,))) for claim in made.process(frame).claims]
     assert frames == list(range(frames[0], WINDOW + 1))
@@ -227,7 +231,7 @@ def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_f
 def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)._replace(levels=(("low", 0.1), ("normal", 0.2)))
-    rules = Rules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
     made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
     made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
     assert [claim.level for claim in made_claims] == ["normal"]
@@ -256,7 +260,7 @@ def counts(frames: Iterable[Frame], view: GallerySnapshot) -> list[tuple[int, in
     counted = Counted(analyzer(), analyzer().embedder.name)
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     made = Pipeline(
-        Rules("front", "boot", Recognition(), UnknownSettings()),
+        PipelineRules("front", "boot", Recognition(), UnknownSettings()),
         replace(analyzer(), landmarker=counted, embedder=counted),
         Unknowns("boot", accept.accept),
         view,

@@ -40,7 +40,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class CheckedForm:
     """A form that has been read."""
 
     fields: Any
@@ -73,14 +73,14 @@ def text_body(media: tuple[str, ...]) -> Body:
 def form_body(model: type[ApiModel], name: str) -> Body:
     """A form with the model's fields, and one or more files in the field `name`."""
 
-    async def read(request: Request) -> Form:
+    async def read(request: Request) -> CheckedForm:
         _require_type(request, limits.MULTIPART)
         form = await limits.form(request)
         fields = {key: form[key] for key in form if key not in {name, FIELD}}
         for key in _BOOLEANS & fields.keys():
             # A form has only text.
             fields[key] = _BOOLEAN_WORDS.get(fields[key], fields[key])
-        return Form(checked(model, fields, request), await _files(form, name))
+        return CheckedForm(checked(model, fields, request), await _files(form, name))
 
     schema = model.model_json_schema()
     files = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": limits.MAX_FILES}

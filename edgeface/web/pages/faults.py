@@ -18,7 +18,7 @@ _QUIET = {"online", "disabled", "starting", "ended", None}
 _BYTES = 1_000_000_000
 
 
-class Fault(NamedTuple):
+class DeviceFault(NamedTuple):
     """A problem of the device."""
 
     text: str
@@ -34,13 +34,13 @@ class Disk(NamedTuple):
     total: float
 
 
-def faults(context: WebContext) -> list[Fault]:
+def faults(context: WebContext) -> list[DeviceFault]:
     """The current problems, worst first: those that stop recognition, then those that stop publishing."""
     state = context.hub.state
     found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
     disk = disk_of(context.configuration().data)
     if disk is not None and disk.free * 1000 < FREE_MB:
-        found.append(Fault(strings.PROBLEM_DISK.format(free=f"{disk.free:.2f}"), strings.PROBLEM_DISK_DO))
+        found.append(DeviceFault(strings.PROBLEM_DISK.format(free=f"{disk.free:.2f}"), strings.PROBLEM_DISK_DO))
     return list(dict.fromkeys(found))
 
 
@@ -59,42 +59,42 @@ def remedy(problem: str) -> str:
     return next((advice for word, advice in strings.REMEDIES if word in lower), strings.REMEDY_ELSE)
 
 
-def _cameras(state: Mapping[str, Any]) -> Iterator[Fault]:
+def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     for name, camera in state.get("cameras", {}).items():
         status, problem = camera.get("status"), camera.get("problem")
         if problem:
-            yield Fault(strings.PROBLEM_CAMERA.format(camera=name, problem=problem), remedy(problem))
+            yield DeviceFault(strings.PROBLEM_CAMERA.format(camera=name, problem=problem), remedy(problem))
         elif status not in _QUIET:
             shown = strings.STATUSES.get(status, status)
-            yield Fault(strings.PROBLEM_STATUS.format(camera=name, status=shown), remedy("gives no picture"))
+            yield DeviceFault(strings.PROBLEM_STATUS.format(camera=name, status=shown), remedy("gives no picture"))
 
 
-def _lines(state: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from (Fault(line, remedy(line)) for line in state.get("problems", ()))
+def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
+    yield from (DeviceFault(line, remedy(line)) for line in state.get("problems", ()))
     for key, name, text in (
         ("mqtt", "broker", strings.PROBLEM_BROKER),
         ("journal", "journal", strings.PROBLEM_JOURNAL),
     ):
         problem = (state.get(key) or {}).get("problem")
         if problem:
-            yield Fault(text.format(problem=problem), remedy(f"{name} {problem}"))
+            yield DeviceFault(text.format(problem=problem), remedy(f"{name} {problem}"))
     for name, door in state.get("doors", {}).items():
         line = f"door {name}: {door.get('problem')}"
         if door.get("problem") and line not in state.get("problems", ()):
-            yield Fault(line, remedy(line))
+            yield DeviceFault(line, remedy(line))
 
 
-def _losses(state: Mapping[str, Any]) -> Iterator[Fault]:
+def _losses(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     lost = (state.get("mqtt") or {}).get("lost", 0)
     if lost:
-        yield Fault(strings.PROBLEM_LOST.format(count=lost), remedy("journal"))
+        yield DeviceFault(strings.PROBLEM_LOST.format(count=lost), remedy("journal"))
     aside = (state.get("journal") or {}).get("set_aside")
     if aside:
-        yield Fault(strings.PROBLEM_ASIDE.format(name=aside), strings.PROBLEM_ASIDE_DO, "warn")
+        yield DeviceFault(strings.PROBLEM_ASIDE.format(name=aside), strings.PROBLEM_ASIDE_DO, "warn")
 
 
-def _board(state: Mapping[str, Any]) -> Iterator[Fault]:
+def _board(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     if state.get("throttled"):
-        yield Fault(strings.PROBLEM_THROTTLED, strings.PROBLEM_THROTTLED_DO, "warn")
+        yield DeviceFault(strings.PROBLEM_THROTTLED, strings.PROBLEM_THROTTLED_DO, "warn")
     if state.get("clock") == "unsynced":
-        yield Fault(strings.PROBLEM_CLOCK, strings.PROBLEM_CLOCK_DO, "warn")
+        yield DeviceFault(strings.PROBLEM_CLOCK, strings.PROBLEM_CLOCK_DO, "warn")
