@@ -1,3 +1,3 @@
-"""edgeface: who is at the door, said on MQTT."""
+"""edgeface: publishes on MQTT who is at the door."""
 
 __version__ = "0.1.0"

@@ -60,4 +60,4 @@ def take_image(camera: Camera) -> Image:
         return images[-1]
     if errors:
         raise errors[0]
-    raise CameraError(f"hangs in its driver for {IMAGE_TIMEOUT:.0f} s" if thread.is_alive() else "gives no picture")
+    raise CameraError(f"hangs in its driver for {IMAGE_TIMEOUT:.0f} s" if thread.is_alive() else "delivers no image")

@@ -69,7 +69,7 @@ class GstreamerCamera(CameraBase):
         all_keys = frozenset[str]().union(*gstreamer_presets.KEYS.values())
         allowed = gstreamer_presets.KEYS[self.preset] if self.preset is not None else frozenset()
         if unused := sorted(self.model_fields_set & (all_keys - allowed)):
-            raise ValueError(f"{unused[0]} does not go with {self.preset or 'a pipeline'}")
+            raise ValueError(f"{unused[0]} cannot be combined with {self.preset or 'a pipeline'}")
         if "url" in allowed and self.url is None:
             raise ValueError(f"{self.preset} needs a url")
         return self
@@ -165,7 +165,7 @@ class GstreamerCamera(CameraBase):
                 yield sample
                 last = clock.monotonic()
             elif clock.monotonic() - last > timeout:
-                raise CameraError(f"{self.label} gives no picture for {timeout:g} s")
+                raise CameraError(f"{self.label} delivers no image for {timeout:g} s")
 
     def _require_running(self, running: _Running) -> None:
         kinds = running.gst.MessageType
@@ -173,7 +173,7 @@ class GstreamerCamera(CameraBase):
         if message is None:
             return
         if message.type == kinds.EOS:
-            raise CameraError(f"{self.label} stopped giving pictures")
+            raise CameraError(f"{self.label} stopped delivering images")
         error, _ = message.parse_error()
         factory = message.src.get_factory() if isinstance(message.src, running.gst.Element) else None
         element = factory.get_name() if factory else "bin"
@@ -186,7 +186,7 @@ class GstreamerCamera(CameraBase):
         # The size may change mid-stream, so read it from each sample.
         info = running.video.VideoInfo.new_from_caps(sample.get_caps())
         if info is None or info.width * info.height > MAX_PIXELS:
-            raise CameraError(f"{self.label} gives pictures that are too large")
+            raise CameraError(f"{self.label} delivers images that are too large")
         buffer = sample.get_buffer()
         seconds = None if buffer.pts == running.gst.CLOCK_TIME_NONE else buffer.pts / running.gst.SECOND
         return CameraImage(self.shaped(_rows(running.video, buffer, info)), seconds)

@@ -94,7 +94,7 @@ class OpencvCamera(CameraBase):
         capture = self._open()
         try:
             yield from self._live_images(capture, clock)
-            raise CameraError(f"{self.label} stopped giving pictures")
+            raise CameraError(f"{self.label} stopped delivering images")
         finally:
             capture.release()
 
@@ -111,7 +111,7 @@ class OpencvCamera(CameraBase):
             if limiter.due(now):
                 ok, bgr = capture.retrieve()
                 if ok and bgr.shape[0] * bgr.shape[1] > MAX_PIXELS:
-                    raise CameraError(f"{self.label} gives pictures of {bgr.shape[1]} x {bgr.shape[0]}, too large")
+                    raise CameraError(f"{self.label} delivers images of {bgr.shape[1]} x {bgr.shape[0]}, too large")
                 if ok:
                     yield CameraImage(self.shaped(bgr), seconds if seconds > 0 else None)
 
@@ -134,7 +134,7 @@ class OpencvCamera(CameraBase):
         width, height = (capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MAX_PIXELS:
             capture.release()
-            raise CameraError(f"{self.label} gives pictures of {width:.0f} x {height:.0f}, which is too large")
+            raise CameraError(f"{self.label} delivers images of {width:.0f} x {height:.0f}, which is too large")
         return capture
 
     def _stream(self) -> Any:

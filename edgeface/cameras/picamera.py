@@ -67,7 +67,7 @@ class PicameraCamera(CameraBase):
         except concurrent.futures.TimeoutError:
             # A job that never ends would keep the camera from closing.
             device.cancel_all_and_flush()
-            text = f"{self.local_device} gives no picture for {self.read_timeout:g} s: is its cable loose?"
+            text = f"{self.local_device} delivers no image for {self.read_timeout:g} s: is its cable loose?"
             raise CameraError(text) from None
         except RuntimeError as error:
             raise CameraError(f"{self.local_device} failed ({_line(error)})") from error

@@ -67,7 +67,7 @@ class ReplayCamera(CameraBase):
             if self.pace == "clip":
                 _sleep_until(start + frame.seconds, clock)
             if "fail" in active:
-                raise CameraError(f"{self.path} fails at {frame.seconds:.1f} s, as its faults say")
+                raise CameraError(f"{self.path} fails at {frame.seconds:.1f} s, as configured in its faults")
             if "block" in active:
                 _sleep_until(start + active["block"].at + active["block"].seconds, clock)
                 continue

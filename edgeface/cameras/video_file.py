@@ -37,7 +37,7 @@ class VideoFrame(NamedTuple):
 def read_frames(path: Path, rate: float) -> Iterator[VideoFrame]:
     """The frames of a clip, or of a folder of images in the order of their names, at `rate` frames per second.
 
-    Raises CameraError if nothing can be read, or if the file is cut short.
+    Raises CameraError if nothing can be read, or if the file is truncated.
     """
     if path.is_dir():
         yield from _folder(path, rate)
@@ -73,7 +73,7 @@ def _image(file: Path) -> NDArray[Any]:
     except cv2.error as error:
         raise CameraError(f"{printable_path(file)} is not a usable image ({error.err})") from error
     if len(data) > _MAX_IMAGE_BYTES or image is None or image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise CameraError(f"{printable_path(file)} is not an image, or is cut short")
+        raise CameraError(f"{printable_path(file)} is not an image, or is truncated")
     return image
 
 
@@ -83,7 +83,7 @@ def _clip(path: Path) -> Iterator[VideoFrame]:
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     try:
         if not capture.isOpened():
-            raise CameraError(f"{path} is not a video, or is cut short")
+            raise CameraError(f"{path} is not a video, or is truncated")
         if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
             raise CameraError(f"{path} has frames that are too large")
         rate = capture.get(cv2.CAP_PROP_FPS)

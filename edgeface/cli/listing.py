@@ -1,4 +1,4 @@
-"""Lines and tables that verbs print, and the row that they leave in the audit trail."""
+"""Lines and tables that commands print, and the row that they leave in the audit trail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
-    """Record what a verb did in the audit trail of a data folder; a failure is one line on standard error."""
+    """Record what a command did in the audit trail of a data folder; a failure is one line on standard error."""
     problem = write_rows(folder / FILE, [noted(kind, SystemClock().wall(), facts)])
     if problem is not None:
         complain(f"done, but not in the audit trail: {problem}")

@@ -1,4 +1,4 @@
-"""The verbs about people: enroll, people, rename, consent, forget, ignore, export, import.
+"""The commands about people: enroll, people, rename, consent, forget, ignore, export, import.
 
 Each takes the command line's arguments, prints what PeopleService returns, and returns the exit status; what is refused
 is an EdgefaceError, with nothing changed.

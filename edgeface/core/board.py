@@ -13,7 +13,7 @@ from typing import NamedTuple
 PROC, SYS = Path("/proc"), Path("/sys")
 
 # Bits as `vcgencmd get_throttled` gives them (raspberrypi.com, vcgencmd); the same bits, shifted by 16, are since boot.
-_BITS = {0x1: "under-voltage", 0x2: "clock capped", 0x4: "throttled", 0x8: "near the limit of heat"}
+_BITS = {0x1: "under-voltage", 0x2: "clock capped", 0x4: "throttled", 0x8: "near the temperature limit"}
 _SLOW = 0x2 | 0x4
 _BEFORE = 16
 _SECONDS = 2.0

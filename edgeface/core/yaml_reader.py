@@ -106,7 +106,7 @@ def _mapping(events: Iterator[yaml.Event], tree: Tree, path: Path) -> dict[str, 
         key: str = item.value
         here = (*path, key)
         if key == "<<":
-            raise Broken(_line(item), "merges (<<) are not read; write the keys out")
+            raise Broken(_line(item), "merges (<<) are not supported; write the keys out")
         if key in values:
             tree.mistakes.append((here, f"given twice, first on line {tree.lines[here]}"))
         tree.lines[here] = _line(item)
@@ -119,9 +119,9 @@ def _require_plain(event: yaml.Event, tree: Tree, path: Path) -> None:
     if tree.nodes > MAX_NODES or len(path) > MAX_DEPTH:
         raise Broken(_line(event), "too many values" if tree.nodes > MAX_NODES else "nested too deeply")
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-        raise Broken(_line(event), "anchors and aliases (& and *) are not read; quote text that begins with one")
+        raise Broken(_line(event), "anchors and aliases (& and *) are not supported; quote text that begins with one")
     if getattr(event, "tag", None) is not None:
-        raise Broken(_line(event), "tags (!) are not read; quote text that begins with one")
+        raise Broken(_line(event), "tags (!) are not supported; quote text that begins with one")
     if isinstance(event, yaml.ScalarEvent) and _CONTROL.search(event.value):
         raise Broken(_line(event), "a control character in a text")
 

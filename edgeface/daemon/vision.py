@@ -35,7 +35,7 @@ MATCH_SECONDS = 1.0
 """A frame older than this when the decision is made may not cause a match: its person may have gone."""
 
 HANG_SECONDS = 5.0
-"""Processing that makes no progress for this long while a camera gives pictures is hung."""
+"""Processing that makes no progress for this long while a camera delivers images is hung."""
 
 
 class Health:
@@ -63,7 +63,7 @@ class Health:
         return None if last is None else self._clock.monotonic() - last
 
     def alive(self, *, online: bool) -> bool:
-        """Whether the watchdog may be fed; `online` says that some camera gives pictures now.
+        """Whether the watchdog may be fed; `online` means that some camera delivers images now.
 
         Without one there is nothing to process, and a restart would not help: that is not a hang.
         """

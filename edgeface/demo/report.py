@@ -60,9 +60,11 @@ class Recorder:
             if event.type == "left":
                 continue
             who = event.name or event.unknown or event.reason or ""
-            score = f"{event.score:.2f} of {event.threshold:.2f}" if event.score and event.threshold else ""
+            score = (
+                f"score {event.score:.2f}, threshold {event.threshold:.2f}" if event.score and event.threshold else ""
+            )
             face = cut_out(result.frame.image, event.box).copy()
-            self.decided.append(DecidedFace(face, (f"{event.type} {score}", who, f"track {event.track}")))
+            self.decided.append(DecidedFace(face, (f"{event.type}, track {event.track}", who, score)))
 
 
 def write_sheet(path: Path, decided: Sequence[DecidedFace]) -> None:

@@ -74,7 +74,7 @@ def sentence(event: ReceivedEvent) -> str:
     """One event as a line for people."""
     wire = event.wire
     who = wire["name"] or wire["unknown"] or ""
-    score = f"score {wire['score']:.2f} of {wire['threshold']:.2f}" if wire["event_type"] == "match" else ""
+    score = f"score {wire['score']:.2f}, threshold {wire['threshold']:.2f}" if wire["event_type"] == "match" else ""
     seconds = f"after {wire['seconds']:.1f} s in view" if wire["seconds"] is not None else ""
     facts = ", ".join(part for part in (score, wire["reason"] or "", seconds) if part)
     clock = wire["captured_at"][11:23]

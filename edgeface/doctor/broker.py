@@ -103,7 +103,7 @@ def _try_to_write(mqtt: Mqtt, device: str) -> str | None:
 def _remedy(text: str, mqtt: Mqtt) -> str:
     if "not trusted" in text:
         return "mqtt.tls.ca must be the CA that signed the broker's certificate, and mqtt.host the name in it"
-    if "refuses us" in text:
+    if "rejects the connection" in text:
         return "check mqtt.username and its password, or the certificate; the broker's log has the reason"
     if "TLS" in text:
         return "check mqtt.port and mqtt.tls; docs/mosquitto/README.md"

@@ -1,4 +1,4 @@
-"""The journal file on a disk that may fill up, disappear or rot: opened, set aside if damaged, and retried."""
+"""The journal file on a disk that may fill up, disappear or fail: opened, set aside if damaged, and retried."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ class Connection:
             if events & select.POLLOUT and self._client.socket() is sock:
                 self._client.loop_write()
         except mqtt_client.MALFORMED as error:
-            raise BrokerError(f"the broker {self._broker} does not speak MQTT 5: {type(error).__name__}") from error
+            raise BrokerError(f"the broker {self._broker} does not support MQTT 5: {type(error).__name__}") from error
 
     def _check(self) -> None:
         if self._ended is not None:
@@ -261,7 +261,7 @@ class Connection:
 
     def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
         if reason.is_failure:
-            self._end(f"refuses us: {reason}")
+            self._end(f"rejects the connection: {reason}")
         else:
             self.window = max(2, min(_MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", _MAX_IN_FLIGHT)))
             self.ready = True
@@ -276,7 +276,7 @@ class Connection:
             closed = "it may require a client certificate, TLS or no TLS (mqtt.tls), or may not support MQTT 5"
         why = f"{reason}: {another}" if reason.value == _TAKEN_OVER else str(reason)
         sent = flags.is_disconnect_packet_from_server
-        self._end(f"has disconnected us: {why}" if sent else f"has closed the connection: {closed}")
+        self._end(f"has disconnected edgeface: {why}" if sent else f"has closed the connection: {closed}")
 
     def _on_publish(self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
         self._answer(mid, reason)

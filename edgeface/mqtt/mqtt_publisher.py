@@ -1,4 +1,4 @@
-"""Publishes to a broker: events now or never, everything else as it is now."""
+"""Publishes to a broker: events immediately or never, everything else with its latest value."""
 
 from __future__ import annotations
 
@@ -103,12 +103,12 @@ class MqttPublisher:
         self._thread.start()
 
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
-        """Publish the event now or never, and record it; returns at once, whatever broker and disk do."""
+        """Publish the event immediately or never, and record it; returns at once, whatever broker and disk do."""
         self._events.put(event, snapshot, late=late)
         self._waker.wake()
 
     def claim(self, claim: Claim) -> None:
-        """Ask the doors of the claim's camera to open, now or never."""
+        """Ask the doors of the claim's camera to open, immediately or never."""
         if self._issuer.claim(claim):
             self._waker.wake()
 

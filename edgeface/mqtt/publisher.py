@@ -38,13 +38,13 @@ class Publisher(Protocol):
         """Start its threads."""
 
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
-        """Publish an event now or never, and record it. `snapshot` is a JPEG that may leave the machine.
+        """Publish an event immediately or never, and record it. `snapshot` is a JPEG that may leave the machine.
 
         A `late` event is only recorded, and goes to the audit topic.
         """
 
     def claim(self, claim: Claim) -> None:
-        """Ask the doors of the claim's camera to open, now or never."""
+        """Ask the doors of the claim's camera to open, immediately or never."""
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Record a decision or an action; `kind` is one of the journal's."""
@@ -116,7 +116,7 @@ def sentence(event: Event) -> str:
     who = event.person or event.unknown or ""
     parts = [f"{event.camera}: {event.type}", who, f"track {event.track}"]
     if event.score is not None and event.threshold is not None:
-        parts.append(f"score {event.score:.3f} of {event.threshold:.3f}")
+        parts.append(f"score {event.score:.3f}, threshold {event.threshold:.3f}")
     if event.reason is not None:
         parts.append(event.reason)
     if event.seconds is not None:

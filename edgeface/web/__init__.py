@@ -1,1 +1,1 @@
-"""The local page, the REST interface and the metrics: one thread named "web" that looks on and holds nothing up."""
+"""The local page, the REST interface and the metrics: one thread named "web" that observes and delays nothing."""

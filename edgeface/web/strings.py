@@ -92,7 +92,7 @@ REASONS = {
 
 PEOPLE = "People"
 PEOPLE_NONE = "No one is enrolled yet."
-PEOPLE_COUNT = "{count} people, {enrolled} of them recognised. Threshold {threshold} (level: {level})."
+PEOPLE_COUNT = "{count} people; {enrolled} can be recognised. Threshold {threshold} (level: {level})."
 PEOPLE_COUNT_ONE = "1 person. Threshold {threshold} (level: {level})."
 PEOPLE_FIND = "Find by name or ID"
 PEOPLE_FIND_DO = "Find"
@@ -238,7 +238,7 @@ EVENTS_HOLDS = "The journal is intact: {rows} rows, {redacted} of them redacted,
 EVENTS_FAULT = "The journal is not intact: {fault}. The {rows} rows before it are valid."
 EVENTS_CUT = "No row has the link {head}: rows were cut off, or the row has been pruned."
 EVENTS_BAD_HEAD = "A link has 16 to 64 hex digits."
-SCORE_OF = "score {score} of {threshold}"
+SCORE_OF = "score {score}, threshold {threshold}"
 FACTS = {"level": "level {}", "age_ms": "{} ms after capture", "version": "version {}", "web": "page: {}"}
 AFTER_SECONDS = "after {seconds} s"
 
@@ -325,7 +325,7 @@ HEALTH_MODELS = "Models, SHA-256"
 
 # Words in a problem and how to fix it; the first match counts.
 REMEDIES = (
-    ("gives no picture", "Check the camera's cable and power. edgeface reopens it automatically."),
+    ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
     ("dark", "Is the lens covered, or is the light off?"),
     ("hangs", "Unplug the camera and plug it in again."),
     ("cannot be opened", "Check the cable, the address and the password. `edgeface cameras` lists the cameras."),
@@ -337,7 +337,7 @@ REMEDIES = (
     ("not enrolled", "Enroll them, or remove them from config.yaml."),
     ("level", "Use a lower level or a smaller gallery. docs/accuracy.md explains the levels."),
     ("refuses the user name", "Check the user name and the password in the camera's address."),
-    ("refuses us", "Compare user name and password with the broker's. Its log has details."),
+    ("rejects the connection", "Compare user name and password with the broker's. Its log has details."),
     ("denies", "Allow this in the broker's access list; docs/mosquitto/acl is an example."),
     ("broker", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
     ("connect", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),

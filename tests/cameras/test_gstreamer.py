@@ -118,8 +118,8 @@ def test_a_slow_reader_gets_the_newest_picture() -> None:
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"pipeline": "videotestsrc num-buffers=3"}, "the pipeline stopped giving pictures"),
-        ({"pipeline": SILENT, "open_timeout": 0.3}, "the pipeline gives no picture for 0.3 s"),
+        ({"pipeline": "videotestsrc num-buffers=3"}, "the pipeline stopped delivering images"),
+        ({"pipeline": SILENT, "open_timeout": 0.3}, "the pipeline delivers no image for 0.3 s"),
         ({"pipeline": "filesrc location=/no/hunter2 ! decodebin"}, "the pipeline's filesrc does not exist"),
         ({"pipeline": "filesrc location=/etc/hostname ! decodebin"}, f"the pipeline's typefind {UNKNOWN}"),
         ({"preset": "v4l2", "device": "/dev/video63"}, "/dev/video63 does not exist"),
@@ -129,7 +129,7 @@ def test_a_slow_reader_gets_the_newest_picture() -> None:
         ({"pipeline": "videotestsrc !! hunter2"}, "the pipeline has a mistake in its syntax"),
         ({"pipeline": "audiotestsrc"}, "the pipeline has parts that do not fit together"),
         ({"pipeline": "hunter_2"}, "GStreamer has no hunter_2; is it spelled correctly, and is its plugin installed?"),
-        ({"pipeline": f"videotestsrc ! {HUGE}"}, "the pipeline gives pictures that are too large"),
+        ({"pipeline": f"videotestsrc ! {HUGE}"}, "the pipeline delivers images that are too large"),
     ],
 )  # fmt: skip
 def test_what_goes_wrong_is_said_in_one_line_without_a_password(keys: dict[str, Any], says: str) -> None:

@@ -98,15 +98,15 @@ def test_what_waited_while_a_stream_was_opened_is_thrown_away(address: str) -> N
 
 def test_a_stream_that_ends_is_an_error_without_its_password(address: str) -> None:
     pictures = camera(f"http://admin:hunter2@{address}/short?pwd=hunter3").images()
-    with pytest.raises(CameraError, match="stopped giving pictures") as raised:
+    with pytest.raises(CameraError, match="stopped delivering images") as raised:
         list(pictures)
-    assert str(raised.value) == f"http://{address} stopped giving pictures"
+    assert str(raised.value) == f"http://{address} stopped delivering images"
 
 
 def test_a_stream_that_hangs_ends_at_the_read_timeout(address: str) -> None:
     pictures = camera(f"http://{address}/hangs", read_timeout=0.5).images()
     began = time.monotonic()
-    with pytest.raises(CameraError, match="stopped giving pictures"):
+    with pytest.raises(CameraError, match="stopped delivering images"):
         list(pictures)
     assert time.monotonic() - began < 3
 

@@ -157,7 +157,7 @@ def test_pictures_come_thinned_out_where_the_camera_cannot(board: fake.Board) ->
 def test_a_loose_cable_is_an_error_after_the_timeout_and_the_camera_is_closed(board: fake.Board) -> None:
     board.pictures = 3
     pictures = camera(read_timeout=0.05).images()
-    with pytest.raises(CameraError, match=r"Pi camera 0 gives no picture for 0\.05 s: is its cable loose\?"):
+    with pytest.raises(CameraError, match=r"Pi camera 0 delivers no image for 0\.05 s: is its cable loose\?"):
         list(pictures)
     assert board.closed == 1
 

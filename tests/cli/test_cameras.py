@@ -199,7 +199,7 @@ def test_a_configuration_with_a_mistake_is_told(tmp_path: Path, capsys: pytest.C
     config = write(tmp_path, "  door: {type: gstreamer, preset: jetson_csi, url: rtsp://a:hunter2@b/}\n")
     assert main.main(["cameras", "--config", str(config)]) == 78
     said = capsys.readouterr()
-    assert "cameras.door: url does not go with jetson_csi" in said.err
+    assert "cameras.door: url cannot be combined with jetson_csi" in said.err
     assert "hunter2" not in said.out + said.err
 
 

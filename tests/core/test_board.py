@@ -53,7 +53,7 @@ def test_this_machine_has_a_name_a_system_and_cores() -> None:
     [
         ("0\n", False, Power((), ())),
         ("50005\n", True, Power(("under-voltage", "throttled"), ("under-voltage", "throttled"))),
-        ("80008\n", False, Power(("near the limit of heat",), ("near the limit of heat",))),
+        ("80008\n", False, Power(("near the temperature limit",), ("near the temperature limit",))),
         ("20000\n", False, Power((), ("clock capped",))),
         ("0x2\n", True, Power(("clock capped",), ())),
     ],

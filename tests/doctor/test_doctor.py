@@ -249,7 +249,7 @@ def test_a_broker_that_denies_is_a_problem(tmp_path: Path, make_broker: Callable
     assert "edgeface/edgeface/#" in denied.remedy
     shut = make_broker("allow_anonymous false")
     (refused,) = doctor_broker.findings(configured(tmp_path, f"mqtt: {{port: {shut.port}}}\n"))
-    assert (refused.mark, "refuses us" in refused.says) == ("bad", True)
+    assert (refused.mark, "rejects the connection" in refused.says) == ("bad", True)
     assert "mqtt.username" in refused.remedy
 
 

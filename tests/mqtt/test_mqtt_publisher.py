@@ -348,7 +348,7 @@ def test_passwords(
     secret.chmod(0o600)
     publisher = publish(Mqtt(port=broker.port, username="front", password_file=secret))
     until(lambda: publisher.counters()["failures"] == 1)
-    assert "refuses us" in (publisher.problem or "")
+    assert "rejects the connection" in (publisher.problem or "")
     assert not publisher.connected
     secret.write_text("right-secret\nsecond line\n")
     until(lambda: publisher.connected)

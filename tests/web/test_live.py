@@ -180,7 +180,7 @@ def test_a_stale_picture_is_not_the_camera(
             with pytest.raises(Problem) as caught:
                 await one.newest()
         assert caught.value.status == 503
-        assert caught.value.detail == f"camera {CAMERA} gives no picture now: it is offline (no route to host)"
+        assert caught.value.detail == f"camera {CAMERA} delivers no image now: it is offline (no route to host)"
 
     run(work, context)
 
@@ -189,7 +189,7 @@ def test_a_camera_that_is_away_is_told_as_a_problem(client: "Client", monkeypatc
     monkeypatch.setattr(feed, "PICTURE_TIMEOUT", 0.1)
     answer = client("viewer").get("/api/v1/cameras/yard/picture")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
-    assert answer.json()["detail"] == "camera yard gives no picture now: no frame has arrived"
+    assert answer.json()["detail"] == "camera yard delivers no image now: no frame has arrived"
 
 
 @pytest.mark.parametrize(

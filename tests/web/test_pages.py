@@ -351,11 +351,11 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
     text = text_of(client("viewer").get("/health"))
     assert "door front: no signing key" in text
     assert "edgeface keys new" in text
-    camera = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "gives no picture"}
+    camera = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "delivers no image"}
     mqtt = {"problem": "connection refused", "lost": 3}
     context.hub.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
     found = faults.faults(context)
-    assert found[0].text == f"Camera {CAMERA}: gives no picture"
+    assert found[0].text == f"Camera {CAMERA}: delivers no image"
     assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.text for one in found}
     assert [one.tone for one in found] == sorted(one.tone for one in found)
     assert all(one.remedy for one in found)
@@ -365,7 +365,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
     ("problem", "remedy"),
     [
         ("rtsp://10.0.0.9/1 refuses the user name or the password", "in the camera's address"),
-        ("broker the broker localhost:1883 refuses us: Not authorized", "with the broker's"),
+        ("broker the broker localhost:1883 rejects the connection: Not authorized", "with the broker's"),
         ("broker the broker localhost:1883 cannot be reached: Connection refused", "mosquitto running"),
         ("broker the broker denies edgeface/front/state: Not authorized; its access list must allow x", "access list"),
         ("something new", "edgeface doctor"),

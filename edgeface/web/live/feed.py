@@ -115,7 +115,7 @@ class Feed:
         report = self._context.hub.state.get("cameras", {}).get(self._camera, {})
         status, problem = report.get("status"), report.get("problem")
         why = f"it is {status}" if status and status != "online" else "no frame has arrived"
-        return f"camera {self._camera} gives no picture now: {why}" + (f" ({problem})" if problem else "")
+        return f"camera {self._camera} delivers no image now: {why}" + (f" ({problem})" if problem else "")
 
 
 def _shared_width(wanted: int | None, width: int) -> int | None:

@@ -66,7 +66,7 @@ def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
             yield DeviceFault(strings.PROBLEM_CAMERA.format(camera=name, problem=problem), remedy(problem))
         elif status not in _QUIET:
             shown = strings.STATUSES.get(status, status)
-            yield DeviceFault(strings.PROBLEM_STATUS.format(camera=name, status=shown), remedy("gives no picture"))
+            yield DeviceFault(strings.PROBLEM_STATUS.format(camera=name, status=shown), remedy("delivers no image"))
 
 
 def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
