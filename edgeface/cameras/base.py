@@ -1,4 +1,4 @@
-"""What every camera type shares: its keys, what the rest of the program may ask it, and how its images are shaped."""
+"""What every camera type shares: its keys, what the rest of the program may ask of it, and how images are shaped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AttachedCamera:
     where: str
     what: str
     camera: CameraBase | None
-    """None if it cannot be asked for a frame."""
+    """None if it cannot deliver a frame."""
     hint: str
     """What to write into config.yaml, or what to do first."""
 

@@ -52,7 +52,7 @@ class Web(Settings):
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=253)] = "127.0.0.1"
     """The address to listen on; 0.0.0.0 and :: are all addresses of this machine."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8099
-    """0 takes any free port."""
+    """0 picks any free port."""
     tls: WebTls | None = None
     insecure: bool = False
     """Allow plaintext on an address that other machines can reach."""

@@ -33,7 +33,7 @@ PRAGMAS = (
 
 
 class Schema(NamedTuple):
-    """How a file comes to its newest version, which PRAGMA user_version holds."""
+    """How a file is migrated to its newest version, which PRAGMA user_version holds."""
 
     steps: tuple[Step, ...]
     """The first step fills an empty file; each later one leads to the next version."""

@@ -33,7 +33,7 @@ def report(
 ) -> dict[str, Any]:
     """The state of the device, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
 
-    `key` says how the vault's key is kept.
+    `key` is the custody of the vault's key.
     """
     heat = board.temperature()
     return {

@@ -78,7 +78,7 @@ class RecognitionSession:
     ) -> None:
         """Open everything. Raises ModelError, GalleryError or VaultError.
 
-        `synced` says whether the wall clock is right; `timings` measures the stages.
+        `synced` is whether the wall clock is right; `timings` measures the stages.
         """
         self.problems: tuple[str, ...] = ()
         """Why no one can be matched, if so, and the problems of doors."""

@@ -1,4 +1,4 @@
-"""The models of one run, and the way from a picture to an embedding that enrollment and recognition share."""
+"""The models of one run, and the path from a picture to an embedding that enrollment and recognition share."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ CLIP, PEOPLE = PACKAGE / "demo_data" / "clip.mp4", PACKAGE / "demo_data" / "peop
 OUT = Path("build/trace.json")
 
 THREADS = ("capture", "vision", "publisher", "journal")
-"""The way of a frame from the camera to the broker; the threads' names begin with these words."""
+"""The path of a frame from the camera to the broker; the threads' names begin with these words."""
 
 VISION, PIPELINE = "daemon/vision.py:_handle", "recognition/pipeline.py:process"
 """What handles a frame, with publishing its events, and the part of it that decides about them."""

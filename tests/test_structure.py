@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can see (CONTRIBUTING.md)."""
+"""The rules of CONTRIBUTING.md that a test can check."""
 
 import ast
 import re
@@ -43,7 +43,7 @@ MIDDLE = (
 
 
 def dotted(path: Path, package: Path = ROOT / "edgeface") -> str:
-    """edgeface.core.clock of edgeface/core/clock.py; a package goes by its folder."""
+    """edgeface.core.clock of edgeface/core/clock.py; a package has the name of its folder."""
     parts = path.relative_to(package.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -90,7 +90,7 @@ def room_of(module: str) -> str:
 
 
 def wrong(module: str, others: set[str]) -> list[str]:
-    """The imports that do not go down: into a room above, or beside on the same line."""
+    """The imports that do not go down: into a room above, or another one on the same line."""
     room = room_of(module)
     return sorted(
         other
