@@ -54,6 +54,11 @@ class Mosquitto:
         self.port = free_port()
 
     @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         """What mosquitto has written so far."""
         file = self._folder / "mosquitto.log"
