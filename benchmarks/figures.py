@@ -42,7 +42,7 @@ def summary(run: Run, clips: Mapping[str, Clip]) -> dict[str, Any]:
     frames = [frame for frame in run.measured if frame.camera in clips]
     told = [one for one in announced(run, clips) if one.visit is not None]
     complete = set(visits(frames, clips))
-    heard = [one for one in told if (one.camera, one.round, one.visit) in complete]
+    received = [one for one in told if (one.camera, one.round, one.visit) in complete]
     seconds = run.until - run.since
     return {
         "seconds": round(seconds, 1),
@@ -55,8 +55,8 @@ def summary(run: Run, clips: Mapping[str, Clip]) -> dict[str, Any]:
         "after_ms": percentiles(one.received - one.decided for one in told),
         "usable_ms": percentiles(one.usable for one in told if one.right),
         "visits": len(complete),
-        "right": len({(one.camera, one.round, one.visit) for one in heard if one.right}),
-        "wrong": sum(not one.right for one in heard),
+        "right": len({(one.camera, one.round, one.visit) for one in received if one.right}),
+        "wrong": sum(not one.right for one in received),
         "cpu_ms": 1000 * run.cpu / max(1, len(run.measured)),
         "cores_used": run.cpu / seconds if seconds else math.nan,
         "rss_peak": run.peak,
@@ -68,12 +68,12 @@ def announced(run: Run, clips: Mapping[str, Clip]) -> Iterator[Announced]:
     """The received matches of frames in the measured part of a run."""
     for camera, clip in clips.items():
         frames = [frame for frame in run.dealt if frame.camera == camera]
-        for heard in run.heard:
-            if heard.kind != "match" or heard.camera != camera or heard.after is None:
+        for received in run.received:
+            if received.kind != "match" or received.camera != camera or received.after is None:
                 continue
-            frame = _nearest(frames, heard.at - heard.after)
+            frame = _nearest(frames, received.at - received.after)
             if run.since <= frame.captured < run.until:
-                yield _announced(frame, clip, heard.person, heard.at)
+                yield _announced(frame, clip, received.person, received.at)
 
 
 def visits(frames: Iterable[Dealt], clips: Mapping[str, Clip]) -> Iterator[tuple[str, int, Visit]]:

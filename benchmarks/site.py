@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import trace
 from edgeface.demo.mosquitto import Mosquitto
-from tools.faults.ear import Ear
+from tools.faults.listener import Listener
 from tools.faults.site import until
 from tools.faults.soak import Samples
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from benchmarks.trace import Dealt
-    from tools.faults.ear import Heard
+    from tools.faults.listener import Received
 
 ROOT = Path(__file__).parent.parent
 DEVICE = "bench"
@@ -41,7 +41,7 @@ class Run:
     """Monotonic seconds, just before the process was started."""
     samples: Samples = field(default_factory=Samples)
     dealt: list[Dealt] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     cpu: float = 0.0
     """CPU seconds of the whole process between `since` and `until`."""
     since: float = 0.0
@@ -80,8 +80,8 @@ class Site:
         with ExitStack() as stack:
             stack.callback(self.broker.stop)
             self.broker.start()
-            self.ear = Ear(self.broker.port, DEVICE)
-            stack.callback(self.ear.close)
+            self.listener = Listener(self.broker.port, DEVICE)
+            stack.callback(self.listener.close)
             self._stack = stack.pop_all()
         return self
 
@@ -121,7 +121,7 @@ class Site:
         RuntimeError if it processes no frame, or exits by itself.
         """
         self.trace.unlink(missing_ok=True)
-        self.ear.heard.clear()
+        self.listener.received.clear()
         run = Run(time.monotonic())
         with (self.folder / "process.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
@@ -131,7 +131,7 @@ class Site:
             finally:
                 self._end(process)
         run.dealt = trace.read(self.trace)
-        run.heard = [heard for heard in self.ear.heard if not heard.audit]
+        run.received = [received for received in self.listener.received if not received.audit]
         return run
 
     def started(self, command: Sequence[str]) -> float:

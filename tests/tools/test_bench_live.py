@@ -13,7 +13,7 @@ from benchmarks.site import Run, Site
 from benchmarks.trace import Dealt
 from benchmarks.visits import Clip, Visit
 from edgeface.cameras.video_file import read_frames
-from tools.faults.ear import Heard
+from tools.faults.listener import Received
 from tools.faults.soak import Samples
 
 CLIP = Clip(Path("clip.mp4"), 30, (Visit("obama", 0, 15), Visit("biden", 15, 30)))
@@ -21,16 +21,16 @@ CLIP = Clip(Path("clip.mp4"), 30, (Visit("obama", 0, 15), Visit("biden", 15, 30)
 PORCH = {"porch": CLIP}
 
 
-def run(*heard: Heard, lost: tuple[int, ...] = (), frames: int = 60) -> Run:
+def run(*received: Received, lost: tuple[int, ...] = (), frames: int = 60) -> Run:
     """A run at 15 fps from 100 s, each frame processed within 20 ms."""
     dealt = [Dealt("porch", n, 100 + n / 15, 100.02 + n / 15) for n in range(frames) if n not in lost]
     samples = Samples([1.0, 2.0, 3.0, 4.0], [90.0, 99.0, 100.0, 101.0], [5] * 4, [9] * 4)
-    return Run(99.0, samples, dealt, list(heard), cpu=0.6, since=100.0, until=100 + frames / 15, peak=110.0)
+    return Run(99.0, samples, dealt, list(received), cpu=0.6, since=100.0, until=100 + frames / 15, peak=110.0)
 
 
-def match(person: str, frame: int, after: float, camera: str = "porch") -> Heard:
+def match(person: str, frame: int, after: float, camera: str = "porch") -> Received:
     # Times in the event are in milliseconds, and of another clock than the trace's.
-    return Heard(f"{frame}", "match", person, False, after + 0.0004, 100 + frame / 15 + after, camera)
+    return Received(f"{frame}", "match", person, False, after + 0.0004, 100 + frame / 15 + after, camera)
 
 
 def test_an_announcement_is_timed_from_its_frame_and_from_the_visits_first() -> None:
@@ -42,13 +42,13 @@ def test_an_announcement_is_timed_from_its_frame_and_from_the_visits_first() -> 
 
 
 def test_the_summary_counts_frames_visits_and_names() -> None:
-    heard = (
+    received = (
         match("obama", 5, 0.03),
         match("obama", 20, 0.03),
         match("obama", 33, 0.03),
         match("obama", 6, 0.9, "back"),
     )
-    found = figures.summary(run(*heard, lost=(7, 8, 9)), PORCH)
+    found = figures.summary(run(*received, lost=(7, 8, 9)), PORCH)
     assert found["frames"] == 57
     assert found["handled"] == 57 / 60
     assert (found["visits"], found["right"], found["wrong"]) == (4, 2, 1)
@@ -141,7 +141,7 @@ def test_the_daemon_is_watched_from_its_start_to_what_is_heard(tmp_path: Path) -
     assert 0 < found["handled"] <= 1
     assert found["cpu_ms"] > 0
     assert 20 < found["rss_steady"] <= found["rss_peak"] < 500
-    assert {heard.person for heard in run.heard if heard.kind == "match"} <= {"obama"}
+    assert {received.person for received in run.received if received.kind == "match"} <= {"obama"}
     assert run.dealt[0].seq == 0
 
 

@@ -17,7 +17,7 @@ import pytest
 from edgeface.core import sqlite
 from edgeface.gallery.gallery import Gallery
 from edgeface.journal.journal import Journal
-from tools.faults import cuts, disk, ear, grants, table
+from tools.faults import cuts, disk, grants, listener, table
 from tools.faults.__main__ import PARTS, main
 from tools.faults.image import Image
 from tools.faults.part import NotTriedError, Options, Row
@@ -66,15 +66,15 @@ def test_the_slope_of_a_leak_is_found_with_its_noise() -> None:
     assert slope([0.0, 3600.0, 7200.0], [1.0, 3.0, 5.0]) == pytest.approx((2, 0))
 
 
-def heard(kind: str, after: float | None, *, audit: bool) -> ear.Heard:
-    return ear.Heard("id", kind, None, audit, after, 0.0)
+def received(kind: str, after: float | None, *, audit: bool) -> listener.Received:
+    return listener.Received("id", kind, None, audit, after, 0.0)
 
 
 def test_late_is_what_a_consumer_would_take_for_now() -> None:
-    assert heard("match", 3.1, audit=False).late
-    assert not heard("match", 2.9, audit=False).late
-    assert not heard("match", 60.0, audit=True).late
-    assert not heard("left", 4.0, audit=False).late
+    assert received("match", 3.1, audit=False).late
+    assert not received("match", 2.9, audit=False).late
+    assert not received("match", 60.0, audit=True).late
+    assert not received("left", 4.0, audit=False).late
 
 
 def write_a_little(folder: Path, mode: str = "") -> set[str]:
@@ -185,7 +185,7 @@ def test_the_site_starts_and_kills_a_real_daemon(tmp_path: Path) -> None:
         site.enroll_demo()
         assert site.start() < 20
         assert site.alive
-        assert until(lambda: site.ear.state, 10)
+        assert until(lambda: site.listener.state, 10)
         running = site.process
         site.kill()
         assert running is not None

@@ -6,7 +6,7 @@ import pytest
 
 from tools.matrix import environments
 from tools.matrix.environments import Environment
-from tools.matrix.results import Result, Told, tabled
+from tools.matrix.results import Result, Versions, tabled
 
 VERSIONS = '{"Python": "3.11.7", "numpy": "1.26.4", "opencv-python-headless": "4.10.0.84", "ai-edge-litert": null,'
 VERSIONS += ' "tflite-runtime": "2.14.0", "paho-mqtt": "2.2.0", "pydantic": "2.14.3"}'
@@ -25,14 +25,14 @@ def interpreter(path: Path, says: str) -> str:
     return str(path)
 
 
-def told(tmp_path: Path, report: str = REPORT) -> Result:
+def result_of(tmp_path: Path, report: str = REPORT) -> Result:
     file = tmp_path / "report.xml"
     file.write_text(report)
-    return Result.read(Told.read(VERSIONS), file, tmp_path / "report.txt", 301.6)
+    return Result.read(Versions.read(VERSIONS), file, tmp_path / "report.txt", 301.6)
 
 
 def test_a_table_has_a_column_for_each_environment_and_names_what_failed(tmp_path: Path) -> None:
-    result = told(tmp_path)
+    result = result_of(tmp_path)
     assert not result.good
     lines = tabled("today", {"tflite-runtime": result, "Debian 13": "only root can"}).splitlines()
     assert lines[0] == "today"
@@ -45,9 +45,9 @@ def test_a_table_has_a_column_for_each_environment_and_names_what_failed(tmp_pat
 
 
 def test_a_suite_without_a_test_is_not_good(tmp_path: Path) -> None:
-    assert not told(tmp_path, "<testsuites><testsuite/></testsuites>").good
+    assert not result_of(tmp_path, "<testsuites><testsuite/></testsuites>").good
     good = '<testsuites><testsuite><testcase classname="a" name="b"/></testsuite></testsuites>'
-    assert told(tmp_path, good).good
+    assert result_of(tmp_path, good).good
 
 
 def test_the_newest_interpreter_comes_first_and_one_that_cannot_is_left_out(

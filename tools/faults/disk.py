@@ -25,15 +25,17 @@ def run(options: Options) -> Row:
         site.enroll_demo()
         site.start()
         matched, problems, faults = 0, set[str](), list[str]()
-        until(lambda: site.ear.heard, 30)
+        until(lambda: site.listener.received, 30)
         for number in range(_CYCLES):
-            before = len(site.ear.heard)
+            before = len(site.listener.received)
             filler = _fill(small)
             problems |= _watch(site, _FULL)
-            while_full = sum(not heard.audit and heard.kind == "match" for heard in site.ear.heard[before:])
+            while_full = sum(
+                not received.audit and received.kind == "match" for received in site.listener.received[before:]
+            )
             matched += while_full
             filler.unlink()
-            works = until(lambda: site.alive and state_of(site.ear.state, "journal", "problem") is None, _WORKS)
+            works = until(lambda: site.alive and state_of(site.listener.state, "journal", "problem") is None, _WORKS)
             faults += [] if works else ["the journal did not recover"]
             say(f"full for {_FULL:.0f} s, {number + 1} of {_CYCLES}: {while_full} matches meanwhile")
         books = site.settle()
@@ -82,7 +84,7 @@ def _watch(site: Site, seconds: float) -> set[str]:
     problems: set[str] = set()
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        problem = state_of(site.ear.state, "journal", "problem")
+        problem = state_of(site.listener.state, "journal", "problem")
         if problem is not None:
             problems.add(problem.rpartition(": ")[2])
         time.sleep(0.2)

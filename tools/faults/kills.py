@@ -57,7 +57,9 @@ def run(options: Options) -> Row:
             site.broker.resume()
             tally.torn += damage(site.data)
             tally.seen |= set(site.rows())
-            say(f"kill {number + 1} of {options.kills}: {len(site.rows())} rows, {len(site.ear.heard)} messages")
+            say(
+                f"kill {number + 1} of {options.kills}: {len(site.rows())} rows, {len(site.listener.received)} messages"
+            )
         tally.starts.append(site.start())
         return _row(site, options, tally)
 
@@ -65,7 +67,7 @@ def run(options: Options) -> Row:
 def _row(site: Site, options: Options, tally: Tally) -> Row:
     books = site.settle()
     vanished = tally.seen - books.there
-    told = len(site.ear.ids(audit=False))
+    told = len(site.listener.ids(audit=False))
     usual, slowest = statistics.median(tally.starts), max(tally.starts)
     say(f"in the journal {len(books.there)}, vanished {len(vanished)}; slowest start {slowest:.2f} s")
     faults = [f"{len(vanished)} rows vanished from the journal"] if vanished else []
@@ -87,7 +89,7 @@ def _row(site: Site, options: Options, tally: Tally) -> Row:
 
 def _live(site: Site, dice: random.Random, tally: Tally, pictures: list[Path], *, at_an_event: bool) -> None:
     """One life of the daemon: for a while or until an event arrives, with a stall and an enrollment in between."""
-    before = len(site.ear.heard)
+    before = len(site.listener.received)
     stalled = not at_an_event and dice.random() < 0.6  # noqa: PLR2004 - more often than not
     life, stall = dice.uniform(*_LIFE), dice.uniform(0, 6)
     enrollment = threading.Thread(target=_enroll, args=(site, dice, tally, pictures))
@@ -106,7 +108,7 @@ def _live(site: Site, dice: random.Random, tally: Tally, pictures: list[Path], *
 
 
 def _new_event(site: Site, before: int) -> bool:
-    return any(not heard.audit for heard in site.ear.heard[before:])
+    return any(not received.audit for received in site.listener.received[before:])
 
 
 def _enroll(site: Site, dice: random.Random, tally: Tally, pictures: list[Path]) -> None:

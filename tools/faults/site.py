@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.proxy import Proxy
-from tools.faults.ear import Ear, Heard
+from tools.faults.listener import Listener, Received
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class Books:
     """Ids in the journal."""
     lost: set[str]
     """Ids that are in the journal but were not received, or the other way round."""
-    late: list[Heard]
+    late: list[Received]
     faults: tuple[str, ...]
     """The problems found, including `torn`."""
     torn: list[str]
@@ -72,8 +72,8 @@ class Site:
             stack.callback(self.broker.stop)
             self.broker.start()
             stack.enter_context(self.proxy)
-            self.ear = Ear(self.broker.port, DEVICE)
-            stack.callback(self.ear.close)
+            self.listener = Listener(self.broker.port, DEVICE)
+            stack.callback(self.listener.close)
             stack.callback(self.kill)
             self._stack = stack.pop_all()
         return self
@@ -136,14 +136,18 @@ class Site:
         drained, alive = self.drained(_DRAIN), self.alive
         status = self.stop()
         torn = damage(self.data)
-        there, heard = set(self.rows()), self.ear.ids()
-        untold, unwritten = there - heard - missed, heard - there
+        there, received = set(self.rows()), self.listener.ids()
+        untold, unwritten = there - received - missed, received - there
         faults = [] if alive and status == 0 else [f"the daemon exited with status {status}"]
         faults += [] if drained else ["the journal was not drained at the end"]
         faults += [f"{len(untold)} rows of the journal were never received"] if untold else []
         faults += [f"{len(unwritten)} events were received that are not in the journal"] if unwritten else []
         return Books(
-            there, untold | unwritten, [heard for heard in self.ear.heard if heard.late], (*faults, *torn), torn
+            there,
+            untold | unwritten,
+            [received for received in self.listener.received if received.late],
+            (*faults, *torn),
+            torn,
         )
 
     def drained(self, seconds: float) -> bool:

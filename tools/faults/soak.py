@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.faults.ear import DOOR
+from tools.faults.listener import DOOR
 from tools.faults.part import Options, Row, say
 from tools.faults.site import CAMERA, DEMO, Site, until
 
@@ -70,11 +70,11 @@ def run(options: Options) -> Row:
         site.start()
         samples = _sample(site, options.soak)
         books = site.settle()
-        matches = sum(message.kind == "match" and not message.audit for message in site.ear.heard)
+        matches = sum(message.kind == "match" and not message.audit for message in site.listener.received)
         rounds = int(options.soak // length)
         rise, error = slope(samples.seconds, samples.megabytes)
         say(f"{rounds} whole rounds of the clip, {matches} matches; memory {samples.megabytes[-1]:.0f} MB")
-        faults = [] if site.ear.grants else ["the door never got a grant"]
+        faults = [] if site.listener.grants else ["the door never got a grant"]
         faults += [] if matches >= rounds * _MATCHES else [f"{matches} of {rounds * _MATCHES} matches were received"]
         # Caches fill at first, and noise is not a leak: only a long run that is certainly above the target counts.
         judged = options.soak >= _JUDGED
@@ -89,7 +89,7 @@ def run(options: Options) -> Row:
             f"memory {rise:+.1f} ± {2 * error:.1f} MB/h at {samples.megabytes[-1]:.0f} MB"
             f"{'' if judged else ' (judged only after an hour)'}; "
             f"threads {span(samples.threads)}, files {span(samples.handles)}; "
-            f"{matches} matches, at least {rounds * _MATCHES} expected; {site.ear.grants} grants",
+            f"{matches} matches, at least {rounds * _MATCHES} expected; {site.listener.grants} grants",
             (*faults, *books.faults),
         )
 
@@ -102,13 +102,13 @@ def _sample(site: Site, seconds: float) -> Samples:
         if now >= warm and site.process is not None:
             samples.take(site.process.pid, now)
             if len(samples.seconds) % 12 == 1:
-                say(f"{now:.0f} s: {samples.megabytes[-1]:.1f} MB, {len(site.ear.heard)} messages received")
+                say(f"{now:.0f} s: {samples.megabytes[-1]:.1f} MB, {len(site.listener.received)} messages received")
         until(lambda: _ended(site), min(_STEP, seconds / 40), 1.0)
     return samples
 
 
 def _ended(site: Site) -> bool:
-    site.ear.challenge()
+    site.listener.challenge()
     return not site.alive
 
 

@@ -36,8 +36,8 @@ def run(options: Options) -> Row:
             if end == site.broker.start:
                 # A broker acknowledges messages without subscribers: those before our listener was back reach no one.
                 time.sleep(2)
-                missed |= {id_ for id_, said in site.rows().items() if said} - site.ear.ids()
-            say(f"{number + 1} of {len(faults)}, {name}: {len(site.ear.heard)} messages received")
+                missed |= {id_ for id_, said in site.rows().items() if said} - site.listener.ids()
+            say(f"{number + 1} of {len(faults)}, {name}: {len(site.listener.received)} messages received")
         return _row(site, options, missed)
 
 
@@ -54,8 +54,8 @@ def _row(site: Site, options: Options, missed: set[str]) -> Row:
     books = site.settle(frozenset(missed))
     for message in books.late:
         say(f"late: a {message.kind} after {message.after:.1f} s")
-    heard = site.ear.heard
-    afterwards = sum(message.audit and message.after is not None for message in heard)
+    received = site.listener.received
+    afterwards = sum(message.audit and message.after is not None for message in received)
     say(f"{len(books.there)} rows, {len(missed)} acknowledged by a broker without subscribers")
     return Row(
         "broker away",
@@ -63,7 +63,7 @@ def _row(site: Site, options: Options, missed: set[str]) -> Row:
         len(books.lost),
         len(books.late),
         len(books.torn),
-        f"{len(books.there)} rows; {sum(not m.audit for m in heard)} events received in time, "
+        f"{len(books.there)} rows; {sum(not m.audit for m in received)} events received in time, "
         f"{afterwards} later as audit",
         books.faults,
     )

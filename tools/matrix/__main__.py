@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tools.matrix import environments
 from tools.matrix.environments import EnvironmentMissingError
-from tools.matrix.results import Result, Told, tabled
+from tools.matrix.results import Result, Versions, tabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -72,9 +72,9 @@ def _tested(name: str, make: Make | str, tests: list[str]) -> Result | str:
     try:
         environment = make()
         environment.make()
-        told = Told.read(environment.say())
-        print(f"{name}: Python {told.python}, running the tests", flush=True)
-        return Result.read(told, *environment.test(tests))
+        versions = Versions.read(environment.versions())
+        print(f"{name}: Python {versions.python}, running the tests", flush=True)
+        return Result.read(versions, *environment.test(tests))
     # A missing tool normally ends the program; here the other environments are still worth running.
     except (EnvironmentMissingError, SystemExit) as error:
         return str(error)

@@ -78,7 +78,7 @@ class Environment:
             pip = [self._own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             self._must(*pip, *given)
 
-    def say(self) -> str:
+    def versions(self) -> str:
         """The versions of the installed packages, as JSON."""
         return self._must(self._own, "-c", _VERSIONS)
 
@@ -88,10 +88,10 @@ class Environment:
         report.unlink(missing_ok=True)
         pytest = [self._own, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={self._inside(report)}"]
         began = time.monotonic()
-        with log.open("wb") as said:
+        with log.open("wb") as output:
             command = self._command([*pytest, *tests])
             done = subprocess.run(
-                command, cwd=self.source, check=False, stdout=said, stderr=-2, stdin=-3, timeout=LIMIT
+                command, cwd=self.source, check=False, stdout=output, stderr=-2, stdin=-3, timeout=LIMIT
             )
         if not report.exists():
             raise EnvironmentMissingError(f"pytest ended with status {done.returncode}: {log}")

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class Versions:
     """The versions in one environment."""
 
     python: str
     packages: Mapping[str, str | None]
 
     @classmethod
-    def read(cls, text: str) -> Told:
+    def read(cls, text: str) -> Versions:
         """Read the JSON that the environment printed."""
         packages = json.loads(text)
         return cls(packages.pop("Python"), packages)
@@ -37,7 +37,7 @@ class Told:
 class Result:
     """One suite."""
 
-    told: Told
+    versions: Versions
     passed: int
     skipped: int
     failed: tuple[str, ...]
@@ -45,7 +45,7 @@ class Result:
     seconds: float
 
     @classmethod
-    def read(cls, told: Told, report: Path, log: Path, seconds: float) -> Result:
+    def read(cls, versions: Versions, report: Path, log: Path, seconds: float) -> Result:
         """Read pytest's XML, which pytest has just written; print the log's path if tests failed."""
         cases = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314 - our own pytest's file
         bad = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
@@ -53,7 +53,7 @@ class Result:
         if bad:
             print(f"{len(bad)} failed: {log}")
         names = dict.fromkeys(f"{case.get('classname')}::{case.get('name')}" for case in bad)
-        return cls(told, len(cases) - skipped - len(bad), skipped, tuple(names), seconds)
+        return cls(versions, len(cases) - skipped - len(bad), skipped, tuple(names), seconds)
 
     @property
     def good(self) -> bool:
@@ -62,12 +62,12 @@ class Result:
 
 
 ROWS: Mapping[str, Callable[[Result], str]] = {
-    "Python": lambda result: result.told.python,
-    "numpy": lambda result: result.told.version("numpy"),
-    "OpenCV (headless)": lambda result: result.told.version("opencv-python-headless"),
-    "TFLite": lambda result: result.told.version("ai-edge-litert", "tflite-runtime"),
-    "paho-mqtt": lambda result: result.told.version("paho-mqtt"),
-    "pydantic": lambda result: result.told.version("pydantic"),
+    "Python": lambda result: result.versions.python,
+    "numpy": lambda result: result.versions.version("numpy"),
+    "OpenCV (headless)": lambda result: result.versions.version("opencv-python-headless"),
+    "TFLite": lambda result: result.versions.version("ai-edge-litert", "tflite-runtime"),
+    "paho-mqtt": lambda result: result.versions.version("paho-mqtt"),
+    "pydantic": lambda result: result.versions.version("pydantic"),
     "passed, skipped, failed": lambda result: f"{result.passed}, {result.skipped}, {len(result.failed)}",
     "seconds": lambda result: f"{result.seconds:.0f}",
 }

@@ -21,7 +21,7 @@ LIFETIME = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Received:
     """One message of the event or audit topic."""
 
     id: str
@@ -41,12 +41,12 @@ class Heard:
         return not self.audit and self.kind != "left" and self.after is not None and self.after > LIFETIME
 
 
-class Ear:
-    """Listens from construction until `close`, reconnecting by itself; `heard` grows."""
+class Listener:
+    """Listens from construction until `close`, reconnecting by itself; `received` grows."""
 
     def __init__(self, port: int, device: str) -> None:
         """Connect to 127.0.0.1; TimeoutError if the broker does not answer within 5 s."""
-        self.heard: list[Heard] = []
+        self.received: list[Received] = []
         self.state: dict[str, Any] = {}
         """The last state message."""
         self.bad = 0
@@ -55,7 +55,7 @@ class Ear:
         """Grants received for the door."""
         self._device = device
         self._ready = threading.Event()
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="faults-ear", protocol=paho.MQTTv5)
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="faults-listener", protocol=paho.MQTTv5)
         topics = [(f"edgeface/{device}/#", 1), (f"{DOOR_TOPIC}/grant", 1)]
         client.on_connect = lambda client, *_: client.subscribe(topics)
         client.on_subscribe = lambda *_: self._ready.set()
@@ -70,11 +70,13 @@ class Ear:
 
     def ids(self, *, audit: bool | None = None) -> set[str]:
         """Ids received on the event topic (False), the audit topic (True), or either."""
-        return {heard.id for heard in list(self.heard) if audit is None or heard.audit == audit}
+        return {received.id for received in list(self.received) if audit is None or received.audit == audit}
 
     def challenge(self) -> None:
         """Ask for a grant, as a door does once a second."""
-        self._client.publish(f"{DOOR_TOPIC}/challenge", json.dumps({"nonce": secrets.token_urlsafe(18), "boot": "ear"}))
+        self._client.publish(
+            f"{DOOR_TOPIC}/challenge", json.dumps({"nonce": secrets.token_urlsafe(18), "boot": "listener"})
+        )
 
     def close(self) -> None:
         """Stop listening."""
@@ -90,12 +92,12 @@ class Ear:
             elif topic == f"{DOOR_TOPIC}/grant":
                 self.grants += 1
             elif last in {"event", "audit"}:
-                self.heard.append(_heard(json.loads(payload), wall, now, audit=last == "audit"))
+                self.received.append(_received(json.loads(payload), wall, now, audit=last == "audit"))
         except (ValueError, KeyError):
             self.bad += 1
 
 
-def _heard(wire: dict[str, Any], wall: float, now: float, *, audit: bool) -> Heard:
+def _received(wire: dict[str, Any], wall: float, now: float, *, audit: bool) -> Received:
     captured = wire.get("captured_at")
     after = None if captured is None else wall - datetime.fromisoformat(captured.replace("Z", "+00:00")).timestamp()
-    return Heard(wire["id"], wire["event_type"], wire.get("person"), audit, after, now, wire.get("camera"))
+    return Received(wire["id"], wire["event_type"], wire.get("person"), audit, after, now, wire.get("camera"))
