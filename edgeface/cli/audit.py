@@ -18,7 +18,7 @@ from edgeface.core.errors import GalleryError, UsageError
 from edgeface.core.event_kinds import BY_KIND, kinds
 from edgeface.core.files import put_whole
 from edgeface.core.sqlite import translated
-from edgeface.core.text import printable, printable_path
+from edgeface.core.text import counted, printable, printable_path
 from edgeface.journal import rows, verification
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _verify(connection: sqlite3.Connection, vault: Vault, head: str | None) -> i
     if not found.known:
         complain(f"no row has the link {head}: the rows from it on were cut off, or it has been pruned")
         return 1
-    say(f"{found.rows} rows, {found.redacted} redacted, head {found.head}")
+    say(f"{counted(found.rows, 'row')}, {found.redacted} redacted, head {found.head}")
     return 0
 
 
@@ -92,7 +92,8 @@ def _export(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) 
     lines = [entry.to_json() for entry in _pages(connection, vault, arguments)]
     with translated(arguments.file):
         put_whole(arguments.file, "".join(f"{line}\n" for line in lines).encode())
-    say(f"{printable_path(arguments.file)}: {len(lines)} rows; the file shows in plain text who was seen when")
+    rows_written = counted(len(lines), "row")
+    say(f"{printable_path(arguments.file)}: {rows_written}; the file shows in plain text who was seen when")
     return 0
 
 

@@ -15,7 +15,7 @@ from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
 from edgeface.core.console import complain, say
 from edgeface.core.errors import GalleryError, UsageError
-from edgeface.core.text import printable, printable_path
+from edgeface.core.text import counted, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
 from edgeface.journal.journal import Journal
@@ -99,14 +99,14 @@ def run_forget(arguments: Namespace) -> int:
     for path in proof.traces:
         complain(f"{printable_path(path)}: still has a trace of {who}")
     if not proof.traces:
-        say(f"{who}: erased; {proof.files} files searched, no trace")
+        say(f"{who}: erased; {counted(proof.files, 'file')} searched, no trace")
     return 1 if proof.traces else 0
 
 
 def run_export(arguments: Namespace) -> int:
     """Write people to a file."""
     count = _service(arguments).export_people(arguments.file, arguments.person)
-    say(f"{arguments.file}: {count} people; it holds face templates, so protect it like a key")
+    say(f"{arguments.file}: {counted(count, 'person', 'people')}; it holds face templates, so protect it like a key")
     return 0
 
 
@@ -114,7 +114,7 @@ def run_import(arguments: Namespace) -> int:
     """Read people from a file."""
     service = _service(arguments)
     imported = service.import_people(arguments.file, replace=arguments.replace)
-    say(f"{imported.people} people imported")
+    say(f"{counted(imported.people, 'person', 'people')} imported")
     say_warnings(service.configuration, imported.snapshot)
     return 0
 
@@ -180,7 +180,7 @@ def _show(enrolled: EnrollResult) -> None:
         say(line)
     for person in enrolled.people:
         state = "on the ignore list" if person.ignored else "enrolled"
-        say(f"{person.id}: {state} as {person.name}, {person.templates} templates")
+        say(f"{person.id}: {state} as {person.name}, {counted(person.templates, 'template')}")
 
 
 def _strangers_per_day(configuration: Configuration) -> float | None:

@@ -67,6 +67,11 @@ def printable_path(path: Path) -> str:
     return printable(str(path), _MAX_PATH)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: 1 photo, 2 photos, 0 people."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def slug(text: str) -> str:
     """Make an id from a folder's name ("Anna Böhm" gives anna-bohm); raises GalleryError if nothing is left of it."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()

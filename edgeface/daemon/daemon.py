@@ -16,6 +16,7 @@ from edgeface.core import systemd
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.log import set_up
+from edgeface.core.text import counted
 from edgeface.daemon import report as daemon_report
 from edgeface.daemon.session import RecognitionSession
 from edgeface.daemon.vision import Health, Tally, Vision
@@ -127,7 +128,7 @@ class Daemon:
             capture.start()
         self._page.start()
         systemd.notify(systemd.READY)
-        log.info("edgeface runs as %s with %d cameras", self._configuration.device, len(self._captures))
+        log.info("edgeface runs as %s with %s", self._configuration.device, counted(len(self._captures), "camera"))
 
     def stop(self) -> None:
         """Ask `run` to end; any thread or signal handler may call it."""

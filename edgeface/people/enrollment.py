@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.core.text import check_id, printable, printable_path, slug
+from edgeface.core.text import check_id, counted, printable, printable_path, slug
 from edgeface.faces.photo_face import find_face
 from edgeface.gallery.snapshot import Template, check_days, unit_mean
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
@@ -184,7 +184,7 @@ def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions 
     if not plan.candidates:
         raise RejectedError("no one was enrolled: no photo can be used", plan.rejected, skippable=False)
     if plan.rejected and not options.skip_bad:
-        count = "1 photo was" if len(plan.rejected) == 1 else f"{len(plan.rejected)} photos were"
+        count = counted(len(plan.rejected), "photo was", "photos were")
         raise RejectedError(f"no one was enrolled: {count} rejected", plan.rejected, skippable=True)
     with gallery.transaction():
         return [change for candidate in plan.candidates for change in _enroll(gallery, candidate, wall, options)]
@@ -217,7 +217,7 @@ def _notes(known: KnownFaces, person: str, taken: Sequence[tuple[str, Embedding]
         if score < known.threshold:
             yield f"{shown}: unlike the other photos of {person} (cosine {score:.2f}); is it the same person?"
     if 0 < len(taken) < ADVISED and person not in known.means:
-        count = "1 photo" if len(taken) == 1 else f"{len(taken)} photos"
+        count = counted(len(taken), "photo")
         yield f"{person}: enrolled from {count}; {ADVISED} or more different photos work better"
 
 

@@ -130,7 +130,7 @@ def test_a_refused_photo_refuses_all_unless_skipped(
     assert "barack" not in capsys.readouterr().out
     assert run("enroll", "barack", "--skip-bad", OBAMA[0], str(bad)) == 0
     captured = capsys.readouterr()
-    assert "barack: enrolled as barack, 1 templates" in captured.out
+    assert "barack: enrolled as barack, 1 template" in captured.out
     assert "a GIF" in captured.err
 
 
@@ -150,7 +150,7 @@ def test_a_folder_of_folders_is_enrolled(run: Run, tmp_path: Path, capsys: pytes
     assert run("enroll", "--folder", str(tmp_path / "people")) == 0
     captured = capsys.readouterr()
     assert "barack-obama: enrolled as Barack Obama, 3 templates" in captured.out
-    assert "eileen_collins: enrolled as Eileen Collins, 1 templates" in captured.out
+    assert "eileen_collins: enrolled as Eileen Collins, 1 template" in captured.out
     assert captured.err == ""
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edgeface.core import events
 from edgeface.core.errors import GalleryError
 from edgeface.core.log import JsonLine, OneLine
-from edgeface.core.text import MAX_NAME, check_id, cleaned, display_name, is_id, is_unknown_id, printable, slug
+from edgeface.core.text import MAX_NAME, check_id, cleaned, counted, display_name, is_id, is_unknown_id, printable, slug
 from edgeface.mqtt.publisher import sentence
 from tests.support.sayings import an_event
 
@@ -168,3 +168,11 @@ def test_cleaning_twice_changes_nothing_and_keeps_plain_names(text: str) -> None
 def test_an_empty_name_is_replaced_by_the_id() -> None:
     assert display_name("\u202e\n\0", "anna") == "anna"
     assert display_name(None, "anna") == "anna"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(0, "0 people"), (1, "1 person"), (2, "2 people"), (1015, "1,015 people")]
+)
+def test_a_number_agrees_with_its_noun(number: int, shown: str) -> None:
+    assert counted(number, "person", "people") == shown
+    assert counted(number, "row").endswith("row" if number == 1 else "rows")
