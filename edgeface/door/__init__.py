@@ -4,6 +4,36 @@
 Its public names can be imported from here.
 """
 
-from edgeface.door.verifier import Grant, GrantVerifier, Memory, Minimum, Reject, Rules, require_key, verify
+from edgeface.door.verifier import (
+    LEVELS,
+    MAX_BYTES,
+    MAX_FACE_AGE,
+    REASONS,
+    Grant,
+    GrantVerifier,
+    Memory,
+    Minimum,
+    Reject,
+    Rules,
+    require_key,
+    verify,
+)
 
-__all__ = ["Grant", "GrantVerifier", "Memory", "Minimum", "Reject", "Rules", "require_key", "verify"]
+Gate = GrantVerifier
+"""The name of GrantVerifier in documents of 0.1."""
+
+__all__ = [
+    "LEVELS",
+    "MAX_BYTES",
+    "MAX_FACE_AGE",
+    "REASONS",
+    "Gate",
+    "Grant",
+    "GrantVerifier",
+    "Memory",
+    "Minimum",
+    "Reject",
+    "Rules",
+    "require_key",
+    "verify",
+]

@@ -86,16 +86,16 @@ class LogPublisher:
         self._writer.mark_published(event.id)
 
     def claim(self, claim: Claim) -> None:
-        """Log that no door can open; the configuration does not allow doors without MQTT."""
-        _log.warning("camera %s: no door can open without MQTT", claim.camera)
+        """Ignore it: the configuration does not allow doors without MQTT."""
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Record it in the journal."""
         self._writer.record_row(noted(kind, self._clock.wall(), facts))
 
-    def set(self, topic: Topic, payload: str | Mapping[str, Any]) -> None:
-        """Log it at level debug."""
-        _log.debug("%s: %s", topic.name, payload)
+    def set(self, topic: Topic, payload: str | Mapping[str, Any]) -> None:  # noqa: ARG002 - as in Publisher
+        """Log the state at level debug; the other topics may name people, and a log outlives `edgeface forget`."""
+        if not isinstance(payload, str):
+            _log.debug("state %s", payload)
 
     def facts(self) -> Mapping[str, Any]:
         """No broker, no doors."""

@@ -73,6 +73,13 @@ def test_the_module_needs_only_the_standard_library_and_cryptography() -> None:
     }
 
 
+def test_the_documented_import_works() -> None:
+    from edgeface import door
+
+    assert door.Gate is door.GrantVerifier
+    assert all(hasattr(door, name) for name in door.__all__)
+
+
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
 def test_a_vector_is_judged_as_it_says(case: dict[str, Any]) -> None:
     assert verdict(verifier, VECTORS["keys"], case) == case["expect"]

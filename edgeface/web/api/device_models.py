@@ -183,7 +183,7 @@ class RecognisedFace(ApiModel):
 
     box: list[int]
     """Left, top, right, bottom in pixels; right and bottom are exclusive."""
-    label: DecisionKind | Literal["not_judged"]
+    label: Literal[DecisionKind, "not_judged"]
     person: str | None
     name: str | None
     score: float | None
