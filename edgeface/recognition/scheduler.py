@@ -73,6 +73,8 @@ _MIN_LEVELS = 5
 _NOISE = 7
 # but no more than this, or a picture that shakes as a whole would count as noise.
 _MAX_LEVELS = 20
+# In a cut, more than half of the cells differ by more than this many levels between two pictures.
+_CUT_LEVELS, _CUT_SHARE = 20, 0.5
 # Noise is measured at every so many cells, in every so many pictures.
 _NOISE_STEP, _NOISE_EVERY = 4, 5
 # So many rows of cells at the upper edge of a part show whether the motion continues above.
@@ -104,6 +106,11 @@ class DetectionScheduler:
         self._motion.update(image, [zone for box in known for zone in _zones(box, image.shape[0])])
         parts = self._search(grid, now)
         return DetectionRequest(parts, wanted, others, glance=self._glance(parts, grid.whole, now)), asked
+
+    @property
+    def cut(self) -> bool:
+        """Whether the last picture shows another scene than the one before it."""
+        return self._motion.cut
 
     def _search(self, grid: SearchGrid, now: float) -> tuple[Box, ...]:
         """The parts to search."""
@@ -225,6 +232,8 @@ class Motion:
     def __init__(self) -> None:
         self._now: Grey = np.zeros((0, 0), np.uint8)
         self._pictures = 0
+        self.cut = False
+        """Whether the last picture is another one altogether."""
         self._min_levels = _MIN_LEVELS
         self._clear()
 
@@ -240,6 +249,7 @@ class Motion:
         With a picture of another size, everything has changed.
         """
         before, self._now = self._now, thumbnail(image)
+        self.cut = _is_cut(before, self._now)
         if before.shape != self._now.shape:
             self._clear()
         elif self._pictures % _NOISE_EVERY == 1:
@@ -297,6 +307,13 @@ def _over(now: Grey, before: Grey, min_levels: int) -> Grey | None:
         return None
     _, over = cv2.threshold(cv2.absdiff(now, before), min_levels, 1, cv2.THRESH_BINARY)
     return np.asarray(over.ravel(), np.uint8) if cv2.countNonZero(over) else None
+
+
+def _is_cut(before: Grey, now: Grey) -> bool:
+    if before.shape != now.shape:
+        return before.size > 0
+    over = _over(now, before, _CUT_LEVELS)
+    return over is not None and bool(np.count_nonzero(over) > _CUT_SHARE * now.size)
 
 
 def _noise(before: Grey, now: Grey) -> int:

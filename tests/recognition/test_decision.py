@@ -19,16 +19,29 @@ def unit(*values: float) -> Embedding:
 class OnePerson:
     """A gallery of which the nearest person is given."""
 
-    def __init__(self, score: float, runner_up: float | None = None, *, ignored: bool = False) -> None:
+    def __init__(
+        self, score: float, runner_up: float | None = None, *, ignored: bool = False, newest: float | None = None
+    ) -> None:
         self._match = Match("alice", score, runner_up, ignored)
+        self._newest = score if newest is None else newest
 
-    def __call__(self, embedding: Embedding) -> Match:
+    def match(self, embedding: Embedding) -> Match | None:
         assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
         return self._match
 
+    def score(self, person: str, _: Embedding) -> float | None:
+        assert person == "alice"
+        return self._newest
 
-def no_one(_: Embedding) -> None:
-    return None
+
+class NoOne:
+    """An empty gallery."""
+
+    def match(self, _: Embedding) -> Match | None:
+        return None
+
+    def score(self, _: str, __: Embedding) -> float | None:
+        return None
 
 
 def gathered(frames: int, step: float = 0.15) -> Evidence:
@@ -60,7 +73,7 @@ def test_somebody_below_near_is_unknown_after_more_frames() -> None:
 
 
 def test_with_an_empty_gallery_everybody_is_unknown() -> None:
-    decision = decide(gathered(5), no_one, THRESHOLDS, RULES)
+    decision = decide(gathered(5), NoOne(), THRESHOLDS, RULES)
     assert decision is not None
     assert decision.kind == "unknown"
 
@@ -99,7 +112,7 @@ def test_another_face_on_the_same_track_starts_the_evidence_afresh() -> None:
 def test_the_window_is_bounded_and_keeps_the_latest() -> None:
     evidence = gathered(3 * WINDOW)
     assert evidence.frames == WINDOW
-    assert evidence.until == pytest.approx((3 * WINDOW - 1) * 0.15)
+    assert evidence.times[-1] == pytest.approx((3 * WINDOW - 1) * 0.15)
 
 
 def test_the_time_counts_from_the_first_frame_even_when_it_has_left_the_window() -> None:

@@ -10,7 +10,7 @@ BOX = Box(0, 0, 50, 60)
 
 
 def visit(number: int, face: int = 0, since: float = 0.0, seen: float = 1.0) -> Visit:
-    evidence = Evidence((FACE[face],), seen, seen)
+    evidence = Evidence((FACE[face],), (seen,), seen)
     made = Visit(number, since, seen, BOX, evidence=evidence)
     made.decision = Decision("match", Match("alice", 0.9, 0.1), 3)
     made.conclusion, made.announced = ("match", "alice"), True
