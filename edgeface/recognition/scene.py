@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SearchGrid,
     )
     from edgeface.recognition.decision import Decision
+    from edgeface.recognition.scheduler import Floats
     from edgeface.recognition.settings import UnknownSettings
     from edgeface.recognition.tracker import Track
 
@@ -45,6 +46,10 @@ JUMP = 0.5
 
 STEADY = 0.75
 """A face whose height changes by more than this ratio from one detection to the next may be another one."""
+
+ALIKE = 0.5
+"""A named face whose coarse picture correlates less than this with the one before is judged at once. Of 400 changes of
+one face for another in the same place, this notices 72 %; of 302 pairs of the demo's own faces, it doubts 3 %."""
 
 GAP = 0.5
 """A face that was not found for longer than this many seconds may be another one."""
@@ -161,6 +166,8 @@ class Scene:
             visit = self.visits[track.id] = Visit(track.id, monotonic, monotonic, track.box)
         if track.detection is not None and _may_be_another(track, monotonic - visit.seen):
             visit.restart(monotonic)
+        if track.detection is not None and not visit.looks_alike(self.scheduler.glimpse(track.detection.box)):
+            visit.doubt(monotonic)
         visit.seen, visit.box, visit.detection = track.last_seen, track.box, track.detection
         return visit
 
@@ -204,6 +211,8 @@ class Visit:
     """When the face is judged next, monotonic seconds."""
     tried: float = 0.0
     """When it was last judged."""
+    glimpse: Floats | None = None
+    """What the face looked like, coarsely, when it was last found."""
     named_until: float = math.inf
     """When a name is withdrawn, unless a frame confirms it before; monotonic seconds."""
 
@@ -234,6 +243,13 @@ class Visit:
         """Judge the face with each frame, and withdraw its name soon unless one of them confirms it."""
         self.due = monotonic
         self.named_until = min(self.named_until, monotonic + DOUBT)
+
+    def looks_alike(self, glimpse: Floats | None) -> bool:
+        """Whether a named face looks as it did when it was last found; unnamed ones are judged anyway."""
+        before, self.glimpse = self.glimpse, glimpse
+        if before is None or glimpse is None or self.decision is None or self.decision.person is None:
+            return True
+        return float(before @ glimpse) >= ALIKE
 
     def withdraw(self, monotonic: float) -> None:
         """Withdraw a name that no frame has confirmed in time, with the evidence for it."""
