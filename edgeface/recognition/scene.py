@@ -167,7 +167,7 @@ class Scene:
         if track.detection is not None and _may_be_another(track, monotonic - visit.seen):
             visit.restart(monotonic)
         if track.detection is not None and not visit.looks_alike(self.scheduler.glimpse(track.detection.box)):
-            visit.doubt(monotonic)
+            visit.due = min(visit.due, monotonic)
         visit.seen, visit.box, visit.detection = track.last_seen, track.box, track.detection
         return visit
 

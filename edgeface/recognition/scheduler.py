@@ -78,6 +78,8 @@ _MAX_LEVELS = 20
 _CUT_LEVELS, _CUT_SHARE = 20, 0.5
 # A face is compared with itself in so many places across and down.
 _GLIMPSE = 8
+# With a standard deviation of fewer levels, there is mostly noise in it.
+_CONTRAST = 4.0
 # Noise is measured at every so many cells, in every so many pictures.
 _NOISE_STEP, _NOISE_EVERY = 4, 5
 # So many rows of cells at the upper edge of a part show whether the motion continues above.
@@ -116,7 +118,7 @@ class DetectionScheduler:
         return self._motion.cut
 
     def glimpse(self, box: Box) -> Floats | None:
-        """What is in a box of the last picture, coarsely; None before the first picture."""
+        """What is in a box of the last picture, coarsely; None where that is hard to see."""
         return self._motion.glimpse(box)
 
     def _search(self, grid: SearchGrid, now: float) -> tuple[Box, ...]:
@@ -271,7 +273,7 @@ class Motion:
             self._fresh = self._changed * free.ravel()[self._index]
 
     def glimpse(self, box: Box) -> Floats | None:
-        """What is in a box, as a unit vector of few brightnesses; takes 5 us."""
+        """What is in a box, as a unit vector of few brightnesses; None without contrast. Takes 5 us."""
         from edgeface.imaging.opencv import cv2
 
         if not self._now.size:
@@ -282,7 +284,8 @@ class Motion:
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         seen = cv2.warpAffine(self._now, place, (_GLIMPSE, _GLIMPSE), flags=how, borderMode=cv2.BORDER_REPLICATE)
         centred = seen.astype(np.float32).ravel() - np.float32(seen.mean())
-        return np.asarray(centred / max(1e-6, float(np.linalg.norm(centred))), np.float32)
+        contrast = float(np.linalg.norm(centred)) / _GLIMPSE
+        return np.asarray(centred / (contrast * _GLIMPSE), np.float32) if contrast >= _CONTRAST else None
 
     def change(self, part: Box, min_cells: int) -> Change:
         """What has changed in a part since its `reset`; fewer than `min_cells` are nothing."""

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from edgeface.core.types import Embedding, Match
-from edgeface.recognition.decision import MARGIN, WINDOW, Evidence, Thresholds, decide
+from edgeface.core.settings import Level
+from edgeface.core.types import LEVELS, Embedding, Match
+from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.snapshot import make_snapshot
+from edgeface.recognition.decision import AGE, MARGIN, WINDOW, Evidence, Thresholds, decide, thresholds
 from edgeface.recognition.settings import Recognition
 
 RULES = Recognition(frames=3, seconds=0.3, unknown_frames=5)
@@ -63,6 +66,29 @@ def test_enough_good_frames_over_the_threshold_are_a_match() -> None:
     decision = decide(gathered(3), OnePerson(0.5), THRESHOLDS, RULES)
     assert decision is not None
     assert (decision.kind, decision.person, decision.frames) == ("match", "alice", 3)
+
+
+def test_a_match_needs_the_newest_frame_alone_to_reach_the_threshold() -> None:
+    assert decide(gathered(3), OnePerson(0.9, newest=0.49), THRESHOLDS, RULES) is None
+    decision = decide(gathered(WINDOW), OnePerson(0.9, newest=0.49), THRESHOLDS, RULES)
+    assert decision is not None
+    assert (decision.kind, decision.reason) == ("uncertain", "near_threshold")
+    confirmed = decide(gathered(3), OnePerson(0.9, newest=0.5), THRESHOLDS, RULES)
+    assert confirmed is not None
+    assert (confirmed.kind, confirmed.newest) == ("match", 0.5)
+
+
+def test_embeddings_leave_the_window_when_they_are_old() -> None:
+    evidence = gathered(5, step=1.0)
+    assert evidence.add(unit(1), 4.0 + AGE, THRESHOLDS.same).times == (4.0, 4.0 + AGE)
+    later = evidence.add(unit(1), 5.0 + AGE, THRESHOLDS.same)
+    assert (later.frames, later.seconds) == (1, 0.0)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_joining_the_window_asks_for_what_the_level_asks_of_one_comparison(level: Level) -> None:
+    table, view = CalibrationTable.shipped(), make_snapshot([], {})
+    assert thresholds(table, level, view).same == table.threshold(level, 1)
 
 
 def test_somebody_below_near_is_unknown_after_more_frames() -> None:
