@@ -113,7 +113,7 @@ screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
 	@$(BIN)/python -m tools.screenshots
 
 identity: setup-test ## what a look-alike in a person's place gets, and what it costs the person: FACES=folder of PERSON/PHOTO
-	@$(BIN)/python -m benchmarks.identity $(FACES)
+	@$(BIN)/python -m benchmarks.identity $(FACES) $(ARGS)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]
