@@ -83,11 +83,11 @@ class GallerySnapshot:
     """One unit row per person, the mean of their templates; read-only."""
     left_out: int
     """Number of templates of other models."""
-    _names: dict[str, str] = field(init=False)
+    _rows: dict[str, int] = field(init=False)
     _search: Search = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_names", {person.id: person.name for person in self.people})
+        object.__setattr__(self, "_rows", {person.id: row for row, person in enumerate(self.people)})
         object.__setattr__(self, "_search", searcher(self.matrix))
 
     @property
@@ -105,7 +105,13 @@ class GallerySnapshot:
 
     def name(self, person: str) -> str | None:
         """Display name of a person; None if they are not in this snapshot."""
-        return self._names.get(person)
+        row = self._rows.get(person)
+        return None if row is None else self.people[row].name
+
+    def score(self, person: str, embedding: Embedding) -> float | None:
+        """The cosine of an embedding with one person; None if they are not in this snapshot."""
+        row = self._rows.get(person)
+        return None if row is None else float(self.matrix[row] @ embedding)
 
     def alike(self, least: float) -> list[tuple[str, str, float]]:
         """Pairs of people whose cosine is `least` or more, the most similar first, at most MAX_ALIKE.
@@ -117,7 +123,7 @@ class GallerySnapshot:
 
     def alike_to(self, who: str, least: float) -> list[tuple[str, float]]:
         """The people whose cosine to `who` is `least` or more, the most similar first; none if `who` is not in it."""
-        row = next((row for row, person in enumerate(self.people) if person.id == who), None)
+        row = self._rows.get(who)
         if row is None:
             return []
         scores = self.matrix @ self.matrix[row]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import LEVELS
 from edgeface.gallery.snapshot import unit_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from edgeface.core.settings import Level
     from edgeface.core.types import DecisionKind, Embedding, Match
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 WINDOW = 10
 """Embeddings kept for each track. The mean of five frames already averages out most noise: FNMR at FMR 1e-5 falls from
 11 % for one photo and one frame to 0.01 % for three photos and five frames (docs/accuracy.md)."""
+
+AGE = 15.0
+"""Seconds after which an embedding leaves the window: five checks of a face that is known."""
 
 MARGIN = 0.08
 """How far the best person must be above the next one, in cosine. Above an accepted score, only look-alikes are closer
@@ -37,7 +41,7 @@ class Thresholds(NamedTuple):
     near: float
     """Below: no one who is enrolled."""
     same: float
-    """Below: not the face that the track has shown so far."""
+    """Below: not the face that the track has shown so far. It is what the level requires of one comparison."""
     levels: tuple[tuple[Level, float], ...] = ()
     """What each level accepts, the least strict first; a level that cannot be guaranteed is missing."""
 
@@ -55,7 +59,7 @@ def thresholds(table: CalibrationTable, level: Level, view: GallerySnapshot) -> 
     """The thresholds for a gallery of this size. Raises GalleryError if the table cannot guarantee the level for it."""
     people = view.enrolled
     accept, near = table.threshold(level, people), table.near(level, people)
-    return Thresholds(accept, near, table.threshold("low", 1), tuple(_levels(table, people)))
+    return Thresholds(accept, near, table.threshold(level, 1), tuple(_levels(table, people)))
 
 
 def same_unknown(table: CalibrationTable, count: int) -> float:
@@ -77,15 +81,22 @@ class Evidence:
     """The latest good embeddings of one track."""
 
     embeddings: tuple[Embedding, ...] = ()
+    times: tuple[float, ...] = ()
+    """Monotonic seconds of each."""
     since: float = 0.0
-    until: float = 0.0
-    """Monotonic seconds of the first good frame of this face, which may have left the window, and of the last."""
+    """Monotonic seconds of the first good frame of this face, which may have left the window."""
 
     def add(self, embedding: Embedding, monotonic: float, same: float) -> Evidence:
         """Evidence with one more embedding; a different face (cosine below `same`) starts new evidence."""
-        if not self.embeddings or float(embedding @ self.mean()) < same:
-            return Evidence((embedding,), monotonic, monotonic)
-        return Evidence((*self.embeddings, embedding)[-WINDOW:], self.since, monotonic)
+        recent = self._after(monotonic - AGE)
+        if not recent.embeddings or float(embedding @ recent.mean()) < same:
+            return Evidence((embedding,), (monotonic,), monotonic)
+        return Evidence((*recent.embeddings, embedding)[-WINDOW:], (*recent.times, monotonic)[-WINDOW:], self.since)
+
+    def _after(self, monotonic: float) -> Evidence:
+        """Evidence without the embeddings from before that time."""
+        first = bisect_left(self.times, monotonic)
+        return Evidence(self.embeddings[first:], self.times[first:], self.since) if first else self
 
     def mean(self) -> Embedding:
         """The mean direction of the embeddings, of length one; there must be at least one."""
@@ -99,7 +110,22 @@ class Evidence:
     @property
     def seconds(self) -> float:
         """The time from the first good frame to the last."""
-        return self.until - self.since
+        return self.times[-1] - self.since if self.times else 0.0
+
+    @property
+    def newest(self) -> Embedding:
+        """The embedding of the newest good frame; there must be one."""
+        return self.embeddings[-1]
+
+
+class KnownPeople(Protocol):
+    """What a decision asks of the gallery."""
+
+    def match(self, embedding: Embedding) -> Match | None:
+        """Find the nearest person and the runner-up."""
+
+    def score(self, person: str, embedding: Embedding) -> float | None:
+        """The cosine with one person; None if they are not in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,34 +138,50 @@ class Decision:
     frames: int
     reason: str | None = None
     """Why it is uncertain: near_threshold or two_people."""
+    newest: float = -1.0
+    """Of a match: the cosine that the newest frame alone has with the person."""
 
     @property
     def person(self) -> str | None:
         """The person of a match."""
         return self.match.person if self.match is not None and self.kind == "match" else None
 
+    def near(self, person: str) -> bool:
+        """Whether it is uncertain, with this person the nearest, and only for want of a higher score."""
+        return self.reason == "near_threshold" and self.match is not None and self.match.person == person
 
-def decide(
-    evidence: Evidence, nearest: Callable[[Embedding], Match | None], thresholds: Thresholds, rules: Recognition
-) -> Decision | None:
+
+def decide(evidence: Evidence, people: KnownPeople, thresholds: Thresholds, rules: Recognition) -> Decision | None:
     """Decide from the evidence of a track and the nearest person, if there is one; None while there is too little."""
     if evidence.frames < rules.frames or evidence.seconds < rules.seconds:
         return None
-    match = nearest(evidence.mean())
+    match = people.match(evidence.mean())
     if match is not None and match.score >= thresholds.accept:
-        return _accepted(match, evidence.frames, rules)
+        return _accepted(match, evidence, people.score(match.person, evidence.newest), thresholds, rules)
     if evidence.frames < rules.unknown_frames:
         return None
     if match is None or match.score < thresholds.near:
         return Decision("unknown", match, evidence.frames)
-    # More frames may still lift a poor start over the threshold, so uncertainty is reported late.
-    late = evidence.frames >= min(2 * rules.unknown_frames, WINDOW)
-    return Decision("uncertain", match, evidence.frames, "near_threshold") if late else None
+    return _near(match, evidence.frames, rules)
 
 
-def _accepted(match: Match, frames: int, rules: Recognition) -> Decision | None:
-    """The decision about a score above the threshold, which two people may reach."""
-    if match.margin is None or match.margin >= MARGIN:
-        return Decision("ignored" if match.ignored else "match", match, frames)
-    late = frames >= min(rules.unknown_frames, WINDOW)
-    return Decision("uncertain", match, frames, "two_people") if late else None
+def _accepted(
+    match: Match, evidence: Evidence, newest: float | None, thresholds: Thresholds, rules: Recognition
+) -> Decision | None:
+    """The decision about a mean above the threshold, which two people may reach, or the face that was there before."""
+    frames = evidence.frames
+    if match.margin is not None and match.margin < MARGIN:
+        late = frames >= min(rules.unknown_frames, WINDOW)
+        return Decision("uncertain", match, frames, "two_people") if late else None
+    if match.ignored:
+        return Decision("ignored", match, frames)
+    # Evidence may be of the face that was there before: the newest frame must show the person, too.
+    if newest is None or newest < thresholds.accept:
+        return _near(match, frames, rules)
+    return Decision("match", match, frames, newest=newest)
+
+
+def _near(match: Match, frames: int, rules: Recognition) -> Decision | None:
+    """Uncertain, but late: more frames may still lift a poor start over the threshold."""
+    late = frames >= min(2 * rules.unknown_frames, WINDOW)
+    return Decision("uncertain", match, frames, "near_threshold") if late else None

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from edgeface.core.events import event_id
 from edgeface.core.types import Claim, Event, Face, FrameResult
 from edgeface.recognition.decision import WINDOW, Thresholds, decide
-from edgeface.recognition.scene import WHOLE, Region, Scene
+from edgeface.recognition.scene import DOUBT, HOLD, WHOLE, Region, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from edgeface.core.settings import Level
-    from edgeface.core.types import Detector, EventType, Frame, RejectReason
+    from edgeface.core.types import Detector, Embedding, EventType, Frame, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknowns
-    from edgeface.recognition.decision import Decision, Evidence
+    from edgeface.recognition.decision import Decision
     from edgeface.recognition.scene import Conclusion, Visit
     from edgeface.recognition.settings import Recognition, UnknownSettings
 
@@ -89,21 +89,42 @@ class Pipeline:
             face = self._faces.inspect(image, detection)  # 3 inspect: landmarks and quality
             if face is None or not visit.accept(face.quality, now):
                 continue
-            visit.add(self._faces.embed(image, face.detection), now, self._thresholds.same)  # 4 embed
-            visit.decision = decision = self._match(visit.evidence)  # 5 match
+            decision = self._match(visit, self._faces.embed(image, face.detection), now)  # 4 embed, 5 match
             if decision is not None:
                 events += self._announce(scene, visit, decision, moment)  # 6 announce, once
                 claims += self._claim(visit, decision, moment)  # 7 claim: ask the doors to open
+        scene.withdraw(now)
         events += self._left(scene, moment, self._rules.recognition.gap)
         return FrameResult(frame, tuple(self._face(scene, visit) for visit in visits), tuple(events), tuple(claims))
 
-    def _match(self, evidence: Evidence) -> Decision | None:
+    def _match(self, visit: Visit, embedding: Embedding, now: float) -> Decision | None:
+        """Decide about a visit with one more embedding; None while it is too early."""
         with self._faces.measure("match"):
-            return decide(evidence, self._gallery.match, self._thresholds, self._rules.recognition)
+            visit.add(embedding, now, self._thresholds.same)
+            decision = decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
+            if self._remains(visit, decision):
+                visit.doubt(now)
+                return None
+        visit.decision = decision
+        if decision is not None and decision.kind == "match":
+            visit.named_until = now + HOLD
+        return decision
+
+    def _remains(self, visit: Visit, decision: Decision | None) -> bool:
+        """Whether the last decision stays for now, although this frame does not decide: it may be a poor one."""
+        before, same_face = visit.decision, visit.evidence.frames > 1
+        if before is None or before.person is None:
+            return decision is None and same_face
+        if decision is not None and not decision.near(before.person):
+            return False
+        alone = self._gallery.score(before.person, visit.evidence.newest)
+        return alone is not None and (same_face or alone >= self._thresholds.accept)
 
     def _announce(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Event]:
         """The event of a decision, unless it was announced before."""
         verify = self._rules.recognition.verify
+        # A name is confirmed before it would be withdrawn.
+        verify = min(verify, HOLD - DOUBT) if decision.kind == "match" else verify
         visit.due = moment.monotonic + (verify / 4 if decision.kind == "uncertain" else verify)
         if visit.conclusion is None:
             scene.resume(visit, self._thresholds.same)
@@ -131,11 +152,13 @@ class Pipeline:
     def _claim(self, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Claim]:
         """The claim of a match, which this frame has confirmed."""
         match = decision.match
-        level = self._thresholds.level(match.score) if match is not None and decision.kind == "match" else None
+        # What a door acts on, the face that is there now must reach alone.
+        score = min(match.score, decision.newest) if match is not None and decision.kind == "match" else -1.0
+        level = self._thresholds.level(score)
         if match is None or level is None:
             return ()
         required = self._rules.doors.get(moment.camera)
-        if required and self._thresholds.falls_short(match.score, required) and visit.evidence.frames < WINDOW:
+        if required and self._thresholds.falls_short(score, required) and visit.evidence.frames < WINDOW:
             # More frames may lift the score to what a door requires, and someone is waiting.
             visit.due = moment.monotonic
         return (

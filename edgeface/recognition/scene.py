@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         SearchGrid,
     )
     from edgeface.recognition.decision import Decision
+    from edgeface.recognition.scheduler import Floats
     from edgeface.recognition.settings import UnknownSettings
     from edgeface.recognition.tracker import Track
 
@@ -41,6 +43,19 @@ takes longer, and frames stay fast."""
 
 JUMP = 0.5
 """A face that is this far from where it was expected, in faces, may be another one."""
+
+STEADY = 0.75
+"""A face whose height changes by more than this ratio from one detection to the next may be another one."""
+
+ALIKE = 0.5
+"""A named face whose coarse picture correlates less than this with the one before is judged at once. Of 400 changes of
+one face for another in the same place, this notices 72 %; of 302 pairs of the demo's own faces, it doubts 3 %."""
+
+GAP = 0.5
+"""A face that was not found for longer than this many seconds may be another one."""
+
+DOUBT, HOLD = 1.0, 5.0
+"""Seconds for which a name stays without a frame that confirms it: when the face may be another one, and otherwise."""
 
 MAX_REJECTED, RETRY = 10, 0.12
 """After this many rejected faces in a row, a track is judged only every so many seconds."""
@@ -80,7 +95,11 @@ class Scene:
     def plan(self, image: Image, grid: SearchGrid, monotonic: float) -> tuple[DetectionRequest, frozenset[int]]:
         """What to detect in this picture, and the ids of the tracks that must be found."""
         due = {track for track, visit in self.visits.items() if visit.due <= monotonic}
-        return self.scheduler.plan(image, grid, self.tracker.expected(monotonic), due, monotonic)
+        plan = self.scheduler.plan(image, grid, self.tracker.expected(monotonic), due, monotonic)
+        if self.scheduler.cut:
+            # Another scene: no face in it is one that was followed.
+            self.end_all()
+        return plan
 
     def track(self, detections: Sequence[Detection], asked: Container[int], monotonic: float) -> list[Visit]:
         """Follow the faces of this frame; gives the visits in view: those found when they were last asked for."""
@@ -129,6 +148,11 @@ class Scene:
         """End every visit, as when the camera is away."""
         self.end(track.id for track in self.tracker.finish())
 
+    def withdraw(self, monotonic: float) -> None:
+        """Withdraw the names that no frame has confirmed in time."""
+        for visit in self.visits.values():
+            visit.withdraw(monotonic)
+
     def left(self, monotonic: float, gap: float) -> Iterator[Visit]:
         """Take out the visits that have been out of view for `gap` seconds."""
         for visit in [v for v in self.gone if monotonic - v.seen >= gap]:
@@ -136,14 +160,21 @@ class Scene:
             yield visit
 
     def _follow(self, track: Track, monotonic: float) -> Visit:
-        """The visit of a track, brought up to date; one that has jumped is judged again."""
+        """The visit of a track, brought up to date; one that may be of another face now starts new evidence."""
         visit = self.visits.get(track.id)
         if visit is None:
             visit = self.visits[track.id] = Visit(track.id, monotonic, monotonic, track.box)
+        if track.detection is not None and _may_be_another(track, monotonic - visit.seen):
+            visit.restart(monotonic)
+        if track.detection is not None and not visit.looks_alike(self.scheduler.glimpse(track.detection.box)):
+            visit.due = min(visit.due, monotonic)
         visit.seen, visit.box, visit.detection = track.last_seen, track.box, track.detection
-        if track.surprise > JUMP:
-            visit.due = monotonic
         return visit
+
+
+def _may_be_another(track: Track, unseen: float) -> bool:
+    """Whether the face just found may not be the one before it: it has jumped, changed its size, or was away."""
+    return track.surprise > JUMP or track.steadiness < STEADY or unseen > GAP
 
 
 def _urgency(visit: Visit, detection: Detection) -> tuple[bool, float, float]:
@@ -180,6 +211,10 @@ class Visit:
     """When the face is judged next, monotonic seconds."""
     tried: float = 0.0
     """When it was last judged."""
+    glimpse: Floats | None = None
+    """What the face looked like, coarsely, when it was last found."""
+    named_until: float = math.inf
+    """When a name is withdrawn, unless a frame confirms it before; monotonic seconds."""
 
     def accept(self, quality: Quality, monotonic: float) -> bool:
         """Whether the face is worth embedding; a rejected one is counted, and after several the next try waits."""
@@ -193,10 +228,33 @@ class Visit:
         return False
 
     def add(self, embedding: Embedding, monotonic: float, same: float) -> None:
-        """Add one embedding to the evidence; a different face (cosine below `same`) is decided again."""
+        """Add one embedding to the evidence; a different face (cosine below `same`) starts new evidence."""
         self.evidence = self.evidence.add(embedding, monotonic, same)
         if self.evidence.frames == 1:
-            self.decision, self.unknown = None, None
+            self.unknown = None
+
+    def restart(self, monotonic: float) -> None:
+        """Start new evidence, if there is any: what follows may be another face."""
+        if self.evidence.frames or self.decision is not None:
+            self.evidence = Evidence()
+            self.doubt(monotonic)
+
+    def doubt(self, monotonic: float) -> None:
+        """Judge the face with each frame, and withdraw its name soon unless one of them confirms it."""
+        self.due = monotonic
+        self.named_until = min(self.named_until, monotonic + DOUBT)
+
+    def looks_alike(self, glimpse: Floats | None) -> bool:
+        """Whether a named face looks as it did when it was last found; unnamed ones are judged anyway."""
+        before, self.glimpse = self.glimpse, glimpse
+        if before is None or glimpse is None or self.decision is None or self.decision.person is None:
+            return True
+        return float(before @ glimpse) >= ALIKE
+
+    def withdraw(self, monotonic: float) -> None:
+        """Withdraw a name that no frame has confirmed in time, with the evidence for it."""
+        if self.decision is not None and self.decision.person is not None and monotonic >= self.named_until:
+            self.decision, self.evidence, self.due = None, Evidence(), min(self.due, monotonic)
 
     def why_undecided(self) -> RejectReason:
         """The reason that kept most frames from being judged; few_frames when none did."""
@@ -217,9 +275,9 @@ def continues(visit: Visit, lost: Visit, same: float) -> bool:
 
     By the person where one of them was matched, otherwise by the cosine of their evidence: `same` or more.
     """
-    if visit.decision is None or not lost.evidence.frames:
+    if visit.decision is None:
         return False
     person, before = visit.decision.person, lost.concluded("match")
     if person is not None or before is not None:
         return person == before
-    return float(visit.evidence.mean() @ lost.evidence.mean()) >= same
+    return lost.evidence.frames > 0 and float(visit.evidence.mean() @ lost.evidence.mean()) >= same

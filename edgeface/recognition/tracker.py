@@ -59,6 +59,8 @@ class Track:
     """Frames since the last hit in which it was asked for."""
     surprise: float = 0.0
     """How far the last hit was from where the face was expected, in faces."""
+    steadiness: float = 1.0
+    """The smaller height over the larger one, of the last hit and of the box before it: 1 is no change of size."""
     confirmed: bool = False
 
 
@@ -163,6 +165,7 @@ def _correct(track: Track, seen: Box, since: float) -> None:
     x, y = track.box.centre
     dx, dy = seen.centre[0] - x, seen.centre[1] - y
     track.surprise = math.hypot(dx, dy) / max(seen.height, 1.0)
+    track.steadiness = min(seen.height, track.box.height) / max(seen.height, track.box.height, 1.0)
     # The first step has no velocity to correct: all of the shift is velocity.
     beta = 1.0 if track.hits == 1 else _BETA
     track.velocity = (track.velocity[0] + beta * dx / since, track.velocity[1] + beta * dy / since)

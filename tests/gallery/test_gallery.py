@@ -91,7 +91,10 @@ def test_one_person_alone_has_no_runner_up(gallery: Gallery) -> None:
     assert match is not None
     assert match.runner_up is None
     assert match.margin is None
-    assert gallery.snapshot().name("alice") == "alice"
+    snapshot = gallery.snapshot()
+    assert snapshot.name("alice") == "alice"
+    assert snapshot.score("alice", snapshot.matrix[0]) == pytest.approx(1.0)
+    assert (snapshot.name("bob"), snapshot.score("bob", snapshot.matrix[0])) == (None, None)
 
 
 def test_a_row_is_the_unit_mean_of_a_persons_templates(gallery: Gallery) -> None:

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from edgeface.core.types import Embedding, Match
-from edgeface.recognition.decision import MARGIN, WINDOW, Evidence, Thresholds, decide
+from edgeface.core.settings import Level
+from edgeface.core.types import LEVELS, Embedding, Match
+from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.snapshot import make_snapshot
+from edgeface.recognition.decision import AGE, MARGIN, WINDOW, Evidence, Thresholds, decide, thresholds
 from edgeface.recognition.settings import Recognition
 
 RULES = Recognition(frames=3, seconds=0.3, unknown_frames=5)
@@ -19,16 +22,29 @@ def unit(*values: float) -> Embedding:
 class OnePerson:
     """A gallery of which the nearest person is given."""
 
-    def __init__(self, score: float, runner_up: float | None = None, *, ignored: bool = False) -> None:
+    def __init__(
+        self, score: float, runner_up: float | None = None, *, ignored: bool = False, newest: float | None = None
+    ) -> None:
         self._match = Match("alice", score, runner_up, ignored)
+        self._newest = score if newest is None else newest
 
-    def __call__(self, embedding: Embedding) -> Match:
+    def match(self, embedding: Embedding) -> Match | None:
         assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
         return self._match
 
+    def score(self, person: str, _: Embedding) -> float | None:
+        assert person == "alice"
+        return self._newest
 
-def no_one(_: Embedding) -> None:
-    return None
+
+class NoOne:
+    """An empty gallery."""
+
+    def match(self, _: Embedding) -> Match | None:
+        return None
+
+    def score(self, _: str, __: Embedding) -> float | None:
+        return None
 
 
 def gathered(frames: int, step: float = 0.15) -> Evidence:
@@ -52,6 +68,29 @@ def test_enough_good_frames_over_the_threshold_are_a_match() -> None:
     assert (decision.kind, decision.person, decision.frames) == ("match", "alice", 3)
 
 
+def test_a_match_needs_the_newest_frame_alone_to_reach_the_threshold() -> None:
+    assert decide(gathered(3), OnePerson(0.9, newest=0.49), THRESHOLDS, RULES) is None
+    decision = decide(gathered(WINDOW), OnePerson(0.9, newest=0.49), THRESHOLDS, RULES)
+    assert decision is not None
+    assert (decision.kind, decision.reason) == ("uncertain", "near_threshold")
+    confirmed = decide(gathered(3), OnePerson(0.9, newest=0.5), THRESHOLDS, RULES)
+    assert confirmed is not None
+    assert (confirmed.kind, confirmed.newest) == ("match", 0.5)
+
+
+def test_embeddings_leave_the_window_when_they_are_old() -> None:
+    evidence = gathered(5, step=1.0)
+    assert evidence.add(unit(1), 4.0 + AGE, THRESHOLDS.same).times == (4.0, 4.0 + AGE)
+    later = evidence.add(unit(1), 5.0 + AGE, THRESHOLDS.same)
+    assert (later.frames, later.seconds) == (1, 0.0)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_joining_the_window_asks_for_what_the_level_asks_of_one_comparison(level: Level) -> None:
+    table, view = CalibrationTable.shipped(), make_snapshot([], {})
+    assert thresholds(table, level, view).same == table.threshold(level, 1)
+
+
 def test_somebody_below_near_is_unknown_after_more_frames() -> None:
     assert decide(gathered(4), OnePerson(0.1), THRESHOLDS, RULES) is None
     decision = decide(gathered(5), OnePerson(0.1), THRESHOLDS, RULES)
@@ -60,7 +99,7 @@ def test_somebody_below_near_is_unknown_after_more_frames() -> None:
 
 
 def test_with_an_empty_gallery_everybody_is_unknown() -> None:
-    decision = decide(gathered(5), no_one, THRESHOLDS, RULES)
+    decision = decide(gathered(5), NoOne(), THRESHOLDS, RULES)
     assert decision is not None
     assert decision.kind == "unknown"
 
@@ -99,7 +138,7 @@ def test_another_face_on_the_same_track_starts_the_evidence_afresh() -> None:
 def test_the_window_is_bounded_and_keeps_the_latest() -> None:
     evidence = gathered(3 * WINDOW)
     assert evidence.frames == WINDOW
-    assert evidence.until == pytest.approx((3 * WINDOW - 1) * 0.15)
+    assert evidence.times[-1] == pytest.approx((3 * WINDOW - 1) * 0.15)
 
 
 def test_the_time_counts_from_the_first_frame_even_when_it_has_left_the_window() -> None:

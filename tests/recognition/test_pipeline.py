@@ -237,6 +237,46 @@ def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
     assert [claim.level for claim in made_claims] == ["normal"]
 
 
+# Biden with his face where that of RIGHT is.
+IN_PLACE: Actor = ("biden", 329, 35)
+
+
+def after_swap(frames: Iterable[Frame], seconds: float) -> tuple[list[Event], list[Claim], float]:
+    """The events and claims after so many seconds, and how long Obama's name stays in `people` from then on."""
+    made, events, made_claims, stays = pipeline(gallery(people=("obama",))), list[Event](), list[Claim](), 0.0
+    for frame in frames:
+        result = made.process(frame)
+        named = "Obama" in made.people("porch")
+        assert named == any(face.name == "Obama" for face in result.faces)
+        if frame.monotonic < seconds:
+            assert named or frame.monotonic < 1.0
+            continue
+        events += result.events
+        made_claims += result.claims
+        stays = frame.monotonic - seconds if named else stays
+    return events, made_claims, stays
+
+
+def test_whoever_steps_into_the_place_of_a_matched_person_gets_neither_claim_nor_name() -> None:
+    events, made_claims, stays = after_swap(film((3.0, (RIGHT,)), (5.0, (IN_PLACE,))), 3.0)
+    assert made_claims == []
+    assert [event.type for event in events if event.person is not None] == []
+    assert stays <= 1.0
+
+
+def test_a_dark_face_in_the_place_of_a_matched_person_loses_the_name() -> None:
+    def darkened(frame: Frame) -> Frame:
+        image = frame.image.copy()
+        image[:320, 300:] //= 7
+        return replace(frame, image=image)
+
+    frames = (darkened(f) if f.monotonic >= 3.0 else f for f in film((3.0, (RIGHT,)), (7.0, (IN_PLACE,))))
+    events, made_claims, stays = after_swap(frames, 3.0)
+    assert made_claims == []
+    assert {event.type for event in events if event.person is not None} <= {"left"}
+    assert stays <= 5.0
+
+
 @dataclass
 class Counted:
     """The analyzer's landmarker and embedder, and how often each was called."""

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from edgeface.core.types import Box, Match
+from edgeface.core.types import Box, Detection, Match
 from edgeface.recognition.decision import Decision, Evidence
 from edgeface.recognition.scene import Conclusion, Scene, Visit, continues
 from edgeface.recognition.settings import UnknownSettings
@@ -10,7 +11,7 @@ BOX = Box(0, 0, 50, 60)
 
 
 def visit(number: int, face: int = 0, since: float = 0.0, seen: float = 1.0) -> Visit:
-    evidence = Evidence((FACE[face],), seen, seen)
+    evidence = Evidence((FACE[face],), (seen,), seen)
     made = Visit(number, since, seen, BOX, evidence=evidence)
     made.decision = Decision("match", Match("alice", 0.9, 0.1), 3)
     made.conclusion, made.announced = ("match", "alice"), True
@@ -19,6 +20,28 @@ def visit(number: int, face: int = 0, since: float = 0.0, seen: float = 1.0) -> 
 
 def vars_of(made: Visit) -> tuple[int, float, Conclusion | None, bool]:
     return made.number, made.since, made.conclusion, made.announced
+
+
+@pytest.mark.parametrize(
+    ("then", "seconds", "frames"),
+    [
+        (BOX, 0.1, 1),
+        (BOX.moved(0.4 * BOX.height, 0), 0.1, 1),
+        (BOX.moved(0.6 * BOX.height, 0), 0.1, 0),
+        (BOX, 0.55, 0),
+        (Box(-5, -6, 55, 66), 0.1, 1),
+        (Box(-10, -12, 60, 72), 0.1, 0),
+    ],
+    ids=["still", "moves", "jumps", "was away", "grows", "grows suddenly"],
+)
+def test_evidence_starts_again_where_the_face_may_be_another_one(then: Box, seconds: float, frames: int) -> None:
+    scene = Scene()
+    landmarks = np.zeros((5, 2), np.float32)
+    (before,) = scene.track([Detection(BOX, 0.95, landmarks)], (), 1.0)
+    before.evidence = Evidence((FACE[0],), (1.0,), 1.0)
+    (after,) = scene.track([Detection(then, 0.95, landmarks)], (), 1.0 + seconds)
+    assert after is before
+    assert after.evidence.frames == frames
 
 
 def test_an_announced_track_that_ends_leaves_after_the_gap_and_once() -> None:

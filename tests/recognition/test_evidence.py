@@ -1,0 +1,169 @@
+"""Evidence belongs to the face that is there now: what a look-alike in a matched person's place gets."""
+
+import numpy as np
+import pytest
+
+from edgeface.core.settings import Level
+from edgeface.core.types import Box, Embedding, FrameResult, Image
+from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.snapshot import Person, make_snapshot
+from edgeface.gallery.unknowns import Unknowns
+from edgeface.recognition.decision import thresholds
+from edgeface.recognition.pipeline import Pipeline, PipelineRules
+from edgeface.recognition.scene import DOUBT, HOLD
+from edgeface.recognition.settings import Recognition, UnknownSettings
+from tests.support.scripted import BOX, FPS, Look, ScriptedFaces, analyzer, play
+
+SIZE = 8
+SECOND = round(FPS)
+
+
+def embedding(*values: float) -> Embedding:
+    """A unit vector; what is missing to a length of one lies along an axis of its own."""
+    vector = np.zeros(SIZE, np.float32)
+    vector[: len(values)] = values
+    vector[-1] = np.sqrt(max(0.0, 1.0 - float(vector @ vector)))
+    return vector
+
+
+TEMPLATE = embedding(1.0)
+ALICE = embedding(0.8, 0.6)
+# Below what level normal requires (0.502), and so much like the frames of Alice that it joins them.
+LOOK_ALIKE = embedding(0.47, 0.8)
+# Reaches level normal alone, but not level high (0.572).
+POOR = embedding(0.54, 0.8)
+STRANGER = embedding(0.0, 0.0, 1.0)
+ELSEWHERE = BOX.moved(0.7 * BOX.height, 0)
+LARGER = Box(BOX.left - 20, BOX.top - 20, BOX.right + 20, BOX.bottom + 20)
+
+
+def alice(seconds: float = 2.0) -> list[Look]:
+    return [Look(ALICE)] * round(seconds * FPS)
+
+
+def run(*looks: Look | None, door: Level = "normal", recognition: Recognition | None = None) -> list[FrameResult]:
+    view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    rules = PipelineRules("front", "boot", recognition or Recognition(), UnknownSettings(), {}, {"porch": door})
+    faces = ScriptedFaces()
+    made = Pipeline(rules, analyzer(faces), Unknowns("boot", accept.accept), view, accept)
+    return list(play(made, faces, looks))
+
+
+def named(results: list[FrameResult]) -> list[float]:
+    """Seconds of the frames in which a face has Alice's name."""
+    return [n / FPS for n, result in enumerate(results) if any(face.name == "Alice" for face in result.faces)]
+
+
+def claims(results: list[FrameResult]) -> list[tuple[str, str]]:
+    return [(claim.person, claim.level) for result in results for claim in result.claims]
+
+
+def matches(results: list[FrameResult]) -> int:
+    return sum(event.type == "match" for result in results for event in result.events)
+
+
+def test_a_look_alike_that_joins_the_evidence_is_never_claimed_and_loses_the_name() -> None:
+    results = run(*alice(), *[Look(LOOK_ALIKE)] * (8 * SECOND))
+    assert claims(results[: 2 * SECOND])
+    after = results[2 * SECOND :]
+    assert claims(after) == []
+    assert matches(after) == 0
+    assert max(named(after), default=0.0) <= Recognition().verify + DOUBT
+
+
+def test_a_look_alike_is_not_matched_with_the_evidence_of_a_person_who_was_not_announced() -> None:
+    # Two frames of Alice are too few for a match; the third is not hers.
+    results = run(*alice(2 / FPS), *[Look(LOOK_ALIKE)] * (4 * SECOND))
+    assert matches(results) == 0
+    assert claims(results) == []
+
+
+def test_a_claim_has_the_level_that_the_newest_frame_alone_reaches() -> None:
+    results = run(*alice(), *[Look(POOR)] * (4 * SECOND), door="high")
+    assert ("alice", "high") in claims(results[: 2 * SECOND])
+    after = claims(results[2 * SECOND :])
+    assert after
+    assert {level for _, level in after} == {"normal"}
+
+
+def test_one_poor_frame_takes_no_name_and_makes_no_second_match() -> None:
+    verify = [*alice(), *alice(1.0)]
+    results = run(*verify, Look(LOOK_ALIKE), *alice(4.0), recognition=Recognition(verify=1 / FPS))
+    seen = named(results)
+    assert np.diff(seen).max() < 1.5 / FPS
+    assert matches(results) == 1
+
+
+def test_a_name_is_withdrawn_within_a_second_of_a_jump_unless_a_frame_confirms_it() -> None:
+    dark = Look(ALICE, ELSEWHERE, "dark")
+    after = run(*alice(), *[dark] * (3 * SECOND))[2 * SECOND :]
+    assert max(named(after)) <= DOUBT
+    back = run(*alice(), *[Look(ALICE, ELSEWHERE)] * (3 * SECOND))
+    assert np.diff(named(back)).max() < 1.5 / FPS, "a good frame confirms it at once"
+    assert matches(back) == 1
+
+
+def test_a_name_is_withdrawn_after_five_seconds_without_a_good_frame_and_comes_back_without_an_event() -> None:
+    results = run(*alice(), *[Look(ALICE, reason="turned")] * (7 * SECOND), *alice())
+    last_good = named(results)[0]
+    assert last_good < 1.0, "it is judged again after `verify` only"
+    gone = [at for at in named(results) if at < 9.0]
+    assert last_good + HOLD - DOUBT <= max(gone) <= last_good + HOLD
+    assert max(named(results)) > 10.0
+    assert matches(results) == 1
+
+
+def test_a_person_who_stays_keeps_the_name_however_long_verification_may_take() -> None:
+    results = run(*alice(20.0), recognition=Recognition(verify=60.0))
+    assert np.diff(named(results)).max() < 1.5 / FPS
+    assert matches(results) == 1
+
+
+@pytest.mark.parametrize("change", [Look(STRANGER, ELSEWHERE), Look(STRANGER, LARGER), Look(STRANGER)])
+def test_another_face_loses_the_name_with_its_first_good_frame(change: Look) -> None:
+    after = run(*alice(), *[change] * (4 * SECOND), recognition=Recognition(verify=0.5))[2 * SECOND :]
+    assert max(named(after), default=0.0) <= 0.5 + 1 / FPS
+    assert claims(after) == []
+
+
+def test_after_a_jump_the_evidence_is_gathered_again() -> None:
+    results = run(*alice(), *[Look(ALICE, ELSEWHERE)] * SECOND)
+    before, after = (
+        [claim.frames for result in part for claim in result.claims]
+        for part in (results[: 2 * SECOND], results[2 * SECOND :])
+    )
+    assert after[0] == before[0]
+
+
+def scenery(seed: int) -> Image:
+    """A picture of its own."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), np.uint8)
+    return np.ascontiguousarray(np.kron(coarse, np.ones((40, 40, 1), np.uint8)))
+
+
+def test_a_hard_cut_ends_every_track_and_takes_the_names_at_once() -> None:
+    one, other = scenery(1), scenery(2)
+    shown = [Look(ALICE, image=one)] * (2 * SECOND) + [Look(STRANGER, image=other)] * (4 * SECOND)
+    results = run(*shown)
+    before, after = results[: 2 * SECOND], results[2 * SECOND :]
+    assert before[-1].faces[0].name == "Alice"
+    assert named(after) == []
+    assert after[0].faces[0].track != before[-1].faces[0].track
+    assert [e.type for result in after for e in result.events if e.person == "alice"] == ["left"]
+
+
+def test_a_change_of_light_is_no_cut() -> None:
+    one = scenery(1) // 2
+    shown = [Look(ALICE, image=one)] * (2 * SECOND) + [Look(ALICE, image=one + np.uint8(15))] * SECOND
+    results = run(*shown)
+    assert len({face.track for result in results for face in result.faces}) == 1
+
+
+def test_a_face_that_looks_other_in_place_is_judged_at_once() -> None:
+    one = scenery(1)
+    other = one.copy()
+    place = np.s_[int(BOX.top) : int(BOX.bottom), int(BOX.left) : int(BOX.right)]
+    other[place] = 255 - one[place]
+    shown = [Look(ALICE, image=one)] * (2 * SECOND) + [Look(STRANGER, image=other)] * SECOND
+    assert named(run(*shown)[2 * SECOND :]) == []
