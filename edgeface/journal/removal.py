@@ -69,7 +69,7 @@ def redact(path: Path, *who: str) -> int:
 
 def finish_redaction(path: Path) -> None:
     """Empty the log of a database after an erasure that could not; raises GalleryError if it still cannot."""
-    with translated(path), closing(sqlite3.connect(path, BUSY_MS / 1000, isolation_level=None)) as connection:
+    with translated(path), closing(sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         erase(connection, path)
 

@@ -52,8 +52,9 @@ class Connections:
                 raise AssertionError("\n".join(["SQLite connections were left open", *lines]))
             time.sleep(0.01)
 
-    def _connect(self, plain: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = plain(*arguments, **options)
+    def _connect(self, plain: Any, database: Any, **options: Any) -> sqlite3.Connection:
+        # Python 3.13 warns of options by position, and 3.15 refuses them: here they are a TypeError on every version.
+        connection: sqlite3.Connection = plain(database, **options)
         with self._lock:
             self._made.append((connection, _where()))
         return connection
