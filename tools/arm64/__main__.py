@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tools import figures
+
 HERE = Path(__file__).parents[2]
 STEPS = Path(__file__).with_name("steps.py")
 BUILD = HERE / "build" / "arm64"
@@ -104,6 +106,7 @@ def main() -> int:
             rows = list(pool.map(lambda cpu: board(cpu, expected), chosen))
     table = "\n".join([f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS), *(row for row, _ in rows)]) + "\n"
     print(table)
+    figures.save("arm64", table)
     if arguments.markdown is not None:
         arguments.markdown.write_text(table)
     return 0 if all(ok for _, ok in rows) else 1

@@ -19,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools import figures
 from tools.faults import table
 from tools.faults.part import NotTriedError, Options, Row
 
@@ -45,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; everything is stopped and unmounted", flush=True)
         return 130
     print("\n" + table.text(rows))
+    shown = table.markdown(rows, datetime.now(timezone.utc).date().isoformat(), table.machine())
+    figures.save("faults", shown)
     if wanted.write is not None:
-        date = datetime.now(timezone.utc).date().isoformat()
-        table.write(wanted.write, MARK, table.markdown(rows, date, table.machine()))
+        table.write(wanted.write, MARK, shown)
     return 0 if all(row.passed for row in rows) else 1
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools import figures
 from tools.matrix import environments
 from tools.matrix.environments import EnvironmentMissingError
 from tools.matrix.results import Result, Versions, tabled
@@ -40,6 +41,7 @@ def main() -> int:
         results[name] = _tested(name, environment, arguments.tests)
     table = tabled(_title(), results)
     print(table)
+    figures.save("matrix", table)
     if arguments.markdown is not None:
         arguments.markdown.write_text(table)
     return 0 if all(isinstance(result, Result) and result.good for result in results.values()) else 1

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools import figures
 from tools.service import roots
 
 NEEDS = ("mmdebstrap", "systemd-nspawn", "cc")
@@ -47,6 +48,7 @@ def main() -> int:
     results = {root.suite: tested(root, checkout) for root in chosen}
     table = tabled(results)
     print(table)
+    figures.save("service-test", table)
     if arguments.markdown is not None:
         arguments.markdown.write_text(table)
     return 0 if all(step["ok"] for steps in results.values() for step in steps) else 1

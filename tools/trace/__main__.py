@@ -15,6 +15,7 @@ from typing import Any
 import edgeface
 from edgeface.cli.main import main as edgeface_main
 from edgeface.demo.mosquitto import Mosquitto
+from tools import figures
 from tools.trace.recorder import Recorder
 
 PACKAGE = Path(edgeface.__file__).parent
@@ -38,7 +39,7 @@ doors:
 
 
 def main() -> None:
-    """Print the table, and write the names of the modules to build/trace.json."""
+    """Print the table, and write it with the names of the modules to build/trace.json."""
     out = OUT.absolute()
     with tempfile.TemporaryDirectory() as name, Mosquitto(Path(name)) as broker:
         # The config.yaml of the current folder would count for the enrollment.
@@ -47,8 +48,9 @@ def main() -> None:
         config.write_text(_CONFIG.format(folder=name, clip=CLIP, port=broker.port))
         found = {"enroll": _enroll(config), **_run(config)}
     out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(found, indent=2) + "\n")
-    print(tabled(found))
+    table = tabled(found)
+    out.write_text(json.dumps({"figures": figures.rows(table), "modules": found}, indent=2) + "\n")
+    print(table)
 
 
 def tabled(found: dict[str, Any]) -> str:
