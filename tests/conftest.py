@@ -22,14 +22,22 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the files that take longest first where files are shared out among processes (pytest --dist=loadfile)."""
-    if config.getoption("dist", "no") == "no":
-        return
+    """Put files with GStreamer last, and the longest ones first where processes share them (pytest --dist=loadfile).
+
+    GStreamer loads system libraries with which matplotlib and mediapipe crash, if they are imported after it.
+    """
     files = defaultdict[Path, list[pytest.Item]](list)
     for item in items:
         files[item.path].append(item)
-    longest_first = sorted(files.values(), key=_weight, reverse=True)
-    items[:] = itertools.chain.from_iterable(longest_first)
+    shared = config.getoption("dist", "no") != "no"
+    ordered = sorted(files.values(), key=_weight, reverse=True) if shared else list(files.values())
+    with_gstreamer = [members for members in ordered if any(map(_needs_gstreamer, members))]
+    others = [members for members in ordered if members not in with_gstreamer]
+    items[:] = itertools.chain.from_iterable([*others, *with_gstreamer])
+
+
+def _needs_gstreamer(item: pytest.Item) -> bool:
+    return item.get_closest_marker("needs_gstreamer") is not None
 
 
 def _weight(members: list[pytest.Item]) -> tuple[float, int]:
