@@ -5,6 +5,7 @@ import ssl
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
 from tests.support.connections import Connections
 from tests.support.web import _enrolled, _outcomes, client, context, server, stage  # noqa: F401 - fixtures
+
+with suppress(ImportError):
+    # GStreamer loads system libraries with which matplotlib crashes, unless its own were loaded before.
+    import matplotlib.ft2font  # noqa: F401
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -24,7 +29,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put files with GStreamer last, and the longest ones first where processes share them (pytest --dist=loadfile).
 
-    GStreamer loads system libraries with which matplotlib and mediapipe crash, if they are imported after it.
+    GStreamer loads system libraries with which mediapipe crashes, if it is imported after them.
     """
     files = defaultdict[Path, list[pytest.Item]](list)
     for item in items:
