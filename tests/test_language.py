@@ -12,7 +12,7 @@ BANNED = {
     r"on doubt": "when in doubt",
     r"anew": "again",
     r"beside": "next to, compared with, in addition to",
-    r"(?<!about )whom": "rewrite the sentence",
+    r"whom": "rewrite the sentence",
     r"nobody|somebody|everybody": "no one, someone, everyone",
     r"goes on|go on|went on": "continues",
     r"for good": "permanently",

@@ -8,10 +8,10 @@ from pathlib import Path
 BUILD = Path("build")
 
 
-def save(target: str, table: str) -> Path:
+def save(target: str, table: str, folder: Path = BUILD) -> Path:
     """Write the rows of a Markdown table as JSON: one object per row, by the titles of its columns."""
-    file = BUILD / f"{target}.json"
-    BUILD.mkdir(exist_ok=True)
+    file = folder / f"{target}.json"
+    folder.mkdir(exist_ok=True)
     file.write_text(json.dumps(rows(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return file
 

@@ -61,7 +61,7 @@ MAX_REJECTED, RETRY = 10, 0.12
 """After this many rejected faces in a row, a track is judged only every so many seconds."""
 
 Conclusion = tuple[DecisionKind, str]
-"""What was decided, and about whom: the person, the unknown's id, or the reason."""
+"""A kind of decision and its subject: the person, the unknown's id, or the reason."""
 
 
 @dataclass(slots=True, eq=False)

@@ -21,9 +21,9 @@ def test_a_table_is_one_object_for_each_row() -> None:
     ]
 
 
-def test_the_figures_are_in_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert json.loads(figures.save("trial", TABLE).read_text()) == figures.rows(TABLE)
+def test_the_figures_are_kept_as_json(tmp_path: Path) -> None:
+    assert figures.save("trial", TABLE, tmp_path / "build") == tmp_path / "build" / "trial.json"
+    assert json.loads((tmp_path / "build" / "trial.json").read_text()) == figures.rows(TABLE)
 
 
 def test_a_row_with_other_columns_is_an_error() -> None:
