@@ -124,9 +124,6 @@ class KnownPeople(Protocol):
     def match(self, embedding: Embedding) -> Match | None:
         """Find the nearest person and the runner-up."""
 
-    def score(self, person: str, embedding: Embedding) -> float | None:
-        """The cosine with one person; None if they are not in it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -157,7 +154,7 @@ def decide(evidence: Evidence, people: KnownPeople, thresholds: Thresholds, rule
         return None
     match = people.match(evidence.mean())
     if match is not None and match.score >= thresholds.accept:
-        return _accepted(match, evidence, people.score(match.person, evidence.newest), thresholds, rules)
+        return _accepted(match, evidence, people, thresholds, rules)
     if evidence.frames < rules.unknown_frames:
         return None
     if match is None or match.score < thresholds.near:
@@ -166,7 +163,7 @@ def decide(evidence: Evidence, people: KnownPeople, thresholds: Thresholds, rule
 
 
 def _accepted(
-    match: Match, evidence: Evidence, newest: float | None, thresholds: Thresholds, rules: Recognition
+    match: Match, evidence: Evidence, people: KnownPeople, thresholds: Thresholds, rules: Recognition
 ) -> Decision | None:
     """The decision about a mean above the threshold, which two people may reach, or the face that was there before."""
     frames = evidence.frames
@@ -175,10 +172,11 @@ def _accepted(
         return Decision("uncertain", match, frames, "two_people") if late else None
     if match.ignored:
         return Decision("ignored", match, frames)
-    # Evidence may be of the face that was there before: the newest frame must show the person, too.
-    if newest is None or newest < thresholds.accept:
+    # Evidence may be of the face that was there before: the newest frame must show the person, too, and no one else.
+    alone = people.match(evidence.newest)
+    if alone is None or alone.person != match.person or alone.score < thresholds.accept:
         return _near(match, frames, rules)
-    return Decision("match", match, frames, newest=newest)
+    return Decision("match", match, frames, newest=alone.score)
 
 
 def _near(match: Match, frames: int, rules: Recognition) -> Decision | None:

@@ -20,30 +20,23 @@ def unit(*values: float) -> Embedding:
 
 
 class OnePerson:
-    """A gallery of which the nearest person is given."""
+    """A gallery of which the nearest person is given: for the mean, and for the newest frame."""
 
     def __init__(
-        self, score: float, runner_up: float | None = None, *, ignored: bool = False, newest: float | None = None
+        self, score: float, runner_up: float | None = None, *, ignored: bool = False, newest: Match | None = None
     ) -> None:
-        self._match = Match("alice", score, runner_up, ignored)
-        self._newest = score if newest is None else newest
+        match = Match("alice", score, runner_up, ignored)
+        self._answers = iter((match, newest or match))
 
     def match(self, embedding: Embedding) -> Match | None:
         assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
-        return self._match
-
-    def score(self, person: str, _: Embedding) -> float | None:
-        assert person == "alice"
-        return self._newest
+        return next(self._answers)
 
 
 class NoOne:
     """An empty gallery."""
 
     def match(self, _: Embedding) -> Match | None:
-        return None
-
-    def score(self, _: str, __: Embedding) -> float | None:
         return None
 
 
@@ -69,13 +62,19 @@ def test_enough_good_frames_over_the_threshold_are_a_match() -> None:
 
 
 def test_a_match_needs_the_newest_frame_alone_to_reach_the_threshold() -> None:
-    assert decide(gathered(3), OnePerson(0.9, newest=0.49), THRESHOLDS, RULES) is None
-    decision = decide(gathered(WINDOW), OnePerson(0.9, newest=0.49), THRESHOLDS, RULES)
+    poor, good = Match("alice", 0.49, 0.1), Match("alice", 0.5, 0.1)
+    assert decide(gathered(3), OnePerson(0.9, newest=poor), THRESHOLDS, RULES) is None
+    decision = decide(gathered(WINDOW), OnePerson(0.9, newest=poor), THRESHOLDS, RULES)
     assert decision is not None
     assert (decision.kind, decision.reason) == ("uncertain", "near_threshold")
-    confirmed = decide(gathered(3), OnePerson(0.9, newest=0.5), THRESHOLDS, RULES)
+    confirmed = decide(gathered(3), OnePerson(0.9, newest=good), THRESHOLDS, RULES)
     assert confirmed is not None
     assert (confirmed.kind, confirmed.newest) == ("match", 0.5)
+
+
+def test_a_newest_frame_that_is_nearer_to_someone_else_confirms_no_match() -> None:
+    bob = Match("bob", 0.9, 0.6)
+    assert decide(gathered(3), OnePerson(0.9, newest=bob), THRESHOLDS, RULES) is None
 
 
 def test_embeddings_leave_the_window_when_they_are_old() -> None:

@@ -1,5 +1,7 @@
 """Evidence belongs to the face that is there now: what a look-alike in a matched person's place gets."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,8 @@ LOOK_ALIKE = embedding(0.47, 0.8)
 # Reaches level normal alone, but not level high (0.572).
 POOR = embedding(0.54, 0.8)
 STRANGER = embedding(0.0, 0.0, 1.0)
+# Joins the frames of Alice, and reaches level normal with her template.
+BOB = embedding(0.65, 0.2, 0.7)
 ELSEWHERE = BOX.moved(0.7 * BOX.height, 0)
 LARGER = Box(BOX.left - 20, BOX.top - 20, BOX.right + 20, BOX.bottom + 20)
 
@@ -41,8 +45,11 @@ def alice(seconds: float = 2.0) -> list[Look]:
     return [Look(ALICE)] * round(seconds * FPS)
 
 
-def run(*looks: Look | None, door: Level = "normal", recognition: Recognition | None = None) -> list[FrameResult]:
-    view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
+def run(
+    *looks: Look | None, door: Level = "normal", recognition: Recognition | None = None, others: Sequence[str] = ()
+) -> list[FrameResult]:
+    people = [Person(one, one.title(), False, 0.0, 1, 0) for one in ("alice", *others)]
+    view = make_snapshot(people, {"alice": [TEMPLATE], "bob": [BOB]})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", recognition or Recognition(), UnknownSettings(), {}, {"porch": door})
     faces = ScriptedFaces()
@@ -77,6 +84,12 @@ def test_a_look_alike_is_not_matched_with_the_evidence_of_a_person_who_was_not_a
     results = run(*alice(2 / FPS), *[Look(LOOK_ALIKE)] * (4 * SECOND))
     assert matches(results) == 0
     assert claims(results) == []
+
+
+def test_a_look_alike_who_is_enrolled_is_claimed_as_no_one_else() -> None:
+    results = run(*alice(), *[Look(BOB)] * (8 * SECOND), others=("bob",))
+    assert {person for person, _ in claims(results[: 2 * SECOND])} == {"alice"}
+    assert {person for person, _ in claims(results[2 * SECOND :])} == {"bob"}
 
 
 def test_a_claim_has_the_level_that_the_newest_frame_alone_reaches() -> None:
