@@ -51,8 +51,12 @@ ALIKE = 0.5
 """A named face whose coarse picture correlates less than this with the one before is judged at once. Of 400 changes of
 one face for another in the same place, this notices 72 %; of 302 pairs of the demo's own faces, it doubts 3 %."""
 
-GAP = 0.5
-"""A face that was not found for longer than this many seconds may be another one."""
+GAP, SLOW_GAP = 0.5, 2.0
+"""A face that was not found for longer than this many seconds, and this many intervals of the camera, may be another
+one: at 1.5 frames per second, two frames in a row are 0.67 s apart."""
+
+_SMOOTHING = 0.2
+"""Share of the newest interval between two frames in the camera's usual one."""
 
 DOUBT, HOLD = 1.0, 5.0
 """Seconds for which a name stays without a frame that confirms it: when the face may be another one, and otherwise."""
@@ -82,6 +86,9 @@ class Scene:
     """Tracks that ended without a decision, by reason."""
     held_back: int = 0
     """Unknown events beyond the rate limit."""
+    interval: float = 0.0
+    """The usual time between two frames, in seconds."""
+    _frame_at: float = math.inf
     _unknown_times: deque[float] = field(default_factory=deque)
 
     def crop(self, image: Image, region: Region) -> Image:
@@ -103,6 +110,7 @@ class Scene:
 
     def track(self, detections: Sequence[Detection], asked: Container[int], monotonic: float) -> list[Visit]:
         """Follow the faces of this frame; gives the visits in view: those found when they were last asked for."""
+        self._measure_interval(monotonic)
         update = self.tracker.update(detections, monotonic, asked)
         visits = [self._follow(track, monotonic) for track in update.live if not track.misses]
         self.end(track.id for track in update.ended)
@@ -164,17 +172,22 @@ class Scene:
         visit = self.visits.get(track.id)
         if visit is None:
             visit = self.visits[track.id] = Visit(track.id, monotonic, monotonic, track.box)
-        if track.detection is not None and _may_be_another(track, monotonic - visit.seen):
+        if track.detection is not None and self._may_be_another(track, monotonic - visit.seen):
             visit.restart(monotonic)
         if track.detection is not None and not visit.looks_alike(self.scheduler.glimpse(track.detection.box)):
             visit.due = min(visit.due, monotonic)
         visit.seen, visit.box, visit.detection = track.last_seen, track.box, track.detection
         return visit
 
+    def _may_be_another(self, track: Track, unseen: float) -> bool:
+        """Whether the face just found may not be the one before it: it has jumped, changed its size, or was away."""
+        away = unseen > max(GAP, SLOW_GAP * self.interval)
+        return away or track.surprise > JUMP or track.steadiness < STEADY
 
-def _may_be_another(track: Track, unseen: float) -> bool:
-    """Whether the face just found may not be the one before it: it has jumped, changed its size, or was away."""
-    return track.surprise > JUMP or track.steadiness < STEADY or unseen > GAP
+    def _measure_interval(self, monotonic: float) -> None:
+        """Follow the usual time between two frames; the first counts in full, and a pause as one second."""
+        newest, self._frame_at = min(1.0, max(0.0, monotonic - self._frame_at)), monotonic
+        self.interval += (_SMOOTHING if self.interval else 1.0) * (newest - self.interval)
 
 
 def _urgency(visit: Visit, detection: Detection) -> tuple[bool, float, float]:

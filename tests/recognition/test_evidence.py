@@ -46,7 +46,11 @@ def alice(seconds: float = 2.0) -> list[Look]:
 
 
 def run(
-    *looks: Look | None, door: Level = "normal", recognition: Recognition | None = None, others: Sequence[str] = ()
+    *looks: Look | None,
+    door: Level = "normal",
+    recognition: Recognition | None = None,
+    others: Sequence[str] = (),
+    fps: float = FPS,
 ) -> list[FrameResult]:
     people = [Person(one, one.title(), False, 0.0, 1, 0) for one in ("alice", *others)]
     view = make_snapshot(people, {"alice": [TEMPLATE], "bob": [BOB]})
@@ -54,7 +58,7 @@ def run(
     rules = PipelineRules("front", "boot", recognition or Recognition(), UnknownSettings(), {}, {"porch": door})
     faces = ScriptedFaces()
     made = Pipeline(rules, analyzer(faces), Unknowns("boot", accept.accept), view, accept)
-    return list(play(made, faces, looks))
+    return list(play(made, faces, looks, fps=fps))
 
 
 def named(results: list[FrameResult]) -> list[float]:
@@ -68,6 +72,12 @@ def claims(results: list[FrameResult]) -> list[tuple[str, str]]:
 
 def matches(results: list[FrameResult]) -> int:
     return sum(event.type == "match" for result in results for event in result.events)
+
+
+@pytest.mark.parametrize("fps", [1.3, 1.6, 1.9, 5.0, 15.0, 30.0])
+def test_a_person_is_matched_at_any_frame_rate_that_the_tracker_follows(fps: float) -> None:
+    results = run(*[Look(ALICE)] * round(5 * fps), fps=fps)
+    assert matches(results) == 1
 
 
 def test_a_look_alike_that_joins_the_evidence_is_never_claimed_and_loses_the_name() -> None:

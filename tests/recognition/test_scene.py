@@ -37,11 +37,21 @@ def vars_of(made: Visit) -> tuple[int, float, Conclusion | None, bool]:
 def test_evidence_starts_again_where_the_face_may_be_another_one(then: Box, seconds: float, frames: int) -> None:
     scene = Scene()
     landmarks = np.zeros((5, 2), np.float32)
-    (before,) = scene.track([Detection(BOX, 0.95, landmarks)], (), 1.0)
+    for now in (0.8, 0.9, 1.0):
+        (before,) = scene.track([Detection(BOX, 0.95, landmarks)], (), now)
     before.evidence = Evidence((FACE[0],), (1.0,), 1.0)
     (after,) = scene.track([Detection(then, 0.95, landmarks)], (), 1.0 + seconds)
     assert after is before
     assert after.evidence.frames == frames
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.7, 1), (0.79, 1)])
+def test_the_frames_of_a_slow_camera_are_no_gap(seconds: float, frames: int) -> None:
+    scene = Scene()
+    for number in range(4):
+        (seen,) = scene.track([Detection(BOX, 0.95, np.zeros((5, 2), np.float32))], (), number * seconds)
+        seen.evidence = seen.evidence if number else Evidence((FACE[0],), (0.0,), 0.0)
+    assert seen.evidence.frames == frames
 
 
 def test_an_announced_track_that_ends_leaves_after_the_gap_and_once() -> None:

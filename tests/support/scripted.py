@@ -71,10 +71,10 @@ def analyzer(faces: ScriptedFaces) -> FaceAnalyzer:
 
 
 def play(
-    pipeline: Pipeline, faces: ScriptedFaces, looks: Sequence[Look | None], start: float = 0.0
+    pipeline: Pipeline, faces: ScriptedFaces, looks: Sequence[Look | None], start: float = 0.0, fps: float = FPS
 ) -> Iterator[FrameResult]:
-    """Process one frame for each look, at 15 frames a second from `start`; None is an empty picture."""
+    """Process one frame for each look from `start`; None is an empty picture."""
     for number, look in enumerate(looks):
-        faces.look, now = look, start + number / FPS
+        faces.look, now = look, start + number / fps
         image = GREY if look is None else look.image
         yield pipeline.process(Frame("porch", number, now, 1_000.0 + now, image))
