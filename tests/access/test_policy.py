@@ -250,7 +250,7 @@ def test_doors_need_mqtt_and_their_name() -> None:
             "c.yaml:4: schedules.cleaning.week.weekdays: not a day or a range of days such as mon-fri;",
         ),
         ("[alice, bob]", "[]", "c.yaml:3: groups.family: should not be empty"),
-        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: small letters"),
+        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: lowercase letters"),
     ],
 )
 def test_a_mistake_has_its_line_and_path(before: str, after: str, says: str) -> None:

@@ -298,7 +298,7 @@ def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, cap
     writer.start()
     writer.record(an_event(1))
     writer.close()
-    assert "1 events could not be written" in caplog.text
+    assert "1 event could not be written" in caplog.text
     journal.close()
 
 

@@ -508,8 +508,8 @@ def test_certificates_sh_makes_what_mosquitto_and_we_take(
     ("arguments", "says"),
     [
         (["ca"], "is there already"),
-        (["client", "Alice"], "small letters"),
-        (["client", "../x"], "small letters"),
+        (["client", "Alice"], "lowercase letters"),
+        (["client", "../x"], "lowercase letters"),
         (["client", "ca"], "taken"),
         (["broker", "a,DNS:evil"], "no host name"),
         (["broker"], "give the names"),
