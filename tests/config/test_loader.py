@@ -115,7 +115,7 @@ def test_no_more_frames_are_asked_for_than_are_kept() -> None:
     assert loaded.recognition.frames == WINDOW
 
 
-def test_mistakes_are_said_in_plain_words() -> None:
+def test_mistakes_are_reported_in_plain_words() -> None:
     assert mistakes("cameras: {}\nmqtt: {prefix: a/#, tls: {ca: 5}}") == [
         "c.yaml:1: cameras: should not be empty",
         "c.yaml:2: mqtt.prefix: should be letters, digits, - and _, in parts separated by /",

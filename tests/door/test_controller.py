@@ -424,7 +424,7 @@ minimum: {{level: highest}}
         ("relay: {type: log}\nmqtt: {discovery: true}", "belongs in config.yaml"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, expected: str) -> None:
+def test_mistakes_are_reported(text: str, expected: str) -> None:
     assert any(expected in line for line in mistakes(f"door: a\nkeys: {{k: {PUBLIC}}}\n{text}\n"))
 
 

@@ -403,7 +403,7 @@ def test_a_damaged_gallery_is_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(data)
 
 
-def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "gallery.db")) as other, other:
         other.execute("CREATE TABLE cats (name TEXT)")
     other.close()

@@ -44,7 +44,7 @@ def journal(path: Path) -> Iterator[Journal]:
     journal.close()
 
 
-def test_rows_come_back_in_order_until_they_are_said(journal: Journal) -> None:
+def test_rows_come_back_in_order_until_they_are_published(journal: Journal) -> None:
     for number in (3, 1, 2):
         assert journal.append(a_row(number))
     assert [row.id for row in journal.unpublished(10)] == ["id-3", "id-1", "id-2"]
@@ -79,7 +79,7 @@ def test_the_file_is_ours_alone_and_durable(journal: Journal, path: Path) -> Non
     assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
 
 
-def test_the_oldest_said_rows_go_first(path: Path) -> None:
+def test_the_oldest_published_rows_go_first(path: Path) -> None:
     journal = Journal(path, cap=100)
     journal.write([a_row(number) for number in range(50)], [])
     journal.write([a_row(number) for number in range(50, 100)], [f"id-{number}" for number in range(50, 100)])
@@ -400,7 +400,7 @@ def test_without_its_key_a_journal_refuses_to_start(path: Path, harm: str) -> No
     assert path.read_bytes() == before
 
 
-def test_a_row_that_was_altered_is_said_as_that(journal: Journal) -> None:
+def test_a_row_that_was_altered_is_marked_as_altered(journal: Journal) -> None:
     journal.append(a_row(1))
     journal._open()[0].execute("UPDATE rows SET payload = ?, at = 1e300", (b"x" * 40,))
     [row] = journal.unpublished(10)

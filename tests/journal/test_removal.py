@@ -117,7 +117,7 @@ def test_who_is_forgotten_leaves_kind_and_time_and_the_chain_holds(tmp_path: Pat
     journal.close()
 
 
-def test_erasure_that_cannot_be_done_is_said(tmp_path: Path) -> None:
+def test_erasure_that_cannot_be_done_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"rubbish " * 1000)
     with pytest.raises(GalleryError, match="not a database"):

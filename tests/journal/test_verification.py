@@ -106,7 +106,7 @@ def test_only_edgeface_may_empty_a_row(journal: Journal, tamper: Callable[[str],
     assert journal.verify().fault == "row 2 was emptied, but not by edgeface"
 
 
-def test_an_anchor_stands_for_the_rows_that_were_pruned_and_for_no_others(
+def test_an_anchor_replaces_the_rows_that_were_pruned_and_no_others(
     tmp_path: Path, tamper: Callable[[str], None]
 ) -> None:
     journal = Journal(tmp_path / "journal.db", cap=10)

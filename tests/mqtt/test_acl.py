@@ -227,7 +227,7 @@ def test_every_role_and_every_topic(enter: Callable[..., Client]) -> None:
     assert taken == {(writer, topic) for topic, (writers, _) in TABLE.items() for writer in writers}
 
 
-def test_what_stands_on_the_broker_is_read_by_those_who_may(enter: Callable[..., Client]) -> None:
+def test_retained_messages_are_read_by_those_who_may(enter: Callable[..., Client]) -> None:
     for writer in ROLES:
         client = enter(writer, topics=("nothing",))
         asked = {client.publish(topic, topic, retain=True) for topic in TABLE}

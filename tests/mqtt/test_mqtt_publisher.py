@@ -80,7 +80,7 @@ def no_late_match(listener: Listener, said: dict[int, float]) -> None:
         assert heard.at - said[heard.json["seq"]] <= LIFETIME
 
 
-def test_how_long_the_broker_takes_for_an_event_is_told(broker: Mosquitto, publish: Publish) -> None:
+def test_how_long_the_broker_takes_for_an_event_is_measured(broker: Mosquitto, publish: Publish) -> None:
     took: list[float] = []
     publisher = connected(publish, Mqtt(port=broker.port), answered=took.append)
     publisher.publish(an_event(1))
@@ -90,7 +90,7 @@ def test_how_long_the_broker_takes_for_an_event_is_told(broker: Mosquitto, publi
     assert 0 < took[0] < 1
 
 
-def test_an_event_arrives_once_in_milliseconds_and_is_marked_said(
+def test_an_event_arrives_once_in_milliseconds_and_is_marked_published(
     broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal
 ) -> None:
     listener = listen(broker, "edgeface/#")
@@ -164,7 +164,7 @@ def test_nobody_is_in_view_at_the_start(broker: Mosquitto, listen: Listen, publi
     until(lambda: listener.payloads(people) == [b"Alice", b""])
 
 
-def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
+def test_the_state_is_not_published_before_there_is_one(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, "edgeface/front/#")
     publisher = connected(publish, Mqtt(port=broker.port))
     until(lambda: listener.payloads("edgeface/front/porch/people"))
@@ -173,7 +173,7 @@ def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Li
     assert [heard.json["version"] for heard in listener.of("edgeface/front/state")] == ["1"]
 
 
-def test_the_state_at_the_end_is_said_however_soon_it_comes(
+def test_the_state_at_the_end_is_published_however_soon_it_comes(
     broker: Mosquitto, listen: Listen, publish: Publish
 ) -> None:
     listener = listen(broker, "edgeface/front/state")
@@ -250,7 +250,7 @@ def test_a_command_sent_while_we_are_away_is_obeyed_on_return(
     until(lambda: switched == [False])
 
 
-def test_discovery_is_said_again_when_home_assistant_starts(
+def test_discovery_is_published_again_when_home_assistant_starts(
     broker: Mosquitto, listen: Listen, publish: Publish
 ) -> None:
     config = "homeassistant/device/edgeface_front/config"
@@ -273,7 +273,9 @@ def test_a_late_event_is_history(broker: Mosquitto, listen: Listen, publish: Pub
     assert publisher.counters()["missed"] == 1
 
 
-def test_a_row_of_another_process_is_said(broker: Mosquitto, listen: Listen, publish: Publish, tmp_path: Path) -> None:
+def test_a_row_of_another_process_is_published(
+    broker: Mosquitto, listen: Listen, publish: Publish, tmp_path: Path
+) -> None:
     listener = listen(broker, AUDIT)
     connected(publish, Mqtt(port=broker.port))
     other = Journal(tmp_path / "journal.db")
@@ -513,7 +515,7 @@ def test_a_stalled_broker_passes_on_no_late_match(
     assert publisher.counters()["reconnects"] == 1
 
 
-def test_a_slow_disk_holds_nobody_up(
+def test_a_slow_disk_delays_no_event(
     broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal, tmp_path: Path
 ) -> None:
     listener = listen(broker, EVENT)
@@ -531,7 +533,7 @@ def test_a_slow_disk_holds_nobody_up(
     until(lambda: counts(journal) == (20, 0), 8)
 
 
-def test_two_daemons_of_one_name_are_told(broker: Mosquitto, publish: Publish, tmp_path: Path) -> None:
+def test_two_daemons_of_one_name_are_reported(broker: Mosquitto, publish: Publish, tmp_path: Path) -> None:
     first = connected(publish, Mqtt(port=broker.port))
     journal = Journal(tmp_path / "second.db")
     second = MqttPublisher(Mqtt(port=broker.port), "front", CLOCK, journal, on_enabled=lambda *_: None)

@@ -235,7 +235,7 @@ def test_nothing_is_lost_and_history_says_that_it_is(scenes: dict[str, Scene], n
 
 
 @every_scenario
-def test_the_order_is_kept_and_nothing_is_said_twice_on_one_topic(scenes: dict[str, Scene], name: str) -> None:
+def test_the_order_is_kept_and_nothing_is_published_twice_on_one_topic(scenes: dict[str, Scene], name: str) -> None:
     scene = scenes[name]
     order = list(scene.said)
     events = [order.index(id_) for id_ in scene.ids(EVENT)]

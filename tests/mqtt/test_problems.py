@@ -71,7 +71,7 @@ def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -
     journal.close()
 
 
-def test_a_closed_port_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_closed_port_is_reported_in_one_line(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     port = free_port()
     with socket.socket() as nobody:
