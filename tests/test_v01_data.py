@@ -24,6 +24,7 @@ from edgeface.recognition.decision import same_unknown, thresholds
 from edgeface.security import signing_keys
 from edgeface.security.vault import open_vault
 from edgeface.web.auth import accounts
+from tests.support.journals import counts
 
 PHOTOS = Path(__file__).parent / "data"
 WRITTEN = PHOTOS / "v0.1"
@@ -132,7 +133,7 @@ def test_the_journal_verifies_and_opens_every_row(home: Path) -> None:
 def test_the_journal_goes_on_where_0_1_ended(home: Path) -> None:
     with closing(Journal(home / "data" / "journal.db")) as journal:
         assert journal.problem is None
-        assert journal.counts() == (ROWS, UNSAID)
+        assert counts(journal) == (ROWS, UNSAID)
         assert journal.record("stopped", 1_800_000_000.0, {"boot": "test"})
         verdict = journal.verify(HEAD)
     assert (verdict.rows, verdict.redacted, verdict.known, verdict.fault) == (ROWS + 1, 1, True, None)

@@ -76,7 +76,7 @@ client)
     [ $# -eq 2 ] || fail "give one name: certificates.sh client edgeface-front"
     case $2 in
     ca | broker) fail "$2 is taken" ;;
-    *[!a-z0-9_-]* | '' | -*) fail "a name has small letters, digits, - and _ only" ;;
+    *[!a-z0-9_-]* | '' | -*) fail "a name has lowercase letters, digits, - and _ only" ;;
     esac
     new "$2" "$2"
     printf '%s\n' basicConstraints=critical,CA:false keyUsage=critical,digitalSignature extendedKeyUsage=clientAuth \

@@ -14,7 +14,7 @@ MAX_RESULTS_PER_MINUTE = 10
 """Results of a door that are recorded; the rest are counted."""
 
 _MINUTE = 60.0
-# More than come by in a day.
+# More visits than a door sees in a day.
 _MAX_VISITS = 4096
 
 VisitKey = tuple[str, int, str]
@@ -36,7 +36,7 @@ class DoorState:
         self._refused: Counter[Refusal] = Counter()
 
     def grant(self, visit: VisitKey, now: float) -> None:
-        """Report that a grant has been signed."""
+        """Record that a grant was signed."""
         self.granted_visits[visit] = None
         _trim(self.granted_visits)
         self.granted_at[visit[2]] = now

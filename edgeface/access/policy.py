@@ -124,7 +124,7 @@ def _who_and_when(policy: AccessPolicy, door: Door, claim: Claim, now: DoorConte
 
 
 def never_open(policy: AccessPolicy) -> dict[str, str]:
-    """Why a door can open for no face as it is configured, by door."""
+    """Why a door, as configured, cannot open for any face, by door."""
     why = "it never opens: liveness is required, and this version has no liveness check"
     return {name: why for name, door in policy.doors.items() if door.liveness != "off"}
 

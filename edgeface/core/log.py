@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.settings import Settings
+from edgeface.core.text import counted
 
 if TYPE_CHECKING:
     from edgeface.core.clock import Clock
@@ -45,7 +46,7 @@ class Repeats(logging.Filter):
             self._seen[key] = (logged, hidden + 1)
             return False
         if hidden:
-            record.msg, record.args = f"{record.getMessage()} (and {hidden} more times)", None
+            record.msg, record.args = f"{record.getMessage()} (and {counted(hidden, 'more time')})", None
         self._seen[key] = (now, 0)
         if len(self._seen) > _MAX_WARNINGS:
             self._seen.pop(next(iter(self._seen)))

@@ -38,7 +38,7 @@ _PLAIN_WORDS = {
     "model_attributes_type": "should have keys below it",
     "path_type": "should be the path of a file",
     "too_short": "should not be empty",
-    "string_pattern_mismatch": "should be letters, digits, - and _, in parts with / between",
+    "string_pattern_mismatch": "should be letters, digits, - and _, in parts separated by /",
 }
 
 
@@ -151,7 +151,7 @@ def _words(error: str | ErrorDetails, value: Any, model: type[Settings]) -> str:
     if kind == "union_tag_invalid":
         return f"unknown type; known are {str(context.get('expected_tags', '')).replace(chr(39), '')}"
     if kind == "string_pattern_mismatch" and ID_PATTERN in context.get("pattern", ""):
-        return "not an id: small letters, digits, - and _, at most 64, a letter or digit first"
+        return "not an id: lowercase letters, digits, - and _, at most 64, a letter or digit first"
     return _PLAIN_WORDS.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
 
 

@@ -15,8 +15,8 @@ from edgeface.core.files import own_as_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-Step = str | Callable[[sqlite3.Connection], None]
-"""Statements separated by semicolons, or a function that works inside the open transaction."""
+Step = Callable[[sqlite3.Connection], object]
+"""Works inside the open transaction."""
 
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
@@ -168,8 +168,7 @@ def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
         # Read again under the lock: another process may have migrated the file meanwhile.
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         for step in schema.steps[version - schema.first + 1 if version else 0 :]:
-            for work in [step] if callable(step) else step.split(";"):
-                work(connection) if callable(work) else connection.execute(work)
+            step(connection)
         if version < schema.newest:
             connection.execute(f"PRAGMA user_version = {schema.newest}")
 

@@ -81,9 +81,9 @@ class Journal(JournalFile):
         """Unpublished rows that were removed because of the cap or their age."""
         self.unpublished_count()
 
-    def append(self, row: JournalRow, *, published: bool = False) -> bool:
+    def append(self, row: JournalRow) -> bool:
         """Write one row; returns True once it is on the disk. A row with an existing id changes nothing."""
-        return self.write([row], published=[row.id] if published else [])
+        return self.write([row], published=[])
 
     def record(self, kind: str, at: float, facts: Mapping[str, Any]) -> bool:
         """Write an action or a decision, `kind` of EVENT_KINDS; a running daemon publishes it on the audit topic."""
@@ -142,16 +142,6 @@ class Journal(JournalFile):
             return int(connection.execute("SELECT count(*) FROM rows WHERE said = 0").fetchone()[0])
 
         return self.attempt(work, otherwise=0)
-
-    def counts(self) -> tuple[int, int]:
-        """Number of rows, and of unpublished ones; zeros if the file cannot be read. It reads the whole file."""
-
-        def work(connection: sqlite3.Connection, _: Vault) -> tuple[int, int]:
-            rows = connection.execute("SELECT count(*), (SELECT count(*) FROM rows WHERE said = 0) FROM rows")
-            total, unpublished = rows.fetchone()
-            return int(total), int(unpublished)
-
-        return self.attempt(work, otherwise=(0, 0))
 
     def facts(self) -> dict[str, Any]:
         """The journal's part of the state topic (docs/events.md); returns immediately."""

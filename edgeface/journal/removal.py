@@ -1,4 +1,4 @@
-"""Takes rows out of the journal: prunes the oldest, expires the too old, and redacts those about one person."""
+"""Takes rows out of the journal: prunes the oldest, removes the expired, and redacts those about one person."""
 
 from __future__ import annotations
 

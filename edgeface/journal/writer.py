@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core import events
 from edgeface.core.clock import synchronised
+from edgeface.core.text import counted
 from edgeface.journal.rows import JournalRow
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class JournalWriter:
             self._changed.notify()
         self._thread.join(timeout)
         if self.waiting:
-            _log.error("%d events could not be written", self.waiting)
+            _log.error("%s could not be written", counted(self.waiting, "event"))
 
     def _queue(self, what: Event | JournalRow, *, hold: bool) -> None:
         self._journal.listener(what)

@@ -1,4 +1,4 @@
-"""Home Assistant's device discovery: one retained message that makes all entities of one device.
+"""Home Assistant's device discovery: one retained message that creates all entities of one device.
 
 Keys and abbreviations (dev, o, cmps, p) are those of home-assistant.io/integrations/mqtt, "Device discovery payload".
 """

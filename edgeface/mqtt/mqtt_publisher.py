@@ -143,7 +143,7 @@ class MqttPublisher:
         return {"mqtt": mqtt, "doors": self._state_message.doors, "problems": self._state_message.problems}
 
     def close(self) -> None:
-        """Publish what waits and `offline`, as far as the broker answers soon; record everything; end the threads."""
+        """Publish what is queued and `offline`, if the broker answers soon; record everything; end the threads."""
         self._closing.set()
         self._waker.wake()
         self._thread.join(_JOIN_TIMEOUT)

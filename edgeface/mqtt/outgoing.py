@@ -1,4 +1,4 @@
-"""What waits to be published: events within their lifetime, retained values, the state, audit rows, and grants."""
+"""What is queued for the broker: events within their lifetime, retained values, the state, audit rows, and grants."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class EventQueue:
             self._miss(event)
 
     def flush(self, connection: Connection) -> None:
-        """Publish what waits, as far as the broker accepts it."""
+        """Publish what is queued, as far as the broker accepts it."""
         while (queued := self._first()) is not None and connection.in_flight < connection.window:
             # A stalled broker still accepts bytes and would deliver them, old, when it recovers:
             # nothing is sent until it has answered a request that was made after the event was queued.

@@ -6,6 +6,8 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
+from edgeface.core.text import counted
+
 if TYPE_CHECKING:
     from edgeface.core.clock import Clock
 
@@ -17,11 +19,11 @@ class ConnectionProblems:
 
     def __init__(self) -> None:
         self.failures = 0
-        """Connections that failed or broke, in all."""
+        """Connections that failed or broke, in total."""
         self.refused = 0
-        """Messages and subscriptions that the broker denied, in all."""
+        """Messages and subscriptions that the broker denied, in total."""
         self.connects = 0
-        """Connections that the broker accepted, in all."""
+        """Connections that the broker accepted, in total."""
         self._in_a_row = 0
         self._failure: str | None = None
         self._denials: dict[str, None] = {}
@@ -32,7 +34,7 @@ class ConnectionProblems:
         if self._failure is not None or not self._denials:
             return self._failure
         others = len(self._denials) - 1
-        return next(reversed(self._denials)) + (f" (and {others} more denials)" if others else "")
+        return next(reversed(self._denials)) + (f" (and {counted(others, 'more denial')})" if others else "")
 
     def counters(self) -> dict[str, int]:
         """`refused`, `failures` and `reconnects`, as in the state."""
@@ -41,7 +43,7 @@ class ConnectionProblems:
     def connected(self) -> None:
         """Report that the broker has accepted the connection."""
         if self._in_a_row:
-            _log.info("connected to the broker after %d failures", self._in_a_row)
+            _log.info("connected to the broker after %s", counted(self._in_a_row, "failure"))
         self.connects += 1
         self._in_a_row, self._failure, self._denials = 0, None, {}
 
@@ -80,11 +82,11 @@ class Backoff:
         self._began = clock.monotonic()
 
     def begin(self) -> None:
-        """Report the start of an attempt."""
+        """Note the start of an attempt."""
         self._began = self._clock.monotonic()
 
     def pause(self) -> float:
-        """Report its end; returns the seconds to wait."""
+        """Note its end; returns the seconds to wait."""
         took = self._clock.monotonic() - self._began
         delay = _MIN_DELAY if took > _STABLE else self._delay
         self._delay = min(2 * delay, _MAX_DELAY)

@@ -59,7 +59,7 @@ class Publisher(Protocol):
         """What it adds to the state: `mqtt`, `doors`, and `problems`, one line each; any thread may call it."""
 
     def close(self) -> None:
-        """Go offline, record what waits, end the threads."""
+        """Go offline, record what is queued, end the threads."""
 
 
 class LogPublisher:
@@ -102,7 +102,7 @@ class LogPublisher:
         return {"mqtt": None, "doors": {}, "problems": ()}
 
     def close(self) -> None:
-        """Record what waits."""
+        """Record what is queued."""
         self._writer.close()
 
 

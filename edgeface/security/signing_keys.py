@@ -96,7 +96,7 @@ class Signer:
 
 def sign(payload: bytes, kid: str, private: Ed25519PrivateKey) -> bytes:
     """The signed envelope of a UTF-8 payload; the signature covers its exact bytes (RFC 8032)."""
-    signature = base64.b64encode(private.sign(payload)).decode()
+    signature = _base64(private.sign(payload))
     envelope = {"payload": payload.decode(), "kid": kid, "alg": "ed25519", "sig": signature}
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -30,7 +30,7 @@ PROTECTS = {
     "credential": "loaded by systemd: as safe as the place it is loaded from",
     "file": "next to the data: obfuscation only, a stolen card holds both",
 }
-"""What each custody protects from."""
+"""What each custody protects against."""
 
 Tier = Literal["tpm2", "host", "credential", "file"]
 
@@ -163,7 +163,7 @@ def _new_key(folder: Path) -> VaultKey:
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     put_whole(folder / FILE, VaultKey("file", secrets.token_bytes(_KEY_BYTES)).text(), replace=False)
-    # Another process may have been first; its key counts then.
+    # Another process may have been first; then its key is used.
     return parse(read_at_most(folder / FILE, _MAX_FILE_BYTES), folder / FILE)
 
 

@@ -401,7 +401,7 @@ class Entrance:
         return made
 
 
-def test_a_visit_is_let_in_once_and_the_next_after_the_cooldown(data: Path) -> None:
+def test_a_visit_gets_one_grant_and_the_next_after_the_cooldown(data: Path) -> None:
     entrance = Entrance(data, FixedClock(100.0), front_door=a_door(cooldown=10.0))
     assert entrance.ask(1) == [1]
     entrance.clock.sleep(30)

@@ -41,7 +41,7 @@ def judged(one: Door, claim: Claim = CLAIM, now: DoorContext = NOW) -> str | Non
     return check(policy(one), one, claim, now)
 
 
-def test_a_door_opens_for_whom_it_is_to() -> None:
+def test_a_door_opens_for_those_it_allows() -> None:
     assert judged(door()) is None
     assert judged(door(allow=[{"group": "family"}])) is None
     assert judged(door(allow=[{"person": "carol"}, {"person": "alice", "schedule": "noon"}])) is None
@@ -250,7 +250,7 @@ def test_doors_need_mqtt_and_their_name() -> None:
             "c.yaml:4: schedules.cleaning.week.weekdays: not a day or a range of days such as mon-fri;",
         ),
         ("[alice, bob]", "[]", "c.yaml:3: groups.family: should not be empty"),
-        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: small letters"),
+        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: lowercase letters"),
     ],
 )
 def test_a_mistake_has_its_line_and_path(before: str, after: str, says: str) -> None:
@@ -258,7 +258,7 @@ def test_a_mistake_has_its_line_and_path(before: str, after: str, says: str) -> 
     assert line.startswith(says)
 
 
-def test_what_never_opens_and_who_is_not_enrolled_is_said() -> None:
+def test_what_never_opens_and_who_is_not_enrolled_is_reported() -> None:
     loaded = loader.parse(CONFIG.replace("liveness: off", "liveness: required").encode(), "c.yaml")
     assert list(never_open(loaded.access_policy)) == ["front-door"]
     assert strangers(loaded.access_policy, {"alice"}) == ("door front-door: not enrolled: bob, carol",)
@@ -275,7 +275,7 @@ def test_check_names_a_door_that_never_opens(tmp_path: Path, capsys: pytest.Capt
     assert "never opens" not in capsys.readouterr().out
 
 
-def test_a_level_that_cannot_be_shown_for_so_many_people_is_said() -> None:
+def test_a_level_that_cannot_be_guaranteed_for_so_many_people_is_reported() -> None:
     enrolled = 400
     vectors = np.eye(512, dtype=np.float32)
     people = [Person(f"p{n:03}", "", False, 0.0, 1, 0) for n in range(enrolled)]

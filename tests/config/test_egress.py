@@ -134,7 +134,7 @@ def test_a_door_has_one_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "IPAddressAllow=192.168.1.9\n" in printed
 
 
-def test_a_place_that_cannot_be_written_is_said_with_what_helps(
+def test_a_place_that_cannot_be_written_is_reported_with_what_helps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "config.yaml"

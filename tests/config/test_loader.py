@@ -63,11 +63,11 @@ data: /x
 data: /y
 """
     assert mistakes(text) == [
-        "c.yaml:1: device: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
+        "c.yaml:1: device: not an id: lowercase letters, digits, - and _, at most 64, a letter or digit first",
         "c.yaml:3: cameras.porch.enabled: should be true or false",
         "c.yaml:3: cameras.porch.sourc: unknown key (did you mean source?)",
         "c.yaml:3: cameras.porch.source: missing",
-        "c.yaml:4: cameras.Bad Id: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
+        "c.yaml:4: cameras.Bad Id: not an id: lowercase letters, digits, - and _, at most 64, a letter or digit first",
         f"c.yaml:5: cameras.yard: unknown type; known are {', '.join(TYPES)}",
         f"c.yaml:6: cameras.barn: needs a type: one of {', '.join(sorted(TYPES))}",
         "c.yaml:8: mqtt.hst: unknown key (did you mean host?)",
@@ -115,10 +115,10 @@ def test_no_more_frames_are_asked_for_than_are_kept() -> None:
     assert loaded.recognition.frames == WINDOW
 
 
-def test_mistakes_are_said_in_plain_words() -> None:
+def test_mistakes_are_reported_in_plain_words() -> None:
     assert mistakes("cameras: {}\nmqtt: {prefix: a/#, tls: {ca: 5}}") == [
         "c.yaml:1: cameras: should not be empty",
-        "c.yaml:2: mqtt.prefix: should be letters, digits, - and _, in parts with / between",
+        "c.yaml:2: mqtt.prefix: should be letters, digits, - and _, in parts separated by /",
         "c.yaml:2: mqtt.tls.ca: should be the path of a file",
     ]
 

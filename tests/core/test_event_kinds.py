@@ -38,7 +38,7 @@ def first_cells(heading: str) -> set[str]:
     }
 
 
-def test_a_kind_stands_in_the_table_once() -> None:
+def test_a_kind_is_in_the_table_once() -> None:
     assert len(BY_KIND) == len(EVENT_KINDS)
 
 

@@ -13,7 +13,7 @@ def record(message: str, level: int = logging.WARNING, exc: BaseException | None
     return logging.LogRecord("edgeface.test", level, __file__, 1, message, None, info)
 
 
-def test_the_same_warning_is_said_once_an_interval_and_counted() -> None:
+def test_the_same_warning_is_logged_once_an_interval_and_counted() -> None:
     clock = FixedClock()
     repeats = Repeats(clock)
     assert repeats.filter(record("broker away"))

@@ -405,7 +405,7 @@ relay: {{type: gpio, pin: 40, second: 3}}
 minimum: {{level: highest}}
 """
     assert mistakes(text) == [
-        "door.yaml:1: door: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
+        "door.yaml:1: door: not an id: lowercase letters, digits, - and _, at most 64, a letter or digit first",
         "door.yaml:3: keys.2026-11: a public key has 32 bytes, not 3",
         "door.yaml:4: keys.2026-12: not base64; `edgeface keys show` prints the key as it belongs here",
         "door.yaml:5: keys.2027-01: not a public key: it fits forged signatures",
@@ -424,7 +424,7 @@ minimum: {{level: highest}}
         ("relay: {type: log}\nmqtt: {discovery: true}", "belongs in config.yaml"),
     ],
 )
-def test_what_is_wrong_is_said(text: str, expected: str) -> None:
+def test_mistakes_are_reported(text: str, expected: str) -> None:
     assert any(expected in line for line in mistakes(f"door: a\nkeys: {{k: {PUBLIC}}}\n{text}\n"))
 
 

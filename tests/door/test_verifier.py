@@ -126,7 +126,7 @@ def test_another_language_agrees_on_every_vector() -> None:
     assert json.loads(done.stdout) == [case["expect"] for case in VECTORS["cases"]]
 
 
-def test_a_refused_grant_is_told_only_when_a_known_key_has_signed_it() -> None:
+def test_a_rejected_grant_is_shown_only_if_a_known_key_has_signed_it() -> None:
     memory = Memory({}, set(), {})
     for envelope, shown in ((signed(json.dumps(fields())), True), (make.good().encode(), False)):
         with pytest.raises(Reject) as caught:
@@ -146,7 +146,7 @@ def test_a_key_that_fits_forged_signatures_is_none(y: int) -> None:
         Rules("front-door", {"k": y.to_bytes(32, "little")})
 
 
-def test_what_such_a_key_would_have_let_in() -> None:
+def test_what_such_a_key_would_have_accepted() -> None:
     # A = the neutral element: R = S B holds for S = 0 and R = A, whatever is signed.
     neutral = (1).to_bytes(32, "little")
     rules = replace(RULES)

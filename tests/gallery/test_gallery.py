@@ -403,7 +403,7 @@ def test_a_damaged_gallery_is_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(data)
 
 
-def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
+def test_a_foreign_database_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "gallery.db")) as other, other:
         other.execute("CREATE TABLE cats (name TEXT)")
     other.close()
@@ -419,9 +419,13 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_brought_forward(
     gallery.enroll("alice", "Alice", [template(1)], 100.0)
     schema = rows.schema
 
+    def add_note(db: sqlite3.Connection) -> None:
+        db.execute("ALTER TABLE people ADD COLUMN note TEXT")
+        db.execute("CREATE TABLE x (y)")
+
     def longer(vault: Vault) -> sqlite.Schema:
         now = schema(vault)
-        return now._replace(steps=(*now.steps, "ALTER TABLE people ADD COLUMN note TEXT; CREATE TABLE x (y)"))
+        return now._replace(steps=(*now.steps, add_note))
 
     monkeypatch.setattr(rows, "schema", longer)
     with another(gallery) as newer:

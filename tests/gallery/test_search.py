@@ -148,7 +148,7 @@ def test_nobody_is_found_among_nobody() -> None:
     assert nobody.alike_to("alice", 0) == []
 
 
-def test_an_ignored_person_is_found_and_said_to_be_ignored(large: Floats) -> None:
+def test_an_ignored_person_is_found_and_marked_as_ignored(large: Floats) -> None:
     for count in (3, LARGE):
         shown = view(large[:count], ignored=2)
         match, other = shown.match(large[2]), shown.match(large[1])

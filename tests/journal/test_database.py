@@ -11,6 +11,7 @@ from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 from edgeface.journal.writer import JournalWriter
 from tests.support.broker import until
+from tests.support.journals import counts
 
 MOUNT = shutil.which("mount") or ""
 UMOUNT = shutil.which("umount") or ""
@@ -40,7 +41,7 @@ def test_a_full_disk_stops_no_event_and_corrupts_nothing(small_disk: Path) -> No
     writer.start()
     for seq in range(50):
         writer.record_row(a_row(seq))
-    until(lambda: journal.counts() == (50, 50))
+    until(lambda: counts(journal) == (50, 50))
     ballast = small_disk / "ballast"
     with ballast.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(1024)):
@@ -57,7 +58,7 @@ def test_a_full_disk_stops_no_event_and_corrupts_nothing(small_disk: Path) -> No
     until(lambda: writer.waiting == 0, 15)
     writer.close()
     assert writer.lost == 0
-    assert journal.counts() == (3000, 3000)
+    assert counts(journal) == (3000, 3000)
     assert journal.facts()["problem"] is None
     assert journal.set_aside is None
     assert (journal.verify().rows, journal.verify().fault) == (3000, None)
@@ -82,6 +83,6 @@ def test_a_fresh_start_on_a_full_or_read_only_disk_is_a_state(small_disk: Path) 
     assert later.problem is not None
     subprocess.run([MOUNT, "-o", "remount,rw", small_disk], check=True)
     assert later.append(a_row(2))
-    assert later.counts() == (2, 2)
+    assert counts(later) == (2, 2)
     assert later.verify().fault is None
     later.close()

@@ -24,6 +24,7 @@ from edgeface.mqtt import topics
 from edgeface.mqtt.publisher import LogPublisher
 from edgeface.security.vault import VaultKey
 from tests.support.broker import until
+from tests.support.journals import counts
 from tests.support.sayings import an_event
 
 
@@ -43,22 +44,22 @@ def journal(path: Path) -> Iterator[Journal]:
     journal.close()
 
 
-def test_rows_come_back_in_order_until_they_are_said(journal: Journal) -> None:
+def test_rows_come_back_in_order_until_they_are_published(journal: Journal) -> None:
     for number in (3, 1, 2):
         assert journal.append(a_row(number))
     assert [row.id for row in journal.unpublished(10)] == ["id-3", "id-1", "id-2"]
     assert journal.unpublished(1) == [a_row(3)]
     assert journal.write([], published=["id-3", "id-2", "nobody"])
     assert journal.unpublished(10) == [a_row(1)]
-    assert journal.append(a_row(4), published=True)
-    assert journal.counts() == (4, 1)
+    assert journal.write([a_row(4)], ["id-4"])
+    assert counts(journal) == (4, 1)
     assert journal.unpublished_count() == 1
 
 
 def test_a_row_is_written_once(journal: Journal) -> None:
-    assert journal.append(a_row(1), published=True)
+    assert journal.write([a_row(1)], ["id-1"])
     assert journal.append(a_row(1))
-    assert journal.counts() == (1, 0)
+    assert counts(journal) == (1, 0)
 
 
 def test_rows_outlive_the_journal(journal: Journal, path: Path) -> None:
@@ -78,16 +79,16 @@ def test_the_file_is_ours_alone_and_durable(journal: Journal, path: Path) -> Non
     assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
 
 
-def test_the_oldest_said_rows_go_first(path: Path) -> None:
+def test_the_oldest_published_rows_go_first(path: Path) -> None:
     journal = Journal(path, cap=100)
     journal.write([a_row(number) for number in range(50)], [])
     journal.write([a_row(number) for number in range(50, 100)], [f"id-{number}" for number in range(50, 100)])
     journal.write([a_row(number) for number in range(100, 120)], [])
-    total, unpublished = journal.counts()
+    total, unpublished = counts(journal)
     assert (total <= 100, unpublished, journal.dropped) == (True, 70, 0)
     assert journal.unpublished(1) == [a_row(0)]
     journal.write([a_row(number) for number in range(120, 200)], [])
-    assert journal.counts() == (100, 100)
+    assert counts(journal) == (100, 100)
     assert journal.dropped == 50
     assert journal.unpublished(200)[-1] == a_row(199)
     journal.close()
@@ -105,7 +106,7 @@ def test_a_full_disk_is_a_state_that_passes(journal: Journal, caplog: pytest.Log
     assert sum("full" in record.message for record in caplog.records) == 1
     assert journal.append(big)
     assert journal.problem is None
-    assert journal.counts() == (2, 2)
+    assert counts(journal) == (2, 2)
 
 
 def test_a_missing_folder_is_a_state_that_passes(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_many_threads_may_write(journal: Journal) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert journal.counts() == (100, 100)
+    assert counts(journal) == (100, 100)
 
 
 def test_a_note_is_a_row_for_the_audit_topic(journal: Journal) -> None:
@@ -233,7 +234,7 @@ def test_the_outbox_gives_a_row_to_one_holder_at_a_time(journal: Journal) -> Non
     for seq in range(3):
         writer.record(an_event(seq))
     ids = [an_event(seq).id for seq in range(3)]
-    until(lambda: journal.counts() == (3, 3))
+    until(lambda: counts(journal) == (3, 3))
     assert writer.take(10) == []
     writer.release(ids)
     taken: list[JournalRow] = []
@@ -246,7 +247,7 @@ def test_the_outbox_gives_a_row_to_one_holder_at_a_time(journal: Journal) -> Non
     assert [row.id for row in taken] == ids
     for id_ in ids[:2]:
         writer.mark_published(id_)
-    until(lambda: journal.counts() == (3, 1))
+    until(lambda: counts(journal) == (3, 1))
     writer.release(ids[2:])
     until(lambda: took(4))
     assert taken[3].id == ids[2]
@@ -269,7 +270,7 @@ def test_a_note_goes_out_by_itself(journal: Journal) -> None:
     until(took)
     assert taken == [row]
     writer.mark_published(row.id)
-    until(lambda: journal.counts() == (1, 0))
+    until(lambda: counts(journal) == (1, 0))
     writer.close()
 
 
@@ -285,7 +286,7 @@ def test_the_outbox_waits_for_a_disk_that_comes_back(tmp_path: Path) -> None:
     kept = MAX_QUEUED_ROWS + 300 - writer.lost
     assert writer.waiting == kept
     (tmp_path / "later").unlink()
-    until(lambda: journal.counts() == (kept, kept))
+    until(lambda: counts(journal) == (kept, kept))
     writer.close()
     journal.close()
 
@@ -297,7 +298,7 @@ def test_an_outbox_without_a_disk_ends_and_says_what_is_lost(tmp_path: Path, cap
     writer.start()
     writer.record(an_event(1))
     writer.close()
-    assert "1 events could not be written" in caplog.text
+    assert "1 event could not be written" in caplog.text
     journal.close()
 
 
@@ -314,7 +315,7 @@ def test_without_a_broker_events_go_to_the_journal(journal: Journal, caplog: pyt
     assert caplog.messages == []
     writer = publisher._writer
     assert (writer.lost, writer.waiting, writer.unpublished) == (0, 0, 0)
-    assert journal.counts() == (1, 0)
+    assert counts(journal) == (1, 0)
 
 
 def test_say_costs_microseconds(journal: Journal) -> None:
@@ -346,7 +347,8 @@ def test_rows_are_chosen_by_what_they_are(journal: Journal) -> None:
     for number, person in enumerate(who):
         kind = "match" if person else "unknown"
         facts = {"person": person, "unknown": None if person else "u-7f3a"}
-        journal.append(JournalRow(f"id-{number}", kind, float(number), json.dumps(facts)), published=number == 0)
+        journal.append(JournalRow(f"id-{number}", kind, float(number), json.dumps(facts)))
+    journal.write([], ["id-0"])
 
     def chosen(**by: Any) -> list[int]:
         return [entry.seq for entry in journal.rows(**by)]
@@ -398,7 +400,7 @@ def test_without_its_key_a_journal_refuses_to_start(path: Path, harm: str) -> No
     assert path.read_bytes() == before
 
 
-def test_a_row_that_was_altered_is_said_as_that(journal: Journal) -> None:
+def test_a_row_that_was_altered_is_marked_as_altered(journal: Journal) -> None:
     journal.append(a_row(1))
     journal._open()[0].execute("UPDATE rows SET payload = ?, at = 1e300", (b"x" * 40,))
     [row] = journal.unpublished(10)

@@ -7,6 +7,7 @@ from edgeface.journal.journal import Journal
 from edgeface.journal.removal import redact
 from edgeface.journal.rows import JournalRow
 from tests.support.clock import FixedClock
+from tests.support.journals import counts
 
 
 def a_row(number: int) -> JournalRow:
@@ -28,20 +29,20 @@ def test_rows_grow_old_and_the_chain_holds(path: Path) -> None:
         journal.write([JournalRow(f"{day}-{n}", "match", clock.wall(), "{}") for n in range(10)], [f"{day}-0"])
         clock.sleep(DAY)
     journal.expire()
-    assert journal.counts() == (50, 45)
+    assert counts(journal) == (50, 45)
     clock.sleep(88 * DAY)
     journal.expire()
-    assert journal.counts() == (20, 18)
+    assert counts(journal) == (20, 18)
     assert journal.dropped == 27
     assert (journal.verify().rows, journal.verify().fault) == (20, None)
     clock.sleep(1000 * DAY)
     head = journal.head()
     journal.days = 0
     journal.expire()
-    assert journal.counts() == (20, 18)
+    assert counts(journal) == (20, 18)
     journal.days = 1
     journal.expire()
-    assert journal.counts() == (0, 0)
+    assert counts(journal) == (0, 0)
     assert journal.head() == head
     journal.append(a_row(1))
     assert journal.head()[0] == head[0] + 1
@@ -56,12 +57,12 @@ def test_a_clock_that_jumps_does_not_empty_the_journal(path: Path) -> None:
     clock.epoch += 365 * DAY
     clock.sleep(7200)
     journal.expire()
-    assert journal.counts() == (10, 10)
+    assert counts(journal) == (10, 10)
     # Now it is right, and the rows that were written before only look old.
     right[0] = True
     journal.append(JournalRow("b", "match", clock.wall(), "{}"))
     journal.expire()
-    assert journal.counts() == (11, 11)
+    assert counts(journal) == (11, 11)
     clock.sleep(91 * DAY)
     journal.append(JournalRow("c", "match", clock.wall(), "{}"))
     journal.expire()
@@ -116,7 +117,7 @@ def test_who_is_forgotten_leaves_kind_and_time_and_the_chain_holds(tmp_path: Pat
     journal.close()
 
 
-def test_erasure_that_cannot_be_done_is_said(tmp_path: Path) -> None:
+def test_erasure_that_cannot_be_done_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"rubbish " * 1000)
     with pytest.raises(GalleryError, match="not a database"):

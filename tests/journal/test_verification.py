@@ -14,6 +14,7 @@ from edgeface.core.clock import thread_cpu
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 from tests.support.clock import FixedClock
+from tests.support.journals import counts
 
 ROWS = 12
 
@@ -105,7 +106,7 @@ def test_only_edgeface_may_empty_a_row(journal: Journal, tamper: Callable[[str],
     assert journal.verify().fault == "row 2 was emptied, but not by edgeface"
 
 
-def test_an_anchor_stands_for_the_rows_that_were_pruned_and_for_no_others(
+def test_an_anchor_replaces_the_rows_that_were_pruned_and_no_others(
     tmp_path: Path, tamper: Callable[[str], None]
 ) -> None:
     journal = Journal(tmp_path / "journal.db", cap=10)
@@ -190,7 +191,7 @@ def test_whatever_edgeface_does_the_chain_holds(tmp_path: Path, steps: list[tupl
             journals[number % 2] = Journal(folder / "journal.db", cap=15, days=30, clock=clock, right=lambda: True)
         found = journals[0].verify()
         assert (found.fault, found.head) == (None, journals[1].head()[1])
-        assert found.rows == journals[1].counts()[0] <= 15
+        assert found.rows == counts(journals[1])[0] <= 15
         heads.append(journals[0].head()[0])
     assert heads == sorted(heads)
     for journal in journals:

@@ -227,7 +227,7 @@ def test_every_role_and_every_topic(enter: Callable[..., Client]) -> None:
     assert taken == {(writer, topic) for topic, (writers, _) in TABLE.items() for writer in writers}
 
 
-def test_what_stands_on_the_broker_is_read_by_those_who_may(enter: Callable[..., Client]) -> None:
+def test_retained_messages_are_read_by_those_who_may(enter: Callable[..., Client]) -> None:
     for writer in ROLES:
         client = enter(writer, topics=("nothing",))
         asked = {client.publish(topic, topic, retain=True) for topic in TABLE}
@@ -508,8 +508,8 @@ def test_certificates_sh_makes_what_mosquitto_and_we_take(
     ("arguments", "says"),
     [
         (["ca"], "is there already"),
-        (["client", "Alice"], "small letters"),
-        (["client", "../x"], "small letters"),
+        (["client", "Alice"], "lowercase letters"),
+        (["client", "../x"], "lowercase letters"),
         (["client", "ca"], "taken"),
         (["broker", "a,DNS:evil"], "no host name"),
         (["broker"], "give the names"),

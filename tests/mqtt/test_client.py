@@ -61,7 +61,7 @@ def test_a_password_from_the_environment_or_systemd(tmp_path: Path, monkeypatch:
         ({"password_credential": "mqtt"}, "LoadCredential"),
     ],
 )
-def test_a_missing_password_is_said(options: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_password_is_reported(options: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     with pytest.raises(BrokerError, match=says):
         password(a_broker(**options))

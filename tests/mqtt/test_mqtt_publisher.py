@@ -24,6 +24,7 @@ from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import names_in_view
 from edgeface.mqtt.settings import Mqtt, Tls
 from tests.support.broker import Listener, until
+from tests.support.journals import counts
 from tests.support.sayings import an_event
 from tests.support.slack import Slack
 
@@ -79,7 +80,7 @@ def no_late_match(listener: Listener, said: dict[int, float]) -> None:
         assert heard.at - said[heard.json["seq"]] <= LIFETIME
 
 
-def test_how_long_the_broker_takes_for_an_event_is_told(broker: Mosquitto, publish: Publish) -> None:
+def test_how_long_the_broker_takes_for_an_event_is_measured(broker: Mosquitto, publish: Publish) -> None:
     took: list[float] = []
     publisher = connected(publish, Mqtt(port=broker.port), answered=took.append)
     publisher.publish(an_event(1))
@@ -89,7 +90,7 @@ def test_how_long_the_broker_takes_for_an_event_is_told(broker: Mosquitto, publi
     assert 0 < took[0] < 1
 
 
-def test_an_event_arrives_once_in_milliseconds_and_is_marked_said(
+def test_an_event_arrives_once_in_milliseconds_and_is_marked_published(
     broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal
 ) -> None:
     listener = listen(broker, "edgeface/#")
@@ -103,7 +104,7 @@ def test_an_event_arrives_once_in_milliseconds_and_is_marked_said(
             took.append(listener.of(EVENT)[-1].at - event.monotonic)
     assert seqs(listener, EVENT) == list(range(20))
     assert sorted(took)[18] < 0.1 + 2 * slack.worst
-    until(lambda: journal.counts() == (20, 0))
+    until(lambda: counts(journal) == (20, 0))
     assert publisher.counters()["said"] == 20
     assert listener.of(EVENT)[0].expiry in {1, 2}
     assert listener.of(EVENT)[0].json["sent_at"] is not None
@@ -163,7 +164,7 @@ def test_nobody_is_in_view_at_the_start(broker: Mosquitto, listen: Listen, publi
     until(lambda: listener.payloads(people) == [b"Alice", b""])
 
 
-def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
+def test_the_state_is_not_published_before_there_is_one(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, "edgeface/front/#")
     publisher = connected(publish, Mqtt(port=broker.port))
     until(lambda: listener.payloads("edgeface/front/porch/people"))
@@ -172,7 +173,7 @@ def test_the_state_is_not_said_before_there_is_one(broker: Mosquitto, listen: Li
     assert [heard.json["version"] for heard in listener.of("edgeface/front/state")] == ["1"]
 
 
-def test_the_state_at_the_end_is_said_however_soon_it_comes(
+def test_the_state_at_the_end_is_published_however_soon_it_comes(
     broker: Mosquitto, listen: Listen, publish: Publish
 ) -> None:
     listener = listen(broker, "edgeface/front/state")
@@ -249,7 +250,7 @@ def test_a_command_sent_while_we_are_away_is_obeyed_on_return(
     until(lambda: switched == [False])
 
 
-def test_discovery_is_said_again_when_home_assistant_starts(
+def test_discovery_is_published_again_when_home_assistant_starts(
     broker: Mosquitto, listen: Listen, publish: Publish
 ) -> None:
     config = "homeassistant/device/edgeface_front/config"
@@ -268,11 +269,13 @@ def test_a_late_event_is_history(broker: Mosquitto, listen: Listen, publish: Pub
     publisher.publish(an_event(2))
     until(lambda: seqs(listener, AUDIT) == [1] and seqs(listener, EVENT) == [2])
     assert listener.of(AUDIT)[0].json["late"] is True
-    until(lambda: journal.counts() == (2, 0))
+    until(lambda: counts(journal) == (2, 0))
     assert publisher.counters()["missed"] == 1
 
 
-def test_a_row_of_another_process_is_said(broker: Mosquitto, listen: Listen, publish: Publish, tmp_path: Path) -> None:
+def test_a_row_of_another_process_is_published(
+    broker: Mosquitto, listen: Listen, publish: Publish, tmp_path: Path
+) -> None:
     listener = listen(broker, AUDIT)
     connected(publish, Mqtt(port=broker.port))
     other = Journal(tmp_path / "journal.db")
@@ -287,7 +290,7 @@ def test_a_row_of_another_process_is_said(broker: Mosquitto, listen: Listen, pub
         "late": False,
     }
     assert said["at"] == "2027-01-15T08:00:00.000Z"
-    until(lambda: other.counts() == (1, 0))
+    until(lambda: counts(other) == (1, 0))
     other.close()
 
 
@@ -322,7 +325,7 @@ def test_a_denied_audit_topic_keeps_the_rows(
     refused = publisher.counters()["refused"]
     time.sleep(1.2)
     assert publisher.counters()["refused"] == refused
-    assert journal.counts() == (1, 1)
+    assert counts(journal) == (1, 1)
 
 
 @pytest.fixture
@@ -468,7 +471,7 @@ def test_nothing_is_lost_or_late_when_the_broker_is_killed_and_comes_back(
             up = True
             broker.start()
         time.sleep(0.05)
-    until(lambda: publisher.connected and journal.counts()[1] == 0, 10)
+    until(lambda: publisher.connected and counts(journal)[1] == 0, 10)
     other = listen(broker, "edgeface/front/porch/status")
     until(lambda: other.payloads("edgeface/front/porch/status") == [b"online"])
     no_late_match(listener, said)
@@ -493,7 +496,7 @@ def test_a_stalled_broker_passes_on_no_late_match(
 
     for seq in range(5):
         send(seq)
-    until(lambda: journal.counts() == (5, 0))
+    until(lambda: counts(journal) == (5, 0))
     time.sleep(0.2)
     broker.pause()
     for seq in range(5, 10):
@@ -503,7 +506,7 @@ def test_a_stalled_broker_passes_on_no_late_match(
     send(10)
     time.sleep(1.5)
     broker.resume()
-    until(lambda: journal.counts() == (11, 0), 15)
+    until(lambda: counts(journal) == (11, 0), 15)
     until(lambda: len(seqs(listener, EVENT)) + len(seqs(listener, AUDIT)) == 11)
     assert hand_off < 0.05
     assert set(range(5)) <= set(seqs(listener, EVENT)) <= {0, 1, 2, 3, 4, 10}
@@ -512,7 +515,7 @@ def test_a_stalled_broker_passes_on_no_late_match(
     assert publisher.counters()["reconnects"] == 1
 
 
-def test_a_slow_disk_holds_nobody_up(
+def test_a_slow_disk_delays_no_event(
     broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal, tmp_path: Path
 ) -> None:
     listener = listen(broker, EVENT)
@@ -527,10 +530,10 @@ def test_a_slow_disk_holds_nobody_up(
     assert publisher.counters()["waiting_for_disk"] == 20
     connection.rollback()
     connection.close()
-    until(lambda: journal.counts() == (20, 0), 8)
+    until(lambda: counts(journal) == (20, 0), 8)
 
 
-def test_two_daemons_of_one_name_are_told(broker: Mosquitto, publish: Publish, tmp_path: Path) -> None:
+def test_two_daemons_of_one_name_are_reported(broker: Mosquitto, publish: Publish, tmp_path: Path) -> None:
     first = connected(publish, Mqtt(port=broker.port))
     journal = Journal(tmp_path / "second.db")
     second = MqttPublisher(Mqtt(port=broker.port), "front", CLOCK, journal, on_enabled=lambda *_: None)

@@ -22,6 +22,7 @@ from edgeface.journal.journal import Journal
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.settings import Mqtt
 from tests.support.broker import Listener, until
+from tests.support.journals import counts
 from tests.support.proxy import Proxy
 from tests.support.sayings import an_event
 
@@ -63,7 +64,7 @@ class Scene:
 
     def settle(self, seconds: float = 30.0) -> None:
         """Wait until every event has been acknowledged, on one topic or the other."""
-        until(lambda: self.publisher.connected and self.journal.counts() == (len(self.said), 0), seconds)
+        until(lambda: self.publisher.connected and counts(self.journal) == (len(self.said), 0), seconds)
         until(lambda: {heard.json["id"] for heard in self.listener.heard} == self.said.keys())
 
     def ids(self, topic: str) -> list[str]:
@@ -76,7 +77,7 @@ class Scene:
 
 def quiet(scene: Scene) -> None:
     """Wait until nothing is in transit, so that a fault that starts now affects no earlier event."""
-    until(lambda: scene.journal.counts() == (len(scene.said), 0), 15)
+    until(lambda: counts(scene.journal) == (len(scene.said), 0), 15)
     time.sleep(0.1)
 
 
@@ -234,7 +235,7 @@ def test_nothing_is_lost_and_history_says_that_it_is(scenes: dict[str, Scene], n
 
 
 @every_scenario
-def test_the_order_is_kept_and_nothing_is_said_twice_on_one_topic(scenes: dict[str, Scene], name: str) -> None:
+def test_the_order_is_kept_and_nothing_is_published_twice_on_one_topic(scenes: dict[str, Scene], name: str) -> None:
     scene = scenes[name]
     order = list(scene.said)
     events = [order.index(id_) for id_ in scene.ids(EVENT)]

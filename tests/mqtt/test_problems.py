@@ -13,26 +13,11 @@ from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.problems import Backoff
 from edgeface.mqtt.settings import Mqtt
 from tests.support.broker import until
+from tests.support.clock import FixedClock
 from tests.support.proxy import Proxy
 
 
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def pauses(clock: Clock, count: int, took: float) -> Iterator[float]:
+def pauses(clock: FixedClock, count: int, took: float) -> Iterator[float]:
     backoff = Backoff(clock)
     for _ in range(count):
         backoff.begin()
@@ -44,17 +29,17 @@ def pauses(clock: Clock, count: int, took: float) -> Iterator[float]:
 
 @pytest.mark.parametrize("took", [0.0, 0.5, 3.0])
 def test_an_hour_of_attempts_is_no_storm_and_never_far_apart(took: float) -> None:
-    clock = Clock()
+    clock = FixedClock()
     given = list(pauses(clock, 1000, took))
     assert all(pause >= 0.75 for pause in given)
     assert max(took + pause for pause in given[5:]) <= 4.0
-    assert (clock.now - 100.0) / 1000 >= 3.0, "three seconds apart on average"
+    assert clock.now / 1000 >= 3.0, "three seconds apart on average"
     assert given[0] <= 1.0
     assert len({round(pause, 6) for pause in given[5:]}) > 900, "two devices do not come back at the same moment"
 
 
 def test_a_good_connection_that_ends_is_tried_again_soon() -> None:
-    clock = Clock()
+    clock = FixedClock()
     backoff = Backoff(clock)
     for _ in range(6):
         backoff.begin()
@@ -86,7 +71,7 @@ def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -
     journal.close()
 
 
-def test_a_closed_port_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_closed_port_is_reported_in_one_line(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     port = free_port()
     with socket.socket() as nobody:

@@ -134,7 +134,7 @@ def one_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["wrong CA", "wrong host", "expired"])
-def test_a_broker_with_a_wrong_certificate_is_told_nothing(
+def test_a_broker_with_a_wrong_certificate_gets_nothing(
     case: str,
     settings: Mqtt,
     authority: Authority,
@@ -157,7 +157,7 @@ def test_a_broker_with_a_wrong_certificate_is_told_nothing(
     assert "New client connected" not in broker.log
 
 
-def test_a_right_broker_is_told_everything_and_the_network_sees_none_of_it(
+def test_a_trusted_broker_gets_everything_and_the_network_sees_none_of_it(
     settings: Mqtt, authority: Authority, make_broker: Callable[..., Mosquitto]
 ) -> None:
     broker = make_broker(*answering(authority.broker()))
@@ -184,7 +184,7 @@ def test_a_broker_that_does_not_know_us_says_so_in_one_line(
     assert "New client connected" not in broker.log
 
 
-def test_a_broker_without_tls_is_told_nothing(settings: Mqtt, broker: Mosquitto) -> None:
+def test_a_broker_without_tls_gets_nothing(settings: Mqtt, broker: Mosquitto) -> None:
     with Proxy(broker.port) as proxy:
         why = attempt(at(settings, proxy.port))
         assert_nothing_was_said(proxy.sent("up"))

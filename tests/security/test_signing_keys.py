@@ -195,7 +195,7 @@ def test_a_running_daemon_takes_up_a_change(tmp_path: Path, vault: Vault) -> Non
     assert (kid(), signer.problem) == missing
 
 
-def test_the_file_is_not_looked_at_all_the_time(tmp_path: Path, vault: Vault) -> None:
+def test_the_file_is_not_checked_all_the_time(tmp_path: Path, vault: Vault) -> None:
     clock = FixedClock()
     signer = signing_keys.Signer(tmp_path, vault, clock)
     signer.refresh()

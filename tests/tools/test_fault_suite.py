@@ -102,7 +102,7 @@ def test_what_the_writer_says_is_there_and_damage_is_found(tmp_path: Path) -> No
 
 
 def test_the_lax_writer_opens_its_files_with_normal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    schema = sqlite.Schema(("CREATE TABLE facts (fact TEXT)",))
+    schema = sqlite.Schema((lambda db: db.execute("CREATE TABLE facts (fact TEXT)"),))
     asked = []
     for name, connect in (("full", sqlite3.connect), ("lax", functools.partial(sqlite3.connect, factory=Lax))):
         monkeypatch.setattr(sqlite3, "connect", connect)

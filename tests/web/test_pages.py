@@ -25,6 +25,7 @@ from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
 from tests.support.broker import until
+from tests.support.journals import counts
 from tests.support.photos import FOLDER
 from tests.support.web import CAMERA, STATE, UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 
@@ -331,7 +332,7 @@ def test_the_journal_is_exported_and_verified(admin: TestClient, context: WebCon
     assert "attachment" in answer.headers["content-disposition"]
     (line,) = answer.text.splitlines()
     assert json.loads(line)["payload"]["person"] == "barack"
-    assert len(admin.get("/events/export").text.splitlines()) == context.journal.counts()[0]
+    assert len(admin.get("/events/export").text.splitlines()) == counts(context.journal)[0]
     head = context.journal.head()[1]
     assert head[:16] in post(admin, "/events/verify", {"head": head[:20]}).text
     assert "cut off" in text_of(post(admin, "/events/verify", {"head": "f" * 16}))
