@@ -73,7 +73,7 @@ def _check(arguments: Namespace) -> None:
 def _verify(connection: sqlite3.Connection, vault: Vault, head: str | None) -> int:
     found = verification.verify(connection, vault, (head or "").lower())
     if found.fault is not None:
-        complain(f"{found.fault}; the {found.rows} rows before it are valid")
+        complain(f"{found.fault}; valid before it: {counted(found.rows, 'row')}")
         return 1
     if not found.known:
         complain(f"no row has the link {head}: the rows from it on were cut off, or it has been pruned")

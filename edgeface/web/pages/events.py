@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from edgeface.core.clock import rfc3339
+from edgeface.core.text import counted
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.pages import rows
@@ -63,11 +64,12 @@ def verify(request: Request, form: Form) -> Response:
     if head and not _HEAD.fullmatch(head):
         return events(request, ("bad", strings.EVENTS_BAD_HEAD))
     found = context_of(request).journal.verify(head)
+    valid = counted(found.rows, *strings.ROW)
     if found.fault is not None:
-        return events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=found.rows)))
+        return events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=valid)))
     if not found.known:
         return events(request, ("bad", strings.EVENTS_CUT.format(head=head)))
-    text = strings.EVENTS_HOLDS.format(rows=found.rows, redacted=found.redacted, head=found.head[:16])
+    text = strings.EVENTS_HOLDS.format(rows=valid, redacted=found.redacted, head=found.head[:16])
     return events(request, ("ok", text))
 
 
