@@ -7,7 +7,6 @@ state message carries one (`journal.head`), and `verify --head` looks for it.
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_LAST = 50
 _PAGE_ROWS = 1000
-_HEAD = r"[0-9a-f]{16,64}"
 
 _EVENT_FACTS = ("camera", "name", "score", "threshold", "level", "reason", "seconds")
 """The facts of an event that a line shows."""
@@ -65,7 +63,7 @@ def _check(arguments: Namespace) -> None:
         raise UsageError(f"{printable(unknown[0])}: not a kind of row; the kinds are {', '.join(BY_KIND)}")
     if arguments.last is not None and arguments.last < 1:
         raise UsageError("--last: 1 or more")
-    if arguments.head is not None and not re.fullmatch(_HEAD, arguments.head.lower()):
+    if arguments.head is not None and not verification.is_link_start(arguments.head.lower()):
         raise UsageError("--head: at least 16 of the link's 64 hex digits")
     _since(arguments)
 
@@ -73,7 +71,7 @@ def _check(arguments: Namespace) -> None:
 def _verify(connection: sqlite3.Connection, vault: Vault, head: str | None) -> int:
     found = verification.verify(connection, vault, (head or "").lower())
     if found.fault is not None:
-        complain(f"{found.fault}; the {found.rows} rows before it are valid")
+        complain(f"{found.fault}; valid before it: {counted(found.rows, 'row')}")
         return 1
     if not found.known:
         complain(f"no row has the link {head}: the rows from it on were cut off, or it has been pruned")

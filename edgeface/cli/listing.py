@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
+from edgeface.core.text import counted
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.snapshot import day
 from edgeface.journal.database import noted
@@ -58,8 +59,8 @@ def _a_year(accepts: float, strangers: float | None) -> str:
 
 
 def _state(person: Person, today: str) -> str:
-    foreign = f"{person.foreign} templates of another model are not used: enroll again" if person.foreign else ""
-    parts = ("ignored" if person.ignored else "", dates(person, today), foreign)
+    foreign = f"{counted(person.foreign, 'template')} of another model cannot be used: enroll again"
+    parts = ("ignored" if person.ignored else "", dates(person, today), foreign if person.foreign else "")
     return "; ".join(part for part in parts if part)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeface.access.policy import AccessPolicy, strangers
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
+from edgeface.core.text import counted
 from edgeface.core.types import unmeasured
 from edgeface.faces.calibration import table_of
 from edgeface.faces.tflite import EMBEDDER, SHIPPED
@@ -57,8 +58,9 @@ def rules(configuration: Configuration, boot: str) -> PipelineRules:
 def door_problems(policy: AccessPolicy, view: GallerySnapshot, accept: Thresholds) -> tuple[str, ...]:
     """The doors that require a level that cannot be guaranteed, or allow a person who is not enrolled, one a line."""
     known = {level for level, _ in accept.levels}
+    people = counted(view.enrolled, "person", "people")
     lines = [
-        f"door {name}: level {door.level!r} cannot be guaranteed with {view.enrolled:,} people enrolled"
+        f"door {name}: level {door.level!r} cannot be guaranteed with {people} enrolled"
         for name, door in policy.doors.items()
         if door.level not in known
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.access.policy import never_open
 from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
 from edgeface.faces.calibration import table_of
 from edgeface.gallery import gallery
@@ -82,8 +83,8 @@ def _doors(configuration: Configuration) -> Iterator[Finding]:
         except EdgefaceError as error:
             yield Finding("door", f"{name}: {error}", "bad", "docs/accuracy.md")
         else:
-            count = "an unknown number of" if people is None else people
-            text = f"{name}: level {door.level} is guaranteed with {count} people enrolled: threshold {cosine:.3f}"
+            count = "an unknown number of people" if people is None else counted(people, "person", "people")
+            text = f"{name}: level {door.level} is guaranteed with {count} enrolled: threshold {cosine:.3f}"
             yield Finding("door", text)
 
 

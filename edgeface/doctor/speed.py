@@ -14,6 +14,7 @@ import numpy as np
 from edgeface.core import board
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError, PhotoError
+from edgeface.core.text import counted
 from edgeface.core.types import Box, Detection, DetectionRequest
 from edgeface.doctor.finding import Finding
 from edgeface.faces.analyzer import round_robin
@@ -63,7 +64,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         text = ", ".join(f"{part} {cost.median:.1f} ms (p95 {cost.p95:.1f})" for part, cost in parts.items())
         figures = {f"{part}_median_ms": cost.median for part, cost in parts.items()}
         figures |= {f"{part}_p95_ms": cost.p95 for part, cost in parts.items()}
-        yield Finding(f"{threads} thread{'s' * (threads > 1)}", text, figures=figures)
+        yield Finding(counted(threads, "thread"), text, figures=figures)
     yield variant(configuration)
     yield pace(costs, max(1, sum(camera.enabled for camera in configuration.cameras.values())))
 

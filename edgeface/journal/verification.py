@@ -6,6 +6,7 @@ chain does not cover whether a row was published.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,11 @@ class ChainReport:
     """Whether the given link is in the chain, or is the link of an anchor."""
     fault: str | None
     """The first fault in one line, or None."""
+
+
+def is_link_start(text: str) -> bool:
+    """Whether `text` can be the start of a link that was noted: 16 to 64 hex digits, in lower case."""
+    return re.fullmatch(r"[0-9a-f]{16,64}", text) is not None
 
 
 def verify(connection: sqlite3.Connection, vault: Vault, noted: str = "") -> ChainReport:

@@ -17,7 +17,7 @@ from edgeface.core.text import printable, printable_path
 from edgeface.recognition.scene import WHOLE
 from edgeface.web.api.device_models import Editable, Edited
 from edgeface.web.http.operation import etag, reply, require_match
-from edgeface.web.http.problems import Problem
+from edgeface.web.http.problems import MAX_ERRORS, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Change = Callable[[Configuration, bytes], bytes]
 
-_MAX_ERRORS = 20
 # One change at a time: the version that If-Match was compared with is the one that is replaced.
 _WRITING = threading.Lock()
 
@@ -156,4 +155,4 @@ def _parsed(data: bytes, source: Path, status: HTTPStatus, problem: str) -> Conf
         return loader.parse(data, printable_path(source))
     except ConfigError as error:
         lines: Any = str(error).splitlines()
-        raise Problem(status, detail=f"{problem}: {lines[0]}", more={"errors": lines[:_MAX_ERRORS]}) from error
+        raise Problem(status, detail=f"{problem}: {lines[0]}", more={"errors": lines[:MAX_ERRORS]}) from error

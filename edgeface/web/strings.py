@@ -21,6 +21,15 @@ LAST_SEEN = "Last seen"
 CONFIRM = "To confirm, type the ID {id}"
 SCRIPT = "Live video needs JavaScript; everything else works without it. Reload the page for a newer picture."
 VERSION = "{device} · edgeface {version}"
+# Nouns for core/text.counted: the singular, and the plural unless it just adds an s.
+DAY = ("day",)
+FILE = ("file",)
+KEPT_PICTURE = ("kept picture",)
+LOOK_ALIKE = ("unknown that looks like this person", "unknowns that look like this person")
+PERSON = ("person", "people")
+ROW = ("row",)
+TEMPLATE = ("template",)
+VISIT = ("visit",)
 PAGES = {
     "/": "Live",
     "/people": "People",
@@ -92,8 +101,7 @@ REASONS = {
 
 PEOPLE = "People"
 PEOPLE_NONE = "No one is enrolled yet."
-PEOPLE_COUNT = "{count} people; {enrolled} can be recognised. Threshold {threshold} (level: {level})."
-PEOPLE_COUNT_ONE = "1 person. Threshold {threshold} (level: {level})."
+PEOPLE_COUNT = "{people}; {enrolled} can be recognised. Threshold {threshold} (level: {level})."
 PEOPLE_FIND = "Find by name or ID"
 PEOPLE_FIND_DO = "Find"
 PEOPLE_FOUND_NONE = "No one has this name or ID."
@@ -111,7 +119,7 @@ PERSON_CONSENT = "Consent"
 PERSON_EXPIRES = "Expires"
 PERSON_IGNORED = "ignored"
 PERSON_EXPIRED = "expired"
-PERSON_FOREIGN = "{count} templates of another model are not used: enroll again"
+PERSON_FOREIGN = "{templates} of another model cannot be used: enroll again"
 PERSON_NO_TEMPLATES = "no template of this model: enroll again"
 PERSON_EVENTS = "Events of {name}"
 PERSON_RENAME = "Rename"
@@ -138,9 +146,9 @@ FORGET_TEXT = "This cannot be undone. edgeface keeps no backup."
 FORGET_ERASED = "Erased"
 FORGET_LIST = (
     "the name and the ID",
-    "{templates} templates",
-    "{pictures} kept pictures",
-    "{unknowns} unknowns that look like this person, with their pictures",
+    "{templates}",
+    "{pictures}",
+    "{unknowns}, with their pictures",
     "the content of every journal row about them",
 )
 FORGET_STAYS = "Kept"
@@ -148,11 +156,11 @@ FORGET_STAYS_LIST = (
     "that something happened, and when: the journal's chain must stay valid",
     "backups, exports and messages that others have stored",
 )
-FORGET_UNKNOWN_LIST = ("the ID {id}, which is never reused", "{templates} templates", "{pictures} kept pictures")
+FORGET_UNKNOWN_LIST = ("the ID {id}, which is never reused", "{templates}", "{pictures}")
 FORGET_DO = "Forget permanently"
 FORGET_MISTYPED = "The ID does not match {id}. Nothing was erased."
 FORGOTTEN = "Forgotten"
-FORGOTTEN_PROOF = "{files} files of the data folder were searched, and no trace was found."
+FORGOTTEN_PROOF = "No trace was found. Searched: {files} of the data folder."
 FORGOTTEN_TRACES = "These files still contain a trace. Try again when no other program has them open:"
 FORGOTTEN_ASIDE = "A damaged journal was put aside and may still name them. Delete it:"
 FORGOTTEN_NAMED = "The configuration still names them:"
@@ -173,7 +181,7 @@ ENROLL_HERE = "With this browser's camera"
 ENROLL_HERE_START = "Start the camera"
 ENROLL_HERE_SHOOT = "Take a picture"
 ENROLL_HERE_STOP = "Stop the camera"
-ENROLL_HERE_TAKEN = "{count} pictures taken"
+ENROLL_HERE_TAKEN = "Pictures taken: {count}"
 ENROLL_HERE_DENIED = "The browser does not provide a camera: {reason}"
 ENROLL_HERE_INSECURE = (
     "Browsers provide a camera to secure pages only: open this page over https, or at 127.0.0.1 on the device itself."
@@ -199,12 +207,10 @@ GUIDE_BUSY = "Another enrollment at a camera is in progress: wait for it, or can
 GUIDE_STARTING = "opening the camera"
 
 UNKNOWNS = "Unknowns"
-UNKNOWNS_TEXT = "People who were seen but not enrolled. Each keeps the same ID until {days} days after the last visit."
+UNKNOWNS_TEXT = "People who were seen but not enrolled. Each keeps the same ID until {days} after the last visit."
 UNKNOWNS_OFF = "No unknowns are kept (unknown.days is 0)."
 UNKNOWNS_NONE = "No unknown person has been seen."
 UNKNOWN_PHOTO = "Picture of {id}"
-UNKNOWN_VISITS = "{count} visits"
-UNKNOWN_VISIT = "1 visit"
 UNKNOWN_FIRST = "First seen"
 UNKNOWN_NO_PICTURES = "No picture is kept (privacy.pictures in config.yaml)."
 UNKNOWN_ENROLL = "Enroll {id}"
@@ -220,7 +226,7 @@ EVENTS_ALL = "all"
 EVENTS_DO = "Show"
 EVENTS_CLEAR = "Show all"
 EVENTS_NONE = "No rows match."
-EVENTS_SCANNED = "{count} rows were searched. Older rows may have more matches."
+EVENTS_SCANNED = "{rows} searched. Older rows may have more matches."
 EVENTS_OLDER = "Older"
 EVENTS_NEWEST = "Newest"
 EVENTS_TABLE = "Rows of the journal, newest first"
@@ -234,8 +240,8 @@ EVENTS_EXPORT_HINT = "The file contains who was seen when, in plain text."
 EVENTS_VERIFY = "Verify the journal"
 EVENTS_VERIFY_HEAD = "A link noted earlier (optional)"
 EVENTS_VERIFY_HEAD_HINT = "16 or more of its hex digits. Shows whether rows were cut off at the end."
-EVENTS_HOLDS = "The journal is intact: {rows} rows, {redacted} of them redacted, head {head}."
-EVENTS_FAULT = "The journal is not intact: {fault}. The {rows} rows before it are valid."
+EVENTS_HOLDS = "The journal is intact: {rows}, {redacted} redacted, head {head}."
+EVENTS_FAULT = "The journal is not intact: {fault}. Valid before it: {rows}."
 EVENTS_CUT = "No row has the link {head}: rows were cut off, or the row has been pruned."
 EVENTS_BAD_HEAD = "A link has 16 to 64 hex digits."
 SCORE_OF = "score {score}, threshold {threshold}"
@@ -309,7 +315,6 @@ HEALTH_BROKER = "Broker"
 HEALTH_BROKER_OK = "connected"
 HEALTH_BROKER_NONE = "not configured: events stay in the journal"
 HEALTH_QUEUE = "Waiting for the broker"
-HEALTH_ROWS = "{count} rows"
 HEALTH_JOURNAL = "Journal"
 HEALTH_JOURNAL_OK = "row {seq}, written"
 HEALTH_HEAD = "Head"
@@ -354,7 +359,7 @@ PROBLEM_THROTTLED = "The board is throttled."
 PROBLEM_THROTTLED_DO = "It is too hot, or its power supply is too weak: cool it, and use the power supply made for it."
 PROBLEM_CLOCK = "The clock is not synchronised."
 PROBLEM_CLOCK_DO = "Give the device access to a time server, or fit a clock module: door schedules need it."
-PROBLEM_LOST = "{count} rows were lost: neither the broker nor the disk accepted them."
+PROBLEM_LOST = "{rows} lost: accepted by neither the broker nor the disk."
 PROBLEM_DISK = "The disk is nearly full: {free} GB free."
 PROBLEM_DISK_DO = "Free some disk space: df -h shows what is full."
 

@@ -144,7 +144,7 @@ def test_verify_names_the_first_row_that_does_not_hold(path: Path, audit: Run) -
     intruder.close()
     status, _, complaint = audit("verify")
     assert status == 1
-    assert complaint == "edgeface: row 3 is altered, or was not written by edgeface; the 2 rows before it are valid\n"
+    assert complaint == "edgeface: row 3 is altered, or was not written by edgeface; valid before it: 2 rows\n"
     with closing(sqlite3.connect(path)) as intruder, intruder:
         intruder.execute("UPDATE rows SET payload = x'00' WHERE seq = 2")
     intruder.close()

@@ -242,7 +242,7 @@ def test_what_is_wrong_with_the_gallery_is_listed(run: Run, tmp_path: Path, caps
     assert run("people") == 0
     out = capsys.readouterr().out
     assert "alice and bob are too similar (cosine 0.9" in out
-    assert "1 templates of another model are not used" in out
+    assert "1 template of another model cannot be used" in out
     assert "with 2 enrolled" in out
 
 
@@ -298,7 +298,7 @@ def test_enrolling_again_replaces_the_templates_of_every_model_and_keeps_the_nam
     gallery.enroll("barack", "Mr President", [Template(unit(1), "another:12345678", "photo", 0.0)], 0.0)
     gallery.close()
     assert run("people") == 0
-    assert "1 templates of another model are not used" in capsys.readouterr().out
+    assert "1 template of another model cannot be used" in capsys.readouterr().out
     assert run("enroll", "--again", "barack", *OBAMA[:2]) == 0
     assert "barack: enrolled as Mr President, 2 templates" in capsys.readouterr().out
     gallery = gallery_of(tmp_path)

@@ -162,7 +162,7 @@ def test_a_person_is_enrolled_by_upload_and_seen_live_with_the_name(visit: Visit
     visit.wrong = [line for line in visit.wrong if "409" not in line]
     page.get_by_label(strings.CONFIRM.format(id="joe")).fill("joe")
     page.get_by_role("button", name=strings.FORGET_DO).click()
-    expect(page.get_by_role("status")).to_contain_text("no trace was found")
+    expect(page.get_by_role("status")).to_contain_text("No trace was found")
     expect(visit.go("/people").locator("tbody")).not_to_contain_text("joe")
 
 

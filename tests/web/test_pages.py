@@ -237,13 +237,14 @@ def test_a_rename_and_the_days_of_consent_are_kept_and_said(admin: TestClient, s
 
 def test_forgetting_wants_the_id_typed_and_gives_the_proof(admin: TestClient, stage: Stage) -> None:
     warning = text_of(admin.get("/people/barack/forget"))
-    assert "1 templates" in warning
+    assert "1 template " in warning
+    assert "0 unknowns that look like this person" in warning
     assert strings.FORGET_TEXT in warning
     refused = post(admin, "/people/barack/forget", {"confirm": "Barack"})
     assert refused.status_code == 409
     assert admin.get("/people/barack").status_code == 200
     proof = post(admin, "/people/barack/forget", {"confirm": "barack"})
-    assert re.search(r"\d+ files of the data folder were searched, and no trace was found", text_of(proof))
+    assert re.search(r"No trace was found\. Searched: \d+ files of the data folder", text_of(proof))
     assert admin.get("/people/barack").status_code == 404
     assert "barack" not in text_of(admin.get("/events?kind=match"))
     assert strings.EVENTS_REDACTED in admin.get("/events").text
@@ -286,7 +287,7 @@ def test_an_ignored_unknown_is_on_the_list_as_such(admin: TestClient) -> None:
 
 def test_an_unknown_is_deleted_once_its_id_is_typed(admin: TestClient) -> None:
     assert post(admin, f"/unknowns/{UNKNOWN}/delete", {"confirm": ""}).status_code == 409
-    assert "no trace was found" in text_of(post(admin, f"/unknowns/{UNKNOWN}/delete", {"confirm": UNKNOWN}))
+    assert "No trace was found" in text_of(post(admin, f"/unknowns/{UNKNOWN}/delete", {"confirm": UNKNOWN}))
     assert strings.UNKNOWNS_NONE in admin.get("/unknowns").text
 
 

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from edgeface.core import files as core_files
-from edgeface.core.text import printable
+from edgeface.core.text import counted, printable
 from edgeface.web.auth.guard import FIELD
 from edgeface.web.http import limits
-from edgeface.web.http.problems import Problem
+from edgeface.web.http.problems import MAX_ERRORS, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +27,6 @@ _IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/oc
 _BINARY = {"type": "string", "format": "binary"}
 _BOOLEANS = frozenset({"skip_bad"})
 _BOOLEAN_WORDS: dict[Any, Any] = {"true": True, "false": False}
-_MAX_ERRORS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +111,8 @@ def checked(model: type[ApiModel], value: object, request: Request, *, strict: b
         return model.model_validate(value, strict=strict)
     except ValidationError as error:
         lines = [_line(one) for one in error.errors(include_url=False, include_input=False, include_context=False)]
-        detail = f"{len(lines)} mistake{'s' * (len(lines) > 1)} in the request to {request.url.path[:100]}"
-        raise Problem(422, detail=printable(detail, 200), more={"errors": lines[:_MAX_ERRORS]}) from None
+        detail = f"{counted(len(lines), 'mistake')} in the request to {request.url.path[:100]}"
+        raise Problem(422, detail=printable(detail, 200), more={"errors": lines[:MAX_ERRORS]}) from None
 
 
 def _line(error: Any) -> str:

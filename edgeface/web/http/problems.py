@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+"""Lines in a problem's `errors`."""
 
 
 class Problem(Exception):  # noqa: N818 - the term of RFC 9457

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -10,6 +9,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from edgeface.core.clock import rfc3339
+from edgeface.core.text import counted
+from edgeface.journal.verification import is_link_start
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.pages import rows
@@ -17,8 +18,6 @@ from edgeface.web.pages.render import Form, action, context_of, number, page, re
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-
-_HEAD = re.compile(r"[0-9a-f]{16,64}")
 
 
 def events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
@@ -60,14 +59,15 @@ def export(request: Request) -> Response:
 def verify(request: Request, form: Form) -> Response:
     """Verify the chain, and find a link that was noted earlier."""
     head = form.text("head").lower()
-    if head and not _HEAD.fullmatch(head):
+    if head and not is_link_start(head):
         return events(request, ("bad", strings.EVENTS_BAD_HEAD))
     found = context_of(request).journal.verify(head)
+    valid = counted(found.rows, *strings.ROW)
     if found.fault is not None:
-        return events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=found.rows)))
+        return events(request, ("bad", strings.EVENTS_FAULT.format(fault=found.fault, rows=valid)))
     if not found.known:
         return events(request, ("bad", strings.EVENTS_CUT.format(head=head)))
-    text = strings.EVENTS_HOLDS.format(rows=found.rows, redacted=found.redacted, head=found.head[:16])
+    text = strings.EVENTS_HOLDS.format(rows=valid, redacted=found.redacted, head=found.head[:16])
     return events(request, ("ok", text))
 
 

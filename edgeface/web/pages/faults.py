@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.board import FREE_MB
+from edgeface.core.text import counted
 from edgeface.web import strings
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
 def _losses(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     lost = (state.get("mqtt") or {}).get("lost", 0)
     if lost:
-        yield DeviceFault(strings.PROBLEM_LOST.format(count=lost), remedy("journal"))
+        yield DeviceFault(strings.PROBLEM_LOST.format(rows=counted(lost, *strings.ROW)), remedy("journal"))
     aside = (state.get("journal") or {}).get("set_aside")
     if aside:
         yield DeviceFault(strings.PROBLEM_ASIDE.format(name=aside), strings.PROBLEM_ASIDE_DO, "warn")

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
+from edgeface.core.text import counted
 from edgeface.web import strings
 from edgeface.web.http import limits
 
@@ -137,6 +138,7 @@ def environment() -> Environment:
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["version"] = __version__
     made.filters.update(initials=initials, when=when, stamp=rfc3339, coded=_coded)
+    made.filters["counted"] = lambda number, noun: counted(number, *noun)
     made.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     made.globals["label_of"] = lambda kind: event_kinds.of(kind).label
     return made
