@@ -12,6 +12,7 @@ from edgeface.gallery.snapshot import day
 from edgeface.journal.database import noted
 from edgeface.journal.journal import write_rows
 from edgeface.journal.rows import FILE
+from edgeface.people.corrections import negatives
 from edgeface.people.rules import level_threshold
 
 if TYPE_CHECKING:
@@ -90,6 +91,15 @@ def say_unknowns(gallery: Gallery) -> None:
         for u in gallery.unknowns()
     ]
     _table([("ID", "VISITS", "TEMPLATES", "FIRST", "LAST", "CAMERA"), *rows])
+
+
+def say_negatives(gallery: Gallery, person: str) -> None:
+    """Print a person's negative templates."""
+    rows = [
+        (one.event, day(one.wall), one.camera, "" if score is None else f"{score:.2f}")
+        for one, score in negatives(gallery, person)
+    ]
+    _table([("EVENT", "CORRECTED", "CAMERA", "COSINE"), *rows])
 
 
 def _table(rows: Sequence[Sequence[str]]) -> None:

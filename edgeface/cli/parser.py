@@ -118,6 +118,7 @@ _SUMMARIES = {
     "consent": "record when a person consented, and until when",
     "forget": "erase a person or an unknown permanently",
     "ignore": "put a face on the ignore list: it is never announced",
+    "correct": "record that a face in an event is not a person, or who it is",
     "export": "write one person, or everyone, to a file",
     "import": "read people from an exported file",
     "audit": "show, verify or export the journal of decisions and actions",
@@ -136,7 +137,7 @@ _MODULES = {
     "demo": "demo.run",
     "doctor": "doctor.run",
     "door": "door.controller",
-    **dict.fromkeys(("enroll", "rename", "consent", "forget", "ignore", "export", "import"), "cli.people"),
+    **dict.fromkeys(("enroll", "rename", "consent", "forget", "ignore", "correct", "export", "import"), "cli.people"),
 }
 """The modules of the commands that do not have one of their own name."""
 
@@ -171,6 +172,17 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("id", "ID", "an id for the face, to list or forget it later"),
         _PHOTOS,
         _value("--unknown", "U-ID", "an unknown named in an event"),
+    ),
+    "correct": (
+        _data,
+        _value("event", "EVENT", "the id of a match, unknown or uncertain event", nargs="?"),
+        _one_of(
+            _value("--not", "ID", "the face is not this person, although the event names them", dest="denied"),
+            _value("--is", "ID", "the face is this person, and not the one that the event names", dest="person"),
+            _value("--undo", "ID", "remove the negative template that this event gave the person"),
+            _value("--list", "ID", "list the negative templates of this person"),
+        ),
+        _value("--name", "NAME", "with --is and a new id: display name; default: the id"),
     ),
     "export": (_data, _FILE, _value("--person", "ID", "only this person")),
     "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled")),
@@ -234,6 +246,7 @@ _EXAMPLES = {
     "consent": "edgeface consent alice --given 2026-11-22 --expires 2027-11-22",
     "forget": "edgeface forget alice\n  edgeface forget u-7f3a",
     "ignore": "edgeface ignore statue --unknown u-7f3a",
+    "correct": "edgeface correct 01JDPZ6M8W3V5Q7R9T1X2Y4Z6A --not alice\n  edgeface correct --list alice",
     "export": "edgeface export people.json",
     "import": "edgeface import people.json",
     "audit": "edgeface audit show --kind match --since 2026-11-01\n  edgeface audit export trail.jsonl",

@@ -1,4 +1,4 @@
-"""The commands about people: enroll, people, rename, consent, forget, ignore, export, import.
+"""The commands about people: enroll, people, rename, consent, forget, ignore, correct, export, import.
 
 Each takes the command line's arguments, prints what PeopleService returns, and returns the exit status; what is refused
 is an EdgefaceError, with nothing changed.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from edgeface.cli.listing import dates, say_people, say_unknowns, say_warnings
+from edgeface.cli.listing import dates, say_negatives, say_people, say_unknowns, say_warnings
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
@@ -101,6 +101,27 @@ def run_forget(arguments: Namespace) -> int:
     if not proof.traces:
         say(f"{who}: erased; {counted(proof.files, 'file')} searched, no trace")
     return 1 if proof.traces else 0
+
+
+def run_correct(arguments: Namespace) -> int:
+    """Correct an event, undo that, or list the negative templates of a person."""
+    service, event = _service(arguments), arguments.event
+    if arguments.list is not None:
+        with service.gallery() as gallery:
+            say_negatives(gallery, arguments.list)
+        return 0
+    given = [one for one in (arguments.denied, arguments.person, arguments.undo) if one is not None]
+    if event is None or not given:
+        raise UsageError("give an EVENT with one of --not, --is and --undo, or --list")
+    if arguments.denied is not None:
+        service.deny(event, arguments.denied)
+        say(f"{event}: recorded that this is not {arguments.denied}")
+    elif arguments.person is not None:
+        _show(service.identify(event, arguments.person, arguments.name))
+    else:
+        service.restore(arguments.undo, event)
+        say(f"{arguments.undo}: the negative template of {event} was removed")
+    return 0
 
 
 def run_export(arguments: Namespace) -> int:

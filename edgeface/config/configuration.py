@@ -35,6 +35,10 @@ class Privacy(Settings):
     """Whose faces are kept, encrypted, to be viewed on this machine."""
     picture_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days to keep such an image."""
+    correction_days: Annotated[int, Field(ge=0, le=90)] = 7
+    """Days to keep the template of each announced visit, so that its event can be corrected; 0 keeps none."""
+    negative_days: Annotated[int, Field(ge=0, le=3650)] = 365
+    """Days to keep a negative template, which a correction "not this person" makes; 0 allows no such corrections."""
 
 
 class WebTls(Settings):

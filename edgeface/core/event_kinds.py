@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 Tone: TypeAlias = Literal["", "ok", "warn", "bad"]
 Colour: TypeAlias = tuple[int, int, int]
 Group: TypeAlias = Literal["pipeline", "people", "door", "device"]
-PeopleKind: TypeAlias = Literal["enrolled", "renamed", "deleted", "consent"]
+PeopleKind: TypeAlias = Literal["enrolled", "renamed", "deleted", "consent", "corrected", "restored"]
 
 
 class EventKind(NamedTuple):
@@ -38,6 +38,8 @@ EVENT_KINDS = (
     EventKind("renamed", "Renamed", "people"),
     EventKind("deleted", "Deleted", "people", "bad"),
     EventKind("consent", "Consent", "people"),
+    EventKind("corrected", "Corrected", "people", "warn"),
+    EventKind("restored", "Correction removed", "people"),
     EventKind("granted", "Granted", "door", "ok"),
     EventKind("refused", "Refused", "door", "bad"),
     EventKind("opened", "Opened", "door", "ok"),

@@ -197,6 +197,22 @@ class Event:
     """Time in view; only in `left`."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """The template of a visit that was announced: what a correction of its event is made from."""
+
+    event: str
+    """The event's id."""
+    camera: str
+    wall: float
+    """Wall seconds of the event."""
+    person: str | None
+    """The person of the event; None unless it was a match."""
+    unknown: str | None
+    embedding: Embedding
+    """The mean of the evidence at that moment, of length one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A face that this very frame confirms as one person: the basis of a grant."""
@@ -229,6 +245,8 @@ class Face:
     score: float | None
     reason: RejectReason | None
     """Why this frame's face was rejected; None if it was used, or not inspected."""
+    event: str | None = None
+    """The id of the event that announced this face; None if what was announced may be another face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,6 +257,8 @@ class FrameResult:
     faces: tuple[Face, ...]
     events: tuple[Event, ...]
     claims: tuple[Claim, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    """One for each event that announces a face."""
 
 
 class Camera(Protocol):

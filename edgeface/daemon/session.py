@@ -24,11 +24,11 @@ from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Detector, Event, Image
+    from edgeface.core.types import Detector, Event, Image, Probe
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.timings import Timings
 
@@ -39,8 +39,8 @@ _ERASURE = 5.0
 
 # Refreshes between two attempts to open a read-only gallery for writing.
 _REOPEN = 20
-# Thumbnails that may wait for the disk.
-_MAX_THUMBNAILS = 20
+# Thumbnails and probes that may wait for the disk.
+_MAX_THUMBNAILS, _MAX_PROBES = 20, 200
 
 
 def rules(configuration: Configuration, boot: str) -> PipelineRules:
@@ -98,6 +98,7 @@ class RecognitionSession:
         self._retention: Thread | None = None
         self._attempts = 0
         self._thumbnails: list[Thumbnail] = []
+        self._probes: list[Probe] = []
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
         try:
             self.pipeline = self._open_pipeline(wall)
@@ -137,6 +138,11 @@ class RecognitionSession:
             new = Thumbnail(owner, event.captured_at, thumbnail(image, event.box))
             self._thumbnails = [*self._thumbnails, new][-_MAX_THUMBNAILS:]
 
+    def keep_probes(self, probes: Iterable[Probe]) -> None:
+        """Keep the probes of announced visits, if corrections are possible; the next refresh stores them."""
+        if self._configuration.privacy.correction_days:
+            self._probes = [*self._probes, *probes][-_MAX_PROBES:]
+
     def close(self) -> None:
         """Close the gallery, after an erasure that is under way; what is new is stored by `refresh` only."""
         if self._retention is not None:
@@ -165,6 +171,8 @@ class RecognitionSession:
         if configuration is not self._configuration:
             detector = self._reload_detector(configuration)
             self._configuration = configuration
+            # What must no longer be kept goes now.
+            self._retained = -math.inf
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
         elif today == before and not self._gallery.changed():
             return
@@ -190,6 +198,9 @@ class RecognitionSession:
         if self._thumbnails:
             self._gallery.store_pictures(self._thumbnails)
             self._thumbnails = []
+        if self._probes:
+            self._gallery.store_probes(self._probes)
+            self._probes = []
         busy = self._retention is not None and self._retention.is_alive()
         # A clock that jumps back counts as well.
         if abs(wall - self._retained) >= retention.EVERY and not busy:

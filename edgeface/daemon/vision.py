@@ -183,6 +183,7 @@ class Vision:
             late = event.type == "match" and not self._health.may_match(frame)
             self._publisher.publish(event, self._snapshot(event, frame), late=late)
             session.keep_thumbnail(event, frame.image)
+        session.keep_probes(result.probes)
         for claim in result.claims:
             if self._health.may_match(frame):
                 self._publisher.claim(claim)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, display_name, printable
-from edgeface.gallery import rows, thumbnails
+from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.rows import Change, RetiredIds, RowCodec
 from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
 from edgeface.security.vault import open_vault
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from edgeface.core.types import Embedding, Probe
+    from edgeface.gallery.corrections import Trace
+    from edgeface.gallery.negatives import Negative
     from edgeface.gallery.snapshot import GallerySnapshot, Template
     from edgeface.gallery.thumbnails import Thumbnail
     from edgeface.gallery.unknowns import Unknown
@@ -80,7 +83,7 @@ class Gallery:
     def changed(self) -> bool:
         """Whether anyone changed people or unknowns since the last snapshot; takes microseconds.
 
-        Calls of `store_unknowns` and `store_pictures` do not count.
+        Calls of `store_unknowns`, `store_pictures` and `store_probes` do not count.
         """
         with sqlite.translated(self.path):
             # data_version does not change with this connection's own commits; those reset _version to -1.
@@ -101,12 +104,14 @@ class Gallery:
                 people = self._people()
                 query = "SELECT person, model, sealed FROM templates WHERE model = ?"
                 found = self._db.execute(query, (self.model,)).fetchall()
+                denied = corrections.negatives(self._db, self._codec, self.model)
             finally:
                 self._db.execute("COMMIT")
         self._version, self._generation = version, generation
         ids = {self.tag(person.id): person.id for person in people}
         own = {ids[row[0]]: self._codec.embeddings(*row) for row in found}
-        return make_snapshot(people, own, None if wall is None else day(wall))
+        negatives = [(ids[owner], negative.embedding) for _, owner, negative in denied]
+        return make_snapshot(people, own, None if wall is None else day(wall), negatives)
 
     def people(self) -> list[Person]:
         """Everyone, by id, including the expired until they are erased."""
@@ -153,10 +158,13 @@ class Gallery:
         return Change("enrolled", person, wall)
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
-        """Replace whoever has the id by this person; nothing of the old entry stays."""
+        """Replace whoever has the id by this person; of the old entry, only the negative templates stay."""
         with self.transaction():
+            query = "SELECT person, model, sealed FROM negatives WHERE person = ?"
+            negatives = self._db.execute(query, (self.tag(person),)).fetchall()
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
+            self._db.executemany("INSERT INTO negatives (person, model, sealed) VALUES (?, ?, ?)", negatives)
         return Change("enrolled", person, wall)
 
     @contextmanager
@@ -187,23 +195,40 @@ class Gallery:
             self._save(replace(before, consent=first, expires=last))
         return Change("consent", person, wall, first, last)
 
-    def remove_person(self, person: str, wall: float, alike: float = 2.0) -> Change:
+    def remove_person(self, person: str, wall: float, alike: float = 2.0, into: str | None = None) -> Change:
         """Remove a person from the file: name, templates, pictures, and the unknowns that `unknowns_like` gives.
+
+        Their `traces` and their negative templates are removed too; with `into`, the latter become that person's.
 
         Raises GalleryError after the removal if another process still keeps the bytes in the log.
         """
         with self.transaction():
             self.person(person)
+            corrections.remove(self._db, [row[:2] for row in self.traces(person, alike, into)])
             self._drop_unknowns([unknown.id for unknown in self.unknowns_like(person, alike)])
+            if into is not None:
+                corrections.hand_over(self._db, self._codec, self.tag(person), self.tag(into))
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
         sqlite.erase(self._db, self.path)
         return Change("deleted", person, wall)
 
     def unknowns_like(self, person: str, least: float) -> list[Unknown]:
         """The unknowns whose cosine to a person is `least` or more."""
-        own = [template.embedding for template in self.templates(person) if template.model == self.model]
-        mean = unit_mean(own) if own else None
+        mean = self._mean(person)
         return [u for u in self.unknowns() if mean is not None and float(mean @ u.mean) >= least]
+
+    def traces(self, who: str, least: float, into: str | None = None) -> list[Trace]:
+        """The rows of corrections that show a person or an unknown: by their id, or by a cosine of `least` or more.
+
+        The unknowns that `unknowns_like` gives count as the person. With `into`, the negative templates of
+        both are left out.
+        """
+        with sqlite.translated(self.path):
+            unknown = next((one for one in self.unknowns() if one.id == who), None)
+            ids = {who, *(one.id for one in self.unknowns_like(who, least))}
+            face = self._mean(who) if unknown is None else unknown.mean
+            spared = () if into is None else (self.tag(who), self.tag(into))
+            return corrections.traces(self._db, self._codec, self.model, ids, face, least, spared)
 
     def unknowns(self) -> list[Unknown]:
         """Read the stored unknowns of the gallery's model, the most recently seen first."""
@@ -232,13 +257,47 @@ class Gallery:
                 rows.put_unknown(self._codec, self._db, unknown, self.model)
             self._db.executemany("DELETE FROM unknowns WHERE tag = ?", [(self.tag(i),) for i in expired])
 
-    def remove_unknown(self, unknown: str) -> None:
-        """Remove one unknown from the file and retire its id."""
+    def remove_unknown(self, unknown: str, alike: float = 2.0) -> None:
+        """Remove one unknown from the file, with their `traces`, and retire its id."""
         with self.transaction():
             if not self._db.execute("SELECT 1 FROM unknowns WHERE tag = ?", (self.tag(unknown),)).fetchone():
                 raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
+            corrections.remove(self._db, [row[:2] for row in self.traces(unknown, alike)])
             self._drop_unknowns([unknown])
         sqlite.erase(self._db, self.path)
+
+    def probe(self, event: str) -> Probe | None:
+        """The probe of an event; None if none is kept."""
+        with sqlite.translated(self.path):
+            return corrections.probe(self._db, self._codec, self.model, event)
+
+    def store_probes(self, probes: Iterable[Probe]) -> None:
+        """Store the probes of announced visits; only the newest are kept."""
+        with self.transaction(visible=False):
+            corrections.put_probes(self._db, self._codec, self.model, probes)
+
+    def negatives(self, person: str) -> list[Negative]:
+        """A person's negative templates of the model, oldest first."""
+        with sqlite.translated(self.path):
+            found = corrections.negatives(self._db, self._codec, self.model, self.tag(person))
+        return [negative for _, _, negative in found]
+
+    def deny(self, person: str, negative: Negative) -> Change:
+        """Give a person a negative template."""
+        with self.transaction():
+            self.person(person)
+            corrections.put_negative(self._db, self._codec, self.model, self.tag(person), negative)
+        return Change("corrected", person, negative.wall, event=negative.event)
+
+    def remove_negative(self, person: str, event: str, wall: float) -> Change:
+        """Remove one negative template; raises GalleryError if the person has none from this event."""
+        with self.transaction():
+            own = corrections.negatives(self._db, self._codec, self.model, self.tag(person))
+            found = [("negatives", seq) for seq, _, negative in own if negative.event == event]
+            if not found:
+                raise GalleryError(f"{printable(person)}: no negative template from the event {printable(event)}")
+            corrections.remove(self._db, found)
+        return Change("restored", person, wall, event=event)
 
     def pictures(self, who: str) -> list[tuple[float, bytes]]:
         """Wall seconds and JPEG of each picture of a person or an unknown, the newest first."""
@@ -251,16 +310,25 @@ class Gallery:
             for picture in taken:
                 thumbnails.put(self._db, self._codec, picture)
 
-    def expire(self, unknowns_before: float, pictures_before: float) -> int:
-        """Delete unknowns last seen, and pictures taken, before these wall seconds; returns how many."""
+    def expire(
+        self, unknowns_before: float, pictures_before: float, probes_before: float = 0.0, negatives_before: float = 0.0
+    ) -> int:
+        """Delete unknowns last seen, and what was kept, before these wall seconds; returns how many."""
         with sqlite.translated(self.path):
             old = [(tag,) for tag in rows.unknowns_before(self._codec, self._db, unknowns_before)]
             seen = [(number,) for number in thumbnails.older(self._db, self._codec, pictures_before)]
-        if old or seen:
-            with self.transaction(visible=bool(old)):
+            rest = corrections.older(self._db, self._codec, probes_before, negatives_before)
+        if old or seen or rest:
+            with self.transaction(visible=bool(old) or any(table == "negatives" for table, _ in rest)):
+                corrections.remove(self._db, rest)
                 self._db.executemany("DELETE FROM unknowns WHERE tag = ?", old)
                 self._db.executemany("DELETE FROM pictures WHERE seq = ?", seen)
-        return len(old) + len(seen)
+        return len(old) + len(seen) + len(rest)
+
+    def _mean(self, person: str) -> Embedding | None:
+        """The mean of a person's templates of the model; None without any."""
+        own = [template.embedding for template in self.templates(person) if template.model == self.model]
+        return unit_mean(own) if own else None
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Embeddings = NDArray[np.float32]
 
 VERSION = 2
-"""PRAGMA user_version of gallery.db since 0.1."""
+"""PRAGMA user_version of gallery.db in 0.1; corrections made it 3."""
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
 # again. `state.generation` rises with every change that a running daemon must see; `key` names the key that sealed the
@@ -54,10 +54,22 @@ _TABLES = (
     "CREATE TABLE state (generation INTEGER NOT NULL, key TEXT NOT NULL, plain INTEGER NOT NULL)",
 )
 
+# A probe is found by the tag of its event; a negative template goes with the person that it denies.
+_CORRECTIONS = (
+    "CREATE TABLE probes (seq INTEGER PRIMARY KEY, event BLOB UNIQUE, model TEXT NOT NULL, sealed BLOB NOT NULL)",
+    """
+    CREATE TABLE negatives (
+        seq INTEGER PRIMARY KEY, person BLOB NOT NULL REFERENCES people(tag) ON DELETE CASCADE,
+        model TEXT NOT NULL, sealed BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX by_person ON negatives (person)",
+)
+
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    return Schema((partial(_create, vault),), first=VERSION)
+    return Schema((partial(_create, vault), _add_corrections), first=VERSION)
 
 
 def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
@@ -74,6 +86,11 @@ def _create(vault: Vault, db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO state VALUES (1, ?, 0)", (vault.id,))
 
 
+def _add_corrections(db: sqlite3.Connection) -> None:
+    for statement in _CORRECTIONS:
+        db.execute(statement)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a write did, for the audit trail; holds no name and no embedding."""
@@ -83,6 +100,8 @@ class Change:
     wall: float
     given: str | None = None
     expires: str | None = None
+    event: str | None = None
+    """The event that was corrected."""
 
     @property
     def facts(self) -> dict[str, str | None]:
@@ -90,7 +109,8 @@ class Change:
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
-        return {"person": self.person, **dates}
+        event = {"event": self.event} if self.event is not None else {}
+        return {"person": self.person, **dates, **event}
 
 
 @dataclass(frozen=True, slots=True)

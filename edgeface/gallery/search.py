@@ -54,9 +54,12 @@ class Exact:
     matrix: Floats
     """One unit row per person; there must be one."""
 
-    def nearest(self, probe: Embedding) -> Nearest:
-        """Find the two best rows; both scores are exact."""
-        return _two_best(self.matrix @ probe)
+    def nearest(self, probe: Embedding, without: Rows | None = None) -> Nearest:
+        """Find the two best rows, `without` some of them but not without all; both scores are exact."""
+        scores = self.matrix @ probe
+        if without is not None:
+            scores[without] = -np.inf
+        return _two_best(scores)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +78,11 @@ class Bounded:
     off: Floats
     """Length of each row off the axes, rounded up."""
 
-    def nearest(self, probe: Embedding) -> Nearest:
-        """Find the two best rows; both scores are exact."""
+    def nearest(self, probe: Embedding, without: Rows | None = None) -> Nearest:
+        """Find the two best rows, `without` some of them but not without all; both scores are exact."""
+        if without is not None:
+            # Rare, and the bound holds only for the best of all rows.
+            return Exact(self.matrix).nearest(probe, without)
         rows = self.candidates(probe)
         # A probe that is not finite has no candidates.
         if not 1 < rows.size <= _MANY * len(self.matrix):
@@ -166,4 +172,5 @@ def _off(rows: Floats, along: Floats) -> Floats:
 def _two_best(scores: Floats) -> Nearest:
     best = int(scores.argmax())
     others = [float(part.max()) for part in (scores[:best], scores[best + 1 :]) if part.size]
-    return Nearest(best, float(scores[best]), max(others, default=None))
+    # Rows that are left out have no score.
+    return Nearest(best, float(scores[best]), max((one for one in others if one != -np.inf), default=None))

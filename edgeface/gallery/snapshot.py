@@ -12,10 +12,11 @@ from edgeface.core.clock import rfc3339
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import printable
 from edgeface.core.types import Match
+from edgeface.gallery.negatives import Denials
 from edgeface.gallery.search import pairs, searcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,7 +37,7 @@ _ROUNDING = 1e-6
 # Tolerance for a length of one in float32, with room for the rounding of other programs.
 _UNIT = 1e-3
 
-Source = Literal["photo", "camera", "unknown", "import"]
+Source = Literal["photo", "camera", "unknown", "import", "correction"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +84,8 @@ class GallerySnapshot:
     """One unit row per person, the mean of their templates; read-only."""
     left_out: int
     """Number of templates of other models."""
+    denials: Denials | None = None
+    """What the corrections deny; None without any."""
     _rows: dict[str, int] = field(init=False)
     _search: Search = field(init=False)
 
@@ -96,10 +99,14 @@ class GallerySnapshot:
         return sum(not person.ignored for person in self.people)
 
     def match(self, embedding: Embedding) -> Match | None:
-        """Find the nearest person, ignored or not, and the runner-up; None if the snapshot is empty."""
-        if not self.people:
+        """Find the nearest person, ignored or not, and the runner-up, without those that a correction denies.
+
+        None if there is no one else.
+        """
+        denied = self.denials.rows(embedding) if self.denials is not None else None
+        if len(self.people) == (0 if denied is None else denied.size):
             return None
-        found = self._search.nearest(embedding)
+        found = self._search.nearest(embedding, denied)
         person = self.people[found.row]
         return Match(person.id, found.score, found.runner_up, person.ignored)
 
@@ -109,9 +116,14 @@ class GallerySnapshot:
         return None if row is None else self.people[row].name
 
     def score(self, person: str, embedding: Embedding) -> float | None:
-        """The cosine of an embedding with one person; None if they are not in this snapshot."""
+        """The cosine of an embedding with one person; None if they are not in this snapshot, or denied for it."""
         row = self._rows.get(person)
-        return None if row is None else float(self.matrix[row] @ embedding)
+        return None if row is None or person in self.denied(embedding) else float(self.matrix[row] @ embedding)
+
+    def denied(self, embedding: Embedding) -> frozenset[str]:
+        """The ids of those who a correction denies for this face."""
+        rows = self.denials.rows(embedding) if self.denials is not None else None
+        return frozenset(self.people[row].id for row in (() if rows is None else rows.tolist()))
 
     def alike(self, least: float) -> list[tuple[str, str, float]]:
         """Pairs of people whose cosine is `least` or more, the most similar first, at most MAX_ALIKE.
@@ -182,10 +194,18 @@ def unit_mean(vectors: Sequence[Embedding] | NDArray[np.float32]) -> Embedding:
 
 
 def make_snapshot(
-    people: Sequence[Person], own: Mapping[str, Sequence[Embedding] | NDArray[np.float32]], today: str | None = None
+    people: Sequence[Person],
+    own: Mapping[str, Sequence[Embedding] | NDArray[np.float32]],
+    today: str | None = None,
+    negatives: Iterable[tuple[str, Embedding]] = (),
 ) -> GallerySnapshot:
-    """Build the snapshot of `people` from their templates of the model, by id; leave out the expired by `today`."""
+    """Build the snapshot of `people` from their templates of the model, by id; leave out the expired by `today`.
+
+    `negatives` are the negative templates, each with the id of the person that it denies.
+    """
     shown = tuple(p for p in people if p.id in own and (today is None or not p.expired(today)))
     matrix = np.stack([unit_mean(own[p.id]) for p in shown]) if shown else np.zeros((0, 0), np.float32)
     matrix.setflags(write=False)
-    return GallerySnapshot(shown, matrix, sum(person.foreign for person in people))
+    at = {person.id: row for row, person in enumerate(shown)}
+    denials = Denials.of(matrix, [(at[person], negative) for person, negative in negatives if person in at])
+    return GallerySnapshot(shown, matrix, sum(person.foreign for person in people), denials)

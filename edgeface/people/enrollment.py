@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,12 @@ from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.imaging import photos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from edgeface.core.types import Embedding
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.negatives import Negative
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import GallerySnapshot, Source
 
@@ -46,15 +47,19 @@ class KnownFaces:
 
     threshold: float
     means: dict[str, Embedding] = field(default_factory=dict)
+    denied: Callable[[Embedding], Collection[str]] = lambda _: ()
+    """Who a face is not, by the corrections."""
 
     @classmethod
     def of(cls, snapshot: GallerySnapshot, threshold: float) -> KnownFaces:
         """Everyone in a snapshot, including the ignored."""
-        return cls(threshold, {p.id: row for p, row in zip(snapshot.people, snapshot.matrix, strict=True)})
+        means = {p.id: row for p, row in zip(snapshot.people, snapshot.matrix, strict=True)}
+        return cls(threshold, means, snapshot.denied)
 
     def refuse_others(self, embedding: Embedding, person: str) -> None:
         """Raise PhotoError if the face belongs to someone other than `person`."""
-        scores = {other: float(mean @ embedding) for other, mean in self.means.items() if other != person}
+        left_out = {person, *self.denied(embedding)}
+        scores = {other: float(mean @ embedding) for other, mean in self.means.items() if other not in left_out}
         nearest = max(scores, key=scores.__getitem__, default=None)
         if nearest is not None and scores[nearest] >= self.threshold:
             raise PhotoError(
@@ -74,6 +79,10 @@ class Candidate:
     """The unknown that this person is."""
     pictures: tuple[bytes, ...] = ()
     """The face as a JPEG, from each accepted photo."""
+    event: str | None = None
+    """The event that is corrected."""
+    denial: tuple[str, Negative] | None = None
+    """The person that the face was taken for, and the negative template that they get."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,15 +202,18 @@ def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions 
 def _enroll(gallery: Gallery, candidate: Candidate, wall: float, options: EnrollOptions) -> Iterator[Change]:
     person = candidate.person
     templates = [Template(e, gallery.model, candidate.source, wall) for e in candidate.embeddings]
+    if candidate.denial is not None:
+        yield gallery.deny(*candidate.denial)
     if options.again:
         before = gallery.person(person)
         yield gallery.replace(person, before.name, templates, wall, ignored=before.ignored)
         gallery.consent(person, wall, before.consent, before.expires)
     else:
-        yield gallery.enroll(
+        change = gallery.enroll(
             person, candidate.name, templates, wall,
             ignored=options.ignored, unknown=candidate.unknown, keep_pictures=options.pictures,
         )  # fmt: skip
+        yield replace(change, event=candidate.event)
     if options.pictures:
         gallery.store_pictures(Thumbnail(person, wall, jpeg) for jpeg in candidate.pictures)
     if options.given is not None or options.expires is not None:

@@ -33,34 +33,40 @@ class ErasureProof(NamedTuple):
     """Where the configuration still names the person, one line each."""
 
 
-def erase(configuration: Configuration, gallery: Gallery, who: str, wall: float) -> ErasureProof:
+def erase(
+    configuration: Configuration, gallery: Gallery, who: str, wall: float, into: str | None = None
+) -> ErasureProof:
     """Erase a person or an unknown; raises GalleryError for an id that is not known.
+
+    The negative templates of a person who is erased become those of `into`, if that is given.
 
     An erasure that fails half-way, also by a GalleryError, can be repeated.
     """
     removal.finish_redaction(configuration.data / FILE)
     journal = configuration.journal_path
+    threshold = level_threshold(configuration, gallery.snapshot())[0]
     if is_unknown_id(who):
-        terms = _erase_unknown(gallery, journal, who)
+        terms = _erase_unknown(gallery, journal, who, threshold)
     else:
-        threshold = level_threshold(configuration, gallery.snapshot())[0]
-        terms = trace_search.person(gallery, who, threshold)
-        erase_person(gallery, journal, who, wall, alike=threshold)
+        terms = trace_search.person(gallery, who, threshold, into)
+        erase_person(gallery, journal, who, wall, alike=threshold, into=into)
     count, traces = trace_search.search(configuration.data, terms)
     aside = sorted(configuration.data.glob(f"{journal.name}.corrupt-*"))
     return ErasureProof(count, tuple(traces), tuple(aside), tuple(still_named(configuration, who)))
 
 
-def erase_person(gallery: Gallery, journal: Path, who: str, wall: float, *, alike: float, **facts: str) -> None:
+def erase_person(
+    gallery: Gallery, journal: Path, who: str, wall: float, *, alike: float, into: str | None = None, **facts: str
+) -> None:
     """Erase a person and the unknowns with a cosine of `alike` to them, and record a deletion with these `facts`.
 
-    Raises GalleryError if the gallery or the journal cannot be written; it can be repeated.
+    `into` is as for `erase`. Raises GalleryError if the gallery or the journal cannot be written; it can be repeated.
     """
     gallery.person(who)
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
     removal.redact(journal, *(unknown.id for unknown in gallery.unknowns_like(who, alike)), who)
     try:
-        gallery.remove_person(who, wall, alike)
+        gallery.remove_person(who, wall, alike, into)
     finally:
         # Also recorded if the person is removed but the bytes stay because another program reads the file.
         if all(person.id != who for person in gallery.people()):
@@ -69,14 +75,15 @@ def erase_person(gallery: Gallery, journal: Path, who: str, wall: float, *, alik
     removal.redact(journal, who)
 
 
-def _erase_unknown(gallery: Gallery, journal: Path, who: str) -> trace_search.SearchTerms:
+def _erase_unknown(gallery: Gallery, journal: Path, who: str, alike: float) -> trace_search.SearchTerms:
     found = next((one for one in gallery.unknowns() if one.id == who), None)
+    traces = gallery.traces(who, alike)
     removal.redact(journal, who)
-    gallery.remove_unknown(who)
+    gallery.remove_unknown(who, alike)
     removal.redact(journal, who)
     if found is None:
         return trace_search.SearchTerms((who,), (gallery.tag(who),), ())
-    return trace_search.unknown(gallery, found)
+    return trace_search.unknown(gallery, found).also(traces)
 
 
 def _record(journal: Path, wall: float, facts: dict[str, str]) -> None:

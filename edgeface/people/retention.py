@@ -1,8 +1,9 @@
-"""Erases what must not be kept longer: people who have expired, old unknowns and old pictures."""
+"""Erases what must not be kept longer: expired people, and old unknowns, pictures, probes and negative templates."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -28,9 +29,14 @@ def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synce
     Nothing is erased unless the clock is `synced`: a clock that jumps ahead must not delete enrollments, and expired
     people are not matched in any case. Raises GalleryError if the disk fails; the next run continues.
     """
+    privacy = configuration.privacy
+    if not privacy.correction_days:
+        # Switched off: this needs no clock.
+        gallery.expire(-math.inf, -math.inf, math.inf)
     if not synced:
         return 0
-    gallery.expire(wall - configuration.unknown.days * _DAY, wall - configuration.privacy.picture_days * _DAY)
+    days = (configuration.unknown.days, privacy.picture_days, privacy.correction_days, privacy.negative_days)
+    gallery.expire(*(wall - each * _DAY for each in days))
     expired = [person.id for person in gallery.people() if person.expired(day(wall))]
     for person in expired:
         erase_person(gallery, configuration.journal_path, person, wall, alike=alike, why="expired")

@@ -16,7 +16,7 @@ from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.journal.database import noted
 from edgeface.journal.journal import Journal, write_rows
-from edgeface.people import transfer
+from edgeface.people import corrections, transfer
 from edgeface.people.enrollment import (
     DEFAULT,
     Candidate,
@@ -136,6 +136,24 @@ class PeopleService:
                 known.refuse_others(shot, guide.person)
             return self._carry_out(gallery, Plan((candidate,)), options)
 
+    def deny(self, event: str, person: str) -> None:
+        """Record that the face of an event is not the person that it names; holds from the next frame."""
+        with self.gallery() as gallery:
+            negative = corrections.denial(self.configuration, gallery, event, person, self.clock.wall())
+            self._record([gallery.deny(person, negative)])
+
+    def identify(self, event: str, person: str, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
+        """Record who the face of an event is: add its template to a person, or enroll one, and deny the one that it names."""
+        with self.gallery() as gallery:
+            known, wall = self.known_faces(gallery), self.clock.wall()
+            plan = corrections.identification(self.configuration, gallery, known, event, person, name, wall)
+            return self._carry_out(gallery, plan, options)
+
+    def restore(self, person: str, event: str) -> None:
+        """Remove the negative template that a correction of this event made."""
+        with self.gallery() as gallery:
+            self._record([gallery.remove_negative(person, event, self.clock.wall())])
+
     def change(
         self,
         person: str,
@@ -180,7 +198,7 @@ class PeopleService:
                 )
             templates, wall = gallery.templates(person), self.clock.wall()
             self._record([gallery.enroll(into, None, templates, wall, ignored=gallery.person(into).ignored)])
-            return self._erase(gallery, person)
+            return self._erase(gallery, person, into)
 
     def export_people(self, path: Path, person: str | None = None) -> int:
         """Write everyone, or one person with all journal rows about them, to a file; returns the number of people."""
@@ -211,12 +229,12 @@ class PeopleService:
         options = replace(options, pictures=self.configuration.privacy.pictures == "all")
         changes = carry_out(gallery, plan, self.clock.wall(), options)
         self._record(changes)
-        ids = dict.fromkeys(change.person for change in changes)
+        ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
         return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
 
-    def _erase(self, gallery: Gallery, who: str) -> ErasureProof:
+    def _erase(self, gallery: Gallery, who: str, into: str | None = None) -> ErasureProof:
         try:
-            return erase(self.configuration, gallery, who, self.clock.wall())
+            return erase(self.configuration, gallery, who, self.clock.wall(), into)
         finally:
             self.erased(who)
 

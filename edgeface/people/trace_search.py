@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +14,13 @@ import numpy as np
 from edgeface.core.errors import GalleryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from edgeface.core.types import Embedding
+    from edgeface.gallery.corrections import Trace
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.unknowns import Unknown
 
@@ -40,15 +41,25 @@ class SearchTerms:
     tags: tuple[bytes, ...]
     embeddings: tuple[Embedding, ...]
 
+    def also(self, traces: Sequence[Trace]) -> SearchTerms:
+        """These terms, and the rows of corrections."""
+        tags = (*self.tags, *(row.tag for row in traces if row.tag is not None))
+        return replace(self, tags=tags, embeddings=(*self.embeddings, *(row.embedding for row in traces)))
 
-def person(gallery: Gallery, who: str, alike: float) -> SearchTerms:
-    """What the gallery holds of a person and of the unknowns whose cosine to them is `alike` or more."""
+
+def person(gallery: Gallery, who: str, alike: float, into: str | None = None) -> SearchTerms:
+    """What the gallery holds of a person and of the unknowns whose cosine to them is `alike` or more.
+
+    With `into`, who gets the negative templates of the person, these and their own are left out.
+    """
     own, others = gallery.person(who), [unknown(gallery, found) for found in gallery.unknowns_like(who, alike)]
-    return SearchTerms(
+    denied = [negative.embedding for negative in (gallery.negatives(who) if into is None else ())]
+    terms = SearchTerms(
         (own.id, own.name, *(word for other in others for word in other.words)),
         (gallery.tag(who), *(tag for other in others for tag in other.tags)),
-        (*(t.embedding for t in gallery.templates(who)), *(e for other in others for e in other.embeddings)),
+        (*(t.embedding for t in gallery.templates(who)), *(e for other in others for e in other.embeddings), *denied),
     )
+    return terms.also(gallery.traces(who, alike, into))
 
 
 def unknown(gallery: Gallery, who: Unknown) -> SearchTerms:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgeface.core.events import event_id
-from edgeface.core.types import Claim, Event, Face, FrameResult
+from edgeface.core.types import Claim, Event, Face, FrameResult, Probe
 from edgeface.recognition.decision import WINDOW, Thresholds, decide
 from edgeface.recognition.scene import DOUBT, HOLD, WHOLE, Region, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from edgeface.core.settings import Level
     from edgeface.core.types import Detector, Embedding, EventType, Frame, RejectReason
@@ -84,18 +84,21 @@ class Pipeline:
         visits = scene.track(detections, asked, now)  # 2 track
 
         moment = Moment(frame.camera, now, frame.wall, len(visits))
-        events, claims = list[Event](), list[Claim]()
+        events, claims, probes = list[Event](), list[Claim](), list[Probe]()
         for visit, detection in scene.to_judge(visits, now):
             face = self._faces.inspect(image, detection)  # 3 inspect: landmarks and quality
             if face is None or not visit.accept(face.quality, now):
                 continue
             decision = self._match(visit, self._faces.embed(image, face.detection), now)  # 4 embed, 5 match
             if decision is not None:
-                events += self._announce(scene, visit, decision, moment)  # 6 announce, once
+                announced = self._announce(scene, visit, decision, moment)  # 6 announce, once
+                events += announced
+                probes += [_probe(event, visit.evidence.mean()) for event in announced]
                 claims += self._claim(visit, decision, moment)  # 7 claim: ask the doors to open
         scene.withdraw(now)
         events += self._left(scene, moment, self._rules.recognition.gap)
-        return FrameResult(frame, tuple(self._face(scene, visit) for visit in visits), tuple(events), tuple(claims))
+        faces = tuple(self._face(scene, visit) for visit in visits)
+        return FrameResult(frame, faces, tuple(events), tuple(claims), tuple(probes))
 
     def _match(self, visit: Visit, embedding: Embedding, now: float) -> Decision | None:
         """Decide about a visit with one more embedding; None while it is too early."""
@@ -120,7 +123,7 @@ class Pipeline:
         alone = self._gallery.score(before.person, visit.evidence.newest)
         return alone is not None and (same_face or alone >= self._thresholds.accept)
 
-    def _announce(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Event]:
+    def _announce(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Sequence[Event]:
         """The event of a decision, unless it was announced before."""
         verify = self._rules.recognition.verify
         # A name is confirmed before it would be withdrawn.
@@ -138,8 +141,9 @@ class Pipeline:
             return ()
         if decision.kind == "unknown" and not scene.may_announce_unknown(moment.monotonic, self._rules.unknown):
             return ()
-        visit.announced = True
-        return (self._event(decision.kind, scene, visit, moment),)
+        event = self._event(decision.kind, scene, visit, moment)
+        visit.announced, visit.event = True, event.id
+        return (event,)
 
     def _conclude(self, visit: Visit, decision: Decision, moment: Moment) -> Conclusion:
         if decision.kind == "unknown":
@@ -223,6 +227,7 @@ class Pipeline:
             unknown=visit.unknown,
             score=decision.match.score if decision and decision.match else None,
             reason=visit.last_reason,
+            event=visit.event if visit.evidence.frames else None,
         )
 
     def leave(self, camera: str, monotonic: float, wall: float) -> tuple[Event, ...]:
@@ -269,3 +274,7 @@ class Pipeline:
         """The camera's tracks that ended without a decision, by reason, and its unknown events that were held back."""
         scene = self._scenes[camera]
         return Counter(scene.undecided), scene.held_back
+
+
+def _probe(event: Event, embedding: Embedding) -> Probe:
+    return Probe(event.id, event.camera, event.captured_at, event.person, event.unknown, embedding)

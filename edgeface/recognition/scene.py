@@ -212,6 +212,8 @@ class Visit:
     """The last one that was announced, or held back by the rate limit."""
     announced: bool = False
     """Whether subscribers know of it, so that they must hear when it leaves."""
+    event: str | None = None
+    """The id of the event that announced the face in the evidence."""
     unknown: str | None = None
     """The stable id, while the evidence is of an unknown."""
     quality: Quality | None = None
@@ -244,7 +246,7 @@ class Visit:
         """Add one embedding to the evidence; a different face (cosine below `same`) starts new evidence."""
         self.evidence = self.evidence.add(embedding, monotonic, same)
         if self.evidence.frames == 1:
-            self.unknown = None
+            self.unknown = self.event = None
 
     def restart(self, monotonic: float) -> None:
         """Start new evidence, if there is any: what follows may be another face."""

@@ -59,19 +59,14 @@ LIVE_REMEDIES = "How to fix it"
 LIVE_WAITING = "Waiting for a picture …"
 LIVE_STOPPED = "No picture. The device may be offline; trying again."
 LIVE_SCORE = "score {score}"
+LIVE_NOT = "Not {name}?"
+LIVE_IS = "Who is this?"
 LIVE_EDIT = "Region and smallest face"
 LIVE_LATEST = "Recent activity"
 LIVE_NOTHING = "Nothing has happened yet."
 LIVE_ALL = "All events"
 LIVE_FPS = "{fps} fps"
-STATUSES = {
-    "online": "online",
-    "stalled": "stalled",
-    "offline": "offline",
-    "disabled": "switched off",
-    "ended": "ended",
-    "starting": "starting",
-}
+STATUSES = {one: one for one in ("online", "stalled", "offline", "ended", "starting")} | {"disabled": "switched off"}
 
 REGION_TEXT = "edgeface searches for faces inside the frame only. Drag its edges, use the arrow keys, or type numbers."
 REGION_EDGES = {"left": "Left", "top": "Top", "right": "Right", "bottom": "Bottom"}
@@ -140,6 +135,27 @@ PERSON_FORGET = "Forget"
 PERSON_FORGET_OPEN = "Forget this person …"
 PERSON_PICTURES = "Pictures"
 PERSON_NO_PICTURES = "No pictures are kept (privacy.pictures in config.yaml)."
+PERSON_NEGATIVES = "Not this person"
+PERSON_NEGATIVES_TEXT = "Faces that were corrected as not being {name}. If {name} is no longer recognised, remove them."
+PERSON_NEGATIVE_REMOVE = "Remove"
+
+CORRECT = "Correct"
+CORRECT_TITLE = "Correct an event"
+CORRECT_NAMED = "This face was announced as {name}:"
+CORRECT_UNKNOWN = "This face was announced as the unknown {id}:"
+CORRECT_UNCERTAIN = "This face was announced as uncertain:"
+CORRECT_NOT = "Not {name}"
+CORRECT_NOT_TEXT = (
+    "From the next picture on, this face is no longer taken for {name}. For this, edgeface keeps a template of the "
+    "face for {days}; you can remove it on the page of {name}."
+)
+CORRECT_NOT_OFF = "No such corrections are kept (privacy.negative_days is 0)."
+CORRECT_IS = "This is someone else"
+CORRECT_IS_TEXT = "The face becomes a template of the person: choose one, or enter a new ID."
+CORRECT_IS_NOT = "It is also recorded that this is not {name}."
+CORRECT_IS_DO = "This is the person"
+CORRECT_NEW = "a new person"
+CORRECT_BOTH = "Choose a person, or enter a new ID, not both."
 
 FORGET = "Forget {name}"
 FORGET_TEXT = "This cannot be undone. edgeface keeps no backup."
@@ -149,6 +165,7 @@ FORGET_LIST = (
     "{templates}",
     "{pictures}",
     "{unknowns}, with their pictures",
+    "the templates that are kept for corrections, if the face is alike",
     "the content of every journal row about them",
 )
 FORGET_STAYS = "Kept"
@@ -245,7 +262,13 @@ EVENTS_FAULT = "The journal is not intact: {fault}. Valid before it: {rows}."
 EVENTS_CUT = "No row has the link {head}: rows were cut off, or the row has been pruned."
 EVENTS_BAD_HEAD = "A link has 16 to 64 hex digits."
 SCORE_OF = "score {score}, threshold {threshold}"
-FACTS = {"level": "level {}", "age_ms": "{} ms after capture", "version": "version {}", "web": "page: {}"}
+FACTS = {
+    "level": "level {}",
+    "age_ms": "{} ms after capture",
+    "version": "version {}",
+    "event": "event {}",
+    "web": "page: {}",
+}
 AFTER_SECONDS = "after {seconds} s"
 
 DOORS = "Doors"
@@ -370,5 +393,8 @@ DONE = {
     "merged": "Merged. The other ID was erased.",
     "ignored": "On the ignore list: this face is no longer announced.",
     "added": "The photos were added.",
+    "denied": "Recorded. From the next picture on, the face is no longer taken for this person.",
+    "identified": "The face is now a template of this person.",
+    "removed": "The negative template was removed.",
     "cancelled": "Cancelled. Nothing was kept.",
 }

@@ -407,7 +407,7 @@ def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
 def test_a_row_is_put_into_words(context: WebContext) -> None:
     context.journal.record("refused", 1.0, {"door": "front", "person": "eileen", "reason": "no_nonce"})
     line = rows.line_of(context.journal.rows(last=1)[0])
-    assert line[3:] == ("bad", "eileen", "", "", "", "front", strings.REFUSALS["no_nonce"])
+    assert line[3:] == ("bad", "eileen", "", "", "", "front", strings.REFUSALS["no_nonce"], "")
 
 
 @pytest.mark.parametrize(("name", "letters"), [("Anna Maria Böhm", "AB"), ("joe", "J"), ("", ""), ("ß x", "SSX")])

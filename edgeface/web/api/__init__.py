@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.web.api import cameras, check, events, openapi, people, recognise, unknowns
+from edgeface.web.api import cameras, check, corrections, events, openapi, people, recognise, unknowns
 from edgeface.web.http.operation import PREFIX, Call, Media, Operation
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *people.OPERATIONS,
     *unknowns.OPERATIONS,
     *events.OPERATIONS,
+    *corrections.OPERATIONS,
     *cameras.OPERATIONS,
     *check.OPERATIONS,
     Operation("GET", "/openapi.json", "viewer", "config", "Get the OpenAPI document", openapi_document,

@@ -130,6 +130,7 @@ def _face(face: Face) -> device_models.SeenFace:
         unknown=face.unknown,
         score=None if face.score is None else round(face.score, 4),
         reason=face.reason,
+        event=face.event,
     )
 
 

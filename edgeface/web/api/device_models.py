@@ -250,6 +250,8 @@ class SeenFace(ApiModel):
     """Cosine to the nearest person."""
     reason: str | None
     """Why the face was rejected last."""
+    event: str | None
+    """The event that announced this face, which can be corrected; null before it."""
 
 
 class Seen(ApiModel):

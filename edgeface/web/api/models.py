@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -207,6 +207,44 @@ class Export(ApiModel):
     templates: list[TemplateFacts]
     pictures: list[KeptPicture]
     journal: list[About]
+
+
+class Correction(ApiModel):
+    """What is wrong with an event."""
+
+    kind: Literal["not", "is"]
+    """not: the face is not `person`, whom the event names. is: it is `person`, and not the one that the event names."""
+    person: PersonId
+    name: Name | None = None
+    """With `is` and a new id: display name; the id if left out."""
+
+
+class Corrected(ApiModel):
+    """The result of a correction."""
+
+    event: str
+    person: Person
+    """The person of the correction, as they are now."""
+    notes: list[str]
+    """Notes, one line each."""
+
+
+class Negative(ApiModel):
+    """A negative template, without its embedding: a face that is not this person."""
+
+    event: str
+    """The event that was corrected; it names the template."""
+    at: Time
+    """Time of the correction."""
+    camera: str
+    score: float | None
+    """Cosine to the person; null if they have no template of the model."""
+
+
+class Negatives(ApiModel):
+    """The negative templates of a person, oldest first."""
+
+    negatives: list[Negative]
 
 
 class Unknown(ApiModel):

@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from edgeface.web.auth.guard import public
-from edgeface.web.pages import device, enroll, events, people, unknowns
+from edgeface.web.pages import corrections, device, enroll, events, people, unknowns
 from edgeface.web.pages.render import STATIC
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ ROUTES = (
     *enroll.ROUTES,
     *unknowns.ROUTES,
     *events.ROUTES,
+    *corrections.ROUTES,
     *device.ROUTES,
     Mount("/static", StaticFiles(directory=STATIC)),
     Route("/favicon.ico", icon),

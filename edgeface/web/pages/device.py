@@ -54,10 +54,20 @@ def live(request: Request) -> Response:
         "live.html",
         cameras={name: (camera, reports.get(name, {})) for name, camera in configuration.cameras.items()},
         faults=faults(context),
-        words={"labels": strings.LABELS, "reasons": strings.REASONS, "score": strings.LIVE_SCORE},
+        words={
+            "labels": strings.LABELS,
+            "reasons": strings.REASONS,
+            "score": strings.LIVE_SCORE,
+            "correct": {"not": strings.LIVE_NOT, "is": strings.LIVE_IS} if _may_correct(request) else None,
+        },
         lines=rows.find(context.journal, rows.EventFilter()).lines[:_RECENT],
         head=context.journal.facts()["seq"] or 0,
     )
+
+
+def _may_correct(request: Request) -> bool:
+    possible = context_of(request).configuration().privacy.correction_days > 0
+    return possible and request.state.role == "admin"
 
 
 def doors(request: Request) -> Response:

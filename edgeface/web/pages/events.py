@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -19,6 +20,10 @@ from edgeface.web.pages.render import Form, action, context_of, number, page, re
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from edgeface.web.context import WebContext
+
+_DAY = 86_400.0
+
 
 def events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
     """Rows of the journal, newest first; `verdict` is the tone and the text of a verification."""
@@ -34,6 +39,7 @@ def events(request: Request, verdict: tuple[str, str] | None = None) -> Response
         cameras=list(context.configuration().cameras),
         newest=before is None,
         head=context.journal.facts()["seq"] or 0,
+        correctable=_correctable(context),
         older=None if found.older is None else urlencode({**wanted.parts, "before": found.older}),
         query=urlencode(wanted.parts),
     )
@@ -44,7 +50,13 @@ def new_rows(request: Request) -> Response:
     wanted, after = rows.EventFilter.of(request.query_params), number(request, "after")
     found = rows.find(context_of(request).journal, wanted, after=after or 0)
     template = "event_list.html" if "list" in request.query_params else "event_rows.html"
-    return render(request, template, lines=found.lines)
+    return render(request, template, lines=found.lines, correctable=_correctable(context_of(request)))
+
+
+def _correctable(context: WebContext) -> float:
+    """The wall seconds of the oldest event that can be corrected; infinity if none can be."""
+    days = context.configuration().privacy.correction_days
+    return context.clock.wall() - days * _DAY if days else math.inf
 
 
 def export(request: Request) -> Response:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.snapshot import NEVER, day
+from edgeface.people.corrections import negatives
 from edgeface.people.enrollment import EnrollOptions, RejectedError
 from edgeface.people.rules import level_threshold
 from edgeface.web import strings
@@ -75,7 +76,10 @@ def person(request: Request, error: str | None = None, lines: tuple[str, ...] = 
         snapshot = gallery.snapshot()
         threshold = level_threshold(context.configuration(), snapshot)[0]
         alike = [(who, *other) for other in snapshot.alike_to(who, threshold)]
-    return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines)
+        denied = negatives(gallery, who) if request.state.role == "admin" else []
+    return render(
+        request, "person.html", one=shown, others=others, alike=alike, negatives=denied, error=error, lines=lines
+    )
 
 
 def rename(request: Request, form: Form) -> Response:

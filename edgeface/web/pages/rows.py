@@ -27,6 +27,8 @@ _SHOWN_FACTS = frozenset({"person", "unknown", "name", "camera", "door", "score"
 _HIDDEN_FACTS = frozenset({"digest", "sections", "boot", "config", "visit", "grant_seq"})
 """Facts that are useful to programs only."""
 _MAX_FACTS = 4
+_ANNOUNCED = frozenset(entry.kind for entry in event_kinds.EVENT_KINDS if entry.group == "pipeline" and entry.face)
+"""Kinds of events that announce a face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class EventLine(NamedTuple):
     door: str
     what: str
     """All other facts."""
+    event: str = ""
+    """The event's id, if it announced a face."""
 
 
 class EventPage(NamedTuple):
@@ -117,7 +121,8 @@ def line_of(entry: StoredRow) -> EventLine:
     facts = json.loads(row.payload)
     person, unknown, name, camera, door = (_text(facts, key) for key in ("person", "unknown", "name", "camera", "door"))
     tone = event_kinds.of(row.kind).tone
-    return EventLine(entry.seq, row.at, row.kind, tone, person, unknown, name, camera, door, _what(facts))
+    event = row.id if row.kind in _ANNOUNCED else ""
+    return EventLine(entry.seq, row.at, row.kind, tone, person, unknown, name, camera, door, _what(facts), event)
 
 
 def export(journal: Journal, wanted: EventFilter) -> Iterator[str]:

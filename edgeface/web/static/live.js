@@ -49,7 +49,8 @@ function listFaces(list, seen) {
     const score = face.label === "match" && face.score !== null;
     const reason = face.reason ? `, ${words.reasons[face.reason] || face.reason}` : "";
     const more = (score ? `, ${words.score.replace("{score}", face.score.toFixed(2))}` : "") + reason;
-    return { key: `${face.track}/${face.label}/${title(face)}`, text: title(face), more, label: face.label };
+    const key = `${face.track}/${face.label}/${title(face)}/${face.event}`;
+    return { key, text: title(face), more, label: face.label, event: words.correct && face.event, named: face.person };
   });
   const key = lines.map((line) => line.key).join("|");
   if (list.dataset.key !== key) {
@@ -62,6 +63,11 @@ function listFaces(list, seen) {
       more.setAttribute("aria-hidden", "true");
       const text = item.appendChild(document.createElement("span"));
       text.append(line.text, more);
+      if (line.event) {
+        const link = item.appendChild(document.createElement("a"));
+        link.href = `/events/${encodeURIComponent(line.event)}/correct`;
+        link.textContent = line.named ? words.correct.not.replace("{name}", line.text) : words.correct.is;
+      }
       return item;
     }));
     if (!lines.length) {

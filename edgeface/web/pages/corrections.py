@@ -1,0 +1,84 @@
+"""The page that corrects an event, and the removal of the negative templates that it makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from edgeface.core.errors import GalleryError
+from edgeface.core.text import is_id
+from edgeface.people.corrections import probe_of
+from edgeface.web import strings
+from edgeface.web.auth.guard import admin
+from edgeface.web.http.problems import Problem
+from edgeface.web.pages.render import Form, action, context_of, page, render, see
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+def ask(request: Request, person: str = "", name: str = "", error: str | None = None) -> Response:
+    """What the event shows, and the two corrections."""
+    context, event = context_of(request), request.path_params["event"]
+    with context.gallery() as gallery:
+        try:
+            probe = probe_of(context.configuration(), gallery, event)
+        except GalleryError as missing:
+            raise Problem(404, detail=str(missing)) from None
+        people = [one for one in gallery.people() if not one.ignored]
+    return render(
+        request,
+        "correct.html",
+        probe=probe,
+        named=next((one.name for one in people if one.id == probe.person), probe.person),
+        others=[one for one in people if one.id != probe.person],
+        days=context.configuration().privacy.negative_days,
+        person=person,
+        name=name,
+        error=error,
+    )
+
+
+def deny(request: Request, form: Form) -> Response:
+    """The face is not the person in the event."""
+    person = form.text("person")
+    try:
+        context_of(request).people.deny(request.path_params["event"], person)
+    except GalleryError as error:
+        return ask(request, error=str(error))
+    return see(f"/people/{person}", "denied")
+
+
+def identify(request: Request, form: Form) -> Response:
+    """The face is this person: one from the list, or a new one."""
+    chosen, new, name = form.text("person"), form.text("id"), form.text("name")
+    if chosen and new:
+        return ask(request, new, name, strings.CORRECT_BOTH)
+    try:
+        context_of(request).people.identify(
+            request.path_params["event"], chosen or new, None if chosen else name or None
+        )
+    except GalleryError as error:
+        return ask(request, new, name, str(error))
+    return see(f"/people/{chosen or new}", "identified")
+
+
+def restore(request: Request, _: Form) -> Response:
+    """Remove a negative template."""
+    who = request.path_params["person"]
+    if not is_id(who):
+        raise Problem(404)
+    context_of(request).people.restore(who, request.path_params["event"])
+    return see(f"/people/{who}", "removed")
+
+
+_ONE = "/events/{event}/correct"
+ROUTES = [
+    Route(_ONE, admin(page(ask))),
+    Route(f"{_ONE}/not", admin(action(deny)), methods=["POST"]),
+    Route(f"{_ONE}/is", admin(action(identify)), methods=["POST"]),
+    Route("/people/{person}/negatives/{event}/remove", admin(action(restore)), methods=["POST"]),
+]
+"""The pages about corrections."""
