@@ -143,7 +143,7 @@ class PeopleService:
             self._record([gallery.deny(person, negative)])
 
     def identify(self, event: str, person: str, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
-        """Record who the face of an event is: add its template to a person, or enroll one, and deny the one that it names."""
+        """Record who the face of an event is: a template of theirs is added, and the person in the event is denied."""
         with self.gallery() as gallery:
             known, wall = self.known_faces(gallery), self.clock.wall()
             plan = corrections.identification(self.configuration, gallery, known, event, person, name, wall)

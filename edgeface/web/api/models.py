@@ -213,7 +213,7 @@ class Correction(ApiModel):
     """What is wrong with an event."""
 
     kind: Literal["not", "is"]
-    """not: the face is not `person`, whom the event names. is: it is `person`, and not the one that the event names."""
+    """not: the face is not `person`, although the event names them. is: it is `person`, and no one else."""
     person: PersonId
     name: Name | None = None
     """With `is` and a new id: display name; the id if left out."""
