@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition identity chain evaluate clean \
+.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition corrections identity chain evaluate clean \
 	install uninstall deb service-test arm64 matrix trace screenshots bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
@@ -111,6 +111,9 @@ bench-quick: setup ## fails when something costs 10 % more than benchmarks/basel
 
 screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
 	@$(BIN)/python -m tools.screenshots
+
+corrections: setup-test ## what a correction ends, and what it costs the person: FACES=folder of PERSON/PHOTO (ARGS="--cache FILE")
+	@$(BIN)/python -m benchmarks.corrections $(FACES) $(ARGS)
 
 identity: setup-test ## what a look-alike in a person's place gets, and what it costs the person: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.identity $(FACES) $(ARGS)
