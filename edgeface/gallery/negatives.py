@@ -23,7 +23,7 @@ COST = 0.08
 that are mistakes, because the face is the person's, this refuses 7 of 8 (docs/decisions/0017)."""
 
 ALONE = 0.70
-"""What the cosine of a person's only template to another photo of them is taken to be. Of such photos, 73 % reach it."""
+"""Taken as the cosine of a person's only template to another photo of them; 73 % of such photos reach it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

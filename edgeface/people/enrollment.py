@@ -161,7 +161,7 @@ def from_folder(
             plans.append(Plan((), (f"{printable_path(folder / name)}: no photos in it",)))
             continue
         some = islice(tick, len(paths))
-        plan = from_photos(analyzer, KnownFaces(known.threshold, means), slug(name), name.replace("_", " "), some)
+        plan = from_photos(analyzer, replace(known, means=means), slug(name), name.replace("_", " "), some)
         means.update({c.person: unit_mean(c.embeddings) for c in plan.candidates})
         plans.append(plan)
     # A progress bar ends when it is asked once more.

@@ -10,8 +10,9 @@ import pytest
 
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import Embedding
+from edgeface.core.types import Embedding, Probe
 from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.negatives import Negative
 from edgeface.gallery.snapshot import NEVER, Template, day
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Unknown
@@ -100,6 +101,29 @@ def test_unknowns_of_every_model_and_pictures_go_by_their_age(gallery: Gallery) 
         assert other.unknowns() == []
     left = {who: [data for _, data in gallery.pictures(who)] for who, _ in taken}
     assert left == {"alice": [b"alice 1.0"], "bob": [], "u-0001": [], "u-0002": [b"u-0002 1.0"]}
+
+
+def test_probes_and_negative_templates_go_by_their_age(gallery: Gallery) -> None:
+    days = {"E1": 8, "E2": 6, "E3": 366, "E4": 364}
+    gallery.store_probes(Probe(one, "porch", NOON - days[one] * DAY, "alice", None, unit(7)) for one in ("E1", "E2"))
+    for one in ("E3", "E4"):
+        gallery.deny("alice", Negative(one, "porch", NOON - days[one] * DAY, unit(7)))
+    gallery.snapshot()
+    keep(gallery, NOON, synced=False)
+    assert [one.event for one in gallery.negatives("alice")] == ["E3", "E4"]
+    keep(gallery, NOON)
+    assert [one.event for one in gallery.negatives("alice")] == ["E4"]
+    assert [gallery.probe(one) is None for one in ("E1", "E2")] == [True, False]
+    assert gallery.changed()
+
+
+def test_what_corrections_keep_of_someone_expired_goes_with_them(gallery: Gallery) -> None:
+    gallery.store_probes([Probe("E1", "porch", NOON, "alice", None, unit(7))])
+    gallery.deny("alice", Negative("E1", "porch", NOON, unit(7)))
+    gallery.deny("bob", Negative("E2", "porch", NOON, unit(0)))
+    gallery.consent("alice", NOON, None, day(NOON))
+    assert keep(gallery, NOON) == 1
+    assert (gallery.probe("E1"), gallery.negatives("alice"), gallery.negatives("bob")) == (None, [], [])
 
 
 def test_the_unknowns_who_look_like_somebody_expired_go_with_them(gallery: Gallery, tmp_path: Path) -> None:

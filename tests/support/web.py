@@ -14,7 +14,7 @@ import pytest
 from edgeface.config import loader
 from edgeface.config.configuration import Web
 from edgeface.core.clock import SystemClock
-from edgeface.core.types import Box
+from edgeface.core.types import Box, Probe
 from edgeface.daemon.session import RecognitionSession
 from edgeface.demo.run import CLIP
 from edgeface.faces.embedder import embedder_name
@@ -42,6 +42,8 @@ BOOT = "0123456789abcdef"
 CAMERA = "porch"
 UNKNOWN = "u-7f3a"
 """The id of the person in tests/data/biden.jpg."""
+EVENT = "01JDPZ6M8W3V5Q7R9T1X2Y4Z6A"
+"""The event of that person's last visit, which can be corrected."""
 PEOPLE = {"barack": "obama", "eileen": "astronaut"}
 """The ids of the enrolled people, with their photos in tests/data; the names are "Barack" and "Eileen"."""
 ORIGIN = "http://localhost"
@@ -259,6 +261,7 @@ def _add_unknown(configuration: Configuration) -> None:
     unknown = Unknown(UNKNOWN, embedding, (embedding,), 1, 2, wall - 3600, wall - 60, CAMERA)
     with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
         gallery.store_unknowns([unknown])
+        gallery.store_probes([Probe(EVENT, CAMERA, wall - 60, None, UNKNOWN, embedding)])
         gallery.store_pictures([Thumbnail(UNKNOWN, wall - 60, thumbnail(shown, Box(*detection.box)))])
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from edgeface.web import api
 from edgeface.web.http.operation import PREFIX
-from tests.support.web import CAMERA, UNKNOWN, make_token
+from tests.support.web import CAMERA, EVENT, UNKNOWN, make_token
 
 schemathesis = pytest.importorskip("schemathesis", reason="pip install -e .[dev]")
 
@@ -50,7 +50,13 @@ RUNS = [
 # The others get one request each, or two.
 VARIED = sum(bool(one.parameters or one.query or one.body) for one, _ in RUNS)
 CASES = 5_000 if os.environ.get("EDGEFACE_HEAVY") else 350
-KNOWN = {"person": ("barack", "eileen"), "unknown": (UNKNOWN,), "camera": (CAMERA,), "number": ("0", "1")}
+KNOWN = {
+    "person": ("barack", "eileen"),
+    "unknown": (UNKNOWN,),
+    "camera": (CAMERA,),
+    "number": ("0", "1"),
+    "event": (EVENT,),
+}
 CHECKS = [
     status_code_conformance,
     content_type_conformance,
