@@ -283,6 +283,25 @@ def test_nothing_is_wider_than_a_phone_and_all_text_can_be_read(visit: Visit) ->
             assert page.evaluate(CONTRAST) == [], (path, scheme)
 
 
+def test_a_face_in_view_is_corrected_and_has_the_name_at_once(visit: Visit) -> None:
+    page = visit.go("/")
+    page.get_by_role("link", name=strings.LIVE_IS).first.click(timeout=ROUND)
+    expect(page.get_by_role("heading", level=1)).to_have_text(strings.CORRECT_TITLE)
+    assert page.evaluate(CONTRAST) == []
+    page.get_by_label(strings.ENROLL_ID, exact=True).fill("visitor")
+    page.get_by_label(strings.PERSON_NAME, exact=True).fill("A Visitor")
+    page.get_by_role("button", name=strings.CORRECT_IS_DO).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A Visitor")
+    page = visit.go("/")
+    expect(page.locator(".tag text", has_text="A Visitor")).to_be_visible(timeout=ROUND)
+    page = visit.go("/events")
+    expect(page.get_by_role("link", name=strings.CORRECT, exact=True).first).to_be_visible()
+    page.set_viewport_size({"width": 360, "height": 780})
+    page.get_by_role("link", name=strings.CORRECT, exact=True).first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(strings.CORRECT_TITLE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 # WCAG 2.2, 1.4.3: 4.5 to 1 for text, 3 to 1 for large text.
 CONTRAST = """() => {
   const parse = (text) => (text.match(/[0-9.]+/g) || [0, 0, 0, 0]).map(Number);
