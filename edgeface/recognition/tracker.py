@@ -34,8 +34,12 @@ _MAX_GATE = 1.5
 _MAX_RATIO = 1.6
 # A track is confirmed by so many hits, or by a first one of this score.
 _HITS, _SURE = 2, 0.85
-# Seconds without a hit after which a confirmed track ends, and an unconfirmed one.
-_COAST, _DOUBT = 0.8, 0.3
+# Without a hit for so many seconds and so many intervals of the camera, a confirmed track ends, and an unconfirmed one.
+_COAST, _SLOW_COAST = 0.8, 2.5
+_DOUBT, _SLOW_DOUBT = 0.3, 1.5
+# Share of the newest interval in the camera's usual one. A longer one than this many seconds counts as a pause: a camera
+# that slow is stalled (cameras/freshness.py).
+_SMOOTHING, _PAUSE = 0.2, 2.0
 # Two frames with the same time would cause a division by zero.
 _MIN_SECONDS = 1e-3
 
@@ -78,6 +82,8 @@ class Tracker:
     """Follows the faces of one camera."""
 
     def __init__(self) -> None:
+        self.interval = 0.0
+        """The usual time between two frames, in seconds; 0 before the second frame."""
         self._tracks: list[Track] = []
         self._next = 1
         self._now = -math.inf
@@ -90,9 +96,9 @@ class Tracker:
         `asked` are the ids that the detector had to find, all by default; the others stay where they are expected.
         """
         since = max(_MIN_SECONDS, monotonic - self._now)
-        self._now = monotonic
-        ended = [track for track in self._tracks if _lost(track, monotonic)]
-        self._tracks = [track for track in self._tracks if not _lost(track, monotonic)]
+        self.interval, self._now = self._interval(monotonic), monotonic
+        ended = [track for track in self._tracks if _lost(track, monotonic, self.interval)]
+        self._tracks = [track for track in self._tracks if track not in ended]
         for track in self._tracks:
             _predict(track, since, missed=asked is None or track.id in asked)
         for detection in self._pair(detections, monotonic):
@@ -102,7 +108,8 @@ class Tracker:
     def expected(self, monotonic: float) -> list[Track]:
         """Copies of the tracks, unconfirmed ones included, where they are at that time; those unseen longest first."""
         since = max(0.0, monotonic - self._now)
-        alive = [track for track in self._tracks if not _lost(track, monotonic)]
+        interval = self._interval(monotonic)
+        alive = [track for track in self._tracks if not _lost(track, monotonic, interval)]
         return [replace(t, box=_moved(t, since)) for t in sorted(alive, key=lambda t: (t.last_seen, t.id))]
 
     def finish(self) -> tuple[Track, ...]:
@@ -110,6 +117,13 @@ class Tracker:
         ended = tuple(track for track in self._tracks if track.confirmed)
         self._tracks = []
         return ended
+
+    def _interval(self, monotonic: float) -> float:
+        """The usual interval with a frame at that time: the first interval counts in full."""
+        if self._now == -math.inf:
+            return 0.0
+        newest = min(_PAUSE, max(0.0, monotonic - self._now))
+        return self.interval + (_SMOOTHING if self.interval else 1.0) * (newest - self.interval)
 
     def _pair(self, detections: Sequence[Detection], now: float) -> list[Detection]:
         """Give each track its detection, nearest pairs first; returns the detections that are left."""
@@ -134,8 +148,9 @@ class Tracker:
         self._next += 1
 
 
-def _lost(track: Track, now: float) -> bool:
-    return now - track.last_seen > (_COAST if track.confirmed else _DOUBT)
+def _lost(track: Track, now: float, interval: float) -> bool:
+    seconds, intervals = (_COAST, _SLOW_COAST) if track.confirmed else (_DOUBT, _SLOW_DOUBT)
+    return now - track.last_seen > max(seconds, intervals * interval)
 
 
 def _hit(track: Track, detection: Detection, now: float) -> None:
