@@ -26,6 +26,8 @@ _BETA = _ALPHA**2 / (2 - _ALPHA)
 _SIZE = 0.4
 # Seconds after which an unseen face has lost all but a third of its velocity: people stop and turn.
 _SLOWDOWN = 0.8
+# A velocity predicts no further than so many seconds: with few pictures per second, it is mostly that of a sway.
+_REACH = 0.4
 # A detection pairs with a track up to this many face sizes away; the gate widens with the time unseen.
 _GATE = 0.7
 _GATE_PER_SECOND = 1.5
@@ -172,6 +174,7 @@ def _predict(track: Track, since: float, *, missed: bool) -> None:
 
 
 def _moved(track: Track, since: float) -> Box:
+    since = min(since, _REACH)
     return track.box.moved(track.velocity[0] * since, track.velocity[1] * since)
 
 
