@@ -54,8 +54,8 @@ class CameraBase(Settings):
     """horizontal swaps left and right, vertical swaps top and bottom; after rotation."""
     size: Annotated[tuple[_Side, _Side], Field(strict=False)] | None = None
     """[width, height] in pixels to scale the image to, after rotation and flip; left out: the camera's own size."""
-    fps: Annotated[float, Field(ge=1, le=240)] | None = None
-    """Maximum frames per second; left out: no limit."""
+    fps: Annotated[float, Field(ge=0.5, le=240)] | None = None
+    """Maximum frames per second; left out: no limit. Below 0.8, people are not recognised in time."""
     region: Annotated[tuple[_Fraction, _Fraction, _Fraction, _Fraction], Field(strict=False)] | None = None
     """[left, top, right, bottom] as fractions of the image: the area to search for faces; left out: the whole image."""
     enabled: bool = True

@@ -265,7 +265,9 @@ class Pipeline:
     def _display_name(self, decision: Decision) -> str:
         return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
 
-    def counts(self, camera: str) -> tuple[Counter[RejectReason], int]:
-        """The camera's tracks that ended without a decision, by reason, and its unknown events that were held back."""
+    def counts(self, camera: str) -> tuple[Counter[RejectReason], int, float]:
+        """The camera's tracks that ended without a decision, by reason, its unknown events that were held back, and the
+        usual seconds between two of its frames.
+        """
         scene = self._scenes[camera]
-        return Counter(scene.undecided), scene.held_back
+        return Counter(scene.undecided), scene.held_back, scene.tracker.interval

@@ -88,7 +88,7 @@ class Tracker:
         """The usual time between two frames, in seconds; 0 before the second frame."""
         self._tracks: list[Track] = []
         self._next = 1
-        self._now = -math.inf
+        self._now = math.inf
 
     def update(
         self, detections: Sequence[Detection], monotonic: float, asked: Container[int] | None = None
@@ -98,9 +98,10 @@ class Tracker:
         `asked` are the ids that the detector had to find, all by default; the others stay where they are expected.
         """
         since = max(_MIN_SECONDS, monotonic - self._now)
-        self.interval, self._now = self._interval(monotonic), monotonic
-        ended = [track for track in self._tracks if _lost(track, monotonic, self.interval)]
-        self._tracks = [track for track in self._tracks if track not in ended]
+        before, self._tracks = self._tracks, self._alive(monotonic)
+        ended = [track for track in before if track not in self._tracks]
+        self.interval += (_SMOOTHING if self.interval else 1.0) * (self._newest(monotonic) - self.interval)
+        self._now = monotonic
         for track in self._tracks:
             _predict(track, since, missed=asked is None or track.id in asked)
         for detection in self._pair(detections, monotonic):
@@ -110,9 +111,8 @@ class Tracker:
     def expected(self, monotonic: float) -> list[Track]:
         """Copies of the tracks, unconfirmed ones included, where they are at that time; those unseen longest first."""
         since = max(0.0, monotonic - self._now)
-        interval = self._interval(monotonic)
-        alive = [track for track in self._tracks if not _lost(track, monotonic, interval)]
-        return [replace(t, box=_moved(t, since)) for t in sorted(alive, key=lambda t: (t.last_seen, t.id))]
+        alive = sorted(self._alive(monotonic), key=lambda track: (track.last_seen, track.id))
+        return [replace(track, box=_moved(track, since)) for track in alive]
 
     def finish(self) -> tuple[Track, ...]:
         """End every track, as when the camera stops; gives the confirmed ones."""
@@ -120,12 +120,14 @@ class Tracker:
         self._tracks = []
         return ended
 
-    def _interval(self, monotonic: float) -> float:
-        """The usual interval with a frame at that time: the first interval counts in full."""
-        if self._now == -math.inf:
-            return 0.0
-        newest = min(_PAUSE, max(0.0, monotonic - self._now))
-        return self.interval + (_SMOOTHING if self.interval else 1.0) * (newest - self.interval)
+    def _alive(self, monotonic: float) -> list[Track]:
+        """The tracks that a frame at that time may still find, by the usual interval before it."""
+        interval = self.interval or self._newest(monotonic)
+        return [track for track in self._tracks if not _lost(track, monotonic, interval)]
+
+    def _newest(self, monotonic: float) -> float:
+        """The interval that ends at that time; 0 for the first frame."""
+        return min(_PAUSE, max(0.0, monotonic - self._now))
 
     def _pair(self, detections: Sequence[Detection], now: float) -> list[Detection]:
         """Give each track its detection, nearest pairs first; returns the detections that are left."""
