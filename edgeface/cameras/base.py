@@ -121,6 +121,11 @@ class CameraBase(Settings):
             raise CameraError(f"an image of shape {bgr.shape} cannot be used ({error.err})") from error
         return image.astype("uint8", copy=False)
 
+    def turned(self, turn: int) -> int:
+        """The `rotation` that turns the images of this camera by `turn` more degrees clockwise, flipped as they are."""
+        # A flip mirrors the turn, which comes before it.
+        return (self.rotation + (turn if self.flip == "none" else -turn)) % 360
+
     def unrotated_size(self) -> tuple[int, int] | None:
         """`size` as the device sees it, before rotation."""
         return self.size if self.size is None or self.rotation in {0, 180} else self.size[::-1]

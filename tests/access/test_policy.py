@@ -275,6 +275,17 @@ def test_check_names_a_door_that_never_opens(tmp_path: Path, capsys: pytest.Capt
     assert "never opens" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("fps", "warned"), [(0.5, True), (0.8, False), (1, False), (15, False)])
+def test_check_warns_of_fewer_pictures_per_second_than_recognise_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fps: float, warned: bool
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"cameras: {{porch: {{type: opencv, source: 0, fps: {fps}}}}}\n")
+    assert main.main(["check", "--config", str(path)]) == 0
+    warning = f"camera porch: fps {fps:g} is too low to recognise people; use 0.8 or more"
+    assert (warning in capsys.readouterr().out) == warned
+
+
 def test_a_level_that_cannot_be_guaranteed_for_so_many_people_is_reported() -> None:
     enrolled = 400
     vectors = np.eye(512, dtype=np.float32)
