@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edgeface.core.types import Frame
@@ -85,7 +86,7 @@ def taken_over(rate: float) -> tuple[float, int]:
     worst, claims = 0.0, 0
     for number in range(ARRIVALS):
         made, change = pipeline(gallery()), 6.0 + number / rate
-        for frame in frames(rate, 0.0, change + 8.0, lambda seconds, change=change: _one_of_two(seconds < change)):
+        for frame in frames(rate, 0.0, change + 8.0, partial(_one_of_two, change)):
             result, since = made.process(frame), frame.wall - 1_000.0
             if since >= change:
                 claims += len(result.claims)
@@ -93,8 +94,9 @@ def taken_over(rate: float) -> tuple[float, int]:
     return worst, claims
 
 
-def _one_of_two(first: bool) -> Image:  # noqa: FBT001 - which of the two
-    return picture(("obama", *PLACE) if first else ("astronaut", PLACE[0] + 5, PLACE[1] - 5), face=FACE)
+def _one_of_two(change: float, seconds: float) -> Image:
+    other = ("astronaut", PLACE[0] + 5, PLACE[1] - 5)
+    return picture(("obama", *PLACE) if seconds < change else other, face=FACE)
 
 
 def main(rates: Sequence[float]) -> None:

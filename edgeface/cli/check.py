@@ -27,9 +27,8 @@ def run_check(arguments: argparse.Namespace) -> int:
     print(f"{arguments.config}: OK (cameras: {cameras})")
     for name, camera in configuration.cameras.items():
         if camera.fps is not None and camera.fps < MIN_FPS:
-            print(
-                f"{arguments.config}: camera {name}: fps {camera.fps:g} is too low to recognise people; use {MIN_FPS:g} or more"
-            )
+            too_low = f"fps {camera.fps:g} is too low to recognise people; use {MIN_FPS:g} or more"
+            print(f"{arguments.config}: camera {name}: {too_low}")
     for door, reason in never_open(configuration.access_policy).items():
         print(f"{arguments.config}: door {door}: {reason}")
     return 0

@@ -71,8 +71,9 @@ def _slow(state: CaptureState, tally: Tally) -> str | None:
     if tally.slow is None or state.status != "online":
         return None
     given = 0 < state.fps < MIN_FPS
-    rate = f"gives {min(tally.slow, state.fps):.1f}" if given else f"has {tally.slow:.1f} processed"
-    return f"{rate} pictures per second; at least {MIN_FPS:g} are needed to recognise people"
+    rate = f"{min(tally.slow, state.fps) if given else tally.slow:.1f} pictures per second"
+    shown = f"gives {rate}" if given else f"only {rate} are processed"
+    return f"{shown}; at least {MIN_FPS:g} are needed to recognise people"
 
 
 def record_started(journal: Journal, configuration: Configuration, boot: str, wall: float) -> None:

@@ -266,8 +266,6 @@ class Pipeline:
         return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
 
     def counts(self, camera: str) -> tuple[Counter[RejectReason], int, float]:
-        """The camera's tracks that ended without a decision, by reason, its unknown events that were held back, and the
-        usual seconds between two of its frames.
-        """
+        """Of a camera: tracks without a decision by reason, unknown events held back, and the usual frame interval."""
         scene = self._scenes[camera]
         return Counter(scene.undecided), scene.held_back, scene.tracker.interval

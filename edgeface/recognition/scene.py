@@ -153,7 +153,7 @@ class Scene:
         self.end(track.id for track in self.tracker.finish())
 
     def withdraw(self, monotonic: float) -> None:
-        """Withdraw the names that no frame has confirmed in time, or that a slow camera's next one would confirm late."""
+        """Withdraw the names that no frame has confirmed in time; a slow camera's next frame would come too late."""
         interval = self.tracker.interval
         for visit in self.visits.values():
             visit.withdraw(monotonic + (interval if interval > _LATE * DOUBT else 0.0))

@@ -39,8 +39,8 @@ _HITS, _SURE = 2, 0.85
 # Without a hit for so many seconds and so many intervals of the camera, a confirmed track ends, and an unconfirmed one.
 _COAST, _SLOW_COAST = 0.8, 2.5
 _DOUBT, _SLOW_DOUBT = 0.3, 1.5
-# Share of the newest interval in the camera's usual one. A longer one than this many seconds counts as a pause: a camera
-# that slow is stalled (cameras/freshness.py).
+# Share of the newest interval in the camera's usual one, and the most seconds that it counts: a camera that is slower
+# is stalled.
 _SMOOTHING, _PAUSE = 0.2, 2.0
 # Two frames with the same time would cause a division by zero.
 _MIN_SECONDS = 1e-3

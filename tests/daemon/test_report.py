@@ -57,7 +57,7 @@ def test_a_configuration_is_noted_when_it_changes_and_by_digests_alone(journal: 
         (1.0, 99, 1.0, None),
         (1.3, 99, 0.77, None),
         (2.0, 99, 0.4, "gives 0.4 pictures per second; at least 0.8 are needed to recognise people"),
-        (2.0, 99, 15.0, "has 0.5 processed pictures per second; at least 0.8 are needed to recognise people"),
+        (2.0, 99, 15.0, "only 0.5 pictures per second are processed; at least 0.8 are needed to recognise people"),
         (2.0, 3, 15.0, None),
     ],
 )
