@@ -332,6 +332,10 @@ HEALTH_MODELS = "Models, SHA-256"
 REMEDIES = (
     ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
     ("dark", "Is the lens covered, or is the light off?"),
+    (
+        "pictures per second",
+        "Raise fps in config.yaml or in the camera's own menu. If pictures are dropped, lower size.",
+    ),
     ("hangs", "Unplug the camera and plug it in again."),
     ("cannot be opened", "Check the cable, the address and the password. `edgeface cameras` lists the cameras."),
     ("gallery: cannot be written", "The disk is full or read-only: see df -h, and dmesg for a worn card."),

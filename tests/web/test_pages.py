@@ -370,6 +370,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
         ("broker the broker localhost:1883 rejects the connection: Not authorized", "with the broker's"),
         ("broker the broker localhost:1883 cannot be reached: Connection refused", "mosquitto running"),
         ("broker the broker denies edgeface/front/state: Not authorized; its access list must allow x", "access list"),
+        ("gives 0.4 pictures per second; at least 0.8 are needed to recognise people", "Raise fps"),
         ("something new", "edgeface doctor"),
     ],
 )
