@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from edgeface.core.types import Frame
 from tests.recognition.test_pipeline import gallery, pipeline
 from tests.support.film import picture
+from tools import figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,11 @@ GAITS: dict[str, Callable[[float], Image]] = {
     "sways by 20 %": swaying(0.20),
     "walks up": walking,
 }
+
+HEAD = [
+    f"| pictures per second | {' | '.join(GAITS)} | another face keeps the name | claims of the other |",
+    f"|---:|{'---:|' * (len(GAITS) + 2)}",
+]
 
 
 def frames(rate: float, arrival: float, seconds: float, at: Callable[[float], Image]) -> Iterator[Frame]:
@@ -100,16 +106,21 @@ def _one_of_two(change: float, seconds: float) -> Image:
 
 
 def main(rates: Sequence[float]) -> None:
-    """Print a table in Markdown: median and longest time, and how long a name outlives its face."""
-    print("| pictures per second |", " | ".join(GAITS), "| another face keeps the name | claims of the other |")
-    print("|---:|", "---:|" * (len(GAITS) + 2), sep="")
+    """Print a table in Markdown, and write it: median and longest time, and how long a name outlives its face."""
+    lines = HEAD
+    print("\n".join(lines))
     for rate in rates:
-        cells = []
-        for at in GAITS.values():
-            times = seconds_to_match(rate, at)
-            cells.append(f"{times[len(times) // 2]:.1f}, {times[-1]:.1f}")
-        name, claims = taken_over(rate)
-        print(f"| {rate:g} |", " | ".join(cells), f"| {name:.1f} | {claims} |", flush=True)
+        lines = [*lines, row(rate)]
+        print(lines[-1], flush=True)
+    figures.save("slow", "\n".join(lines))
+
+
+def row(rate: float) -> str:
+    """One row of the table."""
+    times = (seconds_to_match(rate, at) for at in GAITS.values())
+    cells = [f"{one[len(one) // 2]:.1f}, {one[-1]:.1f}" for one in times]
+    name, claims = taken_over(rate)
+    return f"| {rate:g} | {' | '.join(cells)} | {name:.1f} | {claims} |"
 
 
 if __name__ == "__main__":

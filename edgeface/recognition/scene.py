@@ -58,8 +58,8 @@ one: at 1.5 frames per second, two frames in a row are 0.67 s apart."""
 DOUBT, HOLD = 1.0, 5.0
 """Seconds for which a name stays without a frame that confirms it: when the face may be another one, and otherwise."""
 
-_LATE = 1.1
-"""A camera is too slow to confirm a doubtful name in time if its interval is longer than DOUBT by this factor."""
+_LATE = 0.9
+"""Share of DOUBT from which a camera's interval is too long: its next frame may come too late to withdraw a name."""
 
 MAX_REJECTED, RETRY = 10, 0.12
 """After this many rejected faces in a row, a track is judged only every so many seconds."""
@@ -156,7 +156,7 @@ class Scene:
         """Withdraw the names that no frame has confirmed in time; a slow camera's next frame would come too late."""
         interval = self.tracker.interval
         for visit in self.visits.values():
-            visit.withdraw(monotonic + (interval if interval > _LATE * DOUBT else 0.0))
+            visit.withdraw(monotonic + (interval if interval >= _LATE * DOUBT else 0.0))
 
     def left(self, monotonic: float, gap: float) -> Iterator[Visit]:
         """Take out the visits that have been out of view for `gap` seconds."""
