@@ -270,10 +270,10 @@ class Pipeline:
     def _display_name(self, decision: Decision) -> str:
         return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
 
-    def counts(self, camera: str) -> tuple[Counter[RejectReason], int]:
-        """The camera's tracks that ended without a decision, by reason, and its unknown events that were held back."""
+    def counts(self, camera: str) -> tuple[Counter[RejectReason], int, float]:
+        """Of a camera: tracks without a decision by reason, unknown events held back, and the usual frame interval."""
         scene = self._scenes[camera]
-        return Counter(scene.undecided), scene.held_back
+        return Counter(scene.undecided), scene.held_back, scene.tracker.interval
 
 
 def _probe(event: Event, embedding: Embedding) -> Probe:

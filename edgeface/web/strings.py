@@ -1,4 +1,4 @@
-"""All texts of the pages; the handlers and templates fill in the {braces}."""
+"""All texts of the pages except problems (remedies.py); the handlers and templates fill in the {braces}."""
 
 from __future__ import annotations
 
@@ -350,41 +350,6 @@ HEALTH_KEYS = {
     "file": "a file on the same disk; it does not protect the data if the disk is stolen",
 }
 HEALTH_MODELS = "Models, SHA-256"
-
-# Words in a problem and how to fix it; the first match counts.
-REMEDIES = (
-    ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
-    ("dark", "Is the lens covered, or is the light off?"),
-    ("hangs", "Unplug the camera and plug it in again."),
-    ("cannot be opened", "Check the cable, the address and the password. `edgeface cameras` lists the cameras."),
-    ("gallery: cannot be written", "The disk is full or read-only: see df -h, and dmesg for a worn card."),
-    ("space", "Free some disk space: df -h shows what is full."),
-    ("read-only", "See dmesg for the reason: a worn card becomes read-only. Save the data, then replace the card."),
-    ("no signing key", "Run `edgeface keys new` on the device."),
-    ("liveness", "Set liveness: off for this door, or open it in another way."),
-    ("not enrolled", "Enroll them, or remove them from config.yaml."),
-    ("level", "Use a lower level or a smaller gallery. docs/accuracy.md explains the levels."),
-    ("refuses the user name", "Check the user name and the password in the camera's address."),
-    ("rejects the connection", "Compare user name and password with the broker's. Its log has details."),
-    ("denies", "Allow this in the broker's access list; docs/mosquitto/acl is an example."),
-    ("broker", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
-    ("connect", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
-    ("journal", "Check the disk: df -h and dmesg. Matching continues meanwhile."),
-)
-REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
-PROBLEM_CAMERA = "Camera {camera}: {problem}"
-PROBLEM_STATUS = "Camera {camera} is {status}."
-PROBLEM_BROKER = "Broker: {problem}"
-PROBLEM_JOURNAL = "Journal: {problem}"
-PROBLEM_ASIDE = "A damaged journal was put aside: {name}"
-PROBLEM_ASIDE_DO = "Keep a copy, examine it with `edgeface audit`, then delete it: it names people."
-PROBLEM_THROTTLED = "The board is throttled."
-PROBLEM_THROTTLED_DO = "It is too hot, or its power supply is too weak: cool it, and use the power supply made for it."
-PROBLEM_CLOCK = "The clock is not synchronised."
-PROBLEM_CLOCK_DO = "Give the device access to a time server, or fit a clock module: door schedules need it."
-PROBLEM_LOST = "{rows} lost: accepted by neither the broker nor the disk."
-PROBLEM_DISK = "The disk is nearly full: {free} GB free."
-PROBLEM_DISK_DO = "Free some disk space: df -h shows what is full."
 
 DONE = {
     "enrolled": "Enrolled.",

@@ -23,8 +23,10 @@ from edgeface.doctor.finding import Finding
 from edgeface.doctor.run import findings
 from edgeface.doctor.speed import Cost
 from edgeface.gallery.gallery import Gallery
+from edgeface.imaging.opencv import cv2
 from edgeface.security.vault import FILE, open_vault
 from tests.support.certificates import Authority
+from tests.support.film import picture
 
 CLIP = Path(__file__).parents[2] / "edgeface" / "demo_data" / "clip.mp4"
 DEFAULTS = Configuration.model_construct(cameras={})
@@ -300,6 +302,16 @@ def test_cameras_are_looked_at_and_a_missing_one_is_a_problem(tmp_path: Path) ->
     assert (finding.mark, "/dev/video63 does not exist" in finding.says) == ("bad", True)
     (finding,) = cameras.findings(configured(tmp_path, camera="{type: opencv, source: 63, enabled: false}"))
     assert finding == Finding("camera", "porch: switched off", "note")
+
+
+def test_a_camera_that_shows_people_upside_down_is_a_problem_with_its_remedy(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), picture(("obama", 200, 90))[::-1, ::-1, ::-1])
+    camera = f"type: replay, path: {tmp_path}"
+    (finding,) = cameras.findings(configured(tmp_path, camera=f"{{{camera}}}"))
+    assert (finding.mark, finding.says.rpartition("; ")[2]) == ("bad", "people are upside down")
+    assert finding.remedy == "set rotation: 180 for porch in config.yaml"
+    (finding,) = cameras.findings(configured(tmp_path, camera=f"{{{camera}, rotation: 180}}"))
+    assert finding.mark == "ok"
 
 
 def test_the_service_keeps_the_cameras_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import enrollment
 from edgeface.recognition.decision import WINDOW, Thresholds, thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
-from edgeface.recognition.settings import Recognition, UnknownSettings
+from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.film import DATA, FPS, Actor, film
 
 LEFT: Actor = ("astronaut", 20, 40)
@@ -262,6 +262,18 @@ def test_whoever_steps_into_the_place_of_a_matched_person_gets_neither_claim_nor
     assert made_claims == []
     assert [event.type for event in events if event.person is not None] == []
     assert stays <= 1.0
+
+
+@pytest.mark.parametrize("fps", [MIN_FPS, 1.0, 2.0])
+def test_before_a_slow_camera_too_whoever_steps_into_a_persons_place_inherits_nothing(fps: float) -> None:
+    made, seconds = pipeline(gallery(people=("obama",))), 6 / fps
+    results = [made.process(frame) for frame in film((seconds, (RIGHT,)), (8 / fps, (IN_PLACE,)), fps=fps)]
+    before, after = results[:6], results[6:]
+    assert told(event for result in before for event in result.events) == [("match", "obama")]
+    assert before[-1].faces[0].person == "obama"
+    assert [claim for result in after for claim in result.claims] == []
+    assert {event.type for result in after for event in result.events if event.person is not None} <= {"left"}
+    assert [face.person for result in after for face in result.faces if face.person is not None] == []
 
 
 def test_a_dark_face_in_the_place_of_a_matched_person_loses_the_name() -> None:

@@ -20,7 +20,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import thumbnail
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import strings
+from edgeface.web import remedies, strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
@@ -358,7 +358,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
     context.hub.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
     found = faults.faults(context)
     assert found[0].text == f"Camera {CAMERA}: delivers no image"
-    assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.text for one in found}
+    assert {"Broker: connection refused", remedies.CLOCK} <= {one.text for one in found}
     assert [one.tone for one in found] == sorted(one.tone for one in found)
     assert all(one.remedy for one in found)
 
@@ -370,6 +370,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
         ("broker the broker localhost:1883 rejects the connection: Not authorized", "with the broker's"),
         ("broker the broker localhost:1883 cannot be reached: Connection refused", "mosquitto running"),
         ("broker the broker denies edgeface/front/state: Not authorized; its access list must allow x", "access list"),
+        ("gives 0.4 pictures per second; at least 0.8 are needed to recognise people", "Raise fps"),
         ("something new", "edgeface doctor"),
     ],
 )
