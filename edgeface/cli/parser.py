@@ -106,6 +106,11 @@ _DATES = (
     _value("--given", "DATE", "the day of consent, YYYY-MM-DD"),
     _value("--expires", "DATE", "the day when consent ends and the person is erased, or never"),
 )
+_ANYWAY = _flag("--anyway", "also what may be of another person; recorded in the audit trail")
+_OVERRIDES = (
+    _ANYWAY,
+    _flag("--different-people", "also a face that someone else has: both are look-alikes, at level normal at most"),
+)
 _CREDENTIAL = Path("/etc/credstore.encrypted/edgeface-key")
 
 _SUMMARIES = {
@@ -161,6 +166,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _flag("--skip-bad", "skip rejected photos and enroll from the rest"),
         *_DATES,
         _flag("--again", "replace all templates, for example after a change of the embedder; keeps names"),
+        *_OVERRIDES,
     ),
     "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
     "rename": (_data, _ID, _value("name", "NAME")),
@@ -171,9 +177,10 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("id", "ID", "an id for the face, to list or forget it later"),
         _PHOTOS,
         _value("--unknown", "U-ID", "an unknown named in an event"),
+        *_OVERRIDES,
     ),
     "export": (_data, _FILE, _value("--person", "ID", "only this person")),
-    "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled")),
+    "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled"), _ANYWAY),
     "audit": (
         _data,
         _value("action", choices=("show", "verify", "export")),

@@ -83,14 +83,19 @@ class Change:
     wall: float
     given: str | None = None
     expires: str | None = None
+    anyway: bool = False
+    """Enrolled although the templates may be of another person."""
+    different_people: bool = False
+    """Enrolled with a face that someone else has."""
 
     @property
-    def facts(self) -> dict[str, str | None]:
+    def facts(self) -> dict[str, str | bool | None]:
         """The payload of its row in the audit trail; a deletion does not name the person."""
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
-        return {"person": self.person, **dates}
+        overridden = {name: True for name in ("anyway", "different_people") if getattr(self, name)}
+        return {"person": self.person, **dates, **overridden}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +139,14 @@ class RowCodec:
             "id": person.id, "name": person.name, "ignored": person.ignored, "enrolled": person.enrolled,
             "consent": person.consent, "expires": person.expires,
         }  # fmt: skip
-        return self.seal("person", self.tag(person.id), facts)
+        alike = {"look_alikes": person.look_alikes} if person.look_alikes else {}
+        return self.seal("person", self.tag(person.id), {**facts, **alike})
 
     def person(self, tag: bytes, sealed: bytes, templates: int = 0, foreign: int = 0) -> Person:
         """Read what `seal_person` wrote."""
         facts, _ = self.unseal("person", tag, sealed)
-        return Person(**facts, templates=templates, foreign=foreign)
+        alike = tuple(facts.pop("look_alikes", ()))
+        return Person(**facts, templates=templates, foreign=foreign, look_alikes=alike)
 
     def seal_templates(self, owner: bytes, templates: Sequence[Template]) -> bytes:
         """A row of `templates`: all templates of one person and one model."""

@@ -58,7 +58,13 @@ def enroll(call: Call) -> Response:
     new, files = call.body.fields, call.body.files
     with writable_gallery(call) as gallery:
         before = next((one for one in gallery.people() if one.id == new.id), None)
-    options = EnrollOptions(given=new.given, expires=new.expires, skip_bad=new.skip_bad)
+    options = EnrollOptions(
+        given=new.given,
+        expires=new.expires,
+        skip_bad=new.skip_bad,
+        anyway=new.anyway,
+        different_people=new.different_people,
+    )
     done = call.context.people.enroll(new.id, new.name or None, files, options)
     return enrolled(call.context, done, 201 if before is None else 200)
 
@@ -99,7 +105,9 @@ def merge(call: Call) -> Response:
     with writable_gallery(call) as gallery:
         found, pictures = existing(gallery, who), len(gallery.pictures(who))
         existing(gallery, into)
-    return forgotten(who, call.context.people.merge(who, into), found.templates + found.foreign, pictures)
+    return forgotten(
+        who, call.context.people.merge(who, into, anyway=call.body.anyway), found.templates + found.foreign, pictures
+    )
 
 
 def pictures(call: Call) -> Response:
@@ -163,6 +171,7 @@ def api_person(context: WebContext, one: Person) -> models.Person:
         consent=one.consent,
         expires=one.expires,
         expired=one.expired(day(context.clock.wall())),
+        look_alikes=list(one.look_alikes),
     )
 
 
