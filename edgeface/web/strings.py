@@ -133,13 +133,28 @@ PERSON_MERGE = "Merge into another person"
 PERSON_MERGE_LABEL = "This is the same person as"
 PERSON_MERGE_TEXT = (
     "The templates move to the other person. This ID, its name, its pictures and the content of its journal rows are "
-    "erased permanently. Two people who are not alike cannot be merged."
+    "erased permanently. If the two are not alike, you are asked first."
 )
 PERSON_MERGE_DO = "Merge"
 PERSON_FORGET = "Forget"
 PERSON_FORGET_OPEN = "Forget this person …"
+PERSON_LOOK_ALIKES = "look-alike of {others}: level normal at most"
+PERSON_DIVIDED = (
+    "The templates show two people (cosine {score}): both may be matched as {name}. Remove the templates of the other."
+)
 PERSON_PICTURES = "Pictures"
 PERSON_NO_PICTURES = "No pictures are kept (privacy.pictures in config.yaml)."
+
+DOUBT = "Is this the same person?"
+DOUBT_OWN = "Enrolled as {name}"
+DOUBT_NEW = "New"
+DOUBT_NEW_PHOTO = "New photo"
+DOUBT_TEXT = (
+    "If these are two people, both would be matched under one name, and doors would open for both. Add the photos only "
+    "if you are sure. The audit trail records it."
+)
+DOUBT_DO = "Add anyway"
+DOUBT_GONE = "The photos are no longer kept: choose them again."
 
 FORGET = "Forget {name}"
 FORGET_TEXT = "This cannot be undone. edgeface keeps no backup."
@@ -172,6 +187,7 @@ ENROLL_ID = "ID"
 ENROLL_ID_HINT = "Lower-case letters, digits, - and _, such as anna-b; starts with a letter or digit. It never changes."
 ENROLL_NAME_HINT = "The name that is displayed. You can change it at any time."
 ENROLL_PHOTOS = "Photos"
+ENROLL_ALIKE = "Two people who look alike: this face may be enrolled under another ID (level normal at most)"
 ENROLL_CHOOSE = "Choose photos"
 ENROLL_PHOTOS_HINT = "JPEG, PNG, WebP or BMP; at most {most} photos and {megabytes} MB in total."
 ENROLL_SKIP = "Leave out photos that cannot be used"
