@@ -58,7 +58,7 @@ def _seen(face: Face, names: Mapping[str, str]) -> Seen:
 def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -> None:
     """Enroll everyone into the configuration's data folder; a rejected photo is skipped and printed."""
     analyzer = configuration.open_analyzer()
-    known = KnownFaces(Limits(0.0, 0.0, 0.0, 1.0))
+    known = KnownFaces(Limits(0.0, 0.0, 0.0, 0.0, 1.0))
     plans: list[Plan] = []
     for name, photos in people.items():
         plans.append(from_photos(analyzer, known, slug(name), name, photos))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
+    from edgeface.people.templates import ListedTemplate
 
 
 def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
@@ -92,6 +93,22 @@ def say_warnings(configuration: Configuration, gallery: Gallery) -> None:
             say(f"{one} and {other} are too similar (cosine {score:.2f}): the same person twice, or look-alikes")
     for person, split in gallery.divided(limits(configuration)).items():
         say(f"{person}: the templates show two people (cosine {split.score:.2f}); see edgeface templates {person}")
+
+
+def say_templates(templates: Sequence[ListedTemplate]) -> None:
+    """Print a person's templates, and mark those that may be of another person."""
+    rows = [
+        (
+            one.id,
+            day(one.template.wall),
+            one.template.source,
+            "-" if one.score is None else f"{one.score:.2f}",
+            "-" if one.picture is None else "kept",
+            "unlike the rest: another person?" if one.outlier else "",
+        )
+        for one in templates
+    ]
+    _table([("ID", "DAY", "SOURCE", "COSINE", "PICTURE", ""), *rows])
 
 
 def say_unknowns(gallery: Gallery) -> None:

@@ -119,6 +119,7 @@ _SUMMARIES = {
     "check": "list every mistake in the config with its line",
     "enroll": "enroll a person from photos, at a camera or from an unknown",
     "people": "list who is enrolled",
+    "templates": "list the templates of a person, or remove one",
     "rename": "change the display name of a person",
     "consent": "record when a person consented, and until when",
     "forget": "erase a person or an unknown permanently",
@@ -141,7 +142,7 @@ _MODULES = {
     "demo": "demo.run",
     "doctor": "doctor.run",
     "door": "door.controller",
-    **dict.fromkeys(("enroll", "rename", "consent", "forget", "ignore", "export", "import"), "cli.people"),
+    **dict.fromkeys(("enroll", "templates", "rename", "consent", "forget", "ignore", "export", "import"), "cli.people"),
 }
 """The modules of the commands that do not have one of their own name."""
 
@@ -169,6 +170,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         *_OVERRIDES,
     ),
     "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
+    "templates": (_data, _ID, _value("--remove", "TEMPLATE", "remove this one, for example because it is marked")),
     "rename": (_data, _ID, _value("name", "NAME")),
     "consent": (_data, _ID, *_DATES),
     "forget": (_data, _ID),
@@ -237,6 +239,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _EXAMPLES = {
     "demo": "edgeface demo --out /tmp/demo",
     "enroll": 'edgeface enroll alice --name "Alice" photos/*.jpg\n  edgeface enroll --folder people/',
+    "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',
     "consent": "edgeface consent alice --given 2026-11-22 --expires 2027-11-22",
     "forget": "edgeface forget alice\n  edgeface forget u-7f3a",

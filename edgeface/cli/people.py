@@ -1,4 +1,4 @@
-"""The commands about people: enroll, people, rename, consent, forget, ignore, export, import.
+"""The commands about people: enroll, people, templates, rename, consent, forget, ignore, export, import.
 
 Each takes the command line's arguments, prints what PeopleService returns, and returns the exit status; what is refused
 is an EdgefaceError, with nothing changed.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from edgeface.cli.listing import dates, say_people, say_unknowns, say_warnings
+from edgeface.cli.listing import dates, say_people, say_templates, say_unknowns, say_warnings
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
@@ -73,6 +73,17 @@ def run_people(arguments: Namespace) -> int:
         else:
             strangers = _strangers_per_day(service.configuration)
             say_people(service.configuration, gallery, strangers, SystemClock().wall())
+    return 0
+
+
+def run_templates(arguments: Namespace) -> int:
+    """List the templates of a person, or remove one."""
+    service, person = _service(arguments), arguments.id
+    if arguments.remove is None:
+        say_templates(service.templates(person))
+        return 0
+    service.remove_template(person, arguments.remove)
+    say(f"{person}: template {arguments.remove} removed, {counted(len(service.templates(person)), 'template')} left")
     return 0
 
 

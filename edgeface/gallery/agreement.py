@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.types import Embedding
 
+    Floats = NDArray[np.float64]
     Embeddings = Sequence[Embedding] | NDArray[np.float32]
 
 # False match rates of single photos. Through the embedder's calibration table each becomes the cosine in the comment,
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 _SAME_FMR = 1.15e-3  # 0.450
 _ALONE_FMR = 3.7e-3  # 0.400
 _GROUPS_FMR = 2.9e-5  # 0.570
-_OTHER_FMR = 6.2e-6  # 0.620
+_TIGHT_FMR = 1.05e-5  # 0.600
+_OTHER_FMR = 3.8e-6  # 0.650
 
+_TIGHT = 0.68
+"""Two groups are tight if photos of both agree so much less than photos of one group, as a share. Photos of one person
+rarely form such groups: of six, 0.3 % do."""
 _SMALLEST = 1 / 4
 """A smaller share of the photos is not a second person: it hardly moves the mean that is matched."""
 
@@ -38,13 +43,15 @@ class Limits(NamedTuple):
     """Below: one photo is of another person than the mean of the others."""
     groups: float
     """Below: the means of two groups of photos are of two people."""
+    tight: float
+    """The same for two groups that are tight, that is, far more alike within than between."""
     other: float
     """At or above the mean of another person: the face is already enrolled."""
 
     @classmethod
     def of(cls, cosine: Callable[[float], float]) -> Limits:
         """The limits by a function from a false match rate to a cosine."""
-        return cls(cosine(_SAME_FMR), cosine(_ALONE_FMR), cosine(_GROUPS_FMR), cosine(_OTHER_FMR))
+        return cls(cosine(_SAME_FMR), cosine(_ALONE_FMR), cosine(_GROUPS_FMR), cosine(_TIGHT_FMR), cosine(_OTHER_FMR))
 
 
 class Split(NamedTuple):
@@ -73,13 +80,14 @@ def two_people(embeddings: Embeddings, limits: Limits) -> Split | None:
     rows = np.asarray(embeddings)
     count = len(rows)
     cosines = rows @ rows.T
-    if count < 2 or float(cosines.min()) >= max(limits.alone, limits.groups):  # noqa: PLR2004 - two groups
+    if count < 2 or float(cosines.min()) >= limits.tight:  # noqa: PLR2004 - two groups
         return None
     groups = _groups(cosines)
-    between = ((groups @ cosines) * ~groups).sum(axis=1)
-    within = ((groups @ cosines) * groups).sum(axis=1) * ((~groups @ cosines) * ~groups).sum(axis=1)
-    scores = between / np.sqrt(np.maximum(within, np.finfo(np.float32).tiny))
-    needed = np.where(groups.sum(axis=1) == 1, limits.alone, limits.groups)
+    if not len(groups):
+        return None
+    scores, shares = _compared(cosines, groups)
+    needed = np.where(shares < _TIGHT, limits.tight, limits.groups)
+    needed[groups.sum(axis=1) == 1] = limits.alone
     worst = int(np.argmin(scores - needed))
     if scores[worst] >= needed[worst]:
         return None
@@ -104,6 +112,19 @@ def _groups(cosines: NDArray[np.float32]) -> NDArray[np.bool_]:
     splits[larger] = ~splits[larger]
     kept: NDArray[np.bool_] = splits[splits.sum(axis=1) >= _SMALLEST * count]
     return kept
+
+
+def _compared(cosines: NDArray[np.float32], groups: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """For each split: the cosine of the means, and the cosine between the groups as a share of that within them."""
+    smaller, larger = groups.astype(np.float64), (~groups).astype(np.float64)
+    k, m = smaller.sum(axis=1), larger.sum(axis=1)
+    between = ((smaller @ cosines) * larger).sum(axis=1)
+    one, other = ((smaller @ cosines) * smaller).sum(axis=1), ((larger @ cosines) * larger).sum(axis=1)
+    tiny = float(np.finfo(np.float32).tiny)
+    # The cosine of a photo with itself, which is 1, does not show how alike the photos are.
+    pairs = np.maximum(one - k, tiny) * np.maximum(other - m, tiny)
+    shares = between / (k * m) * np.sqrt(np.maximum(k * (k - 1) * m * (m - 1), tiny) / pairs)
+    return between / np.sqrt(np.maximum(one * other, tiny)), shares
 
 
 def to_the_rest(embeddings: Embeddings) -> list[float]:

@@ -224,6 +224,31 @@ class Gallery:
         sqlite.erase(self._db, self.path)
         return Change("deleted", person, wall)
 
+    def template_id(self, template: Template) -> str:
+        """The id of a template, made from its embedding with the key of the data folder."""
+        return self._codec.template_id(template.embedding)
+
+    def remove_template(self, person: str, template: str, wall: float) -> Change:
+        """Remove one template of a person, and the picture that it was made from.
+
+        Raises GalleryError if there is none with this id, or if no other of its model would be left; and after the
+        removal, if another process still keeps the bytes in the log.
+        """
+        with self.transaction():
+            self.person(person)
+            templates = self.templates(person)
+            found = next((one for one in templates if self.template_id(one) == template), None)
+            if found is None:
+                raise GalleryError(f"{printable(template)}: no such template (edgeface templates {person} lists them)")
+            alone = sum(one.model == self.model for one in templates) == 1 and found.model == self.model
+            if alone or len(templates) == 1:
+                raise GalleryError(f"{person}: the last template cannot be removed; edgeface forget erases the person")
+            rows.drop_template(self._codec, self._db, person, found)
+            pictures = thumbnails.of_templates(self._db, self._codec, person)
+            self._db.executemany("DELETE FROM pictures WHERE seq = ?", [(n,) for n, of in pictures if of == template])
+        sqlite.erase(self._db, self.path)
+        return Change("removed", person, wall, template=template)
+
     def unknowns_like(self, person: str, least: float) -> list[Unknown]:
         """The unknowns whose cosine to a person is `least` or more."""
         own = [template.embedding for template in self.templates(person) if template.model == self.model]
@@ -269,6 +294,12 @@ class Gallery:
         """Wall seconds and JPEG of each picture of a person or an unknown, the newest first."""
         with sqlite.translated(self.path):
             return thumbnails.pictures(self._db, self._codec, who)
+
+    def pictures_of_templates(self, person: str) -> dict[str, int]:
+        """The number of the picture of each template, 0 for the newest, by the template's id."""
+        with sqlite.translated(self.path):
+            found = thumbnails.of_templates(self._db, self._codec, person)
+        return {template: number for number, (_, template) in enumerate(found) if template}
 
     def store_pictures(self, taken: Iterable[Thumbnail]) -> None:
         """Store pictures of people and unknowns in the gallery; only the newest few of each are kept."""

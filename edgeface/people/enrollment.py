@@ -300,7 +300,8 @@ def _enroll(
     linked = gallery.link(person, new.look_alikes)
     yield replace(change, anyway=person in doubts, different_people=linked)
     if options.pictures:
-        gallery.store_pictures(Thumbnail(person, wall, jpeg) for jpeg in new.pictures)
+        pairs = zip(new.pictures, templates, strict=False)
+        gallery.store_pictures(Thumbnail(person, wall, jpeg, gallery.template_id(of)) for jpeg, of in pairs)
     if options.given is not None or options.expires is not None:
         yield gallery.consent(person, wall, options.given, options.expires)
 

@@ -33,6 +33,7 @@ from edgeface.people.enrollment import (
 from edgeface.people.erasure import ErasureProof, erase
 from edgeface.people.guided import Guide
 from edgeface.people.rules import limits
+from edgeface.people.templates import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import Person
     from edgeface.people.enrollment import Upload
+    from edgeface.people.templates import ListedTemplate
 
 
 class EnrollResult(NamedTuple):
@@ -156,6 +158,16 @@ class PeopleService:
                     changes.append(gallery.consent(person, wall, given, expires))
             self._record(changes)
             return gallery.person(person)
+
+    def templates(self, person: str) -> list[ListedTemplate]:
+        """A person's templates, oldest first."""
+        with self.gallery() as gallery:
+            return listed(gallery, limits(self.configuration), person)
+
+    def remove_template(self, person: str, template: str) -> None:
+        """Remove one template and its picture; the last one stays."""
+        with self.gallery() as gallery:
+            self._record([gallery.remove_template(person, template, self.clock.wall())])
 
     def erase(self, who: str) -> ErasureProof:
         """Erase a person or an unknown everywhere, and search for traces; a failed erasure can be repeated."""

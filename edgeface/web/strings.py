@@ -139,16 +139,22 @@ PERSON_MERGE_DO = "Merge"
 PERSON_FORGET = "Forget"
 PERSON_FORGET_OPEN = "Forget this person …"
 PERSON_LOOK_ALIKES = "look-alike of {others}: level normal at most"
-PERSON_DIVIDED = (
-    "The templates show two people (cosine {score}): both may be matched as {name}. Remove the templates of the other."
-)
+PERSON_DIVIDED = "The templates show two people (cosine {score}): both may be matched as {name}. Remove the wrong ones."
+TEMPLATES_TEXT = "The cosine is that with the mean of the other templates."
+TEMPLATES_DAY = "Day"
+TEMPLATES_SOURCE = "Source"
+TEMPLATES_SCORE = "Cosine"
+TEMPLATES_PICTURE = "Picture of template {id}"
+TEMPLATES_OUTLIER = "unlike the rest: another person?"
+TEMPLATES_REMOVE = "Remove …"
+TEMPLATES_REMOVE_TEXT = "Template {id} and its picture are erased. This cannot be undone."
+TEMPLATES_REMOVE_DO = "Remove template"
 PERSON_PICTURES = "Pictures"
 PERSON_NO_PICTURES = "No pictures are kept (privacy.pictures in config.yaml)."
 
 DOUBT = "Is this the same person?"
 DOUBT_OWN = "Enrolled as {name}"
-DOUBT_NEW = "New"
-DOUBT_NEW_PHOTO = "New photo"
+DOUBT_NEW = "New photo"
 DOUBT_TEXT = (
     "If these are two people, both would be matched under one name, and doors would open for both. Add the photos only "
     "if you are sure. The audit trail records it."
@@ -386,5 +392,6 @@ DONE = {
     "merged": "Merged. The other ID was erased.",
     "ignored": "On the ignore list: this face is no longer announced.",
     "added": "The photos were added.",
+    "removed": "The template was removed.",
     "cancelled": "Cancelled. Nothing was kept.",
 }

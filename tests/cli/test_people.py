@@ -176,6 +176,49 @@ def test_a_person_of_two_is_refused_listed_and_not_imported(
     assert run("import", file, "--anyway", *other) == 0
 
 
+def test_templates_are_listed_marked_and_removed_one_by_one(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "barack", "--anyway", *OBAMA, BIDEN) == 0
+    capsys.readouterr()
+    assert run("templates", "barack") == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["ID", "DAY", "SOURCE", "COSINE", "PICTURE"]
+    assert [line.split()[2] for line in lines] == ["photo"] * 4
+    assert [line.endswith("unlike the rest: another person?") for line in lines] == [False, False, False, True]
+    assert float(lines[3].split()[3]) < 0.45 < float(lines[0].split()[3])
+    marked = lines[3].split()[0]
+    assert run("templates", "barack", "--remove", marked) == 0
+    assert capsys.readouterr().out == f"barack: template {marked} removed, 3 templates left\n"
+    assert audit(tmp_path)[-1] == ("removed", {"person": "barack", "template": marked})
+    assert run("templates", "barack") == 0
+    assert "unlike" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("template", ["0123456789ab", "", "../x\x1b[2J", "é"])
+def test_a_template_that_does_not_exist_is_one_clear_line(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], template: str
+) -> None:
+    assert run("enroll", "joe", BIDEN) == 0
+    capsys.readouterr()
+    assert run("templates", "joe", "--remove", template) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no such template (edgeface templates joe lists them)" in line
+    assert line.isprintable()
+    assert run("templates", "eve") == 1
+    assert len(audit(tmp_path)) == 1
+
+
+def test_the_last_template_stays(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "joe", BIDEN) == 0
+    capsys.readouterr()
+    assert run("templates", "joe") == 0
+    line = capsys.readouterr().out.splitlines()[1].split()
+    assert line[3] == "-"
+    assert run("templates", "joe", "--remove", line[0]) == 1
+    assert "edgeface forget erases the person" in capsys.readouterr().err
+
+
 def test_two_people_with_one_face_are_look_alikes(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("enroll", "barack", *OBAMA[:2]) == 0
     assert run("enroll", "twin", OBAMA[2]) == 1

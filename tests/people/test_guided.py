@@ -20,7 +20,7 @@ from tests.support.clock import FixedClock
 from tests.support.shots import DATA, embedding_of, frame, session
 
 THRESHOLD = 0.5
-LIMITS = Limits(0.45, 0.40, 0.57, 0.62)
+LIMITS = Limits(0.45, 0.40, 0.57, 0.60, 0.65)
 
 
 @pytest.fixture(name="analyzer", scope="module")

@@ -16,7 +16,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.people import transfer
 
-LIMITS = Limits(0.45, 0.40, 0.57, 0.62)
+LIMITS = Limits(0.45, 0.40, 0.57, 0.60, 0.65)
 MODEL = "test-model:01234567"
 OLD = "old-model:00000000"
 

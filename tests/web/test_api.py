@@ -642,3 +642,24 @@ def test_two_people_with_one_face_are_look_alikes(stage: Stage, admin: TestClien
     assert (done.status_code, done.json()["person"]["look_alikes"]) == (201, ["barack"]), done.text
     assert admin.get(f"{API}/people/barack").json()["look_alikes"] == ["twin"]
     assert stage.notes == [("enrolled", {"person": "twin", "different_people": True})]
+
+
+def test_templates_are_listed_and_removed_one_by_one(stage: Stage, admin: TestClient, viewer: TestClient) -> None:
+    path = f"{API}/people/barack/templates"
+    admin.post(f"{API}/people", data={"id": "barack"}, files=files("obama2", "obama3"))
+    listed = viewer.get(path).json()["templates"]
+    assert [(one["source"], one["outlier"]) for one in listed] == [("photo", False)] * 3
+    assert all(0.5 < one["score"] < 1 for one in listed)
+    assert {one["picture"] for one in listed[1:]} == {0, 1}
+    assert "embedding" not in viewer.get(path).text
+    detail(viewer.delete(f"{path}/{listed[0]['id']}"), 403)
+    assert "no such template" in detail(admin.delete(f"{path}/0123456789ab"), 404)
+    detail(admin.get(f"{API}/people/nobody/templates"), 404)
+    detail(admin.delete(f"{API}/people/nobody/templates/{listed[0]['id']}"), 404)
+    stage.notes.clear()
+    left = admin.delete(f"{path}/{listed[1]['id']}")
+    assert [one["id"] for one in left.json()["templates"]] == [listed[0]["id"], listed[2]["id"]]
+    assert stage.notes == [("removed", {"person": "barack", "template": listed[1]["id"]})]
+    admin.delete(f"{path}/{listed[0]['id']}")
+    assert "forget" in detail(admin.delete(f"{path}/{listed[2]['id']}"), 409)
+    assert len(viewer.get(path).json()["templates"]) == 1

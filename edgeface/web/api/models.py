@@ -188,6 +188,28 @@ class Alike(ApiModel):
     pairs: list[Pair]
 
 
+class Template(ApiModel):
+    """One template of a person, without its embedding."""
+
+    id: str
+    at: Time
+    source: str
+    """photo, camera, unknown or import."""
+    model: str
+    score: float | None
+    """Cosine with the mean of the person's other templates; null without others, or if it is of another model."""
+    outlier: bool
+    """It may be of another person."""
+    picture: int | None
+    """Number of the picture that it was made from; null if it is not kept."""
+
+
+class Templates(ApiModel):
+    """The templates of a person, oldest first."""
+
+    templates: list[Template]
+
+
 class TemplateFacts(ApiModel):
     """A template without its embedding."""
 

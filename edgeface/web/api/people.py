@@ -110,6 +110,42 @@ def merge(call: Call) -> Response:
     )
 
 
+def templates(call: Call) -> Response:
+    """List a person's templates."""
+    with call.context.gallery() as gallery:
+        existing(gallery, call.path["person"])
+    return reply(_api_templates(call))
+
+
+def remove_template(call: Call) -> Response:
+    """Remove one template of a person."""
+    who, template = call.path["person"], call.path["template"]
+    with writable_gallery(call) as gallery:
+        existing(gallery, who)
+    if template not in [one.id for one in call.context.people.templates(who)]:
+        raise Problem(404, detail=f"{who}: no such template")
+    call.context.people.remove_template(who, template)
+    return reply(_api_templates(call))
+
+
+def _api_templates(call: Call) -> models.Templates:
+    found = call.context.people.templates(call.path["person"])
+    return models.Templates(
+        templates=[
+            models.Template(
+                id=one.id,
+                at=rfc3339(one.template.wall),
+                source=one.template.source,
+                model=one.template.model,
+                score=None if one.score is None else round(one.score, 4),
+                outlier=one.outlier,
+                picture=one.picture,
+            )
+            for one in found
+        ]
+    )
+
+
 def pictures(call: Call) -> Response:
     """List the pictures that are kept of a person."""
     with call.context.gallery() as gallery:
@@ -230,6 +266,10 @@ OPERATIONS = (
               {200: models.Forgotten}, errors=(409,)),
     Operation("POST", f"{_PERSON}/merge", "admin", "people", "Merge two ids of one person; the first is erased",
               merge, {200: models.Forgotten}, body=json_body(models.Into), errors=(409,)),
+    Operation("GET", f"{_PERSON}/templates", "viewer", "people", "List the templates of a person", templates,
+              {200: models.Templates}),
+    Operation("DELETE", f"{_PERSON}/templates/{{template}}", "admin", "people", "Remove one template of a person",
+              remove_template, {200: models.Templates}, errors=(409,)),
     Operation("GET", f"{_PERSON}/pictures", "viewer", "people", "List the pictures that are kept", pictures,
               {200: models.Pictures}),
     Operation("GET", f"{_PERSON}/pictures/{{number}}", "viewer", "people", "Get one picture", picture,

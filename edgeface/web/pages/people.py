@@ -13,6 +13,7 @@ from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.snapshot import NEVER, day
 from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
 from edgeface.people.rules import level_threshold, limits
+from edgeface.people.templates import listed
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
@@ -79,8 +80,9 @@ def person(request: Request, error: str | None = None, lines: tuple[str, ...] = 
         snapshot = gallery.snapshot()
         threshold = level_threshold(context.configuration(), snapshot)[0]
         alike = [(who, *one) for one in snapshot.alike_to(who, threshold) if one[0] not in own.look_alikes]
-        split = gallery.divided(limits(context.configuration())).get(who)
-    return render(request, "person.html", one=shown, others=others, alike=alike, split=split, error=error, lines=lines)
+        known = limits(context.configuration())
+        values = {"split": gallery.divided(known).get(who), "templates": listed(gallery, known, who)}
+    return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines, **values)
 
 
 def rename(request: Request, form: Form) -> Response:
@@ -135,6 +137,16 @@ def merge(request: Request, form: Form) -> Response:
     if proof.traces or proof.still_named:
         return render(request, "forgotten.html", who=who, proof=proof, back="/people")
     return see(f"/people/{into}", "merged")
+
+
+def remove_template(request: Request, form: Form) -> Response:
+    """Remove one template."""
+    who = _who(request)
+    try:
+        context_of(request).people.remove_template(who, form.text("template"))
+    except GalleryError as error:
+        return person(request, str(error))
+    return see(f"/people/{who}", "removed")
 
 
 def warn(request: Request, error: str | None = None) -> Response:
@@ -206,6 +218,7 @@ ROUTES = [
     Route(f"{_ONE}/consent", admin(action(consent)), methods=["POST"]),
     Route(f"{_ONE}/photos", admin(action(photos, heavy=True)), methods=["POST"]),
     Route(f"{_ONE}/merge", admin(action(merge)), methods=["POST"]),
+    Route(f"{_ONE}/templates/remove", admin(action(remove_template)), methods=["POST"]),
     Route(f"{_ONE}/forget", admin(page(warn))),
     Route(f"{_ONE}/forget", admin(action(forget)), methods=["POST"]),
     Route("/faces/{who}/{number:int}", viewer(page(face))),
