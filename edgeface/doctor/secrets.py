@@ -39,7 +39,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("key", f"{folder}: {error.strerror}", "note", _AS_ROOT)
     if key is not None:
-        yield from _people_of_two(configuration)
+        yield from _identities(configuration)
     if configuration.doors:
         yield _signing(folder, key)
         yield from _doors(configuration)
@@ -92,21 +92,26 @@ def _doors(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("door", text)
 
 
-def _people_of_two(configuration: Configuration) -> Iterator[Finding]:
-    """The people whose templates look like two people; none if the gallery cannot be read."""
+def _identities(configuration: Configuration) -> Iterator[Finding]:
+    """The people whose templates look like two people, and those with look-alikes at doors of level high."""
     if not (configuration.data / gallery.FILE).exists():
         return
     try:
         limits = Limits.of(table_of(configuration.embedder.model).cosine)
         name = embedder_name(configuration.embedder.model)
         with closing(gallery.Gallery.open(configuration.data, name, copy=True)) as opened:
-            divided = opened.divided(limits)
+            divided, people = opened.divided(limits), opened.people()
     except EdgefaceError as error:
         yield Finding("people", str(error), "note", _AS_ROOT)
         return
     for person, split in divided.items():
         text = f"{person}: the templates show two people (cosine {split.score:.2f}), and both are matched as {person}"
         yield Finding("people", text, "bad", f"edgeface templates {person}; docs/enrollment.md")
+    high = [name for name, door in configuration.doors.items() if door.level == "high"]
+    for one in people if high else ():
+        if one.look_alikes:
+            text = f"{one.id}: a look-alike is enrolled, so no door of level high opens for them: {', '.join(high)}"
+            yield Finding("people", text, "note", "docs/doors.md")
 
 
 def _people(folder: Path) -> int | None:

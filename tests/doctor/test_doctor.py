@@ -226,6 +226,19 @@ def test_an_id_that_holds_two_people_is_a_problem_and_the_gallery_stays_as_it_is
     assert after == before
 
 
+def test_a_look_alike_at_a_door_of_level_high_is_worth_a_note(tmp_path: Path) -> None:
+    door = "mqtt:\ndoors:\n  front: {camera: porch, allow: [{person: alice}]}\n"
+    settings = configured(tmp_path, door)
+    with closing(Gallery.open(settings.data, embedder_name())) as gallery:
+        for number, person in enumerate(("alice", "anna", "bob")):
+            vector = np.eye(192, dtype=np.float32)[number]
+            gallery.enroll(person, None, [Template(vector, gallery.model, "photo", 1.0)], 1.0)
+        gallery.link("alice", ["anna"])
+    notes = [finding for finding in secrets.findings(settings) if finding.what == "people"]
+    assert [(note.mark, note.says.split(":")[0]) for note in notes] == [("note", "alice"), ("note", "anna")]
+    assert all(note.says.endswith("no door of level high opens for them: front") for note in notes)
+
+
 def test_people_are_counted_without_a_change_to_the_gallery(tmp_path: Path) -> None:
     settings = configured(tmp_path, DOORS)
     Gallery.open(settings.data, "model").close()
