@@ -102,7 +102,8 @@ def drawn(rows: Embeddings, count: int, chance: random.Random) -> Embeddings:
 def refused(own: Embeddings, new: Embeddings) -> bool:
     """Whether an addition is refused, by the rules of edgeface.people.enrollment."""
     unlike = likeness(own, new) < LIMITS.same
-    return unlike or any(two_people(rows, LIMITS) is not None for rows in (new, np.concatenate([own, new])))
+    among_new = two_people(new, LIMITS, single=True) is not None
+    return unlike or among_new or two_people(np.concatenate([own, new]), LIMITS) is not None
 
 
 def additions(people: People) -> Iterator[Row]:
@@ -132,6 +133,10 @@ def mixed(people: People) -> Iterator[Row]:
         yield f"two people, 3 + 3 photos, {what}: enrolled as one", len(together), float(np.mean(together))
         added = [not refused(*both) for both in halves]
         yield f"two people, 3 added to 3, {what}: added", len(added), float(np.mean(added))
+    for own in (2, 3, 4, 5):
+        rows = [np.concatenate([shots[a][:own], shots[b][:1]]) for a, b in pairs[: 5 * PAIRS]]
+        alone = [two_people(each, LIMITS, single=True) is None for each in rows]
+        yield f"one photo of another among {own}: enrolled as one", len(alone), float(np.mean(alone))
 
 
 def look_alike_pairs(shots: People) -> list[tuple[str, str]]:
@@ -149,17 +154,17 @@ def look_alike_pairs(shots: People) -> list[tuple[str, str]]:
 
 def enrolled(people: People) -> Iterator[Row]:
     """People who are enrolled one after the other."""
-    for photos in (1, TEMPLATES):
-        two, other = [], []
+    for photos in (1, TEMPLATES, 5):
+        two, other, names = [], [], with_photos(people, max(2, photos))
         for seed in range(ROUNDS):
             chance, known = random.Random(seed), KnownFaces(LIMITS)
-            for name in chance.sample(with_photos(people, max(2, photos)), PEOPLE):
+            for name in chance.sample(names, min(PEOPLE, len(names))):
                 rows = drawn(people[name], photos, chance)
-                two.append(two_people(rows, LIMITS) is not None)
+                two.append(two_people(rows, LIMITS, single=True) is not None)
                 other.append(any(known.others(row, name) for row in rows))
                 known.means[name] = unit_mean(rows)
-        yield f"{PEOPLE} people, {photos} each: refused as two", len(two), float(np.mean(two))
-        yield f"{PEOPLE} people, {photos} each: refused as another", len(other), float(np.mean(other))
+        yield f"{min(PEOPLE, len(names))} people, {photos} each: refused as two", len(two), float(np.mean(two))
+        yield f"{min(PEOPLE, len(names))} people, {photos} each: refused as another", len(other), float(np.mean(other))
 
 
 def look_alikes(people: People) -> Iterator[Row]:

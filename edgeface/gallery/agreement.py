@@ -72,17 +72,18 @@ def likeness(one: Embeddings, other: Embeddings) -> float:
     return float(np.mean(np.asarray(one), axis=0) @ np.mean(np.asarray(other), axis=0))
 
 
-def two_people(embeddings: Embeddings, limits: Limits) -> Split | None:
+def two_people(embeddings: Embeddings, limits: Limits, *, single: bool = False) -> Split | None:
     """The split into two groups that are least alike, if they are of two people; None otherwise.
 
-    Tried are each photo alone, and the groups that form around each pair of photos, if they hold a quarter of all.
+    Tried are each photo alone, and the groups that form around each pair of photos, if they hold a quarter of all; with
+    `single`, one photo alone may be less than a quarter.
     """
     rows = np.asarray(embeddings)
     count = len(rows)
     cosines = rows @ rows.T
     if count < 2 or float(cosines.min()) >= limits.tight:  # noqa: PLR2004 - two groups
         return None
-    groups = _groups(cosines)
+    groups = _groups(cosines, single=single)
     if not len(groups):
         return None
     scores, shares = _compared(cosines, groups)
@@ -99,7 +100,7 @@ def two_people(embeddings: Embeddings, limits: Limits) -> Split | None:
     return Split(float(scores[worst]), float(needed[worst]), tuple(marked.tolist()))
 
 
-def _groups(cosines: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _groups(cosines: NDArray[np.float32], *, single: bool) -> NDArray[np.bool_]:
     """One row per way to split: which photos are in the smaller group."""
     count = len(cosines)
     one, other = np.triu_indices(count, 1)
@@ -110,7 +111,8 @@ def _groups(cosines: NDArray[np.float32]) -> NDArray[np.bool_]:
     sizes = splits.sum(axis=1)
     larger = (2 * sizes > count) | ((2 * sizes == count) & splits[:, 0])
     splits[larger] = ~splits[larger]
-    kept: NDArray[np.bool_] = splits[splits.sum(axis=1) >= _SMALLEST * count]
+    sizes = splits.sum(axis=1)
+    kept: NDArray[np.bool_] = splits[(sizes >= _SMALLEST * count) | (single & (sizes == 1))]
     return kept
 
 

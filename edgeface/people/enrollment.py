@@ -276,9 +276,12 @@ def doubt(
         yield f"{person}: the face differs from the enrolled one: cosine {score:.2f}, needs {limits.same:.2f}"
         return
     for every, what in ([*new], "the photos"), *together:
-        split = two_people(every, limits)
+        # A single wrong photo is easy to leave out while it is new.
+        split = two_people(every, limits, single=len(every) == len(new))
         if split is not None:
-            part = f"{len(split.group)} of {len(every)} differ from the rest"
+            part = (
+                f"{len(split.group)} of {len(every)} {'differs' if len(split.group) == 1 else 'differ'} from the rest"
+            )
             yield f"{person}: {what} show two people: {part}, cosine {split.score:.2f}, needs {split.needed:.2f}"
             return
 

@@ -70,6 +70,15 @@ def test_a_second_person_with_less_than_a_quarter_of_the_templates_is_marked_and
     assert outliers(rows, LIMITS) == {12, 13}
 
 
+@pytest.mark.parametrize("count", [4, 6, 12])
+def test_a_single_wrong_photo_among_many_is_found_if_asked_for(count: int) -> None:
+    rows = [*photos(1, count), *photos(2, 1)]
+    split = two_people(rows, LIMITS, single=True)
+    assert split is not None
+    assert split.group == (count,)
+    assert two_people(photos(1, count + 1), LIMITS, single=True) is None
+
+
 def test_the_cosine_to_the_rest_leaves_the_template_itself_out() -> None:
     rows = photos(1, 3)
     assert to_the_rest(rows)[0] == pytest.approx(float(unit_mean(rows[1:]) @ rows[0]), abs=1e-6)

@@ -342,6 +342,11 @@ def test_photos_of_two_people_are_not_one_enrollment(gallery: Gallery) -> None:
     assert [person for person, _ in gallery.divided(LIMITS).items()] == ["alice"]
 
 
+def test_one_wrong_photo_among_five_is_refused(gallery: Gallery) -> None:
+    with pytest.raises(DoubtError, match=r"alice: the photos show two people: 1 of 5 differs? .*"):
+        put(gallery, "alice", (*shots(1, 0, 1, 2, 3), *shots(2, 0)))
+
+
 def test_a_second_person_is_not_added_one_by_one_between_two_faces(gallery: Gallery) -> None:
     between = tuple(unit_mean([a + b]) for a, b in zip(shots(1, 5), shots(2, 5), strict=True))
     put(gallery, "alice", shots(1, 0, 1))
