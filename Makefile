@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition corrections identity chain evaluate clean \
+.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition corrections enrollment identity chain evaluate clean \
 	install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
@@ -126,6 +126,9 @@ swap: setup-test ## look-alikes in a matched person's place, with real daemons, 
 
 slow: setup-test ## how soon people are matched at 0.5 to 30 pictures per second, 10 minutes (ARGS="1 15": these rates)
 	@$(BIN)/python -m benchmarks.slow $(ARGS)
+
+enrollment: setup-test ## what is refused when photos are added to a person: FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m benchmarks.enrollment $(FACES) $(ARGS)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]

@@ -17,6 +17,7 @@ from edgeface.core.text import counted
 from edgeface.core.types import Frame
 from edgeface.daemon.session import rules
 from edgeface.faces.calibration import table_of
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
@@ -71,7 +72,7 @@ def snapshot_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -
     if (folder / FILE).exists():
         with closing(Gallery.open(folder, analyzer.embedder.name)) as gallery:
             return gallery.snapshot()
-    known = enrollment.KnownFaces(table.threshold("normal", 1))
+    known = enrollment.KnownFaces(Limits.of(table.cosine))
     plan = enrollment.from_folder(analyzer, known, folder, list)
     for line in (*plan.rejected, *plan.notes):
         print(f"edgeface: {line}", file=sys.stderr)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeface.core import sqlite
+from edgeface.core.errors import GalleryError
+from edgeface.core.text import printable
 from edgeface.core.types import Probe
+from edgeface.gallery.file import GalleryFile
 from edgeface.gallery.negatives import Negative
+from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import from_blob, to_blob
 
 if TYPE_CHECKING:
@@ -17,6 +22,47 @@ if TYPE_CHECKING:
 
 CAPACITY = 10_000
 """Probes kept, the newest; they take about 12 MB."""
+
+
+class CorrectionsFile(GalleryFile):
+    """The part of Gallery about corrections."""
+
+    def probe(self, event: str) -> Probe | None:
+        """The probe of an event; None if none is kept."""
+        with sqlite.translated(self.path):
+            return find_probe(self._db, self._codec, self.model, event)
+
+    def store_probes(self, probes: Iterable[Probe]) -> None:
+        """Store the probes of announced visits; only the newest are kept."""
+        with self.transaction(visible=False):
+            put_probes(self._db, self._codec, self.model, probes)
+
+    def negatives(self, person: str) -> list[Negative]:
+        """A person's negative templates of the model, oldest first."""
+        with sqlite.translated(self.path):
+            found = find_negatives(self._db, self._codec, self.model, self.tag(person))
+        return [negative for _, _, negative in found]
+
+    def deny(self, person: str, negative: Negative) -> Change:
+        """Give a person a negative template."""
+        with self.transaction():
+            self._require(person)
+            put_negative(self._db, self._codec, self.model, self.tag(person), negative)
+        return Change("corrected", person, negative.wall, event=negative.event)
+
+    def remove_negative(self, person: str, event: str, wall: float) -> Change:
+        """Remove one negative template; raises GalleryError if the person has none from this event."""
+        with self.transaction():
+            own = find_negatives(self._db, self._codec, self.model, self.tag(person))
+            found = [("negatives", seq) for seq, _, negative in own if negative.event == event]
+            if not found:
+                raise GalleryError(f"{printable(person)}: no negative template from the event {printable(event)}")
+            remove(self._db, found)
+        return Change("restored", person, wall, event=event)
+
+    def _require(self, person: str) -> None:
+        if self._db.execute("SELECT 1 FROM people WHERE tag = ?", (self.tag(person),)).fetchone() is None:
+            raise GalleryError(f"{printable(person)}: no one is enrolled with this id (edgeface people lists the ids)")
 
 
 class Trace(NamedTuple):
@@ -43,7 +89,7 @@ def put_probes(db: sqlite3.Connection, codec: RowCodec, model: str, probes: Iter
     db.execute(f"DELETE FROM probes WHERE seq IN ({rest})", (CAPACITY,))  # noqa: S608 - `rest` is the constant above
 
 
-def probe(db: sqlite3.Connection, codec: RowCodec, model: str, event: str) -> Probe | None:
+def find_probe(db: sqlite3.Connection, codec: RowCodec, model: str, event: str) -> Probe | None:
     """The probe of an event; None if none of this model is kept."""
     tag = _event_tag(codec, event)
     row = db.execute("SELECT sealed FROM probes WHERE event = ? AND model = ?", (tag, model)).fetchone()
@@ -57,7 +103,7 @@ def put_negative(db: sqlite3.Connection, codec: RowCodec, model: str, owner: byt
     db.execute("INSERT INTO negatives (person, model, sealed) VALUES (?, ?, ?)", (owner, model, sealed))
 
 
-def negatives(
+def find_negatives(
     db: sqlite3.Connection, codec: RowCodec, model: str, owner: bytes | None = None
 ) -> list[tuple[int, bytes, Negative]]:
     """Number, owner's tag and content of the negative templates of one person, or of everyone; oldest first."""
@@ -91,7 +137,7 @@ def traces(
         kept = _probe(codec, tag, made_by, sealed)
         if kept.person in who or kept.unknown in who or shows(kept.embedding, made_by):
             found.append(Trace("probes", seq, tag, kept.embedding))
-    for seq, owner, negative in negatives(db, codec, model):
+    for seq, owner, negative in find_negatives(db, codec, model):
         if owner not in spared and shows(negative.embedding, model):
             found.append(Trace("negatives", seq, None, negative.embedding))
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, printable
 from edgeface.gallery.negatives import Negative, harm
 from edgeface.gallery.snapshot import day, unit_mean
-from edgeface.people.enrollment import Candidate, Plan
+from edgeface.people.enrollment import OtherPersonError, Plan, RejectedError, candidate
 
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
@@ -67,13 +67,13 @@ def identification(
     if probe.person is not None and configuration.privacy.negative_days:
         if all(one.event != event for one in gallery.negatives(probe.person)):
             denied = probe.person, denial(configuration, gallery, event, probe.person, wall)
-        others = {*known.denied(probe.embedding), probe.person}
+        others = {probe.person, *(one for one in known.means if one in known.denied(probe.embedding))}
         known = replace(known, denied=lambda _: others)
     try:
-        known.refuse_others(probe.embedding, person)
-    except PhotoError as error:
-        raise GalleryError(f"{event}: {error}") from error
-    return Plan((Candidate(person, name, (probe.embedding,), "correction", event=event, denial=denied),))
+        new = candidate(known, person, name, (probe.embedding,), "correction")
+    except OtherPersonError as error:
+        raise RejectedError(f"{event}: {error}", (), skippable=False, others=(error.person,)) from error
+    return Plan(known.limits, (replace(new, event=event, denial=denied),))
 
 
 def negatives(gallery: Gallery, person: str) -> list[tuple[Negative, float | None]]:

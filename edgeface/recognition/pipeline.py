@@ -158,7 +158,7 @@ class Pipeline:
         match = decision.match
         # What a door acts on, the face that is there now must reach alone.
         score = min(match.score, decision.newest) if match is not None and decision.kind == "match" else -1.0
-        level = self._thresholds.level(score)
+        level = self._thresholds.level(score, look_alike=match is not None and match.look_alike)
         if match is None or level is None:
             return ()
         required = self._rules.doors.get(moment.camera)

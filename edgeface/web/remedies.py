@@ -1,7 +1,6 @@
-"""The texts of the device's problems and of how to fix them; pages/faults.py fills in the {braces}."""
+"""The texts of the device's problems, and how to fix each, in one place for review and translation."""
 
-from __future__ import annotations
-
+# Words in a problem and how to fix it; the first match counts.
 REMEDIES = (
     ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
     ("dark", "Is the lens covered, or is the light off?"),
@@ -25,7 +24,6 @@ REMEDIES = (
     ("connect", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
     ("journal", "Check the disk: df -h and dmesg. Matching continues meanwhile."),
 )
-"""Words in a problem and how to fix it; the first match counts."""
 REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
 CAMERA = "Camera {camera}: {problem}"
 STATUS = "Camera {camera} is {status}."

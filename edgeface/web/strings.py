@@ -1,4 +1,4 @@
-"""All texts of the pages except problems (remedies.py); the handlers and templates fill in the {braces}."""
+"""All texts of the pages, except for those of remedies.py; the handlers and templates fill in the {braces}."""
 
 from __future__ import annotations
 
@@ -128,11 +128,22 @@ PERSON_MERGE = "Merge into another person"
 PERSON_MERGE_LABEL = "This is the same person as"
 PERSON_MERGE_TEXT = (
     "The templates move to the other person. This ID, its name, its pictures and the content of its journal rows are "
-    "erased permanently. Two people who are not alike cannot be merged."
+    "erased permanently. If the two are not alike, you are asked first."
 )
 PERSON_MERGE_DO = "Merge"
 PERSON_FORGET = "Forget"
 PERSON_FORGET_OPEN = "Forget this person …"
+PERSON_LOOK_ALIKES = "look-alike of {others}: level normal at most"
+PERSON_DIVIDED = "The templates show two people (cosine {score}): both may be matched as {name}. Remove the wrong ones."
+TEMPLATES_TEXT = "The cosine is that with the mean of the other templates."
+TEMPLATES_DAY = "Day"
+TEMPLATES_SOURCE = "Source"
+TEMPLATES_SCORE = "Cosine"
+TEMPLATES_PICTURE = "Picture of template {id}"
+TEMPLATES_OUTLIER = "unlike the rest"
+TEMPLATES_REMOVE = "Remove"
+TEMPLATES_REMOVE_TEXT = "Template {id} and its picture are erased. This cannot be undone."
+TEMPLATES_REMOVE_DO = "Remove template"
 PERSON_PICTURES = "Pictures"
 PERSON_NO_PICTURES = "No pictures are kept (privacy.pictures in config.yaml)."
 PERSON_NEGATIVES = "Not this person"
@@ -156,6 +167,16 @@ CORRECT_IS_NOT = "It is also recorded that this is not {name}."
 CORRECT_IS_DO = "This is the person"
 CORRECT_NEW = "a new person"
 CORRECT_BOTH = "Choose a person, or enter a new ID, not both."
+
+DOUBT = "Is this the same person?"
+DOUBT_OWN = "Enrolled as {name}"
+DOUBT_NEW = "New photo"
+DOUBT_TEXT = (
+    "If these are two people, both would be matched under one name, and doors would open for both. Add the photos only "
+    "if you are sure. The audit trail records it."
+)
+DOUBT_DO = "Add anyway"
+DOUBT_GONE = "The photos are no longer kept: choose them again."
 
 FORGET = "Forget {name}"
 FORGET_TEXT = "This cannot be undone. edgeface keeps no backup."
@@ -189,6 +210,7 @@ ENROLL_ID = "ID"
 ENROLL_ID_HINT = "Lower-case letters, digits, - and _, such as anna-b; starts with a letter or digit. It never changes."
 ENROLL_NAME_HINT = "The name that is displayed. You can change it at any time."
 ENROLL_PHOTOS = "Photos"
+ENROLL_ALIKE = "Two people who look alike: this face may be enrolled under another ID (level normal at most)"
 ENROLL_CHOOSE = "Choose photos"
 ENROLL_PHOTOS_HINT = "JPEG, PNG, WebP or BMP; at most {most} photos and {megabytes} MB in total."
 ENROLL_SKIP = "Leave out photos that cannot be used"
@@ -360,6 +382,7 @@ DONE = {
     "added": "The photos were added.",
     "denied": "Recorded. From the next picture on, the face is no longer taken for this person.",
     "identified": "The face is now a template of this person.",
-    "removed": "The negative template was removed.",
+    "removed": "The template was removed.",
+    "undone": "The negative template was removed.",
     "cancelled": "Cancelled. Nothing was kept.",
 }

@@ -14,8 +14,10 @@ from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown
 from edgeface.people import corrections, trace_search
+from edgeface.people.enrollment import DoubtError, EnrollOptions
 from edgeface.people.service import PeopleService
 
+ANYWAY = EnrollOptions(anyway=True)
 EVENT, UNSEEN = "01JDPZ6M8W3V5Q7R9T1X2Y4Z6A", "01JDPZ6M8W3V5Q7R9T1X2Y4Z6B"
 AXES = np.asarray(np.linalg.qr(np.random.default_rng(1).standard_normal((192, 192)))[0], np.float32).T
 
@@ -101,14 +103,18 @@ def test_a_correction_can_be_removed(service: PeopleService, changes: list[Chang
 
 
 def test_this_is_bob_adds_the_face_to_bob_and_denies_alice(service: PeopleService, changes: list[Change]) -> None:
-    done = service.identify(EVENT, "bob", None)
+    before = content(service)
+    with pytest.raises(DoubtError, match="bob: the face differs from the enrolled one"):
+        service.identify(EVENT, "bob", None)
+    assert (content(service), changes) == (before, [])
+    done = service.identify(EVENT, "bob", None, ANYWAY)
     assert [(one.id, one.name, one.templates) for one in done.people] == [("bob", "Bob", 4)]
     with service.gallery() as gallery:
         assert gallery.templates("bob")[-1].source == "correction"
         assert gallery.snapshot().denied(STRANGER) == {"alice"}
     assert [(change.kind, change.facts) for change in changes] == [
         ("corrected", {"person": "alice", "event": EVENT}),
-        ("enrolled", {"person": "bob", "event": EVENT}),
+        ("enrolled", {"person": "bob", "anyway": True, "event": EVENT}),
     ]
 
 
@@ -119,7 +125,7 @@ def test_this_is_a_new_person_enrolls_one(service: PeopleService) -> None:
 
 
 def test_an_unknown_can_be_identified_and_denies_no_one(service: PeopleService, changes: list[Change]) -> None:
-    service.identify("UNKNOWN", "bob", None)
+    service.identify("UNKNOWN", "bob", None, ANYWAY)
     assert [change.kind for change in changes] == ["enrolled"]
 
 
@@ -219,7 +225,7 @@ def test_without_negative_days_not_is_refused(tmp_path: Path, changes: list[Chan
     with pytest.raises(GalleryError, match=r"no negative templates may be kept \(privacy\.negative_days: 0\)"):
         service.deny(EVENT, "alice")
     with pytest.raises(GalleryError, match="already enrolled as alice"):
-        service.identify(EVENT, "carol", None)
+        service.identify("OWN", "carol", None)
     service.identify("UNKNOWN", "carol", None)
 
 
@@ -269,7 +275,7 @@ def test_a_merge_keeps_the_negative_templates_of_both(service: PeopleService) ->
 
 
 def test_no_change_names_more_than_the_person_and_the_event(service: PeopleService, changes: list[Change]) -> None:
-    service.identify(EVENT, "bob", None)
+    service.identify(EVENT, "bob", None, ANYWAY)
     service.restore("alice", EVENT)
-    assert {key for change in changes for key in change.facts} == {"person", "event"}
+    assert {key for change in changes for key in change.facts} == {"person", "event", "anyway"}
     assert (service.configuration.data / FILE).exists()

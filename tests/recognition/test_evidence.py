@@ -51,8 +51,9 @@ def run(
     recognition: Recognition | None = None,
     others: Sequence[str] = (),
     fps: float = FPS,
+    look_alikes: tuple[str, ...] = (),
 ) -> list[FrameResult]:
-    people = [Person(one, one.title(), False, 0.0, 1, 0) for one in ("alice", *others)]
+    people = [Person(one, one.title(), False, 0.0, 1, 0, look_alikes=look_alikes) for one in ("alice", *others)]
     view = make_snapshot(people, {"alice": [TEMPLATE], "bob": [BOB]})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", recognition or Recognition(), UnknownSettings(), {}, {"porch": door})
@@ -127,6 +128,20 @@ def test_a_look_alike_who_is_enrolled_is_claimed_as_no_one_else() -> None:
     results = run(*alice(), *[Look(BOB)] * (8 * SECOND), others=("bob",))
     assert {person for person, _ in claims(results[: 2 * SECOND])} == {"alice"}
     assert {person for person, _ in claims(results[2 * SECOND :])} == {"bob"}
+
+
+def test_a_person_with_a_look_alike_is_claimed_at_level_normal_at_most() -> None:
+    assert set(claims(run(*alice()))) == {("alice", "high")}
+    results = run(*alice(), door="high", look_alikes=("twin",))
+    assert matches(results) == 1
+    assert set(claims(results)) == {("alice", "normal")}
+
+
+def test_a_person_with_a_look_alike_is_no_match_where_level_high_is_asked_for() -> None:
+    results = run(*alice(), recognition=Recognition(level="high"), look_alikes=("twin",))
+    assert (matches(results), claims(results), named(results)) == (0, [], [])
+    reasons = [event.reason for result in results for event in result.events if event.type == "uncertain"]
+    assert reasons == ["two_people"]
 
 
 def test_a_claim_has_the_level_that_the_newest_frame_alone_reaches() -> None:

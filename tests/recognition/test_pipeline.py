@@ -14,6 +14,7 @@ from edgeface.core.settings import Level
 from edgeface.core.types import Claim, Detection, Embedding, Event, Frame, Image
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import enrollment
@@ -36,7 +37,7 @@ def analyzer() -> FaceAnalyzer:
 def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) -> GallerySnapshot:
     """Obama from two other photos than the films show, Biden from his only one."""
     photos = {"obama": ("obama2", "obama3"), "biden": ("biden",), "astronaut": ("astronaut",)}
-    known = enrollment.KnownFaces(0.99)
+    known = enrollment.KnownFaces(Limits(0.45, 0.40, 0.57, 0.60, 0.99))
     rows, persons = {}, []
     for person in sorted(people):
         plan = enrollment.from_photos(analyzer(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])

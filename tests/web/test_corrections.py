@@ -57,7 +57,7 @@ def admin(client: Make) -> TestClient:
     return client("admin", token=True)
 
 
-def correct(caller: TestClient, event: str, kind: str, person: str, **more: str) -> tuple[int, str]:
+def correct(caller: TestClient, event: str, kind: str, person: str, **more: object) -> tuple[int, str]:
     answer = caller.post(f"{API}/events/{event}/correction", json={"kind": kind, "person": person, **more})
     return answer.status_code, str(answer.json().get("detail", ""))
 
@@ -82,7 +82,9 @@ def test_not_makes_a_negative_template_that_is_listed_and_removed(admin: TestCli
 
 
 def test_is_adds_the_face_to_a_person_or_enrolls_one(admin: TestClient, stage: Stage) -> None:
-    assert correct(admin, NO_ONE, "is", "eileen")[0] == 200
+    status, detail = correct(admin, NO_ONE, "is", "eileen")
+    assert (status, '("anyway": true, if you are sure)' in detail, stage.notes) == (409, True, [])
+    assert correct(admin, NO_ONE, "is", "eileen", anyway=True)[0] == 200
     assert admin.get(f"{API}/people/eileen").json()["templates"] == 2
     assert correct(admin, EVENT, "is", "joe", name="Joe")[0] == 200
     assert admin.get(f"{API}/people/joe").json()["name"] == "Joe"
@@ -149,7 +151,7 @@ def test_the_page_denies_and_the_person_page_removes(client: Make, stage: Stage)
     assert strings.DONE["denied"] in text_of(person)
     assert "score 0.55" in text_of(person)
     answer = post(page, f"/people/barack/negatives/{EVENT}/remove", {})
-    assert answer.headers["location"] == "/people/barack?done=removed"
+    assert answer.headers["location"] == "/people/barack?done=undone"
     assert strings.PERSON_NEGATIVES not in page.get("/people/barack").text
     assert [kind for kind, _ in stage.notes] == ["corrected", "restored"]
 
@@ -160,7 +162,10 @@ def test_the_page_identifies_a_person_of_the_list_or_a_new_one(client: Make, sta
     assert (both.status_code, strings.CORRECT_BOTH in text_of(both), stage.notes) == (409, True, [])
     neither = post(page, f"/events/{EVENT}/correct/is", {})
     assert (neither.status_code, stage.notes) == (409, [])
-    answer = post(page, f"/events/{NO_ONE}/correct/is", {"person": "eileen", "name": "Not Hers"})
+    asked = post(page, f"/events/{NO_ONE}/correct/is", {"person": "eileen", "name": "Not Hers"})
+    assert (asked.status_code, strings.DOUBT in text_of(asked), stage.notes) == (409, True, [])
+    sent = {one["name"]: one["value"] for one in Markup(asked.text).all("input") if one["name"] != "csrf"}
+    answer = post(page, f"/events/{NO_ONE}/correct/is", sent)
     assert answer.headers["location"] == "/people/eileen?done=identified"
     assert "<h1>Eileen</h1>" in page.get("/people/eileen").text
     assert post(page, f"/events/{EVENT}/correct/is", {"id": "joe", "name": "Joe"}).headers["location"] == (

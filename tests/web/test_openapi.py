@@ -56,6 +56,7 @@ KNOWN = {
     "camera": (CAMERA,),
     "number": ("0", "1"),
     "event": (EVENT,),
+    "template": ("0123456789ab",),
 }
 CHECKS = [
     status_code_conformance,

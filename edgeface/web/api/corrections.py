@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import GalleryError
 from edgeface.people.corrections import negatives, probe_of
+from edgeface.people.enrollment import EnrollOptions
 from edgeface.web.api import models
 from edgeface.web.api.people import api_person, existing
 from edgeface.web.http.bodies import json_body
@@ -33,7 +34,8 @@ def correct(call: Call) -> Response:
     if wanted.kind == "not":
         call.context.people.deny(event, wanted.person)
     else:
-        notes = call.context.people.identify(event, wanted.person, wanted.name).notes
+        options = EnrollOptions(anyway=wanted.anyway, different_people=wanted.different_people)
+        notes = call.context.people.identify(event, wanted.person, wanted.name, options).notes
     with call.context.gallery() as gallery:
         one = api_person(call.context, existing(gallery, wanted.person))
     return reply(models.Corrected(event=event, person=one, notes=list(notes)))

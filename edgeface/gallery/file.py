@@ -1,0 +1,55 @@
+"""gallery.db as one connection: the model, the codec of its rows, and durable transactions."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from edgeface.core import sqlite
+from edgeface.core.errors import GalleryError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edgeface.gallery.rows import RowCodec
+
+
+class GalleryFile:
+    """The connection of one thread; every write is one durable transaction."""
+
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, model: str, codec: RowCodec, problem: str | None = None
+    ) -> None:
+        self.path = path
+        self.model = model
+        """Name of the embedder whose templates take part."""
+        self.problem = problem
+        """Why nothing can be written, in one line: this is then a copy in memory, and every write a GalleryError."""
+        self._db = connection
+        self._codec = codec
+        self._version = -1
+        self._generation = -1
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def tag(self, who: str) -> bytes:
+        """The tag by which the rows of a person or an unknown are found."""
+        return self._codec.tag(who)
+
+    @contextmanager
+    def transaction(self, *, visible: bool = True) -> Iterator[None]:
+        """Make the writes inside one transaction, all of them or none; `visible` if running daemons must see them."""
+        if self.problem is not None:
+            raise GalleryError(self.problem)
+        with sqlite.translated(self.path), sqlite.transaction(self._db):
+            yield
+            if visible:
+                self._db.execute("UPDATE state SET generation = generation + 1")
+                self._version = -1
+
+    def _number(self, query: str) -> int:
+        return int(self._db.execute(query).fetchone()[0])
