@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, printable
 from edgeface.gallery.negatives import Negative, harm
-from edgeface.gallery.snapshot import day, unit_mean
+from edgeface.gallery.snapshot import unit_mean
 from edgeface.people.enrollment import OtherPersonError, Plan, RejectedError, candidate
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def _require_harmless(gallery: Gallery, person: str, probe: Probe) -> None:
         raise GalleryError(
             f"{probe.event}: {cost} only template (cosine {found.negative:.2f}); enroll more photos of {person} first"
         )
+    worst = own[found.number]
     raise GalleryError(
-        f"{probe.event}: {cost} template of {day(own[found.number].wall)} (cosine {found.negative:.2f}, "
-        f"the others have {found.own:.2f}); if it is not {person}, enroll better photos with --again first"
+        f"{probe.event}: {cost} template {gallery.template_id(worst)} (cosine {found.negative:.2f}, the others have "
+        f"{found.own:.2f}); if it is not {person}, that template may be a poor one (edgeface templates {person})"
     )
