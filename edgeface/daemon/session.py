@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Detector, Event, Image, Probe
+    from edgeface.core.types import Detector, Event, FrameResult, Image, Probe
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.timings import Timings
 
@@ -142,6 +142,16 @@ class RecognitionSession:
         """Keep the probes of announced visits, if corrections are possible; the next refresh stores them."""
         if self._configuration.privacy.correction_days:
             self._probes = [*self._probes, *probes][-_MAX_PROBES:]
+
+    def correctable(self, result: FrameResult) -> FrameResult:
+        """The result without the events that cannot be corrected, or not yet, because their probes are not stored."""
+        waiting = {probe.event for probe in self._probes}
+        if self._configuration.privacy.correction_days and not waiting:
+            return result
+        known = result.faces if self._configuration.privacy.correction_days else ()
+        stored = {face.event for face in known} - waiting
+        faces = (face if face.event in stored else replace(face, event=None) for face in result.faces)
+        return replace(result, faces=tuple(faces))
 
     def close(self) -> None:
         """Close the gallery, after an erasure that is under way; what is new is stored by `refresh` only."""

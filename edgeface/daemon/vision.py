@@ -202,8 +202,9 @@ class Vision:
                 self._publisher.claim(claim)
         self._health.processed(frame)
         self._publish_people(session, frame.camera)
+        shown = session.correctable(result)
         for observe in self._observers:
-            observe(result)
+            observe(shown)
 
     def _snapshot(self, event: Event, frame: Frame) -> bytes | None:
         allowed = self.configuration.privacy.snapshots

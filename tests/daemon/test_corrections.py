@@ -141,3 +141,19 @@ def test_with_correction_days_0_nothing_is_kept_and_what_there_is_goes(
         gallery.store_probes([probe for result in later for probe in result.probes])
         retention.expire(gallery, off, WALL, synced=False, alike=0.5)
         assert {gallery.probe(event.id) for event in seen(later)} == {None}
+
+
+def test_a_face_refers_to_its_event_once_it_can_be_corrected(
+    session: RecognitionSession, configuration: Configuration
+) -> None:
+    results = [session.pipeline.process(frame) for frame in film((1.0, (("biden", 200, 60),)))]
+    result, (probe,) = results[-1], [probe for each in results for probe in each.probes]
+    (face,) = result.faces
+    assert face.event == probe.event
+    session.keep_probes([probe])
+    assert session.correctable(result).faces == (replace(face, event=None),)
+    session.refresh(configuration, WALL)
+    assert session.correctable(result) == result
+    off = configuration.model_copy(update={"privacy": Privacy(correction_days=0)})
+    session.refresh(off, WALL)
+    assert session.correctable(result).faces == (replace(face, event=None),)
