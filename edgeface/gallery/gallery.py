@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
@@ -16,12 +16,14 @@ from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding,
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Container, Iterable, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgeface.core.sqlite import Schema
     from edgeface.core.types import Embedding
     from edgeface.gallery.agreement import Limits, Split
     from edgeface.gallery.corrections import Trace
@@ -47,16 +49,11 @@ class Gallery(CorrectionsFile):
         Raises GalleryError if the file cannot be used, and VaultError if the key is missing or did not seal the file;
         the file is then left as it is.
         """
-        path, problem = folder / FILE, None
+        path = folder / FILE
         with sqlite.translated(path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         vault = open_vault(folder)
-        schema = rows.schema(vault)
-        try:
-            connection = _unopened(path) if copy else sqlite.open_database(path, schema, "gallery")
-        except GalleryError as error:
-            connection = sqlite.open_copy(path, schema, "gallery", error)
-            problem = f"gallery: cannot be written: {str(error).replace('cannot be written ', '')}"
+        connection, problem = _connect(path, rows.schema(vault), copy=copy)
         try:
             rows.require_same_key(vault, connection, path)
         except BaseException:
@@ -365,5 +362,13 @@ def _alike(person: Person, others: set[str]) -> Person:
     return replace(person, look_alikes=tuple(sorted(others)))
 
 
-def _unopened(path: Path) -> NoReturn:
-    raise GalleryError(f"{path}: opened for reading only")
+def _connect(path: Path, schema: Schema, *, copy: bool) -> tuple[sqlite3.Connection, str | None]:
+    """A connection to the file and None, or to a copy in memory and why it cannot be written."""
+    why = GalleryError(f"{path}: opened for reading only")
+    if not copy:
+        try:
+            return sqlite.open_database(path, schema, "gallery"), None
+        except GalleryError as error:
+            why = error
+    problem = f"gallery: cannot be written: {str(why).replace('cannot be written ', '')}"
+    return sqlite.open_copy(path, schema, "gallery", why), problem
