@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition identity chain evaluate clean \
+.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition identity chain evaluate covered clean \
 	install uninstall deb service-test arm64 matrix trace screenshots bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
@@ -114,6 +114,9 @@ screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
 
 identity: setup-test ## what a look-alike in a person's place gets, and what it costs the person: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.identity $(FACES) $(ARGS)
+
+covered: setup ## fit and measure the model for covered faces, 10 minutes: FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m tools.covered $(FACES) $(ARGS)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from edgeface.core.settings import Level
-    from edgeface.core.types import Detector, Embedding, EventType, Frame, RejectReason
-    from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.core.types import Detector, Embedding, EventType, Frame, Image, RejectReason
+    from edgeface.faces.analyzer import FaceAnalyzer, InspectedFace
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknowns
@@ -89,7 +89,11 @@ class Pipeline:
             face = self._faces.inspect(image, detection)  # 3 inspect: landmarks and quality
             if face is None or not visit.accept(face.quality, now):
                 continue
-            decision = self._match(visit, self._faces.embed(image, face.detection), now)  # 4 embed, 5 match
+            embedding, covered = (
+                self._faces.embed(image, face.detection),
+                not self._may_keep(visit, image, face),
+            )  # 4 embed
+            decision = self._match(visit, embedding, now, covered=covered)  # 5 match
             if decision is not None:
                 events += self._announce(scene, visit, decision, moment)  # 6 announce, once
                 claims += self._claim(visit, decision, moment)  # 7 claim: ask the doors to open
@@ -97,10 +101,14 @@ class Pipeline:
         events += self._left(scene, moment, self._rules.recognition.gap)
         return FrameResult(frame, tuple(self._face(scene, visit) for visit in visits), tuple(events), tuple(claims))
 
-    def _match(self, visit: Visit, embedding: Embedding, now: float) -> Decision | None:
+    def _may_keep(self, visit: Visit, image: Image, face: InspectedFace) -> bool:
+        """Whether an unknown may be made of this frame: the check takes a millisecond, so only where one is sought."""
+        return visit.seeks_id and self._faces.template_quality(image, face).reason is None
+
+    def _match(self, visit: Visit, embedding: Embedding, now: float, *, covered: bool) -> Decision | None:
         """Decide about a visit with one more embedding; None while it is too early."""
         with self._faces.measure("match"):
-            visit.add(embedding, now, self._thresholds.same)
+            visit.add(embedding, now, self._thresholds.same, covered=covered)
             decision = decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
             if self._remains(visit, decision):
                 visit.doubt(now)
@@ -143,7 +151,9 @@ class Pipeline:
 
     def _conclude(self, visit: Visit, decision: Decision, moment: Moment) -> Conclusion:
         if decision.kind == "unknown":
-            visit.unknown = visit.unknown or self._unknowns.see(visit.evidence.embeddings, moment.wall, moment.camera)
+            seen = visit.evidence.uncovered
+            if visit.unknown is None and seen:
+                visit.unknown = self._unknowns.see(seen, moment.wall, moment.camera)
             return "unknown", visit.unknown or ""
         visit.unknown = None
         person = decision.match.person if decision.match is not None else ""
