@@ -131,4 +131,5 @@ def _gradients(strength: Floats, angle: Floats, cell: int, bins: int, noise: flo
     found += np.bincount((place + (lower + 1) % bins).ravel(), (strength * upper_share).ravel(), size)
     histogram = found.reshape(rows, columns, bins).astype(np.float32)
     energy = cv2.blur((histogram**2).sum(axis=-1), (3, 3), borderType=cv2.BORDER_REPLICATE) * 9
-    return np.sqrt(histogram / np.sqrt(energy + noise)[..., np.newaxis])
+    shares: Floats = np.sqrt(histogram / np.sqrt(energy + noise)[..., np.newaxis])
+    return shares

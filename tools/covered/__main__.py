@@ -42,9 +42,9 @@ PLAIN, NO_FACE = "plain", "no face"
 _PART = {"sunglasses": "eyes", "mask": "mouth", "scarf": "mouth", "hand on mouth": "mouth"}
 _COVERS_A_PERSON = 3
 _TEXTURES = 40
-# Plain faces of the fitted people that may be refused; the photos include some with dark glasses and hands.
+# Plain faces of the held-out people that may be refused; the photos include some with dark glasses and hands.
 _REFUSED = 0.008
-_DECAY, _STEP, _ROUNDS = 2e-3, 0.02, 250
+_DECAY, _STEP, _ROUNDS = 1e-2, 0.02, 150
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ def _textures(paths: tuple[Path, ...]) -> list[Image]:
 
 def samples(folder: Path, textures: tuple[Path, ...]) -> list[Sample]:
     """The faces of one person: up to two plain ones, and the first with some covers."""
-    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(folder.name.encode()).digest()[:8]))
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(folder.name.encode()).digest()[:8], "big"))
     found = []
     for path in sorted(folder.iterdir())[:2]:
         faces = photo_face.faces(_analyzer(), photos.load(path))
@@ -156,11 +156,11 @@ class Data:
         return cls(good, np.stack([features(crop) for crop in crops]), np.stack(mirrored))
 
     def fitted(self, without: str = "") -> tuple[Floats, float]:
-        """Weights and threshold, from the people who are fitted on and all kinds of covers but one."""
+        """Weights from the people who are fitted on and all kinds of covers but one; the threshold from the others."""
         rows = np.array([not one.held_out and one.kind != without for one in self.samples])
         labels = np.array([one.label for one in self.samples])[rows]
         weights = fit(np.concatenate([self.plain[rows], self.mirrored[rows]]), np.concatenate([labels, labels]))
-        odds = _log_odds(weights, self.plain[self.rows(PLAIN)])
+        odds = _log_odds(weights, self.plain[self.rows(PLAIN, held_out=True)])
         return weights, float(np.quantile(odds, 1 - _REFUSED))
 
     def rows(self, kind: str, *, held_out: bool | None = None) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import numpy as np
 from edgeface.faces.embedder import TEMPLATE, similarity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -51,7 +51,7 @@ class Canvas:
     def place(self, points: Floats) -> NDArray[np.int32]:
         """The template's points in the picture, for drawing."""
         placed = np.asarray(points, float) @ self._matrix[:, :2].T + self._matrix[:, 2]
-        return np.clip(placed * (1 << _SHIFT), -1e6, 1e6).round().astype(np.int32)
+        return np.asarray(np.clip(placed * (1 << _SHIFT), -1e6, 1e6).round(), np.int32)
 
     def shape(self, *polygons: Floats, lines: float = 0.0) -> Floats:
         """Coverage, 0 to 1, of polygons, or of lines of this width along them."""
@@ -74,13 +74,13 @@ class Canvas:
 
     def done(self) -> Image:
         """The painted picture."""
-        return np.clip(self.image.round(), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(self.image.round(), 0, 255), np.uint8)
 
     def texture(self, base: Floats | None = None) -> Floats:
         """Colours of a cover: plain, patterned, of another photo, or like skin; lit from somewhere."""
         height, width = self.image.shape[:2]
         rng = self.rng
-        base = rng.choice([self.colour, self.skin_like])() if base is None else base
+        base = (self.colour, self.skin_like)[int(rng.integers(2))]() if base is None else base
         kind = rng.choice(["plain", "plain", "stripes", "blobs", "photo"])
         colours = np.broadcast_to(base, (height, width, 3)).astype(float)
         if kind in ("stripes", "blobs"):
@@ -116,7 +116,7 @@ class Canvas:
         wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)
         if chance(self.rng, 0.5):
             wave = wave * np.sin((y * np.cos(angle) - x * np.sin(angle)) * 2 * np.pi / period)
-        return np.clip(wave * 2 + 0.5, 0, 1)
+        return np.asarray(np.clip(wave * 2 + 0.5, 0, 1))
 
     def _blobs(self) -> Floats:
         height, width = self.image.shape[:2]
@@ -131,10 +131,10 @@ class Canvas:
         ramp = (x * np.cos(angle) + y * np.sin(angle)) / 112
         light = 1 + self.rng.uniform(0, 0.6) * (ramp - ramp.mean()) + self.rng.uniform(0, 0.25) * (self._blobs() - 0.5)
         noise = self.rng.normal(0, self.rng.uniform(0, 6), colours.shape)
-        return np.clip(colours * light[..., None] + noise, 0, 255)
+        return np.asarray(np.clip(colours * light[..., None] + noise, 0, 255))
 
 
-def _points(rng: Rng, points: list[tuple[float, float]], jitter: float) -> Floats:
+def _points(rng: Rng, points: Sequence[tuple[float, float]], jitter: float) -> Floats:
     return np.array(points) + rng.normal(0, jitter, (len(points), 2))
 
 
@@ -144,6 +144,12 @@ def _flipped(points: Floats) -> Floats:
 
 def _mirrored(rng: Rng, points: Floats) -> Floats:
     return points if chance(rng, 0.5) else _flipped(points)
+
+
+def _middle(shape: Floats, right: float, down: float) -> tuple[float, float]:
+    """The middle of a shape, shifted."""
+    x, y = shape.mean(axis=0)
+    return float(x) + right, float(y) + down
 
 
 def _ellipse(x: float, y: float, a: float, b: float, power: float = 2.0, angle: float = 0.0) -> Floats:
@@ -211,7 +217,7 @@ def sunglasses(canvas: Canvas) -> None:
     canvas.paint(canvas.shape(*sides, lines=rng.uniform(1, 3)), frame)
     if chance(rng, 0.4):
         spot = rng.uniform(-7, 7, 2)
-        glints = [_ellipse(*(lens.mean(axis=0) + spot), 4, 2) for lens in lenses]
+        glints = [_ellipse(*_middle(lens, *spot), 4, 2) for lens in lenses]
         canvas.paint(canvas.shape(*glints), canvas.image * 0 + 235, rng.uniform(0.2, 0.7))
 
 
@@ -231,8 +237,8 @@ def phone(canvas: Canvas) -> None:
     body = _mirrored(rng, body)
     canvas.paint(canvas.shape(body), canvas.texture())
     if chance(rng, 0.5):
-        lens = body.mean(axis=0) + np.array([rng.uniform(-12, 12), -tall * 0.75])
-        canvas.paint(canvas.shape(_ellipse(*lens, 6, 6), _ellipse(lens[0], lens[1] + 14, 6, 6)), canvas.texture())
+        x, y = _middle(body, rng.uniform(-12, 12), -tall * 0.75)
+        canvas.paint(canvas.shape(_ellipse(x, y, 6, 6), _ellipse(x, y + 14, 6, 6)), canvas.texture())
 
 
 def hand(canvas: Canvas) -> None:
@@ -289,8 +295,7 @@ def clear_glasses(canvas: Canvas) -> None:
     canvas.paint(canvas.shape(*lenses), canvas.image * 0 + rng.uniform(0, 255), rng.uniform(0, 0.15))
     if chance(rng, 0.5):
         spots = [
-            _ellipse(*(lens.mean(axis=0) + rng.uniform(-8, 8, 2)), rng.uniform(1, 4), rng.uniform(1, 3))
-            for lens in lenses
+            _ellipse(*_middle(lens, *rng.uniform(-8, 8, 2)), rng.uniform(1, 4), rng.uniform(1, 3)) for lens in lenses
         ]
         canvas.paint(canvas.shape(*spots), canvas.image * 0 + 245, rng.uniform(0.3, 0.9))
     sides = [np.array([[22.0, 50 + drop], [3, 48]]), np.array([[90.0, 50 + drop], [109, 48]])]
