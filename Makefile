@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition corrections enrollment identity chain evaluate clean \
+.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition corrections enrollment identity chain evaluate covered clean \
 	install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
@@ -129,6 +129,9 @@ slow: setup-test ## how soon people are matched at 0.5 to 30 pictures per second
 
 enrollment: setup-test ## what is refused when photos are added to a person: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.enrollment $(FACES) $(ARGS)
+
+covered: setup ## fit and measure the model for covered faces, 10 minutes: FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m tools.covered $(FACES) $(ARGS)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]

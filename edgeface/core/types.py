@@ -35,8 +35,11 @@ left one: 8 x 2."""
 Embedding: TypeAlias = NDArray[np.float32]
 """A vector of length one; the embedder defines its size."""
 
-RejectReason: TypeAlias = Literal["small", "blurred", "turned", "dark", "bright", "cut", "few_frames"]
-"""Why a face, or a whole track, was rejected."""
+RejectReason: TypeAlias = Literal["small", "blurred", "turned", "dark", "bright", "cut", "covered", "few_frames"]
+"""Why a face, or a whole track, was rejected; `covered` applies to faces that become templates only."""
+
+HiddenPart: TypeAlias = Literal["eyes", "mouth", "side"]
+"""The part of a face that a cover hides."""
 
 EventType: TypeAlias = Literal["match", "unknown", "uncertain", "left"]
 DecisionKind: TypeAlias = Literal["match", "unknown", "uncertain", "ignored"]
@@ -142,6 +145,8 @@ class Quality:
     """Degrees; positive if the face looks up."""
     reason: RejectReason | None
     """None if the face is good."""
+    hidden: HiddenPart | None = None
+    """What is hidden of a face that is rejected as covered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +218,8 @@ class Probe:
     unknown: str | None
     embedding: Embedding
     """The mean of the evidence at that moment, of length one."""
+    covered: bool = False
+    """Whether a frame behind it shows a covered face, or was not checked: it must not become a template."""
 
 
 @dataclass(frozen=True, slots=True)

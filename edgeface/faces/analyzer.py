@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.types import Box, Detection, DetectionRequest, Quality, SearchGrid, unmeasured
+from edgeface.faces import covered
 from edgeface.faces.embedder import align, open_embedder
 from edgeface.faces.landmarks import Onet
 from edgeface.faces.quality import judge
@@ -39,6 +40,7 @@ class FaceAnalyzer:
     @classmethod
     def open(cls, detector: DetectorSettings, embedder: EmbedderSettings, limits: QualityLimits) -> FaceAnalyzer:
         """Load the models that the settings name. Raises ModelError if one cannot be used."""
+        covered.load()
         return cls(detector.open(), Onet(), open_embedder(embedder.model), limits)
 
     def grid(self, image: Image) -> SearchGrid:
@@ -59,6 +61,17 @@ class FaceAnalyzer:
             located = self.landmarker.locate(image, face)
         quality = judge(image, located or face, self.limits)
         return None if located is None and quality.reason is None else InspectedFace(located or face, quality)
+
+    def template_quality(self, image: Image, face: InspectedFace) -> Quality:
+        """The quality of a face that is to become a template, which must not be covered either.
+
+        A gallery of covered faces accepts others far more often than stated; covered probes do not.
+        """
+        detection, quality = face
+        if quality.reason is not None:
+            return quality
+        hidden = covered.hidden_part(align(image, detection.landmarks))
+        return quality if hidden is None else replace(quality, reason="covered", hidden=hidden)
 
     def embed(self, image: Image, detection: Detection) -> Embedding:
         """Embed one face; `detection` comes from `inspect`."""

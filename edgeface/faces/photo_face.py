@@ -9,11 +9,12 @@ import numpy as np
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.types import DetectionRequest
+from edgeface.faces.analyzer import InspectedFace
 from edgeface.faces.blazeface import merge
 from edgeface.imaging.resize import scaled
 
 if TYPE_CHECKING:
-    from edgeface.core.types import Detection, Image, Quality
+    from edgeface.core.types import Detection, HiddenPart, Image, Quality
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.settings import QualityLimits
 
@@ -42,6 +43,14 @@ _MIN_SCORE = 0.7
 
 # A face of at least this share of the photo's longer side is what the photo is of.
 _PORTRAIT = 1 / 8
+
+
+_HIDDEN: dict[HiddenPart | None, str] = {
+    "eyes": "the eyes are hidden",
+    "mouth": "mouth and nose are hidden",
+    "side": "one side is hidden",
+    None: "a part is hidden",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +91,9 @@ def find_face(analyzer: FaceAnalyzer, photo: Image) -> Found:
     if len(found) > 1:
         raise PhotoError(f"{len(found)} faces; crop the photo to one of them")
     (face,) = found
-    if face.quality.reason is not None:
-        raise PhotoError(explained(face.quality, analyzer.limits))
+    quality = analyzer.template_quality(face.image, InspectedFace(face.detection, face.quality))
+    if quality.reason is not None:
+        raise PhotoError(explained(quality, analyzer.limits))
     return face
 
 
@@ -97,6 +107,7 @@ def explained(quality: Quality, limits: QualityLimits) -> str:
         "dark": f"the face is too dark: brightness {quality.brightness:.2f}, needs {limits.dark:.2f}",
         "bright": f"the face is too bright: brightness {quality.brightness:.2f}, at most {limits.bright:.2f}",
         "cut": "the face is cut by the edge of the photo",
+        "covered": f"the face is covered: {_HIDDEN[quality.hidden]}",
     }.get(quality.reason or "", "the face cannot be used")
 
 

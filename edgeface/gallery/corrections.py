@@ -82,7 +82,7 @@ def put_probes(db: sqlite3.Connection, codec: RowCodec, model: str, probes: Iter
             continue
         tag = _event_tag(codec, probe.event)
         facts = {"event": probe.event, "camera": probe.camera, "wall": probe.wall, "person": probe.person,
-                 "unknown": probe.unknown}  # fmt: skip
+                 "unknown": probe.unknown, "covered": probe.covered}  # fmt: skip
         sealed = codec.seal(f"probe {model}", tag, facts, to_blob(probe.embedding))
         db.execute("INSERT OR REPLACE INTO probes (event, model, sealed) VALUES (?, ?, ?)", (tag, model, sealed))
     rest = "SELECT seq FROM probes ORDER BY seq DESC LIMIT -1 OFFSET ?"

@@ -61,6 +61,8 @@ def identification(
     probe = probe_of(configuration, gallery, event)
     if probe.person == person:
         raise GalleryError(f"{event}: names {person} already")
+    if probe.covered:
+        raise GalleryError(f"{event}: a part of the face may be covered, so it cannot become a template; use photos")
     if person in known.denied(probe.embedding):
         raise GalleryError(f"{event}: a correction says that this is not {person}; remove its negative template first")
     denied = None

@@ -45,6 +45,7 @@ _ADVICE = {
     "dark": "more light on the face, please",
     "bright": "less light on the face, please",
     "cut": "move into the middle of the picture",
+    "covered": "take off mask and dark glasses; keep hands and hair out of the face",
 }
 _POSE_ADVICE = {
     "straight ahead": "look straight at the camera",
@@ -92,7 +93,8 @@ class Guide:
         self._expected = [detection.box for detection, _ in faces]
         if len(faces) != 1:
             return f"one at a time: {len(faces)} faces in view" if faces else "no face in view: look at the camera"
-        ((detection, quality),) = faces
+        (face,) = faces
+        detection, quality = face.detection, self.analyzer.template_quality(image, face)
         if quality.reason is not None:
             return _ADVICE.get(quality.reason, "look at the camera")
         pose = pose_of(quality)

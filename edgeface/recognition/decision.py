@@ -86,22 +86,36 @@ class Evidence:
     """Monotonic seconds of each."""
     since: float = 0.0
     """Monotonic seconds of the first good frame of this face, which may have left the window."""
+    covered: tuple[float, ...] = ()
+    """Times of the frames that must not become templates: the face is covered, or was not checked."""
 
-    def add(self, embedding: Embedding, monotonic: float, same: float) -> Evidence:
+    def add(self, embedding: Embedding, monotonic: float, same: float, *, covered: bool = False) -> Evidence:
         """Evidence with one more embedding; a different face (cosine below `same`) starts new evidence."""
         recent = self._after(monotonic - AGE)
         if not recent.embeddings or float(embedding @ recent.mean()) < same:
-            return Evidence((embedding,), (monotonic,), monotonic)
-        return Evidence((*recent.embeddings, embedding)[-WINDOW:], (*recent.times, monotonic)[-WINDOW:], self.since)
+            recent = Evidence(since=monotonic)
+        return Evidence(
+            (*recent.embeddings, embedding)[-WINDOW:],
+            (*recent.times, monotonic)[-WINDOW:],
+            recent.since,
+            (*recent.covered, monotonic)[-WINDOW:] if covered else recent.covered,
+        )
 
     def _after(self, monotonic: float) -> Evidence:
         """Evidence without the embeddings from before that time."""
         first = bisect_left(self.times, monotonic)
-        return Evidence(self.embeddings[first:], self.times[first:], self.since) if first else self
+        if not first:
+            return self
+        return Evidence(self.embeddings[first:], self.times[first:], self.since, self.covered)
 
     def mean(self) -> Embedding:
         """The mean direction of the embeddings, of length one; there must be at least one."""
         return unit_mean(self.embeddings)
+
+    @property
+    def uncovered(self) -> tuple[Embedding, ...]:
+        """The embeddings that may become templates."""
+        return tuple(e for e, time in zip(self.embeddings, self.times, strict=True) if time not in self.covered)
 
     @property
     def frames(self) -> int:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from edgeface.core.settings import Level
-    from edgeface.core.types import Detector, Embedding, EventType, Frame, RejectReason
-    from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.core.types import Detector, Embedding, EventType, Frame, Image, RejectReason
+    from edgeface.faces.analyzer import FaceAnalyzer, InspectedFace
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknowns
-    from edgeface.recognition.decision import Decision
+    from edgeface.recognition.decision import Decision, Evidence
     from edgeface.recognition.scene import Conclusion, Visit
     from edgeface.recognition.settings import Recognition, UnknownSettings
 
@@ -89,21 +89,27 @@ class Pipeline:
             face = self._faces.inspect(image, detection)  # 3 inspect: landmarks and quality
             if face is None or not visit.accept(face.quality, now):
                 continue
-            decision = self._match(visit, self._faces.embed(image, face.detection), now)  # 4 embed, 5 match
+            covered = not self._may_keep(visit, image, face)
+            embedding = self._faces.embed(image, face.detection)  # 4 embed
+            decision = self._match(visit, embedding, now, covered=covered)  # 5 match
             if decision is not None:
                 announced = self._announce(scene, visit, decision, moment)  # 6 announce, once
                 events += announced
-                probes += [_probe(event, visit.evidence.mean()) for event in announced]
+                probes += [_probe(event, visit.evidence) for event in announced]
                 claims += self._claim(visit, decision, moment)  # 7 claim: ask the doors to open
         scene.withdraw(now)
         events += self._left(scene, moment, self._rules.recognition.gap)
         faces = tuple(self._face(scene, visit) for visit in visits)
         return FrameResult(frame, faces, tuple(events), tuple(claims), tuple(probes))
 
-    def _match(self, visit: Visit, embedding: Embedding, now: float) -> Decision | None:
+    def _may_keep(self, visit: Visit, image: Image, face: InspectedFace) -> bool:
+        """Whether an unknown may be made of this frame: the check takes a millisecond, so only where one is sought."""
+        return visit.seeks_id and self._faces.template_quality(image, face).reason is None
+
+    def _match(self, visit: Visit, embedding: Embedding, now: float, *, covered: bool) -> Decision | None:
         """Decide about a visit with one more embedding; None while it is too early."""
         with self._faces.measure("match"):
-            visit.add(embedding, now, self._thresholds.same)
+            visit.add(embedding, now, self._thresholds.same, covered=covered)
             decision = decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
             if self._remains(visit, decision):
                 visit.doubt(now)
@@ -147,7 +153,9 @@ class Pipeline:
 
     def _conclude(self, visit: Visit, decision: Decision, moment: Moment) -> Conclusion:
         if decision.kind == "unknown":
-            visit.unknown = visit.unknown or self._unknowns.see(visit.evidence.embeddings, moment.wall, moment.camera)
+            seen = visit.evidence.uncovered
+            if visit.unknown is None and seen:
+                visit.unknown = self._unknowns.see(seen, moment.wall, moment.camera)
             return "unknown", visit.unknown or ""
         visit.unknown = None
         person = decision.match.person if decision.match is not None else ""
@@ -276,5 +284,6 @@ class Pipeline:
         return Counter(scene.undecided), scene.held_back, scene.tracker.interval
 
 
-def _probe(event: Event, embedding: Embedding) -> Probe:
-    return Probe(event.id, event.camera, event.captured_at, event.person, event.unknown, embedding)
+def _probe(event: Event, evidence: Evidence) -> Probe:
+    mean, covered = evidence.mean(), len(evidence.uncovered) < evidence.frames
+    return Probe(event.id, event.camera, event.captured_at, event.person, event.unknown, mean, covered)

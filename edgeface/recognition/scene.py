@@ -234,9 +234,14 @@ class Visit:
         self.due = monotonic + (RETRY if self.rejected_in_a_row >= MAX_REJECTED else 0.0)
         return False
 
-    def add(self, embedding: Embedding, monotonic: float, same: float) -> None:
+    @property
+    def seeks_id(self) -> bool:
+        """Whether an unknown may yet be made of this face."""
+        return self.unknown is None and (self.decision is None or self.decision.person is None)
+
+    def add(self, embedding: Embedding, monotonic: float, same: float, *, covered: bool) -> None:
         """Add one embedding to the evidence; a different face (cosine below `same`) starts new evidence."""
-        self.evidence = self.evidence.add(embedding, monotonic, same)
+        self.evidence = self.evidence.add(embedding, monotonic, same, covered=covered)
         if self.evidence.frames == 1:
             self.unknown = self.event = None
 

@@ -89,6 +89,7 @@ REASONS = {
     "dark": "too dark",
     "bright": "too bright",
     "cut": "cut off",
+    "covered": "covered",
     "few_frames": "seen too briefly",
     "near_threshold": "near the threshold",
     "two_people": "like two people",

@@ -192,6 +192,17 @@ def test_a_face_that_is_denied_to_a_person_is_not_added_to_them(service: PeopleS
         service.identify("LATER", "bob", None)
 
 
+def test_a_covered_face_is_added_to_no_one_and_can_still_be_denied(service: PeopleService) -> None:
+    with service.gallery() as gallery:
+        gallery.store_probes([Probe("COVERED", "porch", 100.0, "alice", None, STRANGER, covered=True)])
+    before = content(service)
+    with pytest.raises(GalleryError, match="COVERED: a part of the face may be covered"):
+        service.identify("COVERED", "bob", None)
+    assert content(service) == before
+    service.deny("COVERED", "alice")
+    assert matched(service, STRANGER) != matched(service, ALICE)
+
+
 def test_a_person_who_is_gone_is_refused(service: PeopleService) -> None:
     service.erase("alice")
     with pytest.raises(GalleryError, match="no event of this device"):

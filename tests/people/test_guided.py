@@ -142,6 +142,16 @@ def test_bad_pictures_are_answered_with_what_to_do(analyzer: FaceAnalyzer, chang
     assert guide(strict).offer(change(frame(analyzer, "obama"))) == advice
 
 
+def test_a_mask_is_answered_with_what_to_do(analyzer: FaceAnalyzer) -> None:
+    image = frame(analyzer, "obama")
+    ((detection, _),) = analyzer.faces(image)
+    left, _, right, bottom = map(round, detection.box)
+    image[round(float(detection.landmarks[2][1])) - 4 : bottom, left:right] = (60, 90, 200)
+    asked = guide(analyzer)
+    assert asked.offer(image) == "take off mask and dark glasses; keep hands and hair out of the face"
+    assert asked.shots == []
+
+
 @dataclass
 class Endless:
     """A camera that gives numbered pictures faster than anybody looks at them."""

@@ -56,6 +56,12 @@ def kinds(results: list[FrameResult]) -> list[tuple[str, str | None]]:
     return [(event.type, event.person) for result in results for event in result.events]
 
 
+def test_a_probe_of_a_covered_face_is_marked() -> None:
+    for covered in (False, True):
+        results = Stage().show(Look(AXES[0], covered=covered))
+        assert [probe.covered for result in results for probe in result.probes] == [covered]
+
+
 def test_each_announced_face_gives_one_probe_the_mean_at_that_moment() -> None:
     stage = Stage()
     results = [*stage.show(Look(STRANGER)), *stage.show(None)]

@@ -232,3 +232,31 @@ def test_a_face_that_looks_other_in_place_is_judged_at_once() -> None:
     other[place] = 255 - one[place]
     shown = [Look(ALICE, image=one)] * (2 * SECOND) + [Look(STRANGER, image=other)] * SECOND
     assert named(run(*shown)[2 * SECOND :]) == []
+
+
+def unknown_ids(looks: Sequence[Look]) -> tuple[Unknowns, list[str]]:
+    view = make_snapshot([], {})
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {})
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", accept.accept)
+    results = list(play(Pipeline(rules, analyzer(faces), unknowns, view, accept), faces, looks))
+    return unknowns, [face.label for face in results[-1].faces]
+
+
+def test_a_covered_stranger_is_unknown_and_leaves_no_template() -> None:
+    unknowns, labels = unknown_ids([Look(STRANGER, covered=True)] * 10 * SECOND)
+    assert labels == ["unknown"]
+    assert len(unknowns) == 0
+
+
+def test_only_the_uncovered_frames_of_a_stranger_become_templates() -> None:
+    behind_a_mask = embedding(0.0, 0.3, 0.9)
+    covered, plain = Look(behind_a_mask, covered=True), Look(STRANGER)
+    unknowns, _ = unknown_ids([covered] * SECOND + [plain] * 20 * SECOND)
+    (unknown,) = unknowns.take_changes().kept
+    assert all(float(template @ STRANGER) > 0.999 for template in unknown.templates)
+    assert float(unknown.mean @ STRANGER) > 0.999
+
+
+def test_a_covered_person_is_still_matched() -> None:
+    assert matches(run(*[Look(ALICE, covered=True)] * 2 * SECOND)) == 1

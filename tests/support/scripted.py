@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -38,6 +38,7 @@ class Look:
     box: Box = BOX
     reason: RejectReason | None = None
     image: Image = field(default_factory=lambda: GREY)
+    covered: bool = False
 
 
 @dataclass(slots=True)
@@ -56,6 +57,10 @@ class ScriptedFaces:
     def inspect(self, _: Image, face: Detection) -> InspectedFace:
         assert self.look is not None
         return InspectedFace(face, Quality(100, 0.8, 0.5, 0.0, 0.0, self.look.reason))
+
+    def template_quality(self, _: Image, face: InspectedFace) -> Quality:
+        assert self.look is not None
+        return replace(face.quality, reason="covered") if self.look.covered else face.quality
 
     def embed(self, _: Image, __: Detection) -> Embedding:
         assert self.look is not None
