@@ -1,15 +1,4 @@
-"""The mutations: each takes one control out of the code, and the tests of its row in trust.yaml must fail then.
-
-A new control of trust.yaml gets at least one entry in mutations.yaml, below the row's threat as it is written there:
-
-    - name: the signature is not verified            # what is not as it should be
-      file: edgeface/door/verifier.py
-      old: '.verify(signature, payload)'             # occurs exactly once in the file
-      new: ''
-
-`make mutants ARGS='--only "signature is not"'` tries it. The row names the tests that state the right value, the
-fastest first; a test that needs no daemon is enough.
-"""
+"""The mutations: each takes one control out of the code, and the tests of its row in trust.yaml must fail then."""
 
 from __future__ import annotations
 
