@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test demo test test-fast check mutants faults models acquisition identity chain evaluate clean \
-	install uninstall deb service-test arm64 matrix trace screenshots bench-live bench-flat bench-quick bench bench-search
+.PHONY: help setup setup-dev setup-test demo test test-fast check mutants faults models acquisition enrollment identity chain evaluate \
+	clean install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -117,6 +117,18 @@ screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
 
 identity: setup-test ## what a look-alike in a person's place gets, and what it costs the person: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.identity $(FACES) $(ARGS)
+
+fusion: setup-test ## how several templates of a person are best compared: FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m benchmarks.fusion $(FACES) $(ARGS)
+
+swap: setup-test ## look-alikes in a matched person's place, with real daemons, brokers and doors, 10 minutes: FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m benchmarks.swap $(FACES) $(ARGS)
+
+slow: setup-test ## how soon people are matched at 0.5 to 30 pictures per second, 10 minutes (ARGS="1 15": these rates)
+	@$(BIN)/python -m benchmarks.slow $(ARGS)
+
+enrollment: setup-test ## what is refused when photos are added to a person: FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m benchmarks.enrollment $(FACES) $(ARGS)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
 	@$(PIP) install --editable .[evaluate]

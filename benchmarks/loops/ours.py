@@ -13,6 +13,7 @@ from edgeface.config.configuration import Configuration
 from edgeface.core.text import slug
 from edgeface.core.types import Frame
 from edgeface.daemon.session import RecognitionSession
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.people.enrollment import EnrollOptions, KnownFaces, Plan, carry_out, from_photos
@@ -57,7 +58,7 @@ def _seen(face: Face, names: Mapping[str, str]) -> Seen:
 def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -> None:
     """Enroll everyone into the configuration's data folder; a rejected photo is skipped and printed."""
     analyzer = configuration.open_analyzer()
-    known = KnownFaces(1.0)
+    known = KnownFaces(Limits(0.0, 0.0, 0.0, 0.0, 1.0))
     plans: list[Plan] = []
     for name, photos in people.items():
         plans.append(from_photos(analyzer, known, slug(name), name, photos))
@@ -65,6 +66,6 @@ def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -
     refused = [line for plan in plans for line in plan.rejected]
     for line in refused:
         print(line)
-    everybody = Plan(tuple(one for plan in plans for one in plan.candidates))
+    everybody = Plan(known.limits, tuple(one for plan in plans for one in plan.candidates))
     with closing(Gallery.open(configuration.data, analyzer.embedder.name)) as gallery:
         carry_out(gallery, everybody, _NOON, EnrollOptions())

@@ -54,8 +54,8 @@ class CameraBase(Settings):
     """horizontal swaps left and right, vertical swaps top and bottom; after rotation."""
     size: Annotated[tuple[_Side, _Side], Field(strict=False)] | None = None
     """[width, height] in pixels to scale the image to, after rotation and flip; left out: the camera's own size."""
-    fps: Annotated[float, Field(ge=1, le=240)] | None = None
-    """Maximum frames per second; left out: no limit."""
+    fps: Annotated[float, Field(ge=0.5, le=240)] | None = None
+    """Maximum frames per second; left out: no limit. Below 0.8, people are not recognised in time."""
     region: Annotated[tuple[_Fraction, _Fraction, _Fraction, _Fraction], Field(strict=False)] | None = None
     """[left, top, right, bottom] as fractions of the image: the area to search for faces; left out: the whole image."""
     enabled: bool = True
@@ -120,6 +120,11 @@ class CameraBase(Settings):
         except cv2.error as error:
             raise CameraError(f"an image of shape {bgr.shape} cannot be used ({error.err})") from error
         return image.astype("uint8", copy=False)
+
+    def turned(self, turn: int) -> int:
+        """The `rotation` that turns the images of this camera by `turn` more degrees clockwise, flipped as they are."""
+        # A flip mirrors the turn, which comes before it.
+        return (self.rotation + (turn if self.flip == "none" else -turn)) % 360
 
     def unrotated_size(self) -> tuple[int, int] | None:
         """`size` as the device sees it, before rotation."""

@@ -102,9 +102,9 @@ class Freshness:
         recent = [moment for moment in tuple(self._recent) if moment > now - _RATE_SECONDS]
         if len(recent) < 2:  # noqa: PLR2004 - a rate needs two
             return 0.0
-        # The rate of a silent camera sinks; that of a live one is measured between its images.
-        end = now if now - recent[-1] > 1 else recent[-1]
-        return (len(recent) - 1) / (end - recent[0]) if end > recent[0] else 0.0
+        # Measured between images; that of a camera that is overdue sinks.
+        since, span = now - recent[0], recent[-1] - recent[0]
+        return min((len(recent) - 1) / span, len(recent) / since) if span > 0 else 0.0
 
 
 def is_dark(image: Image) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.access.policy import never_open
 from edgeface.config.loader import load, schema
+from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +25,10 @@ def run_check(arguments: argparse.Namespace) -> int:
         require_account(configuration)
     cameras = ", ".join(configuration.cameras)
     print(f"{arguments.config}: OK (cameras: {cameras})")
+    for name, camera in configuration.cameras.items():
+        if camera.fps is not None and camera.fps < MIN_FPS:
+            too_low = f"fps {camera.fps:g} is too low to recognise people; use {MIN_FPS:g} or more"
+            print(f"{arguments.config}: camera {name}: {too_low}")
     for door, reason in never_open(configuration.access_policy).items():
         print(f"{arguments.config}: door {door}: {reason}")
     return 0

@@ -12,7 +12,7 @@ from edgeface.gallery.snapshot import day
 from edgeface.journal.database import noted
 from edgeface.journal.journal import write_rows
 from edgeface.journal.rows import FILE
-from edgeface.people.rules import level_threshold
+from edgeface.people.rules import level_threshold, limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
     from edgeface.gallery.gallery import Gallery
-    from edgeface.gallery.snapshot import GallerySnapshot, Person
+    from edgeface.gallery.snapshot import Person
+    from edgeface.people.templates import ListedTemplate
 
 
 def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
@@ -47,7 +48,7 @@ def say_people(configuration: Configuration, gallery: Gallery, strangers: float 
         rate = f"{float(f'{1 / accepts:.2g}'):,.0f}"
         say(f"expected: at most about 1 in {rate} strangers passing by would be taken for someone enrolled")
         say(_a_year(accepts, strangers))
-    say_warnings(configuration, snapshot)
+    say_warnings(configuration, gallery)
 
 
 def _a_year(accepts: float, strangers: float | None) -> str:
@@ -60,7 +61,13 @@ def _a_year(accepts: float, strangers: float | None) -> str:
 
 def _state(person: Person, today: str) -> str:
     foreign = f"{counted(person.foreign, 'template')} of another model cannot be used: enroll again"
-    parts = ("ignored" if person.ignored else "", dates(person, today), foreign if person.foreign else "")
+    alike = f"look-alike of {', '.join(person.look_alikes)}: level normal at most"
+    parts = (
+        "ignored" if person.ignored else "",
+        dates(person, today),
+        foreign if person.foreign else "",
+        alike if person.look_alikes else "",
+    )
     return "; ".join(part for part in parts if part)
 
 
@@ -74,13 +81,34 @@ def dates(person: Person, today: str) -> str:
     return ", ".join(parts)
 
 
-def say_warnings(configuration: Configuration, snapshot: GallerySnapshot) -> None:
-    """Print who looks too similar, and why no one can be matched if so."""
+def say_warnings(configuration: Configuration, gallery: Gallery) -> None:
+    """Print who looks too similar, whose templates are of two people, and why no one can be matched if so."""
+    snapshot = gallery.snapshot(SystemClock().wall())
     threshold, problem = level_threshold(configuration, snapshot)
     if problem is not None:
         say(f"no one is matched: {problem}")
+    stored = {person.id: person.look_alikes for person in snapshot.people}
     for one, other, score in snapshot.alike(threshold):
-        say(f"{one} and {other} are too similar (cosine {score:.2f}): the same person twice, or look-alikes")
+        if other not in stored[one]:
+            say(f"{one} and {other} are too similar (cosine {score:.2f}): the same person twice, or look-alikes")
+    for person, split in gallery.divided(limits(configuration)).items():
+        say(f"{person}: the templates show two people (cosine {split.score:.2f}); see edgeface templates {person}")
+
+
+def say_templates(templates: Sequence[ListedTemplate]) -> None:
+    """Print a person's templates, and mark those that may be of another person."""
+    rows = [
+        (
+            one.id,
+            day(one.template.wall),
+            one.template.source,
+            "-" if one.score is None else f"{one.score:.2f}",
+            "-" if one.picture is None else "kept",
+            "unlike the rest: another person?" if one.outlier else "",
+        )
+        for one in templates
+    ]
+    _table([("ID", "DAY", "SOURCE", "COSINE", "PICTURE", ""), *rows])
 
 
 def say_unknowns(gallery: Gallery) -> None:

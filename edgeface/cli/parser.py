@@ -106,6 +106,11 @@ _DATES = (
     _value("--given", "DATE", "the day of consent, YYYY-MM-DD"),
     _value("--expires", "DATE", "the day when consent ends and the person is erased, or never"),
 )
+_ANYWAY = _flag("--anyway", "also what may be of another person; recorded in the audit trail")
+_OVERRIDES = (
+    _ANYWAY,
+    _flag("--different-people", "also a face that someone else has: both are look-alikes, at level normal at most"),
+)
 _CREDENTIAL = Path("/etc/credstore.encrypted/edgeface-key")
 
 _SUMMARIES = {
@@ -114,6 +119,7 @@ _SUMMARIES = {
     "check": "list every mistake in the config with its line",
     "enroll": "enroll a person from photos, at a camera or from an unknown",
     "people": "list who is enrolled",
+    "templates": "list the templates of a person, or remove one",
     "rename": "change the display name of a person",
     "consent": "record when a person consented, and until when",
     "forget": "erase a person or an unknown permanently",
@@ -136,7 +142,7 @@ _MODULES = {
     "demo": "demo.run",
     "doctor": "doctor.run",
     "door": "door.controller",
-    **dict.fromkeys(("enroll", "rename", "consent", "forget", "ignore", "export", "import"), "cli.people"),
+    **dict.fromkeys(("enroll", "templates", "rename", "consent", "forget", "ignore", "export", "import"), "cli.people"),
 }
 """The modules of the commands that do not have one of their own name."""
 
@@ -161,8 +167,10 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _flag("--skip-bad", "skip rejected photos and enroll from the rest"),
         *_DATES,
         _flag("--again", "replace all templates, for example after a change of the embedder; keeps names"),
+        *_OVERRIDES,
     ),
     "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
+    "templates": (_data, _ID, _value("--remove", "TEMPLATE", "remove this one, for example because it is marked")),
     "rename": (_data, _ID, _value("name", "NAME")),
     "consent": (_data, _ID, *_DATES),
     "forget": (_data, _ID),
@@ -171,9 +179,10 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("id", "ID", "an id for the face, to list or forget it later"),
         _PHOTOS,
         _value("--unknown", "U-ID", "an unknown named in an event"),
+        *_OVERRIDES,
     ),
     "export": (_data, _FILE, _value("--person", "ID", "only this person")),
-    "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled")),
+    "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled"), _ANYWAY),
     "audit": (
         _data,
         _value("action", choices=("show", "verify", "export")),
@@ -230,6 +239,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _EXAMPLES = {
     "demo": "edgeface demo --out /tmp/demo",
     "enroll": 'edgeface enroll alice --name "Alice" photos/*.jpg\n  edgeface enroll --folder people/',
+    "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',
     "consent": "edgeface consent alice --given 2026-11-22 --expires 2027-11-22",
     "forget": "edgeface forget alice\n  edgeface forget u-7f3a",

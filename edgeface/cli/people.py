@@ -1,4 +1,4 @@
-"""The commands about people: enroll, people, rename, consent, forget, ignore, export, import.
+"""The commands about people: enroll, people, templates, rename, consent, forget, ignore, export, import.
 
 Each takes the command line's arguments, prints what PeopleService returns, and returns the exit status; what is refused
 is an EdgefaceError, with nothing changed.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from edgeface.cli.listing import dates, say_people, say_unknowns, say_warnings
+from edgeface.cli.listing import dates, say_people, say_templates, say_unknowns, say_warnings
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
@@ -19,7 +19,7 @@ from edgeface.core.text import counted, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
 from edgeface.journal.journal import Journal
-from edgeface.people.enrollment import EnrollOptions, RejectedError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
 from edgeface.people.guided import newest, shoot
 from edgeface.people.service import PeopleService
 
@@ -35,19 +35,25 @@ def run_enroll(arguments: Namespace) -> int:
     service = _service(arguments)
     _check_source(arguments)
     options = EnrollOptions(
-        skip_bad=arguments.skip_bad, again=arguments.again, given=arguments.given, expires=arguments.expires
+        skip_bad=arguments.skip_bad,
+        again=arguments.again,
+        given=arguments.given,
+        expires=arguments.expires,
+        anyway=arguments.anyway,
+        different_people=arguments.different_people,
     )
-    with _rejections_shown(" (--skip-bad leaves them out)"):
+    with _refusals_explained(" (--skip-bad leaves them out)"):
         _show(_enrolled(arguments, service, options))
     return 0
 
 
 def run_ignore(arguments: Namespace) -> int:
     """Put a face on the ignore list, from photos or an unknown."""
-    service, options = _service(arguments), EnrollOptions(ignored=True)
+    options = EnrollOptions(ignored=True, anyway=arguments.anyway, different_people=arguments.different_people)
+    service = _service(arguments)
     if bool(arguments.photos) == (arguments.unknown is not None):
         raise UsageError("give either photos or --unknown")
-    with _rejections_shown():
+    with _refusals_explained():
         if arguments.unknown is not None:
             _show(service.enroll_unknown(arguments.unknown, arguments.id, None, options))
         else:
@@ -67,6 +73,17 @@ def run_people(arguments: Namespace) -> int:
         else:
             strangers = _strangers_per_day(service.configuration)
             say_people(service.configuration, gallery, strangers, SystemClock().wall())
+    return 0
+
+
+def run_templates(arguments: Namespace) -> int:
+    """List the templates of a person, or remove one."""
+    service, person = _service(arguments), arguments.id
+    if arguments.remove is None:
+        say_templates(service.templates(person))
+        return 0
+    service.remove_template(person, arguments.remove)
+    say(f"{person}: template {arguments.remove} removed, {counted(len(service.templates(person)), 'template')} left")
     return 0
 
 
@@ -113,9 +130,11 @@ def run_export(arguments: Namespace) -> int:
 def run_import(arguments: Namespace) -> int:
     """Read people from a file."""
     service = _service(arguments)
-    imported = service.import_people(arguments.file, replace=arguments.replace)
-    say(f"{counted(imported.people, 'person', 'people')} imported")
-    say_warnings(service.configuration, imported.snapshot)
+    with _refusals_explained():
+        count = service.import_people(arguments.file, replace=arguments.replace, anyway=arguments.anyway)
+    say(f"{counted(count, 'person', 'people')} imported")
+    with service.gallery() as gallery:
+        say_warnings(service.configuration, gallery)
     return 0
 
 
@@ -156,21 +175,27 @@ def _enrolled(arguments: Namespace, service: PeopleService, options: EnrollOptio
     if arguments.camera not in cameras:
         names = ", ".join(cameras) or "none"
         raise GalleryError(f"{printable(arguments.camera)}: no such camera in the config; it has: {names}")
-    guide = service.guide(person)
+    guide = service.guide(person, different_people=options.different_people)
     with closing(newest(cameras[arguments.camera])) as pictures:
         shoot(pictures, guide, SystemClock(), say)
     return service.enroll_guided(guide, name, options)
 
 
 @contextmanager
-def _rejections_shown(hint: str = "") -> Iterator[None]:
-    """Print each rejected photo before the error, and the hint if it helps."""
+def _refusals_explained(skip_bad: str = "") -> Iterator[None]:
+    """Print each rejected photo before the error, and the option that would help."""
     try:
         yield
     except RejectedError as error:
         for line in error.lines:
             complain(line)
-        raise GalleryError(f"{error}{hint if error.skippable else ''}") from error
+        alike = " (--different-people, if they are two people who look alike)" if error.others else ""
+        raise GalleryError(f"{error}{skip_bad if error.skippable else ''}{alike}") from error
+    except DoubtError as error:
+        first, *more = error.doubts.values()
+        for line in more:
+            complain(line)
+        raise GalleryError(f"{first} (--anyway, if you are sure)") from error
 
 
 def _show(enrolled: EnrollResult) -> None:

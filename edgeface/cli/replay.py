@@ -13,9 +13,11 @@ from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import CameraError, EdgefaceError, GalleryError
 from edgeface.core.events import to_json, to_wire
+from edgeface.core.text import counted
 from edgeface.core.types import Frame
 from edgeface.daemon.session import rules
 from edgeface.faces.calibration import table_of
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
@@ -26,11 +28,12 @@ from edgeface.recognition.pipeline import Pipeline
 
 if TYPE_CHECKING:
     import argparse
+    from collections import Counter
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from typing import TextIO
 
-    from edgeface.core.types import Camera, Event
+    from edgeface.core.types import Camera, Event, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.calibration import CalibrationTable
 
@@ -69,7 +72,7 @@ def snapshot_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -
     if (folder / FILE).exists():
         with closing(Gallery.open(folder, analyzer.embedder.name)) as gallery:
             return gallery.snapshot()
-    known = enrollment.KnownFaces(table.threshold("normal", 1))
+    known = enrollment.KnownFaces(Limits.of(table.cosine))
     plan = enrollment.from_folder(analyzer, known, folder, list)
     for line in (*plan.rejected, *plan.notes):
         print(f"edgeface: {line}", file=sys.stderr)
@@ -97,15 +100,23 @@ def run_replay(arguments: argparse.Namespace) -> int:
         keys = ("detector", "embedder", "recognition", "quality", "unknown")
         configuration = configuration.model_copy(update={key: getattr(named, key) for key in keys})
     pipeline = pipeline_for(configuration, boot_of(arguments.clip), arguments.gallery)
-    last = 0.0
+    last, number, tracks = 0.0, 0, set[int]()
     with _output(arguments.events) as out, VideoWriter(arguments.video) as video:
         for frame in frames(camera):
             result = pipeline.process(frame)
-            last = frame.monotonic
+            last, number = frame.monotonic, number + 1
+            tracks.update(face.track for face in result.faces)
             _write(out, result.events)
             video.draw(frame.image, result.faces)
         _write(out, pipeline.leave(CAMERA, last, last))
+    print(f"edgeface: {_summary(number, len(tracks), pipeline.counts(CAMERA)[0])}", file=sys.stderr)
     return 0
+
+
+def _summary(frames: int, tracks: int, undecided: Counter[RejectReason]) -> str:
+    """What the clip showed: frames, faces that were followed, and those about which nothing was decided, by reason."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in undecided.most_common())
+    return f"{counted(frames, 'frame')}, {counted(tracks, 'face')}" + (f"; not decided: {reasons}" if reasons else "")
 
 
 def _output(name: str) -> AbstractContextManager[TextIO]:

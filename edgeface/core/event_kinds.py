@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 Tone: TypeAlias = Literal["", "ok", "warn", "bad"]
 Colour: TypeAlias = tuple[int, int, int]
 Group: TypeAlias = Literal["pipeline", "people", "door", "device"]
-PeopleKind: TypeAlias = Literal["enrolled", "renamed", "deleted", "consent"]
+PeopleKind: TypeAlias = Literal["enrolled", "renamed", "removed", "deleted", "consent"]
 
 
 class EventKind(NamedTuple):
@@ -36,6 +36,7 @@ EVENT_KINDS = (
     EventKind("left", "Left", "pipeline"),
     EventKind("enrolled", "Enrolled", "people", "ok"),
     EventKind("renamed", "Renamed", "people"),
+    EventKind("removed", "Template removed", "people"),
     EventKind("deleted", "Deleted", "people", "bad"),
     EventKind("consent", "Consent", "people"),
     EventKind("granted", "Granted", "door", "ok"),

@@ -155,6 +155,8 @@ class Match:
     """Cosine of the nearest other person; None if there is none."""
     ignored: bool = False
     """The nearest person is on the ignore list."""
+    look_alike: bool = False
+    """Someone else was enrolled with the nearest person's face."""
 
     @property
     def margin(self) -> float | None:

@@ -195,8 +195,9 @@ class Daemon:
 
     def _health_summary(self, states: dict[str, CaptureState]) -> object:
         """What makes a new state message necessary when it changes."""
+        tallies = self._vision.tally
         return (
-            [(s.status, s.dark) for s in states.values()],
+            [(s.status, s.dark, tallies.get(name, Tally()).slow is None) for name, s in states.items()],
             self._vision.problems,
             self._journal.problem,
             self._publisher.problem,

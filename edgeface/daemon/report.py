@@ -9,6 +9,7 @@ from edgeface import __version__
 from edgeface.cameras.freshness import DARK
 from edgeface.core import board
 from edgeface.core.clock import synchronised
+from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,8 +62,18 @@ def camera_report(state: CaptureState, tally: Tally, age: float | None, drops: i
         "reopens": state.reopens,
         "not_judged": dict(tally.undecided),
         "unknown_held_back": tally.held_back,
-        "problem": state.error or (DARK if state.dark else None),
+        "problem": state.error or (DARK if state.dark else _slow(state, tally)),
     }
+
+
+def _slow(state: CaptureState, tally: Tally) -> str | None:
+    """What is wrong with an online camera whose frames are too few, as given or as processed."""
+    if tally.slow is None or state.status != "online":
+        return None
+    given = 0 < state.fps < MIN_FPS
+    rate = f"{min(tally.slow, state.fps) if given else tally.slow:.1f} pictures per second"
+    shown = f"gives {rate}" if given else f"only {rate} are processed"
+    return f"{shown}; at least {MIN_FPS:g} are needed to recognise people"
 
 
 def record_started(journal: Journal, configuration: Configuration, boot: str, wall: float) -> None:

@@ -12,6 +12,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
 from edgeface.mqtt.publisher import names_in_view, sentence
+from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,10 @@ MATCH_SECONDS = 1.0
 
 HANG_SECONDS = 5.0
 """Processing that makes no progress for this long while a camera delivers images is hung."""
+
+
+_SETTLED = 5
+"""Frames after which a first long interval no longer counts."""
 
 
 class Health:
@@ -86,6 +91,14 @@ class Tally:
     """Tracks that ended without a decision, by reason."""
     held_back: int = 0
     """Unknown events beyond the rate limit."""
+    interval: float = 0.0
+    """Usual seconds between two processed frames; 0 before the second."""
+
+    @property
+    def slow(self) -> float | None:
+        """Frames per second, if there are too few to recognise people in time; None otherwise."""
+        fps = round(1 / self.interval, 1) if self.interval and self.processed >= _SETTLED else MIN_FPS
+        return fps if fps < MIN_FPS else None
 
 
 class Vision:

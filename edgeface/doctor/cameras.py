@@ -5,30 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.cameras import discovery
-from edgeface.core.errors import CameraError
+from edgeface.core.errors import CameraError, ModelError
 from edgeface.doctor.broker import service_runs
 from edgeface.doctor.finding import Finding
+from edgeface.faces.orientation import turn_needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edgeface.cameras.base import CameraBase
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Camera
+    from edgeface.core.types import Image
+    from edgeface.faces.analyzer import FaceAnalyzer
 
 _DARK_BRIGHTNESS = 0.06
 """Mean brightness below which an image shows nothing."""
 
+_TURNED = {
+    90: "people lie with their heads to the left",
+    180: "people are upside down",
+    270: "people lie with their heads to the right",
+}
+"""How people are seen in an image, by the degrees clockwise that make them upright."""
+
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Take an image with each camera that is switched on."""
-    runs = service_runs()
+    runs, analyzer = service_runs(), open_analyzer(configuration)
     for name, camera in configuration.cameras.items():
         if not camera.enabled:
             yield Finding("camera", f"{name}: switched off", "note")
         elif runs and camera.exclusive:
             yield Finding("camera", f"{name}: in use by the service; systemctl status edgeface shows its state", "note")
         else:
-            yield _test(name, camera)
+            yield _test(name, camera, analyzer)
 
 
 def plugged_in() -> Iterator[Finding]:
@@ -39,7 +49,24 @@ def plugged_in() -> Iterator[Finding]:
         yield Finding("missing", line, "note")
 
 
-def _test(name: str, camera: Camera) -> Finding:
+def open_analyzer(configuration: Configuration) -> FaceAnalyzer | None:
+    """The models that find faces; None if they cannot be used, which the check of their speed reports."""
+    try:
+        return configuration.open_analyzer()
+    except ModelError:
+        return None
+
+
+def wrong_way_up(camera: CameraBase, image: Image, analyzer: FaceAnalyzer) -> tuple[str, str] | None:
+    """How the people in an image of the camera are turned, and the setting that makes them upright.
+
+    None if they are upright, or no face is visible.
+    """
+    turn = turn_needed(analyzer, image)
+    return (_TURNED[turn], f"rotation: {camera.turned(turn)}") if turn else None
+
+
+def _test(name: str, camera: CameraBase, analyzer: FaceAnalyzer | None) -> Finding:
     try:
         image = discovery.take_image(camera)
     except CameraError as error:
@@ -51,4 +78,7 @@ def _test(name: str, camera: Camera) -> Finding:
     figures = {"width": float(width), "height": float(height), "brightness": brightness}
     if brightness < _DARK_BRIGHTNESS:
         return Finding("camera", text, "note", "in daylight: check the lens", figures)
+    turned = None if analyzer is None else wrong_way_up(camera, image, analyzer)
+    if turned is not None:
+        return Finding("camera", f"{text}; {turned[0]}", "bad", f"set {turned[1]} for {name} in config.yaml", figures)
     return Finding("camera", text, figures=figures)

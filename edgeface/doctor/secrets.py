@@ -11,7 +11,9 @@ from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
 from edgeface.faces.calibration import table_of
+from edgeface.faces.embedder import embedder_name
 from edgeface.gallery import gallery
+from edgeface.gallery.agreement import Limits
 from edgeface.security import signing_keys
 from edgeface.security.vault import MARK, PROTECTS, Vault, find_key
 
@@ -36,6 +38,8 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("key", str(error), "bad", "restore the right key; docs/privacy.md")
     except OSError as error:
         yield Finding("key", f"{folder}: {error.strerror}", "note", _AS_ROOT)
+    if key is not None:
+        yield from _identities(configuration)
     if configuration.doors:
         yield _signing(folder, key)
         yield from _doors(configuration)
@@ -86,6 +90,28 @@ def _doors(configuration: Configuration) -> Iterator[Finding]:
             count = "an unknown number of people" if people is None else counted(people, "person", "people")
             text = f"{name}: level {door.level} is guaranteed with {count} enrolled: threshold {cosine:.3f}"
             yield Finding("door", text)
+
+
+def _identities(configuration: Configuration) -> Iterator[Finding]:
+    """The people whose templates look like two people, and those with look-alikes at doors of level high."""
+    if not (configuration.data / gallery.FILE).exists():
+        return
+    try:
+        limits = Limits.of(table_of(configuration.embedder.model).cosine)
+        name = embedder_name(configuration.embedder.model)
+        with closing(gallery.Gallery.open(configuration.data, name, copy=True)) as opened:
+            divided, people = opened.divided(limits), opened.people()
+    except EdgefaceError as error:
+        yield Finding("people", str(error), "note", _AS_ROOT)
+        return
+    for person, split in divided.items():
+        text = f"{person}: the templates show two people (cosine {split.score:.2f}), and both are matched as {person}"
+        yield Finding("people", text, "bad", f"edgeface templates {person}; docs/enrollment.md")
+    high = [name for name, door in configuration.doors.items() if door.level == "high"]
+    for one in people if high else ():
+        if one.look_alikes:
+            text = f"{one.id}: a look-alike is enrolled, so no door of level high opens for them: {', '.join(high)}"
+            yield Finding("people", text, "note", "docs/doors.md")
 
 
 def _people(folder: Path) -> int | None:

@@ -114,6 +114,11 @@ class CalibrationTable:
         found = self._cosine(NEAR * TARGETS[level] / self._accepts_per_fmr(people))
         return self.threshold(level, people) if found is None else found
 
+    def cosine(self, fmr: float) -> float:
+        """The smallest cosine with at most this false match rate; the table's last if it shows no rate so low."""
+        found = self._cosine(fmr)
+        return self.rows[-1].cosine if found is None else found
+
     def accepts(self, threshold: float, people: int) -> float:
         """The upper bound of false accepts for each passing stranger, 0 to 1; 1 below the table."""
         below = [row for row in self.rows if row.cosine <= threshold]

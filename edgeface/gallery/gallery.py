@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, display_name, printable
 from edgeface.gallery import rows, thumbnails
+from edgeface.gallery.agreement import two_people
 from edgeface.gallery.rows import Change, RetiredIds, RowCodec
 from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
 from edgeface.security.vault import open_vault
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgeface.gallery.agreement import Limits, Split
     from edgeface.gallery.snapshot import GallerySnapshot, Template
     from edgeface.gallery.thumbnails import Thumbnail
     from edgeface.gallery.unknowns import Unknown
@@ -46,8 +51,10 @@ class Gallery:
         self._generation = -1
 
     @classmethod
-    def open(cls, folder: Path, model: str) -> Gallery:
+    def open(cls, folder: Path, model: str, *, copy: bool = False) -> Gallery:
         """Open the gallery of `folder` for the embedder `model`; creates both if needed, reads only if it must.
+
+        With `copy`, it is read into memory, and the file is not touched.
 
         Raises GalleryError if the file cannot be used, and VaultError if the key is missing or did not seal the file;
         the file is then left as it is.
@@ -58,7 +65,7 @@ class Gallery:
         vault = open_vault(folder)
         schema = rows.schema(vault)
         try:
-            connection = sqlite.open_database(path, schema, "gallery")
+            connection = _unopened(path) if copy else sqlite.open_database(path, schema, "gallery")
         except GalleryError as error:
             connection = sqlite.open_copy(path, schema, "gallery", error)
             problem = f"gallery: cannot be written: {str(error).replace('cannot be written ', '')}"
@@ -99,14 +106,18 @@ class Gallery:
             try:
                 version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
                 people = self._people()
-                query = "SELECT person, model, sealed FROM templates WHERE model = ?"
-                found = self._db.execute(query, (self.model,)).fetchall()
+                own = self._embeddings(people)
             finally:
                 self._db.execute("COMMIT")
         self._version, self._generation = version, generation
-        ids = {self.tag(person.id): person.id for person in people}
-        own = {ids[row[0]]: self._codec.embeddings(*row) for row in found}
         return make_snapshot(people, own, None if wall is None else day(wall))
+
+    def divided(self, limits: Limits) -> dict[str, Split]:
+        """The people whose templates of the model look like two people, by id."""
+        with sqlite.translated(self.path):
+            own = self._embeddings(self._people())
+        splits = {person: two_people(rows, limits) for person, rows in sorted(own.items())}
+        return {person: split for person, split in splits.items() if split is not None}
 
     def people(self) -> list[Person]:
         """Everyone, by id, including the expired until they are erased."""
@@ -153,10 +164,12 @@ class Gallery:
         return Change("enrolled", person, wall)
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
-        """Replace whoever has the id by this person; nothing of the old entry stays."""
+        """Replace whoever has the id by this person; of the old entry, only the look-alikes stay."""
         with self.transaction():
+            alike = [one.id for one in self._people() if person in one.look_alikes]
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
+            self.link(person, alike)
         return Change("enrolled", person, wall)
 
     @contextmanager
@@ -187,6 +200,15 @@ class Gallery:
             self._save(replace(before, consent=first, expires=last))
         return Change("consent", person, wall, first, last)
 
+    def link(self, person: str, others: Iterable[str]) -> bool:
+        """Store a person and others as look-alikes of each other; False if none of the others is enrolled."""
+        with self.transaction():
+            people = {one.id: one for one in self._people()}
+            found = [people[other] for other in others if other in people and other != person]
+            for one, more in [(people[person], {other.id for other in found}), *((other, {person}) for other in found)]:
+                self._save(_alike(one, {*one.look_alikes, *more}))
+        return bool(found)
+
     def remove_person(self, person: str, wall: float, alike: float = 2.0) -> Change:
         """Remove a person from the file: name, templates, pictures, and the unknowns that `unknowns_like` gives.
 
@@ -195,9 +217,37 @@ class Gallery:
         with self.transaction():
             self.person(person)
             self._drop_unknowns([unknown.id for unknown in self.unknowns_like(person, alike)])
+            for other in self._people():
+                if person in other.look_alikes:
+                    self._save(_alike(other, {*other.look_alikes} - {person}))
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
         sqlite.erase(self._db, self.path)
         return Change("deleted", person, wall)
+
+    def template_id(self, template: Template) -> str:
+        """The id of a template, made from its embedding with the key of the data folder."""
+        return self._codec.template_id(template.embedding)
+
+    def remove_template(self, person: str, template: str, wall: float) -> Change:
+        """Remove one template of a person, and the picture that it was made from.
+
+        Raises GalleryError if there is none with this id, or if no other of its model would be left; and after the
+        removal, if another process still keeps the bytes in the log.
+        """
+        with self.transaction():
+            self.person(person)
+            templates = self.templates(person)
+            found = next((one for one in templates if self.template_id(one) == template), None)
+            if found is None:
+                raise GalleryError(f"{printable(template)}: no such template (edgeface templates {person} lists them)")
+            alone = sum(one.model == self.model for one in templates) == 1 and found.model == self.model
+            if alone or len(templates) == 1:
+                raise GalleryError(f"{person}: the last template cannot be removed; edgeface forget erases the person")
+            rows.drop_template(self._codec, self._db, person, found)
+            pictures = thumbnails.of_templates(self._db, self._codec, person)
+            self._db.executemany("DELETE FROM pictures WHERE seq = ?", [(n,) for n, of in pictures if of == template])
+        sqlite.erase(self._db, self.path)
+        return Change("removed", person, wall, template=template)
 
     def unknowns_like(self, person: str, least: float) -> list[Unknown]:
         """The unknowns whose cosine to a person is `least` or more."""
@@ -245,6 +295,12 @@ class Gallery:
         with sqlite.translated(self.path):
             return thumbnails.pictures(self._db, self._codec, who)
 
+    def pictures_of_templates(self, person: str) -> dict[str, int]:
+        """The number of the picture of each template, 0 for the newest, by the template's id."""
+        with sqlite.translated(self.path):
+            found = thumbnails.of_templates(self._db, self._codec, person)
+        return {template: number for number, (_, template) in enumerate(found) if template}
+
     def store_pictures(self, taken: Iterable[Thumbnail]) -> None:
         """Store pictures of people and unknowns in the gallery; only the newest few of each are kept."""
         with self.transaction(visible=False):
@@ -261,6 +317,12 @@ class Gallery:
                 self._db.executemany("DELETE FROM unknowns WHERE tag = ?", old)
                 self._db.executemany("DELETE FROM pictures WHERE seq = ?", seen)
         return len(old) + len(seen)
+
+    def _embeddings(self, people: Iterable[Person]) -> dict[str, NDArray[np.float32]]:
+        """The templates of the model, one per row, by id."""
+        ids = {self.tag(person.id): person.id for person in people}
+        query = "SELECT person, model, sealed FROM templates WHERE model = ?"
+        return {ids[row[0]]: self._codec.embeddings(*row) for row in self._db.execute(query, (self.model,))}
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
@@ -298,3 +360,11 @@ class Gallery:
         for unknown in ids:
             self._db.execute("DELETE FROM unknowns WHERE tag = ?", (self.tag(unknown),))
             self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._codec.gone_tag(unknown),))
+
+
+def _alike(person: Person, others: set[str]) -> Person:
+    return replace(person, look_alikes=tuple(sorted(others)))
+
+
+def _unopened(path: Path) -> NoReturn:
+    raise GalleryError(f"{path}: opened for reading only")

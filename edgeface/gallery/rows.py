@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeface.core.event_kinds import PeopleKind
+    from edgeface.core.types import Embedding
     from edgeface.security.vault import Vault
 
     Embeddings = NDArray[np.float32]
+
+TEMPLATE_ID_LENGTH = 12
+"""Hex digits."""
 
 VERSION = 2
 """PRAGMA user_version of gallery.db since 0.1."""
@@ -83,14 +87,22 @@ class Change:
     wall: float
     given: str | None = None
     expires: str | None = None
+    anyway: bool = False
+    """Enrolled although the templates may be of another person."""
+    different_people: bool = False
+    """Enrolled with a face that someone else has."""
+    template: str = ""
+    """Id of the template that was removed."""
 
     @property
-    def facts(self) -> dict[str, str | None]:
+    def facts(self) -> dict[str, str | bool | None]:
         """The payload of its row in the audit trail; a deletion does not name the person."""
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
-        return {"person": self.person, **dates}
+        overridden = {name: True for name in ("anyway", "different_people") if getattr(self, name)}
+        removed = {"template": self.template} if self.template else {}
+        return {"person": self.person, **dates, **overridden, **removed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,10 @@ class RowCodec:
     def tag(self, who: str) -> bytes:
         """The tag by which the rows of a person or an unknown are found."""
         return self.vault.tag(who)
+
+    def template_id(self, embedding: Embedding) -> str:
+        """The name of a template: keyed, so that it tells nothing of the embedding."""
+        return self.vault.tag(f"template {to_blob(embedding).hex()}").hex()[:TEMPLATE_ID_LENGTH]
 
     def gone_tag(self, unknown: str) -> bytes:
         """The tag that stays when an unknown is removed; it differs from the tag of its rows."""
@@ -134,12 +150,14 @@ class RowCodec:
             "id": person.id, "name": person.name, "ignored": person.ignored, "enrolled": person.enrolled,
             "consent": person.consent, "expires": person.expires,
         }  # fmt: skip
-        return self.seal("person", self.tag(person.id), facts)
+        alike = {"look_alikes": person.look_alikes} if person.look_alikes else {}
+        return self.seal("person", self.tag(person.id), {**facts, **alike})
 
     def person(self, tag: bytes, sealed: bytes, templates: int = 0, foreign: int = 0) -> Person:
         """Read what `seal_person` wrote."""
         facts, _ = self.unseal("person", tag, sealed)
-        return Person(**facts, templates=templates, foreign=foreign)
+        alike = tuple(facts.pop("look_alikes", ()))
+        return Person(**facts, templates=templates, foreign=foreign, look_alikes=alike)
 
     def seal_templates(self, owner: bytes, templates: Sequence[Template]) -> bytes:
         """A row of `templates`: all templates of one person and one model."""
@@ -206,6 +224,18 @@ def put_templates(codec: RowCodec, db: sqlite3.Connection, person: str, template
     total = db.execute("SELECT coalesce(sum(count), 0) FROM templates WHERE person = ?", (owner,)).fetchone()[0]
     if total > MAX_TEMPLATES:
         raise GalleryError(f"{person}: {total} templates; at most {MAX_TEMPLATES} are allowed, and 5 to 10 are enough")
+
+
+def drop_template(codec: RowCodec, db: sqlite3.Connection, person: str, template: Template) -> None:
+    """Remove one template that is stored."""
+    owner, model, blob = codec.tag(person), template.model, to_blob(template.embedding)
+    row = db.execute("SELECT sealed FROM templates WHERE person = ? AND model = ?", (owner, model)).fetchone()
+    kept = [one for one in codec.templates(owner, model, row[0]) if to_blob(one.embedding) != blob]
+    if kept:
+        values = (len(kept), codec.seal_templates(owner, kept), owner, model)
+        db.execute("UPDATE templates SET count = ?, sealed = ? WHERE person = ? AND model = ?", values)
+    else:
+        db.execute("DELETE FROM templates WHERE person = ? AND model = ?", (owner, model))
 
 
 def _require_one_size(codec: RowCodec, db: sqlite3.Connection, model: str, blobs: Iterable[bytes]) -> None:

@@ -67,6 +67,8 @@ class Person:
     """The day on which they consented, YYYY-MM-DD."""
     expires: str | None = None
     """The first day on which they are no longer matched, and are erased; None for never."""
+    look_alikes: tuple[str, ...] = ()
+    """Ids of other people who were enrolled with this face, sorted; a match reaches level normal at most."""
 
     def expired(self, today: str) -> bool:
         """Whether consent has ended by `today`, written as `day` does."""
@@ -101,7 +103,7 @@ class GallerySnapshot:
             return None
         found = self._search.nearest(embedding)
         person = self.people[found.row]
-        return Match(person.id, found.score, found.runner_up, person.ignored)
+        return Match(person.id, found.score, found.runner_up, person.ignored, bool(person.look_alikes))
 
     def name(self, person: str) -> str | None:
         """Display name of a person; None if they are not in this snapshot."""

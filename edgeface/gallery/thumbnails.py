@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.imaging.resize import scaled
@@ -27,6 +27,8 @@ class Thumbnail(NamedTuple):
     """Id of the person or unknown."""
     wall: float
     jpeg: bytes
+    template: str = ""
+    """Id of the template that was made from it."""
 
 
 def thumbnail(image: Image, box: Box) -> bytes:
@@ -41,7 +43,8 @@ def put(db: sqlite3.Connection, codec: RowCodec, picture: Thumbnail) -> None:
     known = "SELECT 1 FROM people WHERE tag = ?1 UNION ALL SELECT 1 FROM unknowns WHERE tag = ?1"
     if db.execute(known, (owner,)).fetchone() is None:
         return
-    head = codec.seal("picture head", owner, {"wall": picture.wall})
+    template = {"template": picture.template} if picture.template else {}
+    head = codec.seal("picture head", owner, {"wall": picture.wall, **template})
     sealed = codec.seal("picture", owner, {}, picture.jpeg)
     db.execute("INSERT INTO pictures (owner, head, sealed) VALUES (?, ?, ?)", (owner, head, sealed))
     rest = "SELECT seq FROM pictures WHERE owner = ?1 ORDER BY seq DESC LIMIT -1 OFFSET ?2"
@@ -53,6 +56,13 @@ def pictures(db: sqlite3.Connection, codec: RowCodec, who: str) -> list[tuple[fl
     owner = codec.tag(who)
     rows = db.execute("SELECT head, sealed FROM pictures WHERE owner = ? ORDER BY seq DESC", (owner,)).fetchall()
     return [(_wall(codec, owner, head), codec.unseal("picture", owner, sealed)[1]) for head, sealed in rows]
+
+
+def of_templates(db: sqlite3.Connection, codec: RowCodec, person: str) -> list[tuple[int, str]]:
+    """The `seq` of each picture of a person, the newest first, and the id of its template; empty without one."""
+    owner = codec.tag(person)
+    rows = db.execute("SELECT seq, head FROM pictures WHERE owner = ? ORDER BY seq DESC", (owner,)).fetchall()
+    return [(seq, str(_head(codec, owner, head).get("template", ""))) for seq, head in rows]
 
 
 def hand_over(db: sqlite3.Connection, codec: RowCodec, unknown: str, person: str) -> None:
@@ -70,4 +80,8 @@ def older(db: sqlite3.Connection, codec: RowCodec, before: float) -> Iterable[in
 
 
 def _wall(codec: RowCodec, owner: bytes, head: bytes) -> float:
-    return float(codec.unseal("picture head", owner, head)[0]["wall"])
+    return float(_head(codec, owner, head)["wall"])
+
+
+def _head(codec: RowCodec, owner: bytes, head: bytes) -> dict[str, Any]:
+    return codec.unseal("picture head", owner, head)[0]

@@ -1,8 +1,8 @@
-"""Turns photos, or an unknown, into an enrollment: which templates are taken, which photos are rejected, and why."""
+"""Turns photos, or an unknown, into an enrollment: which templates are taken, which are rejected, and why."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.text import check_id, counted, printable, printable_path, slug
 from edgeface.faces.photo_face import find_face
+from edgeface.gallery.agreement import likeness, two_people
 from edgeface.gallery.snapshot import Template, check_days, unit_mean
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.imaging import photos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from edgeface.core.types import Embedding
     from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.gallery.agreement import Limits
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import GallerySnapshot, Source
@@ -33,33 +35,63 @@ ADVISED = 3
 class RejectedError(GalleryError):
     """An enrollment that was refused because of its photos; `lines` has one line per rejected photo."""
 
-    def __init__(self, text: str, lines: Sequence[str], *, skippable: bool) -> None:
+    def __init__(self, text: str, lines: Sequence[str], *, skippable: bool, others: Sequence[str] = ()) -> None:
         super().__init__(text)
         self.lines = tuple(lines)
         self.skippable = skippable
         """Whether `skip_bad` would enroll from the other photos."""
+        self.others = tuple(others)
+        """Who is already enrolled with this face: `different_people` would enroll it, too."""
+
+
+class DoubtError(GalleryError):
+    """An enrollment that was refused because its templates may be of another person; `anyway` enrolls them."""
+
+    def __init__(self, doubts: Mapping[str, str], plan: Plan | None = None) -> None:
+        """`doubts` has one line by person; the text is the first."""
+        super().__init__(next(iter(doubts.values())))
+        self.doubts = doubts
+        self.plan = plan
+        """What was refused; None for a merge and an import."""
+
+
+class OtherPersonError(PhotoError):
+    """A face that is already enrolled under another id; `different_people` enrolls it, too."""
+
+    def __init__(self, person: str, score: float) -> None:
+        super().__init__(f"this face is already enrolled as {person} (cosine {score:.2f}): use that id instead")
+        self.person = person
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownFaces:
-    """The faces that are enrolled already; a cosine of `threshold` or more means the same person."""
+    """The faces that are enrolled already."""
 
-    threshold: float
+    limits: Limits
     means: dict[str, Embedding] = field(default_factory=dict)
+    look_alikes: dict[str, frozenset[str]] = field(default_factory=dict)
+    """By id: the other people who have this face."""
+    different_people: bool = False
+    """A face that someone else has is of another person, who looks alike."""
 
     @classmethod
-    def of(cls, snapshot: GallerySnapshot, threshold: float) -> KnownFaces:
+    def of(cls, snapshot: GallerySnapshot, limits: Limits, *, different_people: bool = False) -> KnownFaces:
         """Everyone in a snapshot, including the ignored."""
-        return cls(threshold, {p.id: row for p, row in zip(snapshot.people, snapshot.matrix, strict=True)})
+        means = {p.id: row for p, row in zip(snapshot.people, snapshot.matrix, strict=True)}
+        return cls(limits, means, {p.id: frozenset(p.look_alikes) for p in snapshot.people}, different_people)
+
+    def others(self, embedding: Embedding, person: str) -> dict[str, float]:
+        """Who else has this face, with the cosines; a look-alike only if the face is nearer to them."""
+        scores = {other: float(mean @ embedding) for other, mean in self.means.items()}
+        own, alike = scores.pop(person, -1.0), self.look_alikes.get(person, frozenset())
+        return {o: s for o, s in scores.items() if s >= self.limits.other and not (o in alike and s < own)}
 
     def refuse_others(self, embedding: Embedding, person: str) -> None:
-        """Raise PhotoError if the face belongs to someone other than `person`."""
-        scores = {other: float(mean @ embedding) for other, mean in self.means.items() if other != person}
-        nearest = max(scores, key=scores.__getitem__, default=None)
-        if nearest is not None and scores[nearest] >= self.threshold:
-            raise PhotoError(
-                f"this face is already enrolled as {nearest} (cosine {scores[nearest]:.2f}): use that id instead"
-            )
+        """Raise OtherPersonError if the face belongs to someone other than `person`, unless they are look-alikes."""
+        found = {} if self.different_people else self.others(embedding, person)
+        if found:
+            nearest = max(found, key=found.__getitem__)
+            raise OtherPersonError(nearest, found[nearest])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,17 +106,22 @@ class Candidate:
     """The unknown that this person is."""
     pictures: tuple[bytes, ...] = ()
     """The face as a JPEG, from each accepted photo."""
+    look_alikes: tuple[str, ...] = ()
+    """Other people who have this face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """What an enrollment would do."""
 
+    limits: Limits
     candidates: tuple[Candidate, ...]
     rejected: tuple[str, ...] = ()
     """One line each: the photo, and the reason."""
     notes: tuple[str, ...] = ()
     """Advice that rejects nothing."""
+    others: tuple[str, ...] = ()
+    """Who is already enrolled with a face that was rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +140,10 @@ class EnrollOptions:
     """The day of consent."""
     expires: str | None = None
     """The first day without consent, or NEVER."""
+    anyway: bool = False
+    """Enroll also what may be of another person."""
+    different_people: bool = False
+    """Enroll also who has the face of someone enrolled, as look-alikes of each other."""
 
     def __post_init__(self) -> None:
         check_days(self.given, self.expires)
@@ -117,7 +158,7 @@ def from_photos(
     """Take one template from each photo; raises GalleryError for a bad `person`."""
     check_id(person)
     taken: list[tuple[str, Embedding]] = []
-    pictures, rejected = [], []
+    pictures, rejected, others = [], [], []
     for file in files:
         shown = printable_path(file) if isinstance(file, Path) else printable(file[0])
         try:
@@ -128,12 +169,30 @@ def from_photos(
         except PhotoError as error:
             # photos.load names the file itself.
             rejected.append(f"{shown}: {str(error).removeprefix(f'{shown}: ')}")
+            others += [error.person] if isinstance(error, OtherPersonError) else []
         else:
             taken.append((shown, embedding))
             pictures.append(thumbnail(face.image, face.detection.box))
     embeddings = tuple(embedding for _, embedding in taken)
-    candidates = (Candidate(person, name, embeddings, "photo", pictures=tuple(pictures)),) if taken else ()
-    return Plan(candidates, tuple(rejected), tuple(_notes(known, person, taken)))
+    candidates = (candidate(known, person, name, embeddings, "photo", tuple(pictures)),) if taken else ()
+    notes = tuple(_notes(known, person, taken))
+    return Plan(known.limits, candidates, tuple(rejected), notes, tuple(dict.fromkeys(others)))
+
+
+def candidate(
+    known: KnownFaces,
+    person: str,
+    name: str | None,
+    embeddings: tuple[Embedding, ...],
+    source: Source,
+    pictures: tuple[bytes, ...] = (),
+    unknown: str | None = None,
+) -> Candidate:
+    """A person to enroll, with the look-alikes; raises OtherPersonError if there are any and that was not expected."""
+    for embedding in embeddings:
+        known.refuse_others(embedding, person)
+    alike = sorted({other for embedding in embeddings for other in known.others(embedding, person)})
+    return Candidate(person, name, embeddings, source, unknown, pictures, tuple(alike))
 
 
 def from_folder(
@@ -149,18 +208,20 @@ def from_folder(
     means = dict(known.means)
     for name, paths in people.items():
         if not paths:
-            plans.append(Plan((), (f"{printable_path(folder / name)}: no photos in it",)))
+            plans.append(Plan(known.limits, (), (f"{printable_path(folder / name)}: no photos in it",)))
             continue
         some = islice(tick, len(paths))
-        plan = from_photos(analyzer, KnownFaces(known.threshold, means), slug(name), name.replace("_", " "), some)
+        plan = from_photos(analyzer, replace(known, means=means), slug(name), name.replace("_", " "), some)
         means.update({c.person: unit_mean(c.embeddings) for c in plan.candidates})
         plans.append(plan)
     # A progress bar ends when it is asked once more.
     next(tick, None)
     return Plan(
+        known.limits,
         tuple(c for plan in plans for c in plan.candidates),
         tuple(line for plan in plans for line in plan.rejected),
         tuple(line for plan in plans for line in plan.notes),
+        tuple(other for plan in plans for other in plan.others),
     )
 
 
@@ -169,41 +230,81 @@ def from_unknown(gallery: Gallery, known: KnownFaces, person: str, name: str | N
     check_id(person)
     found = gallery.unknown(unknown)
     try:
+        made = candidate(known, person, name, found.templates, "unknown", unknown=unknown)
         known.refuse_others(found.mean, person)
-    except PhotoError as error:
-        raise GalleryError(f"{unknown}: {error}") from error
-    return Plan((Candidate(person, name, found.templates, "unknown", unknown),))
+    except OtherPersonError as error:
+        raise RejectedError(f"{unknown}: {error}", (), skippable=False, others=(error.person,)) from error
+    return Plan(known.limits, (made,))
 
 
 def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions = DEFAULT) -> list[Change]:
     """Enroll everyone in the plan, in one transaction.
 
-    Raises RejectedError, with nothing written, if no photo can be used, or if some were rejected and `options` does not
-    skip them.
+    Nothing is written when it raises: RejectedError if no photo can be used, or if some were rejected and `options`
+    does not skip them; DoubtError if templates may be of another person, and `options` does not say anyway.
     """
     if not plan.candidates:
-        raise RejectedError("no one was enrolled: no photo can be used", plan.rejected, skippable=False)
+        raise RejectedError(
+            "no one was enrolled: no photo can be used", plan.rejected, skippable=False, others=plan.others
+        )
     if plan.rejected and not options.skip_bad:
         count = counted(len(plan.rejected), "photo was", "photos were")
-        raise RejectedError(f"no one was enrolled: {count} rejected", plan.rejected, skippable=True)
+        text = f"no one was enrolled: {count} rejected"
+        raise RejectedError(text, plan.rejected, skippable=True, others=plan.others)
     with gallery.transaction():
-        return [change for candidate in plan.candidates for change in _enroll(gallery, candidate, wall, options)]
+        doubts = {
+            new.person: line
+            for new in plan.candidates
+            for line in doubt(gallery, plan.limits, new.person, new.embeddings, again=options.again)
+        }
+        if doubts and not options.anyway:
+            raise DoubtError(doubts, plan)
+        return [change for new in plan.candidates for change in _enroll(gallery, new, wall, options, doubts)]
 
 
-def _enroll(gallery: Gallery, candidate: Candidate, wall: float, options: EnrollOptions) -> Iterator[Change]:
-    person = candidate.person
-    templates = [Template(e, gallery.model, candidate.source, wall) for e in candidate.embeddings]
+def doubt(
+    gallery: Gallery, limits: Limits, person: str, new: Sequence[Embedding], *, again: bool = False
+) -> Iterator[str]:
+    """One line if new templates may be of another person than what is enrolled, or of two people; none otherwise.
+
+    With `again`, they replace what is enrolled. Only templates of the gallery's model can be compared.
+    """
+    own = [t.embedding for t in gallery.templates(person) if t.model == gallery.model]
+    score = likeness(own, new) if own else 1.0
+    together = [] if again else [([*own, *new], "the templates and the new photos")]
+    if score < limits.same:
+        yield f"{person}: the face differs from the enrolled one: cosine {score:.2f}, needs {limits.same:.2f}"
+        return
+    for every, what in ([*new], "the photos"), *together:
+        # A single wrong photo is easy to leave out while it is new.
+        split = two_people(every, limits, single=len(every) == len(new))
+        if split is not None:
+            part = (
+                f"{len(split.group)} of {len(every)} {'differs' if len(split.group) == 1 else 'differ'} from the rest"
+            )
+            yield f"{person}: {what} show two people: {part}, cosine {split.score:.2f}, needs {split.needed:.2f}"
+            return
+
+
+def _enroll(
+    gallery: Gallery, new: Candidate, wall: float, options: EnrollOptions, doubts: Container[str]
+) -> Iterator[Change]:
+    person = new.person
+    templates = [Template(e, gallery.model, new.source, wall) for e in new.embeddings]
     if options.again:
         before = gallery.person(person)
-        yield gallery.replace(person, before.name, templates, wall, ignored=before.ignored)
+        change = gallery.replace(person, before.name, templates, wall, ignored=before.ignored)
         gallery.consent(person, wall, before.consent, before.expires)
     else:
-        yield gallery.enroll(
-            person, candidate.name, templates, wall,
-            ignored=options.ignored, unknown=candidate.unknown, keep_pictures=options.pictures,
+        change = gallery.enroll(
+            person, new.name, templates, wall,
+            ignored=options.ignored, unknown=new.unknown, keep_pictures=options.pictures,
         )  # fmt: skip
+    linked = gallery.link(person, new.look_alikes)
+    yield replace(change, anyway=person in doubts, different_people=linked)
     if options.pictures:
-        gallery.store_pictures(Thumbnail(person, wall, jpeg) for jpeg in candidate.pictures)
+        pairs = zip(new.pictures, templates, strict=False)
+        gallery.store_pictures(Thumbnail(person, wall, jpeg, gallery.template_id(of)) for jpeg, of in pairs)
     if options.given is not None or options.expires is not None:
         yield gallery.consent(person, wall, options.given, options.expires)
 
@@ -214,7 +315,7 @@ def _notes(known: KnownFaces, person: str, taken: Sequence[tuple[str, Embedding]
         others = [other for _, other in taken if other is not embedding]
         others += [known.means[person]] if person in known.means else []
         score = float(unit_mean(others) @ embedding) if others else 1.0
-        if score < known.threshold:
+        if score < known.limits.same:
             yield f"{shown}: unlike the other photos of {person} (cosine {score:.2f}); is it the same person?"
     if 0 < len(taken) < ADVISED and person not in known.means:
         count = counted(len(taken), "photo")

@@ -106,7 +106,7 @@ class Guide:
     def _take(self, pose: Pose, embedding: Embedding) -> str:
         self.known.refuse_others(embedding, self.person)
         taken = [other for _, other in self.shots]
-        if taken and float(unit_mean(taken) @ embedding) < self.known.threshold:
+        if taken and float(unit_mean(taken) @ embedding) < self.known.limits.same:
             return "this looks like another person: only one person can be enrolled at a time"
         if any(pose == other[0] and float(embedding @ other[1]) >= _SAME_SHOT for other in self.shots):
             return f"the same as before, so move a little; {self._next()}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.errors import GalleryError
 from edgeface.faces.calibration import table_of
+from edgeface.gallery.agreement import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,11 @@ def level_threshold(configuration: Configuration, snapshot: GallerySnapshot) -> 
         return table.threshold(configuration.recognition.level, max(_ALONE, snapshot.enrolled)), None
     except GalleryError as error:
         return table.threshold("low", _ALONE), str(error)
+
+
+def limits(configuration: Configuration) -> Limits:
+    """The cosines that decide about additions, for the embedder in use."""
+    return Limits.of(table_of(configuration.embedder.model).cosine)
 
 
 def still_named(configuration: Configuration, person: str) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,24 +14,26 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
 from edgeface.gallery.gallery import FILE, Gallery
-from edgeface.gallery.snapshot import unit_mean
 from edgeface.journal.database import noted
 from edgeface.journal.journal import Journal, write_rows
 from edgeface.people import transfer
 from edgeface.people.enrollment import (
     DEFAULT,
-    Candidate,
+    DoubtError,
     EnrollOptions,
     KnownFaces,
     Plan,
+    candidate,
     carry_out,
+    doubt,
     from_folder,
     from_photos,
     from_unknown,
 )
 from edgeface.people.erasure import ErasureProof, erase
 from edgeface.people.guided import Guide
-from edgeface.people.rules import level_threshold
+from edgeface.people.rules import limits
+from edgeface.people.templates import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,8 +43,9 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.rows import Change
-    from edgeface.gallery.snapshot import GallerySnapshot, Person
+    from edgeface.gallery.snapshot import Person
     from edgeface.people.enrollment import Upload
+    from edgeface.people.templates import ListedTemplate
 
 
 class EnrollResult(NamedTuple):
@@ -53,15 +57,6 @@ class EnrollResult(NamedTuple):
     """Advice, one line each."""
     rejected: tuple[str, ...]
     """Photos that were left out, each with the reason."""
-
-
-class ImportResult(NamedTuple):
-    """What an import did."""
-
-    people: int
-    """Number of people in the file."""
-    snapshot: GallerySnapshot
-    """The gallery afterwards."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,10 +84,9 @@ class PeopleService:
         with closing(Gallery.open(data, embedder_name(self.configuration.embedder.model))) as gallery:
             yield gallery
 
-    def known_faces(self, gallery: Gallery) -> KnownFaces:
-        """The enrolled faces, and the cosine from which a new one counts as one of them."""
-        snapshot = gallery.snapshot()
-        return KnownFaces.of(snapshot, level_threshold(self.configuration, snapshot)[0])
+    def known_faces(self, gallery: Gallery, *, different_people: bool = False) -> KnownFaces:
+        """The enrolled faces; with `different_people`, a new one may have the face of someone enrolled."""
+        return KnownFaces.of(gallery.snapshot(), limits(self.configuration), different_people=different_people)
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT
@@ -100,7 +94,8 @@ class PeopleService:
         """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
         check_id(person)
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
-            plan = from_photos(analyzer, self.known_faces(gallery), person, name, photos)
+            known = self.known_faces(gallery, different_people=options.different_people)
+            plan = from_photos(analyzer, known, person, name, photos)
             return self._carry_out(gallery, plan, options)
 
     def enroll_folder(self, folder: Path, options: EnrollOptions = DEFAULT) -> EnrollResult:
@@ -109,7 +104,8 @@ class PeopleService:
 
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
             bar = partial(tqdm, desc="enrolling", unit="photo", disable=None)
-            plan = from_folder(analyzer, self.known_faces(gallery), folder, bar)
+            known = self.known_faces(gallery, different_people=options.different_people)
+            plan = from_folder(analyzer, known, folder, bar)
             return self._carry_out(gallery, plan, options)
 
     def enroll_unknown(
@@ -117,24 +113,27 @@ class PeopleService:
     ) -> EnrollResult:
         """Enroll an unknown as a person."""
         with self.gallery(create=True) as gallery:
-            plan = from_unknown(gallery, self.known_faces(gallery), person, name, unknown)
-            return self._carry_out(gallery, plan, options)
+            known = self.known_faces(gallery, different_people=options.different_people)
+            return self._carry_out(gallery, from_unknown(gallery, known, person, name, unknown), options)
 
-    def guide(self, person: str) -> Guide:
+    def guide(self, person: str, *, different_people: bool = False) -> Guide:
         """Guide for an enrollment at a camera, to be passed to `enroll_guided` when it is done."""
         check_id(person)
         with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
-            return Guide(analyzer, self.known_faces(gallery), person)
+            return Guide(analyzer, self.known_faces(gallery, different_people=different_people), person)
 
     def enroll_guided(self, guide: Guide, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Enroll from the shots of a guide; raises PhotoError if the face is by now enrolled under another id."""
         shots = tuple(embedding for _, embedding in guide.shots)
-        candidate = Candidate(guide.person, name, shots, "camera", pictures=tuple(guide.pictures))
         with self.gallery(create=True) as gallery:
-            known = self.known_faces(gallery)
-            for shot in shots:
-                known.refuse_others(shot, guide.person)
-            return self._carry_out(gallery, Plan((candidate,)), options)
+            known = self.known_faces(gallery, different_people=guide.known.different_people)
+            new = candidate(known, guide.person, name, shots, "camera", tuple(guide.pictures))
+            return self._carry_out(gallery, Plan(known.limits, (new,)), options)
+
+    def enroll_plan(self, plan: Plan, options: EnrollOptions) -> EnrollResult:
+        """Carry out a plan that was refused with a DoubtError."""
+        with self.gallery(create=True) as gallery:
+            return self._carry_out(gallery, plan, options)
 
     def change(
         self,
@@ -160,26 +159,42 @@ class PeopleService:
             self._record(changes)
             return gallery.person(person)
 
+    def templates(self, person: str) -> list[ListedTemplate]:
+        """A person's templates, oldest first."""
+        with self.gallery() as gallery:
+            return listed(gallery, limits(self.configuration), person)
+
+    def remove_template(self, person: str, template: str) -> None:
+        """Remove one template and its picture; the last one stays."""
+        with self.gallery() as gallery:
+            self._record([gallery.remove_template(person, template, self.clock.wall())])
+
     def erase(self, who: str) -> ErasureProof:
         """Erase a person or an unknown everywhere, and search for traces; a failed erasure can be repeated."""
         with self.gallery() as gallery:
             return self._erase(gallery, who)
 
-    def merge(self, person: str, into: str) -> ErasureProof:
+    def merge(self, person: str, into: str, *, anyway: bool = False) -> ErasureProof:
         """Give the templates of `person` to `into`, and erase the first id; a failed merge can be repeated.
 
-        Raises GalleryError unless the two faces match.
+        Raises DoubtError if the two may be different people, unless `anyway`.
         """
         if person == into:
             raise GalleryError(f"{printable(person)}: a person cannot be merged into themselves")
         with self.gallery() as gallery:
-            score, least = _similarity(gallery, person, into), self.known_faces(gallery).threshold
-            if score < least:
-                raise GalleryError(
-                    f"{person} and {into} are too different to be one person: cosine {score:.2f}, needs {least:.2f}"
-                )
-            templates, wall = gallery.templates(person), self.clock.wall()
-            self._record([gallery.enroll(into, None, templates, wall, ignored=gallery.person(into).ignored)])
+            first, wall = gallery.person(person), self.clock.wall()
+            templates = gallery.templates(person)
+            own = [t.embedding for t in templates if t.model == gallery.model]
+            _require_templates(gallery, person)
+            _require_templates(gallery, into)
+            line = next(doubt(gallery, limits(self.configuration), into, own), None)
+            if line is not None and not anyway:
+                why = line.removeprefix(f"{into}: ").removeprefix("the face differs from the enrolled one: ")
+                raise DoubtError({into: f"{person} and {into} are too different to be one person: {why}"})
+            with gallery.transaction():
+                change = gallery.enroll(into, None, templates, wall, ignored=gallery.person(into).ignored)
+                gallery.link(into, first.look_alikes)
+            self._record([dataclasses.replace(change, anyway=line is not None)])
             return self._erase(gallery, person)
 
     def export_people(self, path: Path, person: str | None = None) -> int:
@@ -196,19 +211,24 @@ class PeopleService:
                     raise GalleryError(journal.problem)
             return transfer.write(gallery, path, person, rows)
 
-    def import_people(self, path: Path, *, replace: bool = False) -> ImportResult:
-        """Enroll everyone from a file that `export_people` wrote; `replace` overwrites people with the same id."""
+    def import_people(self, path: Path, *, replace: bool = False, anyway: bool = False) -> int:
+        """Enroll everyone from a file that `export_people` wrote, and return their number; `replace` overwrites people.
+
+        Raises DoubtError if someone's templates are of two people, or not of the person that they replace, unless
+        `anyway`.
+        """
         embedder = open_embedder(self.configuration.embedder.model)
         people = transfer.read(path, embedder.name, embedder.size)
         with self.gallery(create=True) as gallery:
-            self._record(transfer.import_all(gallery, people, self.clock.wall(), replace=replace))
-            return ImportResult(len(people), gallery.snapshot())
+            known, wall = limits(self.configuration), self.clock.wall()
+            self._record(transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway))
+        return len(people)
 
     def _analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
         return nullcontext(self.configuration.open_analyzer()) if self.analyzers is None else self.analyzers()
 
     def _carry_out(self, gallery: Gallery, plan: Plan, options: EnrollOptions) -> EnrollResult:
-        options = replace(options, pictures=self.configuration.privacy.pictures == "all")
+        options = dataclasses.replace(options, pictures=self.configuration.privacy.pictures == "all")
         changes = carry_out(gallery, plan, self.clock.wall(), options)
         self._record(changes)
         ids = dict.fromkeys(change.person for change in changes)
@@ -230,13 +250,7 @@ class PeopleService:
             complain(f"done, but not in the audit trail: {problem}")
 
 
-def _similarity(gallery: Gallery, one: str, other: str) -> float:
-    """The cosine of two people; raises GalleryError if one is missing or has no templates of the model."""
-    means = []
-    for person in (one, other):
-        gallery.person(person)
-        own = [t.embedding for t in gallery.templates(person) if t.model == gallery.model]
-        if not own:
-            raise GalleryError(f"{person}: no templates of the current model; enroll again")
-        means.append(unit_mean(own))
-    return float(means[0] @ means[1])
+def _require_templates(gallery: Gallery, person: str) -> None:
+    """Raise GalleryError if a person is missing or has no templates of the model."""
+    if not gallery.person(person).templates:
+        raise GalleryError(f"{person}: no templates of the current model; enroll again")

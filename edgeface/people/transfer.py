@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import json
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.text import check_id, display_name, printable, printable_path
 from edgeface.gallery.snapshot import (
+    MAX_ALIKE,
     MAX_SIZE,
     MAX_TEMPLATES,
     Source,
@@ -23,11 +25,13 @@ from edgeface.gallery.snapshot import (
     from_blob,
     to_blob,
 )
+from edgeface.people.enrollment import DoubtError, doubt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from edgeface.gallery.agreement import Limits
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import Person
@@ -51,6 +55,7 @@ class PersonRecord:
     templates: tuple[Template, ...]
     consent: str | None = None
     expires: str | None = None
+    look_alikes: tuple[str, ...] = ()
 
 
 def write(gallery: Gallery, path: Path, person: str | None = None, rows: Sequence[JournalRow] | None = None) -> int:
@@ -89,15 +94,38 @@ def read(path: Path, model: str, size: int) -> list[PersonRecord]:
         raise GalleryError(f"{shown}: {error}") from error
 
 
-def import_all(gallery: Gallery, people: Sequence[PersonRecord], wall: float, *, replace: bool = False) -> list[Change]:
-    """Enroll everyone that `read` returned, or no one; raises GalleryError if an id exists and `replace` is false."""
+def import_all(
+    gallery: Gallery,
+    people: Sequence[PersonRecord],
+    limits: Limits,
+    wall: float,
+    *,
+    replace: bool = False,
+    anyway: bool = False,
+) -> list[Change]:
+    """Enroll everyone that `read` returned, or no one.
+
+    Raises GalleryError if an id exists and `replace` is false, and DoubtError if someone's templates may be of another
+    person and `anyway` is false.
+    """
     taken = {person.id for person in gallery.people()} & {person.id for person in people}
     if taken and not replace:
         raise GalleryError(f"already enrolled: {', '.join(sorted(taken)[:5])} (--replace overwrites them)")
     with gallery.transaction():
+        doubts = {one.id: line for one in people for line in _doubt(gallery, limits, one)}
+        if doubts and not anyway:
+            raise DoubtError(doubts)
         changes = [gallery.replace(p.id, p.name, p.templates, wall, ignored=p.ignored) for p in people]
+        changes = [dataclasses.replace(change, anyway=change.person in doubts) for change in changes]
+        for one in people:
+            gallery.link(one.id, one.look_alikes)
         dated = [p for p in people if p.consent or p.expires]
         return changes + [gallery.consent(p.id, wall, p.consent, p.expires) for p in dated]
+
+
+def _doubt(gallery: Gallery, limits: Limits, one: PersonRecord) -> Iterator[str]:
+    new = [t.embedding for t in one.templates if t.model == gallery.model]
+    return doubt(gallery, limits, one.id, new, again=True) if new else iter(())
 
 
 def _record(gallery: Gallery, person: Person) -> dict[str, object]:
@@ -107,6 +135,7 @@ def _record(gallery: Gallery, person: Person) -> dict[str, object]:
         "ignored": person.ignored,
         "consent": person.consent,
         "expires": person.expires,
+        "look_alikes": person.look_alikes,
         "templates": [
             {
                 "embedding": base64.b64encode(to_blob(template.embedding)).decode(),
@@ -160,9 +189,11 @@ def _person(record: object, model: str, size: int) -> PersonRecord:
     try:
         taken = tuple(_template(template, model, size) for template in templates)
         consent, expires = _day(record, "consent"), _day(record, "expires")
+        alike = _ids(record, "look_alikes")
     except GalleryError as error:
         raise GalleryError(f"{person}: {error}") from error
-    return PersonRecord(person, display_name(_text(record, "name"), person), record["ignored"], taken, consent, expires)
+    name = display_name(_text(record, "name"), person)
+    return PersonRecord(person, name, record["ignored"], taken, consent, expires, alike)
 
 
 def _template(record: object, model: str, size: int) -> Template:
@@ -188,6 +219,16 @@ def _template(record: object, model: str, size: int) -> Template:
 
 def _day(record: Mapping[str, Any], key: str) -> str | None:
     return None if record.get(key) is None else check_day(_text(record, key))
+
+
+def _ids(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """A list of ids that a file may leave out."""
+    ids = tuple(_list(record, key)) if record.get(key) is not None else ()
+    if len(ids) > MAX_ALIKE:
+        raise GalleryError(f"{key}: {len(ids)} ids; at most {MAX_ALIKE}")
+    for one in ids:
+        check_id(one if isinstance(one, str) else "")
+    return tuple(map(str, ids))
 
 
 def _list(record: Mapping[str, Any], key: str) -> list[object]:

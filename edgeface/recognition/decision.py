@@ -45,9 +45,10 @@ class Thresholds(NamedTuple):
     levels: tuple[tuple[Level, float], ...] = ()
     """What each level accepts, the least strict first; a level that cannot be guaranteed is missing."""
 
-    def level(self, score: float) -> Level | None:
-        """The strictest level that a score reaches."""
-        return next((level for level, accept in reversed(self.levels) if score >= accept), None)
+    def level(self, score: float, *, look_alike: bool = False) -> Level | None:
+        """The strictest level that a score reaches; with a look-alike enrolled, the strictest below high."""
+        reached = (level for level, accept in reversed(self.levels) if score >= accept)
+        return next((level for level in reached if not (look_alike and level == "high")), None)
 
     def falls_short(self, score: float, level: Level) -> bool:
         """Whether a score does not reach a level that can be guaranteed."""
@@ -167,7 +168,9 @@ def _accepted(
 ) -> Decision | None:
     """The decision about a mean above the threshold, which two people may reach, or the face that was there before."""
     frames = evidence.frames
-    if match.margin is not None and match.margin < MARGIN:
+    # One of two who have the same face cannot be told from the other with the certainty that level high promises.
+    unsure = match.look_alike and rules.level == "high"
+    if unsure or (match.margin is not None and match.margin < MARGIN):
         late = frames >= min(rules.unknown_frames, WINDOW)
         return Decision("uncertain", match, frames, "two_people") if late else None
     if match.ignored:

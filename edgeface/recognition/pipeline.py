@@ -154,7 +154,7 @@ class Pipeline:
         match = decision.match
         # What a door acts on, the face that is there now must reach alone.
         score = min(match.score, decision.newest) if match is not None and decision.kind == "match" else -1.0
-        level = self._thresholds.level(score)
+        level = self._thresholds.level(score, look_alike=match is not None and match.look_alike)
         if match is None or level is None:
             return ()
         required = self._rules.doors.get(moment.camera)
@@ -265,7 +265,7 @@ class Pipeline:
     def _display_name(self, decision: Decision) -> str:
         return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
 
-    def counts(self, camera: str) -> tuple[Counter[RejectReason], int]:
-        """The camera's tracks that ended without a decision, by reason, and its unknown events that were held back."""
+    def counts(self, camera: str) -> tuple[Counter[RejectReason], int, float]:
+        """Of a camera: tracks without a decision by reason, unknown events held back, and the usual frame interval."""
         scene = self._scenes[camera]
-        return Counter(scene.undecided), scene.held_back
+        return Counter(scene.undecided), scene.held_back, scene.tracker.interval

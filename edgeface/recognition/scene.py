@@ -55,11 +55,11 @@ GAP, SLOW_GAP = 0.5, 2.0
 """A face that was not found for longer than this many seconds, and this many intervals of the camera, may be another
 one: at 1.5 frames per second, two frames in a row are 0.67 s apart."""
 
-_SMOOTHING = 0.2
-"""Share of the newest interval between two frames in the camera's usual one."""
-
 DOUBT, HOLD = 1.0, 5.0
 """Seconds for which a name stays without a frame that confirms it: when the face may be another one, and otherwise."""
+
+_LATE = 0.9
+"""Share of DOUBT from which a camera's interval is too long: its next frame may come too late to withdraw a name."""
 
 MAX_REJECTED, RETRY = 10, 0.12
 """After this many rejected faces in a row, a track is judged only every so many seconds."""
@@ -86,9 +86,6 @@ class Scene:
     """Tracks that ended without a decision, by reason."""
     held_back: int = 0
     """Unknown events beyond the rate limit."""
-    interval: float = 0.0
-    """The usual time between two frames, in seconds."""
-    _frame_at: float = math.inf
     _unknown_times: deque[float] = field(default_factory=deque)
 
     def crop(self, image: Image, region: Region) -> Image:
@@ -110,7 +107,6 @@ class Scene:
 
     def track(self, detections: Sequence[Detection], asked: Container[int], monotonic: float) -> list[Visit]:
         """Follow the faces of this frame; gives the visits in view: those found when they were last asked for."""
-        self._measure_interval(monotonic)
         update = self.tracker.update(detections, monotonic, asked)
         visits = [self._follow(track, monotonic) for track in update.live if not track.misses]
         self.end(track.id for track in update.ended)
@@ -157,9 +153,10 @@ class Scene:
         self.end(track.id for track in self.tracker.finish())
 
     def withdraw(self, monotonic: float) -> None:
-        """Withdraw the names that no frame has confirmed in time."""
+        """Withdraw the names that no frame has confirmed in time; a slow camera's next frame would come too late."""
+        interval = self.tracker.interval
         for visit in self.visits.values():
-            visit.withdraw(monotonic)
+            visit.withdraw(monotonic + (interval if interval >= _LATE * DOUBT else 0.0))
 
     def left(self, monotonic: float, gap: float) -> Iterator[Visit]:
         """Take out the visits that have been out of view for `gap` seconds."""
@@ -181,13 +178,8 @@ class Scene:
 
     def _may_be_another(self, track: Track, unseen: float) -> bool:
         """Whether the face just found may not be the one before it: it has jumped, changed its size, or was away."""
-        away = unseen > max(GAP, SLOW_GAP * self.interval)
+        away = unseen > max(GAP, SLOW_GAP * self.tracker.interval)
         return away or track.surprise > JUMP or track.steadiness < STEADY
-
-    def _measure_interval(self, monotonic: float) -> None:
-        """Follow the usual time between two frames; the first counts in full, and a pause as one second."""
-        newest, self._frame_at = min(1.0, max(0.0, monotonic - self._frame_at)), monotonic
-        self.interval += (_SMOOTHING if self.interval else 1.0) * (newest - self.interval)
 
 
 def _urgency(visit: Visit, detection: Detection) -> tuple[bool, float, float]:

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from edgeface.core.settings import Frames, Level, Seconds, Settings
 
+MIN_FPS = 0.8
+"""Pictures per second from which a person who stands is matched within 5 s (`make slow`)."""
+
 
 class Recognition(Settings):
     """From embeddings to decisions."""

@@ -26,6 +26,8 @@ _BETA = _ALPHA**2 / (2 - _ALPHA)
 _SIZE = 0.4
 # Seconds after which an unseen face has lost all but a third of its velocity: people stop and turn.
 _SLOWDOWN = 0.8
+# A velocity predicts no further than so many seconds: with few pictures per second, it is mostly that of a sway.
+_REACH = 0.4
 # A detection pairs with a track up to this many face sizes away; the gate widens with the time unseen.
 _GATE = 0.7
 _GATE_PER_SECOND = 1.5
@@ -34,8 +36,12 @@ _MAX_GATE = 1.5
 _MAX_RATIO = 1.6
 # A track is confirmed by so many hits, or by a first one of this score.
 _HITS, _SURE = 2, 0.85
-# Seconds without a hit after which a confirmed track ends, and an unconfirmed one.
-_COAST, _DOUBT = 0.8, 0.3
+# Without a hit for so many seconds and so many intervals of the camera, a confirmed track ends, and an unconfirmed one.
+_COAST, _SLOW_COAST = 0.8, 2.5
+_DOUBT, _SLOW_DOUBT = 0.3, 1.5
+# Share of the newest interval in the camera's usual one, and the most seconds that it counts: a camera that is slower
+# is stalled.
+_SMOOTHING, _PAUSE = 0.2, 2.0
 # Two frames with the same time would cause a division by zero.
 _MIN_SECONDS = 1e-3
 
@@ -78,9 +84,11 @@ class Tracker:
     """Follows the faces of one camera."""
 
     def __init__(self) -> None:
+        self.interval = 0.0
+        """The usual time between two frames, in seconds; 0 before the second frame."""
         self._tracks: list[Track] = []
         self._next = 1
-        self._now = -math.inf
+        self._now = math.inf
 
     def update(
         self, detections: Sequence[Detection], monotonic: float, asked: Container[int] | None = None
@@ -90,9 +98,10 @@ class Tracker:
         `asked` are the ids that the detector had to find, all by default; the others stay where they are expected.
         """
         since = max(_MIN_SECONDS, monotonic - self._now)
+        before, self._tracks = self._tracks, self._alive(monotonic)
+        ended = [track for track in before if track not in self._tracks]
+        self.interval += (_SMOOTHING if self.interval else 1.0) * (self._newest(monotonic) - self.interval)
         self._now = monotonic
-        ended = [track for track in self._tracks if _lost(track, monotonic)]
-        self._tracks = [track for track in self._tracks if not _lost(track, monotonic)]
         for track in self._tracks:
             _predict(track, since, missed=asked is None or track.id in asked)
         for detection in self._pair(detections, monotonic):
@@ -102,14 +111,23 @@ class Tracker:
     def expected(self, monotonic: float) -> list[Track]:
         """Copies of the tracks, unconfirmed ones included, where they are at that time; those unseen longest first."""
         since = max(0.0, monotonic - self._now)
-        alive = [track for track in self._tracks if not _lost(track, monotonic)]
-        return [replace(t, box=_moved(t, since)) for t in sorted(alive, key=lambda t: (t.last_seen, t.id))]
+        alive = sorted(self._alive(monotonic), key=lambda track: (track.last_seen, track.id))
+        return [replace(track, box=_moved(track, since)) for track in alive]
 
     def finish(self) -> tuple[Track, ...]:
         """End every track, as when the camera stops; gives the confirmed ones."""
         ended = tuple(track for track in self._tracks if track.confirmed)
         self._tracks = []
         return ended
+
+    def _alive(self, monotonic: float) -> list[Track]:
+        """The tracks that a frame at that time may still find, by the usual interval before it."""
+        interval = self.interval or self._newest(monotonic)
+        return [track for track in self._tracks if not _lost(track, monotonic, interval)]
+
+    def _newest(self, monotonic: float) -> float:
+        """The interval that ends at that time; 0 for the first frame."""
+        return min(_PAUSE, max(0.0, monotonic - self._now))
 
     def _pair(self, detections: Sequence[Detection], now: float) -> list[Detection]:
         """Give each track its detection, nearest pairs first; returns the detections that are left."""
@@ -134,8 +152,9 @@ class Tracker:
         self._next += 1
 
 
-def _lost(track: Track, now: float) -> bool:
-    return now - track.last_seen > (_COAST if track.confirmed else _DOUBT)
+def _lost(track: Track, now: float, interval: float) -> bool:
+    seconds, intervals = (_COAST, _SLOW_COAST) if track.confirmed else (_DOUBT, _SLOW_DOUBT)
+    return now - track.last_seen > max(seconds, intervals * interval)
 
 
 def _hit(track: Track, detection: Detection, now: float) -> None:
@@ -157,6 +176,7 @@ def _predict(track: Track, since: float, *, missed: bool) -> None:
 
 
 def _moved(track: Track, since: float) -> Box:
+    since = min(since, _REACH)
     return track.box.moved(track.velocity[0] * since, track.velocity[1] * since)
 
 

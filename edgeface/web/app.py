@@ -15,6 +15,7 @@ from edgeface.web.auth import login
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
+from edgeface.web.pages.doubt import WaitingPlans
 from edgeface.web.pages.guided import Guidance
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ THREADS = 8
 
 
 def application(context: WebContext, auth: AuthService, settings: Web) -> Starlette:
-    """The application; its `state` has `context`, `auth`, `decoding`, `feeds` and `guidance`."""
+    """The application; its `state` has `context`, `auth`, `decoding`, `feeds`, `guidance` and `waiting`."""
     app = Starlette(
         routes=routes(),
         middleware=[
@@ -48,6 +49,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     app.state.decoding = ConcurrencyLimit(at_a_time=2, waiting=4)
     app.state.feeds = {}
     app.state.guidance = Guidance(context)
+    app.state.waiting = WaitingPlans(context.clock)
     return app
 
 

@@ -1,4 +1,4 @@
-"""All texts of the pages; the handlers and templates fill in the {braces}."""
+"""All texts of the pages, except for those of remedies.py; the handlers and templates fill in the {braces}."""
 
 from __future__ import annotations
 
@@ -133,13 +133,34 @@ PERSON_MERGE = "Merge into another person"
 PERSON_MERGE_LABEL = "This is the same person as"
 PERSON_MERGE_TEXT = (
     "The templates move to the other person. This ID, its name, its pictures and the content of its journal rows are "
-    "erased permanently. Two people who are not alike cannot be merged."
+    "erased permanently. If the two are not alike, you are asked first."
 )
 PERSON_MERGE_DO = "Merge"
 PERSON_FORGET = "Forget"
 PERSON_FORGET_OPEN = "Forget this person …"
+PERSON_LOOK_ALIKES = "look-alike of {others}: level normal at most"
+PERSON_DIVIDED = "The templates show two people (cosine {score}): both may be matched as {name}. Remove the wrong ones."
+TEMPLATES_TEXT = "The cosine is that with the mean of the other templates."
+TEMPLATES_DAY = "Day"
+TEMPLATES_SOURCE = "Source"
+TEMPLATES_SCORE = "Cosine"
+TEMPLATES_PICTURE = "Picture of template {id}"
+TEMPLATES_OUTLIER = "unlike the rest"
+TEMPLATES_REMOVE = "Remove"
+TEMPLATES_REMOVE_TEXT = "Template {id} and its picture are erased. This cannot be undone."
+TEMPLATES_REMOVE_DO = "Remove template"
 PERSON_PICTURES = "Pictures"
 PERSON_NO_PICTURES = "No pictures are kept (privacy.pictures in config.yaml)."
+
+DOUBT = "Is this the same person?"
+DOUBT_OWN = "Enrolled as {name}"
+DOUBT_NEW = "New photo"
+DOUBT_TEXT = (
+    "If these are two people, both would be matched under one name, and doors would open for both. Add the photos only "
+    "if you are sure. The audit trail records it."
+)
+DOUBT_DO = "Add anyway"
+DOUBT_GONE = "The photos are no longer kept: choose them again."
 
 FORGET = "Forget {name}"
 FORGET_TEXT = "This cannot be undone. edgeface keeps no backup."
@@ -172,6 +193,7 @@ ENROLL_ID = "ID"
 ENROLL_ID_HINT = "Lower-case letters, digits, - and _, such as anna-b; starts with a letter or digit. It never changes."
 ENROLL_NAME_HINT = "The name that is displayed. You can change it at any time."
 ENROLL_PHOTOS = "Photos"
+ENROLL_ALIKE = "Two people who look alike: this face may be enrolled under another ID (level normal at most)"
 ENROLL_CHOOSE = "Choose photos"
 ENROLL_PHOTOS_HINT = "JPEG, PNG, WebP or BMP; at most {most} photos and {megabytes} MB in total."
 ENROLL_SKIP = "Leave out photos that cannot be used"
@@ -328,41 +350,6 @@ HEALTH_KEYS = {
 }
 HEALTH_MODELS = "Models, SHA-256"
 
-# Words in a problem and how to fix it; the first match counts.
-REMEDIES = (
-    ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
-    ("dark", "Is the lens covered, or is the light off?"),
-    ("hangs", "Unplug the camera and plug it in again."),
-    ("cannot be opened", "Check the cable, the address and the password. `edgeface cameras` lists the cameras."),
-    ("gallery: cannot be written", "The disk is full or read-only: see df -h, and dmesg for a worn card."),
-    ("space", "Free some disk space: df -h shows what is full."),
-    ("read-only", "See dmesg for the reason: a worn card becomes read-only. Save the data, then replace the card."),
-    ("no signing key", "Run `edgeface keys new` on the device."),
-    ("liveness", "Set liveness: off for this door, or open it in another way."),
-    ("not enrolled", "Enroll them, or remove them from config.yaml."),
-    ("level", "Use a lower level or a smaller gallery. docs/accuracy.md explains the levels."),
-    ("refuses the user name", "Check the user name and the password in the camera's address."),
-    ("rejects the connection", "Compare user name and password with the broker's. Its log has details."),
-    ("denies", "Allow this in the broker's access list; docs/mosquitto/acl is an example."),
-    ("broker", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
-    ("connect", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
-    ("journal", "Check the disk: df -h and dmesg. Matching continues meanwhile."),
-)
-REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
-PROBLEM_CAMERA = "Camera {camera}: {problem}"
-PROBLEM_STATUS = "Camera {camera} is {status}."
-PROBLEM_BROKER = "Broker: {problem}"
-PROBLEM_JOURNAL = "Journal: {problem}"
-PROBLEM_ASIDE = "A damaged journal was put aside: {name}"
-PROBLEM_ASIDE_DO = "Keep a copy, examine it with `edgeface audit`, then delete it: it names people."
-PROBLEM_THROTTLED = "The board is throttled."
-PROBLEM_THROTTLED_DO = "It is too hot, or its power supply is too weak: cool it, and use the power supply made for it."
-PROBLEM_CLOCK = "The clock is not synchronised."
-PROBLEM_CLOCK_DO = "Give the device access to a time server, or fit a clock module: door schedules need it."
-PROBLEM_LOST = "{rows} lost: accepted by neither the broker nor the disk."
-PROBLEM_DISK = "The disk is nearly full: {free} GB free."
-PROBLEM_DISK_DO = "Free some disk space: df -h shows what is full."
-
 DONE = {
     "enrolled": "Enrolled.",
     "renamed": "The name was changed.",
@@ -370,5 +357,6 @@ DONE = {
     "merged": "Merged. The other ID was erased.",
     "ignored": "On the ignore list: this face is no longer announced.",
     "added": "The photos were added.",
+    "removed": "The template was removed.",
     "cancelled": "Cancelled. Nothing was kept.",
 }

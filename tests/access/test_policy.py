@@ -275,6 +275,17 @@ def test_check_names_a_door_that_never_opens(tmp_path: Path, capsys: pytest.Capt
     assert "never opens" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("fps", "warnings"), [(0.5, 1), (0.8, 0), (1, 0), (15, 0)])
+def test_check_warns_of_fewer_pictures_per_second_than_recognise_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fps: float, warnings: int
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"cameras: {{porch: {{type: opencv, source: 0, fps: {fps}}}}}\n")
+    assert main.main(["check", "--config", str(path)]) == 0
+    warning = f"camera porch: fps {fps:g} is too low to recognise people; use 0.8 or more"
+    assert capsys.readouterr().out.count(warning) == warnings
+
+
 def test_a_level_that_cannot_be_guaranteed_for_so_many_people_is_reported() -> None:
     enrolled = 400
     vectors = np.eye(512, dtype=np.float32)

@@ -81,6 +81,15 @@ def test_the_rate_is_over_the_last_five_seconds() -> None:
     assert fresh.fps(299 / 20 + 6) == 0.0
 
 
+@pytest.mark.parametrize("fps", [0.5, 0.8, 1.0, 3.0])
+def test_the_rate_of_a_slow_camera_is_steady(fps: float) -> None:
+    fresh = Freshness()
+    for number in range(12):
+        assert fresh.is_new(noise(100, number), number / fps)
+        between = [fresh.fps((number + part) / fps) for part in (0.0, 0.4, 0.9)] if number >= 5 * fps else []
+        assert between == pytest.approx([fps] * len(between))
+
+
 def noise(level: int, seed: int, size: tuple[int, int] = (480, 640)) -> CameraImage:
     image = np.random.default_rng(seed).integers(0, level + 1, (*size, 3), np.uint8)
     return CameraImage(image, None)

@@ -17,6 +17,7 @@ from edgeface.cli import cameras as cli_cameras
 from edgeface.cli import main
 from edgeface.imaging.opencv import cv2
 from tests.support import picamera_fake as fake
+from tests.support.film import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,6 +167,33 @@ def test_what_is_plugged_in_is_named_with_its_type_and_looked_at_once(
     assert f"  hall          64 x 36, brightness 50%, in {tmp_path}/out/hall.jpg" in lines
 
 
+@pytest.mark.usefixtures("no_hardware")
+@pytest.mark.parametrize(
+    ("flip", "turn", "says"),
+    [
+        ("none", 0, ""),
+        ("none", 2, "; people are upside down: set rotation: 180"),
+        ("none", 1, "; people lie with their heads to the left: set rotation: 90"),
+        ("none", 3, "; people lie with their heads to the right: set rotation: 270"),
+        ("horizontal", 1, "; people lie with their heads to the right: set rotation: 90"),
+    ],
+)
+def test_a_camera_that_shows_people_the_wrong_way_up_is_named_with_the_setting_that_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flip: str, turn: int, says: str
+) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "0.png"), np.rot90(picture(("obama", 200, 90)), turn)[..., ::-1])
+    camera = f"type: replay, path: {folder}, pace: fast, flip: {flip}"
+    assert main.main(["cameras", "--config", str(write(tmp_path, f"  door: {{{camera}}}\n"))]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  door "))
+    assert line.partition("%")[2] == says
+    if turn:
+        fixed = write(tmp_path, f"  door: {{{camera}, {says.rpartition('set ')[2]}}}\n")
+        assert main.main(["cameras", "--config", str(fixed)]) == 0
+        assert "set rotation" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("board", ["Raspberry Pi 5 Model B Rev 1.0", "some other board"])
 def test_what_is_missing_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch, board: str) -> None:
     monkeypatch.setitem(sys.modules, "gi", None)
@@ -178,7 +206,7 @@ def test_what_is_missing_is_said_with_its_package(monkeypatch: pytest.MonkeyPatc
 def test_a_driver_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
     monkeypatch.setattr(discovery, "IMAGE_TIMEOUT", 0.1)
     blocked: Any = {"path": clip, "faults": [{"kind": "block", "at": 0.0, "seconds": 1.0}]}
-    assert cli_cameras._test("door", ReplayCamera.model_validate({"type": "replay", **blocked}), None) == (
+    assert cli_cameras._test("door", ReplayCamera.model_validate({"type": "replay", **blocked}), None, None) == (
         False,
         "hangs in its driver for 0 s",
     )

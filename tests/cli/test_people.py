@@ -142,6 +142,99 @@ def test_the_same_face_under_another_id_is_refused(run: Run, capsys: pytest.Capt
     assert "barack: enrolled as barack, 3 templates" in capsys.readouterr().out
 
 
+def test_another_face_is_added_with_anyway_and_the_audit_trail_says_so(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "barack", *OBAMA) == 0
+    capsys.readouterr()
+    assert run("enroll", "barack", BIDEN) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"edgeface: barack: the face differs from the enrolled one: cosine -?0\.\d\d, needs 0\.45 \(--anyway, .*\)",
+        line,
+    )
+    assert audit(tmp_path) == [("enrolled", {"person": "barack"})]
+    assert run("enroll", "barack", "--anyway", BIDEN) == 0
+    assert audit(tmp_path)[1:] == [("enrolled", {"person": "barack", "anyway": True})]
+    assert run("audit", "show", "--kind", "enrolled", "--last", "1") == 0
+    assert capsys.readouterr().out.rstrip().endswith("barack            anyway True")
+
+
+def test_a_person_of_two_is_refused_listed_and_not_imported(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "both", OBAMA[0], BIDEN) == 1
+    assert "both: the photos show two people: 1 of 2 differ" in capsys.readouterr().err
+    assert run("enroll", "both", "--anyway", OBAMA[0], BIDEN) == 0
+    assert run("people") == 0
+    assert "both: the templates show two people (cosine " in capsys.readouterr().out
+    file = str(tmp_path / "people.json")
+    assert run("export", file) == 0
+    other = ("--data", str(tmp_path / "other"))
+    assert run("import", file, *other) == 1
+    assert "(--anyway, if you are sure)" in capsys.readouterr().err
+    assert run("import", file, "--anyway", *other) == 0
+
+
+def test_templates_are_listed_marked_and_removed_one_by_one(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "barack", "--anyway", *OBAMA, BIDEN) == 0
+    capsys.readouterr()
+    assert run("templates", "barack") == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["ID", "DAY", "SOURCE", "COSINE", "PICTURE"]
+    assert [line.split()[2] for line in lines] == ["photo"] * 4
+    assert [line.endswith("unlike the rest: another person?") for line in lines] == [False, False, False, True]
+    assert float(lines[3].split()[3]) < 0.45 < float(lines[0].split()[3])
+    marked = lines[3].split()[0]
+    assert run("templates", "barack", "--remove", marked) == 0
+    assert capsys.readouterr().out == f"barack: template {marked} removed, 3 templates left\n"
+    assert audit(tmp_path)[-1] == ("removed", {"person": "barack", "template": marked})
+    assert run("templates", "barack") == 0
+    assert "unlike" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("template", ["0123456789ab", "", "../x\x1b[2J", "é"])
+def test_a_template_that_does_not_exist_is_one_clear_line(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], template: str
+) -> None:
+    assert run("enroll", "joe", BIDEN) == 0
+    capsys.readouterr()
+    assert run("templates", "joe", "--remove", template) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no such template (edgeface templates joe lists them)" in line
+    assert line.isprintable()
+    assert run("templates", "eve") == 1
+    assert len(audit(tmp_path)) == 1
+
+
+def test_the_last_template_stays(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "joe", BIDEN) == 0
+    capsys.readouterr()
+    assert run("templates", "joe") == 0
+    line = capsys.readouterr().out.splitlines()[1].split()
+    assert line[3] == "-"
+    assert run("templates", "joe", "--remove", line[0]) == 1
+    assert "edgeface forget erases the person" in capsys.readouterr().err
+
+
+def test_two_people_with_one_face_are_look_alikes(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "barack", *OBAMA[:2]) == 0
+    assert run("enroll", "twin", OBAMA[2]) == 1
+    assert capsys.readouterr().err.rstrip().endswith("(--different-people, if they are two people who look alike)")
+    assert run("enroll", "twin", "--different-people", OBAMA[2]) == 0
+    assert audit(tmp_path)[1:] == [("enrolled", {"person": "twin", "different_people": True})]
+    capsys.readouterr()
+    assert run("people") == 0
+    listed = capsys.readouterr().out
+    assert "look-alike of twin: level normal at most" in listed
+    assert "too similar" not in listed
+    assert run("forget", "twin") == 0
+    assert run("people") == 0
+    assert "look-alike" not in capsys.readouterr().out
+
+
 def test_a_folder_of_folders_is_enrolled(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, photos in {"Barack Obama": OBAMA, "Eileen_Collins": [ASTRONAUT]}.items():
         (tmp_path / "people" / name).mkdir(parents=True)

@@ -1,14 +1,17 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgeface import __version__
+from edgeface.cameras.capture import CaptureState
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.daemon import report
+from edgeface.daemon.vision import Tally
 from edgeface.journal.journal import Journal
 
 
@@ -45,6 +48,25 @@ def test_a_configuration_is_noted_when_it_changes_and_by_digests_alone(journal: 
     assert found[3][1] == {"boot": "b007"}
     assert "swordfish" not in json.dumps(found)
     assert journal.unpublished_count() == 6
+
+
+@pytest.mark.parametrize(
+    ("interval", "processed", "fps", "says"),
+    [
+        (1 / 15, 99, 15.0, None),
+        (1.0, 99, 1.0, None),
+        (1.3, 99, 0.77, None),
+        (2.0, 99, 0.4, "gives 0.4 pictures per second; at least 0.8 are needed to recognise people"),
+        (2.0, 99, 15.0, "only 0.5 pictures per second are processed; at least 0.8 are needed to recognise people"),
+        (2.0, 3, 15.0, None),
+    ],
+)
+def test_a_camera_with_too_few_pictures_is_named(interval: float, processed: int, fps: float, says: str | None) -> None:
+    state = CaptureState("online", 99, 0, fps, 0, 0, 0.1, None)
+    tally = Tally(processed, interval=interval)
+    assert report.camera_report(state, tally, 0.1, 0)["problem"] == says
+    stalled = replace(state, status="stalled", error="no picture for 2 s")
+    assert report.camera_report(stalled, tally, 0.1, 0)["problem"] == "no picture for 2 s"
 
 
 def test_the_same_configuration_has_other_digests_under_another_key(journal: Journal, tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeface.config import loader
@@ -22,9 +24,13 @@ from edgeface.doctor.disk import Mount
 from edgeface.doctor.finding import Finding
 from edgeface.doctor.run import findings
 from edgeface.doctor.speed import Cost
+from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
+from edgeface.imaging.opencv import cv2
 from edgeface.security.vault import FILE, open_vault
 from tests.support.certificates import Authority
+from tests.support.film import picture
 
 CLIP = Path(__file__).parents[2] / "edgeface" / "demo_data" / "clip.mp4"
 DEFAULTS = Configuration.model_construct(cameras={})
@@ -208,6 +214,33 @@ def test_a_signing_key_is_tried_and_an_altered_one_found(tmp_path: Path) -> None
     assert only(secrets.findings(settings), "grants").mark == "bad"
 
 
+def test_an_id_that_holds_two_people_is_a_problem_and_the_gallery_stays_as_it_is(tmp_path: Path) -> None:
+    settings = configured(tmp_path)
+    vectors = [np.eye(192, dtype=np.float32)[n] for n in range(3)]
+    with closing(Gallery.open(settings.data, embedder_name())) as gallery:
+        gallery.enroll("both", None, [Template(v, gallery.model, "photo", 1.0) for v in vectors[:2]], 1.0)
+        gallery.enroll("alice", None, [Template(vectors[2], gallery.model, "photo", 1.0)], 1.0)
+    before = {path.name: path.read_bytes() for path in settings.data.iterdir()}
+    finding = only(secrets.findings(settings), "people")
+    assert (finding.mark, finding.says.split(" (")[0]) == ("bad", "both: the templates show two people")
+    assert "edgeface templates both" in finding.remedy
+    after = {path.name: path.read_bytes() for path in settings.data.iterdir() if path.name in before}
+    assert after == before
+
+
+def test_a_look_alike_at_a_door_of_level_high_is_worth_a_note(tmp_path: Path) -> None:
+    door = "mqtt:\ndoors:\n  front: {camera: porch, allow: [{person: alice}]}\n"
+    settings = configured(tmp_path, door)
+    with closing(Gallery.open(settings.data, embedder_name())) as gallery:
+        for number, person in enumerate(("alice", "anna", "bob")):
+            vector = np.eye(192, dtype=np.float32)[number]
+            gallery.enroll(person, None, [Template(vector, gallery.model, "photo", 1.0)], 1.0)
+        gallery.link("alice", ["anna"])
+    notes = [finding for finding in secrets.findings(settings) if finding.what == "people"]
+    assert [(note.mark, note.says.split(":")[0]) for note in notes] == [("note", "alice"), ("note", "anna")]
+    assert all(note.says.endswith("no door of level high opens for them: front") for note in notes)
+
+
 def test_people_are_counted_without_a_change_to_the_gallery(tmp_path: Path) -> None:
     settings = configured(tmp_path, DOORS)
     Gallery.open(settings.data, "model").close()
@@ -300,6 +333,16 @@ def test_cameras_are_looked_at_and_a_missing_one_is_a_problem(tmp_path: Path) ->
     assert (finding.mark, "/dev/video63 does not exist" in finding.says) == ("bad", True)
     (finding,) = cameras.findings(configured(tmp_path, camera="{type: opencv, source: 63, enabled: false}"))
     assert finding == Finding("camera", "porch: switched off", "note")
+
+
+def test_a_camera_that_shows_people_upside_down_is_a_problem_with_its_remedy(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "0.png"), picture(("obama", 200, 90))[::-1, ::-1, ::-1])
+    camera = f"type: replay, path: {tmp_path}"
+    (finding,) = cameras.findings(configured(tmp_path, camera=f"{{{camera}}}"))
+    assert (finding.mark, finding.says.rpartition("; ")[2]) == ("bad", "people are upside down")
+    assert finding.remedy == "set rotation: 180 for porch in config.yaml"
+    (finding,) = cameras.findings(configured(tmp_path, camera=f"{{{camera}, rotation: 180}}"))
+    assert finding.mark == "ok"
 
 
 def test_the_service_keeps_the_cameras_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ from edgeface.cli.main import main
 from edgeface.cli.replay import boot_of
 from edgeface.core.errors import CameraError
 from edgeface.demo.run import CLIP, PEOPLE
+from edgeface.imaging.opencv import cv2
+from tests.support.film import Actor, picture
 
 GOLDEN = Path(__file__).parent.parent / "data" / "demo_events.json"
 
@@ -40,6 +42,20 @@ def test_the_events_are_those_of_the_golden_file(replayed: bytes) -> None:
         assert _seconds(event) == pytest.approx(expected["at"], abs=0.35)
         if expected["score"] is not None:
             assert event["score"] == pytest.approx(expected["score"], abs=0.05)
+
+
+def test_a_replay_says_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*actors: Actor, face: int = 100) -> str:
+        for number in range(30):
+            cv2.imwrite(str(tmp_path / f"{number:02}.png"), picture(*actors, face=face, seed=number)[..., ::-1])
+        assert main(["replay", str(tmp_path), "--gallery", str(PEOPLE), "--events", os.devnull]) == 0
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        return shown.err.splitlines()[-1]
+
+    assert said() == "edgeface: 30 frames, 0 faces"
+    assert said(("biden", 250, 90)) == "edgeface: 30 frames, 1 face"
+    assert said(("obama3", 250, 90), face=27) == "edgeface: 30 frames, 1 face; not decided: 1 small"
 
 
 def test_every_stranger_visit_has_the_same_id(replayed: bytes) -> None:

@@ -571,3 +571,47 @@ def test_a_journal_that_is_damaged_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"rubbish " * 1000)
     with pytest.raises(GalleryError, match="not a database"):
         redact(tmp_path / "journal.db", "alice")
+
+
+def test_one_template_is_removed_to_the_last_byte_and_the_last_one_stays(gallery: Gallery, tmp_path: Path) -> None:
+    gallery.enroll("alice", None, [template(1), template(2), template(3, "old-model:00000000")], 100.0)
+    first, second, foreign = gallery.templates("alice")
+    with pytest.raises(GalleryError, match=r"0123456789ab: no such template \(edgeface templates alice lists them\)"):
+        gallery.remove_template("alice", "0123456789ab", 200.0)
+    with pytest.raises(GalleryError, match="no one is enrolled"):
+        gallery.remove_template("bob", gallery.template_id(first), 200.0)
+    gallery.changed()
+    change = gallery.remove_template("alice", gallery.template_id(first), 200.0)
+    assert (change.kind, change.facts) == ("removed", {"person": "alice", "template": gallery.template_id(first)})
+    assert gallery.changed()
+    assert [t.embedding.tolist() for t in gallery.templates("alice")] == [unit(2).tolist(), unit(3).tolist()]
+    assert gallery.person("alice").templates == 1
+    assert all(unit(1).tobytes() not in path.read_bytes() for path in (tmp_path / "data").iterdir())
+    with pytest.raises(GalleryError, match="the last template cannot be removed; edgeface forget erases the person"):
+        gallery.remove_template("alice", gallery.template_id(second), 200.0)
+    gallery.remove_template("alice", gallery.template_id(foreign), 200.0)
+    with pytest.raises(GalleryError, match="the last template"):
+        gallery.remove_template("alice", gallery.template_id(second), 200.0)
+
+
+def test_the_id_of_a_template_depends_on_the_key(gallery: Gallery, tmp_path: Path) -> None:
+    other = Gallery.open(tmp_path / "other", MODEL)
+    assert gallery.template_id(template(1)) != other.template_id(template(1))
+    assert gallery.template_id(template(1)) != gallery.template_id(template(2))
+    other.close()
+
+
+def test_look_alikes_are_linked_both_ways_until_one_is_gone(gallery: Gallery) -> None:
+    for seed, person in enumerate(("alice", "anna", "bob")):
+        gallery.enroll(person, None, [template(seed)], 100.0)
+    assert gallery.link("alice", ["anna", "alice", "nobody"])
+    assert not gallery.link("bob", ["nobody"])
+    assert [one.look_alikes for one in gallery.people()] == [("anna",), ("alice",), ()]
+    match = gallery.snapshot().match(unit(0))
+    assert match is not None
+    assert (match.person, match.look_alike) == ("alice", True)
+    gallery.replace("anna", "Anna", [template(9)], 100.0, ignored=False)
+    gallery.rename("alice", "Alice", 100.0)
+    assert [one.look_alikes for one in gallery.people()] == [("anna",), ("alice",), ()]
+    gallery.remove_person("anna", 100.0)
+    assert [one.look_alikes for one in gallery.people()] == [(), ()]

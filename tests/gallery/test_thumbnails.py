@@ -133,3 +133,20 @@ def test_enrollment_from_photos_keeps_a_portrait_only_when_all_may_be_kept(
         kept = gallery.pictures("barack")
     assert len(kept) == count
     assert all(data.startswith(b"\xff\xd8") and len(data) < 40_000 for _, data in kept)
+
+
+def test_the_picture_of_a_template_goes_with_it(gallery: Gallery) -> None:
+    templates = [Template(unit(seed), MODEL, "photo", NOON) for seed in (1, 2)]
+    gallery.enroll("alice", None, templates, NOON)
+    first, second = map(gallery.template_id, templates)
+    gallery.store_pictures(
+        [
+            Thumbnail("alice", NOON, b"first", first),
+            Thumbnail("alice", NOON, b"none"),
+            Thumbnail("alice", NOON, b"second", second),
+        ]
+    )
+    assert gallery.pictures_of_templates("alice") == {second: 0, first: 2}
+    gallery.remove_template("alice", first, NOON)
+    assert gallery.pictures_of_templates("alice") == {second: 0}
+    assert [jpeg for _, jpeg in gallery.pictures("alice")] == [b"second", b"none"]

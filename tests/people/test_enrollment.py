@@ -7,20 +7,26 @@ import pytest
 
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.core.types import Image
+from edgeface.core.types import Embedding, Image
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.embedder import embedder_name
 from edgeface.faces.photo_face import faces
 from edgeface.faces.settings import QualityLimits
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.snapshot import Template
+from edgeface.gallery.rows import Change
+from edgeface.gallery.snapshot import Template, unit_mean
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging.opencv import cv2
 from edgeface.imaging.photos import load
 from edgeface.people.enrollment import (
+    DEFAULT,
+    DoubtError,
     EnrollOptions,
     KnownFaces,
+    OtherPersonError,
     Plan,
+    candidate,
     carry_out,
     from_folder,
     from_photos,
@@ -33,7 +39,8 @@ OBAMA, OBAMA2, OBAMA3, BIDEN, ASTRONAUT = (
     DATA / f"{name}.jpg" for name in ("obama", "obama2", "obama3", "biden", "astronaut")
 )
 THRESHOLD = 0.5
-NOBODY = KnownFaces(THRESHOLD)
+LIMITS = Limits(0.45, 0.40, 0.57, 0.60, 0.65)
+NOBODY = KnownFaces(LIMITS)
 
 
 @pytest.fixture(name="analyzer", scope="module")
@@ -149,7 +156,7 @@ def test_a_turned_face_is_refused_with_its_angle(analyzer: FaceAnalyzer) -> None
 
 def test_a_face_that_is_somebody_elses_is_refused_with_their_id(analyzer: FaceAnalyzer) -> None:
     known = KnownFaces(
-        THRESHOLD, {"barack": embedding_of(analyzer, load(OBAMA2)), "joe": embedding_of(analyzer, load(BIDEN))}
+        LIMITS, {"barack": embedding_of(analyzer, load(OBAMA2)), "joe": embedding_of(analyzer, load(BIDEN))}
     )
     made = plan(analyzer, [OBAMA], known, "impostor")
     assert made.candidates == ()
@@ -282,6 +289,91 @@ def test_an_unknown_who_is_somebody_else_is_refused(analyzer: FaceAnalyzer, gall
     assert identity is not None
     gallery.store_unknowns(*unknowns.take_changes())
     gallery.enroll("barack", None, [Template(embedding_of(analyzer, load(OBAMA3)), gallery.model, "photo", 1.0)], 1.0)
-    known = KnownFaces.of(gallery.snapshot(), THRESHOLD)
+    known = KnownFaces.of(gallery.snapshot(), LIMITS)
     with pytest.raises(GalleryError, match="already enrolled as barack "):
         from_unknown(gallery, known, "impostor", None, identity)
+
+
+def unit(seed: int) -> Embedding:
+    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def shots(person: int, *numbers: int) -> tuple[Embedding, ...]:
+    """Embeddings of one person that have cosines of about 0.74."""
+    return tuple(unit_mean([unit(person) + np.float32(0.6) * unit(1000 * person + n)]) for n in numbers)
+
+
+def put(
+    gallery: Gallery,
+    person: str,
+    embeddings: tuple[Embedding, ...],
+    options: EnrollOptions = DEFAULT,
+    *,
+    different_people: bool = False,
+) -> Change:
+    known = KnownFaces.of(gallery.snapshot(), LIMITS, different_people=different_people)
+    (change,) = carry_out(gallery, Plan(LIMITS, (candidate(known, person, None, embeddings, "photo"),)), 100.0, options)
+    return change
+
+
+def test_another_face_is_added_only_if_someone_insists(gallery: Gallery) -> None:
+    assert put(gallery, "alice", shots(1, 0, 1, 2)).facts == {"person": "alice"}
+    assert put(gallery, "alice", shots(1, 3)).facts == {"person": "alice"}
+    for new in (shots(2, 0), shots(2, 0, 1, 2)):
+        with pytest.raises(
+            DoubtError, match=r"alice: the face differs from the enrolled one: cosine -?0\.\d\d, needs 0.45"
+        ):
+            put(gallery, "alice", new)
+    assert gallery.person("alice").templates == 4
+    change = put(gallery, "alice", shots(2, 0), EnrollOptions(anyway=True))
+    assert change.facts == {"person": "alice", "anyway": True}
+    assert gallery.person("alice").templates == 5
+
+
+def test_photos_of_two_people_are_not_one_enrollment(gallery: Gallery) -> None:
+    mixed = (*shots(1, 0, 1, 2), *shots(2, 0, 1, 2))
+    with pytest.raises(DoubtError, match=r"alice: the photos show two people: 3 of 6 differ .* needs 0\.60") as caught:
+        put(gallery, "alice", mixed)
+    assert caught.value.plan is not None
+    assert gallery.people() == []
+    change = carry_out(gallery, caught.value.plan, 100.0, EnrollOptions(anyway=True))
+    assert [one.facts for one in change] == [{"person": "alice", "anyway": True}]
+    assert [person for person, _ in gallery.divided(LIMITS).items()] == ["alice"]
+
+
+def test_one_wrong_photo_among_five_is_refused(gallery: Gallery) -> None:
+    with pytest.raises(DoubtError, match=r"alice: the photos show two people: 1 of 5 differs? .*"):
+        put(gallery, "alice", (*shots(1, 0, 1, 2, 3), *shots(2, 0)))
+
+
+def test_a_second_person_is_not_added_one_by_one_between_two_faces(gallery: Gallery) -> None:
+    between = tuple(unit_mean([a + b]) for a, b in zip(shots(1, 5), shots(2, 5), strict=True))
+    put(gallery, "alice", shots(1, 0, 1))
+    put(gallery, "alice", between)
+    with pytest.raises(DoubtError):
+        put(gallery, "alice", shots(2, 0, 1, 2))
+
+
+def test_replaced_templates_are_compared_with_those_before(gallery: Gallery) -> None:
+    put(gallery, "alice", shots(1, 0, 1, 2))
+    again = EnrollOptions(again=True)
+    assert put(gallery, "alice", shots(1, 3, 4), again).facts == {"person": "alice"}
+    with pytest.raises(DoubtError, match="differs from the enrolled one"):
+        put(gallery, "alice", shots(2, 0, 1), again)
+    assert put(gallery, "alice", shots(2, 0), replace(again, anyway=True)).anyway
+    assert gallery.person("alice").templates == 1
+
+
+def test_the_same_face_under_two_ids_needs_two_people(gallery: Gallery) -> None:
+    put(gallery, "alice", shots(1, 0, 1, 2))
+    with pytest.raises(OtherPersonError, match="already enrolled as alice "):
+        put(gallery, "anna", shots(1, 3, 4))
+    change = put(gallery, "anna", shots(1, 3, 4), different_people=True)
+    assert change.facts == {"person": "anna", "different_people": True}
+    assert [one.look_alikes for one in gallery.people()] == [("anna",), ("alice",)]
+    # More of each is added as of anyone, if it is nearer to them than to the other.
+    assert put(gallery, "anna", (unit_mean(shots(1, 3, 4, 5)),)).facts == {"person": "anna"}
+    with pytest.raises(OtherPersonError, match="already enrolled as alice "):
+        put(gallery, "anna", (unit_mean(shots(1, 0, 1, 2)),))
+    assert put(gallery, "bob", shots(2, 0), different_people=True).facts == {"person": "bob"}

@@ -11,6 +11,7 @@ from edgeface.core.errors import CameraError, GalleryError
 from edgeface.core.types import CameraImage, Image, Quality
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.settings import QualityLimits
+from edgeface.gallery.agreement import Limits
 from edgeface.imaging.opencv import cv2
 from edgeface.imaging.photos import load
 from edgeface.people.enrollment import KnownFaces
@@ -19,6 +20,7 @@ from tests.support.clock import FixedClock
 from tests.support.shots import DATA, embedding_of, frame, session
 
 THRESHOLD = 0.5
+LIMITS = Limits(0.45, 0.40, 0.57, 0.60, 0.65)
 
 
 @pytest.fixture(name="analyzer", scope="module")
@@ -28,7 +30,7 @@ def _analyzer() -> FaceAnalyzer:
 
 
 def guide(analyzer: FaceAnalyzer, known: KnownFaces | None = None, person: str = "obama") -> Guide:
-    return Guide(analyzer, known or KnownFaces(THRESHOLD), person)
+    return Guide(analyzer, known or KnownFaces(LIMITS), person)
 
 
 def quality(yaw: float) -> Quality:
@@ -101,7 +103,7 @@ def test_giving_up_says_what_was_missing(analyzer: FaceAnalyzer) -> None:
 
 
 def test_a_face_that_is_somebody_elses_ends_it(analyzer: FaceAnalyzer) -> None:
-    known = KnownFaces(THRESHOLD, {"barack": embedding_of(analyzer, load(DATA / "obama3.jpg"))})
+    known = KnownFaces(LIMITS, {"barack": embedding_of(analyzer, load(DATA / "obama3.jpg"))})
     with pytest.raises(GalleryError, match="this face is already enrolled as barack "):
         shoot(
             iter([CameraImage(frame(analyzer, "obama"), None)]),

@@ -12,11 +12,12 @@ import pytest
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.types import Embedding
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.rows import Change
-from edgeface.gallery.snapshot import Person, Template
+from edgeface.gallery.snapshot import Person, Template, unit_mean
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
-from edgeface.people.enrollment import EnrollOptions, KnownFaces, RejectedError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, KnownFaces, RejectedError
 from edgeface.people.guided import Guide
 from edgeface.people.service import PeopleService
 
@@ -101,7 +102,7 @@ def test_options_refuse_what_is_not_a_day(days: dict[str, str]) -> None:
 
 def test_shots_of_a_guide_are_refused_if_the_face_was_enrolled_in_the_meantime(service: PeopleService) -> None:
     shots = [("straight ahead", unit(1))] * 5
-    guide = Guide(None, KnownFaces(0.5), "joe", shots)  # type: ignore[arg-type]  # enrolling reads shots only
+    guide = Guide(None, KnownFaces(Limits(0.45, 0.40, 0.57, 0.60, 0.65)), "joe", shots)  # type: ignore[arg-type]  # enrolling reads shots only
     put(service, "barack", 1)
     with pytest.raises(PhotoError, match="already enrolled as barack"):
         service.enroll_guided(guide, "Joe")
@@ -131,8 +132,13 @@ def test_a_change_is_made_as_a_whole(service: PeopleService, changes: list[Chang
 
 def test_only_the_same_face_is_merged(service: PeopleService, changes: list[Change], erased: list[str]) -> None:
     put(service, "joe", 1)
-    put(service, "joseph", 1, 2)
+    with service.gallery() as gallery:
+        other = unit_mean([unit(1) + np.float32(0.6) * unit(2)])
+        gallery.enroll("joseph", None, [Template(other, gallery.model, "photo", 1.0)], 1.0)
+        gallery.link("joe", ["joseph"])
     put(service, "eve", 3)
+    with service.gallery() as gallery:
+        gallery.link("joe", ["eve"])
     for who, into, why in (
         ("joe", "eve", "too different"),
         ("joe", "joe", "into themselves"),
@@ -144,7 +150,55 @@ def test_only_the_same_face_is_merged(service: PeopleService, changes: list[Chan
     proof = service.merge("joe", "joseph")
     assert (proof.traces, proof.still_named) == ((), ())
     assert (people(service), erased) == (["eve", "joseph"], ["joe"])
-    assert [(change.kind, change.person) for change in changes] == [("enrolled", "joseph")]
+    assert [(change.kind, change.facts) for change in changes] == [("enrolled", {"person": "joseph"})]
+    with service.gallery() as gallery:
+        # The look-alikes of the first id are those of the second now.
+        assert [one.look_alikes for one in gallery.people()] == [("joseph",), ("eve",)]
+
+
+def test_two_people_are_merged_only_if_someone_insists(service: PeopleService, changes: list[Change]) -> None:
+    put(service, "joe", 1)
+    put(service, "eve", 3)
+    with pytest.raises(DoubtError, match=r"joe and eve are too different to be one person: cosine .*, needs 0\.45"):
+        service.merge("joe", "eve")
+    service.merge("joe", "eve", anyway=True)
+    assert [change.facts for change in changes] == [{"person": "eve", "anyway": True}]
+
+
+def test_an_import_asks_before_it_replaces_a_face(
+    service: PeopleService, changes: list[Change], tmp_path: Path
+) -> None:
+    file = tmp_path / "people.json"
+    put(service, "joe", 1)
+    service.export_people(file)
+    service.erase("joe")
+    put(service, "joe", 2)
+    with pytest.raises(DoubtError, match="joe: the face differs from the enrolled one"):
+        service.import_people(file, replace=True)
+    assert service.import_people(file, replace=True, anyway=True) == 1
+    assert [change.facts for change in changes] == [{"person": "joe", "anyway": True}]
+    with service.gallery() as gallery:
+        gallery.enroll("joe", None, [Template(unit(3), gallery.model, "photo", 1.0)], 1.0)
+    service.export_people(file)
+    with pytest.raises(DoubtError, match="joe: the photos show two people"):
+        service.import_people(file, replace=True)
+
+
+def test_look_alikes_survive_a_file_and_are_gone_with_the_other(service: PeopleService, tmp_path: Path) -> None:
+    file = tmp_path / "people.json"
+    for seed, person in enumerate(("alice", "anna", "bob")):
+        put(service, person, seed)
+    with service.gallery() as gallery:
+        gallery.link("alice", ["anna", "nobody"])
+    service.export_people(file)
+    service.export_people(tmp_path / "anna.json", "anna")
+    assert service.erase("anna").traces == ()
+    with service.gallery() as gallery:
+        assert [one.look_alikes for one in gallery.people()] == [(), ()]
+    service.import_people(file, replace=True)
+    service.import_people(tmp_path / "anna.json", replace=True)
+    with service.gallery() as gallery:
+        assert [one.look_alikes for one in gallery.people()] == [("anna",), ("alice",), ()]
 
 
 def test_an_unknown_becomes_a_person_or_is_erased(service: PeopleService, erased: list[str]) -> None:
@@ -174,8 +228,7 @@ def test_people_are_exported_and_imported(service: PeopleService, changes: list[
     assert service.export_people(file) == 2
     with pytest.raises(GalleryError, match="already enrolled: eve, joe"):
         service.import_people(file)
-    imported = service.import_people(file, replace=True)
-    assert (imported.people, imported.snapshot.enrolled) == (2, 2)
+    assert service.import_people(file, replace=True) == 2
     assert [change.kind for change in changes] == ["enrolled", "enrolled"]
     assert service.export_people(tmp_path / "joe.json", "joe") == 1
     assert b"eve" not in (tmp_path / "joe.json").read_bytes()

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import Embedding
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.people import transfer
 
+LIMITS = Limits(0.45, 0.40, 0.57, 0.60, 0.65)
 MODEL = "test-model:01234567"
 OLD = "old-model:00000000"
 
@@ -54,7 +56,7 @@ def test_people_come_back_as_they_went(gallery: Gallery, tmp_path: Path) -> None
     assert transfer.write(gallery, file) == 2
     assert file.stat().st_mode & 0o777 == 0o600
     fresh = Gallery.open(tmp_path / "fresh", MODEL)
-    changes = transfer.import_all(fresh, transfer.read(file, MODEL, 192), 50.0)
+    changes = transfer.import_all(fresh, transfer.read(file, MODEL, 192), LIMITS, 50.0)
     assert [(c.kind, c.person) for c in changes] == [("enrolled", "alice"), ("enrolled", "statue")]
     alice, statue = fresh.people()
     assert (alice.name, alice.ignored, alice.templates, alice.foreign) == ("Alice Ä.", False, 1, 1)
@@ -76,9 +78,9 @@ def test_one_person_is_written_alone(gallery: Gallery, tmp_path: Path) -> None:
 def test_people_who_are_there_are_replaced_only_when_told_to(gallery: Gallery, tmp_path: Path) -> None:
     people = read(tmp_path / "f.json", record(id="alice", name="Other"))
     with pytest.raises(GalleryError, match=r"already enrolled: alice \(--replace"):
-        transfer.import_all(gallery, people, 50.0)
+        transfer.import_all(gallery, people, LIMITS, 50.0)
     assert gallery.person("alice").name == "Alice Ä."
-    transfer.import_all(gallery, people, 50.0, replace=True)
+    transfer.import_all(gallery, people, LIMITS, 50.0, replace=True)
     alice = gallery.person("alice")
     assert (alice.name, alice.templates, alice.foreign, alice.enrolled) == ("Other", 1, 0, 50.0)
 
@@ -88,7 +90,7 @@ def test_nobody_is_taken_in_when_one_is_refused(gallery: Gallery, tmp_path: Path
     both["people"].append(record(id="alice")["people"][0])
     people = read(tmp_path / "f.json", both)
     with pytest.raises(GalleryError, match="already enrolled"):
-        transfer.import_all(gallery, people, 50.0)
+        transfer.import_all(gallery, people, LIMITS, 50.0)
     assert [p.id for p in gallery.people()] == ["alice", "statue"]
 
 
@@ -149,7 +151,7 @@ def test_consent_goes_and_comes_and_a_file_of_version_1_has_none(gallery: Galler
     transfer.write(gallery, tmp_path / "new.json")
     assert json.loads((tmp_path / "new.json").read_text())["version"] == 2
     fresh = Gallery.open(tmp_path / "fresh", MODEL)
-    changes = transfer.import_all(fresh, transfer.read(tmp_path / "new.json", MODEL, 192), 50.0)
+    changes = transfer.import_all(fresh, transfer.read(tmp_path / "new.json", MODEL, 192), LIMITS, 50.0)
     assert [(change.kind, change.person) for change in changes] == [
         ("enrolled", "alice"),
         ("enrolled", "statue"),
@@ -189,7 +191,7 @@ def test_a_name_from_a_file_is_cleaned(tmp_path: Path) -> None:
 def test_embeddings_of_one_model_have_one_size_in_a_gallery(gallery: Gallery, tmp_path: Path) -> None:
     people = read(tmp_path / "f.json", record(template={"model": OLD} | encoded(unit(1, 128))))
     with pytest.raises(GalleryError, match=r"embeddings of \[128, 192\] numbers"):
-        transfer.import_all(gallery, people, 50.0)
+        transfer.import_all(gallery, people, LIMITS, 50.0)
 
 
 def test_a_file_that_cannot_be_written_or_read_is_one_clear_line(gallery: Gallery, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from edgeface.gallery.unknowns import Unknowns
 from edgeface.recognition.decision import thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import DOUBT, HOLD
-from edgeface.recognition.settings import Recognition, UnknownSettings
+from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.scripted import BOX, FPS, Look, ScriptedFaces, analyzer, play
 
 SIZE = 8
@@ -51,8 +51,9 @@ def run(
     recognition: Recognition | None = None,
     others: Sequence[str] = (),
     fps: float = FPS,
+    look_alikes: tuple[str, ...] = (),
 ) -> list[FrameResult]:
-    people = [Person(one, one.title(), False, 0.0, 1, 0) for one in ("alice", *others)]
+    people = [Person(one, one.title(), False, 0.0, 1, 0, look_alikes=look_alikes) for one in ("alice", *others)]
     view = make_snapshot(people, {"alice": [TEMPLATE], "bob": [BOB]})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", recognition or Recognition(), UnknownSettings(), {}, {"porch": door})
@@ -74,10 +75,37 @@ def matches(results: list[FrameResult]) -> int:
     return sum(event.type == "match" for result in results for event in result.events)
 
 
-@pytest.mark.parametrize("fps", [1.3, 1.6, 1.9, 5.0, 15.0, 30.0])
-def test_a_person_is_matched_at_any_frame_rate_that_the_tracker_follows(fps: float) -> None:
+@pytest.mark.parametrize("fps", [MIN_FPS, 1.0, 1.2, 1.3, 1.6, 1.9, 5.0, 15.0, 30.0])
+def test_a_person_who_stands_is_matched_within_five_seconds(fps: float) -> None:
     results = run(*[Look(ALICE)] * round(5 * fps), fps=fps)
     assert matches(results) == 1
+
+
+@pytest.mark.parametrize("fps", [0.5, MIN_FPS, 1.0, 2.0])
+@pytest.mark.parametrize("other", [LOOK_ALIKE, STRANGER])
+@pytest.mark.parametrize("frames", [2, 8])
+def test_before_a_slow_camera_another_person_inherits_nothing(fps: float, other: Embedding, frames: int) -> None:
+    results = run(*[Look(ALICE)] * frames, *[Look(other)] * 12, fps=fps)
+    assert matches(results[:frames]) == (frames > 2)
+    assert claims(results[frames:]) == []
+    assert matches(results[frames:]) == 0
+    assert len(named(results[frames:])) / fps <= Recognition().verify + DOUBT + 1 / fps
+
+
+@pytest.mark.parametrize("fps", [0.5, MIN_FPS, 1.0, 2.0])
+def test_before_a_slow_camera_too_a_name_is_withdrawn_within_a_second_of_a_jump(fps: float) -> None:
+    dark = Look(ALICE, ELSEWHERE, "dark")
+    results = run(*[Look(ALICE)] * 6, *[dark] * 6, fps=fps)
+    assert results[5].faces[0].name == "Alice"
+    until_another = [(n + 1) / fps for n, result in enumerate(results[6:]) if result.faces[0].name == "Alice"]
+    assert max(until_another, default=0.0) <= DOUBT
+
+
+@pytest.mark.parametrize("fps", [0.5, MIN_FPS, 1.0, 2.0])
+def test_before_a_slow_camera_too_a_name_is_withdrawn_after_five_seconds_without_a_good_frame(fps: float) -> None:
+    results = run(*[Look(ALICE)] * 6, *[Look(ALICE, reason="turned")] * 20, fps=fps)
+    assert results[5].faces[0].name == "Alice"
+    assert len(named(results[6:])) / fps <= HOLD
 
 
 def test_a_look_alike_that_joins_the_evidence_is_never_claimed_and_loses_the_name() -> None:
@@ -100,6 +128,20 @@ def test_a_look_alike_who_is_enrolled_is_claimed_as_no_one_else() -> None:
     results = run(*alice(), *[Look(BOB)] * (8 * SECOND), others=("bob",))
     assert {person for person, _ in claims(results[: 2 * SECOND])} == {"alice"}
     assert {person for person, _ in claims(results[2 * SECOND :])} == {"bob"}
+
+
+def test_a_person_with_a_look_alike_is_claimed_at_level_normal_at_most() -> None:
+    assert set(claims(run(*alice()))) == {("alice", "high")}
+    results = run(*alice(), door="high", look_alikes=("twin",))
+    assert matches(results) == 1
+    assert set(claims(results)) == {("alice", "normal")}
+
+
+def test_a_person_with_a_look_alike_is_no_match_where_level_high_is_asked_for() -> None:
+    results = run(*alice(), recognition=Recognition(level="high"), look_alikes=("twin",))
+    assert (matches(results), claims(results), named(results)) == (0, [], [])
+    reasons = [event.reason for result in results for event in result.events if event.type == "uncertain"]
+    assert reasons == ["two_people"]
 
 
 def test_a_claim_has_the_level_that_the_newest_frame_alone_reaches() -> None:

@@ -14,12 +14,13 @@ from edgeface.core.settings import Level
 from edgeface.core.types import Claim, Detection, Embedding, Event, Frame, Image
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.agreement import Limits
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import enrollment
 from edgeface.recognition.decision import WINDOW, Thresholds, thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
-from edgeface.recognition.settings import Recognition, UnknownSettings
+from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.film import DATA, FPS, Actor, film
 
 LEFT: Actor = ("astronaut", 20, 40)
@@ -36,7 +37,7 @@ def analyzer() -> FaceAnalyzer:
 def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) -> GallerySnapshot:
     """Obama from two other photos than the films show, Biden from his only one."""
     photos = {"obama": ("obama2", "obama3"), "biden": ("biden",), "astronaut": ("astronaut",)}
-    known = enrollment.KnownFaces(0.99)
+    known = enrollment.KnownFaces(Limits(0.45, 0.40, 0.57, 0.60, 0.99))
     rows, persons = {}, []
     for person in sorted(people):
         plan = enrollment.from_photos(analyzer(), known, person, None, [DATA / f"{p}.jpg" for p in photos[person]])
@@ -262,6 +263,18 @@ def test_whoever_steps_into_the_place_of_a_matched_person_gets_neither_claim_nor
     assert made_claims == []
     assert [event.type for event in events if event.person is not None] == []
     assert stays <= 1.0
+
+
+@pytest.mark.parametrize("fps", [MIN_FPS, 1.0, 2.0])
+def test_before_a_slow_camera_too_whoever_steps_into_a_persons_place_inherits_nothing(fps: float) -> None:
+    made, seconds = pipeline(gallery(people=("obama",))), 6 / fps
+    results = [made.process(frame) for frame in film((seconds, (RIGHT,)), (8 / fps, (IN_PLACE,)), fps=fps)]
+    before, after = results[:6], results[6:]
+    assert told(event for result in before for event in result.events) == [("match", "obama")]
+    assert before[-1].faces[0].person == "obama"
+    assert [claim for result in after for claim in result.claims] == []
+    assert {event.type for result in after for event in result.events if event.person is not None} <= {"left"}
+    assert [face.person for result in after for face in result.faces if face.person is not None] == []
 
 
 def test_a_dark_face_in_the_place_of_a_matched_person_loses_the_name() -> None:

@@ -45,13 +45,23 @@ def test_evidence_starts_again_where_the_face_may_be_another_one(then: Box, seco
     assert after.evidence.frames == frames
 
 
-@pytest.mark.parametrize(("seconds", "frames"), [(0.7, 1), (0.79, 1)])
+@pytest.mark.parametrize(("seconds", "frames"), [(0.7, 1), (1.0, 1), (1.25, 1), (2.0, 1)])
 def test_the_frames_of_a_slow_camera_are_no_gap(seconds: float, frames: int) -> None:
     scene = Scene()
     for number in range(4):
         (seen,) = scene.track([Detection(BOX, 0.95, np.zeros((5, 2), np.float32))], (), number * seconds)
         seen.evidence = seen.evidence if number else Evidence((FACE[0],), (0.0,), 0.0)
     assert seen.evidence.frames == frames
+
+
+def test_before_a_slow_camera_too_a_face_that_was_away_may_be_another_one() -> None:
+    scene, face = Scene(), Detection(BOX, 0.95, np.zeros((5, 2), np.float32))
+    for now in (0.0, 1.0, 2.0):
+        (seen,) = scene.track([face], (), now)
+    seen.evidence = Evidence((FACE[0],), (2.0,), 2.0)
+    assert scene.track([], {seen.number}, 3.0) == []
+    assert scene.track([face], {seen.number}, 4.2) == [seen]
+    assert seen.evidence.frames == 0
 
 
 def test_an_announced_track_that_ends_leaves_after_the_gap_and_once() -> None:

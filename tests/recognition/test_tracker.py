@@ -136,6 +136,36 @@ def test_a_stalled_camera_ends_the_track_although_the_face_stands_there() -> Non
     assert not tracks.live
 
 
+@pytest.mark.parametrize("interval", [1 / 15, 0.5, 1.0, 2.0])
+def test_a_track_outlives_one_frame_without_its_face_and_not_three(interval: float) -> None:
+    tracker = Tracker()
+    for n in range(4):
+        tracker.update([seen(100, 100)], n * interval)
+    tracker.update([], 4 * interval)
+    (track,) = tracker.update([seen(100, 100)], 5 * interval).live
+    assert track.id == 1
+    assert [one.id for one in tracker.expected(6 * interval)] == [1]
+    assert tracker.expected(5 * interval + max(0.81, 2.6 * interval)) == []
+
+
+def test_a_pause_hardly_changes_how_long_a_fast_camera_waits_for_a_face() -> None:
+    tracker = Tracker()
+    for n in range(30):
+        tracker.update([seen(100, 100)], n / 15)
+    tracker.update([seen(100, 100)], 10.0)
+    (track,) = tracker.update([seen(100, 100)], 10.0 + 1 / 15).live
+    tracker.update([], 10.0 + 2 / 15)
+    assert [one.id for one in tracker.update([], 11.2).ended] == [track.id]
+
+
+def test_a_sway_that_a_slow_camera_samples_is_no_surprise() -> None:
+    tracker, surprises = Tracker(), list[float]()
+    for n in range(40):
+        (track,) = tracker.update([seen(100 + 12 * np.sin(2 * np.pi * n / 1.2 / 1.7), 100, score=0.9)], n / 1.2).live
+        surprises.append(track.surprise)
+    assert max(surprises) < 0.5
+
+
 def test_a_jump_is_another_face() -> None:
     tracker = Tracker()
     tracker.update([seen(100, 100)], 0.0)

@@ -48,13 +48,15 @@ def picture(*actors: Actor, face: int = 100, size: tuple[int, int] = (640, 480),
     return np.asarray(np.minimum(canvas, 249) + noise, np.uint8)
 
 
-def film(*scenes: tuple[float, tuple[Actor, ...]], camera: str = "porch", face: int = 100) -> Iterator[Frame]:
+def film(
+    *scenes: tuple[float, tuple[Actor, ...]], camera: str = "porch", face: int = 100, fps: float = FPS
+) -> Iterator[Frame]:
     """Frames of scenes after each other: seconds, and the actors who sway gently where they stand."""
     seq = 0
     for seconds, actors in scenes:
-        for _ in range(round(seconds * FPS)):
+        for _ in range(round(seconds * fps)):
             sway = round(4 * np.sin(seq / 4))
             image = picture(*((photo, x + sway, y) for photo, x, y in actors), face=face, seed=seq)
             image.flags.writeable = False
-            yield Frame(camera, seq, seq / FPS, 1_000.0 + seq / FPS, image)
+            yield Frame(camera, seq, seq / fps, 1_000.0 + seq / fps, image)
             seq += 1

@@ -601,3 +601,65 @@ def test_a_running_daemon_obeys_the_switch(tmp_path: Path) -> None:
                 while (seen := api.get(f"{API}/cameras").json()["cameras"][0])["status"] != wanted:
                     assert SystemClock().monotonic() < until, seen
                 assert seen["enabled"] is on
+
+
+def test_another_face_is_added_only_with_anyway(stage: Stage, admin: TestClient, viewer: TestClient) -> None:
+    sent: dict[str, Any] = {"data": {"id": "barack"}, "files": files("biden")}
+    before = rows(stage)
+    refused = admin.post(f"{API}/people", **sent)
+    assert "barack: the face differs from the enrolled one: cosine " in detail(refused, 409)
+    assert '"anyway": true' in detail(refused, 409)
+    sent["data"]["anyway"] = "true"
+    detail(viewer.post(f"{API}/people", **sent), 403)
+    assert rows(stage) == before
+    assert stage.notes == []
+    done = admin.post(f"{API}/people", **sent)
+    assert (done.status_code, done.json()["person"]["templates"]) == (200, 2), done.text
+    assert stage.notes == [("enrolled", {"person": "barack", "anyway": True})]
+
+
+def test_an_unknown_is_added_to_another_person_only_with_anyway(stage: Stage, admin: TestClient) -> None:
+    path = f"{API}/unknowns/{UNKNOWN}/enroll"
+    assert "barack: the face differs" in detail(admin.post(path, json={"id": "barack"}), 409)
+    assert stage.notes == []
+    assert admin.post(path, json={"id": "barack", "anyway": True}).status_code == 201
+    assert stage.notes == [("enrolled", {"person": "barack", "anyway": True})]
+
+
+def test_two_people_are_merged_only_with_anyway(stage: Stage, admin: TestClient) -> None:
+    path = f"{API}/people/barack/merge"
+    assert "too different to be one person: cosine " in detail(admin.post(path, json={"into": "eileen"}), 409)
+    assert stage.notes == []
+    assert admin.post(path, json={"into": "eileen", "anyway": True}).status_code == 200
+    assert stage.notes == [("enrolled", {"person": "eileen", "anyway": True})]
+
+
+def test_two_people_with_one_face_are_look_alikes(stage: Stage, admin: TestClient) -> None:
+    sent: dict[str, Any] = {"data": {"id": "twin"}, "files": files("obama2")}
+    assert '"different_people": true' in detail(admin.post(f"{API}/people", **sent), 422)
+    sent["data"]["different_people"] = "true"
+    done = admin.post(f"{API}/people", **sent)
+    assert (done.status_code, done.json()["person"]["look_alikes"]) == (201, ["barack"]), done.text
+    assert admin.get(f"{API}/people/barack").json()["look_alikes"] == ["twin"]
+    assert stage.notes == [("enrolled", {"person": "twin", "different_people": True})]
+
+
+def test_templates_are_listed_and_removed_one_by_one(stage: Stage, admin: TestClient, viewer: TestClient) -> None:
+    path = f"{API}/people/barack/templates"
+    admin.post(f"{API}/people", data={"id": "barack"}, files=files("obama2", "obama3"))
+    listed = viewer.get(path).json()["templates"]
+    assert [(one["source"], one["outlier"]) for one in listed] == [("photo", False)] * 3
+    assert all(0.5 < one["score"] < 1 for one in listed)
+    assert {one["picture"] for one in listed[1:]} == {0, 1}
+    assert "embedding" not in viewer.get(path).text
+    detail(viewer.delete(f"{path}/{listed[0]['id']}"), 403)
+    assert "no such template" in detail(admin.delete(f"{path}/0123456789ab"), 404)
+    detail(admin.get(f"{API}/people/nobody/templates"), 404)
+    detail(admin.delete(f"{API}/people/nobody/templates/{listed[0]['id']}"), 404)
+    stage.notes.clear()
+    left = admin.delete(f"{path}/{listed[1]['id']}")
+    assert [one["id"] for one in left.json()["templates"]] == [listed[0]["id"], listed[2]["id"]]
+    assert stage.notes == [("removed", {"person": "barack", "template": listed[1]["id"]})]
+    admin.delete(f"{path}/{listed[0]['id']}")
+    assert "forget" in detail(admin.delete(f"{path}/{listed[2]['id']}"), 409)
+    assert len(viewer.get(path).json()["templates"]) == 1

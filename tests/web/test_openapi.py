@@ -50,7 +50,13 @@ RUNS = [
 # The others get one request each, or two.
 VARIED = sum(bool(one.parameters or one.query or one.body) for one, _ in RUNS)
 CASES = 5_000 if os.environ.get("EDGEFACE_HEAVY") else 350
-KNOWN = {"person": ("barack", "eileen"), "unknown": (UNKNOWN,), "camera": (CAMERA,), "number": ("0", "1")}
+KNOWN = {
+    "person": ("barack", "eileen"),
+    "unknown": (UNKNOWN,),
+    "camera": (CAMERA,),
+    "number": ("0", "1"),
+    "template": ("0123456789ab",),
+}
 CHECKS = [
     status_code_conformance,
     content_type_conformance,

@@ -20,7 +20,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import thumbnail
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import strings
+from edgeface.web import remedies, strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
@@ -221,6 +221,23 @@ def test_more_photos_are_added_to_a_person_only_when_they_are_theirs(admin: Test
     assert post(admin, "/people/barack/photos", {}, ("astronaut",)).status_code == 409
 
 
+def test_a_template_is_removed_on_the_page_of_the_person(admin: TestClient, stage: Stage, client: Make) -> None:
+    post(admin, "/people/barack/photos", {}, ("obama2",))
+    shown = Markup(admin.get("/people/barack").text)
+    assert shown.wrong == []
+    first, second = [one["value"] for one in shown.all("input") if one.get("name") == "template"]
+    assert f"Picture of template {second}" in admin.get("/people/barack").text
+    assert "templates/remove" not in client("viewer").get("/people/barack").text
+    assert post(client("viewer"), "/people/barack/templates/remove", {"template": first}).status_code == 403
+    gone = post(admin, "/people/barack/templates/remove", {"template": "0123456789ab"})
+    assert (gone.status_code, "no such template" in text_of(gone)) == (409, True)
+    done = post(admin, "/people/barack/templates/remove", {"template": first})
+    assert done.headers["location"] == "/people/barack?done=removed"
+    assert ("removed", {"person": "barack", "template": first}) in stage.notes
+    last = post(admin, "/people/barack/templates/remove", {"template": second})
+    assert "the last template cannot be removed" in text_of(last)
+
+
 def test_a_rename_and_the_days_of_consent_are_kept_and_said(admin: TestClient, stage: Stage) -> None:
     answer = post(admin, "/people/barack/rename", {"name": "B. Obama"})
     assert answer.headers["location"] == "/people/barack?done=renamed"
@@ -358,7 +375,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
     context.hub.state = {**STATE, "cameras": {CAMERA: camera}, "mqtt": mqtt, "clock": "unsynced", "throttled": True}
     found = faults.faults(context)
     assert found[0].text == f"Camera {CAMERA}: delivers no image"
-    assert {"Broker: connection refused", strings.PROBLEM_CLOCK} <= {one.text for one in found}
+    assert {"Broker: connection refused", remedies.CLOCK} <= {one.text for one in found}
     assert [one.tone for one in found] == sorted(one.tone for one in found)
     assert all(one.remedy for one in found)
 
@@ -370,6 +387,7 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
         ("broker the broker localhost:1883 rejects the connection: Not authorized", "with the broker's"),
         ("broker the broker localhost:1883 cannot be reached: Connection refused", "mosquitto running"),
         ("broker the broker denies edgeface/front/state: Not authorized; its access list must allow x", "access list"),
+        ("gives 0.4 pictures per second; at least 0.8 are needed to recognise people", "Raise fps"),
         ("something new", "edgeface doctor"),
     ],
 )

@@ -49,7 +49,16 @@ class Page(ApiModel):
     """`next` of the previous answer."""
 
 
-class NewPerson(ApiModel):
+class Overrides(ApiModel):
+    """What is enrolled although it is refused otherwise; each is recorded in the audit trail."""
+
+    anyway: bool = False
+    """Also what may be of another person than who is enrolled with this id, or of two people."""
+    different_people: bool = False
+    """Also a face that someone else has: both are stored as look-alikes, and matched at level normal at most."""
+
+
+class NewPerson(Overrides):
     """A person to enroll."""
 
     id: PersonId
@@ -74,7 +83,7 @@ class NewFromPhotos(NewPerson):
     """Leave out photos that cannot be used, instead of rejecting them all."""
 
 
-class NewIgnored(ApiModel):
+class NewIgnored(Overrides):
     """A person for the ignore list."""
 
     id: PersonId
@@ -93,6 +102,8 @@ class Into(ApiModel):
     """The target of a merge."""
 
     into: PersonId
+    anyway: bool = False
+    """Merge them also if they may be two people; recorded in the audit trail."""
 
 
 class Person(ApiModel):
@@ -111,6 +122,8 @@ class Person(ApiModel):
     expires: str | None
     """The day on which consent ends: the person is no longer matched, and is erased. Null for never."""
     expired: bool
+    look_alikes: list[str]
+    """Ids of other people who were enrolled with this face: a match reaches level normal at most."""
 
 
 class People(ApiModel):
@@ -173,6 +186,28 @@ class Alike(ApiModel):
 
     threshold: float
     pairs: list[Pair]
+
+
+class Template(ApiModel):
+    """One template of a person, without its embedding."""
+
+    id: str
+    at: Time
+    source: str
+    """photo, camera, unknown or import."""
+    model: str
+    score: float | None
+    """Cosine with the mean of the person's other templates; null without others, or if it is of another model."""
+    outlier: bool
+    """It may be of another person."""
+    picture: int | None
+    """Number of the picture that it was made from; null if it is not kept."""
+
+
+class Templates(ApiModel):
+    """The templates of a person, oldest first."""
+
+    templates: list[Template]
 
 
 class TemplateFacts(ApiModel):

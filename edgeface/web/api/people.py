@@ -58,7 +58,13 @@ def enroll(call: Call) -> Response:
     new, files = call.body.fields, call.body.files
     with writable_gallery(call) as gallery:
         before = next((one for one in gallery.people() if one.id == new.id), None)
-    options = EnrollOptions(given=new.given, expires=new.expires, skip_bad=new.skip_bad)
+    options = EnrollOptions(
+        given=new.given,
+        expires=new.expires,
+        skip_bad=new.skip_bad,
+        anyway=new.anyway,
+        different_people=new.different_people,
+    )
     done = call.context.people.enroll(new.id, new.name or None, files, options)
     return enrolled(call.context, done, 201 if before is None else 200)
 
@@ -99,7 +105,45 @@ def merge(call: Call) -> Response:
     with writable_gallery(call) as gallery:
         found, pictures = existing(gallery, who), len(gallery.pictures(who))
         existing(gallery, into)
-    return forgotten(who, call.context.people.merge(who, into), found.templates + found.foreign, pictures)
+    return forgotten(
+        who, call.context.people.merge(who, into, anyway=call.body.anyway), found.templates + found.foreign, pictures
+    )
+
+
+def templates(call: Call) -> Response:
+    """List a person's templates."""
+    with call.context.gallery() as gallery:
+        existing(gallery, call.path["person"])
+    return reply(_api_templates(call))
+
+
+def remove_template(call: Call) -> Response:
+    """Remove one template of a person."""
+    who, template = call.path["person"], call.path["template"]
+    with writable_gallery(call) as gallery:
+        existing(gallery, who)
+    if template not in [one.id for one in call.context.people.templates(who)]:
+        raise Problem(404, detail=f"{who}: no such template")
+    call.context.people.remove_template(who, template)
+    return reply(_api_templates(call))
+
+
+def _api_templates(call: Call) -> models.Templates:
+    found = call.context.people.templates(call.path["person"])
+    return models.Templates(
+        templates=[
+            models.Template(
+                id=one.id,
+                at=rfc3339(one.template.wall),
+                source=one.template.source,
+                model=one.template.model,
+                score=None if one.score is None else round(one.score, 4),
+                outlier=one.outlier,
+                picture=one.picture,
+            )
+            for one in found
+        ]
+    )
 
 
 def pictures(call: Call) -> Response:
@@ -163,6 +207,7 @@ def api_person(context: WebContext, one: Person) -> models.Person:
         consent=one.consent,
         expires=one.expires,
         expired=one.expired(day(context.clock.wall())),
+        look_alikes=list(one.look_alikes),
     )
 
 
@@ -221,6 +266,10 @@ OPERATIONS = (
               {200: models.Forgotten}, errors=(409,)),
     Operation("POST", f"{_PERSON}/merge", "admin", "people", "Merge two ids of one person; the first is erased",
               merge, {200: models.Forgotten}, body=json_body(models.Into), errors=(409,)),
+    Operation("GET", f"{_PERSON}/templates", "viewer", "people", "List the templates of a person", templates,
+              {200: models.Templates}),
+    Operation("DELETE", f"{_PERSON}/templates/{{template}}", "admin", "people", "Remove one template of a person",
+              remove_template, {200: models.Templates}, errors=(409,)),
     Operation("GET", f"{_PERSON}/pictures", "viewer", "people", "List the pictures that are kept", pictures,
               {200: models.Pictures}),
     Operation("GET", f"{_PERSON}/pictures/{{number}}", "viewer", "people", "Get one picture", picture,

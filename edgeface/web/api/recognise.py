@@ -80,7 +80,8 @@ def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> 
     if reason is not None:
         return _api_face(photo, found, known, "not_judged", reason=reason)
     embedding = analyzer.embed(found.image, found.detection)
-    decision = decide(Evidence((embedding,), (0.0,)), known.snapshot, known.accept, _SINGLE_FRAME)
+    rules = _SINGLE_FRAME.model_copy(update={"level": known.level})
+    decision = decide(Evidence((embedding,), (0.0,)), known.snapshot, known.accept, rules)
     if decision is None:
         raise AssertionError("with these rules one frame gives a decision")
     unknown = _nearest(known, embedding) if decision.kind == "unknown" else None

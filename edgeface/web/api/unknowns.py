@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import printable
@@ -49,19 +49,20 @@ def picture(call: Call) -> Response:
 
 def enroll(call: Call) -> Response:
     """Enroll an unknown as a person."""
-    return _enroll(call, call.body.name or None, EnrollOptions(given=call.body.given, expires=call.body.expires))
+    return _enroll(call, call.body.name or None, given=call.body.given, expires=call.body.expires)
 
 
 def ignore(call: Call) -> Response:
     """Put an unknown on the ignore list."""
-    return _enroll(call, call.body.name, EnrollOptions(ignored=True))
+    return _enroll(call, call.body.name, ignored=True)
 
 
-def _enroll(call: Call, name: str | None, options: EnrollOptions) -> Response:
-    who = call.path["unknown"]
+def _enroll(call: Call, name: str | None, **chosen: Any) -> Response:
+    who, new = call.path["unknown"], call.body
+    options = EnrollOptions(anyway=new.anyway, different_people=new.different_people, **chosen)
     with writable_gallery(call) as gallery:
         _existing(gallery, who)
-    return enrolled(call.context, call.context.people.enroll_unknown(who, call.body.id, name, options), 201)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, name, options), 201)
 
 
 def forget(call: Call) -> Response:

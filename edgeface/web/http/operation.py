@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from edgeface.people.enrollment import RejectedError
+from edgeface.people.enrollment import DoubtError, RejectedError
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http import limits
 from edgeface.web.http.bodies import checked
@@ -139,8 +139,14 @@ class Operation:
 def _answer(work: Callable[[Call], Response], call: Call) -> Response:
     try:
         return work(call)
+    except DoubtError as error:
+        detail = f'{error} ("anyway": true, if you are sure)'
+        raise Problem(409, detail=detail, more={"errors": [*error.doubts.values()]}) from None
     except RejectedError as error:
-        raise Problem(422, detail=str(error), more={"errors": list(error.lines)}) from None
+        alike = ' ("different_people": true, if they are two people who look alike)' if error.others else ""
+        raise Problem(
+            422 if error.lines else 409, detail=f"{error}{alike}", more={"errors": list(error.lines)}
+        ) from None
 
 
 def reply(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.people.enrollment import EnrollOptions, RejectedError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
 from edgeface.people.guided import SHOTS
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin
 from edgeface.web.http import limits
+from edgeface.web.pages import doubt
 from edgeface.web.pages.guided import Guidance, Progress
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
@@ -39,9 +41,14 @@ def enroll(request: Request, form: Form) -> Response:
     person = form.text("id")
     try:
         options = EnrollOptions(
-            given=form.maybe("given"), expires=form.maybe("expires"), skip_bad=form.maybe("skip_bad") is not None
+            given=form.maybe("given"),
+            expires=form.maybe("expires"),
+            skip_bad=form.maybe("skip_bad") is not None,
+            different_people=form.maybe("different_people") is not None,
         )
         done = context_of(request).people.enroll(person, form.text("name") or None, form.files, options)
+    except DoubtError as error:
+        return doubt.ask(request, error, options, "/enroll")
     except RejectedError as error:
         return ask(request, form, str(error), error.lines)
     except GalleryError as error:
@@ -51,11 +58,25 @@ def enroll(request: Request, form: Form) -> Response:
     return see(f"/people/{person}", "enrolled")
 
 
+def anyway(request: Request, form: Form) -> Response:
+    """Enroll the photos that wait for this answer."""
+    waiting: doubt.WaitingPlans = request.app.state.waiting
+    found = waiting.take(form.text("plan"))
+    if found is None:
+        return ask(request, error=strings.DOUBT_GONE)
+    try:
+        done = context_of(request).people.enroll_plan(found.plan, replace(found.options, anyway=True))
+    except GalleryError as error:
+        return ask(request, error=str(error))
+    return see(f"/people/{done.people[0].id}", "enrolled")
+
+
 def begin(request: Request, form: Form) -> Response:
     """Start an enrollment at a camera of the device."""
     wanted = Progress(
-        form.text("id"), form.maybe("name"), form.text("camera"), form.maybe("given"), form.maybe("expires")
-    )
+        form.text("id"), form.maybe("name"), form.text("camera"), form.maybe("given"), form.maybe("expires"),
+        different_people=form.maybe("different_people") is not None,
+    )  # fmt: skip
     try:
         guidance(request).start(wanted)
     except GalleryError as error:
@@ -77,10 +98,13 @@ def progress(request: Request) -> Response:
     return JSONResponse({"state": now.state, "lines": now.lines, "taken": now.taken, "count": count})
 
 
-def finish(request: Request, _: Form) -> Response:
+def finish(request: Request, form: Form) -> Response:
     """Enroll from the shots."""
     try:
-        done = guidance(request).finish()
+        done = guidance(request).finish(anyway=form.maybe("anyway") is not None)
+    except DoubtError as error:
+        path = "/enroll/camera"
+        return doubt.question(request, error, f"{path}/finish", {"anyway": "1"}, doubt.new_faces(error), path)
     except (GalleryError, PhotoError) as error:
         return guide(request, str(error))
     return see(f"/people/{done.people[0].id}", "enrolled")
@@ -101,6 +125,7 @@ def guidance(request: Request) -> Guidance:
 ROUTES = [
     Route("/enroll", admin(page(ask))),
     Route("/enroll", admin(action(enroll, heavy=True)), methods=["POST"]),
+    Route("/enroll/anyway", admin(action(anyway)), methods=["POST"]),
     Route("/enroll/camera", admin(page(guide))),
     Route("/enroll/camera", admin(action(begin)), methods=["POST"]),
     Route("/enroll/camera/progress", admin(page(progress))),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.board import FREE_MB
 from edgeface.core.text import counted
-from edgeface.web import strings
+from edgeface.web import remedies, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,7 +41,7 @@ def faults(context: WebContext) -> list[DeviceFault]:
     found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
     disk = disk_of(context.configuration().data)
     if disk is not None and disk.free * 1000 < FREE_MB:
-        found.append(DeviceFault(strings.PROBLEM_DISK.format(free=f"{disk.free:.2f}"), strings.PROBLEM_DISK_DO))
+        found.append(DeviceFault(remedies.DISK.format(free=f"{disk.free:.2f}"), remedies.DISK_DO))
     return list(dict.fromkeys(found))
 
 
@@ -57,24 +57,24 @@ def disk_of(folder: Path) -> Disk | None:
 def remedy(problem: str) -> str:
     """How to fix a problem."""
     lower = problem.lower()
-    return next((advice for word, advice in strings.REMEDIES if word in lower), strings.REMEDY_ELSE)
+    return next((advice for word, advice in remedies.REMEDIES if word in lower), remedies.REMEDY_ELSE)
 
 
 def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     for name, camera in state.get("cameras", {}).items():
         status, problem = camera.get("status"), camera.get("problem")
         if problem:
-            yield DeviceFault(strings.PROBLEM_CAMERA.format(camera=name, problem=problem), remedy(problem))
+            yield DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), remedy(problem))
         elif status not in _QUIET:
             shown = strings.STATUSES.get(status, status)
-            yield DeviceFault(strings.PROBLEM_STATUS.format(camera=name, status=shown), remedy("delivers no image"))
+            yield DeviceFault(remedies.STATUS.format(camera=name, status=shown), remedy("delivers no image"))
 
 
 def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     yield from (DeviceFault(line, remedy(line)) for line in state.get("problems", ()))
     for key, name, text in (
-        ("mqtt", "broker", strings.PROBLEM_BROKER),
-        ("journal", "journal", strings.PROBLEM_JOURNAL),
+        ("mqtt", "broker", remedies.BROKER),
+        ("journal", "journal", remedies.JOURNAL),
     ):
         problem = (state.get(key) or {}).get("problem")
         if problem:
@@ -88,14 +88,14 @@ def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
 def _losses(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     lost = (state.get("mqtt") or {}).get("lost", 0)
     if lost:
-        yield DeviceFault(strings.PROBLEM_LOST.format(rows=counted(lost, *strings.ROW)), remedy("journal"))
+        yield DeviceFault(remedies.LOST.format(rows=counted(lost, *strings.ROW)), remedy("journal"))
     aside = (state.get("journal") or {}).get("set_aside")
     if aside:
-        yield DeviceFault(strings.PROBLEM_ASIDE.format(name=aside), strings.PROBLEM_ASIDE_DO, "warn")
+        yield DeviceFault(remedies.ASIDE.format(name=aside), remedies.ASIDE_DO, "warn")
 
 
 def _board(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     if state.get("throttled"):
-        yield DeviceFault(strings.PROBLEM_THROTTLED, strings.PROBLEM_THROTTLED_DO, "warn")
+        yield DeviceFault(remedies.THROTTLED, remedies.THROTTLED_DO, "warn")
     if state.get("clock") == "unsynced":
-        yield DeviceFault(strings.PROBLEM_CLOCK, strings.PROBLEM_CLOCK_DO, "warn")
+        yield DeviceFault(remedies.CLOCK, remedies.CLOCK_DO, "warn")

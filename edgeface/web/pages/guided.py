@@ -10,7 +10,7 @@ from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.core.text import check_id
 from edgeface.core.types import CameraImage
 from edgeface.gallery.snapshot import check_days
-from edgeface.people.enrollment import EnrollOptions
+from edgeface.people.enrollment import DoubtError, EnrollOptions
 from edgeface.people.guided import SHOTS, SILENT, shoot
 from edgeface.web import strings
 
@@ -43,6 +43,8 @@ class Progress:
     """Instructions to the person, newest last."""
     taken: int = 0
     """Number of shots."""
+    different_people: bool = False
+    """The face may be enrolled under another id."""
 
 
 class Guidance:
@@ -89,20 +91,25 @@ class Guidance:
             if self._progress is not None:
                 self._progress = replace(self._progress, state="cancelled")
 
-    def finish(self) -> EnrollResult:
-        """Enroll from the shots. Raises GalleryError if they are not ready."""
+    def finish(self, *, anyway: bool = False) -> EnrollResult:
+        """Enroll from the shots. Raises GalleryError if they are not ready, and DoubtError, after which they stay."""
         with self._lock:
             progress, guide = self._progress, self._guide
             if progress is None or progress.state != "ready" or guide is None:
                 raise GalleryError(strings.GUIDE_NONE)
             self._progress = self._guide = None
-        options = EnrollOptions(given=progress.given, expires=progress.expires)
-        return self._context.people.enroll_guided(guide, progress.name, options)
+        options = EnrollOptions(given=progress.given, expires=progress.expires, anyway=anyway)
+        try:
+            return self._context.people.enroll_guided(guide, progress.name, options)
+        except DoubtError:
+            with self._lock:
+                self._progress, self._guide = progress, guide
+            raise
 
     def _lead(self, run: int, progress: Progress) -> None:
         """The thread: take the shots, and give instructions."""
         try:
-            guide = self._context.people.guide(progress.person)
+            guide = self._context.people.guide(progress.person, different_people=progress.different_people)
             shoot(
                 self._pictures(run, progress.camera),
                 guide,

@@ -11,11 +11,13 @@ from starlette.routing import Route
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.snapshot import NEVER, day
-from edgeface.people.enrollment import EnrollOptions, RejectedError
-from edgeface.people.rules import level_threshold
+from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.rules import level_threshold, limits
+from edgeface.people.templates import listed
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
+from edgeface.web.pages import doubt
 from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def people(request: Request) -> Response:
     with context.gallery() as gallery:
         snapshot, everyone = gallery.snapshot(wall), gallery.people()
         threshold, problem = level_threshold(context.configuration(), snapshot)
+        divided = gallery.divided(limits(context.configuration()))
+        stored = {one.id: one.look_alikes for one in everyone}
         folded = wanted.casefold()
         found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
         first = min(number(request, "first") or 0, len(found))
@@ -58,7 +62,8 @@ def people(request: Request) -> Response:
         level=context.configuration().recognition.level,
         threshold=threshold,
         problem=problem,
-        alike=snapshot.alike(threshold),
+        alike=[pair for pair in snapshot.alike(threshold) if pair[1] not in stored[pair[0]]],
+        divided=divided,
         wanted=wanted,
         before=max(0, first - _PAGE) if first else None,
         after=first + _PAGE if first + _PAGE < len(found) else None,
@@ -74,8 +79,10 @@ def person(request: Request, error: str | None = None, lines: tuple[str, ...] = 
         others = [p for p in gallery.people() if p.id != who and p.ignored == own.ignored]
         snapshot = gallery.snapshot()
         threshold = level_threshold(context.configuration(), snapshot)[0]
-        alike = [(who, *other) for other in snapshot.alike_to(who, threshold)]
-    return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines)
+        alike = [(who, *one) for one in snapshot.alike_to(who, threshold) if one[0] not in own.look_alikes]
+        known = limits(context.configuration())
+        values = {"split": gallery.divided(known).get(who), "templates": listed(gallery, known, who)}
+    return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines, **values)
 
 
 def rename(request: Request, form: Form) -> Response:
@@ -101,8 +108,11 @@ def photos(request: Request, form: Form) -> Response:
     who, context = _who(request), context_of(request)
     with context.gallery() as gallery:
         known = gallery.person(who)
+    options = EnrollOptions(ignored=known.ignored)
     try:
-        context.people.enroll(who, None, form.files, EnrollOptions(ignored=known.ignored))
+        context.people.enroll(who, None, form.files, options)
+    except DoubtError as error:
+        return doubt.ask(request, error, options, f"/people/{who}")
     except RejectedError as error:
         return person(request, str(error), error.lines)
     except GalleryError as error:
@@ -116,12 +126,27 @@ def merge(request: Request, form: Form) -> Response:
     if form.text("confirm") != who:
         return person(request, strings.FORGET_MISTYPED.format(id=who))
     try:
-        proof = context_of(request).people.merge(who, into)
+        proof = context_of(request).people.merge(who, into, anyway=form.maybe("anyway") is not None)
+    except DoubtError as error:
+        with context_of(request).gallery() as gallery:
+            new = [f"/faces/{who}/{n}" for n in range(len(gallery.pictures(who)))]
+        fields = {"into": into, "confirm": who, "anyway": "1"}
+        return doubt.question(request, error, f"/people/{who}/merge", fields, new, f"/people/{who}")
     except GalleryError as error:
         return person(request, str(error))
     if proof.traces or proof.still_named:
         return render(request, "forgotten.html", who=who, proof=proof, back="/people")
     return see(f"/people/{into}", "merged")
+
+
+def remove_template(request: Request, form: Form) -> Response:
+    """Remove one template."""
+    who = _who(request)
+    try:
+        context_of(request).people.remove_template(who, form.text("template"))
+    except GalleryError as error:
+        return person(request, str(error))
+    return see(f"/people/{who}", "removed")
 
 
 def warn(request: Request, error: str | None = None) -> Response:
@@ -193,6 +218,7 @@ ROUTES = [
     Route(f"{_ONE}/consent", admin(action(consent)), methods=["POST"]),
     Route(f"{_ONE}/photos", admin(action(photos, heavy=True)), methods=["POST"]),
     Route(f"{_ONE}/merge", admin(action(merge)), methods=["POST"]),
+    Route(f"{_ONE}/templates/remove", admin(action(remove_template)), methods=["POST"]),
     Route(f"{_ONE}/forget", admin(page(warn))),
     Route(f"{_ONE}/forget", admin(action(forget)), methods=["POST"]),
     Route("/faces/{who}/{number:int}", viewer(page(face))),

@@ -8,10 +8,11 @@ from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
-from edgeface.people.enrollment import EnrollOptions
+from edgeface.people.enrollment import DoubtError, EnrollOptions
 from edgeface.web import strings
-from edgeface.web.auth.guard import admin, viewer
+from edgeface.web.auth.guard import FIELD, admin, viewer
 from edgeface.web.http.problems import Problem
+from edgeface.web.pages.doubt import question
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
 if TYPE_CHECKING:
@@ -36,18 +37,28 @@ def enroll(request: Request, form: Form) -> Response:
     """Enroll an unknown as a person."""
     who, person, name = _id(request), form.text("id"), form.text("name")
     try:
-        options = EnrollOptions(given=form.maybe("given"), expires=form.maybe("expires"))
+        options = EnrollOptions(
+            given=form.maybe("given"),
+            expires=form.maybe("expires"),
+            anyway=form.maybe("anyway") is not None,
+            different_people=form.maybe("different_people") is not None,
+        )
         context_of(request).people.enroll_unknown(who, person, name or None, options)
+    except DoubtError as error:
+        return _doubt(request, error, form, "enroll")
     except GalleryError as error:
         return ask(request, person, name, str(error))
     return see(f"/people/{person}", "enrolled")
 
 
-def ignore(request: Request, _: Form) -> Response:
+def ignore(request: Request, form: Form) -> Response:
     """Put an unknown on the ignore list."""
     who = _id(request)
-    options = EnrollOptions(ignored=True)
-    context_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
+    options = EnrollOptions(ignored=True, anyway=form.maybe("anyway") is not None)
+    try:
+        context_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
+    except DoubtError as error:
+        return _doubt(request, error, form, "ignore")
     return see("/unknowns", "ignored")
 
 
@@ -63,6 +74,15 @@ def delete(request: Request, form: Form) -> Response:
         return warn(request, strings.FORGET_MISTYPED.format(id=who))
     proof = context_of(request).people.erase(who)
     return render(request, "forgotten.html", who=who, proof=proof, back="/unknowns")
+
+
+def _doubt(request: Request, error: DoubtError, form: Form, verb: str) -> Response:
+    """Ask whether an unknown is added anyway, with the same form."""
+    who = _id(request)
+    with context_of(request).gallery() as gallery:
+        new = [f"/faces/{who}/{n}" for n in range(len(gallery.pictures(who)))]
+    fields = {name: value for name, value in form.fields.items() if name != FIELD}
+    return question(request, error, f"/unknowns/{who}/{verb}", {**fields, "anyway": "1"}, new, "/unknowns")
 
 
 def _render(request: Request, template: str, **values: Any) -> Response:

@@ -1,0 +1,88 @@
+"""The question before templates are added that may be of another person: both faces, and a button that adds them."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgeface.web.pages.render import context_of, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edgeface.core.clock import Clock
+    from edgeface.people.enrollment import DoubtError, EnrollOptions, Plan
+
+WAIT_SECONDS = 300.0
+"""Seconds for which photos wait for an answer."""
+_MOST = 4
+_SHOWN = 3
+
+
+class WaitingPlan(NamedTuple):
+    """Photos that wait for an answer: only their embeddings and small pictures are kept."""
+
+    at: float
+    plan: Plan
+    options: EnrollOptions
+
+
+class WaitingPlans:
+    """The plans that wait for an answer, a few at a time; any thread may call it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._plans: dict[str, WaitingPlan] = {}
+
+    def put(self, plan: Plan, options: EnrollOptions) -> str:
+        """Keep a plan, and return the token that takes it."""
+        with self._lock:
+            self._forget_old()
+            while len(self._plans) >= _MOST:
+                del self._plans[next(iter(self._plans))]
+            token = secrets.token_urlsafe(16)
+            self._plans[token] = WaitingPlan(self._clock.monotonic(), plan, options)
+            return token
+
+    def take(self, token: str) -> WaitingPlan | None:
+        """The plan of a token, once; None if it is unknown or has waited too long."""
+        with self._lock:
+            self._forget_old()
+            return self._plans.pop(token, None)
+
+    def _forget_old(self) -> None:
+        oldest = self._clock.monotonic() - WAIT_SECONDS
+        self._plans = {token: one for token, one in self._plans.items() if one.at >= oldest}
+
+
+def question(
+    request: Request, error: DoubtError, action: str, fields: Mapping[str, str], new: Iterable[str], back: str
+) -> Response:
+    """Ask whether to add anyway: `fields` are sent to `action`; `new` are addresses of pictures of the new face."""
+    who, line = next(iter(error.doubts.items()))
+    with context_of(request).gallery() as gallery:
+        own = next((one for one in gallery.people() if one.id == who), None)
+        pictures = len(gallery.pictures(who)) if own is not None else 0
+    values = {"own": own, "pictures": pictures, "new": list(new)[:_SHOWN]}
+    return render(request, "doubt.html", error=line, who=who, action=action, fields=fields, back=back, **values)
+
+
+def new_faces(error: DoubtError) -> list[str]:
+    """The pictures of what was refused, which are stored nowhere, as addresses."""
+    candidates = error.plan.candidates if error.plan is not None else ()
+    pictures = [jpeg for one in candidates for jpeg in one.pictures]
+    return [f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" for jpeg in pictures]
+
+
+def ask(request: Request, error: DoubtError, options: EnrollOptions, back: str) -> Response:
+    """Ask about photos, which wait meanwhile."""
+    assert error.plan is not None  # noqa: S101 - photos always have a plan
+    waiting: WaitingPlans = request.app.state.waiting
+    token = waiting.put(error.plan, options)
+    return question(request, error, "/enroll/anyway", {"plan": token}, new_faces(error), back)

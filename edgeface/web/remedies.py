@@ -1,0 +1,40 @@
+"""The texts of the device's problems, and how to fix each, in one place for review and translation."""
+
+# Words in a problem and how to fix it; the first match counts.
+REMEDIES = (
+    ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
+    ("dark", "Is the lens covered, or is the light off?"),
+    (
+        "pictures per second",
+        "Raise fps in config.yaml or in the camera's own menu. If pictures are dropped, lower size.",
+    ),
+    ("hangs", "Unplug the camera and plug it in again."),
+    ("cannot be opened", "Check the cable, the address and the password. `edgeface cameras` lists the cameras."),
+    ("gallery: cannot be written", "The disk is full or read-only: see df -h, and dmesg for a worn card."),
+    ("space", "Free some disk space: df -h shows what is full."),
+    ("read-only", "See dmesg for the reason: a worn card becomes read-only. Save the data, then replace the card."),
+    ("no signing key", "Run `edgeface keys new` on the device."),
+    ("liveness", "Set liveness: off for this door, or open it in another way."),
+    ("not enrolled", "Enroll them, or remove them from config.yaml."),
+    ("level", "Use a lower level or a smaller gallery. docs/accuracy.md explains the levels."),
+    ("refuses the user name", "Check the user name and the password in the camera's address."),
+    ("rejects the connection", "Compare user name and password with the broker's. Its log has details."),
+    ("denies", "Allow this in the broker's access list; docs/mosquitto/acl is an example."),
+    ("broker", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
+    ("connect", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
+    ("journal", "Check the disk: df -h and dmesg. Matching continues meanwhile."),
+)
+REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
+CAMERA = "Camera {camera}: {problem}"
+STATUS = "Camera {camera} is {status}."
+BROKER = "Broker: {problem}"
+JOURNAL = "Journal: {problem}"
+ASIDE = "A damaged journal was put aside: {name}"
+ASIDE_DO = "Keep a copy, examine it with `edgeface audit`, then delete it: it names people."
+THROTTLED = "The board is throttled."
+THROTTLED_DO = "It is too hot, or its power supply is too weak: cool it, and use the power supply made for it."
+CLOCK = "The clock is not synchronised."
+CLOCK_DO = "Give the device access to a time server, or fit a clock module: door schedules need it."
+LOST = "{rows} lost: accepted by neither the broker nor the disk."
+DISK = "The disk is nearly full: {free} GB free."
+DISK_DO = "Free some disk space: df -h shows what is full."
