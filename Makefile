@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test demo test test-fast check faults models acquisition corrections enrollment identity chain evaluate covered clean \
-	install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-search
+.PHONY: help setup setup-dev setup-test demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
+	covered clean install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-search
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ test-fast: setup-test ## the tests that need no browser, GStreamer, mediapipe or
 
 faults: setup ## the fault suite: kills, power cuts, stalls, a full disk, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
 	@$(BIN)/python -m tools.faults $(FAULTS)
+
+mutants: setup-dev ## take each control out of the code: the tests that trust.yaml names must fail, 15 minutes (ARGS="--only cooldown")
+	@$(BIN)/python -m tools.mutants $(ARGS)
 
 check: setup-dev ## format, lint and types
 	@$(BIN)/ruff format --check .

@@ -85,3 +85,17 @@ def test_a_unit_exposes_little(unit: Path) -> None:
     command = [analyze, "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("unit", "devices"),
+    [
+        ("edgeface", {"char-video4linux rw", "char-media rw", "char-dma_heap rw"}),
+        ("edgeface-door", {"char-gpiochip rw"}),
+    ],
+)
+def test_a_unit_has_its_own_user_and_only_the_devices_that_it_needs(unit: str, devices: set[str]) -> None:
+    lines = (trust.ROOT / "systemd" / f"{unit}.service").read_text(encoding="utf-8").splitlines()
+    closed = {"CapabilityBoundingSet=", "DevicePolicy=closed", "SystemCallFilter=@system-service"}
+    assert {f"User={unit}", f"Group={unit}"} | closed <= set(lines)
+    assert {line.partition("=")[2] for line in lines if line.startswith("DeviceAllow=")} == devices

@@ -13,6 +13,7 @@ import pytest
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.cameras.video_file import read_frames
 from edgeface.core.errors import CameraError
+from edgeface.imaging import opencv
 from edgeface.imaging.opencv import MAX_PIXELS, cv2
 from tests.support import hostile
 from tests.support.clock import FixedClock
@@ -86,6 +87,13 @@ def test_clips_with_changed_bytes(clips: dict[str, bytes], tmp_path: Path, suffi
         assert all(picture.image.size <= 3 * MAX_PIXELS for picture in pictures)
     assert read > 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_a_clip_of_large_frames_is_refused_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = clip(tmp_path / "large.avi")
+    assert len(played(whole)[0]) == PICTURES
+    monkeypatch.setattr(opencv, "MAX_PIXELS", 160 * 120 - 1)
+    assert played(whole) == ([], f"{whole} has frames that are too large")
 
 
 def test_a_header_of_65535_pixels_a_side(clips: dict[str, bytes], tmp_path: Path) -> None:

@@ -93,3 +93,10 @@ def test_too_many_lines_are_refused_before_they_are_read() -> None:
     with pytest.raises(ConfigError, match=r"c:8001: more than 8,000 lines"):
         loader.parse(data, "c")
     assert time.monotonic() - began < 0.1
+
+
+def test_brackets_are_counted_before_they_are_read() -> None:
+    # PyYAML would search 1,024 characters ahead at each of them.
+    for bracket in "{[":
+        with pytest.raises(ConfigError, match=r"c:2: nested too deeply"):
+            loader.parse(f"a: 1\nb: {bracket * (yaml_reader.MAX_DEPTH + 1)}".encode(), "c")

@@ -39,6 +39,28 @@ def test_a_file_is_written_completely_and_nothing_else_stays(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_reader_of_the_old_file_keeps_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    put_whole(path, b"one")
+    with path.open("rb") as old:
+        put_whole(path, b"two")
+        assert old.read() == b"one"
+
+
+def test_a_new_file_is_on_the_disk_before_it_has_its_name_and_its_name_soon_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sync, synced = tmp_path / "f", os.fsync, []
+
+    def noted(handle: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, path.exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    put_whole(path, b"data")
+    assert synced == [(f".f.{os.getpid()}.part", False), (tmp_path.name, True)]
+
+
 def test_new_content_keeps_the_mode(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"long content")

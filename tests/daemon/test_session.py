@@ -1,3 +1,4 @@
+import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -6,14 +7,20 @@ import numpy as np
 import pytest
 
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.config.configuration import Configuration
+from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import VaultError
+from edgeface.core.types import Embedding
 from edgeface.daemon.daemon import Daemon
 from edgeface.daemon.session import RecognitionSession
+from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
+from edgeface.gallery.unknowns import Unknown
+from edgeface.recognition.settings import Recognition
 from tests.support.connections import Connections
+
+NOON = 1_800_000_000.0
 
 
 @pytest.fixture(name="altered")
@@ -38,3 +45,37 @@ def test_a_daemon_that_cannot_start_closes_the_journal_and_the_gallery(
 ) -> None:
     with connections.all_closed(), pytest.raises(VaultError, match="altered"):
         Daemon(altered).run()
+
+
+def face(seed: int) -> Embedding:
+    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def test_no_one_is_matched_while_the_level_cannot_be_guaranteed(tmp_path: Path) -> None:
+    most = CalibrationTable.shipped().most("high")
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, recognition=Recognition(level="high"))
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        for seed in range(most):
+            gallery.enroll(f"person-{seed}", None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
+        with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+            assert not session.problems
+            assert session.pipeline._thresholds.accept < 1.0
+            gallery.enroll("one-more", None, [Template(face(most), gallery.model, "photo", NOON)], NOON)
+            session.refresh(configuration, NOON)
+            assert session.problems[0].startswith("no one can be matched: level 'high' cannot be guaranteed")
+            assert session.pipeline._thresholds.accept == math.inf
+
+
+def test_unknowns_stay_while_the_clock_may_be_wrong(tmp_path: Path) -> None:
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    old = NOON - (configuration.unknown.days + 1) * 86_400
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        gallery.store_unknowns([Unknown("u-7f3a", face(1), (face(1),), 2, 1, old, old, "porch")])
+    right = [False]
+    with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: right[0])) as session:
+        session.refresh(configuration, NOON)
+        assert session.unknowns == {"u-7f3a"}
+        right[0] = True
+        session.refresh(configuration, NOON)
+        assert session.unknowns == frozenset()

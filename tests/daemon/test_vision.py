@@ -1,18 +1,37 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edgeface.core.types import Event, Frame
-from edgeface.daemon.vision import HANG_SECONDS, Health
+from edgeface.cameras.mailbox import Mailbox
+from edgeface.config.configuration import Configuration, Privacy
+from edgeface.core.errors import GalleryError
+from edgeface.core.types import Claim, Event, Frame
+from edgeface.daemon.vision import HANG_SECONDS, MATCH_SECONDS, Health, Vision
+from edgeface.faces.calibration import CalibrationTable
+from edgeface.gallery.snapshot import Person, make_snapshot
+from edgeface.gallery.unknowns import Unknowns
+from edgeface.mqtt import topics
+from edgeface.recognition.decision import thresholds
+from edgeface.recognition.pipeline import Pipeline, PipelineRules
+from edgeface.recognition.settings import Recognition, UnknownSettings
+from tests.recognition.test_evidence import ALICE, TEMPLATE
 from tests.recognition.test_pipeline import LEFT, RIGHT, run
 from tests.support.clock import FixedClock
 from tests.support.film import film
+from tests.support.scripted import FPS, GREY, Look, ScriptedFaces, analyzer
+
+if TYPE_CHECKING:
+    from edgeface.daemon.session import RecognitionSession
+    from edgeface.mqtt.publisher import Publisher
+    from edgeface.mqtt.topics import Topic
 
 
 def frame(monotonic: float, camera: str = "porch") -> Frame:
@@ -116,3 +135,77 @@ def test_jumps_of_the_wall_clock_change_no_decision(jumps: list[tuple[int, float
     assert [replace(event, captured_at=0.0, id="") for event in events] == [
         replace(event, captured_at=0.0, id="") for event in undisturbed()
     ]
+
+
+@dataclass
+class Heard:
+    """Takes the place of the publisher."""
+
+    events: list[tuple[str, bool]] = field(default_factory=list)
+    """Type, and whether it is late."""
+    claims: list[Claim] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)
+
+    def publish(self, event: Event, _: bytes | None = None, *, late: bool = False) -> None:
+        self.events.append((event.type, late))
+
+    def claim(self, claim: Claim) -> None:
+        self.claims.append(claim)
+
+    def set(self, topic: Topic, payload: str) -> None:
+        assert topic == topics.PEOPLE.at(camera="porch")
+        self.people.append(payload)
+
+
+def session(refresh: Exception | None = None) -> RecognitionSession:
+    """Alice is enrolled, and each frame shows her; `refresh` is what a refresh raises."""
+
+    def refreshed(*_: object) -> None:
+        if refresh is not None:
+            raise refresh
+
+    view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
+    accept, faces = thresholds(CalibrationTable.shipped(), "normal", view), analyzer(ScriptedFaces(Look(ALICE)))
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
+    pipeline = Pipeline(rules, faces, Unknowns("boot", accept.accept), view, accept)
+    made = SimpleNamespace(analyzer=faces, pipeline=pipeline, keep_thumbnail=lambda *_: None, refresh=refreshed)
+    made.problems, made.people, made.unknowns = (), frozenset({"alice"}), frozenset()
+    return cast("RecognitionSession", made)
+
+
+def seen(opened: RecognitionSession, behind: float) -> tuple[Vision, Heard]:
+    """Half a second of a camera whose frames are decided `behind` seconds after their capture."""
+    configuration = Configuration.model_construct(cameras={}, privacy=Privacy())
+    clock, heard = FixedClock(), Heard()
+    publisher = cast("Publisher", heard)
+    vision = Vision(lambda *_: opened, configuration, Mailbox(), publisher, Health(clock), clock)
+    for number in range(round(FPS / 2)):
+        clock.now = number / FPS + behind
+        vision._handle(opened, Frame("porch", number, number / FPS, 1e9, GREY))
+    return vision, heard
+
+
+def test_a_match_on_an_old_frame_is_late_and_asks_no_door_to_open() -> None:
+    _, heard = seen(session(), MATCH_SECONDS - 0.1)
+    assert heard.events == [("match", False)]
+    assert heard.claims
+    _, heard = seen(session(), MATCH_SECONDS + 0.1)
+    assert heard.events == [("match", True)]
+    assert heard.claims == []
+
+
+def test_no_one_is_in_view_of_a_camera_that_is_away() -> None:
+    opened = session()
+    vision, heard = seen(opened, 0.1)
+    vision.away = frozenset({"porch"})
+    vision._housekeep(opened)
+    assert heard.events == [("match", False), ("left", False)]
+    assert heard.people == ["Alice", ""]
+
+
+def test_what_the_gallery_cannot_do_is_a_problem_and_no_end() -> None:
+    opened = session(GalleryError("gallery: cannot be written"))
+    vision, _ = seen(opened, 0.1)
+    vision._housekeep(opened)
+    assert vision.problems == ("gallery: cannot be written",)
+    assert vision.people == {"alice"}

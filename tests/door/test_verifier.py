@@ -199,6 +199,13 @@ def test_no_mutation_of_a_good_envelope_is_accepted() -> None:
     assert accepted < 1_000, "most of the mutations change something"
 
 
+@pytest.mark.parametrize("added", [" {0}", "{0} ", "\n{0}", "{0}\t"])
+def test_white_space_around_the_payload_is_covered_by_the_signature(added: str) -> None:
+    envelope = json.loads(signed(json.dumps(fields())))
+    envelope["payload"] = added.format(envelope["payload"])
+    assert judged(json.dumps(envelope).encode()) == "signature"
+
+
 @settings(max_examples=2_000 if HEAVY else 300, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_garbage_is_refused_and_nothing_else_is_raised(wire: bytes) -> None:

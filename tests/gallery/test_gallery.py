@@ -235,6 +235,12 @@ def test_forget_leaves_no_row_of_the_person_and_nothing_is_plain_before(gallery:
     assert "u-0002" not in gallery.retired_ids()
 
 
+def test_forget_leaves_no_page_free(gallery: Gallery) -> None:
+    gallery.enroll("alice", "Alice", [template(seed) for seed in range(60)], 100.0)
+    gallery.remove_person("alice", 200.0)
+    assert gallery._db.execute("PRAGMA freelist_count").fetchone() == (0,)
+
+
 def test_forget_says_when_a_reader_keeps_the_bytes(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_MS", 50)
     with another(gallery) as ours:
@@ -364,6 +370,11 @@ def test_a_gallery_belongs_to_the_thread_that_opened_it(gallery: Gallery) -> Non
     thread.start()
     thread.join()
     assert "thread" in str(raised[0])
+
+
+def test_what_is_written_is_on_the_disk_and_what_is_deleted_is_overwritten(gallery: Gallery) -> None:
+    names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+    assert [gallery._db.execute(f"PRAGMA {name}").fetchone()[0] for name in names] == ["wal", 2, 1, 1]
 
 
 def test_the_file_is_private(gallery: Gallery) -> None:

@@ -114,6 +114,7 @@ def test_a_missing_folder_is_a_state_that_passes(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "later" / "journal.db")
     assert not journal.append(a_row(1))
     assert "cannot be used" in (journal.problem or "")
+    assert journal.facts()["problem"] == journal.problem
     assert journal.unpublished(10) == []
     assert journal.head() == (0, "")
     assert journal.facts()["head"] is None

@@ -1,3 +1,4 @@
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,20 @@ def test_a_clock_that_jumps_does_not_empty_the_journal(path: Path) -> None:
     journal.expire()
     assert [entry.row.id for entry in journal.rows()] == ["c"]
     journal.close()
+
+
+def test_rows_stay_while_the_clock_may_be_wrong(path: Path) -> None:
+    clock, right = FixedClock(epoch=1000 * DAY), [True]
+    with closing(Journal(path, days=90, clock=clock, right=lambda: right[0])) as journal:
+        journal.append(JournalRow("a", "match", clock.wall(), "{}"))
+        right[0] = False
+        clock.epoch += 365 * DAY
+        clock.sleep(7200)
+        journal.expire()
+        assert [entry.row.id for entry in journal.rows()] == ["a"]
+        right[0] = True
+        journal.expire()
+        assert journal.rows() == []
 
 
 def test_a_row_from_a_wrong_clock_goes_with_its_neighbours(path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeface.journal.journal import Journal
+from edgeface.mqtt.connection import Message
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.settings import Mqtt
 from tests.mqtt.test_mqtt_publisher import CLOCK
@@ -90,3 +91,18 @@ def test_only_on_and_off_switch_a_camera_and_the_rest_is_counted(
     finally:
         publisher.close()
         journal.close()
+
+
+def test_a_switch_that_a_broker_marks_as_retained_is_not_obeyed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    switched: list[bool] = []
+    publisher = MqttPublisher(
+        Mqtt(), "front", CLOCK, journal, on_enabled=lambda _, on: switched.append(on), cameras=("porch",)
+    )
+    # The subscription asks for none of these, but a broker may send them all the same.
+    publisher._on_message(Message(SET, b"OFF", retained=True))
+    assert (switched, publisher.counters()["ignored"]) == ([], 1)
+    publisher._on_message(Message(SET, b"OFF", retained=False))
+    assert switched == [False]
+    publisher._waker.close()
+    journal.close()

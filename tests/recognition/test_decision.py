@@ -72,6 +72,14 @@ def test_a_match_needs_the_newest_frame_alone_to_reach_the_threshold() -> None:
     assert (confirmed.kind, confirmed.newest) == ("match", 0.5)
 
 
+def test_a_match_needs_the_mean_to_reach_the_threshold() -> None:
+    good = Match("alice", 0.9, 0.1)
+    assert decide(gathered(5), OnePerson(0.49, newest=good), THRESHOLDS, RULES) is None
+    decision = decide(gathered(WINDOW), OnePerson(0.49, newest=good), THRESHOLDS, RULES)
+    assert decision is not None
+    assert (decision.kind, decision.person) == ("uncertain", None)
+
+
 def test_a_newest_frame_that_is_nearer_to_someone_else_confirms_no_match() -> None:
     bob = Match("bob", 0.9, 0.6)
     assert decide(gathered(3), OnePerson(0.9, newest=bob), THRESHOLDS, RULES) is None

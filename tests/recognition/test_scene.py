@@ -3,7 +3,7 @@ import pytest
 
 from edgeface.core.types import Box, Detection, Match
 from edgeface.recognition.decision import Decision, Evidence
-from edgeface.recognition.scene import Conclusion, Scene, Visit, continues
+from edgeface.recognition.scene import CROWD, MAX_FACES, Conclusion, Scene, Visit, continues
 from edgeface.recognition.settings import UnknownSettings
 
 FACE = np.eye(4, dtype=np.float32)
@@ -118,3 +118,12 @@ def test_the_rate_limit_counts_what_it_holds_back_and_opens_again() -> None:
     assert allowed == [True] * 6 + [False] * 4
     assert scene.held_back == 4
     assert scene.may_announce_unknown(60.0, rules)
+
+
+@pytest.mark.parametrize(("faces", "at_once"), [(CROWD - 1, MAX_FACES), (CROWD, 1), (CROWD + 3, 1)])
+def test_faces_are_judged_few_at_once_and_in_turns(faces: int, at_once: int) -> None:
+    scene, found = Scene(), Detection(BOX, 0.95, np.zeros((5, 2), np.float32))
+    visits = [Visit(number, 0.0, 0.0, BOX, found) for number in range(faces)]
+    turns = [[one.number for one, _ in scene.to_judge(visits, 1.0 + turn)] for turn in range(faces // at_once)]
+    assert {len(turn) for turn in turns} == {at_once}
+    assert sorted(number for turn in turns for number in turn) == list(range(faces))

@@ -42,8 +42,9 @@ def test_another_key_opens_nothing_and_tags_otherwise() -> None:
         vault().unseal(other.seal(b"alice", "x"), "x")
 
 
-def test_links_hang_on_the_one_before_and_on_where_parts_end() -> None:
+def test_links_hang_on_the_key_on_the_one_before_and_on_where_parts_end() -> None:
     link = vault().link
+    assert link(b"a", b"b") != Vault(VaultKey("file", b"k" * 32)).link(b"a", b"b")
     assert link(b"a", b"b") != link(b"", b"b")
     assert link(b"a", b"bc", b"d") != link(b"a", b"b", b"cd")
 

@@ -63,6 +63,11 @@ def test_every_route_names_its_role(path: str, method: str, role: str) -> None:
     assert (role in {"viewer", "admin"}) != ((path, method) in PUBLIC)
 
 
+def test_only_admins_change_anything() -> None:
+    others = {(path, method) for path, method, role in ROUTES if method not in {"GET", "HEAD"} and role != "admin"}
+    assert others == {("/login", "POST"), ("/logout", "POST")}
+
+
 def test_nobody_gets_in_anywhere(client: Make) -> None:
     nobody = client(None)
     for path, method, role in ROUTES:
@@ -74,6 +79,7 @@ def test_nobody_gets_in_anywhere(client: Make) -> None:
 
 
 def test_a_wrong_token_gets_in_nowhere(client: Make) -> None:
+    assert client("admin", token=True).get("/people").status_code == 200, "the file has a token, but another one"
     stranger = client(None)
     stranger.headers["authorization"] = "Bearer edgeface_x"
     for path, method, role in ROUTES:
