@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import Claim, Event, Frame
+from edgeface.core.types import Claim, Event, Frame, FrameResult, Probe
 from edgeface.daemon.vision import HANG_SECONDS, MATCH_SECONDS, Health, Vision
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import Person, make_snapshot
@@ -29,6 +29,8 @@ from tests.support.film import film
 from tests.support.scripted import FPS, GREY, Look, ScriptedFaces, analyzer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgeface.daemon.session import RecognitionSession
     from edgeface.mqtt.publisher import Publisher
     from edgeface.mqtt.topics import Topic
@@ -169,16 +171,18 @@ def session(refresh: Exception | None = None) -> RecognitionSession:
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
     pipeline = Pipeline(rules, faces, Unknowns("boot", accept.accept), view, accept)
     made = SimpleNamespace(analyzer=faces, pipeline=pipeline, keep_thumbnail=lambda *_: None, refresh=refreshed)
+    made.kept = list[Probe]()
+    made.keep_probes, made.correctable = made.kept.extend, lambda result: result
     made.problems, made.people, made.unknowns = (), frozenset({"alice"}), frozenset()
     return cast("RecognitionSession", made)
 
 
-def seen(opened: RecognitionSession, behind: float) -> tuple[Vision, Heard]:
+def seen(opened: RecognitionSession, behind: float, *observers: Callable[[FrameResult], None]) -> tuple[Vision, Heard]:
     """Half a second of a camera whose frames are decided `behind` seconds after their capture."""
     configuration = Configuration.model_construct(cameras={}, privacy=Privacy())
     clock, heard = FixedClock(), Heard()
     publisher = cast("Publisher", heard)
-    vision = Vision(lambda *_: opened, configuration, Mailbox(), publisher, Health(clock), clock)
+    vision = Vision(lambda *_: opened, configuration, Mailbox(), publisher, Health(clock), clock, observers=observers)
     for number in range(round(FPS / 2)):
         clock.now = number / FPS + behind
         vision._handle(opened, Frame("porch", number, number / FPS, 1e9, GREY))
@@ -201,6 +205,15 @@ def test_no_one_is_in_view_of_a_camera_that_is_away() -> None:
     vision._housekeep(opened)
     assert heard.events == [("match", False), ("left", False)]
     assert heard.people == ["Alice", ""]
+
+
+def test_a_probe_is_kept_and_a_face_whose_event_cannot_be_corrected_refers_to_none() -> None:
+    opened, shown = session(), list[FrameResult]()
+    made = cast("SimpleNamespace", opened)
+    made.correctable = lambda result: replace(result, faces=())
+    seen(opened, 0.1, shown.append)
+    assert [probe.person for probe in made.kept] == ["alice"]
+    assert {result.faces for result in shown} == {()}
 
 
 def test_what_the_gallery_cannot_do_is_a_problem_and_no_end() -> None:

@@ -355,6 +355,16 @@ def test_a_second_person_is_not_added_one_by_one_between_two_faces(gallery: Gall
         put(gallery, "alice", shots(2, 0, 1, 2))
 
 
+def test_a_second_person_who_resembles_the_first_is_not_added_later(gallery: Gallery) -> None:
+    """Six photos that would be refused at once are refused in two steps, too; each group alone is one person."""
+    resembling = unit_mean([np.float32(0.64) * unit(1) + np.float32(0.77) * unit(2)])
+    later = tuple(unit_mean([resembling + np.float32(0.6) * unit(2000 + n)]) for n in range(3))
+    put(gallery, "alice", shots(1, 0, 1, 2))
+    with pytest.raises(DoubtError, match="alice: the templates and the new photos show two people: 3 of 6 differ"):
+        put(gallery, "alice", later)
+    assert put(gallery, "anna", later).facts == {"person": "anna"}
+
+
 def test_replaced_templates_are_compared_with_those_before(gallery: Gallery) -> None:
     put(gallery, "alice", shots(1, 0, 1, 2))
     again = EnrollOptions(again=True)

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,27 @@ def test_an_import_asks_before_it_replaces_a_face(
     service.export_people(file)
     with pytest.raises(DoubtError, match="joe: the photos show two people"):
         service.import_people(file, replace=True)
+
+
+def test_an_unknown_and_shots_are_added_to_another_person_only_if_someone_insists(
+    service: PeopleService, changes: list[Change]
+) -> None:
+    put(service, "joe", 1)
+    with service.gallery() as gallery:
+        gallery.store_unknowns([Unknown("u-0001", unit(2), (unit(2),), 2, 1, 1.0, 1.0, "porch")])
+        known = service.known_faces(gallery)
+    guide = Guide(None, known, "joe", [("straight ahead", unit(3))] * 5)  # type: ignore[arg-type]  # enrolling reads shots only
+    enrollments = [
+        partial(service.enroll_unknown, "u-0001", "joe", None),
+        partial(service.enroll_guided, guide, None),
+    ]
+    for enroll in enrollments:
+        with pytest.raises(DoubtError, match="joe: the face differs from the enrolled one"):
+            enroll(EnrollOptions())
+        assert changes == []
+        enroll(EnrollOptions(anyway=True))
+        assert [change.facts for change in changes] == [{"person": "joe", "anyway": True}]
+        changes.clear()
 
 
 def test_look_alikes_survive_a_file_and_are_gone_with_the_other(service: PeopleService, tmp_path: Path) -> None:

@@ -258,5 +258,19 @@ def test_only_the_uncovered_frames_of_a_stranger_become_templates() -> None:
     assert float(unknown.mean @ STRANGER) > 0.999
 
 
+def test_a_frame_that_was_not_checked_becomes_no_template() -> None:
+    # No frame of a named person is checked. These are covered, and remain in the evidence of whoever they are then.
+    view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", accept.accept)
+    made = Pipeline(rules, analyzer(faces), unknowns, view, accept)
+    assert matches(list(play(made, faces, [Look(ALICE, covered=True)] * (8 * SECOND)))) == 1
+    made.use(make_snapshot([], {}), accept)
+    list(play(made, faces, [Look(ALICE, covered=True)] * SECOND, 8.0))
+    assert made.people("porch") == ("unknown",)
+    assert len(unknowns) == 0
+
+
 def test_a_covered_person_is_still_matched() -> None:
     assert matches(run(*[Look(ALICE, covered=True)] * 2 * SECOND)) == 1

@@ -9,6 +9,7 @@ from contextlib import closing
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette")
@@ -17,6 +18,7 @@ from edgeface.config import loader
 from edgeface.faces.embedder import embedder_name
 from edgeface.faces.photo_face import find_face
 from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import thumbnail
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
@@ -236,6 +238,15 @@ def test_a_template_is_removed_on_the_page_of_the_person(admin: TestClient, stag
     assert ("removed", {"person": "barack", "template": first}) in stage.notes
     last = post(admin, "/people/barack/templates/remove", {"template": second})
     assert "the last template cannot be removed" in text_of(last)
+
+
+def test_a_person_who_is_two_is_named_on_the_page(admin: TestClient, stage: Stage) -> None:
+    marked = strings.PERSON_DIVIDED.partition("(")[0]
+    assert marked not in text_of(admin.get("/people/barack"))
+    eye = np.eye(192, dtype=np.float32)
+    with stage.context.gallery() as gallery:
+        gallery.enroll("both", None, [Template(eye[n], gallery.model, "photo", 1.0) for n in range(2)], 1.0)
+    assert marked in text_of(admin.get("/people/both"))
 
 
 def test_a_rename_and_the_days_of_consent_are_kept_and_said(admin: TestClient, stage: Stage) -> None:
