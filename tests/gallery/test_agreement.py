@@ -70,6 +70,13 @@ def test_a_second_person_with_less_than_a_quarter_of_the_templates_is_marked_and
     assert outliers(rows, LIMITS) == {12, 13}
 
 
+def test_all_templates_of_a_second_person_are_marked() -> None:
+    # Each has three of its own kind, so none is unlike the rest.
+    rows = [*photos(1, 4), *photos(2, 4)]
+    assert min(to_the_rest(rows)) > LIMITS.same
+    assert outliers(rows, LIMITS) == {4, 5, 6, 7}
+
+
 @pytest.mark.parametrize("count", [4, 6, 12])
 def test_a_single_wrong_photo_among_many_is_found_if_asked_for(count: int) -> None:
     rows = [*photos(1, count), *photos(2, 1)]

@@ -206,6 +206,17 @@ def test_an_unknown_and_shots_are_added_to_another_person_only_if_someone_insist
         changes.clear()
 
 
+def test_a_face_has_one_id_unless_someone_decides_otherwise(service: PeopleService) -> None:
+    put(service, "joe", 1)
+    with service.gallery() as gallery:
+        gallery.store_unknowns([Unknown("u-0001", unit(1), (unit(1),), 2, 1, 1.0, 1.0, "porch")])
+    with pytest.raises(GalleryError, match="already enrolled as joe"):
+        service.enroll_unknown("u-0001", "jim", None)
+    assert people(service) == ["joe"]
+    service.enroll_unknown("u-0001", "jim", None, EnrollOptions(different_people=True))
+    assert people(service) == ["jim", "joe"]
+
+
 def test_look_alikes_survive_a_file_and_are_gone_with_the_other(service: PeopleService, tmp_path: Path) -> None:
     file = tmp_path / "people.json"
     for seed, person in enumerate(("alice", "anna", "bob")):

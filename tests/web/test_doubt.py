@@ -140,3 +140,7 @@ def test_only_the_newest_few_wait_and_none_for_long() -> None:
     assert waiting.take(tokens[1]) is None
     clock.now = WAIT_SECONDS + 1
     assert [waiting.take(token) for token in tokens] == [None] * 5
+    old = waiting.put(plan, EnrollOptions())
+    clock.now += WAIT_SECONDS + 1
+    new = waiting.put(plan, EnrollOptions())
+    assert (old in waiting._plans, new in waiting._plans) == (False, True)
