@@ -111,6 +111,14 @@ def test_the_next_person_is_matched_instead() -> None:
     assert kinds(stage.show(Look(NEXT))) == [("match", "bob")]
 
 
+def test_a_face_that_jumped_refers_to_no_event_before_a_good_frame() -> None:
+    stage = Stage()
+    first = stage.show(Look(STRANGER))
+    (result,) = stage.show(Look(STRANGER, BOX.moved(0.7 * BOX.height, 0), "dark"), 1 / FPS)
+    assert [one.track for one in result.faces] == [one.track for one in first[-1].faces]
+    assert [one.event for one in result.faces] == [None]
+
+
 @pytest.mark.parametrize("change", ["restart", "another face"])
 def test_a_face_that_may_be_another_refers_to_no_event(change: str) -> None:
     stage = Stage()
