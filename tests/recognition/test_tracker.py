@@ -161,7 +161,7 @@ def test_a_pause_hardly_changes_how_long_a_fast_camera_waits_for_a_face() -> Non
 def test_a_sway_that_a_slow_camera_samples_is_no_surprise() -> None:
     tracker, surprises = Tracker(), list[float]()
     for n in range(40):
-        (track,) = tracker.update([seen(100 + 12 * np.sin(2 * np.pi * n / 1.2 / 1.7), 100, score=0.9)], n / 1.2).live
+        (track,) = tracker.update([seen(100 + 16 * np.sin(2 * np.pi * n / 1.2 / 1.7), 100, score=0.9)], n / 1.2).live
         surprises.append(track.surprise)
     assert max(surprises) < 0.5
 
