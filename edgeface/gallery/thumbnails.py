@@ -1,7 +1,8 @@
-"""Sealed pictures of people and unknowns for the local page: the newest few of each."""
+"""Sealed pictures of people and unknowns for the local page: one of each template, and the newest few."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.imaging.drawing import cut_out, jpeg
@@ -9,13 +10,13 @@ from edgeface.imaging.resize import scaled
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from edgeface.core.types import Box, Image
     from edgeface.gallery.rows import RowCodec
 
 KEPT = 3
-"""Pictures kept per person or unknown."""
+"""Pictures kept per person or unknown, besides those that templates were made from."""
 HEIGHT = 240
 """Maximum pixels of the longer side; such a JPEG has about 10 kB."""
 
@@ -38,7 +39,7 @@ def thumbnail(image: Image, box: Box) -> bytes:
 
 
 def put(db: sqlite3.Connection, codec: RowCodec, picture: Thumbnail) -> None:
-    """Store a picture if its owner is in the gallery, and keep only the newest KEPT of that owner."""
+    """Store a picture if its owner is in the gallery; of those without a template, only the newest KEPT are kept."""
     owner = codec.tag(picture.owner)
     known = "SELECT 1 FROM people WHERE tag = ?1 UNION ALL SELECT 1 FROM unknowns WHERE tag = ?1"
     if db.execute(known, (owner,)).fetchone() is None:
@@ -47,8 +48,16 @@ def put(db: sqlite3.Connection, codec: RowCodec, picture: Thumbnail) -> None:
     head = codec.seal("picture head", owner, {"wall": picture.wall, **template})
     sealed = codec.seal("picture", owner, {}, picture.jpeg)
     db.execute("INSERT INTO pictures (owner, head, sealed) VALUES (?, ?, ?)", (owner, head, sealed))
-    rest = "SELECT seq FROM pictures WHERE owner = ?1 ORDER BY seq DESC LIMIT -1 OFFSET ?2"
-    db.execute(f"DELETE FROM pictures WHERE seq IN ({rest})", (owner, KEPT))  # noqa: S608 - `rest` is the constant above
+    db.executemany("DELETE FROM pictures WHERE seq = ?", [(seq,) for seq in _surplus(db, codec, picture.owner)])
+
+
+def _surplus(db: sqlite3.Connection, codec: RowCodec, who: str) -> Iterator[int]:
+    """The numbers of the pictures that newer ones replace."""
+    seen: Counter[str] = Counter()
+    for seq, template in of_templates(db, codec, who):
+        seen[template] += 1
+        if seen[template] > (1 if template else KEPT):
+            yield seq
 
 
 def pictures(db: sqlite3.Connection, codec: RowCodec, who: str) -> list[tuple[float, bytes]]:

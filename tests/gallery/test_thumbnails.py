@@ -54,6 +54,14 @@ def test_the_newest_few_are_kept_and_none_of_who_is_not_in_the_gallery(gallery: 
     assert b"stranger" not in lying
 
 
+def test_the_picture_of_a_template_stays_however_many_follow_and_once_only(gallery: Gallery) -> None:
+    made = [Thumbnail("alice", NOON, b"%d" % n, "0f3a9c417be2") for n in range(2)]
+    seen = [Thumbnail("alice", NOON + 1, b"seen %d" % n) for n in range(KEPT + 1)]
+    gallery.store_pictures([*made, *seen])
+    assert [jpeg for _, jpeg in gallery.pictures("alice")] == [b"seen 3", b"seen 2", b"seen 1", b"1"]
+    assert gallery.pictures_of_templates("alice") == {"0f3a9c417be2": KEPT}
+
+
 def test_who_is_forgotten_or_gone_has_no_pictures(gallery: Gallery) -> None:
     gallery.store_pictures([Thumbnail("alice", NOON, b"a"), Thumbnail("u-0001", NOON, b"u")])
     gallery.store_unknowns([stranger("u-0001")])

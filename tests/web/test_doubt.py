@@ -54,7 +54,7 @@ def test_photos_of_another_face_wait_for_an_answer(admin: TestClient, stage: Sta
     post(admin, "/people/barack/photos", {}, ("obama2",))
     stage.notes.clear()
     answer = post(admin, path, {"id": "barack"}, ("biden",))
-    assert "the face differs from the enrolled one: cosine " in text_of(answer)
+    assert "The face differs from the enrolled one: cosine " in text_of(answer)
     fields = asked(answer, "barack", new="data:image/jpeg;base64,")
     assert stage.notes == []
     assert insist(admin, fields).headers["location"] == "/people/barack?done=enrolled"

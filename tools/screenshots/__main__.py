@@ -12,6 +12,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.demo import door as demo_door
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.run import CAMERA, PEOPLE
+from edgeface.web import strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, cut, running
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def main() -> None:
                 page.goto(f"{base}{path}")
                 _settle(page, key)
                 _write(page, f"{key}-{size}")
+        _questions(_page(browser, "desktop", storage_state=state), base)
         page = _page(browser, "phone", storage_state=state, color_scheme="dark")
         page.goto(f"{base}/")
         _settle(page, "live")
@@ -57,6 +59,18 @@ def main() -> None:
         page = _page(browser, "phone")
         page.goto(f"{base}/login")
         _write(page, "login-phone")
+
+
+def _questions(page: Page, base: str) -> None:
+    """The correction of an event, and the question before a photo of another face is added."""
+    page.goto(f"{base}/events")
+    page.get_by_role("link", name=strings.CORRECT, exact=True).first.click()
+    _write(page, "correct-desktop")
+    page.goto(f"{base}/people/barack_obama")
+    page.locator("#more").set_input_files(PEOPLE / "Joe_Biden" / "biden.jpg")
+    page.get_by_role("button", name=strings.PERSON_MORE).click()
+    page.get_by_role("button", name=strings.DOUBT_DO).wait_for()
+    _write(page, "doubt-desktop")
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from edgeface.core.clock import rfc3339
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import printable, printable_path
 from edgeface.gallery.snapshot import day
-from edgeface.gallery.thumbnails import KEPT
 from edgeface.people.enrollment import EnrollOptions
 from edgeface.people.rules import level_threshold
 from edgeface.web.api import models
@@ -248,7 +247,7 @@ def jpeg(gallery: Gallery, who: str, number: str) -> Response:
     """One picture of a person or an unknown. Raises Problem 404 if there is none with this number."""
     numbers = {str(n): data for n, (_, data) in enumerate(gallery.pictures(who))}
     if number not in numbers:
-        raise Problem(404, detail=f"no such picture; {len(numbers)} of at most {KEPT} are kept")
+        raise Problem(404, detail=f"no such picture; kept: {len(numbers)}")
     return Response(numbers[number], media_type="image/jpeg")
 
 

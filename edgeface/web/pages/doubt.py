@@ -68,9 +68,18 @@ def question(
     who, line = next(iter(error.doubts.items()))
     with context_of(request).gallery() as gallery:
         own = next((one for one in gallery.people() if one.id == who), None)
-        pictures = len(gallery.pictures(who)) if own is not None else 0
-    values = {"own": own, "pictures": pictures, "new": list(new)[:_SHOWN]}
-    return render(request, "doubt.html", error=line, who=who, action=action, fields=fields, back=back, **values)
+        enrolled = sorted(gallery.pictures_of_templates(who).values()) or range(len(gallery.pictures(who)))
+    values = {"own": own, "pictures": enrolled[:_SHOWN], "new": list(new)[:_SHOWN]}
+    return render(
+        request,
+        "doubt.html",
+        error=line.removeprefix(f"{who}: "),
+        who=who,
+        action=action,
+        fields=fields,
+        back=back,
+        **values,
+    )
 
 
 def new_faces(error: DoubtError) -> list[str]:
