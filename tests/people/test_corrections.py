@@ -285,6 +285,17 @@ def test_a_merge_keeps_the_negative_templates_of_both(service: PeopleService) ->
         assert gallery.snapshot().denied(STRANGER) == {"alice3"}
 
 
+def test_a_merge_keeps_the_negative_templates_of_others_that_show_the_merged_face(service: PeopleService) -> None:
+    service.identify(EVENT, "carol", None)
+    with service.gallery() as gallery:
+        twice = Template(mixed(STRANGER, AXES[13], 0.95), gallery.model, "photo", 1.0)
+        gallery.enroll("carol2", None, [twice], 1.0)
+    assert service.merge("carol", "carol2").traces == ()
+    with service.gallery() as gallery:
+        assert [one.event for one in gallery.negatives("alice")] == [EVENT]
+        assert gallery.snapshot().denied(STRANGER) == {"alice"}
+
+
 def test_no_change_names_more_than_the_person_and_the_event(service: PeopleService, changes: list[Change]) -> None:
     service.identify(EVENT, "bob", None, ANYWAY)
     service.restore("alice", EVENT)
