@@ -78,15 +78,11 @@ class Gallery(CorrectionsFile):
 
     def snapshot(self, wall: float | None = None) -> GallerySnapshot:
         """Read everyone who has templates of the model and has not expired by the day of `wall`."""
-        with sqlite.translated(self.path):
-            self._db.execute("BEGIN")
-            try:
-                version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
-                people = self._people()
-                own = self._embeddings(people)
-                denied = corrections.find_negatives(self._db, self._codec, self.model)
-            finally:
-                self._db.execute("COMMIT")
+        with sqlite.translated(self.path), sqlite.reading(self._db):
+            version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
+            people = self._people()
+            own = self._embeddings(people)
+            denied = corrections.find_negatives(self._db, self._codec, self.model)
         self._version, self._generation = version, generation
         ids = {self.tag(person.id): person.id for person in people}
         negatives = [(ids[owner], negative.embedding) for _, owner, negative in denied]

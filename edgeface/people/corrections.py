@@ -69,7 +69,7 @@ def identification(
     if probe.person is not None and configuration.privacy.negative_days:
         if all(one.event != event for one in gallery.negatives(probe.person)):
             denied = probe.person, denial(configuration, gallery, event, probe.person, wall)
-        others = {probe.person, *(one for one in known.means if one in known.denied(probe.embedding))}
+        others = known.denied(probe.embedding) | {probe.person}
         known = replace(known, denied=lambda _: others)
     try:
         new = candidate(known, person, name, (probe.embedding,), "correction")

@@ -77,7 +77,7 @@ class KnownFaces:
     """By id: the other people who have this face."""
     different_people: bool = False
     """A face that someone else has is of another person, who looks alike."""
-    denied: Callable[[Embedding], Container[str]] = lambda _: ()
+    denied: Callable[[Embedding], frozenset[str]] = lambda _: frozenset()
     """Who a face is not, by the corrections."""
 
     @classmethod
@@ -95,11 +95,10 @@ class KnownFaces:
 
     def refuse_others(self, embedding: Embedding, person: str) -> None:
         """Raise OtherPersonError if the face is someone else's, unless look-alikes or corrections explain it."""
+        found = {} if self.different_people else self.others(embedding, person)
         denied = self.denied(embedding)
-        others = {} if self.different_people else self.others(embedding, person)
-        found = {other: score for other, score in others.items() if other not in denied}
-        if found:
-            nearest = max(found, key=found.__getitem__)
+        nearest = max((other for other in found if other not in denied), key=found.__getitem__, default=None)
+        if nearest is not None:
             raise OtherPersonError(nearest, found[nearest])
 
 
@@ -209,6 +208,24 @@ def candidate(
         known.refuse_others(embedding, person)
     alike = sorted({other for embedding in embeddings for other in known.others(embedding, person)})
     return Candidate(person, name, embeddings, source, unknown, pictures, tuple(alike))
+
+
+def compared_again(known: KnownFaces, plan: Plan) -> Plan:
+    """The plan with the look-alikes as they are now; raises RejectedError if by now someone else has one of the faces.
+
+    It is for plans whose faces were compared before someone changed the gallery.
+    """
+    try:
+        return replace(plan, candidates=tuple(_compared_again(known, one) for one in plan.candidates))
+    except OtherPersonError as error:
+        raise RejectedError(f"no one was enrolled: {error}", (), skippable=False, others=(error.person,)) from error
+
+
+def _compared_again(known: KnownFaces, one: Candidate) -> Candidate:
+    if one.denial is not None:
+        person, before = one.denial[0], known.denied
+        known = replace(known, denied=lambda face: before(face) | {person})
+    return replace(one, look_alikes=candidate(known, one.person, one.name, one.embeddings, one.source).look_alikes)
 
 
 def from_folder(

@@ -25,6 +25,7 @@ from edgeface.people.enrollment import (
     Plan,
     candidate,
     carry_out,
+    compared_again,
     contradicted,
     doubt,
     embeddings_of,
@@ -134,16 +135,9 @@ class PeopleService:
             return self._carry_out(gallery, Plan(known.limits, (new,)), options)
 
     def enroll_plan(self, plan: Plan, options: EnrollOptions) -> EnrollResult:
-        """Carry out a plan that was refused with a DoubtError; raises PhotoError as `enroll_guided` does."""
+        """Carry out a plan that was refused with a DoubtError."""
         with self.gallery(create=True) as gallery:
-            known = self.known_faces(gallery, different_people=options.different_people)
-            # Someone may have been enrolled with this face in the meantime.
-            now = (candidate(known, one.person, None, one.embeddings, one.source) for one in plan.candidates)
-            people = [
-                dataclasses.replace(one, look_alikes=checked.look_alikes)
-                for one, checked in zip(plan.candidates, now, strict=True)
-            ]
-            return self._carry_out(gallery, dataclasses.replace(plan, candidates=tuple(people)), options)
+            return self._carry_out(gallery, plan, options)
 
     def deny(self, event: str, person: str) -> None:
         """Record that the face of an event is not the person that it names; holds from the next frame."""
@@ -257,7 +251,12 @@ class PeopleService:
 
     def _carry_out(self, gallery: Gallery, plan: Plan, options: EnrollOptions) -> EnrollResult:
         options = dataclasses.replace(options, pictures=self.configuration.privacy.pictures == "all")
-        changes = carry_out(gallery, plan, self.clock.wall(), options)
+        with gallery.transaction():
+            if gallery.changed():
+                # Someone may have been enrolled with this face since the faces were compared.
+                known = self.known_faces(gallery, different_people=options.different_people)
+                plan = compared_again(known, plan)
+            changes = carry_out(gallery, plan, self.clock.wall(), options)
         self._record(changes)
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
         return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown
 from edgeface.people import corrections, trace_search
-from edgeface.people.enrollment import DoubtError, EnrollOptions
+from edgeface.people.enrollment import DoubtError, EnrollOptions, Plan
 from edgeface.people.service import PeopleService
 
 ANYWAY = EnrollOptions(anyway=True)
@@ -336,6 +337,24 @@ def test_who_is_told_apart_by_a_correction_alone_is_a_look_alike(service: People
     assert found is not None
     assert (found.person, found.look_alike) == ("alicia", True)
     assert changes[-1].facts == {"person": "alicia", "event": "TWIN", "different_people": True}
+
+
+def test_a_correction_compares_again_without_the_person_that_it_denies(
+    service: PeopleService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin, made = mixed(ALICE, AXES[2], 0.78), corrections.identification
+    with service.gallery() as gallery:
+        gallery.store_probes([Probe("TWIN", "porch", 100.0, "alice", None, twin)])
+
+    def slow(*known: Any) -> Plan:
+        plan = made(*known)
+        service.change("bob", name="Bobby")
+        return plan
+
+    monkeypatch.setattr(corrections, "identification", slow)
+    service.identify("TWIN", "alicia", None)
+    with service.gallery() as gallery:
+        assert gallery.person("alicia").look_alikes == ("alice",)
 
 
 def test_no_change_names_more_than_the_person_and_the_event(service: PeopleService, changes: list[Change]) -> None:

@@ -66,7 +66,7 @@ def anyway(request: Request, form: Form) -> Response:
         return ask(request, error=strings.DOUBT_GONE)
     try:
         done = context_of(request).people.enroll_plan(found.plan, replace(found.options, anyway=True))
-    except (GalleryError, PhotoError) as error:
+    except GalleryError as error:
         return ask(request, error=str(error))
     return see(f"/people/{done.people[0].id}", "enrolled")
 
