@@ -129,6 +129,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read one state of the file, whoever writes meanwhile; joins a transaction that is already open."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
 def erase(connection: sqlite3.Connection, path: Path) -> None:
     """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
     with translated(path):

@@ -122,11 +122,11 @@ def hand_over(db: sqlite3.Connection, codec: RowCodec, owner: bytes, other: byte
 
 def traces(
     db: sqlite3.Connection, codec: RowCodec, model: str, who: Container[str], face: Embedding | None, least: float,
-    spared: Container[bytes] = (),
+    *, negatives: bool = True,
 ) -> list[Trace]:  # fmt: skip
     """The probes announced as one of `who`, and all rows whose cosine to a face of `model` is `least` or more.
 
-    The negative templates of people whose tags are `spared` are left out.
+    Without `negatives`, only probes.
     """
 
     def shows(embedding: Embedding, made_by: str) -> bool:
@@ -137,8 +137,8 @@ def traces(
         kept = _probe(codec, tag, made_by, sealed)
         if kept.person in who or kept.unknown in who or shows(kept.embedding, made_by):
             found.append(Trace("probes", seq, tag, kept.embedding))
-    for seq, owner, negative in find_negatives(db, codec, model):
-        if owner not in spared and shows(negative.embedding, model):
+    for seq, _, negative in find_negatives(db, codec, model) if negatives else ():
+        if shows(negative.embedding, model):
             found.append(Trace("negatives", seq, None, negative.embedding))
     return found
 

@@ -78,15 +78,11 @@ class Gallery(CorrectionsFile):
 
     def snapshot(self, wall: float | None = None) -> GallerySnapshot:
         """Read everyone who has templates of the model and has not expired by the day of `wall`."""
-        with sqlite.translated(self.path):
-            self._db.execute("BEGIN")
-            try:
-                version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
-                people = self._people()
-                own = self._embeddings(people)
-                denied = corrections.find_negatives(self._db, self._codec, self.model)
-            finally:
-                self._db.execute("COMMIT")
+        with sqlite.translated(self.path), sqlite.reading(self._db):
+            version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
+            people = self._people()
+            own = self._embeddings(people)
+            denied = corrections.find_negatives(self._db, self._codec, self.model)
         self._version, self._generation = version, generation
         ids = {self.tag(person.id): person.id for person in people}
         negatives = [(ids[owner], negative.embedding) for _, owner, negative in denied]
@@ -184,7 +180,8 @@ class Gallery(CorrectionsFile):
     def remove_person(self, person: str, wall: float, alike: float = 2.0, into: str | None = None) -> Change:
         """Remove a person from the file: name, templates, pictures, and the unknowns that `unknowns_like` gives.
 
-        Their `traces` and their negative templates are removed too; with `into`, the latter become that person's.
+        Their `traces` and their negative templates are removed too; with `into`, all negative templates stay, and
+        theirs become that person's.
 
         Raises GalleryError after the removal if another process still keeps the bytes in the log.
         """
@@ -234,15 +231,14 @@ class Gallery(CorrectionsFile):
     def traces(self, who: str, least: float, into: str | None = None) -> list[Trace]:
         """The rows of corrections that show a person or an unknown: by their id, or by a cosine of `least` or more.
 
-        The unknowns that `unknowns_like` gives count as the person. With `into`, the negative templates of
-        both are left out.
+        The unknowns that `unknowns_like` gives count as the person. With `into`, no one is forgotten, and all negative
+        templates are left out.
         """
         with sqlite.translated(self.path):
             unknown = next((one for one in self.unknowns() if one.id == who), None)
             ids = {who, *(one.id for one in self.unknowns_like(who, least))}
             face = self._mean(who) if unknown is None else unknown.mean
-            spared = () if into is None else (self.tag(who), self.tag(into))
-            return corrections.traces(self._db, self._codec, self.model, ids, face, least, spared)
+            return corrections.traces(self._db, self._codec, self.model, ids, face, least, negatives=into is None)
 
     def unknowns(self) -> list[Unknown]:
         """Read the stored unknowns of the gallery's model, the most recently seen first."""

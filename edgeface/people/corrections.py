@@ -9,7 +9,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, printable
 from edgeface.gallery.negatives import Negative, harm
 from edgeface.gallery.snapshot import unit_mean
-from edgeface.people.enrollment import OtherPersonError, Plan, RejectedError, candidate
+from edgeface.people.enrollment import OtherPersonError, Plan, RejectedError, candidate, embeddings_of
 
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
@@ -69,7 +69,7 @@ def identification(
     if probe.person is not None and configuration.privacy.negative_days:
         if all(one.event != event for one in gallery.negatives(probe.person)):
             denied = probe.person, denial(configuration, gallery, event, probe.person, wall)
-        others = {probe.person, *(one for one in known.means if one in known.denied(probe.embedding))}
+        others = known.denied(probe.embedding) | {probe.person}
         known = replace(known, denied=lambda _: others)
     try:
         new = candidate(known, person, name, (probe.embedding,), "correction")
@@ -84,7 +84,7 @@ def negatives(gallery: Gallery, person: str) -> list[tuple[Negative, float | Non
     Raises GalleryError for an unknown id.
     """
     gallery.person(person)
-    own = [template.embedding for template in gallery.templates(person) if template.model == gallery.model]
+    own = embeddings_of(gallery, person)
     mean = unit_mean(own) if own else None
     return [(one, None if mean is None else float(mean @ one.embedding)) for one in gallery.negatives(person)]
 

@@ -7,10 +7,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.text import check_id, counted, printable, printable_path, slug
 from edgeface.faces.photo_face import find_face
 from edgeface.gallery.agreement import likeness, two_people
+from edgeface.gallery.negatives import Denials
 from edgeface.gallery.snapshot import Template, check_days, unit_mean
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.imaging import photos
@@ -74,7 +77,7 @@ class KnownFaces:
     """By id: the other people who have this face."""
     different_people: bool = False
     """A face that someone else has is of another person, who looks alike."""
-    denied: Callable[[Embedding], Container[str]] = lambda _: ()
+    denied: Callable[[Embedding], frozenset[str]] = lambda _: frozenset()
     """Who a face is not, by the corrections."""
 
     @classmethod
@@ -86,16 +89,16 @@ class KnownFaces:
 
     def others(self, embedding: Embedding, person: str) -> dict[str, float]:
         """Who else has this face, with the cosines; a look-alike only if the face is nearer to them."""
-        denied = self.denied(embedding)
-        scores = {o: float(mean @ embedding) for o, mean in self.means.items() if o == person or o not in denied}
+        scores = {other: float(mean @ embedding) for other, mean in self.means.items()}
         own, alike = scores.pop(person, -1.0), self.look_alikes.get(person, frozenset())
         return {o: s for o, s in scores.items() if s >= self.limits.other and not (o in alike and s < own)}
 
     def refuse_others(self, embedding: Embedding, person: str) -> None:
-        """Raise OtherPersonError if the face belongs to someone other than `person`, unless they are look-alikes."""
+        """Raise OtherPersonError if the face is someone else's, unless look-alikes or corrections explain it."""
         found = {} if self.different_people else self.others(embedding, person)
-        if found:
-            nearest = max(found, key=found.__getitem__)
+        denied = self.denied(embedding)
+        nearest = max((other for other in found if other not in denied), key=found.__getitem__, default=None)
+        if nearest is not None:
             raise OtherPersonError(nearest, found[nearest])
 
 
@@ -197,11 +200,32 @@ def candidate(
     pictures: tuple[bytes, ...] = (),
     unknown: str | None = None,
 ) -> Candidate:
-    """A person to enroll, with the look-alikes; raises OtherPersonError if there are any and that was not expected."""
+    """A person to enroll, with the look-alikes; raises OtherPersonError if there are any and that was not expected.
+
+    Who is denied for the face by a correction is a look-alike: only the negative template tells the two apart.
+    """
     for embedding in embeddings:
         known.refuse_others(embedding, person)
     alike = sorted({other for embedding in embeddings for other in known.others(embedding, person)})
     return Candidate(person, name, embeddings, source, unknown, pictures, tuple(alike))
+
+
+def compared_again(known: KnownFaces, plan: Plan) -> Plan:
+    """The plan with the look-alikes as they are now; raises RejectedError if by now someone else has one of the faces.
+
+    It is for plans whose faces were compared before someone changed the gallery.
+    """
+    try:
+        return replace(plan, candidates=tuple(_compared_again(known, one) for one in plan.candidates))
+    except OtherPersonError as error:
+        raise RejectedError(f"no one was enrolled: {error}", (), skippable=False, others=(error.person,)) from error
+
+
+def _compared_again(known: KnownFaces, one: Candidate) -> Candidate:
+    if one.denial is not None:
+        person, before = one.denial[0], known.denied
+        known = replace(known, denied=lambda face: before(face) | {person})
+    return replace(one, look_alikes=candidate(known, one.person, one.name, one.embeddings, one.source).look_alikes)
 
 
 def from_folder(
@@ -276,9 +300,13 @@ def doubt(
 ) -> Iterator[str]:
     """One line if new templates may be of another person than what is enrolled, or of two people; none otherwise.
 
-    With `again`, they replace what is enrolled. Only templates of the gallery's model can be compared.
+    A face that a correction denies to the person is another one. With `again`, the new templates replace what is
+    enrolled. Only templates of the gallery's model can be compared.
     """
-    own = [t.embedding for t in gallery.templates(person) if t.model == gallery.model]
+    if contradicted(gallery, person, new):
+        yield f"{person}: a correction says that this face is not {person}"
+        return
+    own = embeddings_of(gallery, person)
     score = likeness(own, new) if own else 1.0
     together = [] if again else [([*own, *new], "the templates and the new photos")]
     if score < limits.same:
@@ -293,6 +321,18 @@ def doubt(
             )
             yield f"{person}: {what} show two people: {part}, cosine {split.score:.2f}, needs {split.needed:.2f}"
             return
+
+
+def contradicted(gallery: Gallery, person: str, new: Sequence[Embedding]) -> bool:
+    """Whether a correction denies the person for one of these faces."""
+    own, negatives = embeddings_of(gallery, person), [(0, one.embedding) for one in gallery.negatives(person)]
+    denials = Denials.of(unit_mean(own)[np.newaxis], negatives) if own else None
+    return denials is not None and any(denials.rows(embedding) is not None for embedding in new)
+
+
+def embeddings_of(gallery: Gallery, person: str) -> list[Embedding]:
+    """A person's templates of the gallery's model, oldest first."""
+    return [template.embedding for template in gallery.templates(person) if template.model == gallery.model]
 
 
 def _enroll(

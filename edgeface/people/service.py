@@ -25,7 +25,10 @@ from edgeface.people.enrollment import (
     Plan,
     candidate,
     carry_out,
+    compared_again,
+    contradicted,
     doubt,
+    embeddings_of,
     from_folder,
     from_photos,
     from_unknown,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
     from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.gallery.agreement import Limits
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import Person
     from edgeface.people.enrollment import Upload
@@ -138,8 +142,10 @@ class PeopleService:
     def deny(self, event: str, person: str) -> None:
         """Record that the face of an event is not the person that it names; holds from the next frame."""
         with self.gallery() as gallery:
-            negative = corrections.denial(self.configuration, gallery, event, person, self.clock.wall())
-            self._record([gallery.deny(person, negative)])
+            with gallery.transaction():
+                negative = corrections.denial(self.configuration, gallery, event, person, self.clock.wall())
+                change = gallery.deny(person, negative)
+            self._record([change])
 
     def identify(self, event: str, person: str, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Record who the face of an event is: a template of theirs is added, and the person in the event is denied."""
@@ -200,19 +206,17 @@ class PeopleService:
         if person == into:
             raise GalleryError(f"{printable(person)}: a person cannot be merged into themselves")
         with self.gallery() as gallery:
-            first, wall = gallery.person(person), self.clock.wall()
-            templates = gallery.templates(person)
-            own = [t.embedding for t in templates if t.model == gallery.model]
-            _require_templates(gallery, person)
-            _require_templates(gallery, into)
-            line = next(doubt(gallery, limits(self.configuration), into, own), None)
-            if line is not None and not anyway:
-                why = line.removeprefix(f"{into}: ").removeprefix("the face differs from the enrolled one: ")
-                raise DoubtError({into: f"{person} and {into} are too different to be one person: {why}"})
             with gallery.transaction():
-                change = gallery.enroll(into, None, templates, wall, ignored=gallery.person(into).ignored)
+                first, templates = gallery.person(person), gallery.templates(person)
+                _require_templates(gallery, person)
+                _require_templates(gallery, into)
+                why = _different(gallery, limits(self.configuration), person, into)
+                if why is not None and not anyway:
+                    raise DoubtError({into: f"{person} and {into} are too different to be one person: {why}"})
+                ignored = gallery.person(into).ignored
+                change = gallery.enroll(into, None, templates, self.clock.wall(), ignored=ignored)
                 gallery.link(into, first.look_alikes)
-            self._record([dataclasses.replace(change, anyway=line is not None)])
+            self._record([dataclasses.replace(change, anyway=why is not None)])
             return self._erase(gallery, person, into)
 
     def export_people(self, path: Path, person: str | None = None) -> int:
@@ -247,7 +251,12 @@ class PeopleService:
 
     def _carry_out(self, gallery: Gallery, plan: Plan, options: EnrollOptions) -> EnrollResult:
         options = dataclasses.replace(options, pictures=self.configuration.privacy.pictures == "all")
-        changes = carry_out(gallery, plan, self.clock.wall(), options)
+        with gallery.transaction():
+            if gallery.changed():
+                # Someone may have been enrolled with this face since the faces were compared.
+                known = self.known_faces(gallery, different_people=options.different_people)
+                plan = compared_again(known, plan)
+            changes = carry_out(gallery, plan, self.clock.wall(), options)
         self._record(changes)
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
         return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
@@ -266,6 +275,15 @@ class PeopleService:
         problem = write_rows(self.configuration.journal_path, rows)
         if problem is not None:
             complain(f"done, but not in the audit trail: {problem}")
+
+
+def _different(gallery: Gallery, known: Limits, person: str, into: str) -> str | None:
+    """Why two ids may be two people; None if they are alike and no correction of either denies it."""
+    line = next(doubt(gallery, known, into, embeddings_of(gallery, person)), None)
+    if line is not None:
+        return line.removeprefix(f"{into}: ").removeprefix("the face differs from the enrolled one: ")
+    denied = contradicted(gallery, person, embeddings_of(gallery, into))
+    return f"a correction says that this face is not {person}" if denied else None
 
 
 def _require_templates(gallery: Gallery, person: str) -> None:

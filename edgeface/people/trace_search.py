@@ -50,7 +50,7 @@ class SearchTerms:
 def person(gallery: Gallery, who: str, alike: float, into: str | None = None) -> SearchTerms:
     """What the gallery holds of a person and of the unknowns whose cosine to them is `alike` or more.
 
-    With `into`, who gets the negative templates of the person, these and their own are left out.
+    With `into`, who gets the negative templates of the person, no negative template is sought.
     """
     own, others = gallery.person(who), [unknown(gallery, found) for found in gallery.unknowns_like(who, alike)]
     denied = [negative.embedding for negative in (gallery.negatives(who) if into is None else ())]

@@ -108,10 +108,10 @@ def import_all(
     Raises GalleryError if an id exists and `replace` is false, and DoubtError if someone's templates may be of another
     person and `anyway` is false.
     """
-    taken = {person.id for person in gallery.people()} & {person.id for person in people}
-    if taken and not replace:
-        raise GalleryError(f"already enrolled: {', '.join(sorted(taken)[:5])} (--replace overwrites them)")
     with gallery.transaction():
+        taken = {person.id for person in gallery.people()} & {person.id for person in people}
+        if taken and not replace:
+            raise GalleryError(f"already enrolled: {', '.join(sorted(taken)[:5])} (--replace overwrites them)")
         doubts = {one.id: line for one in people for line in _doubt(gallery, limits, one)}
         if doubts and not anyway:
             raise DoubtError(doubts)

@@ -155,7 +155,7 @@ CORRECT = "Correct"
 CORRECT_TITLE = "Correct an event"
 CORRECT_NAMED = "This face was announced as {name}:"
 CORRECT_UNKNOWN = "This face was announced as the unknown {id}:"
-CORRECT_UNCERTAIN = "This face was announced as uncertain:"
+CORRECT_UNNAMED = "This face was announced without a name:"
 CORRECT_NOT = "Not {name}"
 CORRECT_NOT_TEXT = (
     "From the next picture on, this face is no longer taken for {name}. For this, edgeface keeps a template of the "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown
 from edgeface.people import corrections, trace_search
-from edgeface.people.enrollment import DoubtError, EnrollOptions
+from edgeface.people.enrollment import DoubtError, EnrollOptions, Plan
 from edgeface.people.service import PeopleService
 
 ANYWAY = EnrollOptions(anyway=True)
@@ -285,6 +286,77 @@ def test_a_merge_keeps_the_negative_templates_of_both(service: PeopleService) ->
     with service.gallery() as gallery:
         assert [one.event for one in gallery.negatives("alice3")] == [EVENT]
         assert gallery.snapshot().denied(STRANGER) == {"alice3"}
+
+
+def test_a_merge_keeps_the_negative_templates_of_others_that_show_the_merged_face(service: PeopleService) -> None:
+    service.identify(EVENT, "carol", None)
+    with service.gallery() as gallery:
+        twice = Template(mixed(STRANGER, AXES[13], 0.95), gallery.model, "photo", 1.0)
+        gallery.enroll("carol2", None, [twice], 1.0)
+    assert service.merge("carol", "carol2").traces == ()
+    with service.gallery() as gallery:
+        assert [one.event for one in gallery.negatives("alice")] == [EVENT]
+        assert gallery.snapshot().denied(STRANGER) == {"alice"}
+
+
+def test_a_face_that_a_correction_denies_to_a_person_is_added_to_them_only_with_anyway(
+    service: PeopleService, changes: list[Change]
+) -> None:
+    service.deny(EVENT, "alice")
+    with service.gallery() as gallery:
+        gallery.store_unknowns([Unknown("u-7f3a", STRANGER, (STRANGER,), 2, 1, 1.0, 1.0, "porch")])
+    before = content(service)
+    with pytest.raises(DoubtError, match="alice: a correction says that this face is not alice"):
+        service.enroll_unknown("u-7f3a", "alice", None)
+    assert content(service) == before
+    service.enroll_unknown("u-7f3a", "alice", None, ANYWAY)
+    assert changes[-1].facts == {"person": "alice", "anyway": True}
+
+
+@pytest.mark.parametrize(("who", "into"), [("alice", "carol"), ("carol", "alice")])
+def test_two_ids_that_a_correction_tells_apart_are_merged_only_with_anyway(
+    service: PeopleService, who: str, into: str
+) -> None:
+    service.identify(EVENT, "carol", None)
+    before = content(service)
+    with pytest.raises(DoubtError, match=r"too different to be one person: a correction says that .* is not alice$"):
+        service.merge(who, into)
+    assert content(service) == before
+    service.merge(who, into, anyway=True)
+
+
+def test_who_is_told_apart_by_a_correction_alone_is_a_look_alike(service: PeopleService, changes: list[Change]) -> None:
+    twin = mixed(ALICE, AXES[2], 0.78)
+    with service.gallery() as gallery:
+        gallery.store_probes([Probe("TWIN", "porch", 100.0, "alice", None, twin)])
+    service.identify("TWIN", "alicia", None)
+    with service.gallery() as gallery:
+        found = gallery.snapshot().match(twin)
+        assert [(one.id, one.look_alikes) for one in gallery.people() if one.look_alikes] == [
+            ("alice", ("alicia",)),
+            ("alicia", ("alice",)),
+        ]
+    assert found is not None
+    assert (found.person, found.look_alike) == ("alicia", True)
+    assert changes[-1].facts == {"person": "alicia", "event": "TWIN", "different_people": True}
+
+
+def test_a_correction_compares_again_without_the_person_that_it_denies(
+    service: PeopleService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin, made = mixed(ALICE, AXES[2], 0.78), corrections.identification
+    with service.gallery() as gallery:
+        gallery.store_probes([Probe("TWIN", "porch", 100.0, "alice", None, twin)])
+
+    def slow(*known: Any) -> Plan:
+        plan = made(*known)
+        service.change("bob", name="Bobby")
+        return plan
+
+    monkeypatch.setattr(corrections, "identification", slow)
+    service.identify("TWIN", "alicia", None)
+    with service.gallery() as gallery:
+        assert gallery.person("alicia").look_alikes == ("alice",)
 
 
 def test_no_change_names_more_than_the_person_and_the_event(service: PeopleService, changes: list[Change]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,26 @@ def test_shots_of_a_guide_are_refused_if_the_face_was_enrolled_in_the_meantime(s
     service.erase("barack")
     (joe,) = service.enroll_guided(guide, "Joe").people
     assert (joe.id, joe.templates) == ("joe", 1)
+
+
+def test_a_face_that_is_enrolled_under_another_id_meanwhile_is_refused(
+    service: PeopleService, changes: list[Change]
+) -> None:
+    def slow() -> Iterator[Path]:
+        yield BIDEN
+        service.enroll("joseph", None, [BIDEN])
+
+    with pytest.raises(RejectedError, match="no one was enrolled: this face is already enrolled as joseph") as caught:
+        service.enroll("joe", None, slow())
+    assert caught.value.others == ("joseph",)
+    assert people(service) == ["joseph"]
+
+    def twice() -> Iterator[Path]:
+        yield BIDEN
+        service.change("joseph", name="Joseph")
+
+    service.enroll("joe", None, twice(), EnrollOptions(different_people=True))
+    assert changes[-1].facts == {"person": "joe", "different_people": True}
 
 
 def test_a_change_is_made_as_a_whole(service: PeopleService, changes: list[Change]) -> None:

@@ -1,6 +1,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,21 @@ def test_whatever_stands_in_a_file_it_is_read_or_refused(
         assert str(error).isprintable()
     else:
         assert [len(p.templates) for p in people] == [1]
+
+
+def test_an_id_that_is_enrolled_at_the_last_moment_is_not_replaced(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = read(tmp_path / "people.json", record(id="late"))
+    begin = gallery.transaction
+
+    def late() -> AbstractContextManager[None]:
+        monkeypatch.undo()
+        with closing(Gallery.open(gallery.path.parent, MODEL)) as other:
+            other.enroll("late", "Other", [Template(unit(9), MODEL, "photo", 1.0)], 1.0)
+        return begin()
+
+    monkeypatch.setattr(gallery, "transaction", late)
+    with pytest.raises(GalleryError, match="already enrolled: late"):
+        transfer.import_all(gallery, people, LIMITS, 50.0)
+    assert gallery.person("late").name == "Other"

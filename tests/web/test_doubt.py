@@ -64,6 +64,17 @@ def test_photos_of_another_face_wait_for_an_answer(admin: TestClient, stage: Sta
     assert strings.DOUBT_GONE in text_of(again)
 
 
+def test_photos_that_wait_are_refused_if_the_face_was_enrolled_in_the_meantime(admin: TestClient, stage: Stage) -> None:
+    post(admin, "/people/barack/photos", {}, ("obama2",))
+    fields = asked(post(admin, "/people/barack/photos", {}, ("biden",)), "barack", new="data:")
+    post(admin, "/enroll", {"id": "joe"}, ("biden",))
+    stage.notes.clear()
+    answer = insist(admin, fields)
+    assert answer.status_code == 409
+    assert "already enrolled as joe" in text_of(answer)
+    assert stage.notes == []
+
+
 def test_a_viewer_cannot_insist(admin: TestClient, stage: Stage, client: Make) -> None:
     post(admin, "/people/barack/photos", {}, ("obama2",))
     fields = asked(post(admin, "/people/barack/photos", {}, ("biden",)), "barack", new="data:")

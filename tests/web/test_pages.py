@@ -279,6 +279,11 @@ def test_forgetting_wants_the_id_typed_and_gives_the_proof(admin: TestClient, st
     assert stage.context.journal.verify().fault is None
 
 
+def test_the_page_of_a_person_does_not_examine_everyone(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gallery, "divided", None)
+    assert admin.get("/people/barack").status_code == 200
+
+
 def test_two_who_are_not_alike_are_not_merged_and_the_same_person_is(admin: TestClient, stage: Stage) -> None:
     refused = post(admin, "/people/barack/merge", {"into": "eileen", "confirm": "barack"})
     assert refused.status_code == 409

@@ -194,7 +194,7 @@ class Template(ApiModel):
     id: str
     at: Time
     source: str
-    """photo, camera, unknown or import."""
+    """photo, camera, unknown or correction."""
     model: str
     score: float | None
     """Cosine with the mean of the person's other templates; null without others, or if it is of another model."""

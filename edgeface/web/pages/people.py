@@ -10,9 +10,10 @@ from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
+from edgeface.gallery.agreement import two_people
 from edgeface.gallery.snapshot import NEVER, day
 from edgeface.people.corrections import negatives
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError, embeddings_of
 from edgeface.people.rules import level_threshold, limits
 from edgeface.people.templates import listed
 from edgeface.web import strings
@@ -83,7 +84,7 @@ def person(request: Request, error: str | None = None, lines: tuple[str, ...] = 
         alike = [(who, *one) for one in snapshot.alike_to(who, threshold) if one[0] not in own.look_alikes]
         known = limits(context.configuration())
         values = {
-            "split": gallery.divided(known).get(who),
+            "split": two_people(embeddings_of(gallery, who), known),
             "templates": listed(gallery, known, who),
             "negatives": negatives(gallery, who) if request.state.role == "admin" else [],
         }
