@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from edgeface.people.enrollment import KnownFaces
 
 
-def probe_of(configuration: Configuration, gallery: Gallery, event: str) -> Probe:
-    """The probe of an event; raises GalleryError if none is kept."""
+_DAY = 86_400.0
+
+
+def probe_of(configuration: Configuration, gallery: Gallery, event: str, wall: float) -> Probe:
+    """The probe of an event; raises GalleryError if none is kept, or if it has expired by these wall seconds."""
     found = gallery.probe(event)
     days = configuration.privacy.correction_days
-    if found is None or not days:
+    # The daemon erases what has expired, but it may not run.
+    if found is None or wall - found.wall >= days * _DAY:
         raise GalleryError(
             f"{printable(event)}: no event of this device that can be corrected (privacy.correction_days: {days})"
         )
@@ -34,7 +38,7 @@ def denial(configuration: Configuration, gallery: Gallery, event: str, person: s
 
     Raises GalleryError if the event does not name the person, or if the template would cost the person a match.
     """
-    probe = probe_of(configuration, gallery, event)
+    probe = probe_of(configuration, gallery, event, wall)
     if probe.person is None:
         raise GalleryError(f"{event}: names no one, so there is no one to deny; enter who it is instead")
     if probe.person != person:
@@ -58,7 +62,7 @@ def identification(
     it to the person.
     """
     check_id(person)
-    probe = probe_of(configuration, gallery, event)
+    probe = probe_of(configuration, gallery, event, wall)
     if probe.person == person:
         raise GalleryError(f"{event}: names {person} already")
     if probe.covered:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgeface.cli import main
+from edgeface.core.clock import SystemClock
 from edgeface.core.types import Embedding, Probe
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
@@ -24,12 +25,13 @@ def mixed(cosine: float) -> Embedding:
 @pytest.fixture(name="data")
 def _data(tmp_path: Path) -> Path:
     """Alice, whom an event names wrongly, and an unknown."""
+    wall = SystemClock().wall()
     with closing(Gallery.open(tmp_path / "data", embedder_name())) as gallery:
         gallery.enroll("alice", "Alice", [Template(AXES[0], gallery.model, "photo", 1.0)], 1.0)
         gallery.store_probes(
             [
-                Probe(EVENT, "porch", 100.0, "alice", None, mixed(0.58)),
-                Probe(UNKNOWN, "porch", 100.0, None, "u-7f3a", AXES[2]),
+                Probe(EVENT, "porch", wall, "alice", None, mixed(0.58)),
+                Probe(UNKNOWN, "porch", wall, None, "u-7f3a", AXES[2]),
             ]
         )
     return tmp_path / "data"

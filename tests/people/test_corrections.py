@@ -1,6 +1,7 @@
 """Corrections through PeopleService: what they change, record and refuse."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from edgeface.gallery.unknowns import Unknown
 from edgeface.people import corrections, trace_search
 from edgeface.people.enrollment import DoubtError, EnrollOptions, Plan
 from edgeface.people.service import PeopleService
+from tests.support.clock import FixedClock
 
 ANYWAY = EnrollOptions(anyway=True)
+DAY = 86_400.0
 EVENT, UNSEEN = "01JDPZ6M8W3V5Q7R9T1X2Y4Z6A", "01JDPZ6M8W3V5Q7R9T1X2Y4Z6B"
 AXES = np.asarray(np.linalg.qr(np.random.default_rng(1).standard_normal((192, 192)))[0], np.float32).T
 
@@ -49,7 +52,8 @@ def made(folder: Path, changes: list[Change], privacy: Privacy) -> PeopleService
     def record(new: Iterable[Change]) -> None:
         changes.extend(new)
 
-    service = PeopleService(Configuration.model_construct(cameras={}, data=folder / "data", privacy=privacy), record)
+    configuration = Configuration.model_construct(cameras={}, data=folder / "data", privacy=privacy)
+    service = PeopleService(configuration, record, FixedClock(epoch=200.0))
     with service.gallery(create=True) as gallery:
         for person, face in (("alice", ALICE), ("bob", BOB)):
             near = [mixed(face, AXES[n], 0.95) for n in (10, 11, 12)]
@@ -223,6 +227,18 @@ def test_an_only_template_asks_for_more_photos(service: PeopleService) -> None:
         gallery.store_probes([Probe("HERS", "porch", 101.0, "carol", None, mixed(BOB, AXES[3], 0.45))])
     with pytest.raises(GalleryError, match=r"only template \(cosine 1.00\); enroll more photos of carol first"):
         service.deny("HERS", "carol")
+
+
+def test_an_event_that_has_expired_cannot_be_corrected(service: PeopleService) -> None:
+    before = content(service)
+    last = 100.0 + service.configuration.privacy.correction_days * DAY
+    late = replace(service, clock=FixedClock(epoch=last))
+    with pytest.raises(GalleryError, match=f"{EVENT}: no event of this device that can be corrected"):
+        late.deny(EVENT, "alice")
+    with pytest.raises(GalleryError, match=f"{EVENT}: no event of this device that can be corrected"):
+        late.identify(EVENT, "bob", None)
+    assert content(service) == before
+    replace(service, clock=FixedClock(epoch=last - 1.0)).deny(EVENT, "alice")
 
 
 def test_without_correction_days_no_event_can_be_corrected(tmp_path: Path, changes: list[Change]) -> None:

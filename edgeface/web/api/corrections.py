@@ -27,7 +27,7 @@ def correct(call: Call) -> Response:
     event, wanted = call.path["event"], call.body
     with writable_gallery(call) as gallery:
         try:
-            probe_of(call.context.configuration(), gallery, event)
+            probe_of(call.context.configuration(), gallery, event, call.context.clock.wall())
         except GalleryError as error:
             raise Problem(404, detail=str(error)) from None
     notes: tuple[str, ...] = ()

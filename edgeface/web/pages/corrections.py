@@ -26,7 +26,7 @@ def ask(request: Request, person: str = "", name: str = "", error: str | None = 
     context, event = context_of(request), request.path_params["event"]
     with context.gallery() as gallery:
         try:
-            probe = probe_of(context.configuration(), gallery, event)
+            probe = probe_of(context.configuration(), gallery, event, context.clock.wall())
         except GalleryError as missing:
             raise Problem(404, detail=str(missing)) from None
         people = [one for one in gallery.people() if not one.ignored]
