@@ -6,7 +6,6 @@ fitted on LFW with painted covers by tools/covered.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from edgeface.core.errors import ModelError
 from edgeface.faces.embedder import SIZE
-from edgeface.faces.tflite import FOLDER, read_model
+from edgeface.faces.tflite import FOLDER, check_hash, read_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,9 +72,7 @@ def load() -> Floats:
     """The weights, a row for each class. Raises ModelError if the file is not the one that ships."""
     path = FOLDER / FILE
     data = read_model(path, _MAX_BYTES, f"not the cover model (larger than {_MAX_BYTES >> 20} MiB)")
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256:
-        raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {SHA256[:16]}...; install it again")
+    check_hash(path, data, SHA256)
     return np.frombuffer(data, "<f4").reshape(1 + len(PARTS), -1).astype(np.float32)
 
 
