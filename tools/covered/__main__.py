@@ -269,7 +269,8 @@ def report(data: Data, found: list[Sample], settings: Settings, weights: Floats)
         row = _refused(data.odds(weights, [kind], "report"), settings.threshold)
         row["rejected before"] = sum(bool(one.reason) for one in every) / max(1, len(every))
         if kind in COVERED:
-            row["kind not seen"] = _unseen(data, settings, kind, frozenset([kind]))["refused"]
+            alike = {"sunglasses", TINTED} if kind in ("sunglasses", TINTED) else {kind}
+            row["kind not seen"] = _unseen(data, settings, kind, frozenset(alike))["refused"]
         for level, fmr, tmr in door_rates(data, kind, cosines):
             row |= {f"FMR {level}": fmr, f"TMR {level}": tmr}
         rows[kind] = _printed(kind, row)
@@ -291,7 +292,7 @@ def _refused(odds: Floats, threshold: float) -> dict[str, float]:
 def _unseen(data: Data, settings: Settings, kind: str, without: frozenset[str]) -> dict[str, float]:
     """How many are refused by a model that was fitted without them, at a threshold of its own."""
     weights = data.fitted(settings, without)
-    looks = without - {kind}
+    looks = without - set(COVERED)
     return _refused(data.odds(weights, [kind], "report", looks), data.threshold(weights))
 
 
