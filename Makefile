@@ -115,7 +115,7 @@ screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
 identity: setup-test ## what a look-alike in a person's place gets, and what it costs the person: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.identity $(FACES) $(ARGS)
 
-covered: setup ## fit and measure the model for covered faces, 10 minutes: FACES=folder of PERSON/PHOTO
+covered: setup ## fit and measure the model for covered faces, 20 minutes: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m tools.covered $(FACES) $(ARGS)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
