@@ -52,7 +52,7 @@ def light(canvas: Canvas) -> None:
 
 
 def shadow(canvas: Canvas) -> None:
-    """The hard shadow of something beside or above the face."""
+    """The hard shadow of something next to the face or above it."""
     rng = canvas.rng
     edge, slant = rng.uniform(20, 95), rng.uniform(-40, 40)
     points = mirrored(rng, np.array([[edge + slant, -70], [edge - slant, 190], [190, 190], [190, -70]]))
