@@ -133,7 +133,7 @@ slow: setup-test ## how soon people are matched at 0.5 to 30 pictures per second
 enrollment: setup-test ## what is refused when photos are added to a person: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.enrollment $(FACES) $(ARGS)
 
-covered: setup ## fit and measure the model for covered faces, 10 minutes: FACES=folder of PERSON/PHOTO
+covered: setup ## fit and measure the model for covered faces, 20 minutes: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m tools.covered $(FACES) $(ARGS)
 
 evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO

@@ -12,6 +12,7 @@ from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
 from edgeface.core.text import counted
 from edgeface.core.types import unmeasured
+from edgeface.faces import covered
 from edgeface.faces.calibration import table_of
 from edgeface.faces.tflite import EMBEDDER, SHIPPED
 from edgeface.gallery.gallery import Gallery
@@ -116,7 +117,7 @@ class RecognitionSession:
         """SHA-256 of the models in use, by file; only the first 8 digits of the embedder's."""
         used = {shipped.file: shipped.sha256 for shipped in SHIPPED if shipped is not EMBEDDER}
         name, _, digits = self.analyzer.embedder.name.rpartition(":")
-        return {**used, name: digits}
+        return {**used, covered.FILE: covered.SHA256, name: digits}
 
     def refresh(self, configuration: Configuration, wall: float) -> None:
         """Apply what has changed in the configuration and the gallery, expire what is due, and store what is new.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edgeface import __version__
@@ -11,10 +12,11 @@ from edgeface.core import board
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError
 from edgeface.doctor.finding import Finding
+from edgeface.faces import covered
 from edgeface.faces.tflite import SHIPPED, open_shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edgeface.core.board import Power
 
@@ -100,12 +102,16 @@ def _clock() -> Finding:
 
 def _models() -> Iterator[Finding]:
     good = []
-    for shipped in SHIPPED:
+    models: list[tuple[str, str, Callable[[], object]]] = [
+        *((shipped.file, shipped.sha256, partial(open_shipped, shipped)) for shipped in SHIPPED),
+        (covered.FILE, covered.SHA256, covered.load),
+    ]
+    for file, sha256, load in models:
         try:
-            open_shipped(shipped)
+            load()
         except EdgefaceError as error:
             yield Finding("model", str(error), "bad", "install edgeface again")
         else:
-            good.append(f"{shipped.file} {shipped.sha256[:8]}")
+            good.append(f"{file} {sha256[:8]}")
     if good:
         yield Finding("models", ", ".join(good))

@@ -123,12 +123,18 @@ def open_model(path: Path, sha256: str | None = None, threads: int = 1) -> Model
     Without a hash, the file is first tried in a separate process; if that crashes or hangs, ModelError is raised.
     """
     data = read_model(path)
-    found = hashlib.sha256(data).hexdigest()
     if sha256 is None:
         _try_out(data, path.name)
-    elif found != sha256:
-        raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {sha256[:16]}...; install it again")
+    else:
+        check_hash(path, data, sha256)
     return Model(data, path.name, threads)
+
+
+def check_hash(path: Path, data: bytes, sha256: str) -> None:
+    """Raise ModelError if these bytes of a file have another SHA-256."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise ModelError(f"{path}: SHA-256 is {found[:16]}..., expected {sha256[:16]}...; install it again")
 
 
 def read_model(path: Path, most: int = _MAX_BYTES, excess: str = _TOO_LARGE) -> bytes:

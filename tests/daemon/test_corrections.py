@@ -16,6 +16,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.people import retention
 from edgeface.people.service import PeopleService
+from tests.support.clock import FixedClock
 from tests.support.film import film
 
 BOOT, WALL = "0123456789abcdef", 1_000.0
@@ -79,7 +80,7 @@ def test_one_correction_ends_the_false_match_when_the_same_visit_is_replayed(
     before = visit(session, "obama", 10.0)
     assert [event.person for event in seen(before) if event.type == "match"] == ["alice"]
 
-    PeopleService(configuration).deny(match.id, "alice")
+    PeopleService(configuration, clock=FixedClock(epoch=WALL)).deny(match.id, "alice")
     session.refresh(configuration, WALL)
     replayed = visit(session, "biden", 20.0)
     assert [event.type for event in seen(replayed)] == ["unknown", "left"]
@@ -100,7 +101,7 @@ def test_it_holds_from_the_next_frame_of_the_visit_that_it_corrects(
     session.keep_probes([probe for result in first for probe in result.probes])
     session.refresh(configuration, WALL)
 
-    PeopleService(configuration).deny(match.id, "alice")
+    PeopleService(configuration, clock=FixedClock(epoch=WALL)).deny(match.id, "alice")
     session.refresh(configuration, WALL)
     rest = [session.pipeline.process(frame) for frame in frames[15:]]
     assert not any(result.claims or any(face.person for face in result.faces) for result in rest)

@@ -24,6 +24,7 @@ from edgeface.doctor.disk import Mount
 from edgeface.doctor.finding import Finding
 from edgeface.doctor.run import findings
 from edgeface.doctor.speed import Cost
+from edgeface.faces import covered
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
@@ -120,7 +121,17 @@ def test_versions_and_models_are_named() -> None:
     found = list(machine.findings())
     # If mediapipe is installed, a second line warns about its OpenCV.
     assert any("numpy" in one.says for one in found if one.what == "packages")
-    assert "mobilefacenet_int8.tflite 1fdadcb9" in only(iter(found), "models").says
+    models = only(iter(found), "models").says
+    assert "mobilefacenet_int8.tflite 1fdadcb9" in models
+    assert f"{covered.FILE} {covered.SHA256[:8]}" in models
+
+
+def test_a_damaged_cover_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(covered, "SHA256", "0" * 64)
+    covered.load.cache_clear()
+    bad = only(machine.findings(), "model")
+    assert bad.mark == "bad"
+    assert covered.FILE in bad.says
 
 
 MOUNTS = r"""
