@@ -62,7 +62,7 @@ def shadow(canvas: Canvas) -> None:
     canvas.paint(canvas.shape(points), canvas.image * rng.uniform(0.35, 0.75))
 
 
-def dark_skin(canvas: Canvas) -> None:
+def darkened(canvas: Canvas) -> None:
     """A darker picture of the face, by gamma."""
     canvas.image = 255 * (canvas.image.clip(0, 255) / 255) ** canvas.rng.uniform(1.3, 2.3)
 
@@ -99,7 +99,7 @@ def beard(canvas: Canvas) -> None:
 
 
 HARMLESS: dict[str, Callable[[Canvas], None]] = {
-    "clear glasses": clear_glasses, "hat": hat, "light": light, "shadow": shadow, "dark skin": dark_skin,
+    "clear glasses": clear_glasses, "hat": hat, "light": light, "shadow": shadow, "darkened": darkened,
     "closed eyes": closed_eyes, "beard": beard,
 }  # fmt: skip
 """What must be taken."""
