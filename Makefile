@@ -59,7 +59,7 @@ test-fast: setup-test ## the tests that need no browser, GStreamer, mediapipe or
 faults: setup ## the fault suite: kills, power cuts, stalls, a full disk, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
 	@$(BIN)/python -m tools.faults $(FAULTS)
 
-mutants: setup-dev ## take each control out of the code: the tests that trust.yaml names must fail, 15 minutes (ARGS="--only cooldown")
+mutants: setup-dev ## take each control out of the code: the tests that trust.yaml names must fail, 25 minutes (ARGS="--only cooldown")
 	@$(BIN)/python -m tools.mutants $(ARGS)
 
 check: setup-dev ## format, lint and types

@@ -2,7 +2,7 @@
 
     python -m tools.mutants [--only WORD ...] [--write docs/trust.md]
 
-Takes about 15 minutes on two cores. Exit status: 0 if a test noticed every one, 1 if not, 2 if mutations.yaml fits
+Takes about 25 minutes on two cores. Exit status: 0 if a test noticed every one, 1 if not, 2 if mutations.yaml fits
 neither the code nor trust.yaml.
 """
 
