@@ -114,13 +114,7 @@ def _arguments() -> argparse.Namespace:
 
 def load(analyzer: FaceAnalyzer, folder: Path, cache: Path | None) -> Faces:
     """Embed the folder, or read the cache."""
-    paths = photo_set.find(folder)
-    mark = photo_set.fingerprint(analyzer, paths)
-    found = photo_set.restore(cache, mark) if cache is not None else None
-    if found is None:
-        found = photo_set.embed(analyzer, paths, lambda chosen: chosen)
-        if cache is not None:
-            photo_set.save(cache, found, mark)
+    found = photo_set.cached(analyzer, photo_set.find(folder), cache, iter)
     good = np.flatnonzero(np.array(found.outcomes) == photo_set.GOOD)
     return Faces(tuple(found.names[n] for n in good), found.embeddings[good], found.person[good])
 

@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.identity import ALONE, JOINS, SWAPS, open_analyzer
 from edgeface.evaluation import photo_set
 from edgeface.faces.calibration import CalibrationTable
-from edgeface.gallery.agreement import Limits, likeness, outliers, two_people
+from edgeface.gallery.agreement import Limits, objection, outliers, two_people
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.people.enrollment import KnownFaces
 from edgeface.recognition.decision import MARGIN
@@ -77,13 +77,7 @@ def arguments() -> argparse.Namespace:
 
 def load(folder: Path, cache: Path | None) -> People:
     """The embeddings of the good photos, by person."""
-    analyzer, paths = open_analyzer(), photo_set.find(folder)
-    mark = photo_set.fingerprint(analyzer, paths)
-    found = photo_set.restore(cache, mark) if cache is not None else None
-    if found is None:
-        found = photo_set.embed(analyzer, paths, iter)
-        if cache is not None:
-            photo_set.save(cache, found, mark)
+    found = photo_set.cached(open_analyzer(), photo_set.find(folder), cache, iter)
     good = np.array([outcome == photo_set.GOOD for outcome in found.outcomes])
     names = np.array([name.split("/")[0] for name in found.names])
     return {str(name): found.embeddings[good & (names == name)] for name in np.unique(names[good])}
@@ -100,10 +94,8 @@ def drawn(rows: Embeddings, count: int, chance: random.Random) -> Embeddings:
 
 
 def refused(own: Embeddings, new: Embeddings) -> bool:
-    """Whether an addition is refused, by the rules of edgeface.people.enrollment."""
-    unlike = likeness(own, new) < LIMITS.same
-    among_new = two_people(new, LIMITS, single=True) is not None
-    return unlike or among_new or two_people(np.concatenate([own, new]), LIMITS) is not None
+    """Whether an addition is refused."""
+    return objection(own, new, LIMITS) is not None
 
 
 def additions(people: People) -> Iterator[Row]:

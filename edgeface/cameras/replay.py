@@ -8,15 +8,12 @@ from pydantic import Field
 
 from edgeface.cameras.base import CameraBase, FrameRateLimiter
 from edgeface.cameras.video_file import VideoFrame, read_frames
-from edgeface.core.clock import Clock
+from edgeface.core.clock import DAY, Clock
 from edgeface.core.errors import CameraError
 from edgeface.core.settings import Settings
 from edgeface.core.types import CameraImage, Image
 
 FaultKind: TypeAlias = Literal["freeze", "stand", "black", "block", "fail", "jump"]
-
-ONE_DAY = 86_400.0
-"""How long a fault without an end lasts, in seconds."""
 
 
 class Fault(Settings):
@@ -27,7 +24,7 @@ class Fault(Settings):
     fail raises an error, jump moves the timestamps."""
     at: Annotated[float, Field(ge=0)]
     """Seconds of the clip."""
-    seconds: Annotated[float, Field(gt=0)] = ONE_DAY
+    seconds: Annotated[float, Field(gt=0)] = DAY
     """Duration; left out: to the end."""
     by: float = 0.0
     """Seconds to jump; negative jumps back."""

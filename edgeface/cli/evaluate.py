@@ -65,15 +65,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 def _embedded(analyzer: FaceAnalyzer, paths: Sequence[Path], cache: Path | None) -> PhotoSet:
     """The embeddings of the photos, from the cache if it holds them."""
-    mark = photo_set.fingerprint(analyzer, paths)
-    cached = photo_set.restore(cache, mark) if cache is not None else None
-    if cached is not None:
-        return cached
-    embedded = photo_set.embed(analyzer, paths, partial(tqdm, desc="embedding", unit="photo"))
+    embedded = photo_set.cached(analyzer, paths, cache, partial(tqdm, desc="embedding", unit="photo"))
     if not embedded.acquired.any():
         raise GalleryError("no face found in any photo")
-    if cache is not None:
-        photo_set.save(cache, embedded, mark)
     return embedded
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
     from edgeface.gallery.gallery import Gallery
-    from edgeface.gallery.snapshot import Person
+    from edgeface.gallery.snapshot import GallerySnapshot, Person
     from edgeface.people.templates import ListedTemplate
 
 
@@ -49,7 +49,7 @@ def say_people(configuration: Configuration, gallery: Gallery, strangers: float 
         rate = f"{float(f'{1 / accepts:.2g}'):,.0f}"
         say(f"expected: at most about 1 in {rate} strangers passing by would be taken for someone enrolled")
         say(_a_year(accepts, strangers))
-    say_warnings(configuration, gallery)
+    say_warnings(configuration, gallery, snapshot)
 
 
 def _a_year(accepts: float, strangers: float | None) -> str:
@@ -82,9 +82,8 @@ def dates(person: Person, today: str) -> str:
     return ", ".join(parts)
 
 
-def say_warnings(configuration: Configuration, gallery: Gallery) -> None:
+def say_warnings(configuration: Configuration, gallery: Gallery, snapshot: GallerySnapshot) -> None:
     """Print who looks too similar, whose templates are of two people, and why no one can be matched if so."""
-    snapshot = gallery.snapshot(SystemClock().wall())
     threshold, problem = level_threshold(configuration, snapshot)
     if problem is not None:
         say(f"no one is matched: {problem}")

@@ -157,7 +157,7 @@ def run_import(arguments: Namespace) -> int:
         count = service.import_people(arguments.file, replace=arguments.replace, anyway=arguments.anyway)
     say(f"{counted(count, 'person', 'people')} imported")
     with service.gallery() as gallery:
-        say_warnings(service.configuration, gallery)
+        say_warnings(service.configuration, gallery, gallery.snapshot(SystemClock().wall()))
     return 0
 
 
@@ -215,7 +215,7 @@ def _refusals_explained(skip_bad: str = "") -> Iterator[None]:
         alike = " (--different-people, if they are two people who look alike)" if error.others else ""
         raise GalleryError(f"{error}{skip_bad if error.skippable else ''}{alike}") from error
     except DoubtError as error:
-        first, *more = error.doubts.values()
+        first, *more = error.lines
         for line in more:
             complain(line)
         raise GalleryError(f"{first} (--anyway, if you are sure)") from error

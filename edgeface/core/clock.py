@@ -9,6 +9,9 @@ from typing import Protocol
 MAX_WALL = 253_402_300_799.0
 """Wall seconds at the end of the year 9999, the latest time that a date can express."""
 
+DAY = 86_400.0
+"""Seconds."""
+
 # systemd-timesyncd touches this file at each synchronisation (systemd-timesyncd.service(8)).
 _TIMESYNC = Path("/run/systemd/timesync/synchronized")
 # Longer than struct timex (208 bytes with 64-bit long); all zero, its modes are too, which only asks.

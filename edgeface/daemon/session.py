@@ -146,12 +146,10 @@ class RecognitionSession:
 
     def correctable(self, result: FrameResult) -> FrameResult:
         """The result without the events that cannot be corrected, or not yet, because their probes are not stored."""
-        waiting = {probe.event for probe in self._probes}
-        if self._configuration.privacy.correction_days and not waiting:
+        days, waiting = self._configuration.privacy.correction_days, {probe.event for probe in self._probes}
+        if days and not waiting:
             return result
-        known = result.faces if self._configuration.privacy.correction_days else ()
-        stored = {face.event for face in known} - waiting
-        faces = (face if face.event in stored else replace(face, event=None) for face in result.faces)
+        faces = (face if days and face.event not in waiting else replace(face, event=None) for face in result.faces)
         return replace(result, faces=tuple(faces))
 
     def close(self) -> None:

@@ -121,6 +121,17 @@ def _prominence(found: Found) -> float:
     return float((found.detection.box.width - math.hypot(x - width / 2, y - height / 2) / 2) / width)
 
 
+def cached(analyzer: FaceAnalyzer, paths: Sequence[Path], cache: Path | None, progress: Progress) -> PhotoSet:
+    """The photos from the cache if it holds them, else embedded, and stored there; raises GalleryError as these do."""
+    mark = fingerprint(analyzer, paths)
+    found = restore(cache, mark) if cache is not None else None
+    if found is None:
+        found = embed(analyzer, paths, progress)
+        if cache is not None:
+            save(cache, found, mark)
+    return found
+
+
 def fingerprint(analyzer: FaceAnalyzer, paths: Sequence[Path]) -> str:
     """A hash of the embedder, the shipped models, and each photo's path, size and modification time."""
     digest = hashlib.sha256(analyzer.embedder.name.encode())

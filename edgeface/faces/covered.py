@@ -46,24 +46,21 @@ _MAX_BYTES = 1 << 20
 
 def hidden_part(crop: Image) -> HiddenPart | None:
     """The part of an aligned 112 x 112 RGB face that is hidden, or None. Raises ModelError for a wrong model file."""
-    scores = class_scores(features(crop))
-    others = scores[1:]
-    if log_odds(scores) < THRESHOLD:
-        return None
-    return PARTS[int(others.argmax())]
+    scores = class_scores(load(), features(crop))
+    return None if log_odds(scores) < THRESHOLD else PARTS[int(scores[1:].argmax())]
 
 
-def log_odds(scores: Floats) -> float:
-    """How much more likely a face is covered than plain, as the logarithm of the odds."""
-    return float(np.logaddexp.reduce(scores[1:]) - scores[0])
+def log_odds(scores: Floats) -> Floats:
+    """How much more likely faces are covered than plain, as the logarithm of the odds; scores are ... x classes."""
+    odds: Floats = np.logaddexp.reduce(scores[..., 1:], axis=-1) - scores[..., 0]
+    return odds
 
 
-def class_scores(found: Floats) -> Floats:
-    """The score of each class for the features of one crop."""
-    weights = load()
-    if weights.shape[1] != len(found) + 1:
-        raise ModelError(f"{FILE}: has {weights.shape[1]} numbers a class, expected {len(found) + 1}")
-    scores: Floats = weights[:, :-1] @ found + weights[:, -1]
+def class_scores(weights: Floats, found: Floats) -> Floats:
+    """The score of each class for the features of crops, ... x features; the result is ... x classes."""
+    if weights.shape[1] != found.shape[-1] + 1:
+        raise ModelError(f"{FILE}: has {weights.shape[1]} numbers a class, expected {found.shape[-1] + 1}")
+    scores: Floats = found @ weights[:, :-1].T + weights[:, -1]
     return scores
 
 

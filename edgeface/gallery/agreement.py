@@ -72,6 +72,26 @@ def likeness(one: Embeddings, other: Embeddings) -> float:
     return float(np.mean(np.asarray(one), axis=0) @ np.mean(np.asarray(other), axis=0))
 
 
+def objection(own: Embeddings, new: Embeddings, limits: Limits, *, again: bool = False) -> str | None:
+    """Why new templates may be of another person than a person's `own`, or of two people; None if they may be added.
+
+    Both may be empty. With `again`, the new templates replace the own ones.
+    """
+    score = likeness(own, new) if len(own) and len(new) else 1.0
+    if score < limits.same:
+        return f"the face differs from the enrolled one: cosine {score:.2f}, needs {limits.same:.2f}"
+    together = [] if again else [*own, *new]
+    # A single wrong photo is easy to leave out while it is new.
+    for every, what, single in ((new, "the photos", True), (together, "the templates and the new photos", False)):
+        split = two_people(every, limits, single=single)
+        if split is not None:
+            differ = (
+                f"{len(split.group)} of {len(every)} {'differs' if len(split.group) == 1 else 'differ'} from the rest"
+            )
+            return f"{what} show two people: {differ}, cosine {split.score:.2f}, needs {split.needed:.2f}"
+    return None
+
+
 def two_people(embeddings: Embeddings, limits: Limits, *, single: bool = False) -> Split | None:
     """The split into two groups that are least alike, if they are of two people; None otherwise.
 
@@ -80,8 +100,10 @@ def two_people(embeddings: Embeddings, limits: Limits, *, single: bool = False) 
     """
     rows = np.asarray(embeddings)
     count = len(rows)
+    if count < 2:  # noqa: PLR2004 - two groups
+        return None
     cosines = rows @ rows.T
-    if count < 2 or float(cosines.min()) >= limits.tight:  # noqa: PLR2004 - two groups
+    if float(cosines.min()) >= limits.tight:
         return None
     groups = _groups(cosines, single=single)
     if not len(groups):

@@ -60,10 +60,6 @@ class CorrectionsFile(GalleryFile):
             remove(self._db, found)
         return Change("restored", person, wall, event=event)
 
-    def _require(self, person: str) -> None:
-        if self._db.execute("SELECT 1 FROM people WHERE tag = ?", (self.tag(person),)).fetchone() is None:
-            raise GalleryError(f"{printable(person)}: no one is enrolled with this id (edgeface people lists the ids)")
-
 
 class Trace(NamedTuple):
     """A row that holds the face of someone who is to be forgotten."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
+from edgeface.core.text import printable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.gallery.rows import RowCodec
+
+
+def no_one(person: str) -> GalleryError:
+    """What is raised for the id of a person who is not enrolled."""
+    return GalleryError(f"{printable(person)}: no one is enrolled with this id (edgeface people lists the ids)")
 
 
 class GalleryFile:
@@ -50,6 +56,11 @@ class GalleryFile:
             if visible:
                 self._db.execute("UPDATE state SET generation = generation + 1")
                 self._version = -1
+
+    def _require(self, person: str) -> None:
+        """Raise GalleryError for an unknown id."""
+        if self._db.execute("SELECT 1 FROM people WHERE tag = ?", (self.tag(person),)).fetchone() is None:
+            raise no_one(person)
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])

@@ -11,6 +11,7 @@ from edgeface.core.text import check_id, display_name, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
+from edgeface.gallery.file import no_one
 from edgeface.gallery.rows import Change, RetiredIds, RowCodec
 from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
 from edgeface.security.vault import open_vault
@@ -103,9 +104,9 @@ class Gallery(CorrectionsFile):
     def person(self, person: str) -> Person:
         """One person; raises GalleryError for an unknown id."""
         with sqlite.translated(self.path):
-            found = next(iter(self._people(self.tag(person))), None)
+            found = self._find(person)
         if found is None:
-            raise GalleryError(f"{printable(person)}: no one is enrolled with this id (edgeface people lists the ids)")
+            raise no_one(person)
         return found
 
     def templates(self, person: str) -> list[Template]:
@@ -114,6 +115,10 @@ class Gallery(CorrectionsFile):
         with sqlite.translated(self.path):
             found = self._db.execute("SELECT model, sealed FROM templates WHERE person = ? ORDER BY seq", (tag,))
             return [template for row in found.fetchall() for template in self._codec.templates(tag, *row)]
+
+    def embeddings(self, person: str) -> list[Embedding]:
+        """A person's templates of the gallery's model, oldest first."""
+        return [template.embedding for template in self.templates(person) if template.model == self.model]
 
     def enroll(
         self,
@@ -142,13 +147,13 @@ class Gallery(CorrectionsFile):
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
         """Replace whoever has the id by this person; of the old entry, the look-alikes and negative templates stay."""
         with self.transaction():
-            alike = [one.id for one in self._people() if person in one.look_alikes]
+            before = self._find(person)
             query = "SELECT person, model, sealed FROM negatives WHERE person = ?"
             negatives = self._db.execute(query, (self.tag(person),)).fetchall()
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
             self._db.executemany("INSERT INTO negatives (person, model, sealed) VALUES (?, ?, ?)", negatives)
-            self.link(person, alike)
+            self.link(person, before.look_alikes if before is not None else ())
         return Change("enrolled", person, wall)
 
     def rename(self, person: str, name: str, wall: float) -> Change:
@@ -171,10 +176,12 @@ class Gallery(CorrectionsFile):
     def link(self, person: str, others: Iterable[str]) -> bool:
         """Store a person and others as look-alikes of each other; False if none of the others is enrolled."""
         with self.transaction():
-            people = {one.id: one for one in self._people()}
-            found = [people[other] for other in others if other in people and other != person]
-            for one, more in [(people[person], {other.id for other in found}), *((other, {person}) for other in found)]:
-                self._save(_alike(one, {*one.look_alikes, *more}))
+            found = [one for one in map(self._find, others) if one is not None and one.id != person]
+            if found:
+                own = self.person(person)
+                self._save(_alike(own, {*own.look_alikes, *(one.id for one in found)}))
+                for one in found:
+                    self._save(_alike(one, {*one.look_alikes, person}))
         return bool(found)
 
     def remove_person(self, person: str, wall: float, alike: float = 2.0, into: str | None = None) -> Change:
@@ -186,14 +193,13 @@ class Gallery(CorrectionsFile):
         Raises GalleryError after the removal if another process still keeps the bytes in the log.
         """
         with self.transaction():
-            self.person(person)
+            alikes = [one for one in map(self._find, self.person(person).look_alikes) if one is not None]
             corrections.remove(self._db, [row[:2] for row in self.traces(person, alike, into)])
             self._drop_unknowns([unknown.id for unknown in self.unknowns_like(person, alike)])
             if into is not None:
                 corrections.hand_over(self._db, self._codec, self.tag(person), self.tag(into))
-            for other in self._people():
-                if person in other.look_alikes:
-                    self._save(_alike(other, {*other.look_alikes} - {person}))
+            for other in alikes:
+                self._save(_alike(other, {*other.look_alikes} - {person}))
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
         sqlite.erase(self._db, self.path)
         return Change("deleted", person, wall)
@@ -310,7 +316,7 @@ class Gallery(CorrectionsFile):
 
     def _mean(self, person: str) -> Embedding | None:
         """The mean of a person's templates of the model; None without any."""
-        own = [template.embedding for template in self.templates(person) if template.model == self.model]
+        own = self.embeddings(person)
         return unit_mean(own) if own else None
 
     def _embeddings(self, people: Iterable[Person]) -> dict[str, NDArray[np.float32]]:
@@ -318,6 +324,9 @@ class Gallery(CorrectionsFile):
         ids = {self.tag(person.id): person.id for person in people}
         query = "SELECT person, model, sealed FROM templates WHERE model = ?"
         return {ids[row[0]]: self._codec.embeddings(*row) for row in self._db.execute(query, (self.model,))}
+
+    def _find(self, person: str) -> Person | None:
+        return next(iter(self._people(self.tag(person))), None)
 
     def _people(self, tag: bytes | None = None) -> list[Person]:
         found = self._db.execute(
@@ -337,7 +346,7 @@ class Gallery(CorrectionsFile):
         for template in templates:
             check_embedding(template.embedding)
         tag = self.tag(person)
-        before = next(iter(self._people(tag)), None)
+        before = self._find(person)
         if before is None:
             made = self._codec.seal_person(Person(person, display_name(name, person), ignored, wall, 0, 0))
             self._db.execute("INSERT INTO people (tag, sealed) VALUES (?, ?)", (tag, made))

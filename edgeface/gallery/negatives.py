@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from edgeface.gallery.agreement import to_the_rest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -81,17 +83,7 @@ def harm(own: Sequence[Embedding], negative: Embedding) -> Harm | None:
     """
     rows = np.stack(own)
     scores = rows @ negative
-    others = _others(rows)
+    others = np.array(to_the_rest(rows) if len(rows) > 1 else [ALONE])
     worst = int(np.argmin(others - scores))
     found = Harm(worst, float(others[worst]), float(scores[worst]))
     return found if found.own - found.negative < COST else None
-
-
-def _others(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The cosine of each row to the mean of the others."""
-    if len(rows) == 1:
-        return np.array([ALONE], np.float32)
-    means = rows.sum(axis=0) - rows
-    lengths = np.maximum(np.linalg.norm(means, axis=1), np.finfo(np.float32).tiny)
-    scores: NDArray[np.float32] = np.einsum("ij,ij->i", rows, means) / lengths
-    return scores

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 TEMPLATE_ID_LENGTH = 12
 """Hex digits."""
 
-VERSION = 2
-"""PRAGMA user_version of gallery.db in 0.1; corrections made it 3."""
+# PRAGMA user_version of gallery.db in 0.1; corrections made it 3.
+_FIRST_VERSION = 2
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
 # again. `state.generation` rises with every change that a running daemon must see; `key` names the key that sealed the
@@ -73,7 +73,7 @@ _CORRECTIONS = (
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    return Schema((partial(_create, vault), _add_corrections), first=VERSION)
+    return Schema((partial(_create, vault), _add_corrections), first=_FIRST_VERSION)
 
 
 def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:

@@ -123,7 +123,7 @@ class GallerySnapshot:
         return None if row is None or person in self.denied(embedding) else float(self.matrix[row] @ embedding)
 
     def denied(self, embedding: Embedding) -> frozenset[str]:
-        """The ids of those who a correction denies for this face."""
+        """The ids of the people that a correction rules out for this face."""
         rows = self.denials.rows(embedding) if self.denials is not None else None
         return frozenset(self.people[row].id for row in (() if rows is None else rows.tolist()))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from edgeface.core.clock import DAY
 from edgeface.gallery.snapshot import unit_mean
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ CAPACITY = 1000
 TEMPLATES = 5
 """Embeddings kept of each, for enrollment: five photos had no false rejection in 15,600 (docs/accuracy.md)."""
 _PENDING = 100
-_DAY = 86400.0
 # Maximum weight of a mean, so that it still follows a face that changes over months.
 _MAX_WEIGHT = 50
 # One photo at two sizes gives 0.99, another photo of the person 0.74 to 0.85: a template with a higher cosine to
@@ -140,7 +140,7 @@ class Unknowns:
         return unknown.id
 
     def _expire(self, wall: float) -> None:
-        oldest = wall - self._days * _DAY
+        oldest = wall - self._days * DAY
         for unknown in [u for u in self._unknowns.values() if u.last < oldest]:
             self._drop(unknown.id)
         self._pending = [p for p in self._pending if p.last >= oldest]

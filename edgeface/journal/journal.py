@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgeface.core.clock import SystemClock, rfc3339, synchronised
+from edgeface.core.clock import DAY, SystemClock, rfc3339, synchronised
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.event_kinds import kinds
 from edgeface.core.events import to_json
@@ -110,7 +110,7 @@ class Journal(JournalFile):
 
     def expire(self) -> None:
         """Remove the rows that are too old, once an hour; otherwise returns immediately."""
-        now, span = self._clock.monotonic(), self.days * removal.DAY
+        now, span = self._clock.monotonic(), self.days * DAY
         if not self.days or now < self._expire_at or not self._right():
             return
         self._expire_at = now + _EXPIRY_INTERVAL
@@ -155,10 +155,10 @@ class Journal(JournalFile):
 
         def work(connection: sqlite3.Connection, _: Vault) -> float | None:
             (first,) = connection.execute("SELECT min(at) FROM rows").fetchone()
-            since = max(first if first is not None else wall, wall - _TRAFFIC_DAYS * removal.DAY)
+            since = max(first if first is not None else wall, wall - _TRAFFIC_DAYS * DAY)
             query = "SELECT count(*) FROM rows WHERE kind IN ('unknown', 'uncertain') AND at >= ?"
             (count,) = connection.execute(query, (since,)).fetchone()
-            return count * removal.DAY / (wall - since) if wall - since >= removal.DAY else None
+            return count * DAY / (wall - since) if wall - since >= DAY else None
 
         return self.attempt(work, otherwise=None)
 

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from edgeface.core.clock import DAY
 from edgeface.core.sqlite import BUSY_MS, erase, translated
 from edgeface.journal import anchors
 from edgeface.journal import rows as journal_rows
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.security.vault import Vault
-
-DAY = 86_400.0
-"""Seconds."""
 
 
 def prune(connection: sqlite3.Connection, vault: Vault, cap: int) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edgeface.core.clock import DAY
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, printable
 from edgeface.gallery.negatives import Negative, harm
 from edgeface.gallery.snapshot import unit_mean
-from edgeface.people.enrollment import OtherPersonError, Plan, RejectedError, candidate, embeddings_of
+from edgeface.people.enrollment import OtherPersonError, Plan, RejectedError, candidate
 
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
@@ -18,15 +20,18 @@ if TYPE_CHECKING:
     from edgeface.people.enrollment import KnownFaces
 
 
-_DAY = 86_400.0
+def correctable_after(configuration: Configuration, wall: float) -> float:
+    """Wall seconds: an event can be corrected if it is later; infinity if none can be."""
+    days = configuration.privacy.correction_days
+    return wall - days * DAY if days else math.inf
 
 
 def probe_of(configuration: Configuration, gallery: Gallery, event: str, wall: float) -> Probe:
     """The probe of an event; raises GalleryError if none is kept, or if it has expired by these wall seconds."""
     found = gallery.probe(event)
-    days = configuration.privacy.correction_days
     # The daemon erases what has expired, but it may not run.
-    if found is None or wall - found.wall >= days * _DAY:
+    if found is None or found.wall <= correctable_after(configuration, wall):
+        days = configuration.privacy.correction_days
         raise GalleryError(
             f"{printable(event)}: no event of this device that can be corrected (privacy.correction_days: {days})"
         )
@@ -88,7 +93,7 @@ def negatives(gallery: Gallery, person: str) -> list[tuple[Negative, float | Non
     Raises GalleryError for an unknown id.
     """
     gallery.person(person)
-    own = embeddings_of(gallery, person)
+    own = gallery.embeddings(person)
     mean = unit_mean(own) if own else None
     return [(one, None if mean is None else float(mean @ one.embedding)) for one in gallery.negatives(person)]
 

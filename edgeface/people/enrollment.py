@@ -12,7 +12,7 @@ import numpy as np
 from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.text import check_id, counted, printable, printable_path, slug
 from edgeface.faces.photo_face import find_face
-from edgeface.gallery.agreement import likeness, two_people
+from edgeface.gallery.agreement import objection
 from edgeface.gallery.negatives import Denials
 from edgeface.gallery.snapshot import Template, check_days, unit_mean
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
@@ -52,8 +52,9 @@ class DoubtError(GalleryError):
     """An enrollment that was refused because its templates may be of another person; `anyway` enrolls them."""
 
     def __init__(self, doubts: Mapping[str, str], plan: Plan | None = None) -> None:
-        """`doubts` has one line by person; the text is the first."""
-        super().__init__(next(iter(doubts.values())))
+        """`doubts` has the reason by person; the text is the first line."""
+        self.lines = tuple(f"{person}: {why}" for person, why in doubts.items())
+        super().__init__(self.lines[0])
         self.doubts = doubts
         self.plan = plan
         """What was refused; None for a merge and an import."""
@@ -93,13 +94,14 @@ class KnownFaces:
         own, alike = scores.pop(person, -1.0), self.look_alikes.get(person, frozenset())
         return {o: s for o, s in scores.items() if s >= self.limits.other and not (o in alike and s < own)}
 
-    def refuse_others(self, embedding: Embedding, person: str) -> None:
-        """Raise OtherPersonError if the face is someone else's, unless look-alikes or corrections explain it."""
-        found = {} if self.different_people else self.others(embedding, person)
-        denied = self.denied(embedding)
-        nearest = max((other for other in found if other not in denied), key=found.__getitem__, default=None)
-        if nearest is not None:
+    def look_alikes_of(self, embedding: Embedding, person: str) -> frozenset[str]:
+        """Who else has this face, as look-alikes or by a correction; raises OtherPersonError for anyone else."""
+        found, denied = self.others(embedding, person), self.denied(embedding)
+        unexpected = () if self.different_people else [other for other in found if other not in denied]
+        if unexpected:
+            nearest = max(unexpected, key=found.__getitem__)
             raise OtherPersonError(nearest, found[nearest])
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +179,7 @@ def from_photos(
             image = photos.load(file) if isinstance(file, Path) else photos.decode(file[1])
             face = find_face(analyzer, image)
             embedding = analyzer.embed(face.image, face.detection)
-            known.refuse_others(embedding, person)
+            known.look_alikes_of(embedding, person)
         except PhotoError as error:
             # photos.load names the file itself.
             rejected.append(f"{shown}: {str(error).removeprefix(f'{shown}: ')}")
@@ -204,10 +206,8 @@ def candidate(
 
     Who is denied for the face by a correction is a look-alike: only the negative template tells the two apart.
     """
-    for embedding in embeddings:
-        known.refuse_others(embedding, person)
-    alike = sorted({other for embedding in embeddings for other in known.others(embedding, person)})
-    return Candidate(person, name, embeddings, source, unknown, pictures, tuple(alike))
+    alike = frozenset[str]().union(*(known.look_alikes_of(embedding, person) for embedding in embeddings))
+    return Candidate(person, name, embeddings, source, unknown, pictures, tuple(sorted(alike)))
 
 
 def compared_again(known: KnownFaces, plan: Plan) -> Plan:
@@ -264,7 +264,7 @@ def from_unknown(gallery: Gallery, known: KnownFaces, person: str, name: str | N
     found = gallery.unknown(unknown)
     try:
         made = candidate(known, person, name, found.templates, "unknown", unknown=unknown)
-        known.refuse_others(found.mean, person)
+        known.look_alikes_of(found.mean, person)
     except OtherPersonError as error:
         raise RejectedError(f"{unknown}: {error}", (), skippable=False, others=(error.person,)) from error
     return Plan(known.limits, (made,))
@@ -286,9 +286,9 @@ def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions 
         raise RejectedError(text, plan.rejected, skippable=True, others=plan.others)
     with gallery.transaction():
         doubts = {
-            new.person: line
+            new.person: why
             for new in plan.candidates
-            for line in doubt(gallery, plan.limits, new.person, new.embeddings, again=options.again)
+            if (why := doubt(gallery, plan.limits, new.person, new.embeddings, again=options.again)) is not None
         }
         if doubts and not options.anyway:
             raise DoubtError(doubts, plan)
@@ -297,42 +297,22 @@ def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions 
 
 def doubt(
     gallery: Gallery, limits: Limits, person: str, new: Sequence[Embedding], *, again: bool = False
-) -> Iterator[str]:
-    """One line if new templates may be of another person than what is enrolled, or of two people; none otherwise.
+) -> str | None:
+    """Why new templates may be of another person than what is enrolled, or of two people; None if they may be added.
 
     A face that a correction denies to the person is another one. With `again`, the new templates replace what is
     enrolled. Only templates of the gallery's model can be compared.
     """
     if contradicted(gallery, person, new):
-        yield f"{person}: a correction says that this face is not {person}"
-        return
-    own = embeddings_of(gallery, person)
-    score = likeness(own, new) if own else 1.0
-    together = [] if again else [([*own, *new], "the templates and the new photos")]
-    if score < limits.same:
-        yield f"{person}: the face differs from the enrolled one: cosine {score:.2f}, needs {limits.same:.2f}"
-        return
-    for every, what in ([*new], "the photos"), *together:
-        # A single wrong photo is easy to leave out while it is new.
-        split = two_people(every, limits, single=len(every) == len(new))
-        if split is not None:
-            part = (
-                f"{len(split.group)} of {len(every)} {'differs' if len(split.group) == 1 else 'differ'} from the rest"
-            )
-            yield f"{person}: {what} show two people: {part}, cosine {split.score:.2f}, needs {split.needed:.2f}"
-            return
+        return f"a correction says that this face is not {person}"
+    return objection(gallery.embeddings(person), new, limits, again=again)
 
 
 def contradicted(gallery: Gallery, person: str, new: Sequence[Embedding]) -> bool:
     """Whether a correction denies the person for one of these faces."""
-    own, negatives = embeddings_of(gallery, person), [(0, one.embedding) for one in gallery.negatives(person)]
+    own, negatives = gallery.embeddings(person), [(0, one.embedding) for one in gallery.negatives(person)]
     denials = Denials.of(unit_mean(own)[np.newaxis], negatives) if own else None
     return denials is not None and any(denials.rows(embedding) is not None for embedding in new)
-
-
-def embeddings_of(gallery: Gallery, person: str) -> list[Embedding]:
-    """A person's templates of the gallery's model, oldest first."""
-    return [template.embedding for template in gallery.templates(person) if template.model == gallery.model]
 
 
 def _enroll(

@@ -106,7 +106,7 @@ class Guide:
         return advice
 
     def _take(self, pose: Pose, embedding: Embedding) -> str:
-        self.known.refuse_others(embedding, self.person)
+        self.known.look_alikes_of(embedding, self.person)
         taken = [other for _, other in self.shots]
         if taken and float(unit_mean(taken) @ embedding) < self.known.limits.same:
             return "this looks like another person: only one person can be enrolled at a time"

@@ -8,6 +8,7 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from edgeface.core.clock import DAY
 from edgeface.core.errors import EdgefaceError
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import day
@@ -20,7 +21,6 @@ _log = logging.getLogger(__name__)
 
 EVERY = 3600.0
 """Seconds between two runs."""
-_DAY = 86_400.0
 
 
 def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synced: bool, alike: float) -> int:
@@ -36,7 +36,7 @@ def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synce
     if not synced:
         return 0
     days = (configuration.unknown.days, privacy.picture_days, privacy.correction_days, privacy.negative_days)
-    gallery.expire(*(wall - each * _DAY for each in days))
+    gallery.expire(*(wall - each * DAY for each in days))
     expired = [person.id for person in gallery.people() if person.expired(day(wall))]
     for person in expired:
         erase_person(gallery, configuration.journal_path, person, wall, alike=alike, why="expired")

@@ -28,7 +28,6 @@ from edgeface.people.enrollment import (
     compared_again,
     contradicted,
     doubt,
-    embeddings_of,
     from_folder,
     from_photos,
     from_unknown,
@@ -130,7 +129,7 @@ class PeopleService:
         """Enroll from the shots of a guide; raises PhotoError if the face is by now enrolled under another id."""
         shots = tuple(embedding for _, embedding in guide.shots)
         with self.gallery(create=True) as gallery:
-            known = self.known_faces(gallery, different_people=guide.known.different_people)
+            known = self.known_faces(gallery, different_people=options.different_people)
             new = candidate(known, guide.person, name, shots, "camera", tuple(guide.pictures))
             return self._carry_out(gallery, Plan(known.limits, (new,)), options)
 
@@ -212,7 +211,7 @@ class PeopleService:
                 _require_templates(gallery, into)
                 why = _different(gallery, limits(self.configuration), person, into)
                 if why is not None and not anyway:
-                    raise DoubtError({into: f"{person} and {into} are too different to be one person: {why}"})
+                    raise DoubtError({into: why})
                 ignored = gallery.person(into).ignored
                 change = gallery.enroll(into, None, templates, self.clock.wall(), ignored=ignored)
                 gallery.link(into, first.look_alikes)
@@ -279,11 +278,9 @@ class PeopleService:
 
 def _different(gallery: Gallery, known: Limits, person: str, into: str) -> str | None:
     """Why two ids may be two people; None if they are alike and no correction of either denies it."""
-    line = next(doubt(gallery, known, into, embeddings_of(gallery, person)), None)
-    if line is not None:
-        return line.removeprefix(f"{into}: ").removeprefix("the face differs from the enrolled one: ")
-    denied = contradicted(gallery, person, embeddings_of(gallery, into))
-    return f"a correction says that this face is not {person}" if denied else None
+    if contradicted(gallery, person, gallery.embeddings(into)):
+        return f"a correction says that this face is not {person}"
+    return doubt(gallery, known, into, gallery.embeddings(person))
 
 
 def _require_templates(gallery: Gallery, person: str) -> None:

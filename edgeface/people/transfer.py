@@ -28,7 +28,7 @@ from edgeface.gallery.snapshot import (
 from edgeface.people.enrollment import DoubtError, doubt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edgeface.gallery.agreement import Limits
@@ -112,7 +112,7 @@ def import_all(
         taken = {person.id for person in gallery.people()} & {person.id for person in people}
         if taken and not replace:
             raise GalleryError(f"already enrolled: {', '.join(sorted(taken)[:5])} (--replace overwrites them)")
-        doubts = {one.id: line for one in people for line in _doubt(gallery, limits, one)}
+        doubts = {one.id: why for one in people if (why := _doubt(gallery, limits, one)) is not None}
         if doubts and not anyway:
             raise DoubtError(doubts)
         changes = [gallery.replace(p.id, p.name, p.templates, wall, ignored=p.ignored) for p in people]
@@ -123,9 +123,9 @@ def import_all(
         return changes + [gallery.consent(p.id, wall, p.consent, p.expires) for p in dated]
 
 
-def _doubt(gallery: Gallery, limits: Limits, one: PersonRecord) -> Iterator[str]:
+def _doubt(gallery: Gallery, limits: Limits, one: PersonRecord) -> str | None:
     new = [t.embedding for t in one.templates if t.model == gallery.model]
-    return doubt(gallery, limits, one.id, new, again=True) if new else iter(())
+    return doubt(gallery, limits, one.id, new, again=True)
 
 
 def _record(gallery: Gallery, person: Person) -> dict[str, object]:

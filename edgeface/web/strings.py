@@ -66,7 +66,14 @@ LIVE_LATEST = "Recent activity"
 LIVE_NOTHING = "Nothing has happened yet."
 LIVE_ALL = "All events"
 LIVE_FPS = "{fps} fps"
-STATUSES = {one: one for one in ("online", "stalled", "offline", "ended", "starting")} | {"disabled": "switched off"}
+STATUSES = {
+    "online": "online",
+    "stalled": "stalled",
+    "offline": "offline",
+    "disabled": "switched off",
+    "ended": "ended",
+    "starting": "starting",
+}
 
 REGION_TEXT = "edgeface searches for faces inside the frame only. Drag its edges, use the arrow keys, or type numbers."
 REGION_EDGES = {"left": "Left", "top": "Top", "right": "Right", "bottom": "Bottom"}

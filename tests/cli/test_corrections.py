@@ -24,7 +24,7 @@ def mixed(cosine: float) -> Embedding:
 
 @pytest.fixture(name="data")
 def _data(tmp_path: Path) -> Path:
-    """Alice, whom an event names wrongly, and an unknown."""
+    """Alice, named wrongly by an event, and an unknown."""
     wall = SystemClock().wall()
     with closing(Gallery.open(tmp_path / "data", embedder_name())) as gallery:
         gallery.enroll("alice", "Alice", [Template(AXES[0], gallery.model, "photo", 1.0)], 1.0)

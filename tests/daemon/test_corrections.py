@@ -45,7 +45,7 @@ def _configuration(tmp_path: Path) -> Configuration:
 
 @pytest.fixture(name="probes", scope="module")
 def _probes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedding]:
-    """What is kept of a visit of each of two people to whom the gallery is empty."""
+    """The probes of two visits, each of another person, with an empty gallery."""
     configuration = Configuration(
         data=tmp_path_factory.mktemp("empty"), cameras={"porch": ReplayCamera(type="replay", path=Path("clip.mp4"))}
     )

@@ -161,7 +161,7 @@ def test_only_the_same_face_is_merged(service: PeopleService, changes: list[Chan
     with service.gallery() as gallery:
         gallery.link("joe", ["eve"])
     for who, into, why in (
-        ("joe", "eve", "too different"),
+        ("joe", "eve", "eve: the face differs from the enrolled one"),
         ("joe", "joe", "into themselves"),
         ("x", "joe", "no one is"),
     ):
@@ -180,7 +180,7 @@ def test_only_the_same_face_is_merged(service: PeopleService, changes: list[Chan
 def test_two_people_are_merged_only_if_someone_insists(service: PeopleService, changes: list[Change]) -> None:
     put(service, "joe", 1)
     put(service, "eve", 3)
-    with pytest.raises(DoubtError, match=r"joe and eve are too different to be one person: cosine .*, needs 0\.45"):
+    with pytest.raises(DoubtError, match=r"eve: the face differs from the enrolled one: cosine .*, needs 0\.45"):
         service.merge("joe", "eve")
     service.merge("joe", "eve", anyway=True)
     assert [change.facts for change in changes] == [{"person": "eve", "anyway": True}]

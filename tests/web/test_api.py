@@ -628,7 +628,9 @@ def test_an_unknown_is_added_to_another_person_only_with_anyway(stage: Stage, ad
 
 def test_two_people_are_merged_only_with_anyway(stage: Stage, admin: TestClient) -> None:
     path = f"{API}/people/barack/merge"
-    assert "too different to be one person: cosine " in detail(admin.post(path, json={"into": "eileen"}), 409)
+    assert "eileen: the face differs from the enrolled one: cosine " in detail(
+        admin.post(path, json={"into": "eileen"}), 409
+    )
     assert stage.notes == []
     assert admin.post(path, json={"into": "eileen", "anyway": True}).status_code == 200
     assert stage.notes == [("enrolled", {"person": "eileen", "anyway": True})]

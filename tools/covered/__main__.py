@@ -23,7 +23,7 @@ from edgeface.core.types import Box, Detection
 from edgeface.faces import photo_face
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.calibration import CalibrationTable
-from edgeface.faces.covered import FILE, PARTS, features
+from edgeface.faces.covered import FILE, PARTS, class_scores, features, log_odds
 from edgeface.faces.detectors import DEFAULT_DETECTOR
 from edgeface.faces.embedder import align, open_embedder
 from edgeface.faces.landmarks import Onet
@@ -162,12 +162,6 @@ def fit(found: Floats, labels: NDArray[np.int64], settings: Settings) -> Floats:
     return np.column_stack([plain.T, weights[-1] - mean @ plain]).astype("<f4")
 
 
-def _log_odds(weights: Floats, found: Floats) -> Floats:
-    scores = found @ weights[:, :-1].T + weights[:, -1]
-    odds: Floats = np.logaddexp.reduce(scores[:, 1:], axis=1) - scores[:, 0]
-    return odds
-
-
 def _mirrored(crop: Image, rng: np.random.Generator) -> Image:
     table = 255 * (np.arange(256) / 255) ** np.exp(rng.uniform(*_GAMMA))
     return np.ascontiguousarray(table.round().astype(np.uint8)[crop[:, ::-1]])
@@ -207,7 +201,7 @@ class Data:
             if one.use == use and one.kind in kinds and (not looks or one.looks & set(looks)):
                 rows[number] = one.kind != PLAIN or one.person not in seen
                 seen.add(one.person)
-        return _log_odds(weights, self.plain[rows])
+        return log_odds(class_scores(weights, self.plain[rows]))
 
     def threshold(self, weights: Floats) -> float:
         """The log-odds that the choosing people's plain and harmless faces rarely have."""

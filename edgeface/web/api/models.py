@@ -244,18 +244,14 @@ class Export(ApiModel):
     journal: list[About]
 
 
-class Correction(ApiModel):
-    """What is wrong with an event."""
+class Correction(Overrides):
+    """What is wrong with an event; the overrides and the name are for `is`."""
 
     kind: Literal["not", "is"]
     """not: the face is not `person`, although the event names them. is: it is `person`, and no one else."""
     person: PersonId
     name: Name | None = None
-    """With `is` and a new id: display name; the id if left out."""
-    anyway: bool = False
-    """With `is`: also if the face may be of another person; the audit trail records it."""
-    different_people: bool = False
-    """With `is`: also if someone else has this face; the two are look-alikes, at level normal at most."""
+    """With a new id: display name; the id if left out."""
 
 
 class Corrected(ApiModel):

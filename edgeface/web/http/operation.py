@@ -141,7 +141,7 @@ def _answer(work: Callable[[Call], Response], call: Call) -> Response:
         return work(call)
     except DoubtError as error:
         detail = f'{error} ("anyway": true, if you are sure)'
-        raise Problem(409, detail=detail, more={"errors": [*error.doubts.values()]}) from None
+        raise Problem(409, detail=detail, more={"errors": list(error.lines)}) from None
     except RejectedError as error:
         alike = ' ("different_people": true, if they are two people who look alike)' if error.others else ""
         raise Problem(

@@ -65,7 +65,7 @@ def question(
     request: Request, error: DoubtError, action: str, fields: Mapping[str, str], new: Iterable[str], back: str
 ) -> Response:
     """Ask whether to add anyway: `fields` are sent to `action`; `new` are addresses of pictures of the new face."""
-    who, line = next(iter(error.doubts.items()))
+    who, why = next(iter(error.doubts.items()))
     with context_of(request).gallery() as gallery:
         own = next((one for one in gallery.people() if one.id == who), None)
         enrolled = sorted(gallery.pictures_of_templates(who).values()) or range(len(gallery.pictures(who)))
@@ -73,7 +73,7 @@ def question(
     return render(
         request,
         "doubt.html",
-        error=line.removeprefix(f"{who}: "),
+        error=why,
         who=who,
         action=action,
         fields=fields,

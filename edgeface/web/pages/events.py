@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -12,6 +11,7 @@ from starlette.routing import Route
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
 from edgeface.journal.verification import is_link_start
+from edgeface.people.corrections import correctable_after
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.pages import rows
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from edgeface.web.context import WebContext
-
-_DAY = 86_400.0
 
 
 def events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
@@ -54,9 +52,7 @@ def new_rows(request: Request) -> Response:
 
 
 def _correctable(context: WebContext) -> float:
-    """The wall seconds of the oldest event that can be corrected; infinity if none can be."""
-    days = context.configuration().privacy.correction_days
-    return context.clock.wall() - days * _DAY if days else math.inf
+    return correctable_after(context.configuration(), context.clock.wall())
 
 
 def export(request: Request) -> Response:

@@ -98,7 +98,12 @@ class Guidance:
             if progress is None or progress.state != "ready" or guide is None:
                 raise GalleryError(strings.GUIDE_NONE)
             self._progress = self._guide = None
-        options = EnrollOptions(given=progress.given, expires=progress.expires, anyway=anyway)
+        options = EnrollOptions(
+            given=progress.given,
+            expires=progress.expires,
+            anyway=anyway,
+            different_people=progress.different_people,
+        )
         try:
             return self._context.people.enroll_guided(guide, progress.name, options)
         except DoubtError:

@@ -13,7 +13,7 @@ from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.snapshot import NEVER, day
 from edgeface.people.corrections import negatives
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError, embeddings_of
+from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
 from edgeface.people.rules import level_threshold, limits
 from edgeface.people.templates import listed
 from edgeface.web import strings
@@ -49,12 +49,13 @@ def people(request: Request) -> Response:
     with context.gallery() as gallery:
         snapshot, everyone = gallery.snapshot(wall), gallery.people()
         threshold, problem = level_threshold(context.configuration(), snapshot)
-        divided = gallery.divided(limits(context.configuration()))
         stored = {one.id: one.look_alikes for one in everyone}
         folded = wanted.casefold()
         found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
         first = min(number(request, "first") or 0, len(found))
-        shown = [_shown(context, gallery, p, day(wall)) for p in found[first : first + _PAGE]]
+        listed_here, known = found[first : first + _PAGE], limits(context.configuration())
+        shown = [_shown(context, gallery, p, day(wall)) for p in listed_here]
+        splits = {p.id: two_people(gallery.embeddings(p.id), known) for p in listed_here}
     return render(
         request,
         "people.html",
@@ -65,7 +66,7 @@ def people(request: Request) -> Response:
         threshold=threshold,
         problem=problem,
         alike=[pair for pair in snapshot.alike(threshold) if pair[1] not in stored[pair[0]]],
-        divided=divided,
+        divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,
         before=max(0, first - _PAGE) if first else None,
         after=first + _PAGE if first + _PAGE < len(found) else None,
@@ -84,7 +85,7 @@ def person(request: Request, error: str | None = None, lines: tuple[str, ...] = 
         alike = [(who, *one) for one in snapshot.alike_to(who, threshold) if one[0] not in own.look_alikes]
         known = limits(context.configuration())
         values = {
-            "split": two_people(embeddings_of(gallery, who), known),
+            "split": two_people(gallery.embeddings(who), known),
             "templates": listed(gallery, known, who),
             "negatives": negatives(gallery, who) if request.state.role == "admin" else [],
         }
