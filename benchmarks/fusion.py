@@ -10,16 +10,14 @@ are drawn on two thirds of them: of templates, probes and strangers alike.
 
 from __future__ import annotations
 
-import argparse
 import random
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.identity import open_analyzer
+from benchmarks.identity import arguments, open_analyzer
 from edgeface.faces.photo_face import faces
 from edgeface.imaging import photos
 from edgeface.imaging.opencv import cv2
@@ -27,6 +25,7 @@ from tools import figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -64,12 +63,7 @@ class Faces:
 
 def main() -> None:
     """Measure, print the table, and write the figures."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
-    parser.add_argument("faces", type=Path, help="folder of PERSON/PHOTO")
-    parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--strangers", type=int, default=1500)
-    parser.add_argument("--out", type=Path, default=Path("build/fusion.json"))
-    options = parser.parse_args()
+    options = arguments(__doc__, "fusion", people=60, strangers=1500)
     known = load(open_analyzer(), options.faces, options.people, options.strangers)
     text = table(known)
     print(text)

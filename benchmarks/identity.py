@@ -99,7 +99,7 @@ class Stranger:
 
 def main() -> None:
     """Measure, print the table, and write the figures."""
-    options = arguments()
+    options = arguments(__doc__, "identity", people=60)
     analyzer = open_analyzer()
     people = load(analyzer, options.faces, options.people)
     alike, compared = strangers(people)
@@ -111,12 +111,13 @@ def main() -> None:
     options.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
+def arguments(about: str | None, target: str, **numbers: int) -> argparse.Namespace:
+    """Read the command line: the folder, `numbers` with their defaults, and where the figures go."""
+    parser = argparse.ArgumentParser(description=(about or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("faces", type=Path, help="folder of PERSON/PHOTO")
-    parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--out", type=Path, default=Path("build/identity.json"))
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--out", type=Path, default=Path(f"build/{target}.json"))
     return parser.parse_args()
 
 

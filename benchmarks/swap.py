@@ -10,7 +10,6 @@ daemon of its own, with a door that requires level high.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -27,7 +26,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from tqdm import tqdm
 
-from benchmarks.identity import ALONE, ENROLLED, FPS, JOINS, load, noise, open_analyzer, strangers
+from benchmarks.identity import ALONE, ENROLLED, FPS, JOINS, arguments, load, noise, open_analyzer, strangers
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.imaging.opencv import cv2
 from tools import figures
@@ -94,12 +93,7 @@ class Seen:
 
 def main() -> None:
     """Measure, print the table, and write the figures."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
-    parser.add_argument("faces", type=Path, help="folder of PERSON/PHOTO")
-    parser.add_argument("--people", type=int, default=170)
-    parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("build/swap.json"))
-    options = parser.parse_args()
+    options = arguments(__doc__, "swap", people=170, pairs=20)
     people = load(open_analyzer(), options.faces, options.people)
     alike = [one for one in strangers(people)[0] if one.alone < ALONE and one.joins >= JOINS]
     pairs = sorted(alike, key=lambda one: -one.joins)[: options.pairs]

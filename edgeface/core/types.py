@@ -161,7 +161,7 @@ class Match:
     ignored: bool = False
     """The nearest person is on the ignore list."""
     look_alike: bool = False
-    """Someone else was enrolled with the nearest person's face."""
+    """Whether someone else is enrolled with the nearest person's face."""
 
     @property
     def margin(self) -> float | None:

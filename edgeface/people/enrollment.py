@@ -77,7 +77,7 @@ class KnownFaces:
     look_alikes: dict[str, frozenset[str]] = field(default_factory=dict)
     """By id: the other people who have this face."""
     different_people: bool = False
-    """A face that someone else has is of another person, who looks alike."""
+    """Whether a face that someone else has may be enrolled: the two people are look-alikes."""
     denied: Callable[[Embedding], frozenset[str]] = lambda _: frozenset()
     """Who a face is not, by the corrections."""
 
@@ -155,9 +155,9 @@ class EnrollOptions:
     expires: str | None = None
     """The first day without consent, or NEVER."""
     anyway: bool = False
-    """Enroll also what may be of another person."""
+    """Also enroll what may be of another person."""
     different_people: bool = False
-    """Enroll also who has the face of someone enrolled, as look-alikes of each other."""
+    """Also enroll a face that someone else has; the two people become look-alikes of each other."""
 
     def __post_init__(self) -> None:
         check_days(self.given, self.expires)
@@ -204,7 +204,7 @@ def candidate(
 ) -> Candidate:
     """A person to enroll, with the look-alikes; raises OtherPersonError if there are any and that was not expected.
 
-    Who is denied for the face by a correction is a look-alike: only the negative template tells the two apart.
+    A person that a correction rules out for the face is a look-alike: only the negative template tells the two apart.
     """
     alike = frozenset[str]().union(*(known.look_alikes_of(embedding, person) for embedding in embeddings))
     return Candidate(person, name, embeddings, source, unknown, pictures, tuple(sorted(alike)))

@@ -53,9 +53,9 @@ class Overrides(ApiModel):
     """What is enrolled although it is refused otherwise; each is recorded in the audit trail."""
 
     anyway: bool = False
-    """Also what may be of another person than who is enrolled with this id, or of two people."""
+    """Also enroll what may be of another person than the one with this id, or of two people."""
     different_people: bool = False
-    """Also a face that someone else has: both are stored as look-alikes, and matched at level normal at most."""
+    """Also enroll a face that someone else has: both are stored as look-alikes, at level normal at most."""
 
 
 class NewPerson(Overrides):
