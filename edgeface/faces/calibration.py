@@ -66,12 +66,14 @@ class CalibrationTable:
     """Pairs of photos of different people."""
     rows: tuple[CalibrationRow, ...]
     """By rising cosine; upper bounds never rise."""
+    estimated: tuple[CalibrationRow, ...] = ()
+    """Rows beyond the data, from a tail model; they continue `rows`."""
 
     @classmethod
     def load(cls, path: Path, sha256: str) -> CalibrationTable:
         """Read a table. Raises ModelError if it is malformed, or not for the embedder of this hash."""
         try:
-            table = TypeAdapter(cls).validate_json(_read(path))
+            table = TypeAdapter(cls).validate_json(_read(path), strict=True)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -96,12 +98,12 @@ class CalibrationTable:
             raise ModelError(f"{path}: SHA-256 is {found[:16]}..., {expected}")
         return cls.load(path, EMBEDDER.sha256)
 
-    def threshold(self, level: Level, people: int) -> float:
-        """The smallest cosine that guarantees the level with so many people enrolled.
+    def threshold(self, level: Level, people: int, *, estimated: bool = False) -> float:
+        """The smallest cosine that guarantees the level with so many people who may be meant.
 
-        Raises GalleryError, with what would help, if the calibration data does not support that.
+        `estimated` allows rows beyond the data. Raises GalleryError, with what would help, if no row is enough.
         """
-        found = self._cosine(TARGETS[level] / self._accepts_per_fmr(people))
+        found = self._cosine(TARGETS[level] / self._accepts_per_fmr(people), estimated=estimated)
         if found is None:
             raise GalleryError(
                 f"level {level!r} cannot be guaranteed with {people:,} people: {self._limit(level)}; "
@@ -109,10 +111,10 @@ class CalibrationTable:
             )
         return found
 
-    def near(self, level: Level, people: int) -> float:
+    def near(self, level: Level, people: int, *, estimated: bool = False) -> float:
         """The cosine below which a face is of no one who is enrolled. Raises GalleryError as `threshold` does."""
-        found = self._cosine(NEAR * TARGETS[level] / self._accepts_per_fmr(people))
-        return self.threshold(level, people) if found is None else found
+        found = self._cosine(NEAR * TARGETS[level] / self._accepts_per_fmr(people), estimated=estimated)
+        return self.threshold(level, people, estimated=estimated) if found is None else found
 
     def cosine(self, fmr: float) -> float:
         """The smallest cosine with at most this false match rate; the table's last if it shows no rate so low."""
@@ -121,15 +123,18 @@ class CalibrationTable:
 
     def accepts(self, threshold: float, people: int) -> float:
         """The upper bound of false accepts for each passing stranger, 0 to 1; 1 below the table."""
-        below = [row for row in self.rows if row.cosine <= threshold]
+        below = [row for row in self.rows + self.estimated if row.cosine <= threshold]
         return min(1.0, below[-1].upper * self._accepts_per_fmr(people)) if below else 1.0
 
-    def most(self, level: Level) -> int:
+    def most(self, level: Level, *, estimated: bool = False) -> int:
         """The largest number of people for which the level can be guaranteed; 0 when it never can."""
-        return math.floor(TARGETS[level] / (FACTOR * self.rows[-1].upper))
+        return math.floor(TARGETS[level] / (FACTOR * self._rows(estimated=estimated)[-1].upper))
 
-    def _cosine(self, fmr: float) -> float | None:
-        return next((row.cosine for row in self.rows if row.upper <= fmr), None)
+    def _rows(self, *, estimated: bool) -> tuple[CalibrationRow, ...]:
+        return self.rows + self.estimated if estimated else self.rows
+
+    def _cosine(self, fmr: float, *, estimated: bool = False) -> float | None:
+        return next((row.cosine for row in self._rows(estimated=estimated) if row.upper <= fmr), None)
 
     def _limit(self, level: Level) -> str:
         most = self.most(level)
@@ -159,7 +164,7 @@ def _read(path: Path) -> bytes:
 
 def _is_sound(table: CalibrationTable) -> bool:
     """Whether every row is a rate with its bound, and the rows are in order, which excludes NaN."""
-    rows = table.rows
+    rows = table.rows + table.estimated
     rates = all(-1 <= row.cosine <= 1 and 0 <= row.fmr <= row.upper <= 1 and row.upper > 0 for row in rows)
     ordered = all(a.cosine < b.cosine and a.upper >= b.upper for a, b in pairwise(rows))
-    return bool(rows) and min(table.people, table.photos, table.comparisons) > 0 and rates and ordered
+    return bool(table.rows) and min(table.people, table.photos, table.comparisons) > 0 and rates and ordered
