@@ -113,9 +113,9 @@ class CalibrationTable:
         return self.threshold(level, people, estimated=estimated) if found is None else found
 
     def cosine(self, fmr: float) -> float:
-        """The smallest cosine with at most this false match rate; the table's last if it shows no rate so low."""
-        found = self._cosine(fmr)
-        return self.rows[-1].cosine if found is None else found
+        """The smallest cosine with at most this false match rate, which may be estimated; the table's last if none is."""
+        found = self._cosine(fmr, estimated=True)
+        return self._rows(estimated=True)[-1].cosine if found is None else found
 
     def accepts(self, threshold: float, people: int) -> float:
         """The stated false accepts for each passing stranger, 0 to 1; 1 below the table."""
