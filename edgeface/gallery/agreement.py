@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Embeddings = Sequence[Embedding] | NDArray[np.float32]
 
-# False match rates. Through the embedder's calibration table each becomes the cosine in the comment, which was chosen by
-# measurement with the shipped embedder.
+# False match rates. Through the embedder's calibration table each becomes the cosine in the comment, which was chosen
+# by measurement with the shipped embedder.
 _SAME_FMR = 2.02e-3  # 0.450
 _ALONE_FMR = 5.83e-3  # 0.399
 _GROUPS_FMR = 7.05e-5  # 0.570
