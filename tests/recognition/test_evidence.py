@@ -15,6 +15,7 @@ from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import DOUBT, HOLD
 from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.scripted import BOX, FPS, Look, ScriptedFaces, analyzer, play
+from tests.support.unknowns import fixed
 
 SIZE = 8
 SECOND = round(FPS)
@@ -58,7 +59,7 @@ def run(
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", recognition or Recognition(), UnknownSettings(), {}, {"porch": door})
     faces = ScriptedFaces()
-    made = Pipeline(rules, analyzer(faces), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(faces), Unknowns("boot", fixed(accept.accept)), view, accept)
     return list(play(made, faces, looks, fps=fps))
 
 
@@ -238,7 +239,7 @@ def unknown_ids(looks: Sequence[Look]) -> tuple[Unknowns, list[str]]:
     view = make_snapshot([], {})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {})
-    faces, unknowns = ScriptedFaces(), Unknowns("boot", accept.accept)
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept))
     results = list(play(Pipeline(rules, analyzer(faces), unknowns, view, accept), faces, looks))
     return unknowns, [face.label for face in results[-1].faces]
 
@@ -253,7 +254,7 @@ def test_only_the_uncovered_frames_of_a_stranger_become_templates() -> None:
     behind_a_mask = embedding(0.0, 0.3, 0.9)
     covered, plain = Look(behind_a_mask, covered=True), Look(STRANGER)
     unknowns, _ = unknown_ids([covered] * SECOND + [plain] * 20 * SECOND)
-    (unknown,) = unknowns.take_changes().kept
+    (unknown,) = unknowns.take_changes().seen
     assert all(float(template @ STRANGER) > 0.999 for template in unknown.templates)
     assert float(unknown.mean @ STRANGER) > 0.999
 
@@ -263,7 +264,7 @@ def test_a_frame_that_was_not_checked_becomes_no_template() -> None:
     view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
-    faces, unknowns = ScriptedFaces(), Unknowns("boot", accept.accept)
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept))
     made = Pipeline(rules, analyzer(faces), unknowns, view, accept)
     assert matches(list(play(made, faces, [Look(ALICE, covered=True)] * (8 * SECOND)))) == 1
     made.use(make_snapshot([], {}), accept)

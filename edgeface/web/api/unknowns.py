@@ -74,7 +74,7 @@ def forget(call: Call) -> Response:
 
 
 def _existing(gallery: Gallery, who: str) -> Unknown:
-    found = next((one for one in gallery.unknowns() if one.id == who), None)
+    found = gallery.find_unknown(who)
     if found is None:
         raise Problem(404, detail=f"{printable(who)}: no such unknown")
     return found

@@ -89,7 +89,7 @@ def _render(request: Request, template: str, **values: Any) -> Response:
     """A page about one unknown."""
     who = _id(request)
     with context_of(request).gallery() as gallery:
-        own = next((one for one in gallery.unknowns() if one.id == who), None)
+        own = gallery.find_unknown(who)
         if own is None:
             raise Problem(404, detail=f"{who}: no such unknown; it may have been enrolled or deleted")
         pictures = len(gallery.pictures(who))
