@@ -140,10 +140,10 @@ class Change:
         """The payload of its row in the audit trail; a deletion does not name the person."""
         if self.kind == "deleted":
             return {}
-        if self.merged:
-            return {"unknown": self.person, "merged": self.merged}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
         overridden = {name: True for name in ("anyway", "different_people") if getattr(self, name)}
+        if self.merged:
+            return {"unknown": self.person, "merged": self.merged, **overridden}
         removed = {"template": self.template} if self.template else {}
         event = {"event": self.event} if self.event is not None else {}
         return {"person": self.person, **dates, **overridden, **removed, **event}

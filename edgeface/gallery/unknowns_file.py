@@ -84,9 +84,9 @@ class UnknownsFile(GalleryFile):
                 self._propose(pair)
 
     def merge_unknowns(self, one: str, other: str, wall: float) -> Change:
-        """Make two ids of one person the one that was seen first, with all visits, pictures and probes; retire the other.
+        """Make two ids of one person the one that was seen first, with all visits, pictures and probes.
 
-        Raises GalleryError if an id is not stored, or both are the same.
+        The other id is retired. Raises GalleryError if an id is not stored, or both are the same.
         """
         if one == other:
             raise GalleryError(f"{printable(one)}: an unknown cannot be merged with itself")

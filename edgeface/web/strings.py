@@ -257,6 +257,14 @@ UNKNOWNS = "Unknowns"
 UNKNOWNS_TEXT = "People who were seen but not enrolled. Each keeps the same ID until {days} after the last visit."
 UNKNOWNS_OFF = "No unknowns are kept (unknown.days is 0)."
 UNKNOWNS_NONE = "No unknown person has been seen."
+UNKNOWNS_ALIKE = "Probably one person"
+UNKNOWNS_ALIKE_TEXT = (
+    "These IDs look alike. A merge keeps the ID that was seen first, with all visits and pictures. It cannot be undone."
+)
+UNKNOWNS_SAME = "Same person"
+UNKNOWNS_APART = "Two people"
+UNKNOWNS_PAIR = "{one} and {other}"
+UNKNOWNS_SCORE = "cosine {score}"
 UNKNOWN_PHOTO = "Picture of {id}"
 UNKNOWN_FIRST = "First seen"
 UNKNOWN_NO_PICTURES = "No picture is kept (privacy.pictures in config.yaml)."
@@ -386,6 +394,8 @@ DONE = {
     "renamed": "The name was changed.",
     "consent": "The days of consent were saved.",
     "merged": "Merged. The other ID was erased.",
+    "one_unknown": "Merged. The ID that was seen first stays.",
+    "two_unknowns": "Recorded. This pair is not proposed again.",
     "ignored": "On the ignore list: this face is no longer announced.",
     "added": "The photos were added.",
     "denied": "Recorded. From the next picture on, the face is no longer taken for this person.",
