@@ -27,12 +27,13 @@ from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import Detector, Event, FrameResult, Image, Probe
     from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.unknowns import Unknown
     from edgeface.recognition.timings import Timings
 
 log = logging.getLogger(__name__)
@@ -170,10 +171,8 @@ class RecognitionSession:
     def _open_pipeline(self, wall: float) -> Pipeline:
         view = self._gallery.snapshot(wall)
         self._generation = self._gallery.generation()
-        stored, kept = self._gallery.unknowns(), self._configuration.unknown
-        self._tags = {self._gallery.tag(one.id): one.id for one in stored}
-        among, retired = partial(likeness, self._table), self._gallery.retired_ids()
-        self._unknowns = Unknowns(self._boot, among, kept.days, stored, retired, kept.most)
+        kept, among, retired = self._configuration.unknown, partial(likeness, self._table), self._gallery.retired_ids()
+        self._unknowns = Unknowns(self._boot, among, kept.days, self._each_unknown(), retired, kept.most)
         accept, applied = self._thresholds(view), rules(self._configuration, self._boot)
         return Pipeline(applied, self.analyzer, self._unknowns, view, accept)
 
@@ -250,6 +249,11 @@ class RecognitionSession:
         self.problems = (*unmatchable, *door_problems(self._configuration.access_policy, view, accept))
         return accept
 
+    def _each_unknown(self) -> Iterator[Unknown]:
+        for tag, unknown in self._gallery.each_unknown():
+            self._tags[tag] = unknown.id
+            yield unknown
+
     def _read_unknowns(self) -> None:
         """Take over what others have changed: who is gone, and who was merged."""
         # Read before the news: what is written in between is then not mistaken for removed.
@@ -257,8 +261,9 @@ class RecognitionSession:
         news = self._gallery.unknown_news(self._generation)
         retired = self._gallery.retired_ids()
         kept = {one.id for one in unwritten.seen} | self._unknowns.waiting
-        gone = {tag: one for tag, one in self._tags.items() if tag not in news.tags}
-        gone = {tag: one for tag, one in gone.items() if one not in kept or one in retired}
+        missing = [(tag, self._tags[tag]) for tag in self._tags.keys() - news.tags]
+        gone = {tag: one for tag, one in missing if one not in kept or one in retired}
         self._unknowns.update(news.changed, gone.values(), retired)
-        self._tags = {tag: one for tag, one in self._tags.items() if tag not in gone}
+        for tag in gone:
+            del self._tags[tag]
         self._generation = news.generation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from edgeface.gallery.rows import Change, RetiredIds
 from edgeface.gallery.unknowns import PROPOSED, Alike, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from edgeface.gallery.unknowns import Unknown
 
@@ -37,6 +38,12 @@ class UnknownsFile(GalleryFile):
             found = self._db.execute("SELECT tag, sealed FROM unknowns WHERE model = ?", (self.model,)).fetchall()
         unknowns = [self._codec.unknown(tag, self.model, sealed) for tag, sealed in found]
         return sorted(unknowns, key=lambda unknown: (-unknown.last, unknown.id))
+
+    def each_unknown(self) -> Iterator[tuple[bytes, Unknown]]:
+        """Tag and content of each stored unknown of the gallery's model, one at a time: all need 50 MB."""
+        with sqlite.translated(self.path), closing(self._db.cursor()) as cursor:
+            for tag, sealed in cursor.execute("SELECT tag, sealed FROM unknowns WHERE model = ?", (self.model,)):
+                yield tag, self._codec.unknown(tag, self.model, sealed)
 
     def find_unknown(self, unknown: str) -> Unknown | None:
         """One unknown of the gallery's model; None if the id is not stored."""
@@ -62,10 +69,10 @@ class UnknownsFile(GalleryFile):
         """
         with sqlite.translated(self.path), sqlite.reading(self._db):
             generation = self.generation()
-            query = "SELECT generation, tag FROM unknowns WHERE model = ?"
-            found = self._db.execute(query, (self.model,)).fetchall()
-            changed = [self._stored(tag) for changed, tag in found if changed > since]
-        return UnknownNews(generation, frozenset(tag for _, tag in found), tuple(one for one in changed if one))
+            tags = self._db.execute("SELECT tag FROM unknowns WHERE model = ?", (self.model,)).fetchall()
+            query = "SELECT tag FROM unknowns WHERE model = ? AND generation > ?"
+            changed = [self._stored(tag) for (tag,) in self._db.execute(query, (self.model, since)).fetchall()]
+        return UnknownNews(generation, frozenset(tag for (tag,) in tags), tuple(one for one in changed if one))
 
     def retired_ids(self) -> Container[str]:
         """Ids of unknowns that were enrolled, merged or deleted and must not be assigned again."""

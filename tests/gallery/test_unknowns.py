@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from edgeface.core.text import is_unknown_id
 from edgeface.core.types import Embedding
+from edgeface.gallery import unknowns as gallery_unknowns
 from edgeface.gallery.unknowns import ID_DIGITS, TEMPLATES, Unknown, UnknownChanges, Unknowns, joined
 from tests.support.unknowns import fixed
 
@@ -133,6 +136,94 @@ def test_the_oldest_goes_when_there_are_too_many() -> None:
     drained = unknowns.take_changes()
     assert sorted(drained.expired) == sorted(str(i) for i in ids[:2])
     assert {u.id for u in drained.seen} == set(ids[2:])
+
+
+def test_who_was_seen_again_stays_longer_and_a_newcomer_is_not_the_first_to_go() -> None:
+    unknowns = Unknowns("5f0c", fixed(THRESHOLD), most=2)
+    regular = unknowns.see(visit(1), 0.0, "porch")
+    unknowns.see(visit(1, shots=10), 10.0, "porch")
+    once = unknowns.see(visit(2), 20.0, "porch")
+    unknowns.see(visit(3), DAY / 2, "porch")
+    assert regular in unknowns.ids
+    assert once not in unknowns.ids
+    newcomers = [unknowns.see(visit(4 + number), (1.5 + number) * DAY, "porch") for number in range(2)]
+    assert unknowns.ids == set(newcomers)
+
+
+def test_no_one_in_view_is_removed_however_many_there_are() -> None:
+    unknowns = Unknowns("5f0c", fixed(THRESHOLD), most=2)
+    in_view: list[str] = []
+    for person in range(5):
+        given_ = unknowns.see(visit(person), float(person), "porch", in_view)
+        assert given_ is not None
+        in_view.append(given_)
+    assert unknowns.ids == set(in_view)
+    last = unknowns.see(visit(9), 9.0, "porch", in_view[:1])
+    assert unknowns.ids == {in_view[0], last}
+
+
+def test_ten_thousand_people_on_a_busy_street_leave_as_many_as_may_be_kept() -> None:
+    unknowns, rng = Unknowns("5f0c", fixed(THRESHOLD), most=500), np.random.default_rng(3)
+    people = rng.standard_normal((10_000, 192), np.float32)
+    people /= np.linalg.norm(people, axis=1, keepdims=True)
+    for number, person in enumerate(people):
+        unknowns.see([person, person], float(number), "porch")
+        assert len(unknowns) <= 500
+    changes = unknowns.take_changes()
+    assert (len(changes.seen), len(changes.expired), unknowns.dropped) == (500, 9500, 9500)
+    assert unknowns.see([people[-1]] * 2, 10_001.0, "porch") == max(changes.seen, key=lambda one: one.last).id
+
+
+def test_two_ids_that_look_alike_are_proposed_once_with_the_latest_cosine() -> None:
+    unknowns = Unknowns("5f0c", fixed(0.9, 0.5))
+    one, other = (unknowns.see(visit(1, 1, noise) * 2, noise, "porch") for noise in (0.1, 0.9))
+    unknowns.see(visit(2, noise=0.1), 3.0, "porch")
+    assert one is not None
+    assert other is not None
+    assert one != other
+    ((first, second, score),) = unknowns.take_changes().alike
+    assert [first, second] == sorted((one, other))
+    assert 0.5 <= score < 0.9
+    assert unknowns.take_changes().alike == ()
+
+
+def test_only_the_most_alike_pairs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery_unknowns, "PROPOSED", 3)
+    unknowns = Unknowns("5f0c", fixed(0.99, -1.0))
+    for person in range(8):
+        unknowns.see(visit(person, noise=0.01), float(person), "porch")
+    scores = [pair.score for pair in unknowns.take_changes().alike]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_changes_that_wait_become_one() -> None:
+    unknowns = fresh()
+    first = unknowns.see(visit(1), 100.0, "porch")
+    gone = unknowns.see(visit(2), 100.0, "porch")
+    before = unknowns.take_changes()
+    unknowns.see(visit(1, shots=10), 200.0, "yard")
+    unknowns.update((), [str(gone)], ())
+    after = unknowns.take_changes()._replace(expired=(str(gone),))
+    (whole,) = before.then(after).seen
+    assert (whole.id, whole.sightings, whole.first, whole.last, whole.camera) == (first, 2, 100.0, 200.0, "yard")
+    assert before.then(after).expired == (gone,)
+
+
+def test_a_merge_by_someone_else_is_taken_over_with_the_visits_that_wait() -> None:
+    unknowns = fresh()
+    one, other = (unknowns.see(visit(person), 100.0, "porch") for person in (1, 2))
+    assert one is not None
+    assert other is not None
+    stored = {each.id: each for each in unknowns.take_changes().seen}
+    unknowns.see(visit(1, shots=10), 200.0, "porch")
+    whole = replace(joined(stored[one], stored[other]), merged=(other,))
+    unknowns.update([whole], [other], {other})
+    assert unknowns.ids == {one}
+    (waiting,) = unknowns.take_changes().seen
+    assert joined(whole, waiting).sightings == 3
+    assert joined(whole, waiting).ids == (one, other)
+    assert unknowns.see(visit(1, shots=20), 300.0, "porch") == one
 
 
 def test_what_was_enrolled_elsewhere_goes_from_memory_and_unsaved_news_stay() -> None:
