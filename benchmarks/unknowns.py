@@ -58,7 +58,7 @@ from tests.support.scripted import BOX, Look, ScriptedFaces, analyzer
 from tools import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -86,12 +86,10 @@ def main() -> None:
         made = flood(options.one == "flooded", options.seconds) if options.one in STATES else numbers(int(options.one))
         sys.stdout.write(json.dumps(made))
         return
-    found = {"unknowns": table([child(options, str(count)) for count in COUNTS])}
-    found["flood"] = table([{"cameras see": name} | child(options, state) for state, name in STATES.items()])
-    if options.faces is not None:
-        found["faces"] = table(list(costs(options.faces, options.cache)))
-    for name, text in found.items():
-        print(f"{name}\n\n{text}\n")
+    found = {}
+    for name, rows_of in parts(options).items():
+        found[name] = table(list(rows_of))
+        print(f"{name}\n\n{found[name]}\n", flush=True)
     file = figures.BUILD / "bench-unknowns.json"
     file.parent.mkdir(exist_ok=True)
     rows = {name: figures.rows(text) for name, text in found.items()}
@@ -100,6 +98,15 @@ def main() -> None:
 
 
 STATES = {"quiet": "nobody", "flooded": "each of three someone new every 2 s"}
+
+
+def parts(options: argparse.Namespace) -> dict[str, Iterable[dict[str, str]]]:
+    """What makes the rows of each table."""
+    floods = ({"cameras see": name} | child(options, state) for state, name in STATES.items())
+    found: dict[str, Iterable[dict[str, str]]] = {
+        "unknowns": (child(options, str(count)) for count in COUNTS), "flood": floods,
+    }  # fmt: skip
+    return found if options.faces is None else found | {"faces": costs(options.faces, options.cache)}
 
 
 def arguments() -> argparse.Namespace:

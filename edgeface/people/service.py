@@ -13,7 +13,7 @@ from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
-from edgeface.gallery.agreement import objection
+from edgeface.gallery.agreement import likeness, objection
 from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.journal.database import noted
 from edgeface.journal.journal import Journal, write_rows
@@ -227,9 +227,7 @@ class PeopleService:
         """
         with self.gallery() as gallery:
             with gallery.transaction():
-                why = objection(
-                    gallery.unknown(one).templates, gallery.unknown(other).templates, limits(self.configuration)
-                )
+                why = _unlike(gallery.unknown(one), gallery.unknown(other), limits(self.configuration))
                 if why is not None and not anyway:
                     raise DoubtError({one: why})
                 change = gallery.merge_unknowns(one, other, self.clock.wall())
@@ -304,6 +302,14 @@ def _different(gallery: Gallery, known: Limits, person: str, into: str) -> str |
     if contradicted(gallery, person, gallery.embeddings(into)):
         return f"a correction says that this face is not {person}"
     return doubt(gallery, known, into, gallery.embeddings(person))
+
+
+def _unlike(one: Unknown, other: Unknown, known: Limits) -> str | None:
+    """Why two unknowns may be two people; None if they are alike."""
+    score = likeness(one.templates, other.templates)
+    if score < known.same:
+        return f"the faces differ: cosine {score:.2f}, needs {known.same:.2f}"
+    return objection(one.templates, other.templates, known)
 
 
 def _require_templates(gallery: Gallery, person: str) -> None:

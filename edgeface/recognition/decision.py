@@ -33,8 +33,8 @@ MARGIN = 0.08
 """How far the best person must be above the next one, in cosine. Above an accepted score, only look-alikes are closer
 to each other than this; for them, no name is the right answer."""
 
-# A pair of ids is proposed for a merge below the cosine of a visit: for each proposal that is right at 10,000 unknowns,
-# about one is wrong (docs/decisions/0022-unknowns.md).
+# Two ids are proposed for a merge at so many times the false match rate of a visit: this finds two thirds of the
+# people who got a second id (docs/decisions/0022-unknowns.md).
 _PROPOSED = 3
 
 
@@ -79,7 +79,8 @@ def same_unknown(table: CalibrationTable, count: int) -> float:
 
 def likeness(table: CalibrationTable, count: int) -> Likeness:
     """The cosines that decide about `count` unknowns."""
-    return Likeness(same_unknown(table, count), table.cosine(_PROPOSED * TARGETS["low"] / max(FACTOR, count)))
+    shown = max(TARGETS["low"] / max(FACTOR, count), table.rows[-1].upper)
+    return Likeness(same_unknown(table, count), table.cosine(_PROPOSED * shown))
 
 
 def _levels(table: CalibrationTable, people: int) -> Iterator[tuple[Level, float]]:

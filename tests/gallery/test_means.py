@@ -48,7 +48,8 @@ def test_it_finds_what_a_search_through_a_dictionary_finds(steps: list[tuple[int
         best = max(kept, key=lambda name: float(kept[name][0] @ unit(999)))
         found = means.nearest(unit(999))
         assert found is not None
-        assert (found.id, found.score) == (best, pytest.approx(float(kept[best][0] @ unit(999)), abs=1e-6))
+        assert found.id == best
+        assert found.score == pytest.approx(float(kept[best][0] @ unit(999)), abs=1e-6)
         assert all(np.array_equal(means[name], mean) for name, (mean, _) in kept.items())
         least = means.least([])
         assert least is not None

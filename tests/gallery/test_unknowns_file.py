@@ -87,7 +87,8 @@ def test_a_merge_that_is_refused_changes_nothing(gallery: Gallery, one: str, oth
 def test_others_learn_of_merges_and_removals_and_not_of_visits(gallery: Gallery) -> None:
     before = gallery.generation()
     gallery.store_unknowns([seen("u-0001", 1, NOON + 60)])
-    assert gallery.unknown_news(before) == (before, {gallery.tag(f"u-000{n}") for n in (1, 2, 3)}, ())
+    tags = frozenset(gallery.tag(f"u-000{n}") for n in (1, 2, 3))
+    assert gallery.unknown_news(before) == unknowns_file.UnknownNews(before, tags, ())
     with closing(Gallery.open(gallery.path.parent, MODEL)) as other:
         other.merge_unknowns("u-0001", "u-0002", NOON)
     news = gallery.unknown_news(before)

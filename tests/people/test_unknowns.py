@@ -59,7 +59,7 @@ def test_a_merge_is_recorded_and_cannot_be_made_twice(service: PeopleService) ->
 
 def test_two_faces_are_merged_only_if_someone_insists(service: PeopleService) -> None:
     before = rows(service)
-    with pytest.raises(DoubtError, match="the face differs from the enrolled one"):
+    with pytest.raises(DoubtError, match="the faces differ: cosine"):
         service.merge_unknowns(ONE, THIRD)
     assert rows(service) == before
     assert service.merge_unknowns(ONE, THIRD, anyway=True).ids == (ONE, THIRD)
