@@ -193,6 +193,7 @@ class RecognitionSession:
             self._configuration = configuration
             # What must no longer be kept goes now.
             self._retained = -math.inf
+            self._unknowns.limit(configuration.unknown.days, configuration.unknown.most)
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
         elif today == before and not self._gallery.changed():
             return

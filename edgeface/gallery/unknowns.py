@@ -124,8 +124,6 @@ class Unknowns:
         """`likeness` gives the cosines for a number of unknowns; `retired` ids are not given again."""
         self._boot = boot
         self._likeness = likeness
-        self._days = days
-        self._most = most
         self._counter = 0
         self._retired = retired
         self._facts: dict[str, Unknown] = {}
@@ -138,6 +136,11 @@ class Unknowns:
         """Unknowns removed because there were too many."""
         for unknown in stored:
             self._put(unknown)
+        self.limit(days, most)
+
+    def limit(self, days: int, most: int) -> None:
+        """Keep unknowns for so many days, and so many of them, from now on."""
+        self._days, self._most = days, most
         if days == 0:
             for one in list(self._facts):
                 self._drop(one)

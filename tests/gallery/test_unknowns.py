@@ -150,6 +150,18 @@ def test_who_was_seen_again_stays_longer_and_a_newcomer_is_not_the_first_to_go()
     assert unknowns.ids == set(newcomers)
 
 
+def test_other_limits_hold_from_the_next_visit_on() -> None:
+    unknowns = fresh()
+    for person in range(4):
+        unknowns.see(visit(person), float(person), "porch")
+    unknowns.limit(30, 2)
+    last = unknowns.see(visit(9), 9.0, "porch")
+    assert (len(unknowns), last in unknowns.ids) == (2, True)
+    unknowns.limit(0, 2)
+    assert (len(unknowns), unknowns.see(visit(1), 10.0, "porch")) == (0, None)
+    assert last in unknowns.take_changes().expired
+
+
 def test_no_one_in_view_is_removed_however_many_there_are() -> None:
     unknowns = Unknowns("5f0c", fixed(THRESHOLD), most=2)
     in_view: list[str] = []
