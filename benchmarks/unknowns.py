@@ -3,7 +3,7 @@
 - `unknowns`: memory, start, and time of one visit, of a change by someone else, of a merge and of the list of pairs, at
   each number of unknowns, with a real gallery file. Embeddings are drawn from the spectrum of the shipped embedder's.
 - `flood`: from a claim to its grant at a door, with a real broker, four cameras, 15 pictures a second each, and 10,000
-  unknowns stored. One camera sees someone who may open the door every two seconds; the others see nobody, or each
+  unknowns stored. One camera sees someone who may open the door every two seconds; the others see no one, or each
   someone new every two seconds. Only the models are left out.
 - `faces`, with --faces FOLDER: how many returning people get another id and how many new ones get someone else's, at
   the cosines for several numbers of unknowns.
@@ -97,7 +97,7 @@ def main() -> None:
     print(f"written to {file}")
 
 
-STATES = {"quiet": "nobody", "flooded": "each of three someone new every 2 s"}
+STATES = {"quiet": "no one", "flooded": "each of three someone new every 2 s"}
 
 
 def parts(options: argparse.Namespace) -> dict[str, Iterable[dict[str, str]]]:
@@ -238,7 +238,7 @@ def configured(folder: Path, most: int = 10_000) -> Configuration:
 
 
 class TaggedFaces(ScriptedFaces):
-    """Shows in each picture the face whose number is written in its first pixel; 0 is nobody."""
+    """Shows in each picture the face whose number is written in its first pixel; 0 is no one."""
 
     def __init__(self) -> None:
         super().__init__(embedder=SimpleNamespace(name=embedder_name()))

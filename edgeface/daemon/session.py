@@ -151,7 +151,7 @@ class RecognitionSession:
     def correctable(self, result: FrameResult) -> FrameResult:
         """The result without the events that cannot be corrected, or not yet, because their probes are not stored."""
         days = self._configuration.privacy.correction_days
-        waiting = {probe.event for probe in (*self._learned.probes, *self._writer.waiting.probes)}
+        waiting = {probe.event for probe in (*self._learned.probes, *self._writer.waiting_probes)}
         if days and not waiting:
             return result
         faces = (face if days and face.event not in waiting else replace(face, event=None) for face in result.faces)

@@ -70,6 +70,12 @@ class GalleryWriter:
                 self._changed.notify_all()
 
     @property
+    def waiting_probes(self) -> tuple[Probe, ...]:
+        """The probes that are not on the disk yet."""
+        with self._changed:
+            return (*self._writing.probes, *self._new.probes)
+
+    @property
     def waiting(self) -> Learned:
         """What is not on the disk yet."""
         with self._changed:

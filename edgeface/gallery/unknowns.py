@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIGHTINGS = 2
 """Good embeddings that must agree before an id is assigned: a single one may be a false detection."""
 MOST = 10_000
-"""Unknowns kept unless `unknown.most` is another number; they take 13 MB of memory and 50 MB of disk."""
+"""Unknowns kept unless `unknown.most` is another number; they take 28 MB of memory, 44 MB of disk."""
 PROPOSED = 100
 """Pairs that are proposed for a merge at a time, the most alike."""
 TEMPLATES = 5
@@ -182,7 +182,8 @@ class Unknowns:
         if self._days == 0:
             return None
         likeness = self._likeness(len(self))
-        agreeing = _agreeing(embeddings, likeness.same) or embeddings[:1]
+        # The frames of one visit are compared with each other only, however many unknowns there are.
+        agreeing = _agreeing(embeddings, self._likeness(1).same) or embeddings[:1]
         visit = Unknown("", unit_mean(agreeing), _varied((), agreeing), len(agreeing), 1, wall, wall, camera)
         known = self._means.nearest(visit.mean)
         if known is not None and known.score >= likeness.same:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgeface.core.text import is_unknown_id
 from edgeface.core.types import Embedding
 from edgeface.gallery import unknowns as gallery_unknowns
-from edgeface.gallery.unknowns import ID_DIGITS, TEMPLATES, Unknown, UnknownChanges, Unknowns, joined
+from edgeface.gallery.unknowns import ID_DIGITS, TEMPLATES, Likeness, Unknown, UnknownChanges, Unknowns, joined
 from tests.support.unknowns import fixed
 
 DAY = 86400.0
@@ -148,6 +148,11 @@ def test_who_was_seen_again_stays_longer_and_a_newcomer_is_not_the_first_to_go()
     assert once not in unknowns.ids
     newcomers = [unknowns.see(visit(4 + number), (1.5 + number) * DAY, "porch") for number in range(2)]
     assert unknowns.ids == set(newcomers)
+
+
+def test_the_frames_of_a_visit_need_not_be_more_alike_among_more_unknowns() -> None:
+    unknowns = Unknowns("5f0c", lambda count: Likeness(0.5 if count <= 1 else 0.95, 2.0))
+    assert [unknowns.see(visit(person), float(person), "porch") is not None for person in range(4)] == [True] * 4
 
 
 def test_other_limits_hold_from_the_next_visit_on() -> None:

@@ -16,6 +16,7 @@ from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.journal.journal import Journal
 from edgeface.web import strings
 from tests.support.web import UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
+from tests.web.test_pages import Markup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,7 @@ def post(browser: TestClient, path: str, **fields: str) -> httpx.Response:
 def test_the_page_shows_both_pictures_and_one_click_merges(client: Make, stage: Stage) -> None:
     browser = client("admin")
     shown = browser.get("/unknowns").text
+    assert (Markup(shown).wrong, Markup(shown).open) == ([], [])
     card = re.search(rf'<article[^>]*data-pair="{ONE} {OTHER}">.*?</article>', shown, re.DOTALL)
     assert card is not None
     assert all(f"/faces/{one}/0" in card[0] for one in (ONE, OTHER))
