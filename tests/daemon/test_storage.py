@@ -53,18 +53,18 @@ def test_no_one_waits_while_the_disk_does(writer: GalleryWriter, tmp_path: Path)
     with closing(sqlite3.connect(tmp_path / "gallery.db", isolation_level=None)) as busy:
         busy.execute("BEGIN IMMEDIATE")
         with Slack() as slack:
-            for seed in range(200):
+            for seed in range(MAX_PROBES + 50):
                 writer.offer(learned(seed))
                 assert writer.waiting
         assert slack.worst < 1.0
         assert not writer.wait(0.1)
-        assert len(writer.waiting.unknowns.seen) == 200
+        assert len(writer.waiting.unknowns.seen) == MAX_PROBES + 50
         assert len(writer.waiting.thumbnails) == MAX_THUMBNAILS
         assert len(writer.waiting.probes) == MAX_PROBES
         busy.execute("ROLLBACK")
     assert writer.wait(10.0)
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
-        assert len(gallery.unknowns()) == 200
+        assert len(gallery.unknowns()) == MAX_PROBES + 50
 
 
 def test_what_the_disk_refuses_is_kept_and_tried_again(
