@@ -80,7 +80,7 @@ def test_the_page_shows_both_pictures_and_one_click_merges(client: Make, stage: 
     assert "cosine 0.61" in card[0]
     assert card[0].count(">Same person</button>") == 1
     done = post(browser, f"/unknowns/{ONE}/merge", other=OTHER)
-    assert done.headers["location"] == "/unknowns?done=one_unknown"
+    assert done.headers["location"] == "/unknowns?done=merged"
     assert kept(stage) == {ONE: 2, THIRD: 1}
     assert stage.notes == [("merged", {"unknown": ONE, "merged": OTHER})]
     assert strings.UNKNOWNS_ALIKE not in browser.get("/unknowns").text

@@ -42,7 +42,7 @@ def merge(request: Request, form: Form) -> Response:
         return question(request, error, f"/unknowns/{who}/merge", fields, new, "/unknowns")
     except GalleryError as error:
         raise Problem(404, detail=str(error)) from None
-    return see("/unknowns", "one_unknown")
+    return see("/unknowns", "merged")
 
 
 def apart(request: Request, form: Form) -> Response:
