@@ -83,8 +83,8 @@ def main() -> None:
     """Measure each part in a process of its own, print the tables, and write the figures."""
     options = arguments()
     if options.one is not None:
-        made = flood(options.one == "flooded", options.seconds) if options.one in STATES else numbers(int(options.one))
-        sys.stdout.write(json.dumps(made))
+        with tempfile.TemporaryDirectory() as name:
+            sys.stdout.write(json.dumps(one(options, Path(name))))
         return
     found = {}
     for name, rows_of in parts(options).items():
@@ -95,6 +95,13 @@ def main() -> None:
     rows = {name: figures.rows(text) for name, text in found.items()}
     file.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"written to {file}")
+
+
+def one(options: argparse.Namespace, folder: Path) -> dict[str, str]:
+    """Measure one part in this process, with its files in an empty folder."""
+    if options.one in STATES:
+        return flood(folder, options.seconds, flooded=options.one == "flooded")
+    return numbers(folder, int(options.one))
 
 
 STATES = {"quiet": "no one", "flooded": "each of three someone new every 2 s"}
@@ -163,13 +170,13 @@ def fill(folder: Path, people: Floats, street: Street) -> None:
         gallery.store_unknowns([], [], pairs)
 
 
-def numbers(count: int) -> dict[str, str]:
+def numbers(base: Path, count: int) -> dict[str, str]:
     """The figures at one number of unknowns."""
-    street, folder = Street(1), Path(tempfile.mkdtemp())
+    street, folder = Street(1), base / "data"
     people = street.people(count)
     fill(folder, people, street)
     configuration = configured(folder, most=count + 10 * VISITS)
-    with closing(RecognitionSession(configured(Path(tempfile.mkdtemp())), "warm", CLOCK.wall())):
+    with closing(RecognitionSession(configured(base / "warm"), "warm", CLOCK.wall())):
         before = resident()
     start = CLOCK.monotonic()
     with closing(RecognitionSession(configuration, secrets.token_hex(4), CLOCK.wall(), lambda: True)) as session:
@@ -310,9 +317,9 @@ class Visitor:
         self._client.loop_stop()
 
 
-def flood(flooded: bool, seconds: float) -> dict[str, str]:  # noqa: FBT001 - the state of one measurement
+def flood(folder: Path, seconds: float, *, flooded: bool) -> dict[str, str]:
     """The time from a claim to its grant, with or without new people at the other cameras."""
-    street, folder = Street(2), Path(tempfile.mkdtemp())
+    street = Street(2)
     fill(folder / "data", street.people(10_000), street)
     alice = street.people(1)[0]
     configuration = configured(folder / "data")
