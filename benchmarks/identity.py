@@ -38,6 +38,7 @@ from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support import scripted
 from tests.support.scripted import Look, ScriptedFaces
+from tests.support.unknowns import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -154,7 +155,7 @@ def pipeline(
     view = gallery(people)
     rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings(), {}, {"porch": door})
     accept = thresholds(CalibrationTable.shipped(), level, view)
-    return Pipeline(rules, analyzer, Unknowns("boot", accept.accept), view, accept)
+    return Pipeline(rules, analyzer, Unknowns("boot", fixed(accept.accept)), view, accept)
 
 
 def gallery(people: Sequence[Known]) -> GallerySnapshot:

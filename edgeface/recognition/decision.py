@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import LEVELS
+from edgeface.faces.calibration import FACTOR, TARGETS
 from edgeface.gallery.snapshot import unit_mean
+from edgeface.gallery.unknowns import Likeness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,10 @@ AGE = 15.0
 MARGIN = 0.08
 """How far the best person must be above the next one, in cosine. Above an accepted score, only look-alikes are closer
 to each other than this; for them, no name is the right answer."""
+
+# Two ids are proposed for a merge at so many times the false match rate of a visit: this finds two thirds of the
+# people who got a second id (docs/decisions/0022-unknowns.md).
+_PROPOSED = 3
 
 
 class Thresholds(NamedTuple):
@@ -64,11 +69,18 @@ def thresholds(table: CalibrationTable, level: Level, view: GallerySnapshot) -> 
 
 
 def same_unknown(table: CalibrationTable, count: int) -> float:
-    """The cosine from which two visits of unknowns are the same person: level low among so many of them."""
-    try:
-        return table.threshold("low", count)
-    except GalleryError:
-        return math.inf
+    """The cosine from which two visits of unknowns are the same person, among so many of them.
+
+    One in 100 new people gets the id of someone else. Where the table shows no rate so low, its last row holds, and the
+    share grows with `count`: that no one is the same as before would be worse (docs/decisions/0022-unknowns.md).
+    """
+    return table.cosine(TARGETS["low"] / max(FACTOR, count))
+
+
+def likeness(table: CalibrationTable, count: int) -> Likeness:
+    """The cosines that decide about `count` unknowns."""
+    shown = max(TARGETS["low"] / max(FACTOR, count), table.rows[-1].upper)
+    return Likeness(same_unknown(table, count), table.cosine(_PROPOSED * shown))
 
 
 def _levels(table: CalibrationTable, people: int) -> Iterator[tuple[Level, float]]:

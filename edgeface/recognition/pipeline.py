@@ -155,11 +155,16 @@ class Pipeline:
         if decision.kind == "unknown":
             seen = visit.evidence.uncovered
             if visit.unknown is None and seen:
-                visit.unknown = self._unknowns.see(seen, moment.wall, moment.camera)
+                visit.unknown = self._unknowns.see(seen, moment.wall, moment.camera, self._unknowns_in_view())
             return "unknown", visit.unknown or ""
         visit.unknown = None
         person = decision.match.person if decision.match is not None else ""
         return decision.kind, decision.reason or person
+
+    def _unknowns_in_view(self) -> list[str]:
+        """Ids of the unknowns who are in view of any camera, or whose leaving is not announced yet."""
+        visits = (visit for scene in self._scenes.values() for visit in (*scene.visits.values(), *scene.gone))
+        return [visit.unknown for visit in visits if visit.unknown is not None]
 
     def _claim(self, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Claim]:
         """The claim of a match, which this frame has confirmed."""

@@ -22,6 +22,7 @@ from edgeface.recognition.decision import WINDOW, Thresholds, thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.film import DATA, FPS, Actor, film
+from tests.support.unknowns import fixed
 
 LEFT: Actor = ("astronaut", 20, 40)
 RIGHT: Actor = ("obama", 380, 60)
@@ -50,7 +51,7 @@ def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) 
 def pipeline(view: GallerySnapshot, rules: Recognition | None = None, per_minute: int = 6) -> Pipeline:
     rules = rules or Recognition()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    unknowns = Unknowns("boot", accept.accept)
+    unknowns = Unknowns("boot", fixed(accept.accept))
     return Pipeline(
         PipelineRules("front", "boot", rules, UnknownSettings(per_minute=per_minute)),
         analyzer(),
@@ -157,7 +158,7 @@ def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() 
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {"porch": (0.5, 0.0, 1.0, 1.0)})
-    made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(accept.accept)), view, accept)
     events = [e for frame in film((2.5, (LEFT, RIGHT)), EMPTY) for e in made.process(frame).events]
     assert told(events) == [("match", "obama"), ("left", "obama")]
     assert events[0].box.left > 320
@@ -180,7 +181,7 @@ def claims(frames: Iterable[Frame], asked: Level | None, view: GallerySnapshot |
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     doors: dict[str, Level] = {} if asked is None else {"porch": asked}
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, doors)
-    made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(accept.accept)), view, accept)
     return [claim for frame in frames for claim in made.process(frame).claims]
 
 
@@ -221,7 +222,7 @@ def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_f
     # A level that no face reaches: the look goes on until the window is full, and then as without a door.
     never = Thresholds(normal, low, low, (("low", low), ("normal", normal), ("high", 2.0)))
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
-    made = Pipeline(rules, analyzer(), Unknowns("boot", normal), view, never)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(normal)), view, never)
     frames = [claim.frames for frame in film((2.5, (RIGHT,))) for claim in made.process(frame).claims]
     assert frames == list(range(frames[0], WINDOW + 1))
     reached = claims(film((2.5, (RIGHT,))), "low")
@@ -233,7 +234,7 @@ def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)._replace(levels=(("low", 0.1), ("normal", 0.2)))
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
-    made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(accept.accept)), view, accept)
     made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
     assert [claim.level for claim in made_claims] == ["normal"]
 
@@ -315,7 +316,7 @@ def counts(frames: Iterable[Frame], view: GallerySnapshot) -> list[tuple[int, in
     made = Pipeline(
         PipelineRules("front", "boot", Recognition(), UnknownSettings()),
         replace(analyzer(), landmarker=counted, embedder=counted),
-        Unknowns("boot", accept.accept),
+        Unknowns("boot", fixed(accept.accept)),
         view,
         accept,
     )
