@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import LEVELS
-from edgeface.faces.calibration import FACTOR, TARGETS
+from edgeface.faces.calibration import TARGETS
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.gallery.unknowns import Likeness
 
@@ -74,12 +74,12 @@ def same_unknown(table: CalibrationTable, count: int) -> float:
     One in 100 new people gets the id of someone else. Where the table shows no rate so low, its last row holds, and the
     share grows with `count`: that no one is the same as before would be worse (docs/decisions/0022-unknowns.md).
     """
-    return table.cosine(TARGETS["low"] / max(FACTOR, count))
+    return table.cosine(TARGETS["low"] / max(1, count))
 
 
 def likeness(table: CalibrationTable, count: int) -> Likeness:
     """The cosines that decide about `count` unknowns."""
-    shown = max(TARGETS["low"] / max(FACTOR, count), table.rows[-1].upper)
+    shown = max(TARGETS["low"] / max(1, count), table.lowest)
     return Likeness(same_unknown(table, count), table.cosine(_PROPOSED * shown))
 
 

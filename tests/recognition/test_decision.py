@@ -159,6 +159,6 @@ def test_visits_are_compared_more_strictly_among_more_unknowns_and_there_is_no_c
     among = [likeness(table, count) for count in (0, 1, 10, 100, 1_000, 1_014, 1_015, 10_000, 1_000_000)]
     assert [one.same for one in among] == sorted(one.same for one in among)
     assert among[1].same == table.threshold("low", 1)
-    assert among[-1].same == among[-2].same == table.rows[-1].cosine
+    assert among[-1].same == among[-2].same == table.estimated[-1].cosine
     assert all(one.alike <= one.same for one in among)
     assert among[4].alike < among[4].same < among[-1].same
