@@ -59,7 +59,7 @@ class CardFactor:
 
 @dataclass(frozen=True, slots=True)
 class ReaderFactor:
-    """A person whom a reader has identified by itself."""
+    """A person identified by a reader of one's own."""
 
     person: str
     """The person's id."""
