@@ -217,6 +217,11 @@ class GrantVerifier:
             self._used.discard(self._nonces.popitem(last=False)[0])
         return json.dumps({"nonce": nonce, "boot": self.boot, "reads": VERSIONS}, separators=(",", ":")).encode()
 
+    @property
+    def newest(self) -> str:
+        """The nonce that was made last; empty before the first."""
+        return next(reversed(self._nonces), "")
+
     def judge(self, envelope: bytes, *, retained: bool, now: float) -> Grant:
         """The grant in the envelope, which is valid once; raises Reject and nothing else."""
         memory = Memory(self._nonces, self._used, self._seen)
