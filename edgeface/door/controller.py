@@ -54,6 +54,8 @@ class Controller:
 
     def __init__(self, settings: DoorSettings, clock: Clock | None = None) -> None:
         """Open the relay, switched off; raises ConfigError if that fails, or if a reader's library is missing."""
+        for reader in settings.readers:
+            reader.require()
         self._settings = settings
         self._clock = clock or SystemClock()
         self._name = f"edgeface-door-{settings.door}"

@@ -23,7 +23,7 @@ class FactorDesk:
     """The factors of one door, from `start` to `stop`; its main thread uses it."""
 
     def __init__(self, settings: DoorSettings, clock: Clock, on_change: Callable[[], None]) -> None:
-        """Nothing is opened yet; raises ConfigError if a reader's library is missing."""
+        """Nothing is opened yet."""
         self._door = settings.door
         self._keys = [SealingKey(one.device, one.kid, one.raw) for one in settings.seal]
         self._clock = clock

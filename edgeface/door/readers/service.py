@@ -44,9 +44,7 @@ class ReaderService:
     def __init__(
         self, readers: Sequence[ReaderSettings], keypad: KeypadSettings, clock: Clock, on_change: Callable[[], None]
     ) -> None:
-        """Nothing is opened yet; raises ConfigError if a library is missing. `on_change` must return at once."""
-        for one in readers:
-            one.require()
+        """Nothing is opened yet; `on_change` must return at once."""
         self.counts: Counter[str] = Counter()
         """`unreadable` and `dropped`; each is written by reader threads only."""
         self._queue: queue.Queue[Shown] = queue.Queue(QUEUE)
