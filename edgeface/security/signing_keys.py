@@ -169,6 +169,11 @@ def active(records: Sequence[KeyRecord], vault: Vault) -> SigningKey | None:
     return SigningKey(record.kid, Ed25519PrivateKey.from_private_bytes(private_bytes(record, vault, SIGNING)))
 
 
+def public_keys(records: Sequence[KeyRecord]) -> tuple[bytes, ...]:
+    """The public parts of the active and the next key, 32 bytes each."""
+    return tuple(base64.b64decode(record.public) for record in records if record.state != "retired")
+
+
 def private_bytes(record: KeyRecord, vault: Vault, purpose: Purpose) -> bytes:
     """The private part of a key, 32 bytes; raises VaultError if it was altered or does not belong to its public key."""
     try:
