@@ -27,6 +27,9 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 LevelBasis: TypeAlias = Literal["measured", "estimated"]
 """What a level's cosine follows from: rows that the calibration data shows, or rows of a model beyond them."""
 
+GrantFactor: TypeAlias = Literal["none", "pin", "code", "card", "pass", "reader"]
+"""What a person has shown in addition to the face."""
+
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
 
@@ -250,6 +253,8 @@ class Claim:
     """The security level that the face reaches at one door; the issuer sets it. None: none."""
     level_basis: LevelBasis = "measured"
     """Of `level`."""
+    factor: GrantFactor = "none"
+    """The second factor that named the person before the face was compared with that person alone."""
 
 
 @dataclass(frozen=True, slots=True)
