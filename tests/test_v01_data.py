@@ -17,12 +17,12 @@ from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.calibration import table_of
 from edgeface.faces.embedder import embedder_name
 from edgeface.faces.photo_face import find_face
-from edgeface.gallery.factors import AttemptKey
 from edgeface.gallery.gallery import Gallery
 from edgeface.imaging.photos import load
 from edgeface.journal.journal import Journal
 from edgeface.recognition.decision import same_unknown, thresholds
 from edgeface.security import signing_keys
+from edgeface.security.attempts import AttemptKey
 from edgeface.security.vault import open_vault
 from edgeface.web.auth import accounts
 from tests.support.journals import counts

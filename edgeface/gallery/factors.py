@@ -9,6 +9,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import printable
 from edgeface.gallery.file import GalleryFile
 from edgeface.gallery.rows import TEMPLATE_ID_LENGTH, Change
+from edgeface.security.attempts import AttemptKey
 from edgeface.security.pins import Cost, StoredPin, slow_hash
 
 if TYPE_CHECKING:
@@ -33,13 +34,6 @@ class Factor(NamedTuple):
     """The number of a PIN, the last digits of a card's UID, the length of a code."""
     duress: bool = False
     """Whether the PIN has a duress PIN."""
-
-
-class AttemptKey(NamedTuple):
-    """What wrong factors are counted for: a door, or one person at a door."""
-
-    door: str
-    person: str | None = None
 
 
 class FactorsFile(GalleryFile):

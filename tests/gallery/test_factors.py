@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from edgeface.core.errors import GalleryError, VaultError
-from edgeface.gallery.factors import MAX_CARDS, AttemptKey, Factor
+from edgeface.gallery.factors import MAX_CARDS, Factor
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.people import trace_search
+from edgeface.security.attempts import AttemptKey
 from edgeface.security.pins import Cost, StoredPin
 from tests.gallery.test_corrections import MODEL, count, unit
 

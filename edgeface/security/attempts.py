@@ -1,13 +1,13 @@
 """How many wrong factors are possible: by person at one door, and by door over all people.
 
-Pure functions of their input. Times are monotonic seconds. docs/decisions/0020-second-factors.md has the reasons for the numbers.
+Pure functions of their input; times are monotonic seconds. docs/decisions/0020-second-factors.md explains the numbers.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,13 @@ LOCK, MAX_LOCK = 900.0, 14_400.0
 """Seconds of the first lock, and of the longest: each further wrong PIN doubles it."""
 BURST, REFILL = 10.0, 60.0
 """Wrong factors that a door takes at once, over all people, and the seconds after which it takes one more."""
+
+
+class AttemptKey(NamedTuple):
+    """What wrong factors are counted for: a door, or one person at a door."""
+
+    door: str
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +55,8 @@ class PersonAttempts:
 
     def facts(self) -> dict[str, float]:
         """What is stored."""
-        return {"wrong": self.wrong, "until": self.until, "length": self.length} if self.length else {
-            "wrong": self.wrong
-        }  # fmt: skip
+        lock = {"until": self.until, "length": self.length} if self.length else {}
+        return {"wrong": self.wrong, **lock}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any] | None) -> PersonAttempts:
