@@ -125,6 +125,7 @@ _SUMMARIES = {
     "forget": "erase a person or an unknown permanently",
     "ignore": "put a face on the ignore list: it is never announced",
     "correct": "record that a face in an event is not a person, or who it is",
+    "factors": "set, draw, list or remove second factors of people: PINs, codes, cards",
     "export": "write one person, or everyone, to a file",
     "import": "read people from an exported file",
     "audit": "show, verify or export the journal of decisions and actions",
@@ -196,6 +197,14 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("--name", "NAME", "with --is and a new id: display name; default: the id"),
         *_OVERRIDES,
     ),
+    "factors": (
+        _data,
+        _value("action", choices=("list", "set-pin", "set-duress", "draw-code", "add-card", "remove", "unlock")),
+        _value("id", "ID", "the person; list: everyone if left out", nargs="?"),
+        _value("value", "VALUE", "add-card: the UID of the card; remove: the factor's ID from the list", nargs="?"),
+        _value("--number", "N", "set-pin: the person number, 1 to 10 digits; default: the old one, or a new one"),
+        _value("--digits", "N", "draw-code: 6 to 12; default: %(default)s", type=int, default=8),
+    ),
     "export": (_data, _FILE, _value("--person", "ID", "only this person")),
     "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled"), _ANYWAY),
     "audit": (
@@ -260,6 +269,8 @@ _EXAMPLES = {
     "forget": "edgeface forget alice\n  edgeface forget u-7f3a",
     "ignore": "edgeface ignore statue --unknown u-7f3a",
     "correct": "edgeface correct 01JDPZ6M8W3V5Q7R9T1X2Y4Z6A --not alice\n  edgeface correct --list alice",
+    "factors": "edgeface factors set-pin alice\n  edgeface factors add-card alice 04:a2:b3:c4\n"
+    "  edgeface factors unlock alice",
     "export": "edgeface export people.json",
     "import": "edgeface import people.json",
     "audit": "edgeface audit show --kind match --since 2026-11-01\n  edgeface audit export trail.jsonl",

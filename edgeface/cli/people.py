@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def run_enroll(arguments: Namespace) -> int:
     """Enroll from photos, a folder of folders, a camera or an unknown."""
-    service = _service(arguments)
+    service = service_of(arguments)
     _check_source(arguments)
     options = EnrollOptions(
         skip_bad=arguments.skip_bad,
@@ -50,7 +50,7 @@ def run_enroll(arguments: Namespace) -> int:
 def run_ignore(arguments: Namespace) -> int:
     """Put a face on the ignore list, from photos or an unknown."""
     options = EnrollOptions(ignored=True, anyway=arguments.anyway, different_people=arguments.different_people)
-    service = _service(arguments)
+    service = service_of(arguments)
     if bool(arguments.photos) == (arguments.unknown is not None):
         raise UsageError("give either photos or --unknown")
     with _refusals_explained():
@@ -63,7 +63,7 @@ def run_ignore(arguments: Namespace) -> int:
 
 def run_people(arguments: Namespace) -> int:
     """List the enrolled people, or the unknowns."""
-    service = _service(arguments)
+    service = service_of(arguments)
     if not (service.configuration.data / FILE).exists():
         say("no one is enrolled (edgeface enroll --help)")
         return 0
@@ -78,7 +78,7 @@ def run_people(arguments: Namespace) -> int:
 
 def run_templates(arguments: Namespace) -> int:
     """List the templates of a person, or remove one."""
-    service, person = _service(arguments), arguments.id
+    service, person = service_of(arguments), arguments.id
     if arguments.remove is None:
         say_templates(service.templates(person))
         return 0
@@ -89,14 +89,14 @@ def run_templates(arguments: Namespace) -> int:
 
 def run_rename(arguments: Namespace) -> int:
     """Change a display name."""
-    person = _service(arguments).change(arguments.id, name=arguments.name)
+    person = service_of(arguments).change(arguments.id, name=arguments.name)
     say(f"{person.id}: now {person.name}")
     return 0
 
 
 def run_consent(arguments: Namespace) -> int:
     """Set the days of consent and of its end."""
-    service = _service(arguments)
+    service = service_of(arguments)
     if arguments.given is None and arguments.expires is None:
         raise UsageError("give --given, --expires or both")
     _check_dates(arguments)
@@ -108,7 +108,7 @@ def run_consent(arguments: Namespace) -> int:
 def run_forget(arguments: Namespace) -> int:
     """Erase a person or an unknown and search for traces; 1 if there are any. It can be repeated."""
     who = arguments.id
-    proof = _service(arguments).erase(who)
+    proof = service_of(arguments).erase(who)
     for aside in proof.set_aside:
         complain(f"{printable_path(aside)}: a damaged journal was set aside and may still name {who}: delete it")
     for line in proof.still_named:
@@ -122,7 +122,7 @@ def run_forget(arguments: Namespace) -> int:
 
 def run_correct(arguments: Namespace) -> int:
     """Correct an event, undo that, or list the negative templates of a person."""
-    service, event = _service(arguments), arguments.event
+    service, event = service_of(arguments), arguments.event
     if arguments.list is not None:
         with service.gallery() as gallery:
             say_negatives(gallery, arguments.list)
@@ -145,14 +145,14 @@ def run_correct(arguments: Namespace) -> int:
 
 def run_export(arguments: Namespace) -> int:
     """Write people to a file."""
-    count = _service(arguments).export_people(arguments.file, arguments.person)
+    count = service_of(arguments).export_people(arguments.file, arguments.person)
     say(f"{arguments.file}: {counted(count, 'person', 'people')}; it holds face templates, so protect it like a key")
     return 0
 
 
 def run_import(arguments: Namespace) -> int:
     """Read people from a file."""
-    service = _service(arguments)
+    service = service_of(arguments)
     with _refusals_explained():
         count = service.import_people(arguments.file, replace=arguments.replace, anyway=arguments.anyway)
     say(f"{counted(count, 'person', 'people')} imported")
@@ -161,7 +161,7 @@ def run_import(arguments: Namespace) -> int:
     return 0
 
 
-def _service(arguments: Namespace) -> PeopleService:
+def service_of(arguments: Namespace) -> PeopleService:
     """With the configuration, in which --data replaces `data`; with --data, no config file is needed."""
     if arguments.data is None:
         return PeopleService(loader.load(arguments.config))

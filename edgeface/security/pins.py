@@ -7,9 +7,12 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import GalleryError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 MIN_CODE, DEFAULT_CODE, MAX_CODE = 6, 8, 12
 """Digits of a code that names the person by itself."""
@@ -117,17 +120,22 @@ def card_uid(text: str) -> str:
     return uid
 
 
-def draw_code(existing: int, digits: int = DEFAULT_CODE) -> str:
-    """A random code; raises GalleryError if its length is not possible, or too small for so many codes."""
+def draw_code(existing: Collection[int], digits: int = DEFAULT_CODE) -> str:
+    """A random code; `existing` are the lengths of all codes that exist.
+
+    Raises GalleryError if its length is not possible, or if a guess would hit one of the codes too easily.
+    """
     if not MIN_CODE <= digits <= MAX_CODE:
         raise GalleryError(f"a code has {MIN_CODE} to {MAX_CODE} digits")
-    if (existing + 1) * CODES_PER_PERSON > 10**digits:
+    shortest = min((digits, *existing))
+    if (len(existing) + 1) * CODES_PER_PERSON > 10**shortest:
         raise GalleryError(
-            f"{existing:,} codes exist: codes of {digits} digits are for {10**digits // CODES_PER_PERSON:,} people at "
-            "most; draw longer ones, or use a person number with a PIN"
+            f"codes of {shortest} digits are for {10**shortest // CODES_PER_PERSON:,} people at most, and "
+            f"{len(existing):,} codes exist; draw longer ones for all, or use person numbers with PINs"
         )
-    code = _draw(digits)
-    return draw_code(existing, digits) if is_weak(code) else code
+    while is_weak(code := _draw(digits)):
+        pass
+    return code
 
 
 def _draw(digits: int) -> str:

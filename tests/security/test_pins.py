@@ -88,17 +88,19 @@ def test_what_is_no_uid_is_refused(text: str) -> None:
 
 
 def test_a_code_is_drawn_from_a_thousand_for_each_that_exists() -> None:
-    assert re.fullmatch("[0-9]{8}", draw_code(0))
-    assert re.fullmatch("[0-9]{6}", draw_code(999, 6))
-    with pytest.raises(GalleryError, match="1,000 codes exist: codes of 6 digits are for 1,000 people at most"):
-        draw_code(1000, 6)
+    assert re.fullmatch("[0-9]{8}", draw_code([]))
+    assert re.fullmatch("[0-9]{6}", draw_code([8] * 999, 6))
+    for digits, existing in ((6, [6] * 1000), (6, [8] * 1000), (8, [6] + [8] * 999)):
+        with pytest.raises(GalleryError, match="of 6 digits are for 1,000 people at most, and 1,000 codes exist"):
+            draw_code(existing, digits)
+    assert draw_code([8] * 1000, 8)
     for digits in (5, 13):
         with pytest.raises(GalleryError, match="6 to 12 digits"):
-            draw_code(0, digits)
+            draw_code([], digits)
 
 
 def test_codes_and_numbers_are_random() -> None:
-    codes = [draw_code(0, 6) for _ in range(500)]
+    codes = [draw_code([], 6) for _ in range(500)]
     assert len(set(codes)) > 495
     assert not any(is_weak(code) for code in codes)
     digits = Counter("".join(codes))
