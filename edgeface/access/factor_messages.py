@@ -57,7 +57,7 @@ class CardFactor:
 
 @dataclass(frozen=True, slots=True)
 class ReaderFactor:
-    """A person whom a reader has identified by itself."""
+    """A person that a reader has identified by itself."""
 
     person: str
     """The person's id."""

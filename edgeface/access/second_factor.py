@@ -1,4 +1,4 @@
-"""Verifies second factors on a thread of its own: whom a PIN, a code, a card, a pass or a reader names."""
+"""Verifies second factors on a thread of its own: who a PIN, a code, a card, a pass or a reader names."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Checked:
     at: float
     """When it was shown, in monotonic seconds."""
     person: str | None = None
-    """Whom the factor names, if it names anyone."""
+    """The person that the factor names, if it names anyone."""
     reason: FactorReason | None = None
     """Why it is refused; None if it is right."""
     duress: bool = False
