@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.access.door_state import DoorState
-from edgeface.access.policy import AccessPolicy, DoorContext, check, never_open
+from edgeface.access.policy import AccessPolicy, DoorContext, check, never_open, required_level, unguaranteed
 from edgeface.access.protocol import GrantStamp, payload, read_result
 from edgeface.core.clock import synchronised
 from edgeface.core.events import LIFETIME, SEND_WITHIN
@@ -97,7 +97,6 @@ class GrantIssuer:
         self._granted: OrderedDict[int, PendingClaim] = OrderedDict()
         self._records: list[Record] = []
         self._seq = 0
-        self.reload()
 
     @property
     def doors(self) -> list[str]:
@@ -112,7 +111,7 @@ class GrantIssuer:
         return wanted
 
     def reload(self) -> bool:
-        """Apply the policy as it is configured now; True if it has changed."""
+        """Apply the policy as it is now; True if it has changed. To be called before anything else."""
         policy = self._current_policy()
         if policy == self._policy:
             return False
@@ -192,10 +191,10 @@ class GrantIssuer:
 
     @property
     def problems(self) -> dict[str, str]:
-        """Why a door cannot open for anyone, by door."""
+        """Why a door cannot open for anyone, or for a person with a stricter level, by door."""
         missing = "no signing key (edgeface keys new)" if self._signer is None else self._signer.problem
         problems = dict.fromkeys(self._policy.doors, missing) if missing is not None else {}
-        return {**problems, **never_open(self._policy)}
+        return {**unguaranteed(self._policy), **problems, **never_open(self._policy)}
 
     def lines(self) -> list[str]:
         """The problems, one line each."""
@@ -212,7 +211,11 @@ class GrantIssuer:
         if door is None or door.camera != claim.camera:
             del self._pending[pending.key]
             return replace(pending, reason="person")
-        reason = check(self._policy, door, claim, self._context(state, pending))
+        now = self._context(state, pending)
+        required = required_level(self._policy, door, claim.person, now)
+        claim = self._policy.limits_of(pending.door).judged(claim, required)
+        pending = replace(pending, claim=claim)
+        reason = check(self._policy, door, claim, now)
         if reason == "known":
             del self._pending[pending.key]
         elif self._clock.monotonic() - claim.monotonic > SEND_WITHIN:

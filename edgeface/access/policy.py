@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from edgeface.access.levels import DoorLimits, LevelLimit, laxer, strictest
 from edgeface.core.events import SEND_WITHIN
 from edgeface.core.settings import Id, Level, Settings
-from edgeface.core.types import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from edgeface.access.schedules import WeeklySchedule
     from edgeface.core.types import Claim
@@ -33,6 +34,8 @@ class AllowRule(Settings):
     group: Id | None = None
     schedule: Id | None = None
     """If left out: at any time."""
+    level: Level | None = None
+    """A stricter level than the door's; left out: the door's."""
 
     @model_validator(mode="after")
     def _person_or_group(self) -> AllowRule:
@@ -50,6 +53,8 @@ class Door(Settings):
     """One match is enough."""
     level: Level = "high"
     """The level that the face must reach."""
+    estimated: Literal["refuse", "allow"] = "refuse"
+    """Whether a level may rest on rows of the calibration table that are estimated beyond its data."""
     single_face: bool = True
     """Open only for a person who is alone in the picture."""
     liveness: Literal["off", "required"] = "off"
@@ -67,13 +72,24 @@ class AccessPolicy:
     doors: Mapping[str, Door] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schedules: Mapping[str, WeeklySchedule] = field(default_factory=dict)
+    limits: Mapping[str, DoorLimits] = field(default_factory=dict)
+    """By door, for the gallery as it is now; a door without limits opens for no one."""
 
-    def strictest(self) -> dict[str, Level]:
-        """The strictest level that the doors of each camera require."""
-        required: dict[str, Level] = {}
-        for door in self.doors.values():
-            required[door.camera] = max(door.level, required.get(door.camera, door.level), key=LEVELS.index)
-        return required
+    def limits_of(self, door: str) -> DoorLimits:
+        """What a door accepts."""
+        return self.limits.get(door, DoorLimits())
+
+    def allowed(self, door: Door) -> frozenset[str]:
+        """The ids of the people in a door's allow-list, at whatever time, enrolled or not."""
+        return frozenset(person for rule in door.allow for person in self.members(rule))
+
+    def members(self, rule: AllowRule) -> tuple[str, ...]:
+        """The ids of a rule's people."""
+        return (rule.person,) if rule.person is not None else self.groups.get(rule.group or "", ())
+
+    def rules_for(self, door: Door, person: str) -> Iterator[AllowRule]:
+        """The rules of a door that name a person."""
+        return (rule for rule in door.allow if person in self.members(rule))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +115,9 @@ def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> R
     refusals: tuple[tuple[Refusal | None, bool], ...] = (
         ("liveness", door.liveness != "off"),
         (_who_and_when(policy, door, claim, now), True),
-        ("level", LEVELS.index(claim.level) < LEVELS.index(door.level)),
+        ("level", laxer(claim.level, required_level(policy, door, claim.person, now))),
+        # A grant has no place for the mark.
+        ("level", claim.level_basis == "estimated"),
         ("faces", door.single_face and claim.faces_in_view != 1),
         ("known", now.known),
         ("cooldown", now.opened is not None and now.monotonic - now.opened < door.cooldown),
@@ -110,17 +128,36 @@ def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> R
     return next((reason for reason, holds in refusals if holds and reason is not None), None)
 
 
+def levels_of(door: Door) -> tuple[Level, ...]:
+    """The levels that a door requires of one person or another, its own first."""
+    return tuple(dict.fromkeys((door.level, *(rule.level for rule in door.allow if rule.level is not None))))
+
+
+def required_level(policy: AccessPolicy, door: Door, person: str, now: DoorContext) -> Level:
+    """The strictest level of the door and of the rules that let a person in now, or may do so."""
+    trusted = _trusts_clock(door, now)
+    rules = policy.rules_for(door, person)
+    return strictest(door.level, *(one.level for one in rules if not trusted or _covers(policy, one, now)))
+
+
 def _who_and_when(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
-    groups = {name for name, people in policy.groups.items() if claim.person in people}
-    names = [rule.schedule for rule in door.allow if rule.person == claim.person or rule.group in groups]
-    if not names:
+    rules = tuple(policy.rules_for(door, claim.person))
+    if not rules:
         return "person"
-    if None in names:
+    if any(rule.schedule is None for rule in rules):
         return None
-    if not now.synced and not door.allow_unsynced_clock:
+    if not _trusts_clock(door, now):
         return "clock"
-    schedules = (policy.schedules.get(name) for name in names if name is not None)
-    return None if any(one is not None and one.covers(now.wall) for one in schedules) else "schedule"
+    return None if any(_covers(policy, rule, now) for rule in rules) else "schedule"
+
+
+def _trusts_clock(door: Door, now: DoorContext) -> bool:
+    return now.synced or door.allow_unsynced_clock
+
+
+def _covers(policy: AccessPolicy, rule: AllowRule, now: DoorContext) -> bool:
+    schedule = policy.schedules.get(rule.schedule or "")
+    return rule.schedule is None or (schedule is not None and schedule.covers(now.wall))
 
 
 def never_open(policy: AccessPolicy) -> dict[str, str]:
@@ -129,13 +166,31 @@ def never_open(policy: AccessPolicy) -> dict[str, str]:
     return {name: why for name, door in policy.doors.items() if door.liveness != "off"}
 
 
-def strangers(policy: AccessPolicy, enrolled: set[str]) -> tuple[str, ...]:
+def unguaranteed(policy: AccessPolicy) -> dict[str, str]:
+    """The levels that a door cannot guarantee for the people who may pass it, by door: it stays shut for them."""
+    found = {}
+    for name, door in policy.doors.items():
+        limits = policy.limits_of(name)
+        lacking = [limits.of(level) for level in levels_of(door)]
+        if lines := [shortfall(one, limits.people) for one in lacking if one.cosine is None]:
+            found[name] = "; ".join(lines)
+    return found
+
+
+def shortfall(limit: LevelLimit, people: int) -> str:
+    """Which level a door cannot guarantee for how many people, and what would help."""
+    allow = "estimated: allow, " if limit.most < people <= limit.most_estimated else ""
+    return (
+        f"level {limit.level!r} cannot be guaranteed: {people:,} people of at most {limit.most:,} "
+        f"(ways out: {allow}a smaller allow-list, another level, a second factor, a better embedder)"
+    )
+
+
+def strangers(policy: AccessPolicy, enrolled: AbstractSet[str]) -> tuple[str, ...]:
     """People that a door allows and who are not enrolled, one line per door."""
     lines = []
     for name, door in policy.doors.items():
-        people = {rule.person for rule in door.allow if rule.person is not None}
-        people.update(*(policy.groups.get(rule.group, ()) for rule in door.allow if rule.group is not None))
-        if missing := sorted(people.difference(enrolled)):
+        if missing := sorted(policy.allowed(door).difference(enrolled)):
             lines.append(f"door {name}: not enrolled: {', '.join(missing)}")
     return tuple(lines)
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From lax to strict."""
 
+LevelBasis: TypeAlias = Literal["measured", "estimated"]
+"""What a level's cosine follows from: rows that the calibration data shows, or rows of a model beyond them."""
+
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
 
@@ -194,7 +197,9 @@ class Event:
     score: float | None = None
     threshold: float | None = None
     margin: float | None = None
-    level: str | None = None
+    level: Level | None = None
+    """The level that the threshold guarantees; None if none can be guaranteed for so many people."""
+    level_basis: LevelBasis = "measured"
     frames: int = 0
     """Good frames behind the decision."""
     quality: Quality | None = None
@@ -233,12 +238,18 @@ class Claim:
     """Time of capture, the only one that decides whether it is late."""
     person: str
     score: float
-    """Cosine, -1 to 1."""
-    level: str
-    """The strictest security level that the score reaches with the current gallery."""
+    """Cosine of the mean of the good frames, -1 to 1."""
+    newest: float
+    """Cosine of the newest frame alone; what a door acts on, it must reach, too."""
+    look_alike: bool
+    """Whether someone else is enrolled with the person's face."""
     frames: int
     """Good frames behind the score."""
     faces_in_view: int
+    level: Level | None = None
+    """The security level that the face reaches at one door; the issuer sets it. None: none."""
+    level_basis: LevelBasis = "measured"
+    """Of `level`."""
 
 
 @dataclass(frozen=True, slots=True)

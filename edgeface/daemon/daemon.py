@@ -270,7 +270,7 @@ class Daemon:
             cameras=tuple(settings.cameras),
             snapshots=settings.privacy.snapshots != "none",
             boot=self._boot,
-            policy=lambda: self._configuration.access_policy,
+            policy=lambda: self._vision.policy,
             signer=Signer(settings.data, self._vault, self._clock),
         )
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from edgeface.access.policy import AccessPolicy, strangers
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
-from edgeface.core.text import counted
 from edgeface.core.types import unmeasured
 from edgeface.faces import covered
 from edgeface.faces.calibration import table_of
@@ -20,17 +19,20 @@ from edgeface.gallery.snapshot import day
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.gallery.unknowns import UnknownChanges, Unknowns
 from edgeface.people import retention
-from edgeface.recognition.decision import Thresholds, same_unknown, thresholds
+from edgeface.recognition.decision import same_unknown
+from edgeface.recognition.limits import camera_limits, shortfall, with_limits
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import Detector, Event, FrameResult, Image, Probe
     from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.recognition.decision import Thresholds
+    from edgeface.recognition.limits import CameraLimits
     from edgeface.recognition.timings import Timings
 
 log = logging.getLogger(__name__)
@@ -52,20 +54,7 @@ def rules(configuration: Configuration, boot: str) -> PipelineRules:
         recognition=configuration.recognition,
         unknown=configuration.unknown,
         regions={name: camera.region or WHOLE for name, camera in configuration.cameras.items()},
-        doors=configuration.access_policy.strictest(),
     )
-
-
-def door_problems(policy: AccessPolicy, view: GallerySnapshot, accept: Thresholds) -> tuple[str, ...]:
-    """The doors that require a level that cannot be guaranteed, or allow a person who is not enrolled, one a line."""
-    known = {level for level, _ in accept.levels}
-    people = counted(view.enrolled, "person", "people")
-    lines = [
-        f"door {name}: level {door.level!r} cannot be guaranteed with {people} enrolled"
-        for name, door in policy.doors.items()
-        if door.level not in known
-    ]
-    return (*lines, *strangers(policy, {person.id for person in view.people if not person.ignored}))
 
 
 class RecognitionSession:
@@ -84,7 +73,9 @@ class RecognitionSession:
         `synced` is whether the wall clock is right; `timings` measures the stages.
         """
         self.problems: tuple[str, ...] = ()
-        """Why no one can be matched, if so, and the problems of doors."""
+        """Where no one can be matched, or only at a laxer level, and people of doors who are not enrolled."""
+        self.policy = AccessPolicy()
+        """The doors, with what each accepts for the people who may pass it now."""
         self.people: frozenset[str] = frozenset()
         """Ids of the people who can be matched now."""
         self._boot = boot
@@ -162,8 +153,8 @@ class RecognitionSession:
         view = self._gallery.snapshot(wall)
         self._unknowns = Unknowns(self._boot, same_unknown(self._table, 1), self._configuration.unknown.days)
         self._read_unknowns()
-        accept, applied = self._thresholds(view), rules(self._configuration, self._boot)
-        return Pipeline(applied, self.analyzer, self._unknowns, view, accept)
+        applied = rules(self._configuration, self._boot)
+        return Pipeline(applied, self.analyzer, self._unknowns, view, *self._use(view))
 
     def _reopen(self) -> None:
         """Open a gallery that could only be read again from time to time."""
@@ -183,10 +174,12 @@ class RecognitionSession:
             # What must no longer be kept goes now.
             self._retained = -math.inf
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
+            # Who may pass no more is refused even if the gallery cannot be read now.
+            self.policy = with_limits(configuration.access_policy, self._table, self._view)
         elif today == before and not self._gallery.changed():
             return
         view = self._gallery.snapshot(wall)
-        self.pipeline.use(view, self._thresholds(view))
+        self.pipeline.use(view, *self._use(view))
         self._today = today
         self._read_unknowns()
 
@@ -227,21 +220,30 @@ class RecognitionSession:
             self._gallery.store_unknowns(*self._unsaved)
             self._unsaved = UnknownChanges((), ())
 
-    def _thresholds(self, view: GallerySnapshot) -> Thresholds:
-        """The thresholds for this gallery; those that match no one when the level cannot be guaranteed."""
-        unmatchable: tuple[str, ...] = ()
-        self.people = frozenset(person.id for person in view.people)
+    def _use(self, view: GallerySnapshot) -> tuple[Thresholds, Mapping[str, CameraLimits]]:
+        """What is accepted with this gallery: the thresholds for everyone, and the limits by camera."""
+        settings = self._configuration
+        self._view, self.people = view, frozenset(person.id for person in view.people)
         if self._timings is not None:
             self._timings.people = view.enrolled
-        try:
-            accept = thresholds(self._table, self._configuration.recognition.level, view)
-        except GalleryError as error:
-            log.error("no one can be matched: %s", error)
-            unmatchable = (f"no one can be matched: {error}",)
-            # No one can be matched; every face is unknown.
-            accept = Thresholds(math.inf, math.inf, same_unknown(self._table, 1))
-        self.problems = (*unmatchable, *door_problems(self._configuration.access_policy, view, accept))
-        return accept
+        self.policy = with_limits(settings.access_policy, self._table, view)
+        groups = settings.camera_groups
+        everyone, cameras = camera_limits(self.policy, groups, settings.recognition.level, self._table, view)
+        self._report(view, everyone, cameras)
+        return everyone, cameras
+
+    def _report(self, view: GallerySnapshot, everyone: Thresholds, cameras: Mapping[str, CameraLimits]) -> None:
+        """Keep the problems, and log those that are new."""
+        settings, level = self._configuration, self._configuration.recognition.level
+        accepts = {f"camera {name}: ": cameras[name].thresholds for name in settings.camera_groups}
+        if not settings.cameras or len(accepts) < len(settings.cameras):
+            accepts[""] = everyone
+        short = {where: shortfall(accept, level, self._table) for where, accept in accepts.items()}
+        lines = [f"{where}{why}" for where, why in short.items() if why is not None]
+        for line in lines:
+            if line not in self.problems:
+                log.error("%s", line)
+        self.problems = (*lines, *strangers(self.policy, view.enrolled_of(self.people)))
 
     def _read_unknowns(self) -> None:
         records = self._gallery.unknowns()

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgeface.access.policy import AccessPolicy
 from edgeface.core.errors import GalleryError
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
@@ -127,6 +128,8 @@ class Vision:
         """Ids of the unknowns that are remembered."""
         self.problems: tuple[str, ...] = ()
         """The problems of the gallery, the level and the doors, one line each."""
+        self.policy = AccessPolicy()
+        """The doors, with what each accepts for the people who may pass it now; frozen, and replaced as a whole."""
         self.models: Mapping[str, str] = {}
         """SHA-256 by model file."""
         self.error: Exception | None = None
@@ -163,7 +166,7 @@ class Vision:
     def _main(self) -> None:
         try:
             session = self._open_session(self.configuration, self._clock.wall())
-            self.models = session.models
+            self.models, self.policy = session.models, session.policy
             try:
                 self._ready.set()
                 self._run(session)
@@ -237,5 +240,5 @@ class Vision:
             # The disk may be full or unplugged: matching continues with the people in memory.
             log.warning("gallery: %s", error)
             self.problems = (*session.problems, str(error))
-        self.people, self.unknowns = session.people, session.unknowns
+        self.people, self.unknowns, self.policy = session.people, session.unknowns, session.policy
         self.tally = {camera: Tally(self._processed[camera], *pipeline.counts(camera)) for camera in pipeline.cameras}

@@ -39,8 +39,8 @@ class MqttPublisher:
     An event is published on its topic only while the broker has just shown that it is alive, and within
     events.SEND_WITHIN of its capture by the monotonic clock. Otherwise it goes to the audit topic later, from the
     journal. The publisher's thread calls `on_enabled(camera, on)` when a camera is switched over MQTT, `answered` with
-    the seconds that the broker took for an event, and `policy` for the doors as they are configured now; all return
-    at once. Raises ConfigError if the settings are not safe.
+    the seconds that the broker took for an event, and `policy` for the doors as they are now; all return at once.
+    Raises ConfigError if the settings are not safe.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class MqttPublisher:
 
     def start(self) -> None:
         """Start the threads; the broker need not be running."""
+        self._issuer.reload()
         self._writer.start()
         self._thread.start()
 

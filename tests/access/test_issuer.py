@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.access.issuer import GrantIssuer
+from edgeface.access.levels import DoorLimits, LevelLimit
 from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.protocol import MAX_MESSAGE_BYTES, Nonces, read_object, read_result
 from edgeface.core.clock import SystemClock
@@ -53,12 +54,16 @@ def a_door(**changes: Any) -> Door:
 
 
 def a_claim(visit: int = 1, person: str = "alice", at: float | None = None, **changes: Any) -> Claim:
-    facts = {"score": 0.712, "level": "high", "frames": 4, "faces_in_view": 1, **changes}
+    facts = {"score": 0.712, "newest": 0.7, "look_alike": False, "frames": 4, "faces_in_view": 1, **changes}
     return Claim("porch", visit, CLOCK.monotonic() if at is None else at, person, **facts)
 
 
-def policy_of(doors: dict[str, Door]) -> AccessPolicy:
-    return AccessPolicy({name.replace("_", "-"): door for name, door in doors.items()})
+LIMITS = DoorLimits(1, (LevelLimit("low", 0.5, 1000), LevelLimit("normal", 0.6, 100), LevelLimit("high", 0.7, 10)))
+
+
+def policy_of(doors: dict[str, Door], limits: DoorLimits = LIMITS) -> AccessPolicy:
+    named = {name.replace("_", "-"): door for name, door in doors.items()}
+    return AccessPolicy(named, limits=dict.fromkeys(named, limits))
 
 
 @pytest.fixture
@@ -383,6 +388,7 @@ class Entrance:
             policy=lambda: self.policy,
             synced=lambda: synced,
         )
+        self.issuer.reload()
 
     def ask(self, visit: int, person: str = "alice", **changes: Any) -> list[int]:
         """Claim with a fresh nonce; the numbers of the grants."""
@@ -429,7 +435,7 @@ def test_two_faces_are_refused_until_one_has_left(data: Path) -> None:
 def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
     entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
     for _ in range(5):
-        assert entrance.ask(1, level="normal") == []
+        assert entrance.ask(1, newest=0.69) == []
         entrance.clock.sleep(SEND_WITHIN + 0.1)
         entrance.grants()
     assert entrance.ask(1, "mallory") == []
@@ -473,7 +479,7 @@ def test_a_visit_that_the_door_turned_away_may_try_again_after_the_cooldown(data
 def test_other_doors_are_gone_by_at_once(data: Path) -> None:
     entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
     assert not entrance.issuer.reload()
-    entrance.policy = AccessPolicy({"gate": a_door()})
+    entrance.policy = policy_of({"gate": a_door()})
     assert entrance.issuer.reload()
     assert entrance.issuer.doors == ["gate"]
     assert entrance.issuer.on_message("front-door", "challenge", b"", retained=False), "the broker may still send it"

@@ -1,4 +1,3 @@
-import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -52,19 +51,22 @@ def face(seed: int) -> Embedding:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
-def test_no_one_is_matched_while_the_level_cannot_be_guaranteed(tmp_path: Path) -> None:
-    most = CalibrationTable.shipped().most("high")
+def test_people_are_matched_at_a_laxer_level_while_theirs_cannot_be_guaranteed(tmp_path: Path) -> None:
+    table = CalibrationTable.shipped()
+    most = table.most("high")
     configuration = Configuration.model_construct(cameras={}, data=tmp_path, recognition=Recognition(level="high"))
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
         for seed in range(most):
             gallery.enroll(f"person-{seed}", None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
         with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
             assert not session.problems
-            assert session.pipeline._thresholds.accept < 1.0
+            assert session.pipeline._limits.thresholds.level == "high"
             gallery.enroll("one-more", None, [Template(face(most), gallery.model, "photo", NOON)], NOON)
             session.refresh(configuration, NOON)
-            assert session.problems[0].startswith("no one can be matched: level 'high' cannot be guaranteed")
-            assert session.pipeline._thresholds.accept == math.inf
+            why = f"level 'high' cannot be guaranteed for {most + 1} people, only for {most}"
+            assert session.problems == (f"{why}: people are matched at level 'normal'",)
+            accept = session.pipeline._limits.thresholds
+            assert (accept.level, accept.accept) == ("normal", table.threshold("normal", most + 1))
 
 
 def test_unknowns_stay_while_the_clock_may_be_wrong(tmp_path: Path) -> None:

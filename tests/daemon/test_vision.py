@@ -15,16 +15,15 @@ from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import Claim, Event, Frame, FrameResult, Probe
 from edgeface.daemon.vision import HANG_SECONDS, MATCH_SECONDS, Health, Vision
-from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.mqtt import topics
-from edgeface.recognition.decision import thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.recognition.test_evidence import ALICE, TEMPLATE
 from tests.recognition.test_pipeline import LEFT, RIGHT, run
 from tests.support.clock import FixedClock
+from tests.support.doors import limits_for, policy_for
 from tests.support.film import film
 from tests.support.scripted import FPS, GREY, Look, ScriptedFaces, analyzer
 
@@ -167,13 +166,14 @@ def session(refresh: Exception | None = None) -> RecognitionSession:
             raise refresh
 
     view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
-    accept, faces = thresholds(CalibrationTable.shipped(), "normal", view), analyzer(ScriptedFaces(Look(ALICE)))
+    (accept, cameras), faces = limits_for(view, "normal", "normal"), analyzer(ScriptedFaces(Look(ALICE)))
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
-    pipeline = Pipeline(rules, faces, Unknowns("boot", accept.accept), view, accept)
+    pipeline = Pipeline(rules, faces, Unknowns("boot", accept.accept), view, accept, cameras)
     made = SimpleNamespace(analyzer=faces, pipeline=pipeline, keep_thumbnail=lambda *_: None, refresh=refreshed)
     made.kept = list[Probe]()
     made.keep_probes, made.correctable = made.kept.extend, lambda result: result
     made.problems, made.people, made.unknowns = (), frozenset({"alice"}), frozenset()
+    made.policy = policy_for(view)
     return cast("RecognitionSession", made)
 
 

@@ -258,7 +258,7 @@ def test_a_grant_opens_once() -> None:
 def test_the_door_understands_the_device_and_the_device_the_door() -> None:
     door, nonces = GrantVerifier(RULES), protocol.Nonces()
     assert nonces.on_message(door.challenge(5.0), 5.0)
-    claim = Claim("porch", 3, 4.9, "alice", 0.712, "high", 4, 1)
+    claim = Claim("porch", 3, 4.9, "alice", 0.712, 0.7, False, 4, 1, "high")
     stamp = protocol.GrantStamp("front-door", "front", "5f0c", 1, nonces.take(), 140)
     grant = door.judge(sign(protocol.payload(stamp, claim), "2026-11", KEY), retained=False, now=5.2)
     assert (grant.person, grant.score, grant.level, grant.frames, grant.age_ms) == ("alice", 7120, "high", 4, 140)

@@ -21,6 +21,7 @@ from edgeface.config.configuration import Configuration, Web
 from edgeface.core.clock import SystemClock
 from edgeface.daemon.daemon import Daemon
 from edgeface.demo.run import CLIP
+from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
@@ -124,7 +125,7 @@ def test_no_face_is_an_empty_list_and_no_mistake(admin: TestClient) -> None:
     assert (answer.json()["faces"], answer.json()["frame_size"]) == ([], [400, 300])
 
 
-def test_nobody_is_matched_where_the_level_cannot_be_shown(stage: Stage, admin: TestClient) -> None:
+def test_a_face_is_matched_at_the_level_that_holds(stage: Stage, admin: TestClient) -> None:
     path = stage.folder / "config.yaml"
     path.write_text(path.read_text() + "recognition: {level: high}\n")
     stage.context.reload()
@@ -137,7 +138,9 @@ def test_nobody_is_matched_where_the_level_cannot_be_shown(stage: Stage, admin: 
         f"{API}/recognise", content=(DATA / "obama2.jpg").read_bytes(), headers={"content-type": "image/jpeg"}
     )
     (face,) = answer.json()["faces"]
-    assert (face["label"], face["person"], face["threshold"]) == ("unknown", None, None)
+    table = CalibrationTable.shipped()
+    assert (face["level"], face["level_basis"]) == ("low", "measured")
+    assert face["threshold"] == pytest.approx(table.threshold("low", 300), abs=2e-3)
 
 
 @pytest.mark.parametrize(
