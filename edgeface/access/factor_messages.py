@@ -57,7 +57,7 @@ class CardFactor:
 
 @dataclass(frozen=True, slots=True)
 class ReaderFactor:
-    """A person that a reader has identified by itself."""
+    """A person identified by a reader of one's own."""
 
     person: str
     """The person's id."""
@@ -130,13 +130,16 @@ def open_factor(message: SealedFactor, door: str, private: bytes) -> ShownFactor
     return read_plaintext(plain)
 
 
+def is_valid(factor: ShownFactor) -> bool:
+    """Whether each field is as the contract has it."""
+    return _fits(_INNER, _facts(factor))
+
+
 def plaintext(factor: ShownFactor) -> bytes:
     """What is sealed: one line of JSON, filled up to PLAINTEXT_BYTES; raises ValueError if a field is malformed."""
-    names = [name for name in _KEYS[factor.kind] if name != "kind"]
-    facts = {"kind": factor.kind, **{name: getattr(factor, name) for name in names}}
-    if not _fits(_INNER, facts):
+    if not is_valid(factor):
         raise ValueError(f"not a valid {factor.kind}")  # the values are secret
-    return json.dumps(facts, separators=(",", ":")).encode().ljust(PLAINTEXT_BYTES)
+    return json.dumps(_facts(factor), separators=(",", ":")).encode().ljust(PLAINTEXT_BYTES)
 
 
 def read_plaintext(data: bytes) -> ShownFactor | None:
@@ -170,6 +173,10 @@ _CLASSES: Mapping[str, type[PinFactor | CodeFactor | CardFactor | ReaderFactor]]
     "reader": ReaderFactor,
 }
 _KEYS: Mapping[str, frozenset[str]] = {name: frozenset(made.__slots__) for name, made in _CLASSES.items()}
+
+
+def _facts(factor: ShownFactor) -> dict[str, str]:
+    return {name: getattr(factor, name) for name in sorted(_KEYS[factor.kind])}
 
 
 def _fits(patterns: Mapping[str, re.Pattern[str]], facts: Mapping[str, Any]) -> bool:

@@ -129,7 +129,7 @@ _SUMMARIES = {
     "export": "write one person, or everyone, to a file",
     "import": "read people from an exported file",
     "audit": "show, verify or export the journal of decisions and actions",
-    "keys": "list, create or rotate the keys that sign grants",
+    "keys": "list, create or rotate the keys that sign grants or open second factors",
     "vault": "show or seal the key that encrypts people and the journal",
     "door": "run a door controller: open a relay for signed grants",
     "replay": "list the events of a clip, the same on every run",
@@ -221,6 +221,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _data,
         _value("action", choices=("new", "show", "rotate")),
         _value("--kid", "ID", "new: the key's name; default: this month"),
+        _flag("--seal", "new, rotate: the key to which doors seal second factors, not the one that signs grants"),
     ),
     "vault": (
         _data,

@@ -275,7 +275,8 @@ def test_a_refusal_uses_nothing_up() -> None:
 def test_the_gate_of_another_run_knows_no_nonce_of_this_one() -> None:
     first, second = GrantVerifier(RULES), GrantVerifier(RULES)
     message = json.loads(first.challenge(5.0))
-    assert set(message) == {"nonce", "boot"}
+    assert set(message) == {"nonce", "boot", "reads"}
+    assert message["reads"] == [1, 2]
     assert re.fullmatch(r"[A-Za-z0-9_-]{22,128}", message["nonce"])
     assert message["boot"] != second.boot
     with pytest.raises(Reject, match="nonce"):
