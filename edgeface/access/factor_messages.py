@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from edgeface.access.protocol import NONCE, read_object
 from edgeface.core.files import loads_strict
-from edgeface.core.settings import ID_PATTERN
+from edgeface.core.settings import ID_PATTERN, FactorKind
 from edgeface.security.sealed_box import KEY_BYTES, TAG_BYTES, SealedBoxError, open_box, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FactorKind = Literal["pin", "code", "card", "pass", "reader"]
-"""What a person shows in addition to the face."""
 FACTOR_KINDS: tuple[FactorKind, ...] = get_args(FactorKind)
 
 PLAINTEXT_BYTES = 256

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 from typing import TYPE_CHECKING
 
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
+from edgeface.core.errors import UsageError
 from edgeface.core.text import counted
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.snapshot import day
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.config.configuration import Configuration
+    from edgeface.gallery.factors import Factor
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import GallerySnapshot, Person
     from edgeface.people.templates import ListedTemplate
@@ -30,6 +34,16 @@ def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
     problem = write_rows(folder / FILE, [noted(kind, SystemClock().wall(), facts)])
     if problem is not None:
         complain(f"done, but not in the audit trail: {problem}")
+
+
+def ask(what: str) -> str:
+    """A secret: prompted for twice on a terminal, otherwise the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass.getpass(f"{what}: ")
+    if first != getpass.getpass("repeat it: "):
+        raise UsageError("the two do not match")
+    return first
 
 
 def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None, wall: float) -> None:
@@ -118,6 +132,21 @@ def say_unknowns(gallery: Gallery) -> None:
         for u in gallery.unknowns()
     ]
     _table([("ID", "VISITS", "TEMPLATES", "FIRST", "LAST", "CAMERA"), *rows])
+
+
+def say_factors(gallery: Gallery, person: str | None) -> None:
+    """Print the second factors of a person or of everyone, without their secrets, and the wrong PINs."""
+    rows = [(one.person, one.kind, _factor_label(one), day(one.set_at), one.id) for one in gallery.factors(person)]
+    _table([("PERSON", "KIND", "", "SET", "ID"), *rows])
+    for key, facts in gallery.all_attempts().items():
+        if key.person is not None and person in {None, key.person}:
+            wrong = counted(facts["wrong"], "wrong PIN")
+            say(f"{key.person}: {wrong} in a row at {key.door} (edgeface factors unlock {key.person})")
+
+
+def _factor_label(one: Factor) -> str:
+    words = {"pin": f"number {one.label}", "code": f"{one.label} digits", "card": f"UID ...{one.label}"}
+    return f"{words[one.kind]}, with a duress PIN" if one.duress else words[one.kind]
 
 
 def say_negatives(gallery: Gallery, person: str) -> None:

@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple, TypeAlias
 Tone: TypeAlias = Literal["", "ok", "warn", "bad"]
 Colour: TypeAlias = tuple[int, int, int]
 Group: TypeAlias = Literal["pipeline", "people", "door", "device"]
-PeopleKind: TypeAlias = Literal["enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored"]
+PeopleKind: TypeAlias = Literal[
+    "enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored", "factors"
+]
 
 
 class EventKind(NamedTuple):
@@ -41,10 +43,14 @@ EVENT_KINDS = (
     EventKind("consent", "Consent", "people"),
     EventKind("corrected", "Corrected", "people", "warn"),
     EventKind("restored", "Correction removed", "people"),
+    EventKind("factors", "Second factors", "people"),
     EventKind("granted", "Granted", "door", "ok"),
     EventKind("refused", "Refused", "door", "bad"),
     EventKind("opened", "Opened", "door", "ok"),
     EventKind("rejected", "Rejected", "door", "bad"),
+    EventKind("factor", "Factor refused", "door", "bad"),
+    # Not of the group door: the door's card on the page must not show it.
+    EventKind("duress", "Duress", "device", "bad"),
     EventKind("config", "Configuration", "device"),
     EventKind("keys", "Keys", "device"),
     EventKind("started", "Started", "device"),

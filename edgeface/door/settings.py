@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edgeface.access.factor_messages import FactorKind
 from edgeface.core import settings_file
 from edgeface.core.log import Log
-from edgeface.core.settings import Id, Settings
+from edgeface.core.settings import FactorKind, Id, Settings
 from edgeface.core.text import printable_path
 from edgeface.door.readers import ReaderSettings
 from edgeface.door.readers.keypad import KeypadSettings

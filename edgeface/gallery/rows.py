@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.sqlite import Schema, translated
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TEMPLATE_ID_LENGTH = 12
 """Hex digits."""
 
-# PRAGMA user_version of gallery.db in 0.1; corrections made it 3.
+# PRAGMA user_version of gallery.db in 0.1; corrections made it 3, and second factors 4.
 _FIRST_VERSION = 2
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
@@ -70,10 +70,27 @@ _CORRECTIONS = (
     "CREATE INDEX by_person ON negatives (person)",
 )
 
+# A factor is found by the tag of its number, code or card; attempts by the tag of their door and person.
+_FACTORS = (
+    """
+    CREATE TABLE factors (
+        seq INTEGER PRIMARY KEY, found BLOB NOT NULL UNIQUE,
+        person BLOB NOT NULL REFERENCES people(tag) ON DELETE CASCADE, sealed BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX factors_of ON factors (person)",
+    """
+    CREATE TABLE attempts (
+        place BLOB PRIMARY KEY, person BLOB REFERENCES people(tag) ON DELETE CASCADE, sealed BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX attempts_of ON attempts (person)",
+)
+
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    return Schema((partial(_create, vault), _add_corrections), first=_FIRST_VERSION)
+    return Schema((partial(_create, vault), partial(_add, _CORRECTIONS), partial(_add, _FACTORS)), first=_FIRST_VERSION)
 
 
 def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
@@ -85,13 +102,12 @@ def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(vault: Vault, db: sqlite3.Connection) -> None:
-    for statement in _TABLES:
-        db.execute(statement)
+    _add(_TABLES, db)
     db.execute("INSERT INTO state VALUES (1, ?, 0)", (vault.id,))
 
 
-def _add_corrections(db: sqlite3.Connection) -> None:
-    for statement in _CORRECTIONS:
+def _add(statements: Iterable[str], db: sqlite3.Connection) -> None:
+    for statement in statements:
         db.execute(statement)
 
 
@@ -112,6 +128,10 @@ class Change:
     """Enrolled with a face that someone else has."""
     template: str = ""
     """Id of the template that was removed."""
+    factor: str = ""
+    """What of the second factors was changed: pin, duress, code or card; unlocked."""
+    removed: bool = False
+    """The factor was removed."""
 
     @property
     def facts(self) -> dict[str, str | bool | None]:
@@ -119,10 +139,10 @@ class Change:
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
-        overridden = {name: True for name in ("anyway", "different_people") if getattr(self, name)}
-        removed = {"template": self.template} if self.template else {}
+        flags = {name: True for name in ("anyway", "different_people", "removed") if getattr(self, name)}
+        named = {name: getattr(self, name) for name in ("template", "factor") if getattr(self, name)}
         event = {"event": self.event} if self.event is not None else {}
-        return {"person": self.person, **dates, **overridden, **removed, **event}
+        return {"person": self.person, **dates, **flags, **named, **event}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +283,25 @@ def _require_one_size(codec: RowCodec, db: sqlite3.Connection, model: str, blobs
     sizes = {len(blob) // 4 for blob in blobs} | ({codec.embeddings(*row).shape[1]} if row else set())
     if len(sizes) > 1:
         raise GalleryError(f"{model}: embeddings of {sorted(sizes)} numbers in one gallery")
+
+
+Kept: TypeAlias = "dict[str, list[tuple[Any, ...]]]"
+"""Rows by table."""
+
+
+def kept(db: sqlite3.Connection, owner: bytes) -> Kept:
+    """What stays when a person is replaced: the rows of the tables that go with the person."""
+    return {
+        table: db.execute(f"SELECT * FROM {table} WHERE person = ?", (owner,)).fetchall()  # noqa: S608 - a table below
+        for table in ("negatives", "factors", "attempts")
+    }
+
+
+def put_back(db: sqlite3.Connection, kept: Kept) -> None:
+    """Insert what `kept` gave."""
+    for table, found in kept.items():
+        for row in found:
+            db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - as in `kept`
 
 
 def put_unknown(codec: RowCodec, db: sqlite3.Connection, unknown: Unknown, model: str) -> None:

@@ -144,7 +144,7 @@ class PeopleService:
             with gallery.transaction():
                 negative = corrections.denial(self.configuration, gallery, event, person, self.clock.wall())
                 change = gallery.deny(person, negative)
-            self._record([change])
+            self.record_changes([change])
 
     def identify(self, event: str, person: str, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Record who the face of an event is: a template of theirs is added, and the person in the event is denied."""
@@ -156,7 +156,7 @@ class PeopleService:
     def restore(self, person: str, event: str) -> None:
         """Remove the negative template that a correction of this event made."""
         with self.gallery() as gallery:
-            self._record([gallery.remove_negative(person, event, self.clock.wall())])
+            self.record_changes([gallery.remove_negative(person, event, self.clock.wall())])
 
     def change(
         self,
@@ -179,7 +179,7 @@ class PeopleService:
                     changes.append(gallery.rename(person, name, wall))
                 if given is not None or expires is not None:
                     changes.append(gallery.consent(person, wall, given, expires))
-            self._record(changes)
+            self.record_changes(changes)
             return gallery.person(person)
 
     def templates(self, person: str) -> list[ListedTemplate]:
@@ -190,7 +190,7 @@ class PeopleService:
     def remove_template(self, person: str, template: str) -> None:
         """Remove one template and its picture; the last one stays."""
         with self.gallery() as gallery:
-            self._record([gallery.remove_template(person, template, self.clock.wall())])
+            self.record_changes([gallery.remove_template(person, template, self.clock.wall())])
 
     def erase(self, who: str) -> ErasureProof:
         """Erase a person or an unknown everywhere, and search for traces; a failed erasure can be repeated."""
@@ -215,7 +215,7 @@ class PeopleService:
                 ignored = gallery.person(into).ignored
                 change = gallery.enroll(into, None, templates, self.clock.wall(), ignored=ignored)
                 gallery.link(into, first.look_alikes)
-            self._record([dataclasses.replace(change, anyway=why is not None)])
+            self.record_changes([dataclasses.replace(change, anyway=why is not None)])
             return self._erase(gallery, person, into)
 
     def export_people(self, path: Path, person: str | None = None) -> int:
@@ -242,7 +242,7 @@ class PeopleService:
         people = transfer.read(path, embedder.name, embedder.size)
         with self.gallery(create=True) as gallery:
             known, wall = limits(self.configuration), self.clock.wall()
-            self._record(transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway))
+            self.record_changes(transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway))
         return len(people)
 
     def _analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
@@ -256,7 +256,7 @@ class PeopleService:
                 known = self.known_faces(gallery, different_people=options.different_people)
                 plan = compared_again(known, plan)
             changes = carry_out(gallery, plan, self.clock.wall(), options)
-        self._record(changes)
+        self.record_changes(changes)
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
         return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
 
@@ -266,7 +266,8 @@ class PeopleService:
         finally:
             self.erased(who)
 
-    def _record(self, changes: Iterable[Change]) -> None:
+    def record_changes(self, changes: Iterable[Change]) -> None:
+        """Record changes in the audit trail."""
         if self.record is not None:
             self.record(changes)
             return

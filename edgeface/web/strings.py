@@ -1,4 +1,4 @@
-"""All texts of the pages, except for those of remedies.py; the handlers and templates fill in the {braces}."""
+"""All texts of the pages except those of remedies.py and factor_strings.py; the {braces} are filled in."""
 
 from __future__ import annotations
 
