@@ -92,10 +92,10 @@ class PassReader:
 
     def _run(self) -> None:
         while (frame := self._take()) is not None:
-            self.counts["searched"] += 1
             text = self._reader.read(frame.image)
             if text is not None:
                 self._judge(text, frame)
+            self.counts["searched"] += 1
 
     def _take(self) -> Frame | None:
         """The next picture, always the newest of its camera; None at the end."""
