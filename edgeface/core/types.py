@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.core.settings import Level
+from edgeface.core.settings import FactorKind, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -26,6 +26,9 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 LevelBasis: TypeAlias = Literal["measured", "estimated"]
 """What a level's cosine follows from: rows that the calibration data shows, or rows of a model beyond them."""
+
+GrantFactor: TypeAlias = Literal["none", "pin", "code", "card", "pass", "reader"]
+"""What a person has shown in addition to the face."""
 
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
@@ -228,8 +231,22 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedPerson:
+    """Who a second factor names at a door: the face in front of its camera is compared with this person alone."""
+
+    number: int
+    """Counts the factors of this run."""
+    door: str
+    camera: str
+    person: str
+    kind: FactorKind
+    until: float
+    """The face must be captured by then, in monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A face that this very frame confirms as one person: the basis of a grant."""
+    """A face that this very frame confirms as one person, or compares with one: the basis of a grant."""
 
     camera: str
     visit: int
@@ -242,7 +259,7 @@ class Claim:
     newest: float
     """Cosine of the newest frame alone; what a door acts on, it must reach, too."""
     look_alike: bool
-    """Whether someone else is enrolled with the person's face."""
+    """Whether someone else is enrolled with the person's face; with `expected`, whether the face may be theirs."""
     frames: int
     """Good frames behind the score."""
     faces_in_view: int
@@ -250,6 +267,10 @@ class Claim:
     """The security level that the face reaches at one door; the issuer sets it. None: none."""
     level_basis: LevelBasis = "measured"
     """Of `level`."""
+    factor: GrantFactor = "none"
+    """The second factor that named the person before the face was compared with that person alone."""
+    expected: ExpectedPerson | None = None
+    """Who that factor names, for a comparison with one person; None: the nearest of all people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edgeface.access.second_factor import SecondFactors
 from edgeface.cameras.capture import Capture
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.config import loader
@@ -21,11 +22,14 @@ from edgeface.daemon import report as daemon_report
 from edgeface.daemon.session import RecognitionSession
 from edgeface.daemon.vision import Health, Tally, Vision
 from edgeface.daemon.web_page import WebPage
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
 from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import OFF, ON, LogPublisher
 from edgeface.recognition.timings import Timings
+from edgeface.security.sealing_keys import SealingKeys
 from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
 
@@ -272,8 +276,16 @@ class Daemon:
             boot=self._boot,
             policy=lambda: self._vision.policy,
             signer=Signer(settings.data, self._vault, self._clock),
+            keys=SealingKeys(settings.data, self._vault, self._clock),
+            factors=SecondFactors(self._open_gallery, self._clock),
+            expect=lambda expected: self._vision.expect(expected),  # noqa: PLW0108 - the vision is made later
         )
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
+
+    def _open_gallery(self) -> Gallery:
+        """The gallery for the thread that verifies second factors."""
+        settings = self._configuration
+        return Gallery.open(settings.data, embedder_name(settings.embedder.model))
 
     def _web_context(self) -> WebContext:
         from edgeface.web.context import WebContext
