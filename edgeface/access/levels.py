@@ -31,24 +31,30 @@ class DoorLimits:
     """What a door accepts; without levels, nothing."""
 
     people: int = 0
-    """How many of those who may pass are enrolled."""
+    """How many of those who may pass by the face alone are enrolled."""
     levels: tuple[LevelLimit, ...] = ()
     """From lax to strict."""
+    one_to_one: tuple[LevelLimit, ...] = ()
+    """The same where a second factor names the person."""
 
-    def of(self, level: Level) -> LevelLimit:
+    def of(self, level: Level, *, one_to_one: bool = False) -> LevelLimit:
         """The limit of one level; one that is missing cannot be guaranteed."""
-        return next((one for one in self.levels if one.level == level), LevelLimit(level, None, 0))
+        limits = self.one_to_one if one_to_one else self.levels
+        return next((one for one in limits if one.level == level), LevelLimit(level, None, 0))
 
     def judged(self, claim: Claim, required: Level) -> Claim:
         """The claim with the strictest level that it reaches; an estimated one only if no measured one is enough.
 
-        With a look-alike enrolled, it never reaches high.
+        With a look-alike enrolled, it never reaches high. With a second factor, it reaches any level, and none if the
+        face may be the look-alike's.
         """
-        score = min(claim.score, claim.newest)
+        score, named = min(claim.score, claim.newest), claim.expected is not None
         reached = [
             one
-            for one in self.levels
-            if one.cosine is not None and score >= one.cosine and not (claim.look_alike and one.level == "high")
+            for one in (self.one_to_one if named else self.levels)
+            if one.cosine is not None
+            and score >= one.cosine
+            and not (claim.look_alike and (named or one.level == "high"))
         ]
         enough = [one for one in reached if one.basis == "measured" and not laxer(one.level, required)] or reached
         if not enough:

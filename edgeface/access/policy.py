@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from edgeface.access.levels import DoorLimits, LevelLimit, laxer, strictest
 from edgeface.core.events import SEND_WITHIN
-from edgeface.core.settings import Id, Level, Settings
+from edgeface.core.settings import FactorKind, Id, Level, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from edgeface.access.schedules import WeeklySchedule
-    from edgeface.core.types import Claim
+    from edgeface.core.types import Claim, ExpectedPerson
 
 RESERVED = "doors"
 """No device may have this id: the topics of doors start with it."""
@@ -26,6 +26,7 @@ Refusal = Literal[
     "person",
     "clock",
     "schedule",
+    "factor",
     "level",
     "faces",
     "known",
@@ -38,6 +39,21 @@ Refusal = Literal[
 """Why a door stays shut, in the order of the checks."""
 
 
+def _one_line(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    """Check a factor; one mistake is one line, not one for each form."""
+    try:
+        return check(value)
+    except ValidationError:
+        kinds = ", ".join(get_args(FactorKind))
+        raise ValueError(f"should be none, one of {kinds}, or a list of these") from None
+
+
+RequiredFactor = Annotated[
+    Literal["none"] | FactorKind | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1)],
+    WrapValidator(_one_line),
+]
+
+
 class AllowRule(Settings):
     """Who may come in, and when."""
 
@@ -47,6 +63,8 @@ class AllowRule(Settings):
     """If left out: at any time."""
     level: Level | None = None
     """A stricter level than the door's; left out: the door's."""
+    factor: RequiredFactor | None = None
+    """The second factor, instead of the door's; left out: the door's."""
 
     @model_validator(mode="after")
     def _person_or_group(self) -> AllowRule:
@@ -70,6 +88,10 @@ class Door(Settings):
     """Open only for a person who is alone in the picture."""
     liveness: Literal["off", "required"] = "off"
     """Whether the face must pass a liveness check; this version has none, so `required` never opens."""
+    factor: RequiredFactor = "none"
+    """What a person must show in addition to the face: a kind, a list of kinds (any of them), or none."""
+    factor_seconds: Annotated[float, Field(gt=0, le=60, strict=False)] = 10.0
+    """Seconds from the factor within which the face must be seen."""
     cooldown: Annotated[float, Field(ge=0, le=3600, strict=False)] = 10.0
     """Seconds until the same person may open it again."""
     allow_unsynced_clock: bool = False
@@ -85,14 +107,20 @@ class AccessPolicy:
     schedules: Mapping[str, WeeklySchedule] = field(default_factory=dict)
     limits: Mapping[str, DoorLimits] = field(default_factory=dict)
     """By door, for the gallery as it is now; a door without limits opens for no one."""
+    readers: frozenset[str] = frozenset()
+    """Doors whose readers may name a person without a proof."""
 
     def limits_of(self, door: str) -> DoorLimits:
         """What a door accepts."""
         return self.limits.get(door, DoorLimits())
 
-    def allowed(self, door: Door) -> frozenset[str]:
-        """The ids of the people in a door's allow-list, at whatever time, enrolled or not."""
-        return frozenset(person for rule in door.allow for person in self.members(rule))
+    def allowed(self, door: Door, *, by_face: bool = False) -> frozenset[str]:
+        """The ids of the people in a door's allow-list, at whatever time, enrolled or not.
+
+        `by_face` leaves out those who always need a second factor: they are never searched for among others.
+        """
+        rules = (rule for rule in door.allow if not by_face or not factors_of(door, rule))
+        return frozenset(person for rule in rules for person in self.members(rule))
 
     def members(self, rule: AllowRule) -> tuple[str, ...]:
         """The ids of a rule's people."""
@@ -121,13 +149,15 @@ class DoorContext:
     """Whether this visit already has a grant."""
     opened: float | None
     """When the door was last opened for the person, in monotonic seconds."""
+    expected: ExpectedPerson | None = None
+    """Who the latest second factor at the door names, until a grant uses it up."""
 
 
 def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
     """None if a door of the claim's camera may open now, else why not; a pure function of its arguments."""
     refusals: tuple[tuple[Refusal | None, bool], ...] = (
         ("liveness", door.liveness != "off"),
-        (_who_and_when(policy, door, claim, now), True),
+        (_who_when_and_factor(policy, door, claim, now), True),
         ("level", laxer(claim.level, required_level(policy, door, claim.person, now))),
         ("level", claim.level_basis == "estimated" and door.estimated == "refuse"),
         ("faces", door.single_face and claim.faces_in_view != 1),
@@ -154,15 +184,41 @@ def required_level(policy: AccessPolicy, door: Door, person: str, now: DoorConte
     return strictest(door.level, *(one.level for one in rules if not trusted or _covers(policy, one, now)))
 
 
-def _who_and_when(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
+def _who_when_and_factor(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
     rules = tuple(policy.rules_for(door, claim.person))
     if not rules:
         return "person"
-    if any(rule.schedule is None for rule in rules):
-        return None
-    if not _trusts_clock(door, now):
-        return "clock"
-    return None if any(_covers(policy, rule, now) for rule in rules) else "schedule"
+    trusted = _trusts_clock(door, now)
+    valid = [rule for rule in rules if rule.schedule is None or (trusted and _covers(policy, rule, now))]
+    if not valid:
+        return "schedule" if trusted else "clock"
+    return None if any(_has_factor(door, rule, claim, now) for rule in valid) else "factor"
+
+
+def _has_factor(door: Door, rule: AllowRule, claim: Claim, now: DoorContext) -> bool:
+    """Whether a claim has what a rule requires: the latest factor at this door, or the face alone."""
+    required, expected = factors_of(door, rule), claim.expected
+    if not required or expected is None:
+        return not required and expected is None
+    fresh = expected == now.expected and claim.monotonic <= expected.until
+    return fresh and expected.kind in required and expected.person == claim.person
+
+
+def factors_of(door: Door, *rules: AllowRule) -> frozenset[FactorKind]:
+    """The kinds of factors that these rules of a door accept; none if the face is enough."""
+    found: set[FactorKind] = set()
+    for rule in rules:
+        required = door.factor if rule.factor is None else rule.factor
+        if isinstance(required, tuple):
+            found.update(required)
+        elif required != "none":
+            found.add(required)
+    return frozenset(found)
+
+
+def opens_by_face(door: Door) -> bool:
+    """Whether a rule of a door requires no second factor."""
+    return not all(factors_of(door, rule) for rule in door.allow)
 
 
 def _trusts_clock(door: Door, now: DoorContext) -> bool:
@@ -184,9 +240,9 @@ def unguaranteed(policy: AccessPolicy) -> dict[str, str]:
     """The levels that a door cannot guarantee for the people who may pass it, by door: it stays shut for them."""
     found = {}
     for name, door in policy.doors.items():
-        limits = policy.limits_of(name)
-        lacking = [limits.of(level) for level in levels_of(door)]
-        if lines := [shortfall(one, limits.people) for one in lacking if one.cosine is None]:
+        limits, named = policy.limits_of(name), not opens_by_face(door)
+        lacking = [limits.of(level, one_to_one=named) for level in levels_of(door)]
+        if lines := [shortfall(one, 1 if named else limits.people) for one in lacking if one.cosine is None]:
             found[name] = "; ".join(lines)
     return found
 

@@ -26,10 +26,13 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 8
 """Factors that wait for the thread, each for about the time of one slow hash; any more are refused."""
 
-FactorReason = Literal["kind", "busy", "paused", "locked", "unknown", "wrong", "unavailable", "expired"]
-"""Why a factor is refused. kind: the door does not take it; busy: too many wait; paused: too many wrong ones at the
-door; locked: too many wrong ones of the person; unavailable: the gallery cannot be written; expired: no face was
-compared with the person in time."""
+FactorReason = Literal[
+    "sealed", "kind", "busy", "paused", "locked", "unknown", "wrong", "unavailable", "replaced", "expired"
+]
+"""Why a factor is refused. sealed: it cannot be opened, for example because it is sealed to another key; kind: the door
+does not take it; busy: too many wait; paused: too many wrong ones at the door; locked: too many wrong ones of the
+person; unavailable: the gallery cannot be written; replaced: another one was shown before a grant; expired: there was
+no grant in time."""
 
 Shown = PinFactor | CodeFactor | CardFactor | ReaderFactor | PassShown
 

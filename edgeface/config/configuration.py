@@ -76,7 +76,7 @@ class Configuration(Settings):
     """All of config.yaml."""
 
     restartless: ClassVar[frozenset[str]] = frozenset(
-        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors"}
+        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers"}
     )
 
     device: Id = "edgeface"
@@ -97,6 +97,8 @@ class Configuration(Settings):
     """When people may enter, for the rules of doors."""
     doors: Annotated[dict[Id, Door], Field(max_length=16)] = Field(default_factory=dict)
     """Who may open which door; each door has its own controller, which verifies every grant."""
+    readers: Annotated[tuple[Id, ...], Field(strict=False, max_length=16)] = ()
+    """Doors whose readers may name a person without a proof, for `factor: reader`."""
     privacy: Privacy = Privacy()
     web: Web | None = None
     """Left out: no page, no REST interface, no metrics."""
@@ -110,7 +112,7 @@ class Configuration(Settings):
     @property
     def access_policy(self) -> AccessPolicy:
         """Who may pass which door, and when."""
-        return AccessPolicy(self.doors, self.groups, self.schedules)
+        return AccessPolicy(self.doors, self.groups, self.schedules, readers=frozenset(self.readers))
 
     @property
     def camera_groups(self) -> dict[str, frozenset[str]]:

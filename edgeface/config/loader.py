@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgeface.access.levels import laxer
-from edgeface.access.policy import RESERVED, listed
+from edgeface.access.policy import RESERVED, factors_of, listed
 from edgeface.config.configuration import Configuration
 from edgeface.core import settings_file
 from edgeface.core.settings import Settings
@@ -54,12 +54,22 @@ def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, 
     for name, camera in configuration.cameras.items():
         if camera.people is not None and camera.people not in configuration.groups:
             yield ("cameras", name, "people"), f"no such group; there are {listed(configuration.groups)}"
+    yield from _broken_readers(configuration)
     for name, door in configuration.doors.items():
         if door.camera not in configuration.cameras:
             yield ("doors", name, "camera"), f"no such camera; there are {listed(configuration.cameras)}"
         for number, rule in enumerate(door.allow):
             for key, problem in _broken_rule(configuration, door, rule):
                 yield ("doors", name, "allow", number, key), problem
+
+
+def _broken_readers(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    for number, name in enumerate(configuration.readers):
+        if name not in configuration.doors:
+            yield ("readers", number), f"no such door; there are {listed(configuration.doors)}"
+    for name, door in configuration.doors.items():
+        if "reader" in factors_of(door, *door.allow) and name not in configuration.readers:
+            yield ("doors", name, "factor"), "a reader may name a person only at a door that readers lists"
 
 
 def _broken_rule(configuration: Configuration, door: Door, rule: AllowRule) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.core.settings import Level
+from edgeface.core.settings import FactorKind, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -231,8 +231,22 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedPerson:
+    """Who a second factor names at a door: the face in front of its camera is compared with this person alone."""
+
+    number: int
+    """Counts the factors of this run."""
+    door: str
+    camera: str
+    person: str
+    kind: FactorKind
+    until: float
+    """The face must be captured by then, in monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A face that this very frame confirms as one person: the basis of a grant."""
+    """A face that this very frame confirms as one person, or compares with one: the basis of a grant."""
 
     camera: str
     visit: int
@@ -245,7 +259,7 @@ class Claim:
     newest: float
     """Cosine of the newest frame alone; what a door acts on, it must reach, too."""
     look_alike: bool
-    """Whether someone else is enrolled with the person's face."""
+    """Whether someone else is enrolled with the person's face; with `expected`, whether the face may be theirs."""
     frames: int
     """Good frames behind the score."""
     faces_in_view: int
@@ -255,6 +269,8 @@ class Claim:
     """Of `level`."""
     factor: GrantFactor = "none"
     """The second factor that named the person before the face was compared with that person alone."""
+    expected: ExpectedPerson | None = None
+    """Who that factor names, for a comparison with one person; None: the nearest of all people."""
 
 
 @dataclass(frozen=True, slots=True)

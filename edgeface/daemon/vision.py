@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgeface.cameras.mailbox import Mailbox
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Event, Frame, FrameResult, RejectReason
+    from edgeface.core.types import Event, ExpectedPerson, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
     from edgeface.mqtt.publisher import Publisher
 
@@ -39,6 +39,9 @@ MATCH_SECONDS = 1.0
 HANG_SECONDS = 5.0
 """Processing that makes no progress for this long while a camera delivers images is hung."""
 
+
+_MAX_EXPECTED = 64
+"""People that second factors name between two frames: more than 16 doors take at a time."""
 
 _SETTLED = 5
 """Frames after which a first long interval no longer counts."""
@@ -142,6 +145,7 @@ class Vision:
         self._observers = observers
         self._processed: Counter[str] = Counter()
         self._names: dict[str, tuple[str, ...]] = {}
+        self._expected: deque[ExpectedPerson] = deque(maxlen=_MAX_EXPECTED)
         self._refreshed = -HOUSEKEEPING
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="vision")
@@ -162,6 +166,10 @@ class Vision:
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread.is_alive()
+
+    def expect(self, expected: ExpectedPerson) -> None:
+        """Have the faces at a camera compared with one person, from the next frame; any thread may call it."""
+        self._expected.append(expected)
 
     def _main(self) -> None:
         try:
@@ -191,6 +199,8 @@ class Vision:
         self._housekeep(session)
 
     def _handle(self, session: RecognitionSession, frame: Frame) -> None:
+        while self._expected:
+            session.pipeline.expect(self._expected.popleft())
         with session.analyzer.measure("frame"):
             result = session.pipeline.process(frame)
         self._processed[frame.camera] += 1

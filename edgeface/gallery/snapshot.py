@@ -122,6 +122,11 @@ class GallerySnapshot:
         row = self._rows.get(person)
         return None if row is None else self.people[row].name
 
+    def entry(self, person: str) -> Person | None:
+        """A person, ignored or not; None if they are not in this snapshot."""
+        row = self._rows.get(person)
+        return None if row is None else self.people[row]
+
     def score(self, person: str, embedding: Embedding) -> float | None:
         """The cosine of an embedding with one person; None if they are not in this snapshot, or denied for it."""
         row = self._rows.get(person)

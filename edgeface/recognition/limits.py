@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from edgeface.access.levels import DoorLimits, LevelLimit
-from edgeface.access.policy import levels_of
+from edgeface.access.policy import levels_of, opens_by_face
 from edgeface.core.text import counted
 from edgeface.core.types import LEVELS, Match
 from edgeface.recognition.decision import Comparison, guaranteed, thresholds
@@ -99,9 +99,12 @@ def with_limits(policy: AccessPolicy, table: CalibrationTable, view: GallerySnap
 
 def door_limits(policy: AccessPolicy, door: Door, table: CalibrationTable, view: GallerySnapshot) -> DoorLimits:
     """What one door accepts."""
-    people = len(view.enrolled_of(policy.allowed(door)))
+    people = len(view.enrolled_of(policy.allowed(door, by_face=True)))
     estimated = door.estimated == "allow"
-    return DoorLimits(people, tuple(level_limit(table, level, people, estimated=estimated) for level in LEVELS))
+    levels, one_to_one = (
+        tuple(level_limit(table, level, count, estimated=estimated) for level in LEVELS) for count in (people, 1)
+    )
+    return DoorLimits(people, levels, one_to_one)
 
 
 def level_limit(table: CalibrationTable, level: Level, people: int, *, estimated: bool) -> LevelLimit:
@@ -155,6 +158,9 @@ def _needs(policy: AccessPolicy, camera: str) -> DoorNeeds | None:
     least, sought = math.inf, -math.inf
     for name, door in doors.items():
         limits = policy.limits_of(name)
+        if not opens_by_face(door):
+            # What the events need is enough to report that a second factor is missing.
+            continue
         cosines = [cosine for level in levels_of(door) if (cosine := limits.of(level).cosine) is not None]
         least, sought = min([least, *cosines]), max([sought, *cosines])
     return DoorNeeds(least, sought)

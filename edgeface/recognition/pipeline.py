@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.events import event_id
 from edgeface.core.types import Claim, Event, Face, FrameResult, Probe
+from edgeface.recognition.confirmation import confirm
 from edgeface.recognition.decision import WINDOW, compare, judge, ready
 from edgeface.recognition.limits import CameraLimits
 from edgeface.recognition.scene import DOUBT, HOLD, WHOLE, Region, Scene
@@ -15,7 +16,7 @@ from edgeface.recognition.scene import DOUBT, HOLD, WHOLE, Region, Scene
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from edgeface.core.types import Detector, Embedding, EventType, Frame, Image, RejectReason
+    from edgeface.core.types import Detector, Embedding, EventType, ExpectedPerson, Frame, Image, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer, InspectedFace
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
@@ -73,6 +74,7 @@ class Pipeline:
         self._limits = CameraLimits(thresholds)
         self._cameras = cameras or {}
         self._scenes: defaultdict[str, Scene] = defaultdict(Scene)
+        self._expected: dict[str, ExpectedPerson] = {}
         self._seq = 0
 
     def process(self, frame: Frame) -> FrameResult:
@@ -98,6 +100,7 @@ class Pipeline:
                 events += announced
                 probes += [_probe(event, visit.evidence) for event in announced]
             claims += self._claim(visit, seen, moment)  # 7 claim: ask the doors to open
+            claims += self._confirm(visit, moment)  # 8 confirm: compare with a person that a second factor names
         scene.withdraw(now)
         events += self._left(scene, moment, self._rules.recognition.gap)
         faces = tuple(self._face(scene, visit) for visit in visits)
@@ -201,6 +204,40 @@ class Pipeline:
                 faces_in_view=moment.faces,
             ),
         )
+
+    def _confirm(self, visit: Visit, moment: Moment) -> Iterable[Claim]:
+        """The comparisons of a face with each person that is expected at the camera, whatever the decision is."""
+        expected = [
+            one for one in self._expected.values() if one.camera == moment.camera and moment.monotonic <= one.until
+        ]
+        if not expected:
+            return
+        # Someone is waiting.
+        visit.due = moment.monotonic
+        if not ready(visit.evidence, self._rules.recognition):
+            return
+        for one in expected:
+            found = confirm(visit.evidence, self._gallery, one.person)
+            yield Claim(
+                camera=moment.camera,
+                visit=visit.number,
+                monotonic=moment.monotonic,
+                person=one.person,
+                score=found.score,
+                newest=found.newest,
+                look_alike=found.look_alike,
+                frames=visit.evidence.frames,
+                faces_in_view=moment.faces,
+                factor=one.kind,
+                expected=one,
+            )
+
+    def expect(self, expected: ExpectedPerson) -> None:
+        """Compare the faces at a camera with one person, too, instead of the one last expected at the same door."""
+        self._expected[expected.door] = expected
+        scene = self._scenes.get(expected.camera)
+        for visit in scene.visits.values() if scene is not None else ():
+            visit.due = 0.0
 
     def _left(self, scene: Scene, moment: Moment, gap: float) -> list[Event]:
         return [self._event("left", scene, visit, moment) for visit in scene.left(moment.monotonic, gap)]

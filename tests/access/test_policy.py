@@ -8,13 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeface.access.policy import AccessPolicy, Door, DoorContext, check, never_open, strangers
+from edgeface.access.levels import DoorLimits, LevelLimit
+from edgeface.access.policy import (
+    AccessPolicy,
+    Door,
+    DoorContext,
+    check,
+    factors_of,
+    never_open,
+    opens_by_face,
+    strangers,
+    unguaranteed,
+)
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cli import main
 from edgeface.config import loader
 from edgeface.core.errors import ConfigError
 from edgeface.core.events import SEND_WITHIN
-from edgeface.core.types import LEVELS, Claim
+from edgeface.core.settings import Level
+from edgeface.core.types import LEVELS, Claim, ExpectedPerson
 
 MONDAY_NOON = 1_795_435_200.0
 """2026-11-23, 12:00 in UTC."""
@@ -36,6 +48,82 @@ def policy(one: Door, week: dict[str, list[str]] | None = None) -> AccessPolicy:
 
 def judged(one: Door, claim: Claim = CLAIM, now: DoorContext = NOW) -> str | None:
     return check(policy(one), one, claim, now)
+
+
+ALICE = ExpectedPerson(1, "front", "porch", "alice", "pin", 110.0)
+ONE_TO_ONE = replace(CLAIM, factor="pin", expected=ALICE)
+BOB = replace(ALICE, person="bob")
+WAITING = replace(NOW, expected=ALICE)
+
+
+@pytest.mark.parametrize(
+    ("one", "claim", "now", "reason"),
+    [
+        ({"factor": "pin"}, ONE_TO_ONE, WAITING, None),
+        ({"factor": ["card", "pin"]}, ONE_TO_ONE, WAITING, None),
+        # Nothing was shown, or something else, or by someone else, or it was used up or replaced.
+        ({"factor": "pin"}, CLAIM, NOW, "factor"),
+        ({"factor": "pin"}, CLAIM, WAITING, "factor"),
+        ({"factor": "card"}, ONE_TO_ONE, WAITING, "factor"),
+        ({"factor": "pin"}, ONE_TO_ONE, NOW, "factor"),
+        ({"factor": "pin"}, ONE_TO_ONE, replace(NOW, expected=replace(ALICE, number=2)), "factor"),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, expected=BOB), replace(NOW, expected=BOB), "factor"),
+        # The face came too late.
+        ({"factor": "pin"}, replace(ONE_TO_ONE, monotonic=110.1), replace(WAITING, monotonic=110.2), "factor"),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, monotonic=109.9), replace(WAITING, monotonic=111.0), None),
+        # It is another face.
+        ({"factor": "pin"}, replace(ONE_TO_ONE, level=None), WAITING, "level"),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, level="normal"), WAITING, "level"),
+        ({"factor": "pin", "level": "normal"}, replace(ONE_TO_ONE, level="normal"), WAITING, None),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, faces_in_view=2), WAITING, "faces"),
+        # A comparison with one person is nothing that a door without a factor asks for.
+        ({}, ONE_TO_ONE, WAITING, "factor"),
+        # A rule has its own factor, in place of the door's.
+        ({"allow": [{"person": "alice", "factor": "pin"}]}, ONE_TO_ONE, WAITING, None),
+        ({"allow": [{"person": "alice", "factor": "pin"}]}, CLAIM, NOW, "factor"),
+        ({"factor": "pin", "allow": [{"person": "alice", "factor": "none"}]}, CLAIM, NOW, None),
+        ({"factor": "pin", "allow": [{"person": "alice", "factor": "none"}]}, ONE_TO_ONE, WAITING, "factor"),
+        ({"factor": "pin", "allow": [{"person": "bob"}]}, ONE_TO_ONE, WAITING, "person"),
+    ],
+)
+def test_a_door_with_a_factor_takes_the_face_of_the_person_that_it_names(
+    one: dict[str, Any], claim: Claim, now: DoorContext, reason: str | None
+) -> None:
+    assert judged(door(**one), claim, now) == reason
+
+
+def test_a_rule_with_a_schedule_may_need_no_factor_at_its_time() -> None:
+    one = door(factor="pin", allow=[{"person": "alice"}, {"person": "alice", "schedule": "noon", "factor": "none"}])
+    later = replace(NOW, wall=MONDAY_NOON + 3600)
+    assert (judged(one, CLAIM, NOW), judged(one, CLAIM, later)) == (None, "factor")
+    assert judged(one, CLAIM, replace(NOW, synced=False)) == "factor"
+    assert judged(one, ONE_TO_ONE, replace(later, expected=ALICE)) is None
+
+
+def test_people_who_always_need_a_factor_are_not_among_those_who_may_be_meant() -> None:
+    one = door(allow=[{"person": "alice", "factor": "pin"}, {"group": "family", "factor": ["card"]}, {"person": "dan"}])
+    assert policy(one).allowed(one) == {"alice", "bob", "dan"}
+    assert policy(one).allowed(one, by_face=True) == {"dan"}
+    assert factors_of(one, *one.allow) == frozenset[str]({"pin", "card"})
+    assert opens_by_face(one)
+    assert not opens_by_face(door(factor="pin"))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_factor_reaches_each_level_at_the_cosine_of_one_person(level: Level) -> None:
+    few, many = LevelLimit(level, 0.5, 1000), LevelLimit(level, 0.9, 1000)
+    limits = DoorLimits(500, (many,), (few,))
+    at, below = replace(ONE_TO_ONE, score=0.5, newest=0.5), replace(ONE_TO_ONE, score=0.7, newest=0.49)
+    assert (limits.judged(at, level).level, limits.judged(below, level).level) == (level, None)
+    assert limits.judged(replace(at, look_alike=True), level).level is None
+    assert limits.judged(replace(CLAIM, score=0.89, newest=0.89), level).level is None
+
+
+def test_a_door_whose_people_all_have_a_factor_guarantees_its_level_for_any_number() -> None:
+    one = door(factor="pin")
+    limits = DoorLimits(0, (LevelLimit("high", None, 10),), (LevelLimit("high", 0.57, 10),))
+    assert unguaranteed(replace(policy(one), limits={"front": limits})) == {}
+    assert "front" in unguaranteed(replace(policy(door()), limits={"front": limits}))
 
 
 def test_a_door_opens_for_those_it_allows() -> None:
@@ -113,6 +201,7 @@ NOWS = st.builds(
     synced=st.booleans(),
     key=st.booleans(),
     nonce=st.booleans(),
+    version=st.sampled_from([1, 2]),
     known=st.booleans(),
     opened=st.none() | st.floats(80, 110),
 )
