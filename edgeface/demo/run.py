@@ -115,10 +115,8 @@ def _doors(
     door = demo_door.WatchedDoor(port, public, clock, say)
     office = demo_door.WatchedDoor(port, public, clock, say, demo_door.OFFICE, **more)
     with _started(door), _started(office):
-        say(
-            f"both doors open for {demo_door.ALLOWED} only; {demo_door.OFFICE} also needs a PIN, at a simulated keypad;"
-        )
-        say("their relays are mocks\n")
+        say(f"both doors open for {demo_door.ALLOWED} only, and {demo_door.OFFICE} only with a PIN")
+        say("the keypad is simulated, and the relays are mocks\n")
         yield (demo_door.Typist(more["readers"][0].path, demo_door.typing_moments(TRUTH), say),)
         start = recorder.start or 0.0
         say(f"\nreplaying the first grant, {clock.wall() - start:.0f} s into the clip:")
