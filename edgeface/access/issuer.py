@@ -200,7 +200,8 @@ class GrantIssuer:
         state = self._states[pending.door]
         self._seq += 1
         age = now - claim.monotonic
-        stamp = GrantStamp(pending.door, self._device, self._boot, self._seq, state.nonces.take(), round(age * 1000))
+        nonces, age_ms = state.nonces, round(age * 1000)
+        stamp = GrantStamp(pending.door, self._device, self._boot, self._seq, nonces.take(), age_ms, nonces.version)
         envelope = sign(payload(stamp, claim), key.kid, key.private)
         del self._pending[pending.key]
         self._granted[self._seq] = pending
@@ -281,6 +282,7 @@ class GrantIssuer:
             synced=self._synced(),
             key=self._signer is not None and self._signer.key is not None,
             nonce=state.nonces.fresh(now),
+            version=state.nonces.version,
             known=pending.visit in state.granted_visits,
             opened=state.granted_at.get(pending.claim.person),
             expected=state.expected,
@@ -315,5 +317,6 @@ def _granted(stamp: GrantStamp, claim: Claim) -> dict[str, Any]:
         "grant_seq": stamp.seq,
         "score": round(claim.score, 4),
         "level": claim.level,
+        "factor": claim.factor,
         "age_ms": stamp.age_ms,
     }

@@ -34,6 +34,7 @@ Refusal = Literal[
     "stale",
     "no_key",
     "no_nonce",
+    "version",
 ]
 """Why a door stays shut, in the order of the checks."""
 
@@ -142,6 +143,8 @@ class DoorContext:
     """Whether there is a key to sign with."""
     nonce: bool
     """Whether the door has published a nonce that is fresh and unused."""
+    version: int
+    """The newest version of a grant that the door reads."""
     known: bool
     """Whether this visit already has a grant."""
     opened: float | None
@@ -156,14 +159,15 @@ def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> R
         ("liveness", door.liveness != "off"),
         (_who_when_and_factor(policy, door, claim, now), True),
         ("level", laxer(claim.level, required_level(policy, door, claim.person, now))),
-        # A grant has no place for the mark.
-        ("level", claim.level_basis == "estimated"),
+        ("level", claim.level_basis == "estimated" and door.estimated == "refuse"),
         ("faces", door.single_face and claim.faces_in_view != 1),
         ("known", now.known),
         ("cooldown", now.opened is not None and now.monotonic - now.opened < door.cooldown),
         ("stale", not 0 <= now.monotonic - claim.monotonic <= SEND_WITHIN),
         ("no_key", not now.key),
         ("no_nonce", not now.nonce),
+        # Version 1 of a grant has no place for either.
+        ("version", now.version == 1 and (claim.level_basis == "estimated" or claim.factor != "none")),
     )
     return next((reason for reason, holds in refusals if holds and reason is not None), None)
 

@@ -118,12 +118,14 @@ class GrantStamp(NamedTuple):
     nonce: str
     age_ms: int
     """From the frame's capture until now."""
+    version: int = 1
+    """The version of the payload."""
 
 
 def payload(stamp: GrantStamp, claim: Claim) -> bytes:
     """The bytes to sign: one line of ASCII JSON, without floats."""
-    facts = {
-        "v": 1,
+    facts: dict[str, str | int | None] = {
+        "v": stamp.version,
         "aud": stamp.door,
         "device": stamp.device,
         "boot": stamp.boot,
@@ -136,6 +138,8 @@ def payload(stamp: GrantStamp, claim: Claim) -> bytes:
         "frames": claim.frames,
         "liveness": "off",
     }
+    if stamp.version > 1:
+        facts |= {"factor": claim.factor, "liveness_kind": "off", "level_basis": claim.level_basis}
     return json.dumps(facts, separators=(",", ":")).encode()
 
 

@@ -129,6 +129,7 @@ _SUMMARIES = {
     "export": "write one person, or everyone, to a file",
     "import": "read people from an exported file",
     "audit": "show, verify or export the journal of decisions and actions",
+    "pass": "make a QR code that names a person at a door, in addition to the face",
     "keys": "list, create or rotate the keys that sign grants or open second factors",
     "vault": "show or seal the key that encrypts people and the journal",
     "door": "run a door controller: open a relay for signed grants",
@@ -142,6 +143,7 @@ _SUMMARIES = {
 
 _MODULES = {
     "demo": "demo.run",
+    "pass": "cli.passes",
     "doctor": "doctor.run",
     "door": "door.controller",
     **dict.fromkeys(
@@ -217,6 +219,14 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("--last", "N", "only the last N rows (show: default 50)", type=int),
         _value("--head", "HASH", "verify: a link noted earlier; without it, rows cut off at the end are not noticed"),
     ),
+    "pass": (
+        _data,
+        _value("id", "PERSON", "who is enrolled", nargs="?"),
+        _value("--door", "DOOR", "a door that it is for; may be repeated; default: all", action="append", default=[]),
+        _value("--days", "N", "how long it is valid, 1 to 366; default: %(default)s", type=int, default=30),
+        _path("--out", "FILE", "the PNG to write"),
+        _one_of(_flag("--list", "list the passes"), _value("--revoke", "ID", "refuse a pass from now on")),
+    ),
     "keys": (
         _data,
         _value("action", choices=("new", "show", "rotate")),
@@ -275,6 +285,7 @@ _EXAMPLES = {
     "export": "edgeface export people.json",
     "import": "edgeface import people.json",
     "audit": "edgeface audit show --kind match --since 2026-11-01\n  edgeface audit export trail.jsonl",
+    "pass": "edgeface pass alice --door front-door --days 7 --out pass.png\n  edgeface pass --revoke 2kq5w7",
     "keys": "edgeface keys new\n  edgeface keys show\n  edgeface keys rotate",
     "vault": "edgeface vault show\n  edgeface vault seal --with tpm2",
     "door": "edgeface door --config door.yaml",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.4
+INTERVAL = 0.7
 """Seconds between two pictures of a camera that are searched."""
 ATTENTION = 10.0
 """Seconds after a face was in view for which a camera's pictures are searched: a pass may hide the face."""
@@ -92,10 +92,10 @@ class PassReader:
 
     def _run(self) -> None:
         while (frame := self._take()) is not None:
-            self.counts["searched"] += 1
             text = self._reader.read(frame.image)
             if text is not None:
                 self._judge(text, frame)
+            self.counts["searched"] += 1
 
     def _take(self) -> Frame | None:
         """The next picture, always the newest of its camera; None at the end."""

@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,36 @@ def heard(listener: Listener, kind: str) -> list[dict[str, Any]]:
 def door_state(listener: Listener) -> dict[str, Any]:
     said = listener.of(STATE)
     return dict(said[-1].json["doors"].get("front-door", {})) if said else {}
+
+
+@pytest.mark.broker
+def test_a_door_that_reads_version_2_gets_it(broker: Mosquitto, listen: Listen, publish: Publish, data: Path) -> None:
+    listener = listen(broker, "edgeface/#")
+    publisher = publish(broker.port)
+    facts = {**json.loads(challenge(secrets.token_urlsafe(18))), "reads": [1, 2]}
+    listener.publish(CHALLENGE, json.dumps(facts))
+    time.sleep(0.1)
+    publisher.claim(replace(a_claim(), factor="pin"))
+    until(lambda: listener.of(GRANT))
+    payload = verified(listener.of(GRANT)[0].payload, data)[1]
+    assert (payload["v"], payload["person"]) == (2, "alice")
+    new = {key: payload[key] for key in ("factor", "liveness_kind", "level_basis")}
+    assert new == {"factor": "pin", "liveness_kind": "off", "level_basis": "measured"}
+
+
+@pytest.mark.broker
+def test_a_door_that_reads_version_1_gets_no_grant_with_a_factor(
+    broker: Mosquitto, listen: Listen, publish: Publish
+) -> None:
+    listener = listen(broker, "edgeface/#")
+    publisher = publish(broker.port)
+    for _ in range(4):
+        listener.publish(CHALLENGE, challenge(secrets.token_urlsafe(18)))
+        time.sleep(0.1)
+        publisher.claim(replace(a_claim(), factor="pin"))
+        time.sleep(0.7)
+    until(lambda: door_state(listener).get("refused") == {"version": 1})
+    assert listener.of(GRANT) == []
 
 
 @pytest.mark.broker

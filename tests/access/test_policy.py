@@ -32,7 +32,9 @@ MONDAY_NOON = 1_795_435_200.0
 """2026-11-23, 12:00 in UTC."""
 
 CLAIM = Claim("porch", 7, 100.0, "alice", 0.712, 0.7, False, 4, 1, "high")
-NOW = DoorContext(monotonic=100.5, wall=MONDAY_NOON, synced=True, key=True, nonce=True, known=False, opened=None)
+NOW = DoorContext(
+    monotonic=100.5, wall=MONDAY_NOON, synced=True, key=True, nonce=True, version=2, known=False, opened=None
+)
 
 
 def door(**changes: Any) -> Door:
@@ -150,10 +152,20 @@ def test_a_door_opens_for_those_it_allows() -> None:
         ({}, {}, {"monotonic": 99.9}, "stale"),
         ({}, {}, {"key": False}, "no_key"),
         ({}, {}, {"nonce": False}, "no_nonce"),
+        ({}, {"level_basis": "estimated"}, {}, "level"),
+        ({"estimated": "allow"}, {"level_basis": "estimated"}, {"version": 1}, "version"),
+        ({}, {"factor": "pin"}, {"version": 1}, "version"),
+        ({}, {"factor": "pin"}, {"version": 1, "nonce": False}, "no_nonce"),
     ],
 )
 def test_every_reason(one: dict[str, Any], claim: dict[str, Any], now: dict[str, Any], reason: str) -> None:
     assert judged(door(**one), replace(CLAIM, **claim), replace(NOW, **now)) == reason
+
+
+def test_a_factor_and_an_estimated_level_need_a_door_that_reads_version_2() -> None:
+    estimated = replace(CLAIM, level_basis="estimated", factor="card")
+    assert judged(door(estimated="allow"), estimated) is None
+    assert judged(door(), CLAIM, replace(NOW, version=1)) is None
 
 
 def test_an_unsynchronised_clock_matters_only_to_schedules_and_may_be_put_up_with() -> None:
@@ -189,6 +201,7 @@ NOWS = st.builds(
     synced=st.booleans(),
     key=st.booleans(),
     nonce=st.booleans(),
+    version=st.sampled_from([1, 2]),
     known=st.booleans(),
     opened=st.none() | st.floats(80, 110),
 )
