@@ -96,7 +96,7 @@ def test_the_face_of_someone_else_who_is_enrolled_is_not_the_person_that_a_facto
 def test_a_look_alike_must_be_beaten_by_the_margin_in_the_mean_and_in_the_newest_frame() -> None:
     view = gallery([person("alice", ("bob",)), person("bob", ("alice",))], [axis(0), axis(1)])
     for lead, alike in ((ALIKE_MARGIN + 0.01, False), (ALIKE_MARGIN - 0.01, True), (-0.1, True)):
-        face = between(0.7, 0.7 - lead)
+        face = between(0.6, 0.6 - lead)
         assert confirm(seen(face), view, "alice").look_alike is alike
         assert confirm(seen(axis(0), face), view, "alice").look_alike is alike
     assert confirm(seen(face), PAIR, "alice").look_alike is False
