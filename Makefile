@@ -101,6 +101,9 @@ chain: build/naive/bin/python ## CPU of the whole chain compared with a naive lo
 bench-search: setup ## how long a search takes among 1,000 to 1,000,000 people (ARGS="--write")
 	@$(BIN)/python -m benchmarks.search $(ARGS)
 
+factors: setup ## what the time of a check, trying, and a stolen data folder tell about PINs and codes, 2 minutes
+	@$(BIN)/python -m benchmarks.factors $(ARGS)
+
 bench-passes: setup ## what looking for passes costs, and from how far away one is read, 2 minutes
 	@$(BIN)/python -m benchmarks.passes
 

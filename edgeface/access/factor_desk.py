@@ -1,4 +1,4 @@
-"""Receives the second factors of doors, has them verified, and says who is expected at which door."""
+"""Receives the second factors of doors, has them verified, and reports who is expected at which door."""
 
 from __future__ import annotations
 

@@ -29,6 +29,8 @@ class EventKind(NamedTuple):
     """The word for a face while its track is of this kind; empty for a kind that is not a face's."""
     colour: Colour = (140, 140, 140)
     """RGB of that face's box on a drawing."""
+    quiet: bool = False
+    """Shown only where someone reads the journal: neither on the live page nor in its stream."""
 
 
 EVENT_KINDS = (
@@ -49,8 +51,8 @@ EVENT_KINDS = (
     EventKind("opened", "Opened", "door", "ok"),
     EventKind("rejected", "Rejected", "door", "bad"),
     EventKind("factor", "Factor refused", "door", "bad"),
-    # Not of the group door: the door's card on the page must not show it.
-    EventKind("duress", "Duress", "device", "bad"),
+    # Not of the group door: whoever stands at the door with the person must not see it.
+    EventKind("duress", "Duress", "device", "bad", quiet=True),
     EventKind("config", "Configuration", "device"),
     EventKind("keys", "Keys", "device"),
     EventKind("started", "Started", "device"),

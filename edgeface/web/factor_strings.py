@@ -1,4 +1,4 @@
-"""The texts about second factors on the page of a person."""
+"""The texts of the pages about second factors."""
 
 from __future__ import annotations
 
@@ -37,4 +37,25 @@ DONE_FACTORS = {
     "card": "The card was added.",
     "unfactored": "The second factor was removed.",
     "unlocked": "Unlocked at every door.",
+}
+
+DOOR_FACTOR = "Second factor"
+DOOR_FACTOR_KINDS = {"pin": "PIN", "code": "code", "card": "card", "pass": "pass", "reader": "reader"}
+DOOR_FACTOR_RIGHT = "Right factors"
+DOOR_FACTOR_REFUSED = "Refused factors"
+FACTOR_REFUSALS = {
+    "factor": "no second factor was shown",
+    "version": "the door reads only version 1 of grants",
+}
+FACTOR_REASONS = {
+    "sealed": "cannot be opened: is the key in door.yaml current?",
+    "kind": "a kind that the door does not take",
+    "busy": "too many at a time",
+    "paused": "too many wrong factors at the door",
+    "locked": "too many wrong PINs of the person",
+    "unknown": "no one's",
+    "wrong": "wrong PIN",
+    "unavailable": "the gallery cannot be used",
+    "replaced": "replaced by another one",
+    "expired": "not used in time",
 }

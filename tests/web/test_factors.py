@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,12 @@ import pytest
 
 pytest.importorskip("starlette")
 
+from edgeface.core.event_kinds import of
+from edgeface.daemon.web_page import _pass_on
+from edgeface.journal.rows import JournalRow
 from edgeface.security.attempts import AttemptKey
 from edgeface.web import factor_strings
-from tests.support.web import client, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, STATE, client, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup, post, text_of
 
 if TYPE_CHECKING:
@@ -138,3 +142,37 @@ def test_what_is_refused_is_shown_on_the_page(client: Make, stage: Stage) -> Non
     assert (answer.status_code, "guessed first" in text_of(answer), "0000" in answer.text) == (409, True, False)
     assert post(page, f"{PAGE}/code".replace("barack", "carol"), {}).status_code in {404, 409}
     assert stage.notes == []
+
+
+def test_the_page_of_the_doors_shows_what_a_door_requires_and_what_was_refused(client: Make, stage: Stage) -> None:
+    path = stage.folder / "config.yaml"
+    allow = "[{person: barack}, {person: eileen, factor: [pass, card]}]"
+    path.write_text(
+        f"{path.read_text()}mqtt: {{}}\ndoors:\n  back: {{camera: {CAMERA}, allow: [{{person: barack}}]}}\n"
+        f"  front: {{camera: {CAMERA}, factor: pin, allow: {allow}}}\n"
+    )
+    stage.context.reload()
+    facts = {"nonce_age": 0.4, "granted": 1, "refused": {"factor": 2}, "opened": 1, "rejected": 0, "problem": None}
+    front = {**facts, "factors": {"right": 3, "refused": {"wrong": 4, "sealed": 1}}}
+    stage.context.hub.state = {**STATE, "doors": {"back": facts, "front": front}}
+    back, front_text = text_of(client("viewer").get("/doors")).split("front ready")
+    assert factor_strings.DOOR_FACTOR not in back.replace("no second factor", "")
+    for line in ("card, pass, PIN", "4 . wrong PIN", "1 . cannot be opened", "2 . no second factor was shown"):
+        assert re.search(line, front_text)
+
+
+def test_duress_is_in_the_journal_and_not_where_someone_at_the_door_may_look(client: Make, stage: Stage) -> None:
+    wall = stage.context.clock.wall()
+    for number, (kind, door) in enumerate((("duress", "front"), ("factor", "front"))):
+        facts = json.dumps({"door": door, "person": "barack", "reason": "wrong"})
+        row = JournalRow(f"01JDPZ6M8W3V5Q7R9T1X2Y4Z{number:02}", kind, wall, facts)
+        stage.context.journal.append(row)
+        _pass_on(stage.context, row)
+    page = client("admin")
+    label, other = of("duress").label, of("factor").label
+    assert label in text_of(page.get("/events"))
+    for path in ("/", "/doors"):
+        text = text_of(page.get(path))
+        assert label not in text
+    assert other in text_of(page.get("/"))
+    assert [one["kind"] for one in stage.context.hub.recent()] == ["factor"]
