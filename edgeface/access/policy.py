@@ -179,11 +179,14 @@ def unguaranteed(policy: AccessPolicy) -> dict[str, str]:
 
 def shortfall(limit: LevelLimit, people: int) -> str:
     """Which level a door cannot guarantee for how many people, and what would help."""
-    allow = "estimated: allow, " if limit.most < people <= limit.most_estimated else ""
-    return (
-        f"level {limit.level!r} cannot be guaranteed: {people:,} people of at most {limit.most:,} "
-        f"(ways out: {allow}a smaller allow-list, another level, a second factor, a better embedder)"
-    )
+    return f"level {limit.level!r} cannot be guaranteed: {ratio(limit, people)}"
+
+
+def ratio(limit: LevelLimit, people: int) -> str:
+    """How many people may pass a door, of how many at most, and what would help."""
+    allow = ", estimated: allow" if limit.most < people <= limit.most_estimated else ""
+    ways = f"a smaller allow-list, another level, a second factor, a better embedder{allow}"
+    return f"{people:,} of {limit.most:,} people (ways out: {ways})"
 
 
 def strangers(policy: AccessPolicy, enrolled: AbstractSet[str]) -> tuple[str, ...]:

@@ -95,6 +95,9 @@ def _add_corrections(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+_OVERRIDES = ("anyway", "different_people", "accept_limits")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a write did, for the audit trail; holds no name and no embedding."""
@@ -110,6 +113,8 @@ class Change:
     """Enrolled although the templates may be of another person."""
     different_people: bool = False
     """Enrolled with a face that someone else has."""
+    accept_limits: bool = False
+    """Enrolled although a door or camera can no longer guarantee its level."""
     template: str = ""
     """Id of the template that was removed."""
 
@@ -119,7 +124,7 @@ class Change:
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
-        overridden = {name: True for name in ("anyway", "different_people") if getattr(self, name)}
+        overridden = {name: True for name in _OVERRIDES if getattr(self, name)}
         removed = {"template": self.template} if self.template else {}
         event = {"event": self.event} if self.event is not None else {}
         return {"person": self.person, **dates, **overridden, **removed, **event}

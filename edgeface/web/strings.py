@@ -184,6 +184,11 @@ DOUBT_TEXT = (
     "if you are sure. The audit trail records it."
 )
 DOUBT_DO = "Add anyway"
+LIMIT = "Too many people for a level"
+LIMIT_TEXT = (
+    "If you add anyway, a door that is named here stays shut for everyone, and a camera that is named here matches "
+    "no one. The audit trail records it."
+)
 DOUBT_GONE = "The photos are no longer kept: choose them again."
 
 FORGET = "Forget {name}"

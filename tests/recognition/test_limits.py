@@ -114,7 +114,7 @@ def test_a_door_says_which_level_it_cannot_guarantee_and_for_how_many() -> None:
     table, view = CalibrationTable.shipped(), gallery(11)
     assert table.most("high") == 10
     (problem,) = unguaranteed(policy_for(view, "high")).values()
-    assert problem.startswith("level 'high' cannot be guaranteed: 11 people of at most 10 (ways out: a smaller")
+    assert problem.startswith("level 'high' cannot be guaranteed: 11 of 10 people (ways out: a smaller")
     assert unguaranteed(policy_for(view, "high", [f"p{n:05}" for n in range(10)])) == {}
     assert unguaranteed(policy_for(view, "normal")) == {}
     assert "shut" not in unguaranteed(AccessPolicy()), "no doors, no problem"
@@ -133,7 +133,7 @@ def test_an_estimated_level_counts_only_at_a_door_that_allows_it() -> None:
     assert (refused.cosine, refused.most, refused.most_estimated) == (None, 28, 285)
     assert (allowed.cosine, allowed.basis, allowed.most) == (0.58, "estimated", 285)
     assert policy.limits_of("allow").of("normal").basis == "measured"
-    assert "ways out: estimated: allow, a smaller" in unguaranteed(policy)["refuse"]
+    assert "a better embedder, estimated: allow)" in unguaranteed(policy)["refuse"]
     assert "allow" not in unguaranteed(policy)
 
 

@@ -56,6 +56,8 @@ class Overrides(ApiModel):
     """Also enroll what may be of another person than the one with this id, or of two people."""
     different_people: bool = False
     """Also enroll a face that someone else has: both are stored as look-alikes, at level normal at most."""
+    accept_limits: bool = False
+    """Also enroll a person with whom a door can no longer guarantee its level, and stays shut."""
 
 
 class NewPerson(Overrides):

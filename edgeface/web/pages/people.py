@@ -13,7 +13,7 @@ from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.snapshot import NEVER, day
 from edgeface.people.corrections import negatives
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableError, RejectedError
 from edgeface.people.rules import level_threshold, limits
 from edgeface.people.templates import listed
 from edgeface.web import strings
@@ -118,7 +118,7 @@ def photos(request: Request, form: Form) -> Response:
     options = EnrollOptions(ignored=known.ignored)
     try:
         context.people.enroll(who, None, form.files, options)
-    except DoubtError as error:
+    except OverridableError as error:
         return doubt.ask(request, error, options, f"/people/{who}")
     except RejectedError as error:
         return person(request, str(error), error.lines)
@@ -137,7 +137,7 @@ def merge(request: Request, form: Form) -> Response:
     except DoubtError as error:
         with context_of(request).gallery() as gallery:
             new = [f"/faces/{who}/{n}" for n in range(len(gallery.pictures(who)))]
-        fields = {"into": into, "confirm": who, "anyway": "1"}
+        fields = {"into": into, "confirm": who}
         return doubt.question(request, error, f"/people/{who}/merge", fields, new, f"/people/{who}")
     except GalleryError as error:
         return person(request, str(error))
