@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.access import policy
 from edgeface.core.text import counted
 from edgeface.faces.calibration import table_of
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.recognition import limits
 from edgeface.recognition.decision import thresholds_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
     from edgeface.access.levels import LevelLimit
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.core.settings import Level
     from edgeface.core.types import LevelBasis
+    from edgeface.gallery.snapshot import Person
 
 
 class LevelInForce(NamedTuple):
@@ -42,6 +46,24 @@ class LevelInForce(NamedTuple):
     ending: str
     """What one person more has ended, if this was in force before."""
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        if self.level is None or self.cosine is None:
+            return f"{self.place}: {self.problem}"
+        mark = ", estimated" if self.basis == "estimated" else ""
+        most = f" of at most {self.most:,}" if self.problem is None else ""
+        people = counted(self.people, "person", "people") if not most else f"{self.people:,}{most} people"
+        text = f"{self.place}: level {self.level}, cosine {self.cosine:.3f} or more{mark}, {people}"
+        return text if self.problem is None else f"{text}; {self.problem}"
+
+
+def enrolled(people: Iterable[Person], today: str | None = None) -> frozenset[str]:
+    """The ids of those who can be matched; without a day, the expired count until they are erased."""
+    return frozenset(
+        one.id for one in people if one.templates and not one.ignored and (today is None or not one.expired(today))
+    )
+
 
 def levels_in_force(configuration: Configuration, enrolled: AbstractSet[str]) -> tuple[LevelInForce, ...]:
     """The levels at each place, with these people enrolled, the ignored left out. Raises ModelError."""
@@ -52,6 +74,14 @@ def levels_in_force(configuration: Configuration, enrolled: AbstractSet[str]) ->
     cameras = [_at_camera(configuration, place, people) for place, people in places.items()]
     doors = [one for name, door in configuration.doors.items() for one in _at_door(configuration, name, door, enrolled)]
     return (*cameras, *doors)
+
+
+def read_people(configuration: Configuration) -> list[Person]:
+    """Everyone in the gallery, from a copy; no one without a gallery. Raises EdgefaceError or OSError."""
+    if not (configuration.data / FILE).exists():
+        return []
+    with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model), copy=True)) as gallery:
+        return gallery.people()
 
 
 class Effects(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.config.levels import Effects, effects
+from edgeface.config.levels import Effects, effects, enrolled
 from edgeface.core.clock import Clock, SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
@@ -245,7 +245,7 @@ class PeopleService:
         embedder = open_embedder(self.configuration.embedder.model)
         people = transfer.read(path, embedder.name, embedder.size)
         with self.gallery(create=True) as gallery:
-            known, wall, before = limits(self.configuration), self.clock.wall(), _enrolled(gallery)
+            known, wall, before = limits(self.configuration), self.clock.wall(), enrolled(gallery.people())
             with gallery.transaction():
                 changes = transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway)
                 effect = self._effects(gallery, before, None, accept_limits=accept_limits)
@@ -262,7 +262,7 @@ class PeopleService:
                 # Someone may have been enrolled with this face since the faces were compared.
                 known = self.known_faces(gallery, different_people=options.different_people)
                 plan = compared_again(known, plan)
-            before = _enrolled(gallery)
+            before = enrolled(gallery.people())
             changes = carry_out(gallery, plan, self.clock.wall(), options)
             effect = self._effects(gallery, before, plan, accept_limits=options.accept_limits)
         self._record(_marked(changes, effect))
@@ -275,7 +275,7 @@ class PeopleService:
 
         It counts the expired until they are erased.
         """
-        found = effects(self.configuration, before, _enrolled(gallery) - before)
+        found = effects(self.configuration, before, enrolled(gallery.people()) - before)
         if found.ended and not accept_limits:
             raise LimitError(found.ended, plan)
         return found
@@ -294,11 +294,6 @@ class PeopleService:
         problem = write_rows(self.configuration.journal_path, rows)
         if problem is not None:
             complain(f"done, but not in the audit trail: {problem}")
-
-
-def _enrolled(gallery: Gallery) -> frozenset[str]:
-    """The ids of those who can be matched."""
-    return frozenset(person.id for person in gallery.people() if person.templates and not person.ignored)
 
 
 def _marked(changes: Iterable[Change], effect: Effects) -> list[Change]:
