@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.access.protocol import Nonces
 
 if TYPE_CHECKING:
+    from edgeface.access.levels import LevelLimit
     from edgeface.access.policy import Refusal
 
 MAX_RESULTS_PER_MINUTE = 10
@@ -65,7 +66,7 @@ class DoorState:
         self._result_times.append(now)
         return True
 
-    def facts(self, now: float, problem: str | None) -> dict[str, Any]:
+    def facts(self, now: float, problem: str | None, people: int, limit: LevelLimit) -> dict[str, Any]:
         """The door in the state message; docs/events.md names the keys."""
         age = self.nonces.age(now)
         return {
@@ -74,6 +75,13 @@ class DoorState:
             "refused": dict(self._refused),
             "opened": self._opened,
             "rejected": self._rejected,
+            "limit": {
+                "level": limit.level if limit.cosine is not None else None,
+                "level_basis": limit.basis,
+                "threshold": limit.cosine,
+                "people": people,
+                "most": limit.most,
+            },
             "problem": problem,
         }
 

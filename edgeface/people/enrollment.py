@@ -178,7 +178,7 @@ class EnrollOptions:
     different_people: bool = False
     """Also enroll a face that someone else has; the two people become look-alikes of each other."""
     accept_limits: bool = False
-    """Also enroll people with whom a door or camera can no longer guarantee its level."""
+    """Also enroll people who are too many for the level of a door or camera."""
 
     def __post_init__(self) -> None:
         check_days(self.given, self.expires)

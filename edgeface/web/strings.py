@@ -104,7 +104,7 @@ REASONS = {
 
 PEOPLE = "People"
 PEOPLE_NONE = "No one is enrolled yet."
-PEOPLE_COUNT = "{people}; {enrolled} can be recognised. Threshold {threshold} (level: {level})."
+PEOPLE_COUNT = "{people}; {enrolled} can be recognised."
 PEOPLE_FIND = "Find by name or ID"
 PEOPLE_FIND_DO = "Find"
 PEOPLE_FOUND_NONE = "No one has this name or ID."
@@ -113,7 +113,6 @@ PEOPLE_NEXT = "Next"
 PEOPLE_ENROLL = "Enroll a person"
 PEOPLE_ALIKE = "{one} and {other} look too alike (cosine {score}): the same person twice, or look-alikes."
 PEOPLE_ALIKE_DO = "Merge them, or use better photos of both."
-PEOPLE_UNMATCHED = "No one can be matched: {problem}"
 PERSON_PHOTO = "Photo of {name}"
 PERSON_NAME = "Name"
 PERSON_TEMPLATES = "Templates"
@@ -184,11 +183,6 @@ DOUBT_TEXT = (
     "if you are sure. The audit trail records it."
 )
 DOUBT_DO = "Add anyway"
-LIMIT = "Too many people for a level"
-LIMIT_TEXT = (
-    "If you add anyway, a door that is named here stays shut for everyone, and a camera that is named here matches "
-    "no one. The audit trail records it."
-)
 DOUBT_GONE = "The photos are no longer kept: choose them again."
 
 FORGET = "Forget {name}"

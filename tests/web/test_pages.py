@@ -22,7 +22,7 @@ from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import thumbnail
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import remedies, strings
+from edgeface.web import level_strings, remedies, strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
@@ -145,7 +145,7 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
     used = set(re.findall(r"\b(?:s|strings|web_strings)\.([A-Z_]+)", "".join(sources.values())))
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    there = {name for name in vars(strings) if name.isupper()} - {"EVENT_KINDS"}
+    there = {name for texts in (strings, level_strings) for name in vars(texts) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():
         if path.suffix == ".html":

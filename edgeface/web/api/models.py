@@ -57,7 +57,7 @@ class Overrides(ApiModel):
     different_people: bool = False
     """Also enroll a face that someone else has: both are stored as look-alikes, at level normal at most."""
     accept_limits: bool = False
-    """Also enroll a person with whom a door can no longer guarantee its level, and stays shut."""
+    """Also enroll a person who is one too many for the level of a door, which then stays shut."""
 
 
 class NewPerson(Overrides):

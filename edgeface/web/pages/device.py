@@ -38,6 +38,8 @@ class DoorCard(NamedTuple):
     door: Door
     facts: dict[str, Any]
     """Its part of the state."""
+    limit: dict[str, Any]
+    """What it accepts, from its part of the state."""
     refused: list[tuple[str, int]]
     """Refusals by reason, in words."""
     tone: str
@@ -89,7 +91,8 @@ def _card(context: WebContext, name: str, door: Door, last: list[EventLine]) -> 
     age = facts.get("nonce_age")
     tone = "bad" if facts.get("problem") else "warn" if age is None or age > _NONCE_SECONDS else "ok"
     own = [line for line in last if line.door == name][:_RECENT]
-    return DoorCard(name, door, facts, pairs(facts.get("refused", {}), strings.REFUSALS), tone, own)
+    refused = pairs(facts.get("refused", {}), strings.REFUSALS)
+    return DoorCard(name, door, facts, facts.get("limit") or {}, refused, tone, own)
 
 
 def health(request: Request) -> Response:

@@ -71,7 +71,7 @@ def question(
 
     `new` are addresses of pictures of the new face, which are shown next to the person's if it may be another one.
     """
-    values = _compared(request, error, new) if isinstance(error, DoubtError) else {"error": error.lines}
+    values = _compared(request, error, new) if isinstance(error, DoubtError) else {"error": error.lines, "who": None}
     fields = {**fields, error.option: "1"}
     return render(request, "doubt.html", action=action, fields=fields, back=back, **values)
 

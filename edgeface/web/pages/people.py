@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edgeface.config.levels import enrolled, levels_in_force
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.agreement import two_people
@@ -48,7 +49,7 @@ def people(request: Request) -> Response:
     wall = context.clock.wall()
     with context.gallery() as gallery:
         snapshot, everyone = gallery.snapshot(wall), gallery.people()
-        threshold, problem = level_threshold(context.configuration(), snapshot)
+        threshold = level_threshold(context.configuration(), snapshot)[0]
         stored = {one.id: one.look_alikes for one in everyone}
         folded = wanted.casefold()
         found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
@@ -62,9 +63,7 @@ def people(request: Request) -> Response:
         shown=shown,
         count=len(everyone),
         enrolled=snapshot.enrolled,
-        level=context.configuration().recognition.level,
-        threshold=threshold,
-        problem=problem,
+        levels=levels_in_force(context.configuration(), enrolled(everyone, day(wall))),
         alike=[pair for pair in snapshot.alike(threshold) if pair[1] not in stored[pair[0]]],
         divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,

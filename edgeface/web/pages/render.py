@@ -16,7 +16,7 @@ from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
-from edgeface.web import strings
+from edgeface.web import level_strings, strings
 from edgeface.web.http import limits
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["s"] = SimpleNamespace(**{key: value for key, value in vars(strings).items() if key.isupper()})
+    made.globals["s"] = SimpleNamespace(
+        **{key: value for texts in (strings, level_strings) for key, value in vars(texts).items() if key.isupper()}
+    )
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["version"] = __version__
     made.filters.update(initials=initials, when=when, stamp=rfc3339, coded=_coded)
