@@ -97,7 +97,7 @@ def test_a_person_from_enrollment_to_the_last_byte(
     assert lines[0].split() == ["ID", "NAME", "TEMPLATES", "ENROLLED"]
     assert lines[1].split()[:4] == ["barack", "Barack", "Obama", "3"]
     assert lines[2].startswith("events: level normal, cosine 0.")
-    assert lines[2].endswith(f", 1 of at most {CalibrationTable.shipped().most('normal')} people")
+    assert lines[2].endswith(f", 1 of at most {CalibrationTable.shipped().most('normal', estimated=True):,} people")
 
     assert run("rename", "barack", "Mr President") == 0
     gallery = gallery_of(tmp_path)

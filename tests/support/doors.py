@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import AccessPolicy, Door
-from edgeface.faces.calibration import CalibrationTable
+from edgeface.faces.calibration import CalibrationRow, CalibrationTable
 from edgeface.recognition.limits import camera_limits, with_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import pytest
 
     from edgeface.core.settings import Level
     from edgeface.core.types import Claim
@@ -18,6 +21,20 @@ if TYPE_CHECKING:
     from edgeface.recognition.limits import CameraLimits
 
 CAMERA, DOOR = "porch", "front-door"
+
+_ROWS = tuple(CalibrationRow(round(0.3 + n / 25, 3), 10.0**-n / 2, 10.0**-n) for n in range(1, 7))
+TABLE = replace(CalibrationTable.shipped(), rows=_ROWS, estimated=())
+"""1 in 10 at a cosine of 0.34, and ten times fewer every 0.04 up to 0.54: high for 28 people, normal for 285."""
+SHORT = replace(TABLE, rows=_ROWS[:5])
+"""One decade less: high for 2 people, normal for 28, low for 285."""
+LONGER = replace(TABLE, estimated=(CalibrationRow(0.58, 5e-8, 1e-7),))
+"""One decade more, estimated."""
+
+
+def ship(table: CalibrationTable, monkeypatch: pytest.MonkeyPatch) -> CalibrationTable:
+    """Make this the table of the shipped embedder for one test."""
+    monkeypatch.setattr(CalibrationTable, "shipped", lambda: table)
+    return table
 
 
 def policy_for(
