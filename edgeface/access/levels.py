@@ -44,11 +44,12 @@ class DoorLimits:
 
         With a look-alike enrolled, it never reaches high.
         """
-        score = min(claim.score, claim.newest)
+        # Each by itself: the minimum with NaN may be the other number.
         reached = [
             one
             for one in self.levels
-            if one.cosine is not None and score >= one.cosine and not (claim.look_alike and one.level == "high")
+            if one.cosine is not None and claim.score >= one.cosine and claim.newest >= one.cosine
+            if not (claim.look_alike and one.level == "high")
         ]
         enough = [one for one in reached if one.basis == "measured" and not laxer(one.level, required)] or reached
         if not enough:

@@ -173,8 +173,9 @@ class Comparison:
 
         Evidence may be of the face that was there before.
         """
-        same = self.newest is not None and self.newest.person == self.match.person
-        return min(self.match.score, self.newest.score) if same and self.newest is not None else -1.0
+        if self.newest is None or self.newest.person != self.match.person or math.isnan(self.newest.score):
+            return -1.0
+        return min(self.match.score, self.newest.score)
 
     @property
     def ambiguous(self) -> bool:

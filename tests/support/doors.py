@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.decision import Thresholds
     from edgeface.recognition.limits import CameraLimits
+    from tests.support.web import Stage
 
 CAMERA, DOOR = "porch", "front-door"
 
@@ -35,6 +36,15 @@ def ship(table: CalibrationTable, monkeypatch: pytest.MonkeyPatch) -> Calibratio
     """Make this the table of the shipped embedder for one test."""
     monkeypatch.setattr(CalibrationTable, "shipped", lambda: table)
     return table
+
+
+def guarded(stage: Stage, monkeypatch: pytest.MonkeyPatch, group: str = "barack, eileen, joe") -> None:
+    """Give a web stage a door of level high for two people at most, and these in its group."""
+    ship(SHORT, monkeypatch)
+    path = stage.folder / "config.yaml"
+    door = f"{{camera: {CAMERA}, allow: [{{group: staff}}]}}"
+    path.write_text(f"{path.read_text()}mqtt: {{}}\ngroups: {{staff: [{group}]}}\ndoors: {{front: {door}}}\n")
+    stage.context.reload()
 
 
 def policy_for(
