@@ -242,6 +242,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _path("--json", "FILE", "write the figures to this file"),
         _path("--plots", "FOLDER", "write ROC and DET plots to this folder"),
         _path("--calibrate", "FILE", "write the embedder's calibration table to this file"),
+        _path("--label-errors", "FILE", "CSV of kind,a,b,reason: wrong photos, and people with two names"),
         _path("--embedder", "FILE", "use this .tflite instead of the one supplied"),
         _path("--cache", "FILE", "cache the embeddings in this file"),
     ),

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 CAMERA, DOOR = "porch", "front-door"
 
-_ROWS = tuple(CalibrationRow(round(0.3 + n / 25, 3), 10.0**-n / 2, 10.0**-n) for n in range(1, 7))
+_ROWS = tuple(CalibrationRow(round(0.3 + n / 25, 3), 3.5 * 10.0**-n, 100.0) for n in range(1, 7))
 TABLE = replace(CalibrationTable.shipped(), rows=_ROWS, estimated=())
-"""1 in 10 at a cosine of 0.34, and ten times fewer every 0.04 up to 0.54: high for 28 people, normal for 285."""
+"""1 in 3 at a cosine of 0.34, and ten times fewer every 0.04 up to 0.54: high for 28 people, normal for 285."""
 SHORT = replace(TABLE, rows=_ROWS[:5])
 """One decade less: high for 2 people, normal for 28, low for 285."""
-LONGER = replace(TABLE, estimated=(CalibrationRow(0.58, 5e-8, 1e-7),))
+LONGER = replace(TABLE, estimated=(CalibrationRow(0.58, 3.5e-7, 0.0),))
 """One decade more, estimated."""
 
 
