@@ -72,11 +72,12 @@ def costs(configuration: Configuration) -> Iterator[tuple[str, float]]:
     yield "the camera, without the reader", camera
     clock = SystemClock()
     keeper = PassKeeper(configuration.data, open_vault(configuration.data), configuration.device, clock)
-    reader = PassReader(lambda: {CAMERA: ("front-door",)}, keeper, clock, print, print)
+    reader = PassReader(keeper, clock, print, print)
+    reader.doors = {CAMERA: ("front-door",)}
     reader.start()
     started = children_cpu()
     both = played(configuration, [reader.observe])
-    searched = reader.counts["searched"]
+    searched = reader.facts()["searched"]
     reader.stop()
     child = children_cpu() - started
     yield f"the reader's process, {searched} pictures", child
@@ -124,12 +125,12 @@ def picture(frame: Image, share: float) -> tuple[str, Image]:
     modules = np.array(
         [[0 if dark else 255 for dark in row] for row in segno.make_qr(text, error="l").matrix], np.uint8
     )
-    code = np.kron(np.pad(modules, 4, constant_values=255), np.ones((16, 16), np.uint8))
+    code = np.kron(np.pad(modules, 4, constant_values=255), np.ones((16, 16), np.uint8)).astype(np.uint8)
     place = placed(len(code), share * SIZE[1])
     # At three times the size first, so that edges between modules are as smooth as a lens makes them.
     large = np.diag([3.0, 3.0, 1.0]) @ place
     wide = (SIZE[1] * 3, SIZE[0] * 3)
-    shown, mask = (cv2.warpPerspective(one, large, wide) for one in (code, np.full_like(code, 255)))
+    shown, mask = (cv2.warpPerspective(one, large, wide) for one in (code, np.full_like(code, 255, np.uint8)))
     shown, mask = (cv2.resize(one, SIZE[::-1], interpolation=cv2.INTER_AREA)[..., None] for one in (shown, mask))
     mixed = frame * (1 - mask / 255) + (shown * 0.75 + 30) * (mask / 255)
     noisy = cv2.GaussianBlur(mixed, (0, 0), 0.8) + np.random.default_rng(1).normal(0, 5, mixed.shape)

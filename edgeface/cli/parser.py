@@ -296,7 +296,7 @@ _EXAMPLES = {
     "import": "edgeface import people.json",
     "audit": "edgeface audit show --kind match --since 2026-11-01\n  edgeface audit export trail.jsonl",
     "pass": "edgeface pass alice --door front-door --days 7 --out pass.png\n  edgeface pass --revoke 2kq5w7",
-    "keys": "edgeface keys new\n  edgeface keys show\n  edgeface keys rotate",
+    "keys": "edgeface keys new\n  edgeface keys new --seal\n  edgeface keys show\n  edgeface keys rotate",
     "vault": "edgeface vault show\n  edgeface vault seal --with tpm2",
     "door": "edgeface door --config door.yaml",
     "replay": "edgeface replay clip.mp4 --gallery people/ --events -",

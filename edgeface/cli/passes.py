@@ -18,6 +18,7 @@ from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
     from pathlib import Path
 
     from edgeface.access.passes import Pass
@@ -35,7 +36,7 @@ def run_pass(arguments: Namespace) -> int:
         _list(book.passes())
     elif arguments.revoke is not None:
         revoked = book.revoke(arguments.revoke)
-        _record(configuration.data, "revoke-pass", revoked)
+        _record(configuration.data, revoked, {"removed": True})
         say(f"{revoked.id}: revoked; it named {revoked.person}")
     elif arguments.id is None or arguments.out is None:
         raise UsageError("pass PERSON --out FILE, or --list, or --revoke ID: see edgeface pass --help")
@@ -65,7 +66,7 @@ def _make(configuration: Configuration, book: PassBook, arguments: Namespace) ->
     # In the list first: a picture of a pass that is not in it opens nothing.
     book.add(one, wall)
     _put(arguments.out, picture)
-    _record(configuration.data, "pass", one)
+    _record(configuration.data, one, {})
     say(f"{printable_path(arguments.out)}: pass {one.id} for {one.person}, until {rfc3339(one.until * _MINUTE)[:10]}")
     say("whoever copies it has a name only: the door still needs the face")
 
@@ -103,6 +104,5 @@ def _list(found: tuple[Pass, ...]) -> None:
         say("no passes")
 
 
-def _record(folder: Path, action: str, one: Pass) -> None:
-    facts = {"action": action, "person": one.person, "pass": one.id, "doors": list(one.doors)}
-    listing.record(folder, "factors", facts)
+def _record(folder: Path, one: Pass, more: Mapping[str, bool]) -> None:
+    listing.record(folder, "factors", {"person": one.person, "factor": "pass", "pass": one.id, **more})

@@ -9,6 +9,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edgeface.access.pass_book import PassKeeper
 from edgeface.access.second_factor import SecondFactors
 from edgeface.cameras.capture import Capture
 from edgeface.cameras.mailbox import Mailbox
@@ -19,6 +20,7 @@ from edgeface.core.errors import EdgefaceError
 from edgeface.core.log import set_up
 from edgeface.core.text import counted
 from edgeface.daemon import report as daemon_report
+from edgeface.daemon.pass_reader import PassReader, doors_by_camera
 from edgeface.daemon.session import RecognitionSession
 from edgeface.daemon.vision import Health, Tally, Vision
 from edgeface.daemon.web_page import WebPage
@@ -89,6 +91,13 @@ class Daemon:
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
         }
+        self._passes = PassReader(
+            PassKeeper(configuration.data, self._vault, configuration.device, self._clock),
+            self._clock,
+            self._publisher.show_pass,
+            self._publisher.record,
+        )
+        self._passes.doors = doors_by_camera(configuration.access_policy)
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             lambda settings, wall: RecognitionSession(settings, self._boot, wall, timings=self._timings),
@@ -97,7 +106,7 @@ class Daemon:
             self._publisher,
             self._health,
             self._clock,
-            (*observers, *self._page.observers),
+            (self._passes.observe, *observers, *self._page.observers),
         )
         self._published_status: dict[str, str] = {}
         self._published_at = -STATE_SECONDS
@@ -128,6 +137,7 @@ class Daemon:
         for name, camera in self._configuration.cameras.items():
             self._publisher.set(topics.ENABLED_STATE.at(camera=name), ON if camera.enabled else OFF)
         self._publisher.start()
+        self._passes.start()
         for capture in self._captures.values():
             capture.start()
         self._page.start()
@@ -223,6 +233,7 @@ class Daemon:
             models=self._vision.models,
             problems=(*self._vision.problems, *self._page.problems),
             key=self._vault.tier,
+            passes=self._passes.facts(),
         )
 
     def _reload(self) -> None:
@@ -240,6 +251,7 @@ class Daemon:
     def _apply(self, wanted: Configuration) -> None:
         merged, kept = loader.merge(self._configuration, wanted)
         self._configuration = self._vision.configuration = merged
+        self._passes.doors = doors_by_camera(merged.access_policy)
         self._journal.days = merged.privacy.journal_days
         daemon_report.record_configured(self._journal, wanted, self._clock.wall())
         set_up(merged.log)
@@ -256,6 +268,7 @@ class Daemon:
             self._publisher.set(topics.CAMERA_STATUS.at(camera=name), "offline")
         self._mailbox.close()
         self._vision.join()
+        self._passes.stop()
         states = {name: capture.state() for name, capture in self._captures.items()}
         self._publisher.set(topics.STATE, self._report(states))
         self._publisher.close()

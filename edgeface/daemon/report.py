@@ -32,6 +32,7 @@ def report(
     models: Mapping[str, str],
     problems: tuple[str, ...],
     key: str,
+    passes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The state of the device, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
 
@@ -48,6 +49,7 @@ def report(
         "models": dict(models),
         "key": key,
         "problems": list(problems),
+        "passes": dict(passes),
     }
 
 

@@ -13,8 +13,9 @@ import pytest
 from edgeface.access.factor_messages import PassShown
 from edgeface.access.pass_book import PassBook, PassKeeper
 from edgeface.access.passes import Pass, new, write
+from edgeface.access.policy import AccessPolicy, Door
 from edgeface.core.types import Face, Frame, FrameResult
-from edgeface.daemon.pass_reader import ATTENTION, INTERVAL, PassReader, Refused
+from edgeface.daemon.pass_reader import ATTENTION, INTERVAL, REFUSALS_PER_MINUTE, PassReader, doors_by_camera
 from edgeface.security import signing_keys
 from edgeface.security.vault import open_vault
 from tests.support.broker import until
@@ -57,11 +58,12 @@ class Hall:
         self.book = PassBook(folder, vault)
         self.clock = FixedClock()
         self.shown: list[PassShown] = []
-        self.refused: list[Refused] = []
+        self.rows: list[tuple[str, Any]] = []
         keeper = PassKeeper(folder, vault, "front", self.clock)
         self.reader = PassReader(
-            lambda: DOORS, keeper, self.clock, self.shown.append, self.refused.append, synced=lambda: synced
+            keeper, self.clock, self.shown.append, lambda *row: self.rows.append(row), synced=lambda: synced
         )
+        self.reader.doors = DOORS
 
     def made(self, *doors: str, person: str = "alice") -> Pass:
         one = new(person, doors, "front", self.clock.wall(), 7)
@@ -69,9 +71,16 @@ class Hall:
         return one
 
     def show(self, text: str, at: float) -> None:
-        searched = self.reader.counts["searched"]
+        searched = self.reader.facts()["searched"]
         self.reader.observe(result(picture(text), at))
-        until(lambda: self.reader.counts["searched"] == searched + 1)
+        until(lambda: self.reader.facts()["searched"] == searched + 1)
+
+    @property
+    def refused(self) -> list[tuple[str, str | None]]:
+        """Reason and person of the rows about the first door; the second has the same."""
+        assert {kind for kind, _ in self.rows} <= {"factor"}
+        assert [facts["door"] for _, facts in self.rows] == [*DOORS["porch"]] * (len(self.rows) // 2)
+        return [(facts["reason"], facts["person"]) for _, facts in self.rows[::2]]
 
 
 @pytest.fixture
@@ -95,17 +104,17 @@ def test_a_refused_pass_is_reported_once_in_a_while_and_a_foreign_code_never(hal
     other = write(hall.made("garage"), hall.key)
     for at in (10.0, 11.0, 12.0):
         hall.show(other, at)
-    assert hall.refused == [("porch", "door", "alice")]
+    assert hall.refused == [("pass_door", "alice")]
     hall.show(other, 16.0)
     assert len(hall.refused) == 2
     revoked = hall.made()
     hall.book.revoke(revoked.id)
     hall.clock.sleep(signing_keys.CHECK_SECONDS)
     hall.show(write(revoked, hall.key), 17.0)
-    assert hall.refused[2:] == [("porch", "revoked", "alice")]
+    assert hall.refused[2:] == [("pass_revoked", "alice")]
     hall.show("https://example.org/parcel", 18.0)
     assert len(hall.refused) == 3
-    assert hall.reader.counts["malformed"] == 1
+    assert hall.reader.facts()["refused"] == {"door": 2, "revoked": 1, "malformed": 1}
     assert hall.shown == []
 
 
@@ -113,7 +122,7 @@ def test_without_a_synchronised_clock_no_pass_is_accepted(tmp_path: Path) -> Non
     hall = Hall(tmp_path, synced=False)
     hall.reader.start()
     hall.show(write(hall.made(), hall.key), 10.0)
-    assert (hall.shown, hall.refused) == ([], [("porch", "clock", "alice")])
+    assert (hall.shown, hall.refused) == ([], [("pass_clock", "alice")])
     hall.reader.stop()
 
 
@@ -151,8 +160,22 @@ def test_only_the_newest_picture_of_a_camera_waits(tmp_path: Path) -> None:
 
 def test_pictures_of_random_codes_are_harmless(hall: Hall) -> None:
     chance = np.random.default_rng(1)
-    for at in range(10):
+    for at in range(12):
         text = base64.b32encode(chance.bytes(100)).decode()
         hall.show(f"EFP1:{text}", float(at))
     assert hall.shown == []
-    assert {reason for _, reason, _ in hall.refused} <= {"signature"}
+    assert hall.reader.facts()["refused"] == {"signature": 12}
+    assert hall.refused == [("pass_signature", None)] * REFUSALS_PER_MINUTE
+
+
+def test_the_doors_that_accept_a_pass() -> None:
+    doors = {
+        name: Door.model_validate({"camera": camera, "allow": [{"person": "alice", **rule}], **changes})
+        for name, camera, rule, changes in (
+            ("a", "porch", {}, {}),
+            ("b", "porch", {}, {"factor": "pass"}),
+            ("c", "porch", {"factor": ["pin", "pass"]}, {}),
+            ("d", "yard", {"factor": "none"}, {"factor": "pass"}),
+        )
+    }
+    assert doors_by_camera(AccessPolicy(doors)) == {"porch": ("b", "c")}

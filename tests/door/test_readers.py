@@ -210,6 +210,14 @@ def test_a_flood_takes_no_more_than_four_nonces_a_second(pipe: Pipe) -> None:
     assert desk.facts() == {"published": 1, "offline": 0, "dropped": QUEUE - 1, "unreadable": 0}
 
 
+def test_what_is_dropped_is_counted_and_gone(pipe: Pipe) -> None:
+    desk = FactorDesk(settings(1, pipe), SystemClock(), lambda: None)
+    desk.readers.put(CardFactor("04a2b3c4"))
+    desk.drop()
+    assert list(desk.messages(lambda: "n" * 24)) == []
+    assert desk.facts()["offline"] == 1
+
+
 def test_a_factor_that_waited_too_long_is_dropped(pipe: Pipe) -> None:
     class Later(SystemClock):
         offset = 0.0

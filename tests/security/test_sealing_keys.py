@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,13 @@ def test_a_file_of_signing_keys_is_no_file_of_sealing_keys(tmp_path: Path, vault
     (tmp_path / SEALING.file).rename(tmp_path / signing_keys.FILE)
     with pytest.raises(VaultError, match="not a file of signing keys"):
         signing_keys.read(tmp_path)
+
+
+def test_a_retired_key_opens_nothing_even_if_its_private_part_is_left(tmp_path: Path, vault: Vault) -> None:
+    made(tmp_path, vault, "a", "b")
+    first, second = signing_keys.read(tmp_path, SEALING)
+    assert usable((first, second), vault).keys() == {"a", "b"}
+    assert usable((replace(first, state="retired"), second), vault).keys() == {"b"}
 
 
 @pytest.mark.parametrize("private", [None, "", "AAAA", "nonsense!"])
