@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.access.protocol import Nonces
 
 if TYPE_CHECKING:
+    from edgeface.access.levels import LevelLimit
     from edgeface.access.policy import Refusal
     from edgeface.access.second_factor import FactorReason
     from edgeface.core.types import ExpectedPerson
@@ -79,7 +80,7 @@ class DoorState:
         self._wrong[reason] += 1
         return _room(self._factor_times, now)
 
-    def facts(self, now: float, problem: str | None) -> dict[str, Any]:
+    def facts(self, now: float, problem: str | None, people: int, limit: LevelLimit) -> dict[str, Any]:
         """The door in the state message; docs/events.md names the keys."""
         age = self.nonces.age(now)
         return {
@@ -89,6 +90,13 @@ class DoorState:
             "opened": self._opened,
             "rejected": self._rejected,
             "factors": {"right": self._right, "refused": dict(self._wrong)},
+            "limit": {
+                "level": limit.level if limit.cosine is not None else None,
+                "level_basis": limit.basis,
+                "threshold": limit.cosine,
+                "people": people,
+                "most": limit.most,
+            },
             "problem": problem,
         }
 

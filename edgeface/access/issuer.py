@@ -249,8 +249,12 @@ class GrantIssuer:
 
     def facts(self) -> dict[str, Any]:
         """The doors in the state message; docs/events.md names the keys."""
-        now, problems = self._clock.monotonic(), self.problems
-        return {name: self._states[name].facts(now, problems.get(name)) for name in self._policy.doors}
+        now, problems, policy = self._clock.monotonic(), self.problems, self._policy
+        limits = {name: policy.limits_of(name) for name in policy.doors}
+        return {
+            name: self._states[name].facts(now, problems.get(name), limits[name].people, limits[name].of(door.level))
+            for name, door in policy.doors.items()
+        }
 
     def _decide(self, pending: PendingClaim) -> PendingClaim:
         """The claim with the decision as of now; it stays pending only if it may still open the door."""

@@ -37,10 +37,9 @@ class DoorLimits:
     one_to_one: tuple[LevelLimit, ...] = ()
     """The same where a second factor names the person."""
 
-    def of(self, level: Level, *, one_to_one: bool = False) -> LevelLimit:
+    def of(self, level: Level) -> LevelLimit:
         """The limit of one level; one that is missing cannot be guaranteed."""
-        limits = self.one_to_one if one_to_one else self.levels
-        return next((one for one in limits if one.level == level), LevelLimit(level, None, 0))
+        return next((one for one in self.levels if one.level == level), LevelLimit(level, None, 0))
 
     def judged(self, claim: Claim, required: Level) -> Claim:
         """The claim with the strictest level that it reaches; an estimated one only if no measured one is enough.
@@ -48,13 +47,13 @@ class DoorLimits:
         With a look-alike enrolled, it never reaches high. With a second factor, it reaches any level, and none if the
         face may be the look-alike's.
         """
-        score, named = min(claim.score, claim.newest), claim.expected is not None
+        named = claim.expected is not None
+        # Each by itself: the minimum with NaN may be the other number.
         reached = [
             one
             for one in (self.one_to_one if named else self.levels)
-            if one.cosine is not None
-            and score >= one.cosine
-            and not (claim.look_alike and (named or one.level == "high"))
+            if one.cosine is not None and claim.score >= one.cosine and claim.newest >= one.cosine
+            if not (claim.look_alike and (named or one.level == "high"))
         ]
         enough = [one for one in reached if one.basis == "measured" and not laxer(one.level, required)] or reached
         if not enough:

@@ -240,20 +240,23 @@ def unguaranteed(policy: AccessPolicy) -> dict[str, str]:
     """The levels that a door cannot guarantee for the people who may pass it, by door: it stays shut for them."""
     found = {}
     for name, door in policy.doors.items():
-        limits, named = policy.limits_of(name), not opens_by_face(door)
-        lacking = [limits.of(level, one_to_one=named) for level in levels_of(door)]
-        if lines := [shortfall(one, 1 if named else limits.people) for one in lacking if one.cosine is None]:
+        limits = policy.limits_of(name)
+        lacking = [limits.of(level) for level in levels_of(door)]
+        if lines := [shortfall(one, limits.people) for one in lacking if one.cosine is None]:
             found[name] = "; ".join(lines)
     return found
 
 
 def shortfall(limit: LevelLimit, people: int) -> str:
     """Which level a door cannot guarantee for how many people, and what would help."""
-    allow = "estimated: allow, " if limit.most < people <= limit.most_estimated else ""
-    return (
-        f"level {limit.level!r} cannot be guaranteed: {people:,} people of at most {limit.most:,} "
-        f"(ways out: {allow}a smaller allow-list, another level, a second factor, a better embedder)"
-    )
+    return f"level {limit.level!r} cannot be guaranteed: {ratio(limit, people)}"
+
+
+def ratio(limit: LevelLimit, people: int) -> str:
+    """How many people may pass a door, of how many at most, and what would help."""
+    allow = ", estimated: allow" if limit.most < people <= limit.most_estimated else ""
+    ways = f"a smaller allow-list, another level, a second factor, a better embedder{allow}"
+    return f"{people:,} of {limit.most:,} people (ways out: {ways})"
 
 
 def strangers(policy: AccessPolicy, enrolled: AbstractSet[str]) -> tuple[str, ...]:

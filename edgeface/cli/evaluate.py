@@ -13,10 +13,11 @@ from tqdm import tqdm
 from edgeface.core.console import say
 from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.core.text import printable_path
-from edgeface.evaluation import photo_set, report
+from edgeface.evaluation import label_errors, photo_set, report
+from edgeface.evaluation.calibration_fit import measure
 from edgeface.evaluation.rates import compare_all
 from edgeface.faces.analyzer import FaceAnalyzer
-from edgeface.faces.calibration import path_of, table_of
+from edgeface.faces.calibration import TARGETS, path_of, table_of
 from edgeface.faces.detectors import DEFAULT_DETECTOR
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.faces.tflite import EMBEDDER, read_model
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from edgeface.evaluation.calibration_fit import Curves
     from edgeface.evaluation.photo_set import PhotoSet
     from edgeface.evaluation.rates import AllPairs
     from edgeface.evaluation.report import Figures
@@ -43,16 +45,20 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     # With the daemon's defaults.
     analyzer = FaceAnalyzer.open(DEFAULT_DETECTOR, EmbedderSettings(model=arguments.embedder), QualityLimits())
     photos = _embedded(analyzer, paths, arguments.cache)
-    compared = _compared(photos)
     verified, scored = report.verification(photos, listed) if listed else (None, None)
-    table = _table(arguments, photos, compared)
+    if arguments.label_errors is not None:
+        photos = label_errors.without(photos, label_errors.read(arguments.label_errors), arguments.label_errors)
+    compared, curves = _compared(photos)
+    table = _table(arguments, photos, curves)
     figures: Figures = {
         "embedder": analyzer.embedder.name,
         "landmarker": LANDMARKER,
         "acquisition": report.acquisition(photos),
         "verification": verified,
         "all_pairs": report.all_pairs(compared),
+        "one_to_one": report.one_to_one(photos, curves, table),
         "identification": report.identify(photos, table),
+        "calibration": _checked(arguments, photos, table),
     }
     _print(figures)
     if arguments.json is not None:
@@ -71,25 +77,33 @@ def _embedded(analyzer: FaceAnalyzer, paths: Sequence[Path], cache: Path | None)
     return embedded
 
 
-def _compared(photos: PhotoSet) -> AllPairs:
-    acquired = photos.acquired
-    if np.unique(photos.person[acquired]).size < 2:  # noqa: PLR2004 - an impostor needs another person
+def _compared(photos: PhotoSet) -> tuple[AllPairs, Curves]:
+    acquired, person = photos.embeddings[photos.acquired], photos.acquired_person
+    if np.unique(person).size < 2:  # noqa: PLR2004 - an impostor needs another person
         raise GalleryError("faces of one person only; error rates need two people or more")
-    with tqdm(total=int(acquired.sum()), desc="comparing", unit="photo") as bar:
-        return compare_all(photos.embeddings[acquired], photos.person[acquired], bar.update)
+    with tqdm(total=len(acquired), desc="comparing", unit="photo") as bar:
+        every = compare_all(acquired, person, bar.update)
+    return every, measure(acquired, person, np.random.default_rng(report.SEED))
 
 
-def _table(arguments: argparse.Namespace, photos: PhotoSet, compared: AllPairs) -> CalibrationTable | None:
+def _table(arguments: argparse.Namespace, photos: PhotoSet, curves: Curves) -> CalibrationTable | None:
     """The new table if one is requested, else the embedder's own; None if it has none."""
     model = arguments.embedder
     if arguments.calibrate is None:
         return table_of(model) if model is None or path_of(model).exists() else None
-    people = int(photos.person.max()) + 1
-    data = f"{arguments.folder.resolve().name}: {len(photos.names):,} photos of {people:,} people"
+    data = f"{arguments.folder.resolve().name}: {len(photos.names):,} photos of {int(photos.person.max()) + 1:,} people"
     sha256 = EMBEDDER.sha256 if model is None else hashlib.sha256(read_model(model)).hexdigest()
-    table = report.calibration(photos, compared, sha256, LANDMARKER, data)
+    table = report.calibration(photos, curves, sha256, LANDMARKER, data)
     _write(arguments.calibrate, report.table_text(table))
     return table
+
+
+def _checked(arguments: argparse.Namespace, photos: PhotoSet, table: CalibrationTable | None) -> Figures | None:
+    """What is known about a new table: how far it reaches, and whether it holds for other people."""
+    if arguments.calibrate is None or table is None:
+        return None
+    reach = {level: [table.most(level), table.most(level, estimated=True)] for level in TARGETS}
+    return {"most": reach, **report.cross_validation(photos, partial(tqdm, desc="checking", unit="split"))}
 
 
 def _write(file: Path, text: str) -> None:
@@ -114,8 +128,39 @@ def _print(figures: Figures) -> None:
     compared = figures["all_pairs"]
     say(f"all against all, {compared['impostor_comparisons']:,} impostor comparisons:")
     _print_rates("FNMR at FMR", compared["fnmr_at_fmr"], compared["fnmr_at_fmr_interval"])
+    for name, rate in compared["fnmr_per_person"].items():
+        say(f"  FNMR at FMR {name}, each person alike: {rate:.2%}")
+    for one in figures["one_to_one"]:
+        _print_kind(one)
     for one in figures["identification"]:
         _print_search(one)
+    if figures["calibration"] is not None:
+        _print_calibration(figures["calibration"])
+
+
+def _print_kind(one: Figures) -> None:
+    setup = f"{one['templates']} templates, visits of {one['frames']}"
+    say(f"one to one, {setup}: {one['pairs']:,} pairs of people, {one['people']:,} people with enough photos")
+    for level, rate in one["fmr"].items():
+        missed = f"{one['fnmr'][level]:.2%}" if level in one["fnmr"] else "-"
+        say(f"  level {level}: FMR {rate:.1e} ({one['false_matches'][level]:.0f} pairs), FNMR {missed}")
+
+
+def _print_calibration(found: Figures) -> None:
+    for level, (most, estimated) in found["most"].items():
+        say(f"calibration: level {level} for {most:,} people at most; estimated, {estimated:,}")
+    over = [row for row in found["rows"] if not row["holds"]]
+    ratio = "-" if found["ratio"] is None else f"{found['ratio']:.2f}"
+    rows, splits = len(found["rows"]), found["splits"]
+    say(f"  on other people ({splits} splits): {rows} rows, {len(over)} above the stated rate; measured/stated {ratio}")
+    for row in over:
+        say(f"    {row['people']} people, {row['templates']} templates, visit of {row['frames']}, level {row['level']}")
+    say(f"  too few people to check {len(found['missing'])} rows")
+    for one, place in zip(found["tail"], ("middle", "end"), strict=False):
+        ratio, covered = one["predicted_over_seen"], one["covered"]
+        say(
+            f"  tail model, {place} of the hidden decade: {ratio:.2f} times what is seen, {covered} of {splits} covered"
+        )
 
 
 def _print_rates(what: str, rates: dict[str, Any], intervals: dict[str, Any]) -> None:
@@ -128,10 +173,10 @@ def _print_rates(what: str, rates: dict[str, Any], intervals: dict[str, Any]) ->
 
 
 def _print_search(one: Figures) -> None:
-    setup = f"{one['people']} enrolled, {one['templates']} templates, {one['probes']} probes"
+    setup = f"{one['people']} enrolled, {one['templates']} templates, visits of {one['frames']}"
     at = (f"FNIR {rate:.2%} at FPIR {name}" for name, rate in one["fnir_at_fpir"].items() if rate is not None)
     say(f"identification, {setup}: {', '.join(at) or 'too few strangers'}")
     for level, rates in one["levels"].items():
-        cosine, missed = rates["threshold"], rates["fnir_with_margin"]
+        cosine, missed = rates["threshold"], rates["fnir"]
         stated = f"FPIR {rates['fpir']:.1e}, stated {rates['fpir_stated']:.1e}"
         say(f"  level {level}, cosine {cosine:.3f}: FNIR {missed:.2%}, {stated}")

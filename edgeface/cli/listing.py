@@ -6,6 +6,7 @@ import getpass
 import sys
 from typing import TYPE_CHECKING
 
+from edgeface.config.levels import enrolled, levels_in_force
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
@@ -47,7 +48,7 @@ def ask(what: str) -> str:
 
 
 def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None, wall: float) -> None:
-    """Print everyone, the threshold of the level with the expected error rate, and warnings.
+    """Print everyone, the level in force at each camera and door, the expected error rate, and warnings.
 
     `strangers` is how many pass in a day, None if not known yet; `wall` decides who has expired.
     """
@@ -55,10 +56,10 @@ def say_people(configuration: Configuration, gallery: Gallery, strangers: float 
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
     _table([header, *((p.id, p.name, str(p.templates), day(p.enrolled), _state(p, day(wall))) for p in people)])
     snapshot = gallery.snapshot(wall)
+    for one in levels_in_force(configuration, enrolled(people, day(wall))):
+        say(one.line)
     threshold, problem = level_threshold(configuration, snapshot)
-    level = configuration.recognition.level
     if problem is None:
-        say(f"level {level}: a cosine of {threshold:.3f} or more is a match, with {snapshot.enrolled} enrolled")
         accepts = table_of(configuration.embedder.model).accepts(threshold, snapshot.enrolled)
         rate = f"{float(f'{1 / accepts:.2g}'):,.0f}"
         say(f"expected: at most about 1 in {rate} strangers passing by would be taken for someone enrolled")
@@ -97,10 +98,8 @@ def dates(person: Person, today: str) -> str:
 
 
 def say_warnings(configuration: Configuration, gallery: Gallery, snapshot: GallerySnapshot) -> None:
-    """Print who looks too similar, whose templates are of two people, and why no one can be matched if so."""
-    threshold, problem = level_threshold(configuration, snapshot)
-    if problem is not None:
-        say(f"no one is matched: {problem}")
+    """Print who looks too similar, and whose templates are of two people."""
+    threshold = level_threshold(configuration, snapshot)[0]
     stored = {person.id: person.look_alikes for person in snapshot.people}
     for one, other, score in snapshot.alike(threshold):
         if other not in stored[one]:

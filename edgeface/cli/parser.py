@@ -107,6 +107,7 @@ _DATES = (
     _value("--expires", "DATE", "the day when consent ends and the person is erased, or never"),
 )
 _ANYWAY = _flag("--anyway", "also what may be of another person; recorded in the audit trail")
+_ACCEPT_LIMITS = _flag("--accept-limits", "also if a door can then no longer guarantee its level, and stays shut")
 _OVERRIDES = (
     _ANYWAY,
     _flag("--different-people", "also a face that someone else has: both are look-alikes, at level normal at most"),
@@ -174,6 +175,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         *_DATES,
         _flag("--again", "replace all templates, for example after a change of the embedder; keeps names"),
         *_OVERRIDES,
+        _ACCEPT_LIMITS,
     ),
     "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
     "templates": (_data, _ID, _value("--remove", "TEMPLATE", "remove this one, for example because it is marked")),
@@ -198,6 +200,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         ),
         _value("--name", "NAME", "with --is and a new id: display name; default: the id"),
         *_OVERRIDES,
+        _ACCEPT_LIMITS,
     ),
     "factors": (
         _data,
@@ -208,7 +211,13 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("--digits", "N", "draw-code: 6 to 12; default: %(default)s", type=int, default=8),
     ),
     "export": (_data, _FILE, _value("--person", "ID", "only this person")),
-    "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled"), _ANYWAY),
+    "import": (
+        _data,
+        _FILE,
+        _flag("--replace", "replace people who are already enrolled"),
+        _ANYWAY,
+        _ACCEPT_LIMITS,
+    ),
     "audit": (
         _data,
         _value("action", choices=("show", "verify", "export")),
@@ -253,6 +262,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _path("--json", "FILE", "write the figures to this file"),
         _path("--plots", "FOLDER", "write ROC and DET plots to this folder"),
         _path("--calibrate", "FILE", "write the embedder's calibration table to this file"),
+        _path("--label-errors", "FILE", "CSV of kind,a,b,reason: wrong photos, and people with two names"),
         _path("--embedder", "FILE", "use this .tflite instead of the one supplied"),
         _path("--cache", "FILE", "cache the embeddings in this file"),
     ),

@@ -7,7 +7,7 @@ is an EdgefaceError, with nothing changed.
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeface.cli.listing import dates, say_negatives, say_people, say_templates, say_unknowns, say_warnings
 from edgeface.config import loader
@@ -19,7 +19,7 @@ from edgeface.core.text import counted, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
 from edgeface.journal.journal import Journal
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.enrollment import EnrollOptions, OverridableError, RejectedError
 from edgeface.people.guided import newest, shoot
 from edgeface.people.service import PeopleService
 
@@ -39,8 +39,7 @@ def run_enroll(arguments: Namespace) -> int:
         again=arguments.again,
         given=arguments.given,
         expires=arguments.expires,
-        anyway=arguments.anyway,
-        different_people=arguments.different_people,
+        **_overrides(arguments),
     )
     with _refusals_explained(" (--skip-bad leaves them out)"):
         _show(_enrolled(arguments, service, options))
@@ -134,7 +133,7 @@ def run_correct(arguments: Namespace) -> int:
         service.deny(event, arguments.denied)
         say(f"{event}: recorded that this is not {arguments.denied}")
     elif arguments.person is not None:
-        options = EnrollOptions(anyway=arguments.anyway, different_people=arguments.different_people)
+        options = EnrollOptions(**_overrides(arguments))
         with _refusals_explained():
             _show(service.identify(event, arguments.person, arguments.name, options))
     else:
@@ -154,11 +153,20 @@ def run_import(arguments: Namespace) -> int:
     """Read people from a file."""
     service = service_of(arguments)
     with _refusals_explained():
-        count = service.import_people(arguments.file, replace=arguments.replace, anyway=arguments.anyway)
+        count = service.import_people(
+            arguments.file,
+            replace=arguments.replace,
+            anyway=arguments.anyway,
+            accept_limits=arguments.accept_limits,
+        )
     say(f"{counted(count, 'person', 'people')} imported")
     with service.gallery() as gallery:
         say_warnings(service.configuration, gallery, gallery.snapshot(SystemClock().wall()))
     return 0
+
+
+def _overrides(arguments: Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("anyway", "different_people", "accept_limits")}
 
 
 def service_of(arguments: Namespace) -> PeopleService:
@@ -214,11 +222,12 @@ def _refusals_explained(skip_bad: str = "") -> Iterator[None]:
             complain(line)
         alike = " (--different-people, if they are two people who look alike)" if error.others else ""
         raise GalleryError(f"{error}{skip_bad if error.skippable else ''}{alike}") from error
-    except DoubtError as error:
+    except OverridableError as error:
         first, *more = error.lines
         for line in more:
             complain(line)
-        raise GalleryError(f"{first} (--anyway, if you are sure)") from error
+        flag = f"--{error.option.replace('_', '-')}"
+        raise GalleryError(f"{first} ({flag}, if you are sure)") from error
 
 
 def _show(enrolled: EnrollResult) -> None:

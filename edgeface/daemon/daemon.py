@@ -213,16 +213,17 @@ class Daemon:
         return (
             [(s.status, s.dark, tallies.get(name, Tally()).slow is None) for name, s in states.items()],
             self._vision.problems,
+            self._vision.thresholds,
             self._journal.problem,
             self._publisher.problem,
             self._page.problems,
         )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
-        drops, tallies = self._mailbox.drops, self._vision.tally
+        drops, tallies, accepts = self._mailbox.drops, self._vision.tally, self._vision.thresholds
         cameras = {
             name: daemon_report.camera_report(
-                now, tallies.get(name, Tally()), self._health.age(name), drops.get(name, 0)
+                now, tallies.get(name, Tally()), self._health.age(name), drops.get(name, 0), accepts.get(name)
             )
             for name, now in states.items()
         }

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface.access.policy import AccessPolicy, strangers
+from edgeface.access.policy import AccessPolicy, strangers, unguaranteed
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
 from edgeface.core.types import unmeasured
@@ -74,10 +74,13 @@ class RecognitionSession:
         """
         self.problems: tuple[str, ...] = ()
         """Where no one can be matched, or only at a laxer level, and people of doors who are not enrolled."""
+        self.thresholds: Mapping[str, Thresholds] = {}
+        """What is accepted by camera."""
         self.policy = AccessPolicy()
         """The doors, with what each accepts for the people who may pass it now."""
         self.people: frozenset[str] = frozenset()
         """Ids of the people who can be matched now."""
+        self._logged: set[str] = set()
         self._boot = boot
         self._unsaved = UnknownChanges((), ())
         self._configuration = configuration
@@ -235,14 +238,17 @@ class RecognitionSession:
     def _report(self, view: GallerySnapshot, everyone: Thresholds, cameras: Mapping[str, CameraLimits]) -> None:
         """Keep the problems, and log those that are new."""
         settings, level = self._configuration, self._configuration.recognition.level
-        accepts = {f"camera {name}: ": cameras[name].thresholds for name in settings.camera_groups}
+        self.thresholds = {name: cameras[name].thresholds if name in cameras else everyone for name in settings.cameras}
+        accepts = {f"camera {name}: ": self.thresholds[name] for name in settings.camera_groups}
         if not settings.cameras or len(accepts) < len(settings.cameras):
             accepts[""] = everyone
         short = {where: shortfall(accept, level, self._table) for where, accept in accepts.items()}
         lines = [f"{where}{why}" for where, why in short.items() if why is not None]
-        for line in lines:
-            if line not in self.problems:
-                log.error("%s", line)
+        # The issuer reports the doors.
+        doors = [f"door {name}: {why}" for name, why in unguaranteed(self.policy).items()]
+        for line in {*lines, *doors} - self._logged:
+            log.error("%s", line)
+        self._logged = {*lines, *doors}
         self.problems = (*lines, *strangers(self.policy, view.enrolled_of(self.people)))
 
     def _read_unknowns(self) -> None:

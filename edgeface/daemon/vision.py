@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgeface.core.types import Event, ExpectedPerson, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
     from edgeface.mqtt.publisher import Publisher
+    from edgeface.recognition.decision import Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,8 @@ class Vision:
         """Ids of the unknowns that are remembered."""
         self.problems: tuple[str, ...] = ()
         """The problems of the gallery, the level and the doors, one line each."""
+        self.thresholds: Mapping[str, Thresholds] = {}
+        """What is accepted by camera; replaced as a whole."""
         self.policy = AccessPolicy()
         """The doors, with what each accepts for the people who may pass it now; frozen, and replaced as a whole."""
         self.models: Mapping[str, str] = {}
@@ -174,7 +177,8 @@ class Vision:
     def _main(self) -> None:
         try:
             session = self._open_session(self.configuration, self._clock.wall())
-            self.models, self.policy = session.models, session.policy
+            self.models = session.models
+            self._show(session)
             try:
                 self._ready.set()
                 self._run(session)
@@ -231,6 +235,11 @@ class Vision:
             self._names[camera] = names
             self._publisher.set(topics.PEOPLE.at(camera=camera), names_in_view(names))
 
+    def _show(self, session: RecognitionSession) -> None:
+        """Let the other threads see who can be matched, and what is accepted."""
+        self.people, self.unknowns = session.people, session.unknowns
+        self.thresholds, self.policy = session.thresholds, session.policy
+
     def _leave(self, session: RecognitionSession, camera: str) -> None:
         for event in session.pipeline.leave(camera, self._clock.monotonic(), self._clock.wall()):
             log.info("%s", sentence(event))
@@ -250,5 +259,5 @@ class Vision:
             # The disk may be full or unplugged: matching continues with the people in memory.
             log.warning("gallery: %s", error)
             self.problems = (*session.problems, str(error))
-        self.people, self.unknowns, self.policy = session.people, session.unknowns, session.policy
+        self._show(session)
         self.tally = {camera: Tally(self._processed[camera], *pipeline.counts(camera)) for camera in pipeline.cameras}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
@@ -16,6 +15,7 @@ import numpy as np
 
 from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.text import printable, printable_path
+from edgeface.evaluation.csv_rows import read_rows
 from edgeface.faces import photo_face
 from edgeface.faces.tflite import SHIPPED
 from edgeface.imaging import photos
@@ -60,6 +60,12 @@ class PhotoSet:
     def person(self) -> Ints:
         """Each photo's person, numbered from 0."""
         numbers: Ints = np.unique([name.split("/")[0] for name in self.names], return_inverse=True)[1]
+        return numbers.reshape(-1)
+
+    @property
+    def acquired_person(self) -> Ints:
+        """The person of each photo with an embedding, numbered from 0."""
+        numbers: Ints = np.unique(self.person[self.acquired], return_inverse=True)[1]
         return numbers.reshape(-1)
 
 
@@ -172,16 +178,7 @@ def read_pairs(file: Path, names: Sequence[str]) -> PairList:
     """Read a CSV of fold,same,a,b, where a and b are PERSON/PHOTO; raises GalleryError, which names the wrong line."""
     places = {name: place for place, name in enumerate(names)}
     shown = printable_path(file)
-    try:
-        with file.open(newline="", encoding="utf-8") as text:
-            reader = csv.DictReader(text)
-            if tuple(reader.fieldnames or ()) != _COLUMNS:
-                raise GalleryError(f"{shown}: the first line must be {','.join(_COLUMNS)}")
-            rows = [_pair(row, places, f"{shown}:{reader.line_num}") for row in reader]
-    except OSError as error:
-        raise GalleryError(f"{shown}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise GalleryError(f"{shown}: not a CSV file ({error})") from error
+    rows = [_pair(row, places, where) for row, where in read_rows(file, _COLUMNS)]
     fold, same, first, second = np.array(rows, np.int64).reshape(-1, 4).T
     if len(rows) > _MAX_PAIRS or np.unique(fold).size < 2 or np.unique(same).size < 2:  # noqa: PLR2004
         raise GalleryError(f"{shown}: needs pairs of the same and of different people, and two folds or more")

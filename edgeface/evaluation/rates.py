@@ -27,8 +27,6 @@ BINS = 2000
 
 # Rows of photos scored at once: 256 x 10,000 float32 are 10 MB.
 _BLOCK = 256
-# One-sided 95 % point of the normal distribution.
-_NORMAL_95 = 1.6448536
 
 
 class Interval(NamedTuple):
@@ -121,7 +119,7 @@ def tmr_interval(pairs: ScoredPairs, far: float, rounds: int, rng: np.random.Gen
         both = np.where(pairs.same, weights[pairs.first], weights[pairs.first] * weights[pairs.second])
         return tmr(pairs.scores, pairs.same, far, both)
 
-    return _bootstrap(tmr(pairs.scores, pairs.same, far), drawn, pairs.people, rounds, rng)
+    return bootstrap(tmr(pairs.scores, pairs.same, far), drawn, pairs.people, rounds, rng)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,11 +138,17 @@ class AllPairs:
 
     def fmr(self) -> Floats:
         """FMR at each threshold of `thresholds()`."""
-        return _from_above(self.impostor.sum(axis=0)) / max(1, int(self.impostor.sum()))
+        return from_above(self.impostor.sum(axis=0)) / max(1, int(self.impostor.sum()))
 
     def fnmr(self) -> Floats:
         """FNMR at each threshold of `thresholds()`."""
-        return 1 - _from_above(self.genuine.sum(axis=0)) / max(1, int(self.genuine.sum()))
+        return 1 - from_above(self.genuine.sum(axis=0)) / max(1, int(self.genuine.sum()))
+
+    def fnmr_per_person(self, threshold: float) -> float:
+        """FNMR at a threshold, the mean over the people who have two photos or more."""
+        own = self.genuine[self.genuine.sum(axis=1) > 0]
+        missed = own[:, : max(0, round(threshold * BINS))].sum(axis=1) / own.sum(axis=1)
+        return float(missed.mean())
 
     def fnmr_at(self, fmr: float, rounds: int, rng: np.random.Generator) -> tuple[Interval, float]:
         """FNMR, with its bootstrap interval, and the threshold at which FMR is at most `fmr`."""
@@ -157,32 +161,14 @@ class AllPairs:
         def drawn(weights: Floats) -> float:
             # w_a w_b = 1 + (w_a - 1) + (w_b - 1) to the first order: the sum over people less the sum over pairs.
             drawn_false = np.maximum(0, weights @ every - false / 2)
-            above = _from_above(drawn_false) / max(1.0, float(weights @ involved - involved.sum() / 2))
+            above = from_above(drawn_false) / max(1.0, float(weights @ involved - involved.sum() / 2))
             genuine = weights @ own
-            missed = 1 - _from_above(genuine) / max(1.0, float(genuine.sum()))
+            missed = 1 - from_above(genuine) / max(1.0, float(genuine.sum()))
             return float(missed[_first(above <= fmr)])
 
         at = _first(self.fmr() <= fmr)
-        interval = _bootstrap(float(self.fnmr()[at]), drawn, len(self.genuine), rounds, rng)
+        interval = bootstrap(float(self.fnmr()[at]), drawn, len(self.genuine), rounds, rng)
         return interval, float(thresholds()[at])
-
-    def upper_bounds(self) -> Floats:
-        """One-sided 95 % upper bounds of FMR at each threshold.
-
-        The larger of two: that of a Poisson count, which is right for few false matches, and the normal one with the
-        variance of the delete-one-person jackknife (Efron, Stein, Ann. Statist. 9, 1981), which allows for a few people
-        who resemble many others and cause most of the false matches.
-        """
-        people, comparisons = len(self.impostor), self.comparisons
-        involved = _from_above(self.impostor)
-        false = involved.sum(axis=0) / 2
-        left = comparisons - self.impostor.sum(axis=1, keepdims=True)
-        without = (false - involved) / np.maximum(1, left)
-        spread = np.sqrt((people - 1) / people * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
-        poisson = np.array([poisson_upper(int(n)) for n in false]) / max(1, comparisons)
-        bound = np.maximum(poisson, false / max(1, comparisons) + _NORMAL_95 * spread)
-        # A rate cannot rise with the threshold, so its bound must not either.
-        return np.minimum(1, np.maximum.accumulate(bound[::-1])[::-1])
 
 
 def thresholds() -> Floats:
@@ -209,18 +195,7 @@ def compare_all(embeddings: Floats, person: Ints, progress: Callable[[int], obje
     return AllPairs(impostor.reshape(people, BINS), genuine.reshape(people, BINS) // 2)
 
 
-def poisson_upper(count: int) -> float:
-    """The one-sided 95 % upper bound of a Poisson mean if `count` events occurred (Garwood, Biometrika 28, 1936).
-
-    Wilson and Hilferty's approximation of the chi-square quantile, within 0.3 % for one event or more; exact for none.
-    """
-    if count == 0:
-        return -math.log(0.05)
-    n = count + 1
-    return n * (1 - 1 / (9 * n) + _NORMAL_95 / (3 * math.sqrt(n))) ** 3
-
-
-def _from_above(counts: NDArray[np.generic]) -> Floats:
+def from_above(counts: NDArray[np.generic]) -> Floats:
     """Counts in each bin and all higher ones, along the last axis."""
     summed: Floats = np.cumsum(counts[..., ::-1], axis=-1)[..., ::-1]
     return summed
@@ -231,9 +206,10 @@ def _first(holds: Flags) -> int:
     return int(np.argmax(holds)) if holds.any() else holds.size - 1
 
 
-def _bootstrap(
+def bootstrap(
     whole: float, drawn: Callable[[Floats], float], people: int, rounds: int, rng: np.random.Generator
 ) -> Interval:
+    """A rate with its 95 % interval: `drawn` gives it again for each person's weight, people drawn with replacement."""
     if math.isnan(whole):
         return Interval(whole, whole, whole)
     weights = (rng.multinomial(people, np.full(people, 1 / people)).astype(np.float64) for _ in range(rounds))

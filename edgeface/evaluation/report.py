@@ -12,16 +12,20 @@ import numpy as np
 
 from edgeface.core.errors import GalleryError
 from edgeface.evaluation import identification, rates
-from edgeface.evaluation.identification import Setup
+from edgeface.evaluation.calibration_fit import fit
+from edgeface.evaluation.cross_validation import SETUPS, held_out
+from edgeface.evaluation.impostors import genuine_scores
 from edgeface.evaluation.photo_set import GOOD, NO_FACE, UNREADABLE
 from edgeface.evaluation.rates import ScoredPairs
-from edgeface.faces.calibration import RULE_OF_30, TARGETS, CalibrationRow, CalibrationTable
-from edgeface.recognition.decision import MARGIN
+from edgeface.evaluation.tail import hide_last_decade
+from edgeface.faces.calibration import TARGETS, CalibrationTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from edgeface.evaluation.calibration_fit import Curves
+    from edgeface.evaluation.identification import Setup
     from edgeface.evaluation.photo_set import PairList, PhotoSet
     from edgeface.evaluation.rates import AllPairs, Floats, Interval
 
@@ -29,9 +33,6 @@ if TYPE_CHECKING:
 
 FARS = (1e-2, 1e-3, 1e-4, 1e-5)
 """False accept (match) rates at which the true ones are reported."""
-
-SETUPS = tuple(Setup(people, *photos) for photos in ((1, 1), (3, 1), (3, 5)) for people in (5, 20, 100, 500))
-"""One photo against one, templates against one frame, and templates against a track."""
 
 SEED = 20261122
 """Seed of every random draw, so that two runs give the same figures."""
@@ -42,10 +43,9 @@ ROC, DET = "accuracy-roc.png", "accuracy-det.png"
 _ROUNDS = 300
 _GALLERIES = 100
 _FPIRS = (1e-2, 1e-3)
-# Every fourth bin: steps of 0.002 in cosine, a tenth of the difference between two templates of one photo.
-_BIN_STEP = 4
-# No level allows more.
-_MAX_FMR = 0.2
+SPLITS = 20
+"""Splits over people with which a calibration is checked."""
+
 _INK, _GRID, _LINE = "#333333", "#dddddd", "#1f5fa8"
 
 
@@ -86,14 +86,35 @@ def verification(photo_set: PhotoSet, pairs: PairList) -> tuple[Figures, ScoredP
 
 
 def all_pairs(compared: AllPairs) -> Figures:
-    """FNMR at fixed FMR, all photos against all others."""
+    """FNMR at fixed FMR, all photos against all others; per photo, and with each person alike."""
     found = {far: compared.fnmr_at(far, _ROUNDS, _rng()) for far in FARS}
+    shown = {far: threshold for far, (_, threshold) in found.items() if not math.isnan(threshold)}
     return {
         "impostor_comparisons": compared.comparisons,
         "genuine_comparisons": int(compared.genuine.sum()),
         **_intervals("fnmr_at_fmr", {far: interval for far, (interval, _) in found.items()}),
         "threshold_at_fmr": {_key(far): _number(threshold) for far, (_, threshold) in found.items()},
+        "fnmr_per_person": {_key(far): compared.fnmr_per_person(threshold) for far, threshold in shown.items()},
     }
+
+
+def one_to_one(photo_set: PhotoSet, curves: Curves, table: CalibrationTable | None) -> list[Figures]:
+    """FMR and FNMR with each person alike, by kind of comparison, at the thresholds of `table` for one person."""
+    embeddings, person = photo_set.embeddings[photo_set.acquired], photo_set.acquired_person
+    levels = {level: table.threshold(level, 1) for level in TARGETS if table.most(level)} if table is not None else {}
+    return [
+        {
+            "templates": kind.templates,
+            "frames": kind.frames,
+            "pairs": matches.pairs,
+            "fmr": {level: float(matches.fmr[_bin(cosine)]) for level, cosine in levels.items()},
+            "false_matches": {level: float(matches.count[_bin(cosine)]) for level, cosine in levels.items()},
+            "people": len(genuine),
+            "fnmr": {level: float((genuine < cosine).mean()) for level, cosine in levels.items() if genuine.size},
+        }
+        for kind, matches in curves.items()
+        for genuine in (genuine_scores(embeddings, person, kind, _rng()),)
+    ]
 
 
 def identify(photo_set: PhotoSet, table: CalibrationTable | None, setups: Sequence[Setup] = SETUPS) -> list[Figures]:
@@ -108,9 +129,8 @@ def identify(photo_set: PhotoSet, table: CalibrationTable | None, setups: Sequen
         found.append(
             {
                 **setup._asdict(),
-                "searches": int(searches.mated.size),
+                "searches": int(searches.mated.score.size),
                 "strangers": searches.people,
-                "rank_1": float(searches.right.mean()),
                 "fnir_at_fpir": {_key(f): None if math.isnan(t) else searches.fnir(t) for f, t in at.items()},
                 "levels": {} if table is None else _levels(searches, table, setup.people),
             }
@@ -129,32 +149,61 @@ def _levels(searches: identification.Searches, table: CalibrationTable, people: 
         found[level] = {
             "threshold": threshold,
             "fnir": searches.fnir(threshold),
-            "fnir_with_margin": searches.fnir(threshold, MARGIN),
             "fpir": searches.fpir(threshold),
-            "fpir_upper": searches.fpir_upper(threshold),
             "fpir_stated": table.accepts(threshold, people),
         }
     return found
 
 
-def calibration(photo_set: PhotoSet, compared: AllPairs, embedder: str, landmarker: str, data: str) -> CalibrationTable:
-    """Make the calibration table of an embedder; raises GalleryError if there are too few photos."""
-    fmr, bounds, cosines = compared.fmr(), compared.upper_bounds(), rates.thresholds()
-    false = fmr * compared.comparisons
-    shown = [i for i in range(0, rates.BINS, _BIN_STEP) if fmr[i] <= _MAX_FMR and false[i] >= RULE_OF_30]
-    if not shown:
-        raise GalleryError(f"too few photos for a calibration table: fewer than {RULE_OF_30} false matches")
-    rows = tuple(CalibrationRow(round(float(cosines[i]), 4), _short(fmr[i]), _short(bounds[i])) for i in shown)
+def calibration(photo_set: PhotoSet, curves: Curves, embedder: str, landmarker: str, data: str) -> CalibrationTable:
+    """Make the calibration table of an embedder; raises GalleryError if there are too few people."""
+    made = fit(curves, _rng())
     person = photo_set.person[photo_set.acquired]
-    return CalibrationTable(embedder, landmarker, data, np.unique(person).size, person.size, compared.comparisons, rows)
+    people = np.unique(person).size
+    return CalibrationTable(embedder, landmarker, data, people, person.size, made.pairs, made.rows, made.estimated)
+
+
+def cross_validation(photo_set: PhotoSet, progress: Callable[[range], Iterable[int]]) -> Figures:
+    """Whether stated rates hold for people who are not in the table, and the tail model for hidden rates."""
+    embeddings, person = photo_set.embeddings[photo_set.acquired], photo_set.acquired_person
+    found = held_out(embeddings, person, SPLITS, _rng(), progress)
+    hidden = hide_last_decade(embeddings, person, SPLITS, _rng())
+    return {
+        "splits": SPLITS,
+        "rows": [
+            {
+                **row.setup._asdict(),
+                "level": row.level,
+                "estimated": row.estimated,
+                "stated": row.stated,
+                "fpir": row.measured.rate,
+                "fpir_interval": [row.measured.low, row.measured.high],
+                "holds": row.holds,
+            }
+            for row in found.rows
+        ],
+        "missing": [{**setup._asdict(), "level": level} for setup, level in found.missing],
+        "ratio": _number(found.ratio),
+        "tail": [
+            {
+                "splits": len(hidden),
+                "covered": sum(one[place].covered for one in hidden),
+                "predicted_over_seen": float(np.median([one[place].predicted / one[place].seen for one in hidden])),
+            }
+            for place in range(2 if hidden else 0)
+        ],
+    }
 
 
 def table_text(table: CalibrationTable) -> str:
     """A calibration table as JSON, one row per line."""
     facts = asdict(table)
-    rows = ",\n".join("  " + json.dumps(list(row)) for row in facts.pop("rows"))
+    lists = {
+        name: ",\n".join("  " + json.dumps(list(row)) for row in facts.pop(name)) for name in ("rows", "estimated")
+    }
     head = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in facts.items())
-    return f'{{\n{head},\n "rows": [\n{rows}\n ]\n}}\n'
+    tail = ",\n".join(f' "{name}": [\n{rows}\n ]' for name, rows in lists.items())
+    return f"{{\n{head},\n{tail}\n}}\n"
 
 
 def _intervals(name: str, found: dict[float, Interval]) -> Figures:
@@ -171,10 +220,9 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _short(rate: float) -> float:
-    """Four digits, rounded up so that a bound stays a bound."""
-    digits = 4 - math.ceil(math.log10(rate))
-    return float(math.ceil(round(rate * 10**digits, 6)) / 10**digits)
+def _bin(cosine: float) -> int:
+    """The threshold's place in the curves."""
+    return min(rates.BINS - 1, max(0, round(cosine * rates.BINS)))
 
 
 def _rng() -> np.random.Generator:

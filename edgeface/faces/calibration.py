@@ -22,35 +22,30 @@ if TYPE_CHECKING:
 TARGETS: dict[Level, float] = {"low": 1e-2, "normal": 1e-3, "high": 1e-4}
 """Accepted false accepts for each passing stranger, by level; normal is the limit at which NIST's FRTE reports 1:N."""
 
-FACTOR = 3.5
-"""False accepts of a passing stranger over N x FMR. FMR is measured with one photo against one photo, where it is 1.0;
-a decision uses means, which are more alike than photos: up to 2.9 for 3 templates and 5 independent photos
-(docs/accuracy.md), and 3.4 with another landmarker. The frames of one visit are more alike, so the factor should be
-lower in practice."""
-
 NEAR = 10
 """Below the threshold for this many times the target, the face is of no one who is enrolled."""
 
 RULE_OF_30 = 30
-"""Fewest false matches behind a row: with these, the true rate is within 30 % of the measured one at 90 % confidence
-(Doddington et al., Speech Communication 31, 2000; ISO/IEC 19795-1, annex B)."""
+"""Fewest pairs of people with a false match behind a row: with these, the true rate is within 30 % of the measured one
+at 90 % confidence (Doddington et al., Speech Communication 31, 2000; ISO/IEC 19795-1, annex B)."""
 
 # A hundred times the shipped table.
 _MAX_BYTES = 1 << 20
 
 
 class CalibrationRow(NamedTuple):
-    """False match rate at one threshold."""
+    """The rate that no kind of comparison exceeds at a cosine."""
 
     cosine: float
     fmr: float
-    upper: float
-    """Its one-sided 95 % upper bound."""
+    """Chance that a visitor is taken for one person who is enrolled and is someone else."""
+    false_matches: float
+    """Pairs of people with a false match that were counted, for single photos."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationTable:
-    """How often photos of two different people reach a cosine, measured with one embedder."""
+    """How often a visitor is taken for another person at a cosine, measured with one embedder (docs/accuracy.md)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -62,10 +57,10 @@ class CalibrationTable:
     """A description of the photos."""
     people: int
     photos: int
-    comparisons: int
-    """Pairs of photos of different people."""
+    pairs: int
+    """Pairs of different people."""
     rows: tuple[CalibrationRow, ...]
-    """By rising cosine; upper bounds never rise."""
+    """By rising cosine and falling rate."""
     estimated: tuple[CalibrationRow, ...] = ()
     """Rows beyond the data, from a tail model; they continue `rows`."""
 
@@ -77,7 +72,8 @@ class CalibrationTable:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise ModelError(f"{path}: not a calibration table ({where}: {first['msg'][:200]})") from error
+            remedy = "`edgeface evaluate --calibrate` creates one"
+            raise ModelError(f"{path}: not a calibration table ({where}: {first['msg'][:200]}); {remedy}") from error
         if not _is_sound(table):
             raise ModelError(f"{path}: not a calibration table (the rows must rise in cosine and fall in rate)")
         if table.embedder != sha256:
@@ -103,7 +99,7 @@ class CalibrationTable:
 
         `estimated` allows rows beyond the data. Raises GalleryError, with what would help, if no row is enough.
         """
-        found = self._cosine(TARGETS[level] / self._accepts_per_fmr(people), estimated=estimated)
+        found = self._cosine(TARGETS[level] / max(1, people), estimated=estimated)
         if found is None:
             raise GalleryError(
                 f"level {level!r} cannot be guaranteed with {people:,} people: {self._limit(level)}; "
@@ -113,37 +109,33 @@ class CalibrationTable:
 
     def near(self, level: Level, people: int, *, estimated: bool = False) -> float:
         """The cosine below which a face is of no one who is enrolled. Raises GalleryError as `threshold` does."""
-        found = self._cosine(NEAR * TARGETS[level] / self._accepts_per_fmr(people), estimated=estimated)
+        found = self._cosine(NEAR * TARGETS[level] / max(1, people), estimated=estimated)
         return self.threshold(level, people, estimated=estimated) if found is None else found
 
     def cosine(self, fmr: float) -> float:
-        """The smallest cosine with at most this false match rate; the table's last if it shows no rate so low."""
-        found = self._cosine(fmr)
-        return self.rows[-1].cosine if found is None else found
+        """The smallest cosine with at most this false match rate, estimated or not; the table's last if there is none."""
+        found = self._cosine(fmr, estimated=True)
+        return self._rows(estimated=True)[-1].cosine if found is None else found
 
     def accepts(self, threshold: float, people: int) -> float:
-        """The upper bound of false accepts for each passing stranger, 0 to 1; 1 below the table."""
+        """The stated false accepts for each passing stranger, 0 to 1; 1 below the table."""
         below = [row for row in self.rows + self.estimated if row.cosine <= threshold]
-        return min(1.0, below[-1].upper * self._accepts_per_fmr(people)) if below else 1.0
+        return min(1.0, below[-1].fmr * max(1, people)) if below else 1.0
 
     def most(self, level: Level, *, estimated: bool = False) -> int:
         """The largest number of people for which the level can be guaranteed; 0 when it never can."""
-        return math.floor(TARGETS[level] / (FACTOR * self._rows(estimated=estimated)[-1].upper))
+        return math.floor(TARGETS[level] / self._rows(estimated=estimated)[-1].fmr)
 
     def _rows(self, *, estimated: bool) -> tuple[CalibrationRow, ...]:
         return self.rows + self.estimated if estimated else self.rows
 
     def _cosine(self, fmr: float, *, estimated: bool = False) -> float | None:
-        return next((row.cosine for row in self._rows(estimated=estimated) if row.upper <= fmr), None)
+        return next((row.cosine for row in self._rows(estimated=estimated) if row.fmr <= fmr), None)
 
     def _limit(self, level: Level) -> str:
         most = self.most(level)
         data = f"the calibration data ({self.photos:,} photos)"
         return f"{data} supports at most {most:,}" if most else f"{data} does not support this level"
-
-    @staticmethod
-    def _accepts_per_fmr(people: int) -> float:
-        return FACTOR * max(1, people)
 
 
 def path_of(embedder: Path) -> Path:
@@ -165,6 +157,6 @@ def _read(path: Path) -> bytes:
 def _is_sound(table: CalibrationTable) -> bool:
     """Whether every row is a rate with its bound, and the rows are in order, which excludes NaN."""
     rows = table.rows + table.estimated
-    rates = all(-1 <= row.cosine <= 1 and 0 <= row.fmr <= row.upper <= 1 and row.upper > 0 for row in rows)
-    ordered = all(a.cosine < b.cosine and a.upper >= b.upper for a, b in pairwise(rows))
-    return bool(table.rows) and min(table.people, table.photos, table.comparisons) > 0 and rates and ordered
+    rates = all(-1 <= row.cosine <= 1 and 0 < row.fmr <= 1 and row.false_matches >= 0 for row in rows)
+    ordered = all(a.cosine < b.cosine and a.fmr >= b.fmr for a, b in pairwise(rows))
+    return bool(table.rows) and min(table.people, table.photos, table.pairs) > 0 and rates and ordered

@@ -111,6 +111,9 @@ def _add(statements: Iterable[str], db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+_OVERRIDES = ("anyway", "different_people", "accept_limits")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a write did, for the audit trail; holds no name and no embedding."""
@@ -126,6 +129,8 @@ class Change:
     """Enrolled although the templates may be of another person."""
     different_people: bool = False
     """Enrolled with a face that someone else has."""
+    accept_limits: bool = False
+    """Enrolled although a door or camera can no longer guarantee its level."""
     template: str = ""
     """Id of the template that was removed."""
     factor: str = ""
@@ -139,7 +144,7 @@ class Change:
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
-        flags = {name: True for name in ("anyway", "different_people", "removed") if getattr(self, name)}
+        flags = {name: True for name in (*_OVERRIDES, "removed") if getattr(self, name)}
         named = {name: getattr(self, name) for name in ("template", "factor") if getattr(self, name)}
         event = {"event": self.event} if self.event is not None else {}
         return {"person": self.person, **dates, **flags, **named, **event}

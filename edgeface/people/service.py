@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeface.config.levels import Effects, effects, enrolled
 from edgeface.core.clock import Clock, SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
@@ -22,6 +23,7 @@ from edgeface.people.enrollment import (
     DoubtError,
     EnrollOptions,
     KnownFaces,
+    LimitError,
     Plan,
     candidate,
     carry_out,
@@ -134,7 +136,7 @@ class PeopleService:
             return self._carry_out(gallery, Plan(known.limits, (new,)), options)
 
     def enroll_plan(self, plan: Plan, options: EnrollOptions) -> EnrollResult:
-        """Carry out a plan that was refused with a DoubtError."""
+        """Carry out a plan that was refused with an OverridableError."""
         with self.gallery(create=True) as gallery:
             return self._carry_out(gallery, plan, options)
 
@@ -232,17 +234,22 @@ class PeopleService:
                     raise GalleryError(journal.problem)
             return transfer.write(gallery, path, person, rows)
 
-    def import_people(self, path: Path, *, replace: bool = False, anyway: bool = False) -> int:
+    def import_people(
+        self, path: Path, *, replace: bool = False, anyway: bool = False, accept_limits: bool = False
+    ) -> int:
         """Enroll everyone from a file that `export_people` wrote, and return their number; `replace` overwrites people.
 
         Raises DoubtError if someone's templates are of two people, or not of the person that they replace, unless
-        `anyway`.
+        `anyway`; LimitError if a level would end, unless `accept_limits`.
         """
         embedder = open_embedder(self.configuration.embedder.model)
         people = transfer.read(path, embedder.name, embedder.size)
         with self.gallery(create=True) as gallery:
-            known, wall = limits(self.configuration), self.clock.wall()
-            self.record_changes(transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway))
+            known, wall, before = limits(self.configuration), self.clock.wall(), enrolled(gallery.people())
+            with gallery.transaction():
+                changes = transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway)
+                effect = self._effects(gallery, before, None, accept_limits=accept_limits)
+            self.record_changes(_marked(changes, effect))
         return len(people)
 
     def _analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
@@ -255,10 +262,23 @@ class PeopleService:
                 # Someone may have been enrolled with this face since the faces were compared.
                 known = self.known_faces(gallery, different_people=options.different_people)
                 plan = compared_again(known, plan)
+            before = enrolled(gallery.people())
             changes = carry_out(gallery, plan, self.clock.wall(), options)
-        self.record_changes(changes)
+            effect = self._effects(gallery, before, plan, accept_limits=options.accept_limits)
+        self.record_changes(_marked(changes, effect))
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
-        return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
+        notes = (*plan.notes, *effect.lowered, *effect.ended)
+        return EnrollResult(tuple(gallery.person(one) for one in ids), notes, plan.rejected)
+
+    def _effects(self, gallery: Gallery, before: frozenset[str], plan: Plan | None, *, accept_limits: bool) -> Effects:
+        """What the enrollment of more people has changed; raises LimitError if a level ends, unless that is accepted.
+
+        It counts the expired until they are erased.
+        """
+        found = effects(self.configuration, before, enrolled(gallery.people()) - before)
+        if found.ended and not accept_limits:
+            raise LimitError(found.ended, plan)
+        return found
 
     def _erase(self, gallery: Gallery, who: str, into: str | None = None) -> ErasureProof:
         try:
@@ -275,6 +295,12 @@ class PeopleService:
         problem = write_rows(self.configuration.journal_path, rows)
         if problem is not None:
             complain(f"done, but not in the audit trail: {problem}")
+
+
+def _marked(changes: Iterable[Change], effect: Effects) -> list[Change]:
+    """The changes; an enrollment with which a level ends says so in the audit trail."""
+    ends = bool(effect.ended)
+    return [dataclasses.replace(one, accept_limits=ends and one.kind == "enrolled") for one in changes]
 
 
 def _different(gallery: Gallery, known: Limits, person: str, into: str) -> str | None:

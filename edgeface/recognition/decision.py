@@ -53,13 +53,16 @@ class Thresholds(NamedTuple):
 def thresholds(
     table: CalibrationTable, level: Level, view: GallerySnapshot, group: frozenset[str] | None = None
 ) -> Thresholds:
-    """The thresholds of the strictest level, `level` at most, that can be guaranteed for those who may be meant.
+    """The thresholds for the people of `group` who are enrolled; left out: everyone who is."""
+    return thresholds_for(table, level, view.enrolled if group is None else len(view.enrolled_of(group)))
 
-    That is the people of `group` who are enrolled; left out: everyone who is. Of one level, an estimated threshold
-    serves only where no measured one is enough. If no level can be guaranteed, no one can be matched, and a face that
-    may be of someone enrolled is not unknown.
+
+def thresholds_for(table: CalibrationTable, level: Level, people: int) -> Thresholds:
+    """The thresholds of the strictest level, `level` at most, that can be guaranteed for so many people.
+
+    Of one level, an estimated threshold serves only where no measured one is enough. If no level can be guaranteed, no
+    one can be matched, and a face that may be of someone enrolled is not unknown.
     """
-    people = view.enrolled if group is None else len(view.enrolled_of(group))
     for one in reversed(LEVELS[: LEVELS.index(level) + 1]):
         if (found := guaranteed(table, one, people, estimated=True)) is not None:
             accept, basis = found
@@ -170,8 +173,9 @@ class Comparison:
 
         Evidence may be of the face that was there before.
         """
-        same = self.newest is not None and self.newest.person == self.match.person
-        return min(self.match.score, self.newest.score) if same and self.newest is not None else -1.0
+        if self.newest is None or self.newest.person != self.match.person or math.isnan(self.newest.score):
+            return -1.0
+        return min(self.match.score, self.newest.score)
 
     @property
     def ambiguous(self) -> bool:

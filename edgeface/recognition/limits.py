@@ -94,12 +94,17 @@ class Group:
 
 def with_limits(policy: AccessPolicy, table: CalibrationTable, view: GallerySnapshot) -> AccessPolicy:
     """The policy with what each door accepts for those who may pass it and are enrolled."""
-    return replace(policy, limits={name: door_limits(policy, door, table, view) for name, door in policy.doors.items()})
+    counts = {name: len(view.enrolled_of(policy.allowed(door, by_face=True))) for name, door in policy.doors.items()}
+    limits = {name: door_limits(door, table, counts[name]) for name, door in policy.doors.items()}
+    return replace(policy, limits=limits)
 
 
-def door_limits(policy: AccessPolicy, door: Door, table: CalibrationTable, view: GallerySnapshot) -> DoorLimits:
-    """What one door accepts."""
-    people = len(view.enrolled_of(policy.allowed(door, by_face=True)))
+def door_limits(door: Door, table: CalibrationTable, people: int) -> DoorLimits:
+    """What one door accepts if so many of those who may pass it by the face alone are enrolled.
+
+    Where everyone needs a second factor, one person may be meant.
+    """
+    people = people if opens_by_face(door) else 1
     estimated = door.estimated == "allow"
     levels, one_to_one = (
         tuple(level_limit(table, level, count, estimated=estimated) for level in LEVELS) for count in (people, 1)
@@ -147,7 +152,7 @@ def shortfall(accept: Thresholds, level: Level, table: CalibrationTable) -> str 
     most = table.most(level, estimated=True)
     why = f"level {level!r} cannot be guaranteed for {counted(accept.people, 'person', 'people')}, only for {most:,}"
     if accept.level is None:
-        return f"no one can be matched: {why}, and no laxer level can"
+        return f"no one can be matched: {why}, and no laxer level can (ways out: a group of the camera, fewer people)"
     return f"{why}: people are matched at level {accept.level!r}"
 
 

@@ -590,3 +590,55 @@ def test_any_bytes_are_an_object_or_nothing(data: bytes) -> None:
 def test_what_is_no_result(changes: dict[str, Any]) -> None:
     assert read_result(result(1).encode(), "front-door") is not None
     assert read_result(result(1, **{"accepted": True, **changes}).encode(), "front-door") is None
+
+
+def test_a_claim_is_judged_by_the_limits_of_each_door(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), strict=a_door(), lax=a_door(level="normal"))
+    assert len(entrance.ask(1, newest=0.65)) == 1
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
+    entrance.grants()
+    rows = entrance.issuer.take_records()
+    assert [(kind, facts["door"]) for kind, facts in rows] == [("granted", "lax"), ("refused", "strict")]
+    assert rows[0][1]["level"] == "normal"
+    assert rows[1][1]["reason"] == "level"
+
+
+def test_a_door_without_limits_for_its_people_opens_for_no_one_and_says_so(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
+    short = DoorLimits(11, (LevelLimit("low", 0.5, 1000), LevelLimit("normal", 0.6, 100), LevelLimit("high", None, 10)))
+    for limits in ({"front-door": short}, {}):
+        entrance.policy = AccessPolicy({"front-door": a_door()}, limits=limits)
+        assert entrance.issuer.reload()
+        assert entrance.ask(1, score=1.0, newest=1.0) == []
+        assert "level 'high' cannot be guaranteed" in entrance.issuer.problems["front-door"]
+    entrance.policy = AccessPolicy({"front-door": a_door()}, limits={"front-door": short})
+    entrance.issuer.reload()
+    facts = entrance.issuer.facts()["front-door"]
+    assert facts["problem"].startswith("level 'high' cannot be guaranteed: 11 of 10 people (ways out: ")
+    assert facts["limit"] == {"level": None, "level_basis": "measured", "threshold": None, "people": 11, "most": 10}
+    assert entrance.issuer.lines()[0].startswith("door front-door: level 'high' cannot be guaranteed")
+
+
+def test_a_claim_that_waits_is_judged_by_the_limits_as_they_are_then(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
+    entrance.issuer.claim(a_claim(at=100.0, newest=0.71))
+    assert entrance.grants() == [], "without a nonce"
+    stricter = DoorLimits(9, (LevelLimit("high", 0.72, 10),))
+    entrance.policy = policy_of({"front_door": a_door()}, stricter)
+    entrance.issuer.reload()
+    entrance.issuer.on_message("front-door", "challenge", challenge().encode(), retained=False)
+    assert entrance.grants() == []
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
+    entrance.grants()
+    assert entrance.issuer.facts()["front-door"]["refused"] == {"level": 1}
+
+
+def test_an_estimated_level_gets_no_grant_without_a_place_for_the_mark(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), front_door=a_door(estimated="allow"))
+    entrance.policy = policy_of(
+        {"front_door": a_door(estimated="allow")}, DoorLimits(20, (LevelLimit("high", 0.7, 30, "estimated"),))
+    )
+    entrance.issuer.reload()
+    assert entrance.issuer.problems == {}
+    assert entrance.ask(1) == []
+    assert entrance.issuer.facts()["front-door"]["limit"]["level_basis"] == "estimated"

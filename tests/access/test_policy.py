@@ -1,9 +1,11 @@
 """The policy as a pure function, and the configuration of doors."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +29,12 @@ from edgeface.core.errors import ConfigError
 from edgeface.core.events import SEND_WITHIN
 from edgeface.core.settings import Level
 from edgeface.core.types import LEVELS, Claim, ExpectedPerson
+from edgeface.faces.calibration import CalibrationTable
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
+from edgeface.recognition.limits import door_limits
+from tests.support.doors import SHORT, ship
 
 MONDAY_NOON = 1_795_435_200.0
 """2026-11-23, 12:00 in UTC."""
@@ -120,10 +128,12 @@ def test_a_factor_reaches_each_level_at_the_cosine_of_one_person(level: Level) -
 
 
 def test_a_door_whose_people_all_have_a_factor_guarantees_its_level_for_any_number() -> None:
-    one = door(factor="pin")
-    limits = DoorLimits(0, (LevelLimit("high", None, 10),), (LevelLimit("high", 0.57, 10),))
-    assert unguaranteed(replace(policy(one), limits={"front": limits})) == {}
-    assert "front" in unguaranteed(replace(policy(door()), limits={"front": limits}))
+    table = CalibrationTable.shipped()
+    for one, lacks in ((door(factor="pin"), False), (door(), True)):
+        limits = door_limits(one, table, 10_000)
+        assert ("front" in unguaranteed(replace(policy(one), limits={"front": limits}))) is lacks
+        assert limits.one_to_one[-1].cosine == table.threshold("high", 1)
+    assert door_limits(door(factor="pin"), table, 0).people == 1
 
 
 def test_a_door_opens_for_those_it_allows() -> None:
@@ -370,3 +380,115 @@ def test_check_warns_of_fewer_pictures_per_second_than_recognise_people(
     assert main.main(["check", "--config", str(path)]) == 0
     warning = f"camera porch: fps {fps:g} is too low to recognise people; use 0.8 or more"
     assert capsys.readouterr().out.count(warning) == warnings
+
+
+def test_a_stricter_level_of_a_person_counts_above_the_door_and_any_group() -> None:
+    rules = [{"group": "family"}, {"person": "alice", "level": "high"}]
+    one = door(level="normal", allow=rules)
+    normal = replace(CLAIM, level="normal")
+    assert judged(one, normal) == "level"
+    assert judged(one, CLAIM) is None
+    assert judged(one, replace(normal, person="bob")) is None
+
+
+def test_a_stricter_level_counts_while_its_schedule_does() -> None:
+    rules = [{"person": "alice"}, {"person": "alice", "schedule": "noon", "level": "high"}]
+    one, normal = door(level="low", allow=rules), replace(CLAIM, level="normal")
+    evening = replace(NOW, wall=MONDAY_NOON + 6 * 3600)
+    assert judged(one, normal) == "level"
+    assert judged(one, normal, evening) is None
+    assert judged(one, normal, replace(evening, synced=False)) == "level", "it may be noon"
+    assert judged(door(level="low", allow=rules, allow_unsynced_clock=True), normal, evening) is None
+
+
+def test_a_claim_that_reaches_no_level_or_an_estimated_one_opens_nothing() -> None:
+    assert judged(door(level="low"), replace(CLAIM, level=None)) == "level"
+    assert judged(door(level="low", estimated="allow"), replace(CLAIM, level_basis="estimated")) == "level"
+
+
+LIMITS = DoorLimits(
+    4,
+    (
+        LevelLimit("low", 0.5, 1000),
+        LevelLimit("normal", 0.6, 100),
+        LevelLimit("high", 0.7, 10, "estimated"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "required", "level", "basis"),
+    [
+        ({}, "normal", "normal", "measured"),
+        ({}, "high", "high", "estimated"),
+        ({"newest": 0.69}, "high", "normal", "measured"),
+        ({"newest": 0.69}, "normal", "normal", "measured"),
+        ({"score": 0.59}, "low", "low", "measured"),
+        ({"newest": 0.49}, "low", None, "measured"),
+        ({"look_alike": True}, "high", "normal", "measured"),
+        ({"score": float("nan")}, "low", None, "measured"),
+        ({"newest": float("nan")}, "low", None, "measured"),
+    ],
+)
+def test_a_claim_gets_the_strictest_measured_level_if_that_is_enough(
+    claim: dict[str, Any], required: Level, level: Level | None, basis: str
+) -> None:
+    made = LIMITS.judged(replace(CLAIM, **{"score": 0.72, "newest": 0.71, **claim}), required)
+    assert (made.level, made.level_basis) == (level, basis)
+
+
+def test_a_door_without_limits_gives_no_level() -> None:
+    assert AccessPolicy({"front": door()}).limits_of("front").judged(CLAIM, "low").level is None
+    assert DoorLimits(1).judged(CLAIM, "low").level is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("schedule: cleaning}", "schedule: cleaning, level: high}", None),
+        (
+            "schedule: cleaning}",
+            "schedule: cleaning, level: normal}",
+            "c.yaml:10: doors.front-door.allow.1.level: laxer than the door's level, high",
+        ),
+        (
+            "source: 0}",
+            "source: 0, people: famly}",
+            "c.yaml:1: cameras.porch.people: no such group; there are family",
+        ),
+        ("source: 0}", "source: 0, people: family}", None),
+        ("level: high", "level: high\n    estimated: allow", None),
+    ],
+)
+def test_levels_of_people_and_groups_of_cameras_are_checked(before: str, after: str, says: str | None) -> None:
+    text = CONFIG.replace(before, after)
+    if says is None:
+        assert loader.parse(text.encode(), "c.yaml").doors["front-door"].level == "high"
+    else:
+        assert mistakes(text) == [says]
+
+
+def test_check_shows_the_level_in_force_at_each_camera_and_door(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(SHORT, monkeypatch)
+    path, data = tmp_path / "config.yaml", tmp_path / "data"
+    path.write_text(f"data: {data}\n{CONFIG.replace('source: 0}', 'source: 0, people: family}')}")
+    assert main.main(["check", "--config", str(path)]) == 0
+    assert not data.exists()
+    with closing(Gallery.open(data, embedder_name())) as gallery:
+        for number, person in enumerate(("alice", "bob", "carol", "dave")):
+            vector = np.eye(192, dtype=np.float32)[number]
+            gallery.enroll(person, None, [Template(vector, gallery.model, "photo", 1.0)], 1.0)
+    capsys.readouterr()
+    assert main.main(["check", "--config", str(path)]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.endswith("OK (cameras: porch)")
+    ways = "a smaller allow-list, another level, a second factor, a better embedder"
+    assert [line.removeprefix(f"{path}: ") for line in lines] == [
+        "camera porch: level normal, cosine 0.460 or more, 2 of at most 28 people",
+        f"door front-door: level 'high' cannot be guaranteed: 3 of 2 people (ways out: {ways})",
+    ]
+    (data / "gallery.db").write_bytes(b"no database at all")
+    assert main.main(["check", "--config", str(path)]) == 0
+    assert "the levels cannot be checked: " in capsys.readouterr().out

@@ -16,7 +16,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.security.attempts import LOCK, MAX_LOCK, AttemptKey
-from edgeface.security.pins import Cost, StoredPin, slow_hash
+from edgeface.security.pins import COST, Cost, StoredPin, slow_hash
 from tests.support.broker import until
 from tests.support.clock import FixedClock
 
@@ -90,6 +90,26 @@ def test_a_factor_names_its_person_or_no_one(
     checked = verifier.check(shown(factor))
     assert (checked.door, checked.kind, checked.at) == ("front", factor.kind, 1000.0)
     assert (checked.person, checked.reason) == (person, reason)
+
+
+def test_an_unknown_number_takes_a_hash_too(
+    gallery: Gallery, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the parameters of a PIN, so that the time shows neither whether a number exists nor which PIN was typed."""
+    hashed: list[Cost] = []
+
+    def slow(secret: str, salt: bytes, cost: Cost = COST) -> bytes:
+        hashed.append(cost)
+        return slow_hash(secret, salt, CHEAP)
+
+    monkeypatch.setattr("edgeface.security.pins.slow_hash", slow)
+    monkeypatch.setattr("edgeface.gallery.factors.slow_hash", slow)
+    gallery.set_pin("alice", "1042", StoredPin.of("4711"), 1.0)
+    verifier = FactorVerifier(gallery, clock)
+    for factor in (RIGHT, WRONG, PinFactor("7777", "4711"), CodeFactor("11111111")):
+        hashed.clear()
+        verifier.check(shown(factor))
+        assert hashed == [COST]
 
 
 def test_a_duress_pin_differs_in_nothing_but_its_mark(verifier: FactorVerifier, gallery: Gallery) -> None:

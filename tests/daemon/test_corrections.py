@@ -42,8 +42,8 @@ def visit(session: RecognitionSession, photo: str, start: float = 0.0) -> list[F
 @pytest.fixture(name="configuration")
 def _configuration(tmp_path: Path) -> Configuration:
     door = Door.model_validate({"camera": "porch", "allow": [{"person": "alice"}], "level": "normal"})
-    cameras = {"porch": ReplayCamera(type="replay", path=Path("clip.mp4"))}
-    return Configuration(data=tmp_path, cameras=cameras, doors={"front-door": door})
+    camera = ReplayCamera(type="replay", path=Path("clip.mp4"))
+    return Configuration(data=tmp_path, cameras={"porch": camera}, doors={"front-door": door})
 
 
 @pytest.fixture(name="probes", scope="module")

@@ -173,7 +173,7 @@ def session(refresh: Exception | None = None) -> RecognitionSession:
     made.kept = list[Probe]()
     made.keep_probes, made.correctable = made.kept.extend, lambda result: result
     made.problems, made.people, made.unknowns = (), frozenset({"alice"}), frozenset()
-    made.policy = policy_for(view)
+    made.policy, made.thresholds = policy_for(view), {"porch": accept}
     return cast("RecognitionSession", made)
 
 

@@ -139,29 +139,10 @@ def test_blocks_do_not_change_the_counts(monkeypatch: pytest.MonkeyPatch) -> Non
     assert int(whole.genuine.sum()) + whole.comparisons == 50 * 49 // 2
 
 
-def test_upper_bounds_are_bounds_that_never_rise() -> None:
-    vectors = rng().normal(size=(200, 6))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    compared = rates.compare_all(vectors, np.arange(200) // 2, ignore)
-    bounds = compared.upper_bounds()
-    assert (bounds >= compared.fmr()).all()
-    assert (np.diff(bounds) <= 0).all()
-    # The rule of three: no false match in n comparisons.
-    assert bounds[-1] == pytest.approx(3 / compared.comparisons, rel=0.01)
-
-
-def test_a_person_who_is_like_everybody_widens_the_bound() -> None:
-    def made(involved: list[int]) -> AllPairs:
-        impostor = np.zeros((10, rates.BINS), np.int64)
-        impostor[:, 0] = 1000 - np.array(involved)
-        impostor[:, -1] = involved
-        return AllPairs(impostor, np.zeros_like(impostor))
-
-    spread, one = made([10] * 10), made([50, *[5] * 8, 10])
-    assert spread.fmr()[-1] == one.fmr()[-1]
-    assert one.upper_bounds()[-1] > 1.3 * spread.upper_bounds()[-1]
-
-
-@pytest.mark.parametrize(("count", "bound"), [(0, 2.996), (1, 4.744), (5, 10.513), (30, 40.691), (100, 118.079)])
-def test_the_poisson_bound_is_that_of_the_tables(count: int, bound: float) -> None:
-    assert rates.poisson_upper(count) == pytest.approx(bound, rel=0.004)
+def test_fnmr_per_person_weighs_people_alike() -> None:
+    genuine = np.zeros((3, rates.BINS), np.int64)
+    genuine[0, 1000] = 90
+    genuine[1, [200, 1000]] = [1, 1]
+    compared = AllPairs(np.zeros_like(genuine), genuine)
+    assert compared.fnmr_per_person(0.3) == pytest.approx((0 + 0.5) / 2)
+    assert compared.fnmr()[600] == pytest.approx(1 / 92)

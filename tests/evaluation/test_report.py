@@ -3,17 +3,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
 from edgeface.evaluation import report
+from edgeface.evaluation.calibration_fit import measure
 from edgeface.evaluation.identification import Setup
 from edgeface.evaluation.photo_set import PairList, PhotoSet
-from edgeface.evaluation.rates import compare_all
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.tflite import EMBEDDER
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 def made_up(people: int, photos: int) -> PhotoSet:
@@ -25,35 +26,35 @@ def made_up(people: int, photos: int) -> PhotoSet:
     return PhotoSet(names, vectors.astype(np.float32), ("good",) * len(names))
 
 
-def test_a_calibration_states_no_less_than_was_counted() -> None:
-    seen = made_up(120, 4)
-    compared = compare_all(seen.embeddings, seen.person, lambda _: None)
-    table = report.calibration(seen, compared, EMBEDDER.sha256, "made up", "made up")
-    assert (table.people, table.photos, table.comparisons) == (120, 480, 480 * 476 // 2)
-    scores = seen.embeddings @ seen.embeddings.T
-    impostor = scores[seen.person[:, None] != seen.person[None]]
-    for row in table.rows[:: len(table.rows) // 5]:
-        assert row.fmr == pytest.approx(float((impostor >= row.cosine).mean()), rel=0.01)
-        assert row.upper > row.fmr
-    # A row needs 30 false matches or more.
-    assert table.rows[-1].fmr * table.comparisons >= 29.9
-
-
 def test_a_calibration_that_is_written_can_be_used(tmp_path: Path) -> None:
-    seen = made_up(120, 4)
-    compared = compare_all(seen.embeddings, seen.person, lambda _: None)
-    made = report.calibration(seen, compared, EMBEDDER.sha256, "made up", "made up")
+    seen = made_up(120, 5)
+    curves = measure(seen.embeddings, seen.person, np.random.default_rng(1))
+    made = report.calibration(seen, curves, EMBEDDER.sha256, "made up", "made up")
+    assert (made.people, made.photos, made.pairs) == (120, 600, 120 * 119 // 2)
     file = tmp_path / "table.json"
     file.write_text(report.table_text(made))
     assert CalibrationTable.load(file, EMBEDDER.sha256) == made
+    for one in report.one_to_one(seen, curves, made):
+        assert one["fmr"]["low"] <= 1.15 * 1e-2
+        assert one["people"] == (0 if one["templates"] + one["frames"] > 5 else 120)
+
+
+def test_a_calibration_is_checked_on_other_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "SPLITS", 2)
+    found = report.cross_validation(made_up(1100, 2), iter)
+    assert found["splits"] == 2
+    assert found["rows"]
+    assert all(row["stated"] > 0 for row in found["rows"])
+    assert {"people": 500, "templates": 3, "frames": 5, "level": "high"} in found["missing"]
+    assert [one["splits"] for one in found["tail"]] == [2, 2]
 
 
 def test_identification_reports_what_the_levels_would_do() -> None:
     found = report.identify(made_up(40, 8), CalibrationTable.shipped(), [Setup(5, 3, 5), Setup(500, 1, 1)])
     assert [one["people"] for one in found] == [5]
     for rates in found[0]["levels"].values():
-        assert rates["fpir"] <= rates["fpir_upper"]
-        assert rates["fnir"] <= rates["fnir_with_margin"]
+        assert 0 <= rates["fnir"] <= 1
+        assert rates["fpir_stated"] > 0
     assert found[0]["fnir_at_fpir"]["1e-3"] is None
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgeface.core.errors import GalleryError, ModelError
 from edgeface.evaluation.report import table_text
-from edgeface.faces.calibration import FACTOR, TARGETS, CalibrationRow, CalibrationTable, path_of, table_of
+from edgeface.faces.calibration import TARGETS, CalibrationRow, CalibrationTable, path_of, table_of
 from edgeface.faces.tflite import EMBEDDER, FOLDER
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 HASH = "ab" * 32
 ROWS = (
-    CalibrationRow(0.2, 0.05, 0.08),
-    CalibrationRow(0.3, 0.005, 0.007),
-    CalibrationRow(0.4, 4e-4, 6e-4),
-    CalibrationRow(0.5, 4e-5, 6e-5),
+    CalibrationRow(0.2, 0.08, 1600),
+    CalibrationRow(0.3, 0.02, 400),
+    CalibrationRow(0.4, 2e-3, 40),
+    CalibrationRow(0.5, 2e-4, 30),
 )
-TABLE = CalibrationTable(HASH, "O-Net", "made up", 100, 200, 19_000, ROWS)
+TABLE = CalibrationTable(HASH, "O-Net", "made up", 100, 200, 19_000, ROWS, (CalibrationRow(0.6, 5e-5, 1),))
 
 
 def kept(tmp_path: Path, **changes: Any) -> Path:
@@ -38,12 +38,22 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert CalibrationTable.load(kept(tmp_path), HASH) == TABLE
 
 
-def test_the_threshold_is_the_smallest_whose_bound_suffices() -> None:
-    # low: 1e-2 / (1 x 3.5) = 2.9e-3; normal: 2.9e-4 alone and 5.7e-5 for five.
+def test_the_threshold_is_the_smallest_that_suffices() -> None:
+    # low: 1e-2 for one; normal: 1e-3 for one, and 2e-4 for five.
     assert TABLE.threshold("low", 1) == 0.4
     assert TABLE.threshold("normal", 1) == 0.5
-    assert TABLE.threshold("normal", 4) == 0.5
+    assert TABLE.threshold("normal", 5) == 0.5
     assert TABLE.near("normal", 1) == 0.4
+
+
+def test_a_level_may_be_estimated_beyond_the_data() -> None:
+    assert (TABLE.most("normal"), TABLE.most("normal", estimated=True)) == (5, 20)
+    assert TABLE.threshold("normal", 20, estimated=True) == 0.6
+    assert TABLE.threshold("normal", 5, estimated=True) == 0.5
+    assert TABLE.near("normal", 20, estimated=True) == 0.5
+    assert TABLE.accepts(0.6, 20) == pytest.approx(1e-3)
+    with pytest.raises(GalleryError):
+        TABLE.threshold("normal", 6)
 
 
 def test_an_empty_gallery_has_the_threshold_of_one_person() -> None:
@@ -51,24 +61,24 @@ def test_an_empty_gallery_has_the_threshold_of_one_person() -> None:
 
 
 def test_a_level_that_cannot_be_shown_is_refused_with_what_would_help() -> None:
-    assert TABLE.most("normal") == 4
+    assert TABLE.most("normal") == 5
     with pytest.raises(
         GalleryError,
-        match=r"level 'normal' .* 5 people: the calibration data \(200 photos\) supports at most 4; enroll fewer",
+        match=r"level 'normal' .* 6 people: the calibration data \(200 photos\) supports at most 5; enroll fewer",
     ):
-        TABLE.threshold("normal", 5)
+        TABLE.threshold("normal", 6)
     with pytest.raises(GalleryError, match="does not support this level"):
         TABLE.threshold("high", 1)
 
 
 def test_near_is_refused_where_the_threshold_is() -> None:
-    assert TABLE.near("normal", 4) == 0.4
+    assert TABLE.near("normal", 5) == 0.4
     with pytest.raises(GalleryError, match="cannot be guaranteed"):
         TABLE.near("high", 100)
 
 
-def test_what_is_stated_is_the_bound_at_or_below_the_threshold() -> None:
-    assert TABLE.accepts(0.45, 2) == pytest.approx(2 * FACTOR * 6e-4)
+def test_what_is_stated_is_the_rate_at_or_below_the_threshold() -> None:
+    assert TABLE.accepts(0.45, 2) == pytest.approx(2 * 2e-3)
     assert TABLE.accepts(0.1, 1) == 1
     assert TABLE.accepts(0.2, 1000) == 1
 
@@ -103,10 +113,11 @@ def test_the_shipped_table_is_that_of_the_shipped_embedder() -> None:
     "changes",
     [
         {"rows": []},
-        {"rows": [[0.3, 0.1, 0.2], [0.2, 0.01, 0.02]]},
-        {"rows": [[0.3, 0.1, 0.2], [0.4, 0.2, 0.3]]},
-        {"rows": [[0.3, 0.2, 0.1]]},
-        {"rows": [[0.3, 0.0, 0.0]]},
+        {"rows": [[0.3, 0.1, 90], [0.2, 0.01, 40]]},
+        {"rows": [[0.3, 0.1, 90], [0.4, 0.2, 95]]},
+        {"rows": [[0.3, 0.1, -1]]},
+        {"rows": [[0.3, 0.0, 30]]},
+        {"estimated": [[0.4, 1e-5, 2]]},
         {"rows": [[0.3, 0.1]]},
         {"rows": [["0.3", 0.1, 0.2]]},
         {"rows": [[0.3, 0.1, float("nan")]]},
@@ -114,7 +125,7 @@ def test_the_shipped_table_is_that_of_the_shipped_embedder() -> None:
         {"rows": None},
         {"people": 0},
         {"people": "many"},
-        {"comparisons": -3},
+        {"pairs": -3},
         {"unheard_of": 1},
         {"embedder": None},
     ],

@@ -80,6 +80,11 @@ def test_a_match_needs_the_mean_to_reach_the_threshold() -> None:
     assert (decision.kind, decision.person) == ("uncertain", None)
 
 
+def test_a_newest_frame_without_a_number_confirms_no_match() -> None:
+    broken = Match("alice", float("nan"), 0.1)
+    assert decide(gathered(3), OnePerson(0.9, newest=broken), THRESHOLDS, RULES) is None
+
+
 def test_a_newest_frame_that_is_nearer_to_someone_else_confirms_no_match() -> None:
     bob = Match("bob", 0.9, 0.6)
     assert decide(gathered(3), OnePerson(0.9, newest=bob), THRESHOLDS, RULES) is None

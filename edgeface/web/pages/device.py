@@ -39,6 +39,8 @@ class DoorCard(NamedTuple):
     door: Door
     facts: dict[str, Any]
     """Its part of the state."""
+    limit: dict[str, Any]
+    """What it accepts, from its part of the state."""
     refused: list[tuple[str, int]]
     """Refusals by reason, in words."""
     factors: list[tuple[str, int]]
@@ -98,8 +100,8 @@ def _card(context: WebContext, name: str, door: Door, last: list[EventLine]) -> 
     tone = "bad" if facts.get("problem") else "warn" if age is None or age > _NONCE_SECONDS else "ok"
     own = [line for line in last if line.door == name][:_RECENT]
     factors = pairs(facts.get("factors", {}).get("refused", {}), factor_strings.FACTOR_REASONS)
-    words = {**strings.REFUSALS, **factor_strings.FACTOR_REFUSALS}
-    return DoorCard(name, door, facts, pairs(facts.get("refused", {}), words), factors, tone, own)
+    refused = pairs(facts.get("refused", {}), {**strings.REFUSALS, **factor_strings.FACTOR_REFUSALS})
+    return DoorCard(name, door, facts, facts.get("limit") or {}, refused, factors, tone, own)
 
 
 def health(request: Request) -> Response:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edgeface.config.levels import enrolled, levels_in_force
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.snapshot import NEVER, day
 from edgeface.people.corrections import negatives
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableError, RejectedError
 from edgeface.people.factors import factors_of
 from edgeface.people.rules import level_threshold, limits
 from edgeface.people.templates import listed
@@ -49,7 +50,7 @@ def people(request: Request) -> Response:
     wall = context.clock.wall()
     with context.gallery() as gallery:
         snapshot, everyone = gallery.snapshot(wall), gallery.people()
-        threshold, problem = level_threshold(context.configuration(), snapshot)
+        threshold = level_threshold(context.configuration(), snapshot)[0]
         stored = {one.id: one.look_alikes for one in everyone}
         folded = wanted.casefold()
         found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
@@ -63,9 +64,7 @@ def people(request: Request) -> Response:
         shown=shown,
         count=len(everyone),
         enrolled=snapshot.enrolled,
-        level=context.configuration().recognition.level,
-        threshold=threshold,
-        problem=problem,
+        levels=levels_in_force(context.configuration(), enrolled(everyone, day(wall))),
         alike=[pair for pair in snapshot.alike(threshold) if pair[1] not in stored[pair[0]]],
         divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,
@@ -123,7 +122,7 @@ def photos(request: Request, form: Form) -> Response:
     options = EnrollOptions(ignored=known.ignored)
     try:
         context.people.enroll(who, None, form.files, options)
-    except DoubtError as error:
+    except OverridableError as error:
         return doubt.ask(request, error, options, f"/people/{who}")
     except RejectedError as error:
         return person(request, str(error), error.lines)
@@ -142,7 +141,7 @@ def merge(request: Request, form: Form) -> Response:
     except DoubtError as error:
         with context_of(request).gallery() as gallery:
             new = [f"/faces/{who}/{n}" for n in range(len(gallery.pictures(who)))]
-        fields = {"into": into, "confirm": who, "anyway": "1"}
+        fields = {"into": into, "confirm": who}
         return doubt.question(request, error, f"/people/{who}/merge", fields, new, f"/people/{who}")
     except GalleryError as error:
         return person(request, str(error))

@@ -16,7 +16,7 @@ from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
-from edgeface.web import factor_strings, strings
+from edgeface.web import factor_strings, level_strings, strings
 from edgeface.web.http import limits
 
 if TYPE_CHECKING:
@@ -135,7 +135,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["s"] = SimpleNamespace(
-        **{key: value for texts in (strings, factor_strings) for key, value in vars(texts).items() if key.isupper()}
+        **{
+            key: value
+            for texts in (strings, factor_strings, level_strings)
+            for key, value in vars(texts).items()
+            if key.isupper()
+        }
     )
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["version"] = __version__
