@@ -72,9 +72,11 @@ def _lacking(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _may_pass(configuration: Configuration, door: Door, who: str, owned: Container[tuple[str, str]]) -> bool:
-    """Whether a person has what one rule of a door requires, or is not in its allow-list; passes are not in the list."""
-    required = [factors_of(door, rule) for rule in configuration.access_policy.rules_for(door, who)]
-    ready = (
-        not kinds or kinds & {"pass", "reader"} or any((who, kind) in owned for kind in kinds) for kinds in required
+    """Whether a person has what one rule of a door requires, or is not in its allow-list.
+
+    A pass, and what a reader knows, is not in the gallery: everyone may have it.
+    """
+    rules = [factors_of(door, rule) for rule in configuration.access_policy.rules_for(door, who)]
+    return not rules or any(
+        not kinds or kinds & {"pass", "reader"} or any((who, kind) in owned for kind in kinds) for kinds in rules
     )
-    return not required or any(ready)
