@@ -75,7 +75,7 @@ def test_the_hash_is_argon2id_with_the_parameters_of_the_decision() -> None:
 
 
 def test_a_hash_that_cannot_be_computed_is_an_error_of_one_line_without_the_secret() -> None:
-    with pytest.raises(EdgefaceError, match="^a PIN or a code cannot be compared: ") as caught:
+    with pytest.raises(EdgefaceError, match="a PIN or a code cannot be compared") as caught:
         slow_hash("4711", b"saltsaltsaltsalt", Cost(memory=1, passes=1, lanes=1))
     assert "4711" not in str(caught.value)
 
