@@ -7,6 +7,7 @@ Takes a folder PERSON/PHOTO of photos, as in LFW, and uses the photos that enrol
   of the other although it scores low alone (as in benchmarks.identity).
 - people: many are enrolled one after the other, and refused as two people or as someone who is enrolled.
 - look-alikes: the pairs of people who are most alike are both enrolled, and seen again, also with a second factor.
+- factors: everyone comes with their own second factor, and with that of every other person.
 - marks: templates that are marked as outliers, the person's own and one of another person.
 
     python -m benchmarks.enrollment FACES [--leave-out NAME ...] [--cache build/enrollment.npz]
@@ -62,7 +63,15 @@ def main() -> None:
     people = load(options.faces, options.cache)
     kept = {name: rows for name, rows in people.items() if name not in options.leave_out}
     print(f"{len(kept)} people, {sum(map(len, kept.values()))} photos, limits {LIMITS}")
-    measures: tuple[Callable[[People], Iterator[Row]], ...] = (additions, mixed, enrolled, look_alikes, named, marks)
+    measures: tuple[Callable[[People], Iterator[Row]], ...] = (
+        additions,
+        mixed,
+        enrolled,
+        look_alikes,
+        named,
+        stolen,
+        marks,
+    )
     rows = [row for measure in measures for row in measure(kept)]
     lines = [f"| {what} | {count:,} | {100 * share:.2f} % |" for what, count, share in rows]
     table = "\n".join(["| what | tried | share |", "|---|---:|---:|", *lines])
@@ -201,6 +210,34 @@ def named(people: People) -> Iterator[Row]:
         what = f"a factor, and a look-alike of cosine {cosine:.2f}"
         yield f"{what}: the person confirmed at level high", len(own[cosine]), float(np.mean(own[cosine]))
         yield f"{what}: the look-alike confirmed", len(wrong[cosine]), float(np.mean(wrong[cosine]))
+
+
+def stolen(people: People) -> Iterator[Row]:
+    """Everyone who is enrolled, with their own second factor and with that of every other person, at level high."""
+    own, wrong, known, tries = list[bool](), 0, 0, 0
+    needed = CalibrationTable.shipped().threshold("high", 1)
+    for seed in range(NAMED_ROUNDS):
+        chance = random.Random(seed)
+        shots = {name: drawn(people[name], 2 * TEMPLATES, chance) for name in with_photos(people, 2 * TEMPLATES)}
+        templates = {**{name: rows[:1] for name, rows in people.items()},
+                     **{name: rows[:TEMPLATES] for name, rows in shots.items()}}  # fmt: skip
+        means, places = (
+            np.stack([unit_mean(rows) for rows in templates.values()]),
+            {n: k for k, n in enumerate(templates)},
+        )
+        for name, rows in shots.items():
+            mean = means @ unit_mean(rows[TEMPLATES:])
+            for newest in rows[TEMPLATES:]:
+                alone = means @ newest
+                reach = np.minimum(mean, alone) >= needed
+                ahead = np.maximum(mean.max() - mean, alone.max() - alone) >= MARGIN
+                own.append(bool(reach[places[name]] and not ahead[places[name]]))
+                reach[places[name]] = False
+                tries += len(means) - 1
+                wrong, known = wrong + int(reach.sum()), known + int((reach & ~ahead).sum())
+    yield f"one's own factor, {len(means):,} people enrolled: confirmed", len(own), float(np.mean(own))
+    yield "the factor of another who is enrolled: reaches level high", tries, wrong / tries
+    yield "the factor of another who is enrolled: confirmed", tries, known / tries
 
 
 def pair(one: Embeddings, other: Embeddings) -> GallerySnapshot:

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -175,12 +175,11 @@ class SecondFactors:
     def close(self) -> None:
         """Have the thread end after the factor that it verifies, if it was started."""
         while self.alive:
-            try:
+            with suppress(queue.Full):
                 self._waiting.put_nowait(None)
-            except queue.Full:
-                self._waiting.get_nowait()
-            else:
                 self._thread.join()
+            with suppress(queue.Empty):
+                self._waiting.get_nowait()
 
     def submit(self, presented: Presented) -> bool:
         """Queue a factor; False if too many wait. Returns at once."""

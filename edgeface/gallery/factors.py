@@ -69,7 +69,10 @@ class FactorsFile(GalleryFile):
             return self._db.execute("SELECT 1 FROM people WHERE tag = ?", (self.tag(person),)).fetchone() is not None
 
     def set_pin(self, person: str, number: str, pin: StoredPin, wall: float) -> Change:
-        """Give a person a number and a PIN instead of the ones they had; raises GalleryError for a number in use."""
+        """Give a person a number and a PIN instead of the ones they had, and forget their wrong PINs.
+
+        Raises GalleryError for a number in use.
+        """
         tag = self._number_tag(number)
         facts = {
             "kind": "pin", "number": number, "salt": pin.salt.hex(), "pin": pin.pin.hex(),
@@ -80,6 +83,7 @@ class FactorsFile(GalleryFile):
             if self._find_factor(tag) is not None:
                 raise GalleryError(f"the number {number} is taken: choose another")
             self._put_factor(tag, person, facts, wall)
+            self.unlock(person, wall)
         return Change("factors", person, wall, factor="pin" if pin.duress is None else "duress")
 
     def set_code(self, person: str, code: str, wall: float) -> Change:

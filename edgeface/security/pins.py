@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import EdgefaceError, GalleryError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,10 +46,17 @@ COST = Cost(memory=65_536, passes=3, lanes=1)
 
 
 def slow_hash(secret: str, salt: bytes, cost: Cost = COST) -> bytes:
-    """32 bytes of argon2id; takes as long for any secret (docs/decisions/0020-second-factors.md has the figures)."""
+    """32 bytes of argon2id; takes as long for any secret (docs/decisions/0020-second-factors.md has the figures).
+
+    Raises EdgefaceError if there is too little memory.
+    """
+    from argon2.exceptions import HashingError
     from argon2.low_level import Type, hash_secret_raw
 
-    return hash_secret_raw(secret.encode(), salt, cost.passes, cost.memory, cost.lanes, _HASH_BYTES, Type.ID)
+    try:
+        return hash_secret_raw(secret.encode(), salt, cost.passes, cost.memory, cost.lanes, _HASH_BYTES, Type.ID)
+    except HashingError as error:
+        raise EdgefaceError(f"a PIN or a code cannot be compared: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from tests.support.broker import until
 from tests.support.clock import FixedClock
 
 ONE = (LevelLimit("low", 0.3, 1), LevelLimit("normal", 0.4, 1), LevelLimit("high", 0.5, 1))
-LIMITS = DoorLimits(0, (), ONE)
+LIMITS = DoorLimits(1, ONE, ONE)
 CODE = "40819273"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import Claim, Event, Frame, FrameResult, Probe
+from edgeface.core.types import Claim, Event, ExpectedPerson, Frame, FrameResult, Probe
 from edgeface.daemon.vision import HANG_SECONDS, MATCH_SECONDS, Health, Vision
 from edgeface.gallery.snapshot import Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
@@ -222,3 +222,16 @@ def test_what_the_gallery_cannot_do_is_a_problem_and_no_end() -> None:
     vision._housekeep(opened)
     assert vision.problems == ("gallery: cannot be written",)
     assert vision.people == {"alice"}
+
+
+def test_who_is_expected_is_compared_with_the_next_frame_and_an_old_frame_claims_nothing() -> None:
+    opened = session()
+    vision, heard = seen(opened, 0.1)
+    expected = ExpectedPerson(1, "front", "porch", "alice", "pin", 9.0)
+    for behind, claimed in ((0.1, [expected]), (MATCH_SECONDS + 0.1, [])):
+        heard.claims.clear()
+        vision.expect(expected)
+        vision._clock.sleep(0.1)
+        now = vision._clock.monotonic()
+        vision._handle(opened, Frame("porch", 9, now - behind, 1e9, GREY))
+        assert [claim.expected for claim in heard.claims if claim.expected is not None] == claimed

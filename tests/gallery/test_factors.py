@@ -116,6 +116,9 @@ def test_attempts_are_kept_by_door_and_person_until_they_are_unlocked(gallery: G
     with closing(Gallery.open(gallery.path.parent, MODEL)) as other:
         assert other.all_attempts() == {front: {"tokens": 9.5}, alice: {"wrong": 3}, bob: {"wrong": 2}}
     assert gallery.attempts(AttemptKey("back", "alice")) is None
+    gallery.set_pin("alice", "1042", PIN, 1.0)
+    assert gallery.attempts(alice) is None, "a new PIN has no wrong one"
+    gallery.put_attempts({alice: {"wrong": 3}})
     gallery.unlock("alice", 1.0)
     assert (gallery.attempts(front), gallery.attempts(alice), gallery.attempts(bob)) == (
         {"tokens": 9.5},

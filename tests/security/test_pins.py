@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.security.pins import (
     COST,
+    Cost,
     StoredPin,
     card_uid,
     check_number,
@@ -71,6 +72,12 @@ def test_the_hash_is_argon2id_with_the_parameters_of_the_decision() -> None:
     assert COST == (65_536, 3, 1)
     found = slow_hash("4711", b"saltsaltsaltsalt").hex()
     assert found == "44bd5806d8608331386a8e7e03cf058450f68e035c0e9e916582004794d90d55"
+
+
+def test_a_hash_that_cannot_be_computed_is_an_error_of_one_line_without_the_secret() -> None:
+    with pytest.raises(EdgefaceError, match="a PIN or a code cannot be compared") as caught:
+        slow_hash("4711", b"saltsaltsaltsalt", Cost(memory=1, passes=1, lanes=1))
+    assert "4711" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
