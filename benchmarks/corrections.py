@@ -29,10 +29,10 @@ from edgeface.gallery.negatives import harm
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, unit_mean
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging import photos
-from edgeface.recognition.decision import thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support import scripted
+from tests.support.doors import limits_for
 from tests.support.scripted import Look, ScriptedFaces
 from tests.support.unknowns import fixed
 from tools import figures
@@ -198,9 +198,9 @@ def _replays(analyzer: FaceAnalyzer, faces: Faces, folder: Path, made: Sequence[
 
 def play(view: GallerySnapshot, looks: Sequence[Look | None], level: Level) -> list[FrameResult]:
     """One visit."""
-    shown, accept = ScriptedFaces(), thresholds(CalibrationTable.shipped(), level, view)
-    rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings(), {}, {"porch": level})
-    made = Pipeline(rules, scripted.analyzer(shown), Unknowns("boot", fixed(accept.accept)), view, accept)
+    shown, (accept, cameras) = ScriptedFaces(), limits_for(view, level, level)
+    rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings())
+    made = Pipeline(rules, scripted.analyzer(shown), Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
     return list(scripted.play(made, shown, looks))
 
 

@@ -6,7 +6,8 @@ Takes a folder PERSON/PHOTO of photos, as in LFW, and uses the photos that enrol
 - mixed: photos of two people are enrolled under one id, at random and of look-alikes: a photo of one joins the evidence
   of the other although it scores low alone (as in benchmarks.identity).
 - people: many are enrolled one after the other, and refused as two people or as someone who is enrolled.
-- look-alikes: the pairs of people who are most alike are both enrolled, and seen again.
+- look-alikes: the pairs of people who are most alike are both enrolled, and seen again, also with a second factor.
+- factors: everyone comes with their own second factor, and with that of every other person.
 - marks: templates that are marked as outliers, the person's own and one of another person.
 
     python -m benchmarks.enrollment FACES [--leave-out NAME ...] [--cache build/enrollment.npz]
@@ -28,15 +29,18 @@ from benchmarks.identity import ALONE, JOINS, SWAPS, open_analyzer
 from edgeface.evaluation import photo_set
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.agreement import Limits, objection, outliers, two_people
-from edgeface.gallery.snapshot import unit_mean
+from edgeface.gallery.snapshot import Person, make_snapshot, unit_mean
 from edgeface.people.enrollment import KnownFaces
-from edgeface.recognition.decision import MARGIN
+from edgeface.recognition.confirmation import confirm
+from edgeface.recognition.decision import MARGIN, Evidence
 from tools import figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
+
+    from edgeface.gallery.snapshot import GallerySnapshot
 
     Embeddings = NDArray[np.float32]
     People = Mapping[str, Embeddings]
@@ -49,6 +53,7 @@ ALIKE = 100
 """Pairs of people, the most alike, that are enrolled as look-alikes."""
 COSINES = (0.65, 0.75, 0.85, 0.9)
 """Two people are drawn towards each other to these cosines: LFW has no look-alikes with enough photos."""
+NAMED_ROUNDS = 8
 LIMITS = Limits.of(CalibrationTable.shipped().cosine)
 
 
@@ -58,7 +63,15 @@ def main() -> None:
     people = load(options.faces, options.cache)
     kept = {name: rows for name, rows in people.items() if name not in options.leave_out}
     print(f"{len(kept)} people, {sum(map(len, kept.values()))} photos, limits {LIMITS}")
-    measures: tuple[Callable[[People], Iterator[Row]], ...] = (additions, mixed, enrolled, look_alikes, marks)
+    measures: tuple[Callable[[People], Iterator[Row]], ...] = (
+        additions,
+        mixed,
+        enrolled,
+        look_alikes,
+        named,
+        stolen,
+        marks,
+    )
     rows = [row for measure in measures for row in measure(kept)]
     lines = [f"| {what} | {count:,} | {100 * share:.2f} % |" for what, count, share in rows]
     table = "\n".join(["| what | tried | share |", "|---|---:|---:|", *lines])
@@ -163,17 +176,84 @@ def look_alikes(people: People) -> Iterator[Row]:
     """Who is named when one of two look-alikes is seen: the most alike pairs, and the same drawn nearer together."""
     chance = random.Random(3)
     shots = {name: drawn(people[name], 2 * TEMPLATES, chance) for name in with_photos(people, 2 * TEMPLATES)}
-    names = sorted(shots)
-    means = np.stack([unit_mean(shots[name][:TEMPLATES]) for name in names])
-    rows, columns = np.triu_indices(len(names), 1)
-    nearest = np.argsort(-(means @ means.T)[rows, columns])[:ALIKE]
-    pairs = [(shots[names[rows[n]]], shots[names[columns[n]]]) for n in nearest]
+    pairs = most_alike(shots)
     for cosine in (0.0, *COSINES):
         lead = np.concatenate([leads(*nearer(one, other, cosine)) for one, other in pairs])
         what = f"a look-alike of cosine {cosine:.2f}" if cosine else "the most alike pairs"
         yield f"{what}: named as the other", lead.size, float(np.mean(lead <= -MARGIN))
         yield f"{what}: nearer to the other, no name", lead.size, float(np.mean((lead > -MARGIN) & (lead < 0)))
         yield f"{what}: named", lead.size, float(np.mean(lead >= MARGIN))
+
+
+def most_alike(shots: People) -> list[tuple[Embeddings, Embeddings]]:
+    """The photos of the pairs of people who are most alike."""
+    names = sorted(shots)
+    means = np.stack([unit_mean(shots[name][:TEMPLATES]) for name in names])
+    rows, columns = np.triu_indices(len(names), 1)
+    nearest = np.argsort(-(means @ means.T)[rows, columns])[:ALIKE]
+    return [(shots[names[rows[n]]], shots[names[columns[n]]]) for n in nearest]
+
+
+def named(people: People) -> Iterator[Row]:
+    """Who is confirmed when a second factor names one of two look-alikes: the mean and the newest of three photos."""
+    own, wrong = ({cosine: list[bool]() for cosine in COSINES} for _ in range(2))
+    for seed in range(NAMED_ROUNDS):
+        chance = random.Random(seed)
+        shots = {name: drawn(people[name], 2 * TEMPLATES, chance) for name in with_photos(people, 2 * TEMPLATES)}
+        for (one, other), cosine in itertools.product(most_alike(shots), COSINES):
+            both = nearer(one, other, cosine)
+            for person, look_alike in (both, both[::-1]):
+                view = pair(person[:TEMPLATES], look_alike[:TEMPLATES])
+                own[cosine] += confirmed(view, person[TEMPLATES:])
+                wrong[cosine] += confirmed(view, look_alike[TEMPLATES:])
+    for cosine in COSINES:
+        what = f"a factor, and a look-alike of cosine {cosine:.2f}"
+        yield f"{what}: the person confirmed at level high", len(own[cosine]), float(np.mean(own[cosine]))
+        yield f"{what}: the look-alike confirmed", len(wrong[cosine]), float(np.mean(wrong[cosine]))
+
+
+def stolen(people: People) -> Iterator[Row]:
+    """Everyone who is enrolled, with their own second factor and with that of every other person, at level high."""
+    own, wrong, known, tries = list[bool](), 0, 0, 0
+    needed = CalibrationTable.shipped().threshold("high", 1)
+    for seed in range(NAMED_ROUNDS):
+        chance = random.Random(seed)
+        shots = {name: drawn(people[name], 2 * TEMPLATES, chance) for name in with_photos(people, 2 * TEMPLATES)}
+        templates = {**{name: rows[:1] for name, rows in people.items()},
+                     **{name: rows[:TEMPLATES] for name, rows in shots.items()}}  # fmt: skip
+        means, places = (
+            np.stack([unit_mean(rows) for rows in templates.values()]),
+            {n: k for k, n in enumerate(templates)},
+        )
+        for name, rows in shots.items():
+            mean = means @ unit_mean(rows[TEMPLATES:])
+            for newest in rows[TEMPLATES:]:
+                alone = means @ newest
+                reach = np.minimum(mean, alone) >= needed
+                ahead = np.maximum(mean.max() - mean, alone.max() - alone) >= MARGIN
+                own.append(bool(reach[places[name]] and not ahead[places[name]]))
+                reach[places[name]] = False
+                tries += len(means) - 1
+                wrong, known = wrong + int(reach.sum()), known + int((reach & ~ahead).sum())
+    yield f"one's own factor, {len(means):,} people enrolled: confirmed", len(own), float(np.mean(own))
+    yield "the factor of another who is enrolled: reaches level high", tries, wrong / tries
+    yield "the factor of another who is enrolled: confirmed", tries, known / tries
+
+
+def pair(one: Embeddings, other: Embeddings) -> GallerySnapshot:
+    """A gallery of two look-alikes, a and b."""
+    people = [Person(who, who, False, 0.0, len(rows), 0, look_alikes=alike) for who, rows, alike in
+              (("a", one, ("b",)), ("b", other, ("a",)))]  # fmt: skip
+    return make_snapshot(people, {"a": one, "b": other})
+
+
+def confirmed(view: GallerySnapshot, photos: Embeddings) -> Iterator[bool]:
+    """Whether a is confirmed at level high from these photos, each in turn the newest."""
+    needed = CalibrationTable.shipped().threshold("high", 1)
+    for newest in range(len(photos)):
+        order = [*(row for n, row in enumerate(photos) if n != newest), photos[newest]]
+        found = confirm(Evidence(tuple(order), tuple(map(float, range(len(order))))), view, "a")
+        yield min(found.score, found.newest) >= needed and not found.look_alike
 
 
 def nearer(one: Embeddings, other: Embeddings, cosine: float) -> tuple[Embeddings, Embeddings]:

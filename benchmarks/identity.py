@@ -27,16 +27,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeface.config.configuration import Configuration
-from edgeface.core.types import LEVELS, Frame
+from edgeface.core.types import Frame
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.photo_face import faces
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot, unit_mean
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging import photos
-from edgeface.recognition.decision import Evidence, thresholds
+from edgeface.recognition.decision import Evidence
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support import scripted
+from tests.support.doors import DOOR, levels, limits_for, policy_for
 from tests.support.scripted import Look, ScriptedFaces
 from tests.support.unknowns import fixed
 
@@ -153,9 +154,9 @@ def pipeline(
 ) -> Pipeline:
     """A pipeline that knows these people, with a door at its camera."""
     view = gallery(people)
-    rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings(), {}, {"porch": door})
-    accept = thresholds(CalibrationTable.shipped(), level, view)
-    return Pipeline(rules, analyzer, Unknowns("boot", fixed(accept.accept)), view, accept)
+    rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings())
+    accept, cameras = limits_for(view, level, door)
+    return Pipeline(rules, analyzer, Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
 
 
 def gallery(people: Sequence[Known]) -> GallerySnapshot:
@@ -183,11 +184,12 @@ def joins(alike: Sequence[Stranger], compared: int) -> dict[str, Any]:
     joined = [one for one in alike if one.known.evidence.add(one.embedding, 1.0, same).frames > 1]
     below, claimed = 0, 0
     for one in alike:
-        needed = dict(thresholds(CalibrationTable.shipped(), "normal", gallery([one.known])).levels)
-        levels = [claim.level for result in held(one) for claim in result.claims]
-        claimed += len(levels)
+        policy = policy_for(gallery([one.known]), "high")
+        needed = {limit.level: limit.cosine for limit in policy.limits_of(DOOR).levels}
+        reached = levels(policy, (claim for result in held(one) for claim in result.claims))
+        claimed += len(reached)
         below += sum(
-            one.alone < needed[level] for level in LEVELS if level in needed for _ in range(levels.count(level))
+            level is not None and (cosine := needed[level]) is not None and one.alone < cosine for _, level in reached
         )
     return {
         "photos of others compared with evidence": compared,

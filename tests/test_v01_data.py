@@ -22,6 +22,7 @@ from edgeface.imaging.photos import load
 from edgeface.journal.journal import Journal
 from edgeface.recognition.decision import same_unknown, thresholds
 from edgeface.security import signing_keys
+from edgeface.security.attempts import AttemptKey
 from edgeface.security.vault import open_vault
 from edgeface.web.auth import accounts
 from tests.support.journals import counts
@@ -164,3 +165,13 @@ def test_who_may_use_the_page_still_may(home: Path) -> None:
     ]
     assert accounts.is_password(known[0], "the fixture's password")
     assert not accounts.is_password(known[0], "another password")
+
+
+def test_its_people_get_second_factors(home: Path) -> None:
+    with closing(Gallery.open(home / "data", embedder_name())) as gallery:
+        assert gallery.factors() == []
+        gallery.add_card("joe_biden", "04a2b3c4", 1.0)
+        gallery.put_attempts({AttemptKey("front-door", "joe_biden"): {"wrong": 1}})
+    with closing(Gallery.open(home / "data", embedder_name())) as gallery:
+        assert gallery.person_of_card("04a2b3c4") == "joe_biden"
+    run("forget", "joe_biden")

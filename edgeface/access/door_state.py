@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from edgeface.access.protocol import Nonces
 
 if TYPE_CHECKING:
+    from edgeface.access.levels import LevelLimit
     from edgeface.access.policy import Refusal
+    from edgeface.access.second_factor import FactorReason
+    from edgeface.core.types import ExpectedPerson
 
 MAX_RESULTS_PER_MINUTE = 10
-"""Results of a door that are recorded; the rest are counted."""
+"""Results of a door, and refused factors at it, that are recorded; the rest are counted."""
 
 _MINUTE = 60.0
 # More visits than a door sees in a day.
@@ -30,8 +33,15 @@ class DoorState:
         """Visits for which a grant was signed."""
         self.granted_at: dict[str, float] = {}
         """When a grant was last signed, by person, in monotonic seconds."""
+        self.expected: ExpectedPerson | None = None
+        """Who the latest second factor names, until a grant uses it up or it expires."""
+        self.pass_seen: tuple[str, float] | None = None
+        """The id of the pass that was read last, and when, in monotonic seconds."""
         self._refusals: OrderedDict[tuple[VisitKey, Refusal], None] = OrderedDict()
         self._result_times: deque[float] = deque(maxlen=MAX_RESULTS_PER_MINUTE)
+        self._factor_times: deque[float] = deque(maxlen=MAX_RESULTS_PER_MINUTE)
+        self._right = 0
+        self._wrong: Counter[FactorReason] = Counter()
         self._granted = self._opened = self._rejected = 0
         self._refused: Counter[Refusal] = Counter()
 
@@ -60,12 +70,17 @@ class DoorState:
         """Count a result of the door; False if there are too many to record this one."""
         self._opened += accepted
         self._rejected += not accepted
-        if len(self._result_times) == MAX_RESULTS_PER_MINUTE and now - self._result_times[0] < _MINUTE:
-            return False
-        self._result_times.append(now)
-        return True
+        return _room(self._result_times, now)
 
-    def facts(self, now: float, problem: str | None) -> dict[str, Any]:
+    def count_factor(self, now: float, reason: FactorReason | None) -> bool:
+        """Count a factor that is right (None) or refused; False if there are too many to record this one."""
+        if reason is None:
+            self._right += 1
+            return False
+        self._wrong[reason] += 1
+        return _room(self._factor_times, now)
+
+    def facts(self, now: float, problem: str | None, people: int, limit: LevelLimit) -> dict[str, Any]:
         """The door in the state message; docs/events.md names the keys."""
         age = self.nonces.age(now)
         return {
@@ -74,8 +89,24 @@ class DoorState:
             "refused": dict(self._refused),
             "opened": self._opened,
             "rejected": self._rejected,
+            "factors": {"right": self._right, "refused": dict(self._wrong)},
+            "limit": {
+                "level": limit.level if limit.cosine is not None else None,
+                "level_basis": limit.basis,
+                "threshold": limit.cosine,
+                "people": people,
+                "most": limit.most,
+            },
             "problem": problem,
         }
+
+
+def _room(times: deque[float], now: float) -> bool:
+    """Whether there are fewer than MAX_RESULTS_PER_MINUTE; then this one is added."""
+    if len(times) == MAX_RESULTS_PER_MINUTE and now - times[0] < _MINUTE:
+        return False
+    times.append(now)
+    return True
 
 
 def _trim(visits: OrderedDict[Any, None]) -> None:

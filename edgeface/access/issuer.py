@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.access.door_state import DoorState
-from edgeface.access.policy import AccessPolicy, DoorContext, check, never_open
+from edgeface.access.factor_desk import FactorDesk
+from edgeface.access.policy import (
+    AccessPolicy,
+    DoorContext,
+    check,
+    factors_of,
+    never_open,
+    required_level,
+    unguaranteed,
+)
 from edgeface.access.protocol import GrantStamp, payload, read_result
 from edgeface.core.clock import synchronised
 from edgeface.core.events import LIFETIME, SEND_WITHIN
@@ -17,19 +26,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from edgeface.access.door_state import VisitKey
+    from edgeface.access.factor_messages import PassShown
     from edgeface.access.policy import Refusal
     from edgeface.access.protocol import DoorResult
+    from edgeface.access.second_factor import SecondFactors
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Claim
+    from edgeface.core.types import Claim, ExpectedPerson
+    from edgeface.security.sealing_keys import SealingKeys
     from edgeface.security.signing_keys import Signer
 
 # Claims come with frames: this is more than a second of four cameras.
 _MAX_CLAIMS = 256
+_MAX_PASSES = 16
 # Grants that a result may still refer to.
 _MAX_GRANTS = 64
 
-ClaimKey = tuple[str, "VisitKey"]
-"""A door, and a visit in front of it."""
+ClaimKey = tuple[str, "VisitKey", "ExpectedPerson | None"]
+"""A door, a visit in front of it, and who is expected there if the claim is about them."""
 Record = tuple[str, dict[str, Any]]
 """Kind and facts of a row of the journal."""
 
@@ -65,7 +78,7 @@ class PendingClaim:
     @property
     def key(self) -> ClaimKey:
         """A newer claim with the same key replaces it."""
-        return self.door, self.visit
+        return self.door, self.visit, self.claim.expected
 
 
 class GrantIssuer:
@@ -83,7 +96,11 @@ class GrantIssuer:
         signer: Signer | None = None,
         policy: Callable[[], AccessPolicy] = AccessPolicy,
         synced: Callable[[], bool] = synchronised,
+        keys: SealingKeys | None = None,
+        factors: SecondFactors | None = None,
+        expect: Callable[[ExpectedPerson], None] = lambda _: None,
     ) -> None:
+        """`keys` open the second factors that doors seal; `expect` gets everyone that one of them names."""
         self._device = device
         self._boot = boot
         self._clock = clock
@@ -97,12 +114,18 @@ class GrantIssuer:
         self._granted: OrderedDict[int, PendingClaim] = OrderedDict()
         self._records: list[Record] = []
         self._seq = 0
-        self.reload()
+        self._desk = FactorDesk(device, clock, keys, factors, expect)
+        self._passes: deque[PassShown] = deque(maxlen=_MAX_PASSES)
 
     @property
     def doors(self) -> list[str]:
         """The names of the doors."""
         return list(self._policy.doors)
+
+    @property
+    def factor_doors(self) -> list[str]:
+        """The names of the doors that take second factors."""
+        return [name for name, door in self._policy.doors.items() if factors_of(door, *door.allow)]
 
     def claim(self, claim: Claim) -> bool:
         """Queue a claim for review; False if no door is at its camera. Returns at once."""
@@ -111,8 +134,12 @@ class GrantIssuer:
             self._claims.append((self._clock.monotonic(), claim))
         return wanted
 
+    def show_pass(self, shown: PassShown) -> None:
+        """Queue a valid pass that a camera has read. Returns at once."""
+        self._passes.append(shown)
+
     def reload(self) -> bool:
-        """Apply the policy as it is configured now; True if it has changed."""
+        """Apply the policy as it is now; True if it has changed. To be called before anything else."""
         policy = self._current_policy()
         if policy == self._policy:
             return False
@@ -122,13 +149,15 @@ class GrantIssuer:
         return True
 
     def on_message(self, door: str, kind: str, text: bytes, *, retained: bool) -> bool:
-        """Process a door's `challenge` or `result`; False if it is of no use."""
-        if door not in self._policy.doors or kind not in {"challenge", "result"}:
+        """Process a door's `challenge`, `result` or `factor`; False if it is of no use."""
+        if door not in self._policy.doors or kind not in {"challenge", "result", "factor"}:
             return True  # the broker still delivers messages of doors that are no longer configured
         if retained:
             return False
         if kind == "challenge":
             return self._states[door].nonces.on_message(text, self._clock.monotonic())
+        if kind == "factor":
+            return self._desk.on_message(self._policy, door, self._states[door], text)
         result = read_result(text, door)
         if result is None:
             return False
@@ -140,14 +169,23 @@ class GrantIssuer:
         """Decide on all claims; drop those that are too old or whose visit has been granted."""
         if self._signer is not None and self._policy.doors:
             self._signer.refresh()
+        self._review_factors()
         while self._claims:
             at, claim = self._claims.popleft()
             for name, door in self._policy.doors.items():
-                if door.camera == claim.camera:
+                if door.camera == claim.camera and (claim.expected is None or claim.expected.door == name):
                     pending = PendingClaim(at, name, claim)
                     self._pending[pending.key] = pending
         for pending in list(self._pending.values()):
             self._decide(pending)
+
+    def _review_factors(self) -> None:
+        while self._passes:
+            shown = self._passes.popleft()
+            for name, door in self._policy.doors.items():
+                if door.camera == shown.camera and shown.door in {None, name}:
+                    self._desk.on_pass(self._policy, name, self._states[name], shown)
+        self._desk.review(self._policy, self._states)
 
     def first(self) -> PendingClaim | None:
         """The oldest claim that opens a door, as of the last `review`."""
@@ -162,13 +200,16 @@ class GrantIssuer:
         state = self._states[pending.door]
         self._seq += 1
         age = now - claim.monotonic
-        stamp = GrantStamp(pending.door, self._device, self._boot, self._seq, state.nonces.take(), round(age * 1000))
+        nonces, age_ms = state.nonces, round(age * 1000)
+        stamp = GrantStamp(pending.door, self._device, self._boot, self._seq, nonces.take(), age_ms, nonces.version)
         envelope = sign(payload(stamp, claim), key.kid, key.private)
         del self._pending[pending.key]
         self._granted[self._seq] = pending
         if len(self._granted) > _MAX_GRANTS:
             self._granted.popitem(last=False)
         state.grant(pending.visit, now)
+        if claim.expected is not None:
+            self._desk.use_up(state)
         self._records.append(("granted", _granted(stamp, claim)))
         id_ = f"{pending.door}#{self._seq}"
         return IssuedGrant(id_, pending.door, envelope, max(1, int(LIFETIME - age)), claim.monotonic + LIFETIME)
@@ -180,22 +221,27 @@ class GrantIssuer:
             pending = self._granted.get(int(id_.rpartition("#")[2]))
             if pending is None:
                 continue
-            self._states[pending.door].take_back(pending.visit)
+            state = self._states[pending.door]
+            state.take_back(pending.visit)
+            if pending.claim.expected is not None:
+                self._desk.give_back(state, pending.claim.expected)
             if now - pending.claim.monotonic <= SEND_WITHIN:
                 # A newer claim of the same visit has priority.
                 self._pending.setdefault(pending.key, replace(pending, at=now, reason="stale"))
 
     def take_records(self) -> list[Record]:
         """The rows for the journal since the last call."""
-        records, self._records = self._records, []
+        records, self._records = [*self._desk.take_records(), *self._records], []
         return records
 
     @property
     def problems(self) -> dict[str, str]:
-        """Why a door cannot open for anyone, by door."""
+        """Why a door cannot open for anyone, or for a person with a stricter level, by door."""
         missing = "no signing key (edgeface keys new)" if self._signer is None else self._signer.problem
         problems = dict.fromkeys(self._policy.doors, missing) if missing is not None else {}
-        return {**problems, **never_open(self._policy)}
+        factors = {name: self._desk.problem(self._policy, name) for name in self._policy.doors}
+        sealing = {name: problem for name, problem in factors.items() if problem is not None}
+        return {**unguaranteed(self._policy), **sealing, **problems, **never_open(self._policy)}
 
     def lines(self) -> list[str]:
         """The problems, one line each."""
@@ -203,8 +249,12 @@ class GrantIssuer:
 
     def facts(self) -> dict[str, Any]:
         """The doors in the state message; docs/events.md names the keys."""
-        now, problems = self._clock.monotonic(), self.problems
-        return {name: self._states[name].facts(now, problems.get(name)) for name in self._policy.doors}
+        now, problems, policy = self._clock.monotonic(), self.problems, self._policy
+        limits = {name: policy.limits_of(name) for name in policy.doors}
+        return {
+            name: self._states[name].facts(now, problems.get(name), limits[name].people, limits[name].of(door.level))
+            for name, door in policy.doors.items()
+        }
 
     def _decide(self, pending: PendingClaim) -> PendingClaim:
         """The claim with the decision as of now; it stays pending only if it may still open the door."""
@@ -212,8 +262,12 @@ class GrantIssuer:
         if door is None or door.camera != claim.camera:
             del self._pending[pending.key]
             return replace(pending, reason="person")
-        reason = check(self._policy, door, claim, self._context(state, pending))
-        if reason == "known":
+        now = self._context(state, pending)
+        required = required_level(self._policy, door, claim.person, now)
+        claim = self._policy.limits_of(pending.door).judged(claim, required)
+        pending = replace(pending, claim=claim)
+        reason = check(self._policy, door, claim, now)
+        if reason == "known" or (reason == "factor" and now.known):
             del self._pending[pending.key]
         elif self._clock.monotonic() - claim.monotonic > SEND_WITHIN:
             # What kept the door shut until now tells more than "stale".
@@ -232,13 +286,16 @@ class GrantIssuer:
             synced=self._synced(),
             key=self._signer is not None and self._signer.key is not None,
             nonce=state.nonces.fresh(now),
+            version=state.nonces.version,
             known=pending.visit in state.granted_visits,
             opened=state.granted_at.get(pending.claim.person),
+            expected=state.expected,
         )
 
     def _refuse(self, state: DoorState, pending: PendingClaim, reason: Refusal) -> None:
         if state.refuse(pending.visit, reason):
-            facts = {"door": pending.door, "person": pending.claim.person, "reason": reason}
+            factor = {} if pending.claim.factor == "none" else {"factor": pending.claim.factor}
+            facts = {"door": pending.door, "person": pending.claim.person, "reason": reason, **factor}
             self._records.append(("refused", facts))
 
     def _on_result(self, door: str, result: DoorResult) -> None:
@@ -264,5 +321,6 @@ def _granted(stamp: GrantStamp, claim: Claim) -> dict[str, Any]:
         "grant_seq": stamp.seq,
         "score": round(claim.score, 4),
         "level": claim.level,
+        "factor": claim.factor,
         "age_ms": stamp.age_ms,
     }

@@ -3,27 +3,55 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
+from edgeface.access.levels import DoorLimits, LevelLimit, laxer, strictest
 from edgeface.core.events import SEND_WITHIN
-from edgeface.core.settings import Id, Level, Settings
-from edgeface.core.types import LEVELS
+from edgeface.core.settings import FactorKind, Id, Level, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from edgeface.access.schedules import WeeklySchedule
-    from edgeface.core.types import Claim
+    from edgeface.core.types import Claim, ExpectedPerson
 
 RESERVED = "doors"
 """No device may have this id: the topics of doors start with it."""
 
 Refusal = Literal[
-    "liveness", "person", "clock", "schedule", "level", "faces", "known", "cooldown", "stale", "no_key", "no_nonce"
+    "liveness",
+    "person",
+    "clock",
+    "schedule",
+    "factor",
+    "level",
+    "faces",
+    "known",
+    "cooldown",
+    "stale",
+    "no_key",
+    "no_nonce",
+    "version",
 ]
 """Why a door stays shut, in the order of the checks."""
+
+
+def _one_line(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    """Check a factor; one mistake is one line, not one for each form."""
+    try:
+        return check(value)
+    except ValidationError:
+        kinds = ", ".join(get_args(FactorKind))
+        raise ValueError(f"should be none, one of {kinds}, or a list of these") from None
+
+
+RequiredFactor = Annotated[
+    Literal["none"] | FactorKind | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1)],
+    WrapValidator(_one_line),
+]
 
 
 class AllowRule(Settings):
@@ -33,6 +61,10 @@ class AllowRule(Settings):
     group: Id | None = None
     schedule: Id | None = None
     """If left out: at any time."""
+    level: Level | None = None
+    """A stricter level than the door's; left out: the door's."""
+    factor: RequiredFactor | None = None
+    """The second factor, instead of the door's; left out: the door's."""
 
     @model_validator(mode="after")
     def _person_or_group(self) -> AllowRule:
@@ -50,10 +82,16 @@ class Door(Settings):
     """One match is enough."""
     level: Level = "high"
     """The level that the face must reach."""
+    estimated: Literal["refuse", "allow"] = "refuse"
+    """Whether a level may rest on rows of the calibration table that are estimated beyond its data."""
     single_face: bool = True
     """Open only for a person who is alone in the picture."""
     liveness: Literal["off", "required"] = "off"
     """Whether the face must pass a liveness check; this version has none, so `required` never opens."""
+    factor: RequiredFactor = "none"
+    """What a person must show in addition to the face: a kind, a list of kinds (any of them), or none."""
+    factor_seconds: Annotated[float, Field(gt=0, le=60, strict=False)] = 10.0
+    """Seconds from the factor within which the face must be seen."""
     cooldown: Annotated[float, Field(ge=0, le=3600, strict=False)] = 10.0
     """Seconds until the same person may open it again."""
     allow_unsynced_clock: bool = False
@@ -67,13 +105,30 @@ class AccessPolicy:
     doors: Mapping[str, Door] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     schedules: Mapping[str, WeeklySchedule] = field(default_factory=dict)
+    limits: Mapping[str, DoorLimits] = field(default_factory=dict)
+    """By door, for the gallery as it is now; a door without limits opens for no one."""
+    readers: frozenset[str] = frozenset()
+    """Doors whose readers may name a person without a proof."""
 
-    def strictest(self) -> dict[str, Level]:
-        """The strictest level that the doors of each camera require."""
-        required: dict[str, Level] = {}
-        for door in self.doors.values():
-            required[door.camera] = max(door.level, required.get(door.camera, door.level), key=LEVELS.index)
-        return required
+    def limits_of(self, door: str) -> DoorLimits:
+        """What a door accepts."""
+        return self.limits.get(door, DoorLimits())
+
+    def allowed(self, door: Door, *, by_face: bool = False) -> frozenset[str]:
+        """The ids of the people in a door's allow-list, at whatever time, enrolled or not.
+
+        `by_face` leaves out those who always need a second factor: they are never searched for among others.
+        """
+        rules = (rule for rule in door.allow if not by_face or not factors_of(door, rule))
+        return frozenset(person for rule in rules for person in self.members(rule))
+
+    def members(self, rule: AllowRule) -> tuple[str, ...]:
+        """The ids of a rule's people."""
+        return (rule.person,) if rule.person is not None else self.groups.get(rule.group or "", ())
+
+    def rules_for(self, door: Door, person: str) -> Iterator[AllowRule]:
+        """The rules of a door that name a person."""
+        return (rule for rule in door.allow if person in self.members(rule))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +143,91 @@ class DoorContext:
     """Whether there is a key to sign with."""
     nonce: bool
     """Whether the door has published a nonce that is fresh and unused."""
+    version: int
+    """The newest version of a grant that the door reads."""
     known: bool
     """Whether this visit already has a grant."""
     opened: float | None
     """When the door was last opened for the person, in monotonic seconds."""
+    expected: ExpectedPerson | None = None
+    """Who the latest second factor at the door names, until a grant uses it up."""
 
 
 def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
     """None if a door of the claim's camera may open now, else why not; a pure function of its arguments."""
     refusals: tuple[tuple[Refusal | None, bool], ...] = (
         ("liveness", door.liveness != "off"),
-        (_who_and_when(policy, door, claim, now), True),
-        ("level", LEVELS.index(claim.level) < LEVELS.index(door.level)),
+        (_who_when_and_factor(policy, door, claim, now), True),
+        ("level", laxer(claim.level, required_level(policy, door, claim.person, now))),
+        ("level", claim.level_basis == "estimated" and door.estimated == "refuse"),
         ("faces", door.single_face and claim.faces_in_view != 1),
         ("known", now.known),
         ("cooldown", now.opened is not None and now.monotonic - now.opened < door.cooldown),
         ("stale", not 0 <= now.monotonic - claim.monotonic <= SEND_WITHIN),
         ("no_key", not now.key),
         ("no_nonce", not now.nonce),
+        # Version 1 of a grant has no place for either.
+        ("version", now.version == 1 and (claim.level_basis == "estimated" or claim.factor != "none")),
     )
     return next((reason for reason, holds in refusals if holds and reason is not None), None)
 
 
-def _who_and_when(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
-    groups = {name for name, people in policy.groups.items() if claim.person in people}
-    names = [rule.schedule for rule in door.allow if rule.person == claim.person or rule.group in groups]
-    if not names:
+def levels_of(door: Door) -> tuple[Level, ...]:
+    """The levels that a door requires of one person or another, its own first."""
+    return tuple(dict.fromkeys((door.level, *(rule.level for rule in door.allow if rule.level is not None))))
+
+
+def required_level(policy: AccessPolicy, door: Door, person: str, now: DoorContext) -> Level:
+    """The strictest level of the door and of the rules that let a person in now, or may do so."""
+    trusted = _trusts_clock(door, now)
+    rules = policy.rules_for(door, person)
+    return strictest(door.level, *(one.level for one in rules if not trusted or _covers(policy, one, now)))
+
+
+def _who_when_and_factor(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
+    rules = tuple(policy.rules_for(door, claim.person))
+    if not rules:
         return "person"
-    if None in names:
-        return None
-    if not now.synced and not door.allow_unsynced_clock:
-        return "clock"
-    schedules = (policy.schedules.get(name) for name in names if name is not None)
-    return None if any(one is not None and one.covers(now.wall) for one in schedules) else "schedule"
+    trusted = _trusts_clock(door, now)
+    valid = [rule for rule in rules if rule.schedule is None or (trusted and _covers(policy, rule, now))]
+    if not valid:
+        return "schedule" if trusted else "clock"
+    return None if any(_has_factor(door, rule, claim, now) for rule in valid) else "factor"
+
+
+def _has_factor(door: Door, rule: AllowRule, claim: Claim, now: DoorContext) -> bool:
+    """Whether a claim has what a rule requires: the latest factor at this door, or the face alone."""
+    required, expected = factors_of(door, rule), claim.expected
+    if not required or expected is None:
+        return not required and expected is None
+    fresh = expected == now.expected and claim.monotonic <= expected.until
+    return fresh and expected.kind in required and expected.person == claim.person
+
+
+def factors_of(door: Door, *rules: AllowRule) -> frozenset[FactorKind]:
+    """The kinds of factors that these rules of a door accept; none if the face is enough."""
+    found: set[FactorKind] = set()
+    for rule in rules:
+        required = door.factor if rule.factor is None else rule.factor
+        if isinstance(required, tuple):
+            found.update(required)
+        elif required != "none":
+            found.add(required)
+    return frozenset(found)
+
+
+def opens_by_face(door: Door) -> bool:
+    """Whether a rule of a door requires no second factor."""
+    return not all(factors_of(door, rule) for rule in door.allow)
+
+
+def _trusts_clock(door: Door, now: DoorContext) -> bool:
+    return now.synced or door.allow_unsynced_clock
+
+
+def _covers(policy: AccessPolicy, rule: AllowRule, now: DoorContext) -> bool:
+    schedule = policy.schedules.get(rule.schedule or "")
+    return rule.schedule is None or (schedule is not None and schedule.covers(now.wall))
 
 
 def never_open(policy: AccessPolicy) -> dict[str, str]:
@@ -129,13 +236,34 @@ def never_open(policy: AccessPolicy) -> dict[str, str]:
     return {name: why for name, door in policy.doors.items() if door.liveness != "off"}
 
 
-def strangers(policy: AccessPolicy, enrolled: set[str]) -> tuple[str, ...]:
+def unguaranteed(policy: AccessPolicy) -> dict[str, str]:
+    """The levels that a door cannot guarantee for the people who may pass it, by door: it stays shut for them."""
+    found = {}
+    for name, door in policy.doors.items():
+        limits = policy.limits_of(name)
+        lacking = [limits.of(level) for level in levels_of(door)]
+        if lines := [shortfall(one, limits.people) for one in lacking if one.cosine is None]:
+            found[name] = "; ".join(lines)
+    return found
+
+
+def shortfall(limit: LevelLimit, people: int) -> str:
+    """Which level a door cannot guarantee for how many people, and what would help."""
+    return f"level {limit.level!r} cannot be guaranteed: {ratio(limit, people)}"
+
+
+def ratio(limit: LevelLimit, people: int) -> str:
+    """How many people may pass a door, of how many at most, and what would help."""
+    allow = ", estimated: allow" if limit.most < people <= limit.most_estimated else ""
+    ways = f"a smaller allow-list, another level, a second factor, a better embedder{allow}"
+    return f"{people:,} of {limit.most:,} people (ways out: {ways})"
+
+
+def strangers(policy: AccessPolicy, enrolled: AbstractSet[str]) -> tuple[str, ...]:
     """People that a door allows and who are not enrolled, one line per door."""
     lines = []
     for name, door in policy.doors.items():
-        people = {rule.person for rule in door.allow if rule.person is not None}
-        people.update(*(policy.groups.get(rule.group, ()) for rule in door.allow if rule.group is not None))
-        if missing := sorted(people.difference(enrolled)):
+        if missing := sorted(policy.allowed(door).difference(enrolled)):
             lines.append(f"door {name}: not enrolled: {', '.join(missing)}")
     return tuple(lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import files
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 1000
 """Bytes of a message from a door."""
+GRANT_VERSIONS = frozenset({1, 2})
+"""The versions of a grant that a device can sign."""
 
-_NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
+NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
+"""What a nonce looks like."""
 _BOOT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REASON = re.compile(r"[a-z][a-z_]{0,31}")
 _MAX_SEEN_NONCES = 64
+_MAX_VERSIONS = 16
 # The integers on which JSON readers of all languages agree (RFC 8259, 6).
 _MAX_INT = 2**53 - 1
 
@@ -30,16 +34,32 @@ class Nonces:
     def __init__(self) -> None:
         self._nonce: str | None = None
         self._at: float | None = None
-        self._seen: deque[str] = deque(maxlen=_MAX_SEEN_NONCES)
+        self._seen: OrderedDict[str, float] = OrderedDict()
+        self.version = 1
+        """The newest version of a grant that the door reads, by its latest challenge."""
 
     def on_message(self, payload: bytes, now: float) -> bool:
         """Process a challenge; False if it is malformed or its nonce is not new."""
-        facts = read_object(payload)
-        nonce, boot = (facts.get("nonce"), facts.get("boot")) if facts is not None else (None, None)
-        if not _matches(_NONCE, nonce) or not _matches(_BOOT, boot) or nonce in self._seen:
+        facts = read_object(payload) or {}
+        nonce, boot, reads = facts.get("nonce"), facts.get("boot"), facts.get("reads", [1])
+        if not _matches(NONCE, nonce) or not _matches(_BOOT, boot) or not _versions(reads) or nonce in self._seen:
             return False
-        self._seen.append(str(nonce))
+        self._seen[str(nonce)] = now
+        if len(self._seen) > _MAX_SEEN_NONCES:
+            self._seen.popitem(last=False)
         self._nonce, self._at = str(nonce), now
+        self.version = max(GRANT_VERSIONS & set(reads), default=1)
+        return True
+
+    def take_for_factor(self, nonce: str, now: float) -> bool:
+        """Whether a factor may be bound to the nonce: it arrived within LIFETIME, and no factor had it before.
+
+        A grant may still use the nonce.
+        """
+        at = self._seen.get(nonce, float("-inf"))
+        if not 0 <= now - at <= LIFETIME:
+            return False
+        self._seen[nonce] = float("-inf")
         return True
 
     def fresh(self, now: float) -> bool:
@@ -98,12 +118,14 @@ class GrantStamp(NamedTuple):
     nonce: str
     age_ms: int
     """From the frame's capture until now."""
+    version: int = 1
+    """The version of the payload."""
 
 
 def payload(stamp: GrantStamp, claim: Claim) -> bytes:
     """The bytes to sign: one line of ASCII JSON, without floats."""
-    facts = {
-        "v": 1,
+    facts: dict[str, str | int | None] = {
+        "v": stamp.version,
         "aud": stamp.door,
         "device": stamp.device,
         "boot": stamp.boot,
@@ -116,6 +138,8 @@ def payload(stamp: GrantStamp, claim: Claim) -> bytes:
         "frames": claim.frames,
         "liveness": "off",
     }
+    if stamp.version > 1:
+        facts |= {"factor": claim.factor, "liveness_kind": "off", "level_basis": claim.level_basis}
     return json.dumps(facts, separators=(",", ":")).encode()
 
 
@@ -132,3 +156,8 @@ def read_object(payload: bytes) -> dict[str, Any] | None:
 
 def _matches(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _versions(value: object) -> bool:
+    """Whether it is a list of versions as a challenge has it."""
+    return isinstance(value, list) and 0 < len(value) <= _MAX_VERSIONS and all(type(one) is int for one in value)

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
-from edgeface.core.settings import Settings
+from edgeface.core.settings import Id, Settings
 from edgeface.imaging.resize import resized
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class AttachedCamera:
 class CameraBase(Settings):
     """The keys of every camera, and what other rooms ask of it; a camera type overrides what its defaults miss."""
 
-    restartless: ClassVar[frozenset[str]] = frozenset({"region"})
+    restartless: ClassVar[frozenset[str]] = frozenset({"region", "people"})
 
     rotation: Literal[0, 90, 180, 270] = 0
     """Degrees to rotate the image clockwise."""
@@ -58,6 +58,8 @@ class CameraBase(Settings):
     """Maximum frames per second; left out: no limit. Below 0.8, people are not recognised in time."""
     region: Annotated[tuple[_Fraction, _Fraction, _Fraction, _Fraction], Field(strict=False)] | None = None
     """[left, top, right, bottom] as fractions of the image: the area to search for faces; left out: the whole image."""
+    people: Id | None = None
+    """The group of the people who are matched here; everyone else is unknown. Left out: everyone who is enrolled."""
     enabled: bool = True
     """Whether the camera is on when the daemon starts; MQTT can switch it."""
 

@@ -6,11 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import never_open
+from edgeface.config import levels
 from edgeface.config.loader import load, schema
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import EdgefaceError
+from edgeface.gallery.snapshot import day
 from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
     import argparse
+
+    from edgeface.config.configuration import Configuration
 
 
 def run_check(arguments: argparse.Namespace) -> int:
@@ -31,4 +37,16 @@ def run_check(arguments: argparse.Namespace) -> int:
             print(f"{arguments.config}: camera {name}: {too_low}")
     for door, reason in never_open(configuration.access_policy).items():
         print(f"{arguments.config}: door {door}: {reason}")
+    for line in _levels(configuration):
+        print(f"{arguments.config}: {line}")
     return 0
+
+
+def _levels(configuration: Configuration) -> list[str]:
+    """The level in force at each camera and door with the people who are enrolled now."""
+    try:
+        people = levels.read_people(configuration)
+        today = day(SystemClock().wall())
+        return [one.line for one in levels.levels_in_force(configuration, levels.enrolled(people, today))]
+    except (EdgefaceError, OSError) as error:
+        return [f"the levels cannot be checked: {error}"]

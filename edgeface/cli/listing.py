@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 from typing import TYPE_CHECKING
 
+from edgeface.config.levels import enrolled, levels_in_force
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
+from edgeface.core.errors import UsageError
 from edgeface.core.text import counted
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.snapshot import day
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.config.configuration import Configuration
+    from edgeface.gallery.factors import Factor
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import GallerySnapshot, Person
     from edgeface.people.templates import ListedTemplate
@@ -33,8 +38,18 @@ def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
         complain(f"done, but not in the audit trail: {problem}")
 
 
+def ask(what: str) -> str:
+    """A secret: prompted for twice on a terminal, otherwise the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass.getpass(f"{what}: ")
+    if first != getpass.getpass("repeat it: "):
+        raise UsageError("the two do not match")
+    return first
+
+
 def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None, wall: float) -> None:
-    """Print everyone, the threshold of the level with the expected error rate, and warnings.
+    """Print everyone, the level in force at each camera and door, the expected error rate, and warnings.
 
     `strangers` is how many pass in a day, None if not known yet; `wall` decides who has expired.
     """
@@ -42,10 +57,10 @@ def say_people(configuration: Configuration, gallery: Gallery, strangers: float 
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
     _table([header, *((p.id, p.name, str(p.templates), day(p.enrolled), _state(p, day(wall))) for p in people)])
     snapshot = gallery.snapshot(wall)
+    for one in levels_in_force(configuration, enrolled(people, day(wall))):
+        say(one.line)
     threshold, problem = level_threshold(configuration, snapshot)
-    level = configuration.recognition.level
     if problem is None:
-        say(f"level {level}: a cosine of {threshold:.3f} or more is a match, with {snapshot.enrolled} enrolled")
         accepts = table_of(configuration.embedder.model).accepts(threshold, snapshot.enrolled)
         rate = f"{float(f'{1 / accepts:.2g}'):,.0f}"
         say(f"expected: at most about 1 in {rate} strangers passing by would be taken for someone enrolled")
@@ -84,10 +99,8 @@ def dates(person: Person, today: str) -> str:
 
 
 def say_warnings(configuration: Configuration, gallery: Gallery, snapshot: GallerySnapshot) -> None:
-    """Print who looks too similar, whose templates are of two people, and why no one can be matched if so."""
-    threshold, problem = level_threshold(configuration, snapshot)
-    if problem is not None:
-        say(f"no one is matched: {problem}")
+    """Print who looks too similar, and whose templates are of two people."""
+    threshold = level_threshold(configuration, snapshot)[0]
     stored = {person.id: person.look_alikes for person in snapshot.people}
     for one, other, score in snapshot.alike(threshold):
         if other not in stored[one]:
@@ -125,6 +138,21 @@ def say_alike(gallery: Gallery) -> None:
     """Print the pairs of unknowns that are probably one person."""
     rows = [(pair.kept.id, pair.merged.id, f"{pair.score:.2f}") for pair in proposals(gallery)]
     _table([("FIRST SEEN", "LATER", "COSINE"), *rows])
+
+
+def say_factors(gallery: Gallery, person: str | None) -> None:
+    """Print the second factors of a person or of everyone, without their secrets, and the wrong PINs."""
+    rows = [(one.person, one.kind, _factor_label(one), day(one.set_at), one.id) for one in gallery.factors(person)]
+    _table([("PERSON", "KIND", "", "SET", "ID"), *rows])
+    for key, facts in gallery.all_attempts().items():
+        if key.person is not None and person in {None, key.person}:
+            wrong = counted(facts["wrong"], "wrong PIN")
+            say(f"{key.person}: {wrong} in a row at {key.door} (edgeface factors unlock {key.person})")
+
+
+def _factor_label(one: Factor) -> str:
+    words = {"pin": f"number {one.label}", "code": f"{one.label} digits", "card": f"UID ...{one.label}"}
+    return f"{words[one.kind]}, with a duress PIN" if one.duress else words[one.kind]
 
 
 def say_negatives(gallery: Gallery, person: str) -> None:

@@ -107,6 +107,7 @@ _DATES = (
     _value("--expires", "DATE", "the day when consent ends and the person is erased, or never"),
 )
 _ANYWAY = _flag("--anyway", "also what may be of another person; recorded in the audit trail")
+_ACCEPT_LIMITS = _flag("--accept-limits", "also if a door can then no longer guarantee its level, and stays shut")
 _OVERRIDES = (
     _ANYWAY,
     _flag("--different-people", "also a face that someone else has: both are look-alikes, at level normal at most"),
@@ -126,10 +127,12 @@ _SUMMARIES = {
     "forget": "erase a person or an unknown permanently",
     "ignore": "put a face on the ignore list: it is never announced",
     "correct": "record that a face in an event is not a person, or who it is",
+    "factors": "set, draw, list or remove second factors of people: PINs, codes, cards",
     "export": "write one person, or everyone, to a file",
     "import": "read people from an exported file",
     "audit": "show, verify or export the journal of decisions and actions",
-    "keys": "list, create or rotate the keys that sign grants",
+    "pass": "make a QR code that names a person at a door, in addition to the face",
+    "keys": "list, create or rotate the keys that sign grants or open second factors",
     "vault": "show or seal the key that encrypts people and the journal",
     "door": "run a door controller: open a relay for signed grants",
     "replay": "list the events of a clip, the same on every run",
@@ -142,6 +145,7 @@ _SUMMARIES = {
 
 _MODULES = {
     "demo": "demo.run",
+    "pass": "cli.passes",
     "doctor": "doctor.run",
     "door": "door.controller",
     **dict.fromkeys(
@@ -173,6 +177,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         *_DATES,
         _flag("--again", "replace all templates, for example after a change of the embedder; keeps names"),
         *_OVERRIDES,
+        _ACCEPT_LIMITS,
     ),
     "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
     "unknowns": (
@@ -203,9 +208,24 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         ),
         _value("--name", "NAME", "with --is and a new id: display name; default: the id"),
         *_OVERRIDES,
+        _ACCEPT_LIMITS,
+    ),
+    "factors": (
+        _data,
+        _value("action", choices=("list", "set-pin", "set-duress", "draw-code", "add-card", "remove", "unlock")),
+        _value("id", "ID", "the person; list: everyone if left out", nargs="?"),
+        _value("value", "VALUE", "add-card: the UID of the card; remove: the factor's ID from the list", nargs="?"),
+        _value("--number", "N", "set-pin: the person number, 1 to 10 digits; default: the old one, or a new one"),
+        _value("--digits", "N", "draw-code: 6 to 12; default: %(default)s", type=int, default=8),
     ),
     "export": (_data, _FILE, _value("--person", "ID", "only this person")),
-    "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled"), _ANYWAY),
+    "import": (
+        _data,
+        _FILE,
+        _flag("--replace", "replace people who are already enrolled"),
+        _ANYWAY,
+        _ACCEPT_LIMITS,
+    ),
     "audit": (
         _data,
         _value("action", choices=("show", "verify", "export")),
@@ -216,10 +236,19 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("--last", "N", "only the last N rows (show: default 50)", type=int),
         _value("--head", "HASH", "verify: a link noted earlier; without it, rows cut off at the end are not noticed"),
     ),
+    "pass": (
+        _data,
+        _value("id", "PERSON", "who is enrolled", nargs="?"),
+        _value("--door", "DOOR", "a door that it is for; may be repeated; default: all", action="append", default=[]),
+        _value("--days", "N", "how long it is valid, 1 to 366; default: %(default)s", type=int, default=30),
+        _path("--out", "FILE", "the PNG to write"),
+        _one_of(_flag("--list", "list the passes"), _value("--revoke", "ID", "refuse a pass from now on")),
+    ),
     "keys": (
         _data,
         _value("action", choices=("new", "show", "rotate")),
         _value("--kid", "ID", "new: the key's name; default: this month"),
+        _flag("--seal", "new, rotate: the key to which doors seal second factors, not the one that signs grants"),
     ),
     "vault": (
         _data,
@@ -270,10 +299,13 @@ _EXAMPLES = {
     "forget": "edgeface forget alice\n  edgeface forget u-7f3a",
     "ignore": "edgeface ignore statue --unknown u-7f3a",
     "correct": "edgeface correct 01JDPZ6M8W3V5Q7R9T1X2Y4Z6A --not alice\n  edgeface correct --list alice",
+    "factors": "edgeface factors set-pin alice\n  edgeface factors add-card alice 04:a2:b3:c4\n"
+    "  edgeface factors unlock alice",
     "export": "edgeface export people.json",
     "import": "edgeface import people.json",
     "audit": "edgeface audit show --kind match --since 2026-11-01\n  edgeface audit export trail.jsonl",
-    "keys": "edgeface keys new\n  edgeface keys show\n  edgeface keys rotate",
+    "pass": "edgeface pass alice --door front-door --days 7 --out pass.png\n  edgeface pass --revoke 2kq5w7",
+    "keys": "edgeface keys new\n  edgeface keys new --seal\n  edgeface keys show\n  edgeface keys rotate",
     "vault": "edgeface vault show\n  edgeface vault seal --with tpm2",
     "door": "edgeface door --config door.yaml",
     "replay": "edgeface replay clip.mp4 --gallery people/ --events -",

@@ -7,7 +7,7 @@ is an EdgefaceError, with nothing changed.
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeface.cli.listing import dates, say_alike, say_negatives, say_people, say_templates, say_unknowns, say_warnings
 from edgeface.config import loader
@@ -19,7 +19,7 @@ from edgeface.core.text import counted, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
 from edgeface.journal.journal import Journal
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.enrollment import EnrollOptions, OverridableError, RejectedError
 from edgeface.people.guided import newest, shoot
 from edgeface.people.service import PeopleService
 
@@ -32,15 +32,14 @@ if TYPE_CHECKING:
 
 def run_enroll(arguments: Namespace) -> int:
     """Enroll from photos, a folder of folders, a camera or an unknown."""
-    service = _service(arguments)
+    service = service_of(arguments)
     _check_source(arguments)
     options = EnrollOptions(
         skip_bad=arguments.skip_bad,
         again=arguments.again,
         given=arguments.given,
         expires=arguments.expires,
-        anyway=arguments.anyway,
-        different_people=arguments.different_people,
+        **_overrides(arguments),
     )
     with _refusals_explained(" (--skip-bad leaves them out)"):
         _show(_enrolled(arguments, service, options))
@@ -50,7 +49,7 @@ def run_enroll(arguments: Namespace) -> int:
 def run_ignore(arguments: Namespace) -> int:
     """Put a face on the ignore list, from photos or an unknown."""
     options = EnrollOptions(ignored=True, anyway=arguments.anyway, different_people=arguments.different_people)
-    service = _service(arguments)
+    service = service_of(arguments)
     if bool(arguments.photos) == (arguments.unknown is not None):
         raise UsageError("give either photos or --unknown")
     with _refusals_explained():
@@ -63,7 +62,7 @@ def run_ignore(arguments: Namespace) -> int:
 
 def run_people(arguments: Namespace) -> int:
     """List the enrolled people, or the unknowns."""
-    service = _service(arguments)
+    service = service_of(arguments)
     if not (service.configuration.data / FILE).exists():
         say("no one is enrolled (edgeface enroll --help)")
         return 0
@@ -78,7 +77,7 @@ def run_people(arguments: Namespace) -> int:
 
 def run_unknowns(arguments: Namespace) -> int:
     """List the unknowns that are probably one person, merge two ids, or record that they are two people."""
-    service, ids, merge = _service(arguments), arguments.ids, arguments.action == "merge"
+    service, ids, merge = service_of(arguments), arguments.ids, arguments.action == "merge"
     if len(ids) != (0 if arguments.action == "alike" else 2):
         raise UsageError("alike takes no id; merge and apart take two")
     if arguments.anyway and not merge:
@@ -99,7 +98,7 @@ def run_unknowns(arguments: Namespace) -> int:
 
 def run_templates(arguments: Namespace) -> int:
     """List the templates of a person, or remove one."""
-    service, person = _service(arguments), arguments.id
+    service, person = service_of(arguments), arguments.id
     if arguments.remove is None:
         say_templates(service.templates(person))
         return 0
@@ -110,14 +109,14 @@ def run_templates(arguments: Namespace) -> int:
 
 def run_rename(arguments: Namespace) -> int:
     """Change a display name."""
-    person = _service(arguments).change(arguments.id, name=arguments.name)
+    person = service_of(arguments).change(arguments.id, name=arguments.name)
     say(f"{person.id}: now {person.name}")
     return 0
 
 
 def run_consent(arguments: Namespace) -> int:
     """Set the days of consent and of its end."""
-    service = _service(arguments)
+    service = service_of(arguments)
     if arguments.given is None and arguments.expires is None:
         raise UsageError("give --given, --expires or both")
     _check_dates(arguments)
@@ -129,7 +128,7 @@ def run_consent(arguments: Namespace) -> int:
 def run_forget(arguments: Namespace) -> int:
     """Erase a person or an unknown and search for traces; 1 if there are any. It can be repeated."""
     who = arguments.id
-    proof = _service(arguments).erase(who)
+    proof = service_of(arguments).erase(who)
     for aside in proof.set_aside:
         complain(f"{printable_path(aside)}: a damaged journal was set aside and may still name {who}: delete it")
     for line in proof.still_named:
@@ -143,7 +142,7 @@ def run_forget(arguments: Namespace) -> int:
 
 def run_correct(arguments: Namespace) -> int:
     """Correct an event, undo that, or list the negative templates of a person."""
-    service, event = _service(arguments), arguments.event
+    service, event = service_of(arguments), arguments.event
     if arguments.list is not None:
         with service.gallery() as gallery:
             say_negatives(gallery, arguments.list)
@@ -155,7 +154,7 @@ def run_correct(arguments: Namespace) -> int:
         service.deny(event, arguments.denied)
         say(f"{event}: recorded that this is not {arguments.denied}")
     elif arguments.person is not None:
-        options = EnrollOptions(anyway=arguments.anyway, different_people=arguments.different_people)
+        options = EnrollOptions(**_overrides(arguments))
         with _refusals_explained():
             _show(service.identify(event, arguments.person, arguments.name, options))
     else:
@@ -166,23 +165,32 @@ def run_correct(arguments: Namespace) -> int:
 
 def run_export(arguments: Namespace) -> int:
     """Write people to a file."""
-    count = _service(arguments).export_people(arguments.file, arguments.person)
+    count = service_of(arguments).export_people(arguments.file, arguments.person)
     say(f"{arguments.file}: {counted(count, 'person', 'people')}; it holds face templates, so protect it like a key")
     return 0
 
 
 def run_import(arguments: Namespace) -> int:
     """Read people from a file."""
-    service = _service(arguments)
+    service = service_of(arguments)
     with _refusals_explained():
-        count = service.import_people(arguments.file, replace=arguments.replace, anyway=arguments.anyway)
+        count = service.import_people(
+            arguments.file,
+            replace=arguments.replace,
+            anyway=arguments.anyway,
+            accept_limits=arguments.accept_limits,
+        )
     say(f"{counted(count, 'person', 'people')} imported")
     with service.gallery() as gallery:
         say_warnings(service.configuration, gallery, gallery.snapshot(SystemClock().wall()))
     return 0
 
 
-def _service(arguments: Namespace) -> PeopleService:
+def _overrides(arguments: Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in ("anyway", "different_people", "accept_limits")}
+
+
+def service_of(arguments: Namespace) -> PeopleService:
     """With the configuration, in which --data replaces `data`; with --data, no config file is needed."""
     if arguments.data is None:
         return PeopleService(loader.load(arguments.config))
@@ -235,11 +243,12 @@ def _refusals_explained(skip_bad: str = "") -> Iterator[None]:
             complain(line)
         alike = " (--different-people, if they are two people who look alike)" if error.others else ""
         raise GalleryError(f"{error}{skip_bad if error.skippable else ''}{alike}") from error
-    except DoubtError as error:
+    except OverridableError as error:
         first, *more = error.lines
         for line in more:
             complain(line)
-        raise GalleryError(f"{first} (--anyway, if you are sure)") from error
+        flag = f"--{error.option.replace('_', '-')}"
+        raise GalleryError(f"{first} ({flag}, if you are sure)") from error
 
 
 def _show(enrolled: EnrollResult) -> None:

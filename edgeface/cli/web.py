@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from typing import TYPE_CHECKING
 
 from edgeface.cli import listing
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.web.auth.accounts import Role
+
+_PASSWORD = f"password ({accounts.MIN_PASSWORD} characters or more)"
 
 
 def run_web(arguments: Namespace) -> int:
@@ -48,7 +48,7 @@ def _make(folder: Path, arguments: Namespace) -> int:
         complain(f"{name}: a new token for the role {role}; it is not stored and is not shown again:")
         say(token)
     else:
-        accounts.set_password(folder, name, role, _ask(), wall)
+        accounts.set_password(folder, name, role, listing.ask(_PASSWORD), wall)
         say(f"{name}: new password set for the role {role}")
     listing.record(folder, "config", {"web": f"{arguments.action} made", "role": role})
     return 0
@@ -61,13 +61,3 @@ def _list(folder: Path) -> int:
     if not found:
         say("no one can sign in (edgeface web password --role admin)")
     return 0
-
-
-def _ask() -> str:
-    """The password: prompted for twice on a terminal, otherwise the first line of standard input."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass(f"password ({accounts.MIN_PASSWORD} characters or more): ")
-    if first != getpass.getpass("repeat the password: "):
-        raise UsageError("the passwords do not match")
-    return first

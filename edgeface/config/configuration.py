@@ -76,7 +76,7 @@ class Configuration(Settings):
     """All of config.yaml."""
 
     restartless: ClassVar[frozenset[str]] = frozenset(
-        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors"}
+        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers"}
     )
 
     device: Id = "edgeface"
@@ -92,11 +92,13 @@ class Configuration(Settings):
     mqtt: Mqtt | None = None
     """Left out: events go only to the log and the journal."""
     groups: Annotated[dict[Id, Group], Field(max_length=64)] = Field(default_factory=dict)
-    """Groups of people, for the rules of doors."""
+    """Groups of people, for the rules of doors and for cameras."""
     schedules: Annotated[dict[Id, WeeklySchedule], Field(max_length=64)] = Field(default_factory=dict)
     """When people may enter, for the rules of doors."""
     doors: Annotated[dict[Id, Door], Field(max_length=16)] = Field(default_factory=dict)
     """Who may open which door; each door has its own controller, which verifies every grant."""
+    readers: Annotated[tuple[Id, ...], Field(strict=False, max_length=16)] = ()
+    """Doors whose readers may name a person without a proof, for `factor: reader`."""
     privacy: Privacy = Privacy()
     web: Web | None = None
     """Left out: no page, no REST interface, no metrics."""
@@ -110,7 +112,13 @@ class Configuration(Settings):
     @property
     def access_policy(self) -> AccessPolicy:
         """Who may pass which door, and when."""
-        return AccessPolicy(self.doors, self.groups, self.schedules)
+        return AccessPolicy(self.doors, self.groups, self.schedules, readers=frozenset(self.readers))
+
+    @property
+    def camera_groups(self) -> dict[str, frozenset[str]]:
+        """The people who are matched at a camera, for the cameras that name a group."""
+        named = {name: camera.people for name, camera in self.cameras.items() if camera.people is not None}
+        return {name: frozenset(self.groups.get(group, ())) for name, group in named.items()}
 
     def open_analyzer(self) -> "FaceAnalyzer":
         """Load the models; raises ModelError if one cannot be used."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgeface.access.policy import RESERVED, listed
+from edgeface.access.levels import laxer
+from edgeface.access.policy import RESERVED, factors_of, listed
 from edgeface.config.configuration import Configuration
 from edgeface.core import settings_file
 from edgeface.core.settings import Settings
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from edgeface.access.policy import AllowRule, Door
     from edgeface.core.settings_file import KeyPath
 
 _Part = TypeVar("_Part", bound=Settings)
@@ -49,15 +51,36 @@ def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, 
         yield ("device",), f"{RESERVED} is taken by the topics of doors; choose another"
     if configuration.doors and configuration.mqtt is None:
         yield ("doors",), "doors are opened over MQTT: add the section mqtt"
-    known: dict[str, Mapping[str, object]] = {"group": configuration.groups, "schedule": configuration.schedules}
+    for name, camera in configuration.cameras.items():
+        if camera.people is not None and camera.people not in configuration.groups:
+            yield ("cameras", name, "people"), f"no such group; there are {listed(configuration.groups)}"
+    yield from _broken_readers(configuration)
     for name, door in configuration.doors.items():
         if door.camera not in configuration.cameras:
             yield ("doors", name, "camera"), f"no such camera; there are {listed(configuration.cameras)}"
         for number, rule in enumerate(door.allow):
-            for key, defined in known.items():
-                wanted = getattr(rule, key)
-                if wanted is not None and wanted not in defined:
-                    yield ("doors", name, "allow", number, key), f"no such {key}; there are {listed(defined)}"
+            for key, problem in _broken_rule(configuration, door, rule):
+                yield ("doors", name, "allow", number, key), problem
+
+
+def _broken_readers(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    for number, name in enumerate(configuration.readers):
+        if name not in configuration.doors:
+            yield ("readers", number), f"no such door; there are {listed(configuration.doors)}"
+    for name, door in configuration.doors.items():
+        if "reader" in factors_of(door, *door.allow) and name not in configuration.readers:
+            yield ("doors", name, "factor"), "a reader may name a person only at a door that readers lists"
+
+
+def _broken_rule(configuration: Configuration, door: Door, rule: AllowRule) -> Iterator[tuple[str, str]]:
+    """What is wrong with a rule of a door: the key, and the problem."""
+    if rule.level is not None and laxer(rule.level, door.level):
+        yield "level", f"laxer than the door's level, {door.level}"
+    known: dict[str, Mapping[str, object]] = {"group": configuration.groups, "schedule": configuration.schedules}
+    for key, defined in known.items():
+        wanted = getattr(rule, key)
+        if wanted is not None and wanted not in defined:
+            yield key, f"no such {key}; there are {listed(defined)}"
 
 
 def merge(running: Configuration, wanted: Configuration) -> tuple[Configuration, tuple[str, ...]]:

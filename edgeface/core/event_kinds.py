@@ -11,7 +11,7 @@ Tone: TypeAlias = Literal["", "ok", "warn", "bad"]
 Colour: TypeAlias = tuple[int, int, int]
 Group: TypeAlias = Literal["pipeline", "people", "door", "device"]
 PeopleKind: TypeAlias = Literal[
-    "enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored", "merged"
+    "enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored", "merged", "factors"
 ]
 
 
@@ -29,6 +29,8 @@ class EventKind(NamedTuple):
     """The word for a face while its track is of this kind; empty for a kind that is not a face's."""
     colour: Colour = (140, 140, 140)
     """RGB of that face's box on a drawing."""
+    quiet: bool = False
+    """Shown only where someone reads the journal: neither on the live page nor in its stream."""
 
 
 EVENT_KINDS = (
@@ -44,10 +46,14 @@ EVENT_KINDS = (
     EventKind("corrected", "Corrected", "people", "warn"),
     EventKind("restored", "Correction removed", "people"),
     EventKind("merged", "Unknowns merged", "people"),
+    EventKind("factors", "Second factors", "people"),
     EventKind("granted", "Granted", "door", "ok"),
     EventKind("refused", "Refused", "door", "bad"),
     EventKind("opened", "Opened", "door", "ok"),
     EventKind("rejected", "Rejected", "door", "bad"),
+    EventKind("factor", "Factor refused", "door", "bad"),
+    # Not of the group door: whoever stands at the door with the person must not see it.
+    EventKind("duress", "Duress", "device", "bad", quiet=True),
     EventKind("config", "Configuration", "device"),
     EventKind("keys", "Keys", "device"),
     EventKind("started", "Started", "device"),

@@ -63,6 +63,7 @@ def to_wire(event: Event, *, sent_at: float | None, synced: bool, snapshot: str 
         "threshold": _number(event.threshold, 4),
         "margin": _number(event.margin, 4),
         "level": event.level,
+        "level_basis": event.level_basis,
         "frames": event.frames,
         "faces_in_view": event.faces_in_view,
         "box": _inside(event.box, event.frame_size),

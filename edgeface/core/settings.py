@@ -17,6 +17,9 @@ Id = Annotated[str, Field(pattern=rf"^{ID_PATTERN}$")]
 Level = Literal["low", "normal", "high"]
 """Security levels, from lax to strict."""
 
+FactorKind = Literal["pin", "code", "card", "pass", "reader"]
+"""What a person shows in addition to the face."""
+
 
 class Settings(BaseModel):
     """A section of the configuration, checked once and frozen."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.core.settings import Level
+from edgeface.core.settings import FactorKind, Level
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From lax to strict."""
+
+LevelBasis: TypeAlias = Literal["measured", "estimated"]
+"""What a level's cosine follows from: rows that the calibration data shows, or rows of a model beyond them."""
+
+GrantFactor: TypeAlias = Literal["none", "pin", "code", "card", "pass", "reader"]
+"""What a person has shown in addition to the face."""
 
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
@@ -194,7 +200,9 @@ class Event:
     score: float | None = None
     threshold: float | None = None
     margin: float | None = None
-    level: str | None = None
+    level: Level | None = None
+    """The level that the threshold guarantees; None if none can be guaranteed for so many people."""
+    level_basis: LevelBasis = "measured"
     frames: int = 0
     """Good frames behind the decision."""
     quality: Quality | None = None
@@ -223,8 +231,22 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedPerson:
+    """Who a second factor names at a door: the face in front of its camera is compared with this person alone."""
+
+    number: int
+    """Counts the factors of this run."""
+    door: str
+    camera: str
+    person: str
+    kind: FactorKind
+    until: float
+    """The face must be captured by then, in monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A face that this very frame confirms as one person: the basis of a grant."""
+    """A face that this very frame confirms as one person, or compares with one: the basis of a grant."""
 
     camera: str
     visit: int
@@ -233,12 +255,22 @@ class Claim:
     """Time of capture, the only one that decides whether it is late."""
     person: str
     score: float
-    """Cosine, -1 to 1."""
-    level: str
-    """The strictest security level that the score reaches with the current gallery."""
+    """Cosine of the mean of the good frames, -1 to 1."""
+    newest: float
+    """Cosine of the newest frame alone; what a door acts on, it must reach, too."""
+    look_alike: bool
+    """Whether someone else is enrolled with the person's face; with `expected`, whether the face may be theirs."""
     frames: int
     """Good frames behind the score."""
     faces_in_view: int
+    level: Level | None = None
+    """The security level that the face reaches at one door; the issuer sets it. None: none."""
+    level_basis: LevelBasis = "measured"
+    """Of `level`."""
+    factor: GrantFactor = "none"
+    """The second factor that named the person before the face was compared with that person alone."""
+    expected: ExpectedPerson | None = None
+    """Who that factor names, for a comparison with one person; None: the nearest of all people."""
 
 
 @dataclass(frozen=True, slots=True)

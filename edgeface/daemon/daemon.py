@@ -9,6 +9,8 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edgeface.access.pass_book import PassKeeper
+from edgeface.access.second_factor import SecondFactors
 from edgeface.cameras.capture import Capture
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.config import loader
@@ -18,14 +20,18 @@ from edgeface.core.errors import EdgefaceError
 from edgeface.core.log import set_up
 from edgeface.core.text import counted
 from edgeface.daemon import report as daemon_report
+from edgeface.daemon.pass_reader import PassReader, doors_by_camera
 from edgeface.daemon.session import RecognitionSession
 from edgeface.daemon.vision import Health, Tally, Vision
 from edgeface.daemon.web_page import WebPage
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
 from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import OFF, ON, LogPublisher
 from edgeface.recognition.timings import Timings
+from edgeface.security.sealing_keys import SealingKeys
 from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
 
@@ -85,6 +91,13 @@ class Daemon:
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
             for name, camera in configuration.cameras.items()
         }
+        self._passes = PassReader(
+            PassKeeper(configuration.data, self._vault, configuration.device, self._clock),
+            self._clock,
+            self._publisher.show_pass,
+            self._publisher.record,
+        )
+        self._passes.doors = doors_by_camera(configuration.access_policy)
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             lambda settings, wall: RecognitionSession(settings, self._boot, wall, timings=self._timings),
@@ -93,7 +106,7 @@ class Daemon:
             self._publisher,
             self._health,
             self._clock,
-            (*observers, *self._page.observers),
+            (self._passes.observe, *observers, *self._page.observers),
         )
         self._published_status: dict[str, str] = {}
         self._published_at = -STATE_SECONDS
@@ -124,6 +137,7 @@ class Daemon:
         for name, camera in self._configuration.cameras.items():
             self._publisher.set(topics.ENABLED_STATE.at(camera=name), ON if camera.enabled else OFF)
         self._publisher.start()
+        self._passes.start()
         for capture in self._captures.values():
             capture.start()
         self._page.start()
@@ -199,16 +213,17 @@ class Daemon:
         return (
             [(s.status, s.dark, tallies.get(name, Tally()).slow is None) for name, s in states.items()],
             self._vision.problems,
+            self._vision.thresholds,
             self._journal.problem,
             self._publisher.problem,
             self._page.problems,
         )
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
-        drops, tallies = self._mailbox.drops, self._vision.tally
+        drops, tallies, accepts = self._mailbox.drops, self._vision.tally, self._vision.thresholds
         cameras = {
             name: daemon_report.camera_report(
-                now, tallies.get(name, Tally()), self._health.age(name), drops.get(name, 0)
+                now, tallies.get(name, Tally()), self._health.age(name), drops.get(name, 0), accepts.get(name)
             )
             for name, now in states.items()
         }
@@ -218,6 +233,7 @@ class Daemon:
             models=self._vision.models,
             problems=(*self._vision.problems, *self._page.problems),
             key=self._vault.tier,
+            passes=self._passes.facts(),
         )
 
     def _reload(self) -> None:
@@ -235,6 +251,7 @@ class Daemon:
     def _apply(self, wanted: Configuration) -> None:
         merged, kept = loader.merge(self._configuration, wanted)
         self._configuration = self._vision.configuration = merged
+        self._passes.doors = doors_by_camera(merged.access_policy)
         self._journal.days = merged.privacy.journal_days
         daemon_report.record_configured(self._journal, wanted, self._clock.wall())
         set_up(merged.log)
@@ -251,6 +268,7 @@ class Daemon:
             self._publisher.set(topics.CAMERA_STATUS.at(camera=name), "offline")
         self._mailbox.close()
         self._vision.join()
+        self._passes.stop()
         states = {name: capture.state() for name, capture in self._captures.items()}
         self._publisher.set(topics.STATE, self._report(states))
         self._publisher.close()
@@ -270,10 +288,18 @@ class Daemon:
             cameras=tuple(settings.cameras),
             snapshots=settings.privacy.snapshots != "none",
             boot=self._boot,
-            policy=lambda: self._configuration.access_policy,
+            policy=lambda: self._vision.policy,
             signer=Signer(settings.data, self._vault, self._clock),
+            keys=SealingKeys(settings.data, self._vault, self._clock),
+            factors=SecondFactors(self._open_gallery, self._clock),
+            expect=lambda expected: self._vision.expect(expected),  # noqa: PLW0108 - the vision is made later
         )
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
+
+    def _open_gallery(self) -> Gallery:
+        """The gallery for the thread that verifies second factors."""
+        settings = self._configuration
+        return Gallery.open(settings.data, embedder_name(settings.embedder.model))
 
     def _web_context(self) -> WebContext:
         from edgeface.web.context import WebContext

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.daemon.vision import Tally
     from edgeface.journal.journal import Journal
+    from edgeface.recognition.decision import Thresholds
 
 
 _LAST_ROWS = 200
@@ -31,6 +32,7 @@ def report(
     models: Mapping[str, str],
     problems: tuple[str, ...],
     key: str,
+    passes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The state of the device, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
 
@@ -47,11 +49,14 @@ def report(
         "models": dict(models),
         "key": key,
         "problems": list(problems),
+        "passes": dict(passes),
     }
 
 
-def camera_report(state: CaptureState, tally: Tally, age: float | None, drops: int) -> dict[str, Any]:
-    """The state of one camera: its pictures, what became of them, and what was lost."""
+def camera_report(
+    state: CaptureState, tally: Tally, age: float | None, drops: int, accept: Thresholds | None = None
+) -> dict[str, Any]:
+    """The state of one camera: its pictures, what became of them, what was lost, and what is accepted."""
     return {
         "status": state.status,
         "fps": round(state.fps, 1),
@@ -62,7 +67,17 @@ def camera_report(state: CaptureState, tally: Tally, age: float | None, drops: i
         "reopens": state.reopens,
         "not_judged": dict(tally.undecided),
         "unknown_held_back": tally.held_back,
+        "limit": None if accept is None else _limit(accept),
         "problem": state.error or (DARK if state.dark else _slow(state, tally)),
+    }
+
+
+def _limit(accept: Thresholds) -> dict[str, Any]:
+    return {
+        "level": accept.level,
+        "level_basis": accept.basis,
+        "threshold": None if accept.level is None else accept.accept,
+        "people": accept.people,
     }
 
 

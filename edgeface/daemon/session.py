@@ -8,10 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from edgeface.access.policy import AccessPolicy, strangers
+from edgeface.access.policy import AccessPolicy, strangers, unguaranteed
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
-from edgeface.core.text import counted
 from edgeface.core.types import unmeasured
 from edgeface.daemon.storage import GalleryWriter, Learned
 from edgeface.faces import covered
@@ -22,18 +21,21 @@ from edgeface.gallery.snapshot import day
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import retention
-from edgeface.recognition.decision import Thresholds, likeness, same_unknown, thresholds
+from edgeface.recognition.decision import likeness, same_unknown
+from edgeface.recognition.limits import camera_limits, shortfall, with_limits
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import Detector, Event, FrameResult, Image, Probe
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
+    from edgeface.recognition.decision import Thresholds
+    from edgeface.recognition.limits import CameraLimits
     from edgeface.recognition.timings import Timings
 
 log = logging.getLogger(__name__)
@@ -55,20 +57,7 @@ def rules(configuration: Configuration, boot: str) -> PipelineRules:
         recognition=configuration.recognition,
         unknown=configuration.unknown,
         regions={name: camera.region or WHOLE for name, camera in configuration.cameras.items()},
-        doors=configuration.access_policy.strictest(),
     )
-
-
-def door_problems(policy: AccessPolicy, view: GallerySnapshot, accept: Thresholds) -> tuple[str, ...]:
-    """The doors that require a level that cannot be guaranteed, or allow a person who is not enrolled, one a line."""
-    known = {level for level, _ in accept.levels}
-    people = counted(view.enrolled, "person", "people")
-    lines = [
-        f"door {name}: level {door.level!r} cannot be guaranteed with {people} enrolled"
-        for name, door in policy.doors.items()
-        if door.level not in known
-    ]
-    return (*lines, *strangers(policy, {person.id for person in view.people if not person.ignored}))
 
 
 class RecognitionSession:
@@ -87,9 +76,14 @@ class RecognitionSession:
         `synced` is whether the wall clock is right; `timings` measures the stages.
         """
         self.problems: tuple[str, ...] = ()
-        """Why no one can be matched, if so, and the problems of doors."""
+        """Where no one can be matched, or only at a laxer level, and people of doors who are not enrolled."""
+        self.thresholds: Mapping[str, Thresholds] = {}
+        """What is accepted by camera."""
+        self.policy = AccessPolicy()
+        """The doors, with what each accepts for the people who may pass it now."""
         self.people: frozenset[str] = frozenset()
         """Ids of the people who can be matched now."""
+        self._logged: set[str] = set()
         self._boot = boot
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
@@ -173,8 +167,8 @@ class RecognitionSession:
         self._generation = self._gallery.generation()
         kept, among, retired = self._configuration.unknown, partial(likeness, self._table), self._gallery.retired_ids()
         self._unknowns = Unknowns(self._boot, among, kept.days, self._each_unknown(), retired, kept.most)
-        accept, applied = self._thresholds(view), rules(self._configuration, self._boot)
-        return Pipeline(applied, self.analyzer, self._unknowns, view, accept)
+        applied = rules(self._configuration, self._boot)
+        return Pipeline(applied, self.analyzer, self._unknowns, view, *self._use(view))
 
     def _reopen(self) -> None:
         """Open a gallery that could only be read again from time to time."""
@@ -195,10 +189,12 @@ class RecognitionSession:
             self._retained = -math.inf
             self._unknowns.limit(configuration.unknown.days, configuration.unknown.most)
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
+            # Who may pass no more is refused even if the gallery cannot be read now.
+            self.policy = with_limits(configuration.access_policy, self._table, self._view)
         elif today == before and not self._gallery.changed():
             return
         view = self._gallery.snapshot(wall)
-        self.pipeline.use(view, self._thresholds(view))
+        self.pipeline.use(view, *self._use(view))
         self._today = today
         self._read_unknowns()
 
@@ -234,21 +230,33 @@ class RecognitionSession:
             model = self._gallery.model
             self._retention = retention.start(self._configuration, model, wall, synced=synced, alike=alike)
 
-    def _thresholds(self, view: GallerySnapshot) -> Thresholds:
-        """The thresholds for this gallery; those that match no one when the level cannot be guaranteed."""
-        unmatchable: tuple[str, ...] = ()
-        self.people = frozenset(person.id for person in view.people)
+    def _use(self, view: GallerySnapshot) -> tuple[Thresholds, Mapping[str, CameraLimits]]:
+        """What is accepted with this gallery: the thresholds for everyone, and the limits by camera."""
+        settings = self._configuration
+        self._view, self.people = view, frozenset(person.id for person in view.people)
         if self._timings is not None:
             self._timings.people = view.enrolled
-        try:
-            accept = thresholds(self._table, self._configuration.recognition.level, view)
-        except GalleryError as error:
-            log.error("no one can be matched: %s", error)
-            unmatchable = (f"no one can be matched: {error}",)
-            # No one can be matched; every face is unknown.
-            accept = Thresholds(math.inf, math.inf, same_unknown(self._table, 1))
-        self.problems = (*unmatchable, *door_problems(self._configuration.access_policy, view, accept))
-        return accept
+        self.policy = with_limits(settings.access_policy, self._table, view)
+        groups = settings.camera_groups
+        everyone, cameras = camera_limits(self.policy, groups, settings.recognition.level, self._table, view)
+        self._report(view, everyone, cameras)
+        return everyone, cameras
+
+    def _report(self, view: GallerySnapshot, everyone: Thresholds, cameras: Mapping[str, CameraLimits]) -> None:
+        """Keep the problems, and log those that are new."""
+        settings, level = self._configuration, self._configuration.recognition.level
+        self.thresholds = {name: cameras[name].thresholds if name in cameras else everyone for name in settings.cameras}
+        accepts = {f"camera {name}: ": self.thresholds[name] for name in settings.camera_groups}
+        if not settings.cameras or len(accepts) < len(settings.cameras):
+            accepts[""] = everyone
+        short = {where: shortfall(accept, level, self._table) for where, accept in accepts.items()}
+        lines = [f"{where}{why}" for where, why in short.items() if why is not None]
+        # The issuer reports the doors.
+        doors = [f"door {name}: {why}" for name, why in unguaranteed(self.policy).items()]
+        for line in {*lines, *doors} - self._logged:
+            log.error("%s", line)
+        self._logged = {*lines, *doors}
+        self.problems = (*lines, *strangers(self.policy, view.enrolled_of(self.people)))
 
     def _each_unknown(self) -> Iterator[Unknown]:
         for tag, unknown in self._gallery.each_unknown():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgeface.access.policy import AccessPolicy
 from edgeface.core.errors import GalleryError
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from edgeface.cameras.mailbox import Mailbox
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Event, Frame, FrameResult, RejectReason
+    from edgeface.core.types import Event, ExpectedPerson, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
     from edgeface.mqtt.publisher import Publisher
+    from edgeface.recognition.decision import Thresholds
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,9 @@ MATCH_SECONDS = 1.0
 HANG_SECONDS = 5.0
 """Processing that makes no progress for this long while a camera delivers images is hung."""
 
+
+_MAX_EXPECTED = 64
+"""People that second factors name between two frames: more than 16 doors take at a time."""
 
 _SETTLED = 5
 """Frames after which a first long interval no longer counts."""
@@ -127,6 +132,10 @@ class Vision:
         """Ids of the unknowns that are remembered."""
         self.problems: tuple[str, ...] = ()
         """The problems of the gallery, the level and the doors, one line each."""
+        self.thresholds: Mapping[str, Thresholds] = {}
+        """What is accepted by camera; replaced as a whole."""
+        self.policy = AccessPolicy()
+        """The doors, with what each accepts for the people who may pass it now; frozen, and replaced as a whole."""
         self.models: Mapping[str, str] = {}
         """SHA-256 by model file."""
         self.error: Exception | None = None
@@ -139,6 +148,7 @@ class Vision:
         self._observers = observers
         self._processed: Counter[str] = Counter()
         self._names: dict[str, tuple[str, ...]] = {}
+        self._expected: deque[ExpectedPerson] = deque(maxlen=_MAX_EXPECTED)
         self._refreshed = -HOUSEKEEPING
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="vision")
@@ -160,10 +170,15 @@ class Vision:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
+    def expect(self, expected: ExpectedPerson) -> None:
+        """Have the faces at a camera compared with one person, from the next frame; any thread may call it."""
+        self._expected.append(expected)
+
     def _main(self) -> None:
         try:
             session = self._open_session(self.configuration, self._clock.wall())
             self.models = session.models
+            self._show(session)
             try:
                 self._ready.set()
                 self._run(session)
@@ -188,6 +203,8 @@ class Vision:
         self._housekeep(session)
 
     def _handle(self, session: RecognitionSession, frame: Frame) -> None:
+        while self._expected:
+            session.pipeline.expect(self._expected.popleft())
         with session.analyzer.measure("frame"):
             result = session.pipeline.process(frame)
         self._processed[frame.camera] += 1
@@ -218,6 +235,11 @@ class Vision:
             self._names[camera] = names
             self._publisher.set(topics.PEOPLE.at(camera=camera), names_in_view(names))
 
+    def _show(self, session: RecognitionSession) -> None:
+        """Let the other threads see who can be matched, and what is accepted."""
+        self.people, self.unknowns = session.people, session.unknowns
+        self.thresholds, self.policy = session.thresholds, session.policy
+
     def _leave(self, session: RecognitionSession, camera: str) -> None:
         for event in session.pipeline.leave(camera, self._clock.monotonic(), self._clock.wall()):
             log.info("%s", sentence(event))
@@ -237,5 +259,5 @@ class Vision:
             # The disk may be full or unplugged: matching continues with the people in memory.
             log.warning("gallery: %s", error)
             self.problems = (*session.problems, str(error))
-        self.people, self.unknowns = session.people, session.unknowns
+        self._show(session)
         self.tally = {camera: Tally(self._processed[camera], *pipeline.counts(camera)) for camera in pipeline.cameras}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339, synchronised
 from edgeface.core.errors import ConfigError
 from edgeface.core.events import plain, to_wire
@@ -53,7 +54,7 @@ class WebPage:
             raise
         self._context = context
         self.observers = tuple(one for one in (context.hub, context.timings) if one is not None)
-        context.journal.listener = lambda message: context.hub.on_message(wire(message))
+        context.journal.listener = lambda message: _pass_on(context, message)
 
     def _assemble(self, settings: Web, context: WebContext) -> None:
         from edgeface.web.app import application
@@ -117,6 +118,11 @@ class WebPage:
         if self._server is None or self._auth is None or not self._server.wait(START_TIMEOUT):
             return None
         return f"{self._server.url}login#{self._auth.sessions.make_code('admin')}"
+
+
+def _pass_on(context: WebContext, message: Event | JournalRow) -> None:
+    if isinstance(message, Event) or not event_kinds.of(message.kind).quiet:
+        context.hub.on_message(wire(message))
 
 
 def wire(message: Event | JournalRow) -> dict[str, Any]:

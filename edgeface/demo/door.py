@@ -1,9 +1,11 @@
-"""The demo's door: a signing key, a controller with a mock relay, and a listener that records the messages."""
+"""The demo's doors: keys, controllers with mock relays, a simulated keypad, and listeners that record the messages."""
 
 from __future__ import annotations
 
 import json
+import os
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,12 @@ from edgeface.core.clock import rfc3339
 from edgeface.core.errors import BrokerError
 from edgeface.demo.truth import SLACK
 from edgeface.door.controller import Controller
+from edgeface.door.readers.simulated import SimulatedReader
 from edgeface.door.relay import LogRelay
-from edgeface.door.settings import DoorSettings
+from edgeface.door.settings import DoorSettings, MinimumSettings, SealSettings
 from edgeface.mqtt.settings import Mqtt
 from edgeface.mqtt.topics import DOOR_GRANT, Topics
-from edgeface.security.signing_keys import new, read, write
+from edgeface.security.signing_keys import SIGNING, new, read, write
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -26,9 +29,16 @@ if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
     from edgeface.core.clock import Clock
+    from edgeface.core.types import FrameResult
+    from edgeface.security.signing_keys import Purpose
 
-NAME, ALLOWED = "front-door", "barack_obama"
-"""The door, and the only person it opens for."""
+NAME, OFFICE, ALLOWED = "front-door", "office-door", "barack_obama"
+"""A door that opens for a face, one that needs a PIN too, and the only person that both open for."""
+NUMBER, PIN = "1042", "4711"
+"""What that person types at the keypad of the second door."""
+
+FACTOR_SECONDS = 10.0
+"""Seconds from PIN to face, the default of `factor_seconds`."""
 
 _KID = "demo"
 _TIMEOUT = 5.0
@@ -48,21 +58,60 @@ class AcceptedGrant:
 
 
 def door_config(camera: str) -> dict[str, Door]:
-    """The `doors:` of the demo's configuration; it opens for ALLOWED even if others are in the picture."""
-    return {NAME: Door(camera=camera, allow=(AllowRule(person=ALLOWED),), single_face=False)}
+    """The `doors:` of the demo's configuration; they open for ALLOWED even if others are in the picture."""
+    allow = (AllowRule(person=ALLOWED),)
+    return {
+        NAME: Door(camera=camera, allow=allow, single_face=False),
+        OFFICE: Door(camera=camera, allow=allow, single_face=False, factor="pin"),
+    }
 
 
-def make_key(data: Path, wall: float) -> str:
-    """Create the signing key of a data folder, as `edgeface keys new` does; returns the public part in base64."""
-    records = new(read(data), _KID, open_vault(data), wall)
-    write(data, records)
+def make_key(data: Path, wall: float, purpose: Purpose = SIGNING) -> str:
+    """Create a key of a data folder, as `edgeface keys new` does; returns the public part in base64."""
+    records = new(read(data, purpose), _KID, open_vault(data), wall, purpose)
+    write(data, records, purpose)
     return records[-1].public
+
+
+def keypad(folder: Path, device: str, sealing: str) -> dict[str, Any]:
+    """The keys of door.yaml for a door with a simulated keypad: a new named pipe in the folder."""
+    pipe = folder / "keypad"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe, 0o600)
+    return {
+        "readers": (SimulatedReader(path=pipe),),
+        "seal": (SealSettings(device=device, kid=_KID, key=sealing),),
+        "minimum": MinimumSettings(factor=("pin",)),
+    }
+
+
+class Typist:
+    """Types the PIN at the keypad at moments of the clip; an observer of the daemon's frames."""
+
+    def __init__(self, pipe: Path, moments: Sequence[float], report: Callable[[str], None]) -> None:
+        self._pipe = pipe
+        self._moments = deque(moments)
+        self._report = report
+        self._first: float | None = None
+
+    def __call__(self, result: FrameResult) -> None:
+        """Type if it is time."""
+        now = result.frame.monotonic
+        self._first = now if self._first is None else self._first
+        if self._moments and now - self._first >= self._moments[0]:
+            moment = self._moments.popleft()
+            with self._pipe.open("wb", buffering=0) as pipe:
+                pipe.write(f"{NUMBER}#{PIN}#\n".encode())
+            self._report(f"{rfc3339(result.frame.wall)[11:23]}  {OFFICE}  PIN typed, {moment:.1f} s into the clip")
 
 
 class WatchedDoor:
     """A door controller in this process and a listener on its topics, from `start` to `stop`."""
 
-    def __init__(self, port: int, public: str, clock: Clock, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, port: int, public: str, clock: Clock, report: Callable[[str], None], name: str = NAME, **more: Any
+    ) -> None:
+        """`more` are further keys of door.yaml."""
         import paho.mqtt.client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion
 
@@ -70,18 +119,19 @@ class WatchedDoor:
         self.results: list[Wire] = []
         self.switched = 0
         """How often the relay was switched on."""
-        self._topics = Topics(prefix="edgeface", door=NAME)
+        self._name = name
+        self._topics = Topics(prefix="edgeface", door=name)
         self._clock = clock
         self._report = report
         self._port = port
         self._grants: dict[tuple[object, ...], bytes] = {}
         self._open = False
         self._ready, self._answered = threading.Event(), threading.Event()
-        settings = DoorSettings(door=NAME, keys={_KID: public}, relay=LogRelay(), mqtt=Mqtt(port=port))
+        settings = DoorSettings(door=name, keys={_KID: public}, relay=LogRelay(), mqtt=Mqtt(port=port), **more)
         self._controller = Controller(settings, clock)
-        self._thread = threading.Thread(target=self._controller.run, name="door")
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "edgeface-demo-door-listener", protocol=mqtt.MQTTv5)
-        self._client.on_connect = lambda client, *_: client.subscribe(f"edgeface/doors/{NAME}/+", qos=1)
+        self._thread = threading.Thread(target=self._controller.run, name=name)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"edgeface-demo-{name}-listener", protocol=mqtt.MQTTv5)
+        self._client.on_connect = lambda client, *_: client.subscribe(f"edgeface/doors/{name}/+", qos=1)
         self._client.on_message = lambda _client, _data, message: self._receive(message)
 
     def start(self) -> None:
@@ -142,7 +192,7 @@ class WatchedDoor:
             self._print("opens" if self._open else "shuts")
 
     def _print(self, text: str) -> None:
-        self._report(f"{rfc3339(self._clock.wall())[11:23]}  {NAME}  {text}")
+        self._report(f"{rfc3339(self._clock.wall())[11:23]}  {self._name}  {text}")
 
 
 def door_faults(
@@ -165,6 +215,27 @@ def door_faults(
     if switched != len(visits):
         lines.append(f"the relay was switched on {switched} times instead of {len(visits)}")
     return [*lines, *_replay_faults(answer)]
+
+
+def typing_moments(truth: Path) -> tuple[float, float]:
+    """When the PIN is typed: while someone else is in view, and during the allowed person's last visit."""
+    rows = json.loads(truth.read_text(encoding="utf-8"))["visits"]
+    other = next(row for row in rows if row["person"] != ALLOWED)
+    last = [row for row in rows if row["person"] == ALLOWED][-1]
+    return other["from"] + 1.0, last["from"] + 1.0
+
+
+def office_faults(accepted: Sequence[AcceptedGrant], switched: int, truth: Path, start: float) -> list[str]:
+    """List what the door with a keypad did wrong: it opens once, for the person and the PIN at the same time.
+
+    The arguments are those of `door_faults`.
+    """
+    typed = typing_moments(truth)[1]
+    right = [one for one in accepted if one.person == ALLOWED and typed <= one.at - start <= typed + FACTOR_SECONDS]
+    lines = [f"the office door opened {len(right)} times instead of once for face and PIN"] if len(right) != 1 else []
+    if len(accepted) != len(right) or switched != len(accepted):
+        lines.append(f"the office door opened for a face or a PIN alone: {len(accepted)} grants, {switched} openings")
+    return lines
 
 
 def _replay_faults(answer: Wire | None) -> Sequence[str]:

@@ -26,13 +26,17 @@ from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.report import Recorder, write_sheet, write_video
 from edgeface.demo.subscriber import Subscriber, sentence
 from edgeface.mqtt.settings import Mqtt
+from edgeface.people.factors import FactorService
 from edgeface.people.service import PeopleService
+from edgeface.security.sealing_keys import SEALING
+from edgeface.security.signing_keys import SIGNING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from edgeface.access.policy import Door
+    from edgeface.core.types import FrameResult
     from edgeface.demo.subscriber import ReceivedEvent
 
 DATA = Path(__file__).parents[1] / "demo_data"
@@ -50,11 +54,14 @@ def run_demo(arguments: argparse.Namespace) -> int:
     with Mosquitto(out) as broker:
         configuration = _configuration(out, broker.port, demo_door.door_config(CAMERA) if arguments.door else {})
         say(f"enrolling people from {PEOPLE}")
-        PeopleService(configuration).enroll_folder(PEOPLE)
+        people = PeopleService(configuration)
+        people.enroll_folder(PEOPLE)
+        if configuration.doors:
+            FactorService(people).set_pin(demo_door.ALLOWED, demo_door.PIN, demo_door.NUMBER)
         say(f"the broker listens on 127.0.0.1:{broker.port}; the daemon plays {CLIP.name}\n")
         recorder, door_faults = Recorder(), list[str]()
-        with _door(configuration, broker.port, recorder, door_faults):
-            events, summary = _run_daemon(configuration, broker.port, out, recorder)
+        with _doors(configuration, broker.port, recorder, door_faults) as observers:
+            events, summary = _run_daemon(configuration, broker.port, out, recorder, observers)
         faults = truth.faults(TRUTH, [event.wire for event in events], recorder.start or 0.0) + door_faults
         if not broker.running:
             faults = ["the broker stopped during the demo, so events are missing", *faults]
@@ -92,27 +99,47 @@ def _configuration(out: Path, port: int, doors: dict[str, Door]) -> Configuratio
 
 
 @contextmanager
-def _door(configuration: Configuration, port: int, recorder: Recorder, faults: list[str]) -> Iterator[None]:
-    """Run a door if the configuration has one, and replay a grant at the end; what it did wrong goes to `faults`."""
+def _doors(
+    configuration: Configuration, port: int, recorder: Recorder, faults: list[str]
+) -> Iterator[Sequence[Callable[[FrameResult], None]]]:
+    """Run the doors if the configuration has some, and replay a grant at the end; what they did wrong goes to `faults`.
+
+    Yields what has to observe the frames.
+    """
     if not configuration.doors:
-        yield
+        yield ()
         return
-    clock = SystemClock()
-    public = demo_door.make_key(configuration.data, clock.wall())
+    clock, data = SystemClock(), configuration.data
+    public, sealing = (demo_door.make_key(data, clock.wall(), purpose) for purpose in (SIGNING, SEALING))
+    more = demo_door.keypad(data.parent, DEVICE, sealing)
     door = demo_door.WatchedDoor(port, public, clock, say)
+    office = demo_door.WatchedDoor(port, public, clock, say, demo_door.OFFICE, **more)
+    with _started(door), _started(office):
+        say(f"both doors open for {demo_door.ALLOWED} only, and {demo_door.OFFICE} only with a PIN")
+        say("the keypad is simulated, and the relays are mocks\n")
+        yield (demo_door.Typist(more["readers"][0].path, demo_door.typing_moments(TRUTH), say),)
+        start = recorder.start or 0.0
+        say(f"\nreplaying the first grant, {clock.wall() - start:.0f} s into the clip:")
+        answer = door.replay_grant()
+    faults += demo_door.door_faults(door.accepted, door.switched, answer, TRUTH, start)
+    faults += demo_door.office_faults(office.accepted, office.switched, TRUTH, start)
+
+
+@contextmanager
+def _started(door: demo_door.WatchedDoor) -> Iterator[None]:
     door.start()
-    say(f"{demo_door.NAME} opens for {demo_door.ALLOWED} only; its relay is a mock\n")
     try:
         yield
-        say(f"\nreplaying the first grant, {clock.wall() - (recorder.start or 0.0):.0f} s into the clip:")
-        answer = door.replay_grant()
     finally:
         door.stop()
-    faults += demo_door.door_faults(door.accepted, door.switched, answer, TRUTH, recorder.start or 0.0)
 
 
 def _run_daemon(
-    configuration: Configuration, port: int, out: Path, recorder: Recorder
+    configuration: Configuration,
+    port: int,
+    out: Path,
+    recorder: Recorder,
+    observers: Sequence[Callable[[FrameResult], None]],
 ) -> tuple[Sequence[ReceivedEvent], dict[str, Any]]:
     """Run the daemon on the clip with a subscriber; returns the events received and a summary."""
     clock = SystemClock()
@@ -121,7 +148,7 @@ def _run_daemon(
     if not subscriber.start():
         raise BrokerError(f"the demo's subscriber received nothing from 127.0.0.1:{port}")
     started, cpu = clock.monotonic(), process_cpu()
-    daemon = Daemon(configuration, clock, [recorder])
+    daemon = Daemon(configuration, clock, [recorder, *observers])
     _announce_page(daemon)
     status = daemon.run()
     seconds, spent = clock.monotonic() - started, process_cpu() - cpu

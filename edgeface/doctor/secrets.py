@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import never_open
-from edgeface.core.errors import EdgefaceError, GalleryError
-from edgeface.core.text import counted
+from edgeface.config.levels import enrolled, levels_in_force, read_people
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import EdgefaceError
 from edgeface.doctor.finding import Finding
 from edgeface.faces.calibration import table_of
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery import gallery
 from edgeface.gallery.agreement import Limits
+from edgeface.gallery.snapshot import day
 from edgeface.security import signing_keys
 from edgeface.security.vault import MARK, PROTECTS, Vault, find_key
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.config.configuration import Configuration
+    from edgeface.config.levels import LevelInForce
+    from edgeface.doctor.finding import Mark
     from edgeface.security.vault import VaultKey
 
 _AS_ROOT = "sudo edgeface doctor"
@@ -38,11 +41,17 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("key", str(error), "bad", "restore the right key; docs/privacy.md")
     except OSError as error:
         yield Finding("key", f"{folder}: {error.strerror}", "note", _AS_ROOT)
-    if key is not None:
+    people: frozenset[str] | None = None
+    try:
+        if key is not None or not (folder / gallery.FILE).exists():
+            people = enrolled(read_people(configuration), day(SystemClock().wall()))
+    except (EdgefaceError, OSError) as error:
+        yield Finding("people", str(error), "note", _AS_ROOT)
+    if people:
         yield from _identities(configuration)
     if configuration.doors:
         yield _signing(folder, key)
-        yield from _doors(configuration)
+    yield from _levels(configuration, people)
 
 
 def _custody(folder: Path, key: VaultKey | None) -> Finding:
@@ -73,23 +82,29 @@ def _signing(folder: Path, key: VaultKey | None) -> Finding:
     return Finding("grants", f"signed by key {kid}")
 
 
-def _doors(configuration: Configuration) -> Iterator[Finding]:
+def _levels(configuration: Configuration, people: frozenset[str] | None) -> Iterator[Finding]:
+    """The level in force at each camera and door for these people, if they are known, and the doors that never open."""
     closed = never_open(configuration.access_policy)
-    people = _people(configuration.data)
-    for name, door in configuration.doors.items():
-        if name in closed:
-            yield Finding("door", f"{name}: {closed[name]}", "bad", f"doors.{name}.liveness: off")
-            continue
-        try:
-            cosine = table_of(configuration.embedder.model).threshold(door.level, max(1, people or 0))
-        except GalleryError as error:
-            yield Finding("door", f"{name}: {error}; it stays closed", "bad", f"doors.{name}.level")
-        except EdgefaceError as error:
-            yield Finding("door", f"{name}: {error}", "bad", "docs/accuracy.md")
-        else:
-            count = "an unknown number of people" if people is None else counted(people, "person", "people")
-            text = f"{name}: level {door.level} is guaranteed with {count} enrolled: threshold {cosine:.3f}"
-            yield Finding("door", text)
+    for name, why in closed.items():
+        yield Finding("door", f"{name}: {why}", "bad", f"doors.{name}.liveness: off")
+    if people is None:
+        yield Finding("levels", "unknown without the gallery", "note", _AS_ROOT)
+        return
+    try:
+        found = levels_in_force(configuration, people)
+    except EdgefaceError as error:
+        yield Finding("levels", str(error), "bad", "docs/accuracy.md")
+        return
+    for one in found:
+        if one.place.removeprefix("door ") not in closed:
+            yield _level(one)
+
+
+def _level(one: LevelInForce) -> Finding:
+    """A level that is laxer than configured is a note; a door that stays shut, or a camera without any, is bad."""
+    what, _, line = one.line.partition(" ") if one.place.startswith("door ") else ("levels", "", one.line)
+    mark: Mark = "bad" if one.level is None else "ok" if one.problem is None else "note"
+    return Finding(what, line, mark, "" if one.problem is None else "docs/doors.md; docs/accuracy.md")
 
 
 def _identities(configuration: Configuration) -> Iterator[Finding]:
@@ -112,15 +127,3 @@ def _identities(configuration: Configuration) -> Iterator[Finding]:
         if one.look_alikes:
             text = f"{one.id}: a look-alike is enrolled, so no door of level high opens for them: {', '.join(high)}"
             yield Finding("people", text, "note", "docs/doors.md")
-
-
-def _people(folder: Path) -> int | None:
-    """The number of people in the gallery, ignored ones included; None if it cannot be read."""
-    path = folder / gallery.FILE
-    try:
-        if not path.exists():
-            return 0
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
-            return int(db.execute("SELECT count(*) FROM people").fetchone()[0])
-    except (OSError, sqlite3.Error):
-        return None

@@ -5,10 +5,12 @@ Its public names can be imported from here.
 """
 
 from edgeface.door.verifier import (
+    FACTORS,
     LEVELS,
     MAX_BYTES,
     MAX_FACE_AGE,
     REASONS,
+    VERSIONS,
     Grant,
     GrantVerifier,
     Memory,
@@ -23,10 +25,12 @@ Gate = GrantVerifier
 """The name of GrantVerifier in documents of 0.1."""
 
 __all__ = [
+    "FACTORS",
     "LEVELS",
     "MAX_BYTES",
     "MAX_FACE_AGE",
     "REASONS",
+    "VERSIONS",
     "Gate",
     "Grant",
     "GrantVerifier",

@@ -14,11 +14,12 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import BrokerError
 from edgeface.core.log import set_up
 from edgeface.door import settings as door_settings
+from edgeface.door.factors import FactorDesk
 from edgeface.door.relay import Relay
 from edgeface.door.verifier import GrantVerifier, Reject
 from edgeface.mqtt.connection import Connection, Waker
 from edgeface.mqtt.problems import ConnectionProblems
-from edgeface.mqtt.topics import DOOR_CHALLENGE, DOOR_GRANT, DOOR_RESULT, DOOR_STATE, DOOR_STATUS, Topics
+from edgeface.mqtt.topics import DOOR_CHALLENGE, DOOR_FACTOR, DOOR_GRANT, DOOR_RESULT, DOOR_STATE, DOOR_STATUS, Topics
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +39,9 @@ STATE_SECONDS = 30.0
 SOFTWARE = 70
 """Exit status if the relay's thread has ended or hangs; systemd restarts the controller, which switches it off."""
 
+FACTOR_EXPIRY = 3
+"""Seconds that the broker may hold a second factor; its nonce lives no longer."""
+
 _TICK = 0.25
 # Seconds between two states, unless the relay has switched.
 _STATE_PAUSE = 0.5
@@ -49,7 +53,9 @@ class Controller:
     """One door: the main thread calls `run`; any thread or signal handler may call `stop`."""
 
     def __init__(self, settings: DoorSettings, clock: Clock | None = None) -> None:
-        """Open the relay, switched off; raises ConfigError if that fails."""
+        """Open the relay, switched off; raises ConfigError if that fails, or if a reader's library is missing."""
+        for reader in settings.readers:
+            reader.require()
         self._settings = settings
         self._clock = clock or SystemClock()
         self._name = f"edgeface-door-{settings.door}"
@@ -64,6 +70,7 @@ class Controller:
         self._last_reason: str | None = None
         self._published: tuple[object, ...] = ()
         self._published_at = self._challenged_at = self._fed_at = float("-inf")
+        self._factors = FactorDesk(settings, self._clock, self._waker.wake)
         self.relay = Relay(settings.relay, self._clock, self._waker.wake)
         """Only this controller switches it."""
 
@@ -72,9 +79,11 @@ class Controller:
         try:
             systemd.notify(systemd.READY)
             log.info("door %s is ready, boot %s", self._settings.door, self._verifier.boot)
+            self._factors.readers.start()
             self._reconnect()
         finally:
             self.relay.close()
+            self._factors.readers.stop()
             self._waker.close()
         return 0 if self._stopping else SOFTWARE
 
@@ -104,12 +113,14 @@ class Controller:
             delay = _MIN_DELAY if self._problems.connects > connects else min(2 * delay, _MAX_DELAY)
             until = self._clock.monotonic() + delay
             while self._running() and self._clock.monotonic() < until:
+                self._factors.drop()
                 self._clock.sleep(0.1)
 
     def _serve(self) -> None:
         connection = Connection(self._settings.mqtt, self._name, self._topics(DOOR_STATUS), self._clock)
         try:
             while self._running() and not connection.ready:
+                self._factors.drop()
                 self._wait(connection, _TICK)
             if self._running():
                 self._go_online(connection)
@@ -137,17 +148,22 @@ class Controller:
         for result in connection.results():
             if result.refused is not None:
                 self._problems.denied(f"{result.tag.kind} {result.tag.id}", result.refused, self._name)
-        self._challenge(connection)
+        if connection.congested:
+            self._factors.drop()
+            return
+        if self._clock.monotonic() - self._challenged_at >= CHALLENGE_SECONDS:
+            # A stalled broker accepts challenges for long; only its answer to the probe shows that it is alive.
+            connection.probe()
+            self._challenge(connection)
+        for message in self._factors.messages(lambda: self._challenge(connection)):
+            connection.publish(self._topics(DOOR_FACTOR), message, expiry=FACTOR_EXPIRY)
         self._update_state(connection)
 
-    def _challenge(self, connection: Connection) -> None:
-        now = self._clock.monotonic()
-        if now - self._challenged_at < CHALLENGE_SECONDS or connection.congested:
-            return
-        self._challenged_at = now
-        # A stalled broker accepts challenges for a long time; only its answer to the probe shows that it is alive.
-        connection.probe()
-        connection.publish(self._topics(DOOR_CHALLENGE), self._verifier.challenge(now))
+    def _challenge(self, connection: Connection) -> str:
+        """Publish a new nonce, and return it."""
+        self._challenged_at = self._clock.monotonic()
+        connection.publish(self._topics(DOOR_CHALLENGE), self._verifier.challenge(self._challenged_at))
+        return self._verifier.newest
 
     def _on_grant(self, connection: Connection, message: Message) -> None:
         now = self._clock.monotonic()
@@ -182,11 +198,12 @@ class Controller:
 
     def _update_state(self, connection: Connection) -> None:
         now, opened = self._clock.monotonic(), self.relay.is_open
-        state = (opened, self._accepted, self._rejected.total(), self._problems.refused)
+        factors = tuple(self._factors.facts().values())
+        problems = (self._problems.refused, self._factors.readers.problem)
+        state = (opened, self._accepted, self._rejected.total(), *problems, *factors)
         age = now - self._published_at
         switched = self._published[:1] != state[:1]
-        due = switched or (state != self._published and age >= _STATE_PAUSE) or age >= STATE_SECONDS
-        if not due or connection.congested:
+        if not (switched or (state != self._published and age >= _STATE_PAUSE) or age >= STATE_SECONDS):
             return
         self._published, self._published_at = state, now
         self._publish_state(connection, opened=opened)
@@ -200,7 +217,9 @@ class Controller:
             "last_reason": self._last_reason,
             "version": __version__,
             "boot": self._verifier.boot,
-            "problem": self._problems.problem,
+            "problem": self._problems.problem or self._factors.readers.problem,
+            "readers": self._factors.readers.facts(),
+            "factors": self._factors.facts(),
         }
         connection.publish(self._topics(DOOR_STATE), _json(state))
 

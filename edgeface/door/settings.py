@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.core import settings_file
 from edgeface.core.log import Log
-from edgeface.core.settings import Id, Settings
+from edgeface.core.settings import FactorKind, Id, Settings
 from edgeface.core.text import printable_path
-from edgeface.door.relay import RelaySettings
-from edgeface.door.verifier import Level, Liveness, Minimum, Rules, require_key
+from edgeface.door.readers import ReaderSettings
+from edgeface.door.readers.keypad import KeypadSettings
+from edgeface.door.readers.simulated import SimulatedReader
+from edgeface.door.readers.wiegand import WiegandReader
+from edgeface.door.relay import GpioRelay, RelaySettings
+from edgeface.door.verifier import (
+    FACTORS,
+    Level,
+    LevelBasis,
+    Liveness,
+    LivenessKind,
+    Minimum,
+    Rules,
+    require_key,
+)
 from edgeface.mqtt.settings import Mqtt
+from edgeface.security.sealed_box import SealedBoxError, require_public
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +39,14 @@ def _key(text: str) -> str:
         require_key(base64.b64decode(text, validate=True))
     except binascii.Error:
         raise ValueError("not base64; `edgeface keys show` prints the key as it belongs here") from None
+    return text
+
+
+def _sealing_key(text: str) -> str:
+    try:
+        require_public(base64.b64decode(text, validate=True))
+    except (binascii.Error, SealedBoxError):
+        raise ValueError("not a sealing key; `edgeface keys show` prints it as it belongs here") from None
     return text
 
 
@@ -47,6 +69,28 @@ class MinimumSettings(Settings):
     """Cosine, as in events."""
     people: Annotated[tuple[Id, ...], Field(strict=False, max_length=1000)] = ()
     """Ids of the people who may come in; empty: everyone that the devices allow."""
+    factor: Literal["none", "any"] | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1)] = "none"
+    """The second factor: none is required; any kind; or one of these kinds."""
+    liveness_kind: LivenessKind = "off"
+    """The liveness checks that the face must have passed; both: passive and challenge."""
+    level_basis: LevelBasis = "measured"
+    """estimated: also accept levels that a model has estimated beyond the calibration data."""
+
+
+class SealSettings(Settings):
+    """A device to which the door seals second factors."""
+
+    device: Id
+    """`device:` in its config.yaml."""
+    kid: Id
+    """The name of its sealing key."""
+    key: Annotated[str, AfterValidator(_sealing_key)]
+    """Base64 of the 32 bytes of an X25519 key."""
+
+    @property
+    def raw(self) -> bytes:
+        """The key."""
+        return base64.b64decode(self.key)
 
 
 class DoorSettings(Settings):
@@ -58,6 +102,11 @@ class DoorSettings(Settings):
     """Public keys of the devices by kid."""
     minimum: MinimumSettings = MinimumSettings()
     relay: RelaySettings
+    readers: Annotated[tuple[ReaderSettings, ...], Field(strict=False, max_length=4)] = ()
+    """Where people show a second factor."""
+    keypad: KeypadSettings = KeypadSettings()
+    seal: Annotated[tuple[SealSettings, ...], Field(strict=False, max_length=4)] = ()
+    """The devices that receive second factors, one key each."""
     mqtt: Mqtt = Mqtt()
     log: Log = Log()
 
@@ -69,12 +118,43 @@ class DoorSettings(Settings):
             raise ValueError("mqtt.discovery belongs in config.yaml: a door does not announce itself to Home Assistant")
         return values
 
+    @model_validator(mode="after")
+    def _readers_fit(self) -> DoorSettings:
+        if self.readers and not self.seal:
+            raise ValueError("readers need seal: the device's key, as `edgeface keys show` prints it")
+        if len({one.device for one in self.seal}) < len(self.seal):
+            raise ValueError("seal: one key per device; the device opens its current and its next key")
+        if isinstance(self.relay, GpioRelay):
+            if any(isinstance(one, SimulatedReader) for one in self.readers):
+                raise ValueError("readers: type: simulated is for trials, and only with relay: {type: log}")
+            self._require_free_pins(self.relay.pin)
+        return self
+
+    def _require_free_pins(self, relay: int) -> None:
+        pins = [
+            relay,
+            *(pin for one in self.readers if isinstance(one, WiegandReader) for pin in (one.data0, one.data1)),
+        ]
+        if len(set(pins)) < len(pins):
+            raise ValueError("relay and readers: a pin is used twice")
+
     def rules(self) -> Rules:
         """The door's rules for the verifier."""
         keys = {kid: base64.b64decode(key) for kid, key in self.keys.items()}
         least = self.minimum
         score = round(least.score * 10_000)
-        minimum = Minimum(least.level, least.frames, least.liveness, least.age_ms, score, least.people)
+        kinds = {"none": (), "any": FACTORS}
+        minimum = Minimum(
+            least.level,
+            least.frames,
+            least.liveness,
+            least.age_ms,
+            score,
+            least.people,
+            kinds[least.factor] if isinstance(least.factor, str) else least.factor,
+            least.liveness_kind,
+            least.level_basis,
+        )
         return Rules(self.door, keys, minimum)
 
 
@@ -85,5 +165,5 @@ def load(path: Path) -> DoorSettings:
 
 def parse(data: bytes, name: str) -> DoorSettings:
     """Check a file's content; each line of a ConfigError starts with `name`."""
-    sections = ("minimum", "mqtt", "log")
+    sections = ("minimum", "readers", "keypad", "seal", "mqtt", "log")
     return settings_file.parse(DoorSettings, data, name, optional=sections, reference="docs/door.yaml")

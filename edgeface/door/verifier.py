@@ -28,14 +28,21 @@ Reason = Literal[
 ]  # fmt: skip
 Level = Literal["low", "normal", "high"]
 Liveness = Literal["off", "live"]
+LivenessKind = Literal["off", "passive", "challenge", "both"]
+Factor = Literal["none", "pin", "code", "card", "pass", "reader"]
+LevelBasis = Literal["measured", "estimated"]
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
 """In the order of the checks."""
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From lax to strict."""
+VERSIONS = (1, 2)
+"""The versions of a payload that this module reads."""
+FACTORS: tuple[Factor, ...] = get_args(Factor)[1:]
+"""What a person can show in addition to the face."""
 
 MAX_BYTES = 8_000
-"""Bytes of an envelope; a grant has about 450."""
+"""Bytes of an envelope; a grant has about 500."""
 MAX_FACE_AGE = 3.0
 """Seconds from the face's capture to the opening of the door."""
 
@@ -78,6 +85,12 @@ class Grant:
     """Good frames behind the score."""
     liveness: Liveness
     """off: there was no liveness check."""
+    factor: Factor = "none"
+    """The second factor that named the person; this key and those below are in version 2."""
+    liveness_kind: LivenessKind = "off"
+    """The liveness checks that the face has passed; `passive` in a live grant of version 1."""
+    level_basis: LevelBasis = "measured"
+    """Whether calibration data shows the level, or a model has estimated it beyond the data."""
 
 
 class Reject(Exception):  # noqa: N818 - a verdict, not a fault
@@ -102,6 +115,12 @@ class Minimum:
     """Cosine in 1/10000."""
     people: tuple[str, ...] = ()
     """Ids of the people who may come in; empty: everyone that the devices allow."""
+    factor: tuple[Factor, ...] = ()
+    """The second factors of which one is required; empty: none is."""
+    liveness_kind: LivenessKind = "off"
+    """The liveness checks that are required; `both` is both of the others."""
+    level_basis: LevelBasis = "measured"
+    """estimated: a level may also be estimated."""
 
     def lacks(self, grant: Grant) -> str | None:
         """The field in which the grant falls short; None if it is sufficient."""
@@ -112,6 +131,9 @@ class Minimum:
             "age_ms": grant.age_ms > self.age_ms,
             "score": grant.score < self.score,
             "people": bool(self.people) and grant.person not in self.people,
+            "factor": bool(self.factor) and grant.factor not in self.factor,
+            "liveness_kind": not _CHECKS[self.liveness_kind] <= _CHECKS[grant.liveness_kind],
+            "level_basis": self.level_basis == "measured" and grant.level_basis != "measured",
         }
         return next((name for name, short in shortfalls.items() if short), None)
 
@@ -193,7 +215,12 @@ class GrantVerifier:
         self._nonces[nonce] = now
         if len(self._nonces) > _MAX_NONCES:
             self._used.discard(self._nonces.popitem(last=False)[0])
-        return json.dumps({"nonce": nonce, "boot": self.boot}, separators=(",", ":")).encode()
+        return json.dumps({"nonce": nonce, "boot": self.boot, "reads": VERSIONS}, separators=(",", ":")).encode()
+
+    @property
+    def newest(self) -> str:
+        """The nonce that was made last; empty before the first."""
+        return next(reversed(self._nonces), "")
 
     def judge(self, envelope: bytes, *, retained: bool, now: float) -> Grant:
         """The grant in the envelope, which is valid once; raises Reject and nothing else."""
@@ -241,12 +268,19 @@ def _signed(envelope: bytes, keys: Mapping[str, bytes]) -> str:
 
 def _parsed(payload: str) -> Grant:
     fields = _object(payload.encode())
-    if set(fields) != {"v", *Grant.__slots__}:
-        raise Reject("malformed", "the payload has the wrong keys")
+    version = fields.pop("v", None)
+    # True and 1.0 equal 1 in Python.
+    names = _NAMES.get(version) if type(version) is int else None
+    if names is None or set(fields) != names:
+        raise Reject("malformed", "the payload has another version or the wrong keys")
     if not all(_well_formed(name, value) for name, value in fields.items()):
         raise Reject("malformed", "a value of the payload has the wrong type or range")
-    del fields["v"]
-    return Grant(**fields)
+    if version == 1:
+        fields["liveness_kind"] = "passive" if fields["liveness"] == "live" else "off"
+    grant = Grant(**fields)
+    if (grant.liveness == "live") != (grant.liveness_kind != "off"):
+        raise Reject("malformed", "liveness and liveness_kind contradict each other")
+    return grant
 
 
 def _well_formed(name: str, value: Any) -> bool:
@@ -259,8 +293,22 @@ def _well_formed(name: str, value: Any) -> bool:
 
 
 _COUNT = (0, _MAX_INT)
-_INTEGERS = {"v": (1, 1), "seq": _COUNT, "score": (-10_000, 10_000), "age_ms": _COUNT, "frames": _COUNT}
-_WORDS: Mapping[str, tuple[str, ...]] = {"level": LEVELS, "liveness": get_args(Liveness)}
+_INTEGERS = {"seq": _COUNT, "score": (-10_000, 10_000), "age_ms": _COUNT, "frames": _COUNT}
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "level": LEVELS,
+    "liveness": get_args(Liveness),
+    "factor": get_args(Factor),
+    "liveness_kind": get_args(LivenessKind),
+    "level_basis": get_args(LevelBasis),
+}
+_CHECKS: Mapping[str, AbstractSet[str]] = {
+    "off": set(),
+    "passive": {"passive"},
+    "challenge": {"challenge"},
+    "both": {"passive", "challenge"},
+}
+_NEW = {"factor", "liveness_kind", "level_basis"}
+_NAMES = {1: set(Grant.__slots__) - _NEW, 2: set(Grant.__slots__)}
 _TEXTS = {"aud": _ID, "device": _ID, "person": _ID, "boot": _BOOT, "nonce": _NONCE}
 
 

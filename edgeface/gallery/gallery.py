@@ -11,6 +11,7 @@ from edgeface.core.text import check_id, display_name, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
+from edgeface.gallery.factors import FactorsFile
 from edgeface.gallery.file import no_one
 from edgeface.gallery.rows import Change, RowCodec
 from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
@@ -39,7 +40,7 @@ FILE = "gallery.db"
 _GENERATION = "SELECT generation FROM state"
 
 
-class Gallery(CorrectionsFile, UnknownsFile):
+class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
     """The gallery of one data folder: one connection of one thread; every write is one durable transaction."""
 
     @classmethod
@@ -146,14 +147,13 @@ class Gallery(CorrectionsFile, UnknownsFile):
         return Change("enrolled", person, wall)
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
-        """Replace whoever has the id by this person; of the old entry, the look-alikes and negative templates stay."""
+        """Replace whoever has the id by this person; look-alikes, negative templates and second factors stay."""
         with self.transaction():
             before = self._find(person)
-            query = "SELECT person, model, sealed FROM negatives WHERE person = ?"
-            negatives = self._db.execute(query, (self.tag(person),)).fetchall()
+            kept = rows.kept(self._db, self.tag(person))
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
-            self._db.executemany("INSERT INTO negatives (person, model, sealed) VALUES (?, ?, ?)", negatives)
+            rows.put_back(self._db, kept)
             self.link(person, before.look_alikes if before is not None else ())
         return Change("enrolled", person, wall)
 

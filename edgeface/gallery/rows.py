@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.sqlite import Schema, translated
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TEMPLATE_ID_LENGTH = 12
 """Hex digits."""
 
-# PRAGMA user_version of gallery.db in 0.1; corrections made it 3, merges of unknowns 4.
+# PRAGMA user_version of gallery.db in 0.1; corrections made it 3, merges of unknowns 4, second factors 5.
 _FIRST_VERSION = 2
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
@@ -84,11 +84,28 @@ _MERGES = (
     """,
     "CREATE INDEX by_other ON alike (other)",
 )
+# A factor is found by the tag of its number, code or card; attempts by the tag of their door and person.
+_FACTORS = (
+    """
+    CREATE TABLE factors (
+        seq INTEGER PRIMARY KEY, found BLOB NOT NULL UNIQUE,
+        person BLOB NOT NULL REFERENCES people(tag) ON DELETE CASCADE, sealed BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX factors_of ON factors (person)",
+    """
+    CREATE TABLE attempts (
+        place BLOB PRIMARY KEY, person BLOB REFERENCES people(tag) ON DELETE CASCADE, sealed BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX attempts_of ON attempts (person)",
+)
 
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    return Schema((partial(_create, vault), _add_corrections, _add_merges), first=_FIRST_VERSION)
+    added = (_CORRECTIONS, _MERGES, _FACTORS)
+    return Schema((partial(_create, vault), *(partial(_add, one) for one in added)), first=_FIRST_VERSION)
 
 
 def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
@@ -100,19 +117,16 @@ def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(vault: Vault, db: sqlite3.Connection) -> None:
-    for statement in _TABLES:
-        db.execute(statement)
+    _add(_TABLES, db)
     db.execute("INSERT INTO state VALUES (1, ?, 0)", (vault.id,))
 
 
-def _add_corrections(db: sqlite3.Connection) -> None:
-    for statement in _CORRECTIONS:
+def _add(statements: Iterable[str], db: sqlite3.Connection) -> None:
+    for statement in statements:
         db.execute(statement)
 
 
-def _add_merges(db: sqlite3.Connection) -> None:
-    for statement in _MERGES:
-        db.execute(statement)
+_OVERRIDES = ("anyway", "different_people", "accept_limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +144,16 @@ class Change:
     """Enrolled although the templates may be of another person."""
     different_people: bool = False
     """Enrolled with a face that someone else has."""
+    accept_limits: bool = False
+    """Enrolled although a door or camera can no longer guarantee its level."""
     template: str = ""
     """Id of the template that was removed."""
     merged: str = ""
     """Id of the unknown that was merged into `person`, who is an unknown too."""
+    factor: str = ""
+    """What of the second factors was changed: pin, duress, code or card; unlocked."""
+    removed: bool = False
+    """The factor was removed."""
 
     @property
     def facts(self) -> dict[str, str | bool | None]:
@@ -141,12 +161,12 @@ class Change:
         if self.kind == "deleted":
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
-        overridden = {name: True for name in ("anyway", "different_people") if getattr(self, name)}
+        flags = {name: True for name in (*_OVERRIDES, "removed") if getattr(self, name)}
         if self.merged:
-            return {"unknown": self.person, "merged": self.merged, **overridden}
-        removed = {"template": self.template} if self.template else {}
+            return {"unknown": self.person, "merged": self.merged, **flags}
+        named = {name: getattr(self, name) for name in ("template", "factor") if getattr(self, name)}
         event = {"event": self.event} if self.event is not None else {}
-        return {"person": self.person, **dates, **overridden, **removed, **event}
+        return {"person": self.person, **dates, **flags, **named, **event}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +309,25 @@ def _require_one_size(codec: RowCodec, db: sqlite3.Connection, model: str, blobs
     sizes = {len(blob) // 4 for blob in blobs} | ({codec.embeddings(*row).shape[1]} if row else set())
     if len(sizes) > 1:
         raise GalleryError(f"{model}: embeddings of {sorted(sizes)} numbers in one gallery")
+
+
+Kept: TypeAlias = "dict[str, list[tuple[Any, ...]]]"
+"""Rows by table."""
+
+
+def kept(db: sqlite3.Connection, owner: bytes) -> Kept:
+    """What stays when a person is replaced: the rows of the tables that go with the person."""
+    return {
+        table: db.execute(f"SELECT * FROM {table} WHERE person = ?", (owner,)).fetchall()  # noqa: S608 - a table below
+        for table in ("negatives", "factors", "attempts")
+    }
+
+
+def put_back(db: sqlite3.Connection, kept: Kept) -> None:
+    """Insert what `kept` gave."""
+    for table, found in kept.items():
+        for row in found:
+            db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - as in `kept`
 
 
 def unknowns_before(codec: RowCodec, db: sqlite3.Connection, wall: float) -> list[bytes]:

@@ -100,6 +100,11 @@ class GallerySnapshot:
         """Number of people who can be matched, that is, without the ignored."""
         return sum(not person.ignored for person in self.people)
 
+    def enrolled_of(self, people: Iterable[str]) -> frozenset[str]:
+        """Those of `people` who can be matched, without the ignored."""
+        rows = ((person, self._rows.get(person)) for person in people)
+        return frozenset(person for person, row in rows if row is not None and not self.people[row].ignored)
+
     def match(self, embedding: Embedding) -> Match | None:
         """Find the nearest person, ignored or not, and the runner-up, without those that a correction denies.
 
@@ -116,6 +121,11 @@ class GallerySnapshot:
         """Display name of a person; None if they are not in this snapshot."""
         row = self._rows.get(person)
         return None if row is None else self.people[row].name
+
+    def entry(self, person: str) -> Person | None:
+        """A person, ignored or not; None if they are not in this snapshot."""
+        row = self._rows.get(person)
+        return None if row is None else self.people[row]
 
     def score(self, person: str, embedding: Embedding) -> float | None:
         """The cosine of an embedding with one person; None if they are not in this snapshot, or denied for it."""

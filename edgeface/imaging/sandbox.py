@@ -1,7 +1,8 @@
-"""Decodes pictures in a separate process, which may crash, hang or run out of memory without harm.
+"""Handles hostile pictures in a separate process, which may crash, hang or run out of memory without harm.
 
-The child starts with the first picture, serves the ones that follow, and exits when it is idle. A request is 8 bytes
-of length and the file; a reply is 4 bytes of height, 4 of width and the RGB pixels, or 0 x 0 if decoding failed.
+The child starts with the first picture, serves the ones that follow, and exits when it is idle. To decode a photo, a
+request is 8 bytes of length and the file; a reply is 4 bytes of height, 4 of width and the RGB pixels, or 0 x 0 if
+decoding failed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from edgeface.core.errors import PhotoError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -48,24 +49,49 @@ _FAILED = _SIZE.pack(0, 0)
 _STRIP_ROWS = 64
 
 
+_Reply = TypeVar("_Reply")
+
+
 class PhotoDecoder:
-    """One child process and its pipes; safe to call from any thread."""
+    """Decodes photos in a child process; safe to call from any thread."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
+        self._process = SandboxedProcess("edgeface.imaging.sandbox", seconds)
+
+    def decode(self, data: bytes) -> Image:
+        """Decode a file's bytes as RGB, turned upright by its EXIF; raises PhotoError if it fails or costs too much."""
+        return self._process.ask((_LENGTH.pack(len(data)), data), _received)
+
+    def close(self) -> None:
+        """Stop the child; the next picture starts a new one."""
+        self._process.close()
+
+    @property
+    def process(self) -> int | None:
+        """The child's process id; None if there is no child."""
+        return self._process.id
+
+
+class SandboxedProcess:
+    """One child process, which runs a module, and its pipes; safe to call from any thread."""
+
+    def __init__(self, module: str, seconds: float) -> None:
+        self._module = module
         self._seconds = seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         atexit.register(self.close)
 
-    def decode(self, data: bytes) -> Image:
-        """Decode a file's bytes as RGB, turned upright by its EXIF; raises PhotoError if it fails or costs too much."""
+    def ask(self, request: tuple[bytes, ...], receive: Callable[[subprocess.Popen[bytes]], _Reply]) -> _Reply:
+        """Send a request and `receive` its reply; raises PhotoError if the child crashes or takes too long."""
         with self._lock:
             # A child that exits at this very moment because it was idle has not seen the picture: try once more.
             for _ in range(2):
                 late = threading.Event()
                 try:
                     with _limited(self._running(), self._seconds, late) as child:
-                        image = _request(child, data)
+                        _send(child, request)
+                        reply = receive(child)
                 except (OSError, EOFError) as error:
                     if self._end() != 0:
                         why = f"it takes more than {self._seconds:g} s" if late.is_set() else "it crashes the decoder"
@@ -73,7 +99,7 @@ class PhotoDecoder:
                 else:
                     if late.is_set():
                         self._end()
-                    return image
+                    return reply
         raise PhotoError("cannot be decoded: the decoder keeps exiting")
 
     def close(self) -> None:
@@ -82,7 +108,7 @@ class PhotoDecoder:
             self._end()
 
     @property
-    def process(self) -> int | None:
+    def id(self) -> int | None:
         """The child's process id; None if there is no child."""
         return None if self._child is None else self._child.pid
 
@@ -90,7 +116,7 @@ class PhotoDecoder:
         if self._child is not None and self._child.poll() is not None:
             self._end()
         if self._child is None:
-            self._child = _start()
+            self._child = _start(self._module)
         return self._child
 
     def _end(self) -> int:
@@ -109,11 +135,11 @@ class PhotoDecoder:
             return child.wait()
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(module: str) -> subprocess.Popen[bytes]:
     # The working directory is /, because Python would import modules from the folder it is started in.
     package = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package, *filter(None, sys.path)])}
-    command = [sys.executable, "-m", "edgeface.imaging.sandbox"]
+    command = [sys.executable, "-m", module]
     child = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -125,7 +151,7 @@ def _start() -> subprocess.Popen[bytes]:
     )
     try:
         with _limited(child, _START_SECONDS, threading.Event()):
-            _read_into(child, bytearray(len(_READY)))
+            read_into(child, bytearray(len(_READY)))
     except (OSError, EOFError) as error:
         child.kill()
         child.communicate()
@@ -152,12 +178,15 @@ def _limited(
         timer.cancel()
 
 
-def _request(child: subprocess.Popen[bytes], data: bytes) -> Image:
-    for part in (_LENGTH.pack(len(data)), data):
+def _send(child: subprocess.Popen[bytes], request: tuple[bytes, ...]) -> None:
+    for part in request:
         left = memoryview(part)
         while left:
             left = left[os.write(_descriptor(child.stdin), left) :]
-    height, width = _SIZE.unpack(_read_into(child, bytearray(_SIZE.size)))
+
+
+def _received(child: subprocess.Popen[bytes]) -> Image:
+    height, width = _SIZE.unpack(read_into(child, bytearray(_SIZE.size)))
     if height * width == 0:
         raise PhotoError("damaged: it cannot be decoded")
     from edgeface.imaging.opencv import MAX_PIXELS
@@ -165,11 +194,12 @@ def _request(child: subprocess.Popen[bytes], data: bytes) -> Image:
     # The child's reply is not trusted either.
     if height * width > MAX_PIXELS:
         raise EOFError("more pixels than allowed")
-    pixels = _read_into(child, bytearray(height * width * 3))
+    pixels = read_into(child, bytearray(height * width * 3))
     return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
-def _read_into(child: subprocess.Popen[bytes], space: bytearray) -> bytearray:
+def read_into(child: subprocess.Popen[bytes], space: bytearray) -> bytearray:
+    """Fill `space` from the child's output; raises EOFError if it ends before."""
     left = memoryview(space)
     while left:
         count = os.readv(_descriptor(child.stdout), [left])
@@ -185,8 +215,11 @@ def _descriptor(pipe: IO[bytes] | None) -> int:
     return pipe.fileno()
 
 
-def main() -> None:
-    """Serve pictures from standard input, with limited resources, until the input ends or is idle."""
+def serve_requests(serve: Callable[[BinaryIO, BinaryIO], bool]) -> None:
+    """Answer requests from standard input, with limited resources, until the input ends or is idle.
+
+    `serve` reads a request and writes the reply; it returns False at the end of the input.
+    """
     from edgeface.imaging.opencv import cv2
 
     # OpenCV aborts the process if it lacks the memory to start a thread of its pool.
@@ -195,14 +228,18 @@ def main() -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sink.write(_READY)
     sink.flush()
-    while select.select([source], [], [], IDLE_SECONDS)[0]:
-        head = source.read(_LENGTH.size)
-        if len(head) < _LENGTH.size:
-            return
-        data = source.read(_LENGTH.unpack(head)[0])
-        _limit_cpu()
-        _answer(sink, _decoded(data))
+    _limit_cpu()
+    while select.select([source], [], [], IDLE_SECONDS)[0] and serve(source, sink):
         sink.flush()
+        _limit_cpu()
+
+
+def _serve(source: BinaryIO, sink: BinaryIO) -> bool:
+    head = source.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return False
+    _answer(sink, _decoded(source.read(_LENGTH.unpack(head)[0])))
+    return True
 
 
 def _decoded(data: bytes) -> NDArray[Any] | None:
@@ -242,4 +279,4 @@ def _limit_cpu() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve_requests(_serve)

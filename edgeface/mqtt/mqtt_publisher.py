@@ -23,11 +23,14 @@ from edgeface.mqtt.topics import Topics, client_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edgeface.access.factor_messages import PassShown
+    from edgeface.access.second_factor import SecondFactors
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Claim, Event
+    from edgeface.core.types import Claim, Event, ExpectedPerson
     from edgeface.journal.journal import Journal
     from edgeface.mqtt.settings import Mqtt
     from edgeface.mqtt.topics import Topic
+    from edgeface.security.sealing_keys import SealingKeys
     from edgeface.security.signing_keys import Signer
 
 _TICK, _GOODBYE_TIMEOUT, _JOIN_TIMEOUT = 0.5, 2.0, 6.0
@@ -39,8 +42,8 @@ class MqttPublisher:
     An event is published on its topic only while the broker has just shown that it is alive, and within
     events.SEND_WITHIN of its capture by the monotonic clock. Otherwise it goes to the audit topic later, from the
     journal. The publisher's thread calls `on_enabled(camera, on)` when a camera is switched over MQTT, `answered` with
-    the seconds that the broker took for an event, and `policy` for the doors as they are configured now; all return
-    at once. Raises ConfigError if the settings are not safe.
+    the seconds that the broker took for an event, and `policy` for the doors as they are now; all return at once.
+    Raises ConfigError if the settings are not safe.
     """
 
     def __init__(
@@ -57,7 +60,11 @@ class MqttPublisher:
         policy: Callable[[], AccessPolicy] = AccessPolicy,
         signer: Signer | None = None,
         answered: Callable[[float], None] = lambda _: None,
+        keys: SealingKeys | None = None,
+        factors: SecondFactors | None = None,
+        expect: Callable[[ExpectedPerson], None] = lambda _: None,
     ) -> None:
+        """`keys`, `factors` and `expect` are for second factors, as in GrantIssuer."""
         require_safe(settings)
         self._settings, self._clock, self._journal = settings, clock, journal
         self._on_enabled, self._answered = on_enabled, answered
@@ -77,7 +84,12 @@ class MqttPublisher:
         self._events = EventQueue(self._writer, self._topics, clock)
         self._retained = RetainedQueue()
         self._audit_feed = AuditFeed(self._writer, self._topics, device, clock)
-        self._issuer = GrantIssuer(device, boot, clock, signer=signer, policy=policy)
+        self._factors = factors
+        if factors is not None:
+            factors.wake = self._waker.wake
+        self._issuer = GrantIssuer(
+            device, boot, clock, signer=signer, policy=policy, keys=keys, factors=factors, expect=expect
+        )
         self._state_message = StateMessage(clock, journal, self._issuer)
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         if settings.discovery:
@@ -95,11 +107,15 @@ class MqttPublisher:
     @property
     def alive(self) -> bool:
         """Whether its threads run."""
-        return self._thread.is_alive() and self._writer.alive
+        others = self._writer.alive and (self._factors is None or self._factors.alive)
+        return self._thread.is_alive() and others
 
     def start(self) -> None:
         """Start the threads; the broker need not be running."""
+        self._issuer.reload()
         self._writer.start()
+        if self._factors is not None:
+            self._factors.start()
         self._thread.start()
 
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
@@ -111,6 +127,11 @@ class MqttPublisher:
         """Ask the doors of the claim's camera to open, immediately or never."""
         if self._issuer.claim(claim):
             self._waker.wake()
+
+    def show_pass(self, shown: PassShown) -> None:
+        """Have the doors of a camera take a pass that it has read; returns at once."""
+        self._issuer.show_pass(shown)
+        self._waker.wake()
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Record a decision or an action in the journal."""
@@ -147,6 +168,8 @@ class MqttPublisher:
         self._closing.set()
         self._waker.wake()
         self._thread.join(_JOIN_TIMEOUT)
+        if self._factors is not None:
+            self._factors.close()
         self._writer.close()
         if not self._thread.is_alive():
             self._waker.close()
@@ -199,6 +222,7 @@ class MqttPublisher:
     def _subscribe_to_doors(self, connection: Connection) -> None:
         kinds = (topics.DOOR_CHALLENGE, topics.DOOR_RESULT)
         names = [self._topics(kind, door=door).name for door in self._issuer.doors for kind in kinds]
+        names += [self._topics(topics.DOOR_FACTOR, door=door).name for door in self._issuer.factor_doors]
         connection.subscribe(names, as_published=True)
 
     def _work(self, connection: Connection) -> None:

@@ -12,6 +12,7 @@ from edgeface.journal.writer import JournalWriter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from edgeface.access.factor_messages import PassShown
     from edgeface.core.clock import Clock
     from edgeface.core.types import Claim, Event
     from edgeface.journal.journal import Journal
@@ -45,6 +46,9 @@ class Publisher(Protocol):
 
     def claim(self, claim: Claim) -> None:
         """Ask the doors of the claim's camera to open, immediately or never."""
+
+    def show_pass(self, shown: PassShown) -> None:
+        """Have a door take a valid pass that its camera has read; returns at once."""
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Record a decision or an action; `kind` is one of the journal's."""
@@ -87,6 +91,9 @@ class LogPublisher:
 
     def claim(self, claim: Claim) -> None:
         """Ignore it: the configuration does not allow doors without MQTT."""
+
+    def show_pass(self, shown: PassShown) -> None:
+        """Ignore it, as a claim."""
 
     def record(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Record it in the journal."""

@@ -39,6 +39,7 @@ ENABLED_STATE = Topic("{prefix}/{device}/{camera}/enabled/state", qos=1, retain=
 DISCOVERY = Topic("{discovery}/device/edgeface_{device}/config", qos=1, retain=True)
 HOME_ASSISTANT_STATUS = Topic("{discovery}/status", qos=0)
 DOOR_CHALLENGE = Topic("{prefix}/doors/{door}/challenge", qos=0)
+DOOR_FACTOR = Topic("{prefix}/doors/{door}/factor", qos=1)
 DOOR_GRANT = Topic("{prefix}/doors/{door}/grant", qos=1)
 DOOR_RESULT = Topic("{prefix}/doors/{door}/result", qos=0)
 DOOR_STATUS = Topic("{prefix}/doors/{door}/status", qos=1, retain=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Upload = tuple[str, bytes]
     """A file in memory: the name that its sender gives it, and its content."""
 
+Override = Literal["anyway", "accept_limits"]
+
 ADVISED = 3
 """Photos per person: against a track, one has an FNMR of 1.8 % at a cosine of 0.59, three 0.01 % (docs/accuracy.md)."""
 
@@ -48,16 +50,33 @@ class RejectedError(GalleryError):
         """Who is already enrolled with this face: `different_people` would enroll it, too."""
 
 
-class DoubtError(GalleryError):
-    """An enrollment that was refused because its templates may be of another person; `anyway` enrolls them."""
+class OverridableError(GalleryError):
+    """An enrollment that was refused, and that an option carries out all the same; the text is the first line."""
 
-    def __init__(self, doubts: Mapping[str, str], plan: Plan | None = None) -> None:
-        """`doubts` has the reason by person; the text is the first line."""
-        self.lines = tuple(f"{person}: {why}" for person, why in doubts.items())
+    option: Override
+
+    def __init__(self, lines: Sequence[str], plan: Plan | None = None) -> None:
+        self.lines = tuple(lines)
         super().__init__(self.lines[0])
-        self.doubts = doubts
         self.plan = plan
         """What was refused; None for a merge and an import."""
+
+
+class DoubtError(OverridableError):
+    """Refused because the templates may be of another person; `anyway` enrolls them."""
+
+    option = "anyway"
+
+    def __init__(self, doubts: Mapping[str, str], plan: Plan | None = None) -> None:
+        """`doubts` has the reason by person."""
+        super().__init__([f"{person}: {why}" for person, why in doubts.items()], plan)
+        self.doubts = doubts
+
+
+class LimitError(OverridableError):
+    """Refused because a level that a door or camera guarantees now would end; `accept_limits` enrolls them."""
+
+    option = "accept_limits"
 
 
 class OtherPersonError(PhotoError):
@@ -158,9 +177,19 @@ class EnrollOptions:
     """Also enroll what may be of another person."""
     different_people: bool = False
     """Also enroll a face that someone else has; the two people become look-alikes of each other."""
+    accept_limits: bool = False
+    """Also enroll people who are too many for the level of a door or camera."""
 
     def __post_init__(self) -> None:
         check_days(self.given, self.expires)
+
+    def insisting(self, option: Override) -> EnrollOptions:
+        """The options with one more override."""
+        return replace(
+            self,
+            anyway=self.anyway or option == "anyway",
+            accept_limits=self.accept_limits or option == "accept_limits",
+        )
 
 
 DEFAULT = EnrollOptions()

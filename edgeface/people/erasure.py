@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeface.access.pass_book import PassBook
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
 from edgeface.gallery.gallery import FILE
@@ -12,6 +13,7 @@ from edgeface.journal.database import noted
 from edgeface.journal.journal import write_rows
 from edgeface.people import trace_search
 from edgeface.people.rules import level_threshold, still_named
+from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +66,7 @@ def erase_person(
     """
     gallery.person(who)
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
+    PassBook(journal.parent, open_vault(journal.parent)).erase(who)
     removal.redact(journal, *(each for unknown in gallery.unknowns_like(who, alike) for each in unknown.ids), who)
     try:
         gallery.remove_person(who, wall, alike, into)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import GalleryError
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.agreement import Limits
+from edgeface.recognition.decision import thresholds
+from edgeface.recognition.limits import shortfall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,16 +15,14 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.gallery.snapshot import GallerySnapshot
 
-_ALONE = 1
-
 
 def level_threshold(configuration: Configuration, snapshot: GallerySnapshot) -> tuple[float, str | None]:
-    """The cosine of the configured level and None, or else that of `low` for one person and why there is none."""
-    table = table_of(configuration.embedder.model)
-    try:
-        return table.threshold(configuration.recognition.level, max(_ALONE, snapshot.enrolled)), None
-    except GalleryError as error:
-        return table.threshold("low", _ALONE), str(error)
+    """The cosine of the level in force for everyone and None, or that of `low` for one person and why there is none."""
+    table, level = table_of(configuration.embedder.model), configuration.recognition.level
+    accept = thresholds(table, level, snapshot)
+    return (
+        (table.threshold("low", 1), shortfall(accept, level, table)) if accept.level is None else (accept.accept, None)
+    )
 
 
 def limits(configuration: Configuration) -> Limits:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeface.config.levels import Effects, effects, enrolled
 from edgeface.core.clock import Clock, SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
@@ -23,6 +24,7 @@ from edgeface.people.enrollment import (
     DoubtError,
     EnrollOptions,
     KnownFaces,
+    LimitError,
     Plan,
     candidate,
     carry_out,
@@ -136,7 +138,7 @@ class PeopleService:
             return self._carry_out(gallery, Plan(known.limits, (new,)), options)
 
     def enroll_plan(self, plan: Plan, options: EnrollOptions) -> EnrollResult:
-        """Carry out a plan that was refused with a DoubtError."""
+        """Carry out a plan that was refused with an OverridableError."""
         with self.gallery(create=True) as gallery:
             return self._carry_out(gallery, plan, options)
 
@@ -146,7 +148,7 @@ class PeopleService:
             with gallery.transaction():
                 negative = corrections.denial(self.configuration, gallery, event, person, self.clock.wall())
                 change = gallery.deny(person, negative)
-            self._record([change])
+            self.record_changes([change])
 
     def identify(self, event: str, person: str, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Record who the face of an event is: a template of theirs is added, and the person in the event is denied."""
@@ -158,7 +160,7 @@ class PeopleService:
     def restore(self, person: str, event: str) -> None:
         """Remove the negative template that a correction of this event made."""
         with self.gallery() as gallery:
-            self._record([gallery.remove_negative(person, event, self.clock.wall())])
+            self.record_changes([gallery.remove_negative(person, event, self.clock.wall())])
 
     def change(
         self,
@@ -181,7 +183,7 @@ class PeopleService:
                     changes.append(gallery.rename(person, name, wall))
                 if given is not None or expires is not None:
                     changes.append(gallery.consent(person, wall, given, expires))
-            self._record(changes)
+            self.record_changes(changes)
             return gallery.person(person)
 
     def templates(self, person: str) -> list[ListedTemplate]:
@@ -192,7 +194,7 @@ class PeopleService:
     def remove_template(self, person: str, template: str) -> None:
         """Remove one template and its picture; the last one stays."""
         with self.gallery() as gallery:
-            self._record([gallery.remove_template(person, template, self.clock.wall())])
+            self.record_changes([gallery.remove_template(person, template, self.clock.wall())])
 
     def erase(self, who: str) -> ErasureProof:
         """Erase a person or an unknown everywhere, and search for traces; a failed erasure can be repeated."""
@@ -217,7 +219,7 @@ class PeopleService:
                 ignored = gallery.person(into).ignored
                 change = gallery.enroll(into, None, templates, self.clock.wall(), ignored=ignored)
                 gallery.link(into, first.look_alikes)
-            self._record([dataclasses.replace(change, anyway=why is not None)])
+            self.record_changes([dataclasses.replace(change, anyway=why is not None)])
             return self._erase(gallery, person, into)
 
     def merge_unknowns(self, one: str, other: str, *, anyway: bool = False) -> Unknown:
@@ -231,7 +233,7 @@ class PeopleService:
                 if why is not None and not anyway:
                     raise DoubtError({one: why})
                 change = gallery.merge_unknowns(one, other, self.clock.wall())
-            self._record([dataclasses.replace(change, anyway=why is not None)])
+            self.record_changes([dataclasses.replace(change, anyway=why is not None)])
             return gallery.unknown(change.person)
 
     def keep_apart(self, one: str, other: str) -> None:
@@ -253,17 +255,22 @@ class PeopleService:
                     raise GalleryError(journal.problem)
             return transfer.write(gallery, path, person, rows)
 
-    def import_people(self, path: Path, *, replace: bool = False, anyway: bool = False) -> int:
+    def import_people(
+        self, path: Path, *, replace: bool = False, anyway: bool = False, accept_limits: bool = False
+    ) -> int:
         """Enroll everyone from a file that `export_people` wrote, and return their number; `replace` overwrites people.
 
         Raises DoubtError if someone's templates are of two people, or not of the person that they replace, unless
-        `anyway`.
+        `anyway`; LimitError if a level would end, unless `accept_limits`.
         """
         embedder = open_embedder(self.configuration.embedder.model)
         people = transfer.read(path, embedder.name, embedder.size)
         with self.gallery(create=True) as gallery:
-            known, wall = limits(self.configuration), self.clock.wall()
-            self._record(transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway))
+            known, wall, before = limits(self.configuration), self.clock.wall(), enrolled(gallery.people())
+            with gallery.transaction():
+                changes = transfer.import_all(gallery, people, known, wall, replace=replace, anyway=anyway)
+                effect = self._effects(gallery, before, None, accept_limits=accept_limits)
+            self.record_changes(_marked(changes, effect))
         return len(people)
 
     def _analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
@@ -276,10 +283,23 @@ class PeopleService:
                 # Someone may have been enrolled with this face since the faces were compared.
                 known = self.known_faces(gallery, different_people=options.different_people)
                 plan = compared_again(known, plan)
+            before = enrolled(gallery.people())
             changes = carry_out(gallery, plan, self.clock.wall(), options)
-        self._record(changes)
+            effect = self._effects(gallery, before, plan, accept_limits=options.accept_limits)
+        self.record_changes(_marked(changes, effect))
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
-        return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
+        notes = (*plan.notes, *effect.lowered, *effect.ended)
+        return EnrollResult(tuple(gallery.person(one) for one in ids), notes, plan.rejected)
+
+    def _effects(self, gallery: Gallery, before: frozenset[str], plan: Plan | None, *, accept_limits: bool) -> Effects:
+        """What the enrollment of more people has changed; raises LimitError if a level ends, unless that is accepted.
+
+        It counts the expired until they are erased.
+        """
+        found = effects(self.configuration, before, enrolled(gallery.people()) - before)
+        if found.ended and not accept_limits:
+            raise LimitError(found.ended, plan)
+        return found
 
     def _erase(self, gallery: Gallery, who: str, into: str | None = None) -> ErasureProof:
         try:
@@ -287,7 +307,8 @@ class PeopleService:
         finally:
             self.erased(who)
 
-    def _record(self, changes: Iterable[Change]) -> None:
+    def record_changes(self, changes: Iterable[Change]) -> None:
+        """Record changes in the audit trail."""
         if self.record is not None:
             self.record(changes)
             return
@@ -295,6 +316,12 @@ class PeopleService:
         problem = write_rows(self.configuration.journal_path, rows)
         if problem is not None:
             complain(f"done, but not in the audit trail: {problem}")
+
+
+def _marked(changes: Iterable[Change], effect: Effects) -> list[Change]:
+    """The changes; an enrollment with which a level ends says so in the audit trail."""
+    ends = bool(effect.ended)
+    return [dataclasses.replace(one, accept_limits=ends and one.kind == "enrolled") for one in changes]
 
 
 def _different(gallery: Gallery, known: Limits, person: str, into: str) -> str | None:

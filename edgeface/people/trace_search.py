@@ -56,7 +56,7 @@ def person(gallery: Gallery, who: str, alike: float, into: str | None = None) ->
     denied = [negative.embedding for negative in (gallery.negatives(who) if into is None else ())]
     terms = SearchTerms(
         (own.id, own.name, *(word for other in others for word in other.words)),
-        (gallery.tag(who), *(tag for other in others for tag in other.tags)),
+        (gallery.tag(who), *gallery.factor_tags(who), *(tag for other in others for tag in other.tags)),
         (*(t.embedding for t in gallery.templates(who)), *(e for other in others for e in other.embeddings), *denied),
     )
     return terms.also(gallery.traces(who, alike, into))

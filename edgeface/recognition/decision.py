@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, get_args
 
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import LEVELS
+from edgeface.core.types import LEVELS, LevelBasis
 from edgeface.faces.calibration import TARGETS
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.gallery.unknowns import Likeness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from edgeface.core.settings import Level
     from edgeface.core.types import DecisionKind, Embedding, Match
     from edgeface.faces.calibration import CalibrationTable
@@ -38,34 +37,60 @@ to each other than this; for them, no name is the right answer."""
 _PROPOSED = 3
 
 
+_BASES: tuple[LevelBasis, ...] = get_args(LevelBasis)
+
+
 class Thresholds(NamedTuple):
-    """Cosines that follow from the security level and the size of the gallery."""
+    """Cosines that follow from the security level and the number of people who may be meant."""
 
     accept: float
-    """At or above: this person. Infinity when the level cannot be guaranteed: no one can be matched."""
+    """At or above: this person. Infinity when no level can be guaranteed: no one can be matched."""
     near: float
     """Below: no one who is enrolled."""
     same: float
     """Below: not the face that the track has shown so far. It is what the level requires of one comparison."""
-    levels: tuple[tuple[Level, float], ...] = ()
-    """What each level accepts, the least strict first; a level that cannot be guaranteed is missing."""
-
-    def level(self, score: float, *, look_alike: bool = False) -> Level | None:
-        """The strictest level that a score reaches; with a look-alike enrolled, the strictest below high."""
-        reached = (level for level, accept in reversed(self.levels) if score >= accept)
-        return next((level for level in reached if not (look_alike and level == "high")), None)
-
-    def falls_short(self, score: float, level: Level) -> bool:
-        """Whether a score does not reach a level that can be guaranteed."""
-        accept = dict(self.levels).get(level)
-        return accept is not None and score < accept
+    level: Level | None = None
+    """The level that `accept` guarantees; None if there is none."""
+    basis: LevelBasis = "measured"
+    people: int = 0
+    """How many may be meant."""
 
 
-def thresholds(table: CalibrationTable, level: Level, view: GallerySnapshot) -> Thresholds:
-    """The thresholds for a gallery of this size. Raises GalleryError if the table cannot guarantee the level for it."""
-    people = view.enrolled
-    accept, near = table.threshold(level, people), table.near(level, people)
-    return Thresholds(accept, near, table.threshold(level, 1), tuple(_levels(table, people)))
+def thresholds(
+    table: CalibrationTable, level: Level, view: GallerySnapshot, group: frozenset[str] | None = None
+) -> Thresholds:
+    """The thresholds for the people of `group` who are enrolled; left out: everyone who is."""
+    return thresholds_for(table, level, view.enrolled if group is None else len(view.enrolled_of(group)))
+
+
+def thresholds_for(table: CalibrationTable, level: Level, people: int) -> Thresholds:
+    """The thresholds of the strictest level, `level` at most, that can be guaranteed for so many people.
+
+    Of one level, an estimated threshold serves only where no measured one is enough. If no level can be guaranteed, no
+    one can be matched, and a face that may be of someone enrolled is not unknown.
+    """
+    for one in reversed(LEVELS[: LEVELS.index(level) + 1]):
+        if (found := guaranteed(table, one, people, estimated=True)) is not None:
+            accept, basis = found
+            near = table.near(one, people, estimated=basis == "estimated")
+            return Thresholds(accept, near, table.threshold(one, 1, estimated=True), one, basis, people)
+    near = table.cosine(0.0)
+    with suppress(GalleryError):
+        near = table.near("low", people, estimated=True)
+    return Thresholds(math.inf, near, same_unknown(table, 1), people=people)
+
+
+def guaranteed(
+    table: CalibrationTable, level: Level, people: int, *, estimated: bool
+) -> tuple[float, LevelBasis] | None:
+    """The cosine that guarantees a level for so many people, measured if possible; None if there is none.
+
+    `estimated` allows rows beyond the data.
+    """
+    for basis in _BASES if estimated else _BASES[:1]:
+        with suppress(GalleryError):
+            return table.threshold(level, people, estimated=basis == "estimated"), basis
+    return None
 
 
 def same_unknown(table: CalibrationTable, count: int) -> float:
@@ -81,12 +106,6 @@ def likeness(table: CalibrationTable, count: int) -> Likeness:
     """The cosines that decide about `count` unknowns."""
     shown = max(TARGETS["low"] / max(1, count), table.lowest)
     return Likeness(same_unknown(table, count), table.cosine(_PROPOSED * shown))
-
-
-def _levels(table: CalibrationTable, people: int) -> Iterator[tuple[Level, float]]:
-    for level in LEVELS:
-        with suppress(GalleryError):
-            yield level, table.threshold(level, people)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,6 +172,43 @@ class KnownPeople(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """The people that a track resembles most."""
+
+    match: Match
+    """Of the mean of the evidence."""
+    newest: Match | None
+    """Of the newest frame alone; None if the mean is below what was asked for."""
+
+    @property
+    def score(self) -> float:
+        """The cosine that mean and newest frame both have with the nearest person; -1 if the frame shows another.
+
+        Evidence may be of the face that was there before.
+        """
+        if self.newest is None or self.newest.person != self.match.person or math.isnan(self.newest.score):
+            return -1.0
+        return min(self.match.score, self.newest.score)
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the next person is too near to tell the two apart."""
+        return self.match.margin is not None and self.match.margin < MARGIN
+
+    def confirms(self, least: float) -> bool:
+        """Whether the evidence and this very frame show one person, who is not ignored, with a cosine of `least`."""
+        return self.score >= least and not self.ambiguous and not self.match.ignored
+
+
+def compare(evidence: Evidence, people: KnownPeople, least: float) -> Comparison | None:
+    """Find the nearest people; those of the newest frame only if the mean reaches `least`. None without people."""
+    match = people.match(evidence.mean())
+    if match is None:
+        return None
+    return Comparison(match, people.match(evidence.newest) if match.score >= least else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What the evidence of a track shows."""
 
@@ -162,8 +218,6 @@ class Decision:
     frames: int
     reason: str | None = None
     """Why it is uncertain: near_threshold or two_people."""
-    newest: float = -1.0
-    """Of a match: the cosine that the newest frame alone has with the person."""
 
     @property
     def person(self) -> str | None:
@@ -177,35 +231,40 @@ class Decision:
 
 def decide(evidence: Evidence, people: KnownPeople, thresholds: Thresholds, rules: Recognition) -> Decision | None:
     """Decide from the evidence of a track and the nearest person, if there is one; None while there is too little."""
-    if evidence.frames < rules.frames or evidence.seconds < rules.seconds:
+    if not ready(evidence, rules):
         return None
-    match = people.match(evidence.mean())
-    if match is not None and match.score >= thresholds.accept:
-        return _accepted(match, evidence, people, thresholds, rules)
-    if evidence.frames < rules.unknown_frames:
-        return None
-    if match is None or match.score < thresholds.near:
-        return Decision("unknown", match, evidence.frames)
-    return _near(match, evidence.frames, rules)
+    return judge(evidence.frames, compare(evidence, people, thresholds.accept), thresholds, rules)
 
 
-def _accepted(
-    match: Match, evidence: Evidence, people: KnownPeople, thresholds: Thresholds, rules: Recognition
-) -> Decision | None:
+def ready(evidence: Evidence, rules: Recognition) -> bool:
+    """Whether there is enough evidence for any decision."""
+    return evidence.frames >= rules.frames and evidence.seconds >= rules.seconds
+
+
+def judge(frames: int, seen: Comparison | None, thresholds: Thresholds, rules: Recognition) -> Decision | None:
+    """Decide from so many frames that are ready, and the people who are nearest; None while there are too few."""
+    if seen is not None and seen.match.score >= thresholds.accept:
+        return _accepted(frames, seen, thresholds, rules)
+    if frames < rules.unknown_frames:
+        return None
+    if seen is None or seen.match.score < thresholds.near:
+        return Decision("unknown", None if seen is None else seen.match, frames)
+    return _near(seen.match, frames, rules)
+
+
+def _accepted(frames: int, seen: Comparison, thresholds: Thresholds, rules: Recognition) -> Decision | None:
     """The decision about a mean above the threshold, which two people may reach, or the face that was there before."""
-    frames = evidence.frames
+    match = seen.match
     # One of two who have the same face cannot be told from the other with the certainty that level high promises.
-    unsure = match.look_alike and rules.level == "high"
-    if unsure or (match.margin is not None and match.margin < MARGIN):
+    unsure = match.look_alike and thresholds.level == "high"
+    if unsure or seen.ambiguous:
         late = frames >= min(rules.unknown_frames, WINDOW)
         return Decision("uncertain", match, frames, "two_people") if late else None
     if match.ignored:
         return Decision("ignored", match, frames)
-    # Evidence may be of the face that was there before: the newest frame must show the person, too, and no one else.
-    alone = people.match(evidence.newest)
-    if alone is None or alone.person != match.person or alone.score < thresholds.accept:
+    if seen.score < thresholds.accept:
         return _near(match, frames, rules)
-    return Decision("match", match, frames, newest=alone.score)
+    return Decision("match", match, frames)
 
 
 def _near(match: Match, frames: int, rules: Recognition) -> Decision | None:

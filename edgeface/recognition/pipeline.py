@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.events import event_id
 from edgeface.core.types import Claim, Event, Face, FrameResult, Probe
-from edgeface.recognition.decision import WINDOW, Thresholds, decide
+from edgeface.recognition.confirmation import confirm
+from edgeface.recognition.decision import WINDOW, compare, judge, ready
+from edgeface.recognition.limits import CameraLimits
 from edgeface.recognition.scene import DOUBT, HOLD, WHOLE, Region, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from edgeface.core.settings import Level
-    from edgeface.core.types import Detector, Embedding, EventType, Frame, Image, RejectReason
+    from edgeface.core.types import Detector, Embedding, EventType, ExpectedPerson, Frame, Image, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer, InspectedFace
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknowns
-    from edgeface.recognition.decision import Decision, Evidence
+    from edgeface.recognition.decision import Comparison, Decision, Evidence, Thresholds
     from edgeface.recognition.scene import Conclusion, Visit
     from edgeface.recognition.settings import Recognition, UnknownSettings
 
@@ -36,8 +37,6 @@ class PipelineRules:
     unknown: UnknownSettings
     regions: Mapping[str, Region] = field(default_factory=dict)
     """By camera; a camera that is missing is searched as a whole."""
-    doors: Mapping[str, Level] = field(default_factory=dict)
-    """The strictest level that the doors of a camera require, by camera."""
 
     def region(self, camera: str) -> Region:
         """The part of a camera's picture that is searched."""
@@ -65,13 +64,17 @@ class Pipeline:
         unknowns: Unknowns,
         gallery: GallerySnapshot,
         thresholds: Thresholds,
+        cameras: Mapping[str, CameraLimits] | None = None,
     ) -> None:
+        """`cameras` has the limits of those with a group or a door; `thresholds` serve all others."""
         self._rules = rules
         self._faces = analyzer
         self._unknowns = unknowns
         self._gallery = gallery
-        self._thresholds = thresholds
+        self._limits = CameraLimits(thresholds)
+        self._cameras = cameras or {}
         self._scenes: defaultdict[str, Scene] = defaultdict(Scene)
+        self._expected: dict[str, ExpectedPerson] = {}
         self._seq = 0
 
     def process(self, frame: Frame) -> FrameResult:
@@ -91,12 +94,13 @@ class Pipeline:
                 continue
             covered = not self._may_keep(visit, image, face)
             embedding = self._faces.embed(image, face.detection)  # 4 embed
-            decision = self._match(visit, embedding, now, covered=covered)  # 5 match
+            seen, decision = self._match(visit, embedding, moment, covered=covered)  # 5 match
             if decision is not None:
-                announced = self._announce(scene, visit, decision, moment)  # 6 announce, once
+                announced = self._announce(scene, visit, decision, seen, moment)  # 6 announce, once
                 events += announced
                 probes += [_probe(event, visit.evidence) for event in announced]
-                claims += self._claim(visit, decision, moment)  # 7 claim: ask the doors to open
+            claims += self._claim(visit, seen, moment)  # 7 claim: ask the doors to open
+            claims += self._confirm(visit, moment)  # 8 confirm: compare with a person that a second factor names
         scene.withdraw(now)
         events += self._left(scene, moment, self._rules.recognition.gap)
         faces = tuple(self._face(scene, visit) for visit in visits)
@@ -106,20 +110,31 @@ class Pipeline:
         """Whether an unknown may be made of this frame: the check takes a millisecond, so only where one is sought."""
         return visit.seeks_id and self._faces.template_quality(image, face).reason is None
 
-    def _match(self, visit: Visit, embedding: Embedding, now: float, *, covered: bool) -> Decision | None:
-        """Decide about a visit with one more embedding; None while it is too early."""
+    def _at(self, camera: str) -> CameraLimits:
+        """What is accepted at a camera."""
+        return self._cameras.get(camera, self._limits)
+
+    def _match(
+        self, visit: Visit, embedding: Embedding, moment: Moment, *, covered: bool
+    ) -> tuple[Comparison | None, Decision | None]:
+        """Who is nearest to a visit with one more embedding, and the decision; None while it is too early."""
+        now, at = moment.monotonic, self._at(moment.camera)
         with self._faces.measure("match"):
-            visit.add(embedding, now, self._thresholds.same, covered=covered)
-            decision = decide(visit.evidence, self._gallery, self._thresholds, self._rules.recognition)
-            if self._remains(visit, decision):
+            visit.add(embedding, now, at.thresholds.same, covered=covered)
+            seen, decision = None, None
+            if ready(visit.evidence, self._rules.recognition):
+                seen = compare(visit.evidence, self._gallery, at.least)
+                among = seen if at.group is None else at.group.among(seen, visit.evidence.mean())
+                decision = judge(visit.evidence.frames, among, at.thresholds, self._rules.recognition)
+            if self._remains(visit, decision, at):
                 visit.doubt(now)
-                return None
+                return seen, None
         visit.decision = decision
         if decision is not None and decision.kind == "match":
             visit.named_until = now + HOLD
-        return decision
+        return seen, decision
 
-    def _remains(self, visit: Visit, decision: Decision | None) -> bool:
+    def _remains(self, visit: Visit, decision: Decision | None, at: CameraLimits) -> bool:
         """Whether the last decision stays for now, although this frame does not decide: it may be a poor one."""
         before, same_face = visit.decision, visit.evidence.frames > 1
         if before is None or before.person is None:
@@ -127,17 +142,19 @@ class Pipeline:
         if decision is not None and not decision.near(before.person):
             return False
         alone = self._gallery.score(before.person, visit.evidence.newest)
-        return alone is not None and (same_face or alone >= self._thresholds.accept)
+        return alone is not None and (same_face or alone >= at.thresholds.accept)
 
-    def _announce(self, scene: Scene, visit: Visit, decision: Decision, moment: Moment) -> Sequence[Event]:
+    def _announce(
+        self, scene: Scene, visit: Visit, decision: Decision, seen: Comparison | None, moment: Moment
+    ) -> Sequence[Event]:
         """The event of a decision, unless it was announced before."""
         verify = self._rules.recognition.verify
         # A name is confirmed before it would be withdrawn.
         verify = min(verify, HOLD - DOUBT) if decision.kind == "match" else verify
         visit.due = moment.monotonic + (verify / 4 if decision.kind == "uncertain" else verify)
         if visit.conclusion is None:
-            scene.resume(visit, self._thresholds.same)
-        before, conclusion = visit.conclusion, self._conclude(visit, decision, moment)
+            scene.resume(visit, self._at(moment.camera).thresholds.same)
+        before, conclusion = visit.conclusion, self._conclude(visit, decision, seen, moment)
         # Uncertainty about an announced face takes the name from the display, and is not an event.
         if conclusion == before or (decision.kind == "uncertain" and before is not None):
             return ()
@@ -151,11 +168,13 @@ class Pipeline:
         visit.announced, visit.event = True, event.id
         return (event,)
 
-    def _conclude(self, visit: Visit, decision: Decision, moment: Moment) -> Conclusion:
+    def _conclude(self, visit: Visit, decision: Decision, seen: Comparison | None, moment: Moment) -> Conclusion:
         if decision.kind == "unknown":
-            seen = visit.evidence.uncovered
-            if visit.unknown is None and seen:
-                visit.unknown = self._unknowns.see(seen, moment.wall, moment.camera, self._unknowns_in_view())
+            group, shown = self._at(moment.camera).group, visit.evidence.uncovered
+            # No unknown is made of someone who is enrolled, but not for this camera.
+            enrolled = group is not None and group.is_of_another(seen)
+            if visit.unknown is None and shown and not enrolled:
+                visit.unknown = self._unknowns.see(shown, moment.wall, moment.camera, self._unknowns_in_view())
             return "unknown", visit.unknown or ""
         visit.unknown = None
         person = decision.match.person if decision.match is not None else ""
@@ -166,16 +185,15 @@ class Pipeline:
         visits = (visit for scene in self._scenes.values() for visit in (*scene.visits.values(), *scene.gone))
         return [visit.unknown for visit in visits if visit.unknown is not None]
 
-    def _claim(self, visit: Visit, decision: Decision, moment: Moment) -> Iterable[Claim]:
-        """The claim of a match, which this frame has confirmed."""
-        match = decision.match
-        # What a door acts on, the face that is there now must reach alone.
-        score = min(match.score, decision.newest) if match is not None and decision.kind == "match" else -1.0
-        level = self._thresholds.level(score, look_alike=match is not None and match.look_alike)
-        if match is None or level is None:
+    def _claim(self, visit: Visit, seen: Comparison | None, moment: Moment) -> Iterable[Claim]:
+        """The claim of the nearest person, if this very frame confirms them and a door may accept that.
+
+        It does not depend on the decision: a door for few people may accept what cannot be guaranteed among all.
+        """
+        at = self._at(moment.camera)
+        if at.doors is None or seen is None or seen.newest is None or not seen.confirms(at.least):
             return ()
-        required = self._rules.doors.get(moment.camera)
-        if required and self._thresholds.falls_short(score, required) and visit.evidence.frames < WINDOW:
+        if seen.score < at.doors.sought and visit.evidence.frames < WINDOW:
             # More frames may lift the score to what a door requires, and someone is waiting.
             visit.due = moment.monotonic
         return (
@@ -183,13 +201,48 @@ class Pipeline:
                 camera=moment.camera,
                 visit=visit.number,
                 monotonic=moment.monotonic,
-                person=match.person,
-                score=match.score,
-                level=level,
-                frames=decision.frames,
+                person=seen.match.person,
+                score=seen.match.score,
+                newest=seen.newest.score,
+                look_alike=seen.match.look_alike,
+                frames=visit.evidence.frames,
                 faces_in_view=moment.faces,
             ),
         )
+
+    def _confirm(self, visit: Visit, moment: Moment) -> Iterable[Claim]:
+        """The comparisons of a face with each person that is expected at the camera, whatever the decision is."""
+        expected = [
+            one for one in self._expected.values() if one.camera == moment.camera and moment.monotonic <= one.until
+        ]
+        if not expected:
+            return
+        # Someone is waiting.
+        visit.due = moment.monotonic
+        if not ready(visit.evidence, self._rules.recognition):
+            return
+        for one in expected:
+            found = confirm(visit.evidence, self._gallery, one.person)
+            yield Claim(
+                camera=moment.camera,
+                visit=visit.number,
+                monotonic=moment.monotonic,
+                person=one.person,
+                score=found.score,
+                newest=found.newest,
+                look_alike=found.look_alike,
+                frames=visit.evidence.frames,
+                faces_in_view=moment.faces,
+                factor=one.kind,
+                expected=one,
+            )
+
+    def expect(self, expected: ExpectedPerson) -> None:
+        """Compare the faces at a camera with one person, too, instead of the one last expected at the same door."""
+        self._expected[expected.door] = expected
+        scene = self._scenes.get(expected.camera)
+        for visit in scene.visits.values() if scene is not None else ():
+            visit.due = 0.0
 
     def _left(self, scene: Scene, moment: Moment, gap: float) -> list[Event]:
         return [self._event("left", scene, visit, moment) for visit in scene.left(moment.monotonic, gap)]
@@ -201,6 +254,7 @@ class Pipeline:
         person = visit.concluded("match")
         name = self._gallery.name(person) if person is not None else None
         match = visit.decision.match if visit.decision is not None and kind != "left" else None
+        accept = self._at(moment.camera).thresholds
         return Event(
             type=kind,
             id=event_id(moment.wall, self._rules.boot, self._seq),
@@ -218,9 +272,10 @@ class Pipeline:
             person=person if name is not None else None,
             name=name,
             score=match.score if match else None,
-            threshold=self._thresholds.accept if match else None,
+            threshold=accept.accept if match else None,
             margin=match.margin if match else None,
-            level=self._rules.recognition.level,
+            level=accept.level,
+            level_basis=accept.basis,
             frames=visit.decision.frames if visit.decision else 0,
             quality=visit.quality,
             reason=visit.decision.reason if visit.decision and kind == "uncertain" else None,
@@ -251,9 +306,11 @@ class Pipeline:
         scene.end_all()
         return tuple(self._left(scene, Moment(camera, monotonic, wall), gap=0.0))
 
-    def use(self, gallery: GallerySnapshot, thresholds: Thresholds) -> None:
+    def use(
+        self, gallery: GallerySnapshot, thresholds: Thresholds, cameras: Mapping[str, CameraLimits] | None = None
+    ) -> None:
         """Continue with another snapshot of the gallery; every track is judged again with its next good frame."""
-        self._gallery, self._thresholds = gallery, thresholds
+        self._gallery, self._limits, self._cameras = gallery, CameraLimits(thresholds), cameras or {}
         for scene in self._scenes.values():
             for visit in scene.visits.values():
                 visit.due = 0.0

@@ -1,11 +1,11 @@
-"""The Ed25519 keys that sign grants for doors, sealed in the data folder."""
+"""The key pairs of a device, sealed in the data folder; the Ed25519 keys among them sign grants for doors."""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -20,21 +20,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     from edgeface.core.clock import Clock
     from edgeface.security.vault import Vault
 
-FILE = "keys.json"
-"""Name of the file in the data folder."""
-
 CHECK_SECONDS = 2.0
 """How often a running daemon checks the file for changes."""
 
-_ABOUT = "keys.private"
 MAX_FILE_BYTES = 256 * 1024
 MAX_KEYS = 200
 
 Text = Annotated[str, Field(max_length=1000)]
+Algorithm = Literal["ed25519", "x25519"]
+
+
+class Purpose(NamedTuple):
+    """What the keys of one file are for."""
+
+    noun: str
+    """signing, sealing."""
+    file: str
+    """Name of the file in the data folder."""
+    about: str
+    """The context for which the vault seals a private key."""
+    alg: Algorithm
+    new: str
+    """The command that creates a key."""
+    rotate: str
+    """The command that activates the next key."""
+
+    @property
+    def missing(self) -> str:
+        """The problem of a data folder without an active key."""
+        return f"no {self.noun} key ({self.new})"
+
+
+SIGNING = Purpose("signing", "keys.json", "keys.private", "ed25519", "edgeface keys new", "edgeface keys rotate")
+FILE = SIGNING.file
+"""Name of the file with the signing keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +69,7 @@ class KeyRecord:
 
     kid: Id
     """The name of the key in every grant."""
-    alg: Literal["ed25519"]
+    alg: Algorithm
     public: Text
     """Base64 of 32 bytes."""
     private: Text | None
@@ -63,15 +87,32 @@ class SigningKey:
     private: Ed25519PrivateKey
 
 
+class FileWatch:
+    """Notices that a file has changed; used by one thread."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._stamp: object = ()
+        self._checked = float("-inf")
+
+    def changed(self) -> bool:
+        """Whether the file has changed since the last call; True at the first. Checks at most every CHECK_SECONDS."""
+        now = self._clock.monotonic()
+        if now - self._checked < CHECK_SECONDS:
+            return False
+        self._checked, before = now, self._stamp
+        self._stamp = _stamp(self._path)
+        return self._stamp != before
+
+
 class Signer:
     """Follows the active key in the file of a data folder; used by one thread."""
 
     def __init__(self, folder: Path, vault: Vault, clock: Clock) -> None:
         self._folder = folder
         self._vault = vault
-        self._clock = clock
-        self._stamp: object = ()
-        self._checked = float("-inf")
+        self._watch = FileWatch(folder / SIGNING.file, clock)
         self.key: SigningKey | None = None
         """None while there is no active key."""
         self.problem: str | None = None
@@ -79,17 +120,12 @@ class Signer:
 
     def refresh(self) -> None:
         """Read the file if it has changed, at most every CHECK_SECONDS."""
-        now = self._clock.monotonic()
-        if now - self._checked < CHECK_SECONDS:
+        if not self._watch.changed():
             return
-        self._checked = now
-        stamp = _stamp(self._folder / FILE)
-        if stamp == self._stamp:
-            return
-        self._stamp, self.key = stamp, None
+        self.key = None
         try:
             self.key = active(read(self._folder), self._vault)
-            self.problem = "no signing key (edgeface keys new)" if self.key is None else None
+            self.problem = SIGNING.missing if self.key is None else None
         except EdgefaceError as error:
             self.problem = str(error)
 
@@ -101,9 +137,10 @@ def sign(payload: bytes, kid: str, private: Ed25519PrivateKey) -> bytes:
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def read(folder: Path) -> tuple[KeyRecord, ...]:
+def read(folder: Path, purpose: Purpose = SIGNING) -> tuple[KeyRecord, ...]:
     """The keys of a data folder, oldest first; empty without a file. Raises VaultError for an invalid file."""
-    path = folder / FILE
+    path = folder / purpose.file
+    invalid = f"{printable_path(path)}: not a file of {purpose.noun} keys"
     try:
         data = read_at_most(path, MAX_FILE_BYTES)
         records = _parser().validate_json(data)
@@ -112,63 +149,86 @@ def read(folder: Path) -> tuple[KeyRecord, ...]:
     except OSError as error:
         raise VaultError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
     except ValidationError as error:
-        raise VaultError(f"{printable_path(path)}: not a file of signing keys") from error
+        raise VaultError(invalid) from error
     states = [record.state for record in records]
     kids = {record.kid for record in records}
     if len(data) > MAX_FILE_BYTES or len(kids) < len(records) or max(states.count("active"), states.count("next")) > 1:
-        raise VaultError(f"{printable_path(path)}: not a file of signing keys")
+        raise VaultError(invalid)
+    if any(record.alg != purpose.alg for record in records):
+        raise VaultError(invalid)
     return records
 
 
 def active(records: Sequence[KeyRecord], vault: Vault) -> SigningKey | None:
-    """The active key, or None; raises VaultError if it was altered or does not belong to its public key."""
+    """The active signing key, or None; raises VaultError if it was altered or does not belong to its public key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     record = next((record for record in records if record.state == "active"), None)
     if record is None:
         return None
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    return SigningKey(record.kid, Ed25519PrivateKey.from_private_bytes(private_bytes(record, vault, SIGNING)))
 
+
+def public_keys(records: Sequence[KeyRecord]) -> tuple[bytes, ...]:
+    """The public parts of the active and the next key, 32 bytes each."""
+    return tuple(base64.b64decode(record.public) for record in records if record.state != "retired")
+
+
+def private_bytes(record: KeyRecord, vault: Vault, purpose: Purpose) -> bytes:
+    """The private part of a key, 32 bytes; raises VaultError if it was altered or does not belong to its public key."""
     try:
-        private = Ed25519PrivateKey.from_private_bytes(vault.unseal(base64.b64decode(record.private or ""), _ABOUT))
+        raw = vault.unseal(base64.b64decode(record.private or ""), purpose.about)
+        public = _private_class(purpose).from_private_bytes(raw).public_key()
     except ValueError:
-        raise VaultError(f"{_ABOUT}: key {record.kid} is not a key") from None
-    if _base64(private.public_key().public_bytes_raw()) != record.public:
-        raise VaultError(f"{_ABOUT}: key {record.kid} does not belong to its public key")
-    return SigningKey(record.kid, private)
+        raise VaultError(f"{purpose.about}: key {record.kid} is not a key") from None
+    if _base64(public.public_bytes_raw()) != record.public:
+        raise VaultError(f"{purpose.about}: key {record.kid} does not belong to its public key")
+    return raw
 
 
-def new(records: Sequence[KeyRecord], kid: str, vault: Vault, wall: float) -> tuple[KeyRecord, ...]:
+def new(
+    records: Sequence[KeyRecord], kid: str, vault: Vault, wall: float, purpose: Purpose = SIGNING
+) -> tuple[KeyRecord, ...]:
     """The keys with a new one, active if it is the first, next otherwise; raises EdgefaceError if none can be added."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     if any(record.state == "next" for record in records):
-        raise EdgefaceError("there is a next key already: edgeface keys rotate activates it")
+        raise EdgefaceError(f"there is a next key already: {purpose.rotate} activates it")
     if any(record.kid == kid for record in records):
         raise EdgefaceError(f"there is a key {kid} already: choose another name with --kid")
     if len(records) >= MAX_KEYS:
         raise EdgefaceError(f"there are {MAX_KEYS} keys already")
-    private = Ed25519PrivateKey.generate()
-    sealed = _base64(vault.seal(private.private_bytes_raw(), _ABOUT))
+    private = _private_class(purpose).generate()
+    sealed = _base64(vault.seal(private.private_bytes_raw(), purpose.about))
     public = _base64(private.public_key().public_bytes_raw())
     state: Literal["next", "active"] = "next" if any(record.state == "active" for record in records) else "active"
-    return (*records, KeyRecord(kid, "ed25519", public, sealed, wall, state))
+    return (*records, KeyRecord(kid, purpose.alg, public, sealed, wall, state))
 
 
-def rotate(records: Sequence[KeyRecord]) -> tuple[KeyRecord, ...]:
+def rotate(records: Sequence[KeyRecord], purpose: Purpose = SIGNING) -> tuple[KeyRecord, ...]:
     """The keys with the next one active and the active one retired, without its private part."""
     if not any(record.state == "next" for record in records):
-        raise EdgefaceError("there is no next key: edgeface keys new creates one")
+        raise EdgefaceError(f"there is no next key: {purpose.new} creates one")
     after = {"active": "retired", "next": "active", "retired": "retired"}
     turned = [replace(record, state=after[record.state]) for record in records]  # type: ignore[arg-type]  # all three are states
     return tuple(replace(record, private=None) if record.state == "retired" else record for record in turned)
 
 
-def write(folder: Path, records: Sequence[KeyRecord]) -> None:
+def write(folder: Path, records: Sequence[KeyRecord], purpose: Purpose = SIGNING) -> None:
     """Write the file atomically; raises EdgefaceError if it cannot be written."""
-    data = _parser().dump_json(tuple(records), indent=2) + b"\n"
+    path, data = folder / purpose.file, _parser().dump_json(tuple(records), indent=2) + b"\n"
     try:
-        put_whole(folder / FILE, data)
+        put_whole(path, data)
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(folder / FILE)}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+
+
+def _private_class(purpose: Purpose) -> type[Ed25519PrivateKey | X25519PrivateKey]:
+    if purpose.alg == "x25519":
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+        return X25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -16,7 +16,7 @@ REMEDIES = (
     ("no signing key", "Run `edgeface keys new` on the device."),
     ("liveness", "Set liveness: off for this door, or open it in another way."),
     ("not enrolled", "Enroll them, or remove them from config.yaml."),
-    ("level", "Use a lower level or a smaller gallery. docs/accuracy.md explains the levels."),
+    ("level", "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out."),
     ("refuses the user name", "Check the user name and the password in the camera's address."),
     ("rejects the connection", "Compare user name and password with the broker's. Its log has details."),
     ("denies", "Allow this in the broker's access list; docs/mosquitto/acl is an example."),

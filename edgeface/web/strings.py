@@ -1,4 +1,4 @@
-"""All texts of the pages, except for those of remedies.py; the handlers and templates fill in the {braces}."""
+"""All texts of the pages except those of remedies.py and factor_strings.py; the {braces} are filled in."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ REASONS = {
 
 PEOPLE = "People"
 PEOPLE_NONE = "No one is enrolled yet."
-PEOPLE_COUNT = "{people}; {enrolled} can be recognised. Threshold {threshold} (level: {level})."
+PEOPLE_COUNT = "{people}; {enrolled} can be recognised."
 PEOPLE_FIND = "Find by name or ID"
 PEOPLE_FIND_DO = "Find"
 PEOPLE_FOUND_NONE = "No one has this name or ID."
@@ -113,7 +113,6 @@ PEOPLE_NEXT = "Next"
 PEOPLE_ENROLL = "Enroll a person"
 PEOPLE_ALIKE = "{one} and {other} look too alike (cosine {score}): the same person twice, or look-alikes."
 PEOPLE_ALIKE_DO = "Merge them, or use better photos of both."
-PEOPLE_UNMATCHED = "No one can be matched: {problem}"
 PERSON_PHOTO = "Photo of {name}"
 PERSON_NAME = "Name"
 PERSON_TEMPLATES = "Templates"

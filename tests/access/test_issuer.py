@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.access.issuer import GrantIssuer
+from edgeface.access.levels import DoorLimits, LevelLimit
 from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.protocol import MAX_MESSAGE_BYTES, Nonces, read_object, read_result
 from edgeface.core.clock import SystemClock
@@ -53,12 +55,16 @@ def a_door(**changes: Any) -> Door:
 
 
 def a_claim(visit: int = 1, person: str = "alice", at: float | None = None, **changes: Any) -> Claim:
-    facts = {"score": 0.712, "level": "high", "frames": 4, "faces_in_view": 1, **changes}
+    facts = {"score": 0.712, "newest": 0.7, "look_alike": False, "frames": 4, "faces_in_view": 1, **changes}
     return Claim("porch", visit, CLOCK.monotonic() if at is None else at, person, **facts)
 
 
-def policy_of(doors: dict[str, Door]) -> AccessPolicy:
-    return AccessPolicy({name.replace("_", "-"): door for name, door in doors.items()})
+LIMITS = DoorLimits(1, (LevelLimit("low", 0.5, 1000), LevelLimit("normal", 0.6, 100), LevelLimit("high", 0.7, 10)))
+
+
+def policy_of(doors: dict[str, Door], limits: DoorLimits = LIMITS) -> AccessPolicy:
+    named = {name.replace("_", "-"): door for name, door in doors.items()}
+    return AccessPolicy(named, limits=dict.fromkeys(named, limits))
 
 
 @pytest.fixture
@@ -139,6 +145,36 @@ def heard(listener: Listener, kind: str) -> list[dict[str, Any]]:
 def door_state(listener: Listener) -> dict[str, Any]:
     said = listener.of(STATE)
     return dict(said[-1].json["doors"].get("front-door", {})) if said else {}
+
+
+@pytest.mark.broker
+def test_a_door_that_reads_version_2_gets_it(broker: Mosquitto, listen: Listen, publish: Publish, data: Path) -> None:
+    listener = listen(broker, "edgeface/#")
+    publisher = publish(broker.port)
+    facts = {**json.loads(challenge(secrets.token_urlsafe(18))), "reads": [1, 2]}
+    listener.publish(CHALLENGE, json.dumps(facts))
+    time.sleep(0.1)
+    publisher.claim(replace(a_claim(), factor="pin"))
+    until(lambda: listener.of(GRANT))
+    payload = verified(listener.of(GRANT)[0].payload, data)[1]
+    assert (payload["v"], payload["person"]) == (2, "alice")
+    new = {key: payload[key] for key in ("factor", "liveness_kind", "level_basis")}
+    assert new == {"factor": "pin", "liveness_kind": "off", "level_basis": "measured"}
+
+
+@pytest.mark.broker
+def test_a_door_that_reads_version_1_gets_no_grant_with_a_factor(
+    broker: Mosquitto, listen: Listen, publish: Publish
+) -> None:
+    listener = listen(broker, "edgeface/#")
+    publisher = publish(broker.port)
+    for _ in range(4):
+        listener.publish(CHALLENGE, challenge(secrets.token_urlsafe(18)))
+        time.sleep(0.1)
+        publisher.claim(replace(a_claim(), factor="pin"))
+        time.sleep(0.7)
+    until(lambda: door_state(listener).get("refused") == {"version": 1})
+    assert listener.of(GRANT) == []
 
 
 @pytest.mark.broker
@@ -383,6 +419,7 @@ class Entrance:
             policy=lambda: self.policy,
             synced=lambda: synced,
         )
+        self.issuer.reload()
 
     def ask(self, visit: int, person: str = "alice", **changes: Any) -> list[int]:
         """Claim with a fresh nonce; the numbers of the grants."""
@@ -429,7 +466,7 @@ def test_two_faces_are_refused_until_one_has_left(data: Path) -> None:
 def test_a_refusal_is_written_once_a_visit_and_reason(data: Path) -> None:
     entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
     for _ in range(5):
-        assert entrance.ask(1, level="normal") == []
+        assert entrance.ask(1, newest=0.69) == []
         entrance.clock.sleep(SEND_WITHIN + 0.1)
         entrance.grants()
     assert entrance.ask(1, "mallory") == []
@@ -473,7 +510,7 @@ def test_a_visit_that_the_door_turned_away_may_try_again_after_the_cooldown(data
 def test_other_doors_are_gone_by_at_once(data: Path) -> None:
     entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
     assert not entrance.issuer.reload()
-    entrance.policy = AccessPolicy({"gate": a_door()})
+    entrance.policy = policy_of({"gate": a_door()})
     assert entrance.issuer.reload()
     assert entrance.issuer.doors == ["gate"]
     assert entrance.issuer.on_message("front-door", "challenge", b"", retained=False), "the broker may still send it"
@@ -553,3 +590,55 @@ def test_any_bytes_are_an_object_or_nothing(data: bytes) -> None:
 def test_what_is_no_result(changes: dict[str, Any]) -> None:
     assert read_result(result(1).encode(), "front-door") is not None
     assert read_result(result(1, **{"accepted": True, **changes}).encode(), "front-door") is None
+
+
+def test_a_claim_is_judged_by_the_limits_of_each_door(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), strict=a_door(), lax=a_door(level="normal"))
+    assert len(entrance.ask(1, newest=0.65)) == 1
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
+    entrance.grants()
+    rows = entrance.issuer.take_records()
+    assert [(kind, facts["door"]) for kind, facts in rows] == [("granted", "lax"), ("refused", "strict")]
+    assert rows[0][1]["level"] == "normal"
+    assert rows[1][1]["reason"] == "level"
+
+
+def test_a_door_without_limits_for_its_people_opens_for_no_one_and_says_so(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
+    short = DoorLimits(11, (LevelLimit("low", 0.5, 1000), LevelLimit("normal", 0.6, 100), LevelLimit("high", None, 10)))
+    for limits in ({"front-door": short}, {}):
+        entrance.policy = AccessPolicy({"front-door": a_door()}, limits=limits)
+        assert entrance.issuer.reload()
+        assert entrance.ask(1, score=1.0, newest=1.0) == []
+        assert "level 'high' cannot be guaranteed" in entrance.issuer.problems["front-door"]
+    entrance.policy = AccessPolicy({"front-door": a_door()}, limits={"front-door": short})
+    entrance.issuer.reload()
+    facts = entrance.issuer.facts()["front-door"]
+    assert facts["problem"].startswith("level 'high' cannot be guaranteed: 11 of 10 people (ways out: ")
+    assert facts["limit"] == {"level": None, "level_basis": "measured", "threshold": None, "people": 11, "most": 10}
+    assert entrance.issuer.lines()[0].startswith("door front-door: level 'high' cannot be guaranteed")
+
+
+def test_a_claim_that_waits_is_judged_by_the_limits_as_they_are_then(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), front_door=a_door())
+    entrance.issuer.claim(a_claim(at=100.0, newest=0.71))
+    assert entrance.grants() == [], "without a nonce"
+    stricter = DoorLimits(9, (LevelLimit("high", 0.72, 10),))
+    entrance.policy = policy_of({"front_door": a_door()}, stricter)
+    entrance.issuer.reload()
+    entrance.issuer.on_message("front-door", "challenge", challenge().encode(), retained=False)
+    assert entrance.grants() == []
+    entrance.clock.sleep(SEND_WITHIN + 0.1)
+    entrance.grants()
+    assert entrance.issuer.facts()["front-door"]["refused"] == {"level": 1}
+
+
+def test_an_estimated_level_gets_no_grant_without_a_place_for_the_mark(data: Path) -> None:
+    entrance = Entrance(data, FixedClock(100.0), front_door=a_door(estimated="allow"))
+    entrance.policy = policy_of(
+        {"front_door": a_door(estimated="allow")}, DoorLimits(20, (LevelLimit("high", 0.7, 30, "estimated"),))
+    )
+    entrance.issuer.reload()
+    assert entrance.issuer.problems == {}
+    assert entrance.ask(1) == []
+    assert entrance.issuer.facts()["front-door"]["limit"]["level_basis"] == "estimated"

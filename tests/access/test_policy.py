@@ -1,5 +1,6 @@
 """The policy as a pure function, and the configuration of doors."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeface.access.policy import AccessPolicy, Door, DoorContext, check, never_open, strangers
+from edgeface.access.levels import DoorLimits, LevelLimit
+from edgeface.access.policy import (
+    AccessPolicy,
+    Door,
+    DoorContext,
+    check,
+    factors_of,
+    never_open,
+    opens_by_face,
+    strangers,
+    unguaranteed,
+)
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cli import main
 from edgeface.config import loader
 from edgeface.core.errors import ConfigError
 from edgeface.core.events import SEND_WITHIN
-from edgeface.core.types import LEVELS, Claim
-from edgeface.daemon.session import door_problems
+from edgeface.core.settings import Level
+from edgeface.core.types import LEVELS, Claim, ExpectedPerson
 from edgeface.faces.calibration import CalibrationTable
-from edgeface.gallery.snapshot import Person, make_snapshot
-from edgeface.recognition.decision import thresholds
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.snapshot import Template
+from edgeface.recognition.limits import door_limits
+from tests.support.doors import SHORT, ship
 
 MONDAY_NOON = 1_795_435_200.0
 """2026-11-23, 12:00 in UTC."""
 
-CLAIM = Claim("porch", 7, 100.0, "alice", 0.712, "high", 4, 1)
-NOW = DoorContext(monotonic=100.5, wall=MONDAY_NOON, synced=True, key=True, nonce=True, known=False, opened=None)
+CLAIM = Claim("porch", 7, 100.0, "alice", 0.712, 0.7, False, 4, 1, "high")
+NOW = DoorContext(
+    monotonic=100.5, wall=MONDAY_NOON, synced=True, key=True, nonce=True, version=2, known=False, opened=None
+)
 
 
 def door(**changes: Any) -> Door:
@@ -39,6 +56,84 @@ def policy(one: Door, week: dict[str, list[str]] | None = None) -> AccessPolicy:
 
 def judged(one: Door, claim: Claim = CLAIM, now: DoorContext = NOW) -> str | None:
     return check(policy(one), one, claim, now)
+
+
+ALICE = ExpectedPerson(1, "front", "porch", "alice", "pin", 110.0)
+ONE_TO_ONE = replace(CLAIM, factor="pin", expected=ALICE)
+BOB = replace(ALICE, person="bob")
+WAITING = replace(NOW, expected=ALICE)
+
+
+@pytest.mark.parametrize(
+    ("one", "claim", "now", "reason"),
+    [
+        ({"factor": "pin"}, ONE_TO_ONE, WAITING, None),
+        ({"factor": ["card", "pin"]}, ONE_TO_ONE, WAITING, None),
+        # Nothing was shown, or something else, or by someone else, or it was used up or replaced.
+        ({"factor": "pin"}, CLAIM, NOW, "factor"),
+        ({"factor": "pin"}, CLAIM, WAITING, "factor"),
+        ({"factor": "card"}, ONE_TO_ONE, WAITING, "factor"),
+        ({"factor": "pin"}, ONE_TO_ONE, NOW, "factor"),
+        ({"factor": "pin"}, ONE_TO_ONE, replace(NOW, expected=replace(ALICE, number=2)), "factor"),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, expected=BOB), replace(NOW, expected=BOB), "factor"),
+        # The face came too late.
+        ({"factor": "pin"}, replace(ONE_TO_ONE, monotonic=110.1), replace(WAITING, monotonic=110.2), "factor"),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, monotonic=109.9), replace(WAITING, monotonic=111.0), None),
+        # It is another face.
+        ({"factor": "pin"}, replace(ONE_TO_ONE, level=None), WAITING, "level"),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, level="normal"), WAITING, "level"),
+        ({"factor": "pin", "level": "normal"}, replace(ONE_TO_ONE, level="normal"), WAITING, None),
+        ({"factor": "pin"}, replace(ONE_TO_ONE, faces_in_view=2), WAITING, "faces"),
+        # A comparison with one person is nothing that a door without a factor asks for.
+        ({}, ONE_TO_ONE, WAITING, "factor"),
+        # A rule has its own factor, in place of the door's.
+        ({"allow": [{"person": "alice", "factor": "pin"}]}, ONE_TO_ONE, WAITING, None),
+        ({"allow": [{"person": "alice", "factor": "pin"}]}, CLAIM, NOW, "factor"),
+        ({"factor": "pin", "allow": [{"person": "alice", "factor": "none"}]}, CLAIM, NOW, None),
+        ({"factor": "pin", "allow": [{"person": "alice", "factor": "none"}]}, ONE_TO_ONE, WAITING, "factor"),
+        ({"factor": "pin", "allow": [{"person": "bob"}]}, ONE_TO_ONE, WAITING, "person"),
+    ],
+)
+def test_a_door_with_a_factor_takes_the_face_of_the_person_that_it_names(
+    one: dict[str, Any], claim: Claim, now: DoorContext, reason: str | None
+) -> None:
+    assert judged(door(**one), claim, now) == reason
+
+
+def test_a_rule_with_a_schedule_may_need_no_factor_at_its_time() -> None:
+    one = door(factor="pin", allow=[{"person": "alice"}, {"person": "alice", "schedule": "noon", "factor": "none"}])
+    later = replace(NOW, wall=MONDAY_NOON + 3600)
+    assert (judged(one, CLAIM, NOW), judged(one, CLAIM, later)) == (None, "factor")
+    assert judged(one, CLAIM, replace(NOW, synced=False)) == "factor"
+    assert judged(one, ONE_TO_ONE, replace(later, expected=ALICE)) is None
+
+
+def test_people_who_always_need_a_factor_are_not_among_those_who_may_be_meant() -> None:
+    one = door(allow=[{"person": "alice", "factor": "pin"}, {"group": "family", "factor": ["card"]}, {"person": "dan"}])
+    assert policy(one).allowed(one) == {"alice", "bob", "dan"}
+    assert policy(one).allowed(one, by_face=True) == {"dan"}
+    assert factors_of(one, *one.allow) == frozenset[str]({"pin", "card"})
+    assert opens_by_face(one)
+    assert not opens_by_face(door(factor="pin"))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_factor_reaches_each_level_at_the_cosine_of_one_person(level: Level) -> None:
+    few, many = LevelLimit(level, 0.5, 1000), LevelLimit(level, 0.9, 1000)
+    limits = DoorLimits(500, (many,), (few,))
+    at, below = replace(ONE_TO_ONE, score=0.5, newest=0.5), replace(ONE_TO_ONE, score=0.7, newest=0.49)
+    assert (limits.judged(at, level).level, limits.judged(below, level).level) == (level, None)
+    assert limits.judged(replace(at, look_alike=True), level).level is None
+    assert limits.judged(replace(CLAIM, score=0.89, newest=0.89), level).level is None
+
+
+def test_a_door_whose_people_all_have_a_factor_guarantees_its_level_for_any_number() -> None:
+    table = CalibrationTable.shipped()
+    for one, lacks in ((door(factor="pin"), False), (door(), True)):
+        limits = door_limits(one, table, 10_000)
+        assert ("front" in unguaranteed(replace(policy(one), limits={"front": limits}))) is lacks
+        assert limits.one_to_one[-1].cosine == table.threshold("high", 1)
+    assert door_limits(door(factor="pin"), table, 0).people == 1
 
 
 def test_a_door_opens_for_those_it_allows() -> None:
@@ -67,10 +162,20 @@ def test_a_door_opens_for_those_it_allows() -> None:
         ({}, {}, {"monotonic": 99.9}, "stale"),
         ({}, {}, {"key": False}, "no_key"),
         ({}, {}, {"nonce": False}, "no_nonce"),
+        ({}, {"level_basis": "estimated"}, {}, "level"),
+        ({"estimated": "allow"}, {"level_basis": "estimated"}, {"version": 1}, "version"),
+        ({}, {"factor": "pin"}, {"version": 1}, "version"),
+        ({}, {"factor": "pin"}, {"version": 1, "nonce": False}, "no_nonce"),
     ],
 )
 def test_every_reason(one: dict[str, Any], claim: dict[str, Any], now: dict[str, Any], reason: str) -> None:
     assert judged(door(**one), replace(CLAIM, **claim), replace(NOW, **now)) == reason
+
+
+def test_a_factor_and_an_estimated_level_need_a_door_that_reads_version_2() -> None:
+    estimated = replace(CLAIM, level_basis="estimated", factor="card")
+    assert judged(door(estimated="allow"), estimated) is None
+    assert judged(door(), CLAIM, replace(NOW, version=1)) is None
 
 
 def test_an_unsynchronised_clock_matters_only_to_schedules_and_may_be_put_up_with() -> None:
@@ -106,6 +211,7 @@ NOWS = st.builds(
     synced=st.booleans(),
     key=st.booleans(),
     nonce=st.booleans(),
+    version=st.sampled_from([1, 2]),
     known=st.booleans(),
     opened=st.none() | st.floats(80, 110),
 )
@@ -157,16 +263,6 @@ def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim:
 def test_a_worse_claim_never_opens_what_a_better_one_does_not(one: Door, claim: Claim, now: DoorContext) -> None:
     worse = replace(claim, level="low", monotonic=now.monotonic - SEND_WITHIN - 1)
     assert check(policy(one), one, worse, now) is not None
-
-
-def test_the_strictest_level_of_a_camera() -> None:
-    doors = {
-        "a": door(level="low"),
-        "b": door(level="high"),
-        "c": door(level="normal"),
-        "d": door(level="low", camera="yard"),
-    }
-    assert AccessPolicy(doors).strictest() == {"porch": "high", "yard": "low"}
 
 
 CONFIG = """\
@@ -286,16 +382,116 @@ def test_check_warns_of_fewer_pictures_per_second_than_recognise_people(
     assert capsys.readouterr().out.count(warning) == warnings
 
 
-def test_a_level_that_cannot_be_guaranteed_for_so_many_people_is_reported() -> None:
-    enrolled = 400
-    vectors = np.eye(512, dtype=np.float32)
-    people = [Person(f"p{n:03}", "", False, 0.0, 1, 0) for n in range(enrolled)]
-    view = make_snapshot(people, {one.id: vectors[n : n + 1] for n, one in enumerate(people)})
-    table = CalibrationTable.shipped()
-    assert table.most("low") >= enrolled > table.most("high"), "if not, choose another number"
-    accept = thresholds(table, "low", view)
-    doors = {"strict": door(allow=[{"person": "p001"}]), "lax": door(level="low", allow=[{"person": "p002"}])}
-    assert door_problems(AccessPolicy(doors), view, accept) == (
-        f"door strict: level 'high' cannot be guaranteed with {enrolled} people enrolled",
-    )
-    assert accept.level(0.99) != "high"
+def test_a_stricter_level_of_a_person_counts_above_the_door_and_any_group() -> None:
+    rules = [{"group": "family"}, {"person": "alice", "level": "high"}]
+    one = door(level="normal", allow=rules)
+    normal = replace(CLAIM, level="normal")
+    assert judged(one, normal) == "level"
+    assert judged(one, CLAIM) is None
+    assert judged(one, replace(normal, person="bob")) is None
+
+
+def test_a_stricter_level_counts_while_its_schedule_does() -> None:
+    rules = [{"person": "alice"}, {"person": "alice", "schedule": "noon", "level": "high"}]
+    one, normal = door(level="low", allow=rules), replace(CLAIM, level="normal")
+    evening = replace(NOW, wall=MONDAY_NOON + 6 * 3600)
+    assert judged(one, normal) == "level"
+    assert judged(one, normal, evening) is None
+    assert judged(one, normal, replace(evening, synced=False)) == "level", "it may be noon"
+    assert judged(door(level="low", allow=rules, allow_unsynced_clock=True), normal, evening) is None
+
+
+def test_a_claim_that_reaches_no_level_or_an_estimated_one_opens_nothing() -> None:
+    assert judged(door(level="low"), replace(CLAIM, level=None)) == "level"
+    estimated = replace(CLAIM, level_basis="estimated")
+    assert judged(door(level="low"), estimated) == "level"
+    assert judged(door(level="low", estimated="allow"), estimated, replace(NOW, version=1)) == "version"
+    assert judged(door(level="low", estimated="allow"), estimated) is None
+
+
+LIMITS = DoorLimits(
+    4,
+    (
+        LevelLimit("low", 0.5, 1000),
+        LevelLimit("normal", 0.6, 100),
+        LevelLimit("high", 0.7, 10, "estimated"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "required", "level", "basis"),
+    [
+        ({}, "normal", "normal", "measured"),
+        ({}, "high", "high", "estimated"),
+        ({"newest": 0.69}, "high", "normal", "measured"),
+        ({"newest": 0.69}, "normal", "normal", "measured"),
+        ({"score": 0.59}, "low", "low", "measured"),
+        ({"newest": 0.49}, "low", None, "measured"),
+        ({"look_alike": True}, "high", "normal", "measured"),
+        ({"score": float("nan")}, "low", None, "measured"),
+        ({"newest": float("nan")}, "low", None, "measured"),
+    ],
+)
+def test_a_claim_gets_the_strictest_measured_level_if_that_is_enough(
+    claim: dict[str, Any], required: Level, level: Level | None, basis: str
+) -> None:
+    made = LIMITS.judged(replace(CLAIM, **{"score": 0.72, "newest": 0.71, **claim}), required)
+    assert (made.level, made.level_basis) == (level, basis)
+
+
+def test_a_door_without_limits_gives_no_level() -> None:
+    assert AccessPolicy({"front": door()}).limits_of("front").judged(CLAIM, "low").level is None
+    assert DoorLimits(1).judged(CLAIM, "low").level is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("schedule: cleaning}", "schedule: cleaning, level: high}", None),
+        (
+            "schedule: cleaning}",
+            "schedule: cleaning, level: normal}",
+            "c.yaml:10: doors.front-door.allow.1.level: laxer than the door's level, high",
+        ),
+        (
+            "source: 0}",
+            "source: 0, people: famly}",
+            "c.yaml:1: cameras.porch.people: no such group; there are family",
+        ),
+        ("source: 0}", "source: 0, people: family}", None),
+        ("level: high", "level: high\n    estimated: allow", None),
+    ],
+)
+def test_levels_of_people_and_groups_of_cameras_are_checked(before: str, after: str, says: str | None) -> None:
+    text = CONFIG.replace(before, after)
+    if says is None:
+        assert loader.parse(text.encode(), "c.yaml").doors["front-door"].level == "high"
+    else:
+        assert mistakes(text) == [says]
+
+
+def test_check_shows_the_level_in_force_at_each_camera_and_door(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(SHORT, monkeypatch)
+    path, data = tmp_path / "config.yaml", tmp_path / "data"
+    path.write_text(f"data: {data}\n{CONFIG.replace('source: 0}', 'source: 0, people: family}')}")
+    assert main.main(["check", "--config", str(path)]) == 0
+    assert not data.exists()
+    with closing(Gallery.open(data, embedder_name())) as gallery:
+        for number, person in enumerate(("alice", "bob", "carol", "dave")):
+            vector = np.eye(192, dtype=np.float32)[number]
+            gallery.enroll(person, None, [Template(vector, gallery.model, "photo", 1.0)], 1.0)
+    capsys.readouterr()
+    assert main.main(["check", "--config", str(path)]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.endswith("OK (cameras: porch)")
+    ways = "a smaller allow-list, another level, a second factor, a better embedder"
+    assert [line.removeprefix(f"{path}: ") for line in lines] == [
+        "camera porch: level normal, cosine 0.460 or more, 2 of at most 28 people",
+        f"door front-door: level 'high' cannot be guaranteed: 3 of 2 people (ways out: {ways})",
+    ]
+    (data / "gallery.db").write_bytes(b"no database at all")
+    assert main.main(["check", "--config", str(path)]) == 0
+    assert "the levels cannot be checked: " in capsys.readouterr().out

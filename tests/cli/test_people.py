@@ -14,6 +14,7 @@ from edgeface.cli import main
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
 from edgeface.core.types import Embedding
+from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
@@ -95,7 +96,8 @@ def test_a_person_from_enrollment_to_the_last_byte(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["ID", "NAME", "TEMPLATES", "ENROLLED"]
     assert lines[1].split()[:4] == ["barack", "Barack", "Obama", "3"]
-    assert "level normal: a cosine of 0." in lines[2]
+    assert lines[2].startswith("events: level normal, cosine 0.")
+    assert lines[2].endswith(f", 1 of at most {CalibrationTable.shipped().most('normal', estimated=True):,} people")
 
     assert run("rename", "barack", "Mr President") == 0
     gallery = gallery_of(tmp_path)
@@ -336,7 +338,7 @@ def test_what_is_wrong_with_the_gallery_is_listed(run: Run, tmp_path: Path, caps
     out = capsys.readouterr().out
     assert "alice and bob are too similar (cosine 0.9" in out
     assert "1 template of another model cannot be used" in out
-    assert "with 2 enrolled" in out
+    assert ", 2 of at most " in out
 
 
 def test_data_alone_needs_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -467,7 +469,7 @@ def test_consent_is_noted_shown_and_written_down(run: Run, tmp_path: Path, capsy
     assert run("people") == 0
     out = capsys.readouterr().out
     assert "expired on 2000-01-01: not matched, and erased once the clock is synchronised" in out
-    assert "with 0 enrolled" in out
+    assert ", 0 of at most " in out
 
 
 @pytest.mark.parametrize(

@@ -322,3 +322,49 @@ def test_the_schema_accepts_what_the_code_accepts() -> None:
     schema = loader.schema()
     assert set(schema["properties"]) == set(Configuration.model_fields)
     assert schema["additionalProperties"] is False
+
+
+FACTOR_DOOR = """device: x
+cameras: {{porch: {{type: replay, path: .}}}}
+mqtt: {{}}
+doors:
+  front:
+    camera: porch
+    allow: [{{person: alice}}]
+    factor: {factor}
+{more}"""
+
+
+@pytest.mark.parametrize("factor", ["none", "pin", "[pin, card]"])
+def test_a_door_may_require_a_factor(factor: str) -> None:
+    loader.parse(FACTOR_DOOR.format(factor=factor, more="").encode(), "config.yaml")
+
+
+@pytest.mark.parametrize("factor", ["pim", "[pin, pim]", "[]", "[none]", "{}", "true", "5"])
+def test_a_wrong_factor_is_one_line(factor: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loader.parse(FACTOR_DOOR.format(factor=factor, more="").encode(), "config.yaml")
+    assert str(caught.value) == (
+        "config.yaml:8: doors.front.factor: should be none, one of pin, code, card, pass, reader, or a list of these"
+    )
+
+
+@pytest.mark.parametrize(
+    ("factor", "more", "line"),
+    [
+        (
+            "reader",
+            "",
+            "config.yaml:8: doors.front.factor: a reader may name a person only at a door that readers lists",
+        ),
+        ("reader", "readers: [back]", "no such door; there are front"),
+        ("reader", "readers: [front]", None),
+    ],
+)
+def test_a_reader_names_people_only_where_it_may(factor: str, more: str, line: str | None) -> None:
+    text = FACTOR_DOOR.format(factor=factor, more=more).encode()
+    if line is None:
+        assert loader.parse(text, "config.yaml").access_policy.readers == {"front"}
+        return
+    with pytest.raises(ConfigError, match=re.escape(line)):
+        loader.parse(text, "config.yaml")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeface.access.policy import Door
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.types import Embedding, Event, FrameResult
@@ -41,7 +42,9 @@ def visit(session: RecognitionSession, photo: str, start: float = 0.0) -> list[F
 
 @pytest.fixture(name="configuration")
 def _configuration(tmp_path: Path) -> Configuration:
-    return Configuration(data=tmp_path, cameras={"porch": ReplayCamera(type="replay", path=Path("clip.mp4"))})
+    door = Door.model_validate({"camera": "porch", "allow": [{"person": "alice"}], "level": "normal"})
+    camera = ReplayCamera(type="replay", path=Path("clip.mp4"))
+    return Configuration(data=tmp_path, cameras={"porch": camera}, doors={"front-door": door})
 
 
 @pytest.fixture(name="probes", scope="module")

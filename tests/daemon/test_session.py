@@ -1,24 +1,27 @@
-import math
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 
+from edgeface.access.policy import AllowRule, unguaranteed
 from edgeface.cameras.replay import ReplayCamera
+from edgeface.config import loader
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.types import Embedding
 from edgeface.daemon.daemon import Daemon
 from edgeface.daemon.session import RecognitionSession
-from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown
 from edgeface.recognition.settings import Recognition
 from tests.support.connections import Connections
+from tests.support.doors import SHORT, ship
 
 NOON = 1_800_000_000.0
 
@@ -52,19 +55,24 @@ def face(seed: int) -> Embedding:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
-def test_no_one_is_matched_while_the_level_cannot_be_guaranteed(tmp_path: Path) -> None:
-    most = CalibrationTable.shipped().most("high")
+def test_people_are_matched_at_a_laxer_level_while_theirs_cannot_be_guaranteed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = ship(SHORT, monkeypatch)
+    most = table.most("high")
     configuration = Configuration.model_construct(cameras={}, data=tmp_path, recognition=Recognition(level="high"))
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
         for seed in range(most):
             gallery.enroll(f"person-{seed}", None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
         with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
             assert not session.problems
-            assert session.pipeline._thresholds.accept < 1.0
+            assert session.pipeline._limits.thresholds.level == "high"
             gallery.enroll("one-more", None, [Template(face(most), gallery.model, "photo", NOON)], NOON)
             session.refresh(configuration, NOON)
-            assert session.problems[0].startswith("no one can be matched: level 'high' cannot be guaranteed")
-            assert session.pipeline._thresholds.accept == math.inf
+            why = f"level 'high' cannot be guaranteed for {most + 1} people, only for {most}"
+            assert session.problems == (f"{why}: people are matched at level 'normal'",)
+            accept = session.pipeline._limits.thresholds
+            assert (accept.level, accept.accept) == ("normal", table.threshold("normal", most + 1))
 
 
 def test_unknowns_stay_while_the_clock_may_be_wrong(tmp_path: Path) -> None:
@@ -149,3 +157,96 @@ def test_a_disk_that_refuses_is_a_problem_until_it_accepts(tmp_path: Path, monke
         assert session.unknowns == {kept}
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
         assert [one.id for one in gallery.unknowns()] == [kept]
+
+
+def configured(tmp_path: Path, more: str = "", camera: str = "") -> Configuration:
+    """With the groups `two`, `four` and `gone`, and a door of level high for a group."""
+    groups = "{two: [p0, p1], four: [p0, p1, p2, p3, gone], gone: [gone]}"
+    text = (
+        f"data: {tmp_path}\ncameras: {{porch: {{type: replay, path: clip.mp4{camera}}}}}\nmqtt: {{}}\n"
+        f"groups: {groups}\ndoors:\n  front: {{camera: porch, allow: [{{group: two}}]{more}}}\n"
+    )
+    return loader.parse(text.encode(), "config.yaml")
+
+
+@pytest.fixture(name="guarded")
+def _guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RecognitionSession]:
+    """Four people are enrolled, and level high is possible for two."""
+    ship(SHORT, monkeypatch)
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        for seed in range(4):
+            gallery.enroll(f"p{seed}", None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
+    with closing(RecognitionSession(configured(tmp_path), "boot", NOON, synced=lambda: True)) as opened:
+        yield opened
+
+
+def test_the_limits_of_a_door_follow_its_group_without_a_restart(
+    guarded: RecognitionSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    front = guarded.policy.limits_of("front")
+    assert (front.people, front.of("high").cosine) == (2, SHORT.threshold("high", 2))
+    assert unguaranteed(guarded.policy) == {}
+    wanted = configured(tmp_path)
+    door = wanted.doors["front"].model_copy(update={"allow": (AllowRule(group="four"),)})
+    more = wanted.model_copy(update={"doors": {"front": door}})
+    guarded.refresh(more, NOON)
+    front = guarded.policy.limits_of("front")
+    assert (front.people, front.of("high").cosine) == (4, None)
+    line = "door front: level 'high' cannot be guaranteed: 4 of 2 people"
+    assert [record.getMessage().startswith(line) for record in caplog.records] == [True]
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        gallery.rename("p0", "P", NOON)
+    guarded.refresh(more, NOON)
+    assert len(caplog.records) == 1, "logged once"
+    lax = more.model_copy(update={"doors": {"front": door.model_copy(update={"level": "normal"})}})
+    guarded.refresh(lax, NOON)
+    assert unguaranteed(guarded.policy) == {}
+    assert guarded.pipeline._cameras["porch"].doors == (SHORT.threshold("normal", 4),) * 2
+
+
+def test_the_limits_of_a_door_follow_the_gallery(guarded: RecognitionSession, tmp_path: Path) -> None:
+    four = configured(tmp_path).model_copy(update={"groups": {"two": ("p0", "p1", "p4")}})
+    guarded.refresh(four, NOON)
+    assert guarded.policy.limits_of("front").people == 2
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        gallery.enroll("p4", None, [Template(face(4), gallery.model, "photo", NOON)], NOON)
+    guarded.refresh(four, NOON)
+    assert guarded.policy.limits_of("front").people == 3
+    assert "front" in unguaranteed(guarded.policy)
+
+
+def test_the_group_of_a_camera_changes_without_a_restart(guarded: RecognitionSession, tmp_path: Path) -> None:
+    running = configured(tmp_path)
+    assert guarded.thresholds["porch"].people == 4
+    for group, count in (("two", 2), ("four", 4), ("gone", 0)):
+        merged, kept = loader.merge(running, configured(tmp_path, camera=f", people: {group}"))
+        assert kept == ()
+        guarded.refresh(merged, NOON)
+        accept = guarded.thresholds["porch"]
+        assert (accept.people, accept.accept) == (count, SHORT.threshold("normal", count))
+        limits = guarded.pipeline._cameras["porch"]
+        assert limits.group is not None
+        assert len(limits.group.people) == count
+    guarded.refresh(running, NOON)
+    assert guarded.pipeline._cameras["porch"].group is None
+
+
+def test_a_door_that_is_gone_grants_nothing_although_the_gallery_cannot_be_read(
+    guarded: RecognitionSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> NoReturn:
+        raise GalleryError("cannot be read")
+
+    monkeypatch.setattr(Gallery, "snapshot", unreadable)
+    without = configured(tmp_path).model_copy(update={"doors": {}})
+    with pytest.raises(GalleryError):
+        guarded.refresh(without, NOON)
+    assert guarded.policy.doors == {}
+
+
+def test_a_stricter_level_of_a_person_sets_what_the_camera_seeks(guarded: RecognitionSession, tmp_path: Path) -> None:
+    wanted = configured(tmp_path)
+    rules = (AllowRule(group="two"), AllowRule(person="p0", level="high"))
+    door = wanted.doors["front"].model_copy(update={"allow": rules, "level": "low"})
+    guarded.refresh(wanted.model_copy(update={"doors": {"front": door}}), NOON)
+    assert guarded.pipeline._cameras["porch"].doors == (SHORT.threshold("low", 2), SHORT.threshold("high", 2))

@@ -13,18 +13,17 @@ from hypothesis import strategies as st
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import Claim, Event, Frame, FrameResult, Probe
+from edgeface.core.types import Claim, Event, ExpectedPerson, Frame, FrameResult, Probe
 from edgeface.daemon.vision import HANG_SECONDS, MATCH_SECONDS, Health, Vision
-from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.mqtt import topics
-from edgeface.recognition.decision import thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.recognition.test_evidence import ALICE, TEMPLATE
 from tests.recognition.test_pipeline import LEFT, RIGHT, run
 from tests.support.clock import FixedClock
+from tests.support.doors import limits_for, policy_for
 from tests.support.film import film
 from tests.support.scripted import FPS, GREY, Look, ScriptedFaces, analyzer
 from tests.support.unknowns import fixed
@@ -168,13 +167,14 @@ def session(refresh: Exception | None = None) -> RecognitionSession:
             raise refresh
 
     view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
-    accept, faces = thresholds(CalibrationTable.shipped(), "normal", view), analyzer(ScriptedFaces(Look(ALICE)))
+    (accept, cameras), faces = limits_for(view, "normal", "normal"), analyzer(ScriptedFaces(Look(ALICE)))
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
-    pipeline = Pipeline(rules, faces, Unknowns("boot", fixed(accept.accept)), view, accept)
+    pipeline = Pipeline(rules, faces, Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
     made = SimpleNamespace(analyzer=faces, pipeline=pipeline, keep_thumbnail=lambda *_: None, refresh=refreshed)
     made.kept = list[Probe]()
     made.keep_probes, made.correctable = made.kept.extend, lambda result: result
     made.problems, made.people, made.unknowns = (), frozenset({"alice"}), frozenset()
+    made.policy, made.thresholds = policy_for(view), {"porch": accept}
     return cast("RecognitionSession", made)
 
 
@@ -223,3 +223,16 @@ def test_what_the_gallery_cannot_do_is_a_problem_and_no_end() -> None:
     vision._housekeep(opened)
     assert vision.problems == ("gallery: cannot be written",)
     assert vision.people == {"alice"}
+
+
+def test_who_is_expected_is_compared_with_the_next_frame_and_an_old_frame_claims_nothing() -> None:
+    opened = session()
+    vision, heard = seen(opened, 0.1)
+    expected = ExpectedPerson(1, "front", "porch", "alice", "pin", 9.0)
+    for behind, claimed in ((0.1, [expected]), (MATCH_SECONDS + 0.1, [])):
+        heard.claims.clear()
+        vision.expect(expected)
+        vision._clock.sleep(0.1)
+        now = vision._clock.monotonic()
+        vision._handle(opened, Frame("porch", 9, now - behind, 1e9, GREY))
+        assert [claim.expected for claim in heard.claims if claim.expected is not None] == claimed

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edgeface.demo.door import ALLOWED, AcceptedGrant, door_faults
+from edgeface.demo.door import ALLOWED, AcceptedGrant, door_faults, office_faults, typing_moments
 from edgeface.demo.run import TRUTH
 
 REPLAYED: dict[str, Any] = {"accepted": False, "reason": "replayed"}
@@ -31,5 +31,30 @@ def test_what_the_door_did_wrong_is_listed(
 ) -> None:
     accepted = [AcceptedGrant(person, 1000.0 + at, b"") for person, at in openings]
     lines = door_faults(accepted, switched, answer, TRUTH, 1000.0)
+    assert len(lines) == len(faults)
+    assert all(part in line for part, line in zip(faults, lines, strict=True))
+
+
+def test_the_pin_is_typed_in_front_of_someone_else_and_then_by_its_owner() -> None:
+    assert typing_moments(TRUTH) == pytest.approx((8.93, 23.53))
+
+
+@pytest.mark.parametrize(
+    ("openings", "switched", "faults"),
+    [
+        (((ALLOWED, 24.5),), 1, []),
+        ((), 0, ["opened 0 times instead of once"]),
+        (((ALLOWED, 3.0), (ALLOWED, 24.5)), 2, ["face or a PIN alone: 2 grants"]),
+        (((ALLOWED, 3.0),), 1, ["opened 0 times", "1 grants, 1 openings"]),
+        (((ALLOWED, 23.0),), 1, ["opened 0 times", "alone"]),
+        ((("joe_biden", 15.0), (ALLOWED, 24.5)), 2, ["alone"]),
+        (((ALLOWED, 24.5),), 2, ["1 grants, 2 openings"]),
+    ],
+)
+def test_what_the_door_with_a_keypad_did_wrong_is_listed(
+    openings: tuple[tuple[str, float], ...], switched: int, faults: list[str]
+) -> None:
+    accepted = [AcceptedGrant(person, 1000.0 + at, b"") for person, at in openings]
+    lines = office_faults(accepted, switched, TRUTH, 1000.0)
     assert len(lines) == len(faults)
     assert all(part in line for part, line in zip(faults, lines, strict=True))

@@ -31,6 +31,7 @@ from edgeface.gallery.snapshot import Template
 from edgeface.imaging.opencv import cv2
 from edgeface.security.vault import FILE, open_vault
 from tests.support.certificates import Authority
+from tests.support.doors import TABLE, ship
 from tests.support.film import picture
 
 CLIP = Path(__file__).parents[2] / "edgeface" / "demo_data" / "clip.mp4"
@@ -177,8 +178,9 @@ def test_the_filesystem_of_this_machine_is_found_and_a_silent_kernel_is_no_probl
 
 
 def test_no_key_is_made_by_looking(tmp_path: Path) -> None:
-    (finding,) = secrets.findings(configured(tmp_path))
+    finding, levels = secrets.findings(configured(tmp_path))
     assert (finding.what, finding.mark) == ("key", "ok")
+    assert (levels.what, levels.mark) == ("levels", "ok")
     assert not (tmp_path / "data").exists()
 
 
@@ -208,8 +210,8 @@ def test_doors_need_a_key_a_level_that_can_be_shown_and_no_liveness(tmp_path: Pa
     settings = configured(tmp_path, DOORS)
     found = list(secrets.findings(settings))
     assert only(iter(found), "grants").mark == "bad"
-    front, vault = (finding for finding in found if finding.what == "door")
-    assert (front.mark, "front: level low is guaranteed with 0 people" in front.says) == ("ok", True)
+    vault, front = (finding for finding in found if finding.what == "door")
+    assert (front.mark, ", 0 of at most " in front.says) == ("ok", True)
     assert (vault.mark, "liveness" in vault.says) == ("bad", True)
 
 
@@ -256,15 +258,46 @@ def test_people_are_counted_without_a_change_to_the_gallery(tmp_path: Path) -> N
     settings = configured(tmp_path, DOORS)
     Gallery.open(settings.data, "model").close()
     before = {path.name: path.read_bytes() for path in settings.data.iterdir()}
-    front = next(finding for finding in secrets.findings(settings) if finding.what == "door")
-    assert "0 people" in front.says
+    front = [finding for finding in secrets.findings(settings) if finding.what == "door"][-1]
+    assert ", 0 of at most" in front.says
     after = {
         path.name: path.read_bytes() for path in settings.data.iterdir() if not path.name.endswith(("-wal", "-shm"))
     }
     assert after == before
     (settings.data / "gallery.db").write_bytes(b"no database at all")
-    front = next(finding for finding in secrets.findings(settings) if finding.what == "door")
-    assert "an unknown number of" in front.says
+    assert only(secrets.findings(settings), "levels") == Finding(
+        "levels", "unknown without the gallery", "note", "sudo edgeface doctor"
+    )
+
+
+def levels_at(settings: Configuration, people: int) -> list[Finding]:
+    """What is found about levels with so many people."""
+    with closing(Gallery.open(settings.data, embedder_name())) as gallery, gallery.transaction():
+        known = {person.id for person in gallery.people()}
+        for number in range(people):
+            if (who := f"p{number}") not in known:
+                vector = np.eye(192, dtype=np.float32)[number]
+                gallery.enroll(who, None, [Template(vector, gallery.model, "photo", 1.0)], 1.0)
+    return [finding for finding in secrets.findings(settings) if finding.what in {"door", "levels"}]
+
+
+def test_a_level_that_cannot_be_guaranteed_is_found_at_its_camera_and_door(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, most = ship(TABLE, monkeypatch), 28
+    group = ", ".join(f"p{number}" for number in range(most + 1))
+    door = "mqtt:\ngroups: {all: [" + group + "]}\ndoors:\n  front: {camera: porch, allow: [{group: all}]}\n"
+    settings = configured(tmp_path, door + "recognition: {level: high}\n")
+    cosine = table.threshold("high", most)
+    assert levels_at(settings, most) == [
+        Finding("levels", f"events: level high, cosine {cosine:.3f} or more, {most} of at most {most} people"),
+        Finding("door", f"front: level high, cosine {cosine:.3f} or more, {most} of at most {most} people"),
+    ]
+    events, front = levels_at(settings, most + 1)
+    assert (events.mark, front.mark) == ("note", "bad")
+    assert events.says.startswith("events: level normal, cosine 0.")
+    assert events.says.endswith(f"for {most + 1} people, only for {most}: people are matched at level 'normal'")
+    assert front.says.startswith(f"front: level 'high' cannot be guaranteed: {most + 1} of {most} people (ways out: ")
 
 
 @pytest.mark.broker

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
@@ -27,8 +28,12 @@ from edgeface.core.errors import ConfigError
 from edgeface.demo.mosquitto import free_port
 from edgeface.door import settings as door_settings
 from edgeface.door.controller import Controller
+from edgeface.door.readers.keyboard import KeyboardReader
+from edgeface.door.readers.keypad import KeypadSettings
+from edgeface.door.readers.pn532 import Pn532Reader
+from edgeface.door.readers.wiegand import WiegandReader
 from edgeface.door.relay import GpioRelay, LogRelay, Relay
-from edgeface.door.settings import DoorSettings, MinimumSettings
+from edgeface.door.settings import DoorSettings, MinimumSettings, SealSettings
 from edgeface.mqtt.settings import Mqtt, Tls
 from tests.support.broker import Listener, until
 from tests.support.threaded import threaded
@@ -45,6 +50,9 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "door.yaml"
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
+SEALING = base64.b64encode(X25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+ZEROS = base64.b64encode(bytes(32)).decode()
+SEAL = f"{{device: porch, kid: k, key: {SEALING}}}"
 PIN, OPEN = 17, 0.4
 CHALLENGE, GRANT, RESULT, STATUS, STATE = (
     f"edgeface/doors/front/{name}" for name in ("challenge", "grant", "result", "status", "state")
@@ -422,6 +430,24 @@ minimum: {{level: highest}}
         ("relay: {seconds: 3}", "door.yaml:3: relay: needs a type: one of gpio, log"),
         ("relay: {type: log}\nmqtt: {host: broker.lan}", "plaintext to broker.lan"),
         ("relay: {type: log}\nmqtt: {discovery: true}", "belongs in config.yaml"),
+        ("relay: {type: log}\nreaders: [{type: retina}]", "readers.0: unknown type; known are keyboard, wiegand"),
+        ("relay: {type: log}\nreaders: [{type: wiegand, data0: 4, data1: 4}]", "data0 and data1 are two pins"),
+        ("relay: {type: log}\nreaders: [{type: simulated, path: a}]", "readers need seal"),
+        ("relay: {type: log}\nseal: [{device: a, kid: k, key: AAAA}]", "seal.0.key: not a sealing key"),
+        (f"relay: {{type: log}}\nseal: [{{device: a, kid: k, key: {ZEROS}}}]", "seal.0.key: not a sealing key"),
+        (f"relay: {{type: log}}\nseal: [{SEAL}, {SEAL}]", "one key per device"),
+        (f"relay: {{type: log}}\nseal: [{', '.join(SEAL.replace('porch', f'd{n}') for n in range(5))}]", "at most 4"),
+        (
+            f"relay: {{type: gpio, pin: 4}}\nseal: [{SEAL}]\nreaders: [{{type: simulated, path: a}}]",
+            "type: simulated is for trials",
+        ),
+        (
+            f"relay: {{type: gpio, pin: 4}}\nseal: [{SEAL}]\nreaders: [{{type: wiegand, data0: 4, data1: 5}}]",
+            "a pin is used twice",
+        ),
+        ("relay: {type: log}\nkeypad: {mode: word}", "should be 'pin' or 'code'"),
+        ("relay: {type: log}\nminimum: {factor: [face]}", "minimum.factor"),
+        ("relay: {type: log}\nminimum: {factor: []}", "minimum.factor"),
     ],
 )
 def test_mistakes_are_reported(text: str, expected: str) -> None:
@@ -454,6 +480,8 @@ def test_the_reference_is_right_as_it_is_and_with_every_key() -> None:
 
 MODELS: dict[str, type[BaseModel]] = {
     "": DoorSettings, "minimum": MinimumSettings, "relay": GpioRelay, "mqtt": Mqtt, "mqtt.tls": Tls,
+    "readers.0": KeyboardReader, "readers.1": WiegandReader, "readers.2": Pn532Reader,
+    "keypad": KeypadSettings, "seal.0": SealSettings,
 }  # fmt: skip
 
 
@@ -461,7 +489,7 @@ MODELS: dict[str, type[BaseModel]] = {
 def test_the_reference_names_every_key_with_the_default_that_the_code_has(path: str) -> None:
     given = yaml_reader.read(uncommented().encode()).value
     for step in filter(None, path.split(".")):
-        given = given[step]
+        given = given[int(step) if step.isdigit() else step]
     elsewhere = {"password_env", "password_credential", "discovery", "discovery_prefix"}
     model = MODELS[path]
     assert set(given) == set(model.model_fields) - elsewhere

@@ -35,6 +35,7 @@ HEAVY = bool(os.environ.get("EDGEFACE_HEAVY"))
 
 KEY = Ed25519PrivateKey.generate()
 KEYS = {"2026-11": KEY.public_key().public_bytes_raw()}
+SECOND: dict[str, Any] = json.loads(make.second())
 RULES = Rules("front-door", KEYS)
 NONCE = "n" * 24
 
@@ -220,9 +221,10 @@ JSON = st.recursive(
 
 
 @settings(max_examples=2_000 if HEAVY else 300, deadline=None)
-@given(st.sampled_from(sorted(fields())), JSON)
-def test_a_signed_payload_with_a_hostile_value_raises_nothing_but_reject(key: str, value: Any) -> None:
-    payload = json.dumps(fields(**{key: value}))
+@given(st.sampled_from(sorted(SECOND)), JSON, st.sampled_from([1, 2]))
+def test_a_signed_payload_with_a_hostile_value_raises_nothing_but_reject(key: str, value: Any, version: int) -> None:
+    known = fields() if version == 1 else {**SECOND, "nonce": NONCE}
+    payload = json.dumps({**known, key: value})
     verdict = judged(signed(payload))
     assert verdict in {"accept", *verifier.REASONS}
     if not isinstance(value, int | str) or isinstance(value, bool):
@@ -258,10 +260,26 @@ def test_a_grant_opens_once() -> None:
 def test_the_door_understands_the_device_and_the_device_the_door() -> None:
     door, nonces = GrantVerifier(RULES), protocol.Nonces()
     assert nonces.on_message(door.challenge(5.0), 5.0)
-    claim = Claim("porch", 3, 4.9, "alice", 0.712, "high", 4, 1)
+    claim = Claim("porch", 3, 4.9, "alice", 0.712, 0.7, False, 4, 1, "high")
     stamp = protocol.GrantStamp("front-door", "front", "5f0c", 1, nonces.take(), 140)
     grant = door.judge(sign(protocol.payload(stamp, claim), "2026-11", KEY), retained=False, now=5.2)
     assert (grant.person, grant.score, grant.level, grant.frames, grant.age_ms) == ("alice", 7120, "high", 4, 140)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_door_understands_both_versions_of_the_device(version: int) -> None:
+    minimum = Minimum(factor=("card", "pin") if version == 2 else (), level_basis="estimated")
+    door = GrantVerifier(replace(RULES, minimum=minimum))
+    nonces = protocol.Nonces()
+    message = json.loads(door.challenge(5.0))
+    if version == 1:
+        del message["reads"]
+    nonces.on_message(json.dumps(message).encode(), 5.0)
+    claim = Claim("porch", 3, 4.9, "alice", 0.712, 0.7, False, 4, 1, "high", "estimated", "pin")
+    stamp = protocol.GrantStamp("front-door", "front", "5f0c", 1, nonces.take(), 140, nonces.version)
+    grant = door.judge(sign(protocol.payload(stamp, claim), "2026-11", KEY), retained=False, now=5.2)
+    known = (grant.factor, grant.liveness_kind, grant.level_basis)
+    assert known == (("none", "off", "measured") if version == 1 else ("pin", "off", "estimated"))
 
 
 def test_a_refusal_uses_nothing_up() -> None:
@@ -275,7 +293,8 @@ def test_a_refusal_uses_nothing_up() -> None:
 def test_the_gate_of_another_run_knows_no_nonce_of_this_one() -> None:
     first, second = GrantVerifier(RULES), GrantVerifier(RULES)
     message = json.loads(first.challenge(5.0))
-    assert set(message) == {"nonce", "boot"}
+    assert set(message) == {"nonce", "boot", "reads"}
+    assert message["reads"] == [1, 2]
     assert re.fullmatch(r"[A-Za-z0-9_-]{22,128}", message["nonce"])
     assert message["boot"] != second.boot
     with pytest.raises(Reject, match="nonce"):

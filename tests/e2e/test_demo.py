@@ -85,6 +85,19 @@ def test_the_door_opens_for_one_person_and_not_for_a_replayed_grant(shown: Shown
 
 
 @pytest.mark.broker
+def test_the_door_with_a_keypad_opens_for_pin_and_face_and_for_neither_alone(shown: Shown) -> None:
+    printed = [line[14:].split() for line in shown.done.stdout.splitlines() if line[14:].startswith("office-door  ")]
+    assert [" ".join(words) for words in printed] == [
+        "office-door PIN typed, 8.9 s into the clip",
+        "office-door PIN typed, 23.5 s into the clip",
+        "office-door grant accepted barack_obama",
+        "office-door opens",
+        "office-door shuts",
+    ]
+    assert "4711" not in shown.done.stdout + shown.done.stderr
+
+
+@pytest.mark.broker
 def test_the_summary_agrees_with_the_events_received(shown: Shown) -> None:
     events = [json.loads(line) for line in (shown.out / "events.jsonl").read_text().splitlines()]
     summary = json.loads((shown.out / "summary.json").read_text())

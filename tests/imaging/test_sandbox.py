@@ -77,7 +77,7 @@ def test_a_picture_that_takes_too_long_is_given_up() -> None:
 def test_a_child_that_has_ended_for_want_of_work_is_replaced(made: PhotoDecoder) -> None:
     made.decode(hostile.photo())
     first = made.process
-    child = made._child
+    child = made._process._child
     assert child is not None
     assert child.stdin is not None
     # An idle child exits as one without a parent does: with status 0.

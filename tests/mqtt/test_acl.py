@@ -64,6 +64,7 @@ RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
     topics.DISCOVERY: ({DEVICE}, {"homeassistant"}),
     topics.HOME_ASSISTANT_STATUS: ({"homeassistant"}, {DEVICE, "edgeface-back", "homeassistant"}),
     topics.DOOR_CHALLENGE: ({DOOR}, {DEVICE}),
+    topics.DOOR_FACTOR: ({DOOR}, {DEVICE}),
     topics.DOOR_GRANT: ({DEVICE}, {DOOR}),
     topics.DOOR_RESULT: ({DOOR}, {DEVICE}),
     topics.DOOR_STATUS: ({DOOR}, SHOWN),

@@ -24,7 +24,7 @@ def test_a_claim_is_no_warning_where_no_door_can_be_configured(
     publisher: LogPublisher, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        publisher.claim(Claim("porch", 1, 0.0, "alice", 0.9, "high", 5, 1))
+        publisher.claim(Claim("porch", 1, 0.0, "alice", 0.9, 0.9, False, 5, 1))
     assert not caplog.records
 
 

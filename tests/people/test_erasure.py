@@ -8,10 +8,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from edgeface.access import passes
+from edgeface.access.pass_book import PassBook
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.journal.journal import Journal
 from edgeface.people.erasure import erase_person
+from edgeface.security.vault import open_vault
 
 MODEL = "test-model:01234567"
 
@@ -48,3 +51,11 @@ def test_a_match_during_the_erasure_is_emptied_too(gallery: Gallery, tmp_path: P
             ("deleted", False),
         ]
         assert journal.about("alice") == []
+
+
+def test_the_passes_of_a_person_end_with_them(gallery: Gallery, tmp_path: Path) -> None:
+    book = PassBook(tmp_path, open_vault(tmp_path))
+    for person in ("alice", "bob"):
+        book.add(passes.new(person, (), "front", 1.0, 7), 1.0)
+    erase_person(gallery, tmp_path / "journal.db", "alice", 4.0, alike=0.5)
+    assert [one.person for one in book.passes()] == ["bob"]

@@ -4,12 +4,14 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgeface.access.policy import Door
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.types import Embedding
@@ -18,9 +20,19 @@ from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import Person, Template, unit_mean
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
-from edgeface.people.enrollment import DoubtError, EnrollOptions, KnownFaces, RejectedError
+from edgeface.people.enrollment import (
+    Candidate,
+    DoubtError,
+    EnrollOptions,
+    KnownFaces,
+    LimitError,
+    Plan,
+    RejectedError,
+)
 from edgeface.people.guided import Guide
+from edgeface.people.rules import limits
 from edgeface.people.service import PeopleService
+from tests.support.doors import SHORT, ship
 
 DATA = Path(__file__).parents[1] / "data"
 BIDEN = DATA / "biden.jpg"
@@ -285,3 +297,79 @@ def test_people_are_exported_and_imported(service: PeopleService, changes: list[
     assert [change.kind for change in changes] == ["enrolled", "enrolled"]
     assert service.export_people(tmp_path / "joe.json", "joe") == 1
     assert b"eve" not in (tmp_path / "joe.json").read_bytes()
+
+
+@pytest.fixture(name="guarded")
+def _guarded(service: PeopleService, monkeypatch: pytest.MonkeyPatch) -> PeopleService:
+    """With a door of level high, which two people of its group may pass at most, and both are enrolled."""
+    ship(SHORT, monkeypatch)
+    put(service, "p1", 1)
+    put(service, "p2", 2)
+    door = Door.model_validate({"camera": "porch", "allow": [{"group": "staff"}]})
+    more = {"groups": {"staff": ("p1", "p2", "p3", "gone")}, "doors": {"front": door}}
+    return replace(service, configuration=service.configuration.model_copy(update=more))
+
+
+def plan_of(service: PeopleService, person: str, seed: int) -> Plan:
+    new = Candidate(person, None, (unit(seed),), "photo")
+    return Plan(limits(service.configuration), (new,))
+
+
+def test_an_enrollment_that_ends_the_level_of_a_door_is_refused_unless_that_is_accepted(
+    guarded: PeopleService, changes: list[Change]
+) -> None:
+    plan = plan_of(guarded, "p3", 3)
+    with pytest.raises(LimitError) as caught:
+        guarded.enroll_plan(plan, EnrollOptions(anyway=True))
+    ways = "a smaller allow-list, another level, a second factor, a better embedder"
+    says = f"with this person, door front can no longer guarantee 'high': 3 of 2 people (ways out: {ways})"
+    assert (str(caught.value), caught.value.lines, caught.value.plan is None) == (says, (says,), False)
+    assert (people(guarded), changes) == (["p1", "p2"], [])
+    done = guarded.enroll_plan(plan, EnrollOptions(accept_limits=True))
+    assert says in done.notes
+    assert [change.facts for change in changes] == [{"person": "p3", "accept_limits": True}]
+    # The level has ended already: nothing more is lost.
+    with guarded.gallery() as gallery:
+        assert "p3" in [person.id for person in gallery.people()]
+    guarded.enroll_plan(plan_of(guarded, "p4", 4), EnrollOptions())
+    assert changes[-1].facts == {"person": "p4"}
+
+
+def test_who_may_not_pass_or_is_ignored_ends_no_level_of_a_door(guarded: PeopleService) -> None:
+    guarded.enroll_plan(plan_of(guarded, "other", 5), EnrollOptions())
+    guarded.enroll_plan(plan_of(guarded, "p3", 3), EnrollOptions(ignored=True))
+    guarded.enroll_plan(plan_of(guarded, "p1", 1), EnrollOptions(anyway=True))
+    assert people(guarded) == ["other", "p1", "p2", "p3"]
+
+
+def test_an_import_that_ends_the_level_of_a_door_enrolls_no_one(
+    guarded: PeopleService, changes: list[Change], tmp_path: Path
+) -> None:
+    other = replace(guarded, configuration=Configuration.model_construct(cameras={}, data=tmp_path / "other"))
+    put(other, "p3", 3)
+    put(other, "p5", 5)
+    file = tmp_path / "people.json"
+    other.export_people(file)
+    with pytest.raises(LimitError, match="with these 2 people, door front can no longer guarantee 'high': 3 of 2"):
+        guarded.import_people(file)
+    assert (people(guarded), changes) == (["p1", "p2"], [])
+    assert guarded.import_people(file, accept_limits=True) == 2
+    assert {change.person: change.accept_limits for change in changes} == {"p3": True, "p5": True}
+
+
+def test_a_laxer_level_at_the_cameras_is_a_note_and_none_at_all_is_refused(
+    service: PeopleService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = ship(replace(SHORT, rows=SHORT.rows[:4]), monkeypatch)
+    assert (table.most("normal"), table.most("low")) == (2, 28)
+    with service.gallery(create=True) as gallery, gallery.transaction():
+        for seed in range(2):
+            gallery.enroll(f"p{seed}", None, [Template(unit(seed), gallery.model, "photo", 1.0)], 1.0)
+    done = service.enroll_plan(plan_of(service, "p2", 2), EnrollOptions())
+    why = "level 'normal' cannot be guaranteed for 3 people, only for 2"
+    assert done.notes == (f"with this person, events: {why}: people are matched at level 'low'",)
+    with service.gallery() as gallery, gallery.transaction():
+        for seed in range(3, 28):
+            gallery.enroll(f"p{seed}", None, [Template(unit(seed), gallery.model, "photo", 1.0)], 1.0)
+    with pytest.raises(LimitError, match="with this person, events: no one can be matched: "):
+        service.enroll_plan(plan_of(service, "p28", 28), EnrollOptions())

@@ -69,7 +69,7 @@ def test_a_match_needs_the_newest_frame_alone_to_reach_the_threshold() -> None:
     assert (decision.kind, decision.reason) == ("uncertain", "near_threshold")
     confirmed = decide(gathered(3), OnePerson(0.9, newest=good), THRESHOLDS, RULES)
     assert confirmed is not None
-    assert (confirmed.kind, confirmed.newest) == ("match", 0.5)
+    assert confirmed.kind == "match"
 
 
 def test_a_match_needs_the_mean_to_reach_the_threshold() -> None:
@@ -78,6 +78,11 @@ def test_a_match_needs_the_mean_to_reach_the_threshold() -> None:
     decision = decide(gathered(WINDOW), OnePerson(0.49, newest=good), THRESHOLDS, RULES)
     assert decision is not None
     assert (decision.kind, decision.person) == ("uncertain", None)
+
+
+def test_a_newest_frame_without_a_number_confirms_no_match() -> None:
+    broken = Match("alice", float("nan"), 0.1)
+    assert decide(gathered(3), OnePerson(0.9, newest=broken), THRESHOLDS, RULES) is None
 
 
 def test_a_newest_frame_that_is_nearer_to_someone_else_confirms_no_match() -> None:

@@ -15,6 +15,7 @@ from edgeface.recognition.decision import thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import DOUBT, HOLD
 from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
+from tests.support.doors import levels, limits_for, policy_for
 from tests.support.scripted import BOX, FPS, GREY, Look, ScriptedFaces, analyzer, play
 from tests.support.unknowns import fixed
 
@@ -57,11 +58,11 @@ def run(
     look_alikes: tuple[str, ...] = (),
 ) -> list[FrameResult]:
     people = [Person(one, one.title(), False, 0.0, 1, 0, look_alikes=look_alikes) for one in ("alice", *others)]
-    view = make_snapshot(people, {"alice": [TEMPLATE], "bob": [BOB]})
-    accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    rules = PipelineRules("front", "boot", recognition or Recognition(), UnknownSettings(), {}, {"porch": door})
+    view, recognition = make_snapshot(people, {"alice": [TEMPLATE], "bob": [BOB]}), recognition or Recognition()
+    accept, cameras = limits_for(view, recognition.level, door)
+    rules = PipelineRules("front", "boot", recognition, UnknownSettings())
     faces = ScriptedFaces()
-    made = Pipeline(rules, analyzer(faces), Unknowns("boot", fixed(accept.accept)), view, accept)
+    made = Pipeline(rules, analyzer(faces), Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
     return list(play(made, faces, looks, fps=fps))
 
 
@@ -70,8 +71,10 @@ def named(results: list[FrameResult]) -> list[float]:
     return [n / FPS for n, result in enumerate(results) if any(face.name == "Alice" for face in result.faces)]
 
 
-def claims(results: list[FrameResult]) -> list[tuple[str, str]]:
-    return [(claim.person, claim.level) for result in results for claim in result.claims]
+def claims(results: list[FrameResult], door: Level = "normal") -> list[tuple[str, Level | None]]:
+    """Who was claimed, with the level that is reached at a door for one person."""
+    view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
+    return levels(policy_for(view, door), (claim for result in results for claim in result.claims))
 
 
 def matches(results: list[FrameResult]) -> int:
@@ -142,15 +145,16 @@ def test_a_person_with_a_look_alike_is_claimed_at_level_normal_at_most() -> None
 
 def test_a_person_with_a_look_alike_is_no_match_where_level_high_is_asked_for() -> None:
     results = run(*alice(), recognition=Recognition(level="high"), look_alikes=("twin",))
-    assert (matches(results), claims(results), named(results)) == (0, [], [])
+    assert (matches(results), named(results)) == (0, [])
+    assert set(claims(results)) == {("alice", "normal")}, "what the door asks for counts there"
     reasons = [event.reason for result in results for event in result.events if event.type == "uncertain"]
     assert reasons == ["two_people"]
 
 
 def test_a_claim_has_the_level_that_the_newest_frame_alone_reaches() -> None:
     results = run(*alice(), *[Look(POOR)] * (4 * SECOND), door="high")
-    assert ("alice", "high") in claims(results[: 2 * SECOND])
-    after = claims(results[2 * SECOND :])
+    assert ("alice", "high") in claims(results[: 2 * SECOND], "high")
+    after = claims(results[2 * SECOND :], "high")
     assert after
     assert {level for _, level in after} == {"normal"}
 
@@ -240,7 +244,7 @@ def test_a_face_that_looks_other_in_place_is_judged_at_once() -> None:
 def unknown_ids(looks: Sequence[Look]) -> tuple[Unknowns, list[str]]:
     view = make_snapshot([], {})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {})
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
     faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept))
     results = list(play(Pipeline(rules, analyzer(faces), unknowns, view, accept), faces, looks))
     return unknowns, [face.label for face in results[-1].faces]
@@ -248,10 +252,10 @@ def unknown_ids(looks: Sequence[Look]) -> tuple[Unknowns, list[str]]:
 
 def test_an_unknown_claims_nothing_however_often_they_come_and_whatever_was_merged() -> None:
     view = make_snapshot([], {})
-    accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "low"})
+    accept, cameras = limits_for(view, "normal", "low")
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
     faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept))
-    made = Pipeline(rules, analyzer(faces), unknowns, view, accept)
+    made = Pipeline(rules, analyzer(faces), unknowns, view, accept, cameras)
     first = list(play(made, faces, [*[Look(STRANGER)] * SECOND, *[None] * 4 * SECOND]))
     (seen,) = unknowns.take_changes().seen
     unknowns.update([replace(seen, sightings=50, merged=("u-02be77d1",))], (), ("u-02be77d1",))

@@ -1,6 +1,7 @@
 """The pipeline on real faces with the real models: what is said, once, and what is not."""
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from edgeface.gallery.agreement import Limits
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import enrollment
-from edgeface.recognition.decision import WINDOW, Thresholds, thresholds
+from edgeface.recognition.decision import WINDOW, thresholds
+from edgeface.recognition.limits import CameraLimits, DoorNeeds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.film import DATA, FPS, Actor, film
@@ -48,16 +50,26 @@ def gallery(*, ignored: str = "", people: tuple[str, ...] = ("obama", "biden")) 
     return make_snapshot(persons, rows)
 
 
-def pipeline(view: GallerySnapshot, rules: Recognition | None = None, per_minute: int = 6) -> Pipeline:
+def pipeline(
+    view: GallerySnapshot,
+    rules: Recognition | None = None,
+    per_minute: int = 6,
+    door: Level | None = None,
+    needs: DoorNeeds | None = None,
+) -> Pipeline:
+    """With a door for one person, or one that needs other cosines."""
     rules = rules or Recognition()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     unknowns = Unknowns("boot", fixed(accept.accept))
+    if door is not None:
+        needs = DoorNeeds(*[CalibrationTable.shipped().threshold(door, 1)] * 2)
     return Pipeline(
         PipelineRules("front", "boot", rules, UnknownSettings(per_minute=per_minute)),
         analyzer(),
         unknowns,
         view,
         accept,
+        {"porch": CameraLimits(accept, doors=needs)},
     )
 
 
@@ -176,37 +188,35 @@ def test_somebody_forgotten_while_in_view_leaves_without_a_name() -> None:
 
 
 def claims(frames: Iterable[Frame], asked: Level | None, view: GallerySnapshot | None = None) -> list[Claim]:
-    """What a camera claims whose doors ask for a level."""
-    view = view or gallery()
-    accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    doors: dict[str, Level] = {} if asked is None else {"porch": asked}
-    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, doors)
-    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(accept.accept)), view, accept)
+    """What a camera claims whose door requires a level."""
+    made = pipeline(view or gallery(), door=asked)
     return [claim for frame in frames for claim in made.process(frame).claims]
 
 
 def test_a_match_is_claimed_with_the_frame_that_confirms_it() -> None:
     frames = list(film((1.0, ()), (2.0, (RIGHT,))))
-    view = gallery()
-    accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    made = pipeline(view)
-    results = [made.process(frame) for frame in frames]
+    results = list(map(pipeline(gallery(), door="normal").process, frames))
     first = next(result for result in results if result.claims)
     (claim,), (event,) = first.claims, first.events
     assert (claim.camera, claim.person, claim.faces_in_view) == ("porch", "obama", 1)
     assert (claim.visit, claim.score, claim.frames) == (event.track, event.score, event.frames)
     assert claim.monotonic == first.frame.monotonic
-    assert claim.level == accept.level(claim.score)
+    assert (claim.level, claim.look_alike) == (None, False)
+    assert claim.newest != claim.score
 
 
-def test_nobody_else_is_claimed() -> None:
+def test_no_one_else_is_claimed() -> None:
     assert claims(film((3.0, (LEFT,))), "high") == []
     ignored = gallery(ignored="astronaut", people=("astronaut", "biden"))
     assert claims(film((3.0, (LEFT,))), "high", ignored) == []
 
 
+def test_without_a_door_nothing_is_claimed() -> None:
+    assert claims(film((2.0, (RIGHT,))), None) == []
+
+
 def test_two_in_view_are_said_to_be_two() -> None:
-    (claim, *_) = claims(film((2.0, (LEFT, RIGHT))), None)
+    (claim, *_) = claims(film((2.0, (LEFT, RIGHT))), "low")
     assert claim.faces_in_view == 2
 
 
@@ -215,28 +225,18 @@ def test_the_same_frames_give_the_same_claims() -> None:
     assert claims(film(*scenes), "high") == claims(film(*scenes), "high") != []
 
 
-def test_a_face_is_looked_at_with_each_frame_until_it_reaches_what_a_door_asks_for() -> None:
-    view = gallery()
-    low, normal, high = (accept for _, accept in thresholds(CalibrationTable.shipped(), "normal", view).levels)
-    assert low < normal < high
-    # A level that no face reaches: the look goes on until the window is full, and then as without a door.
-    never = Thresholds(normal, low, low, (("low", low), ("normal", normal), ("high", 2.0)))
-    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
-    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(normal)), view, never)
+def test_a_face_is_judged_with_each_frame_until_it_reaches_what_a_door_requires() -> None:
+    # A cosine that no face reaches: the frames are judged until the window is full, and then as without a door.
+    made = pipeline(gallery(), needs=DoorNeeds(2.0, 2.0))
     frames = [claim.frames for frame in film((2.5, (RIGHT,))) for claim in made.process(frame).claims]
     assert frames == list(range(frames[0], WINDOW + 1))
     reached = claims(film((2.5, (RIGHT,))), "low")
-    assert len(reached) == 1, "looked at again after `verify` only"
-    assert len(claims(film((2.5, (RIGHT,))), None)) == 1
+    assert len(reached) == 1, "judged again after `verify` only"
 
 
-def test_a_level_that_cannot_be_shown_is_not_waited_for() -> None:
-    view = gallery()
-    accept = thresholds(CalibrationTable.shipped(), "normal", view)._replace(levels=(("low", 0.1), ("normal", 0.2)))
-    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {}, {"porch": "high"})
-    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(accept.accept)), view, accept)
-    made_claims = [claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]
-    assert [claim.level for claim in made_claims] == ["normal"]
+def test_a_level_that_cannot_be_guaranteed_is_not_waited_for() -> None:
+    made = pipeline(gallery(), needs=DoorNeeds(math.inf, -math.inf))
+    assert len([claim for frame in film((2.0, (RIGHT,))) for claim in made.process(frame).claims]) == 1
 
 
 # Biden with his face where that of RIGHT is.

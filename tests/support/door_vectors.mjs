@@ -4,9 +4,10 @@ import { readFileSync } from "node:fs";
 import { createPublicKey, verify } from "node:crypto";
 
 const LEVELS = ["low", "normal", "high"];
+const CHECKS = { off: [], passive: ["passive"], challenge: ["challenge"], both: ["passive", "challenge"] };
 const ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const SHAPES = {
-  v: (x) => x === 1,
+  v: (x) => x === 1 || x === 2,
   aud: (x) => isText(x) && ID.test(x),
   device: (x) => isText(x) && ID.test(x),
   boot: (x) => isText(x) && /^[A-Za-z0-9_-]{1,64}$/.test(x),
@@ -18,6 +19,11 @@ const SHAPES = {
   age_ms: (x) => Number.isSafeInteger(x) && x >= 0,
   frames: (x) => Number.isSafeInteger(x) && x >= 0,
   liveness: (x) => x === "off" || x === "live",
+};
+const SECOND = {
+  factor: (x) => ["none", "pin", "code", "card", "pass", "reader"].includes(x),
+  liveness_kind: (x) => isText(x) && Object.hasOwn(CHECKS, x),
+  level_basis: (x) => x === "measured" || x === "estimated",
 };
 
 class Reject extends Error {}
@@ -86,9 +92,13 @@ function judge(state, bytes, keys) {
   require(!state.retained, "retained");
   require(bytes.length <= 8000, "too_large");
   const grant = flat(signed(bytes, keys));
-  require(hasKeys(grant, Object.keys(SHAPES)), "malformed");
-  for (const [name, value] of grant) require(SHAPES[name](value), "malformed");
+  const shapes = grant.get("v") === 2 ? { ...SHAPES, ...SECOND } : SHAPES;
+  require(hasKeys(grant, Object.keys(shapes)), "malformed");
+  for (const [name, value] of grant) require(shapes[name](value), "malformed");
   const get = (name) => grant.get(name);
+  const live = get("liveness") === "live";
+  const kind = grant.get("liveness_kind") ?? (live ? "passive" : "off");
+  require(live === (kind !== "off"), "malformed");
   require(get("aud") === state.door, "audience");
   require(Object.hasOwn(state.nonces, get("nonce")), "nonce");
   require(!state.used.includes(get("nonce")), "replayed");
@@ -104,7 +114,10 @@ function judge(state, bytes, keys) {
       (least.liveness !== "live" || get("liveness") === "live") &&
       get("age_ms") <= least.age_ms &&
       get("score") >= least.score &&
-      (least.people.length === 0 || least.people.includes(get("person"))),
+      (least.people.length === 0 || least.people.includes(get("person"))) &&
+      (!least.factor?.length || least.factor.includes(grant.get("factor") ?? "none")) &&
+      CHECKS[least.liveness_kind ?? "off"].every((one) => CHECKS[kind].includes(one)) &&
+      (least.level_basis === "estimated" || grant.get("level_basis") !== "estimated"),
     "policy",
   );
 }

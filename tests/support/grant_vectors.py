@@ -15,7 +15,8 @@ from typing import Any
 
 def verdict(verifier: Any, keys: dict[str, str], case: dict[str, Any]) -> str:
     """`accept`, or the reason of the rejection."""
-    minimum = verifier.Minimum(**{**case["minimum"], "people": tuple(case["minimum"]["people"])})
+    least = {key: tuple(value) if isinstance(value, list) else value for key, value in case["minimum"].items()}
+    minimum = verifier.Minimum(**least)
     rules = verifier.Rules(case["door"], {kid: base64.b64decode(key) for kid, key in keys.items()}, minimum)
     memory = verifier.Memory(
         {nonce: 1000 - age / 1000 for nonce, age in case["nonces"].items()},

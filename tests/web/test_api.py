@@ -27,6 +27,7 @@ from edgeface.gallery.snapshot import Template
 from edgeface.web.api import events
 from edgeface.web.auth.accounts import make_token as make_account
 from edgeface.web.http.throttle import Cooldown
+from tests.support.doors import SHORT, TABLE, guarded, ship
 from tests.support.photos import scene
 from tests.support.threaded import threaded
 from tests.support.web import CAMERA, ORIGIN, UNKNOWN
@@ -124,7 +125,10 @@ def test_no_face_is_an_empty_list_and_no_mistake(admin: TestClient) -> None:
     assert (answer.json()["faces"], answer.json()["frame_size"]) == ([], [400, 300])
 
 
-def test_nobody_is_matched_where_the_level_cannot_be_shown(stage: Stage, admin: TestClient) -> None:
+def test_a_face_is_matched_at_the_level_that_holds(
+    stage: Stage, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(TABLE, monkeypatch)
     path = stage.folder / "config.yaml"
     path.write_text(path.read_text() + "recognition: {level: high}\n")
     stage.context.reload()
@@ -137,7 +141,7 @@ def test_nobody_is_matched_where_the_level_cannot_be_shown(stage: Stage, admin: 
         f"{API}/recognise", content=(DATA / "obama2.jpg").read_bytes(), headers={"content-type": "image/jpeg"}
     )
     (face,) = answer.json()["faces"]
-    assert (face["label"], face["person"], face["threshold"]) == ("unknown", None, None)
+    assert (face["level"], face["level_basis"], face["threshold"]) == ("low", "measured", TABLE.threshold("low", 301))
 
 
 @pytest.mark.parametrize(
@@ -665,3 +669,36 @@ def test_templates_are_listed_and_removed_one_by_one(stage: Stage, admin: TestCl
     admin.delete(f"{path}/{listed[0]['id']}")
     assert "forget" in detail(admin.delete(f"{path}/{listed[2]['id']}"), 409)
     assert len(viewer.get(path).json()["templates"]) == 1
+
+
+def test_an_enrollment_that_ends_the_level_of_a_door_is_refused(
+    stage: Stage, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded(stage, monkeypatch)
+    path = f"{API}/unknowns/{UNKNOWN}/enroll"
+    refused = admin.post(path, json={"id": "joe", "anyway": True})
+    assert refused.status_code == 409
+    assert refused.json()["detail"].startswith("with this person, door front can no longer guarantee 'high': 3 of 2 p")
+    assert refused.json()["detail"].endswith('("accept_limits": true, if you are sure)')
+    assert len(refused.json()["errors"]) == 1
+    assert stage.notes == []
+    done = admin.post(path, json={"id": "joe", "accept_limits": True})
+    assert done.status_code == 201
+    assert done.json()["notes"] == refused.json()["errors"]
+    assert stage.notes == [("enrolled", {"person": "joe", "accept_limits": True})]
+
+
+def test_a_configuration_whose_doors_would_stay_shut_is_noted(
+    stage: Stage, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(SHORT, monkeypatch)
+    door = f"mqtt: {{}}\ndoors:\n  front: {{camera: {CAMERA}, allow: [{{group: all}}]}}\n"
+    for group, count in (("[barack, eileen]", 0), ("[barack, eileen, u]", 0)):
+        text = (stage.folder / "config.yaml").read_text() + f"groups: {{all: {group}}}\n" + door
+        answer = admin.post(f"{API}/config/check", content=text, headers={"content-type": "application/yaml"})
+        assert (answer.json()["right"], len(answer.json()["notes"])) == (True, count)
+    ship(replace(SHORT, rows=SHORT.rows[:4]), monkeypatch)
+    answer = admin.post(f"{API}/config/check", content=text, headers={"content-type": "application/yaml"})
+    assert [note.partition(" (")[0] for note in answer.json()["notes"]] == [
+        "door front: level 'high' cannot be guaranteed: 2 of 0 people"
+    ]

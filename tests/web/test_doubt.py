@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,11 @@ pytest.importorskip("starlette")
 
 from edgeface.people.enrollment import EnrollOptions, Plan
 from edgeface.people.guided import Guide
-from edgeface.web import strings
+from edgeface.web import level_strings, strings
 from edgeface.web.pages.doubt import WAIT_SECONDS, WaitingPlans
 from edgeface.web.pages.guided import Guidance, Progress
 from tests.support.clock import FixedClock
+from tests.support.doors import guarded
 from tests.support.photos import FOLDER
 from tests.support.web import CAMERA, UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup, admin, post, text_of  # noqa: F401 - a fixture
@@ -154,3 +156,47 @@ def test_only_the_newest_few_wait_and_none_for_long() -> None:
     clock.now += WAIT_SECONDS + 1
     new = waiting.put(plan, EnrollOptions())
     assert (old in waiting._plans, new in waiting._plans) == (False, True)
+
+
+ENDS = "With this person, door front can no longer guarantee 'high': 3 of 2 people (ways out: a smaller allow-list,"
+
+
+def limited(answer: httpx.Response) -> dict[str, str]:
+    """The fields of the question's form, with its address as `action`; no faces are compared."""
+    assert answer.status_code == 409
+    page = Markup(answer.text)
+    assert (page.wrong, page.open) == ([], [])
+    assert [one["src"] for one in page.all("img")] == ["/static/icon.svg"]
+    assert level_strings.LIMIT in answer.text
+    assert ENDS in html.unescape(text_of(answer))
+    (form,) = [one for one in page.all("form") if one["action"] != "/logout"]
+    hidden = {one["name"]: one["value"] for one in page.all("input") if one["type"] == "hidden"}
+    return {**hidden, "action": form["action"]}
+
+
+def test_photos_that_end_the_level_of_a_door_wait_for_an_answer(
+    admin: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded(stage, monkeypatch)
+    fields = limited(post(admin, "/enroll", {"id": "joe"}, ("biden",)))
+    assert stage.notes == []
+    assert insist(admin, fields).headers["location"] == "/people/joe?done=enrolled"
+    assert stage.notes == [("enrolled", {"person": "joe", "accept_limits": True})]
+
+
+def test_an_unknown_that_ends_the_level_of_a_door_asks_first(
+    admin: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded(stage, monkeypatch)
+    fields = limited(post(admin, f"/unknowns/{UNKNOWN}/enroll", {"id": "joe", "given": "2026-11-01"}))
+    assert (fields["given"], fields["accept_limits"], stage.notes) == ("2026-11-01", "1", [])
+    assert insist(admin, fields).headers["location"] == "/people/joe?done=enrolled"
+    assert ("enrolled", {"person": "joe", "accept_limits": True}) in stage.notes
+
+
+def test_someone_who_may_not_pass_is_enrolled_without_a_question(
+    admin: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded(stage, monkeypatch, "barack, eileen")
+    assert post(admin, "/enroll", {"id": "joe"}, ("biden",)).status_code == 200
+    assert stage.notes == [("enrolled", {"person": "joe"})]

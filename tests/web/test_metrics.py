@@ -30,6 +30,7 @@ DOORS = {
         "refused": {"schedule": 2},
         "opened": 2,
         "rejected": 1,
+        "factors": {"right": 4, "refused": {"wrong": 6}},
         "problem": None,
     }
 }
@@ -83,6 +84,8 @@ def test_what_the_daemon_counts_is_told(client: "Client") -> None:  # noqa: F811
     assert found["edgeface_events_total", (("camera", CAMERA), ("kind", "match"))] == 2
     assert found["edgeface_door_refusals_total", (("door", "front"), ("reason", "schedule"))] == 2
     assert found["edgeface_door_results_total", (("door", "front"), ("result", "rejected"))] == 1
+    assert found["edgeface_door_factors_total", (("door", "front"), ("result", "right"))] == 4
+    assert found["edgeface_door_factors_total", (("door", "front"), ("result", "wrong"))] == 6
     assert found["edgeface_mqtt_connected", ()] == 1
     assert found["edgeface_people", ()] == 2
     assert found["edgeface_temperature_celsius", ()] == 51.5

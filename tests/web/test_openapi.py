@@ -57,6 +57,7 @@ KNOWN = {
     "number": ("0", "1"),
     "event": (EVENT,),
     "template": ("0123456789ab",),
+    "factor": ("0123456789ab",),
 }
 CHECKS = [
     status_code_conformance,

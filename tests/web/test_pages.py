@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import re
 from contextlib import closing
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +24,12 @@ from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import thumbnail
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import remedies, strings
+from edgeface.web import level_strings, remedies, strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
 from tests.support.broker import until
+from tests.support.doors import SHORT, ship
 from tests.support.journals import counts
 from tests.support.photos import FOLDER
 from tests.support.web import CAMERA, STATE, UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
@@ -145,7 +148,7 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
     used = set(re.findall(r"\b(?:s|strings|web_strings)\.([A-Z_]+)", "".join(sources.values())))
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    there = {name for name in vars(strings) if name.isupper()} - {"EVENT_KINDS"}
+    there = {name for texts in (strings, level_strings) for name in vars(texts) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():
         if path.suffix == ".html":
@@ -436,6 +439,33 @@ def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
     assert "0.4 s ago" in text
     assert re.search("2 . not at this time", text)
     assert loader.load(path).doors.keys() == {"back", "front", "side"}
+
+
+def test_the_pages_show_the_level_in_force_at_each_camera_and_door(
+    client: Make, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(SHORT, monkeypatch)
+    path = stage.folder / "config.yaml"
+    path.write_text(
+        f"{path.read_text()}mqtt: {{}}\ndoors:\n  front: {{camera: {CAMERA}, allow: [{{person: barack}}]}}\n"
+    )
+    stage.context.reload()
+    text = text_of(client("viewer").get("/people"))
+    assert "Events normal 0.460 2 of at most 28" in text
+    assert "Door front high 0.500 1 of at most 2" in text
+    limit = {"level": "high", "level_basis": "estimated", "threshold": 0.5, "people": 1, "most": 2}
+    stage.context.hub.state = {**STATE, "doors": {"front": {"nonce_age": 0.4, "limit": limit, "problem": None}}}
+    text = text_of(client("viewer").get("/doors"))
+    assert "Level high estimated People who may pass 1 of at most 2 Cosine to reach 0.500" in text
+
+
+def test_a_level_that_is_not_guaranteed_comes_first_on_the_page_of_the_people(
+    client: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship(replace(SHORT, rows=SHORT.rows[:3]), monkeypatch)
+    text = html.unescape(text_of(client("viewer").get("/people")))
+    line = "Events: level low, cosine 0.420 or more, 2 people; level 'normal' cannot be guaranteed for 2 people"
+    assert text.index(line) < text.index("Barack")
 
 
 def test_a_row_is_put_into_words(context: WebContext) -> None:

@@ -21,7 +21,9 @@ ABOUT = (
     "Judge each case as if the door had published each of `nonces` the given number of ms ago, had opened for those in "
     "`used`, and had `seen` these boots of each device with their highest seq, the newest boot last. The envelope is "
     "text in `envelope`, or base64 of its bytes in `envelope_base64`. `expect` is accept, or the reason for the "
-    "rejection. The age of the nonce and age_ms together may be at most 3 s."
+    "rejection. The age of the nonce and age_ms together may be at most 3 s. A key that `minimum` lacks has its "
+    "default: no `factor` is required, `liveness_kind` is off, `level_basis` is measured. A door that reads version 1 "
+    "only rejects each grant of version 2 as malformed."
 )
 # RFC 8032's L: a signature with S + L is valid for a verifier that does not check the range of S.
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -46,6 +48,11 @@ def payload(**changes: Any) -> str:
         "score": 7120, "level": "high", "age_ms": 140, "frames": 4, "liveness": "off", **changes,
     }  # fmt: skip
     return compact({key: value for key, value in fields.items() if value is not ...})
+
+
+def second(**changes: Any) -> str:
+    """A valid payload of version 2, changed."""
+    return payload(**{"v": 2, "factor": "none", "liveness_kind": "off", "level_basis": "measured", **changes})
 
 
 def compact(value: object) -> str:
@@ -222,13 +229,96 @@ def untimely() -> list[dict[str, Any]]:
     ]
 
 
+def second_version() -> list[dict[str, Any]]:
+    """Grants of version 2, and what a minimum of the new keys makes of either version."""
+    pin, live = envelope(second(factor="pin")), {"liveness": "live"}
+    estimated = envelope(second(level_basis="estimated"))
+    kinds = ["pin", "card"]
+    shown = ("pin", "code", "card", "pass", "reader")
+    checks = ("off", "passive", "challenge", "both")
+    enough = {"passive": {"passive", "both"}, "challenge": {"challenge", "both"}, "both": {"both"}}
+    good = [
+        case("version 2: a fresh grant", "accept", envelope(second())),
+        case(
+            "version 2: keys in another order",
+            "accept",
+            envelope(compact(dict(reversed(json.loads(second()).items())))),
+        ),
+        *(case(f"version 2: {kind}", "accept", envelope(second(factor=kind))) for kind in shown),
+        case("version 2: a factor that the door requires", "accept", pin, **minimum(factor=kinds)),
+        case(
+            "version 2: an estimated level that the door allows",
+            "accept",
+            estimated,
+            **minimum(level_basis="estimated"),
+        ),
+        case("version 1 has no estimated level", "accept", envelope(payload()), **minimum(level_basis="measured")),
+        case(
+            "version 1: live is a passive check",
+            "accept",
+            envelope(payload(**live)),
+            **minimum(liveness_kind="passive"),
+        ),
+        case(
+            "version 2: any live face", "accept", envelope(second(**live, liveness_kind="challenge")), **minimum(**live)
+        ),
+    ]
+    low = [
+        case(
+            "version 2: another factor than required",
+            "policy",
+            envelope(second(factor="code")),
+            **minimum(factor=kinds),
+        ),
+        case("version 2: no factor where required", "policy", envelope(second()), **minimum(factor=kinds)),
+        case("version 1 has no factor", "policy", envelope(payload()), **minimum(factor=list(shown))),
+        case("version 2: an estimated level", "policy", estimated),
+        case(
+            "version 1: live is no challenge", "policy", envelope(payload(**live)), **minimum(liveness_kind="challenge")
+        ),
+        case("version 2: a lower level", "policy", envelope(second(level="low", factor="pin"))),
+        case("version 2: for another door", "audience", envelope(second(aud="back-door"))),
+        case("version 2: a seq that has opened the door", "replayed", envelope(second(seq=6))),
+    ]
+    checked = [
+        case(
+            f"version 2: {kind} where {least} is required",
+            "accept" if kind in enough[least] else "policy",
+            envelope(second(liveness="off" if kind == "off" else "live", liveness_kind=kind)),
+            **minimum(liveness_kind=least),
+        )
+        for least in checks[1:]
+        for kind in checks
+    ]
+    changes: dict[str, dict[str, Any]] = {
+        "version 1 with a key of version 2": {"v": 1},
+        "a version above 2": {"v": 3},
+        "version 2 as a fraction": {"v": 2.0},
+        "version 2 as text": {"v": "2"},
+        "no version": {"v": ...},
+        "no factor": {"factor": ...},
+        "no liveness_kind": {"liveness_kind": ...},
+        "no level_basis": {"level_basis": ...},
+        "an unknown factor": {"factor": "face"},
+        "a factor that is a list": {"factor": ["pin"]},
+        "an unknown liveness_kind": {"liveness_kind": "live"},
+        "an unknown level_basis": {"level_basis": "guessed"},
+        "a factor that is null": {"factor": None},
+        "a check without liveness": {"liveness_kind": "both"},
+        "live without a check": {"liveness": "live"},
+        "a key too many": {"admin": 1},
+    }
+    wrong = [case(f"version 2, signed: {name}", "malformed", envelope(second(**one))) for name, one in changes.items()]
+    return [*good, *low, *checked, *wrong]
+
+
 def vectors() -> str:
     """The file's text."""
     found = {
         "version": 1,
         "about": ABOUT,
         "keys": {kid: public(kid) for kid in (KID, OLD)},
-        "cases": [*accepted(), *unbelieved(), *misshapen(), *untimely()],
+        "cases": [*accepted(), *unbelieved(), *misshapen(), *untimely(), *second_version()],
     }
     return json.dumps(found, indent=1) + "\n"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.web.api import cameras, check, corrections, events, openapi, people, recognise, unknowns
+from edgeface.web.api import cameras, check, corrections, events, factors, openapi, people, recognise, unknowns
 from edgeface.web.http.operation import PREFIX, Call, Media, Operation
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def document() -> dict[str, Any]:
 OPERATIONS: tuple[Operation, ...] = (
     *recognise.OPERATIONS,
     *people.OPERATIONS,
+    *factors.OPERATIONS,
     *unknowns.OPERATIONS,
     *events.OPERATIONS,
     *corrections.OPERATIONS,

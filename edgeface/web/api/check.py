@@ -9,13 +9,20 @@ from starlette.responses import JSONResponse
 
 from edgeface.access.policy import never_open
 from edgeface.config import loader
+from edgeface.config.levels import enrolled, levels_in_force
 from edgeface.core.errors import ConfigError
+from edgeface.gallery.snapshot import day
 from edgeface.web.api import device_models
 from edgeface.web.http.bodies import text_body
 from edgeface.web.http.operation import Call, Media, Operation, reply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.responses import Response
+
+    from edgeface.config.configuration import Configuration
+    from edgeface.web.context import WebContext
 
 _NAME = "config.yaml"
 _LINE = re.compile(rf"{re.escape(_NAME)}:(?:(\d+): )?(.*)", re.DOTALL)
@@ -31,7 +38,16 @@ def check(call: Call) -> Response:
         mistakes = [_mistake(line) for line in str(error).splitlines()]
         return reply(device_models.Checked(right=False, mistakes=mistakes, notes=[]))
     notes = [f"door {door}: {why}" for door, why in never_open(found.access_policy).items()]
+    notes += _levels(call.context, found)
     return reply(device_models.Checked(right=True, mistakes=[], notes=notes))
+
+
+def _levels(context: WebContext, found: Configuration) -> Iterator[str]:
+    """The levels that would not be guaranteed with the people who are enrolled now, and the embedder in use."""
+    used = found.model_copy(update={"embedder": context.configuration().embedder})
+    with context.gallery() as gallery:
+        people = enrolled(gallery.people(), day(context.clock.wall()))
+    return (one.line for one in levels_in_force(used, people) if one.problem is not None)
 
 
 def schema(_: Call) -> Response:

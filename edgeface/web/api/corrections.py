@@ -34,7 +34,9 @@ def correct(call: Call) -> Response:
     if wanted.kind == "not":
         call.context.people.deny(event, wanted.person)
     else:
-        options = EnrollOptions(anyway=wanted.anyway, different_people=wanted.different_people)
+        options = EnrollOptions(
+            anyway=wanted.anyway, different_people=wanted.different_people, accept_limits=wanted.accept_limits
+        )
         notes = call.context.people.identify(event, wanted.person, wanted.name, options).notes
     with call.context.gallery() as gallery:
         one = api_person(call.context, existing(gallery, wanted.person))

@@ -188,9 +188,11 @@ class RecognisedFace(ApiModel):
     name: str | None
     score: float | None
     """Cosine to the nearest person."""
-    level: str
+    level: str | None
+    """The level that the threshold guarantees; null if none can be guaranteed for this number of people."""
+    level_basis: Literal["measured", "estimated"]
     threshold: float | None
-    """Cosine to reach; null if the level cannot be guaranteed for this number of people."""
+    """Cosine to reach; null without a level."""
     margin: float | None
     """How far the nearest person is ahead of the next."""
     unknown: str | None

@@ -122,6 +122,10 @@ def _doors(doors: Mapping[str, State]) -> Iterator[Metric]:
     yield _counter("edgeface_door_refusals", text, ["door", "reason"], _by_reason(doors, "refused"))
     results = [((name, one), n) for one in ("opened", "rejected") for (name,), n in _values(doors, one)]
     yield _counter("edgeface_door_results", "The door's answers to grants.", ["door", "result"], results)
+    factors = {name: report.get("factors") or {} for name, report in doors.items()}
+    shown = [((name, "right"), n) for (name,), n in _values(factors, "right")]
+    text = "Second factors that were shown at the door."
+    yield _counter("edgeface_door_factors", text, ["door", "result"], [*shown, *_by_reason(factors, "refused")])
     text = "Time since the door's last sign of life."
     yield _gauge("edgeface_door_nonce_age_seconds", text, ["door"], _values(doors, "nonce_age"))
     problems = [((name,), float(report.get("problem") is not None)) for name, report in doors.items()]

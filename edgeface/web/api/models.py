@@ -56,6 +56,8 @@ class Overrides(ApiModel):
     """Also enroll what may be of another person than the one with this id, or of two people."""
     different_people: bool = False
     """Also enroll a face that someone else has: both are stored as look-alikes, at level normal at most."""
+    accept_limits: bool = False
+    """Also enroll a person who is one too many for the level of a door, which then stays shut."""
 
 
 class NewPerson(Overrides):

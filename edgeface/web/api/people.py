@@ -63,6 +63,7 @@ def enroll(call: Call) -> Response:
         skip_bad=new.skip_bad,
         anyway=new.anyway,
         different_people=new.different_people,
+        accept_limits=new.accept_limits,
     )
     done = call.context.people.enroll(new.id, new.name or None, files, options)
     return enrolled(call.context, done, 201 if before is None else 200)

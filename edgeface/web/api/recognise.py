@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.core.errors import PhotoError
 from edgeface.faces.calibration import table_of
 from edgeface.faces.photo_face import faces
 from edgeface.imaging import photos
-from edgeface.recognition.decision import Evidence, Thresholds, decide, same_unknown, thresholds
+from edgeface.recognition.decision import Evidence, decide, same_unknown, thresholds
 from edgeface.recognition.settings import Recognition
 from edgeface.web.api import device_models
 from edgeface.web.http.bodies import image_body
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgeface.faces.photo_face import Found
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
-    from edgeface.recognition.decision import Decision
+    from edgeface.recognition.decision import Decision, Thresholds
 
 MAX_FACES = 20
 """Faces of one picture that are examined."""
@@ -44,7 +44,6 @@ class _Known:
     unknowns: list[Unknown]
     accept: Thresholds
     same_unknown: float
-    level: str
 
 
 def recognise(call: Call) -> Response:
@@ -67,12 +66,7 @@ def _known(call: Call) -> _Known:
     with call.context.gallery() as gallery:
         snapshot, unknowns = gallery.snapshot(call.context.clock.wall()), gallery.unknowns()
     same = same_unknown(table, max(1, len(unknowns)))
-    try:
-        accept = thresholds(table, level, snapshot)
-    except GalleryError:
-        # No one can be matched; every face is unknown, as in the pipeline.
-        accept = Thresholds(math.inf, math.inf, same)
-    return _Known(snapshot, unknowns, accept, same, level)
+    return _Known(snapshot, unknowns, thresholds(table, level, snapshot), same)
 
 
 def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:
@@ -80,8 +74,7 @@ def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> 
     if reason is not None:
         return _api_face(photo, found, known, "not_judged", reason=reason)
     embedding = analyzer.embed(found.image, found.detection)
-    rules = _SINGLE_FRAME.model_copy(update={"level": known.level})
-    decision = decide(Evidence((embedding,), (0.0,)), known.snapshot, known.accept, rules)
+    decision = decide(Evidence((embedding,), (0.0,)), known.snapshot, known.accept, _SINGLE_FRAME)
     if decision is None:
         raise AssertionError("with these rules one frame gives a decision")
     unknown = _nearest(known, embedding) if decision.kind == "unknown" else None
@@ -113,7 +106,8 @@ def _api_face(
             "person": person,
             "name": None if person is None else known.snapshot.name(person),
             "score": None if match is None else round(match.score, 4),
-            "level": known.level,
+            "level": known.accept.level,
+            "level_basis": known.accept.basis,
             "threshold": round(accept, 4) if math.isfinite(accept) else None,
             "margin": None if match is None or match.margin is None else round(match.margin, 4),
             "unknown": unknown,

@@ -97,7 +97,9 @@ def ignore(call: Call) -> Response:
 
 def _enroll(call: Call, name: str | None, **chosen: Any) -> Response:
     who, new = call.path["unknown"], call.body
-    options = EnrollOptions(anyway=new.anyway, different_people=new.different_people, **chosen)
+    options = EnrollOptions(
+        anyway=new.anyway, different_people=new.different_people, accept_limits=new.accept_limits, **chosen
+    )
     with writable_gallery(call) as gallery:
         _existing(gallery, who)
     return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, name, options), 201)

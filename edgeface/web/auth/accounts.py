@@ -188,10 +188,8 @@ def _parser() -> TypeAdapter[tuple[Account, ...]]:
 
 @cache
 def _hasher() -> PasswordHasher:
-    try:
-        from argon2 import PasswordHasher
-    except ImportError as error:
-        raise ConfigError("passwords require argon2-cffi: pip install 'edgeface[web]'") from error
+    from argon2 import PasswordHasher
+
     return PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY, parallelism=_LANES)
 
 

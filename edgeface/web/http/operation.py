@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from edgeface.people.enrollment import DoubtError, RejectedError
+from edgeface.people.enrollment import OverridableError, RejectedError
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http import limits
 from edgeface.web.http.bodies import checked
@@ -139,8 +139,8 @@ class Operation:
 def _answer(work: Callable[[Call], Response], call: Call) -> Response:
     try:
         return work(call)
-    except DoubtError as error:
-        detail = f'{error} ("anyway": true, if you are sure)'
+    except OverridableError as error:
+        detail = f'{error} ("{error.option}": true, if you are sure)'
         raise Problem(409, detail=detail, more={"errors": list(error.lines)}) from None
     except RejectedError as error:
         alike = ' ("different_people": true, if they are two people who look alike)' if error.others else ""

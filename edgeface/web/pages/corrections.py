@@ -9,11 +9,11 @@ from starlette.routing import Route
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id
 from edgeface.people.corrections import probe_of
-from edgeface.people.enrollment import DoubtError, EnrollOptions
+from edgeface.people.enrollment import EnrollOptions, OverridableError
 from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin
 from edgeface.web.http.problems import Problem
-from edgeface.web.pages.doubt import question
+from edgeface.web.pages.doubt import overrides, question
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ def identify(request: Request, form: Form) -> Response:
     chosen, new, name = form.text("person"), form.text("id"), form.text("name")
     if chosen and new:
         return ask(request, new, name, strings.CORRECT_BOTH)
-    event, options = request.path_params["event"], EnrollOptions(anyway=form.maybe("anyway") is not None)
+    event, options = request.path_params["event"], EnrollOptions(**overrides(form))
     try:
         context_of(request).people.identify(event, chosen or new, None if chosen else name or None, options)
-    except DoubtError as error:
+    except OverridableError as error:
         fields = {key: value for key, value in form.fields.items() if key != FIELD}
-        return question(request, error, f"/events/{event}/correct/is", {**fields, "anyway": "1"}, (), "/events")
+        return question(request, error, f"/events/{event}/correct/is", fields, (), "/events")
     except GalleryError as error:
         return ask(request, new, name, str(error))
     return see(f"/people/{chosen or new}", "identified")

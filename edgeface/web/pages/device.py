@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.routing import Route
 
+from edgeface.access.policy import factors_of
 from edgeface.core import board
-from edgeface.core.event_kinds import kinds
-from edgeface.web import strings
+from edgeface.core.event_kinds import kinds, of
+from edgeface.web import factor_strings, strings
 from edgeface.web.auth.guard import public, viewer
 from edgeface.web.auth.login import local
 from edgeface.web.pages import rows
@@ -38,11 +39,20 @@ class DoorCard(NamedTuple):
     door: Door
     facts: dict[str, Any]
     """Its part of the state."""
+    limit: dict[str, Any]
+    """What it accepts, from its part of the state."""
     refused: list[tuple[str, int]]
     """Refusals by reason, in words."""
+    factors: list[tuple[str, int]]
+    """Refused second factors by reason, in words."""
     tone: str
     """ok, warn or bad."""
     last: list[EventLine]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of second factors that the door takes."""
+        return sorted(factors_of(self.door, *self.door.allow))
 
 
 def live(request: Request) -> Response:
@@ -60,7 +70,7 @@ def live(request: Request) -> Response:
             "score": strings.LIVE_SCORE,
             "correct": {"not": strings.LIVE_NOT, "is": strings.LIVE_IS} if _may_correct(request) else None,
         },
-        lines=rows.find(context.journal, rows.EventFilter()).lines[:_RECENT],
+        lines=[one for one in rows.find(context.journal, rows.EventFilter()).lines if not of(one.kind).quiet][:_RECENT],
         head=context.journal.facts()["seq"] or 0,
     )
 
@@ -89,7 +99,9 @@ def _card(context: WebContext, name: str, door: Door, last: list[EventLine]) -> 
     age = facts.get("nonce_age")
     tone = "bad" if facts.get("problem") else "warn" if age is None or age > _NONCE_SECONDS else "ok"
     own = [line for line in last if line.door == name][:_RECENT]
-    return DoorCard(name, door, facts, pairs(facts.get("refused", {}), strings.REFUSALS), tone, own)
+    factors = pairs(facts.get("factors", {}).get("refused", {}), factor_strings.FACTOR_REASONS)
+    refused = pairs(facts.get("refused", {}), {**strings.REFUSALS, **factor_strings.FACTOR_REFUSALS})
+    return DoorCard(name, door, facts, facts.get("limit") or {}, refused, factors, tone, own)
 
 
 def health(request: Request) -> Response:

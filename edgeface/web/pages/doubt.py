@@ -1,12 +1,13 @@
-"""The question before templates are added that may be of another person: both faces, and a button that adds them."""
+"""The question before what was refused is added anyway: of perhaps another person, or one too many for a level."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface.people.enrollment import DoubtError
 from edgeface.web.pages.render import context_of, render
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from edgeface.core.clock import Clock
-    from edgeface.people.enrollment import DoubtError, EnrollOptions, Plan
+    from edgeface.people.enrollment import EnrollOptions, OverridableError, Plan
+    from edgeface.web.pages.render import Form
 
 WAIT_SECONDS = 300.0
 """Seconds for which photos wait for an answer."""
@@ -30,6 +32,7 @@ class WaitingPlan(NamedTuple):
     at: float
     plan: Plan
     options: EnrollOptions
+    """With what the answer allows."""
 
 
 class WaitingPlans:
@@ -62,36 +65,41 @@ class WaitingPlans:
 
 
 def question(
-    request: Request, error: DoubtError, action: str, fields: Mapping[str, str], new: Iterable[str], back: str
+    request: Request, error: OverridableError, action: str, fields: Mapping[str, str], new: Iterable[str], back: str
 ) -> Response:
-    """Ask whether to add anyway: `fields` are sent to `action`; `new` are addresses of pictures of the new face."""
+    """Ask whether to add anyway: `fields` and the error's option are sent to `action`.
+
+    `new` are addresses of pictures of the new face, which are shown next to the person's if it may be another one.
+    """
+    values = _compared(request, error, new) if isinstance(error, DoubtError) else {"error": error.lines, "who": None}
+    fields = {**fields, error.option: "1"}
+    return render(request, "doubt.html", action=action, fields=fields, back=back, **values)
+
+
+def _compared(request: Request, error: DoubtError, new: Iterable[str]) -> dict[str, Any]:
+    """The first doubt, the person's pictures and the new ones."""
     who, why = next(iter(error.doubts.items()))
     with context_of(request).gallery() as gallery:
         own = next((one for one in gallery.people() if one.id == who), None)
         enrolled = sorted(gallery.pictures_of_templates(who).values()) or range(len(gallery.pictures(who)))
-    values = {"own": own, "pictures": enrolled[:_SHOWN], "new": list(new)[:_SHOWN]}
-    return render(
-        request,
-        "doubt.html",
-        error=why,
-        who=who,
-        action=action,
-        fields=fields,
-        back=back,
-        **values,
-    )
+    return {"error": [why], "who": who, "own": own, "pictures": enrolled[:_SHOWN], "new": list(new)[:_SHOWN]}
 
 
-def new_faces(error: DoubtError) -> list[str]:
+def overrides(form: Form) -> dict[str, Any]:
+    """What the form insists on."""
+    return {name: form.maybe(name) is not None for name in ("anyway", "accept_limits")}
+
+
+def new_faces(error: OverridableError) -> list[str]:
     """The pictures of what was refused, which are stored nowhere, as addresses."""
     candidates = error.plan.candidates if error.plan is not None else ()
     pictures = [jpeg for one in candidates for jpeg in one.pictures]
     return [f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" for jpeg in pictures]
 
 
-def ask(request: Request, error: DoubtError, options: EnrollOptions, back: str) -> Response:
+def ask(request: Request, error: OverridableError, options: EnrollOptions, back: str) -> Response:
     """Ask about photos, which wait meanwhile."""
     assert error.plan is not None  # noqa: S101 - photos always have a plan
     waiting: WaitingPlans = request.app.state.waiting
-    token = waiting.put(error.plan, options)
+    token = waiting.put(error.plan, options.insisting(error.option))
     return question(request, error, "/enroll/anyway", {"plan": token}, new_faces(error), back)

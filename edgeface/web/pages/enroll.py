@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.enrollment import EnrollOptions, OverridableError, RejectedError
 from edgeface.people.guided import SHOTS
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin
@@ -47,7 +46,7 @@ def enroll(request: Request, form: Form) -> Response:
             different_people=form.maybe("different_people") is not None,
         )
         done = context_of(request).people.enroll(person, form.text("name") or None, form.files, options)
-    except DoubtError as error:
+    except OverridableError as error:
         return doubt.ask(request, error, options, "/enroll")
     except RejectedError as error:
         return ask(request, form, str(error), error.lines)
@@ -65,7 +64,9 @@ def anyway(request: Request, form: Form) -> Response:
     if found is None:
         return ask(request, error=strings.DOUBT_GONE)
     try:
-        done = context_of(request).people.enroll_plan(found.plan, replace(found.options, anyway=True))
+        done = context_of(request).people.enroll_plan(found.plan, found.options)
+    except OverridableError as error:
+        return doubt.ask(request, error, found.options, "/enroll")
     except GalleryError as error:
         return ask(request, error=str(error))
     return see(f"/people/{done.people[0].id}", "enrolled")
@@ -101,10 +102,10 @@ def progress(request: Request) -> Response:
 def finish(request: Request, form: Form) -> Response:
     """Enroll from the shots."""
     try:
-        done = guidance(request).finish(anyway=form.maybe("anyway") is not None)
-    except DoubtError as error:
-        path = "/enroll/camera"
-        return doubt.question(request, error, f"{path}/finish", {"anyway": "1"}, doubt.new_faces(error), path)
+        done = guidance(request).finish(**doubt.overrides(form))
+    except OverridableError as error:
+        path, given = "/enroll/camera", {name: "1" for name, on in doubt.overrides(form).items() if on}
+        return doubt.question(request, error, f"{path}/finish", given, doubt.new_faces(error), path)
     except (GalleryError, PhotoError) as error:
         return guide(request, str(error))
     return see(f"/people/{done.people[0].id}", "enrolled")

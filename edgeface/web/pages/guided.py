@@ -10,7 +10,7 @@ from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.core.text import check_id
 from edgeface.core.types import CameraImage
 from edgeface.gallery.snapshot import check_days
-from edgeface.people.enrollment import DoubtError, EnrollOptions
+from edgeface.people.enrollment import EnrollOptions, OverridableError
 from edgeface.people.guided import SHOTS, SILENT, shoot
 from edgeface.web import strings
 
@@ -91,8 +91,8 @@ class Guidance:
             if self._progress is not None:
                 self._progress = replace(self._progress, state="cancelled")
 
-    def finish(self, *, anyway: bool = False) -> EnrollResult:
-        """Enroll from the shots. Raises GalleryError if they are not ready, and DoubtError, after which they stay."""
+    def finish(self, *, anyway: bool = False, accept_limits: bool = False) -> EnrollResult:
+        """Enroll from the shots. Raises GalleryError if they are not ready; they stay after an OverridableError."""
         with self._lock:
             progress, guide = self._progress, self._guide
             if progress is None or progress.state != "ready" or guide is None:
@@ -102,11 +102,12 @@ class Guidance:
             given=progress.given,
             expires=progress.expires,
             anyway=anyway,
+            accept_limits=accept_limits,
             different_people=progress.different_people,
         )
         try:
             return self._context.people.enroll_guided(guide, progress.name, options)
-        except DoubtError:
+        except OverridableError:
             with self._lock:
                 self._progress, self._guide = progress, guide
             raise

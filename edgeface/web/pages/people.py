@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edgeface.config.levels import enrolled, levels_in_force
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.snapshot import NEVER, day
 from edgeface.people.corrections import negatives
-from edgeface.people.enrollment import DoubtError, EnrollOptions, RejectedError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableError, RejectedError
+from edgeface.people.factors import factors_of
 from edgeface.people.rules import level_threshold, limits
 from edgeface.people.templates import listed
 from edgeface.web import strings
@@ -48,7 +50,7 @@ def people(request: Request) -> Response:
     wall = context.clock.wall()
     with context.gallery() as gallery:
         snapshot, everyone = gallery.snapshot(wall), gallery.people()
-        threshold, problem = level_threshold(context.configuration(), snapshot)
+        threshold = level_threshold(context.configuration(), snapshot)[0]
         stored = {one.id: one.look_alikes for one in everyone}
         folded = wanted.casefold()
         found = [p for p in everyone if folded in p.id or folded in p.name.casefold()]
@@ -62,9 +64,7 @@ def people(request: Request) -> Response:
         shown=shown,
         count=len(everyone),
         enrolled=snapshot.enrolled,
-        level=context.configuration().recognition.level,
-        threshold=threshold,
-        problem=problem,
+        levels=levels_in_force(context.configuration(), enrolled(everyone, day(wall))),
         alike=[pair for pair in snapshot.alike(threshold) if pair[1] not in stored[pair[0]]],
         divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,
@@ -73,9 +73,11 @@ def people(request: Request) -> Response:
     )
 
 
-def person(request: Request, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
-    """One person, with the reason why the last change was rejected."""
-    context, who = context_of(request), _who(request)
+def person(
+    request: Request, error: str | None = None, lines: tuple[str, ...] = (), code: str | None = None
+) -> Response:
+    """One person, with the reason why the last change was rejected, or the code that was just drawn."""
+    context, who = context_of(request), who_of(request)
     with context.gallery() as gallery:
         own = _existing(gallery, who)
         shown = _shown(context, gallery, own, day(context.clock.wall()))
@@ -88,20 +90,22 @@ def person(request: Request, error: str | None = None, lines: tuple[str, ...] = 
             "split": two_people(gallery.embeddings(who), known),
             "templates": listed(gallery, known, who),
             "negatives": negatives(gallery, who) if request.state.role == "admin" else [],
+            "factors": factors_of(gallery, who) if request.state.role == "admin" else None,
+            "code": code,
         }
     return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines, **values)
 
 
 def rename(request: Request, form: Form) -> Response:
     """Change the display name."""
-    who = _who(request)
+    who = who_of(request)
     context_of(request).people.change(who, name=form.text("name"))
     return see(f"/people/{who}", "renamed")
 
 
 def consent(request: Request, form: Form) -> Response:
     """Record the days of consent."""
-    who = _who(request)
+    who = who_of(request)
     expires = NEVER if form.maybe("never") else form.maybe("expires")
     try:
         context_of(request).people.change(who, given=form.maybe("given"), expires=expires)
@@ -112,13 +116,13 @@ def consent(request: Request, form: Form) -> Response:
 
 def photos(request: Request, form: Form) -> Response:
     """Add templates from more photos."""
-    who, context = _who(request), context_of(request)
+    who, context = who_of(request), context_of(request)
     with context.gallery() as gallery:
         known = gallery.person(who)
     options = EnrollOptions(ignored=known.ignored)
     try:
         context.people.enroll(who, None, form.files, options)
-    except DoubtError as error:
+    except OverridableError as error:
         return doubt.ask(request, error, options, f"/people/{who}")
     except RejectedError as error:
         return person(request, str(error), error.lines)
@@ -129,7 +133,7 @@ def photos(request: Request, form: Form) -> Response:
 
 def merge(request: Request, form: Form) -> Response:
     """Merge two ids of one person."""
-    who, into = _who(request), form.text("into")
+    who, into = who_of(request), form.text("into")
     if form.text("confirm") != who:
         return person(request, strings.FORGET_MISTYPED.format(id=who))
     try:
@@ -137,7 +141,7 @@ def merge(request: Request, form: Form) -> Response:
     except DoubtError as error:
         with context_of(request).gallery() as gallery:
             new = [f"/faces/{who}/{n}" for n in range(len(gallery.pictures(who)))]
-        fields = {"into": into, "confirm": who, "anyway": "1"}
+        fields = {"into": into, "confirm": who}
         return doubt.question(request, error, f"/people/{who}/merge", fields, new, f"/people/{who}")
     except GalleryError as error:
         return person(request, str(error))
@@ -148,7 +152,7 @@ def merge(request: Request, form: Form) -> Response:
 
 def remove_template(request: Request, form: Form) -> Response:
     """Remove one template."""
-    who = _who(request)
+    who = who_of(request)
     try:
         context_of(request).people.remove_template(who, form.text("template"))
     except GalleryError as error:
@@ -158,7 +162,7 @@ def remove_template(request: Request, form: Form) -> Response:
 
 def warn(request: Request, error: str | None = None) -> Response:
     """What is erased when a person is forgotten."""
-    context, who = context_of(request), _who(request)
+    context, who = context_of(request), who_of(request)
     with context.gallery() as gallery:
         own = _existing(gallery, who)
         threshold = level_threshold(context.configuration(), gallery.snapshot())[0]
@@ -172,7 +176,7 @@ def warn(request: Request, error: str | None = None) -> Response:
 
 def forget(request: Request, form: Form) -> Response:
     """Erase a person if the id was typed as confirmation."""
-    who = _who(request)
+    who = who_of(request)
     if form.text("confirm") != who:
         return warn(request, strings.FORGET_MISTYPED.format(id=who))
     proof = context_of(request).people.erase(who)
@@ -198,7 +202,8 @@ def _existing(gallery: Gallery, who: str) -> Person:
         raise Problem(404, detail=str(error)) from error
 
 
-def _who(request: Request) -> str:
+def who_of(request: Request) -> str:
+    """The id in the path. Raises Problem 404 if it is none."""
     who: str = request.path_params["person"]
     if not is_id(who):
         raise Problem(404)

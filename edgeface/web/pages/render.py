@@ -16,7 +16,7 @@ from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
-from edgeface.web import strings
+from edgeface.web import factor_strings, level_strings, strings
 from edgeface.web.http import limits
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def render(request: Request, template: str, **values: Any) -> HTMLResponse:
         csrf=getattr(request.state, "csrf", None),
         path=request.url.path,
         device=context_of(request).configuration().device,
-        done=strings.DONE.get(request.query_params.get("done", "")),
+        done={**strings.DONE, **factor_strings.DONE_FACTORS}.get(request.query_params.get("done", "")),
         **values,
     )
     return HTMLResponse(text, 409 if values.get("error") else 200, {"Cache-Control": "no-store"})
@@ -134,7 +134,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["s"] = SimpleNamespace(**{key: value for key, value in vars(strings).items() if key.isupper()})
+    made.globals["s"] = SimpleNamespace(
+        **{
+            key: value
+            for texts in (strings, factor_strings, level_strings)
+            for key, value in vars(texts).items()
+            if key.isupper()
+        }
+    )
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["version"] = __version__
     made.filters.update(initials=initials, when=when, stamp=rfc3339, coded=_coded)

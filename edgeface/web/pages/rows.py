@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import event_kinds
 from edgeface.core.text import is_id, is_unknown_id
-from edgeface.web import strings
+from edgeface.web import factor_strings, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +29,14 @@ _HIDDEN_FACTS = frozenset({"digest", "sections", "boot", "config", "visit", "gra
 _MAX_FACTS = 4
 _ANNOUNCED = frozenset(entry.kind for entry in event_kinds.EVENT_KINDS if entry.group == "pipeline" and entry.face)
 """Kinds of events that announce a face."""
+
+
+_REASONS = {
+    **strings.REASONS,
+    **factor_strings.FACTOR_REASONS,
+    **factor_strings.FACTOR_REFUSALS,
+    **strings.REFUSALS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,7 @@ def _what(facts: Mapping[str, Any]) -> str:
     elif score is not None:
         parts.append(strings.LIVE_SCORE.format(score=f"{score:.2f}"))
     if reason:
-        parts.append(strings.REFUSALS.get(reason) or strings.REASONS.get(reason) or str(reason))
+        parts.append(_REASONS.get(reason, str(reason)))
     if seconds is not None:
         parts.append(strings.AFTER_SECONDS.format(seconds=seconds))
     if "event_type" not in facts:

@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
-from edgeface.people.enrollment import DoubtError, EnrollOptions
+from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableError
 from edgeface.people.proposals import proposals
 from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin, viewer
 from edgeface.web.http.problems import Problem
-from edgeface.web.pages.doubt import question
+from edgeface.web.pages.doubt import overrides, question
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def merge(request: Request, form: Form) -> Response:
     except DoubtError as error:
         with context_of(request).gallery() as gallery:
             new = [f"/faces/{one}/{n}" for one in (who, other) for n in range(min(1, len(gallery.pictures(one))))]
-        fields = {"other": other, "anyway": "1"}
-        return question(request, error, f"/unknowns/{who}/merge", fields, new, "/unknowns")
+        return question(request, error, f"/unknowns/{who}/merge", {"other": other}, new, "/unknowns")
     except GalleryError as error:
         raise Problem(404, detail=str(error)) from None
     return see("/unknowns", "merged")
@@ -66,11 +65,11 @@ def enroll(request: Request, form: Form) -> Response:
         options = EnrollOptions(
             given=form.maybe("given"),
             expires=form.maybe("expires"),
-            anyway=form.maybe("anyway") is not None,
+            **overrides(form),
             different_people=form.maybe("different_people") is not None,
         )
         context_of(request).people.enroll_unknown(who, person, name or None, options)
-    except DoubtError as error:
+    except OverridableError as error:
         return _doubt(request, error, form, "enroll")
     except GalleryError as error:
         return ask(request, person, name, str(error))
@@ -83,7 +82,7 @@ def ignore(request: Request, form: Form) -> Response:
     options = EnrollOptions(ignored=True, anyway=form.maybe("anyway") is not None)
     try:
         context_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
-    except DoubtError as error:
+    except OverridableError as error:
         return _doubt(request, error, form, "ignore")
     return see("/unknowns", "ignored")
 
@@ -102,13 +101,13 @@ def delete(request: Request, form: Form) -> Response:
     return render(request, "forgotten.html", who=who, proof=proof, back="/unknowns")
 
 
-def _doubt(request: Request, error: DoubtError, form: Form, verb: str) -> Response:
+def _doubt(request: Request, error: OverridableError, form: Form, verb: str) -> Response:
     """Ask whether an unknown is added anyway, with the same form."""
     who = _id(request)
     with context_of(request).gallery() as gallery:
         new = [f"/faces/{who}/{n}" for n in range(len(gallery.pictures(who)))]
     fields = {name: value for name, value in form.fields.items() if name != FIELD}
-    return question(request, error, f"/unknowns/{who}/{verb}", {**fields, "anyway": "1"}, new, "/unknowns")
+    return question(request, error, f"/unknowns/{who}/{verb}", fields, new, "/unknowns")
 
 
 def _render(request: Request, template: str, **values: Any) -> Response:

@@ -1,0 +1,108 @@
+"""`edgeface pass`: make a pass as a QR code, list the passes, revoke one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeface.access import passes
+from edgeface.access.pass_book import PassBook
+from edgeface.cli import listing
+from edgeface.cli.people import service_of
+from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.console import say
+from edgeface.core.errors import ConfigError, EdgefaceError, UsageError
+from edgeface.core.files import own_as_folder
+from edgeface.core.text import printable, printable_path
+from edgeface.security.signing_keys import SIGNING, active, read
+from edgeface.security.vault import open_vault
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgeface.access.passes import Pass
+    from edgeface.config.configuration import Configuration
+
+_MINUTE = 60
+
+
+def run_pass(arguments: Namespace) -> int:
+    """Make, list or revoke passes."""
+    service = service_of(arguments)
+    configuration = service.configuration
+    book = PassBook(configuration.data, open_vault(configuration.data))
+    if arguments.list:
+        _list(book.passes())
+    elif arguments.revoke is not None:
+        revoked = book.revoke(arguments.revoke)
+        _record(configuration.data, revoked, {"removed": True})
+        say(f"{revoked.id}: revoked; it named {revoked.person}")
+    elif arguments.id is None or arguments.out is None:
+        raise UsageError("pass PERSON --out FILE, or --list, or --revoke ID: see edgeface pass --help")
+    else:
+        with service.gallery() as gallery:
+            gallery.person(arguments.id)
+        _make(configuration, book, arguments)
+    return 0
+
+
+def _make(configuration: Configuration, book: PassBook, arguments: Namespace) -> None:
+    doors = tuple(dict.fromkeys(arguments.door))
+    unknown = [door for door in doors if door not in configuration.doors]
+    if unknown:
+        raise EdgefaceError(
+            f"{printable(unknown[0])}: no such door; there are {', '.join(configuration.doors) or 'none'}"
+        )
+    if not 1 <= arguments.days <= passes.MAX_DAYS:
+        raise EdgefaceError(f"--days {arguments.days}: 1 to {passes.MAX_DAYS}")
+    key = active(read(configuration.data), book.vault)
+    if key is None:
+        raise EdgefaceError(SIGNING.missing)
+    wall = SystemClock().wall()
+    one = passes.new(arguments.id, doors, configuration.device, wall, arguments.days)
+    text = passes.write(one, key)
+    picture = _picture(text)
+    # In the list first: a picture of a pass that is not in it opens nothing.
+    book.add(one, wall)
+    _put(arguments.out, picture)
+    _record(configuration.data, one, {})
+    say(f"{printable_path(arguments.out)}: pass {one.id} for {one.person}, until {rfc3339(one.until * _MINUTE)[:10]}")
+    say("whoever copies it has a name only: the door still needs the face")
+
+
+def _picture(text: str) -> bytes:
+    """The QR code as PNG, eight pixels a module; raises ConfigError without segno."""
+    try:
+        import segno
+    except ImportError as error:
+        raise ConfigError("edgeface pass draws with segno: pip install 'edgeface[pass]'") from error
+    from io import BytesIO
+
+    picture = BytesIO()
+    # Level L: the signature finds every error, and fewer modules are read from further away.
+    segno.make_qr(text, error="l", boost_error=False).save(picture, kind="png", scale=8, border=4)
+    return picture.getvalue()
+
+
+def _put(path: Path, picture: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            own_as_folder(file.fileno(), path.parent)
+            file.write(picture)
+    except OSError as error:
+        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+
+
+def _list(found: tuple[Pass, ...]) -> None:
+    now = SystemClock().wall() / _MINUTE
+    for one in found:
+        until = rfc3339(one.until * _MINUTE)[:10]
+        expired = "  expired" if one.until <= now else ""
+        say(f"{one.id}  {one.person}  until {until}  {', '.join(one.doors) or 'every door'}{expired}")
+    if not found:
+        say("no passes")
+
+
+def _record(folder: Path, one: Pass, more: Mapping[str, bool]) -> None:
+    listing.record(folder, "factors", {"person": one.person, "factor": "pass", "pass": one.id, **more})

@@ -1,0 +1,76 @@
+"""A simulated reader: each line of a named pipe is something that a person shows. For trials and the demo only."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from edgeface.access.factor_messages import ReaderFactor, is_valid
+from edgeface.core.settings import Settings
+from edgeface.door.readers.base import Key, OpenReader, ReaderInput, Unreadable, hex_card
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeface.core.clock import Clock
+
+_MAX_LINE = 200
+
+
+class SimulatedReader(Settings):
+    """Not a reader: lines of a named pipe, such as `1042#4711#`, `card 04a2b3c4` or `person alice`."""
+
+    type: Literal["simulated"] = "simulated"
+    path: Path = Field(strict=False)
+    """The named pipe (mkfifo)."""
+
+    def require(self) -> None:
+        """It needs nothing."""
+
+    def open(self, clock: Clock) -> OpenReader:  # noqa: ARG002 - the other readers need it
+        """Open the pipe; raises OSError if there is none."""
+        return _Pipe(self.path)
+
+
+class _Pipe:
+    """The pipe, which is open for writing too, so that it has no end."""
+
+    def __init__(self, path: Path) -> None:
+        self._rest = b""
+        self._handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISFIFO(os.fstat(self._handle).st_mode):
+            self.close()
+            raise OSError("not a named pipe (mkfifo)")
+
+    def read(self, seconds: float) -> Sequence[ReaderInput]:
+        """What the lines that have arrived stand for."""
+        if not select.select([self._handle], [], [], seconds)[0]:
+            return ()
+        *lines, rest = (self._rest + os.read(self._handle, 4096)).split(b"\n")
+        self._rest = rest[: _MAX_LINE + 1]
+        return [one for line in lines for one in inputs(line)]
+
+    def close(self) -> None:
+        """Close the pipe."""
+        os.close(self._handle)
+
+
+def inputs(line: bytes) -> Sequence[ReaderInput]:
+    """What one line stands for."""
+    text = line.decode("ascii", "replace").strip()
+    kind, _, value = text.partition(" ")
+    if len(line) > _MAX_LINE:
+        return (Unreadable("a line that is too long"),)
+    if re.fullmatch("[0-9*#]+", text):
+        return [Key(sign) for sign in text]
+    if kind == "card":
+        return (hex_card(value),)
+    if kind == "person" and is_valid(factor := ReaderFactor(value)):
+        return (factor,)
+    return (Unreadable("a line that stands for nothing"),) if text else ()
