@@ -81,7 +81,7 @@ class AccessPolicy:
 
     def allowed(self, door: Door) -> frozenset[str]:
         """The ids of the people in a door's allow-list, at whatever time, enrolled or not."""
-        return frozenset(person for rule in door.allow for person in self.members(rule))
+        return frozenset[str]().union(*(self.members(rule) for rule in door.allow))
 
     def members(self, rule: AllowRule) -> tuple[str, ...]:
         """The ids of a rule's people."""
