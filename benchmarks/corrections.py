@@ -34,6 +34,7 @@ from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support import scripted
 from tests.support.doors import limits_for
 from tests.support.scripted import Look, ScriptedFaces
+from tests.support.unknowns import fixed
 from tools import figures
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def play(view: GallerySnapshot, looks: Sequence[Look | None], level: Level) -> l
     """One visit."""
     shown, (accept, cameras) = ScriptedFaces(), limits_for(view, level, level)
     rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings())
-    made = Pipeline(rules, scripted.analyzer(shown), Unknowns("boot", accept.accept), view, accept, cameras)
+    made = Pipeline(rules, scripted.analyzer(shown), Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
     return list(scripted.play(made, shown, looks))
 
 

@@ -39,6 +39,7 @@ from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support import scripted
 from tests.support.doors import DOOR, levels, limits_for, policy_for
 from tests.support.scripted import Look, ScriptedFaces
+from tests.support.unknowns import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,7 +156,7 @@ def pipeline(
     view = gallery(people)
     rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings())
     accept, cameras = limits_for(view, level, door)
-    return Pipeline(rules, analyzer, Unknowns("boot", accept.accept), view, accept, cameras)
+    return Pipeline(rules, analyzer, Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
 
 
 def gallery(people: Sequence[Known]) -> GallerySnapshot:

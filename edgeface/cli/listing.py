@@ -14,6 +14,7 @@ from edgeface.journal.database import noted
 from edgeface.journal.journal import write_rows
 from edgeface.journal.rows import FILE
 from edgeface.people.corrections import negatives
+from edgeface.people.proposals import proposals
 from edgeface.people.rules import level_threshold, limits
 
 if TYPE_CHECKING:
@@ -117,6 +118,12 @@ def say_unknowns(gallery: Gallery) -> None:
         for u in gallery.unknowns()
     ]
     _table([("ID", "VISITS", "TEMPLATES", "FIRST", "LAST", "CAMERA"), *rows])
+
+
+def say_alike(gallery: Gallery) -> None:
+    """Print the pairs of unknowns that are probably one person."""
+    rows = [(pair.kept.id, pair.merged.id, f"{pair.score:.2f}") for pair in proposals(gallery)]
+    _table([("FIRST SEEN", "LATER", "COSINE"), *rows])
 
 
 def say_negatives(gallery: Gallery, person: str) -> None:

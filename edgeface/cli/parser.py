@@ -120,6 +120,7 @@ _SUMMARIES = {
     "check": "list every mistake in the config with its line",
     "enroll": "enroll a person from photos, at a camera or from an unknown",
     "people": "list who is enrolled",
+    "unknowns": "merge two unknown ids of one person, or list those that look alike",
     "templates": "list the templates of a person, or remove one",
     "rename": "change the display name of a person",
     "consent": "record when a person consented, and until when",
@@ -145,7 +146,8 @@ _MODULES = {
     "doctor": "doctor.run",
     "door": "door.controller",
     **dict.fromkeys(
-        ("enroll", "templates", "rename", "consent", "forget", "ignore", "correct", "export", "import"), "cli.people"
+        ("enroll", "unknowns", "templates", "rename", "consent", "forget", "ignore", "correct", "export", "import"),
+        "cli.people",
     ),
 }
 """The modules of the commands that do not have one of their own name."""
@@ -175,6 +177,12 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _ACCEPT_LIMITS,
     ),
     "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
+    "unknowns": (
+        _data,
+        _value("action", choices=("alike", "merge", "apart")),
+        _value("ids", "U-ID", "merge, apart: two ids", nargs="*"),
+        _ANYWAY,
+    ),
     "templates": (_data, _ID, _value("--remove", "TEMPLATE", "remove this one, for example because it is marked")),
     "rename": (_data, _ID, _value("name", "NAME")),
     "consent": (_data, _ID, *_DATES),
@@ -264,6 +272,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _EXAMPLES = {
     "demo": "edgeface demo --out /tmp/demo",
     "enroll": 'edgeface enroll alice --name "Alice" photos/*.jpg\n  edgeface enroll --folder people/',
+    "unknowns": "edgeface unknowns alike\n  edgeface unknowns merge u-7f3a19c2 u-02be77d1",
     "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',
     "consent": "edgeface consent alice --given 2026-11-22 --expires 2027-11-22",

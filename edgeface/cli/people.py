@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgeface.cli.listing import dates, say_negatives, say_people, say_templates, say_unknowns, say_warnings
+from edgeface.cli.listing import dates, say_alike, say_negatives, say_people, say_templates, say_unknowns, say_warnings
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
@@ -72,6 +72,27 @@ def run_people(arguments: Namespace) -> int:
         else:
             strangers = _strangers_per_day(service.configuration)
             say_people(service.configuration, gallery, strangers, SystemClock().wall())
+    return 0
+
+
+def run_unknowns(arguments: Namespace) -> int:
+    """List the unknowns that are probably one person, merge two ids, or record that they are two people."""
+    service, ids, merge = _service(arguments), arguments.ids, arguments.action == "merge"
+    if len(ids) != (0 if arguments.action == "alike" else 2):
+        raise UsageError("alike takes no id; merge and apart take two")
+    if arguments.anyway and not merge:
+        raise UsageError("--anyway is for merge")
+    if arguments.action == "alike":
+        with service.gallery() as gallery:
+            say_alike(gallery)
+        return 0
+    if merge:
+        with _refusals_explained():
+            kept = service.merge_unknowns(*ids, anyway=arguments.anyway)
+        say(f"{kept.id}: {counted(kept.sightings, 'visit')}; {kept.merged[-1]} was merged into it")
+        return 0
+    service.keep_apart(*ids)
+    say(f"{' and '.join(ids)}: two people; not proposed again")
     return 0
 
 

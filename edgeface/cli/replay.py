@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging.drawing import VideoWriter
 from edgeface.people import enrollment
-from edgeface.recognition.decision import same_unknown, thresholds
+from edgeface.recognition.decision import likeness, thresholds
 from edgeface.recognition.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def pipeline_for(configuration: Configuration, boot: str, gallery: Path) -> Pipe
     """A pipeline that stores nothing: its unknowns last as long as it does."""
     analyzer, table = configuration.open_analyzer(), table_of(configuration.embedder.model)
     snapshot = snapshot_of(gallery, analyzer, table)
-    unknowns = Unknowns(boot, same_unknown(table, 1), max(1, configuration.unknown.days))
+    kept = configuration.unknown
+    unknowns = Unknowns(boot, partial(likeness, table), max(1, kept.days), most=kept.most)
     accept = thresholds(table, configuration.recognition.level, snapshot)
     return Pipeline(rules(configuration, boot), analyzer, unknowns, snapshot, accept)
 

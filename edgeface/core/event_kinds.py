@@ -10,7 +10,9 @@ from typing import Literal, NamedTuple, TypeAlias
 Tone: TypeAlias = Literal["", "ok", "warn", "bad"]
 Colour: TypeAlias = tuple[int, int, int]
 Group: TypeAlias = Literal["pipeline", "people", "door", "device"]
-PeopleKind: TypeAlias = Literal["enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored"]
+PeopleKind: TypeAlias = Literal[
+    "enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored", "merged"
+]
 
 
 class EventKind(NamedTuple):
@@ -41,6 +43,7 @@ EVENT_KINDS = (
     EventKind("consent", "Consent", "people"),
     EventKind("corrected", "Corrected", "people", "warn"),
     EventKind("restored", "Correction removed", "people"),
+    EventKind("merged", "Unknowns merged", "people"),
     EventKind("granted", "Granted", "door", "ok"),
     EventKind("refused", "Refused", "door", "bad"),
     EventKind("opened", "Opened", "door", "ok"),

@@ -22,12 +22,13 @@ _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-_UNKNOWN_ID = r"u-[0-9a-f]{4,64}"
+UNKNOWN_ID = r"^u-[0-9a-f]{4,64}$"
+"""The id of an unknown, as a regular expression."""
 
 
 def is_unknown_id(text: str) -> bool:
     """Whether `text` is the id of an unknown, such as u-7f3a."""
-    return re.fullmatch(_UNKNOWN_ID, text) is not None
+    return re.fullmatch(UNKNOWN_ID, text) is not None
 
 
 def is_id(text: str) -> bool:

@@ -5,32 +5,35 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import AccessPolicy, strangers, unguaranteed
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
 from edgeface.core.types import unmeasured
+from edgeface.daemon.storage import GalleryWriter, Learned
 from edgeface.faces import covered
 from edgeface.faces.calibration import table_of
 from edgeface.faces.tflite import EMBEDDER, SHIPPED
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import day
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
-from edgeface.gallery.unknowns import UnknownChanges, Unknowns
+from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import retention
-from edgeface.recognition.decision import same_unknown
+from edgeface.recognition.decision import likeness, same_unknown
 from edgeface.recognition.limits import camera_limits, shortfall, with_limits
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import Detector, Event, FrameResult, Image, Probe
     from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.unknowns import Unknown
     from edgeface.recognition.decision import Thresholds
     from edgeface.recognition.limits import CameraLimits
     from edgeface.recognition.timings import Timings
@@ -39,11 +42,11 @@ log = logging.getLogger(__name__)
 
 # Seconds to finish an erasure at the end; the next start does the rest.
 _ERASURE = 5.0
+# Seconds to store what is new at the end.
+_STORE = 5.0
 
 # Refreshes between two attempts to open a read-only gallery for writing.
 _REOPEN = 20
-# Thumbnails and probes that may wait for the disk.
-_MAX_THUMBNAILS, _MAX_PROBES = 20, 200
 
 
 def rules(configuration: Configuration, boot: str) -> PipelineRules:
@@ -82,7 +85,6 @@ class RecognitionSession:
         """Ids of the people who can be matched now."""
         self._logged: set[str] = set()
         self._boot = boot
-        self._unsaved = UnknownChanges((), ())
         self._configuration = configuration
         self._table = table_of(configuration.embedder.model)
         self._timings = timings
@@ -92,11 +94,12 @@ class RecognitionSession:
         self._retained = -math.inf
         self._retention: Thread | None = None
         self._attempts = 0
-        self._thumbnails: list[Thumbnail] = []
-        self._probes: list[Probe] = []
+        self._learned = Learned()
+        self._tags: dict[bytes, str] = {}
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
         try:
             self.pipeline = self._open_pipeline(wall)
+            self._writer = GalleryWriter(configuration.data, self._gallery.model)
         except BaseException:
             self._gallery.close()
             raise
@@ -131,31 +134,39 @@ class RecognitionSession:
         owner = {"match": event.person, "unknown": event.unknown}.get(event.type)
         if owner is not None and (allowed == "all" or (allowed == "unknown" and event.type == "unknown")):
             new = Thumbnail(owner, event.captured_at, thumbnail(image, event.box))
-            self._thumbnails = [*self._thumbnails, new][-_MAX_THUMBNAILS:]
+            self._learned = self._learned.then(Learned(thumbnails=(new,)))
 
     def keep_probes(self, probes: Iterable[Probe]) -> None:
         """Keep the probes of announced visits, if corrections are possible; the next refresh stores them."""
-        if self._configuration.privacy.correction_days:
-            self._probes = [*self._probes, *probes][-_MAX_PROBES:]
+        kept = tuple(probes)
+        if kept and self._configuration.privacy.correction_days:
+            self._learned = self._learned.then(Learned(probes=kept))
 
     def correctable(self, result: FrameResult) -> FrameResult:
         """The result without the events that cannot be corrected, or not yet, because their probes are not stored."""
-        days, waiting = self._configuration.privacy.correction_days, {probe.event for probe in self._probes}
+        days = self._configuration.privacy.correction_days
+        waiting = {probe.event for probe in (*self._learned.probes, *self._writer.waiting_probes)}
         if days and not waiting:
             return result
         faces = (face if days and face.event not in waiting else replace(face, event=None) for face in result.faces)
         return replace(result, faces=tuple(faces))
 
+    def stored(self, timeout: float = _STORE) -> bool:
+        """Wait until what was refreshed is on the disk; False if the disk refuses it, or after `timeout` seconds."""
+        return self._writer.wait(timeout)
+
     def close(self) -> None:
         """Close the gallery, after an erasure that is under way; what is new is stored by `refresh` only."""
         if self._retention is not None:
             self._retention.join(_ERASURE)
+        self._writer.close(_STORE)
         self._gallery.close()
 
     def _open_pipeline(self, wall: float) -> Pipeline:
         view = self._gallery.snapshot(wall)
-        self._unknowns = Unknowns(self._boot, same_unknown(self._table, 1), self._configuration.unknown.days)
-        self._read_unknowns()
+        self._generation = self._gallery.generation()
+        kept, among, retired = self._configuration.unknown, partial(likeness, self._table), self._gallery.retired_ids()
+        self._unknowns = Unknowns(self._boot, among, kept.days, self._each_unknown(), retired, kept.most)
         applied = rules(self._configuration, self._boot)
         return Pipeline(applied, self.analyzer, self._unknowns, view, *self._use(view))
 
@@ -176,6 +187,7 @@ class RecognitionSession:
             self._configuration = configuration
             # What must no longer be kept goes now.
             self._retained = -math.inf
+            self._unknowns.limit(configuration.unknown.days, configuration.unknown.most)
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
             # Who may pass no more is refused even if the gallery cannot be read now.
             self.policy = with_limits(configuration.access_policy, self._table, self._view)
@@ -199,13 +211,17 @@ class RecognitionSession:
     def _store(self, wall: float) -> None:
         if self._gallery.problem is not None:
             raise GalleryError(self._gallery.problem)
-        self._store_unknowns(wall)
-        if self._thumbnails:
-            self._gallery.store_pictures(self._thumbnails)
-            self._thumbnails = []
-        if self._probes:
-            self._gallery.store_probes(self._probes)
-            self._probes = []
+        # Unknowns may be removed by age only when the clock is right.
+        unknowns = self._unknowns.take_changes(wall if self._synced() else None)
+        for one in unknowns.expired:
+            self._tags.pop(self._gallery.tag(one), None)
+        self._tags |= {self._gallery.tag(one.id): one.id for one in unknowns.seen}
+        self._writer.offer(self._learned.then(Learned(unknowns)))
+        self._learned = Learned()
+        if not self._writer.alive:
+            raise RuntimeError("the thread that writes gallery.db has ended")
+        if self._writer.problem is not None:
+            raise GalleryError(self._writer.problem)
         busy = self._retention is not None and self._retention.is_alive()
         # A clock that jumps back counts as well.
         if abs(wall - self._retained) >= retention.EVERY and not busy:
@@ -213,15 +229,6 @@ class RecognitionSession:
             synced, alike = self._synced(), same_unknown(self._table, 1)
             model = self._gallery.model
             self._retention = retention.start(self._configuration, model, wall, synced=synced, alike=alike)
-
-    def _store_unknowns(self, wall: float) -> None:
-        """Store what has changed; what a full disk refuses waits for the next refresh."""
-        new = self._unknowns.take_changes(wall if self._synced() else None)
-        kept = {unknown.id: unknown for unknown in (*self._unsaved.kept, *new.kept)}
-        self._unsaved = UnknownChanges(tuple(kept.values()), (*self._unsaved.expired, *new.expired))
-        if self._unsaved.kept or self._unsaved.expired:
-            self._gallery.store_unknowns(*self._unsaved)
-            self._unsaved = UnknownChanges((), ())
 
     def _use(self, view: GallerySnapshot) -> tuple[Thresholds, Mapping[str, CameraLimits]]:
         """What is accepted with this gallery: the thresholds for everyone, and the limits by camera."""
@@ -251,6 +258,21 @@ class RecognitionSession:
         self._logged = {*lines, *doors}
         self.problems = (*lines, *strangers(self.policy, view.enrolled_of(self.people)))
 
+    def _each_unknown(self) -> Iterator[Unknown]:
+        for tag, unknown in self._gallery.each_unknown():
+            self._tags[tag] = unknown.id
+            yield unknown
+
     def _read_unknowns(self) -> None:
-        records = self._gallery.unknowns()
-        self._unknowns.use(same_unknown(self._table, max(1, len(records))), records, self._gallery.retired_ids())
+        """Take over what others have changed: who is gone, and who was merged."""
+        # Read before the news: what is written in between is then not mistaken for removed.
+        unwritten = self._writer.waiting.unknowns
+        news = self._gallery.unknown_news(self._generation)
+        retired = self._gallery.retired_ids()
+        kept = {one.id for one in unwritten.seen} | self._unknowns.waiting
+        missing = [(tag, self._tags[tag]) for tag in self._tags.keys() - news.tags]
+        gone = {tag: one for tag, one in missing if one not in kept or one in retired}
+        self._unknowns.update(news.changed, gone.values(), retired)
+        for tag in gone:
+            del self._tags[tag]
+        self._generation = news.generation

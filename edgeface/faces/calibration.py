@@ -112,6 +112,11 @@ class CalibrationTable:
         found = self._cosine(NEAR * TARGETS[level] / max(1, people), estimated=estimated)
         return self.threshold(level, people, estimated=estimated) if found is None else found
 
+    @property
+    def lowest(self) -> float:
+        """The lowest false match rate of the table, estimated or not."""
+        return self._rows(estimated=True)[-1].fmr
+
     def cosine(self, fmr: float) -> float:
         """The smallest cosine with at most this false match rate, estimated or not; the last one if there is none."""
         found = self._cosine(fmr, estimated=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core import sqlite
@@ -77,10 +78,8 @@ def put_probes(db: sqlite3.Connection, codec: RowCodec, model: str, probes: Iter
         if _gone(db, codec, probe):
             continue
         tag = _event_tag(codec, probe.event)
-        facts = {"event": probe.event, "camera": probe.camera, "wall": probe.wall, "person": probe.person,
-                 "unknown": probe.unknown, "covered": probe.covered}  # fmt: skip
-        sealed = codec.seal(f"probe {model}", tag, facts, to_blob(probe.embedding))
-        db.execute("INSERT OR REPLACE INTO probes (event, model, sealed) VALUES (?, ?, ?)", (tag, model, sealed))
+        values = (tag, model, _sealed(codec, model, probe))
+        db.execute("INSERT OR REPLACE INTO probes (event, model, sealed) VALUES (?, ?, ?)", values)
     rest = "SELECT seq FROM probes ORDER BY seq DESC LIMIT -1 OFFSET ?"
     db.execute(f"DELETE FROM probes WHERE seq IN ({rest})", (CAPACITY,))  # noqa: S608 - `rest` is the constant above
 
@@ -90,6 +89,15 @@ def find_probe(db: sqlite3.Connection, codec: RowCodec, model: str, event: str) 
     tag = _event_tag(codec, event)
     row = db.execute("SELECT sealed FROM probes WHERE event = ? AND model = ?", (tag, model)).fetchone()
     return None if row is None else _probe(codec, tag, model, row[0])
+
+
+def rename_unknown(db: sqlite3.Connection, codec: RowCodec, before: str, after: str) -> None:
+    """Make the probes of one unknown those of another."""
+    for tag, model, sealed in db.execute("SELECT event, model, sealed FROM probes").fetchall():
+        probe = _probe(codec, tag, model, sealed)
+        if probe.unknown == before:
+            renamed = _sealed(codec, model, replace(probe, unknown=after))
+            db.execute("UPDATE probes SET sealed = ? WHERE event = ?", (renamed, tag))
 
 
 def put_negative(db: sqlite3.Connection, codec: RowCodec, model: str, owner: bytes, negative: Negative) -> None:
@@ -165,6 +173,12 @@ def _gone(db: sqlite3.Connection, codec: RowCodec, probe: Probe) -> bool:
 
 def _event_tag(codec: RowCodec, event: str) -> bytes:
     return codec.tag(f"event {event}")
+
+
+def _sealed(codec: RowCodec, model: str, probe: Probe) -> bytes:
+    facts = {"event": probe.event, "camera": probe.camera, "wall": probe.wall, "person": probe.person,
+             "unknown": probe.unknown, "covered": probe.covered}  # fmt: skip
+    return codec.seal(f"probe {model}", _event_tag(codec, probe.event), facts, to_blob(probe.embedding))
 
 
 def _probe(codec: RowCodec, tag: bytes, model: str, sealed: bytes) -> Probe:

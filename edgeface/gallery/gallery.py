@@ -12,13 +12,14 @@ from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
 from edgeface.gallery.file import no_one
-from edgeface.gallery.rows import Change, RetiredIds, RowCodec
+from edgeface.gallery.rows import Change, RowCodec
 from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
+from edgeface.gallery.unknowns_file import UnknownsFile, no_unknown
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -38,7 +39,7 @@ FILE = "gallery.db"
 _GENERATION = "SELECT generation FROM state"
 
 
-class Gallery(CorrectionsFile):
+class Gallery(CorrectionsFile, UnknownsFile):
     """The gallery of one data folder: one connection of one thread; every write is one durable transaction."""
 
     @classmethod
@@ -241,43 +242,16 @@ class Gallery(CorrectionsFile):
         templates are left out.
         """
         with sqlite.translated(self.path):
-            unknown = next((one for one in self.unknowns() if one.id == who), None)
+            unknown = self.find_unknown(who)
             ids = {who, *(one.id for one in self.unknowns_like(who, least))}
             face = self._mean(who) if unknown is None else unknown.mean
             return corrections.traces(self._db, self._codec, self.model, ids, face, least, negatives=into is None)
-
-    def unknowns(self) -> list[Unknown]:
-        """Read the stored unknowns of the gallery's model, the most recently seen first."""
-        with sqlite.translated(self.path):
-            found = self._db.execute("SELECT tag, sealed FROM unknowns WHERE model = ?", (self.model,)).fetchall()
-        unknowns = [self._codec.unknown(tag, self.model, sealed) for tag, sealed in found]
-        return sorted(unknowns, key=lambda unknown: (-unknown.last, unknown.id))
-
-    def unknown(self, unknown: str) -> Unknown:
-        """One unknown; raises GalleryError for an id that is not stored."""
-        found = next((one for one in self.unknowns() if one.id == unknown), None)
-        if found is None:
-            raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
-        return found
-
-    def retired_ids(self) -> Container[str]:
-        """Ids of unknowns that were enrolled or deleted and must not be assigned again."""
-        with sqlite.translated(self.path):
-            tags = frozenset(row[0] for row in self._db.execute("SELECT tag FROM gone"))
-        return RetiredIds(self._codec, tags)
-
-    def store_unknowns(self, kept: Iterable[Unknown], expired: Iterable[str] = ()) -> None:
-        """Store what Unknowns.take_changes gave; an id that was retired in the meantime is left out."""
-        with self.transaction(visible=False):
-            for unknown in kept:
-                rows.put_unknown(self._codec, self._db, unknown, self.model)
-            self._db.executemany("DELETE FROM unknowns WHERE tag = ?", [(self.tag(i),) for i in expired])
 
     def remove_unknown(self, unknown: str, alike: float = 2.0) -> None:
         """Remove one unknown from the file, with their `traces`, and retire its id."""
         with self.transaction():
             if not self._db.execute("SELECT 1 FROM unknowns WHERE tag = ?", (self.tag(unknown),)).fetchone():
-                raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
+                raise no_unknown(unknown)
             corrections.remove(self._db, [row[:2] for row in self.traces(unknown, alike)])
             self._drop_unknowns([unknown])
         sqlite.erase(self._db, self.path)
@@ -356,11 +330,6 @@ class Gallery(CorrectionsFile):
         elif name is not None:
             self._save(replace(before, name=display_name(name, person)))
         rows.put_templates(self._codec, self._db, person, templates)
-
-    def _drop_unknowns(self, ids: Sequence[str]) -> None:
-        for unknown in ids:
-            self._db.execute("DELETE FROM unknowns WHERE tag = ?", (self.tag(unknown),))
-            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._codec.gone_tag(unknown),))
 
 
 def _alike(person: Person, others: set[str]) -> Person:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TEMPLATE_ID_LENGTH = 12
 """Hex digits."""
 
-# PRAGMA user_version of gallery.db in 0.1; corrections made it 3.
+# PRAGMA user_version of gallery.db in 0.1; corrections made it 3, merges of unknowns 4.
 _FIRST_VERSION = 2
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
@@ -70,10 +70,25 @@ _CORRECTIONS = (
     "CREATE INDEX by_person ON negatives (person)",
 )
 
+# `generation` is that of the last change by anyone but the daemon that sees the unknown; the index is enough to find
+# what is new. A pair has the tags in order.
+_MERGES = (
+    "ALTER TABLE unknowns ADD COLUMN generation INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX by_generation ON unknowns (model, generation, tag)",
+    """
+    CREATE TABLE alike (
+        one BLOB NOT NULL REFERENCES unknowns(tag) ON DELETE CASCADE,
+        other BLOB NOT NULL REFERENCES unknowns(tag) ON DELETE CASCADE,
+        sealed BLOB NOT NULL, PRIMARY KEY (one, other)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX by_other ON alike (other)",
+)
+
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    return Schema((partial(_create, vault), _add_corrections), first=_FIRST_VERSION)
+    return Schema((partial(_create, vault), _add_corrections, _add_merges), first=_FIRST_VERSION)
 
 
 def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
@@ -92,6 +107,11 @@ def _create(vault: Vault, db: sqlite3.Connection) -> None:
 
 def _add_corrections(db: sqlite3.Connection) -> None:
     for statement in _CORRECTIONS:
+        db.execute(statement)
+
+
+def _add_merges(db: sqlite3.Connection) -> None:
+    for statement in _MERGES:
         db.execute(statement)
 
 
@@ -117,6 +137,8 @@ class Change:
     """Enrolled although a door or camera can no longer guarantee its level."""
     template: str = ""
     """Id of the template that was removed."""
+    merged: str = ""
+    """Id of the unknown that was merged into `person`, who is an unknown too."""
 
     @property
     def facts(self) -> dict[str, str | bool | None]:
@@ -125,6 +147,8 @@ class Change:
             return {}
         dates = {"given": self.given, "expires": self.expires} if self.kind == "consent" else {}
         overridden = {name: True for name in _OVERRIDES if getattr(self, name)}
+        if self.merged:
+            return {"unknown": self.person, "merged": self.merged, **overridden}
         removed = {"template": self.template} if self.template else {}
         event = {"event": self.event} if self.event is not None else {}
         return {"person": self.person, **dates, **overridden, **removed, **event}
@@ -207,6 +231,7 @@ class RowCodec:
             "id": unknown.id, "weight": unknown.weight, "sightings": unknown.sightings,
             "first": unknown.first, "last": unknown.last, "camera": unknown.camera,
         }  # fmt: skip
+        facts |= {"merged": unknown.merged} if unknown.merged else {}
         blob = b"".join(to_blob(vector) for vector in (unknown.mean, *unknown.templates))
         return self.seal(f"unknown {model}", self.tag(unknown.id), {**facts, "size": unknown.mean.size}, blob)
 
@@ -214,7 +239,8 @@ class RowCodec:
         """Read what `seal_unknown` wrote."""
         facts, blob = self.unseal(f"unknown {model}", tag, sealed)
         mean, *templates = from_blob(blob).reshape(-1, facts.pop("size"))
-        return Unknown(**facts, mean=mean, templates=tuple(templates))
+        merged = tuple(facts.pop("merged", ()))
+        return Unknown(**facts, mean=mean, templates=tuple(templates), merged=merged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,15 +294,6 @@ def _require_one_size(codec: RowCodec, db: sqlite3.Connection, model: str, blobs
     sizes = {len(blob) // 4 for blob in blobs} | ({codec.embeddings(*row).shape[1]} if row else set())
     if len(sizes) > 1:
         raise GalleryError(f"{model}: embeddings of {sorted(sizes)} numbers in one gallery")
-
-
-def put_unknown(codec: RowCodec, db: sqlite3.Connection, unknown: Unknown, model: str) -> None:
-    """Insert or update an unknown, unless its id is retired."""
-    db.execute(
-        "INSERT INTO unknowns (tag, model, sealed) SELECT ?, ?, ? WHERE ? NOT IN (SELECT tag FROM gone)"
-        " ON CONFLICT (tag) DO UPDATE SET model = excluded.model, sealed = excluded.sealed",
-        (codec.tag(unknown.id), model, codec.seal_unknown(unknown, model), codec.gone_tag(unknown.id)),
-    )
 
 
 def unknowns_before(codec: RowCodec, db: sqlite3.Connection, wall: float) -> list[bytes]:

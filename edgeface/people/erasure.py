@@ -64,7 +64,7 @@ def erase_person(
     """
     gallery.person(who)
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
-    removal.redact(journal, *(unknown.id for unknown in gallery.unknowns_like(who, alike)), who)
+    removal.redact(journal, *(each for unknown in gallery.unknowns_like(who, alike) for each in unknown.ids), who)
     try:
         gallery.remove_person(who, wall, alike, into)
     finally:
@@ -76,11 +76,12 @@ def erase_person(
 
 
 def _erase_unknown(gallery: Gallery, journal: Path, who: str, alike: float) -> trace_search.SearchTerms:
-    found = next((one for one in gallery.unknowns() if one.id == who), None)
+    found = gallery.find_unknown(who)
+    ids = (who,) if found is None else found.ids
     traces = gallery.traces(who, alike)
-    removal.redact(journal, who)
+    removal.redact(journal, *ids)
     gallery.remove_unknown(who, alike)
-    removal.redact(journal, who)
+    removal.redact(journal, *ids)
     if found is None:
         return trace_search.SearchTerms((who,), (gallery.tag(who),), ())
     return trace_search.unknown(gallery, found).also(traces)

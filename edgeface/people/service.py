@@ -14,6 +14,7 @@ from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
+from edgeface.gallery.agreement import likeness, objection
 from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.journal.database import noted
 from edgeface.journal.journal import Journal, write_rows
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from edgeface.gallery.agreement import Limits
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import Person
+    from edgeface.gallery.unknowns import Unknown
     from edgeface.people.enrollment import Upload
     from edgeface.people.templates import ListedTemplate
 
@@ -220,6 +222,25 @@ class PeopleService:
             self._record([dataclasses.replace(change, anyway=why is not None)])
             return self._erase(gallery, person, into)
 
+    def merge_unknowns(self, one: str, other: str, *, anyway: bool = False) -> Unknown:
+        """Make two unknown ids of one person the one that was seen first; returns that unknown as it is now.
+
+        Raises DoubtError if the two may be different people, unless `anyway`. It cannot be undone.
+        """
+        with self.gallery() as gallery:
+            with gallery.transaction():
+                why = _unlike(gallery.unknown(one), gallery.unknown(other), limits(self.configuration))
+                if why is not None and not anyway:
+                    raise DoubtError({one: why})
+                change = gallery.merge_unknowns(one, other, self.clock.wall())
+            self._record([dataclasses.replace(change, anyway=why is not None)])
+            return gallery.unknown(change.person)
+
+    def keep_apart(self, one: str, other: str) -> None:
+        """Record that two unknown ids are two people: the pair is not proposed again."""
+        with self.gallery() as gallery:
+            gallery.keep_apart(one, other)
+
     def export_people(self, path: Path, person: str | None = None) -> int:
         """Write everyone, or one person with all journal rows about them, to a file; returns the number of people."""
         with self.gallery() as gallery:
@@ -307,6 +328,14 @@ def _different(gallery: Gallery, known: Limits, person: str, into: str) -> str |
     if contradicted(gallery, person, gallery.embeddings(into)):
         return f"a correction says that this face is not {person}"
     return doubt(gallery, known, into, gallery.embeddings(person))
+
+
+def _unlike(one: Unknown, other: Unknown, known: Limits) -> str | None:
+    """Why two unknowns may be two people; None if they are alike."""
+    score = likeness(one.templates, other.templates)
+    if score < known.same:
+        return f"the faces differ: cosine {score:.2f}, needs {known.same:.2f}"
+    return objection(one.templates, other.templates, known)
 
 
 def _require_templates(gallery: Gallery, person: str) -> None:

@@ -64,7 +64,7 @@ def person(gallery: Gallery, who: str, alike: float, into: str | None = None) ->
 
 def unknown(gallery: Gallery, who: Unknown) -> SearchTerms:
     """What the gallery holds of an unknown."""
-    return SearchTerms((who.id,), (gallery.tag(who.id),), (who.mean, *who.templates))
+    return SearchTerms(who.ids, tuple(map(gallery.tag, who.ids)), (who.mean, *who.templates))
 
 
 def search(folder: Path, terms: SearchTerms) -> tuple[int, list[Path]]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, get_args
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import LEVELS, LevelBasis
+from edgeface.faces.calibration import TARGETS
 from edgeface.gallery.snapshot import unit_mean
+from edgeface.gallery.unknowns import Likeness
 
 if TYPE_CHECKING:
     from edgeface.core.settings import Level
@@ -29,6 +31,10 @@ AGE = 15.0
 MARGIN = 0.08
 """How far the best person must be above the next one, in cosine. Above an accepted score, only look-alikes are closer
 to each other than this; for them, no name is the right answer."""
+
+# Two ids are proposed for a merge at so many times the false match rate of a visit: this finds two thirds of the
+# people who got a second id (docs/decisions/0022-unknowns.md).
+_PROPOSED = 3
 
 
 _BASES: tuple[LevelBasis, ...] = get_args(LevelBasis)
@@ -88,11 +94,18 @@ def guaranteed(
 
 
 def same_unknown(table: CalibrationTable, count: int) -> float:
-    """The cosine from which two visits of unknowns are the same person: level low among so many of them."""
-    try:
-        return table.threshold("low", count)
-    except GalleryError:
-        return math.inf
+    """The cosine from which two visits of unknowns are the same person, among so many of them.
+
+    One in 100 new people gets the id of someone else. Where the table shows no rate so low, its last row holds, and the
+    share grows with `count`: that no one is the same as before would be worse (docs/decisions/0022-unknowns.md).
+    """
+    return table.cosine(TARGETS["low"] / max(1, count))
+
+
+def likeness(table: CalibrationTable, count: int) -> Likeness:
+    """The cosines that decide about `count` unknowns."""
+    shown = max(TARGETS["low"] / max(1, count), table.lowest)
+    return Likeness(same_unknown(table, count), table.cosine(_PROPOSED * shown))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -171,11 +171,16 @@ class Pipeline:
             # No unknown is made of someone who is enrolled, but not for this camera.
             enrolled = group is not None and group.is_of_another(seen)
             if visit.unknown is None and shown and not enrolled:
-                visit.unknown = self._unknowns.see(shown, moment.wall, moment.camera)
+                visit.unknown = self._unknowns.see(shown, moment.wall, moment.camera, self._unknowns_in_view())
             return "unknown", visit.unknown or ""
         visit.unknown = None
         person = decision.match.person if decision.match is not None else ""
         return decision.kind, decision.reason or person
+
+    def _unknowns_in_view(self) -> list[str]:
+        """Ids of the unknowns who are in view of any camera, or whose leaving is not announced yet."""
+        visits = (visit for scene in self._scenes.values() for visit in (*scene.visits.values(), *scene.gone))
+        return [visit.unknown for visit in visits if visit.unknown is not None]
 
     def _claim(self, visit: Visit, seen: Comparison | None, moment: Moment) -> Iterable[Claim]:
         """The claim of the nearest person, if this very frame confirms them and a door may accept that.

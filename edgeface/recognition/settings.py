@@ -32,5 +32,7 @@ class UnknownSettings(Settings):
 
     days: Annotated[int, Field(ge=0, le=3650)] = 30
     """How long an unknown's id and embedding are kept after the last sighting; 0 keeps none."""
+    most: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Unknowns kept; with more, those seen once and long ago are removed first."""
     per_minute: Annotated[int, Field(ge=1, le=600)] = 6
     """Unknown events that a camera may send in a minute; the rest are only counted."""

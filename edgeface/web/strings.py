@@ -229,9 +229,7 @@ ENROLL_HERE_SHOOT = "Take a picture"
 ENROLL_HERE_STOP = "Stop the camera"
 ENROLL_HERE_TAKEN = "Pictures taken: {count}"
 ENROLL_HERE_DENIED = "The browser does not provide a camera: {reason}"
-ENROLL_HERE_INSECURE = (
-    "Browsers provide a camera to secure pages only: open this page over https, or at 127.0.0.1 on the device itself."
-)
+ENROLL_HERE_INSECURE = "Browsers give a camera to secure pages only: use https, or 127.0.0.1 on the device itself."
 ENROLL_DEVICE = "With a camera of the device"
 ENROLL_DEVICE_TEXT = "The person stands in front of the camera and follows instructions until five pictures are good."
 ENROLL_DEVICE_DO = "Start"
@@ -256,6 +254,11 @@ UNKNOWNS = "Unknowns"
 UNKNOWNS_TEXT = "People who were seen but not enrolled. Each keeps the same ID until {days} after the last visit."
 UNKNOWNS_OFF = "No unknowns are kept (unknown.days is 0)."
 UNKNOWNS_NONE = "No unknown person has been seen."
+UNKNOWNS_ALIKE = "Probably one person"
+UNKNOWNS_ALIKE_TEXT = "A merge keeps the ID that was seen first, with all visits and pictures. It cannot be undone."
+UNKNOWNS_SAME = "Same person"
+UNKNOWNS_APART = "Two people"
+UNKNOWNS_PAIR = "{one} and {other}, cosine {score}"
 UNKNOWN_PHOTO = "Picture of {id}"
 UNKNOWN_FIRST = "First seen"
 UNKNOWN_NO_PICTURES = "No picture is kept (privacy.pictures in config.yaml)."
@@ -385,6 +388,7 @@ DONE = {
     "renamed": "The name was changed.",
     "consent": "The days of consent were saved.",
     "merged": "Merged. The other ID was erased.",
+    "two_unknowns": "Recorded. This pair is not proposed again.",
     "ignored": "On the ignore list: this face is no longer announced.",
     "added": "The photos were added.",
     "denied": "Recorded. From the next picture on, the face is no longer taken for this person.",

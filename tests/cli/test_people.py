@@ -18,7 +18,7 @@ from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
-from edgeface.gallery.unknowns import Unknown
+from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.imaging.opencv import cv2
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
@@ -531,3 +531,46 @@ def test_who_looks_like_the_forgotten_goes_from_the_journal_too(run: Run, tmp_pa
         journal.append(JournalRow("01J", "unknown", 1.7e9, '{"event_type":"unknown","unknown":"u-0001"}'))
         assert run("forget", "joe") == 0
         assert journal.about("u-0001") == journal.about("joe") == []
+
+
+def test_two_ids_of_an_unknown_are_listed_merged_and_kept_apart(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(gallery_of(tmp_path)) as gallery:
+        people = [unknown("u-0001", 1), unknown("u-0002", 1), unknown("u-0003", 3)]
+        gallery.store_unknowns(people, alike=[Alike("u-0001", "u-0002", 0.7), Alike("u-0002", "u-0003", 0.6)])
+    assert run("unknowns", "alike") == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["u-0001", "u-0002", "0.70"],
+        ["u-0002", "u-0003", "0.60"],
+    ]
+    assert run("unknowns", "apart", "u-0002", "u-0003") == 0
+    assert run("unknowns", "merge", "u-0002", "u-0001") == 0
+    assert "u-0001: 6 visits; u-0002 was merged into it" in capsys.readouterr().out
+    assert audit(tmp_path)[-1] == ("merged", {"unknown": "u-0001", "merged": "u-0002"})
+    assert run("unknowns", "alike") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("arguments", "status", "line"), [
+    (("merge", "u-0001"), 2, "alike takes no id; merge and apart take two"),
+    (("merge", "u-0001", "u-0002", "u-0003"), 2, "alike takes no id; merge and apart take two"),
+    (("alike", "u-0001"), 2, "alike takes no id; merge and apart take two"),
+    (("apart", "u-0001", "u-0003", "--anyway"), 2, "--anyway is for merge"),
+    (("merge", "u-0001", "u-0001"), 1, "u-0001: an unknown cannot be merged with itself"),
+    (("merge", "u-0001", "u-9999"), 1, "u-9999: no such unknown (edgeface people --unknown lists them)"),
+    (("merge", "u-0001", "\x1b[2Jx"), 1, "no such unknown (edgeface people --unknown lists them)"),
+    (("merge", "u-0001", "u-0003"), 1, "(--anyway, if you are sure)"),
+    (("apart", "u-0001", "alice"), 1, "alice: no such unknown (edgeface people --unknown lists them)"),
+])  # fmt: skip
+def test_what_cannot_be_merged_is_refused_with_one_line_and_nothing_changes(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, line: str
+) -> None:
+    with closing(gallery_of(tmp_path)) as gallery:
+        gallery.store_unknowns([unknown("u-0001", 1), unknown("u-0003", 3)])
+    assert run("unknowns", *arguments) == status
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.endswith(line)
+    assert "\x1b" not in said
+    with closing(gallery_of(tmp_path)) as gallery:
+        assert [(one.id, one.sightings) for one in gallery.unknowns()] == [("u-0001", 3), ("u-0003", 3)]

@@ -20,7 +20,7 @@ from edgeface.web.pages.render import environment
 
 ROOT = Path(__file__).parents[2]
 EVENTS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
-NOT_KINDS = {"edgeface/access/door_state.py": 4, "edgeface/web/strings.py": 4}
+NOT_KINDS = {"edgeface/access/door_state.py": 4, "edgeface/web/strings.py": 5}
 """The number of words in one group that mean something else there: counters of the state, notices of the page."""
 SOURCES = [
     path

@@ -36,6 +36,7 @@ def visit(session: RecognitionSession, photo: str, start: float = 0.0) -> list[F
     results = [session.pipeline.process(frame) for frame in later]
     session.keep_probes([probe for result in results for probe in result.probes])
     session.refresh(session._configuration, WALL)
+    assert session.stored()
     return results
 
 
@@ -103,6 +104,7 @@ def test_it_holds_from_the_next_frame_of_the_visit_that_it_corrects(
     assert [face.event for face in first[-1].faces] == [match.id]
     session.keep_probes([probe for result in first for probe in result.probes])
     session.refresh(configuration, WALL)
+    assert session.stored()
 
     PeopleService(configuration, clock=FixedClock(epoch=WALL)).deny(match.id, "alice")
     session.refresh(configuration, WALL)
@@ -157,6 +159,7 @@ def test_a_face_refers_to_its_event_once_it_can_be_corrected(
     session.keep_probes([probe])
     assert session.correctable(result).faces == (replace(face, event=None),)
     session.refresh(configuration, WALL)
+    assert session.stored()
     assert session.correctable(result) == result
     off = configuration.model_copy(update={"privacy": Privacy(correction_days=0)})
     session.refresh(off, WALL)

@@ -180,3 +180,73 @@ def test_a_stricter_level_of_a_person_sets_what_the_camera_seeks(guarded: Recogn
     door = wanted.doors["front"].model_copy(update={"allow": rules, "level": "low"})
     guarded.refresh(wanted.model_copy(update={"doors": {"front": door}}), NOON)
     assert guarded.pipeline._cameras["porch"].doors == (SHORT.threshold("low", 2), SHORT.threshold("high", 2))
+
+
+def seen_by(session: RecognitionSession, seed: int, wall: float = NOON) -> str:
+    given = session._unknowns.see([face(seed)] * 2, wall, "porch")
+    assert given is not None
+    return given
+
+
+def test_a_merge_and_an_enrollment_by_another_program_are_taken_up(tmp_path: Path) -> None:
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+        one, other, third = (seen_by(session, seed, NOON + seed) for seed in (1, 2, 3))
+        session.refresh(configuration, NOON + 5)
+        assert session.stored()
+        with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+            gallery.merge_unknowns(one, other, NOON + 6)
+            gallery.enroll(
+                "carol", "Carol", [Template(face(3), gallery.model, "unknown", NOON)], NOON + 7, unknown=third
+            )
+        session.refresh(configuration, NOON + 8)
+        assert session.unknowns == {one}
+        assert session._unknowns._facts[one].merged == (other,)
+        session.refresh(configuration, NOON + 9)
+        assert session.stored()
+        with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+            assert [(kept.id, kept.sightings) for kept in gallery.unknowns()] == [(one, 2)]
+
+
+def test_who_is_not_stored_yet_is_not_taken_for_removed(tmp_path: Path) -> None:
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+        with closing(Gallery.open(tmp_path, embedder_name())) as gallery, gallery.transaction():
+            waiting = seen_by(session, 1)
+            session.refresh(configuration, NOON + 1)
+            # The other program has the lock until it has enrolled someone, so nothing is stored yet.
+            assert not session.stored(0.1)
+            gallery.enroll("dave", "Dave", [Template(face(4), gallery.model, "photo", NOON)], NOON)
+            later = seen_by(session, 2)
+        session.refresh(configuration, NOON + 2)
+        assert session.unknowns == {waiting, later}
+        assert session.stored()
+        session.refresh(configuration, NOON + 3)
+        assert session.stored()
+        with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+            assert {one.id for one in gallery.unknowns()} == {waiting, later}
+
+
+def test_a_disk_that_refuses_is_a_problem_until_it_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+        with monkeypatch.context() as patched:
+
+            def full(*_: object, **__: object) -> None:
+                raise GalleryError("gallery.db: cannot be written: is the disk full?")
+
+            patched.setattr(Gallery, "store_unknowns", full)
+            kept = seen_by(session, 1)
+            session.refresh(configuration, NOON)
+            assert not session.stored()
+            for _ in range(3):
+                with pytest.raises(GalleryError, match="is the disk full"):
+                    session.refresh(configuration, NOON)
+                assert not session.stored()
+        with pytest.raises(GalleryError, match="is the disk full"):
+            session.refresh(configuration, NOON)
+        assert session.stored()
+        session.refresh(configuration, NOON)
+        assert session.unknowns == {kept}
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        assert [one.id for one in gallery.unknowns()] == [kept]

@@ -26,6 +26,7 @@ from tests.support.clock import FixedClock
 from tests.support.doors import limits_for, policy_for
 from tests.support.film import film
 from tests.support.scripted import FPS, GREY, Look, ScriptedFaces, analyzer
+from tests.support.unknowns import fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +169,7 @@ def session(refresh: Exception | None = None) -> RecognitionSession:
     view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
     (accept, cameras), faces = limits_for(view, "normal", "normal"), analyzer(ScriptedFaces(Look(ALICE)))
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
-    pipeline = Pipeline(rules, faces, Unknowns("boot", accept.accept), view, accept, cameras)
+    pipeline = Pipeline(rules, faces, Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
     made = SimpleNamespace(analyzer=faces, pipeline=pipeline, keep_thumbnail=lambda *_: None, refresh=refreshed)
     made.kept = list[Probe]()
     made.keep_probes, made.correctable = made.kept.extend, lambda result: result

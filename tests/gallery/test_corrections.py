@@ -177,7 +177,10 @@ def test_a_file_of_0_1_gets_the_tables_and_a_copy_that_is_only_read_too(
 ) -> None:
     folder = gallery.path.parent
     with closing(sqlite3.connect(gallery.path)) as old:
-        old.executescript("DROP TABLE probes; DROP TABLE negatives; PRAGMA user_version = 2")
+        old.executescript(
+            "DROP TABLE probes; DROP TABLE negatives; DROP TABLE alike; DROP INDEX by_generation;"
+            " ALTER TABLE unknowns DROP COLUMN generation; PRAGMA user_version = 2"
+        )
 
     def full(*_: object) -> sqlite3.Connection:
         raise GalleryError("cannot be written (is the disk full?)")

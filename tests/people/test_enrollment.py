@@ -33,6 +33,7 @@ from edgeface.people.enrollment import (
     from_unknown,
 )
 from tests.support.shots import embedding_of
+from tests.support.unknowns import fixed
 
 DATA = Path(__file__).parents[1] / "data"
 OBAMA, OBAMA2, OBAMA3, BIDEN, ASTRONAUT = (
@@ -265,7 +266,7 @@ def test_an_empty_folder_is_refused_and_can_be_left_out(
 
 
 def test_an_unknown_is_enrolled_from_what_was_kept(analyzer: FaceAnalyzer, gallery: Gallery) -> None:
-    unknowns = Unknowns("boot", THRESHOLD)
+    unknowns = Unknowns("boot", fixed(THRESHOLD))
     seen = [embedding_of(analyzer, load(path)) for path in (OBAMA, OBAMA2)]
     identity = unknowns.see(seen, 50.0, "porch")
     assert identity is not None
@@ -283,7 +284,7 @@ def test_an_unknown_is_enrolled_from_what_was_kept(analyzer: FaceAnalyzer, galle
 
 
 def test_an_unknown_who_is_somebody_else_is_refused(analyzer: FaceAnalyzer, gallery: Gallery) -> None:
-    unknowns = Unknowns("boot", THRESHOLD)
+    unknowns = Unknowns("boot", fixed(THRESHOLD))
     seen = [embedding_of(analyzer, load(path)) for path in (OBAMA, OBAMA2)]
     identity = unknowns.see(seen, 50.0, "porch")
     assert identity is not None

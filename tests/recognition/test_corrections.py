@@ -13,6 +13,7 @@ from edgeface.recognition.decision import thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support.scripted import BOX, FPS, Look, ScriptedFaces, analyzer, play
+from tests.support.unknowns import fixed
 
 AXES = np.eye(8, dtype=np.float32)
 
@@ -40,7 +41,9 @@ class Stage:
         view = self.view()
         self.accept = thresholds(CalibrationTable.shipped(), "normal", view)
         rules = PipelineRules("front", "boot", Recognition(frames=frames), UnknownSettings())
-        self.made = Pipeline(rules, analyzer(self.faces), Unknowns("boot", self.accept.accept), view, self.accept)
+        self.made = Pipeline(
+            rules, analyzer(self.faces), Unknowns("boot", fixed(self.accept.accept)), view, self.accept
+        )
 
     def view(self, *negatives: Embedding) -> GallerySnapshot:
         own = {"alice": AXES[:1], "bob": AXES[1:2]}

@@ -5,7 +5,7 @@ from edgeface.core.settings import Level
 from edgeface.core.types import LEVELS, Embedding, Match
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import make_snapshot
-from edgeface.recognition.decision import AGE, MARGIN, WINDOW, Evidence, Thresholds, decide, thresholds
+from edgeface.recognition.decision import AGE, MARGIN, WINDOW, Evidence, Thresholds, decide, likeness, thresholds
 from edgeface.recognition.settings import Recognition
 
 RULES = Recognition(frames=3, seconds=0.3, unknown_frames=5)
@@ -157,3 +157,13 @@ def test_the_time_counts_from_the_first_frame_even_when_it_has_left_the_window()
     patient = RULES.model_copy(update={"seconds": 2.0})
     assert decide(gathered(WINDOW), OnePerson(0.9), THRESHOLDS, patient) is None
     assert decide(gathered(2 * WINDOW), OnePerson(0.9), THRESHOLDS, patient) is not None
+
+
+def test_visits_are_compared_more_strictly_among_more_unknowns_and_there_is_no_cliff() -> None:
+    table = CalibrationTable.shipped()
+    among = [likeness(table, count) for count in (0, 1, 10, 100, 1_000, 1_014, 1_015, 10_000, 1_000_000)]
+    assert [one.same for one in among] == sorted(one.same for one in among)
+    assert among[1].same == table.threshold("low", 1)
+    assert among[-1].same == among[-2].same == table.estimated[-1].cosine
+    assert all(one.alike <= one.same for one in among)
+    assert among[4].alike < among[4].same < among[-1].same

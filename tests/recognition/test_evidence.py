@@ -1,12 +1,13 @@
 """Evidence belongs to the face that is there now: what a look-alike in a matched person's place gets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edgeface.core.settings import Level
-from edgeface.core.types import Box, Embedding, FrameResult, Image
+from edgeface.core.types import Box, Embedding, Frame, FrameResult, Image
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
@@ -15,7 +16,8 @@ from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.scene import DOUBT, HOLD
 from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.doors import levels, limits_for, policy_for
-from tests.support.scripted import BOX, FPS, Look, ScriptedFaces, analyzer, play
+from tests.support.scripted import BOX, FPS, GREY, Look, ScriptedFaces, analyzer, play
+from tests.support.unknowns import fixed
 
 SIZE = 8
 SECOND = round(FPS)
@@ -36,6 +38,7 @@ LOOK_ALIKE = embedding(0.47, 0.8)
 # Reaches level normal alone, but not level high (0.572).
 POOR = embedding(0.54, 0.8)
 STRANGER = embedding(0.0, 0.0, 1.0)
+OTHER_STRANGER = embedding(0.0, 0.0, 0.0, 1.0)
 # Joins the frames of Alice, and reaches level normal with her template.
 BOB = embedding(0.65, 0.2, 0.7)
 ELSEWHERE = BOX.moved(0.7 * BOX.height, 0)
@@ -59,7 +62,7 @@ def run(
     accept, cameras = limits_for(view, recognition.level, door)
     rules = PipelineRules("front", "boot", recognition, UnknownSettings())
     faces = ScriptedFaces()
-    made = Pipeline(rules, analyzer(faces), Unknowns("boot", accept.accept), view, accept, cameras)
+    made = Pipeline(rules, analyzer(faces), Unknowns("boot", fixed(accept.accept)), view, accept, cameras)
     return list(play(made, faces, looks, fps=fps))
 
 
@@ -242,9 +245,44 @@ def unknown_ids(looks: Sequence[Look]) -> tuple[Unknowns, list[str]]:
     view = make_snapshot([], {})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
-    faces, unknowns = ScriptedFaces(), Unknowns("boot", accept.accept)
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept))
     results = list(play(Pipeline(rules, analyzer(faces), unknowns, view, accept), faces, looks))
     return unknowns, [face.label for face in results[-1].faces]
+
+
+def test_an_unknown_claims_nothing_however_often_they_come_and_whatever_was_merged() -> None:
+    view = make_snapshot([], {})
+    accept, cameras = limits_for(view, "normal", "low")
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept))
+    made = Pipeline(rules, analyzer(faces), unknowns, view, accept, cameras)
+    first = list(play(made, faces, [*[Look(STRANGER)] * SECOND, *[None] * 4 * SECOND]))
+    (seen,) = unknowns.take_changes().seen
+    unknowns.update([replace(seen, sightings=50, merged=("u-02be77d1",))], (), ("u-02be77d1",))
+    again = list(play(made, faces, [Look(STRANGER)] * 4 * SECOND, 5.0))
+    assert {face.unknown for face in again[-1].faces} == {seen.id}
+    assert claims([*first, *again]) == []
+    assert not any(event.person for result in (*first, *again) for event in result.events)
+
+
+def test_no_unknown_in_view_is_removed_by_others_who_come() -> None:
+    view = make_snapshot([], {})
+    accept = thresholds(CalibrationTable.shipped(), "normal", view)
+    rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept), most=1)
+    made = Pipeline(rules, analyzer(faces), unknowns, view, accept)
+    list(play(made, faces, [Look(STRANGER)] * SECOND))
+    (in_view,) = unknowns.ids
+    yard = [made.process(Frame("yard", n, n / FPS, 1_000.0, GREY)) for n in _shown(faces, OTHER_STRANGER)]
+    (later,) = {face.unknown for face in yard[-1].faces}
+    assert unknowns.ids == {in_view, later}
+
+
+def _shown(faces: ScriptedFaces, stranger: Embedding) -> Iterator[int]:
+    """The numbers of a second of frames that show someone."""
+    for number in range(SECOND):
+        faces.look = Look(stranger)
+        yield number
 
 
 def test_a_covered_stranger_is_unknown_and_leaves_no_template() -> None:
@@ -257,7 +295,7 @@ def test_only_the_uncovered_frames_of_a_stranger_become_templates() -> None:
     behind_a_mask = embedding(0.0, 0.3, 0.9)
     covered, plain = Look(behind_a_mask, covered=True), Look(STRANGER)
     unknowns, _ = unknown_ids([covered] * SECOND + [plain] * 20 * SECOND)
-    (unknown,) = unknowns.take_changes().kept
+    (unknown,) = unknowns.take_changes().seen
     assert all(float(template @ STRANGER) > 0.999 for template in unknown.templates)
     assert float(unknown.mean @ STRANGER) > 0.999
 
@@ -267,7 +305,7 @@ def test_a_frame_that_was_not_checked_becomes_no_template() -> None:
     view = make_snapshot([Person("alice", "Alice", False, 0.0, 1, 0)], {"alice": [TEMPLATE]})
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings())
-    faces, unknowns = ScriptedFaces(), Unknowns("boot", accept.accept)
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.accept))
     made = Pipeline(rules, analyzer(faces), unknowns, view, accept)
     assert matches(list(play(made, faces, [Look(ALICE, covered=True)] * (8 * SECOND)))) == 1
     made.use(make_snapshot([], {}), accept)

@@ -18,6 +18,7 @@ from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support.doors import CAMERA, DOOR, LONGER, SHORT, TABLE, levels, limits_for, policy_for
 from tests.support.scripted import FPS, Look, ScriptedFaces, analyzer, play
+from tests.support.unknowns import fixed
 
 SIZE = 128
 
@@ -56,7 +57,7 @@ def show(
     """Two seconds of a face before a camera with a door."""
     groups = {} if group is None else {CAMERA: group}
     accept, cameras = limits_for(view, level, door, allow, groups, table)
-    faces, unknowns = ScriptedFaces(), Unknowns("boot", accept.same)
+    faces, unknowns = ScriptedFaces(), Unknowns("boot", fixed(accept.same))
     rules = PipelineRules("front", "boot", Recognition(level=level), UnknownSettings())
     made = Pipeline(rules, analyzer(faces), unknowns, view, accept, cameras)
     return list(play(made, faces, [Look(face)] * round(2 * FPS))), unknowns

@@ -24,6 +24,7 @@ from edgeface.recognition.limits import CameraLimits, DoorNeeds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
 from tests.support.film import DATA, FPS, Actor, film
+from tests.support.unknowns import fixed
 
 LEFT: Actor = ("astronaut", 20, 40)
 RIGHT: Actor = ("obama", 380, 60)
@@ -59,7 +60,7 @@ def pipeline(
     """With a door for one person, or one that needs other cosines."""
     rules = rules or Recognition()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
-    unknowns = Unknowns("boot", accept.accept)
+    unknowns = Unknowns("boot", fixed(accept.accept))
     if door is not None:
         needs = DoorNeeds(*[CalibrationTable.shipped().threshold(door, 1)] * 2)
     return Pipeline(
@@ -169,7 +170,7 @@ def test_a_region_hides_what_is_outside_and_boxes_stay_in_the_pictures_pixels() 
     view = gallery()
     accept = thresholds(CalibrationTable.shipped(), "normal", view)
     rules = PipelineRules("front", "boot", Recognition(), UnknownSettings(), {"porch": (0.5, 0.0, 1.0, 1.0)})
-    made = Pipeline(rules, analyzer(), Unknowns("boot", accept.accept), view, accept)
+    made = Pipeline(rules, analyzer(), Unknowns("boot", fixed(accept.accept)), view, accept)
     events = [e for frame in film((2.5, (LEFT, RIGHT)), EMPTY) for e in made.process(frame).events]
     assert told(events) == [("match", "obama"), ("left", "obama")]
     assert events[0].box.left > 320
@@ -315,7 +316,7 @@ def counts(frames: Iterable[Frame], view: GallerySnapshot) -> list[tuple[int, in
     made = Pipeline(
         PipelineRules("front", "boot", Recognition(), UnknownSettings()),
         replace(analyzer(), landmarker=counted, embedder=counted),
-        Unknowns("boot", accept.accept),
+        Unknowns("boot", fixed(accept.accept)),
         view,
         accept,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from edgeface.core.settings import ID_PATTERN
-from edgeface.core.text import MAX_NAME, check_id
+from edgeface.core.text import MAX_NAME, UNKNOWN_ID, check_id
 from edgeface.gallery.snapshot import NEVER, check_day
 
 _PERSON = {"type": "string", "pattern": f"^{ID_PATTERN}$", "not": {"pattern": "^u-[0-9a-f]{4,64}$"}}
@@ -294,6 +294,34 @@ class Unknown(ApiModel):
     last: Time
     camera: str
     """The camera that saw them last."""
+
+
+class UnknownPair(ApiModel):
+    """Two ids of unknowns that are probably one person."""
+
+    unknowns: list[Unknown]
+    """The two, the one that was seen first in front."""
+    score: float
+    """Cosine of their means."""
+
+
+class UnknownPairs(ApiModel):
+    """The pairs that are proposed for a merge, the most alike first; at most 100."""
+
+    pairs: list[UnknownPair]
+
+
+class OtherUnknown(ApiModel):
+    """The other one of two unknowns."""
+
+    other: Annotated[str, Field(pattern=UNKNOWN_ID)]
+
+
+class MergeUnknown(OtherUnknown):
+    """The other id of one person."""
+
+    anyway: bool = False
+    """Merge them also if they may be two people; recorded in the audit trail."""
 
 
 class Unknowns(ApiModel):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import printable
 from edgeface.people.enrollment import EnrollOptions
+from edgeface.people.proposals import proposals
 from edgeface.web.api import models
 from edgeface.web.api.people import album, enrolled, forgotten, jpeg
 from edgeface.web.http.bodies import json_body
@@ -27,6 +28,43 @@ def unknowns(call: Call) -> Response:
     with call.context.gallery() as gallery:
         shown, following = part(gallery.unknowns(), call.query, lambda one: (-float(one.last), one.id), (float, str))
     return reply(models.Unknowns(unknowns=[_api_unknown(one) for one in shown], next=following))
+
+
+def alike(call: Call) -> Response:
+    """List the pairs that are probably one person."""
+    with call.context.gallery() as gallery:
+        return reply(_pairs(gallery))
+
+
+def merge(call: Call) -> Response:
+    """Make two ids of one person the one that was seen first."""
+    who, other = _two(call)
+    return reply(_api_unknown(call.context.people.merge_unknowns(who, other, anyway=call.body.anyway)))
+
+
+def apart(call: Call) -> Response:
+    """Record that two ids are two people; returns the pairs that remain."""
+    call.context.people.keep_apart(*_two(call))
+    return alike(call)
+
+
+def _two(call: Call) -> tuple[str, str]:
+    """The two ids of a request. Raises Problem 404 if one is not stored, 422 if they are the same."""
+    who, other = call.path["unknown"], call.body.other
+    if who == other:
+        raise Problem(422, detail=f"{other}: both ids are the same")
+    with writable_gallery(call) as gallery:
+        for one in (who, other):
+            _existing(gallery, one)
+    return who, other
+
+
+def _pairs(gallery: Gallery) -> models.UnknownPairs:
+    pairs = [
+        models.UnknownPair(unknowns=[_api_unknown(each) for each in two], score=round(score, 4))
+        for *two, score in proposals(gallery)
+    ]
+    return models.UnknownPairs(pairs=pairs)
 
 
 def unknown(call: Call) -> Response:
@@ -76,7 +114,7 @@ def forget(call: Call) -> Response:
 
 
 def _existing(gallery: Gallery, who: str) -> Unknown:
-    found = next((one for one in gallery.unknowns() if one.id == who), None)
+    found = gallery.find_unknown(who)
     if found is None:
         raise Problem(404, detail=f"{printable(who)}: no such unknown")
     return found
@@ -96,6 +134,13 @@ def _api_unknown(one: Unknown) -> models.Unknown:
 OPERATIONS = (
     Operation("GET", "/unknowns", "viewer", "unknowns", "List the people who were seen and are not enrolled", unknowns,
               {200: models.Unknowns}, query=models.Page, tagged=True),
+    Operation("GET", "/unknowns/alike", "viewer", "unknowns", "List pairs of unknowns that are probably one person",
+              alike, {200: models.UnknownPairs}),
+    Operation("POST", f"{_UNKNOWN}/merge", "admin", "unknowns",
+              "Make two ids of one person the one that was seen first", merge, {200: models.Unknown},
+              body=json_body(models.MergeUnknown), errors=(409,)),
+    Operation("POST", f"{_UNKNOWN}/apart", "admin", "unknowns", "Record that two ids are two people", apart,
+              {200: models.UnknownPairs}, body=json_body(models.OtherUnknown), errors=(409,)),
     Operation("GET", _UNKNOWN, "viewer", "unknowns", "Get one unknown", unknown, {200: models.Unknown}, tagged=True),
     Operation("DELETE", _UNKNOWN, "admin", "unknowns", "Erase an unknown permanently, and search for traces", forget,
               {200: models.Forgotten}, errors=(409,)),

@@ -8,7 +8,8 @@ from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
-from edgeface.people.enrollment import EnrollOptions, OverridableError
+from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableError
+from edgeface.people.proposals import proposals
 from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin, viewer
 from edgeface.web.http.problems import Problem
@@ -25,7 +26,31 @@ def unknowns(request: Request) -> Response:
     context = context_of(request)
     with context.gallery() as gallery:
         found = [(one, len(gallery.pictures(one.id))) for one in gallery.unknowns()]
-    return render(request, "unknowns.html", found=found, days=context.configuration().unknown.days)
+        pairs = [(pair, [len(gallery.pictures(one.id)) for one in pair[:2]]) for pair in proposals(gallery)[:_PAIRS]]
+    return render(request, "unknowns.html", found=found, pairs=pairs, days=context.configuration().unknown.days)
+
+
+def merge(request: Request, form: Form) -> Response:
+    """Make two ids of one person the one that was seen first."""
+    who, other = _id(request), form.text("other")
+    try:
+        context_of(request).people.merge_unknowns(who, other, anyway=form.maybe("anyway") is not None)
+    except DoubtError as error:
+        with context_of(request).gallery() as gallery:
+            new = [f"/faces/{one}/{n}" for one in (who, other) for n in range(min(1, len(gallery.pictures(one))))]
+        return question(request, error, f"/unknowns/{who}/merge", {"other": other}, new, "/unknowns")
+    except GalleryError as error:
+        raise Problem(404, detail=str(error)) from None
+    return see("/unknowns", "merged")
+
+
+def apart(request: Request, form: Form) -> Response:
+    """Record that two ids are two people."""
+    try:
+        context_of(request).people.keep_apart(_id(request), form.text("other"))
+    except GalleryError as error:
+        raise Problem(404, detail=str(error)) from None
+    return see("/unknowns", "two_unknowns")
 
 
 def ask(request: Request, person: str = "", name: str = "", error: str | None = None) -> Response:
@@ -89,7 +114,7 @@ def _render(request: Request, template: str, **values: Any) -> Response:
     """A page about one unknown."""
     who = _id(request)
     with context_of(request).gallery() as gallery:
-        own = next((one for one in gallery.unknowns() if one.id == who), None)
+        own = gallery.find_unknown(who)
         if own is None:
             raise Problem(404, detail=f"{who}: no such unknown; it may have been enrolled or deleted")
         pictures = len(gallery.pictures(who))
@@ -104,11 +129,15 @@ def _id(request: Request) -> str:
 
 
 _ONE = "/unknowns/{unknown}"
+_PAIRS = 12
+"""Pairs shown at a time, the most alike."""
 ROUTES = [
     Route("/unknowns", viewer(page(unknowns))),
     Route(f"{_ONE}/enroll", admin(page(ask))),
     Route(f"{_ONE}/enroll", admin(action(enroll)), methods=["POST"]),
     Route(f"{_ONE}/ignore", admin(action(ignore)), methods=["POST"]),
+    Route(f"{_ONE}/merge", admin(action(merge)), methods=["POST"]),
+    Route(f"{_ONE}/apart", admin(action(apart)), methods=["POST"]),
     Route(f"{_ONE}/delete", admin(page(warn))),
     Route(f"{_ONE}/delete", admin(action(delete)), methods=["POST"]),
 ]

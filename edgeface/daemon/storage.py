@@ -1,0 +1,138 @@
+"""Writes what the vision thread has learned to gallery.db in its own thread, so that no frame waits for the disk."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.unknowns import UnknownChanges
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgeface.core.types import Probe
+    from edgeface.gallery.thumbnails import Thumbnail
+
+MAX_THUMBNAILS, MAX_PROBES = 20, 200
+"""Thumbnails and probes that may wait for the disk, the newest."""
+
+
+class Learned(NamedTuple):
+    """What is to be stored."""
+
+    unknowns: UnknownChanges = UnknownChanges()
+    thumbnails: tuple[Thumbnail, ...] = ()
+    probes: tuple[Probe, ...] = ()
+
+    def then(self, later: Learned) -> Learned:
+        """This and later ones as one."""
+        thumbnails = (*self.thumbnails, *later.thumbnails)[-MAX_THUMBNAILS:]
+        probes = (*self.probes, *later.probes)[-MAX_PROBES:]
+        return Learned(self.unknowns.then(later.unknowns), thumbnails, probes)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to store."""
+        return any((*self.unknowns, self.thumbnails, self.probes))
+
+
+class GalleryWriter:
+    """A thread with its own connection that stores one piece at a time; `offer` and `waiting` return at once.
+
+    A piece that the disk refuses stays, and is stored with the next one.
+    """
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self._folder, self._model = folder, model
+        self._changed = threading.Condition()
+        self._new = Learned()
+        self._writing = Learned()
+        self._closing = False
+        self._failed = False
+        self.problem: str | None = None
+        """Why the last attempt failed, in one line."""
+        self._thread = threading.Thread(target=self._run, name="gallery", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def offer(self, learned: Learned) -> None:
+        """Have this stored, and try again to store what was refused."""
+        with self._changed:
+            self._new = self._new.then(learned)
+            self._failed = False
+            if self._new:
+                self._changed.notify_all()
+
+    @property
+    def waiting_probes(self) -> tuple[Probe, ...]:
+        """The probes that are not on the disk yet."""
+        with self._changed:
+            return (*self._writing.probes, *self._new.probes)
+
+    @property
+    def waiting(self) -> Learned:
+        """What is not on the disk yet."""
+        with self._changed:
+            return self._writing.then(self._new) if self._writing else self._new
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until everything is on the disk; False if the disk refuses it, or after `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failed or not (self._new or self._writing), timeout)
+            return not (self._new or self._writing)
+
+    def close(self, timeout: float) -> None:
+        """Store what waits and end the thread, within `timeout` seconds."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        gallery: Gallery | None = None
+        try:
+            while self._next():
+                try:
+                    gallery = gallery or self._open()
+                    self._store(gallery)
+                except EdgefaceError as error:
+                    self._done(error)
+                else:
+                    self._done(None)
+        finally:
+            if gallery is not None:
+                gallery.close()
+
+    def _next(self) -> bool:
+        """Wait for something to store; False when there is nothing more to come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or (self._new and not self._failed))
+            self._writing, self._new = self._new, Learned()
+            return bool(self._writing) and not (self._closing and self._failed)
+
+    def _open(self) -> Gallery:
+        gallery = Gallery.open(self._folder, self._model)
+        if gallery.problem is not None:
+            with closing(gallery):
+                raise GalleryError(gallery.problem)
+        return gallery
+
+    def _store(self, gallery: Gallery) -> None:
+        """All of it in one transaction: one wait for the disk."""
+        with gallery.transaction(visible=False):
+            gallery.store_unknowns(*self._writing.unknowns)
+            gallery.store_pictures(self._writing.thumbnails)
+            gallery.store_probes(self._writing.probes)
+
+    def _done(self, error: EdgefaceError | None) -> None:
+        with self._changed:
+            self.problem, self._failed = (None, False) if error is None else (str(error), True)
+            self._new = self._new if error is None else self._writing.then(self._new)
+            self._writing = Learned()
+            self._changed.notify_all()
