@@ -103,8 +103,9 @@ def find_negatives(
     db: sqlite3.Connection, codec: RowCodec, model: str, owner: bytes | None = None
 ) -> list[tuple[int, bytes, Negative]]:
     """Number, owner's tag and content of the negative templates of one person, or of everyone; oldest first."""
-    query = "SELECT seq, person, sealed FROM negatives WHERE model = ?1 AND (?2 IS NULL OR person = ?2) ORDER BY seq"
-    return [(seq, tag, _negative(codec, tag, model, row)) for seq, tag, row in db.execute(query, (model, owner))]
+    query = "SELECT seq, person, sealed FROM negatives WHERE model = ?"
+    found = db.execute(query, (model,)) if owner is None else db.execute(f"{query} AND person = ?", (model, owner))
+    return [(seq, tag, _negative(codec, tag, model, row)) for seq, tag, row in sorted(found)]
 
 
 def hand_over(db: sqlite3.Connection, codec: RowCodec, owner: bytes, other: bytes) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.gallery.rows import RowCodec
+    from edgeface.gallery.snapshot import GallerySnapshot
 
 
 def no_one(person: str) -> GalleryError:
@@ -33,6 +34,8 @@ class GalleryFile:
         """Name of the embedder whose templates take part."""
         self.problem = problem
         """Why nothing can be written, in one line: this is then a copy in memory, and every write a GalleryError."""
+        self.base: GallerySnapshot | None = None
+        """A snapshot that `snapshot` starts from; any of the same file will do."""
         self._db = connection
         self._codec = codec
         self._version = -1

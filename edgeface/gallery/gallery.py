@@ -11,9 +11,10 @@ from edgeface.core.text import check_id, display_name, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
+from edgeface.gallery.difference import take_up
 from edgeface.gallery.file import no_one
 from edgeface.gallery.rows import Change, RetiredIds, RowCodec
-from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
+from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, unit_mean
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -78,16 +79,17 @@ class Gallery(CorrectionsFile):
             return changed
 
     def snapshot(self, wall: float | None = None) -> GallerySnapshot:
-        """Read everyone who has templates of the model and has not expired by the day of `wall`."""
+        """Everyone who has templates of the model and has not expired by the day of `wall`.
+
+        Only those who have changed since `base` are read; the result is the next `base`, and `base` itself if no one
+        has changed.
+        """
         with sqlite.translated(self.path), sqlite.reading(self._db):
             version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
-            people = self._people()
-            own = self._embeddings(people)
-            denied = corrections.find_negatives(self._db, self._codec, self.model)
+            today = None if wall is None else day(wall)
+            self.base = take_up(self._db, self._codec, self.model, today, self.base)
         self._version, self._generation = version, generation
-        ids = {self.tag(person.id): person.id for person in people}
-        negatives = [(ids[owner], negative.embedding) for _, owner, negative in denied]
-        return make_snapshot(people, own, None if wall is None else day(wall), negatives)
+        return self.base
 
     def divided(self, limits: Limits) -> dict[str, Split]:
         """The people whose templates of the model look like two people, by id."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TEMPLATE_ID_LENGTH = 12
 """Hex digits."""
 
-# PRAGMA user_version of gallery.db in 0.1; corrections made it 3.
+# PRAGMA user_version of gallery.db in 0.1; corrections made it 3, and the versions of people 4.
 _FIRST_VERSION = 2
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
@@ -70,10 +70,29 @@ _CORRECTIONS = (
     "CREATE INDEX by_person ON negatives (person)",
 )
 
+# `people.version` is a random number that changes with whatever a snapshot shows of the person, whoever writes it: a
+# reader compares it with the one that it knows. A counter would repeat after a backup is put back.
+_VERSIONS = (
+    "ALTER TABLE people ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+    "UPDATE people SET version = random()",
+    "CREATE INDEX by_version ON people (tag, version)",
+    *(
+        f"CREATE TRIGGER version_{table}_{event[:6].lower()} AFTER {event} ON {table}"  # noqa: S608 - only constants
+        f" BEGIN UPDATE people SET version = random() WHERE tag IN ({tags}); END"
+        for table, event, tags in (
+            ("people", "INSERT", "NEW.tag"),
+            ("people", "UPDATE OF tag, sealed", "NEW.tag"),
+            *((table, "INSERT", "NEW.person") for table in ("templates", "negatives")),
+            *((table, "UPDATE", "OLD.person, NEW.person") for table in ("templates", "negatives")),
+            *((table, "DELETE", "OLD.person") for table in ("templates", "negatives")),
+        )
+    ),
+)
+
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    return Schema((partial(_create, vault), _add_corrections), first=_FIRST_VERSION)
+    return Schema((partial(_create, vault), _add_corrections, _add_versions), first=_FIRST_VERSION)
 
 
 def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:
@@ -92,6 +111,11 @@ def _create(vault: Vault, db: sqlite3.Connection) -> None:
 
 def _add_corrections(db: sqlite3.Connection) -> None:
     for statement in _CORRECTIONS:
+        db.execute(statement)
+
+
+def _add_versions(db: sqlite3.Connection) -> None:
+    for statement in _VERSIONS:
         db.execute(statement)
 
 

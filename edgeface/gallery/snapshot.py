@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from itertools import count
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -76,6 +78,22 @@ class Person:
         return self.expires is not None and today >= self.expires
 
 
+class Stored(NamedTuple):
+    """What a snapshot was read from, so that the next one reads only what has changed."""
+
+    model: str
+    versions: Mapping[bytes, int]
+    """The number that changes with a person, by tag."""
+    people: Mapping[bytes, Person]
+    """Everyone, by tag, including those without templates of the model and the expired."""
+    everyone: tuple[Person, ...]
+    """The same, by id."""
+    apart: Mapping[bytes, Person]
+    """Those who have no templates of the model, or a day of expiry."""
+    negatives: Mapping[str, tuple[Embedding, ...]]
+    """The negative templates of the model, by the id of the person that they deny."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GallerySnapshot:
     """The gallery at one moment: frozen, so any thread may use it."""
@@ -88,17 +106,22 @@ class GallerySnapshot:
     """Number of templates of other models."""
     denials: Denials | None = None
     """What the corrections deny; None without any."""
-    _rows: dict[str, int] = field(init=False)
-    _search: Search = field(init=False)
+    stored: Stored | None = None
+    """What it was read from; None if that was no file."""
+    before: InitVar[tuple[GallerySnapshot, NDArray[np.intp]] | None] = None
+    """An earlier snapshot, and its row that each row equals, -1 for none: the search is then not built again."""
+    enrolled: int = field(init=False)
+    """Number of people who can be matched, that is, without the ignored."""
+    rows: Mapping[str, int] = field(init=False)
+    """The row of each person, by id."""
+    search: Search = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_rows", {person.id: row for row, person in enumerate(self.people)})
-        object.__setattr__(self, "_search", searcher(self.matrix))
-
-    @property
-    def enrolled(self) -> int:
-        """Number of people who can be matched, that is, without the ignored."""
-        return sum(not person.ignored for person in self.people)
+    def __post_init__(self, before: tuple[GallerySnapshot, NDArray[np.intp]] | None) -> None:
+        object.__setattr__(self, "enrolled", len(self.people) - sum(map(attrgetter("ignored"), self.people)))
+        object.__setattr__(self, "rows", dict(zip(map(attrgetter("id"), self.people), count(), strict=False)))
+        earlier, unchanged = (None, None) if before is None else before
+        search = searcher(self.matrix, None if earlier is None else earlier.search, unchanged)
+        object.__setattr__(self, "search", search)
 
     def match(self, embedding: Embedding) -> Match | None:
         """Find the nearest person, ignored or not, and the runner-up, without those that a correction denies.
@@ -108,18 +131,18 @@ class GallerySnapshot:
         denied = self.denials.rows(embedding) if self.denials is not None else None
         if len(self.people) == (0 if denied is None else denied.size):
             return None
-        found = self._search.nearest(embedding, denied)
+        found = self.search.nearest(embedding, denied)
         person = self.people[found.row]
         return Match(person.id, found.score, found.runner_up, person.ignored, bool(person.look_alikes))
 
     def name(self, person: str) -> str | None:
         """Display name of a person; None if they are not in this snapshot."""
-        row = self._rows.get(person)
+        row = self.rows.get(person)
         return None if row is None else self.people[row].name
 
     def score(self, person: str, embedding: Embedding) -> float | None:
         """The cosine of an embedding with one person; None if they are not in this snapshot, or denied for it."""
-        row = self._rows.get(person)
+        row = self.rows.get(person)
         return None if row is None or person in self.denied(embedding) else float(self.matrix[row] @ embedding)
 
     def denied(self, embedding: Embedding) -> frozenset[str]:
@@ -137,7 +160,7 @@ class GallerySnapshot:
 
     def alike_to(self, who: str, least: float) -> list[tuple[str, float]]:
         """The people whose cosine to `who` is `least` or more, the most similar first; none if `who` is not in it."""
-        row = self._rows.get(who)
+        row = self.rows.get(who)
         if row is None:
             return []
         scores = self.matrix @ self.matrix[row]

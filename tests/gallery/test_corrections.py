@@ -178,6 +178,9 @@ def test_a_file_of_0_1_gets_the_tables_and_a_copy_that_is_only_read_too(
     folder = gallery.path.parent
     with closing(sqlite3.connect(gallery.path)) as old:
         old.executescript("DROP TABLE probes; DROP TABLE negatives; PRAGMA user_version = 2")
+        for (trigger,) in old.execute("SELECT name FROM sqlite_master WHERE name LIKE 'version%'").fetchall():
+            old.execute(f"DROP TRIGGER {trigger}")
+        old.executescript("DROP INDEX by_version; ALTER TABLE people DROP COLUMN version")
 
     def full(*_: object) -> sqlite3.Connection:
         raise GalleryError("cannot be written (is the disk full?)")
