@@ -176,7 +176,11 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "templates": (_data, _ID, _value("--remove", "TEMPLATE", "remove this one, for example because it is marked")),
     "rename": (_data, _ID, _value("name", "NAME")),
     "consent": (_data, _ID, *_DATES),
-    "forget": (_data, _ID),
+    "forget": (
+        _data,
+        _value("id", "ID", "people and unknowns: all of them are erased, or none", nargs="*"),
+        _value("--from", "FILE", "read the IDs from FILE, one a line; - is standard input", dest="file"),
+    ),
     "ignore": (
         _data,
         _value("id", "ID", "an id for the face, to list or forget it later"),
@@ -257,7 +261,7 @@ _EXAMPLES = {
     "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',
     "consent": "edgeface consent alice --given 2026-11-22 --expires 2027-11-22",
-    "forget": "edgeface forget alice\n  edgeface forget u-7f3a",
+    "forget": "edgeface forget alice\n  edgeface forget u-7f3a\n  edgeface forget --from left.txt",
     "ignore": "edgeface ignore statue --unknown u-7f3a",
     "correct": "edgeface correct 01JDPZ6M8W3V5Q7R9T1X2Y4Z6A --not alice\n  edgeface correct --list alice",
     "export": "edgeface export people.json",

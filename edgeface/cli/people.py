@@ -6,7 +6,9 @@ is an EdgefaceError, with nothing changed.
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.cli.listing import dates, say_negatives, say_people, say_templates, say_unknowns, say_warnings
@@ -15,6 +17,7 @@ from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
 from edgeface.core.console import complain, say
 from edgeface.core.errors import GalleryError, UsageError
+from edgeface.core.files import read_at_most
 from edgeface.core.text import counted, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.people.service import EnrollResult
+
+
+_MAX_IDS = 1_000_000
+"""Bytes of a file of IDs; that is room for 10,000."""
 
 
 def run_enroll(arguments: Namespace) -> int:
@@ -106,9 +113,12 @@ def run_consent(arguments: Namespace) -> int:
 
 
 def run_forget(arguments: Namespace) -> int:
-    """Erase a person or an unknown and search for traces; 1 if there are any. It can be repeated."""
-    who = arguments.id
-    proof = _service(arguments).erase(who)
+    """Erase people and unknowns and search for traces; 1 if there are any. It can be repeated."""
+    ids = [*arguments.id, *(_lines(arguments.file) if arguments.file is not None else ())]
+    if not ids:
+        raise UsageError("give an ID, or --from FILE with at least one")
+    proof = _service(arguments).erase(*ids)
+    who = ids[0] if len(ids) == 1 else counted(len(dict.fromkeys(ids)), "ID")
     for aside in proof.set_aside:
         complain(f"{printable_path(aside)}: a damaged journal was set aside and may still name {who}: delete it")
     for line in proof.still_named:
@@ -118,6 +128,19 @@ def run_forget(arguments: Namespace) -> int:
     if not proof.traces:
         say(f"{who}: erased; {counted(proof.files, 'file')} searched, no trace")
     return 1 if proof.traces else 0
+
+
+def _lines(file: str) -> list[str]:
+    """The lines of a file that are not empty; `-` is standard input. Raises GalleryError if it cannot be read."""
+    try:
+        data = sys.stdin.buffer.read(_MAX_IDS) if file == "-" else read_at_most(Path(file), _MAX_IDS)
+        lines = data.decode().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise GalleryError(f"{printable(file)}: {why}") from error
+    if len(data) >= _MAX_IDS:
+        raise GalleryError(f"{printable(file)}: more than {_MAX_IDS // 1_000_000} MB")
+    return [line.strip() for line in lines if line.strip()]
 
 
 def run_correct(arguments: Namespace) -> int:

@@ -146,6 +146,12 @@ def erase(connection: sqlite3.Connection, path: Path) -> None:
     """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
     with translated(path):
         connection.execute("VACUUM")
+    empty_log(connection, path)
+
+
+def empty_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Move the log into the file and empty it; raises GalleryError if another process reads the log."""
+    with translated(path):
         busy = int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
     if busy:
         raise GalleryError(f"{path}: deleted rows leave traces in the log while another program reads it; try again")

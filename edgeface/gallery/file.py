@@ -60,10 +60,32 @@ class GalleryFile:
                 self._db.execute("UPDATE state SET generation = generation + 1")
                 self._version = -1
 
-    def _require(self, person: str) -> None:
-        """Raise GalleryError for an unknown id."""
-        if self._db.execute("SELECT 1 FROM people WHERE tag = ?", (self.tag(person),)).fetchone() is None:
-            raise no_one(person)
+    @property
+    def unfinished(self) -> bool:
+        """Whether an erasure was cut off, for example by a power cut, before the last byte was overwritten."""
+        with sqlite.translated(self.path):
+            return bool(self._number("SELECT unfinished FROM state"))
+
+    def begin_erasure(self) -> None:
+        """Note that an erasure begins, until `finish_erasure` has overwritten what was deleted.
+
+        Raises GalleryError if another process reads the log: it would keep deleted rows.
+        """
+        with self.transaction(visible=False):
+            self._db.execute("UPDATE state SET unfinished = 1")
+        sqlite.empty_log(self._db, self.path)
+
+    def finish_erasure(self) -> None:
+        """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
+        sqlite.erase(self._db, self.path)
+        with self.transaction(visible=False):
+            self._db.execute("UPDATE state SET unfinished = 0 WHERE unfinished")
+
+    def knows(self, who: str) -> bool:
+        """Whether the file has a person or an unknown with this id."""
+        query = "SELECT 1 FROM people WHERE tag = ?1 UNION ALL SELECT 1 FROM unknowns WHERE tag = ?1"
+        with sqlite.translated(self.path):
+            return self._db.execute(query, (self.tag(who),)).fetchone() is not None
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])

@@ -5,24 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, display_name, printable
+from edgeface.core.text import check_id, display_name, is_unknown_id, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
 from edgeface.gallery.difference import take_up
 from edgeface.gallery.file import no_one
 from edgeface.gallery.rows import Change, RetiredIds, RowCodec
-from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, unit_mean
+from edgeface.gallery.snapshot import NEVER, Census, Person, check_day, check_embedding, day, unit_mean
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Collection, Container, Iterable, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgeface.core.sqlite import Schema
@@ -97,6 +98,12 @@ class Gallery(CorrectionsFile):
             own = self._embeddings(self._people())
         splits = {person: two_people(rows, limits) for person, rows in sorted(own.items())}
         return {person: split for person, split in splits.items() if split is not None}
+
+    def census(self) -> Census:
+        """How many people have templates of the model, counting the ignored and the expired; opens no row."""
+        with sqlite.translated(self.path):
+            row = self._db.execute("SELECT count(*) FROM templates WHERE model = ?", (self.model,)).fetchone()
+        return Census(int(row[0]))
 
     def people(self) -> list[Person]:
         """Everyone, by id, including the expired until they are erased."""
@@ -186,25 +193,31 @@ class Gallery(CorrectionsFile):
                     self._save(_alike(one, {*one.look_alikes, person}))
         return bool(found)
 
-    def remove_person(self, person: str, wall: float, alike: float = 2.0, into: str | None = None) -> Change:
-        """Remove a person from the file: name, templates, pictures, and the unknowns that `unknowns_like` gives.
+    def remove(self, who: Collection[str], alike: float = 2.0, into: str | None = None) -> None:
+        """Remove people and unknowns from the file, all of them or none, with their `traces`; retire the unknowns' ids.
 
-        Their `traces` and their negative templates are removed too; with `into`, all negative templates stay, and
-        theirs become that person's.
+        The unknowns that `unknowns_like` gives go with the people. With `into`, all negative templates stay, and those
+        of the people become that person's.
 
-        Raises GalleryError after the removal if another process still keeps the bytes in the log.
+        Raises GalleryError if an id is not in the file, with nothing changed; and after the removal, if another process
+        still keeps the bytes in the log: `finish_erasure` repeats only that.
         """
+        people = [one for one in who if not is_unknown_id(one)]
         with self.transaction():
-            alikes = [one for one in map(self._find, self.person(person).look_alikes) if one is not None]
-            corrections.remove(self._db, [row[:2] for row in self.traces(person, alike, into)])
-            self._drop_unknowns([unknown.id for unknown in self.unknowns_like(person, alike)])
+            self._db.execute("UPDATE state SET unfinished = 1")
+            others = {other for one in people for other in self.person(one).look_alikes}.difference(people)
+            lost = [one for one in who if is_unknown_id(one)]
+            for one in lost:
+                self._require_unknown(one)
+            corrections.remove(self._db, [row[:2] for row in self.traces(who, alike, into)])
+            self._drop_unknowns({*lost, *(unknown.id for unknown in self.unknowns_like(people, alike))})
             if into is not None:
-                corrections.hand_over(self._db, self._codec, self.tag(person), self.tag(into))
-            for other in alikes:
-                self._save(_alike(other, {*other.look_alikes} - {person}))
-            self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
-        sqlite.erase(self._db, self.path)
-        return Change("deleted", person, wall)
+                for one in people:
+                    corrections.hand_over(self._db, self._codec, self.tag(one), self.tag(into))
+            for other in filter(None, map(self._find, others)):
+                self._save(_alike(other, {*other.look_alikes}.difference(people)))
+            self._db.executemany("DELETE FROM people WHERE tag = ?", [(self.tag(one),) for one in people])
+        self.finish_erasure()
 
     def template_id(self, template: Template) -> str:
         """The id of a template, made from its embedding with the key of the data folder."""
@@ -231,22 +244,23 @@ class Gallery(CorrectionsFile):
         sqlite.erase(self._db, self.path)
         return Change("removed", person, wall, template=template)
 
-    def unknowns_like(self, person: str, least: float) -> list[Unknown]:
-        """The unknowns whose cosine to a person is `least` or more."""
-        mean = self._mean(person)
-        return [u for u in self.unknowns() if mean is not None and float(mean @ u.mean) >= least]
+    def unknowns_like(self, people: Iterable[str], least: float) -> list[Unknown]:
+        """The unknowns whose cosine to one of these people is `least` or more."""
+        means = [mean for mean in map(self._mean, people) if mean is not None]
+        faces = np.stack(means) if means else None
+        return [u for u in self.unknowns() if float((faces @ u.mean).max()) >= least] if faces is not None else []
 
-    def traces(self, who: str, least: float, into: str | None = None) -> list[Trace]:
-        """The rows of corrections that show a person or an unknown: by their id, or by a cosine of `least` or more.
+    def traces(self, who: Collection[str], least: float, into: str | None = None) -> list[Trace]:
+        """The rows of corrections that show these people and unknowns: by id, or by a cosine of `least` or more.
 
-        The unknowns that `unknowns_like` gives count as the person. With `into`, no one is forgotten, and all negative
+        The unknowns that `unknowns_like` gives count as the people. With `into`, no one is forgotten, and all negative
         templates are left out.
         """
         with sqlite.translated(self.path):
-            unknown = next((one for one in self.unknowns() if one.id == who), None)
-            ids = {who, *(one.id for one in self.unknowns_like(who, least))}
-            face = self._mean(who) if unknown is None else unknown.mean
-            return corrections.traces(self._db, self._codec, self.model, ids, face, least, negatives=into is None)
+            faces = [one.mean for one in self.unknowns() if one.id in who]
+            faces += [mean for mean in map(self._mean, who) if mean is not None]
+            ids = {*who, *(one.id for one in self.unknowns_like(who, least))}
+            return corrections.traces(self._db, self._codec, self.model, ids, faces, least, negatives=into is None)
 
     def unknowns(self) -> list[Unknown]:
         """Read the stored unknowns of the gallery's model, the most recently seen first."""
@@ -259,7 +273,7 @@ class Gallery(CorrectionsFile):
         """One unknown; raises GalleryError for an id that is not stored."""
         found = next((one for one in self.unknowns() if one.id == unknown), None)
         if found is None:
-            raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
+            raise _no_unknown(unknown)
         return found
 
     def retired_ids(self) -> Container[str]:
@@ -274,15 +288,6 @@ class Gallery(CorrectionsFile):
             for unknown in kept:
                 rows.put_unknown(self._codec, self._db, unknown, self.model)
             self._db.executemany("DELETE FROM unknowns WHERE tag = ?", [(self.tag(i),) for i in expired])
-
-    def remove_unknown(self, unknown: str, alike: float = 2.0) -> None:
-        """Remove one unknown from the file, with their `traces`, and retire its id."""
-        with self.transaction():
-            if not self._db.execute("SELECT 1 FROM unknowns WHERE tag = ?", (self.tag(unknown),)).fetchone():
-                raise GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
-            corrections.remove(self._db, [row[:2] for row in self.traces(unknown, alike)])
-            self._drop_unknowns([unknown])
-        sqlite.erase(self._db, self.path)
 
     def pictures(self, who: str) -> list[tuple[float, bytes]]:
         """Wall seconds and JPEG of each picture of a person or an unknown, the newest first."""
@@ -315,6 +320,10 @@ class Gallery(CorrectionsFile):
                 self._db.executemany("DELETE FROM unknowns WHERE tag = ?", old)
                 self._db.executemany("DELETE FROM pictures WHERE seq = ?", seen)
         return len(old) + len(seen) + len(rest)
+
+    def _require_unknown(self, unknown: str) -> None:
+        if not self.knows(unknown):
+            raise _no_unknown(unknown)
 
     def _mean(self, person: str) -> Embedding | None:
         """The mean of a person's templates of the model; None without any."""
@@ -359,10 +368,14 @@ class Gallery(CorrectionsFile):
             self._save(replace(before, name=display_name(name, person)))
         rows.put_templates(self._codec, self._db, person, templates)
 
-    def _drop_unknowns(self, ids: Sequence[str]) -> None:
+    def _drop_unknowns(self, ids: Iterable[str]) -> None:
         for unknown in ids:
             self._db.execute("DELETE FROM unknowns WHERE tag = ?", (self.tag(unknown),))
             self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._codec.gone_tag(unknown),))
+
+
+def _no_unknown(unknown: str) -> GalleryError:
+    return GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
 
 
 def _alike(person: Person, others: set[str]) -> Person:

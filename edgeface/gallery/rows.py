@@ -71,11 +71,13 @@ _CORRECTIONS = (
 )
 
 # `people.version` is a random number that changes with whatever a snapshot shows of the person, whoever writes it: a
-# reader compares it with the one that it knows. A counter would repeat after a backup is put back.
+# reader compares it with the one that it knows. A counter would repeat after a backup is put back. `state.unfinished`
+# is 1 while an erasure is under way.
 _VERSIONS = (
     "ALTER TABLE people ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
     "UPDATE people SET version = random()",
     "CREATE INDEX by_version ON people (tag, version)",
+    "ALTER TABLE state ADD COLUMN unfinished INTEGER NOT NULL DEFAULT 0",
     *(
         f"CREATE TRIGGER version_{table}_{event[:6].lower()} AFTER {event} ON {table}"  # noqa: S608 - only constants
         f" BEGIN UPDATE people SET version = random() WHERE tag IN ({tags}); END"

@@ -78,6 +78,12 @@ class Person:
         return self.expires is not None and today >= self.expires
 
 
+class Census(NamedTuple):
+    """A gallery counted, where no one is matched."""
+
+    enrolled: int
+
+
 class Stored(NamedTuple):
     """What a snapshot was read from, so that the next one reads only what has changed."""
 

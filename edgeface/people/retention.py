@@ -12,7 +12,7 @@ from edgeface.core.clock import DAY
 from edgeface.core.errors import EdgefaceError
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import day
-from edgeface.people.erasure import erase_person
+from edgeface.people.erasure import erase_all, finish
 
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
@@ -29,6 +29,7 @@ def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synce
     Nothing is erased unless the clock is `synced`: a clock that jumps ahead must not delete enrollments, and expired
     people are not matched in any case. Raises GalleryError if the disk fails; the next run continues.
     """
+    finish(gallery, configuration.journal_path)
     privacy = configuration.privacy
     if not privacy.correction_days:
         # Switched off: this needs no clock.
@@ -38,8 +39,8 @@ def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synce
     days = (configuration.unknown.days, privacy.picture_days, privacy.correction_days, privacy.negative_days)
     gallery.expire(*(wall - each * DAY for each in days))
     expired = [person.id for person in gallery.people() if person.expired(day(wall))]
-    for person in expired:
-        erase_person(gallery, configuration.journal_path, person, wall, alike=alike, why="expired")
+    if expired:
+        erase_all(gallery, configuration.journal_path, expired, wall, alike=alike, why="expired")
     return len(expired)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgeface.core.errors import GalleryError
 from edgeface.faces.calibration import table_of
@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.config.configuration import Configuration
-    from edgeface.gallery.snapshot import GallerySnapshot
 
 _ALONE = 1
 
 
-def level_threshold(configuration: Configuration, snapshot: GallerySnapshot) -> tuple[float, str | None]:
+class Counted(Protocol):
+    """A gallery of which the number of people is known."""
+
+    @property
+    def enrolled(self) -> int:
+        """How many can be matched."""
+
+
+def level_threshold(configuration: Configuration, snapshot: Counted) -> tuple[float, str | None]:
     """The cosine of the configured level and None, or else that of `low` for one person and why there is none."""
     table = table_of(configuration.embedder.model)
     try:

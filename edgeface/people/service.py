@@ -38,7 +38,7 @@ from edgeface.people.rules import limits
 from edgeface.people.templates import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -192,10 +192,10 @@ class PeopleService:
         with self.gallery() as gallery:
             self._record([gallery.remove_template(person, template, self.clock.wall())])
 
-    def erase(self, who: str) -> ErasureProof:
-        """Erase a person or an unknown everywhere, and search for traces; a failed erasure can be repeated."""
+    def erase(self, *who: str) -> ErasureProof:
+        """Erase people and unknowns everywhere, all of them or none, and search for traces; it can be repeated."""
         with self.gallery() as gallery:
-            return self._erase(gallery, who)
+            return self._erase(gallery, dict.fromkeys(who))
 
     def merge(self, person: str, into: str, *, anyway: bool = False) -> ErasureProof:
         """Give the templates of `person` to `into`, and erase the first id; a failed merge can be repeated.
@@ -216,7 +216,7 @@ class PeopleService:
                 change = gallery.enroll(into, None, templates, self.clock.wall(), ignored=ignored)
                 gallery.link(into, first.look_alikes)
             self._record([dataclasses.replace(change, anyway=why is not None)])
-            return self._erase(gallery, person, into)
+            return self._erase(gallery, [person], into)
 
     def export_people(self, path: Path, person: str | None = None) -> int:
         """Write everyone, or one person with all journal rows about them, to a file; returns the number of people."""
@@ -260,11 +260,12 @@ class PeopleService:
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
         return EnrollResult(tuple(gallery.person(one) for one in ids), plan.notes, plan.rejected)
 
-    def _erase(self, gallery: Gallery, who: str, into: str | None = None) -> ErasureProof:
+    def _erase(self, gallery: Gallery, who: Collection[str], into: str | None = None) -> ErasureProof:
         try:
             return erase(self.configuration, gallery, who, self.clock.wall(), into)
         finally:
-            self.erased(who)
+            for one in who:
+                self.erased(one)
 
     def _record(self, changes: Iterable[Change]) -> None:
         if self.record is not None:

@@ -57,7 +57,7 @@ def merge(gallery: Gallery, who: str, other: str, seed: int) -> None:
     with gallery.transaction():
         gallery.enroll(other, None, gallery.templates(who), seed, ignored=gallery.person(other).ignored)
         gallery.link(other, gallery.person(who).look_alikes)
-    gallery.remove_person(who, 1.0, into=other)
+    gallery.remove([who], into=other)
 
 
 def rolled_back(gallery: Gallery, who: str, other: str, seed: int) -> None:
@@ -75,7 +75,7 @@ STEPS: dict[str, Callable[[Gallery, str, str, int], object]] = {
     "replace": lambda g, who, other, n: g.replace(who, other, [template(n)], 1.0, ignored=n % 2 == 0),
     "remove": lambda g, who, _, __: g.remove_template(who, g.template_id(g.templates(who)[0]), 1.0),
     "rename": lambda g, who, _, n: g.rename(who, f"name {n}", 1.0),
-    "forget": lambda g, who, _, __: g.remove_person(who, 1.0),
+    "forget": lambda g, who, _, __: g.remove([who]),
     "merge": merge,
     "deny": lambda g, who, _, n: g.deny(who, negative(f"E{n}", n)),
     "restore": lambda g, who, _, __: g.remove_negative(who, g.negatives(who)[0].event, 1.0),
@@ -168,7 +168,7 @@ def test_rows_that_someone_swaps_are_noticed_by_a_reader_that_runs(gallery: Gall
 def test_a_backup_that_is_put_back_is_taken_up_whole(gallery: Gallery, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "backup.db")) as backup:
         gallery._db.backup(backup)
-        gallery.remove_person("alice", 1.0)
+        gallery.remove(["alice"])
         gallery.enroll("bob", "Bob", [template(99)], 1.0)
         gallery.snapshot(NOON)
         with closing(sqlite3.connect(tmp_path / "gallery.db")) as restored:

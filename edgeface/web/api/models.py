@@ -159,6 +159,26 @@ class Forgotten(ApiModel):
     """Other places where they may still be named, one line each."""
 
 
+class Several(ApiModel):
+    """Which people and unknowns."""
+
+    id: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=100)]
+    """Given once for each; at most 100."""
+
+
+class SeveralForgotten(ApiModel):
+    """What was erased together, and what a search of the data folder found afterwards."""
+
+    ids: list[str]
+    forgotten: bool
+    """Whether no file contains a trace."""
+    files_searched: int
+    traces: list[str]
+    """Files that still contain a trace."""
+    warnings: list[str]
+    """Other places where they may still be named, one line each."""
+
+
 class PictureFacts(ApiModel):
     """A picture that is kept."""
 

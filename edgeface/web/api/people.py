@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
@@ -94,6 +94,17 @@ def forget(call: Call) -> Response:
     with writable_gallery(call) as gallery:
         found, pictures = existing(gallery, who), len(gallery.pictures(who))
     return forgotten(who, call.context.people.erase(who), found.templates + found.foreign, pictures)
+
+
+def forget_several(call: Call) -> Response:
+    """Erase people and unknowns permanently, all of them or none, and search for traces once."""
+    who = list(dict.fromkeys(call.query.id))
+    with writable_gallery(call) as gallery:
+        missing = next((one for one in who if not gallery.knows(one)), None)
+    if missing is not None:
+        raise Problem(404, detail=f"{printable(missing)}: no such person or unknown; nothing was erased")
+    proof = call.context.people.erase(*who)
+    return reply(models.SeveralForgotten(ids=who, forgotten=not proof.traces, **_found(proof)))
 
 
 def merge(call: Call) -> Response:
@@ -219,20 +230,19 @@ def enrolled(context: WebContext, done: EnrollResult, status: int) -> Response:
 
 def forgotten(who: str, proof: ErasureProof, templates: int, pictures: int) -> Response:
     """The answer to an erasure, with the proof."""
+    found = _found(proof)
+    return reply(models.Forgotten(id=who, forgotten=not proof.traces, templates=templates, pictures=pictures, **found))
+
+
+def _found(proof: ErasureProof) -> dict[str, Any]:
     aside = [
         f"{printable_path(path)}: a damaged journal, put aside, that may still name them" for path in proof.set_aside
     ]
-    return reply(
-        models.Forgotten(
-            id=who,
-            forgotten=not proof.traces,
-            templates=templates,
-            pictures=pictures,
-            files_searched=proof.files,
-            traces=[printable_path(path) for path in proof.traces],
-            warnings=[*aside, *proof.still_named],
-        )
-    )
+    return {
+        "files_searched": proof.files,
+        "traces": [printable_path(path) for path in proof.traces],
+        "warnings": [*aside, *proof.still_named],
+    }
 
 
 def album(gallery: Gallery, who: str) -> models.Pictures:
@@ -257,6 +267,8 @@ OPERATIONS = (
     Operation("POST", "/people", "admin", "people", "Enroll a person from photos, or add photos to an enrolled person",
               enroll, {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.NewFromPhotos, "photos"),
               errors=(409,), heavy=True),
+    Operation("DELETE", "/people", "admin", "people", "Erase several people and unknowns permanently: all, or none",
+              forget_several, {200: models.SeveralForgotten}, query=models.Several, errors=(404, 409)),
     Operation("GET", _PERSON, "viewer", "people", "Get one person", person, {200: models.Person}, tagged=True),
     Operation("PATCH", _PERSON, "admin", "people",
               "Rename a person; record the days on which consent was given and ends", change,

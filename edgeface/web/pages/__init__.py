@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from edgeface.web.auth.guard import public
-from edgeface.web.pages import corrections, device, enroll, events, people, unknowns
+from edgeface.web.pages import corrections, device, enroll, events, forgetting, people, unknowns
 from edgeface.web.pages.render import STATIC
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ async def icon(_: Request) -> FileResponse:
 
 ROUTES = (
     *people.ROUTES,
+    *forgetting.ROUTES,
     *enroll.ROUTES,
     *unknowns.ROUTES,
     *events.ROUTES,

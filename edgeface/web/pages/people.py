@@ -165,7 +165,7 @@ def warn(request: Request, error: str | None = None) -> Response:
         counts = {
             "templates": own.templates + own.foreign,
             "pictures": len(gallery.pictures(who)),
-            "unknowns": len(gallery.unknowns_like(who, threshold)),
+            "unknowns": len(gallery.unknowns_like([who], threshold)),
         }
     return render(request, "forget.html", who=who, name=own.name, counts=counts, error=error)
 
