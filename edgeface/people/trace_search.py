@@ -133,7 +133,7 @@ class _Forms:
         for shift in (0, 2):
             words = _words(data, shift)
             places = np.flatnonzero(self._lower[words & 0xFFFF])
-            for place in places[np.isin(words[places], self._keys)].tolist():
+            for place in places[_among(words[places], self._keys)].tolist():
                 start = shift + _WORD * place
                 if any(data.startswith(form, start - n) for form, n in self._at[int(words[place])] if start >= n):
                     return True
@@ -156,8 +156,8 @@ class _Numbers:
             # Of _RUN numbers in a row, one is at a multiple of _RUN. A table of upper halves leaves few to look up.
             some = words[::_RUN]
             places = np.flatnonzero(self._upper[some >> 16])
-            for place in (_RUN * places[np.isin(some[places], self._numbers)]).tolist():
-                near = np.isin(words[max(0, place - _RUN + 1) : place + _RUN], self._numbers)
+            for place in (_RUN * places[_among(some[places], self._numbers)]).tolist():
+                near = _among(words[max(0, place - _RUN + 1) : place + _RUN], self._numbers)
                 if near.size >= _RUN and np.convolve(near, np.ones(_RUN), "valid").max() >= _RUN:
                     return True
         return False
@@ -168,6 +168,15 @@ def _marks(halves: NDArray[np.integer]) -> NDArray[np.bool_]:
     table = np.zeros(1 << 16, np.bool_)
     table[halves] = True
     return table
+
+
+def _among(values: NDArray[np.uint32], known: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which of the values are known; `known` is sorted. Unlike numpy's isin, this does not sort both."""
+    if not known.size:
+        return np.zeros(values.size, np.bool_)
+    places = np.minimum(np.searchsorted(known, values), known.size - 1)
+    found: NDArray[np.bool_] = known[places] == values
+    return found
 
 
 def _words(data: bytes, shift: int) -> NDArray[np.uint32]:
