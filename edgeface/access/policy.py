@@ -12,7 +12,7 @@ from edgeface.core.settings import Id, Level, Settings
 from edgeface.core.types import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from edgeface.access.schedules import WeeklySchedule
     from edgeface.core.types import Claim
@@ -129,7 +129,7 @@ def never_open(policy: AccessPolicy) -> dict[str, str]:
     return {name: why for name, door in policy.doors.items() if door.liveness != "off"}
 
 
-def strangers(policy: AccessPolicy, enrolled: set[str]) -> tuple[str, ...]:
+def strangers(policy: AccessPolicy, enrolled: Collection[str]) -> tuple[str, ...]:
     """People that a door allows and who are not enrolled, one line per door."""
     lines = []
     for name, door in policy.doors.items():

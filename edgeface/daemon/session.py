@@ -12,6 +12,7 @@ from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
 from edgeface.core.text import counted
 from edgeface.core.types import unmeasured
+from edgeface.daemon.snapshot_reader import SnapshotReader
 from edgeface.faces import covered
 from edgeface.faces.calibration import table_of
 from edgeface.faces.tflite import EMBEDDER, SHIPPED
@@ -65,7 +66,7 @@ def door_problems(policy: AccessPolicy, view: GallerySnapshot, accept: Threshold
         for name, door in policy.doors.items()
         if door.level not in known
     ]
-    return (*lines, *strangers(policy, {person.id for person in view.people if not person.ignored}))
+    return (*lines, *strangers(policy, view.matchable))
 
 
 class RecognitionSession:
@@ -101,6 +102,7 @@ class RecognitionSession:
         self._thumbnails: list[Thumbnail] = []
         self._probes: list[Probe] = []
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
+        self._reader = SnapshotReader(configuration.data, self._gallery.model)
         try:
             self.pipeline = self._open_pipeline(wall)
         except BaseException:
@@ -111,6 +113,11 @@ class RecognitionSession:
     def unknowns(self) -> frozenset[str]:
         """Ids of the unknowns that are remembered now."""
         return self._unknowns.ids
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a refresh would take up people who have been read meanwhile; takes a microsecond."""
+        return self._reader.ready
 
     @property
     def models(self) -> dict[str, str]:
@@ -156,6 +163,7 @@ class RecognitionSession:
         """Close the gallery, after an erasure that is under way; what is new is stored by `refresh` only."""
         if self._retention is not None:
             self._retention.join(_ERASURE)
+        self._reader.close()
         self._gallery.close()
 
     def _open_pipeline(self, wall: float) -> Pipeline:
@@ -172,23 +180,28 @@ class RecognitionSession:
         self._attempts += 1
         if self._attempts % _REOPEN == 0:
             reopened = Gallery.open(self._configuration.data, self.analyzer.embedder.name)
+            reopened.base = self._gallery.base
             worse, self._gallery = (reopened, self._gallery) if reopened.problem else (self._gallery, reopened)
             worse.close()
 
     def _update(self, configuration: Configuration, wall: float) -> None:
-        today, before = day(wall), self._today
-        if configuration is not self._configuration:
+        applied = configuration is self._configuration
+        if not applied:
             detector = self._reload_detector(configuration)
             self._configuration = configuration
             # What must no longer be kept goes now.
             self._retained = -math.inf
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
-        elif today == before and not self._gallery.changed():
+        elif day(wall) == self._today and not self._gallery.changed():
             return
-        view = self._gallery.snapshot(wall)
+        view = self._reader.newest(self._gallery, wall)
+        if view is not None:
+            self._today = self._reader.today
+            self._read_unknowns()
+        elif applied:
+            return
+        view = view or self.pipeline.gallery
         self.pipeline.use(view, self._thresholds(view))
-        self._today = today
-        self._read_unknowns()
 
     def _reload_detector(self, configuration: Configuration) -> Detector | None:
         """The detector for settings that have changed; None when they have not, or it cannot be loaded."""
@@ -230,7 +243,7 @@ class RecognitionSession:
     def _thresholds(self, view: GallerySnapshot) -> Thresholds:
         """The thresholds for this gallery; those that match no one when the level cannot be guaranteed."""
         unmatchable: tuple[str, ...] = ()
-        self.people = frozenset(person.id for person in view.people)
+        self.people = frozenset(view.rows)
         if self._timings is not None:
             self._timings.people = view.enrolled
         try:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.core.types import Event, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
+    from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.mqtt.publisher import Publisher
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,8 @@ class Vision:
         """Ids of the people who can be matched now."""
         self.unknowns: frozenset[str] = frozenset()
         """Ids of the unknowns that are remembered."""
+        self.gallery: GallerySnapshot | None = None
+        """The people as they are matched now; frozen, so that any thread may use it."""
         self.problems: tuple[str, ...] = ()
         """The problems of the gallery, the level and the doors, one line each."""
         self.models: Mapping[str, str] = {}
@@ -181,7 +184,7 @@ class Vision:
             frame = self._mailbox.take(FRAME_TIMEOUT)
             if frame is not None:
                 self._handle(session, frame)
-            if self._clock.monotonic() - self._refreshed >= HOUSEKEEPING:
+            if session.has_news or self._clock.monotonic() - self._refreshed >= HOUSEKEEPING:
                 self._housekeep(session)
         for camera in session.pipeline.cameras:
             self._leave(session, camera)
@@ -237,5 +240,5 @@ class Vision:
             # The disk may be full or unplugged: matching continues with the people in memory.
             log.warning("gallery: %s", error)
             self.problems = (*session.problems, str(error))
-        self.people, self.unknowns = session.people, session.unknowns
+        self.people, self.unknowns, self.gallery = session.people, session.unknowns, pipeline.gallery
         self.tally = {camera: Tally(self._processed[camera], *pipeline.counts(camera)) for camera in pipeline.cameras}

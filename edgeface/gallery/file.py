@@ -87,5 +87,14 @@ class GalleryFile:
         with sqlite.translated(self.path):
             return self._db.execute(query, (self.tag(who),)).fetchone() is not None
 
+    @property
+    def generation(self) -> int:
+        """The generation of the file that `snapshot` has read last."""
+        return self._generation
+
+    def adopt(self, snapshot: GallerySnapshot, generation: int) -> None:
+        """Take over what another connection to the file has read, as if `snapshot` had read it here."""
+        self.base, self._version, self._generation = snapshot, -1, generation
+
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])

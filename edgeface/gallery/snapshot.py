@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field
 from datetime import date
-from itertools import count
+from itertools import compress, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -116,18 +116,25 @@ class GallerySnapshot:
     """What it was read from; None if that was no file."""
     before: InitVar[tuple[GallerySnapshot, NDArray[np.intp]] | None] = None
     """An earlier snapshot, and its row that each row equals, -1 for none: the search is then not built again."""
-    enrolled: int = field(init=False)
-    """Number of people who can be matched, that is, without the ignored."""
+    matchable: frozenset[str] = field(init=False)
+    """Ids of the people who can be matched, that is, without the ignored."""
     rows: Mapping[str, int] = field(init=False)
     """The row of each person, by id."""
     search: Search = field(init=False)
 
     def __post_init__(self, before: tuple[GallerySnapshot, NDArray[np.intp]] | None) -> None:
-        object.__setattr__(self, "enrolled", len(self.people) - sum(map(attrgetter("ignored"), self.people)))
-        object.__setattr__(self, "rows", dict(zip(map(attrgetter("id"), self.people), count(), strict=False)))
+        rows = dict(zip(map(attrgetter("id"), self.people), count(), strict=False))
+        ignored = compress(rows, map(attrgetter("ignored"), self.people))
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "matchable", frozenset(rows).difference(ignored))
         earlier, unchanged = (None, None) if before is None else before
         search = searcher(self.matrix, None if earlier is None else earlier.search, unchanged)
         object.__setattr__(self, "search", search)
+
+    @property
+    def enrolled(self) -> int:
+        """Number of people who can be matched."""
+        return len(self.matchable)
 
     def match(self, embedding: Embedding) -> Match | None:
         """Find the nearest person, ignored or not, and the runner-up, without those that a correction denies.

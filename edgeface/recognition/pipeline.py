@@ -246,6 +246,11 @@ class Pipeline:
         scene.end_all()
         return tuple(self._left(scene, Moment(camera, monotonic, wall), gap=0.0))
 
+    @property
+    def gallery(self) -> GallerySnapshot:
+        """The snapshot in use."""
+        return self._gallery
+
     def use(self, gallery: GallerySnapshot, thresholds: Thresholds) -> None:
         """Continue with another snapshot of the gallery; every track is judged again with its next good frame."""
         self._gallery, self._thresholds = gallery, thresholds
