@@ -172,7 +172,13 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _flag("--again", "replace all templates, for example after a change of the embedder; keeps names"),
         *_OVERRIDES,
     ),
-    "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
+    "people": (
+        _data,
+        _flag("--unknown", "list the unknowns that can be enrolled"),
+        _value("--limit", "N", "list N of them at most; default: 100, with --json all", type=int),
+        _value("--after", "ID", "continue after this one"),
+        _flag("--json", "print one JSON object a line"),
+    ),
     "templates": (_data, _ID, _value("--remove", "TEMPLATE", "remove this one, for example because it is marked")),
     "rename": (_data, _ID, _value("name", "NAME")),
     "consent": (_data, _ID, *_DATES),
@@ -257,6 +263,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 
 _EXAMPLES = {
     "demo": "edgeface demo --out /tmp/demo",
+    "people": "edgeface people --after mallory --limit 20\n  edgeface people --json",
     "enroll": 'edgeface enroll alice --name "Alice" photos/*.jpg\n  edgeface enroll --folder people/',
     "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',

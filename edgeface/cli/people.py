@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from edgeface.cli.listing import dates, say_negatives, say_people, say_templates, say_unknowns, say_warnings
+from edgeface.cli.listing import dates, say_json, say_negatives, say_people, say_templates, say_unknowns, say_warnings
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
@@ -28,11 +29,16 @@ from edgeface.people.service import PeopleService
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from edgeface.gallery.snapshot import Person
+    from edgeface.gallery.unknowns import Unknown
     from edgeface.people.service import EnrollResult
 
 
+Listed = TypeVar("Listed", "Person", "Unknown")
+_LISTED = 100
+"""Entries of a list without --limit."""
 _MAX_IDS = 1_000_000
 """Bytes of a file of IDs; that is room for 10,000."""
 
@@ -74,13 +80,39 @@ def run_people(arguments: Namespace) -> int:
     if not (service.configuration.data / FILE).exists():
         say("no one is enrolled (edgeface enroll --help)")
         return 0
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UsageError("--limit must be 1 or more")
     with service.gallery() as gallery:
         if arguments.unknown:
-            say_unknowns(gallery)
+            _list(gallery.unknowns(), arguments, " --unknown", say_unknowns)
         else:
-            strangers = _strangers_per_day(service.configuration)
-            say_people(service.configuration, gallery, strangers, SystemClock().wall())
+            strangers, wall = _strangers_per_day(service.configuration), SystemClock().wall()
+            table = partial(say_people, service.configuration, gallery, strangers=strangers, wall=wall)
+            _list(gallery.people(), arguments, "", table)
     return 0
+
+
+def _list(listed: Sequence[Listed], arguments: Namespace, flag: str, table: Callable[[Sequence[Listed]], None]) -> None:
+    """Print a part of a list, and how to get the next."""
+    # A JSON list is for a program, which wants it whole.
+    most = arguments.limit or (None if arguments.json else _LISTED)
+    shown, rest = _part(listed, arguments.after, most)
+    if arguments.json:
+        say_json(shown)
+        return
+    table(shown)
+    if rest:
+        say(f"{rest} more: edgeface people{flag} --after {shown[-1].id}")
+
+
+def _part(listed: Sequence[Listed], after: str | None, most: int | None) -> tuple[Sequence[Listed], int]:
+    """At most `most` of a list after the entry with the id `after`, and how many follow."""
+    ids = [one.id for one in listed]
+    if after is not None and after not in ids:
+        raise GalleryError(f"{printable(after)}: not in the list")
+    first = 0 if after is None else ids.index(after) + 1
+    shown = listed[first:] if most is None else listed[first : first + most]
+    return shown, len(listed) - first - len(shown)
 
 
 def run_templates(arguments: Namespace) -> int:

@@ -39,22 +39,38 @@ def take_up(
     """
     if base is None or base.stored is None or base.stored.model != model:
         base = GallerySnapshot((), _frozen(np.zeros((0, 0), np.float32)), 0)
-    before = base.stored or Stored(model, {}, {}, (), {}, {})
-    versions = dict(db.execute("SELECT tag, version FROM people"))
-    changed = {tag for tag, _ in versions.items() ^ before.versions.items()}
-    gone = changed - versions.keys()
+    before, fresh = base.stored or _nothing(model), _Fresh(db, codec, model)
     # A clock that is set back brings people back who had expired.
     back = {tag for tag, one in before.apart.items() if one.id not in base.rows and _shown(one, today)}
-    fresh = _Fresh(db, codec, model)
-    for tag in sorted((changed | back) - gone):
-        fresh.read(tag)
-    left = {before.people[tag].id for tag in gone}
-    stored = _next(before._replace(versions=versions), gone, left, fresh) if changed else before
+    stored, left = _read(db, before, fresh, back)
     hidden = {one.id for one in stored.apart.values() if not _shown(one, today)}
     shown = tuple([one for one in stored.everyone if one.id not in hidden]) if hidden else stored.everyone
     if stored is base.stored and shown == base.people:
         return base
     return _assembled(base, stored, shown, hidden | left, fresh)
+
+
+def everyone(
+    db: sqlite3.Connection, codec: RowCodec, model: str, base: GallerySnapshot | None = None
+) -> tuple[Person, ...]:
+    """All people by id, including the expired; only those who have changed since `base` are read."""
+    known = base.stored if base is not None and base.stored is not None and base.stored.model == model else None
+    return _read(db, known or _nothing(model), _Fresh(db, codec, model), set())[0].everyone
+
+
+def _nothing(model: str) -> Stored:
+    return Stored(model, {}, {}, (), {}, {})
+
+
+def _read(db: sqlite3.Connection, before: Stored, fresh: _Fresh, also: set[bytes]) -> tuple[Stored, set[str]]:
+    """What is stored now, and the ids of those who have gone; the others who have changed, and `also`, become fresh."""
+    versions = dict(db.execute("SELECT tag, version FROM people"))
+    changed = {tag for tag, _ in versions.items() ^ before.versions.items()}
+    gone = changed - versions.keys()
+    for tag in sorted((changed | also) - gone):
+        fresh.read(tag)
+    left = {before.people[tag].id for tag in gone}
+    return (_next(before._replace(versions=versions), gone, left, fresh) if changed else before), left
 
 
 class _Fresh:

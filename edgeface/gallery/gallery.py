@@ -13,7 +13,7 @@ from edgeface.core.text import check_id, display_name, is_unknown_id, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
-from edgeface.gallery.difference import take_up
+from edgeface.gallery.difference import everyone, take_up
 from edgeface.gallery.file import no_one
 from edgeface.gallery.rows import Change, RetiredIds, RowCodec
 from edgeface.gallery.snapshot import NEVER, Census, Person, check_day, check_embedding, day, unit_mean
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Container, Iterable, Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from edgeface.core.sqlite import Schema
     from edgeface.core.types import Embedding
@@ -92,12 +90,19 @@ class Gallery(CorrectionsFile):
         self._version, self._generation = version, generation
         return self.base
 
-    def divided(self, limits: Limits) -> dict[str, Split]:
-        """The people whose templates of the model look like two people, by id."""
+    def divided(self, limits: Limits, people: Iterable[str] | None = None) -> dict[str, Split]:
+        """Those of these people, or of all, whose templates of the model look like two people, by id."""
+        if people is not None:
+            splits = {one: two_people(self.embeddings(one), limits) for one in people}
+            return {one: split for one, split in splits.items() if split is not None}
+        found = {}
         with sqlite.translated(self.path):
-            own = self._embeddings(self._people())
-        splits = {person: two_people(rows, limits) for person, rows in sorted(own.items())}
-        return {person: split for person, split in splits.items() if split is not None}
+            query = "SELECT person, model, templates.sealed, people.sealed FROM templates JOIN people ON tag = person"
+            for tag, model, templates, sealed in self._db.execute(f"{query} WHERE model = ?", (self.model,)):
+                split = two_people(self._codec.embeddings(tag, model, templates), limits)
+                if split is not None:
+                    found[self._codec.person(tag, sealed).id] = split
+        return dict(sorted(found.items()))
 
     def census(self) -> Census:
         """How many people have templates of the model, counting the ignored and the expired; opens no row."""
@@ -106,9 +111,12 @@ class Gallery(CorrectionsFile):
         return Census(int(row[0]))
 
     def people(self) -> list[Person]:
-        """Everyone, by id, including the expired until they are erased."""
+        """Everyone, by id, including the expired until they are erased; with a `base`, only who has changed is read."""
         with sqlite.translated(self.path):
-            return self._people()
+            if self.base is None:
+                return self._people()
+            with sqlite.reading(self._db):
+                return list(everyone(self._db, self._codec, self.model, self.base))
 
     def person(self, person: str) -> Person:
         """One person; raises GalleryError for an unknown id."""
@@ -329,12 +337,6 @@ class Gallery(CorrectionsFile):
         """The mean of a person's templates of the model; None without any."""
         own = self.embeddings(person)
         return unit_mean(own) if own else None
-
-    def _embeddings(self, people: Iterable[Person]) -> dict[str, NDArray[np.float32]]:
-        """The templates of the model, one per row, by id."""
-        ids = {self.tag(person.id): person.id for person in people}
-        query = "SELECT person, model, sealed FROM templates WHERE model = ?"
-        return {ids[row[0]]: self._codec.embeddings(*row) for row in self._db.execute(query, (self.model,))}
 
     def _find(self, person: str) -> Person | None:
         return next(iter(self._people(self.tag(person))), None)

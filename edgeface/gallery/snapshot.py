@@ -171,6 +171,11 @@ class GallerySnapshot:
         found = pairs(self.matrix, least, MAX_ALIKE)
         return [(self.people[one].id, self.people[other].id, score) for one, other, score in found]
 
+    def alike_among(self, people: Iterable[str], least: float) -> list[tuple[str, str, float]]:
+        """Those of the pairs that `alike` would give that have one of these people in them."""
+        found = {(min(w, o), max(w, o)): score for w in people for o, score in self.alike_to(w, least)}
+        return sorted(((*pair, score) for pair, score in found.items()), key=lambda pair: -pair[2])[:MAX_ALIKE]
+
     def alike_to(self, who: str, least: float) -> list[tuple[str, float]]:
         """The people whose cosine to `who` is `least` or more, the most similar first; none if `who` is not in it."""
         row = self.rows.get(who)

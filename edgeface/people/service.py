@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.agreement import Limits
     from edgeface.gallery.rows import Change
-    from edgeface.gallery.snapshot import Person
+    from edgeface.gallery.snapshot import GallerySnapshot, Person
     from edgeface.people.enrollment import Upload
     from edgeface.people.templates import ListedTemplate
 
@@ -77,6 +77,8 @@ class PeopleService:
     """Lends an analyzer for a while; left out, the models are loaded for each enrollment."""
     erased: Callable[[str], None] = lambda _: None
     """Called with the id of everyone who was erased."""
+    latest: Callable[[], GallerySnapshot | None] = lambda: None
+    """A snapshot that may be old, from which the gallery is read by difference; None for reading everything."""
 
     @contextmanager
     def gallery(self, *, create: bool = False) -> Iterator[Gallery]:
@@ -85,6 +87,7 @@ class PeopleService:
         if not create and not (data / FILE).exists():
             raise GalleryError(f"{data}: no gallery here yet (edgeface enroll creates one)")
         with closing(Gallery.open(data, embedder_name(self.configuration.embedder.model))) as gallery:
+            gallery.base = self.latest()
             yield gallery
 
     def known_faces(self, gallery: Gallery, *, different_people: bool = False) -> KnownFaces:

@@ -49,6 +49,13 @@ class Page(ApiModel):
     """`next` of the previous answer."""
 
 
+class PeopleQuery(Page):
+    """Selects a part of the people."""
+
+    q: Annotated[str, Field(max_length=100)] | None = None
+    """Only people whose id or name contains this text; case does not matter."""
+
+
 class Overrides(ApiModel):
     """What is enrolled although it is refused otherwise; each is recorded in the audit trail."""
 

@@ -42,7 +42,8 @@ _PERSON = "/people/{person}"
 def people(call: Call) -> Response:
     """List a part of the people, by id."""
     with call.context.gallery() as gallery:
-        shown, following = part(gallery.people(), call.query, lambda one: (one.id,), (str,))
+        found = _matching(gallery.people(), call.query.q)
+    shown, following = part(found, call.query, lambda one: (one.id,), (str,))
     return reply(models.People(people=[api_person(call.context, one) for one in shown], next=following))
 
 
@@ -56,7 +57,7 @@ def enroll(call: Call) -> Response:
     """Enroll a person from photos, or add templates to an enrolled person."""
     new, files = call.body.fields, call.body.files
     with writable_gallery(call) as gallery:
-        before = next((one for one in gallery.people() if one.id == new.id), None)
+        known = gallery.knows(new.id)
     options = EnrollOptions(
         given=new.given,
         expires=new.expires,
@@ -65,7 +66,7 @@ def enroll(call: Call) -> Response:
         different_people=new.different_people,
     )
     done = call.context.people.enroll(new.id, new.name or None, files, options)
-    return enrolled(call.context, done, 201 if before is None else 200)
+    return enrolled(call.context, done, 200 if known else 201)
 
 
 def change(call: Call) -> Response:
@@ -192,9 +193,17 @@ def alike(call: Call) -> Response:
     with call.context.gallery() as gallery:
         snapshot = gallery.snapshot()
     threshold = level_threshold(call.context.configuration(), snapshot)[0]
-    alike = snapshot.alike(threshold)
+    alike = call.context.alike.of(snapshot, threshold)
     pairs = [models.Pair(one=one, other=other, score=round(score, 4)) for one, other, score in alike]
     return reply(models.Alike(threshold=round(threshold, 4), pairs=pairs))
+
+
+def _matching(people: list[Person], wanted: str | None) -> list[Person]:
+    """The people whose id or name contains a text; everyone without one."""
+    if not wanted:
+        return people
+    folded = wanted.casefold()
+    return [one for one in people if folded in one.id or folded in one.name.casefold()]
 
 
 def existing(gallery: Gallery, who: str) -> Person:
@@ -263,7 +272,7 @@ def jpeg(gallery: Gallery, who: str, number: str) -> Response:
 
 OPERATIONS = (
     Operation("GET", "/people", "viewer", "people", "List the people who are enrolled", people, {200: models.People},
-              query=models.Page, tagged=True),
+              query=models.PeopleQuery, tagged=True),
     Operation("POST", "/people", "admin", "people", "Enroll a person from photos, or add photos to an enrolled person",
               enroll, {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.NewFromPhotos, "photos"),
               errors=(409,), heavy=True),

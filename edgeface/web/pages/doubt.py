@@ -67,7 +67,7 @@ def question(
     """Ask whether to add anyway: `fields` are sent to `action`; `new` are addresses of pictures of the new face."""
     who, why = next(iter(error.doubts.items()))
     with context_of(request).gallery() as gallery:
-        own = next((one for one in gallery.people() if one.id == who), None)
+        own = gallery.person(who) if gallery.knows(who) else None
         enrolled = sorted(gallery.pictures_of_templates(who).values()) or range(len(gallery.pictures(who)))
     values = {"own": own, "pictures": enrolled[:_SHOWN], "new": list(new)[:_SHOWN]}
     return render(

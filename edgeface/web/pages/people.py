@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from edgeface.web.context import WebContext
 
 _PAGE = 50
+_PAIRS = 50
+CHOICE = 200
+"""People that a list to choose from may have; with more, the id is typed."""
 
 
 class PersonCard(NamedTuple):
@@ -65,7 +68,7 @@ def people(request: Request) -> Response:
         level=context.configuration().recognition.level,
         threshold=threshold,
         problem=problem,
-        alike=[pair for pair in snapshot.alike(threshold) if pair[1] not in stored[pair[0]]],
+        alike=[pair for pair in context.alike.of(snapshot, threshold)[:_PAIRS] if pair[1] not in stored[pair[0]]],
         divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,
         before=max(0, first - _PAGE) if first else None,
@@ -85,11 +88,21 @@ def person(request: Request, error: str | None = None, lines: tuple[str, ...] = 
         alike = [(who, *one) for one in snapshot.alike_to(who, threshold) if one[0] not in own.look_alikes]
         known = limits(context.configuration())
         values = {
+            "others": others[:CHOICE],
+            "typed": len(others) > CHOICE,
             "split": two_people(gallery.embeddings(who), known),
             "templates": listed(gallery, known, who),
             "negatives": negatives(gallery, who) if request.state.role == "admin" else [],
         }
-    return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines, **values)
+    return render(
+        request,
+        "person.html",
+        one=shown,
+        alike=alike,
+        error=error,
+        lines=lines,
+        **values,
+    )
 
 
 def rename(request: Request, form: Form) -> Response:
