@@ -10,11 +10,12 @@ import numpy as np
 
 from edgeface.gallery.corrections import find_negatives
 from edgeface.gallery.negatives import Denials
-from edgeface.gallery.snapshot import GallerySnapshot, Stored, unit_mean
+from edgeface.gallery.rows import RANDOM_BITS
+from edgeface.gallery.snapshot import GallerySnapshot, Stored, rows_of, unit_mean
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,18 +60,28 @@ def everyone(
 
 
 def _nothing(model: str) -> Stored:
-    return Stored(model, {}, {}, (), {}, {})
+    return Stored(model, 0, {}, {}, (), {}, {})
 
 
 def _read(db: sqlite3.Connection, before: Stored, fresh: _Fresh, also: set[bytes]) -> tuple[Stored, set[str]]:
     """What is stored now, and the ids of those who have gone; the others who have changed, and `also`, become fresh."""
-    versions = dict(db.execute("SELECT tag, version FROM people"))
+    (generation,) = db.execute("SELECT generation FROM state").fetchone()
+    latest = db.execute("SELECT tag, version FROM people WHERE version >= ?", (before.generation * (RANDOM_BITS + 1),))
+    versions = {**before.versions, **dict(latest)}
+    # Someone has gone, or a backup was put back: compare everyone.
+    if db.execute("SELECT count(*), coalesce(sum(version & 0xffffffff), 0) FROM people").fetchone() != _sum(versions):
+        versions = dict(db.execute("SELECT tag, version FROM people"))
     changed = {tag for tag, _ in versions.items() ^ before.versions.items()}
     gone = changed - versions.keys()
     for tag in sorted((changed | also) - gone):
         fresh.read(tag)
     left = {before.people[tag].id for tag in gone}
+    before = before._replace(generation=generation) if changed else before
     return (_next(before._replace(versions=versions), gone, left, fresh) if changed else before), left
+
+
+def _sum(versions: Mapping[bytes, int]) -> tuple[int, int]:
+    return len(versions), sum([version & 0xFFFFFFFF for version in versions.values()])
 
 
 class _Fresh:
@@ -130,7 +141,7 @@ def _assembled(
     base: GallerySnapshot, stored: Stored, shown: tuple[Person, ...], away: set[str], fresh: _Fresh
 ) -> GallerySnapshot:
     """The snapshot of the people `shown`; who is neither `away` nor fresh has the row of `base`."""
-    at = dict(zip(map(_ID, shown), range(len(shown)), strict=True))
+    at = rows_of(shown)
     means = {at[who]: mean for who, mean in fresh.means.items() if who in at}
     places = sorted(means)
     lost = [base.rows[who] for who in away.union(map(_ID, fresh.people.values())) if who in base.rows]
@@ -140,7 +151,7 @@ def _assembled(
     matrix = _matrix(base.matrix, rows, [means[place] for place in places])
     denied = [(at[who], each) for who in sorted(stored.negatives.keys() & at.keys()) for each in stored.negatives[who]]
     left_out = sum(map(_FOREIGN, stored.everyone))
-    return GallerySnapshot(shown, matrix, left_out, Denials.of(matrix, denied), stored, (base, rows))
+    return GallerySnapshot(shown, matrix, left_out, Denials.of(matrix, denied), stored, at, (base, rows))
 
 
 def _matrix(before: Floats, rows: NDArray[np.intp], means: Sequence[Embedding]) -> Floats:

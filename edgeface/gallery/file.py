@@ -67,12 +67,12 @@ class GalleryFile:
             return bool(self._number("SELECT unfinished FROM state"))
 
     def begin_erasure(self) -> None:
-        """Note that an erasure begins, until `finish_erasure` has overwritten what was deleted.
-
-        Raises GalleryError if another process reads the log: it would keep deleted rows.
-        """
+        """Note that an erasure begins, until `finish_erasure` has overwritten what was deleted."""
         with self.transaction(visible=False):
             self._db.execute("UPDATE state SET unfinished = 1")
+
+    def empty_log(self) -> None:
+        """Move the log into the file; raises GalleryError if another process reads it, and would keep deleted rows."""
         sqlite.empty_log(self._db, self.path)
 
     def finish_erasure(self) -> None:

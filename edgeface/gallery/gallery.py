@@ -90,6 +90,11 @@ class Gallery(CorrectionsFile):
         self._version, self._generation = version, generation
         return self.base
 
+    def verify(self) -> None:
+        """Open every row of people and their templates; raises VaultError if one was altered."""
+        with sqlite.translated(self.path), sqlite.reading(self._db):
+            take_up(self._db, self._codec, self.model, None)
+
     def divided(self, limits: Limits, people: Iterable[str] | None = None) -> dict[str, Split]:
         """Those of these people, or of all, whose templates of the model look like two people, by id."""
         if people is not None:
@@ -216,7 +221,8 @@ class Gallery(CorrectionsFile):
             others = {other for one in people for other in self.person(one).look_alikes}.difference(people)
             lost = [one for one in who if is_unknown_id(one)]
             for one in lost:
-                self._require_unknown(one)
+                if not self.knows(one):
+                    raise _no_unknown(one)
             corrections.remove(self._db, [row[:2] for row in self.traces(who, alike, into)])
             self._drop_unknowns({*lost, *(unknown.id for unknown in self.unknowns_like(people, alike))})
             if into is not None:
@@ -328,10 +334,6 @@ class Gallery(CorrectionsFile):
                 self._db.executemany("DELETE FROM unknowns WHERE tag = ?", old)
                 self._db.executemany("DELETE FROM pictures WHERE seq = ?", seen)
         return len(old) + len(seen) + len(rest)
-
-    def _require_unknown(self, unknown: str) -> None:
-        if not self.knows(unknown):
-            raise _no_unknown(unknown)
 
     def _mean(self, person: str) -> Embedding | None:
         """The mean of a person's templates of the model; None without any."""

@@ -58,6 +58,9 @@ _TABLES = (
     "CREATE TABLE state (generation INTEGER NOT NULL, key TEXT NOT NULL, plain INTEGER NOT NULL)",
 )
 
+RANDOM_BITS = (1 << 20) - 1
+"""Of people.version, the lower bits; the rest is the generation before the change."""
+
 # A probe is found by the tag of its event; a negative template goes with the person that it denies.
 _CORRECTIONS = (
     "CREATE TABLE probes (seq INTEGER PRIMARY KEY, event BLOB UNIQUE, model TEXT NOT NULL, sealed BLOB NOT NULL)",
@@ -70,17 +73,18 @@ _CORRECTIONS = (
     "CREATE INDEX by_person ON negatives (person)",
 )
 
-# `people.version` is a random number that changes with whatever a snapshot shows of the person, whoever writes it: a
-# reader compares it with the one that it knows. A counter would repeat after a backup is put back. `state.unfinished`
-# is 1 while an erasure is under way.
+# `people.version` changes with whatever a snapshot shows of the person, whoever writes it: the generation, by which a
+# reader finds the latest, and random bits, because a counter would repeat after a backup is put back.
+# `state.unfinished` is 1 while an erasure is under way.
 _VERSIONS = (
     "ALTER TABLE people ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
-    "UPDATE people SET version = random()",
+    f"UPDATE people SET version = random() & {RANDOM_BITS}",  # noqa: S608 - only constants
     "CREATE INDEX by_version ON people (tag, version)",
     "ALTER TABLE state ADD COLUMN unfinished INTEGER NOT NULL DEFAULT 0",
     *(
         f"CREATE TRIGGER version_{table}_{event[:6].lower()} AFTER {event} ON {table}"  # noqa: S608 - only constants
-        f" BEGIN UPDATE people SET version = random() WHERE tag IN ({tags}); END"
+        f" BEGIN UPDATE people SET version = (SELECT generation FROM state) * {RANDOM_BITS + 1}"
+        f" + (random() & {RANDOM_BITS}) WHERE tag IN ({tags}); END"
         for table, event, tags in (
             ("people", "INSERT", "NEW.tag"),
             ("people", "UPDATE OF tag, sealed", "NEW.tag"),

@@ -88,6 +88,8 @@ class Stored(NamedTuple):
     """What a snapshot was read from, so that the next one reads only what has changed."""
 
     model: str
+    generation: int
+    """Of the file, when someone had changed last."""
     versions: Mapping[bytes, int]
     """The number that changes with a person, by tag."""
     people: Mapping[bytes, Person]
@@ -114,19 +116,19 @@ class GallerySnapshot:
     """What the corrections deny; None without any."""
     stored: Stored | None = None
     """What it was read from; None if that was no file."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """The row of each person, by id; made if it is left out."""
     before: InitVar[tuple[GallerySnapshot, NDArray[np.intp]] | None] = None
     """An earlier snapshot, and its row that each row equals, -1 for none: the search is then not built again."""
     matchable: frozenset[str] = field(init=False)
     """Ids of the people who can be matched, that is, without the ignored."""
-    rows: Mapping[str, int] = field(init=False)
-    """The row of each person, by id."""
     search: Search = field(init=False)
 
     def __post_init__(self, before: tuple[GallerySnapshot, NDArray[np.intp]] | None) -> None:
-        rows = dict(zip(map(attrgetter("id"), self.people), count(), strict=False))
-        ignored = compress(rows, map(attrgetter("ignored"), self.people))
-        object.__setattr__(self, "rows", rows)
-        object.__setattr__(self, "matchable", frozenset(rows).difference(ignored))
+        if not self.rows:
+            object.__setattr__(self, "rows", rows_of(self.people))
+        ignored = compress(self.rows, map(attrgetter("ignored"), self.people))
+        object.__setattr__(self, "matchable", frozenset(self.rows).difference(ignored))
         earlier, unchanged = (None, None) if before is None else before
         search = searcher(self.matrix, None if earlier is None else earlier.search, unchanged)
         object.__setattr__(self, "search", search)
@@ -184,6 +186,11 @@ class GallerySnapshot:
         scores = self.matrix @ self.matrix[row]
         others = [n for n in np.flatnonzero(scores >= least).tolist() if n != row]
         return sorted(((self.people[n].id, float(scores[n])) for n in others), key=lambda other: -other[1])
+
+
+def rows_of(people: Sequence[Person]) -> dict[str, int]:
+    """The place of each person, by id."""
+    return dict(zip(map(attrgetter("id"), people), count(), strict=False))
 
 
 def day(wall: float) -> str:

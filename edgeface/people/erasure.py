@@ -46,6 +46,9 @@ def erase(
     journal = configuration.journal_path
     _require_known(gallery, journal, who)
     alike = level_threshold(configuration, gallery.census())[0]
+    # Better refused than half done, while another program reads the file.
+    gallery.begin_erasure()
+    gallery.empty_log()
     terms = trace_search.terms(gallery, who, alike, into)
     erase_all(gallery, journal, who, wall, alike=alike, into=into)
     count, traces = trace_search.search(configuration.data, terms)

@@ -27,9 +27,17 @@ def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synce
     """Erase what is too old at `wall`, with the unknowns that match at `alike`; returns the number of people.
 
     Nothing is erased unless the clock is `synced`: a clock that jumps ahead must not delete enrollments, and expired
-    people are not matched in any case. Raises GalleryError if the disk fails; the next run continues.
+    people are not matched in any case. Raises GalleryError if the disk fails, and the next run continues; VaultError at
+    the end if a row was altered.
     """
     finish(gallery, configuration.journal_path)
+    count = _erase_old(gallery, configuration, wall, synced=synced, alike=alike)
+    # The daemon reads only people who change: a row that was altered behind SQLite's back is found here.
+    gallery.verify()
+    return count
+
+
+def _erase_old(gallery: Gallery, configuration: Configuration, wall: float, *, synced: bool, alike: float) -> int:
     privacy = configuration.privacy
     if not privacy.correction_days:
         # Switched off: this needs no clock.
