@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.config.configuration import Configuration
+from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.clock import thread_cpu
 from edgeface.daemon.daemon import Daemon
 from edgeface.daemon.session import RecognitionSession
@@ -34,6 +34,7 @@ from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.people.service import PeopleService
+from edgeface.recognition.settings import UnknownSettings
 from tools.faults import table
 
 if TYPE_CHECKING:
@@ -138,7 +139,13 @@ def measured(people: int) -> dict[str, Any]:
         folder = Path(scratch) / "data"
         fill(folder, people)
         camera = ReplayCamera(type="replay", path=CLIP, loop=True)
-        configuration = Configuration(data=folder, cameras={"door": camera})
+        # Nothing is kept of the clip's faces, so that only changes of people are measured.
+        configuration = Configuration(
+            data=folder,
+            cameras={"door": camera},
+            privacy=Privacy(correction_days=0),
+            unknown=UnknownSettings(days=0),
+        )
         started = start(configuration)
         running = run(configuration, people)
         return {**started, **running, **forget(configuration, people)}

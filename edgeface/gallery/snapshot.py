@@ -102,7 +102,7 @@ class Stored(NamedTuple):
     """The negative templates of the model, by the id of the person that they deny."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GallerySnapshot:
     """The gallery at one moment: frozen, so any thread may use it."""
 

@@ -20,6 +20,7 @@ from edgeface.faces.photo_face import find_face
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import thumbnail
+from edgeface.gallery.unknowns import Unknown
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
 from edgeface.web import remedies, strings
@@ -297,6 +298,17 @@ def test_several_people_are_forgotten_together(admin: TestClient, stage: Stage) 
     proof = post(admin, "/forget", {"ids": "barack eileen", "confirm": "2"})
     assert re.search(r"No trace was found\. Searched: \d+ files of the data folder", text_of(proof))
     assert files(stage) == []
+
+
+def test_unknowns_come_in_parts(admin: TestClient, stage: Stage) -> None:
+    with opened(stage.context) as gallery:
+        face = gallery.unknowns()[0].mean
+        gallery.store_unknowns(Unknown(f"u-{n:04}", face, (), 2, 1, n, n, "porch") for n in range(60))
+    first, second = admin.get("/unknowns").text, admin.get("/unknowns?first=50").text
+    assert [text.count("data-unknown=") for text in (first, second)] == [50, 11]
+    assert 'href="/unknowns?first=50"' in first
+    assert 'href="/unknowns?first=0"' in second
+    assert admin.get("/unknowns?first=999999").text.count("data-unknown=") == 0
 
 
 def test_with_many_people_the_other_one_is_typed(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

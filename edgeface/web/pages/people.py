@@ -68,7 +68,7 @@ def people(request: Request) -> Response:
         level=context.configuration().recognition.level,
         threshold=threshold,
         problem=problem,
-        alike=[pair for pair in context.alike.of(snapshot, threshold)[:_PAIRS] if pair[1] not in stored[pair[0]]],
+        alike=[pair for pair in context.alike.of(snapshot, threshold) if pair[1] not in stored[pair[0]]][:_PAIRS],
         divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,
         before=max(0, first - _PAGE) if first else None,
