@@ -21,7 +21,7 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -61,6 +61,7 @@ WALL = 1.8e9
 BARS = {
     "change_cpu_ms": ("taking up one change, CPU ms, median (most)", "20"),
     "pause_ms": ("pause of the vision thread for a change, ms, median (most)", "30"),
+    "own_ms": ("the same without waiting for a core that other programs use", "30"),
     "forget_cpu_ms": ("forgetting one of a batch, CPU ms", "10"),
     "start_s": ("start of a session, s", "3"),
     "memory_mb": ("memory over 10 people, MB (peak)", "40"),
@@ -99,6 +100,18 @@ BEFORE: dict[str, dict[str, Any]] = {
     },
 }
 """The same figures before changes were taken up by difference (2026-11-28, commit 37997fb, same machine)."""
+
+
+class Refresh(NamedTuple):
+    """One look of a session at the gallery; milliseconds."""
+
+    paused: float
+    """The vision thread took no frame for this long."""
+    own: float
+    """The same without the time in which it could have run, but no core was free."""
+    cpu: float
+    """Of all threads, for the change."""
+    changed: bool
 
 
 def main() -> None:
@@ -205,23 +218,19 @@ def run(configuration: Configuration, people: int) -> dict[str, Any]:
         finally:
             daemon.stop()
             thread.join()
-    taken = [(wall, cpu) for wall, cpu, changed in refreshes if changed]
-    pauses = [wall for wall, _, _ in refreshes]
-    walls, cpus = zip(*taken, strict=True)
+    taken = [one for one in refreshes if one.changed]
     return {
         "changes": len(taken),
-        "change_cpu_ms": [statistics.median(cpus), max(cpus)],
-        "pause_ms": [statistics.median(walls), max(pauses)],
+        "change_cpu_ms": [statistics.median(one.cpu for one in taken), max(one.cpu for one in taken)],
+        "pause_ms": [statistics.median(one.paused for one in taken), max(one.paused for one in refreshes)],
+        "own_ms": [statistics.median(one.own for one in taken), max(one.own for one in refreshes)],
     }
 
 
 @contextmanager
-def _timed() -> Iterator[list[tuple[float, float, bool]]]:
-    """Measure each refresh of a session: milliseconds that its thread waits, and whether people changed.
-
-    Between the two, the CPU milliseconds of all threads for the change.
-    """
-    refresh, snapshot, found = RecognitionSession.refresh, Gallery.snapshot, list[tuple[float, float, bool]]()
+def _timed() -> Iterator[list[Refresh]]:
+    """Measure each refresh of a session."""
+    refresh, snapshot, found = RecognitionSession.refresh, Gallery.snapshot, list[Refresh]()
     elsewhere: list[float] = []
 
     def read(self: Gallery, wall: float | None = None) -> GallerySnapshot:
@@ -232,11 +241,11 @@ def _timed() -> Iterator[list[tuple[float, float, bool]]]:
         return made
 
     def timed(self: RecognitionSession, configuration: Configuration, wall: float) -> None:
-        gallery, began, cpu = self.pipeline._gallery, time.monotonic(), thread_cpu()  # noqa: SLF001
+        gallery, began, cpu, queued = self.pipeline._gallery, time.monotonic(), thread_cpu(), _queued()  # noqa: SLF001
         refresh(self, configuration, wall)
-        waited, spent = 1000 * (time.monotonic() - began), 1000 * (thread_cpu() - cpu)
+        spent, paused = 1000 * (thread_cpu() - cpu), 1000 * (time.monotonic() - began)
         changed = self.pipeline._gallery is not gallery  # noqa: SLF001
-        found.append((waited, spent + sum(elsewhere) * changed, changed))
+        found.append(Refresh(paused, paused - (_queued() - queued), spent + sum(elsewhere) * changed, changed))
         if changed:
             elsewhere.clear()
 
@@ -245,6 +254,11 @@ def _timed() -> Iterator[list[tuple[float, float, bool]]]:
         yield found
     finally:
         RecognitionSession.refresh, Gallery.snapshot = refresh, snapshot  # type: ignore[method-assign]
+
+
+def _queued() -> float:
+    """Milliseconds that this thread has waited for a core (Linux, Documentation/scheduler/sched-stats)."""
+    return int(Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text().split()[1]) / 1e6
 
 
 def forget(configuration: Configuration, people: int) -> dict[str, Any]:
@@ -280,7 +294,9 @@ def _cell(key: str, figures: dict[str, Any], smallest: dict[str, Any]) -> str:
     if key == "memory_mb":
         over, peak = (figures[k] - smallest.get(k, figures[k]) for k in ("resident_mb", "peak_mb"))
         return f"{over:.0f} ({peak:.0f})"
-    value = figures[key]
+    value = figures.get(key, "")
+    if value == "":
+        return ""
     return f"{value[0]:.1f} ({value[1]:.1f})" if isinstance(value, list) else f"{value:.1f}"
 
 

@@ -95,14 +95,13 @@ class RecognitionSession:
         self._timings = timings
         self.analyzer = replace(configuration.open_analyzer(), measure=timings.measure if timings else unmeasured)
         self._synced = synced
-        self._today = day(wall)
         self._retained = -math.inf
         self._retention: Thread | None = None
         self._attempts = 0
         self._thumbnails: list[Thumbnail] = []
         self._probes: list[Probe] = []
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
-        self._reader = SnapshotReader(configuration.data, self._gallery.model)
+        self._reader = SnapshotReader(configuration.data, self._gallery.model, day(wall))
         try:
             self.pipeline = self._open_pipeline(wall)
         except BaseException:
@@ -192,11 +191,8 @@ class RecognitionSession:
             # What must no longer be kept goes now.
             self._retained = -math.inf
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
-        elif day(wall) == self._today and not self._gallery.changed():
-            return
         view = self._reader.newest(self._gallery, wall)
         if view is not None:
-            self._today = self._reader.today
             self._read_unknowns()
         elif applied:
             return

@@ -19,6 +19,12 @@ LARGE = 1000
 """People from which changes are read in a thread of their own; with fewer it takes 2 ms."""
 
 
+class _Question(NamedTuple):
+    base: GallerySnapshot | None
+    wall: float
+    today: str
+
+
 class _Answer(NamedTuple):
     snapshot: GallerySnapshot
     generation: int
@@ -26,68 +32,81 @@ class _Answer(NamedTuple):
 
 
 class SnapshotReader:
-    """The newest snapshot of a gallery: one thread asks; another, with its own connection, reads a large gallery."""
+    """Notices changes of a gallery: one thread asks; another, with its own connection, reads a large gallery.
 
-    def __init__(self, folder: Path, model: str) -> None:
-        self.today = ""
-        """The day by which people have expired in the snapshot that was returned last."""
+    The thread that asks then does not touch the file, which another program may have locked.
+    """
+
+    def __init__(self, folder: Path, model: str, today: str) -> None:
+        self.ready = False
+        """Whether `newest` would return a snapshot."""
+        self._today = today
         self._folder, self._model = folder, model
-        self._requests: queue.SimpleQueue[tuple[GallerySnapshot | None, float] | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[_Answer | EdgefaceError] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[_Answer | EdgefaceError | None] = queue.SimpleQueue()
         self._asked = False
         self._thread: threading.Thread | None = None
 
-    @property
-    def ready(self) -> bool:
-        """Whether `newest` would return what was asked for."""
-        return not self._answers.empty()
-
     def newest(self, gallery: Gallery, wall: float) -> GallerySnapshot | None:
-        """The snapshot of `gallery` by the day of `wall`; None while it is being read: ask again.
+        """The snapshot of `gallery` by the day of `wall`; None if nothing has changed, or while it is being read.
 
         Raises GalleryError or VaultError if it cannot be read.
         """
         if self._asked:
             return self._answer(gallery)
         # A copy in memory cannot be read by another connection.
-        if gallery.problem is not None or gallery.census().enrolled < LARGE:
-            self.today = day(wall)
-            return gallery.snapshot(wall)
+        small = gallery.problem is not None or gallery.base is None or len(gallery.base.people) < LARGE
+        if small and day(wall) == self._today and not gallery.changed():
+            return None
+        if small and (gallery.problem is not None or gallery.census().enrolled < LARGE):
+            found = gallery.snapshot(wall)
+            self._today = day(wall)
+            return found
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="gallery reader", daemon=True)
             self._thread.start()
-        self._requests.put((gallery.base, wall))
+        self._questions.put(_Question(gallery.base, wall, self._today))
         self._asked = True
         return None
 
     def close(self) -> None:
         """End the thread."""
         if self._thread is not None:
-            self._requests.put(None)
+            self._questions.put(None)
             self._thread.join()
 
     def _answer(self, gallery: Gallery) -> GallerySnapshot | None:
         if self._answers.empty():
             return None
-        self._asked = False
+        self._asked = self.ready = False
         answer = self._answers.get()
+        if answer is None:
+            return None
         if isinstance(answer, EdgefaceError):
             raise answer
         gallery.adopt(answer.snapshot, answer.generation)
-        self.today = answer.today
+        self._today = answer.today
         return answer.snapshot
 
     def _run(self) -> None:
         gallery: Gallery | None = None
-        while (asked := self._requests.get()) is not None:
-            base, wall = asked
+        while (question := self._questions.get()) is not None:
             try:
                 gallery = gallery or Gallery.open(self._folder, self._model)
-                gallery.base = base
-                answer = _Answer(gallery.snapshot(wall), gallery.generation, day(wall))
+                answer: _Answer | EdgefaceError | None = _read(gallery, question)
             except EdgefaceError as error:
-                self._answers.put(error)
-            else:
-                self._answers.put(answer)
+                answer = error
+            self.ready = isinstance(answer, _Answer)
+            self._answers.put(answer)
         if gallery is not None:
             gallery.close()
+
+
+def _read(gallery: Gallery, question: _Question) -> _Answer | None:
+    """The snapshot as of now; None if it is the one that the question has."""
+    today = day(question.wall)
+    if today == question.today and not gallery.changed():
+        return None
+    gallery.base = question.base
+    made = gallery.snapshot(question.wall)
+    return None if made is question.base and today == question.today else _Answer(made, gallery.generation, today)
