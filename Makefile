@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-passes bench-search bench-unknowns factors
+	covered clean install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -109,6 +109,9 @@ factors: setup ## what the time of a check, trying, and a stolen data folder tel
 
 bench-passes: setup ## what looking for passes costs, and from how far away one is read, 2 minutes
 	@$(BIN)/python -m benchmarks.passes
+
+bench-people: setup ## what 10, 1,000 and 10,000 people cost: changes, erasures, start and memory, 3 minutes (ARGS="--write")
+	@$(BIN)/python -m benchmarks.people $(ARGS)
 
 bench-live: setup build/naive/bin/python build/dlib/bin/python ## from capture to a subscriber, one camera and four, 20 minutes (ARGS="--write")
 	@tools/setup/system-packages npm:npm

@@ -12,8 +12,7 @@ from edgeface.core.events import SEND_WITHIN
 from edgeface.core.settings import FactorKind, Id, Level, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Collection, Iterator, Mapping
 
     from edgeface.access.schedules import WeeklySchedule
     from edgeface.core.types import Claim, ExpectedPerson
@@ -259,7 +258,7 @@ def ratio(limit: LevelLimit, people: int) -> str:
     return f"{people:,} of {limit.most:,} people (ways out: {ways})"
 
 
-def strangers(policy: AccessPolicy, enrolled: AbstractSet[str]) -> tuple[str, ...]:
+def strangers(policy: AccessPolicy, enrolled: Collection[str]) -> tuple[str, ...]:
     """People that a door allows and who are not enrolled, one line per door."""
     lines = []
     for name, door in policy.doors.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import json
 import sys
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from edgeface.config.levels import enrolled, levels_in_force
@@ -12,7 +14,7 @@ from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
 from edgeface.core.text import counted
 from edgeface.faces.calibration import table_of
-from edgeface.gallery.snapshot import day
+from edgeface.gallery.snapshot import Person, day
 from edgeface.journal.database import noted
 from edgeface.journal.journal import write_rows
 from edgeface.journal.rows import FILE
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.gallery.factors import Factor
     from edgeface.gallery.gallery import Gallery
-    from edgeface.gallery.snapshot import GallerySnapshot, Person
+    from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.unknowns import Unknown
     from edgeface.people.templates import ListedTemplate
+
+_EMBEDDINGS = ("mean", "weight")
 
 
 def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
@@ -48,12 +53,13 @@ def ask(what: str) -> str:
     return first
 
 
-def say_people(configuration: Configuration, gallery: Gallery, strangers: float | None, wall: float) -> None:
-    """Print everyone, the level in force at each camera and door, the expected error rate, and warnings.
+def say_people(
+    configuration: Configuration, gallery: Gallery, people: Sequence[Person], strangers: float | None, wall: float
+) -> None:
+    """Print people, the level in force at each camera and door, the expected error rate, and warnings about them.
 
     `strangers` is how many pass in a day, None if not known yet; `wall` decides who has expired.
     """
-    people = gallery.people()
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
     _table([header, *((p.id, p.name, str(p.templates), day(p.enrolled), _state(p, day(wall))) for p in people)])
     snapshot = gallery.snapshot(wall)
@@ -65,7 +71,18 @@ def say_people(configuration: Configuration, gallery: Gallery, strangers: float 
         rate = f"{float(f'{1 / accepts:.2g}'):,.0f}"
         say(f"expected: at most about 1 in {rate} strangers passing by would be taken for someone enrolled")
         say(_a_year(accepts, strangers))
-    say_warnings(configuration, gallery, snapshot)
+    say_warnings(configuration, gallery, snapshot, people)
+
+
+def say_json(listed: Sequence[Person] | Sequence[Unknown]) -> None:
+    """Print people or unknowns, one JSON object a line, without embeddings."""
+    for one in listed:
+        facts = {item.name: getattr(one, item.name) for item in fields(one) if item.name not in _EMBEDDINGS}
+        if isinstance(one, Person):
+            facts["enrolled"] = rfc3339(one.enrolled)
+        else:
+            facts |= {"first": rfc3339(one.first), "last": rfc3339(one.last), "templates": len(one.templates)}
+        say(json.dumps(facts, ensure_ascii=False))
 
 
 def _a_year(accepts: float, strangers: float | None) -> str:
@@ -98,14 +115,21 @@ def dates(person: Person, today: str) -> str:
     return ", ".join(parts)
 
 
-def say_warnings(configuration: Configuration, gallery: Gallery, snapshot: GallerySnapshot) -> None:
-    """Print who looks too similar, and whose templates are of two people."""
+def say_warnings(
+    configuration: Configuration, gallery: Gallery, snapshot: GallerySnapshot, people: Sequence[Person] | None = None
+) -> None:
+    """Print who looks too similar, and whose templates are of two people.
+
+    Only these people are compared with everyone; without them, everyone is.
+    """
     threshold = level_threshold(configuration, snapshot)[0]
     stored = {person.id: person.look_alikes for person in snapshot.people}
-    for one, other, score in snapshot.alike(threshold):
+    some = sorted(stored if people is None else {person.id for person in people})
+    alike = snapshot.alike(threshold) if people is None else snapshot.alike_among(some, threshold)
+    for one, other, score in alike:
         if other not in stored[one]:
             say(f"{one} and {other} are too similar (cosine {score:.2f}): the same person twice, or look-alikes")
-    for person, split in gallery.divided(limits(configuration)).items():
+    for person, split in gallery.divided(limits(configuration), None if people is None else some).items():
         say(f"{person}: the templates show two people (cosine {split.score:.2f}); see edgeface templates {person}")
 
 
@@ -125,11 +149,11 @@ def say_templates(templates: Sequence[ListedTemplate]) -> None:
     _table([("ID", "DAY", "SOURCE", "COSINE", "PICTURE", ""), *rows])
 
 
-def say_unknowns(gallery: Gallery) -> None:
-    """Print the unknowns that can be enrolled."""
+def say_unknowns(unknowns: Sequence[Unknown]) -> None:
+    """Print unknowns that can be enrolled."""
     rows = [
         (u.id, str(u.sightings), str(len(u.templates)), rfc3339(u.first)[:16], rfc3339(u.last)[:16], u.camera)
-        for u in gallery.unknowns()
+        for u in unknowns
     ]
     _table([("ID", "VISITS", "TEMPLATES", "FIRST", "LAST", "CAMERA"), *rows])
 

@@ -179,7 +179,13 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         *_OVERRIDES,
         _ACCEPT_LIMITS,
     ),
-    "people": (_data, _flag("--unknown", "list the unknowns that can be enrolled")),
+    "people": (
+        _data,
+        _flag("--unknown", "list the unknowns that can be enrolled"),
+        _value("--limit", "N", "list N of them at most; default: 100, with --json all", type=int),
+        _value("--after", "ID", "continue after this one"),
+        _flag("--json", "print one JSON object a line"),
+    ),
     "unknowns": (
         _data,
         _value("action", choices=("alike", "merge", "apart")),
@@ -189,7 +195,11 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "templates": (_data, _ID, _value("--remove", "TEMPLATE", "remove this one, for example because it is marked")),
     "rename": (_data, _ID, _value("name", "NAME")),
     "consent": (_data, _ID, *_DATES),
-    "forget": (_data, _ID),
+    "forget": (
+        _data,
+        _value("id", "ID", "people and unknowns: all of them are erased, or none", nargs="*"),
+        _value("--from", "FILE", "read the IDs from FILE, one a line; - is standard input", dest="file"),
+    ),
     "ignore": (
         _data,
         _value("id", "ID", "an id for the face, to list or forget it later"),
@@ -291,12 +301,13 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 
 _EXAMPLES = {
     "demo": "edgeface demo --out /tmp/demo",
+    "people": "edgeface people --after mallory --limit 20\n  edgeface people --json",
     "enroll": 'edgeface enroll alice --name "Alice" photos/*.jpg\n  edgeface enroll --folder people/',
     "unknowns": "edgeface unknowns alike\n  edgeface unknowns merge u-7f3a19c2 u-02be77d1",
     "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',
     "consent": "edgeface consent alice --given 2026-11-22 --expires 2027-11-22",
-    "forget": "edgeface forget alice\n  edgeface forget u-7f3a",
+    "forget": "edgeface forget alice\n  edgeface forget u-7f3a\n  edgeface forget --from left.txt",
     "ignore": "edgeface ignore statue --unknown u-7f3a",
     "correct": "edgeface correct 01JDPZ6M8W3V5Q7R9T1X2Y4Z6A --not alice\n  edgeface correct --list alice",
     "factors": "edgeface factors set-pin alice\n  edgeface factors add-card alice 04:a2:b3:c4\n"

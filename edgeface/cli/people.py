@@ -6,15 +6,28 @@ is an EdgefaceError, with nothing changed.
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgeface.cli.listing import dates, say_alike, say_negatives, say_people, say_templates, say_unknowns, say_warnings
+from edgeface.cli.listing import (
+    dates,
+    say_alike,
+    say_json,
+    say_negatives,
+    say_people,
+    say_templates,
+    say_unknowns,
+    say_warnings,
+)
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
 from edgeface.core.console import complain, say
 from edgeface.core.errors import GalleryError, UsageError
+from edgeface.core.files import read_at_most
 from edgeface.core.text import counted, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
@@ -25,9 +38,18 @@ from edgeface.people.service import PeopleService
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from edgeface.gallery.snapshot import Person
+    from edgeface.gallery.unknowns import Unknown
     from edgeface.people.service import EnrollResult
+
+
+Listed = TypeVar("Listed", "Person", "Unknown")
+_LISTED = 100
+"""Entries of a list without --limit."""
+_MAX_IDS = 1_000_000
+"""Bytes of a file of IDs; that is room for 10,000."""
 
 
 def run_enroll(arguments: Namespace) -> int:
@@ -66,13 +88,39 @@ def run_people(arguments: Namespace) -> int:
     if not (service.configuration.data / FILE).exists():
         say("no one is enrolled (edgeface enroll --help)")
         return 0
+    if arguments.limit is not None and arguments.limit < 1:
+        raise UsageError("--limit must be 1 or more")
     with service.gallery() as gallery:
         if arguments.unknown:
-            say_unknowns(gallery)
+            _list(gallery.unknowns(), arguments, " --unknown", say_unknowns)
         else:
-            strangers = _strangers_per_day(service.configuration)
-            say_people(service.configuration, gallery, strangers, SystemClock().wall())
+            strangers, wall = _strangers_per_day(service.configuration), SystemClock().wall()
+            table = partial(say_people, service.configuration, gallery, strangers=strangers, wall=wall)
+            _list(gallery.people(), arguments, "", table)
     return 0
+
+
+def _list(listed: Sequence[Listed], arguments: Namespace, flag: str, table: Callable[[Sequence[Listed]], None]) -> None:
+    """Print a part of a list, and how to get the next."""
+    # A JSON list is for a program, which wants it whole.
+    most = arguments.limit or (None if arguments.json else _LISTED)
+    shown, rest = _part(listed, arguments.after, most)
+    if arguments.json:
+        say_json(shown)
+        return
+    table(shown)
+    if rest:
+        say(f"{rest} more: edgeface people{flag} --after {shown[-1].id}")
+
+
+def _part(listed: Sequence[Listed], after: str | None, most: int | None) -> tuple[Sequence[Listed], int]:
+    """At most `most` of a list after the entry with the id `after`, and how many follow."""
+    ids = [one.id for one in listed]
+    if after is not None and after not in ids:
+        raise GalleryError(f"{printable(after)}: not in the list")
+    first = 0 if after is None else ids.index(after) + 1
+    shown = listed[first:] if most is None else listed[first : first + most]
+    return shown, len(listed) - first - len(shown)
 
 
 def run_unknowns(arguments: Namespace) -> int:
@@ -126,9 +174,12 @@ def run_consent(arguments: Namespace) -> int:
 
 
 def run_forget(arguments: Namespace) -> int:
-    """Erase a person or an unknown and search for traces; 1 if there are any. It can be repeated."""
-    who = arguments.id
-    proof = service_of(arguments).erase(who)
+    """Erase people and unknowns and search for traces; 1 if there are any. It can be repeated."""
+    ids = [*arguments.id, *(_lines(arguments.file) if arguments.file is not None else ())]
+    if not ids:
+        raise UsageError("give an ID, or --from FILE with at least one")
+    proof = service_of(arguments).erase(*ids)
+    who = ids[0] if len(ids) == 1 else counted(len(dict.fromkeys(ids)), "ID")
     for aside in proof.set_aside:
         complain(f"{printable_path(aside)}: a damaged journal was set aside and may still name {who}: delete it")
     for line in proof.still_named:
@@ -138,6 +189,19 @@ def run_forget(arguments: Namespace) -> int:
     if not proof.traces:
         say(f"{who}: erased; {counted(proof.files, 'file')} searched, no trace")
     return 1 if proof.traces else 0
+
+
+def _lines(file: str) -> list[str]:
+    """The lines of a file that are not empty; `-` is standard input. Raises GalleryError if it cannot be read."""
+    try:
+        data = sys.stdin.buffer.read(_MAX_IDS) if file == "-" else read_at_most(Path(file), _MAX_IDS)
+        lines = data.decode().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise GalleryError(f"{printable(file)}: {why}") from error
+    if len(data) >= _MAX_IDS:
+        raise GalleryError(f"{printable(file)}: more than {_MAX_IDS // 1_000_000} MB")
+    return [line.strip() for line in lines if line.strip()]
 
 
 def run_correct(arguments: Namespace) -> int:

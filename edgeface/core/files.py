@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -19,14 +19,19 @@ def read_at_most(path: Path, most: int) -> bytes:
 
     Raises OSError if it cannot be read, or is a folder, a device or a pipe.
     """
+    with regular(path) as file:
+        return file.read(most + 1)
+
+
+def regular(path: Path) -> BinaryIO:
+    """Open a file for reading; raises OSError if it cannot be read, or is a folder, a device or a pipe."""
     # O_NONBLOCK: opening a named pipe would wait for a writer forever.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
         raise IsADirectoryError(0, "a folder", str(path)) if stat.S_ISDIR(mode) else OSError(0, "not a file", str(path))
-    with os.fdopen(handle, "rb") as file:
-        return file.read(most + 1)
+    return os.fdopen(handle, "rb")
 
 
 def loads_strict(data: bytes) -> object:
@@ -34,14 +39,16 @@ def loads_strict(data: bytes) -> object:
     return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_refused)
 
 
-def put_whole(path: Path, data: bytes, *, replace: bool = True) -> None:
+def put_whole(path: Path, data: bytes | Iterable[bytes], *, replace: bool = True) -> None:
     """Write a file of mode 0600 completely or not at all, even through a power cut; the folder's owner owns it.
+
+    Of data in parts, only one is in memory at a time.
 
     Without `replace`, an existing file stays unchanged. Raises OSError if the file cannot be written.
     """
     with _part(path) as (temporary, file):
         own_as_folder(file.fileno(), path.parent)
-        _write(file, data)
+        _write(file, [data] if isinstance(data, bytes) else data)
         if replace:
             temporary.replace(path)
         else:
@@ -59,7 +66,7 @@ def swap(path: Path, data: bytes) -> None:
         if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
             os.fchown(file.fileno(), facts.st_uid, facts.st_gid)
         os.fchmod(file.fileno(), stat.S_IMODE(facts.st_mode))
-        _write(file, data)
+        _write(file, [data])
         temporary.replace(path)
 
 
@@ -94,8 +101,8 @@ def _part(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
     _sync_folder(path.parent)
 
 
-def _write(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
+def _write(file: BinaryIO, parts: Iterable[bytes]) -> None:
+    file.writelines(parts)
     file.flush()
     os.fsync(file.fileno())
 

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from edgeface.core.clock import SystemClock
 from edgeface.core.errors import GalleryError
 from edgeface.core.files import own_as_folder
 
@@ -20,6 +21,7 @@ Step = Callable[[sqlite3.Connection], object]
 
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
+_AGAIN = 0.02
 PRAGMAS = (
     # With WAL and FULL a power cut loses no commit; with NORMAL it loses thousands (docs/decisions).
     "PRAGMA journal_mode = WAL",
@@ -146,7 +148,19 @@ def erase(connection: sqlite3.Connection, path: Path) -> None:
     """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
     with translated(path):
         connection.execute("VACUUM")
-        busy = int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    empty_log(connection, path)
+
+
+def empty_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Move the log into the file and empty it; raises GalleryError if another process reads the log."""
+    clock = SystemClock()
+    until = clock.monotonic() + BUSY_MS / 1000
+    with translated(path):
+        # SQLite waits for readers itself, but not for a checkpoint of another connection.
+        while busy := int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]):
+            if clock.monotonic() >= until:
+                break
+            clock.sleep(_AGAIN)
     if busy:
         raise GalleryError(f"{path}: deleted rows leave traces in the log while another program reads it; try again")
 

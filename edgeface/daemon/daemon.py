@@ -312,6 +312,7 @@ class Daemon:
             record=self._publisher.record,
             reload=self.reload,
             timings=self._timings,
+            latest=lambda: self._vision.gallery,
             switch=self._on_enabled,
         )
 

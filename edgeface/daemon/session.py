@@ -12,6 +12,7 @@ from edgeface.access.policy import AccessPolicy, strangers, unguaranteed
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
 from edgeface.core.types import unmeasured
+from edgeface.daemon.snapshot_reader import SnapshotReader
 from edgeface.daemon.storage import GalleryWriter, Learned
 from edgeface.faces import covered
 from edgeface.faces.calibration import table_of
@@ -90,13 +91,13 @@ class RecognitionSession:
         self._timings = timings
         self.analyzer = replace(configuration.open_analyzer(), measure=timings.measure if timings else unmeasured)
         self._synced = synced
-        self._today = day(wall)
         self._retained = -math.inf
         self._retention: Thread | None = None
         self._attempts = 0
         self._learned = Learned()
         self._tags: dict[bytes, str] = {}
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
+        self._reader = SnapshotReader(configuration.data, self._gallery.model, day(wall))
         try:
             self.pipeline = self._open_pipeline(wall)
             self._writer = GalleryWriter(configuration.data, self._gallery.model)
@@ -108,6 +109,11 @@ class RecognitionSession:
     def unknowns(self) -> frozenset[str]:
         """Ids of the unknowns that are remembered now."""
         return self._unknowns.ids
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a refresh would take up people who have been read meanwhile; takes a microsecond."""
+        return self._reader.ready
 
     @property
     def models(self) -> dict[str, str]:
@@ -160,11 +166,12 @@ class RecognitionSession:
         if self._retention is not None:
             self._retention.join(_ERASURE)
         self._writer.close(_STORE)
+        self._reader.close()
         self._gallery.close()
 
     def _open_pipeline(self, wall: float) -> Pipeline:
         view = self._gallery.snapshot(wall)
-        self._generation = self._gallery.generation()
+        self._generation = self._gallery.file_generation()
         kept, among, retired = self._configuration.unknown, partial(likeness, self._table), self._gallery.retired_ids()
         self._unknowns = Unknowns(self._boot, among, kept.days, self._each_unknown(), retired, kept.most)
         applied = rules(self._configuration, self._boot)
@@ -177,12 +184,13 @@ class RecognitionSession:
         self._attempts += 1
         if self._attempts % _REOPEN == 0:
             reopened = Gallery.open(self._configuration.data, self.analyzer.embedder.name)
+            reopened.base = self._gallery.base
             worse, self._gallery = (reopened, self._gallery) if reopened.problem else (self._gallery, reopened)
             worse.close()
 
     def _update(self, configuration: Configuration, wall: float) -> None:
-        today, before = day(wall), self._today
-        if configuration is not self._configuration:
+        applied = configuration is self._configuration
+        if not applied:
             detector = self._reload_detector(configuration)
             self._configuration = configuration
             # What must no longer be kept goes now.
@@ -191,12 +199,13 @@ class RecognitionSession:
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
             # Who may pass no more is refused even if the gallery cannot be read now.
             self.policy = with_limits(configuration.access_policy, self._table, self._view)
-        elif today == before and not self._gallery.changed():
+        view = self._reader.newest(self._gallery, wall)
+        if view is not None or self._gallery.file_generation() != self._generation:
+            self._read_unknowns()
+        if view is None and applied:
             return
-        view = self._gallery.snapshot(wall)
+        view = view or self.pipeline.gallery
         self.pipeline.use(view, *self._use(view))
-        self._today = today
-        self._read_unknowns()
 
     def _reload_detector(self, configuration: Configuration) -> Detector | None:
         """The detector for settings that have changed; None when they have not, or it cannot be loaded."""
@@ -233,7 +242,7 @@ class RecognitionSession:
     def _use(self, view: GallerySnapshot) -> tuple[Thresholds, Mapping[str, CameraLimits]]:
         """What is accepted with this gallery: the thresholds for everyone, and the limits by camera."""
         settings = self._configuration
-        self._view, self.people = view, frozenset(person.id for person in view.people)
+        self._view, self.people = view, frozenset(view.rows)
         if self._timings is not None:
             self._timings.people = view.enrolled
         self.policy = with_limits(settings.access_policy, self._table, view)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.core.types import Event, ExpectedPerson, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
+    from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.mqtt.publisher import Publisher
     from edgeface.recognition.decision import Thresholds
 
@@ -130,6 +131,8 @@ class Vision:
         """Ids of the people who can be matched now."""
         self.unknowns: frozenset[str] = frozenset()
         """Ids of the unknowns that are remembered."""
+        self.gallery: GallerySnapshot | None = None
+        """The people as they are matched now; frozen, so that any thread may use it."""
         self.problems: tuple[str, ...] = ()
         """The problems of the gallery, the level and the doors, one line each."""
         self.thresholds: Mapping[str, Thresholds] = {}
@@ -196,7 +199,7 @@ class Vision:
             frame = self._mailbox.take(FRAME_TIMEOUT)
             if frame is not None:
                 self._handle(session, frame)
-            if self._clock.monotonic() - self._refreshed >= HOUSEKEEPING:
+            if session.has_news or self._clock.monotonic() - self._refreshed >= HOUSEKEEPING:
                 self._housekeep(session)
         for camera in session.pipeline.cameras:
             self._leave(session, camera)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import printable
 from edgeface.core.types import Probe
-from edgeface.gallery.file import GalleryFile
+from edgeface.gallery.file import GalleryFile, no_one
 from edgeface.gallery.negatives import Negative
 from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import from_blob, to_blob
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Sequence
 
     from edgeface.core.types import Embedding
     from edgeface.gallery.rows import RowCodec
@@ -47,7 +49,8 @@ class CorrectionsFile(GalleryFile):
     def deny(self, person: str, negative: Negative) -> Change:
         """Give a person a negative template."""
         with self.transaction():
-            self._require(person)
+            if not self.knows(person):
+                raise no_one(person)
             put_negative(self._db, self._codec, self.model, self.tag(person), negative)
         return Change("corrected", person, negative.wall, event=negative.event)
 
@@ -111,8 +114,9 @@ def find_negatives(
     db: sqlite3.Connection, codec: RowCodec, model: str, owner: bytes | None = None
 ) -> list[tuple[int, bytes, Negative]]:
     """Number, owner's tag and content of the negative templates of one person, or of everyone; oldest first."""
-    query = "SELECT seq, person, sealed FROM negatives WHERE model = ?1 AND (?2 IS NULL OR person = ?2) ORDER BY seq"
-    return [(seq, tag, _negative(codec, tag, model, row)) for seq, tag, row in db.execute(query, (model, owner))]
+    query = "SELECT seq, person, sealed FROM negatives WHERE model = ?"
+    found = db.execute(query, (model,)) if owner is None else db.execute(f"{query} AND person = ?", (model, owner))
+    return [(seq, tag, _negative(codec, tag, model, row)) for seq, tag, row in sorted(found)]
 
 
 def hand_over(db: sqlite3.Connection, codec: RowCodec, owner: bytes, other: bytes) -> None:
@@ -125,16 +129,17 @@ def hand_over(db: sqlite3.Connection, codec: RowCodec, owner: bytes, other: byte
 
 
 def traces(
-    db: sqlite3.Connection, codec: RowCodec, model: str, who: Container[str], face: Embedding | None, least: float,
+    db: sqlite3.Connection, codec: RowCodec, model: str, who: Container[str], faces: Sequence[Embedding], least: float,
     *, negatives: bool = True,
 ) -> list[Trace]:  # fmt: skip
-    """The probes announced as one of `who`, and all rows whose cosine to a face of `model` is `least` or more.
+    """The probes announced as one of `who`, and all rows whose cosine to one of the faces is `least` or more.
 
-    Without `negatives`, only probes.
+    The faces were made by `model`. Without `negatives`, only probes.
     """
+    rows = np.stack(faces) if faces else None
 
     def shows(embedding: Embedding, made_by: str) -> bool:
-        return face is not None and made_by == model and float(face @ embedding) >= least
+        return rows is not None and made_by == model and float((rows @ embedding).max()) >= least
 
     found = []
     for seq, tag, made_by, sealed in db.execute("SELECT seq, event, model, sealed FROM probes").fetchall():

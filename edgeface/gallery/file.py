@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.gallery.rows import RowCodec
+    from edgeface.gallery.snapshot import GallerySnapshot
 
 
 def no_one(person: str) -> GalleryError:
@@ -33,6 +34,8 @@ class GalleryFile:
         """Name of the embedder whose templates take part."""
         self.problem = problem
         """Why nothing can be written, in one line: this is then a copy in memory, and every write a GalleryError."""
+        self.base: GallerySnapshot | None = None
+        """A snapshot that `snapshot` starts from; any of the same file will do."""
         self._db = connection
         self._codec = codec
         self._version = -1
@@ -57,10 +60,46 @@ class GalleryFile:
                 self._db.execute("UPDATE state SET generation = generation + 1")
                 self._version = -1
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether an erasure was cut off, for example by a power cut, before the last byte was overwritten."""
+        with sqlite.translated(self.path):
+            return bool(self._number("SELECT unfinished FROM state"))
+
+    def begin_erasure(self) -> None:
+        """Note that an erasure begins, until `finish_erasure` has overwritten what was deleted."""
+        with self.transaction(visible=False):
+            self._db.execute("UPDATE state SET unfinished = 1")
+
+    def empty_log(self) -> None:
+        """Move the log into the file; raises GalleryError if another process reads it, and would keep deleted rows."""
+        sqlite.empty_log(self._db, self.path)
+
+    def finish_erasure(self) -> None:
+        """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
+        sqlite.erase(self._db, self.path)
+        with self.transaction(visible=False):
+            self._db.execute("UPDATE state SET unfinished = 0 WHERE unfinished")
+
+    def knows(self, who: str) -> bool:
+        """Whether the file has a person or an unknown with this id."""
+        query = "SELECT 1 FROM people WHERE tag = ?1 UNION ALL SELECT 1 FROM unknowns WHERE tag = ?1"
+        with sqlite.translated(self.path):
+            return self._db.execute(query, (self.tag(who),)).fetchone() is not None
+
     def _require(self, person: str) -> None:
-        """Raise GalleryError for an unknown id."""
+        """Raise GalleryError for an id that no person has."""
         if self._db.execute("SELECT 1 FROM people WHERE tag = ?", (self.tag(person),)).fetchone() is None:
             raise no_one(person)
+
+    @property
+    def generation(self) -> int:
+        """The generation of the file that `snapshot` has read last."""
+        return self._generation
+
+    def adopt(self, snapshot: GallerySnapshot, generation: int) -> None:
+        """Take over what another connection to the file has read, as if `snapshot` had read it here."""
+        self.base, self._version, self._generation = snapshot, -1, generation
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])

@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, display_name, printable
+from edgeface.core.text import check_id, display_name, is_unknown_id, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
+from edgeface.gallery.difference import everyone, take_up
 from edgeface.gallery.factors import FactorsFile
 from edgeface.gallery.file import no_one
 from edgeface.gallery.rows import Change, RowCodec
-from edgeface.gallery.snapshot import NEVER, Person, check_day, check_embedding, day, make_snapshot, unit_mean
-from edgeface.gallery.unknowns_file import UnknownsFile, no_unknown
+from edgeface.gallery.snapshot import NEVER, Census, Person, check_day, check_embedding, day, unit_mean
+from edgeface.gallery.unknowns_file import UnknownsFile
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from edgeface.core.sqlite import Schema
     from edgeface.core.types import Embedding
@@ -80,28 +80,50 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             return changed
 
     def snapshot(self, wall: float | None = None) -> GallerySnapshot:
-        """Read everyone who has templates of the model and has not expired by the day of `wall`."""
+        """Everyone who has templates of the model and has not expired by the day of `wall`.
+
+        Only those who have changed since `base` are read; the result is the next `base`, and `base` itself if no one
+        has changed.
+        """
         with sqlite.translated(self.path), sqlite.reading(self._db):
             version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
-            people = self._people()
-            own = self._embeddings(people)
-            denied = corrections.find_negatives(self._db, self._codec, self.model)
+            today = None if wall is None else day(wall)
+            self.base = take_up(self._db, self._codec, self.model, today, self.base)
         self._version, self._generation = version, generation
-        ids = {self.tag(person.id): person.id for person in people}
-        negatives = [(ids[owner], negative.embedding) for _, owner, negative in denied]
-        return make_snapshot(people, own, None if wall is None else day(wall), negatives)
+        return self.base
 
-    def divided(self, limits: Limits) -> dict[str, Split]:
-        """The people whose templates of the model look like two people, by id."""
+    def verify(self) -> None:
+        """Open every row of people and their templates; raises VaultError if one was altered."""
+        with sqlite.translated(self.path), sqlite.reading(self._db):
+            take_up(self._db, self._codec, self.model, None)
+
+    def divided(self, limits: Limits, people: Iterable[str] | None = None) -> dict[str, Split]:
+        """Those of these people, or of all, whose templates of the model look like two people, by id."""
+        if people is not None:
+            splits = {one: two_people(self.embeddings(one), limits) for one in people}
+            return {one: split for one, split in splits.items() if split is not None}
+        found = {}
         with sqlite.translated(self.path):
-            own = self._embeddings(self._people())
-        splits = {person: two_people(rows, limits) for person, rows in sorted(own.items())}
-        return {person: split for person, split in splits.items() if split is not None}
+            query = "SELECT person, model, templates.sealed, people.sealed FROM templates JOIN people ON tag = person"
+            for tag, model, templates, sealed in self._db.execute(f"{query} WHERE model = ?", (self.model,)):
+                split = two_people(self._codec.embeddings(tag, model, templates), limits)
+                if split is not None:
+                    found[self._codec.person(tag, sealed).id] = split
+        return dict(sorted(found.items()))
+
+    def census(self) -> Census:
+        """How many people have templates of the model, counting the ignored and the expired; opens no row."""
+        with sqlite.translated(self.path):
+            row = self._db.execute("SELECT count(*) FROM templates WHERE model = ?", (self.model,)).fetchone()
+        return Census(int(row[0]))
 
     def people(self) -> list[Person]:
-        """Everyone, by id, including the expired until they are erased."""
+        """Everyone, by id, including the expired until they are erased; with a `base`, only who has changed is read."""
         with sqlite.translated(self.path):
-            return self._people()
+            if self.base is None:
+                return self._people()
+            with sqlite.reading(self._db):
+                return list(everyone(self._db, self._codec, self.model, self.base))
 
     def person(self, person: str) -> Person:
         """One person; raises GalleryError for an unknown id."""
@@ -185,25 +207,32 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
                     self._save(_alike(one, {*one.look_alikes, person}))
         return bool(found)
 
-    def remove_person(self, person: str, wall: float, alike: float = 2.0, into: str | None = None) -> Change:
-        """Remove a person from the file: name, templates, pictures, and the unknowns that `unknowns_like` gives.
+    def remove(self, who: Collection[str], alike: float = 2.0, into: str | None = None) -> None:
+        """Remove people and unknowns from the file, all of them or none, with their `traces`; retire the unknowns' ids.
 
-        Their `traces` and their negative templates are removed too; with `into`, all negative templates stay, and
-        theirs become that person's.
+        The unknowns that `unknowns_like` gives go with the people. With `into`, all negative templates stay, and those
+        of the people become that person's.
 
-        Raises GalleryError after the removal if another process still keeps the bytes in the log.
+        Raises GalleryError if an id is not in the file, with nothing changed; and after the removal, if another process
+        still keeps the bytes in the log: `finish_erasure` repeats only that.
         """
+        people = [one for one in who if not is_unknown_id(one)]
         with self.transaction():
-            alikes = [one for one in map(self._find, self.person(person).look_alikes) if one is not None]
-            corrections.remove(self._db, [row[:2] for row in self.traces(person, alike, into)])
-            self._drop_unknowns([unknown.id for unknown in self.unknowns_like(person, alike)])
+            self._db.execute("UPDATE state SET unfinished = 1")
+            others = {other for one in people for other in self.person(one).look_alikes}.difference(people)
+            lost = [one for one in who if is_unknown_id(one)]
+            for one in lost:
+                if not self.knows(one):
+                    raise _no_unknown(one)
+            corrections.remove(self._db, [row[:2] for row in self.traces(who, alike, into)])
+            self._drop_unknowns({*lost, *(unknown.id for unknown in self.unknowns_like(people, alike))})
             if into is not None:
-                corrections.hand_over(self._db, self._codec, self.tag(person), self.tag(into))
-            for other in alikes:
-                self._save(_alike(other, {*other.look_alikes} - {person}))
-            self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
-        sqlite.erase(self._db, self.path)
-        return Change("deleted", person, wall)
+                for one in people:
+                    corrections.hand_over(self._db, self._codec, self.tag(one), self.tag(into))
+            for other in filter(None, map(self._find, others)):
+                self._save(_alike(other, {*other.look_alikes}.difference(people)))
+            self._db.executemany("DELETE FROM people WHERE tag = ?", [(self.tag(one),) for one in people])
+        self.finish_erasure()
 
     def template_id(self, template: Template) -> str:
         """The id of a template, made from its embedding with the key of the data folder."""
@@ -230,31 +259,23 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         sqlite.erase(self._db, self.path)
         return Change("removed", person, wall, template=template)
 
-    def unknowns_like(self, person: str, least: float) -> list[Unknown]:
-        """The unknowns whose cosine to a person is `least` or more."""
-        mean = self._mean(person)
-        return [u for u in self.unknowns() if mean is not None and float(mean @ u.mean) >= least]
+    def unknowns_like(self, people: Iterable[str], least: float) -> list[Unknown]:
+        """The unknowns whose cosine to one of these people is `least` or more."""
+        means = [mean for mean in map(self._mean, people) if mean is not None]
+        faces = np.stack(means) if means else None
+        return [u for u in self.unknowns() if float((faces @ u.mean).max()) >= least] if faces is not None else []
 
-    def traces(self, who: str, least: float, into: str | None = None) -> list[Trace]:
-        """The rows of corrections that show a person or an unknown: by their id, or by a cosine of `least` or more.
+    def traces(self, who: Collection[str], least: float, into: str | None = None) -> list[Trace]:
+        """The rows of corrections that show these people and unknowns: by id, or by a cosine of `least` or more.
 
-        The unknowns that `unknowns_like` gives count as the person. With `into`, no one is forgotten, and all negative
+        The unknowns that `unknowns_like` gives count as the people. With `into`, no one is forgotten, and all negative
         templates are left out.
         """
         with sqlite.translated(self.path):
-            unknown = self.find_unknown(who)
-            ids = {who, *(one.id for one in self.unknowns_like(who, least))}
-            face = self._mean(who) if unknown is None else unknown.mean
-            return corrections.traces(self._db, self._codec, self.model, ids, face, least, negatives=into is None)
-
-    def remove_unknown(self, unknown: str, alike: float = 2.0) -> None:
-        """Remove one unknown from the file, with their `traces`, and retire its id."""
-        with self.transaction():
-            if not self._db.execute("SELECT 1 FROM unknowns WHERE tag = ?", (self.tag(unknown),)).fetchone():
-                raise no_unknown(unknown)
-            corrections.remove(self._db, [row[:2] for row in self.traces(unknown, alike)])
-            self._drop_unknowns([unknown])
-        sqlite.erase(self._db, self.path)
+            faces = [found.mean for found in map(self.find_unknown, filter(is_unknown_id, who)) if found is not None]
+            faces += [mean for mean in map(self._mean, who) if mean is not None]
+            ids = {*who, *(one.id for one in self.unknowns_like(who, least))}
+            return corrections.traces(self._db, self._codec, self.model, ids, faces, least, negatives=into is None)
 
     def pictures(self, who: str) -> list[tuple[float, bytes]]:
         """Wall seconds and JPEG of each picture of a person or an unknown, the newest first."""
@@ -293,12 +314,6 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         own = self.embeddings(person)
         return unit_mean(own) if own else None
 
-    def _embeddings(self, people: Iterable[Person]) -> dict[str, NDArray[np.float32]]:
-        """The templates of the model, one per row, by id."""
-        ids = {self.tag(person.id): person.id for person in people}
-        query = "SELECT person, model, sealed FROM templates WHERE model = ?"
-        return {ids[row[0]]: self._codec.embeddings(*row) for row in self._db.execute(query, (self.model,))}
-
     def _find(self, person: str) -> Person | None:
         return next(iter(self._people(self.tag(person))), None)
 
@@ -330,6 +345,10 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         elif name is not None:
             self._save(replace(before, name=display_name(name, person)))
         rows.put_templates(self._codec, self._db, person, templates)
+
+
+def _no_unknown(unknown: str) -> GalleryError:
+    return GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
 
 
 def _alike(person: Person, others: set[str]) -> Person:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 TEMPLATE_ID_LENGTH = 12
 """Hex digits."""
 
-# PRAGMA user_version of gallery.db in 0.1; corrections made it 3, merges of unknowns 4, second factors 5.
+# PRAGMA user_version of gallery.db in 0.1; corrections made it 3, merges of unknowns 4, second factors 5, versions of
+# people 6.
 _FIRST_VERSION = 2
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
@@ -57,6 +58,9 @@ _TABLES = (
     "CREATE TRIGGER of_unknowns AFTER DELETE ON unknowns BEGIN DELETE FROM pictures WHERE owner = OLD.tag; END",
     "CREATE TABLE state (generation INTEGER NOT NULL, key TEXT NOT NULL, plain INTEGER NOT NULL)",
 )
+
+RANDOM_BITS = (1 << 20) - 1
+"""Of people.version, the lower bits; the rest is the generation before the change."""
 
 # A probe is found by the tag of its event; a negative template goes with the person that it denies.
 _CORRECTIONS = (
@@ -100,11 +104,32 @@ _FACTORS = (
     """,
     "CREATE INDEX attempts_of ON attempts (person)",
 )
+# `people.version` changes with whatever a snapshot shows of the person, whoever writes it: the generation, by which a
+# reader finds the latest, and random bits, because a counter would repeat after a backup is put back.
+# `state.unfinished` is 1 while an erasure is under way.
+_VERSIONS = (
+    "ALTER TABLE people ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+    f"UPDATE people SET version = random() & {RANDOM_BITS}",  # noqa: S608 - only constants
+    "CREATE INDEX by_version ON people (tag, version)",
+    "ALTER TABLE state ADD COLUMN unfinished INTEGER NOT NULL DEFAULT 0",
+    *(
+        f"CREATE TRIGGER version_{table}_{event[:6].lower()} AFTER {event} ON {table}"  # noqa: S608 - only constants
+        f" BEGIN UPDATE people SET version = (SELECT generation FROM state) * {RANDOM_BITS + 1}"
+        f" + (random() & {RANDOM_BITS}) WHERE tag IN ({tags}); END"
+        for table, event, tags in (
+            ("people", "INSERT", "NEW.tag"),
+            ("people", "UPDATE OF tag, sealed", "NEW.tag"),
+            *((table, "INSERT", "NEW.person") for table in ("templates", "negatives")),
+            *((table, "UPDATE", "OLD.person, NEW.person") for table in ("templates", "negatives")),
+            *((table, "DELETE", "OLD.person") for table in ("templates", "negatives")),
+        )
+    ),
+)
 
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    added = (_CORRECTIONS, _MERGES, _FACTORS)
+    added = (_CORRECTIONS, _MERGES, _FACTORS, _VERSIONS)
     return Schema((partial(_create, vault), *(partial(_add, one) for one in added)), first=_FIRST_VERSION)
 
 

@@ -21,11 +21,14 @@ LARGE = 5_000
 # Share of the squared length of the rows that the axes must hold, and the share of axes above which none are used.
 _KEPT = 0.9
 _WORTH = 0.5
+# Share of the rows that may be replaced before the axes are chosen again.
+_STALE = 0.25
 # The number of axes is a multiple of the floats in a vector register.
 _STEP = 16
 # Rows that the axes are computed from, and rows that are projected at a time.
 _SAMPLE = 10_000
 _BLOCK = 1 << 16
+_TURN = 1 << 10
 # Pieces of the gallery whose best rows set the score to beat.
 _PIECES = 64
 # Share of candidate rows above which it is cheaper to compare all rows in order.
@@ -53,6 +56,8 @@ class Exact:
 
     matrix: Floats
     """One unit row per person; there must be one."""
+    replaced: int = 0
+    """Rows that were replaced since the axes were examined."""
 
     def nearest(self, probe: Embedding, without: Rows | None = None) -> Nearest:
         """Find the two best rows, `without` some of them but not without all; both scores are exact."""
@@ -77,44 +82,70 @@ class Bounded:
     """The rows of the matrix along the axes."""
     off: Floats
     """Length of each row off the axes, rounded up."""
+    replaced: int = 0
+    """Rows that were replaced since the axes were chosen."""
 
     def nearest(self, probe: Embedding, without: Rows | None = None) -> Nearest:
         """Find the two best rows, `without` some of them but not without all; both scores are exact."""
-        if without is not None:
-            # Rare, and the bound holds only for the best of all rows.
-            return Exact(self.matrix).nearest(probe, without)
-        rows = self.candidates(probe)
+        rows = self.candidates(probe, without)
         # A probe that is not finite has no candidates.
         if not 1 < rows.size <= _MANY * len(self.matrix):
-            return Exact(self.matrix).nearest(probe)
+            return Exact(self.matrix).nearest(probe, without)
         best = _two_best(self.matrix[rows] @ probe)
         return best._replace(row=int(rows[best.row]))
 
-    def candidates(self, probe: Embedding) -> Rows:
-        """The rows that the bound does not rule out, in order; the best two are among them."""
+    def candidates(self, probe: Embedding, without: Rows | None = None) -> Rows:
+        """The rows that the bound does not rule out, in order; the best two of those not left out are among them."""
         turned = probe @ self.axes
         scores = self.along @ turned
+        if without is not None:
+            scores[without] = -np.inf
         mark = self._mark(scores, probe)
         scores += _off(probe[None], turned[None])[0] * self.off
-        return np.flatnonzero(scores >= mark - _ROUNDING)
+        return np.flatnonzero((scores >= mark - _ROUNDING) & (scores > -np.inf))
 
     def _mark(self, scores: Floats, probe: Embedding) -> float:
-        """A score that at least two rows reach: the second best among the best rows of the gallery's pieces."""
+        """A score that at least two rows reach: the second best among the best rows of the gallery's pieces.
+
+        Minus infinity if fewer than two pieces have a row that is not left out.
+        """
         pieces = scores[: len(scores) // _PIECES * _PIECES].reshape(_PIECES, -1)
         leaders = pieces.argmax(axis=1) + np.arange(_PIECES) * pieces.shape[1]
-        return float(np.sort(self.matrix[leaders] @ probe)[-2])
+        leaders = leaders[scores[leaders] != -np.inf]
+        return float(np.sort(self.matrix[leaders] @ probe)[-2]) if leaders.size > 1 else -np.inf
 
 
 Search: TypeAlias = Exact | Bounded
 """Finds the nearest row; frozen, so any thread may use it."""
 
 
-def searcher(matrix: Floats) -> Search:
-    """The search for these unit rows: Bounded for a large gallery whose embeddings lie close to a few axes."""
+def searcher(matrix: Floats, before: Search | None = None, rows: Rows | None = None) -> Search:
+    """The search for these unit rows: Bounded for a large gallery whose embeddings lie close to a few axes.
+
+    With the search `before`, and the row of its matrix that each row equals (-1 for none), the axes are chosen again
+    only after a quarter of the rows has been replaced.
+    """
     if len(matrix) < LARGE:
         return Exact(matrix)
+    if before is not None and rows is not None and len(before.matrix) >= LARGE:
+        new = np.flatnonzero(rows < 0)
+        replaced = before.replaced + max(new.size, len(before.matrix) + new.size - len(matrix))
+        if replaced <= _STALE * len(matrix):
+            return Exact(matrix, replaced) if isinstance(before, Exact) else _moved(matrix, before, rows, replaced)
     axes = main_axes(matrix)
     return Exact(matrix) if axes.shape[1] > _WORTH * matrix.shape[1] else bounded(matrix, axes)
+
+
+def _moved(matrix: Floats, before: Bounded, rows: Rows, replaced: int) -> Bounded:
+    """The same axes for another matrix; only the rows that are new are projected."""
+    new = np.flatnonzero(rows < 0)
+    along = before.along.take(rows, axis=0, mode="clip")
+    off = before.off.take(rows, mode="clip")
+    along[new] = matrix[new] @ before.axes
+    off[new] = _off(matrix[new], along[new])
+    for array in (along, off):
+        array.setflags(write=False)
+    return Bounded(matrix, before.axes, along, off, replaced)
 
 
 def pairs(matrix: Floats, least: float, most: int) -> list[tuple[int, int, float]]:
@@ -142,8 +173,13 @@ def pairs(matrix: Floats, least: float, most: int) -> list[tuple[int, int, float
 
 def main_axes(matrix: Floats) -> Floats:
     """The axes that hold most of the length of the rows: principal axes about zero, from a sample of the rows."""
-    sample = matrix[:: max(1, len(matrix) // _SAMPLE)].astype(np.float64)
-    lengths, axes = np.linalg.eigh(sample.T @ sample)
+    sample = matrix[:: max(1, len(matrix) // _SAMPLE)]
+    squares = np.zeros((matrix.shape[1], matrix.shape[1]))
+    for start in range(0, len(sample), _TURN):
+        # A part at a time: the whole sample would take 16 MB for a moment.
+        some = sample[start : start + _TURN].astype(np.float64)
+        squares += some.T @ some
+    lengths, axes = np.linalg.eigh(squares)
     kept = np.cumsum(lengths[::-1]) / lengths.sum()
     count = -(-(int(np.searchsorted(kept, _KEPT)) + 1) // _STEP) * _STEP
     return np.ascontiguousarray(axes[:, ::-1][:, :count], np.float32)

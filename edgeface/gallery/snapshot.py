@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from itertools import compress, count
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -76,7 +78,31 @@ class Person:
         return self.expires is not None and today >= self.expires
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Census(NamedTuple):
+    """A gallery counted, where no one is matched."""
+
+    enrolled: int
+
+
+class Stored(NamedTuple):
+    """What a snapshot was read from, so that the next one reads only what has changed."""
+
+    model: str
+    generation: int
+    """Of the file, when someone had changed last."""
+    versions: Mapping[bytes, int]
+    """The number that changes with a person, by tag."""
+    people: Mapping[bytes, Person]
+    """Everyone, by tag, including those without templates of the model and the expired."""
+    everyone: tuple[Person, ...]
+    """The same, by id."""
+    apart: Mapping[bytes, Person]
+    """Those who have no templates of the model, or a day of expiry."""
+    negatives: Mapping[str, tuple[Embedding, ...]]
+    """The negative templates of the model, by the id of the person that they deny."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GallerySnapshot:
     """The gallery at one moment: frozen, so any thread may use it."""
 
@@ -88,22 +114,33 @@ class GallerySnapshot:
     """Number of templates of other models."""
     denials: Denials | None = None
     """What the corrections deny; None without any."""
-    _rows: dict[str, int] = field(init=False)
-    _search: Search = field(init=False)
+    stored: Stored | None = None
+    """What it was read from; None if that was no file."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """The row of each person, by id; made if it is left out."""
+    before: InitVar[tuple[GallerySnapshot, NDArray[np.intp]] | None] = None
+    """An earlier snapshot, and its row that each row equals, -1 for none: the search is then not built again."""
+    matchable: frozenset[str] = field(init=False)
+    """Ids of the people who can be matched, that is, without the ignored."""
+    search: Search = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_rows", {person.id: row for row, person in enumerate(self.people)})
-        object.__setattr__(self, "_search", searcher(self.matrix))
+    def __post_init__(self, before: tuple[GallerySnapshot, NDArray[np.intp]] | None) -> None:
+        if not self.rows:
+            object.__setattr__(self, "rows", rows_of(self.people))
+        ignored = compress(self.rows, map(attrgetter("ignored"), self.people))
+        object.__setattr__(self, "matchable", frozenset(self.rows).difference(ignored))
+        earlier, unchanged = (None, None) if before is None else before
+        search = searcher(self.matrix, None if earlier is None else earlier.search, unchanged)
+        object.__setattr__(self, "search", search)
 
     @property
     def enrolled(self) -> int:
-        """Number of people who can be matched, that is, without the ignored."""
-        return sum(not person.ignored for person in self.people)
+        """Number of people who can be matched."""
+        return len(self.matchable)
 
     def enrolled_of(self, people: Iterable[str]) -> frozenset[str]:
         """Those of `people` who can be matched, without the ignored."""
-        rows = ((person, self._rows.get(person)) for person in people)
-        return frozenset(person for person, row in rows if row is not None and not self.people[row].ignored)
+        return self.matchable.intersection(people)
 
     def match(self, embedding: Embedding) -> Match | None:
         """Find the nearest person, ignored or not, and the runner-up, without those that a correction denies.
@@ -113,23 +150,23 @@ class GallerySnapshot:
         denied = self.denials.rows(embedding) if self.denials is not None else None
         if len(self.people) == (0 if denied is None else denied.size):
             return None
-        found = self._search.nearest(embedding, denied)
+        found = self.search.nearest(embedding, denied)
         person = self.people[found.row]
         return Match(person.id, found.score, found.runner_up, person.ignored, bool(person.look_alikes))
 
     def name(self, person: str) -> str | None:
         """Display name of a person; None if they are not in this snapshot."""
-        row = self._rows.get(person)
+        row = self.rows.get(person)
         return None if row is None else self.people[row].name
 
     def entry(self, person: str) -> Person | None:
         """A person, ignored or not; None if they are not in this snapshot."""
-        row = self._rows.get(person)
+        row = self.rows.get(person)
         return None if row is None else self.people[row]
 
     def score(self, person: str, embedding: Embedding) -> float | None:
         """The cosine of an embedding with one person; None if they are not in this snapshot, or denied for it."""
-        row = self._rows.get(person)
+        row = self.rows.get(person)
         return None if row is None or person in self.denied(embedding) else float(self.matrix[row] @ embedding)
 
     def denied(self, embedding: Embedding) -> frozenset[str]:
@@ -145,14 +182,24 @@ class GallerySnapshot:
         found = pairs(self.matrix, least, MAX_ALIKE)
         return [(self.people[one].id, self.people[other].id, score) for one, other, score in found]
 
+    def alike_among(self, people: Iterable[str], least: float) -> list[tuple[str, str, float]]:
+        """Those of the pairs that `alike` would give that have one of these people in them."""
+        found = {(min(w, o), max(w, o)): score for w in people for o, score in self.alike_to(w, least)}
+        return sorted(((*pair, score) for pair, score in found.items()), key=lambda pair: -pair[2])[:MAX_ALIKE]
+
     def alike_to(self, who: str, least: float) -> list[tuple[str, float]]:
         """The people whose cosine to `who` is `least` or more, the most similar first; none if `who` is not in it."""
-        row = self._rows.get(who)
+        row = self.rows.get(who)
         if row is None:
             return []
         scores = self.matrix @ self.matrix[row]
         others = [n for n in np.flatnonzero(scores >= least).tolist() if n != row]
         return sorted(((self.people[n].id, float(scores[n])) for n in others), key=lambda other: -other[1])
+
+
+def rows_of(people: Sequence[Person]) -> dict[str, int]:
+    """The place of each person, by id."""
+    return dict(zip(map(attrgetter("id"), people), count(), strict=False))
 
 
 def day(wall: float) -> str:

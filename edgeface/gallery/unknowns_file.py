@@ -15,7 +15,7 @@ from edgeface.gallery.rows import Change, RetiredIds
 from edgeface.gallery.unknowns import PROPOSED, Alike, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator
 
     from edgeface.gallery.unknowns import Unknown
 
@@ -57,7 +57,7 @@ class UnknownsFile(GalleryFile):
             raise no_unknown(unknown)
         return found
 
-    def generation(self) -> int:
+    def file_generation(self) -> int:
         """The number of changes that a running daemon must see."""
         with sqlite.translated(self.path):
             return self._number("SELECT generation FROM state")
@@ -68,7 +68,7 @@ class UnknownsFile(GalleryFile):
         `store_unknowns` makes no news.
         """
         with sqlite.translated(self.path), sqlite.reading(self._db):
-            generation = self.generation()
+            generation = self.file_generation()
             tags = self._db.execute("SELECT tag FROM unknowns WHERE model = ?", (self.model,)).fetchall()
             query = "SELECT tag FROM unknowns WHERE model = ? AND generation > ?"
             changed = [self._stored(tag) for (tag,) in self._db.execute(query, (self.model, since)).fetchall()]
@@ -138,7 +138,7 @@ class UnknownsFile(GalleryFile):
             ),
         )  # fmt: skip
 
-    def _drop_unknowns(self, ids: Sequence[str]) -> None:
+    def _drop_unknowns(self, ids: Iterable[str]) -> None:
         for unknown in ids:
             self._db.execute("DELETE FROM unknowns WHERE tag = ?", (self.tag(unknown),))
             self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._codec.gone_tag(unknown),))

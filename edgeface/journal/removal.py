@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from edgeface.core.clock import DAY
-from edgeface.core.sqlite import BUSY_MS, erase, translated
+from edgeface.core.sqlite import BUSY_MS, erase, transaction, translated
 from edgeface.journal import anchors
 from edgeface.journal import rows as journal_rows
 
@@ -51,17 +51,21 @@ def expire(connection: sqlite3.Connection, vault: Vault, now: float, days: int, 
     return sum(not said for _, _, said in old)
 
 
-def redact(path: Path, *who: str) -> int:
+def redact(path: Path, *who: str, only_new: bool = False) -> int:
     """Empty the rows about these people or unknowns, to the last byte; returns the number of rows.
 
-    Kind and time stay, and the chain holds. Raises GalleryError if the journal cannot be written, and VaultError as
-    open_vault does. Without a journal it does nothing.
+    With `only_new`, an earlier call is known to have left no byte. Kind and time stay, and the chain holds.
+
+    Raises GalleryError if the journal cannot be written, and VaultError as open_vault does. Without a journal it does
+    nothing.
     """
     if not path.exists():
         return 0
     with journal_rows.opened(path) as (connection, vault):
-        count = sum(journal_rows.redact_rows(connection, vault, one) for one in who)
-        erase(connection, path)
+        with transaction(connection):
+            count = sum(journal_rows.redact_rows(connection, vault, one) for one in who)
+        if count or not only_new:
+            erase(connection, path)
     return count
 
 

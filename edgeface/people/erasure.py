@@ -1,4 +1,4 @@
-"""Erases a person or an unknown from gallery and journal, and proves it by searching the data folder."""
+"""Erases people and unknowns from gallery and journal, and proves it by searching the data folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgeface.access.pass_book import PassBook
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
-from edgeface.gallery.gallery import FILE
 from edgeface.journal import removal
 from edgeface.journal.database import noted
 from edgeface.journal.journal import write_rows
@@ -16,6 +15,7 @@ from edgeface.people.rules import level_threshold, still_named
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from edgeface.config.configuration import Configuration
@@ -28,69 +28,84 @@ class ErasureProof(NamedTuple):
     files: int
     """Number of files searched."""
     traces: tuple[Path, ...]
-    """Files that still hold something of the person; none if all is well."""
+    """Files that still hold something of them; none if all is well."""
     set_aside: tuple[Path, ...]
-    """Damaged journals that were set aside and may name the person."""
+    """Damaged journals that were set aside and may name them."""
     still_named: tuple[str, ...]
-    """Where the configuration still names the person, one line each."""
+    """Where the configuration still names them, one line each."""
 
 
 def erase(
-    configuration: Configuration, gallery: Gallery, who: str, wall: float, into: str | None = None
+    configuration: Configuration, gallery: Gallery, who: Collection[str], wall: float, into: str | None = None
 ) -> ErasureProof:
-    """Erase a person or an unknown; raises GalleryError for an id that is not known.
+    """Erase people and unknowns, all of them or none; raises GalleryError for an id that is not known.
 
-    The negative templates of a person who is erased become those of `into`, if that is given.
+    The negative templates of the people become those of `into`, if that is given.
 
-    An erasure that fails half-way, also by a GalleryError, can be repeated.
+    An erasure that fails half-way, also by a GalleryError, can be repeated. The next start of the daemon overwrites
+    what one that was cut off has left.
     """
-    removal.finish_redaction(configuration.data / FILE)
     journal = configuration.journal_path
-    threshold = level_threshold(configuration, gallery.snapshot())[0]
-    if is_unknown_id(who):
-        terms = _erase_unknown(gallery, journal, who, threshold)
-    else:
-        terms = trace_search.person(gallery, who, threshold, into)
-        erase_person(gallery, journal, who, wall, alike=threshold, into=into)
+    _require_known(gallery, journal, who)
+    alike = level_threshold(configuration, gallery.census())[0]
+    # Better refused than half done, while another program reads the file.
+    gallery.begin_erasure()
+    gallery.empty_log()
+    terms = trace_search.terms(gallery, who, alike, into)
+    erase_all(gallery, journal, who, wall, alike=alike, into=into)
     count, traces = trace_search.search(configuration.data, terms)
     aside = sorted(configuration.data.glob(f"{journal.name}.corrupt-*"))
-    return ErasureProof(count, tuple(traces), tuple(aside), tuple(still_named(configuration, who)))
+    named = [line for one in who for line in still_named(configuration, one)]
+    return ErasureProof(count, tuple(traces), tuple(aside), tuple(named))
 
 
-def erase_person(
-    gallery: Gallery, journal: Path, who: str, wall: float, *, alike: float, into: str | None = None, **facts: str
-) -> None:
-    """Erase a person and the unknowns with a cosine of `alike` to them, and record a deletion with these `facts`.
+def erase_all(
+    gallery: Gallery, journal: Path, who: Collection[str], wall: float, *, alike: float, into: str | None = None,
+    **facts: str,
+) -> None:  # fmt: skip
+    """Erase people and unknowns, with the unknowns whose cosine to them is `alike` or more.
 
-    `into` is as for `erase`. Raises GalleryError if the gallery or the journal cannot be written; it can be repeated.
+    The deletion of each person is recorded with these `facts`; `into` is as for `erase`. Raises GalleryError if the
+    gallery or the journal cannot be written; it can be repeated.
     """
-    gallery.person(who)
+    people = [one for one in who if not is_unknown_id(one)]
+    gallery.begin_erasure()
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
-    PassBook(journal.parent, open_vault(journal.parent)).erase(who)
-    removal.redact(journal, *(each for unknown in gallery.unknowns_like(who, alike) for each in unknown.ids), who)
+    passes = PassBook(journal.parent, open_vault(journal.parent))
+    for one in people:
+        passes.erase(one)
+    named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]
+    ids = {each for one in (*named, *gallery.unknowns_like(people, alike)) for each in one.ids}.union(who)
+    removal.redact(journal, *sorted(ids))
     try:
-        gallery.remove_person(who, wall, alike, into)
+        gallery.remove(who, alike, into)
     finally:
-        # Also recorded if the person is removed but the bytes stay because another program reads the file.
-        if all(person.id != who for person in gallery.people()):
-            _record(journal, wall, facts)
+        # Also recorded if the people are removed but the bytes stay because another program reads the file.
+        _record(journal, wall, facts, sum(not gallery.knows(one) for one in people))
     # Once more: a camera may have seen them in the meantime.
-    removal.redact(journal, who)
+    removal.redact(journal, *who, only_new=True)
 
 
-def _erase_unknown(gallery: Gallery, journal: Path, who: str, alike: float) -> trace_search.SearchTerms:
-    found = gallery.find_unknown(who)
-    ids = (who,) if found is None else found.ids
-    traces = gallery.traces(who, alike)
-    removal.redact(journal, *ids)
-    gallery.remove_unknown(who, alike)
-    removal.redact(journal, *ids)
-    if found is None:
-        return trace_search.SearchTerms((who,), (gallery.tag(who),), ())
-    return trace_search.unknown(gallery, found).also(traces)
+def finish(gallery: Gallery, journal: Path) -> None:
+    """Overwrite what an erasure has left that was cut off; raises GalleryError if that is not possible now."""
+    if gallery.unfinished:
+        if journal.exists():
+            removal.finish_redaction(journal)
+        gallery.finish_erasure()
 
 
-def _record(journal: Path, wall: float, facts: dict[str, str]) -> None:
-    problem = write_rows(journal, [noted("deleted", wall, facts)])
+def _require_known(gallery: Gallery, journal: Path, who: Collection[str]) -> None:
+    """Raise GalleryError for the first id that is not known, after an earlier erasure of it was finished."""
+    for one in who:
+        if not gallery.knows(one):
+            finish(gallery, journal)
+            if is_unknown_id(one):
+                removal.redact(journal, one)
+                gallery.unknown(one)
+            gallery.person(one)
+
+
+def _record(journal: Path, wall: float, facts: dict[str, str], count: int) -> None:
+    problem = write_rows(journal, [noted("deleted", wall, facts) for _ in range(count)]) if count else None
     if problem is not None:
-        raise GalleryError(f"a person was erased, but this is not in the audit trail: {problem}")
+        raise GalleryError(f"erased, but this is not in the audit trail: {problem}")

@@ -12,7 +12,7 @@ from edgeface.core.clock import DAY
 from edgeface.core.errors import EdgefaceError
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import day
-from edgeface.people.erasure import erase_person
+from edgeface.people.erasure import erase_all, finish
 
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
@@ -27,8 +27,17 @@ def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synce
     """Erase what is too old at `wall`, with the unknowns that match at `alike`; returns the number of people.
 
     Nothing is erased unless the clock is `synced`: a clock that jumps ahead must not delete enrollments, and expired
-    people are not matched in any case. Raises GalleryError if the disk fails; the next run continues.
+    people are not matched in any case. Raises GalleryError if the disk fails, and the next run continues; VaultError at
+    the end if a row was altered.
     """
+    finish(gallery, configuration.journal_path)
+    count = _erase_old(gallery, configuration, wall, synced=synced, alike=alike)
+    # The daemon reads only people who change: a row that was altered behind SQLite's back is found here.
+    gallery.verify()
+    return count
+
+
+def _erase_old(gallery: Gallery, configuration: Configuration, wall: float, *, synced: bool, alike: float) -> int:
     privacy = configuration.privacy
     if not privacy.correction_days:
         # Switched off: this needs no clock.
@@ -38,8 +47,8 @@ def expire(gallery: Gallery, configuration: Configuration, wall: float, *, synce
     days = (configuration.unknown.days, privacy.picture_days, privacy.correction_days, privacy.negative_days)
     gallery.expire(*(wall - each * DAY for each in days))
     expired = [person.id for person in gallery.people() if person.expired(day(wall))]
-    for person in expired:
-        erase_person(gallery, configuration.journal_path, person, wall, alike=alike, why="expired")
+    if expired:
+        erase_all(gallery, configuration.journal_path, expired, wall, alike=alike, why="expired")
     return len(expired)
 
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.agreement import Limits
-from edgeface.recognition.decision import thresholds
+from edgeface.recognition.decision import thresholds_for
 from edgeface.recognition.limits import shortfall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.config.configuration import Configuration
-    from edgeface.gallery.snapshot import GallerySnapshot
 
 
-def level_threshold(configuration: Configuration, snapshot: GallerySnapshot) -> tuple[float, str | None]:
+class Counted(Protocol):
+    """A gallery of which the number of people is known."""
+
+    @property
+    def enrolled(self) -> int:
+        """How many can be matched."""
+
+
+def level_threshold(configuration: Configuration, snapshot: Counted) -> tuple[float, str | None]:
     """The cosine of the level in force for everyone and None, or that of `low` for one person and why there is none."""
     table, level = table_of(configuration.embedder.model), configuration.recognition.level
-    accept = thresholds(table, level, snapshot)
+    accept = thresholds_for(table, level, snapshot.enrolled)
     return (
         (table.threshold("low", 1), shortfall(accept, level, table)) if accept.level is None else (accept.accept, None)
     )

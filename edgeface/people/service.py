@@ -41,7 +41,7 @@ from edgeface.people.rules import limits
 from edgeface.people.templates import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.agreement import Limits
     from edgeface.gallery.rows import Change
-    from edgeface.gallery.snapshot import Person
+    from edgeface.gallery.snapshot import GallerySnapshot, Person
     from edgeface.gallery.unknowns import Unknown
     from edgeface.people.enrollment import Upload
     from edgeface.people.templates import ListedTemplate
@@ -81,6 +81,8 @@ class PeopleService:
     """Lends an analyzer for a while; left out, the models are loaded for each enrollment."""
     erased: Callable[[str], None] = lambda _: None
     """Called with the id of everyone who was erased."""
+    latest: Callable[[], GallerySnapshot | None] = lambda: None
+    """A snapshot that may be old, from which the gallery is read by difference; None for reading everything."""
 
     @contextmanager
     def gallery(self, *, create: bool = False) -> Iterator[Gallery]:
@@ -89,6 +91,7 @@ class PeopleService:
         if not create and not (data / FILE).exists():
             raise GalleryError(f"{data}: no gallery here yet (edgeface enroll creates one)")
         with closing(Gallery.open(data, embedder_name(self.configuration.embedder.model))) as gallery:
+            gallery.base = self.latest()
             yield gallery
 
     def known_faces(self, gallery: Gallery, *, different_people: bool = False) -> KnownFaces:
@@ -196,10 +199,10 @@ class PeopleService:
         with self.gallery() as gallery:
             self.record_changes([gallery.remove_template(person, template, self.clock.wall())])
 
-    def erase(self, who: str) -> ErasureProof:
-        """Erase a person or an unknown everywhere, and search for traces; a failed erasure can be repeated."""
+    def erase(self, *who: str) -> ErasureProof:
+        """Erase people and unknowns everywhere, all of them or none, and search for traces; it can be repeated."""
         with self.gallery() as gallery:
-            return self._erase(gallery, who)
+            return self._erase(gallery, dict.fromkeys(who))
 
     def merge(self, person: str, into: str, *, anyway: bool = False) -> ErasureProof:
         """Give the templates of `person` to `into`, and erase the first id; a failed merge can be repeated.
@@ -220,7 +223,7 @@ class PeopleService:
                 change = gallery.enroll(into, None, templates, self.clock.wall(), ignored=ignored)
                 gallery.link(into, first.look_alikes)
             self.record_changes([dataclasses.replace(change, anyway=why is not None)])
-            return self._erase(gallery, person, into)
+            return self._erase(gallery, [person], into)
 
     def merge_unknowns(self, one: str, other: str, *, anyway: bool = False) -> Unknown:
         """Make two unknown ids of one person the one that was seen first; returns that unknown as it is now.
@@ -301,11 +304,12 @@ class PeopleService:
             raise LimitError(found.ended, plan)
         return found
 
-    def _erase(self, gallery: Gallery, who: str, into: str | None = None) -> ErasureProof:
+    def _erase(self, gallery: Gallery, who: Collection[str], into: str | None = None) -> ErasureProof:
         try:
             return erase(self.configuration, gallery, who, self.clock.wall(), into)
         finally:
-            self.erased(who)
+            for one in who:
+                self.erased(one)
 
     def record_changes(self, changes: Iterable[Change]) -> None:
         """Record changes in the audit trail."""

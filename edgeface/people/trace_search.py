@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgeface.core.errors import GalleryError
+from edgeface.core.text import is_unknown_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from edgeface.core.types import Embedding
-    from edgeface.gallery.corrections import Trace
     from edgeface.gallery.gallery import Gallery
-    from edgeface.gallery.unknowns import Unknown
 
 _CHUNK_BYTES = 4_000_000
 # Longer than the longest name, and than four numbers.
 _OVERLAP_BYTES = 4_096
 # By chance, 60 MB of sealed bytes hold a given word of five bytes in one of 20,000 searches, one of three in every one.
 _MIN_PLAIN_BYTES = 6
+_WORD = 4
+"""Bytes of a number."""
 _RUN = 4
 """Consecutive numbers of an embedding that count as a trace: 16 bytes."""
 
@@ -41,30 +41,28 @@ class SearchTerms:
     tags: tuple[bytes, ...]
     embeddings: tuple[Embedding, ...]
 
-    def also(self, traces: Sequence[Trace]) -> SearchTerms:
-        """These terms, and the rows of corrections."""
-        tags = (*self.tags, *(row.tag for row in traces if row.tag is not None))
-        return replace(self, tags=tags, embeddings=(*self.embeddings, *(row.embedding for row in traces)))
 
+def terms(gallery: Gallery, who: Collection[str], alike: float, into: str | None = None) -> SearchTerms:
+    """What the gallery holds of people and unknowns, and of the unknowns whose cosine to one is `alike` or more.
 
-def person(gallery: Gallery, who: str, alike: float, into: str | None = None) -> SearchTerms:
-    """What the gallery holds of a person and of the unknowns whose cosine to them is `alike` or more.
-
-    With `into`, who gets the negative templates of the person, no negative template is sought.
+    With `into`, who gets the negative templates of the people, no negative template is sought. Raises GalleryError for
+    an id that is not known.
     """
-    own, others = gallery.person(who), [unknown(gallery, found) for found in gallery.unknowns_like(who, alike)]
-    denied = [negative.embedding for negative in (gallery.negatives(who) if into is None else ())]
-    terms = SearchTerms(
-        (own.id, own.name, *(word for other in others for word in other.words)),
-        (gallery.tag(who), *gallery.factor_tags(who), *(tag for other in others for tag in other.tags)),
-        (*(t.embedding for t in gallery.templates(who)), *(e for other in others for e in other.embeddings), *denied),
+    people = [gallery.person(one) for one in who if not is_unknown_id(one)]
+    ids = [one.id for one in people]
+    named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]
+    others = [*named, *gallery.unknowns_like(ids, alike)]
+    traces = gallery.traces(who, alike, into)
+    embeddings = [template.embedding for one in ids for template in gallery.templates(one)]
+    embeddings += [each for unknown in others for each in (unknown.mean, *unknown.templates)]
+    embeddings += [negative.embedding for one in (ids if into is None else ()) for negative in gallery.negatives(one)]
+    merged = [each for unknown in others for each in unknown.ids]
+    tags = [*map(gallery.tag, (*who, *merged)), *(tag for one in ids for tag in gallery.factor_tags(one))]
+    return SearchTerms(
+        (*who, *(one.name for one in people), *merged),
+        (*tags, *(row.tag for row in traces if row.tag is not None)),
+        (*embeddings, *(row.embedding for row in traces)),
     )
-    return terms.also(gallery.traces(who, alike, into))
-
-
-def unknown(gallery: Gallery, who: Unknown) -> SearchTerms:
-    """What the gallery holds of an unknown."""
-    return SearchTerms(who.ids, tuple(map(gallery.tag, who.ids)), (who.mean, *who.templates))
 
 
 def search(folder: Path, terms: SearchTerms) -> tuple[int, list[Path]]:
@@ -74,9 +72,9 @@ def search(folder: Path, terms: SearchTerms) -> tuple[int, list[Path]]:
     GalleryError if a file cannot be read.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    pattern, numbers = _pattern(terms, _schemas(files)), _numbers(terms.embeddings)
+    forms, numbers = _Forms(_forms(terms, _schemas(files))), _Numbers(terms.embeddings)
     try:
-        found = [p for p in files if any(pattern.search(chunk) or _runs(chunk, numbers) for chunk in _chunks(p))]
+        found = [p for p in files if any(forms.occur_in(chunk) or numbers.occur_in(chunk) for chunk in _chunks(p))]
     except FileNotFoundError:
         # SQLite deletes its log when the last program closes the database.
         return search(folder, terms)
@@ -94,13 +92,14 @@ def _chunks(path: Path) -> Iterator[bytes]:
             kept = (kept + read)[-_OVERLAP_BYTES:]
 
 
-def _pattern(terms: SearchTerms, schemas: str) -> re.Pattern[bytes]:
+def _forms(terms: SearchTerms, schemas: str) -> list[bytes]:
+    """The bytes that each tag and each word may be written as."""
     forms = list(terms.tags)
     for word in terms.words:
         plain = len(word.encode()) >= _MIN_PLAIN_BYTES and word not in schemas
         written = {word, json.dumps(word)[1:-1]}
         forms += [(form if plain else f'"{form}"').encode() for form in written]
-    return re.compile(b"|".join(re.escape(form) for form in forms))
+    return forms
 
 
 def _schemas(files: list[Path]) -> str:
@@ -116,33 +115,71 @@ def _schemas(files: list[Path]) -> str:
     return "".join(found)
 
 
-def _numbers(embeddings: tuple[Embedding, ...]) -> NDArray[np.uint32]:
-    # Without zero, which occurs everywhere.
-    words = [embedding.astype("<f4").view("<u4") for embedding in embeddings]
-    joined = np.concatenate([np.zeros(1, np.uint32), *words])
-    return np.unique(joined)[1:]
+class _Forms:
+    """Looks for many texts at once, at the cost of one."""
 
+    def __init__(self, forms: list[bytes]) -> None:
+        self._short = [form for form in forms if len(form) <= _WORD]
+        # Every second byte starts a word of four; a longer form has such a word at its first or second byte.
+        keys = [(int.from_bytes(f[n : n + _WORD], "little"), f, n) for f in forms if len(f) > _WORD for n in (0, 1)]
+        self._at: dict[int, list[tuple[bytes, int]]] = {}
+        for key, form, offset in keys:
+            self._at.setdefault(key, []).append((form, offset))
+        self._keys = np.array(sorted(self._at), np.uint32)
+        self._lower = _marks(self._keys & 0xFFFF)
 
-def _runs(data: bytes, numbers: NDArray[np.uint32]) -> bool:
-    """Whether _RUN numbers of an embedding follow one another at any offset."""
-    if not numbers.size:
-        return False
-    # The upper halves first: a table lookup leaves little for the exact search.
-    upper = np.zeros(1 << 16, bool)
-    upper[numbers >> 16] = True
-    for shift in range(4):
-        words = np.frombuffer(data, "<u4", offset=shift, count=max(0, len(data) - shift) // 4)
-        starts = _starts(upper[words >> 16])
-        near = np.unique(starts[:, None] + np.arange(_RUN))
-        exact = np.zeros(words.size, bool)
-        exact[near] = np.isin(words[near], numbers)
-        if _starts(exact).size:
+    def occur_in(self, data: bytes) -> bool:
+        """Whether one of the texts is in the bytes."""
+        if any(form in data for form in self._short):
             return True
-    return False
+        for shift in (0, 2):
+            words = _words(data, shift)
+            places = np.flatnonzero(self._lower[words & 0xFFFF])
+            for place in places[_among(words[places], self._keys)].tolist():
+                start = shift + _WORD * place
+                if any(data.startswith(form, start - n) for form, n in self._at[int(words[place])] if start >= n):
+                    return True
+        return False
 
 
-def _starts(marks: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Where runs of _RUN marks start."""
-    if marks.size < _RUN:
-        return np.zeros(0, np.intp)
-    return np.flatnonzero(np.all([marks[n : marks.size - _RUN + 1 + n] for n in range(_RUN)], axis=0))
+class _Numbers:
+    """Looks for _RUN consecutive numbers of an embedding, at any offset."""
+
+    def __init__(self, embeddings: Sequence[Embedding]) -> None:
+        joined = np.concatenate([np.zeros(1, np.uint32), *(one.astype("<f4").view("<u4") for one in embeddings)])
+        # Without zero, which occurs everywhere.
+        self._numbers = np.unique(joined)[1:]
+        self._upper = _marks(self._numbers >> 16)
+
+    def occur_in(self, data: bytes) -> bool:
+        """Whether such a run is in the bytes."""
+        for shift in range(_WORD) if self._numbers.size else ():
+            words = _words(data, shift)
+            # Of _RUN numbers in a row, one is at a multiple of _RUN. A table of upper halves leaves few to look up.
+            some = words[::_RUN]
+            places = np.flatnonzero(self._upper[some >> 16])
+            for place in (_RUN * places[_among(some[places], self._numbers)]).tolist():
+                near = _among(words[max(0, place - _RUN + 1) : place + _RUN], self._numbers)
+                if near.size >= _RUN and np.convolve(near, np.ones(_RUN), "valid").max() >= _RUN:
+                    return True
+        return False
+
+
+def _marks(halves: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """A table of 16-bit numbers: which of them occur."""
+    table = np.zeros(1 << 16, np.bool_)
+    table[halves] = True
+    return table
+
+
+def _among(values: NDArray[np.uint32], known: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which of the values are known; `known` is sorted. Unlike numpy's isin, this does not sort both."""
+    if not known.size:
+        return np.zeros(values.size, np.bool_)
+    places = np.minimum(np.searchsorted(known, values), known.size - 1)
+    found: NDArray[np.bool_] = known[places] == values
+    return found
+
+
+def _words(data: bytes, shift: int) -> NDArray[np.uint32]:
+    return np.frombuffer(data, "<u4", offset=min(shift, len(data)), count=max(0, len(data) - shift) // _WORD)

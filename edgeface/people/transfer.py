@@ -6,13 +6,14 @@ import base64
 import binascii
 import dataclasses
 import json
+import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 from edgeface.core.clock import MAX_WALL, rfc3339
 from edgeface.core.errors import GalleryError
-from edgeface.core.files import put_whole, read_at_most
+from edgeface.core.files import put_whole, regular
 from edgeface.core.text import check_id, display_name, printable, printable_path
 from edgeface.gallery.snapshot import (
     MAX_ALIKE,
@@ -26,9 +27,10 @@ from edgeface.gallery.snapshot import (
     to_blob,
 )
 from edgeface.people.enrollment import DoubtError, doubt
+from edgeface.people.json_stream import START, members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from edgeface.gallery.agreement import Limits
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "edgeface-people", 2
 READ = (1, VERSION)
 """Versions that can be read; 1 has no consent."""
-MAX_BYTES = 64_000_000
+MAX_BYTES = 256_000_000
 """Maximum size of a file to import; a person with five templates takes about 6 kB."""
 _MODEL = re.compile(r"[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}")
 
@@ -65,62 +67,101 @@ def write(gallery: Gallery, path: Path, person: str | None = None, rows: Sequenc
     additional parts. The file is written whole or not at all; raises GalleryError if it cannot be written.
     """
     people = gallery.people() if person is None else [gallery.person(person)]
-    records = [_record(gallery, p) for p in people]
-    if rows is not None:
-        records = [{**record, **_disclosed(gallery, p, rows)} for p, record in zip(people, records, strict=True)]
-    text = json.dumps({"format": FORMAT, "version": VERSION, "people": records}, ensure_ascii=False, indent=1)
     try:
-        put_whole(path, text.encode() + b"\n")
+        put_whole(path, _written(gallery, people, rows))
     except OSError as error:
         raise GalleryError(f"{printable_path(path)}: {error.strerror}") from error
-    return len(records)
+    return len(people)
 
 
-def read(path: Path, model: str, size: int) -> list[PersonRecord]:
-    """Read and check a whole file; raises GalleryError with the first mistake.
+def _written(gallery: Gallery, people: Sequence[Person], rows: Sequence[JournalRow] | None) -> Iterator[bytes]:
+    """The file in parts, one person a line."""
+    head = json.dumps({"format": FORMAT, "version": VERSION, "people": []})
+    before, _, after = head.partition("[")
+    yield f"{before}[\n".encode()
+    for number, person in enumerate(people):
+        record = {**_record(gallery, person), **({} if rows is None else _disclosed(gallery, person, rows))}
+        yield (json.dumps(record, ensure_ascii=False) + ("\n" if number + 1 == len(people) else ",\n")).encode()
+    yield f"{after}\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleFile:
+    """The people in a file; each iteration reads and checks it again, so that only one person is in memory."""
+
+    path: Path
+    model: str
+    size: int
+    """Length of the embeddings of the embedder `model`."""
+    count: int = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[PersonRecord]:
+        """Yield everyone; raises GalleryError at the first mistake, which may be at the end."""
+        shown = printable_path(self.path)
+        try:
+            with regular(self.path) as file:
+                _require_small(file)
+                yield from _people(file, self.model, self.size)
+        except OSError as error:
+            raise GalleryError(f"{shown}: {error.strerror}") from error
+        except GalleryError as error:
+            raise GalleryError(f"{shown}: {error}") from error
+
+
+def read(path: Path, model: str, size: int) -> PeopleFile:
+    """Check a whole file; raises GalleryError with the first mistake. Its `format` and `version` come first.
 
     `size` is the length of the embeddings of the embedder `model`.
     """
-    shown = printable_path(path)
-    try:
-        data = read_at_most(path, MAX_BYTES)
-    except OSError as error:
-        raise GalleryError(f"{shown}: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise GalleryError(f"{shown}: more than {MAX_BYTES // 1_000_000} MB")
-    try:
-        return _people(data, model, size)
-    except GalleryError as error:
-        raise GalleryError(f"{shown}: {error}") from error
+    people = PeopleFile(path, model, size)
+    return dataclasses.replace(people, count=sum(1 for _ in people))
 
 
 def import_all(
     gallery: Gallery,
-    people: Sequence[PersonRecord],
+    people: Iterable[PersonRecord],
     limits: Limits,
     wall: float,
     *,
     replace: bool = False,
     anyway: bool = False,
 ) -> list[Change]:
-    """Enroll everyone that `read` returned, or no one.
+    """Enroll everyone, or no one; `people` is iterated twice.
 
     Raises GalleryError if an id exists and `replace` is false, and DoubtError if someone's templates may be of another
     person and `anyway` is false.
     """
     with gallery.transaction():
-        taken = {person.id for person in gallery.people()} & {person.id for person in people}
+        taken, doubts = _objections(gallery, people, limits)
         if taken and not replace:
             raise GalleryError(f"already enrolled: {', '.join(sorted(taken)[:5])} (--replace overwrites them)")
-        doubts = {one.id: why for one in people if (why := _doubt(gallery, limits, one)) is not None}
         if doubts and not anyway:
             raise DoubtError(doubts)
-        changes = [gallery.replace(p.id, p.name, p.templates, wall, ignored=p.ignored) for p in people]
-        changes = [dataclasses.replace(change, anyway=change.person in doubts) for change in changes]
+        changes, later = [], []
         for one in people:
+            change = gallery.replace(one.id, one.name, one.templates, wall, ignored=one.ignored)
+            changes.append(dataclasses.replace(change, anyway=one.id in doubts))
+            if one.look_alikes or one.consent or one.expires:
+                later.append(dataclasses.replace(one, templates=()))
+        for one in later:
             gallery.link(one.id, one.look_alikes)
-        dated = [p for p in people if p.consent or p.expires]
-        return changes + [gallery.consent(p.id, wall, p.consent, p.expires) for p in dated]
+        dated = [one for one in later if one.consent or one.expires]
+        return changes + [gallery.consent(one.id, wall, one.consent, one.expires) for one in dated]
+
+
+def _objections(gallery: Gallery, people: Iterable[PersonRecord], limits: Limits) -> tuple[list[str], dict[str, str]]:
+    """Who is already enrolled, and whose templates may be of another person, with the reason."""
+    taken, doubts = [], {}
+    for one in people:
+        if gallery.knows(one.id):
+            taken.append(one.id)
+        why = _doubt(gallery, limits, one)
+        if why is not None:
+            doubts[one.id] = why
+    return taken, doubts
 
 
 def _doubt(gallery: Gallery, limits: Limits, one: PersonRecord) -> str | None:
@@ -160,20 +201,42 @@ def _disclosed(gallery: Gallery, person: Person, rows: Sequence[JournalRow]) -> 
     }
 
 
-def _people(data: bytes, model: str, size: int) -> list[PersonRecord]:
+def _people(file: BinaryIO, model: str, size: int) -> Iterator[PersonRecord]:
+    facts: dict[str, object] = {}
+    ids: set[str] = set()
+    for key, value in _members(file):
+        if key != "people" or value is START:
+            facts[key] = value
+            continue
+        _require_ours(facts)
+        person = _person(value, model, size)
+        if person.id in ids:
+            raise GalleryError("an id occurs twice")
+        ids.add(person.id)
+        yield person
+    _require_ours(facts)
+    if "people" not in facts:
+        raise GalleryError("people is not a list")
+
+
+def _require_small(file: BinaryIO) -> None:
+    if os.fstat(file.fileno()).st_size > MAX_BYTES:
+        raise GalleryError(f"more than {MAX_BYTES // 1_000_000} MB")
+
+
+def _members(file: BinaryIO) -> Iterator[tuple[str, object]]:
     try:
-        parsed: object = json.loads(data)
+        yield from members(file, "people")
     except (ValueError, RecursionError) as error:
         raise GalleryError("not a file written by edgeface export (not JSON)") from error
-    if not isinstance(parsed, dict) or parsed.get("format") != FORMAT:
+
+
+def _require_ours(facts: Mapping[str, object]) -> None:
+    """Raise GalleryError unless these keys are those of a file that can be read; they come before the people."""
+    if facts.get("format") != FORMAT:
         raise GalleryError("not a file written by edgeface export")
-    if parsed.get("version") not in READ:
+    if facts.get("version") not in READ:
         raise GalleryError(f"unknown version; this edgeface reads versions {READ[0]} to {READ[-1]}")
-    people = [_person(record, model, size) for record in _list(parsed, "people")]
-    ids = [person.id for person in people]
-    if len(set(ids)) < len(ids):
-        raise GalleryError("an id occurs twice")
-    return people
 
 
 def _person(record: object, model: str, size: int) -> PersonRecord:

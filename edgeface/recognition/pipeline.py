@@ -306,6 +306,11 @@ class Pipeline:
         scene.end_all()
         return tuple(self._left(scene, Moment(camera, monotonic, wall), gap=0.0))
 
+    @property
+    def gallery(self) -> GallerySnapshot:
+        """The snapshot in use."""
+        return self._gallery
+
     def use(
         self, gallery: GallerySnapshot, thresholds: Thresholds, cameras: Mapping[str, CameraLimits] | None = None
     ) -> None:

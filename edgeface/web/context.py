@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.alike import AlikePairs
 from edgeface.gallery.gallery import Gallery
 from edgeface.people.service import PeopleService
 from edgeface.web.hub import LiveHub
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.rows import Change
+    from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.journal.journal import Journal
     from edgeface.recognition.timings import Timings
 
@@ -58,22 +60,28 @@ class WebContext:
     """Requests a reload of the configuration, as SIGHUP does."""
     timings: Timings | None = None
     """What the daemon's threads measure."""
+    latest: Callable[[], GallerySnapshot | None] = lambda: None
+    """The people as the daemon matches them now; None if it does not run."""
     switch: Callable[[str, bool], None] | None = None
     """Requests that a camera is switched on or off, as over MQTT; None if no cameras run."""
     hub: LiveHub = field(default_factory=LiveHub)
     models: Models = field(default_factory=Models)
+    alike: AlikePairs = field(default_factory=AlikePairs)
 
     @contextmanager
     def gallery(self) -> Iterator[Gallery]:
         """Open the gallery for one thread, and close it; waits for the disk. Raises GalleryError or VaultError."""
         configuration = self.configuration()
         with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
+            gallery.base = self.latest()
             yield gallery
 
     @property
     def people(self) -> PeopleService:
         """The workflows about people, with the configuration as it is now."""
-        return PeopleService(self.configuration(), self._record_changes, self.clock, self.analyzer, self.hub.forget)
+        return PeopleService(
+            self.configuration(), self._record_changes, self.clock, self.analyzer, self.hub.forget, self.latest
+        )
 
     def _record_changes(self, changes: Iterable[Change]) -> None:
         for change in changes:

@@ -18,7 +18,7 @@ CANCEL = "Cancel"
 BACK = "Back"
 CAMERA = "Camera"
 LAST_SEEN = "Last seen"
-CONFIRM = "To confirm, type the ID {id}"
+CONFIRM = "To confirm, type {id}"
 SCRIPT = "Live video needs JavaScript; everything else works without it. Reload the page for a newer picture."
 VERSION = "{device} · edgeface {version}"
 # Nouns for core/text.counted: the singular, and the plural unless it just adds an s.
@@ -203,7 +203,10 @@ FORGET_STAYS_LIST = (
 )
 FORGET_UNKNOWN_LIST = ("the ID {id}, which is never reused", "{templates}", "{pictures}")
 FORGET_DO = "Forget permanently"
-FORGET_MISTYPED = "The ID does not match {id}. Nothing was erased."
+FORGET_MISTYPED = "The text does not match {id}. Nothing was erased."
+FORGET_SEVERAL = "These people are erased together, with all that is kept of them:"
+FORGET_SELECT = "Select {name}"
+FORGET_SELECTED = "Forget the selected people …"
 FORGOTTEN = "Forgotten"
 FORGOTTEN_PROOF = "No trace was found. Searched: {files} of the data folder."
 FORGOTTEN_TRACES = "These files still contain a trace. Try again when no other program has them open:"

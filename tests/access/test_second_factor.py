@@ -253,8 +253,7 @@ def test_right_factors_cost_a_door_nothing_and_a_paused_door_refuses_them_too(
 
 
 def test_a_card_or_a_code_of_a_person_who_was_forgotten_is_unknown(verifier: FactorVerifier, gallery: Gallery) -> None:
-    gallery.remove_person("bob", 2.0)
-    gallery.remove_person("alice", 2.0)
+    gallery.remove(["bob", "alice"])
     for factor in (CardFactor(UID), RIGHT, CodeFactor("40819273")):
         assert answer(verifier, factor) == (None, "unknown")
 

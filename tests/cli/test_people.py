@@ -237,6 +237,79 @@ def test_two_people_with_one_face_are_look_alikes(run: Run, tmp_path: Path, caps
     assert "look-alike" not in capsys.readouterr().out
 
 
+def test_a_long_list_comes_in_parts_and_as_json(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "barack", *OBAMA[:1]) == 0
+    with closing(gallery_of(tmp_path)) as gallery:
+        (template,) = gallery.templates("barack")
+        for n in range(5):
+            gallery.enroll(f"p-{n}", f"Näme {n}", [template], 1.0)
+        gallery.store_unknowns(Unknown(f"u-000{n}", template.embedding, (), 2, 1, n, n, "porch") for n in range(3))
+    capsys.readouterr()
+    assert run("people", "--limit", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["barack", "p-0"]
+    assert lines[-1] == "4 more: edgeface people --after p-0"
+    # Both are as alike as two can be; so is everyone else, but only these are compared.
+    pairs = [line for line in lines if "too similar" in line]
+    assert len(pairs) == 9
+    assert not any("p-1 and p-2" in line for line in pairs)
+    assert run("people", "--after", "p-3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[0] == "p-4"
+    assert "more:" not in lines[-1]
+    monkeypatch.setattr("edgeface.cli.people._LISTED", 2)
+    assert run("people", "--json") == 0
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["id"] for one in objects] == ["barack", *(f"p-{n}" for n in range(5))]
+    assert objects[1] == {
+        "id": "p-0", "name": "Näme 0", "ignored": False, "enrolled": "1970-01-01T00:00:01.000Z", "templates": 1,
+        "foreign": 0, "consent": None, "expires": None, "look_alikes": [],
+    }  # fmt: skip
+    assert run("people", "--unknown") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 more: edgeface people --unknown --after u-0001"
+    assert run("people", "--unknown", "--json", "--after", "u-0001") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "u-0000"
+    assert run("people", "--after", "nobody") == 1
+    assert capsys.readouterr().err == "edgeface: nobody: not in the list\n"
+    assert run("people", "--limit", "0") == 2
+
+
+def test_several_are_forgotten_together_from_the_command_line_and_a_file(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("enroll", "barack", *OBAMA[:1]) == 0
+    with closing(gallery_of(tmp_path)) as gallery:
+        (template,) = gallery.templates("barack")
+        for n in range(5):
+            gallery.enroll(f"p-{n}", None, [template], 1.0)
+        gallery.store_unknowns([Unknown("u-0001", -template.embedding, (), 2, 1, 1.0, 1.0, "porch")])
+    left = tmp_path / "left.txt"
+    left.write_text("p-0\n\n  p-1\nu-0001\n")
+    capsys.readouterr()
+    assert run("forget", "barack", "--from", str(left)) == 0
+    assert capsys.readouterr().out.startswith("4 IDs: erased; ")
+    with closing(gallery_of(tmp_path)) as gallery:
+        assert [one.id for one in gallery.people()] == ["p-2", "p-3", "p-4"]
+    assert [kind for kind, _ in audit(tmp_path)].count("deleted") == 3
+    left.write_text("p-2\nnobody\n")
+    assert run("forget", "--from", str(left)) == 1
+    assert (
+        capsys.readouterr().err == "edgeface: nobody: no one is enrolled with this id (edgeface people lists the ids)\n"
+    )
+    with closing(gallery_of(tmp_path)) as gallery:
+        assert len(gallery.people()) == 3
+    for content, says in ((b"\xff\xfe", "not text"), (b"p-2\n" * 300_000, "more than 1 MB")):
+        left.write_bytes(content)
+        assert run("forget", "--from", str(left)) == 1
+        assert says in capsys.readouterr().err
+    assert run("forget", "--from", str(tmp_path / "none")) == 1
+    assert run("forget") == 2
+    left.write_text("")
+    assert run("forget", "--from", str(left)) == 2
+
+
 def test_a_folder_of_folders_is_enrolled(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, photos in {"Barack Obama": OBAMA, "Eileen_Collins": [ASTRONAUT]}.items():
         (tmp_path / "people" / name).mkdir(parents=True)

@@ -100,7 +100,7 @@ def test_somebody_forgotten_at_the_command_line_is_forgotten_by_the_page(source:
             with context.gallery() as gallery:
                 # An unknown is published before it is stored.
                 until(lambda: who in {*(one.id for one in gallery.people()), *(one.id for one in gallery.unknowns())})
-                erase(configuration, gallery, who, clock.wall())
+                erase(configuration, gallery, [who], clock.wall())
             until(lambda: who not in heard(key), 10)
 
         goes("person")

@@ -91,8 +91,8 @@ def test_only_the_newest_probes_are_kept(gallery: Gallery, monkeypatch: pytest.M
 
 def test_a_probe_of_someone_who_was_erased_meanwhile_is_not_stored(gallery: Gallery) -> None:
     gallery.store_unknowns([Unknown("u-0001", unit(9), (unit(9),), 2, 1, 1.0, 1.0, "porch")])
-    gallery.remove_person("bob", 2.0)
-    gallery.remove_unknown("u-0001")
+    gallery.remove(["bob"])
+    gallery.remove(["u-0001"])
     gallery.store_probes([probe("E1", 1, "bob"), probe("E2", 9, None, "u-0001"), probe("E3", 9, None, "u-0002")])
     assert [event for event in ("E1", "E2", "E3") if gallery.probe(event)] == ["E3"]
 
@@ -134,12 +134,12 @@ def test_a_person_who_is_forgotten_takes_probes_and_negative_templates_along(gal
     gallery.deny("alice", negative())
     gallery.deny("bob", like_alice)
     gallery.deny("bob", other)
-    assert {(row.table, row.embedding.tobytes()) for row in gallery.traces("alice", 0.5)} == {
+    assert {(row.table, row.embedding.tobytes()) for row in gallery.traces(["alice"], 0.5)} == {
         ("probes", unit(5).tobytes()),
         ("probes", unit(0).tobytes()),
         ("negatives", unit(0).tobytes()),
     }
-    gallery.remove_person("alice", 4.0, 0.5)
+    gallery.remove(["alice"], 0.5)
     assert [event for event in ("E1", "E2", "E3") if gallery.probe(event)] == ["E3"]
     assert [one.event for one in gallery.negatives("bob")] == ["E5"]
     assert count(gallery, "negatives") == 1
@@ -149,7 +149,7 @@ def test_an_unknown_who_is_forgotten_takes_them_along(gallery: Gallery) -> None:
     gallery.store_unknowns([Unknown("u-0001", unit(9), (unit(9),), 2, 1, 1.0, 1.0, "porch")])
     gallery.store_probes([probe("E1", 8, None, "u-0001"), probe("E2", 9, "bob"), probe("E3", 6, "bob")])
     gallery.deny("bob", negative("E2", 9))
-    gallery.remove_unknown("u-0001", 0.5)
+    gallery.remove(["u-0001"], 0.5)
     assert [event for event in ("E1", "E2", "E3") if gallery.probe(event)] == ["E3"]
     assert gallery.negatives("bob") == []
 
@@ -157,7 +157,7 @@ def test_an_unknown_who_is_forgotten_takes_them_along(gallery: Gallery) -> None:
 def test_the_negative_templates_follow_a_merge(gallery: Gallery) -> None:
     gallery.deny("alice", Negative("E1", "porch", 3.0, unit(0)))
     gallery.deny("bob", Negative("E2", "porch", 3.0, unit(0)))
-    gallery.remove_person("alice", 4.0, 0.5, into="bob")
+    gallery.remove(["alice"], 0.5, into="bob")
     assert {one.event for one in gallery.negatives("bob")} == {"E1", "E2"}
     assert count(gallery, "negatives") == 2
 
@@ -181,6 +181,10 @@ def test_a_file_of_0_1_gets_the_tables_and_a_copy_that_is_only_read_too(
             "DROP TABLE probes; DROP TABLE negatives; DROP TABLE factors; DROP TABLE attempts; DROP TABLE alike;"
             " DROP INDEX by_generation; ALTER TABLE unknowns DROP COLUMN generation; PRAGMA user_version = 2"
         )
+        for (trigger,) in old.execute("SELECT name FROM sqlite_master WHERE name LIKE 'version%'").fetchall():
+            old.execute(f"DROP TRIGGER {trigger}")
+        old.executescript("DROP INDEX by_version; ALTER TABLE people DROP COLUMN version")
+        old.execute("ALTER TABLE state DROP COLUMN unfinished")
 
     def full(*_: object) -> sqlite3.Connection:
         raise GalleryError("cannot be written (is the disk full?)")

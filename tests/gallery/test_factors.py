@@ -156,11 +156,11 @@ def test_a_person_who_is_forgotten_leaves_no_factor_and_no_attempt(gallery: Gall
     gallery.set_code("alice", "40819273", 6.0)
     gallery.add_card("alice", UID, 7.0)
     gallery.put_attempts({AttemptKey("front", "alice"): {"wrong": 3}, AttemptKey("front"): {"tokens": 3.0}})
-    terms = trace_search.person(gallery, "alice", 0.5)
+    terms = trace_search.terms(gallery, ["alice"], 0.5)
     tags = gallery.factor_tags("alice")
     assert len(tags) == 4
     assert set(tags) <= set(terms.tags)
-    gallery.remove_person("alice", 9.0)
+    gallery.remove(["alice"])
     assert trace_search.search(gallery.path.parent, terms)[1] == []
     assert (gallery.pin_of("1042"), gallery.person_of_code("40819273"), gallery.person_of_card(UID)) == (None,) * 3
     assert gallery.all_attempts().keys() == {AttemptKey("front")}

@@ -224,7 +224,7 @@ def test_forget_leaves_no_row_of_the_person_and_nothing_is_plain_before(gallery:
         sealed = gallery._db.execute("SELECT sealed FROM templates WHERE person = ?", (tags[0],)).fetchone()[0]
         assert sealed[:500] in before
         assert [secret for secret in secrets if secret in before] == []
-        gallery.remove_person("zuleika", 200.0, alike=0.5)
+        gallery.remove(["zuleika"], alike=0.5)
         after = contents(gallery.path.parent)
         assert [secret for secret in (*secrets, *tags, sealed[:500], sealed[-100:]) if secret in after] == []
         assert gallery.tag("filler-5") in after
@@ -237,7 +237,7 @@ def test_forget_leaves_no_row_of_the_person_and_nothing_is_plain_before(gallery:
 
 def test_forget_leaves_no_page_free(gallery: Gallery) -> None:
     gallery.enroll("alice", "Alice", [template(seed) for seed in range(60)], 100.0)
-    gallery.remove_person("alice", 200.0)
+    gallery.remove(["alice"])
     assert gallery._db.execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
@@ -249,14 +249,14 @@ def test_forget_says_when_a_reader_keeps_the_bytes(gallery: Gallery, monkeypatch
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM people").fetchall()
         with pytest.raises(GalleryError, match=r"leave traces|locked"):
-            ours.remove_person("alice", 200.0)
+            ours.remove(["alice"])
         reader.close()
         assert ours.people() == []
 
 
 def test_forgetting_nobody_is_refused(gallery: Gallery) -> None:
     with pytest.raises(GalleryError, match="no one is enrolled with this id"):
-        gallery.remove_person("alice", 1.0)
+        gallery.remove(["alice"])
 
 
 def test_unknowns_are_kept_and_read_back(gallery: Gallery) -> None:
@@ -283,10 +283,10 @@ def test_an_unknown_that_was_enrolled_does_not_come_back(gallery: Gallery) -> No
 
 def test_an_unknown_is_forgotten_to_the_last_byte(gallery: Gallery) -> None:
     gallery.store_unknowns([stranger()])
-    gallery.remove_unknown("u-7f3a")
+    gallery.remove(["u-7f3a"])
     assert unit(9).tobytes() not in contents(gallery.path.parent)
     with pytest.raises(GalleryError, match="no such unknown"):
-        gallery.remove_unknown("u-7f3a")
+        gallery.remove(["u-7f3a"])
 
 
 def test_changes_of_people_are_seen_and_stored_unknowns_are_not_a_change(gallery: Gallery) -> None:
@@ -498,7 +498,7 @@ def test_a_read_only_data_folder_is_read_and_every_write_is_one_clear_line(read_
     with pytest.raises(GalleryError, match="cannot be written"):
         gallery.enroll("bob", "Bob", [template(2)], 100.0)
     with pytest.raises(GalleryError, match="cannot be written"):
-        gallery.remove_person("alice", 100.0)
+        gallery.remove(["alice"])
     with pytest.raises(GalleryError, match="cannot be written"):
         gallery.store_unknowns([stranger()])
     gallery.close()
@@ -613,5 +613,5 @@ def test_look_alikes_are_linked_both_ways_until_one_is_gone(gallery: Gallery) ->
     gallery.replace("anna", "Anna", [template(9)], 100.0, ignored=False)
     gallery.rename("alice", "Alice", 100.0)
     assert [one.look_alikes for one in gallery.people()] == [("anna",), ("alice",), ()]
-    gallery.remove_person("anna", 100.0)
+    gallery.remove(["anna"])
     assert [one.look_alikes for one in gallery.people()] == [(), ()]

@@ -72,7 +72,7 @@ def test_a_bounded_search_leaves_them_out_too() -> None:
     matrix = unit(rng.standard_normal((LARGE, 12)) @ axes.T + 0.02 * rng.standard_normal((LARGE, 48)))
     negatives = [(n, mixed(matrix[n], unit(rng.standard_normal(48)), 0.8)) for n in range(0, 200, 2)]
     snapshot = view(matrix, negatives)
-    assert isinstance(snapshot._search, Bounded)
+    assert isinstance(snapshot.search, Bounded)
     probes = [*(n for _, n in negatives), *matrix[:50], *unit(rng.standard_normal((50, 12)) @ axes.T)]
     assert all(agrees(snapshot, negatives, probe) for probe in probes)
     # Without the denials, nearly all of them would be matched.

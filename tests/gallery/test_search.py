@@ -92,6 +92,48 @@ def test_a_large_gallery_is_searched_by_a_bound_that_leaves_few_rows(large: Floa
     assert np.median(left) < COUNT / 1000
 
 
+def test_rows_that_are_left_out_are_not_found_and_the_bound_still_leaves_few(large: Floats) -> None:
+    search, rng = searcher(large), np.random.default_rng(5)
+    assert isinstance(search, Bounded)
+    for row in rng.integers(0, COUNT, 30):
+        probe = unit(large[row] + 0.05 * rng.standard_normal(large.shape[1]))
+        without = np.unique([row, *rng.integers(0, COUNT, 40)])
+        assert same(search.nearest(probe, without), Exact(large).nearest(probe, without))
+        found = search.candidates(probe, without)
+        assert not {*found.tolist()} & {*without.tolist()}
+        assert found.size < COUNT / 32
+    everyone_but = np.delete(np.arange(COUNT), [3, 5000])
+    assert same(search.nearest(large[9], everyone_but), Exact(large).nearest(large[9], everyone_but))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 1000), st.booleans())
+def test_a_search_that_follows_another_finds_the_same(lost: int, added: int, seed: int, flat: bool) -> None:  # noqa: FBT001
+    rng = np.random.default_rng(seed)
+    before = unit(rng.standard_normal((LARGE + 400, 48))) if flat else people(LARGE + 400, 1)
+    rows = np.insert(np.delete(np.arange(len(before)), rng.integers(0, len(before), lost)), added // 2, [-1] * added)
+    matrix = before.take(rows, axis=0, mode="clip")
+    matrix[rows < 0] = people(added, seed)
+    search = searcher(matrix, searcher(before), rows)
+    assert isinstance(search, Exact if flat else Bounded)
+    for probe in (matrix[added // 2], people(1, seed + 1)[0], unit(rng.standard_normal(48))):
+        assert same(search.nearest(probe), brute(matrix, probe))
+
+
+def test_the_axes_are_chosen_again_after_a_quarter_of_the_rows(large: Floats) -> None:
+    search, few = searcher(large), np.arange(COUNT)
+    assert isinstance(search, Bounded)
+    few[:3000] = -1
+    once = searcher(large, search, few)
+    assert isinstance(once, Bounded)
+    assert once.axes is search.axes
+    assert once.replaced == 3000
+    twice = searcher(large, once, few)
+    assert isinstance(twice, Bounded)
+    assert twice.axes is not search.axes
+    assert twice.replaced == 0
+
+
 def test_strangers_find_the_same_two_rows_in_a_large_gallery(large: Floats) -> None:
     search = searcher(large)
     assert all(same(search.nearest(probe), brute(large, probe)) for probe in people(50, 3))

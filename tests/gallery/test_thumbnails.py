@@ -66,8 +66,8 @@ def test_who_is_forgotten_or_gone_has_no_pictures(gallery: Gallery) -> None:
     gallery.store_pictures([Thumbnail("alice", NOON, b"a"), Thumbnail("u-0001", NOON, b"u")])
     gallery.store_unknowns([stranger("u-0001")])
     assert len(gallery.pictures("u-0001")) == 1
-    gallery.remove_person("alice", NOON)
-    gallery.remove_unknown("u-0001")
+    gallery.remove(["alice"])
+    gallery.remove(["u-0001"])
     assert gallery.pictures("alice") == gallery.pictures("u-0001") == []
     # A camera saw them a moment before.
     gallery.store_pictures([Thumbnail("alice", NOON, b"a"), Thumbnail("u-0001", NOON, b"u")])

@@ -260,7 +260,7 @@ def test_without_negative_days_not_is_refused(tmp_path: Path, changes: list[Chan
 def test_forget_erases_what_corrections_keep_and_finds_no_trace(service: PeopleService) -> None:
     service.deny(EVENT, "alice")
     with service.gallery() as gallery:
-        sought = trace_search.person(gallery, "alice", 0.412)
+        sought = trace_search.terms(gallery, ["alice"], 0.412)
         assert any(np.array_equal(one, STRANGER) for one in sought.embeddings)
         assert len(sought.tags) == 3
     proof = service.erase("alice")
@@ -274,7 +274,7 @@ def test_the_search_finds_a_negative_template_that_was_left(service: PeopleServi
     with service.gallery() as gallery:
         # Her own, however unlike her it is, and without its probe.
         gallery.expire(0.0, 0.0, 1e9, 0.0)
-        sought = trace_search.person(gallery, "alice", 0.9)
+        sought = trace_search.terms(gallery, ["alice"], 0.9)
     left = service.configuration.data / "left"
     left.write_bytes(STRANGER.astype("<f4").tobytes()[:64])
     assert left in trace_search.search(service.configuration.data, sought)[1]

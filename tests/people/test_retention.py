@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeface.config.configuration import Configuration, Privacy
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.types import Embedding, Probe
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.negatives import Negative
@@ -73,6 +73,16 @@ def test_who_has_expired_is_erased_from_gallery_journal_and_album(gallery: Galle
         assert (row.at, row.payload) == (NOON + DAY, '{"why":"expired"}')
         assert journal.verify().fault is None
     assert gallery.tag("alice") not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_row_that_is_altered_behind_the_back_of_sqlite_is_found(gallery: Gallery) -> None:
+    keep(gallery, NOON)
+    with closing(sqlite3.connect(gallery.path)) as intruder:
+        intruder.execute("DROP TRIGGER version_templates_update")
+        intruder.execute("UPDATE templates SET sealed = zeroblob(length(sealed)) WHERE seq = 1")
+        intruder.commit()
+    with pytest.raises(VaultError, match="altered"):
+        keep(gallery, NOON)
 
 
 def test_a_clock_that_may_be_wrong_erases_nobody_and_matches_nobody_who_has_expired(gallery: Gallery) -> None:

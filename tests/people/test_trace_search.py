@@ -49,6 +49,21 @@ def test_a_trace_is_found_wherever_it_stands(tmp_path: Path, trace: bytes, befor
     assert trace_search.search(tmp_path, SOUGHT) == (2, [tmp_path / "below" / "file"])
 
 
+@pytest.mark.parametrize("at", range(9))
+def test_each_of_hundreds_is_found_at_any_offset(tmp_path: Path, at: int) -> None:
+    words = (*(f"person-{n:03}" for n in range(150)), "anna", "al", "ö", "abcdef")
+    sought = SearchTerms(words, tuple(bytes([n]) * 16 for n in range(1, 200)), tuple(unit(n) for n in range(300)))
+    file, noise = tmp_path / "file", np.random.default_rng(0).bytes(50_000)
+    file.write_bytes(noise)
+    assert trace_search.search(tmp_path, sought) == (1, [])
+    numbers = unit(299).astype("<f4").tobytes()
+    whole = [b"person-149", b'"anna"', b'"al"', '"ö"'.encode(), b'"\\u00f6"', b"abcdef", bytes([199]) * 16]
+    for trace in (*whole, *(numbers[4 * n : 4 * n + 16] for n in (0, 1, 2, 3, 188))):
+        for place in (at, 20_000 + at, len(noise) - at):
+            file.write_bytes(noise[:place] + trace + noise[place:])
+            assert trace_search.search(tmp_path, sought) == (1, [file]), (trace, place)
+
+
 def test_a_name_of_a_file_counts_too(tmp_path: Path) -> None:
     (tmp_path / "zuleika.json").write_bytes(b"{}")
     assert trace_search.search(tmp_path, SOUGHT) == (1, [tmp_path / "zuleika.json"])
@@ -74,8 +89,8 @@ def test_ids_that_are_words_of_the_files_themselves_are_told_apart(tmp_path: Pat
         journal.append(JournalRow("1", "match", 1.0, "{}"))
         for person in ("people", "templates", "match", "sealed", "al"):
             gallery.enroll(person, None, [Template(unit(1), MODEL, "photo", 1.0)], 1.0)
-            sought = trace_search.person(gallery, person, 0.5)
-            gallery.remove_person(person, 1.0)
+            sought = trace_search.terms(gallery, [person], 0.5)
+            gallery.remove([person])
             assert trace_search.search(tmp_path, sought)[1] == []
             (tmp_path / "left.json").write_text(f'{{"person":"{person}"}}')
             assert trace_search.search(tmp_path, sought)[1] == [tmp_path / "left.json"]
@@ -86,7 +101,7 @@ def test_a_person_who_is_still_there_is_found_by_the_tag(tmp_path: Path) -> None
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
         gallery.enroll("zuleika", "Zoë D.", [Template(unit(1), MODEL, "photo", 1.0)], 1.0)
         gallery.store_unknowns([Unknown("u-0001", unit(1), (unit(1),), 2, 1, 1.0, 1.0, "porch")])
-        sought = trace_search.person(gallery, "zuleika", 0.5)
+        sought = trace_search.terms(gallery, ["zuleika"], 0.5)
         assert sought.words == ("zuleika", "Zoë D.", "u-0001")
         assert len(sought.embeddings) == 3
         found = trace_search.search(tmp_path, sought)[1]

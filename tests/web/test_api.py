@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from edgeface.core.types import Image
+    from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.web.server import Server
     from tests.support.web import Stage
 
@@ -179,6 +180,45 @@ def test_what_an_upload_says_of_its_size_is_not_believed(admin: TestClient) -> N
 
 
 # People
+
+
+def test_several_are_erased_together_or_none(stage: Stage, admin: TestClient, viewer: TestClient) -> None:
+    detail(viewer.delete(f"{API}/people?id=barack"), 403)
+    detail(admin.delete(f"{API}/people"), 422)
+    detail(admin.delete(f"{API}/people", params={"id": ["x"] * 101}), 422)
+    assert "nothing was erased" in detail(admin.delete(f"{API}/people?id=barack&id=nobody"), 404)
+    assert "nothing was erased" in detail(admin.delete(f"{API}/people?id=barack&id=../../etc"), 404)
+    assert admin.get(f"{API}/people/barack").status_code == 200
+    answer = admin.delete(f"{API}/people?id=barack&id=eileen&id=barack")
+    assert answer.status_code == 200
+    assert (answer.json()["ids"], answer.json()["forgotten"]) == (["barack", "eileen"], True)
+    assert answer.json()["traces"] == []
+    assert admin.get(f"{API}/people").json()["people"] == []
+    assert stage.context.journal.verify().fault is None
+
+
+def test_people_are_found_by_name_and_id(viewer: TestClient) -> None:
+    def found(text: str) -> list[str]:
+        return [one["id"] for one in viewer.get(f"{API}/people", params={"q": text}).json()["people"]]
+
+    assert found("BARACK") == found("arac") == ["barack"]
+    assert (found(""), found("nobody"), found("%")) == (["barack", "eileen"], [], [])
+    detail(viewer.get(f"{API}/people", params={"q": "x" * 101}), 422)
+
+
+def test_a_picture_is_compared_with_the_people_at_hand(stage: Stage, admin: TestClient) -> None:
+    with stage.context.gallery() as gallery:
+        snapshot = gallery.snapshot()
+    read: list[str] = []
+
+    def latest() -> GallerySnapshot:
+        read.append("latest")
+        return snapshot
+
+    object.__setattr__(stage.context, "latest", latest)
+    answer = admin.post(f"{API}/recognise", files={"image": files("obama2")[0][1]})
+    assert answer.json()["faces"][0]["person"] == "barack"
+    assert read == ["latest"]
 
 
 def test_people_are_listed_page_by_page_and_a_known_list_is_not_sent_again(viewer: TestClient) -> None:

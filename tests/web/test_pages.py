@@ -22,6 +22,7 @@ from edgeface.faces.photo_face import find_face
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import thumbnail
+from edgeface.gallery.unknowns import Unknown
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
 from edgeface.web import level_strings, remedies, strings
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 # ruff: noqa: F811
 
 PAGES = ("/", "/people", "/people/barack", "/unknowns", "/events", "/doors", "/health")
-ADMIN_PAGES = ("/enroll", "/enroll/camera", "/people/barack/forget", f"/unknowns/{UNKNOWN}/enroll")
+ADMIN_PAGES = ("/enroll", "/enroll/camera", "/people/barack/forget", "/forget?id=barack", f"/unknowns/{UNKNOWN}/enroll")
 VOID = {"meta", "link", "input", "img", "br"}
 
 
@@ -280,6 +281,45 @@ def test_forgetting_wants_the_id_typed_and_gives_the_proof(admin: TestClient, st
     assert "barack" not in text_of(admin.get("/events?kind=match"))
     assert strings.EVENTS_REDACTED in admin.get("/events").text
     assert stage.context.journal.verify().fault is None
+
+
+def test_several_people_are_forgotten_together(admin: TestClient, stage: Stage) -> None:
+    listed = admin.get("/people").text
+    assert [box["value"] for box in Markup(listed).all("input") if box.get("type") == "checkbox"] == [
+        "barack",
+        "eileen",
+    ]
+    warning = text_of(admin.get("/forget?id=barack&id=eileen&id=barack"))
+    assert "Forget 2 people" in warning
+    assert strings.FORGET_TEXT in warning
+    assert admin.get("/forget").status_code == 303
+    assert admin.get("/forget?id=barack&id=nobody").status_code == 404
+    assert admin.get("/forget?id=../x").status_code == 404
+    refused = post(admin, "/forget", {"ids": "barack eileen", "confirm": "3"})
+    assert refused.status_code == 409
+    assert files(stage) == ["barack", "eileen"]
+    proof = post(admin, "/forget", {"ids": "barack eileen", "confirm": "2"})
+    assert re.search(r"No trace was found\. Searched: \d+ files of the data folder", text_of(proof))
+    assert files(stage) == []
+
+
+def test_unknowns_come_in_parts(admin: TestClient, stage: Stage) -> None:
+    with opened(stage.context) as gallery:
+        face = gallery.unknowns()[0].mean
+        gallery.store_unknowns(Unknown(f"u-{n:04}", face, (), 2, 1, n, n, "porch") for n in range(60))
+    first, second = admin.get("/unknowns").text, admin.get("/unknowns?first=50").text
+    assert [text.count("data-unknown=") for text in (first, second)] == [50, 11]
+    assert 'href="/unknowns?first=50"' in first
+    assert 'href="/unknowns?first=0"' in second
+    assert admin.get("/unknowns?first=999999").text.count("data-unknown=") == 0
+
+
+def test_with_many_people_the_other_one_is_typed(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Markup(admin.get("/people/barack").text).all("select") != []
+    monkeypatch.setattr("edgeface.web.pages.people.CHOICE", 0)
+    page = Markup(admin.get("/people/barack").text)
+    assert page.all("select") == []
+    assert [box["id"] for box in page.all("input") if box.get("name") == "into"] == ["into"]
 
 
 def test_the_page_of_a_person_does_not_examine_everyone(admin: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

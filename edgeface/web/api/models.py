@@ -49,6 +49,13 @@ class Page(ApiModel):
     """`next` of the previous answer."""
 
 
+class PeopleQuery(Page):
+    """Selects a part of the people."""
+
+    q: Annotated[str, Field(max_length=100)] | None = None
+    """Only people whose id or name contains this text; case does not matter."""
+
+
 class Overrides(ApiModel):
     """What is enrolled although it is refused otherwise; each is recorded in the audit trail."""
 
@@ -154,6 +161,26 @@ class Forgotten(ApiModel):
     """Whether no file contains a trace."""
     templates: int
     pictures: int
+    files_searched: int
+    traces: list[str]
+    """Files that still contain a trace."""
+    warnings: list[str]
+    """Other places where they may still be named, one line each."""
+
+
+class Several(ApiModel):
+    """Which people and unknowns."""
+
+    id: Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=100)]
+    """Given once for each; at most 100."""
+
+
+class SeveralForgotten(ApiModel):
+    """What was erased together, and what a search of the data folder found afterwards."""
+
+    ids: list[str]
+    forgotten: bool
+    """Whether no file contains a trace."""
     files_searched: int
     traces: list[str]
     """Files that still contain a trace."""

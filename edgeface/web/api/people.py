@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
@@ -42,7 +42,8 @@ _PERSON = "/people/{person}"
 def people(call: Call) -> Response:
     """List a part of the people, by id."""
     with call.context.gallery() as gallery:
-        shown, following = part(gallery.people(), call.query, lambda one: (one.id,), (str,))
+        found = _matching(gallery.people(), call.query.q)
+    shown, following = part(found, call.query, lambda one: (one.id,), (str,))
     return reply(models.People(people=[api_person(call.context, one) for one in shown], next=following))
 
 
@@ -56,7 +57,7 @@ def enroll(call: Call) -> Response:
     """Enroll a person from photos, or add templates to an enrolled person."""
     new, files = call.body.fields, call.body.files
     with writable_gallery(call) as gallery:
-        before = next((one for one in gallery.people() if one.id == new.id), None)
+        known = gallery.knows(new.id)
     options = EnrollOptions(
         given=new.given,
         expires=new.expires,
@@ -66,7 +67,7 @@ def enroll(call: Call) -> Response:
         accept_limits=new.accept_limits,
     )
     done = call.context.people.enroll(new.id, new.name or None, files, options)
-    return enrolled(call.context, done, 201 if before is None else 200)
+    return enrolled(call.context, done, 200 if known else 201)
 
 
 def change(call: Call) -> Response:
@@ -95,6 +96,17 @@ def forget(call: Call) -> Response:
     with writable_gallery(call) as gallery:
         found, pictures = existing(gallery, who), len(gallery.pictures(who))
     return forgotten(who, call.context.people.erase(who), found.templates + found.foreign, pictures)
+
+
+def forget_several(call: Call) -> Response:
+    """Erase people and unknowns permanently, all of them or none, and search for traces once."""
+    who = list(dict.fromkeys(call.query.id))
+    with writable_gallery(call) as gallery:
+        missing = next((one for one in who if not gallery.knows(one)), None)
+    if missing is not None:
+        raise Problem(404, detail=f"{printable(missing)}: no such person or unknown; nothing was erased")
+    proof = call.context.people.erase(*who)
+    return reply(models.SeveralForgotten(ids=who, forgotten=not proof.traces, **_found(proof)))
 
 
 def merge(call: Call) -> Response:
@@ -182,9 +194,17 @@ def alike(call: Call) -> Response:
     with call.context.gallery() as gallery:
         snapshot = gallery.snapshot()
     threshold = level_threshold(call.context.configuration(), snapshot)[0]
-    alike = snapshot.alike(threshold)
+    alike = call.context.alike.of(snapshot, threshold)
     pairs = [models.Pair(one=one, other=other, score=round(score, 4)) for one, other, score in alike]
     return reply(models.Alike(threshold=round(threshold, 4), pairs=pairs))
+
+
+def _matching(people: list[Person], wanted: str | None) -> list[Person]:
+    """The people whose id or name contains a text; everyone without one."""
+    if not wanted:
+        return people
+    folded = wanted.casefold()
+    return [one for one in people if folded in one.id or folded in one.name.casefold()]
 
 
 def existing(gallery: Gallery, who: str) -> Person:
@@ -220,20 +240,19 @@ def enrolled(context: WebContext, done: EnrollResult, status: int) -> Response:
 
 def forgotten(who: str, proof: ErasureProof, templates: int, pictures: int) -> Response:
     """The answer to an erasure, with the proof."""
+    found = _found(proof)
+    return reply(models.Forgotten(id=who, forgotten=not proof.traces, templates=templates, pictures=pictures, **found))
+
+
+def _found(proof: ErasureProof) -> dict[str, Any]:
     aside = [
         f"{printable_path(path)}: a damaged journal, put aside, that may still name them" for path in proof.set_aside
     ]
-    return reply(
-        models.Forgotten(
-            id=who,
-            forgotten=not proof.traces,
-            templates=templates,
-            pictures=pictures,
-            files_searched=proof.files,
-            traces=[printable_path(path) for path in proof.traces],
-            warnings=[*aside, *proof.still_named],
-        )
-    )
+    return {
+        "files_searched": proof.files,
+        "traces": [printable_path(path) for path in proof.traces],
+        "warnings": [*aside, *proof.still_named],
+    }
 
 
 def album(gallery: Gallery, who: str) -> models.Pictures:
@@ -254,10 +273,12 @@ def jpeg(gallery: Gallery, who: str, number: str) -> Response:
 
 OPERATIONS = (
     Operation("GET", "/people", "viewer", "people", "List the people who are enrolled", people, {200: models.People},
-              query=models.Page, tagged=True),
+              query=models.PeopleQuery, tagged=True),
     Operation("POST", "/people", "admin", "people", "Enroll a person from photos, or add photos to an enrolled person",
               enroll, {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.NewFromPhotos, "photos"),
               errors=(409,), heavy=True),
+    Operation("DELETE", "/people", "admin", "people", "Erase several people and unknowns permanently: all, or none",
+              forget_several, {200: models.SeveralForgotten}, query=models.Several, errors=(404, 409)),
     Operation("GET", _PERSON, "viewer", "people", "Get one person", person, {200: models.Person}, tagged=True),
     Operation("PATCH", _PERSON, "admin", "people",
               "Rename a person; record the days on which consent was given and ends", change,

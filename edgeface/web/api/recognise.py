@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from edgeface.core.errors import PhotoError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
     from edgeface.recognition.decision import Decision, Thresholds
+    from edgeface.web.context import WebContext
 
 MAX_FACES = 20
 """Faces of one picture that are examined."""
@@ -36,14 +38,25 @@ MAX_FACES = 20
 _SINGLE_FRAME = Recognition.model_construct(frames=1, seconds=0.0, unknown_frames=0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Known:
     """The people and unknowns to compare with."""
 
+    context: WebContext
     snapshot: GallerySnapshot
-    unknowns: list[Unknown]
     accept: Thresholds
-    same_unknown: float
+    level: str
+
+    @cached_property
+    def unknowns(self) -> list[Unknown]:
+        """The unknowns; read only for a face of someone who is not enrolled."""
+        with self.context.gallery() as gallery:
+            return gallery.unknowns()
+
+    @property
+    def same_unknown(self) -> float:
+        """The cosine from which a face is that of an unknown."""
+        return same_unknown(table_of(self.context.configuration().embedder.model), max(1, len(self.unknowns)))
 
 
 def recognise(call: Call) -> Response:
@@ -63,10 +76,13 @@ def recognise(call: Call) -> Response:
 def _known(call: Call) -> _Known:
     configuration = call.context.configuration()
     table, level = table_of(configuration.embedder.model), configuration.recognition.level
-    with call.context.gallery() as gallery:
-        snapshot, unknowns = gallery.snapshot(call.context.clock.wall()), gallery.unknowns()
-    same = same_unknown(table, max(1, len(unknowns)))
-    return _Known(snapshot, unknowns, thresholds(table, level, snapshot), same)
+    snapshot = call.context.latest() or _read(call.context)
+    return _Known(call.context, snapshot, thresholds(table, level, snapshot), level)
+
+
+def _read(context: WebContext) -> GallerySnapshot:
+    with context.gallery() as gallery:
+        return gallery.snapshot(context.clock.wall())
 
 
 def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:

@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from edgeface.web.auth.guard import public
-from edgeface.web.pages import corrections, device, enroll, events, factors, people, unknowns
+from edgeface.web.pages import corrections, device, enroll, events, factors, forgetting, people, unknowns
 from edgeface.web.pages.render import STATIC
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ async def icon(_: Request) -> FileResponse:
 ROUTES = (
     *people.ROUTES,
     *factors.ROUTES,
+    *forgetting.ROUTES,
     *enroll.ROUTES,
     *unknowns.ROUTES,
     *events.ROUTES,

@@ -14,6 +14,7 @@ from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.doubt import overrides, question
+from edgeface.web.pages.people import CHOICE
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def ask(request: Request, person: str = "", name: str = "", error: str | None = 
         "correct.html",
         probe=probe,
         named=next((one.name for one in people if one.id == probe.person), probe.person),
-        others=[one for one in people if one.id != probe.person],
+        others=[one for one in people if one.id != probe.person] if len(people) <= CHOICE else [],
         days=context.configuration().privacy.negative_days,
         person=person,
         name=name,

@@ -80,7 +80,7 @@ def _compared(request: Request, error: DoubtError, new: Iterable[str]) -> dict[s
     """The first doubt, the person's pictures and the new ones."""
     who, why = next(iter(error.doubts.items()))
     with context_of(request).gallery() as gallery:
-        own = next((one for one in gallery.people() if one.id == who), None)
+        own = gallery.person(who) if gallery.knows(who) else None
         enrolled = sorted(gallery.pictures_of_templates(who).values()) or range(len(gallery.pictures(who)))
     return {"error": [why], "who": who, "own": own, "pictures": enrolled[:_SHOWN], "new": list(new)[:_SHOWN]}
 

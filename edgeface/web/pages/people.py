@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from edgeface.web.context import WebContext
 
 _PAGE = 50
+_PAIRS = 50
+CHOICE = 200
+"""People that a list to choose from may have; with more, the id is typed."""
 
 
 class PersonCard(NamedTuple):
@@ -65,7 +68,7 @@ def people(request: Request) -> Response:
         count=len(everyone),
         enrolled=snapshot.enrolled,
         levels=levels_in_force(context.configuration(), enrolled(everyone, day(wall))),
-        alike=[pair for pair in snapshot.alike(threshold) if pair[1] not in stored[pair[0]]],
+        alike=[pair for pair in context.alike.of(snapshot, threshold) if pair[1] not in stored[pair[0]]][:_PAIRS],
         divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,
         before=max(0, first - _PAGE) if first else None,
@@ -87,13 +90,23 @@ def person(
         alike = [(who, *one) for one in snapshot.alike_to(who, threshold) if one[0] not in own.look_alikes]
         known = limits(context.configuration())
         values = {
+            "others": others[:CHOICE],
+            "typed": len(others) > CHOICE,
             "split": two_people(gallery.embeddings(who), known),
             "templates": listed(gallery, known, who),
             "negatives": negatives(gallery, who) if request.state.role == "admin" else [],
             "factors": factors_of(gallery, who) if request.state.role == "admin" else None,
             "code": code,
         }
-    return render(request, "person.html", one=shown, others=others, alike=alike, error=error, lines=lines, **values)
+    return render(
+        request,
+        "person.html",
+        one=shown,
+        alike=alike,
+        error=error,
+        lines=lines,
+        **values,
+    )
 
 
 def rename(request: Request, form: Form) -> Response:
@@ -169,7 +182,7 @@ def warn(request: Request, error: str | None = None) -> Response:
         counts = {
             "templates": own.templates + own.foreign,
             "pictures": len(gallery.pictures(who)),
-            "unknowns": len(gallery.unknowns_like(who, threshold)),
+            "unknowns": len(gallery.unknowns_like([who], threshold)),
         }
     return render(request, "forget.html", who=who, name=own.name, counts=counts, error=error)
 

@@ -14,20 +14,33 @@ from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.doubt import overrides, question
-from edgeface.web.pages.render import Form, action, context_of, page, render, see
+from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
 
+_PAGE = 50
+
+
 def unknowns(request: Request) -> Response:
-    """A card for each unknown, the last one seen first."""
+    """A card for each unknown of a part of the list, the last one seen first."""
     context = context_of(request)
     with context.gallery() as gallery:
-        found = [(one, len(gallery.pictures(one.id))) for one in gallery.unknowns()]
+        stored = gallery.unknowns()
+        first = min(number(request, "first") or 0, len(stored))
+        found = [(one, len(gallery.pictures(one.id))) for one in stored[first : first + _PAGE]]
         pairs = [(pair, [len(gallery.pictures(one.id)) for one in pair[:2]]) for pair in proposals(gallery)[:_PAIRS]]
-    return render(request, "unknowns.html", found=found, pairs=pairs, days=context.configuration().unknown.days)
+    return render(
+        request,
+        "unknowns.html",
+        found=found,
+        pairs=pairs,
+        days=context.configuration().unknown.days,
+        before=max(0, first - _PAGE) if first else None,
+        after=first + _PAGE if first + _PAGE < len(stored) else None,
+    )
 
 
 def merge(request: Request, form: Form) -> Response:

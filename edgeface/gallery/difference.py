@@ -1,0 +1,171 @@
+"""Reads gallery.db into a snapshot by difference: only people who have changed since an earlier one are unsealed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeface.gallery.corrections import find_negatives
+from edgeface.gallery.negatives import Denials
+from edgeface.gallery.rows import RANDOM_BITS
+from edgeface.gallery.snapshot import GallerySnapshot, Stored, rows_of, unit_mean
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from edgeface.core.types import Embedding
+    from edgeface.gallery.rows import RowCodec
+    from edgeface.gallery.snapshot import Person
+
+    Floats = NDArray[np.float32]
+
+_ID, _FOREIGN = attrgetter("id"), attrgetter("foreign")
+# Of the people, one in so many may have changed for their list to be edited; with more, it is sorted again.
+_FEW = 16
+
+
+def take_up(
+    db: sqlite3.Connection, codec: RowCodec, model: str, today: str | None, base: GallerySnapshot | None = None
+) -> GallerySnapshot:
+    """The snapshot of the file as it is now, without those who have expired by `today`; `base` itself if it is equal.
+
+    `base` may be any snapshot that was read from the file, at any time and by any program: people are compared by
+    their version, not by age. Raises VaultError if a row that has changed was altered.
+    """
+    if base is None or base.stored is None or base.stored.model != model:
+        base = GallerySnapshot((), _frozen(np.zeros((0, 0), np.float32)), 0)
+    before, fresh = base.stored or _nothing(model), _Fresh(db, codec, model)
+    # A clock that is set back brings people back who had expired.
+    back = {tag for tag, one in before.apart.items() if one.id not in base.rows and _shown(one, today)}
+    stored, left = _read(db, before, fresh, back)
+    hidden = {one.id for one in stored.apart.values() if not _shown(one, today)}
+    shown = tuple([one for one in stored.everyone if one.id not in hidden]) if hidden else stored.everyone
+    if stored is base.stored and shown == base.people:
+        return base
+    return _assembled(base, stored, shown, hidden | left, fresh)
+
+
+def everyone(
+    db: sqlite3.Connection, codec: RowCodec, model: str, base: GallerySnapshot | None = None
+) -> tuple[Person, ...]:
+    """All people by id, including the expired; only those who have changed since `base` are read."""
+    known = base.stored if base is not None and base.stored is not None and base.stored.model == model else None
+    return _read(db, known or _nothing(model), _Fresh(db, codec, model), set())[0].everyone
+
+
+def _nothing(model: str) -> Stored:
+    return Stored(model, 0, {}, {}, (), {}, {})
+
+
+def _read(db: sqlite3.Connection, before: Stored, fresh: _Fresh, also: set[bytes]) -> tuple[Stored, set[str]]:
+    """What is stored now, and the ids of those who have gone; the others who have changed, and `also`, become fresh."""
+    (generation,) = db.execute("SELECT generation FROM state").fetchone()
+    latest = db.execute("SELECT tag, version FROM people WHERE version >= ?", (before.generation * (RANDOM_BITS + 1),))
+    versions = {**before.versions, **dict(latest)}
+    # Someone has gone, or a backup was put back: compare everyone.
+    if db.execute("SELECT count(*), coalesce(sum(version & 0xffffffff), 0) FROM people").fetchone() != _sum(versions):
+        versions = dict(db.execute("SELECT tag, version FROM people"))
+    changed = {tag for tag, _ in versions.items() ^ before.versions.items()}
+    gone = changed - versions.keys()
+    for tag in sorted((changed | also) - gone):
+        fresh.read(tag)
+    left = {before.people[tag].id for tag in gone}
+    before = before._replace(generation=generation) if changed else before
+    return (_next(before._replace(versions=versions), gone, left, fresh) if changed else before), left
+
+
+def _sum(versions: Mapping[bytes, int]) -> tuple[int, int]:
+    return len(versions), sum([version & 0xFFFFFFFF for version in versions.values()])
+
+
+class _Fresh:
+    """The people who are read from the file, with their means."""
+
+    def __init__(self, db: sqlite3.Connection, codec: RowCodec, model: str) -> None:
+        self._db, self._codec, self._model = db, codec, model
+        self.people: dict[bytes, Person] = {}
+        self.negatives: dict[str, tuple[Embedding, ...]] = {}
+        self.means: dict[str, Embedding] = {}
+
+    def read(self, tag: bytes) -> None:
+        """Read one person."""
+        (sealed,) = self._db.execute("SELECT sealed FROM people WHERE tag = ?", (tag,)).fetchone()
+        query = "SELECT model, count, sealed FROM templates WHERE person = ?"
+        rows = {model: (count, row) for model, count, row in self._db.execute(query, (tag,))}
+        total, (own, row) = sum(count for count, _ in rows.values()), rows.get(self._model, (0, b""))
+        person = self.people[tag] = self._codec.person(tag, sealed, own, total - own)
+        if own:
+            self.means[person.id] = unit_mean(self._codec.embeddings(tag, self._model, row))
+        denied = find_negatives(self._db, self._codec, self._model, tag)
+        self.negatives[person.id] = tuple(negative.embedding for _, _, negative in denied)
+
+
+def _shown(person: Person, today: str | None) -> bool:
+    """Whether a person takes part in matching."""
+    return person.templates > 0 and (today is None or not person.expired(today))
+
+
+def _next(before: Stored, gone: set[bytes], left: set[str], fresh: _Fresh) -> Stored:
+    """What is stored now, after the people with these tags and ids have gone, and others were read."""
+    people = {**before.people, **fresh.people}
+    for tag in gone:
+        del people[tag]
+    apart = {**before.apart, **fresh.people}
+    apart = {tag: one for tag, one in apart.items() if tag not in gone and (one.expires or not one.templates)}
+    negatives = {**before.negatives, **fresh.negatives}
+    negatives = {who: denied for who, denied in negatives.items() if denied and who not in left}
+    few = len(left) + len(fresh.people) <= len(people) // _FEW
+    everyone = _updated(before.everyone, left, fresh) if few else sorted(people.values(), key=_ID)
+    return before._replace(people=people, everyone=tuple(everyone), apart=apart, negatives=negatives)
+
+
+def _updated(everyone: Sequence[Person], left: set[str], fresh: _Fresh) -> list[Person]:
+    """The people by id, without those who have left, and with those who were read."""
+    made = list(everyone)
+    for who in left:
+        del made[bisect_left(made, who, key=_ID)]
+    for one in fresh.people.values():
+        place = bisect_left(made, one.id, key=_ID)
+        known = place < len(made) and made[place].id == one.id
+        made[place : place + known] = [one]
+    return made
+
+
+def _assembled(
+    base: GallerySnapshot, stored: Stored, shown: tuple[Person, ...], away: set[str], fresh: _Fresh
+) -> GallerySnapshot:
+    """The snapshot of the people `shown`; who is neither `away` nor fresh has the row of `base`."""
+    at = rows_of(shown)
+    means = {at[who]: mean for who, mean in fresh.means.items() if who in at}
+    places = sorted(means)
+    lost = [base.rows[who] for who in away.union(map(_ID, fresh.people.values())) if who in base.rows]
+    kept, rows = np.ones(len(shown), np.bool_), np.full(len(shown), -1, np.intp)
+    kept[places] = False
+    rows[kept] = np.delete(np.arange(len(base.people)), lost)
+    matrix = _matrix(base.matrix, rows, [means[place] for place in places])
+    denied = [(at[who], each) for who in sorted(stored.negatives.keys() & at.keys()) for each in stored.negatives[who]]
+    left_out = sum(map(_FOREIGN, stored.everyone))
+    return GallerySnapshot(shown, matrix, left_out, Denials.of(matrix, denied), stored, at, (base, rows))
+
+
+def _matrix(before: Floats, rows: NDArray[np.intp], means: Sequence[Embedding]) -> Floats:
+    """The rows of a matrix in this order; each -1 is replaced by the next of `means`."""
+    if not len(rows):
+        return _frozen(np.zeros((0, 0), np.float32))
+    if len(means) == len(rows):
+        return _frozen(np.stack(means))
+    matrix = before.take(rows, axis=0, mode="clip")
+    if means:
+        matrix[rows < 0] = np.stack(means)
+    return _frozen(matrix)
+
+
+def _frozen(matrix: Floats) -> Floats:
+    matrix.setflags(write=False)
+    return matrix
