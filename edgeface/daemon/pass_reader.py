@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.7
+INTERVAL = 0.8
 """Seconds between two pictures of a camera that are searched."""
 ATTENTION = 10.0
 """Seconds after a face was in view for which a camera's pictures are searched: a pass may hide the face."""

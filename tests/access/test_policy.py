@@ -403,7 +403,10 @@ def test_a_stricter_level_counts_while_its_schedule_does() -> None:
 
 def test_a_claim_that_reaches_no_level_or_an_estimated_one_opens_nothing() -> None:
     assert judged(door(level="low"), replace(CLAIM, level=None)) == "level"
-    assert judged(door(level="low"), replace(CLAIM, level_basis="estimated")) == "level"
+    estimated = replace(CLAIM, level_basis="estimated")
+    assert judged(door(level="low"), estimated) == "level"
+    assert judged(door(level="low", estimated="allow"), estimated, replace(NOW, version=1)) == "version"
+    assert judged(door(level="low", estimated="allow"), estimated) is None
 
 
 LIMITS = DoorLimits(
