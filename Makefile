@@ -142,10 +142,10 @@ enrollment: setup-test ## what is refused when photos are added to a person: FAC
 covered: setup ## fit and measure the model for covered faces, 20 minutes: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m tools.covered $(FACES) $(ARGS)
 
-evaluate: setup ## error rates: FACES=folder of PERSON/PHOTO
+evaluate: setup ## error rates, 10 minutes with --calibrate: FACES=folder of PERSON/PHOTO (ARGS="--label-errors FILE --calibrate FILE")
 	@$(PIP) install --editable .[evaluate]
 	@mkdir -p build
-	@$(BIN)/edgeface evaluate $(FACES) --json build/evaluate.json --plots build
+	@$(BIN)/edgeface evaluate $(FACES) --json build/evaluate.json --plots build $(ARGS)
 
 install: ## install as a systemd service in /opt/edgeface, as root (WHEELS=folder, EXTRAS=web,door)
 	@tools/install/install

@@ -120,7 +120,7 @@ class AccessPolicy:
         `by_face` leaves out those who always need a second factor: they are never searched for among others.
         """
         rules = (rule for rule in door.allow if not by_face or not factors_of(door, rule))
-        return frozenset(person for rule in rules for person in self.members(rule))
+        return frozenset[str]().union(*(self.members(rule) for rule in rules))
 
     def members(self, rule: AllowRule) -> tuple[str, ...]:
         """The ids of a rule's people."""

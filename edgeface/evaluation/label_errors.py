@@ -47,7 +47,7 @@ def read(file: Path) -> LabelErrors:
 def without(photo_set: PhotoSet, errors: LabelErrors, file: Path) -> PhotoSet:
     """The photos without the wrong ones, each under one name of its person.
 
-    Raises GalleryError if the list names a photo or person that is not there.
+    Raises GalleryError if the list names a photo or person that the folder does not have.
     """
     people = {name.split("/")[0] for name in photo_set.names}
     named = errors.photos - set(photo_set.names) | ({*errors.same, *errors.same.values()} - people)

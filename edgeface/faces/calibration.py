@@ -113,7 +113,7 @@ class CalibrationTable:
         return self.threshold(level, people, estimated=estimated) if found is None else found
 
     def cosine(self, fmr: float) -> float:
-        """The smallest cosine with at most this false match rate, estimated or not; the table's last if there is none."""
+        """The smallest cosine with at most this false match rate, estimated or not; the last one if there is none."""
         found = self._cosine(fmr, estimated=True)
         return self._rows(estimated=True)[-1].cosine if found is None else found
 

@@ -94,9 +94,9 @@ class Group:
 
 def with_limits(policy: AccessPolicy, table: CalibrationTable, view: GallerySnapshot) -> AccessPolicy:
     """The policy with what each door accepts for those who may pass it and are enrolled."""
-    counts = {name: len(view.enrolled_of(policy.allowed(door, by_face=True))) for name, door in policy.doors.items()}
-    limits = {name: door_limits(door, table, counts[name]) for name, door in policy.doors.items()}
-    return replace(policy, limits=limits)
+    enrolled = view.enrolled_of(person.id for person in view.people)
+    counts = {name: len(policy.allowed(door, by_face=True) & enrolled) for name, door in policy.doors.items()}
+    return replace(policy, limits={name: door_limits(policy.doors[name], table, n) for name, n in counts.items()})
 
 
 def door_limits(door: Door, table: CalibrationTable, people: int) -> DoorLimits:

@@ -1,18 +1,19 @@
 """What doors and cameras accept, by the number of people who may be meant there."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 
 from edgeface.access.policy import AccessPolicy, Door, unguaranteed
 from edgeface.core.settings import Level
-from edgeface.core.types import LEVELS, Embedding, FrameResult
+from edgeface.core.types import LEVELS, Embedding, FrameResult, Match
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
-from edgeface.recognition.decision import MARGIN, thresholds
-from edgeface.recognition.limits import camera_limits, shortfall, with_limits
+from edgeface.recognition.decision import MARGIN, Comparison, Evidence, compare, thresholds
+from edgeface.recognition.limits import Group, camera_limits, shortfall, with_limits
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
 from edgeface.recognition.settings import Recognition, UnknownSettings
 from tests.support.doors import CAMERA, DOOR, LONGER, SHORT, TABLE, levels, limits_for, policy_for
@@ -21,6 +22,7 @@ from tests.support.scripted import FPS, Look, ScriptedFaces, analyzer, play
 SIZE = 128
 
 
+@cache
 def gallery(count: int, seed: int = 1) -> GallerySnapshot:
     """p00000, p00001 ... with random templates."""
     vectors = np.random.default_rng(seed).standard_normal((count, 1, SIZE)).astype(np.float32)
@@ -180,6 +182,15 @@ def test_a_face_that_is_nearer_to_someone_outside_the_group_is_not_matched() -> 
     face = unit(view.matrix[1] * 0.65 + view.matrix[9] * 0.7)
     assert float(face @ view.matrix[1]) > TABLE.threshold("normal", 1)
     assert {kind for kind, *_ in events(show(view, face, None, group=group)[0])} == {"uncertain"}
+    # The mean of the frames may be nearer to them although the newest frame is not.
+    seen = compare(Evidence((face,), (0.0,)), view, 0.0)
+    assert seen is not None
+    assert seen.match.person == "p00009"
+    mixed = Comparison(seen.match, Match("p00001", 0.9, 0.1))
+    inside = Group.of(view, group, 2.0).among(mixed, face)
+    assert inside is not None
+    assert (inside.match.person, inside.match.runner_up) == ("p00001", seen.match.score)
+    assert not inside.confirms(TABLE.threshold("normal", 1))
 
 
 def test_a_group_without_anyone_enrolled_matches_no_one() -> None:
