@@ -58,4 +58,11 @@ FACTOR_REASONS = {
     "unavailable": "the gallery cannot be used",
     "replaced": "replaced by another one",
     "expired": "not used in time",
+    "pass_signature": "a pass with a wrong signature",
+    "pass_site": "a pass of another device",
+    "pass_revoked": "a pass that was revoked",
+    "pass_clock": "a pass, and the clock is not synchronised",
+    "pass_not_yet": "a pass that is not valid yet",
+    "pass_expired": "a pass that has expired",
+    "pass_door": "a pass for another door",
 }
