@@ -1,4 +1,4 @@
-"""All texts of the pages except those of remedies.py and factor_strings.py; the {braces} are filled in."""
+"""All texts of the pages except those of remedies.py and the other *_strings.py; the {braces} are filled in."""
 
 from __future__ import annotations
 
@@ -252,22 +252,6 @@ GUIDE_STATES = {
 GUIDE_NONE = "No enrollment at a camera is in progress."
 GUIDE_BUSY = "Another enrollment at a camera is in progress: wait for it, or cancel it."
 GUIDE_STARTING = "opening the camera"
-
-UNKNOWNS = "Unknowns"
-UNKNOWNS_TEXT = "People who were seen but not enrolled. Each keeps the same ID until {days} after the last visit."
-UNKNOWNS_OFF = "No unknowns are kept (unknown.days is 0)."
-UNKNOWNS_NONE = "No unknown person has been seen."
-UNKNOWNS_ALIKE = "Probably one person"
-UNKNOWNS_ALIKE_TEXT = "A merge keeps the ID that was seen first, with all visits and pictures. It cannot be undone."
-UNKNOWNS_SAME = "Same person"
-UNKNOWNS_APART = "Two people"
-UNKNOWNS_PAIR = "{one} and {other}, cosine {score}"
-UNKNOWN_PHOTO = "Picture of {id}"
-UNKNOWN_FIRST = "First seen"
-UNKNOWN_NO_PICTURES = "No picture is kept (privacy.pictures in config.yaml)."
-UNKNOWN_ENROLL = "Enroll {id}"
-UNKNOWN_IGNORE = "Ignore"
-UNKNOWN_DELETE = "Delete"
 
 EVENTS = "Events"
 EVENTS_FILTER = "Filter"

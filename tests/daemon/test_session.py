@@ -237,7 +237,7 @@ def test_a_door_that_is_gone_grants_nothing_although_the_gallery_cannot_be_read(
     def unreadable(*_: object) -> NoReturn:
         raise GalleryError("cannot be read")
 
-    monkeypatch.setattr(Gallery, "snapshot", unreadable)
+    monkeypatch.setattr(Gallery, "changed", unreadable)
     without = configured(tmp_path).model_copy(update={"doors": {}})
     with pytest.raises(GalleryError):
         guarded.refresh(without, NOON)

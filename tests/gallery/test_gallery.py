@@ -443,7 +443,7 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_brought_forward(
         assert newer.person("alice").templates == 1
         assert newer._db.execute("SELECT note FROM people").fetchall() == [(None,)]
     monkeypatch.undo()
-    with pytest.raises(GalleryError, match=r"newer edgeface \(schema 5, this one knows 4\)"):
+    with pytest.raises(GalleryError, match=r"newer edgeface \(schema 7, this one knows 6\)"):
         Gallery.open(gallery.path.parent, MODEL)
 
 

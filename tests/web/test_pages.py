@@ -25,7 +25,7 @@ from edgeface.gallery.thumbnails import thumbnail
 from edgeface.gallery.unknowns import Unknown
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import level_strings, remedies, strings
+from edgeface.web import level_strings, remedies, strings, unknown_strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
@@ -149,7 +149,7 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
     used = set(re.findall(r"\b(?:s|strings|web_strings)\.([A-Z_]+)", "".join(sources.values())))
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    there = {name for texts in (strings, level_strings) for name in vars(texts) if name.isupper()} - {"EVENT_KINDS"}
+    there = {name for texts in (strings, level_strings, unknown_strings) for name in vars(texts) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():
         if path.suffix == ".html":
@@ -351,7 +351,7 @@ def test_an_unknown_is_shown_enrolled_or_put_on_the_ignore_list(admin: TestClien
     assert done.headers["location"] == "/people/joe?done=enrolled"
     # Its picture now belongs to the person.
     assert admin.get("/faces/joe/0").status_code == 200
-    assert strings.UNKNOWNS_NONE in admin.get("/unknowns").text
+    assert unknown_strings.UNKNOWNS_NONE in admin.get("/unknowns").text
     assert admin.get(f"/unknowns/{UNKNOWN}/enroll").status_code == 404
     assert ("enrolled", {"person": "joe"}) in stage.notes
 
@@ -364,7 +364,7 @@ def test_an_ignored_unknown_is_on_the_list_as_such(admin: TestClient) -> None:
 def test_an_unknown_is_deleted_once_its_id_is_typed(admin: TestClient) -> None:
     assert post(admin, f"/unknowns/{UNKNOWN}/delete", {"confirm": ""}).status_code == 409
     assert "No trace was found" in text_of(post(admin, f"/unknowns/{UNKNOWN}/delete", {"confirm": UNKNOWN}))
-    assert strings.UNKNOWNS_NONE in admin.get("/unknowns").text
+    assert unknown_strings.UNKNOWNS_NONE in admin.get("/unknowns").text
 
 
 def kinds(answer: httpx.Response) -> list[str]:

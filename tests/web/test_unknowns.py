@@ -14,7 +14,7 @@ pytest.importorskip("starlette")
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.journal.journal import Journal
-from edgeface.web import strings
+from edgeface.web import unknown_strings
 from tests.support.web import UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup
 
@@ -83,22 +83,22 @@ def test_the_page_shows_both_pictures_and_one_click_merges(client: Make, stage: 
     assert done.headers["location"] == "/unknowns?done=merged"
     assert kept(stage) == {ONE: 2, THIRD: 1}
     assert stage.notes == [("merged", {"unknown": ONE, "merged": OTHER})]
-    assert strings.UNKNOWNS_ALIKE not in browser.get("/unknowns").text
+    assert unknown_strings.UNKNOWNS_ALIKE not in browser.get("/unknowns").text
 
 
 def test_a_pair_of_two_people_leaves_the_page(client: Make, stage: Stage) -> None:
     browser = client("admin")
     done = post(browser, f"/unknowns/{ONE}/apart", other=OTHER)
     assert done.headers["location"] == "/unknowns?done=two_unknowns"
-    assert strings.UNKNOWNS_ALIKE not in browser.get("/unknowns").text
+    assert unknown_strings.UNKNOWNS_ALIKE not in browser.get("/unknowns").text
     assert kept(stage) == {ONE: 1, OTHER: 1, THIRD: 1}
 
 
 def test_a_viewer_sees_the_pair_and_cannot_merge_it(client: Make, stage: Stage) -> None:
     browser = client("viewer")
     shown = browser.get("/unknowns").text
-    assert strings.UNKNOWNS_ALIKE in shown
-    assert strings.UNKNOWNS_SAME not in shown
+    assert unknown_strings.UNKNOWNS_ALIKE in shown
+    assert unknown_strings.UNKNOWNS_SAME not in shown
     for verb in ("merge", "apart"):
         assert post(browser, f"/unknowns/{ONE}/{verb}", other=OTHER).status_code == 403
         robot = client("viewer", token=True)

@@ -7,6 +7,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface.core.text import is_unknown_id
 from edgeface.people.enrollment import DoubtError
 from edgeface.web.pages.render import context_of, render
 
@@ -80,7 +81,7 @@ def _compared(request: Request, error: DoubtError, new: Iterable[str]) -> dict[s
     """The first doubt, the person's pictures and the new ones."""
     who, why = next(iter(error.doubts.items()))
     with context_of(request).gallery() as gallery:
-        own = gallery.person(who) if gallery.knows(who) else None
+        own = None if is_unknown_id(who) or not gallery.knows(who) else gallery.person(who)
         enrolled = sorted(gallery.pictures_of_templates(who).values()) or range(len(gallery.pictures(who)))
     return {"error": [why], "who": who, "own": own, "pictures": enrolled[:_SHOWN], "new": list(new)[:_SHOWN]}
 

@@ -16,7 +16,7 @@ from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
-from edgeface.web import factor_strings, level_strings, strings
+from edgeface.web import factor_strings, level_strings, strings, unknown_strings
 from edgeface.web.http import limits
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def environment() -> Environment:
     made.globals["s"] = SimpleNamespace(
         **{
             key: value
-            for texts in (strings, factor_strings, level_strings)
+            for texts in (strings, factor_strings, level_strings, unknown_strings)
             for key, value in vars(texts).items()
             if key.isupper()
         }
