@@ -149,7 +149,8 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
     used = set(re.findall(r"\b(?:s|strings|web_strings)\.([A-Z_]+)", "".join(sources.values())))
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    there = {name for texts in (strings, level_strings, unknown_strings) for name in vars(texts) if name.isupper()} - {"EVENT_KINDS"}
+    texts = (strings, level_strings, unknown_strings)
+    there = {name for one in texts for name in vars(one) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():
         if path.suffix == ".html":
