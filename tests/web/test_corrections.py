@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("starlette")
 
+from edgeface.core.errors import GalleryError
 from edgeface.core.types import Embedding, Probe
+from edgeface.people.corrections import probe_of
 from edgeface.web import strings
+from edgeface.web.pages import corrections
 from tests.support.web import CAMERA, UNKNOWN, Stage, client, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup, post, text_of
 
@@ -205,3 +208,17 @@ def test_recent_events_that_announce_a_face_have_a_link(client: Make, stage: Sta
 def test_the_live_page_offers_a_correction_to_an_admin_only(client: Make) -> None:
     assert '"correct": {"is"' in client("admin").get("/").text
     assert '"correct": null' in client("viewer").get("/").text
+
+
+def test_the_page_waits_for_the_probe_of_a_new_event(client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def late(*arguments: Any) -> Probe:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise GalleryError("no event of this device that can be corrected")
+        return probe_of(*arguments)
+
+    monkeypatch.setattr(corrections, "probe_of", late)
+    assert client("admin").get(f"/events/{EVENT}/correct").status_code == 200
+    assert len(tries) == 3

@@ -21,15 +21,20 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from edgeface.core.types import Probe
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.web.context import WebContext
+
+STORED_WITHIN = 3.0
+"""Seconds after which an event without a probe cannot be corrected: probes are stored a little later than events."""
+_AGAIN = 0.25
+
 
 def ask(request: Request, person: str = "", name: str = "", error: str | None = None) -> Response:
     """What the event shows, and the two corrections."""
     context, event = context_of(request), request.path_params["event"]
     with context.gallery() as gallery:
-        try:
-            probe = probe_of(context.configuration(), gallery, event, context.clock.wall())
-        except GalleryError as missing:
-            raise Problem(404, detail=str(missing)) from None
+        probe = _probe(context, gallery, event)
         people = [one for one in gallery.people() if not one.ignored]
     return render(
         request,
@@ -42,6 +47,18 @@ def ask(request: Request, person: str = "", name: str = "", error: str | None = 
         name=name,
         error=error,
     )
+
+
+def _probe(context: WebContext, gallery: Gallery, event: str) -> Probe:
+    """The probe of an event; that of a new event is stored within a second or two."""
+    deadline = context.clock.monotonic() + STORED_WITHIN
+    while True:
+        try:
+            return probe_of(context.configuration(), gallery, event, context.clock.wall())
+        except GalleryError as missing:
+            if context.clock.monotonic() >= deadline:
+                raise Problem(404, detail=str(missing)) from None
+        context.clock.sleep(_AGAIN)
 
 
 def deny(request: Request, form: Form) -> Response:
