@@ -35,3 +35,15 @@ def test_another_person_ends_no_level_of_a_door_with_a_factor() -> None:
     ended = effects(configuration(), frozenset(PEOPLE[:most]), frozenset(PEOPLE[most : most + 1])).ended
     assert [line for line in ended if "door" in line] == [line for line in ended if "door face" in line]
     assert ended
+
+
+def test_everyone_counts_those_who_are_enrolled() -> None:
+    yaml = YAML.format(people="p1").replace(
+        "some: {camera: porch, allow: [", "all: {camera: porch, allow: [{group: everyone}, "
+    )
+    used = loader.parse(yaml.encode(), "config.yaml")
+    most = CalibrationTable.shipped().most("high")
+    found = {one.place: one for one in levels_in_force(used, frozenset(PEOPLE[:most]))}
+    assert (found["door all"].people, found["door all"].level) == (most, "high")
+    ended = effects(used, frozenset(PEOPLE[:most]), frozenset(PEOPLE[most : most + 1])).ended
+    assert [line.split(",")[1].split(" can ")[0] for line in ended if "door" in line] == [" door all"]
