@@ -70,10 +70,10 @@ class FactorDesk:
         """Process a valid pass that the camera of a door has read; one that stays in view was shown once."""
         before, state.pass_seen = state.pass_seen, (shown.id, shown.monotonic)
         seconds = policy.doors[name].factor_seconds
-        if before is None or before[0] != shown.id or shown.monotonic - before[1] > seconds:
-            if not self._submit(policy, name, state, shown):
-                # The next picture of it tries again.
-                state.pass_seen = None
+        new = before is None or before[0] != shown.id or shown.monotonic - before[1] > seconds
+        if new and not self._submit(policy, name, state, shown):
+            # The next picture of it tries again.
+            state.pass_seen = None
 
     def review(self, policy: AccessPolicy, states: Mapping[str, DoorState]) -> None:
         """Take up what has been verified, and drop who did not come in time."""
