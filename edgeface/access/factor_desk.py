@@ -70,8 +70,10 @@ class FactorDesk:
         """Process a valid pass that the camera of a door has read; one that stays in view was shown once."""
         before, state.pass_seen = state.pass_seen, (shown.id, shown.monotonic)
         seconds = policy.doors[name].factor_seconds
-        if before is None or before[0] != shown.id or shown.monotonic - before[1] > seconds:
-            self._submit(policy, name, state, shown)
+        new = before is None or before[0] != shown.id or shown.monotonic - before[1] > seconds
+        if new and not self._submit(policy, name, state, shown):
+            # The next picture of it tries again.
+            state.pass_seen = None
 
     def review(self, policy: AccessPolicy, states: Mapping[str, DoorState]) -> None:
         """Take up what has been verified, and drop who did not come in time."""
@@ -108,12 +110,15 @@ class FactorDesk:
         records, self._records = self._records, []
         return records
 
-    def _submit(self, policy: AccessPolicy, name: str, state: DoorState, factor: ShownFactor | PassShown) -> None:
+    def _submit(self, policy: AccessPolicy, name: str, state: DoorState, factor: ShownFactor | PassShown) -> bool:
+        """Have a factor verified; False if too many wait."""
         kind = factor.kind
         if kind not in _kinds(policy, name) or (kind == "reader" and name not in policy.readers):
             self._refuse(name, state, "kind", kind)
         elif self._factors is None or not self._factors.submit(Presented(name, factor, self._clock.monotonic())):
             self._refuse(name, state, "busy", kind)
+            return False
+        return True
 
     def _take_up(self, policy: AccessPolicy, state: DoorState, checked: Checked) -> None:
         if checked.reason is not None or checked.person is None:

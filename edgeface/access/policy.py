@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RESERVED = "doors"
 """No device may have this id: the topics of doors start with it."""
 
+EVERYONE = "everyone"
+"""In an allow-list, the group of all who are enrolled, unless the configuration has a group of this name."""
+
 Refusal = Literal[
     "liveness",
     "person",
@@ -108,6 +111,8 @@ class AccessPolicy:
     """By door, for the gallery as it is now; a door without limits opens for no one."""
     readers: frozenset[str] = frozenset()
     """Doors whose readers may name a person without a proof."""
+    everyone: frozenset[str] = frozenset()
+    """Who is enrolled now, without the ignored: the members of EVERYONE."""
 
     def limits_of(self, door: str) -> DoorLimits:
         """What a door accepts."""
@@ -121,9 +126,12 @@ class AccessPolicy:
         rules = (rule for rule in door.allow if not by_face or not factors_of(door, rule))
         return frozenset[str]().union(*(self.members(rule) for rule in rules))
 
-    def members(self, rule: AllowRule) -> tuple[str, ...]:
+    def members(self, rule: AllowRule) -> Collection[str]:
         """The ids of a rule's people."""
-        return (rule.person,) if rule.person is not None else self.groups.get(rule.group or "", ())
+        if rule.person is not None:
+            return (rule.person,)
+        group = rule.group or ""
+        return self.groups.get(group, self.everyone if group == EVERYONE else ())
 
     def rules_for(self, door: Door, person: str) -> Iterator[AllowRule]:
         """The rules of a door that name a person."""

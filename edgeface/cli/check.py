@@ -9,7 +9,7 @@ from edgeface.access.policy import never_open
 from edgeface.config import levels
 from edgeface.config.loader import load, schema
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import EdgefaceError
+from edgeface.core.errors import EdgefaceError, ModelError
 from edgeface.gallery.snapshot import day
 from edgeface.recognition.settings import MIN_FPS
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """`edgeface check`: returns 0 if the file has no mistakes; raises ConfigError otherwise."""
+    """`edgeface check`: returns 0 if the file has no mistakes, and its embedder a calibration table.
+
+    Raises ConfigError or ModelError otherwise.
+    """
     if arguments.schema:
         print(json.dumps(schema(), indent=2))
         return 0
@@ -29,6 +32,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         from edgeface.web.auth.accounts import require_account
 
         require_account(configuration)
+    in_force = _levels(configuration)
     cameras = ", ".join(configuration.cameras)
     print(f"{arguments.config}: OK (cameras: {cameras})")
     for name, camera in configuration.cameras.items():
@@ -37,7 +41,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             print(f"{arguments.config}: camera {name}: {too_low}")
     for door, reason in never_open(configuration.access_policy).items():
         print(f"{arguments.config}: door {door}: {reason}")
-    for line in _levels(configuration):
+    for line in in_force:
         print(f"{arguments.config}: {line}")
     return 0
 
@@ -48,5 +52,8 @@ def _levels(configuration: Configuration) -> list[str]:
         people = levels.read_people(configuration)
         today = day(SystemClock().wall())
         return [one.line for one in levels.levels_in_force(configuration, levels.enrolled(people, today))]
+    except ModelError:
+        # The daemon would not start.
+        raise
     except (EdgefaceError, OSError) as error:
         return [f"the levels cannot be checked: {error}"]

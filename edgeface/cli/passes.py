@@ -65,7 +65,11 @@ def _make(configuration: Configuration, book: PassBook, arguments: Namespace) ->
     picture = _picture(text)
     # In the list first: a picture of a pass that is not in it opens nothing.
     book.add(one, wall)
-    _put(arguments.out, picture)
+    try:
+        _put(arguments.out, picture)
+    except EdgefaceError:
+        book.revoke(one.id)
+        raise
     _record(configuration.data, one, {})
     say(f"{printable_path(arguments.out)}: pass {one.id} for {one.person}, until {rfc3339(one.until * _MINUTE)[:10]}")
     say("whoever copies it has a name only: the door still needs the face")

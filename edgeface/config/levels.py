@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.access import policy
@@ -124,7 +125,8 @@ def _at_camera(configuration: Configuration, place: str, people: int) -> LevelIn
 
 
 def _at_door(configuration: Configuration, name: str, door: Door, enrolled: AbstractSet[str]) -> Iterator[LevelInForce]:
-    may_be_meant = configuration.access_policy.allowed(door, by_face=True) & enrolled
+    access = replace(configuration.access_policy, everyone=frozenset(enrolled))
+    may_be_meant = access.allowed(door, by_face=True) & enrolled
     found = limits.door_limits(door, table_of(configuration.embedder.model), len(may_be_meant))
     people = found.people
     for level in policy.levels_of(door):

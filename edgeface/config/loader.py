@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgeface.access.levels import laxer
-from edgeface.access.policy import RESERVED, factors_of, listed
+from edgeface.access.policy import EVERYONE, RESERVED, factors_of, listed
 from edgeface.config.configuration import Configuration
 from edgeface.core import settings_file
 from edgeface.core.settings import Settings
@@ -76,7 +76,10 @@ def _broken_rule(configuration: Configuration, door: Door, rule: AllowRule) -> I
     """What is wrong with a rule of a door: the key, and the problem."""
     if rule.level is not None and laxer(rule.level, door.level):
         yield "level", f"laxer than the door's level, {door.level}"
-    known: dict[str, Mapping[str, object]] = {"group": configuration.groups, "schedule": configuration.schedules}
+    known: dict[str, Mapping[str, object]] = {
+        "group": {**configuration.groups, EVERYONE: ()},
+        "schedule": configuration.schedules,
+    }
     for key, defined in known.items():
         wanted = getattr(rule, key)
         if wanted is not None and wanted not in defined:

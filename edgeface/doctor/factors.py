@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import factors_of
+from edgeface.config.levels import enrolled
 from edgeface.core.errors import EdgefaceError
 from edgeface.doctor.finding import Finding
 from edgeface.faces.embedder import embedder_name
@@ -17,7 +19,7 @@ from edgeface.security.vault import Vault, find_key
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-    from edgeface.access.policy import Door
+    from edgeface.access.policy import AccessPolicy, Door
     from edgeface.config.configuration import Configuration
 
 _UID = "a UID is an identifier and no secret: it names a person, whose face must match, and proves nothing"
@@ -60,23 +62,24 @@ def _lacking(configuration: Configuration) -> Iterator[Finding]:
         return
     try:
         with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model), copy=True)) as found:
-            people, owned = {one.id for one in found.people()}, {(one.person, one.kind) for one in found.factors()}
+            people, owned = found.people(), {(one.person, one.kind) for one in found.factors()}
     except (EdgefaceError, OSError) as error:
         yield Finding("factor", str(error), "note", "sudo edgeface doctor")
         return
+    policy = replace(configuration.access_policy, everyone=enrolled(people))
     for name, door in configuration.doors.items():
-        missing = [who for who in sorted(people) if not _may_pass(configuration, door, who, owned)]
+        missing = [who for who in sorted(one.id for one in people) if not _may_pass(policy, door, who, owned)]
         if missing:
             shown = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN:,} more" * (len(missing) > _SHOWN))
             yield Finding("factor", f"{name}: no factor that it takes: {shown}", "bad", "edgeface factors set-pin ID")
 
 
-def _may_pass(configuration: Configuration, door: Door, who: str, owned: Container[tuple[str, str]]) -> bool:
+def _may_pass(policy: AccessPolicy, door: Door, who: str, owned: Container[tuple[str, str]]) -> bool:
     """Whether a person has what one rule of a door requires, or is not in its allow-list.
 
     A pass, and what a reader knows, is not in the gallery: everyone may have it.
     """
-    rules = [factors_of(door, rule) for rule in configuration.access_policy.rules_for(door, who)]
+    rules = [factors_of(door, rule) for rule in policy.rules_for(door, who)]
     return not rules or any(
         not kinds or kinds & {"pass", "reader"} or any((who, kind) in owned for kind in kinds) for kinds in rules
     )

@@ -95,6 +95,7 @@ class Group:
 def with_limits(policy: AccessPolicy, table: CalibrationTable, view: GallerySnapshot) -> AccessPolicy:
     """The policy with what each door accepts for those who may pass it and are enrolled."""
     enrolled = view.enrolled_of(person.id for person in view.people)
+    policy = replace(policy, everyone=enrolled)
     counts = {name: len(policy.allowed(door, by_face=True) & enrolled) for name, door in policy.doors.items()}
     return replace(policy, limits={name: door_limits(policy.doors[name], table, n) for name, n in counts.items()})
 

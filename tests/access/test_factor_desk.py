@@ -354,6 +354,12 @@ def test_more_factors_than_can_be_verified_are_refused_and_nothing_waits(site: S
         assert site.send(seal_factor(RIGHT, site.key, "main", site.nonce()))
     site.review()
     assert site.issuer.facts()["main"]["factors"]["refused"] == {"busy": 3}
+    # A pass is still in view once there is room.
+    shown = PassShown("side", "porch", "bob", "p1", site.clock.now)
+    for _ in range(2):
+        site.issuer.show_pass(shown)
+        site.review()
+    assert site.issuer.facts()["side"]["factors"]["refused"] == {"busy": 2}
 
 
 def test_a_door_that_needs_a_factor_names_what_is_missing(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:

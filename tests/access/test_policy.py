@@ -304,7 +304,7 @@ def test_what_a_door_refers_to_must_be_there() -> None:
     text = CONFIG.replace("camera: porch", "camera: yard").replace("{group: family}", "{group: famly}")
     assert mistakes(text.replace("schedule: cleaning", "schedule: night")) == [
         "c.yaml:7: doors.front-door.camera: no such camera; there are porch",
-        "c.yaml:9: doors.front-door.allow.0.group: no such group; there are family",
+        "c.yaml:9: doors.front-door.allow.0.group: no such group; there are family, everyone",
         "c.yaml:10: doors.front-door.allow.1.schedule: no such schedule; there are cleaning",
     ]
 

@@ -133,3 +133,15 @@ def test_without_a_signing_key_there_is_no_pass(
     (data / signing_keys.FILE).unlink()
     assert run("alice", "--out", str(tmp_path / "pass.png")) == 1
     assert "no signing key" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written_leaves_no_pass(
+    run: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("segno", reason="needs the extra pass")
+    out = tmp_path / "pass.png"
+    out.write_bytes(b"mine")
+    assert run("alice", "--out", str(out)) == 1
+    assert "cannot be written (File exists)" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    assert not rules(data).issued

@@ -223,3 +223,19 @@ def test_the_limits_follow_the_doors_of_a_camera() -> None:
     _, cameras = camera_limits(policy, {}, "normal", TABLE, view)
     assert cameras["porch"].doors == (TABLE.threshold("low", 2), TABLE.threshold("high", 1))
     assert cameras["yard"].doors == (TABLE.threshold("normal", 1),) * 2
+
+
+def test_everyone_is_all_who_are_enrolled_now_but_a_group_of_that_name_is_itself() -> None:
+    view = gallery(3)
+    doors = {"front": Door.model_validate({"camera": "porch", "allow": [{"group": "everyone"}]})}
+    policy = with_limits(AccessPolicy(doors), TABLE, view)
+    ids = frozenset(person.id for person in view.people)
+    assert policy.allowed(doors["front"]) == ids
+    assert policy.limits_of("front").people == len(ids)
+    one = next(iter(ids))
+    assert list(policy.rules_for(doors["front"], one))
+    assert not list(policy.rules_for(doors["front"], "mallory"))
+    # Without the gallery it is no one.
+    assert not AccessPolicy(doors).allowed(doors["front"])
+    own = with_limits(AccessPolicy(doors, {"everyone": (one,)}), TABLE, view)
+    assert own.allowed(doors["front"]) == {one}
