@@ -63,7 +63,8 @@ def say_people(
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
     _table([header, *((p.id, p.name, str(p.templates), day(p.enrolled), _state(p, day(wall))) for p in people)])
     snapshot = gallery.snapshot(wall)
-    for one in levels_in_force(configuration, enrolled(people, day(wall))):
+    # The levels hold for everyone who is enrolled, not just for those in this part of the list.
+    for one in levels_in_force(configuration, enrolled(gallery.people(), day(wall))):
         say(one.line)
     threshold, problem = level_threshold(configuration, snapshot)
     if problem is None:
