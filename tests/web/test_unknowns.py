@@ -111,6 +111,8 @@ def test_two_who_look_unlike_are_merged_only_after_a_question(client: Make, stag
     asked = post(browser, f"/unknowns/{ONE}/merge", other=THIRD)
     assert asked.status_code == 409
     assert 'name="anyway" value="1"' in asked.text
+    assert unknown_strings.UNKNOWNS_DOUBT in asked.text
+    assert "Add anyway" not in asked.text
     assert kept(stage) == {ONE: 1, OTHER: 1, THIRD: 1}
     robot = client("admin", token=True)
     refused = robot.post(f"{API}/{ONE}/merge", json={"other": THIRD})
