@@ -8,7 +8,7 @@ import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from edgeface.config.levels import enrolled, levels_in_force
+from edgeface.config.levels import levels_in_force
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
@@ -63,8 +63,7 @@ def say_people(
     header = ("ID", "NAME", "TEMPLATES", "ENROLLED", "")
     _table([header, *((p.id, p.name, str(p.templates), day(p.enrolled), _state(p, day(wall))) for p in people)])
     snapshot = gallery.snapshot(wall)
-    # The levels hold for everyone who is enrolled, not just for those in this part of the list.
-    for one in levels_in_force(configuration, enrolled(gallery.people(), day(wall))):
+    for one in levels_in_force(configuration, snapshot.enrolled_of(person.id for person in snapshot.people)):
         say(one.line)
     threshold, problem = level_threshold(configuration, snapshot)
     if problem is None:

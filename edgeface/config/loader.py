@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgeface.access.levels import laxer
-from edgeface.access.policy import RESERVED, kinds_of, listed
+from edgeface.access.policy import RESERVED, factors_of, listed
 from edgeface.config.configuration import Configuration
 from edgeface.core import settings_file
 from edgeface.core.settings import Settings
@@ -68,7 +68,7 @@ def _broken_readers(configuration: Configuration) -> Iterator[tuple[KeyPath, str
         if name not in configuration.doors:
             yield ("readers", number), f"no such door; there are {listed(configuration.doors)}"
     for name, door in configuration.doors.items():
-        if "reader" in kinds_of(door) and name not in configuration.readers:
+        if "reader" in factors_of(door, *door.allow) and name not in configuration.readers:
             yield ("doors", name, "factor"), "a reader may name a person only at a door that readers lists"
 
 

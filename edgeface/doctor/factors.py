@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from edgeface.access.policy import factors_of, kinds_of
+from edgeface.access.policy import factors_of
 from edgeface.core.errors import EdgefaceError
 from edgeface.doctor.finding import Finding
 from edgeface.faces.embedder import embedder_name
@@ -27,7 +27,7 @@ _SHOWN = 5
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Nothing for a configuration without second factors."""
-    kinds = {name: kinds_of(door) for name, door in configuration.doors.items()}
+    kinds = {name: factors_of(door, *door.allow) for name, door in configuration.doors.items()}
     if sealed := [name for name, found in kinds.items() if found - {"pass"}]:
         yield _sealing(configuration, sealed)
     if cards := [name for name, found in kinds.items() if "card" in found]:
@@ -56,7 +56,7 @@ def _sealing(configuration: Configuration, doors: list[str]) -> Finding:
 def _lacking(configuration: Configuration) -> Iterator[Finding]:
     """The people who are enrolled and may pass a door, and have none of the factors that it requires of them."""
     path = configuration.data / FILE
-    if not any(kinds_of(door) for door in configuration.doors.values()) or not path.exists():
+    if not any(factors_of(door, *door.allow) for door in configuration.doors.values()) or not path.exists():
         return
     try:
         with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model), copy=True)) as found:
