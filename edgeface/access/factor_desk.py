@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeface.access.factor_messages import open_factor, read_message
-from edgeface.access.policy import factors_of
+from edgeface.access.policy import kinds_of
 from edgeface.access.second_factor import Checked, Presented
 from edgeface.core.events import SEND_WITHIN
 from edgeface.core.types import ExpectedPerson
@@ -161,5 +161,4 @@ class FactorDesk:
 
 def _kinds(policy: AccessPolicy, name: str) -> frozenset[FactorKind]:
     """The kinds of factors that a door takes."""
-    door = policy.doors[name]
-    return factors_of(door, *door.allow)
+    return kinds_of(policy.doors[name])

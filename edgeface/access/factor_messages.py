@@ -7,17 +7,15 @@ import binascii
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from edgeface.access.protocol import NONCE, read_object
 from edgeface.core.files import loads_strict
-from edgeface.core.settings import ID_PATTERN, FactorKind
+from edgeface.core.settings import ID_PATTERN
 from edgeface.security.sealed_box import KEY_BYTES, TAG_BYTES, SealedBoxError, open_box, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-FACTOR_KINDS: tuple[FactorKind, ...] = get_args(FactorKind)
 
 PLAINTEXT_BYTES = 256
 """Bytes of every plaintext, filled up with spaces, so that the length of a box reveals nothing."""

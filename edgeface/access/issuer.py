@@ -12,7 +12,7 @@ from edgeface.access.policy import (
     AccessPolicy,
     DoorContext,
     check,
-    factors_of,
+    kinds_of,
     never_open,
     required_level,
     unguaranteed,
@@ -125,7 +125,7 @@ class GrantIssuer:
     @property
     def factor_doors(self) -> list[str]:
         """The names of the doors that take second factors."""
-        return [name for name, door in self._policy.doors.items() if factors_of(door, *door.allow)]
+        return [name for name, door in self._policy.doors.items() if kinds_of(door)]
 
     def claim(self, claim: Claim) -> bool:
         """Queue a claim for review; False if no door is at its camera. Returns at once."""

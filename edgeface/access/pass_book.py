@@ -27,7 +27,6 @@ MAX_PASSES = 10_000
 
 _ABOUT = "passes"
 _MAX_BYTES = 8 << 20
-_MINUTE = 60
 
 Passes = Annotated[tuple[Pass, ...], Field(max_length=MAX_PASSES)]
 
@@ -53,7 +52,7 @@ class PassBook:
 
     def add(self, one: Pass, wall: float) -> None:
         """Add a pass, and drop those that have expired; raises EdgefaceError if there are too many."""
-        self._change(lambda passes: (*(kept for kept in passes if kept.until > wall / _MINUTE), one))
+        self._change(lambda passes: (*(kept for kept in passes if kept.expires > wall), one))
 
     def revoke(self, id_: str) -> Pass:
         """Drop a pass, which is refused from now on; raises EdgefaceError if there is none with this id."""

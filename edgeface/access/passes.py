@@ -55,6 +55,11 @@ class Pass(NamedTuple):
     until: Minutes
     """Minutes since 1970 at which it expires."""
 
+    @property
+    def expires(self) -> float:
+        """Wall seconds at which it expires."""
+        return float(self.until * _MINUTE)
+
 
 class PassError(EdgefaceError):
     """A pass is refused."""

@@ -223,6 +223,11 @@ def factors_of(door: Door, *rules: AllowRule) -> frozenset[FactorKind]:
     return frozenset(found)
 
 
+def kinds_of(door: Door) -> frozenset[FactorKind]:
+    """The kinds of factors that a door accepts from one person or another."""
+    return factors_of(door, *door.allow)
+
+
 def opens_by_face(door: Door) -> bool:
     """Whether a rule of a door requires no second factor."""
     return not all(factors_of(door, rule) for rule in door.allow)

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from edgeface.access.factor_messages import CardFactor, CodeFactor, PassShown, PinFactor, ReaderFactor
+from edgeface.access.factor_messages import CodeFactor, PassShown, PinFactor, ReaderFactor
 from edgeface.core.errors import EdgefaceError
 from edgeface.security.attempts import AttemptKey, DoorAttempts, PersonAttempts
 from edgeface.security.pins import StoredPin
@@ -18,6 +18,7 @@ from edgeface.security.pins import StoredPin
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edgeface.access.factor_messages import ShownFactor
     from edgeface.core.clock import Clock
     from edgeface.core.settings import FactorKind
 
@@ -33,8 +34,6 @@ FactorReason = Literal[
 does not take it; busy: too many wait; paused: too many wrong ones at the door; locked: too many wrong ones of the
 person; unavailable: the gallery cannot be written; replaced: another one was shown before a grant; expired: there was
 no grant in time."""
-
-Shown = PinFactor | CodeFactor | CardFactor | ReaderFactor | PassShown
 
 
 class FactorStore(Protocol):
@@ -70,7 +69,7 @@ class Presented:
     """A factor that was shown at a door."""
 
     door: str
-    factor: Shown
+    factor: ShownFactor | PassShown
     at: float
     """When it arrived, in monotonic seconds."""
 

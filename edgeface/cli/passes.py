@@ -8,11 +8,12 @@ from edgeface.access import passes
 from edgeface.access.pass_book import PassBook
 from edgeface.cli import listing
 from edgeface.cli.people import service_of
-from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.clock import SystemClock
 from edgeface.core.console import say
 from edgeface.core.errors import ConfigError, EdgefaceError, UsageError
 from edgeface.core.files import own_as_folder
 from edgeface.core.text import printable, printable_path
+from edgeface.gallery.snapshot import day
 from edgeface.security.signing_keys import SIGNING, active, read
 from edgeface.security.vault import open_vault
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from edgeface.access.passes import Pass
     from edgeface.config.configuration import Configuration
-
-_MINUTE = 60
 
 
 def run_pass(arguments: Namespace) -> int:
@@ -71,7 +70,7 @@ def _make(configuration: Configuration, book: PassBook, arguments: Namespace) ->
         book.revoke(one.id)
         raise
     _record(configuration.data, one, {})
-    say(f"{printable_path(arguments.out)}: pass {one.id} for {one.person}, until {rfc3339(one.until * _MINUTE)[:10]}")
+    say(f"{printable_path(arguments.out)}: pass {one.id} for {one.person}, until {day(one.expires)}")
     say("whoever copies it has a name only: the door still needs the face")
 
 
@@ -99,10 +98,10 @@ def _put(path: Path, picture: bytes) -> None:
 
 
 def _list(found: tuple[Pass, ...]) -> None:
-    now = SystemClock().wall() / _MINUTE
+    now = SystemClock().wall()
     for one in found:
-        until = rfc3339(one.until * _MINUTE)[:10]
-        expired = "  expired" if one.until <= now else ""
+        until = day(one.expires)
+        expired = "  expired" if one.expires <= now else ""
         say(f"{one.id}  {one.person}  until {until}  {', '.join(one.doors) or 'every door'}{expired}")
     if not found:
         say("no passes")

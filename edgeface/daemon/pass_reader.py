@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.access.factor_messages import PassShown
 from edgeface.access.passes import PassError, opens, verify
-from edgeface.access.policy import factors_of
+from edgeface.access.policy import kinds_of
 from edgeface.core.clock import synchronised
 from edgeface.imaging.qr_codes import QrReader
 
@@ -151,6 +151,6 @@ def doors_by_camera(policy: AccessPolicy) -> dict[str, tuple[str, ...]]:
     """The doors of which some rule accepts a pass, by camera."""
     found: dict[str, tuple[str, ...]] = {}
     for name, door in policy.doors.items():
-        if "pass" in factors_of(door, *door.allow):
+        if "pass" in kinds_of(door):
             found[door.camera] = (*found.get(door.camera, ()), name)
     return found

@@ -41,7 +41,7 @@ DONE_FACTORS = {
 
 DOOR_FACTOR = "Second factor"
 DOOR_FACTOR_KINDS = {"pin": "PIN", "code": "code", "card": "card", "pass": "pass", "reader": "reader"}
-DOOR_FACTOR_RIGHT = "Right factors"
+DOOR_FACTOR_RIGHT = "Accepted factors"
 DOOR_FACTOR_REFUSED = "Refused factors"
 FACTOR_REFUSALS = {
     "factor": "no second factor was shown",
@@ -53,7 +53,7 @@ FACTOR_REASONS = {
     "busy": "too many at a time",
     "paused": "too many wrong factors at the door",
     "locked": "too many wrong PINs of the person",
-    "unknown": "no one's",
+    "unknown": "belongs to no one",
     "wrong": "wrong PIN",
     "unavailable": "the gallery cannot be used",
     "replaced": "replaced by another one",

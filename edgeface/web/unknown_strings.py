@@ -8,6 +8,11 @@ UNKNOWNS_ALIKE = "Probably one person"
 UNKNOWNS_ALIKE_TEXT = "A merge keeps the ID that was seen first, with all visits and pictures. It cannot be undone."
 UNKNOWNS_SAME = "Same person"
 UNKNOWNS_APART = "Two people"
+UNKNOWNS_BOTH = "Both IDs"
+UNKNOWNS_DOUBT = (
+    "If these are two people, both would keep one ID. Merge them only if you are sure. It cannot be undone, and the "
+    "audit trail records it."
+)
 UNKNOWNS_PAIR = "{one} and {other}, cosine {score}"
 UNKNOWN_PHOTO = "Picture of {id}"
 UNKNOWN_FIRST = "First seen"

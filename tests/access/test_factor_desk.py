@@ -160,7 +160,7 @@ def test_a_factor_and_the_face_of_its_person_open_once(site: Site, factor: Shown
     site.nonce()
     assert site.look(person) is not None
     assert site.of("granted")[0]["person"] == person
-    # The factor is used up: the camera is told, and another visit of the person gets no grant from it.
+    # The factor is used up: the vision thread stops expecting the person, and another visit gets no grant from it.
     assert site.expected[-1].until < site.clock.now
     site.visit, site.expected[-1:] = 2, []
     site.nonce()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgeface.access.factor_messages import CardFactor, CodeFactor, PassShown, PinFactor, ReaderFactor
-from edgeface.access.second_factor import MAX_WAITING, Checked, FactorVerifier, Presented, SecondFactors, Shown
+from edgeface.access.factor_messages import CardFactor, CodeFactor, PassShown, PinFactor, ReaderFactor, ShownFactor
+from edgeface.access.second_factor import MAX_WAITING, Checked, FactorVerifier, Presented, SecondFactors
 from edgeface.core.errors import GalleryError
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
@@ -58,11 +58,13 @@ def _verifier(gallery: Gallery, clock: FixedClock) -> FactorVerifier:
     return made
 
 
-def shown(factor: Shown, door: str = "front") -> Presented:
+def shown(factor: ShownFactor | PassShown, door: str = "front") -> Presented:
     return Presented(door, factor, 1000.0)
 
 
-def answer(verifier: FactorVerifier, factor: Shown, door: str = "front") -> tuple[str | None, str | None]:
+def answer(
+    verifier: FactorVerifier, factor: ShownFactor | PassShown, door: str = "front"
+) -> tuple[str | None, str | None]:
     checked = verifier.check(shown(factor, door))
     return checked.person, checked.reason
 
@@ -85,7 +87,7 @@ def answer(verifier: FactorVerifier, factor: Shown, door: str = "front") -> tupl
     ],
 )
 def test_a_factor_names_its_person_or_no_one(
-    verifier: FactorVerifier, factor: Shown, person: str | None, reason: str | None
+    verifier: FactorVerifier, factor: ShownFactor | PassShown, person: str | None, reason: str | None
 ) -> None:
     checked = verifier.check(shown(factor))
     assert (checked.door, checked.kind, checked.at) == ("front", factor.kind, 1000.0)

@@ -8,7 +8,8 @@ import pytest
 
 from edgeface.gallery.snapshot import Template
 from edgeface.security.attempts import AttemptKey
-from tests.cli.test_people import Run, _run, audit, gallery_of, unit  # noqa: F401 - a fixture
+from tests.cli.test_people import Run, _run, audit, gallery_of  # noqa: F401 - a fixture
+from tests.support.embeddings import unit
 
 PIN, DURESS, UID = "4711", "8315", "04:A2:B3:C4:D5:E6:F7"
 

@@ -13,7 +13,6 @@ import pytest
 from edgeface.cli import main
 from edgeface.config.configuration import Configuration
 from edgeface.core.clock import SystemClock
-from edgeface.core.types import Embedding
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
@@ -22,6 +21,7 @@ from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.imaging.opencv import cv2
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
+from tests.support.embeddings import unit
 from tests.support.shots import session
 
 DATA = Path(__file__).parents[1] / "data"
@@ -44,11 +44,6 @@ def _run(tmp_path: Path) -> Run:
         return main.main([verb, "--config", str(config), *arguments])
 
     return run
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def gallery_of(tmp_path: Path) -> Gallery:

@@ -6,23 +6,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import Embedding, Probe
+from edgeface.core.types import Probe
 from edgeface.daemon.storage import MAX_PROBES, MAX_THUMBNAILS, GalleryWriter, Learned
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Unknown, UnknownChanges
+from tests.support.embeddings import unit
 from tests.support.slack import Slack
 
 MODEL = "test-model:01234567"
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def learned(seed: int = 1, last: float = 100.0) -> Learned:

@@ -109,7 +109,7 @@ def test_a_jump_of_the_wall_clock_changes_nothing() -> None:
 
 @cache
 def visits() -> tuple[Frame, ...]:
-    """Somebody who is enrolled and somebody who is not come and go."""
+    """Someone who is enrolled and someone who is not come and go."""
     return tuple(film((0.4, ()), (1.4, (RIGHT, LEFT)), (3.0, ())))
 
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
         (b"card 04A2B3C4", [CardFactor("04a2b3c4")]),
         (b"card 04", [Unreadable("not the UID of a card")]),
         (b"person alice", [ReaderFactor("alice")]),
-        (b"person Alice", [Unreadable("a line that stands for nothing")]),
+        (b"person Alice", [Unreadable("a line that is not known")]),
         (b"", []),
-        (b"open sesame", [Unreadable("a line that stands for nothing")]),
+        (b"open sesame", [Unreadable("a line that is not known")]),
         (b"1" * 201, [Unreadable("a line that is too long")]),
-        ("1\u0662#".encode(), [Unreadable("a line that stands for nothing")]),
+        ("1\u0662#".encode(), [Unreadable("a line that is not known")]),
     ],
 )
 def test_a_line_and_what_it_stands_for(line: bytes, found: list[ReaderInput]) -> None:

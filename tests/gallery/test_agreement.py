@@ -7,13 +7,9 @@ from edgeface.core.types import Embedding
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.gallery.agreement import Limits, likeness, outliers, to_the_rest, two_people
 from edgeface.gallery.snapshot import unit_mean
+from tests.support.embeddings import unit
 
 LIMITS = Limits(0.45, 0.40, 0.57, 0.60, 0.65)
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def photos(person: int, count: int, noise: float = 0.6) -> list[Embedding]:

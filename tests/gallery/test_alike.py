@@ -1,4 +1,4 @@
-"""The pairs that are kept up to date equal those that are found anew."""
+"""The pairs that are kept up to date equal those of a full comparison."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -10,20 +10,16 @@ import pytest
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError, VaultError
-from edgeface.core.types import Embedding, Probe
+from edgeface.core.types import Probe
 from edgeface.gallery import corrections
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.negatives import Negative
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown
+from tests.support.embeddings import unit
 
 MODEL, OTHER = "test-model:01234567", "test-model:89abcdef"
 EVENT = "01JDPZ6M8W3V5Q7R9T1X2Y4Z6A"
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def probe(event: str = EVENT, seed: int = 5, person: str | None = "alice", unknown: str | None = None) -> Probe:

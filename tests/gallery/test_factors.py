@@ -15,7 +15,8 @@ from edgeface.gallery.snapshot import Template
 from edgeface.people import trace_search
 from edgeface.security.attempts import AttemptKey
 from edgeface.security.pins import Cost, StoredPin
-from tests.gallery.test_corrections import MODEL, count, unit
+from tests.gallery.test_corrections import MODEL, count
+from tests.support.embeddings import unit
 
 CHEAP = Cost(memory=8, passes=1, lanes=1)
 PIN = StoredPin(b"s" * 16, b"p" * 32, None, CHEAP)

@@ -27,15 +27,11 @@ from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
 from edgeface.journal.removal import redact
 from edgeface.security.vault import Vault
+from tests.support.embeddings import unit
 
 CLOCK = SystemClock()
 MODEL = "test-model:01234567"
 REPOSITORY = Path(__file__).parents[2]
-
-
-def unit(seed: int, size: int = 192) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(size).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def near(vector: Embedding, seed: int, noise: float = 0.3) -> Embedding:

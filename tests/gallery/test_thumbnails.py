@@ -11,23 +11,19 @@ import pytest
 
 from edgeface.cli import main
 from edgeface.config.configuration import Configuration, Privacy
-from edgeface.core.types import Box, Embedding, Event, EventType
+from edgeface.core.types import Box, Event, EventType
 from edgeface.daemon.session import RecognitionSession
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import HEIGHT, KEPT, Thumbnail, thumbnail
 from edgeface.gallery.unknowns import Unknown
+from tests.support.embeddings import unit
 from tests.support.photos import photo
 
 DATA = Path(__file__).parents[1] / "data"
 MODEL = "test-model:01234567"
 NOON = 1_800_000_000.0
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def stranger(identity: str) -> Unknown:

@@ -9,15 +9,11 @@ from edgeface.core.text import is_unknown_id
 from edgeface.core.types import Embedding
 from edgeface.gallery import unknowns as gallery_unknowns
 from edgeface.gallery.unknowns import ID_DIGITS, TEMPLATES, Likeness, Unknown, UnknownChanges, Unknowns, joined
+from tests.support.embeddings import unit
 from tests.support.unknowns import fixed
 
 DAY = 86400.0
 THRESHOLD = 0.6
-
-
-def unit(seed: int, size: int = 192) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(size).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def visit(person: int, frames: int = 5, noise: float = 0.4, shots: int = 0) -> list[Embedding]:

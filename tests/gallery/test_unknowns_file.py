@@ -9,20 +9,16 @@ import numpy as np
 import pytest
 
 from edgeface.core.errors import GalleryError, VaultError
-from edgeface.core.types import Embedding, Probe
+from edgeface.core.types import Probe
 from edgeface.gallery import unknowns_file
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Alike, Unknown
+from tests.support.embeddings import unit
 
 MODEL = "test-model:01234567"
 NOON = 1_800_000_000.0
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def seen(identity: str, seed: int, last: float = NOON) -> Unknown:

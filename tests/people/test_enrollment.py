@@ -32,6 +32,7 @@ from edgeface.people.enrollment import (
     from_photos,
     from_unknown,
 )
+from tests.support.embeddings import unit
 from tests.support.shots import embedding_of
 from tests.support.unknowns import fixed
 
@@ -293,11 +294,6 @@ def test_an_unknown_who_is_somebody_else_is_refused(analyzer: FaceAnalyzer, gall
     known = KnownFaces.of(gallery.snapshot(), LIMITS)
     with pytest.raises(GalleryError, match="already enrolled as barack "):
         from_unknown(gallery, known, "impostor", None, identity)
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def shots(person: int, *numbers: int) -> tuple[Embedding, ...]:

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError, VaultError
-from edgeface.core.types import Embedding, Probe
+from edgeface.core.types import Probe
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.negatives import Negative
 from edgeface.gallery.snapshot import NEVER, Template, day
@@ -20,15 +19,11 @@ from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 from edgeface.people import retention
 from edgeface.recognition.settings import UnknownSettings
+from tests.support.embeddings import unit
 
 MODEL = "test-model:01234567"
 NOON = 1_800_000_000.0
 DAY = 86_400.0
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 @pytest.fixture(name="gallery")

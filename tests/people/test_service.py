@@ -14,7 +14,6 @@ import pytest
 from edgeface.access.policy import Door
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.core.types import Embedding
 from edgeface.gallery.agreement import Limits
 from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import Person, Template, unit_mean
@@ -33,14 +32,10 @@ from edgeface.people.guided import Guide
 from edgeface.people.rules import limits
 from edgeface.people.service import PeopleService
 from tests.support.doors import SHORT, ship
+from tests.support.embeddings import unit
 
 DATA = Path(__file__).parents[1] / "data"
 BIDEN = DATA / "biden.jpg"
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 @pytest.fixture(name="changes")

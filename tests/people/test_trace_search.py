@@ -8,7 +8,6 @@ import pytest
 
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import Embedding
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown
@@ -16,13 +15,9 @@ from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 from edgeface.people import trace_search
 from edgeface.people.trace_search import SearchTerms
+from tests.support.embeddings import unit
 
 MODEL = "test-model:01234567"
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 SOUGHT = SearchTerms(("zuleika", "Zoë D."), (b"0123456789abcdef",), (unit(1), unit(2)))

@@ -11,20 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeface.core.errors import GalleryError
-from edgeface.core.types import Embedding
 from edgeface.gallery.agreement import Limits
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.people import transfer
+from tests.support.embeddings import unit
 
 LIMITS = Limits(0.45, 0.40, 0.57, 0.60, 0.65)
 MODEL = "test-model:01234567"
 OLD = "old-model:00000000"
-
-
-def unit(seed: int, size: int = 192) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(size).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 @pytest.fixture(name="gallery")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from edgeface.cli import main
@@ -23,15 +22,11 @@ from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
+from tests.support.embeddings import unit
 
 DATA = Path(__file__).parents[1] / "data"
 MODEL = "test-model:01234567"
 NOON = 1_800_000_000.0
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def template(seed: int, model: str = MODEL) -> Template:

@@ -15,6 +15,7 @@ from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.journal.journal import Journal
 from edgeface.web import unknown_strings
+from tests.support.embeddings import unit
 from tests.support.web import UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup
 
@@ -34,11 +35,6 @@ if TYPE_CHECKING:
 API = "/api/v1/unknowns"
 NOON = 1_800_000_000.0
 ONE, OTHER, THIRD = "u-00000001", "u-00000002", "u-00000003"
-
-
-def unit(seed: int) -> Embedding:
-    vector = np.random.default_rng(seed).standard_normal(192).astype(np.float32)
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def near(seed: int, other: int) -> Embedding:
@@ -111,6 +107,8 @@ def test_two_who_look_unlike_are_merged_only_after_a_question(client: Make, stag
     asked = post(browser, f"/unknowns/{ONE}/merge", other=THIRD)
     assert asked.status_code == 409
     assert 'name="anyway" value="1"' in asked.text
+    assert unknown_strings.UNKNOWNS_DOUBT in asked.text
+    assert "Add anyway" not in asked.text
     assert kept(stage) == {ONE: 1, OTHER: 1, THIRD: 1}
     robot = client("admin", token=True)
     refused = robot.post(f"{API}/{ONE}/merge", json={"other": THIRD})

@@ -12,7 +12,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.demo import door as demo_door
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.run import CAMERA, PEOPLE
-from edgeface.web import strings
+from edgeface.web import factor_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, cut, running
 
 if TYPE_CHECKING:
@@ -62,11 +62,17 @@ def main() -> None:
 
 
 def _questions(page: Page, base: str) -> None:
-    """The correction of an event, and the question before a photo of another face is added."""
+    """The correction of an event, second factors, and the question before a photo of another face is added."""
     page.goto(f"{base}/events")
     page.get_by_role("link", name=strings.CORRECT, exact=True).first.click()
     _write(page, "correct-desktop")
     page.goto(f"{base}/people/barack_obama")
+    page.get_by_text(factor_strings.FACTORS_SET_PIN, exact=True).first.click()
+    page.locator("#pin").fill("471108")
+    page.get_by_role("button", name=factor_strings.FACTORS_SET_PIN).click()
+    page.get_by_text(factor_strings.FACTORS_DRAW, exact=True).first.click()
+    page.locator("#factors").scroll_into_view_if_needed()
+    _write(page, "factors-desktop")
     page.locator("#more").set_input_files(PEOPLE / "Joe_Biden" / "biden.jpg")
     page.get_by_role("button", name=strings.PERSON_MORE).click()
     page.get_by_role("button", name=strings.DOUBT_DO).wait_for()

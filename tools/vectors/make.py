@@ -229,27 +229,35 @@ def untimely() -> list[dict[str, Any]]:
     ]
 
 
+SHOWN = ("pin", "code", "card", "pass", "reader")
+
+
 def second_version() -> list[dict[str, Any]]:
     """Grants of version 2, and what a minimum of the new keys makes of either version."""
-    pin, live = envelope(second(factor="pin")), {"liveness": "live"}
-    estimated = envelope(second(level_basis="estimated"))
-    kinds = ["pin", "card"]
-    shown = ("pin", "code", "card", "pass", "reader")
-    checks = ("off", "passive", "challenge", "both")
-    enough = {"passive": {"passive", "both"}, "challenge": {"challenge", "both"}, "both": {"both"}}
-    good = [
+    return [*second_accepted(), *second_refused(), *second_checked(), *second_misshapen()]
+
+
+def second_accepted() -> list[dict[str, Any]]:
+    """Grants that open the door."""
+    live = {"liveness": "live"}
+    return [
         case("version 2: a fresh grant", "accept", envelope(second())),
         case(
             "version 2: keys in another order",
             "accept",
             envelope(compact(dict(reversed(json.loads(second()).items())))),
         ),
-        *(case(f"version 2: {kind}", "accept", envelope(second(factor=kind))) for kind in shown),
-        case("version 2: a factor that the door requires", "accept", pin, **minimum(factor=kinds)),
+        *(case(f"version 2: {kind}", "accept", envelope(second(factor=kind))) for kind in SHOWN),
+        case(
+            "version 2: a factor that the door requires",
+            "accept",
+            envelope(second(factor="pin")),
+            **minimum(factor=["pin", "card"]),
+        ),
         case(
             "version 2: an estimated level that the door allows",
             "accept",
-            estimated,
+            envelope(second(level_basis="estimated")),
             **minimum(level_basis="estimated"),
         ),
         case("version 1 has no estimated level", "accept", envelope(payload()), **minimum(level_basis="measured")),
@@ -263,16 +271,21 @@ def second_version() -> list[dict[str, Any]]:
             "version 2: any live face", "accept", envelope(second(**live, liveness_kind="challenge")), **minimum(**live)
         ),
     ]
-    low = [
+
+
+def second_refused() -> list[dict[str, Any]]:
+    """Grants below the door's minimum, for another door, or used."""
+    live = {"liveness": "live"}
+    return [
         case(
             "version 2: another factor than required",
             "policy",
             envelope(second(factor="code")),
-            **minimum(factor=kinds),
+            **minimum(factor=["pin", "card"]),
         ),
-        case("version 2: no factor where required", "policy", envelope(second()), **minimum(factor=kinds)),
-        case("version 1 has no factor", "policy", envelope(payload()), **minimum(factor=list(shown))),
-        case("version 2: an estimated level", "policy", estimated),
+        case("version 2: no factor where required", "policy", envelope(second()), **minimum(factor=["pin", "card"])),
+        case("version 1 has no factor", "policy", envelope(payload()), **minimum(factor=list(SHOWN))),
+        case("version 2: an estimated level", "policy", envelope(second(level_basis="estimated"))),
         case(
             "version 1: live is no challenge", "policy", envelope(payload(**live)), **minimum(liveness_kind="challenge")
         ),
@@ -280,7 +293,13 @@ def second_version() -> list[dict[str, Any]]:
         case("version 2: for another door", "audience", envelope(second(aud="back-door"))),
         case("version 2: a seq that has opened the door", "replayed", envelope(second(seq=6))),
     ]
-    checked = [
+
+
+def second_checked() -> list[dict[str, Any]]:
+    """Each kind of liveness check where another one is required."""
+    checks = ("off", "passive", "challenge", "both")
+    enough = {"passive": {"passive", "both"}, "challenge": {"challenge", "both"}, "both": {"both"}}
+    return [
         case(
             f"version 2: {kind} where {least} is required",
             "accept" if kind in enough[least] else "policy",
@@ -290,6 +309,10 @@ def second_version() -> list[dict[str, Any]]:
         for least in checks[1:]
         for kind in checks
     ]
+
+
+def second_misshapen() -> list[dict[str, Any]]:
+    """Signed payloads that break the contract."""
     changes: dict[str, dict[str, Any]] = {
         "version 1 with a key of version 2": {"v": 1},
         "a version above 2": {"v": 3},
@@ -308,8 +331,7 @@ def second_version() -> list[dict[str, Any]]:
         "live without a check": {"liveness": "live"},
         "a key too many": {"admin": 1},
     }
-    wrong = [case(f"version 2, signed: {name}", "malformed", envelope(second(**one))) for name, one in changes.items()]
-    return [*good, *low, *checked, *wrong]
+    return [case(f"version 2, signed: {name}", "malformed", envelope(second(**one))) for name, one in changes.items()]
 
 
 def vectors() -> str:

@@ -49,7 +49,7 @@ class _Pipe:
             raise OSError("not a named pipe (mkfifo)")
 
     def read(self, seconds: float) -> Sequence[ReaderInput]:
-        """What the lines that have arrived stand for."""
+        """What the lines that have arrived mean."""
         if not select.select([self._handle], [], [], seconds)[0]:
             return ()
         *lines, rest = (self._rest + os.read(self._handle, 4096)).split(b"\n")
@@ -62,7 +62,7 @@ class _Pipe:
 
 
 def inputs(line: bytes) -> Sequence[ReaderInput]:
-    """What one line stands for."""
+    """What one line means."""
     text = line.decode("ascii", "replace").strip()
     kind, _, value = text.partition(" ")
     if len(line) > _MAX_LINE:
@@ -73,4 +73,4 @@ def inputs(line: bytes) -> Sequence[ReaderInput]:
         return (hex_card(value),)
     if kind == "person" and is_valid(factor := ReaderFactor(value)):
         return (factor,)
-    return (Unreadable("a line that stands for nothing"),) if text else ()
+    return (Unreadable("a line that is not known"),) if text else ()

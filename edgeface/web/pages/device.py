@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.routing import Route
 
-from edgeface.access.policy import factors_of
+from edgeface.access.policy import kinds_of
 from edgeface.core import board
 from edgeface.core.event_kinds import kinds, of
 from edgeface.web import factor_strings, strings
@@ -52,7 +52,7 @@ class DoorCard(NamedTuple):
     @property
     def kinds(self) -> list[str]:
         """The kinds of second factors that the door takes."""
-        return sorted(factors_of(self.door, *self.door.allow))
+        return sorted(kinds_of(self.door))
 
 
 def live(request: Request) -> Response:

@@ -72,7 +72,9 @@ def question(
 
     `new` are addresses of pictures of the new face, which are shown next to the person's if it may be another one.
     """
-    values = _compared(request, error, new) if isinstance(error, DoubtError) else {"error": error.lines, "who": None}
+    values: dict[str, Any] = {"error": error.lines, "who": None, "merging": False}
+    if isinstance(error, DoubtError):
+        values = _compared(request, error, new)
     fields = {**fields, error.option: "1"}
     return render(request, "doubt.html", action=action, fields=fields, back=back, **values)
 
@@ -83,7 +85,14 @@ def _compared(request: Request, error: DoubtError, new: Iterable[str]) -> dict[s
     with context_of(request).gallery() as gallery:
         own = None if is_unknown_id(who) or not gallery.knows(who) else gallery.person(who)
         enrolled = sorted(gallery.pictures_of_templates(who).values()) or range(len(gallery.pictures(who)))
-    return {"error": [why], "who": who, "own": own, "pictures": enrolled[:_SHOWN], "new": list(new)[:_SHOWN]}
+    return {
+        "error": [why],
+        "who": who,
+        "own": own,
+        "merging": is_unknown_id(who),
+        "pictures": enrolled[:_SHOWN],
+        "new": list(new)[:_SHOWN],
+    }
 
 
 def overrides(form: Form) -> dict[str, Any]:

@@ -174,6 +174,8 @@ def _what(facts: Mapping[str, Any]) -> str:
         parts.append(strings.AFTER_SECONDS.format(seconds=seconds))
     if "event_type" not in facts:
         others = {key: _plain(value) for key, value in facts.items() if key not in _SHOWN_FACTS | _HIDDEN_FACTS}
+        if others.get("factor") == "none":
+            del others["factor"]
         words = strings.FACTS
         parts += [words.get(key, key + " {}").format(value) for key, value in others.items() if value][:_MAX_FACTS]
     return ", ".join(parts)
