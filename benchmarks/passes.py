@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import segno
 
-from edgeface.access.pass_book import PassKeeper
+from edgeface.access.pass_list import PassRulesFile
 from edgeface.access.passes import MAX_CHARACTERS
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.config.configuration import Configuration
@@ -77,8 +77,8 @@ def costs(configuration: Configuration) -> Iterator[tuple[str, float]]:
     first.close()
     start = children_cpu() - started
     clock = SystemClock()
-    keeper = PassKeeper(configuration.data, open_vault(configuration.data), configuration.device, clock)
-    reader = PassReader(keeper, clock, print, print)
+    rules_file = PassRulesFile(configuration.data, open_vault(configuration.data), configuration.device, clock)
+    reader = PassReader(rules_file, clock, print, print)
     reader.doors = {CAMERA: ("front-door",)}
     reader.start()
     started = children_cpu()

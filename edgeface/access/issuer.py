@@ -6,8 +6,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface.access.door_factors import DoorFactors
 from edgeface.access.door_state import DoorState
-from edgeface.access.factor_desk import FactorDesk
 from edgeface.access.policy import (
     AccessPolicy,
     DoorContext,
@@ -114,7 +114,7 @@ class GrantIssuer:
         self._granted: OrderedDict[int, PendingClaim] = OrderedDict()
         self._records: list[Record] = []
         self._seq = 0
-        self._desk = FactorDesk(device, clock, keys, factors, expect)
+        self._factors = DoorFactors(device, clock, keys, factors, expect)
         self._passes: deque[PassShown] = deque(maxlen=_MAX_PASSES)
 
     @property
@@ -157,7 +157,7 @@ class GrantIssuer:
         if kind == "challenge":
             return self._states[door].nonces.on_message(text, self._clock.monotonic())
         if kind == "factor":
-            return self._desk.on_message(self._policy, door, self._states[door], text)
+            return self._factors.on_message(self._policy, door, self._states[door], text)
         result = read_result(text, door)
         if result is None:
             return False
@@ -184,8 +184,8 @@ class GrantIssuer:
             shown = self._passes.popleft()
             for name, door in self._policy.doors.items():
                 if door.camera == shown.camera and shown.door in {None, name}:
-                    self._desk.on_pass(self._policy, name, self._states[name], shown)
-        self._desk.review(self._policy, self._states)
+                    self._factors.on_pass(self._policy, name, self._states[name], shown)
+        self._factors.review(self._policy, self._states)
 
     def first(self) -> PendingClaim | None:
         """The oldest claim that opens a door, as of the last `review`."""
@@ -209,7 +209,7 @@ class GrantIssuer:
             self._granted.popitem(last=False)
         state.grant(pending.visit, now)
         if claim.expected is not None:
-            self._desk.use_up(state)
+            self._factors.use_up(state)
         self._records.append(("granted", _granted(stamp, claim)))
         id_ = f"{pending.door}#{self._seq}"
         return IssuedGrant(id_, pending.door, envelope, max(1, int(LIFETIME - age)), claim.monotonic + LIFETIME)
@@ -224,14 +224,14 @@ class GrantIssuer:
             state = self._states[pending.door]
             state.take_back(pending.visit)
             if pending.claim.expected is not None:
-                self._desk.give_back(state, pending.claim.expected)
+                self._factors.give_back(state, pending.claim.expected)
             if now - pending.claim.monotonic <= SEND_WITHIN:
                 # A newer claim of the same visit has priority.
                 self._pending.setdefault(pending.key, replace(pending, at=now, reason="stale"))
 
     def take_records(self) -> list[Record]:
         """The rows for the journal since the last call."""
-        records, self._records = [*self._desk.take_records(), *self._records], []
+        records, self._records = [*self._factors.take_records(), *self._records], []
         return records
 
     @property
@@ -239,7 +239,7 @@ class GrantIssuer:
         """Why a door cannot open for anyone, or for a person with a stricter level, by door."""
         missing = "no signing key (edgeface keys new)" if self._signer is None else self._signer.problem
         problems = dict.fromkeys(self._policy.doors, missing) if missing is not None else {}
-        factors = {name: self._desk.problem(self._policy, name) for name in self._policy.doors}
+        factors = {name: self._factors.problem(self._policy, name) for name in self._policy.doors}
         sealing = {name: problem for name, problem in factors.items() if problem is not None}
         return {**unguaranteed(self._policy), **sealing, **problems, **never_open(self._policy)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.access import passes
-from edgeface.access.pass_book import PassBook
+from edgeface.access.pass_list import PassList
 from edgeface.cli import listing
 from edgeface.cli.people import service_of
 from edgeface.core.clock import SystemClock
@@ -30,11 +30,11 @@ def run_pass(arguments: Namespace) -> int:
     """Make, list or revoke passes."""
     service = service_of(arguments)
     configuration = service.configuration
-    book = PassBook(configuration.data, open_vault(configuration.data))
+    pass_list = PassList(configuration.data, open_vault(configuration.data))
     if arguments.list:
-        _list(book.passes())
+        _list(pass_list.passes())
     elif arguments.revoke is not None:
-        revoked = book.revoke(arguments.revoke)
+        revoked = pass_list.revoke(arguments.revoke)
         _record(configuration.data, revoked, {"removed": True})
         say(f"{revoked.id}: revoked; it named {revoked.person}")
     elif arguments.id is None or arguments.out is None:
@@ -42,11 +42,11 @@ def run_pass(arguments: Namespace) -> int:
     else:
         with service.gallery() as gallery:
             gallery.person(arguments.id)
-        _make(configuration, book, arguments)
+        _make(configuration, pass_list, arguments)
     return 0
 
 
-def _make(configuration: Configuration, book: PassBook, arguments: Namespace) -> None:
+def _make(configuration: Configuration, pass_list: PassList, arguments: Namespace) -> None:
     doors = tuple(dict.fromkeys(arguments.door))
     unknown = [door for door in doors if door not in configuration.doors]
     if unknown:
@@ -55,7 +55,7 @@ def _make(configuration: Configuration, book: PassBook, arguments: Namespace) ->
         )
     if not 1 <= arguments.days <= passes.MAX_DAYS:
         raise EdgefaceError(f"--days {arguments.days}: 1 to {passes.MAX_DAYS}")
-    key = active(read(configuration.data), book.vault)
+    key = active(read(configuration.data), pass_list.vault)
     if key is None:
         raise EdgefaceError(SIGNING.missing)
     wall = SystemClock().wall()
@@ -63,11 +63,11 @@ def _make(configuration: Configuration, book: PassBook, arguments: Namespace) ->
     text = passes.write(one, key)
     picture = _picture(text)
     # In the list first: a picture of a pass that is not in it opens nothing.
-    book.add(one, wall)
+    pass_list.add(one, wall)
     try:
         _put(arguments.out, picture)
     except EdgefaceError:
-        book.revoke(one.id)
+        pass_list.revoke(one.id)
         raise
     _record(configuration.data, one, {})
     say(f"{printable_path(arguments.out)}: pass {one.id} for {one.person}, until {day(one.expires)}")

@@ -9,7 +9,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgeface.access.pass_book import PassKeeper
+from edgeface.access.pass_list import PassRulesFile
 from edgeface.access.second_factor import SecondFactors
 from edgeface.cameras.capture import Capture
 from edgeface.cameras.mailbox import Mailbox
@@ -92,7 +92,7 @@ class Daemon:
             for name, camera in configuration.cameras.items()
         }
         self._passes = PassReader(
-            PassKeeper(configuration.data, self._vault, configuration.device, self._clock),
+            PassRulesFile(configuration.data, self._vault, configuration.device, self._clock),
             self._clock,
             self._publisher.show_pass,
             self._publisher.record,

@@ -16,7 +16,7 @@ from edgeface.imaging.qr_codes import QrReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from edgeface.access.pass_book import PassKeeper
+    from edgeface.access.pass_list import PassRulesFile
     from edgeface.access.policy import AccessPolicy
     from edgeface.core.clock import Clock
     from edgeface.core.types import Frame, FrameResult
@@ -41,7 +41,7 @@ class PassReader:
 
     def __init__(
         self,
-        keeper: PassKeeper,
+        rules_file: PassRulesFile,
         clock: Clock,
         on_pass: Callable[[PassShown], object],
         record: Callable[[str, Mapping[str, Any]], object],
@@ -50,7 +50,7 @@ class PassReader:
         """`record` gets kind and facts of a row of the journal; both callbacks run in the reader's thread."""
         self.doors: Mapping[str, Sequence[str]] = {}
         """The doors that accept a pass, by camera; may be replaced by another thread."""
-        self._keeper = keeper
+        self._rules_file = rules_file
         self._clock = clock
         self._on_pass, self._record = on_pass, record
         self._synced = synced
@@ -102,7 +102,7 @@ class PassReader:
             "accepted": self._counts["accepted"],
             "refused": dict(self._refused),
             "failures": self._reader.failures,
-            "problem": self._keeper.problem if self._stopping or self._thread.is_alive() else _ENDED,
+            "problem": self._rules_file.problem if self._stopping or self._thread.is_alive() else _ENDED,
         }
 
     def _run(self) -> None:
@@ -119,9 +119,9 @@ class PassReader:
             return None if self._stopping else self._frames.pop(next(iter(self._frames)))
 
     def _judge(self, text: str, frame: Frame) -> None:
-        self._keeper.refresh()
+        self._rules_file.refresh()
         try:
-            one = verify(text, self._keeper.rules, self._clock.wall(), synced=self._synced())
+            one = verify(text, self._rules_file.rules, self._clock.wall(), synced=self._synced())
             doors = opens(one, self.doors.get(frame.camera, ()))
         except PassError as error:
             self._refuse(text, frame, error)

@@ -13,7 +13,7 @@ from edgeface.core.clock import synchronised
 from edgeface.core.errors import GalleryError, ModelError, VaultError
 from edgeface.core.types import unmeasured
 from edgeface.daemon.snapshot_reader import SnapshotReader
-from edgeface.daemon.storage import GalleryWriter, Learned
+from edgeface.daemon.storage import GalleryWriter, Unsaved
 from edgeface.faces import covered
 from edgeface.faces.calibration import table_of
 from edgeface.faces.tflite import EMBEDDER, SHIPPED
@@ -94,7 +94,7 @@ class RecognitionSession:
         self._retained = -math.inf
         self._retention: Thread | None = None
         self._attempts = 0
-        self._learned = Learned()
+        self._unsaved = Unsaved()
         self._tags: dict[bytes, str] = {}
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
         self._reader = SnapshotReader(configuration.data, self._gallery.model, day(wall))
@@ -140,18 +140,18 @@ class RecognitionSession:
         owner = {"match": event.person, "unknown": event.unknown}.get(event.type)
         if owner is not None and (allowed == "all" or (allowed == "unknown" and event.type == "unknown")):
             new = Thumbnail(owner, event.captured_at, thumbnail(image, event.box))
-            self._learned = self._learned.then(Learned(thumbnails=(new,)))
+            self._unsaved = self._unsaved.then(Unsaved(thumbnails=(new,)))
 
     def keep_probes(self, probes: Iterable[Probe]) -> None:
         """Keep the probes of announced visits, if corrections are possible; the next refresh stores them."""
         kept = tuple(probes)
         if kept and self._configuration.privacy.correction_days:
-            self._learned = self._learned.then(Learned(probes=kept))
+            self._unsaved = self._unsaved.then(Unsaved(probes=kept))
 
     def correctable(self, result: FrameResult) -> FrameResult:
         """The result without the events that cannot be corrected, or not yet, because their probes are not stored."""
         days = self._configuration.privacy.correction_days
-        waiting = {probe.event for probe in (*self._learned.probes, *self._writer.waiting_probes)}
+        waiting = {probe.event for probe in (*self._unsaved.probes, *self._writer.waiting_probes)}
         if days and not waiting:
             return result
         faces = (face if days and face.event not in waiting else replace(face, event=None) for face in result.faces)
@@ -225,8 +225,8 @@ class RecognitionSession:
         for one in unknowns.expired:
             self._tags.pop(self._gallery.tag(one), None)
         self._tags |= {self._gallery.tag(one.id): one.id for one in unknowns.seen}
-        self._writer.offer(self._learned.then(Learned(unknowns)))
-        self._learned = Learned()
+        self._writer.offer(self._unsaved.then(Unsaved(unknowns)))
+        self._unsaved = Unsaved()
         if not self._writer.alive:
             raise RuntimeError("the thread that writes gallery.db has ended")
         if self._writer.problem is not None:

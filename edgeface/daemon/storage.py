@@ -1,4 +1,4 @@
-"""Writes what the vision thread has learned to gallery.db in its own thread, so that no frame waits for the disk."""
+"""Writes unknowns, pictures and probes to gallery.db in a thread of its own, so that no frame waits for the disk."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ MAX_THUMBNAILS, MAX_PROBES = 20, 200
 """Thumbnails and probes that may wait for the disk, the newest."""
 
 
-class Learned(NamedTuple):
+class Unsaved(NamedTuple):
     """What is to be stored."""
 
     unknowns: UnknownChanges = UnknownChanges()
     thumbnails: tuple[Thumbnail, ...] = ()
     probes: tuple[Probe, ...] = ()
 
-    def then(self, later: Learned) -> Learned:
+    def then(self, later: Unsaved) -> Unsaved:
         """This and later ones as one."""
         thumbnails = (*self.thumbnails, *later.thumbnails)[-MAX_THUMBNAILS:]
         probes = (*self.probes, *later.probes)[-MAX_PROBES:]
-        return Learned(self.unknowns.then(later.unknowns), thumbnails, probes)
+        return Unsaved(self.unknowns.then(later.unknowns), thumbnails, probes)
 
     def __bool__(self) -> bool:
         """Whether there is anything to store."""
@@ -47,8 +47,8 @@ class GalleryWriter:
     def __init__(self, folder: Path, model: str) -> None:
         self._folder, self._model = folder, model
         self._changed = threading.Condition()
-        self._new = Learned()
-        self._writing = Learned()
+        self._new = Unsaved()
+        self._writing = Unsaved()
         self._closing = False
         self._failed = False
         self.problem: str | None = None
@@ -61,10 +61,10 @@ class GalleryWriter:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def offer(self, learned: Learned) -> None:
+    def offer(self, unsaved: Unsaved) -> None:
         """Have this stored, and try again to store what was refused."""
         with self._changed:
-            self._new = self._new.then(learned)
+            self._new = self._new.then(unsaved)
             self._failed = False
             if self._new:
                 self._changed.notify_all()
@@ -76,7 +76,7 @@ class GalleryWriter:
             return (*self._writing.probes, *self._new.probes)
 
     @property
-    def waiting(self) -> Learned:
+    def waiting(self) -> Unsaved:
         """What is not on the disk yet."""
         with self._changed:
             return self._writing.then(self._new) if self._writing else self._new
@@ -113,7 +113,7 @@ class GalleryWriter:
         """Wait for something to store; False when there is nothing more to come."""
         with self._changed:
             self._changed.wait_for(lambda: self._closing or (self._new and not self._failed))
-            self._writing, self._new = self._new, Learned()
+            self._writing, self._new = self._new, Unsaved()
             return bool(self._writing) and not (self._closing and self._failed)
 
     def _open(self) -> Gallery:
@@ -134,5 +134,5 @@ class GalleryWriter:
         with self._changed:
             self.problem, self._failed = (None, False) if error is None else (str(error), True)
             self._new = self._new if error is None else self._writing.then(self._new)
-            self._writing = Learned()
+            self._writing = Unsaved()
             self._changed.notify_all()

@@ -14,7 +14,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import BrokerError
 from edgeface.core.log import set_up
 from edgeface.door import settings as door_settings
-from edgeface.door.factors import FactorDesk
+from edgeface.door.factors import FactorPublisher
 from edgeface.door.relay import Relay
 from edgeface.door.verifier import GrantVerifier, Reject
 from edgeface.mqtt.connection import Connection, Waker
@@ -70,7 +70,7 @@ class Controller:
         self._last_reason: str | None = None
         self._published: tuple[object, ...] = ()
         self._published_at = self._challenged_at = self._fed_at = float("-inf")
-        self._factors = FactorDesk(settings, self._clock, self._waker.wake)
+        self._factors = FactorPublisher(settings, self._clock, self._waker.wake)
         self.relay = Relay(settings.relay, self._clock, self._waker.wake)
         """Only this controller switches it."""
 

@@ -19,7 +19,7 @@ PAUSE = 0.25
 """Seconds between two factors, so that a reader that types without end leaves the nonces of the door's grants alone."""
 
 
-class FactorDesk:
+class FactorPublisher:
     """The factors of one door, from `start` to `stop`; its main thread uses it."""
 
     def __init__(self, settings: DoorSettings, clock: Clock, on_change: Callable[[], None]) -> None:

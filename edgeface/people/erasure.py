@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.access.pass_book import PassBook
+from edgeface.access.pass_list import PassList
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
 from edgeface.journal import removal
@@ -71,7 +71,7 @@ def erase_all(
     people = [one for one in who if not is_unknown_id(one)]
     gallery.begin_erasure()
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
-    passes = PassBook(journal.parent, open_vault(journal.parent))
+    passes = PassList(journal.parent, open_vault(journal.parent))
     for one in people:
         passes.erase(one)
     named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]

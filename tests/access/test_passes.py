@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeface.access.pass_book import FILE, PassBook, PassKeeper
+from edgeface.access.pass_list import FILE, PassList, PassRulesFile
 from edgeface.access.passes import MAX_CHARACTERS, Pass, PassError, PassRules, new, opens, verify, write
 from edgeface.core.errors import EdgefaceError, VaultError
 from edgeface.security import signing_keys
@@ -126,46 +126,46 @@ def vault(tmp_path: Path) -> Vault:
 
 
 def test_a_book_keeps_revokes_and_drops_what_has_expired(tmp_path: Path, vault: Vault) -> None:
-    book = PassBook(tmp_path, vault)
-    assert book.passes() == ()
+    pass_list = PassList(tmp_path, vault)
+    assert pass_list.passes() == ()
     second = new("bob", (), "front", WALL, 1)
-    book.add(PASS, WALL)
-    book.add(second, WALL)
-    assert book.passes() == (PASS, second)
-    assert book.revoke(PASS.id) == PASS
+    pass_list.add(PASS, WALL)
+    pass_list.add(second, WALL)
+    assert pass_list.passes() == (PASS, second)
+    assert pass_list.revoke(PASS.id) == PASS
     with pytest.raises(EdgefaceError, match="no pass"):
-        book.revoke(PASS.id)
-    book.add(PASS, WALL + 2 * DAY)
-    assert book.passes() == (PASS,)
+        pass_list.revoke(PASS.id)
+    pass_list.add(PASS, WALL + 2 * DAY)
+    assert pass_list.passes() == (PASS,)
 
 
 def test_nothing_of_a_person_is_in_the_clear_or_left_after_erasure(tmp_path: Path, vault: Vault) -> None:
-    book = PassBook(tmp_path, vault)
-    book.add(PASS, WALL)
-    book.add(new("bob", (), "front", WALL, 1), WALL)
+    pass_list = PassList(tmp_path, vault)
+    pass_list.add(PASS, WALL)
+    pass_list.add(new("bob", (), "front", WALL, 1), WALL)
     assert not any(word in (tmp_path / FILE).read_bytes() for word in (b"alice", PASS.id.encode()))
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
-    book.erase("alice")
-    assert [one.person for one in book.passes()] == ["bob"]
+    pass_list.erase("alice")
+    assert [one.person for one in pass_list.passes()] == ["bob"]
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 40, b"[]"])
 def test_a_damaged_book_accepts_nothing(tmp_path: Path, vault: Vault, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(VaultError):
-        PassBook(tmp_path, vault).passes()
+        PassList(tmp_path, vault).passes()
 
 
 def test_a_running_daemon_takes_up_passes_and_keys_and_accepts_nothing_while_it_cannot(
     tmp_path: Path, vault: Vault
 ) -> None:
     clock = FixedClock()
-    keeper = PassKeeper(tmp_path, vault, "front", clock)
+    rules_file = PassRulesFile(tmp_path, vault, "front", clock)
 
     def rules() -> PassRules:
         clock.sleep(CHECK_SECONDS)
-        keeper.refresh()
-        return keeper.rules
+        rules_file.refresh()
+        return rules_file.rules
 
     assert rules() == PassRules("front", (), {})
     signing_keys.write(tmp_path, signing_keys.new((), "a", vault, 1.0))
@@ -173,17 +173,17 @@ def test_a_running_daemon_takes_up_passes_and_keys_and_accepts_nothing_while_it_
     assert key is not None
     text = write(PASS, key)
     assert reason(text, rules()) == "revoked"
-    PassBook(tmp_path, vault).add(PASS, WALL)
+    PassList(tmp_path, vault).add(PASS, WALL)
     assert reason(text, rules()) == "accept"
-    PassBook(tmp_path, vault).revoke(PASS.id)
+    PassList(tmp_path, vault).revoke(PASS.id)
     assert reason(text, rules()) == "revoked"
-    PassBook(tmp_path, vault).add(PASS, WALL)
+    PassList(tmp_path, vault).add(PASS, WALL)
     after = signing_keys.rotate(signing_keys.new(signing_keys.read(tmp_path), "b", vault, 1.0))
     signing_keys.write(tmp_path, after)
     assert reason(text, rules()) == "signature", "a retired key signs no pass"
     (tmp_path / FILE).write_bytes(b"x" * 40)
     assert rules() == PassRules("front", (), {})
-    assert keeper.problem is not None
+    assert rules_file.problem is not None
 
 
 def test_a_pass_of_version_1_stays_readable() -> None:

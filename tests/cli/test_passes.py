@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeface.access.pass_book import PassBook
+from edgeface.access.pass_list import PassList
 from edgeface.access.passes import PassError, PassRules, verify
 from edgeface.cli import main
 from edgeface.core.clock import SystemClock
@@ -58,7 +58,7 @@ def run(tmp_path: Path, data: Path) -> Run:
 
 
 def rules(data: Path) -> PassRules:
-    issued = {one.id: one.person for one in PassBook(data, open_vault(data)).passes()}
+    issued = {one.id: one.person for one in PassList(data, open_vault(data)).passes()}
     return PassRules("front", signing_keys.public_keys(signing_keys.read(data)), issued)
 
 
@@ -115,7 +115,7 @@ def test_a_mistake_is_one_line_and_makes_no_pass(
     assert says in error
     assert error.count("\n") == 1
     assert not out.exists()
-    assert PassBook(data, open_vault(data)).passes() == ()
+    assert PassList(data, open_vault(data)).passes() == ()
 
 
 def test_a_missing_library_is_one_line_and_makes_no_pass(
@@ -124,7 +124,7 @@ def test_a_missing_library_is_one_line_and_makes_no_pass(
     monkeypatch.setitem(sys.modules, "segno", None)
     assert run("alice", "--out", str(tmp_path / "pass.png")) == 78
     assert "pip install 'edgeface[pass]'" in capsys.readouterr().err
-    assert PassBook(data, open_vault(data)).passes() == ()
+    assert PassList(data, open_vault(data)).passes() == ()
 
 
 def test_without_a_signing_key_there_is_no_pass(

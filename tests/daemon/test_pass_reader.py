@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgeface.access.factor_messages import PassShown
-from edgeface.access.pass_book import PassBook, PassKeeper
+from edgeface.access.pass_list import PassList, PassRulesFile
 from edgeface.access.passes import Pass, new, write
 from edgeface.access.policy import AccessPolicy, Door
 from edgeface.core.types import Face, Frame, FrameResult
@@ -55,19 +55,19 @@ class Hall:
         key = signing_keys.active(signing_keys.read(folder), vault)
         assert key is not None
         self.key = key
-        self.book = PassBook(folder, vault)
+        self.pass_list = PassList(folder, vault)
         self.clock = FixedClock()
         self.shown: list[PassShown] = []
         self.rows: list[tuple[str, Any]] = []
-        keeper = PassKeeper(folder, vault, "front", self.clock)
+        rules_file = PassRulesFile(folder, vault, "front", self.clock)
         self.reader = PassReader(
-            keeper, self.clock, self.shown.append, lambda *row: self.rows.append(row), synced=lambda: synced
+            rules_file, self.clock, self.shown.append, lambda *row: self.rows.append(row), synced=lambda: synced
         )
         self.reader.doors = DOORS
 
     def made(self, *doors: str, person: str = "alice") -> Pass:
         one = new(person, doors, "front", self.clock.wall(), 7)
-        self.book.add(one, self.clock.wall())
+        self.pass_list.add(one, self.clock.wall())
         return one
 
     def show(self, text: str, at: float) -> None:
@@ -108,7 +108,7 @@ def test_a_refused_pass_is_reported_once_in_a_while_and_a_foreign_code_never(hal
     hall.show(other, 16.0)
     assert len(hall.refused) == 2
     revoked = hall.made()
-    hall.book.revoke(revoked.id)
+    hall.pass_list.revoke(revoked.id)
     hall.clock.sleep(signing_keys.CHECK_SECONDS)
     hall.show(write(revoked, hall.key), 17.0)
     assert hall.refused[2:] == [("pass_revoked", "alice")]

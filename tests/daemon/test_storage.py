@@ -10,7 +10,7 @@ import pytest
 
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import Probe
-from edgeface.daemon.storage import MAX_PROBES, MAX_THUMBNAILS, GalleryWriter, Learned
+from edgeface.daemon.storage import MAX_PROBES, MAX_THUMBNAILS, GalleryWriter, Unsaved
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Unknown, UnknownChanges
@@ -20,10 +20,10 @@ from tests.support.slack import Slack
 MODEL = "test-model:01234567"
 
 
-def learned(seed: int = 1, last: float = 100.0) -> Learned:
+def unsaved(seed: int = 1, last: float = 100.0) -> Unsaved:
     unknown = Unknown(f"u-{seed:04x}", unit(seed), (unit(seed),), 2, 1, last, last, "porch")
     probe = Probe(f"E{seed}", "porch", last, None, unknown.id, unit(seed))
-    return Learned(UnknownChanges((unknown,)), (Thumbnail(unknown.id, last, b"picture"),), (probe,))
+    return Unsaved(UnknownChanges((unknown,)), (Thumbnail(unknown.id, last, b"picture"),), (probe,))
 
 
 @pytest.fixture(name="writer")
@@ -34,8 +34,8 @@ def _writer(tmp_path: Path) -> Iterator[GalleryWriter]:
     made.close(5.0)
 
 
-def test_what_was_learned_is_stored_together(writer: GalleryWriter, tmp_path: Path) -> None:
-    writer.offer(learned())
+def test_what_was_offered_is_stored_together(writer: GalleryWriter, tmp_path: Path) -> None:
+    writer.offer(unsaved())
     assert writer.wait(5.0)
     assert not writer.waiting
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
@@ -49,7 +49,7 @@ def test_no_one_waits_while_the_disk_does(writer: GalleryWriter, tmp_path: Path)
         busy.execute("BEGIN IMMEDIATE")
         with Slack() as slack:
             for seed in range(MAX_PROBES + 50):
-                writer.offer(learned(seed))
+                writer.offer(unsaved(seed))
                 assert writer.waiting
         assert slack.worst < 1.0
         assert not writer.wait(0.1)
@@ -71,13 +71,13 @@ def test_what_the_disk_refuses_is_kept_and_tried_again(
             raise GalleryError("gallery.db: cannot be written: is the disk full?")
 
         patched.setattr(Gallery, "store_probes", full)
-        writer.offer(learned(1))
+        writer.offer(unsaved(1))
         assert not writer.wait(5.0)
         assert "is the disk full" in str(writer.problem)
         assert [one.id for one in writer.waiting.unknowns.seen] == ["u-0001"]
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
         assert gallery.unknowns() == []
-        writer.offer(learned(1, 200.0))
+        writer.offer(unsaved(1, 200.0))
         assert writer.wait(5.0)
         assert writer.problem is None
         assert [(one.id, one.sightings) for one in gallery.unknowns()] == [("u-0001", 2)]
@@ -85,7 +85,7 @@ def test_what_the_disk_refuses_is_kept_and_tried_again(
 
 def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
     writer = GalleryWriter(tmp_path, MODEL)
-    writer.offer(learned())
+    writer.offer(unsaved())
     writer.close(5.0)
     assert not writer.alive
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgeface.access import passes
-from edgeface.access.pass_book import PassBook
+from edgeface.access.pass_list import PassList
 from edgeface.cli import main
 from edgeface.config import loader
 from edgeface.core.clock import SystemClock
@@ -64,16 +64,16 @@ class Hall:
             photos = [str(path) for path in sorted(DATA.glob(f"{person}*.jpg")) if path.stem != "obama"]
             assert main.main(["enroll", person, *photos, "--config", str(self.config)]) == 0
         assert main.main(["keys", "new", "--kid", "k1", "--config", str(self.config)]) == 0
-        self.book = PassBook(self.data, open_vault(self.data))
+        self.pass_list = PassList(self.data, open_vault(self.data))
         self.port = port
 
     def show(self, person: str) -> None:
         """Make a pass for a person, and the clip that the camera plays."""
-        key = signing_keys.active(signing_keys.read(self.data), self.book.vault)
+        key = signing_keys.active(signing_keys.read(self.data), self.pass_list.vault)
         assert key is not None
         wall = SystemClock().wall()
         one = passes.new(person, ("front-door",), "front", wall, 1)
-        self.book.add(one, wall)
+        self.pass_list.add(one, wall)
         writer = cv2.VideoWriter(str(self.clip), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (960, 480))
         for n in range(round(4 * FPS)):
             writer.write(cv2.cvtColor(shown(passes.write(one, key), n), cv2.COLOR_RGB2BGR))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeface.access import passes
-from edgeface.access.pass_book import PassBook
+from edgeface.access.pass_list import PassList
 from edgeface.config.configuration import Configuration
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
@@ -126,8 +126,8 @@ def test_a_match_during_the_erasure_is_emptied_too(gallery: Gallery, tmp_path: P
 
 
 def test_the_passes_of_a_person_end_with_them(gallery: Gallery, tmp_path: Path) -> None:
-    book = PassBook(tmp_path, open_vault(tmp_path))
+    pass_list = PassList(tmp_path, open_vault(tmp_path))
     for person in ("alice", "bob"):
-        book.add(passes.new(person, (), "front", 1.0, 7), 1.0)
+        pass_list.add(passes.new(person, (), "front", 1.0, 7), 1.0)
     erase_all(gallery, tmp_path / "journal.db", ["alice"], 4.0, alike=0.5)
-    assert [one.person for one in book.passes()] == ["bob"]
+    assert [one.person for one in pass_list.passes()] == ["bob"]

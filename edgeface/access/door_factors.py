@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Record = tuple[str, dict[str, Any]]
 
 
-class FactorDesk:
+class DoorFactors:
     """The second factors of all doors; one thread uses it.
 
     `expect` is called with everyone who is expected at a door, and again, with a time that is over, once they are not.

@@ -32,7 +32,7 @@ Passes = Annotated[tuple[Pass, ...], Field(max_length=MAX_PASSES)]
 
 
 @dataclass(frozen=True, slots=True)
-class PassBook:
+class PassList:
     """The file in a data folder; its changes are safe against other processes."""
 
     folder: Path
@@ -79,11 +79,11 @@ class PassBook:
             raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
 
 
-class PassKeeper:
+class PassRulesFile:
     """Follows keys and passes in the files of a data folder; used by one thread."""
 
     def __init__(self, folder: Path, vault: Vault, site: str, clock: Clock) -> None:
-        self._book = PassBook(folder, vault)
+        self._pass_list = PassList(folder, vault)
         self._site = site
         self._watches = [FileWatch(folder / name, clock) for name in (FILE, SIGNING.file)]
         self.rules = PassRules(site, (), {})
@@ -96,8 +96,8 @@ class PassKeeper:
         if not [watch for watch in self._watches if watch.changed()]:
             return
         try:
-            issued = {one.id: one.person for one in self._book.passes()}
-            self.rules = PassRules(self._site, public_keys(read(self._book.folder)), issued)
+            issued = {one.id: one.person for one in self._pass_list.passes()}
+            self.rules = PassRules(self._site, public_keys(read(self._pass_list.folder)), issued)
             self.problem = None
         except EdgefaceError as error:
             self.rules, self.problem = PassRules(self._site, (), {}), str(error)
