@@ -18,6 +18,7 @@ from edgeface.core.types import Face, Frame, FrameResult
 from edgeface.daemon.pass_reader import ATTENTION, INTERVAL, REFUSALS_PER_MINUTE, PassReader, doors_by_camera
 from edgeface.security import signing_keys
 from edgeface.security.vault import open_vault
+from tests.support import qr
 from tests.support.broker import until
 from tests.support.clock import FixedClock
 
@@ -34,8 +35,7 @@ BLANK = np.full((240, 320, 3), 90, np.uint8)
 
 
 def picture(text: str) -> Image:
-    modules = cv2.copyMakeBorder(cv2.QRCodeEncoder.create().encode(text), 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=255)
-    code = cv2.resize(modules, None, fx=7, fy=7, interpolation=cv2.INTER_NEAREST)
+    code = cv2.resize(qr.modules(text), None, fx=7, fy=7, interpolation=cv2.INTER_NEAREST)
     wall = np.full((480, 640, 3), 90, np.uint8)
     wall[30 : 30 + len(code), 60 : 60 + len(code)] = code[..., None]
     return wall

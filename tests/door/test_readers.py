@@ -78,7 +78,7 @@ def door(broker: Mosquitto, listen: Callable[..., Listener], pipe: Pipe) -> Iter
     """A door with a simulated reader that seals to one device."""
     listener = listen(broker, "edgeface/doors/#")
     with threaded(Controller(settings(broker.port, pipe))):
-        until(lambda: listener.payloads(STATUS) == [b"online"])
+        until(lambda: listener.payloads(STATUS) == [b"online"] and listener.of(STATE))
         yield listener
 
 

@@ -22,6 +22,7 @@ from edgeface.imaging.opencv import cv2
 from edgeface.mqtt.settings import Mqtt
 from edgeface.security import signing_keys
 from edgeface.security.vault import open_vault
+from tests.support import qr
 from tests.support.broker import Listener, until
 from tests.support.film import DATA, FPS, picture
 from tests.support.threaded import threaded
@@ -48,8 +49,7 @@ def shown(text: str, n: int) -> Image:
     """A person on the right, and a pass on the left."""
     image = np.full((480, 960, 3), 120, np.uint8)
     image[:, 480:] = picture(("obama", 100 + n % 5, 60), size=(480, 480), seed=n)
-    framed = cv2.copyMakeBorder(cv2.QRCodeEncoder.create().encode(text), 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=255)
-    code = cv2.resize(framed, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
+    code = cv2.resize(qr.modules(text), None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
     image[40 : 40 + len(code), 30 : 30 + len(code)] = code[..., None]
     return np.asarray(image, np.uint8)
 

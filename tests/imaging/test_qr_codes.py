@@ -16,6 +16,7 @@ import pytest
 
 from edgeface.imaging import qr_codes
 from edgeface.imaging.qr_codes import MAX_TEXT, SIDE, QrReader, reduced
+from tests.support import qr
 from tests.support.broker import until
 
 if TYPE_CHECKING:
@@ -35,10 +36,8 @@ def reader() -> Iterator[QrReader]:
 
 def picture(text: str, share: float = 0.5, size: tuple[int, int] = (720, 1280), noise: float = 8.0) -> Image:
     """A grey wall with a code that is `share` of the picture's width, with the noise of a camera."""
-    modules = cv2.QRCodeEncoder.create().encode(text)
     side = round(size[1] * share)
-    framed = cv2.copyMakeBorder(modules, 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=255)
-    code = cv2.resize(framed, (side, side), interpolation=cv2.INTER_NEAREST)
+    code = cv2.resize(qr.modules(text), (side, side), interpolation=cv2.INTER_NEAREST)
     wall = np.full((*size, 3), 120, np.uint8)
     top, left = (size[0] - side) // 2, (size[1] - side) // 3
     wall[top : top + side, left : left + side] = code[..., None]

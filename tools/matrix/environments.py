@@ -21,7 +21,14 @@ LIMIT = 3600
 """Maximum seconds for one suite."""
 
 EXTRAS = ("door", "evaluate", "web")
-TOOLS = ("pytest>=8.3", "hypothesis>=6.100", "httpx>=0.27", "schemathesis>=4.10,<5", "playwright>=1.49")
+TOOLS = (
+    "pytest>=8.3",
+    "hypothesis>=6.100",
+    "httpx>=0.27",
+    "schemathesis>=4.10,<5",
+    "playwright>=1.49",
+    "segno>=1.6,<2",
+)
 TFLITE_PYTHON = "3.11"
 """The last version that tflite-runtime has wheels for."""
 TFLITE = ("numpy==1.26.4", "opencv-python-headless==4.10.0.84", "tflite-runtime==2.14.0")
