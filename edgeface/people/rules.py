@@ -24,12 +24,12 @@ class Counted(Protocol):
 
 
 def level_threshold(configuration: Configuration, snapshot: Counted) -> tuple[float, str | None]:
-    """The cosine of the level in force for everyone and None, or that of `low` for one person and why there is none."""
+    """The cosine of the level in force for everyone and None, or the strictest that the data shows and why none is."""
     table, level = table_of(configuration.embedder.model), configuration.recognition.level
     accept = thresholds_for(table, level, snapshot.enrolled)
-    return (
-        (table.threshold("low", 1), shortfall(accept, level, table)) if accept.level is None else (accept.accept, None)
-    )
+    if accept.level is None:
+        return table.rows[-1].cosine, shortfall(accept, level, table)
+    return accept.accept, None
 
 
 def limits(configuration: Configuration) -> Limits:
