@@ -64,6 +64,11 @@ def _disciplined() -> bool:
     return 0 <= int(state) < _TIME_ERROR
 
 
+def local_time(wall: float) -> str:
+    """Wall seconds for people, in the machine's time zone: 2026-11-22 09:15:02 +0100."""
+    return datetime.fromtimestamp(wall, tz=timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
 def rfc3339(wall: float) -> str:
     """Wall seconds as UTC text with milliseconds: 2026-11-22T08:15:02.412Z."""
     moment = datetime.fromtimestamp(round(wall * 1000) / 1000, tz=timezone.utc)

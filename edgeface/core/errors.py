@@ -11,6 +11,37 @@ EdgefaceError
  `- BrokerError   (OSError)       the publisher: counts it, waits, reconnects
 """
 
+from __future__ import annotations
+
+import errno
+import re
+
+OUT_OF_MEMORY = "out of memory: end other programs, or give the service more (MemoryMax= in its unit)"
+
+# cv2.Error.StsNoMem; the class itself is not imported here, as OpenCV takes a second to load.
+_CV2_NO_MEMORY = -4
+
+
+_OUT_OF_MEMORY: tuple[tuple[type[BaseException], str], ...] = (
+    # CPython says so where it cannot even allocate the exception: "error return without exception set",
+    # "... returned NULL without setting an exception".
+    (SystemError, r"without.*exception"),
+    # Its compiler, when a part of the syntax tree could not be allocated.
+    (ValueError, r"^field '\w+' is required for \w+$"),
+    (RuntimeError, r"can't start new thread"),
+    (ImportError, r"annot allocate memory|failed to map segment"),
+)
+"""Errors that are out of memory by their text."""
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, also one of the system, of OpenCV or of a library that is being loaded, says so."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    if any(isinstance(error, kind) and re.search(text, str(error)) for kind, text in _OUT_OF_MEMORY):
+        return True
+    return type(error).__name__ == "error" and getattr(error, "code", None) == _CV2_NO_MEMORY
+
 
 class EdgefaceError(Exception):
     """Base of all errors of edgeface; the text is one line that a user can act on."""

@@ -31,12 +31,25 @@ class EventKind(NamedTuple):
     """RGB of that face's box on a drawing."""
     quiet: bool = False
     """Shown only where someone reads the journal: neither on the live page nor in its stream."""
+    notice: str = ""
+    """The title of a notification about it, with {who} and {where}; empty: it is sent to no one."""
 
 
 EVENT_KINDS = (
-    EventKind("match", "Match", "pipeline", "ok", "known", (60, 180, 75)),
-    EventKind("unknown", "Unknown", "pipeline", "warn", "unknown", (230, 60, 50)),
-    EventKind("uncertain", "Uncertain", "pipeline", "warn", "uncertain", (245, 170, 40)),
+    EventKind("match", "Match", "pipeline", "ok", "known", (60, 180, 75), notice="{who} at {where}"),
+    EventKind("unknown", "Unknown", "pipeline", "warn", "unknown", (230, 60, 50), notice="Stranger at {where}"),
+    EventKind(
+        "uncertain", "Uncertain", "pipeline", "warn", "uncertain", (245, 170, 40), notice="Unclear face at {where}"
+    ),
+    EventKind(
+        "spoof",
+        "Presentation attack",
+        "pipeline",
+        "bad",
+        "spoof",
+        (200, 40, 160),
+        notice="Picture held before the camera at {where}",
+    ),
     EventKind("left", "Left", "pipeline"),
     EventKind("enrolled", "Enrolled", "people", "ok"),
     EventKind("renamed", "Renamed", "people"),
@@ -48,17 +61,31 @@ EVENT_KINDS = (
     EventKind("merged", "Unknowns merged", "people"),
     EventKind("factors", "Second factors", "people"),
     EventKind("granted", "Granted", "door", "ok"),
-    EventKind("refused", "Refused", "door", "bad"),
-    EventKind("opened", "Opened", "door", "ok"),
-    EventKind("rejected", "Rejected", "door", "bad"),
-    EventKind("factor", "Factor refused", "door", "bad"),
+    EventKind("refused", "Refused", "door", "bad", notice="{who} refused at {where}"),
+    EventKind("opened", "Opened", "door", "ok", notice="{where} opened for {who}"),
+    EventKind("rejected", "Rejected", "door", "bad", notice="{where} rejected a grant"),
+    EventKind("door_forced", "Forced open", "door", "bad", notice="{where} was forced open"),
+    EventKind("door_held", "Held open", "door", "warn", notice="{where} is held open"),
+    EventKind("doorbell", "Doorbell", "door", notice="The bell at {where}"),
+    EventKind("factor", "Factor refused", "door", "bad", notice="Second factor refused at {where}"),
     # Not of the group door: whoever stands at the door with the person must not see it.
-    EventKind("duress", "Duress", "device", "bad", quiet=True),
+    EventKind("duress", "Duress", "device", "bad", quiet=True, notice="Duress PIN of {who} at {where}"),
+    EventKind(
+        "replayed",
+        "Recording in place of a camera",
+        "device",
+        "bad",
+        notice="A recording in place of camera {where}",
+    ),
+    EventKind("integrity", "Data folder", "device", "bad", notice="The data folder was tampered with"),
     EventKind("config", "Configuration", "device"),
     EventKind("keys", "Keys", "device"),
     EventKind("started", "Started", "device"),
     EventKind("stopped", "Stopped", "device"),
 )
+
+DOOR_ALARMS = {"forced": "door_forced", "held": "door_held", "doorbell": "doorbell"}
+"""The kinds of what a door reports of its contact and doorbell, by the door's own words."""
 
 BY_KIND = {entry.kind: entry for entry in EVENT_KINDS}
 
@@ -71,3 +98,8 @@ def of(kind: str) -> EventKind:
 def kinds(group: Group | None = None) -> tuple[str, ...]:
     """The kinds of a group, or all of them, in the order of the table."""
     return tuple(entry.kind for entry in EVENT_KINDS if group in {None, entry.group})
+
+
+def notable() -> tuple[str, ...]:
+    """The kinds that people can be notified of, in the order of the table."""
+    return tuple(entry.kind for entry in EVENT_KINDS if entry.notice)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LOCK = "lock"
+"""Name of the file in the data folder that the running daemon holds."""
+
+
 def read_at_most(path: Path, most: int) -> bytes:
     """Read a file up to `most` + 1 bytes, so that the caller sees when it is too large.
 
@@ -71,11 +75,26 @@ def swap(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder until the block ends (flock(2)); raises OSError."""
+def alone(folder: Path) -> Iterator[int]:
+    """Hold an exclusive lock on a folder until the block ends (flock(2)); raises OSError.
+
+    Yields the file descriptor: a process that inherits it holds the lock too, until it ends.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold a lock file until the block ends; raises BlockingIOError if another process holds it, OSError otherwise."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        own_as_folder(handle, path.parent)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)
@@ -98,7 +117,7 @@ def _part(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
             yield temporary, file
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write(file: BinaryIO, parts: Iterable[bytes]) -> None:
@@ -107,7 +126,8 @@ def _write(file: BinaryIO, parts: Iterable[bytes]) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk; raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

@@ -20,6 +20,9 @@ Level = Literal["low", "normal", "high"]
 FactorKind = Literal["pin", "code", "card", "pass", "reader"]
 """What a person shows in addition to the face."""
 
+Unit = Literal["millimetre", "centikelvin"]
+"""What the values of a picture with 16 bits per pixel measure: distance, or absolute temperature in 0.01 K."""
+
 
 class Settings(BaseModel):
     """A section of the configuration, checked once and frozen."""

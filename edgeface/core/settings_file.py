@@ -175,6 +175,7 @@ def _schema_at(path: KeyPath, value: Any, model: type[Settings]) -> Mapping[str,
 def _resolve(schema: Mapping[str, Any], part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
     """Follow references, optional parts, and the tag of a union as the file's value gives it."""
     while True:
+        part = next((one for one in part.get("anyOf", ()) if "discriminator" in one), part)  # an optional union
         mapping = part.get("discriminator", {}).get("mapping", {})
         tag = value.get("type") if isinstance(value, dict) else None
         reference = part.get("$ref") or (mapping.get(tag) if isinstance(tag, str) else None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import closing, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
@@ -14,6 +14,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.files import own_as_folder
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 Step = Callable[[sqlite3.Connection], object]
@@ -32,6 +33,22 @@ PRAGMAS = (
     # Personal data never goes to a temporary file.
     "PRAGMA temp_store = MEMORY",
 )
+
+
+class Guard(Protocol):
+    """Follows what the transactions of one connection change."""
+
+    def begin(self) -> None:
+        """A transaction is about to begin."""
+
+    def committing(self) -> AbstractContextManager[None]:
+        """Surrounds the COMMIT of a transaction; what it raises rolls the transaction back."""
+
+
+class GuardedConnection(sqlite3.Connection):
+    """A connection whose transactions a guard may follow."""
+
+    guard: Guard | None = None
 
 
 class Schema(NamedTuple):
@@ -57,7 +74,7 @@ def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
     with translated(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         create(path)
-        connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, factory=GuardedConnection)
         try:
             _inspect(connection, path, schema, noun)
             for pragma in PRAGMAS:
@@ -90,16 +107,27 @@ def open_copy(path: Path, schema: Schema, noun: str, why: GalleryError) -> sqlit
 
 
 def _read_into(connection: sqlite3.Connection, path: Path, why: GalleryError) -> None:
-    log = path.with_name(f"{path.name}-wal")
-    # Without its shared memory, which is a file too, SQLite reads only a file that it may assume to be immutable. With
-    # a write-ahead log, the file alone is incomplete.
-    ways = ["mode=ro"] if log.exists() and log.stat().st_size else ["mode=ro", "mode=ro&immutable=1"]
-    for way in ways:
-        uri = f"file:{quote(str(path.absolute()))}?{way}"
-        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(uri, uri=True)) as source:
+    # A folder that may be written to may still have no room for the shared memory.
+    for immutable in (False, True):
+        with suppress(sqlite3.OperationalError), closing(reading_only(path, immutable=immutable)) as source:
             source.backup(connection)
             return
     raise why
+
+
+def reading_only(path: Path, *, immutable: bool | None = None) -> sqlite3.Connection:
+    """A connection to a file that writes nothing; tampered text is read as well. Raises sqlite3.Error.
+
+    Without its shared memory, which is a file too, SQLite reads only a file that it may assume to be `immutable`; if
+    not given, that follows from the folder. With a write-ahead log, the file alone is incomplete, and never is.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    alone = not os.access(path.parent, os.W_OK) if immutable is None else immutable
+    alone = alone and not (log.exists() and log.stat().st_size)
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' * alone}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_MS / 1000, isolation_level=None)
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
+    return connection
 
 
 @contextmanager
@@ -120,15 +148,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     if joined:
         yield
         return
+    guard = getattr(connection, "guard", None)
+    if guard is not None:
+        guard.begin()
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        with nullcontext() if guard is None else guard.committing():
+            connection.execute("COMMIT")
     except BaseException:
         # SQLite may have rolled back already, for example on a full disk.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 @contextmanager

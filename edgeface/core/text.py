@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 MAX_NAME = 100
 """Characters of a display name."""
+NO_ONE, STRANGER = "nobody", "stranger"
+"""What the `people` topic has for an empty picture, and of each person without a name."""
+RESERVED_NAMES = frozenset({NO_ONE, STRANGER, "unknown"})
+"""No display names: whoever is called so could not be told from a stranger."""
 _MAX_SHOWN = 80
 _MAX_PATH = 1000
 
@@ -55,6 +59,19 @@ def cleaned(text: str) -> str:
 def display_name(text: str | None, person: str) -> str:
     """Clean a name and cut it to MAX_NAME characters; the id if nothing is left."""
     return cleaned(text or "")[:MAX_NAME].strip() or person
+
+
+def given_name(text: str | None, person: str) -> str:
+    """As `display_name`; raises GalleryError for a word that has another meaning where names are published."""
+    name = display_name(text, person)
+    if is_reserved(name):
+        raise GalleryError(f"{name}: reserved for people without a name; choose another display name")
+    return name
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name is one of RESERVED_NAMES, in whatever case."""
+    return name.casefold() in RESERVED_NAMES
 
 
 def printable(text: str, longest: int = _MAX_SHOWN) -> str:

@@ -1,4 +1,4 @@
-"""The objects that flow from camera to broker, and the Protocols of their makers: read this first.
+"""The objects that flow from camera to broker: read this first.
 
 Coordinates are pixels of the whole camera image, x to the right and y down. Everything here is frozen.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgeface.core.settings import FactorKind, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     Measure: TypeAlias = Callable[["Stage"], AbstractContextManager[None]]
@@ -33,6 +33,9 @@ GrantFactor: TypeAlias = Literal["none", "pin", "code", "card", "pass", "reader"
 Image: TypeAlias = NDArray[np.uint8]
 """Height x width x 3, RGB, read-only once it is in a Frame."""
 
+Values: TypeAlias = NDArray[np.uint16]
+"""Height x width, in the Unit of its camera; 0 where nothing was measured."""
+
 Landmarks: TypeAlias = NDArray[np.float32]
 """6 x 2 points in the order of BlazeFace: the person's right eye, left eye, nose tip, mouth, right ear, left ear.
 A point that a detector does not find is NaN. A landmarker that finds the corners of the mouth adds the right and the
@@ -47,12 +50,40 @@ RejectReason: TypeAlias = Literal["small", "blurred", "turned", "dark", "bright"
 HiddenPart: TypeAlias = Literal["eyes", "mouth", "side"]
 """The part of a face that a cover hides."""
 
-EventType: TypeAlias = Literal["match", "unknown", "uncertain", "left"]
+EventType: TypeAlias = Literal["match", "unknown", "uncertain", "spoof", "left"]
 DecisionKind: TypeAlias = Literal["match", "unknown", "uncertain", "ignored"]
 """What can be decided about a face; `ignored` is never published."""
-FaceLabel: TypeAlias = Literal["new", DecisionKind]
+FaceLabel: TypeAlias = Literal["new", "spoof", DecisionKind]
 
-Stage: TypeAlias = Literal["detect", "landmark", "embed", "match", "frame", "event", "publish"]
+LivenessStatus: TypeAlias = Literal["off", "undecided", "living", "spoof", "challenge"]
+"""What is known of a visit's liveness: nothing is judged; not enough looks; the verdict of the looks; a passed
+challenge."""
+
+PassedChecks: TypeAlias = Literal["off", "passive", "challenge", "both"]
+"""The liveness checks that a visit has passed."""
+
+LookReason: TypeAlias = Literal["close", "blurred", "no_picture"]
+"""Why a frame gives no look: too little room around the face; not sharp enough; no picture of the other sensor."""
+
+SpoofReason: TypeAlias = Literal["screen_or_print", "no_infrared", "flat", "not_warm", "challenge"]
+"""What gave a spoof away."""
+
+Turn: TypeAlias = Literal["left", "right"]
+"""The side to which a person turns the head: the person's own."""
+
+Prompt: TypeAlias = Literal[
+    "step_closer",
+    "step_back",
+    "more_light",
+    "hold_still",
+    "face_camera",
+    "turn_left",
+    "turn_right",
+    "looks_like_picture",
+]
+"""What would help the person in front of a camera."""
+
+Stage: TypeAlias = Literal["detect", "landmark", "look", "embed", "match", "frame", "event", "publish"]
 """frame: everything that the pipeline does with one frame; event: from capture to the event; publish: from sending an
 event to the broker's answer."""
 
@@ -94,6 +125,11 @@ class Box(NamedTuple):
         shared = width * height
         return shared / (self.width * self.height + other.width * other.height - shared)
 
+    def placed(self, scale: float, dx: float, dy: float) -> Box:
+        """The same rectangle in an image `scale` times as large, then shifted by pixels."""
+        left, top, right, bottom = (side * scale for side in self)
+        return Box(left + dx, top + dy, right + dx, bottom + dy)
+
     def moved(self, dx: float, dy: float) -> Box:
         """The same rectangle, shifted by pixels."""
         return Box(self.left + dx, self.top + dy, self.right + dx, self.bottom + dy)
@@ -106,6 +142,8 @@ class CameraImage:
     image: Image
     timestamp: float | None
     """The source's own time in seconds from an arbitrary start; None if it has none."""
+    values: Values | None = None
+    """What a camera with 16 bits per pixel measures; `image` shows it. None: an ordinary camera."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +156,12 @@ class Frame:
     monotonic: float
     wall: float
     image: Image
+    doubtful: bool = False
+    """It may be an old picture, given once more: no match and no claim may rest on it."""
+    values: Values | None = None
+    """As in CameraImage."""
+    companion: Frame | None = None
+    """The picture of another sensor that is nearest in time, however old; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,12 +172,14 @@ class Detection:
     score: float
     """0 to 1."""
     landmarks: Landmarks
+    found: Box | None = None
+    """The detector's own box, where a landmarker has drawn another one."""
 
     def placed(self, scale: float, dx: float = 0.0, dy: float = 0.0) -> Detection:
         """The same face in an image `scale` times as large, then shifted by pixels."""
-        shift = (dx, dy)
-        box = Box(*(side * scale + shift[n % 2] for n, side in enumerate(self.box)))
-        return Detection(box, self.score, (self.landmarks * scale + np.array(shift)).astype(np.float32))
+        landmarks = (self.landmarks * scale + np.array((dx, dy))).astype(np.float32)
+        found = None if self.found is None else self.found.placed(scale, dx, dy)
+        return Detection(self.box.placed(scale, dx, dy), self.score, landmarks, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +199,14 @@ class Quality:
     """None if the face is good."""
     hidden: HiddenPart | None = None
     """What is hidden of a face that is rejected as covered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a liveness detector says about one face in one frame."""
+
+    scores: tuple[float, ...]
+    """One for each of its models: 0 (an attack) to 1 (a living face)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +264,11 @@ class Event:
     unknown: str | None = None
     seconds: float | None = None
     """Time in view; only in `left`."""
+    liveness: LivenessStatus = "off"
+    living: float | None = None
+    """The lowest mean of a model's scores over the looks, 0 to 1; None without looks."""
+    looks_like: str | None = None
+    """The person that the face of a spoof resembles; for the journal alone, never published."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,6 +330,39 @@ class Claim:
     """The second factor that named the person before the face was compared with that person alone."""
     expected: ExpectedPerson | None = None
     """Who that factor names, for a comparison with one person; None: the nearest of all people."""
+    passed: PassedChecks = "off"
+    """The liveness checks that this visit has passed."""
+    spoof: bool = False
+    """Whether the looks say that this is an attack: no door opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeRequest:
+    """Head turns that a door asks of one visit."""
+
+    number: int
+    """Counts the challenges of this run."""
+    camera: str
+    visit: int
+    """The track's number in events."""
+    person: str
+    """Whose face it must be during the turns."""
+    turns: tuple[Turn, ...]
+    final: bool
+    """Whether a failure makes the visit a spoof."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeReport:
+    """What a challenge asks for now, or how it has ended."""
+
+    request: ChallengeRequest
+    turn: Turn | None
+    """The turn that is asked for; None once it has ended."""
+    until: float
+    """By when the turn must be done, in monotonic seconds."""
+    result: Literal["passed", "failed"] | None = None
+    """None while it is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +380,9 @@ class Face:
     """Why this frame's face was rejected; None if it was used, or not inspected."""
     event: str | None = None
     """The id of the event that announced this face; None if what was announced may be another face."""
+    liveness: LivenessStatus = "off"
+    prompt: Prompt | None = None
+    """What would help; None if nothing is needed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -300,65 +395,5 @@ class FrameResult:
     claims: tuple[Claim, ...] = ()
     probes: tuple[Probe, ...] = ()
     """One for each event that announces a face."""
-
-
-class Camera(Protocol):
-    """A source of images; the settings object of a camera is the camera."""
-
-    def images(self) -> Generator[CameraImage, None, None]:
-        """Open the device and yield images until a clip ends; raises CameraError. It holds all state of the device.
-
-        Closing the generator closes the device.
-        """
-
-
-class SearchGrid(NamedTuple):
-    """How a detector divides an image of one size, in its pixels."""
-
-    whole: Box
-    tiles: tuple[Box, ...] = ()
-    """Squares that cover the image, for faces too small for the whole; they may exceed its edges."""
-    per_frame: int = 0
-    """Tiles that may be searched in one frame."""
-
-
-@dataclass(frozen=True, slots=True)
-class DetectionRequest:
-    """What a detector has to search in one image, in its pixels."""
-
-    parts: tuple[Box, ...]
-    """The parts to search for new faces."""
-    asked: tuple[Box, ...] = ()
-    """Boxes of followed faces to search for, those unseen for longest first."""
-    known: tuple[Box, ...] = ()
-    """Boxes of further followed faces: not new if found, and not searched for."""
-    glance: bool = False
-    """Whether to scan the whole image at the lowest cost, for near faces."""
-
-
-class Detector(Protocol):
-    """Finds faces in one image."""
-
-    def grid(self, width: int, height: int) -> SearchGrid:
-        """Divide an image of this size."""
-
-    def detect(self, image: Image, request: DetectionRequest) -> list[Detection]:
-        """Find the faces of `image`, best first, each once; only what is requested is searched."""
-
-
-class Landmarker(Protocol):
-    """Finds the landmarks of one face more exactly than the detector does."""
-
-    def locate(self, image: Image, face: Detection) -> Detection | None:
-        """Locate the landmarks of a detected face; None if it is not a face."""
-
-
-class Embedder(Protocol):
-    """Turns an aligned face into its embedding."""
-
-    @property
-    def name(self) -> str:
-        """The model's name and the first 8 digits of its SHA-256: mobilefacenet-int8:1a2b3c4d."""
-
-    def embed(self, crop: Image) -> Embedding:
-        """Embed one aligned 112 x 112 RGB crop."""
+    challenges: tuple[ChallengeReport, ...] = ()
+    """Challenges that have begun, asked for the next turn, or ended with this frame."""

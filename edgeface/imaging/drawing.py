@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -77,11 +77,13 @@ def _write_caption(image: Image, text: str, at: tuple[int, int], colour: tuple[i
 
 
 class VideoWriter:
-    """Draws each frame's faces and writes an MPEG-4 file; does nothing without a path. A context manager."""
+    """Draws each frame's faces and writes a video; does nothing without a path. A context manager."""
 
-    def __init__(self, path: Path | None, fps: float = 15.0) -> None:
+    def __init__(self, path: Path | None, fps: float = 15.0, codec: Literal["mp4v", "MJPG"] = "mp4v") -> None:
+        """`codec` is MPEG-4, for .mp4 files, or Motion JPEG, for .avi files, which loses less."""
         self._path = path
         self._fps = fps
+        self._codec = codec
         self._writer: Any = None
 
     def draw(self, image: Image, faces: Iterable[Face]) -> None:
@@ -92,7 +94,7 @@ class VideoWriter:
 
         if self._writer is None:
             size = (image.shape[1], image.shape[0])
-            self._writer = cv2.VideoWriter(str(self._path), cv2.VideoWriter.fourcc(*"mp4v"), self._fps, size)
+            self._writer = cv2.VideoWriter(str(self._path), cv2.VideoWriter.fourcc(*self._codec), self._fps, size)
             if not self._writer.isOpened():
                 raise EdgefaceError(f"{self._path}: cannot be written")
         self._writer.write(cv2.cvtColor(draw(image, faces), cv2.COLOR_RGB2BGR))

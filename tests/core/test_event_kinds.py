@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from edgeface.core.event_kinds import BY_KIND, EVENT_KINDS, kinds, of
 from edgeface.core.types import DecisionKind, EventType, FaceLabel
 from edgeface.imaging import drawing
-from edgeface.mqtt.discovery import discovery
+from edgeface.mqtt.discovery import Discovery
 from edgeface.mqtt.settings import Mqtt
 from edgeface.mqtt.topics import Topics
 from edgeface.web import strings
@@ -52,7 +52,8 @@ def test_every_kind_is_documented() -> None:
 
 
 def test_home_assistant_knows_every_kind_that_is_published() -> None:
-    payload = discovery(Topics.of_device(Mqtt(), "front"), "front", ["porch"], snapshots=False)
+    made = Discovery(Topics.of_device(Mqtt(), "front"), "front", snapshots=False).messages(["porch"], [])
+    payload = "".join(made.values())
     assert all(f'"{kind}"' in payload for kind in kinds("pipeline"))
 
 
@@ -76,7 +77,7 @@ def test_a_kind_of_a_newer_edgeface_is_labelled_with_its_own_name() -> None:
 
 
 def test_every_label_of_a_face_has_a_colour_and_a_word() -> None:
-    labels = {"new", *get_args(DecisionKind)}
+    labels = {"new", "spoof", *get_args(DecisionKind)}
     assert set(get_args(FaceLabel)) == labels
     assert drawing._COLOURS.keys() == strings.LABELS.keys() == labels
 

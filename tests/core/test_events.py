@@ -48,7 +48,7 @@ def test_the_wire_form_is_the_contract() -> None:
         '"expires_at":"2026-11-22T08:15:05.412Z","clock":"synced","late":false,"person":"alice","name":"Alice",'
         '"score":0.7123,"threshold":0.584,"margin":0.23,"level":"normal","level_basis":"measured","frames":4,"faces_in_view":1,'
         '"box":[412,120,520,260],"frame_size":[1280,720],'
-        '"quality":{"height_px":140,"sharpness":0.8,"yaw":-6,"pitch":3},"liveness":"off","reason":null,'
+        '"quality":{"height_px":140,"sharpness":0.8,"yaw":-6,"pitch":3},"liveness":"off","living":null,"reason":null,'
         '"unknown":null,"seconds":null,"snapshot":null,"model":"mobilefacenet-int8:1a2b3c4d"}'
     )
 
