@@ -11,9 +11,11 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import EdgefaceError, VaultError
-from edgeface.core.files import put_whole, read_at_most
+from edgeface.core.files import read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of KeyRecord
 from edgeface.core.text import printable_path
+from edgeface.security.head import put_file
+from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,8 @@ MAX_FILE_BYTES = 256 * 1024
 MAX_KEYS = 200
 
 Text = Annotated[str, Field(max_length=1000)]
+PublicKey = Annotated[str, Field(pattern="^[A-Za-z0-9+/]{43}=$")]
+"""Base64 of 32 bytes."""
 Algorithm = Literal["ed25519", "x25519"]
 
 
@@ -70,8 +74,7 @@ class KeyRecord:
     kid: Id
     """The name of the key in every grant."""
     alg: Algorithm
-    public: Text
-    """Base64 of 32 bytes."""
+    public: PublicKey
     private: Text | None
     """Base64 of 32 bytes, sealed by the vault; None once the key is retired."""
     created: Annotated[float, Field(ge=0, le=MAX_WALL, allow_inf_nan=False)]
@@ -114,15 +117,22 @@ class Signer:
         self._vault = vault
         self._watch = FileWatch(folder / SIGNING.file, clock)
         self.key: SigningKey | None = None
-        """None while there is no active key."""
+        """None while there is no active key, or while signing is withheld."""
+        self.withheld: str | None = None
+        """Why nothing may be signed now, in one line; any thread may set it."""
+        self._reason: str | None = None
         self.problem: str | None = None
         """Why there is no key, in one line."""
 
     def refresh(self) -> None:
         """Read the file if it has changed, at most every CHECK_SECONDS."""
-        if not self._watch.changed():
+        withheld = self.withheld
+        if not self._watch.changed() and withheld == self._reason:
             return
-        self.key = None
+        self.key, self._reason = None, withheld
+        if withheld is not None:
+            self.problem = withheld
+            return
         try:
             self.key = active(read(self._folder), self._vault)
             self.problem = SIGNING.missing if self.key is None else None
@@ -190,15 +200,21 @@ def new(
     records: Sequence[KeyRecord], kid: str, vault: Vault, wall: float, purpose: Purpose = SIGNING
 ) -> tuple[KeyRecord, ...]:
     """The keys with a new one, active if it is the first, next otherwise; raises EdgefaceError if none can be added."""
+    return added(records, kid, _private_class(purpose).generate().private_bytes_raw(), vault, wall, purpose)
+
+
+def added(
+    records: Sequence[KeyRecord], kid: str, raw: bytes, vault: Vault, wall: float, purpose: Purpose
+) -> tuple[KeyRecord, ...]:
+    """The keys with this private one, 32 bytes, as `new`."""
     if any(record.state == "next" for record in records):
         raise EdgefaceError(f"there is a next key already: {purpose.rotate} activates it")
     if any(record.kid == kid for record in records):
         raise EdgefaceError(f"there is a key {kid} already: choose another name with --kid")
     if len(records) >= MAX_KEYS:
         raise EdgefaceError(f"there are {MAX_KEYS} keys already")
-    private = _private_class(purpose).generate()
-    sealed = _base64(vault.seal(private.private_bytes_raw(), purpose.about))
-    public = _base64(private.public_key().public_bytes_raw())
+    sealed = _base64(vault.seal(raw, purpose.about))
+    public = _base64(_private_class(purpose).from_private_bytes(raw).public_key().public_bytes_raw())
     state: Literal["next", "active"] = "next" if any(record.state == "active" for record in records) else "active"
     return (*records, KeyRecord(kid, purpose.alg, public, sealed, wall, state))
 
@@ -214,11 +230,12 @@ def rotate(records: Sequence[KeyRecord], purpose: Purpose = SIGNING) -> tuple[Ke
 
 def write(folder: Path, records: Sequence[KeyRecord], purpose: Purpose = SIGNING) -> None:
     """Write the file atomically; raises EdgefaceError if it cannot be written."""
-    path, data = folder / purpose.file, _parser().dump_json(tuple(records), indent=2) + b"\n"
+    data = _parser().dump_json(tuple(records), indent=2) + b"\n"
     try:
-        put_whole(path, data)
+        folder.stat()
+        put_file(folder, open_vault(folder), purpose.file, data)
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{printable_path(folder / purpose.file)}: cannot be written ({error.strerror})") from error
 
 
 def _private_class(purpose: Purpose) -> type[Ed25519PrivateKey | X25519PrivateKey]:
