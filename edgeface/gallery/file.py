@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from edgeface.gallery.rows import RowCodec
     from edgeface.gallery.snapshot import GallerySnapshot
 
+GENERATION = "SELECT generation FROM state"
+"""Selects the number of changes that a running daemon must see."""
+
 
 def no_one(person: str) -> GalleryError:
     """What is raised for the id of a person who is not enrolled."""

@@ -9,16 +9,17 @@ import numpy as np
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, display_name, is_unknown_id, printable
+from edgeface.core.text import check_id, given_name, is_unknown_id, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
 from edgeface.gallery.difference import everyone, take_up
 from edgeface.gallery.factors import FactorsFile
-from edgeface.gallery.file import no_one
+from edgeface.gallery.file import GENERATION, no_one
 from edgeface.gallery.rows import Change, RowCodec
 from edgeface.gallery.snapshot import NEVER, Census, Person, check_day, check_embedding, day, unit_mean
 from edgeface.gallery.unknowns_file import UnknownsFile
+from edgeface.security.content import ContentGuard
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 FILE = "gallery.db"
 """Name of the file in the data folder."""
-
-_GENERATION = "SELECT generation FROM state"
 
 
 class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
@@ -59,6 +58,9 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         connection, problem = _connect(path, rows.schema(vault), copy=copy)
         try:
             rows.require_same_key(vault, connection, path)
+            if isinstance(connection, sqlite.GuardedConnection):
+                with sqlite.translated(path):
+                    ContentGuard.install(connection, folder, vault, "gallery", old=rows.is_used(connection))
         except BaseException:
             connection.close()
             raise
@@ -74,7 +76,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             version = self._number("PRAGMA data_version")
             if version == self._version:
                 return False
-            changed = self._number(_GENERATION) != self._generation
+            changed = self._number(GENERATION) != self._generation
             if not changed:
                 self._version = version
             return changed
@@ -86,7 +88,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         has changed.
         """
         with sqlite.translated(self.path), sqlite.reading(self._db):
-            version, generation = self._number("PRAGMA data_version"), self._number(_GENERATION)
+            version, generation = self._number("PRAGMA data_version"), self._number(GENERATION)
             today = None if wall is None else day(wall)
             self.base = take_up(self._db, self._codec, self.model, today, self.base)
         self._version, self._generation = version, generation
@@ -182,7 +184,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
     def rename(self, person: str, name: str, wall: float) -> Change:
         """Change the display name."""
         with self.transaction():
-            self._save(replace(self.person(person), name=display_name(name, person)))
+            self._save(replace(self.person(person), name=given_name(name, person)))
         return Change("renamed", person, wall)
 
     def consent(self, person: str, wall: float, given: str | None = None, expires: str | None = None) -> Change:
@@ -232,6 +234,8 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             for other in filter(None, map(self._find, others)):
                 self._save(_alike(other, {*other.look_alikes}.difference(people)))
             self._db.executemany("DELETE FROM people WHERE tag = ?", [(self.tag(one),) for one in people])
+            if into is None:
+                self.retire(self._codec.gone_tag(one) for one in people)
         self.finish_erasure()
 
     def template_id(self, template: Template) -> str:
@@ -337,13 +341,13 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         tag = self.tag(person)
         before = self._find(person)
         if before is None:
-            made = self._codec.seal_person(Person(person, display_name(name, person), ignored, wall, 0, 0))
+            made = self._codec.seal_person(Person(person, given_name(name, person), ignored, wall, 0, 0))
             self._db.execute("INSERT INTO people (tag, sealed) VALUES (?, ?)", (tag, made))
         elif before.ignored != ignored:
             state = "on the ignore list" if before.ignored else "enrolled"
             raise GalleryError(f"{person}: already {state}; forget them first")
         elif name is not None:
-            self._save(replace(before, name=display_name(name, person)))
+            self._save(replace(before, name=given_name(name, person)))
         rows.put_templates(self._codec, self._db, person, templates)
 
 

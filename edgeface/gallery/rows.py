@@ -16,6 +16,7 @@ from edgeface.core.sqlite import Schema, translated
 from edgeface.core.text import printable
 from edgeface.gallery.snapshot import MAX_TEMPLATES, Person, Template, from_blob, to_blob
 from edgeface.gallery.unknowns import Unknown
+from edgeface.security import content
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,12 +36,12 @@ TEMPLATE_ID_LENGTH = 12
 """Hex digits."""
 
 # PRAGMA user_version of gallery.db in 0.1; corrections made it 3, merges of unknowns 4, second factors 5, versions of
-# people 6.
+# people 6, the digest of the content 7.
 _FIRST_VERSION = 2
 
 # `gone` holds the tags of unknowns that were enrolled or deleted: a daemon that still holds one must not store it
-# again. `state.generation` rises with every change that a running daemon must see; `key` names the key that sealed the
-# rows; `plain` is always 0 and kept for 0.1.
+# again; and of people who were forgotten: a backup must not bring them back. `state.generation` rises with every change
+# that a running daemon must see; `key` names the key that sealed the rows; `plain` is always 0 and kept for 0.1.
 _TABLES = (
     "CREATE TABLE people (tag BLOB PRIMARY KEY, sealed BLOB NOT NULL)",
     """
@@ -129,8 +130,14 @@ _VERSIONS = (
 
 def schema(vault: Vault) -> Schema:
     """The schema of gallery.db; a new file is bound to the key of `vault`."""
-    added = (_CORRECTIONS, _MERGES, _FACTORS, _VERSIONS)
+    added = (_CORRECTIONS, _MERGES, _FACTORS, _VERSIONS, (content.SCHEMA,))
     return Schema((partial(_create, vault), *(partial(_add, one) for one in added)), first=_FIRST_VERSION)
+
+
+def is_used(db: sqlite3.Connection) -> bool:
+    """Whether anyone is stored."""
+    query = "SELECT 1 WHERE EXISTS (SELECT 1 FROM people) OR EXISTS (SELECT 1 FROM unknowns)"
+    return db.execute(query).fetchone() is not None
 
 
 def require_same_key(vault: Vault, db: sqlite3.Connection, path: Path) -> None:

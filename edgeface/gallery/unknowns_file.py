@@ -10,7 +10,7 @@ from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import printable
 from edgeface.gallery import corrections, thumbnails
-from edgeface.gallery.file import GalleryFile
+from edgeface.gallery.file import GENERATION, GalleryFile
 from edgeface.gallery.rows import Change, RetiredIds
 from edgeface.gallery.unknowns import PROPOSED, Alike, joined
 
@@ -57,18 +57,13 @@ class UnknownsFile(GalleryFile):
             raise no_unknown(unknown)
         return found
 
-    def file_generation(self) -> int:
-        """The number of changes that a running daemon must see."""
-        with sqlite.translated(self.path):
-            return self._number("SELECT generation FROM state")
-
     def unknown_news(self, since: int) -> UnknownNews:
         """Read who is stored, and the unknowns that were merged since this generation; a few milliseconds for 10,000.
 
         `store_unknowns` makes no news.
         """
         with sqlite.translated(self.path), sqlite.reading(self._db):
-            generation = self.file_generation()
+            generation = self._number(GENERATION)
             tags = self._db.execute("SELECT tag FROM unknowns WHERE model = ?", (self.model,)).fetchall()
             query = "SELECT tag FROM unknowns WHERE model = ? AND generation > ?"
             changed = [self._stored(tag) for (tag,) in self._db.execute(query, (self.model, since)).fetchall()]
@@ -79,6 +74,27 @@ class UnknownsFile(GalleryFile):
         with sqlite.translated(self.path):
             tags = frozenset(row[0] for row in self._db.execute("SELECT tag FROM gone"))
         return RetiredIds(self._codec, tags)
+
+    @property
+    def gone(self) -> frozenset[bytes]:
+        """The tags that stay of the people and unknowns who were erased or, of unknowns, enrolled or merged."""
+        with sqlite.translated(self.path):
+            return frozenset(tag for (tag,) in self._db.execute("SELECT tag FROM gone"))
+
+    def is_gone(self, who: str, gone: frozenset[bytes]) -> bool:
+        """Whether one of these tags is the one of a person or an unknown."""
+        return self._codec.gone_tag(who) in gone
+
+    def retire(self, gone: Iterable[bytes]) -> None:
+        """Keep the tags of who is gone."""
+        with self.transaction(visible=False):
+            self._db.executemany("INSERT OR IGNORE INTO gone VALUES (?)", [(tag,) for tag in gone])
+
+    def all_unknown_ids(self) -> list[str]:
+        """The ids of the unknowns of every model."""
+        with sqlite.translated(self.path):
+            found = self._db.execute("SELECT tag, model, sealed FROM unknowns").fetchall()
+        return [self._codec.unknown(*row).id for row in found]
 
     def store_unknowns(self, seen: Iterable[Unknown], expired: Iterable[str] = (), alike: Iterable[Alike] = ()) -> None:
         """Store what Unknowns.take_changes gave; an id that was retired in the meantime is left out."""

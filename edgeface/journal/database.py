@@ -110,7 +110,7 @@ class JournalFile:
     def _connect(self, vault: Vault) -> sqlite3.Connection:
         connection = rows.connect(self._path)
         try:
-            rows.prepare(connection, vault)
+            rows.prepare(connection, vault, self._path.parent)
             if self._unrecorded is not None:
                 with transaction(connection):
                     row = noted("started", self._clock.wall(), {"set_aside": self._unrecorded})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import DAY, SystemClock, rfc3339, synchronised
-from edgeface.core.errors import EdgefaceError
+from edgeface.core.errors import EdgefaceError, VaultError
 from edgeface.core.event_kinds import kinds
 from edgeface.core.events import to_json
 from edgeface.core.sqlite import transaction
@@ -16,6 +16,7 @@ from edgeface.journal import removal, verification
 from edgeface.journal import rows as journal_rows
 from edgeface.journal.database import JournalFile, noted
 from edgeface.journal.verification import ChainReport
+from edgeface.security.head import FILE, HeadFile
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,6 +42,7 @@ def audit(row: JournalRow, device: str, wall: float) -> str:
     """
     facts = json.loads(row.payload)
     if row.kind in kinds("pipeline") and "event_type" in facts:
+        facts.pop("looks_like", None)  # stays on this device
         return to_json({**facts, "sent_at": rfc3339(wall), "late": True})
     fixed = {"v": 1, "event_type": row.kind, "id": row.id, "device": device, "at": rfc3339(row.at)}
     return to_json({**fixed, **facts, **fixed, "sent_at": rfc3339(wall), "late": False})
@@ -75,15 +77,21 @@ class Journal(JournalFile):
         self._head: tuple[int, bytes] | None = None
         self._unsure: tuple[int, float] | None = None
         self._expire_at = self._clock.monotonic()
-        self.listener: Callable[[Event | JournalRow], None] = lambda _: None
-        """Called with each event and row before it is written, in the thread that records it."""
+        self.listeners: tuple[Callable[[Event | JournalRow], None], ...] = ()
+        """Each is called with each event and row before it is written, in the thread that records it."""
         self.dropped = 0
         """Unpublished rows that were removed because of the cap or their age."""
         self.unpublished_count()
 
     def append(self, row: JournalRow) -> bool:
         """Write one row; returns True once it is on the disk. A row with an existing id changes nothing."""
+        self.tell(row)
         return self.write([row], published=[])
+
+    def tell(self, what: Event | JournalRow) -> None:
+        """Tell the listeners of an event or a row that is about to be written."""
+        for listener in self.listeners:
+            listener(what)
 
     def record(self, kind: str, at: float, facts: Mapping[str, Any]) -> bool:
         """Write an action or a decision, `kind` of EVENT_KINDS; a running daemon publishes it on the audit topic."""
@@ -206,6 +214,24 @@ class Journal(JournalFile):
         except EdgefaceError as error:
             return ChainReport(0, 0, "", known=False, fault=f"the journal cannot be read: {error}")
 
+    def record_integrity(self) -> None:
+        """Record what the head of the data folder has found and the journal does not say yet."""
+        if self._vault is None:
+            return
+        file = HeadFile(self._path.parent, self._vault)
+        # A head that cannot be read is named by every check; two threads must not record the same.
+        with self._lock, suppress(VaultError, OSError):
+            head = file.read()
+            if head is None or not (head.unrecorded or head.began):
+                return
+            facts = [{"file": alarm.subject, "found": alarm.kind} for alarm in head.unrecorded]
+            facts += [{"file": FILE, "found": "began"}] if head.began else []
+            rows = [noted("integrity", self._clock.wall(), one) for one in facts]
+            for row in rows:
+                self.tell(row)
+            if self.write(rows, ()):
+                file.mark_recorded(head.alarms)
+
     def fingerprint(self, text: str) -> str | None:
         """16 hex digits that are the same for the same text and key, and reveal nothing about the text."""
         return None if self._vault is None else self._vault.tag(text).hex()[:16]
@@ -214,4 +240,6 @@ class Journal(JournalFile):
 def write_rows(path: Path, rows: Iterable[JournalRow]) -> str | None:
     """Write rows into the journal at `path`, opened for this alone; returns the problem if they were not written."""
     with closing(Journal(path)) as journal:
-        return None if journal.write(rows, ()) else journal.problem
+        written = journal.write(rows, ())
+        journal.record_integrity()
+        return None if written else journal.problem

@@ -69,6 +69,16 @@ def redact(path: Path, *who: str, only_new: bool = False) -> int:
     return count
 
 
+def redact_in(path: Path, vault: Vault, *who: str) -> None:
+    """Empty the rows about these people or unknowns in a copy of a journal that is in no data folder."""
+    with translated(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        with transaction(connection):
+            for one in who:
+                journal_rows.redact_rows(connection, vault, one)
+        connection.execute("VACUUM")
+
+
 def finish_redaction(path: Path) -> None:
     """Empty the log of a database after an erasure that could not; raises GalleryError if it still cannot."""
     with translated(path), closing(sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)) as connection:

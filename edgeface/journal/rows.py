@@ -19,6 +19,7 @@ from edgeface.core import sqlite
 from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import VaultError
 from edgeface.journal import anchors
+from edgeface.security.content import ContentGuard
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 FILE = "journal.db"
 """Name of the file in the data folder."""
 
-VERSION = 2
-"""PRAGMA user_version of the file since 0.1."""
+VERSION = 3
+"""PRAGMA user_version of the file; 0.1 wrote 2, which has no digest of its content."""
+_FIRST_VERSION = 2
 
+GUARDED = b"guarded"
+"""In the link of each row since there is a head: who takes out every digest cannot take it out of the chain."""
 ABOUT = "journal.row"
 """The context that a payload is sealed for."""
 ALTERED = '{"altered":true}'
@@ -110,29 +114,31 @@ def opened(path: Path) -> Iterator[tuple[sqlite3.Connection, Vault]]:
     """
     vault = open_vault(path.parent)
     with sqlite.translated(path), closing(connect(path)) as connection:
-        prepare(connection, vault)
+        prepare(connection, vault, path.parent)
         yield connection, vault
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite.GuardedConnection:
     """Connect to the file, created with mode 0600 if needed; raises sqlite3.Error or OSError."""
     # SQLite gives the -wal and -shm files the mode of the main file.
     sqlite.create(path)
     busy = sqlite.BUSY_MS / 1000
-    connection = sqlite3.connect(path, timeout=busy, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=busy, isolation_level=None, check_same_thread=False, factory=sqlite.GuardedConnection
+    )
     # A tampered row must not prevent reading the others.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     return connection
 
 
-def prepare(connection: sqlite3.Connection, vault: Vault) -> None:
-    """Make the connection durable, and create the tables in an empty file.
+def prepare(connection: sqlite.GuardedConnection, vault: Vault, folder: Path) -> None:
+    """Make the connection durable and guarded, and create the tables in an empty file.
 
     Raises a plain sqlite3.DatabaseError if the file is damaged, and OSError if it has another version than VERSION; it
     then stays untouched.
     """
     version = _version(connection)
-    if version not in {0, VERSION}:
+    if version and not _FIRST_VERSION <= version <= VERSION:
         by = "newer edgeface" if version > VERSION else "version before 0.1"
         raise OSError(f"it was written by a {by} (version {version}; this edgeface reads {VERSION})")
     for pragma in (*sqlite.PRAGMAS, "PRAGMA journal_size_limit = 1048576"):
@@ -143,6 +149,15 @@ def prepare(connection: sqlite3.Connection, vault: Vault) -> None:
     if version == 0:
         _create(connection, vault)
     head(connection)
+    with sqlite.reading(connection):
+        # Read again: another process may have upgraded the file meanwhile.
+        version = _version(connection)
+        stripped = version == _FIRST_VERSION and is_guarded(connection, vault)
+    guard = ContentGuard.install(connection, folder, vault, "journal", old=version == _FIRST_VERSION and not stripped)
+    if stripped:
+        guard.raise_removed()
+    if version == _FIRST_VERSION:
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, bytes]:
@@ -159,7 +174,8 @@ def append(connection: sqlite3.Connection, vault: Vault, rows: Iterable[JournalR
     seq, link = head(connection)
     for row in rows:
         sealed, tags = vault.seal(row.payload.encode(), ABOUT), _tags(vault, row.payload)
-        following = next_link(vault, link, (seq + 1, row.id, row.kind, float(row.at)), digest_of(sealed, *tags))
+        facts = (seq + 1, row.id, row.kind, float(row.at))
+        following = next_link(vault, link, facts, digest_of(sealed, *tags), GUARDED)
         values = (seq + 1, row.id, row.kind, float(row.at), sealed, *tags, following)
         if connection.execute(_INSERT, values).rowcount:
             seq, link = seq + 1, following
@@ -222,9 +238,22 @@ def redact_rows(connection: sqlite3.Connection, vault: Vault, who: str) -> int:
     return len(emptied)
 
 
-def next_link(vault: Vault, before: bytes, facts: Iterable[object], digest: bytes) -> bytes:
-    """The link that follows `before` for a row with these facts (seq, id, kind, at)."""
-    return vault.link(before, *(raw(fact) for fact in facts), digest)
+def next_link(vault: Vault, before: bytes, facts: Iterable[object], digest: bytes, *guarded: bytes) -> bytes:
+    """The link that follows `before` for a row with these facts (seq, id, kind, at); `guarded` is GUARDED, or none."""
+    return vault.link(before, *(raw(fact) for fact in facts), digest, *guarded)
+
+
+def is_guarded(connection: sqlite3.Connection, vault: Vault) -> bool:
+    """Whether the last row was written by an edgeface that keeps a digest and a head, whatever the file says now."""
+    query = "SELECT seq, id, kind, at, payload, person, unknown, link, digest FROM rows ORDER BY seq DESC LIMIT 1"
+    row = connection.execute(query).fetchone()
+    if row is None:
+        return False
+    seq, *facts, payload, person, unknown, link, digest = row
+    found = raw(digest) if payload is None else digest_of(payload, person, unknown)
+    earlier = "SELECT link FROM rows WHERE seq = ?1 UNION ALL SELECT link FROM anchors WHERE seq = ?1"
+    befores = connection.execute(earlier, (seq - 1,)).fetchall()
+    return any(next_link(vault, raw(before), (seq, *facts), found, GUARDED) == link for (before,) in befores)
 
 
 def digest_of(payload: object, person: object, unknown: object) -> bytes:
@@ -266,7 +295,8 @@ def _tags(vault: Vault, payload: str) -> tuple[bytes | None, bytes | None]:
         facts = json.loads(payload)
     except ValueError:
         return None, None
-    who = (facts.get("person"), facts.get("unknown")) if isinstance(facts, dict) else (None, None)
+    facts = facts if isinstance(facts, dict) else {}
+    who = facts.get("person") or facts.get("looks_like"), facts.get("unknown")
     person, unknown = (vault.tag(one) if isinstance(one, str) and one else None for one in who)
     return person, unknown
 

@@ -1,7 +1,7 @@
 """Verifies that the journal is what edgeface wrote: every row, in order, none missing before the last one.
 
-Rows cut off at the end are detected only with a later link that was noted elsewhere; the state topic carries one. The
-chain does not cover whether a row was published.
+Rows cut off at the end do not break the chain; the head of the data folder (security/integrity.py) knows of them, as of
+rows that were emptied or published and are put back.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _follow(connection: sqlite3.Connection, vault: Vault, noted: str) -> ChainRe
 def _fault(vault: Vault, before: bytes, row: RawRow) -> str | None:
     """The fault of a row that follows the link `before`, or None."""
     seq, payload, link, digest, proof = row[0], row[4], row[7], row[8], row[9]
-    if _link(vault, before, seq, row) != link:
+    if not _follows(vault, before, seq, row):
         return f"row {seq} is altered, or was not written by edgeface"
     if payload is None and journal_rows.raw(proof) != journal_rows.redaction_proof(vault, link, seq):
         return f"row {seq} was emptied, but not by edgeface"
@@ -86,10 +86,12 @@ def _fault(vault: Vault, before: bytes, row: RawRow) -> str | None:
     return None
 
 
-def _link(vault: Vault, before: bytes, seq: int, row: RawRow) -> bytes:
-    """The link that the row would have at `seq`, following `before`."""
+def _follows(vault: Vault, before: bytes, seq: int, row: RawRow) -> bool:
+    """Whether the row belongs at `seq`, following `before`; rows of 0.1 have a link of their own kind."""
     digest = journal_rows.raw(row[8]) if row[4] is None else journal_rows.digest_of(*row[4:7])
-    return journal_rows.next_link(vault, before, (seq, *row[1:4]), digest)
+    facts = (seq, *row[1:4])
+    kinds: tuple[tuple[bytes, ...], ...] = ((journal_rows.GUARDED,), ())
+    return any(journal_rows.next_link(vault, before, facts, digest, *kind) == row[7] for kind in kinds)
 
 
 def _missing(connection: sqlite3.Connection, vault: Vault, seq: int, link: bytes, row: RawRow) -> str:
@@ -101,6 +103,6 @@ def _missing(connection: sqlite3.Connection, vault: Vault, seq: int, link: bytes
 def _moved(connection: sqlite3.Connection, vault: Vault, seq: int, link: bytes) -> str | None:
     """Where the row that belongs after `seq` is instead, if it exists."""
     for row in connection.execute(_ROWS):
-        if row[0] != seq + 1 and _link(vault, link, seq + 1, row) == row[7]:
+        if row[0] != seq + 1 and _follows(vault, link, seq + 1, row):
             return f"rows are reordered: row {seq + 1} is now row {row[0]}"
     return None

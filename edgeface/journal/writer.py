@@ -113,7 +113,7 @@ class JournalWriter:
             _log.error("%s could not be written", counted(self.waiting, "event"))
 
     def _queue(self, what: Event | JournalRow, *, hold: bool) -> None:
-        self._journal.listener(what)
+        self._journal.tell(what)
         with self._changed:
             if len(self._new) >= MAX_QUEUED_ROWS:
                 self.lost += 1
@@ -179,4 +179,7 @@ class JournalWriter:
 
 def _row(event: Event, *, synced: bool) -> JournalRow:
     wire = events.to_wire(event, sent_at=None, synced=synced)
+    if event.type == "spoof":
+        # The person that the face resembles is for the owner of the journal alone.
+        wire["looks_like"] = event.looks_like
     return JournalRow(event.id, event.type, event.captured_at, events.to_json(wire))

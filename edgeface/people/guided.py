@@ -16,8 +16,9 @@ from edgeface.gallery.thumbnails import thumbnail
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from edgeface.cameras.base import Camera
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Box, Camera, Embedding, Image, Quality
+    from edgeface.core.types import Box, Embedding, Image, Quality
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.people.enrollment import KnownFaces
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeface.core.errors import GalleryError
+from edgeface.core.sqlite import reading_only
 from edgeface.core.text import is_unknown_id
 
 if TYPE_CHECKING:
@@ -107,10 +108,7 @@ def _schemas(files: list[Path]) -> str:
     found = []
     for path in files:
         if path.suffix == ".db":
-            with (
-                suppress(sqlite3.Error),
-                closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
-            ):
+            with suppress(sqlite3.Error), closing(reading_only(path)) as db:
                 found += [str(row) for row in db.execute("SELECT name, sql FROM sqlite_master")]
     return "".join(found)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 from edgeface.core.clock import MAX_WALL, rfc3339
 from edgeface.core.errors import GalleryError
 from edgeface.core.files import put_whole, regular
-from edgeface.core.text import check_id, display_name, printable, printable_path
+from edgeface.core.text import check_id, given_name, printable, printable_path
 from edgeface.gallery.snapshot import (
     MAX_ALIKE,
     MAX_SIZE,
@@ -255,7 +255,7 @@ def _person(record: object, model: str, size: int) -> PersonRecord:
         alike = _ids(record, "look_alikes")
     except GalleryError as error:
         raise GalleryError(f"{person}: {error}") from error
-    name = display_name(_text(record, "name"), person)
+    name = given_name(_text(record, "name"), person)
     return PersonRecord(person, name, record["ignored"], taken, consent, expires, alike)
 
 

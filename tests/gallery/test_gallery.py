@@ -376,7 +376,9 @@ def test_what_is_written_is_on_the_disk_and_what_is_deleted_is_overwritten(galle
 def test_the_file_is_private(gallery: Gallery) -> None:
     gallery.enroll("alice", "Alice", [template(1)], 100.0)
     modes = {f.name: f.stat().st_mode & 0o777 for f in gallery.path.parent.iterdir()}
-    assert modes == dict.fromkeys(["gallery.db", "gallery.db-wal", "gallery.db-shm", "key", "key.id"], 0o600)
+    assert modes == dict.fromkeys(
+        ["gallery.db", "gallery.db-wal", "gallery.db-shm", "generation", "key", "key.id"], 0o600
+    )
     assert gallery.path.parent.stat().st_mode & 0o777 == 0o700
 
 
@@ -439,7 +441,7 @@ def test_a_newer_schema_is_refused_and_an_older_one_is_brought_forward(
         assert newer.person("alice").templates == 1
         assert newer._db.execute("SELECT note FROM people").fetchall() == [(None,)]
     monkeypatch.undo()
-    with pytest.raises(GalleryError, match=r"newer edgeface \(schema 7, this one knows 6\)"):
+    with pytest.raises(GalleryError, match=r"newer edgeface \(schema 8, this one knows 7\)"):
         Gallery.open(gallery.path.parent, MODEL)
 
 

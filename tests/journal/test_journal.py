@@ -156,7 +156,7 @@ def test_a_file_of_another_version_is_left_alone(path: Path, version: int, write
     before = path.read_bytes()
     journal = Journal(path)
     assert not journal.append(a_row(1))
-    assert f"it was written by a {writer} (version {version}; this edgeface reads 2)" in (journal.problem or "")
+    assert f"it was written by a {writer} (version {version}; this edgeface reads {VERSION})" in (journal.problem or "")
     assert path.read_bytes() == before
     journal.close()
     with pytest.raises(GalleryError, match=writer), rows.opened(path):
