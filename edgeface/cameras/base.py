@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
-from edgeface.core.settings import Id, Settings
+from edgeface.core.settings import Id, Settings, Unit
 from edgeface.imaging.resize import resized
 
 if TYPE_CHECKING:
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 _Side = Annotated[int, Field(ge=32, le=7680)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
+_ENCRYPTED = frozenset({"https", "rtsps", "rtspsu", "rtspst", "rtspsh", "rtmps", "wss"})
 _AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+
+
+class Camera(Protocol):
+    """A source of images; the settings object of a camera is the camera."""
+
+    def images(self) -> Generator[CameraImage, None, None]:
+        """Open the device and yield images until a clip ends; raises CameraError. It holds all state of the device.
+
+        Closing the generator closes the device.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ class CameraBase(Settings):
         return self
 
     def images(self) -> Generator[CameraImage, None, None]:
-        """Open the device and yield images, as `core.types.Camera` describes."""
+        """Open the device and yield images, as `Camera` describes."""
         return self.play(SystemClock())
 
     @abstractmethod
@@ -81,6 +92,10 @@ class CameraBase(Settings):
 
     def hosts(self) -> tuple[str, ...]:
         """The network hosts that this camera connects to; raises CameraError if an address cannot be parsed."""
+        return ()
+
+    def plaintext(self) -> tuple[tuple[str, str], ...]:
+        """The keys that name a connection in plaintext, each with its host; none if `insecure` allows it."""
         return ()
 
     @property
@@ -92,6 +107,16 @@ class CameraBase(Settings):
     def exclusive(self) -> bool:
         """Whether only one program can read this camera at a time."""
         return self.local_device is not None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it plays a recording, or drawn pictures, by configuration: that its pictures repeat is no attack."""
+        return False
+
+    @property
+    def measures(self) -> Unit | None:
+        """What its 16-bit values are; None for a camera that takes ordinary pictures."""
+        return None
 
     def same_device(self, other: CameraBase) -> bool:
         """Whether both open the same device of this machine."""
@@ -111,17 +136,21 @@ class CameraBase(Settings):
         from edgeface.imaging.opencv import cv2
 
         try:
-            image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-            if self.rotation:
-                turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-                image = cv2.rotate(image, turns[self.rotation])
-            if self.flip != "none":
-                image = cv2.flip(image, 1 if self.flip == "horizontal" else 0)
+            image = self.turned_and_flipped(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
             if self.size is not None and (image.shape[1], image.shape[0]) != self.size:
                 image = resized(image, self.size, shrinks=self.size[0] < image.shape[1])
         except cv2.error as error:
             raise CameraError(f"an image of shape {bgr.shape} cannot be used ({error.err})") from error
         return image.astype("uint8", copy=False)
+
+    def turned_and_flipped(self, image: NDArray[Any]) -> NDArray[Any]:
+        """An image of any kind, rotated and then flipped as the keys say."""
+        from edgeface.imaging.opencv import cv2
+
+        if self.rotation:
+            turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+            image = cv2.rotate(image, turns[self.rotation])
+        return image if self.flip == "none" else cv2.flip(image, 1 if self.flip == "horizontal" else 0)
 
     def turned(self, turn: int) -> int:
         """The `rotation` that turns the images of this camera by `turn` more degrees clockwise, flipped as they are."""
@@ -168,6 +197,17 @@ def public_part(address: str) -> str:
     """Scheme, host and port alone: cameras put passwords into paths and queries too."""
     scheme, _, rest = address.partition("://")
     return f"{scheme}://{re.split(r'[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
+
+
+def plaintext_host(address: str) -> str | None:
+    """The host from which an address takes pictures in plaintext; None if it is encrypted or names no host."""
+    scheme = address.partition("://")[0].lower()
+    if scheme in _ENCRYPTED or (scheme == "srt" and "passphrase=" in address):
+        return None
+    try:
+        return next(iter(hosts_of(address)), None)
+    except CameraError:
+        return "an address that cannot be parsed"
 
 
 def hosts_of(*addresses: str) -> tuple[str, ...]:

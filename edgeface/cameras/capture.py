@@ -1,4 +1,4 @@
-"""Keeps one camera running: stamps its frames, detects a frozen image, and reopens the device with back-off.
+"""Keeps one camera running: stamps its frames, detects frozen and repeated images, reopens the device with back-off.
 
 A reader thread owns the device and reads without pause. A blocked read cannot be interrupted, so the reader is
 abandoned and replaced; when it wakes it discards its frame and exits.
@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from edgeface.cameras.freshness import DARK, Freshness
+from edgeface.cameras.repetition import Repetition
 from edgeface.core.errors import CameraError
 from edgeface.core.types import Frame
 
 if TYPE_CHECKING:
+    from edgeface.cameras.base import Camera
     from edgeface.cameras.mailbox import Mailbox
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Camera, CameraImage
+    from edgeface.core.types import CameraImage
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +72,14 @@ class CaptureState:
     """Why the camera is stalled or offline; None otherwise."""
     dark: bool = False
     """Images arrive but show nothing: it is night, or the lens is covered."""
+    repeated: int = 0
+    """Images that are identical to an earlier one, other than the last."""
+    doubtful: bool = False
+    """Images or timestamps repeat time and again, though too few for a recording."""
+    replayed: str | None = None
+    """Why the images count as a recording in place of the camera: none of them is passed on."""
+    recorded: bool = False
+    """The camera plays a recording by configuration."""
 
 
 @dataclass(slots=True, eq=False)
@@ -99,12 +109,16 @@ class Capture:
     `state`. Call `supervise` about once a second.
     """
 
-    def __init__(self, name: str, camera: Camera, mailbox: Mailbox, clock: Clock, *, enabled: bool = True) -> None:
+    def __init__(
+        self, name: str, camera: Camera, mailbox: Mailbox, clock: Clock, *, enabled: bool = True, recorded: bool = False
+    ) -> None:
+        """`recorded` is whether the camera plays a recording by configuration, whose images may repeat."""
         self.name = name
         self._camera, self._mailbox, self._clock = camera, mailbox, clock
         self._enabled = enabled
         self._running = False
-        self._fresh = Freshness()
+        self._fresh = Freshness(parts=not recorded)
+        self._repetition = None if recorded else Repetition()
         self._reader: _Reader | None = None
         self._readers: list[_Reader] = []
         # Held while an image is delivered, so that a replaced reader never delivers one.
@@ -163,6 +177,10 @@ class Capture:
             age=self._fresh.age(now),
             error=self._problem(now) if status in {"stalled", "offline"} else None,
             dark=status == "online" and self._fresh.dark(now),
+            repeated=0 if self._repetition is None else self._repetition.repeated,
+            doubtful=status == "online" and self._repetition is not None and self._repetition.doubtful(now),
+            replayed=self._replayed(now),
+            recorded=self._repetition is None,
         )
 
     def supervise(self) -> CaptureState:
@@ -193,13 +211,16 @@ class Capture:
             return "ended"
         if reader is None or not reader.alive:
             return "offline"
-        if self._stalled or (reader.reading and self._fresh.problem(now)):
+        if self._stalled or (reader.reading and (self._fresh.problem(now) or self._replayed(now))):
             return "stalled"
         return "online" if reader.reading else "offline"
 
     def _problem(self, now: float) -> str | None:
         reading = self._reader is not None and self._reader.reading
-        return (self._fresh.problem(now) if reading else None) or self._error
+        return (self._fresh.problem(now) or self._replayed(now) if reading else None) or self._error
+
+    def _replayed(self, now: float) -> str | None:
+        return None if self._repetition is None else self._repetition.replayed(now)
 
     def _hangs(self, reader: _Reader, now: float) -> bool:
         if not reader.alive:
@@ -266,6 +287,8 @@ class Capture:
             now = self._clock.monotonic()
             if not reader.reading:
                 self._fresh.opened(now)
+                if self._repetition is not None:
+                    self._repetition.opened()
                 reader.reading = True
             if self._fresh.is_new(picture, now):
                 self._put(picture, now)
@@ -279,8 +302,13 @@ class Capture:
             return True
 
     def _put(self, picture: CameraImage, now: float) -> None:
-        picture.image.flags.writeable = False
-        self._mailbox.put(Frame(self.name, self._seq, now, self._clock.wall(), picture.image))
+        for array in (picture.image, picture.values):
+            if array is not None:
+                array.flags.writeable = False
+        doubtful = self._repetition is not None and self._repetition.doubts(picture, now)
+        if self._replayed(now) is None:
+            wall = self._clock.wall()
+            self._mailbox.put(Frame(self.name, self._seq, now, wall, picture.image, doubtful, picture.values))
         self._seq += 1
 
     def _record_failure(self, reader: _Reader, error: CameraError) -> None:

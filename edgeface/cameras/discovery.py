@@ -14,8 +14,8 @@ from edgeface.core.errors import CameraError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeface.cameras.base import AttachedCamera
-    from edgeface.core.types import Camera, Image
+    from edgeface.cameras.base import AttachedCamera, Camera
+    from edgeface.core.types import Image
 
 EXPOSURE_FRAMES = 5
 """Frames until a camera has set its exposure."""

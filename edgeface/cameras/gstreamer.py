@@ -40,6 +40,8 @@ _Address = Annotated[str, Field(max_length=2000), AfterValidator(_require_rtsp)]
 class GstreamerCamera(CameraBase):
     """A camera that a GStreamer pipeline reads: a preset with its keys, or a pipeline."""
 
+    restartless = CameraBase.restartless | {"insecure"}
+
     type: Literal["gstreamer"] = "gstreamer"
     preset: Preset | None = None
     """rtsp, jetson_rtsp (nvv4l2decoder), jetson_csi (nvarguscamerasrc), v4l2 or test."""
@@ -61,6 +63,8 @@ class GstreamerCamera(CameraBase):
     """Maximum seconds to wait for the first frame."""
     read_timeout: _Timeout = 2.0
     """Maximum seconds to wait for the next frame."""
+    insecure: bool = False
+    """Allow doors at this camera although its pictures come from another machine in plaintext."""
 
     @model_validator(mode="after")
     def _require_matching_keys(self) -> GstreamerCamera:
@@ -86,9 +90,26 @@ class GstreamerCamera(CameraBase):
         """A V4L2 device or a Jetson's CSI camera; None for streams and for a pipeline of your own."""
         return {"v4l2": self.device, "jetson_csi": f"CSI camera {self.sensor}"}.get(self.preset or "")
 
+    @property
+    def recorded(self) -> bool:
+        """True for the test picture; what a pipeline of one's own reads is not known."""
+        return self.preset == "test"
+
     def hosts(self) -> tuple[str, ...]:
         """The hosts of `url` and of every address in `pipeline`."""
         return base.hosts_of(self.url or "", *_URL.findall(self.pipeline or ""))
+
+    def plaintext(self) -> tuple[tuple[str, str], ...]:
+        """The hosts of `url`, and of every address and network element in `pipeline`, without encryption."""
+        if self.insecure:
+            return ()
+        given = [("url", self.url or ""), *(("pipeline", address) for address in self._addresses())]
+        hosts = [(key, base.plaintext_host(address)) for key, address in given]
+        return tuple((key, host) for key, host in hosts if host)
+
+    def _addresses(self) -> list[str]:
+        text = self.pipeline or ""
+        return [*_URL.findall(text), *gstreamer_presets.network_elements(text)]
 
     @classmethod
     def require_software(cls, board: str) -> None:  # noqa: ARG003 - on every board

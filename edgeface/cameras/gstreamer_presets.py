@@ -62,6 +62,22 @@ _PARSE_ERRORS = {
 _NAME = r"[A-Za-z0-9_-]{1,64}"
 
 
+_NETWORK_ELEMENTS = {"udpsrc": "0.0.0.0", "tcpclientsrc": "localhost", "tcpserversrc": "localhost"}  # noqa: S104 - a default
+"""Elements that receive from a network without encryption, and the host that they use if the pipeline names none."""
+
+
+def network_elements(pipeline: str) -> list[str]:
+    """The addresses of the elements in a pipeline that name hosts as properties, such as tcpclientsrc host=camera."""
+    found = []
+    for part in pipeline.split("!"):
+        name = (part.split() or [""])[0]
+        if name in _NETWORK_ELEMENTS and not re.search(r"\buri\s*=", part):
+            host = re.search(r"\b(?:host|address)\s*=\s*[\"']?([^\s\"']+)", part)
+            host_name = host[1] if host else _NETWORK_ELEMENTS[name]
+            found.append(f"{name}://{f'[{host_name}]' if ':' in host_name else host_name}")
+    return found
+
+
 def parse_error(error: Any) -> CameraError:
     """Why a pipeline cannot be built; GStreamer's message may repeat a password, so only names are taken from it."""
     if named := re.fullmatch(rf'no element "({_NAME})"', error.message):

@@ -41,6 +41,8 @@ _Timeout = Annotated[float, Field(gt=0, le=60)]
 class OpencvCamera(CameraBase):
     """A camera, stream or file that OpenCV opens."""
 
+    restartless = CameraBase.restartless | {"insecure"}
+
     type: Literal["opencv"] = "opencv"
     source: Annotated[
         _Device | Annotated[str, Field(min_length=1, max_length=2000)],
@@ -52,6 +54,8 @@ class OpencvCamera(CameraBase):
     """Maximum seconds for a stream to open."""
     read_timeout: _Timeout = 2.0
     """Maximum seconds for a stream to deliver the next frame."""
+    insecure: bool = False
+    """Allow doors at this camera although its pictures come from another machine in plaintext."""
 
     @property
     def label(self) -> str:
@@ -69,9 +73,19 @@ class OpencvCamera(CameraBase):
             return f"/dev/video{self.source}"
         return self.source if self.source.startswith("/dev/") else None
 
+    @property
+    def recorded(self) -> bool:
+        """True for a video file."""
+        return self.local_device is None and not self._is_stream
+
     def hosts(self) -> tuple[str, ...]:
         """The host of a stream."""
         return base.hosts_of(str(self.source)) if self._is_stream else ()
+
+    def plaintext(self) -> tuple[tuple[str, str], ...]:
+        """The host of a stream over rtsp:// or http://."""
+        host = base.plaintext_host(str(self.source)) if self._is_stream and not self.insecure else None
+        return () if host is None else (("source", host),)
 
     @classmethod
     def attached(cls) -> Iterator[AttachedCamera]:
@@ -87,7 +101,7 @@ class OpencvCamera(CameraBase):
 
         A file is played at its own pace and ends; raises CameraError if anything else stops.
         """
-        if self.local_device is None and not self._is_stream:
+        if self.recorded:
             shared = {name: getattr(self, name) for name in CameraBase.model_fields}
             yield from ReplayCamera(path=Path(str(self.source)), **shared).play(clock)
             return

@@ -49,6 +49,11 @@ class ReplayCamera(CameraBase):
     faults: Annotated[tuple[Fault, ...], Field(strict=False, max_length=16)] = ()
     """Faults to inject, for drills."""
 
+    @property
+    def recorded(self) -> bool:
+        """Always."""
+        return True
+
     def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """Play from the start at the pace of `clock`; a timestamp is the frame's time in the clip, from 0.
 

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
+    from edgeface.cameras.base import Camera
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Camera, Frame
+    from edgeface.core.types import Frame
 
 SPEED = 8
 

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
+from benchmarks import still_scenes
 from edgeface.cameras.freshness import DARK_SECONDS, Freshness, is_dark, same
 from edgeface.core.types import CameraImage
+from edgeface.imaging import photos
+from edgeface.imaging.opencv import cv2
+from tests.support.film import DATA
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PHOTO = np.asarray(cv2.resize(photos.load(DATA / "obama.jpg"), (320, 240)), np.uint8)
 
 
 def picture(seed: int, timestamp: float | None = None) -> CameraImage:
@@ -118,3 +129,64 @@ def test_dark_is_judged_at_every_size(size: tuple[int, int]) -> None:
     assert is_dark(noise(10, 1, size).image)
     assert not is_dark(np.random.default_rng(2).integers(0, 256, (*size, 3), np.uint8))
     assert not is_dark(np.full((*size, 3), 120, np.uint8)), "a bare wall in daylight shows a wall"
+
+
+def encoded(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As MJPEG gives it."""
+    return np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], 1), np.uint8)
+
+
+@pytest.mark.parametrize("brightness", [0.08, 1.0])
+@pytest.mark.parametrize("noise", [0.4, 4.0])
+@pytest.mark.parametrize("mjpeg", [False, True])
+def test_a_still_scene_with_the_noise_of_a_sensor_is_never_frozen(
+    brightness: float, noise: float, *, mjpeg: bool
+) -> None:
+    fresh = opened()
+    for number, image in enumerate(still_scenes.still(PHOTO, 40 * 15, brightness, noise, lamp=False)):
+        now = number / 15
+        fresh.is_new(CameraImage(encoded(image) if mjpeg else image, now), now)
+        assert fresh.problem(now) is None
+
+
+@pytest.mark.parametrize("kind", ["pixel", "lamp", "clock"])
+@pytest.mark.parametrize("mjpeg", [False, True])
+def test_a_frozen_picture_in_which_a_small_part_changes_is_frozen_until_the_rest_changes(
+    kind: str, *, mjpeg: bool
+) -> None:
+    fresh, now = opened(), 0.0
+    for number, image in enumerate(still_scenes.frozen(PHOTO, 20 * 15, kind)):
+        now = number / 15
+        new = fresh.is_new(CameraImage(encoded(image) if mjpeg else image, now), now)
+        assert not (new and now > 5.5), "5 s and one comparison"
+        if number == 10 * 15:
+            fresh.opened(now)  # as a reopened device that is frozen still
+    assert fresh.problem(now) == "only a small part of the picture has changed for 5 s"
+    live = next(still_scenes.still(PHOTO, 1, 1.0, 4.0, lamp=False))
+    assert fresh.is_new(CameraImage(live, now + 1), now + 1)
+    assert fresh.problem(now + 1) is None
+
+
+def test_a_slow_camera_of_a_still_scene_is_not_frozen() -> None:
+    fresh = opened()
+    for number, image in enumerate(still_scenes.still(PHOTO, 40, 0.08, 0.4, lamp=False)):
+        assert fresh.is_new(CameraImage(image, 2.0 * number), 2.0 * number)
+    assert fresh.problem(78.0) is None
+
+
+def test_a_sensor_of_16_bits_is_judged_by_its_values() -> None:
+    fresh, random = opened(), np.random.default_rng(4)
+    shown = np.zeros((120, 160, 3), np.uint8)
+    for number in range(300):
+        shown = shown.copy()
+        shown[0, 0] = number % 256
+        values = random.integers(29_990, 30_010, (120, 160)).astype(np.uint16)
+        assert fresh.is_new(CameraImage(shown, None, values), number / 10)
+
+
+def test_a_drawn_scene_may_stand_still_if_the_configuration_says_that_it_is_one() -> None:
+    fresh = Freshness(parts=False)
+    fresh.opened(0.0)
+    for number, image in enumerate(still_scenes.frozen(PHOTO, 300, "pixel")):
+        fresh.is_new(CameraImage(image, None), number / 15)
+        assert fresh.problem(number / 15) is None

@@ -110,3 +110,38 @@ def test_closing_wakes_a_waiting_take_and_leaves_what_waits() -> None:
 @pytest.mark.parametrize("timeout", [0, 0.02])
 def test_take_gives_up_after_its_timeout(timeout: float) -> None:
     assert Mailbox().take(timeout) is None
+
+
+def at(camera: str, monotonic: float) -> Frame:
+    return Frame(camera, 0, monotonic, 0.0, np.zeros((2, 2, 3), np.uint8))
+
+
+def test_a_companions_nearest_picture_is_attached_and_never_taken_by_itself() -> None:
+    box = Mailbox({"porch": "porch-ir"})
+    for moment in (1.0, 1.1, 1.2):
+        box.put(at("porch-ir", moment))
+    assert box.take(0) is None
+    box.put(at("porch", 1.11))
+    box.put(at("yard", 1.11))
+    taken, other = box.take(0), box.take(0)
+    assert taken is not None
+    assert taken.companion is not None
+    assert (taken.companion.camera, taken.companion.monotonic) == ("porch-ir", 1.1)
+    assert other is not None
+    assert other.companion is None
+    assert box.drops == {}
+
+
+def test_a_companion_that_was_never_seen_attaches_nothing_and_an_old_picture_is_bounded() -> None:
+    box = Mailbox({"porch": "porch-ir"})
+    box.put(at("porch", 1.0))
+    taken = box.take(0)
+    assert taken is not None
+    assert taken.companion is None
+    for moment in range(100):
+        box.put(at("porch-ir", float(moment)))
+    box.put(at("porch", 1.0))
+    taken = box.take(0)
+    assert taken is not None
+    assert taken.companion is not None
+    assert taken.companion.monotonic == 92.0, "the eight newest are kept"

@@ -31,7 +31,8 @@ from tests.support.broker import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from edgeface.core.types import Camera, Frame, Image
+    from edgeface.cameras.base import Camera
+    from edgeface.core.types import Frame, Image
 
 OPENCV = int(cv2.__version__.partition(".")[0])
 HEAVY = os.environ.get("EDGEFACE_HEAVY") == "1"

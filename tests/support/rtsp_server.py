@@ -1,10 +1,16 @@
 """An RTSP camera, for the system's own Python: H.264 pictures that carry the time they were taken.
 
     /usr/bin/python3 tests/support/rtsp_server.py PORT [USER PASSWORD basic|digest]
+    /usr/bin/python3 tests/support/rtsp_server.py PORT still
+    /usr/bin/python3 tests/support/rtsp_server.py PORT loop SECONDS [stamps]
+
+`still` encodes one picture again and again; `loop` encodes so many seconds once and sends the same bytes in a loop,
+with `stamps` their timestamps too.
 
 It says "ready" on standard output, then obeys lines on standard input: "size 640 480", "quit".
 """
 
+import random
 import sys
 import threading
 import time
@@ -63,14 +69,67 @@ class Film:
             if source is not None and source.get_state(0)[1] == Gst.State.PLAYING:
                 self.push(source)
 
+    def drawn(self) -> bytes:
+        return drawn(*self.size, int(time.monotonic() * 1000))
+
     def push(self, source: Any) -> None:
         width, height = self.size
         if self.told != (source, self.size):
             self.told = (source, self.size)
             text = f"video/x-raw,format=I420,width={width},height={height},framerate={FPS}/1"
             source.set_property("caps", Gst.Caps.from_string(text))
-        data = drawn(width, height, int(time.monotonic() * 1000))
-        source.emit("push-buffer", Gst.Buffer.new_wrapped(data))
+        source.emit("push-buffer", Gst.Buffer.new_wrapped(self.drawn()))
+
+
+class Still(Film):
+    """One picture with much detail, in which nothing moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width, height = self.size
+        dots = random.Random(1)
+        luma = bytes(dots.randrange(60, 180) for _ in range(width * height))
+        self.picture = luma + b"\x80" * (width * height // 2)
+
+    def drawn(self) -> bytes:
+        return self.picture
+
+
+class Recording(Film):
+    """Sends what an encoder made of a few seconds, in a loop."""
+
+    def __init__(self, seconds: float, *, stamps: bool) -> None:
+        super().__init__()
+        self.stamps = stamps
+        width, height = self.size
+        raw = f"video/x-raw,format=I420,width={width},height={height},framerate={FPS}/1"
+        coded = f"video/x-h264,stream-format=byte-stream,alignment=au,width={width},height={height},framerate={FPS}/1"
+        line = Gst.parse_launch(f"appsrc name=source format=time caps={raw} ! {ENCODER} ! {coded} ! appsink name=sink")
+        source, sink = line.get_by_name("source"), line.get_by_name("sink")
+        line.set_state(Gst.State.PLAYING)
+        for number in range(round(seconds * FPS)):
+            buffer = Gst.Buffer.new_wrapped(drawn(width, height, 5000 + number * 1000 // FPS))
+            buffer.pts = number * Gst.SECOND // FPS
+            source.emit("push-buffer", buffer)
+        source.emit("end-of-stream")
+        self.units = []
+        while (sample := sink.emit("pull-sample")) is not None:
+            buffer = sample.get_buffer()
+            self.units.append(buffer.extract_dup(0, buffer.get_size()))
+        line.set_state(Gst.State.NULL)
+        self.caps, self.sent = Gst.Caps.from_string(coded), 0
+
+    def push(self, source: Any) -> None:
+        if self.told is not source:
+            self.told = source
+            source.set_property("caps", self.caps)
+        number = self.sent % len(self.units)
+        buffer = Gst.Buffer.new_wrapped(self.units[number])
+        if self.stamps:
+            source.set_property("do-timestamp", False)
+            buffer.pts = buffer.dts = number * Gst.SECOND // FPS
+        source.emit("push-buffer", buffer)
+        self.sent += 1
 
 
 def guarded(server: Any, factory: Any, user: str, password: str, how: str) -> None:
@@ -103,16 +162,20 @@ def obeyed(film: Film, loop: Any) -> None:
 
 def main(arguments: list[str]) -> None:
     Gst.init(None)
-    server, factory, film, loop = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory(), Film(), GLib.MainLoop()
+    kind = arguments[1] if len(arguments) > 1 else ""
+    film = Still() if kind == "still" else Film()
+    if kind == "loop":
+        film = Recording(float(arguments[2]), stamps="stamps" in arguments)
+    server, factory, loop = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory(), GLib.MainLoop()
     server.set_address("127.0.0.1")
     server.set_service(arguments[0])
     source = "appsrc name=source is-live=true format=time do-timestamp=true"
-    factory.set_launch(f"( {source} ! {ENCODER} ! {PAY} )")
+    factory.set_launch(f"( {source} ! {'h264parse' if kind == 'loop' else ENCODER} ! {PAY} )")
     factory.set_shared(True)
     factory.set_latency(0)
     factory.connect("media-configure", film.attach)
     server.get_mount_points().add_factory("/door", factory)
-    if len(arguments) > 1:
+    if kind not in {"", "still", "loop"}:
         guarded(server, factory, *arguments[1:])
     if server.attach(None) == 0:
         sys.exit(f"port {arguments[0]} is taken")
