@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.core.types import Box, Detection, DetectionRequest, Quality, SearchGrid, unmeasured
+from edgeface.core.types import Box, Detection, Quality, unmeasured
 from edgeface.faces import covered
 from edgeface.faces.embedder import align, open_embedder
 from edgeface.faces.landmarks import Onet
+from edgeface.faces.protocols import DetectionRequest, SearchGrid
 from edgeface.faces.quality import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeface.core.types import Detector, Embedder, Embedding, Image, Landmarker, Measure
+    from edgeface.core.types import Embedding, Frame, Image, Look, LookReason, Measure
     from edgeface.faces.detectors import DetectorSettings
+    from edgeface.faces.liveness.base import LivenessBase
+    from edgeface.faces.protocols import Detector, Embedder, Landmarker, LivenessDetector
     from edgeface.faces.settings import EmbedderSettings, QualityLimits
 
 
@@ -34,14 +37,24 @@ class FaceAnalyzer:
     landmarker: Landmarker
     embedder: Embedder
     limits: QualityLimits
+    liveness: LivenessDetector | None = None
+    """None: nothing is judged."""
     measure: Measure = unmeasured
     """Measures each stage, the pipeline's included."""
 
     @classmethod
-    def open(cls, detector: DetectorSettings, embedder: EmbedderSettings, limits: QualityLimits) -> FaceAnalyzer:
+    def open(
+        cls,
+        detector: DetectorSettings,
+        embedder: EmbedderSettings,
+        limits: QualityLimits,
+        liveness: LivenessBase | None = None,
+    ) -> FaceAnalyzer:
         """Load the models that the settings name. Raises ModelError if one cannot be used."""
         covered.load()
-        return cls(detector.open(), Onet(), open_embedder(embedder.model), limits)
+        finder = detector.open()
+        looks = None if liveness is None else liveness.open(finder)
+        return cls(finder, Onet(), open_embedder(embedder.model), limits, looks)
 
     def grid(self, image: Image) -> SearchGrid:
         """How the detector divides pictures of this size."""
@@ -78,6 +91,13 @@ class FaceAnalyzer:
         crop = align(image, detection.landmarks)
         with self.measure("embed"):
             return self.embedder.embed(crop)
+
+    def look_at(self, frame: Frame, face: InspectedFace) -> Look | LookReason | None:
+        """Judge whether a face is alive, in pixels of the frame's whole picture; None without a liveness detector."""
+        if self.liveness is None:
+            return None
+        with self.measure("look"):
+            return self.liveness.look(frame, face.detection, face.quality.sharpness)
 
     def faces(self, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[InspectedFace]:
         """Find and inspect the faces of one picture; `number` is as in `round_robin`, `known` faces are expected."""

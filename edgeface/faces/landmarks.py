@@ -87,7 +87,7 @@ class Onet:
             return None
         mouth = five[3:].mean(axis=0, keepdims=True)
         landmarks: Landmarks = np.concatenate([five[:3], mouth, face.landmarks[4:6], five[3:]])
-        return Detection(box, face.score, landmarks.astype(np.float32))
+        return Detection(box, face.score, landmarks.astype(np.float32), face.box)
 
     def _five(self, image: Image, face: Detection) -> tuple[float, Floats, Box]:
         """The score of the face; eyes, nose and corners of the mouth, 5 x 2 in the picture's pixels; the box.

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeface.core.errors import PhotoError
-from edgeface.core.types import DetectionRequest
 from edgeface.faces.analyzer import InspectedFace
 from edgeface.faces.blazeface import merge
+from edgeface.faces.protocols import DetectionRequest
 from edgeface.imaging.resize import scaled
 
 if TYPE_CHECKING:

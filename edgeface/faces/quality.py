@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -59,23 +59,52 @@ def pose(landmarks: Landmarks) -> tuple[float, float]:
     The shift of the nose tip against eyes and mouth, in the upright frame of the face, over its height above their
     plane.
     """
-    right, left, nose, mouth = (point.astype(np.float64) for point in landmarks[:4])
+    frame = _upright(landmarks)
+    if frame is None:
+        return 90.0, 90.0
+    nose, mouth = (point.astype(np.float64) - frame.middle for point in landmarks[2:4])
+    # Along the line from between the eyes to the mouth, so that a tilted jaw does not count as a turned head.
+    share = float(nose @ frame.y_axis) / frame.low
+    aside = float(nose @ frame.x_axis) - share * float(mouth @ frame.x_axis)
+    yaw = math.degrees(math.atan2(aside, _NOSE * frame.distance))
+    pitch = math.degrees(math.atan2((_NOSE_HEIGHT - share) * _MOUTH, _NOSE))
+    return yaw, pitch
+
+
+def eye_width(landmarks: Landmarks) -> float:
+    """The distance of the eyes over their height above the mouth, from 6 x 2 landmarks; 0 when they cannot be a face.
+
+    A head that turns makes it narrower by the cosine of its yaw.
+    """
+    frame = _upright(landmarks)
+    return 0.0 if frame is None else frame.distance / frame.low
+
+
+class _Upright(NamedTuple):
+    """The upright frame of a face."""
+
+    middle: NDArray[np.float64]
+    """Between the eyes."""
+    x_axis: NDArray[np.float64]
+    y_axis: NDArray[np.float64]
+    distance: float
+    """Of the eyes, in pixels."""
+    low: float
+    """How far the mouth is below them."""
+
+
+def _upright(landmarks: Landmarks) -> _Upright | None:
+    """None when the landmarks cannot be a face."""
+    right, left, _, mouth = (point.astype(np.float64) for point in landmarks[:4])
     across = left - right
     distance = float(np.hypot(*across))
     if not math.isfinite(distance) or distance == 0:
-        return 90.0, 90.0
+        return None
     x_axis = across / distance
     y_axis = np.array([-x_axis[1], x_axis[0]])
     middle = (right + left) / 2
     low = float((mouth - middle) @ y_axis)
-    if not low > 0:
-        return 90.0, 90.0
-    # Along the line from between the eyes to the mouth, so that a tilted jaw does not count as a turned head.
-    share = float((nose - middle) @ y_axis) / low
-    aside = float((nose - middle) @ x_axis) - share * float((mouth - middle) @ x_axis)
-    yaw = math.degrees(math.atan2(aside, _NOSE * distance))
-    pitch = math.degrees(math.atan2((_NOSE_HEIGHT - share) * _MOUTH, _NOSE))
-    return yaw, pitch
+    return _Upright(middle, x_axis, y_axis, distance, low) if low > 0 else None
 
 
 def _grey(image: Image, box: Box) -> NDArray[np.float32]:

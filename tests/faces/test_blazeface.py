@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edgeface.core.types import Box, Detection, DetectionRequest, Detector
+from edgeface.core.types import Box, Detection
 from edgeface.faces.blazeface import BlazeFace, Region, _draw, merge
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector, grid
+from edgeface.faces.protocols import DetectionRequest, Detector
 from tests.support.photos import PHOTOS, at_turn, photo, scene
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import pytest
 
 from edgeface.config import loader
-from edgeface.core.types import Box, Detection, DetectionRequest, SearchGrid
+from edgeface.core.types import Box, Detection
 from edgeface.doctor import speed
 from edgeface.faces.detectors.base import DetectorBase
+from edgeface.faces.protocols import DetectionRequest, SearchGrid
 
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from edgeface.core.settings import Settings
-from edgeface.core.types import Detector
+from edgeface.faces.protocols import Detector
 
 
 class DetectorBase(Settings):

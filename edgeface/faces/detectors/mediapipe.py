@@ -15,12 +15,14 @@ import numpy as np
 from pydantic import Field
 
 from edgeface.core.errors import ModelError
-from edgeface.core.types import Box, Detection, SearchGrid
+from edgeface.core.types import Box, Detection
 from edgeface.faces.detectors.base import DetectorBase
+from edgeface.faces.protocols import SearchGrid
 from edgeface.faces.tflite import FOLDER, FULL_RANGE_SPARSE, SHORT_RANGE, open_shipped
 
 if TYPE_CHECKING:
-    from edgeface.core.types import DetectionRequest, Detector, Image
+    from edgeface.core.types import Image
+    from edgeface.faces.protocols import DetectionRequest, Detector
 
 _MODELS = {"short_range": SHORT_RANGE, "full_range_sparse": FULL_RANGE_SPARSE}
 # They scale BlazeFace's input to -1 to 1.

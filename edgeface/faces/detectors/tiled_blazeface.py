@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from edgeface.core.types import Box, Detection, SearchGrid
+from edgeface.core.types import Box, Detection
 from edgeface.faces.blazeface import BlazeFace, Region, merge
 from edgeface.faces.detectors.base import DetectorBase
+from edgeface.faces.protocols import SearchGrid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeface.core.types import DetectionRequest, Detector, Image
+    from edgeface.core.types import Image
+    from edgeface.faces.protocols import DetectionRequest, Detector
 
 # Scores were chosen on faces of LFW and on photographs without faces (docs/detection.md).
 # Lowest scores at which a face in the whole image or in a tile is checked in a crop.

@@ -9,11 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from edgeface.core.errors import ModelError
-from edgeface.core.types import Box, Detection, SearchGrid
+from edgeface.core.types import Box, Detection
 from edgeface.faces.detectors.base import DetectorBase
+from edgeface.faces.protocols import SearchGrid
 
 if TYPE_CHECKING:
-    from edgeface.core.types import DetectionRequest, Detector, Image
+    from edgeface.core.types import Image
+    from edgeface.faces.protocols import DetectionRequest, Detector
 
 
 class YunetDetector(DetectorBase):
