@@ -16,7 +16,7 @@ from edgeface.gallery.unknowns import Likeness
 
 if TYPE_CHECKING:
     from edgeface.core.settings import Level
-    from edgeface.core.types import DecisionKind, Embedding, Match
+    from edgeface.core.types import DecisionKind, Embedding, Look, Match
     from edgeface.faces.calibration import CalibrationTable
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.recognition.settings import Recognition
@@ -119,9 +119,16 @@ class Evidence:
     """Monotonic seconds of the first good frame of this face, which may have left the window."""
     covered: tuple[float, ...] = ()
     """Times of the frames that must not become templates: the face is covered, or was not checked."""
+    looks: tuple[tuple[float, Look], ...] = ()
+    """The looks that liveness was judged by, each with the time of its frame."""
 
-    def add(self, embedding: Embedding, monotonic: float, same: float, *, covered: bool = False) -> Evidence:
-        """Evidence with one more embedding; a different face (cosine below `same`) starts new evidence."""
+    def add(
+        self, embedding: Embedding, monotonic: float, same: float, *, covered: bool = False, look: Look | None = None
+    ) -> Evidence:
+        """Evidence with one more embedding, and the look at the same frame if there is one.
+
+        A different face (cosine below `same`) starts new evidence, looks included: no one lends their life to another.
+        """
         recent = self._after(monotonic - AGE)
         if not recent.embeddings or float(embedding @ recent.mean()) < same:
             recent = Evidence(since=monotonic)
@@ -130,6 +137,7 @@ class Evidence:
             (*recent.times, monotonic)[-WINDOW:],
             recent.since,
             (*recent.covered, monotonic)[-WINDOW:] if covered else recent.covered,
+            recent.looks if look is None else (*recent.looks, (monotonic, look))[-WINDOW:],
         )
 
     def _after(self, monotonic: float) -> Evidence:
@@ -137,7 +145,8 @@ class Evidence:
         first = bisect_left(self.times, monotonic)
         if not first:
             return self
-        return Evidence(self.embeddings[first:], self.times[first:], self.since, self.covered)
+        looks = tuple(one for one in self.looks if one[0] >= monotonic)
+        return Evidence(self.embeddings[first:], self.times[first:], self.since, self.covered, looks)
 
     def mean(self) -> Embedding:
         """The mean direction of the embeddings, of length one; there must be at least one."""

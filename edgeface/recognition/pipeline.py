@@ -4,26 +4,46 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from edgeface.core.events import event_id
-from edgeface.core.types import Claim, Event, Face, FrameResult, Probe
-from edgeface.recognition.confirmation import confirm
+from edgeface.core.text import STRANGER, is_reserved
+from edgeface.core.types import Claim, Event, FrameResult, Probe
+from edgeface.recognition.active_challenge import ActiveChallenge
+from edgeface.recognition.challenge import REST_YAW, HeadTurns
+from edgeface.recognition.confirmation import NO_ONE, Confirmation, confirm
 from edgeface.recognition.decision import WINDOW, compare, judge, ready
 from edgeface.recognition.limits import CameraLimits
-from edgeface.recognition.scene import DOUBT, HOLD, WHOLE, Region, Scene
+from edgeface.recognition.liveness import PassedChallenge
+from edgeface.recognition.results import Moment, Origin, claim_of, event_of, face_of, probe_of
+from edgeface.recognition.scene import WHOLE, Region, Scene
+from edgeface.recognition.visit import DOUBT, HOLD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from edgeface.core.types import Detector, Embedding, EventType, ExpectedPerson, Frame, Image, RejectReason
+    from edgeface.core.types import (
+        ChallengeReport,
+        ChallengeRequest,
+        Embedding,
+        EventType,
+        ExpectedPerson,
+        Frame,
+        Image,
+        Look,
+        RejectReason,
+        SpoofReason,
+    )
     from edgeface.faces.analyzer import FaceAnalyzer, InspectedFace
+    from edgeface.faces.liveness.base import LivenessBase
+    from edgeface.faces.protocols import Detector
     from edgeface.faces.settings import QualityLimits
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknowns
-    from edgeface.recognition.decision import Comparison, Decision, Evidence, Thresholds
-    from edgeface.recognition.scene import Conclusion, Visit
+    from edgeface.recognition.decision import Comparison, Decision, Thresholds
+    from edgeface.recognition.liveness import LivenessCounts
     from edgeface.recognition.settings import Recognition, UnknownSettings
+    from edgeface.recognition.visit import Conclusion, Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +57,16 @@ class PipelineRules:
     unknown: UnknownSettings
     regions: Mapping[str, Region] = field(default_factory=dict)
     """By camera; a camera that is missing is searched as a whole."""
+    liveness: LivenessBase | None = None
+    """The rules of its verdict; None: nothing is judged."""
 
     def region(self, camera: str) -> Region:
         """The part of a camera's picture that is searched."""
         return self.regions.get(camera, WHOLE)
 
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When and where something was decided."""
-
-    camera: str
-    monotonic: float
-    wall: float
-    faces: int = 0
-    """In view."""
+    def looks(self, camera: str) -> LivenessBase | None:
+        """The rules of the verdict at a camera; None: nothing is judged there."""
+        return self.liveness if self.liveness is not None and self.liveness.judges(camera) else None
 
 
 class Pipeline:
@@ -90,21 +105,33 @@ class Pipeline:
         events, claims, probes = list[Event](), list[Claim](), list[Probe]()
         for visit, detection in scene.to_judge(visits, now):
             face = self._faces.inspect(image, detection)  # 3 inspect: landmarks and quality
-            if face is None or not visit.accept(face.quality, now):
+            if face is None:
+                continue
+            embed = cache(partial(self._faces.embed, image, face.detection))
+            turned = not frame.doubtful and self._follow_turn(scene, visit, face, embed, moment)
+            if turned or not visit.accept(face.quality, now):
                 continue
             covered = not self._may_keep(visit, image, face)
-            embedding = self._faces.embed(image, face.detection)  # 4 embed
-            seen, decision = self._match(visit, embedding, moment, covered=covered)  # 5 match
+            embedding = embed()  # 4 embed
+            look = self._look(scene, visit, frame, face)  # 5 look: whether this very face is alive
+            seen, decision = self._match(visit, embedding, look, moment, covered=covered)  # 6 match
+            if visit.liveness.exposed and self._faces.liveness is not None:
+                person = self._resembles(visit, moment)
+                events.append(self._expose(scene, visit, moment, self._faces.liveness.reason, person))
+                claims += self._warn(visit, person, moment)
+                continue
             if decision is not None:
-                announced = self._announce(scene, visit, decision, seen, moment)  # 6 announce, once
+                announced = self._announce(scene, visit, decision, seen, moment)  # 7 announce, once
                 events += announced
-                probes += [_probe(event, visit.evidence) for event in announced]
-            claims += self._claim(visit, seen, moment)  # 7 claim: ask the doors to open
-            claims += self._confirm(visit, moment)  # 8 confirm: compare with a person that a second factor names
+                probes += [probe_of(event, visit.evidence) for event in announced]
+            claims += self._claim(visit, seen, moment)  # 8 claim: ask the doors to open
+            claims += self._confirm(visit, moment)  # 9 confirm: compare with a person that a second factor names
         scene.withdraw(now)
-        events += self._left(scene, moment, self._rules.recognition.gap)
-        faces = tuple(self._face(scene, visit) for visit in visits)
-        return FrameResult(frame, faces, tuple(events), tuple(claims), tuple(probes))
+        reports, failed = self._report_challenge(scene, moment)
+        events += [*failed, *self._left(scene, moment, self._rules.recognition.gap)]
+        prompts = self._at(frame.camera).doors is not None
+        faces = tuple(face_of(scene, visit, self._gallery, now, prompts=prompts) for visit in visits)
+        return FrameResult(frame, faces, tuple(events), tuple(claims), tuple(probes), reports)
 
     def _may_keep(self, visit: Visit, image: Image, face: InspectedFace) -> bool:
         """Whether an unknown may be made of this frame: the check takes a millisecond, so only where one is sought."""
@@ -114,15 +141,24 @@ class Pipeline:
         """What is accepted at a camera."""
         return self._cameras.get(camera, self._limits)
 
+    def _look(self, scene: Scene, visit: Visit, frame: Frame, face: InspectedFace) -> Look | None:
+        """The look at a good face, in the whole picture: the room around it counts, whatever region is searched."""
+        if self._rules.looks(frame.camera) is None:
+            return None
+        placed = face._replace(detection=face.detection.placed(1.0, *scene.origin))
+        return visit.liveness.take(self._faces.look_at(frame, placed), scene.liveness_counts)
+
     def _match(
-        self, visit: Visit, embedding: Embedding, moment: Moment, *, covered: bool
+        self, visit: Visit, embedding: Embedding, look: Look | None, moment: Moment, *, covered: bool
     ) -> tuple[Comparison | None, Decision | None]:
         """Who is nearest to a visit with one more embedding, and the decision; None while it is too early."""
         now, at = moment.monotonic, self._at(moment.camera)
         with self._faces.measure("match"):
-            visit.add(embedding, now, at.thresholds.same, covered=covered)
+            visit.add(embedding, now, at.thresholds.same, covered=covered, look=look)
+            if (rules := self._rules.looks(moment.camera)) is not None:
+                visit.liveness.judge(visit.evidence, rules, self._scenes[moment.camera].liveness_counts)
             seen, decision = None, None
-            if ready(visit.evidence, self._rules.recognition):
+            if self._ready(visit):
                 seen = compare(visit.evidence, self._gallery, at.least)
                 among = seen if at.group is None else at.group.among(seen, visit.evidence.mean())
                 decision = judge(visit.evidence.frames, among, at.thresholds, self._rules.recognition)
@@ -133,6 +169,29 @@ class Pipeline:
         if decision is not None and decision.kind == "match":
             visit.named_until = now + HOLD
         return seen, decision
+
+    def _ready(self, visit: Visit) -> bool:
+        """Whether there is enough evidence for a first decision, which waits for the verdict of the looks as well."""
+        waits = visit.liveness.undecided and visit.decision is None and visit.evidence.frames < WINDOW
+        return ready(visit.evidence, self._rules.recognition) and not waits
+
+    def _expose(self, scene: Scene, visit: Visit, moment: Moment, reason: SpoofReason, looks_like: str | None) -> Event:
+        """Make a visit a spoof, which it stays; gives its event, which names no one. The journal keeps `looks_like`."""
+        frames = visit.evidence.frames
+        visit.expose(reason)
+        visit.announced = True
+        scene.liveness_counts.verdicts[reason] += 1
+        return replace(self._event("spoof", scene, visit, moment), reason=reason, frames=frames, looks_like=looks_like)
+
+    def _resembles(self, visit: Visit, moment: Moment) -> str | None:
+        """The person that a face resembles enough for anything that is decided at its camera."""
+        match = self._gallery.match(visit.evidence.mean())
+        return match.person if match is not None and match.score >= self._at(moment.camera).least else None
+
+    def _warn(self, visit: Visit, person: str | None, moment: Moment) -> Iterable[Claim]:
+        """A claim that opens no door: it tells the doors that someone shows the face of a person."""
+        if person is not None and self._at(moment.camera).doors is not None:
+            yield claim_of(visit, moment, person, NO_ONE, spoof=True)
 
     def _remains(self, visit: Visit, decision: Decision | None, at: CameraLimits) -> bool:
         """Whether the last decision stays for now, although this frame does not decide: it may be a poor one."""
@@ -193,22 +252,12 @@ class Pipeline:
         at = self._at(moment.camera)
         if at.doors is None or seen is None or seen.newest is None or not seen.confirms(at.least):
             return ()
-        if seen.score < at.doors.sought and visit.evidence.frames < WINDOW:
-            # More frames may lift the score to what a door requires, and someone is waiting.
+        short = seen.score < at.doors.sought and visit.evidence.frames < WINDOW
+        if short or visit.liveness.undecided:
+            # More frames may lift the score to what a door requires, or decide on liveness, and someone is waiting.
             visit.due = moment.monotonic
-        return (
-            Claim(
-                camera=moment.camera,
-                visit=visit.number,
-                monotonic=moment.monotonic,
-                person=seen.match.person,
-                score=seen.match.score,
-                newest=seen.newest.score,
-                look_alike=seen.match.look_alike,
-                frames=visit.evidence.frames,
-                faces_in_view=moment.faces,
-            ),
-        )
+        score = Confirmation(seen.match.score, seen.newest.score, seen.match.look_alike)
+        return (claim_of(visit, moment, seen.match.person, score),)
 
     def _confirm(self, visit: Visit, moment: Moment) -> Iterable[Claim]:
         """The comparisons of a face with each person that is expected at the camera, whatever the decision is."""
@@ -219,23 +268,55 @@ class Pipeline:
             return
         # Someone is waiting.
         visit.due = moment.monotonic
-        if not ready(visit.evidence, self._rules.recognition):
+        if not self._ready(visit):
             return
         for one in expected:
             found = confirm(visit.evidence, self._gallery, one.person)
-            yield Claim(
-                camera=moment.camera,
-                visit=visit.number,
-                monotonic=moment.monotonic,
-                person=one.person,
-                score=found.score,
-                newest=found.newest,
-                look_alike=found.look_alike,
-                frames=visit.evidence.frames,
-                faces_in_view=moment.faces,
-                factor=one.kind,
-                expected=one,
-            )
+            yield claim_of(visit, moment, one.person, found, one)
+
+    def challenge(self, request: ChallengeRequest) -> None:
+        """Ask a visit for head turns, from its next frame; a visit that is not in view, or asked already, is not."""
+        scene = self._scenes.get(request.camera)
+        visits = scene.visits.values() if scene is not None else ()
+        visit = next((visit for visit in visits if visit.number == request.visit), None)
+        if scene is not None and visit is not None and scene.challenge is None and visit.liveness.spoof is None:
+            scene.challenge = ActiveChallenge(request, visit, HeadTurns(request.turns, visit.seen))
+            scene.liveness_counts.challenges["asked"] += 1
+
+    def _follow_turn(
+        self, scene: Scene, visit: Visit, face: InspectedFace, embed: Callable[[], Embedding], moment: Moment
+    ) -> bool:
+        """Follow the head of a visit that is asked to turn it; True if the frame shows it turned, and serves no more.
+
+        A turned face resembles its person less: among the evidence it would pass for another face.
+        """
+        active = scene.challenge
+        if active is None or active.visit is not visit:
+            return False
+        near = self._at(moment.camera).thresholds.near
+
+        def same() -> bool:
+            score = self._gallery.score(active.request.person, embed())
+            return score is not None and score >= near
+
+        active.see(face, same, moment.monotonic, scene.tracker.interval, alone=moment.faces == 1)
+        return abs(face.quality.yaw) > REST_YAW
+
+    def _report_challenge(self, scene: Scene, moment: Moment) -> tuple[tuple[ChallengeReport, ...], Iterable[Event]]:
+        """What a challenge asks for next or how it has ended, and the event of a last failure."""
+        active = scene.challenge
+        report = None if active is None else active.report(moment.monotonic, scene.tracker.interval)
+        if active is None or report is None:
+            return (), ()
+        visit, events = active.visit, list[Event]()
+        if report.result is not None:
+            scene.challenge, visit.due = None, moment.monotonic
+            scene.liveness_counts.challenges[report.result] += 1
+        if report.result == "passed":
+            visit.liveness.passed = PassedChallenge(report.request.person, visit.evidence.since, moment.monotonic)
+        elif report.result == "failed" and report.request.final and visit.liveness.spoof is None:
+            events.append(self._expose(scene, visit, moment, "challenge", report.request.person))
+        return (report,), events
 
     def expect(self, expected: ExpectedPerson) -> None:
         """Compare the faces at a camera with one person, too, instead of the one last expected at the same door."""
@@ -244,59 +325,14 @@ class Pipeline:
         for visit in scene.visits.values() if scene is not None else ():
             visit.due = 0.0
 
+    def _event(self, kind: EventType, scene: Scene, visit: Visit, moment: Moment) -> Event:
+        """Number and fill in one event."""
+        self._seq += 1
+        origin = Origin(self._rules.device, self._rules.boot, self._seq, self._faces.embedder.name)
+        return event_of(kind, scene, visit, moment, origin, self._gallery, self._at(moment.camera).thresholds)
+
     def _left(self, scene: Scene, moment: Moment, gap: float) -> list[Event]:
         return [self._event("left", scene, visit, moment) for visit in scene.left(moment.monotonic, gap)]
-
-    def _event(self, kind: EventType, scene: Scene, visit: Visit, moment: Moment) -> Event:
-        """Number and fill in one event; only a match has a person and a name."""
-        self._seq += 1
-        # A person who was erased while in view has no name any more.
-        person = visit.concluded("match")
-        name = self._gallery.name(person) if person is not None else None
-        match = visit.decision.match if visit.decision is not None and kind != "left" else None
-        accept = self._at(moment.camera).thresholds
-        return Event(
-            type=kind,
-            id=event_id(moment.wall, self._rules.boot, self._seq),
-            boot=self._rules.boot,
-            seq=self._seq,
-            device=self._rules.device,
-            camera=moment.camera,
-            track=visit.number,
-            monotonic=moment.monotonic,
-            captured_at=moment.wall,
-            box=visit.box.moved(*scene.origin),
-            frame_size=scene.size,
-            faces_in_view=moment.faces,
-            model=self._faces.embedder.name,
-            person=person if name is not None else None,
-            name=name,
-            score=match.score if match else None,
-            threshold=accept.accept if match else None,
-            margin=match.margin if match else None,
-            level=accept.level,
-            level_basis=accept.basis,
-            frames=visit.decision.frames if visit.decision else 0,
-            quality=visit.quality,
-            reason=visit.decision.reason if visit.decision and kind == "uncertain" else None,
-            unknown=visit.concluded("unknown") or None,
-            seconds=visit.seen - visit.since if kind == "left" else None,
-        )
-
-    def _face(self, scene: Scene, visit: Visit) -> Face:
-        decision = visit.decision
-        person = decision.person if decision else None
-        return Face(
-            track=visit.number,
-            box=visit.box.moved(*scene.origin),
-            label=decision.kind if decision else "new",
-            person=person,
-            name=self._gallery.name(person) if person is not None else None,
-            unknown=visit.unknown,
-            score=decision.match.score if decision and decision.match else None,
-            reason=visit.last_reason,
-            event=visit.event if visit.evidence.frames else None,
-        )
 
     def leave(self, camera: str, monotonic: float, wall: float) -> tuple[Event, ...]:
         """End all visits of a camera that is away, or of a daemon that stops: `left` for each that was announced."""
@@ -337,20 +373,21 @@ class Pipeline:
         return tuple(self._scenes)
 
     def people(self, camera: str) -> tuple[str, ...]:
-        """Who is in view, in order of arrival: display names, and `unknown` for those without one."""
+        """Who is in view, in order of arrival: each display name once, and STRANGER for each person without one."""
         scene = self._scenes.get(camera)
         decisions = [visit.decision for visit in scene.visits.values()] if scene else []
-        return tuple(dict.fromkeys(self._display_name(one) for one in decisions if one and one.kind != "ignored"))
+        shown = [self._display_name(one) for one in decisions if one and one.kind != "ignored"]
+        return tuple(name for place, name in enumerate(shown) if name == STRANGER or name not in shown[:place])
 
     def _display_name(self, decision: Decision) -> str:
-        return (self._gallery.name(decision.person) if decision.person is not None else None) or "unknown"
+        name = None if decision.person is None else self._gallery.name(decision.person)
+        # A name that was given before it was reserved.
+        return STRANGER if name is None or is_reserved(name) else name
 
-    def counts(self, camera: str) -> tuple[Counter[RejectReason], int, float]:
-        """Of a camera: tracks without a decision by reason, unknown events held back, and the usual frame interval."""
+    def counts(self, camera: str) -> tuple[Counter[RejectReason], int, float, LivenessCounts]:
+        """Of a camera: tracks without a decision by reason, unknown events held back, the usual frame interval, looks.
+
+        All of it is a copy.
+        """
         scene = self._scenes[camera]
-        return Counter(scene.undecided), scene.held_back, scene.tracker.interval
-
-
-def _probe(event: Event, evidence: Evidence) -> Probe:
-    mean, covered = evidence.mean(), len(evidence.uncovered) < evidence.frames
-    return Probe(event.id, event.camera, event.captured_at, event.person, event.unknown, mean, covered)
+        return Counter(scene.undecided), scene.held_back, scene.tracker.interval, scene.liveness_counts.copy()

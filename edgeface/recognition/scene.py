@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgeface.core.types import DecisionKind
-from edgeface.recognition.decision import Evidence
+from edgeface.recognition.liveness import STICKS, LivenessCounts, SpoofPlace
 from edgeface.recognition.scheduler import DetectionScheduler
 from edgeface.recognition.tracker import Tracker
+from edgeface.recognition.visit import DOUBT, Visit, continues
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from edgeface.core.types import (
-        Box,
-        Detection,
-        DetectionRequest,
-        Embedding,
-        Image,
-        Quality,
-        RejectReason,
-        SearchGrid,
-    )
-    from edgeface.recognition.decision import Decision
-    from edgeface.recognition.scheduler import Floats
+    from edgeface.core.types import Detection, Image, RejectReason
+    from edgeface.faces.protocols import DetectionRequest, SearchGrid
+    from edgeface.recognition.active_challenge import ActiveChallenge
     from edgeface.recognition.settings import UnknownSettings
     from edgeface.recognition.tracker import Track
 
@@ -47,25 +37,12 @@ JUMP = 0.5
 STEADY = 0.75
 """A face whose height changes by more than this ratio from one detection to the next may be another one."""
 
-ALIKE = 0.5
-"""A named face whose coarse picture correlates less than this with the one before is judged at once. Of 400 changes of
-one face for another in the same place, this notices 72 %; of 302 pairs of the demo's own faces, it doubts 3 %."""
-
 GAP, SLOW_GAP = 0.5, 2.0
 """A face that was not found for longer than this many seconds, and this many intervals of the camera, may be another
 one: at 1.5 frames per second, two frames in a row are 0.67 s apart."""
 
-DOUBT, HOLD = 1.0, 5.0
-"""Seconds for which a name stays without a frame that confirms it: when the face may be another one, and otherwise."""
-
 _LATE = 0.9
 """Share of DOUBT from which a camera's interval is too long: its next frame may come too late to withdraw a name."""
-
-MAX_REJECTED, RETRY = 10, 0.12
-"""After this many rejected faces in a row, a track is judged only every so many seconds."""
-
-Conclusion = tuple[DecisionKind, str]
-"""A kind of decision and its subject: the person, the unknown's id, or the reason."""
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +63,11 @@ class Scene:
     """Tracks that ended without a decision, by reason."""
     held_back: int = 0
     """Unknown events beyond the rate limit."""
+    challenge: ActiveChallenge | None = None
+    """The head turns that are asked of someone now."""
+    liveness_counts: LivenessCounts = field(default_factory=LivenessCounts)
+    _spoofs: dict[int, SpoofPlace] = field(default_factory=dict)
+    """Where spoofs were seen, by the tracker's id."""
     _unknown_times: deque[float] = field(default_factory=deque)
 
     def crop(self, image: Image, region: Region) -> Image:
@@ -98,7 +80,7 @@ class Scene:
 
     def plan(self, image: Image, grid: SearchGrid, monotonic: float) -> tuple[DetectionRequest, frozenset[int]]:
         """What to detect in this picture, and the ids of the tracks that must be found."""
-        due = {track for track, visit in self.visits.items() if visit.due <= monotonic}
+        due = {track for track, visit in self.visits.items() if self._is_due(visit, monotonic)}
         plan = self.scheduler.plan(image, grid, self.tracker.expected(monotonic), due, monotonic)
         if self.scheduler.cut:
             # Another scene: no face in it is one that was followed.
@@ -114,13 +96,18 @@ class Scene:
 
     def to_judge(self, visits: Sequence[Visit], monotonic: float) -> list[tuple[Visit, Detection]]:
         """The faces to judge now: undecided ones first, then those that wait longest, then the best visible."""
-        waiting = [(v, v.detection) for v in visits if v.detection is not None and v.due <= monotonic]
+        waiting = [(v, v.detection) for v in visits if v.detection is not None and self._is_due(v, monotonic)]
         waiting.sort(key=lambda pair: _urgency(*pair))
         undecided = any(visit.decision is None for visit, _ in waiting)
         chosen = waiting[: MAX_FACES if undecided and len(visits) < CROWD else 1]
         for visit, _ in chosen:
             visit.tried = monotonic
         return chosen
+
+    def _is_due(self, visit: Visit, monotonic: float) -> bool:
+        """Whether a face is judged now: with every frame while it is to turn, and no more once it is a spoof."""
+        turning = self.challenge is not None and self.challenge.visit is visit
+        return visit.liveness.spoof is None and (turning or visit.due <= monotonic)
 
     def may_announce_unknown(self, monotonic: float, rules: UnknownSettings) -> bool:
         """Whether the rate limit allows another unknown event; one that it holds back is counted."""
@@ -169,12 +156,22 @@ class Scene:
         visit = self.visits.get(track.id)
         if visit is None:
             visit = self.visits[track.id] = Visit(track.id, monotonic, monotonic, track.box)
+            self._stick(visit)
         if track.detection is not None and self._may_be_another(track, monotonic - visit.seen):
             visit.restart(monotonic)
         if track.detection is not None and not visit.looks_alike(self.scheduler.glimpse(track.detection.box)):
             visit.due = min(visit.due, monotonic)
         visit.seen, visit.box, visit.detection = track.last_seen, track.box, track.detection
+        if visit.liveness.spoof is not None:
+            self._spoofs[track.id] = SpoofPlace(track.box, track.last_seen, visit.liveness.spoof)
         return visit
+
+    def _stick(self, visit: Visit) -> None:
+        """A new face at the place of a spoof is the same spoof, and is not announced again."""
+        self._spoofs = {track: one for track, one in self._spoofs.items() if visit.since - one.seen <= STICKS}
+        found = next((one for one in self._spoofs.values() if one.covers(visit.box, visit.since)), None)
+        if found is not None:
+            visit.expose(found.reason)
 
     def _may_be_another(self, track: Track, unseen: float) -> bool:
         """Whether the face just found may not be the one before it: it has jumped, changed its size, or was away."""
@@ -184,112 +181,3 @@ class Scene:
 
 def _urgency(visit: Visit, detection: Detection) -> tuple[bool, float, float]:
     return visit.decision is not None, visit.tried, -visit.box.height * detection.score
-
-
-@dataclass(slots=True, eq=False)
-class Visit:
-    """The state of one track; only the vision thread writes it."""
-
-    number: int
-    """The track's number in events; a track that continues a lost one takes over its number."""
-    since: float
-    seen: float
-    """Monotonic seconds of the first and the last frame with the face."""
-    box: Box
-    detection: Detection | None = None
-    """The newest frame's; None when it was not found, or not asked for."""
-    evidence: Evidence = field(default_factory=Evidence)
-    decision: Decision | None = None
-    conclusion: Conclusion | None = None
-    """The last one that was announced, or held back by the rate limit."""
-    announced: bool = False
-    """Whether subscribers know of it, so that they must hear when it leaves."""
-    event: str | None = None
-    """The id of the event that announced the face in the evidence."""
-    unknown: str | None = None
-    """The stable id, while the evidence is of an unknown."""
-    quality: Quality | None = None
-    rejected: Counter[RejectReason] = field(default_factory=Counter)
-    """Frames whose face was not worth embedding, by reason."""
-    last_reason: RejectReason | None = None
-    """Why the last face was rejected; None when it was good."""
-    rejected_in_a_row: int = 0
-    due: float = 0.0
-    """When the face is judged next, monotonic seconds."""
-    tried: float = 0.0
-    """When it was last judged."""
-    glimpse: Floats | None = None
-    """What the face looked like, coarsely, when it was last found."""
-    named_until: float = math.inf
-    """When a name is withdrawn, unless a frame confirms it before; monotonic seconds."""
-
-    def accept(self, quality: Quality, monotonic: float) -> bool:
-        """Whether the face is worth embedding; a rejected one is counted, and after several the next try waits."""
-        self.last_reason = quality.reason
-        if quality.reason is None:
-            self.quality, self.rejected_in_a_row = quality, 0
-            return True
-        self.rejected[quality.reason] += 1
-        self.rejected_in_a_row += 1
-        self.due = monotonic + (RETRY if self.rejected_in_a_row >= MAX_REJECTED else 0.0)
-        return False
-
-    @property
-    def seeks_id(self) -> bool:
-        """Whether an unknown may yet be made of this face."""
-        return self.unknown is None and (self.decision is None or self.decision.person is None)
-
-    def add(self, embedding: Embedding, monotonic: float, same: float, *, covered: bool) -> None:
-        """Add one embedding to the evidence; a different face (cosine below `same`) starts new evidence."""
-        self.evidence = self.evidence.add(embedding, monotonic, same, covered=covered)
-        if self.evidence.frames == 1:
-            self.unknown = self.event = None
-
-    def restart(self, monotonic: float) -> None:
-        """Start new evidence, if there is any: what follows may be another face."""
-        if self.evidence.frames or self.decision is not None:
-            self.evidence = Evidence()
-            self.doubt(monotonic)
-
-    def doubt(self, monotonic: float) -> None:
-        """Judge the face with each frame, and withdraw its name soon unless one of them confirms it."""
-        self.due = monotonic
-        self.named_until = min(self.named_until, monotonic + DOUBT)
-
-    def looks_alike(self, glimpse: Floats | None) -> bool:
-        """Whether a named face looks as it did when it was last found; unnamed ones are judged anyway."""
-        before, self.glimpse = self.glimpse, glimpse
-        if before is None or glimpse is None or self.decision is None or self.decision.person is None:
-            return True
-        return float(before @ glimpse) >= ALIKE
-
-    def withdraw(self, monotonic: float) -> None:
-        """Withdraw a name that no frame has confirmed in time, with the evidence for it."""
-        if self.decision is not None and self.decision.person is not None and monotonic >= self.named_until:
-            self.decision, self.evidence, self.due = None, Evidence(), min(self.due, monotonic)
-
-    def why_undecided(self) -> RejectReason:
-        """The reason that kept most frames from being judged; few_frames when none did."""
-        return self.rejected.most_common(1)[0][0] if self.rejected else "few_frames"
-
-    def concluded(self, kind: DecisionKind) -> str | None:
-        """The person or the unknown's id of the last conclusion, if it was of this kind."""
-        return self.conclusion[1] if self.conclusion is not None and self.conclusion[0] == kind else None
-
-    def continue_from(self, lost: Visit) -> None:
-        """Continue a visit whose track was lost: same number, same start, nothing announced twice."""
-        self.number, self.since = lost.number, lost.since
-        self.conclusion, self.announced, self.unknown = lost.conclusion, lost.announced, lost.unknown
-
-
-def continues(visit: Visit, lost: Visit, same: float) -> bool:
-    """Whether a decided visit is the same face as one whose track was lost shortly before.
-
-    By the person where one of them was matched, otherwise by the cosine of their evidence: `same` or more.
-    """
-    if visit.decision is None:
-        return False
-    person, before = visit.decision.person, lost.concluded("match")
-    if person is not None or before is not None:
-        return person == before
-    return lost.evidence.frames > 0 and float(visit.evidence.mean() @ lost.evidence.mean()) >= same

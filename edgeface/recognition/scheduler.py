@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeface.core.types import Box, DetectionRequest, SearchGrid
+from edgeface.core.types import Box
+from edgeface.faces.protocols import DetectionRequest, SearchGrid
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence

@@ -13,8 +13,8 @@ from edgeface.gallery.snapshot import Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.recognition.decision import thresholds
 from edgeface.recognition.pipeline import Pipeline, PipelineRules
-from edgeface.recognition.scene import DOUBT, HOLD
 from edgeface.recognition.settings import MIN_FPS, Recognition, UnknownSettings
+from edgeface.recognition.visit import DOUBT, HOLD
 from tests.support.doors import levels, limits_for, policy_for
 from tests.support.scripted import BOX, FPS, GREY, Look, ScriptedFaces, analyzer, play
 from tests.support.unknowns import fixed
@@ -310,7 +310,7 @@ def test_a_frame_that_was_not_checked_becomes_no_template() -> None:
     assert matches(list(play(made, faces, [Look(ALICE, covered=True)] * (8 * SECOND)))) == 1
     made.use(make_snapshot([], {}), accept)
     list(play(made, faces, [Look(ALICE, covered=True)] * SECOND, 8.0))
-    assert made.people("porch") == ("unknown",)
+    assert made.people("porch") == ("stranger",)
     assert len(unknowns) == 0
 
 

@@ -3,8 +3,9 @@ import pytest
 
 from edgeface.core.types import Box, Detection, Match
 from edgeface.recognition.decision import Decision, Evidence
-from edgeface.recognition.scene import CROWD, MAX_FACES, Conclusion, Scene, Visit, continues
+from edgeface.recognition.scene import CROWD, MAX_FACES, Scene
 from edgeface.recognition.settings import UnknownSettings
+from edgeface.recognition.visit import Conclusion, Visit, continues
 
 FACE = np.eye(4, dtype=np.float32)
 BOX = Box(0, 0, 50, 60)

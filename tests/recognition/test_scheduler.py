@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeface.core.types import Box, DetectionRequest, Image, SearchGrid
+from edgeface.core.types import Box, Image
 from edgeface.faces.analyzer import round_robin
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
+from edgeface.faces.protocols import DetectionRequest, SearchGrid
 from edgeface.recognition.scheduler import CELL, DetectionScheduler, Motion, thumbnail
 from edgeface.recognition.tracker import Track
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edgeface.core.types import DetectionRequest
 from edgeface.faces.analyzer import round_robin
+from edgeface.faces.protocols import DetectionRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgeface.core.types import Box, Detection, Detector, Image
+    from edgeface.core.types import Box, Detection, Image
+    from edgeface.faces.protocols import Detector
 
 FOLDER = Path(__file__).parents[1] / "data"
 PHOTOS = ("astronaut", "obama", "obama2", "obama3", "biden")
@@ -36,6 +37,18 @@ def scene(name: str, x: int, y: int, height: int, width: int = 640, tall: int = 
     part = small[: tall - y, : width - x]
     canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
     return canvas
+
+
+def on_a_phone(portrait: Image) -> Image:
+    """The whole portrait, small and dark-framed in a grey room, as a phone in a hand is."""
+    room = np.full((720, 960, 3), 140, np.uint8)
+    height = 420
+    width = round(portrait.shape[1] * height / portrait.shape[0])
+    small = cv2.resize(portrait, (width, height)).astype(np.uint8)
+    top, left = 150, 480 - width // 2
+    room[top - 30 : top + height + 30, left - 12 : left + width + 12] = 18
+    room[top : top + height, left : left + width] = np.clip(small * 0.85 + 25, 0, 255).astype(np.uint8)
+    return room
 
 
 def at_turn(detector: Detector, image: Image, number: int = 0, known: Sequence[Box] = ()) -> list[Detection]:
