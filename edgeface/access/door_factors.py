@@ -92,6 +92,13 @@ class DoorFactors:
         """A grant was signed for the person who is expected."""
         self._withdraw(state)
 
+    def hold(self, state: DoorState, seconds: float) -> None:
+        """Let the person who is expected take so many seconds more: they are asked for something else meanwhile."""
+        if state.expected is not None:
+            until = max(state.expected.until, self._clock.monotonic() + seconds)
+            state.expected = replace(state.expected, until=until)
+            self._expect(state.expected)
+
     def give_back(self, state: DoorState, expected: ExpectedPerson) -> None:
         """The grant may not have been delivered: the factor serves once more, unless there is another."""
         if state.expected is None and self._clock.monotonic() <= expected.until:

@@ -6,18 +6,20 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface.access.challenges import CHALLENGE_SECONDS, Challenges
 from edgeface.access.door_factors import DoorFactors
 from edgeface.access.door_state import DoorState
+from edgeface.access.liveness import required_checks
 from edgeface.access.policy import (
     AccessPolicy,
     DoorContext,
     check,
     kinds_of,
-    never_open,
     required_level,
     unguaranteed,
 )
-from edgeface.access.protocol import GrantStamp, payload, read_result
+from edgeface.access.protocol import GrantStamp, payload
+from edgeface.access.reports.desk import DoorReports
 from edgeface.core.clock import synchronised
 from edgeface.core.events import LIFETIME, SEND_WITHIN
 from edgeface.security.signing_keys import sign
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
     from edgeface.access.door_state import VisitKey
     from edgeface.access.factor_messages import PassShown
     from edgeface.access.policy import Refusal
-    from edgeface.access.protocol import DoorResult
+    from edgeface.access.reports.desk import ProvenResult
     from edgeface.access.second_factor import SecondFactors
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Claim, ExpectedPerson
+    from edgeface.core.types import ChallengeReport, ChallengeRequest, Claim, ExpectedPerson, GrantFactor
     from edgeface.security.sealing_keys import SealingKeys
     from edgeface.security.signing_keys import Signer
 
@@ -69,6 +71,10 @@ class PendingClaim:
     claim: Claim
     reason: Refusal | None = "stale"
     """Why it has not opened the door yet."""
+    nonce: str = ""
+    """The nonce of its grant, once there is one."""
+    opened: bool = False
+    """Whether the door has proven that the grant opened it."""
 
     @property
     def visit(self) -> VisitKey:
@@ -84,7 +90,8 @@ class PendingClaim:
 class GrantIssuer:
     """Holds each claim until its doors may open or it is too old; a visit gets one grant per door.
 
-    Any thread may call `claim`; everything else, `policy` included, belongs to the publisher's thread.
+    Any thread may call `claim`, `report` and `show_pass`; everything else, `policy` included, belongs to the
+    publisher's thread.
     """
 
     def __init__(
@@ -99,8 +106,13 @@ class GrantIssuer:
         keys: SealingKeys | None = None,
         factors: SecondFactors | None = None,
         expect: Callable[[ExpectedPerson], None] = lambda _: None,
+        challenge: Callable[[ChallengeRequest], None] = lambda _: None,
+        alarms: Iterable[Record] = (),
     ) -> None:
-        """`keys` open the second factors that doors seal; `expect` gets everyone that one of them names."""
+        """`keys` open the second factors that doors seal; `expect` gets everyone that one of them names.
+
+        `challenge` gets the head turns that a door asks for; `alarms` are those that an earlier run has recorded.
+        """
         self._device = device
         self._boot = boot
         self._clock = clock
@@ -112,10 +124,13 @@ class GrantIssuer:
         self._states: dict[str, DoorState] = {}
         self._pending: dict[ClaimKey, PendingClaim] = {}
         self._granted: OrderedDict[int, PendingClaim] = OrderedDict()
+        self._alarms = tuple(alarms)
         self._records: list[Record] = []
         self._seq = 0
         self._factors = DoorFactors(device, clock, keys, factors, expect)
         self._passes: deque[PassShown] = deque(maxlen=_MAX_PASSES)
+        self._challenges = Challenges(clock, challenge)
+        self._reports: deque[ChallengeReport] = deque(maxlen=_MAX_CLAIMS)
 
     @property
     def doors(self) -> list[str]:
@@ -138,6 +153,10 @@ class GrantIssuer:
         """Queue a valid pass that a camera has read. Returns at once."""
         self._passes.append(shown)
 
+    def report(self, report: ChallengeReport) -> None:
+        """Queue what has become of a challenge. Returns at once."""
+        self._reports.append(report)
+
     def reload(self) -> bool:
         """Apply the policy as it is now; True if it has changed. To be called before anything else."""
         policy = self._current_policy()
@@ -145,31 +164,45 @@ class GrantIssuer:
             return False
         self._policy = policy
         for name in policy.doors:
-            self._states.setdefault(name, DoorState())
+            if name not in self._states:
+                reports = DoorReports(name, self._device, self._boot, self._clock)
+                self._states[name] = DoorState(reports)
+                reports.remember(self._alarms)
         return True
 
     def on_message(self, door: str, kind: str, text: bytes, *, retained: bool) -> bool:
-        """Process a door's `challenge`, `result` or `factor`; False if it is of no use."""
-        if door not in self._policy.doors or kind not in {"challenge", "result", "factor"}:
+        """Process a door's `challenge`, `result`, `state` or `factor`; False if it is of no use."""
+        if door not in self._policy.doors or kind not in {"challenge", "result", "factor", "state"}:
             return True  # the broker still delivers messages of doors that are no longer configured
         if retained:
             return False
+        state = self._states[door]
         if kind == "challenge":
-            return self._states[door].nonces.on_message(text, self._clock.monotonic())
+            return state.nonces.on_message(text, self._clock.monotonic())
         if kind == "factor":
-            return self._factors.on_message(self._policy, door, self._states[door], text)
-        result = read_result(text, door)
-        if result is None:
-            return False
-        if result.device in {None, self._device}:
-            self._on_result(door, result)
-        return True
+            return self._factors.on_message(self._policy, door, state, text)
+        key = self._policy.doors[door].key_of_results
+        if kind == "state":
+            records = state.reports.on_state(text, key, state.nonces)
+            self._records += records or ()
+            return records is not None
+        report = state.reports.on_result(text, key, state.nonces, lambda seq: self._nonce_of(door, seq))
+        if report is not None and report.result.device in {None, self._device}:
+            self._on_result(door, report)
+        return report is not None
+
+    def _nonce_of(self, door: str, seq: int) -> str | None:
+        """The nonce of a grant of this run for a door."""
+        found = self._granted.get(seq)
+        return None if found is None or found.door != door else found.nonce
 
     def review(self) -> None:
         """Decide on all claims; drop those that are too old or whose visit has been granted."""
         if self._signer is not None and self._policy.doors:
             self._signer.refresh()
         self._review_factors()
+        while self._reports:
+            self._on_report(self._reports.popleft())
         while self._claims:
             at, claim = self._claims.popleft()
             for name, door in self._policy.doors.items():
@@ -196,18 +229,18 @@ class GrantIssuer:
         pending = self._decide(pending)
         if pending.reason is not None or self._signer is None or self._signer.key is None:
             return None
-        claim, key, now = pending.claim, self._signer.key, self._clock.monotonic()
+        claim, key, now = self._stated(pending), self._signer.key, self._clock.monotonic()
         state = self._states[pending.door]
         self._seq += 1
         age = now - claim.monotonic
-        nonces, age_ms = state.nonces, round(age * 1000)
-        stamp = GrantStamp(pending.door, self._device, self._boot, self._seq, nonces.take(), age_ms, nonces.version)
+        nonce, age_ms, version = state.nonces.take(), round(age * 1000), state.nonces.version
+        stamp = GrantStamp(pending.door, self._device, self._boot, self._seq, nonce, age_ms, version)
         envelope = sign(payload(stamp, claim), key.kid, key.private)
         del self._pending[pending.key]
-        self._granted[self._seq] = pending
+        self._granted[self._seq] = replace(pending, nonce=nonce)
         if len(self._granted) > _MAX_GRANTS:
             self._granted.popitem(last=False)
-        state.grant(pending.visit, now)
+        state.grant(pending.visit, now, self._clock.wall())
         if claim.expected is not None:
             self._factors.use_up(state)
         self._records.append(("granted", _granted(stamp, claim)))
@@ -241,11 +274,12 @@ class GrantIssuer:
         problems = dict.fromkeys(self._policy.doors, missing) if missing is not None else {}
         factors = {name: self._factors.problem(self._policy, name) for name in self._policy.doors}
         sealing = {name: problem for name, problem in factors.items() if problem is not None}
-        return {**unguaranteed(self._policy), **sealing, **problems, **never_open(self._policy)}
+        return {**unguaranteed(self._policy), **sealing, **problems}
 
     def lines(self) -> list[str]:
-        """The problems, one line each."""
-        return [f"door {name}: {problem}" for name, problem in self.problems.items()]
+        """The problems, and reports that do not count, one line each."""
+        reports = [(name, self._states[name].reports.problem) for name in self._policy.doors]
+        return [f"door {name}: {text}" for name, text in (*self.problems.items(), *reports) if text is not None]
 
     def facts(self) -> dict[str, Any]:
         """The doors in the state message; docs/events.md names the keys."""
@@ -267,16 +301,39 @@ class GrantIssuer:
         claim = self._policy.limits_of(pending.door).judged(claim, required)
         pending = replace(pending, claim=claim)
         reason = check(self._policy, door, claim, now)
+        # With someone else in view, also where the door allows that, the turns would fail at once.
+        alone = claim.faces_in_view == 1
+        if reason == "liveness" and alone and check(self._policy, door, _turned(claim), now) is None:
+            self._ask(state, claim)
         if reason == "known" or (reason == "factor" and now.known):
             del self._pending[pending.key]
         elif self._clock.monotonic() - claim.monotonic > SEND_WITHIN:
-            # What kept the door shut until now tells more than "stale".
             del self._pending[pending.key]
-            self._refuse(state, pending, pending.reason or "stale")
+            # Whoever is asked for head turns is not refused yet. What kept the door shut tells more than "stale".
+            if not self._challenges.asks(pending.visit):
+                self._refuse(pending.door, pending.visit, pending.reason or "stale", claim.factor)
         else:
             self._pending[pending.key] = pending = replace(pending, reason=reason)
             return pending
         return replace(pending, reason="stale")
+
+    def _stated(self, pending: PendingClaim) -> Claim:
+        """The claim as a grant states it: a door without liveness requires no check, so none is stated."""
+        door = self._policy.doors[pending.door]
+        return replace(pending.claim, passed="off") if door.liveness == "off" else pending.claim
+
+    def _ask(self, state: DoorState, claim: Claim) -> None:
+        """Ask for the head turns that alone are lacking; a second factor is held until they are over."""
+        if self._challenges.ask(claim) and claim.expected is not None:
+            self._factors.hold(state, CHALLENGE_SECONDS)
+
+    def _on_report(self, report: ChallengeReport) -> None:
+        """Take note of a challenge; after its last failure, a face is refused at each door that asks for one."""
+        failed, request = self._challenges.on_report(report), report.request
+        for name, door in self._policy.doors.items() if failed else ():
+            required = required_checks(door.liveness, looks=self._policy.looks)
+            if door.camera == request.camera and "challenge" in required:
+                self._refuse(name, (request.camera, request.visit, request.person), "challenge")
 
     def _context(self, state: DoorState, pending: PendingClaim) -> DoorContext:
         now = self._clock.monotonic()
@@ -289,28 +346,37 @@ class GrantIssuer:
             version=state.nonces.version,
             known=pending.visit in state.granted_visits,
             opened=state.granted_at.get(pending.claim.person),
+            failed=self._challenges.failed_at(pending.claim.camera, pending.claim.person),
             expected=state.expected,
         )
 
-    def _refuse(self, state: DoorState, pending: PendingClaim, reason: Refusal) -> None:
-        if state.refuse(pending.visit, reason):
-            factor = {} if pending.claim.factor == "none" else {"factor": pending.claim.factor}
-            facts = {"door": pending.door, "person": pending.claim.person, "reason": reason, **factor}
-            self._records.append(("refused", facts))
+    def _refuse(self, door: str, visit: VisitKey, reason: Refusal, factor: GrantFactor = "none") -> None:
+        if self._states[door].refuse(visit, reason, self._clock.wall()):
+            shown = {} if factor == "none" else {"factor": factor}
+            self._records.append(("refused", {"door": door, "person": visit[2], "reason": reason, **shown}))
 
-    def _on_result(self, door: str, result: DoorResult) -> None:
+    def _on_result(self, door: str, report: ProvenResult) -> None:
         """Record what a door did with a grant; a visit that it rejected may try again after the cooldown."""
-        state = self._states[door]
+        state, result = self._states[door], report.result
         ours = self._granted.get(result.seq or 0) if result.boot == self._boot else None
         granted = ours if ours is not None and ours.door == door else None
+        if granted is not None and report.proven and result.accepted:
+            if granted.opened:
+                return  # a grant opens a door once: someone repeats the answer
+            self._granted[result.seq or 0] = replace(granted, opened=True)
         if granted is not None and not result.accepted:
             state.granted_visits.pop(granted.visit, None)
         if state.count_result(self._clock.monotonic(), accepted=result.accepted):
             person = granted.claim.person if granted is not None else None
-            facts = {"door": door, "person": person, "grant_seq": result.seq}
+            facts = {"door": door, "person": person, "grant_seq": result.seq, "proven": report.proven}
             self._records.append(
                 ("opened", facts) if result.accepted else ("rejected", {**facts, "reason": result.reason})
             )
+
+
+def _turned(claim: Claim) -> Claim:
+    """The claim as if its visit had passed a challenge."""
+    return replace(claim, passed="challenge" if claim.passed in {"off", "challenge"} else "both")
 
 
 def _granted(stamp: GrantStamp, claim: Claim) -> dict[str, Any]:
@@ -322,5 +388,6 @@ def _granted(stamp: GrantStamp, claim: Claim) -> dict[str, Any]:
         "score": round(claim.score, 4),
         "level": claim.level,
         "factor": claim.factor,
+        "liveness": claim.passed,
         "age_ms": stamp.age_ms,
     }

@@ -10,8 +10,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.access.passes import Pass, PassRules
 from edgeface.core.errors import EdgefaceError, VaultError
-from edgeface.core.files import alone, put_whole, read_at_most
+from edgeface.core.files import alone, read_at_most
 from edgeface.core.text import printable_path
+from edgeface.security.head import put_file
 from edgeface.security.signing_keys import SIGNING, FileWatch, public_keys, read
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class PassList:
                 after = tuple(change(self.passes()))
                 if len(after) > MAX_PASSES:
                     raise EdgefaceError(f"there are {MAX_PASSES:,} passes already: revoke some")
-                put_whole(path, self.vault.seal(_parser().dump_json(after), _ABOUT))
+                put_file(self.folder, self.vault, FILE, self.vault.seal(_parser().dump_json(after), _ABOUT))
         except OSError as error:
             raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from edgeface.access.levels import DoorLimits, LevelLimit, laxer, strictest
+from edgeface.access.liveness import PASSED, DoorLiveness, required_checks
 from edgeface.core.events import SEND_WITHIN
 from edgeface.core.settings import FactorKind, Id, Level, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from edgeface.access.liveness import Check
     from edgeface.access.schedules import WeeklySchedule
     from edgeface.core.types import Claim, ExpectedPerson
 
@@ -24,15 +27,17 @@ EVERYONE = "everyone"
 """In an allow-list, the group of all who are enrolled, unless the configuration has a group of this name."""
 
 Refusal = Literal[
-    "liveness",
     "person",
     "clock",
     "schedule",
     "factor",
+    "spoof",
     "level",
     "faces",
     "known",
     "cooldown",
+    "challenge",
+    "liveness",
     "stale",
     "no_key",
     "no_nonce",
@@ -67,6 +72,8 @@ class AllowRule(Settings):
     """A stricter level than the door's; left out: the door's."""
     factor: RequiredFactor | None = None
     """The second factor, instead of the door's; left out: the door's."""
+    challenge: Literal["turn", "factor"] = "turn"
+    """What passes a challenge: head turns, or the second factor in their place, for people who cannot turn the head."""
 
     @model_validator(mode="after")
     def _person_or_group(self) -> AllowRule:
@@ -88,16 +95,24 @@ class Door(Settings):
     """Whether a level may rest on rows of the calibration table that are estimated beyond its data."""
     single_face: bool = True
     """Open only for a person who is alone in the picture."""
-    liveness: Literal["off", "required"] = "off"
-    """Whether the face must pass a liveness check; this version has none, so `required` never opens."""
+    liveness: DoorLiveness = "off"
+    """The liveness check that the face must pass: the looks of the section `liveness`; head turns on demand, and the
+    looks too if there is that section; `required` means `challenge`."""
     factor: RequiredFactor = "none"
     """What a person must show in addition to the face: a kind, a list of kinds (any of them), or none."""
     factor_seconds: Annotated[float, Field(gt=0, le=60, strict=False)] = 10.0
     """Seconds from the factor within which the face must be seen."""
+    result_key: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{43}=$")] | None = None
+    """The public key of the door's controller: only what it has signed counts. Left out: every report counts."""
     cooldown: Annotated[float, Field(ge=0, le=3600, strict=False)] = 10.0
     """Seconds until the same person may open it again."""
     allow_unsynced_clock: bool = False
     """Apply schedules even if the clock may be wrong."""
+
+    @property
+    def key_of_results(self) -> bytes | None:
+        """The 32 bytes of `result_key`."""
+        return None if self.result_key is None else base64.b64decode(self.result_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,8 @@ class AccessPolicy:
     """By door, for the gallery as it is now; a door without limits opens for no one."""
     readers: frozenset[str] = frozenset()
     """Doors whose readers may name a person without a proof."""
+    looks: bool = False
+    """Whether a liveness detector looks at the faces."""
     everyone: frozenset[str] = frozenset()
     """Who is enrolled now, without the ignored: the members of EVERYONE."""
 
@@ -156,20 +173,25 @@ class DoorContext:
     """Whether this visit already has a grant."""
     opened: float | None
     """When the door was last opened for the person, in monotonic seconds."""
+    failed: float | None = None
+    """When the person's face failed a challenge for the last time, in monotonic seconds."""
     expected: ExpectedPerson | None = None
     """Who the latest second factor at the door names, until a grant uses it up."""
 
 
 def check(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
     """None if a door of the claim's camera may open now, else why not; a pure function of its arguments."""
+    lacking = lacking_checks(policy, door, claim, now)
     refusals: tuple[tuple[Refusal | None, bool], ...] = (
-        ("liveness", door.liveness != "off"),
         (_who_when_and_factor(policy, door, claim, now), True),
+        ("spoof", claim.spoof),
         ("level", laxer(claim.level, required_level(policy, door, claim.person, now))),
         ("level", claim.level_basis == "estimated" and door.estimated == "refuse"),
         ("faces", door.single_face and claim.faces_in_view != 1),
         ("known", now.known),
-        ("cooldown", now.opened is not None and now.monotonic - now.opened < door.cooldown),
+        ("cooldown", _within(door.cooldown, now.opened, now)),
+        ("challenge", "challenge" in lacking and _within(door.cooldown, now.failed, now)),
+        ("liveness", bool(lacking)),
         ("stale", not 0 <= now.monotonic - claim.monotonic <= SEND_WITHIN),
         ("no_key", not now.key),
         ("no_nonce", not now.nonce),
@@ -191,15 +213,36 @@ def required_level(policy: AccessPolicy, door: Door, person: str, now: DoorConte
     return strictest(door.level, *(one.level for one in rules if not trusted or _covers(policy, one, now)))
 
 
+def lacking_checks(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> frozenset[Check]:
+    """The liveness checks that the door requires and the claim has not passed.
+
+    By a rule with `challenge: factor`, the second factor replaces the challenge, and nothing else.
+    """
+    lacking = required_checks(door.liveness, looks=policy.looks) - PASSED[claim.passed]
+    rules = _valid_rules(policy, door, claim, now)
+    instead = any(rule.challenge == "factor" and _has_factor(door, rule, claim, now) for rule in rules)
+    return lacking - PASSED["challenge"] if instead and claim.factor != "none" else lacking
+
+
+def _within(seconds: float, since: float | None, now: DoorContext) -> bool:
+    """Whether so many seconds are not over yet."""
+    return since is not None and now.monotonic - since < seconds
+
+
+def _valid_rules(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> list[AllowRule]:
+    """The rules that name the claim's person and hold now."""
+    trusted, rules = _trusts_clock(door, now), policy.rules_for(door, claim.person)
+    return [rule for rule in rules if rule.schedule is None or (trusted and _covers(policy, rule, now))]
+
+
 def _who_when_and_factor(policy: AccessPolicy, door: Door, claim: Claim, now: DoorContext) -> Refusal | None:
-    rules = tuple(policy.rules_for(door, claim.person))
-    if not rules:
+    if not any(policy.rules_for(door, claim.person)):
         return "person"
-    trusted = _trusts_clock(door, now)
-    valid = [rule for rule in rules if rule.schedule is None or (trusted and _covers(policy, rule, now))]
+    valid = _valid_rules(policy, door, claim, now)
     if not valid:
-        return "schedule" if trusted else "clock"
-    return None if any(_has_factor(door, rule, claim, now) for rule in valid) else "factor"
+        return "schedule" if _trusts_clock(door, now) else "clock"
+    # A spoof is refused as a spoof, whatever else it lacks.
+    return None if claim.spoof or any(_has_factor(door, rule, claim, now) for rule in valid) else "factor"
 
 
 def _has_factor(door: Door, rule: AllowRule, claim: Claim, now: DoorContext) -> bool:
@@ -207,7 +250,9 @@ def _has_factor(door: Door, rule: AllowRule, claim: Claim, now: DoorContext) -> 
     required, expected = factors_of(door, rule), claim.expected
     if not required or expected is None:
         return not required and expected is None
-    fresh = expected == now.expected and claim.monotonic <= expected.until
+    latest = now.expected
+    # A challenge holds the factor for longer than the claim knows.
+    fresh = latest is not None and latest.number == expected.number and claim.monotonic <= latest.until
     return fresh and expected.kind in required and expected.person == claim.person
 
 
@@ -242,10 +287,17 @@ def _covers(policy: AccessPolicy, rule: AllowRule, now: DoorContext) -> bool:
     return rule.schedule is None or (schedule is not None and schedule.covers(now.wall))
 
 
-def never_open(policy: AccessPolicy) -> dict[str, str]:
-    """Why a door, as configured, cannot open for any face, by door."""
-    why = "it never opens: liveness is required, and this version has no liveness check"
-    return {name: why for name, door in policy.doors.items() if door.liveness != "off"}
+def face_alone(policy: AccessPolicy) -> dict[str, str]:
+    """A warning for each door that a face alone opens."""
+    why = "a face alone opens it, so a photo may (ways out: liveness: challenge, a second factor)"
+    return {name: why for name, door in policy.doors.items() if door.liveness == "off" and opens_by_face(door)}
+
+
+def unproven(policy: AccessPolicy) -> str | None:
+    """A note on the doors whose reports nothing proves, in one line for all of them; None if there is none."""
+    names = [name for name, door in policy.doors.items() if door.result_key is None]
+    why = "no result_key, so anyone who may write to their topics can claim that they have opened"
+    return f"{', '.join(names)}: {why}" if names else None
 
 
 def unguaranteed(policy: AccessPolicy) -> dict[str, str]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from edgeface.core import files
 from edgeface.core.events import LIFETIME
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeface.core.types import Claim
+
+ContactWord: TypeAlias = Literal["open", "shut", "held", "forced", "unknown"]
+"""The state of a door by its contact; held: open for too long."""
 
 MAX_MESSAGE_BYTES = 1000
 """Bytes of a message from a door."""
@@ -20,7 +25,8 @@ GRANT_VERSIONS = frozenset({1, 2})
 
 NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
 """What a nonce looks like."""
-_BOOT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+BOOT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What the boot of a device or door looks like."""
 _REASON = re.compile(r"[a-z][a-z_]{0,31}")
 _MAX_SEEN_NONCES = 64
 _MAX_VERSIONS = 16
@@ -42,7 +48,7 @@ class Nonces:
         """Process a challenge; False if it is malformed or its nonce is not new."""
         facts = read_object(payload) or {}
         nonce, boot, reads = facts.get("nonce"), facts.get("boot"), facts.get("reads", [1])
-        if not _matches(NONCE, nonce) or not _matches(_BOOT, boot) or not _versions(reads) or nonce in self._seen:
+        if not _matches(NONCE, nonce) or not _matches(BOOT, boot) or not _versions(reads) or nonce in self._seen:
             return False
         self._seen[str(nonce)] = now
         if len(self._seen) > _MAX_SEEN_NONCES:
@@ -61,6 +67,10 @@ class Nonces:
             return False
         self._seen[nonce] = float("-inf")
         return True
+
+    def published(self, nonce: str) -> bool:
+        """Whether the nonce is among the last of the door, which are those of a minute."""
+        return nonce in self._seen
 
     def fresh(self, now: float) -> bool:
         """Whether there is a nonce to take."""
@@ -95,15 +105,20 @@ def read_result(payload: bytes, door: str) -> DoorResult | None:
     facts = read_object(payload)
     if facts is None or facts.get("v") != 1 or facts.get("door") != door:
         return None
+    return result_of(facts)
+
+
+def result_of(facts: Mapping[str, Any]) -> DoorResult | None:
+    """The result in the facts of a message, whatever its version; None if it breaks the contract."""
     accepted, reason, device = facts.get("accepted"), facts.get("reason"), facts.get("device")
     boot, seq = facts.get("grant_boot"), facts.get("grant_seq")
     valid = (
         isinstance(accepted, bool),
         (reason is None) if accepted else _matches(_REASON, reason),
-        device is None or _matches(_BOOT, device),
-        boot is None or _matches(_BOOT, boot),
+        device is None or _matches(BOOT, device),
+        boot is None or _matches(BOOT, boot),
         seq is None or (isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq <= _MAX_INT),
-        not accepted or None not in {device, boot, seq},
+        not accepted or None not in (device, boot, seq),
     )
     return DoorResult(bool(accepted), reason, device, boot, seq) if all(valid) else None
 
@@ -136,16 +151,17 @@ def payload(stamp: GrantStamp, claim: Claim) -> bytes:
         "level": claim.level,
         "age_ms": stamp.age_ms,
         "frames": claim.frames,
-        "liveness": "off",
+        # Version 1 has no other words: a door that reads it rejects them as malformed.
+        "liveness": "off" if claim.passed == "off" else "live",
     }
     if stamp.version > 1:
-        facts |= {"factor": claim.factor, "liveness_kind": "off", "level_basis": claim.level_basis}
+        facts |= {"factor": claim.factor, "liveness_kind": claim.passed, "level_basis": claim.level_basis}
     return json.dumps(facts, separators=(",", ":")).encode()
 
 
-def read_object(payload: bytes) -> dict[str, Any] | None:
-    """Read a small JSON object; None if it is something else, is too large, or has a key twice."""
-    if len(payload) > MAX_MESSAGE_BYTES:
+def read_object(payload: bytes, most: int = MAX_MESSAGE_BYTES) -> dict[str, Any] | None:
+    """Read a JSON object of at most that many bytes; None if it is something else, or has a key twice."""
+    if len(payload) > most:
         return None
     try:
         facts = files.loads_strict(payload)

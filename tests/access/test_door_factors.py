@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeface.access.door_state import MAX_RESULTS_PER_MINUTE
 from edgeface.access.factor_messages import (
     CardFactor,
     CodeFactor,
@@ -26,9 +25,10 @@ from edgeface.access.factor_messages import (
 from edgeface.access.issuer import GrantIssuer, IssuedGrant
 from edgeface.access.levels import DoorLimits, LevelLimit
 from edgeface.access.policy import AccessPolicy, Door
+from edgeface.access.reports.limit import MAX_RESULTS_PER_MINUTE
 from edgeface.access.second_factor import MAX_WAITING, SecondFactors
 from edgeface.core.events import LIFETIME, SEND_WITHIN
-from edgeface.core.types import Claim, ExpectedPerson
+from edgeface.core.types import ChallengeRequest, Claim, ExpectedPerson
 from edgeface.gallery.gallery import Gallery
 from edgeface.security import signing_keys
 from edgeface.security.sealing_keys import SEALING, SealingKeys
@@ -52,6 +52,7 @@ class Site:
     policies: list[AccessPolicy]
     expected: list[ExpectedPerson] = field(default_factory=list)
     visit: int = 0
+    asked: list[ChallengeRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         vault = open_vault(self.folder)
@@ -66,6 +67,7 @@ class Site:
             keys=SealingKeys(self.folder, vault, self.clock),
             factors=self.factors,
             expect=self.expected.append,
+            challenge=self.asked.append,
         )
         self.issuer.reload()
         self.issuer.review()
@@ -104,7 +106,7 @@ class Site:
         expected = self.expected[-1] if "expected" not in changes else changes["expected"]
         kind = "none" if expected is None else expected.kind
         claim = Claim("porch", self.visit, self.clock.now, person, score, score, False, 4, 1, None, "measured", kind)
-        self.issuer.claim(replace(claim, expected=expected))
+        self.issuer.claim(replace(claim, **{"expected": expected, **changes}))
         self.review()
         pending = self.issuer.first()
         grant = None if pending is None else self.issuer.grant(pending)

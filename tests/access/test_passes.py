@@ -186,6 +186,17 @@ def test_a_running_daemon_takes_up_passes_and_keys_and_accepts_nothing_while_it_
     assert rules_file.problem is not None
 
 
+@pytest.mark.parametrize("public", ["a", "\u00e9" * 44, "A" * 44, "A" * 42 + "==", "\n" * 44, "A" * 43 + "=\n", ""])
+def test_a_public_key_that_is_none_is_a_problem_of_one_line(tmp_path: Path, vault: Vault, public: str) -> None:
+    signing_keys.write(tmp_path, signing_keys.new((), "a", vault, 1.0))
+    (record,) = signing_keys.read(tmp_path)
+    signing_keys.write(tmp_path, [dataclasses.replace(record, public=public)])
+    rules_file = PassRulesFile(tmp_path, vault, "front", FixedClock())
+    rules_file.refresh()
+    assert rules_file.rules == PassRules("front", (), {})
+    assert rules_file.problem == f"{tmp_path}/keys.json: not a file of signing keys"
+
+
 def test_a_pass_of_version_1_stays_readable() -> None:
     one = Pass("front", "a" * 16, "alice", ("front-door",), 1, 2)
     text = write(one, KEY)

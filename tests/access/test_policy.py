@@ -1,9 +1,10 @@
 """The policy as a pure function, and the configuration of doors."""
 
+import base64
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.access.levels import DoorLimits, LevelLimit
+from edgeface.access.liveness import PASSED
 from edgeface.access.policy import (
     AccessPolicy,
     Door,
     DoorContext,
     check,
     factors_of,
-    never_open,
     opens_by_face,
     strangers,
     unguaranteed,
@@ -28,7 +29,7 @@ from edgeface.config import loader
 from edgeface.core.errors import ConfigError
 from edgeface.core.events import SEND_WITHIN
 from edgeface.core.settings import Level
-from edgeface.core.types import LEVELS, Claim, ExpectedPerson
+from edgeface.core.types import LEVELS, Claim, ExpectedPerson, PassedChecks
 from edgeface.faces.calibration import CalibrationTable
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
@@ -156,6 +157,15 @@ def test_a_door_opens_for_those_it_allows() -> None:
         ({}, {"faces_in_view": 2}, {}, "faces"),
         ({}, {"faces_in_view": 0}, {}, "faces"),
         ({"liveness": "required"}, {}, {}, "liveness"),
+        ({"liveness": "passive"}, {}, {}, "liveness"),
+        ({"liveness": "passive"}, {"passed": "challenge"}, {}, "liveness"),
+        ({"liveness": "passive"}, {"passed": "passive"}, {}, None),
+        ({"liveness": "challenge"}, {"passed": "passive"}, {}, "liveness"),
+        ({"liveness": "challenge"}, {"passed": "challenge"}, {}, None),
+        ({"liveness": "challenge"}, {"passed": "both"}, {"failed": 98.0}, None),
+        ({"liveness": "challenge"}, {}, {"failed": 98.0}, "challenge"),
+        ({"liveness": "passive"}, {}, {"failed": 98.0}, "liveness"),
+        ({}, {"spoof": True}, {}, "spoof"),
         ({}, {}, {"known": True}, "known"),
         ({}, {}, {"opened": 90.6}, "cooldown"),
         ({}, {}, {"monotonic": 100 + SEND_WITHIN + 0.001}, "stale"),
@@ -203,6 +213,8 @@ CLAIMS = st.builds(
     level=st.sampled_from(LEVELS),
     frames=st.integers(1, 10),
     faces_in_view=st.integers(0, 4),
+    passed=st.sampled_from(get_args(PassedChecks)),
+    spoof=st.sampled_from([False, False, False, True]),
 )
 NOWS = st.builds(
     DoorContext,
@@ -214,6 +226,7 @@ NOWS = st.builds(
     version=st.sampled_from([1, 2]),
     known=st.booleans(),
     opened=st.none() | st.floats(80, 110),
+    failed=st.none() | st.floats(80, 110),
 )
 ALLOWS = st.lists(
     st.sampled_from([{"person": "alice"}, {"group": "family"}, {"person": "carol", "schedule": "noon"}]),
@@ -225,7 +238,7 @@ DOORS = st.builds(
     allow=ALLOWS,
     level=st.sampled_from(LEVELS),
     single_face=st.booleans(),
-    liveness=st.sampled_from(["off", "off", "required"]),
+    liveness=st.sampled_from(["off", "off", "passive", "challenge", "required"]),
     cooldown=st.sampled_from([0.0, 10.0]),
     allow_unsynced_clock=st.booleans(),
 )
@@ -241,8 +254,11 @@ def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim:
     free = any(claim.person in names[a.person or a.group or ""] and a.schedule is None for a in one.allow)
     timed = any(claim.person in names[a.person or a.group or ""] and a.schedule is not None for a in one.allow)
     right = now.synced or one.allow_unsynced_clock
+    lacking = {"off": set(), "passive": {"passive"}}.get(one.liveness, {"challenge"}) - PASSED[claim.passed]
     holds = {
-        "liveness": one.liveness == "required",
+        "spoof": claim.spoof,
+        "challenge": "challenge" in lacking and now.failed is not None and now.monotonic - now.failed < one.cooldown,
+        "liveness": bool(lacking),
         "person": not free and not timed,
         "clock": timed and not free and not right,
         "schedule": timed and not free and right and not noon,
@@ -282,6 +298,22 @@ doors:
     cooldown: 10
     allow_unsynced_clock: false
 """
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (base64.b64encode(bytes(32)).decode(), "not a public key: it fits forged signatures"),
+        ("AAAA", "doors.front-door.result_key"),
+        ("wY3J6tKFTjM8SXGCLDsQ99wbtGH5wmzmCKyAevVxeZ4=", None),
+    ],
+)
+def test_the_key_of_a_door_must_be_one_that_no_one_can_sign_for(key: str, says: str | None) -> None:
+    text = CONFIG.replace("level: high", f"level: high\n    result_key: {key}")
+    if says is None:
+        assert len(loader.parse(text.encode(), "c.yaml").doors["front-door"].key_of_results or b"") == 32
+    else:
+        assert says in mistakes(text)[0]
 
 
 def mistakes(text: str) -> list[str]:
@@ -327,7 +359,11 @@ def test_doors_need_mqtt_and_their_name() -> None:
             "c.yaml:9: doors.front-door.allow.0: give one of person and group",
         ),
         ("level: high", "level: highest", "c.yaml:11: doors.front-door.level: should be 'low', 'normal' or 'high'"),
-        ("liveness: off", "liveness: on", "c.yaml:13: doors.front-door.liveness: should be 'off' or 'required'"),
+        (
+            "liveness: off",
+            "liveness: on",
+            "c.yaml:13: doors.front-door.liveness: should be 'off', 'passive', 'challenge' or 'required'",
+        ),
         (
             "cooldown: 10",
             "cooldown: .nan",
@@ -354,21 +390,23 @@ def test_a_mistake_has_its_line_and_path(before: str, after: str, says: str) -> 
     assert line.startswith(says)
 
 
-def test_what_never_opens_and_who_is_not_enrolled_is_reported() -> None:
-    loaded = loader.parse(CONFIG.replace("liveness: off", "liveness: required").encode(), "c.yaml")
-    assert list(never_open(loaded.access_policy)) == ["front-door"]
+def test_who_is_not_enrolled_is_reported() -> None:
+    loaded = loader.parse(CONFIG.encode(), "c.yaml")
     assert strangers(loaded.access_policy, {"alice"}) == ("door front-door: not enrolled: bob, carol",)
     assert strangers(loaded.access_policy, {"alice", "bob", "carol"}) == ()
 
 
-def test_check_names_a_door_that_never_opens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("liveness", "warnings"),
+    [("off", 1), ("challenge", 0), ("off\n    factor: pin", 0)],
+)
+def test_check_warns_of_a_door_that_a_face_alone_opens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], liveness: str, warnings: int
+) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(CONFIG.replace("liveness: off", "liveness: required"))
+    path.write_text(CONFIG.replace("liveness: off", f"liveness: {liveness}"))
     assert main.main(["check", "--config", str(path)]) == 0
-    assert "door front-door: it never opens: liveness is required" in capsys.readouterr().out
-    path.write_text(CONFIG)
-    assert main.main(["check", "--config", str(path)]) == 0
-    assert "never opens" not in capsys.readouterr().out
+    assert capsys.readouterr().out.count("door front-door: a face alone opens it") == warnings
 
 
 @pytest.mark.parametrize(("fps", "warnings"), [(0.5, 1), (0.8, 0), (1, 0), (15, 0)])
@@ -489,6 +527,8 @@ def test_check_shows_the_level_in_force_at_each_camera_and_door(
     assert first.endswith("OK (cameras: porch)")
     ways = "a smaller allow-list, another level, a second factor, a better embedder"
     assert [line.removeprefix(f"{path}: ") for line in lines] == [
+        "door front-door: a face alone opens it, so a photo may (ways out: liveness: challenge, a second factor)",
+        "doors front-door: no result_key, so anyone who may write to their topics can claim that they have opened",
         "camera porch: level normal, cosine 0.460 or more, 2 of at most 28 people",
         f"door front-door: level 'high' cannot be guaranteed: 3 of 2 people (ways out: {ways})",
     ]
