@@ -8,7 +8,7 @@ from edgeface.access.factor_messages import SealingKey, seal_factor
 from edgeface.door.readers.service import ReaderService
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from edgeface.core.clock import Clock
     from edgeface.door.settings import DoorSettings
@@ -25,11 +25,15 @@ class FactorPublisher:
     def __init__(self, settings: DoorSettings, clock: Clock, on_change: Callable[[], None]) -> None:
         """Nothing is opened yet."""
         self._door = settings.door
-        self._keys = [SealingKey(one.device, one.kid, one.raw) for one in settings.seal]
+        self._keys = [SealingKey(one.device, one.kid, one.raw) for one in settings.seal if one.kid and one.raw]
         self._clock = clock
         self._published = self._offline = self._hasty = 0
         self._published_at = float("-inf")
         self.readers = ReaderService(settings.readers, settings.keypad, clock, on_change)
+
+    def seal_to(self, keys: Mapping[str, tuple[str, bytes]]) -> None:
+        """Seal to these keys from now on: kid and 32 bytes by device; what is shown without any is dropped."""
+        self._keys = [SealingKey(device, *key) for device, key in keys.items()]
 
     def drop(self) -> None:
         """Drop what was shown without a connection, so that it cannot be sent later."""
@@ -37,6 +41,8 @@ class FactorPublisher:
 
     def messages(self, challenge: Callable[[], str]) -> Iterator[bytes]:
         """The sealed messages of what was shown, one per device; each factor has a nonce of its own by `challenge`."""
+        if not self._keys:
+            self.drop()
         for shown in self.readers.take():
             now = self._clock.monotonic()
             if now - shown.at > MAX_AGE:

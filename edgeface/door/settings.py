@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,13 +13,20 @@ from edgeface.core import settings_file
 from edgeface.core.log import Log
 from edgeface.core.settings import FactorKind, Id, Settings
 from edgeface.core.text import printable_path
+from edgeface.door.inputs import ContactSettings, DoorbellSettings, ExitButtonSettings
+from edgeface.door.inputs.gpio import GpioButton, GpioContact
+from edgeface.door.inputs.simulated import SimulatedButton, SimulatedContact
 from edgeface.door.readers import ReaderSettings
 from edgeface.door.readers.keypad import KeypadSettings
 from edgeface.door.readers.simulated import SimulatedReader
 from edgeface.door.readers.wiegand import WiegandReader
-from edgeface.door.relay import GpioRelay, RelaySettings
+from edgeface.door.relays import RelaySettings
+from edgeface.door.relays.gpio import GpioRelay
+from edgeface.door.relays.log import LogRelay
+from edgeface.door.turn_lamps import GpioTurnLamps, TurnLampSettings
 from edgeface.door.verifier import (
     FACTORS,
+    Factor,
     Level,
     LevelBasis,
     Liveness,
@@ -29,9 +37,6 @@ from edgeface.door.verifier import (
 )
 from edgeface.mqtt.settings import Mqtt
 from edgeface.security.sealed_box import SealedBoxError, require_public
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _key(text: str) -> str:
@@ -53,6 +58,9 @@ def _sealing_key(text: str) -> str:
 PublicKey = Annotated[str, AfterValidator(_key)]
 """Base64 of the 32 bytes of an Ed25519 key."""
 
+FactorKinds = Literal["none", "any"] | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1)]
+"""No kind of second factor, any kind, or one of these kinds."""
+
 
 class MinimumSettings(Settings):
     """What the door requires, whatever the devices claim."""
@@ -69,12 +77,20 @@ class MinimumSettings(Settings):
     """Cosine, as in events."""
     people: Annotated[tuple[Id, ...], Field(strict=False, max_length=1000)] = ()
     """Ids of the people who may come in; empty: everyone that the devices allow."""
-    factor: Literal["none", "any"] | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1)] = "none"
+    factor: FactorKinds = "none"
     """The second factor: none is required; any kind; or one of these kinds."""
     liveness_kind: LivenessKind = "off"
     """The liveness checks that the face must have passed; both: passive and challenge."""
     level_basis: LevelBasis = "measured"
     """estimated: also accept levels that a model has estimated beyond the calibration data."""
+    challenge_or_factor: FactorKinds = "none"
+    """The second factors that may replace the challenge in `liveness_kind`, for people who cannot turn their head."""
+
+    @model_validator(mode="after")
+    def _challenge_is_required(self) -> MinimumSettings:
+        if self.challenge_or_factor != "none" and self.liveness_kind not in {"challenge", "both"}:
+            raise ValueError("challenge_or_factor replaces a challenge that liveness_kind does not require")
+        return self
 
 
 class SealSettings(Settings):
@@ -82,15 +98,15 @@ class SealSettings(Settings):
 
     device: Id
     """`device:` in its config.yaml."""
-    kid: Id
-    """The name of its sealing key."""
-    key: Annotated[str, AfterValidator(_sealing_key)]
-    """Base64 of the 32 bytes of an X25519 key."""
+    kid: Id | None = None
+    """The name of its sealing key; left out with `owner`, whose list has it."""
+    key: Annotated[str, AfterValidator(_sealing_key)] | None = None
+    """Base64 of the 32 bytes of an X25519 key; left out as `kid`."""
 
     @property
     def raw(self) -> bytes:
-        """The key."""
-        return base64.b64decode(self.key)
+        """The key; empty without one."""
+        return base64.b64decode(self.key or "")
 
 
 class DoorSettings(Settings):
@@ -98,8 +114,12 @@ class DoorSettings(Settings):
 
     door: Id
     """The door's name, as in `doors:` of config.yaml."""
-    keys: Annotated[dict[Id, PublicKey], Field(min_length=1, max_length=16)]
-    """Public keys of the devices by kid."""
+    keys: Annotated[dict[Id, PublicKey], Field(min_length=1, max_length=16)] | None = None
+    """Public keys of the devices by kid; these, or those of the owner's list."""
+    owner: Annotated[dict[Id, PublicKey], Field(min_length=1, max_length=2)] | None = None
+    """Public keys by kid of the owner, who signs the list of device keys; two while the key is renewed."""
+    data: Path = Field(default=Path("/var/lib/edgeface-door"), strict=False)
+    """The folder in which the door remembers what must not become older, and has the key that signs its reports."""
     minimum: MinimumSettings = MinimumSettings()
     relay: RelaySettings
     readers: Annotated[tuple[ReaderSettings, ...], Field(strict=False, max_length=4)] = ()
@@ -107,6 +127,14 @@ class DoorSettings(Settings):
     keypad: KeypadSettings = KeypadSettings()
     seal: Annotated[tuple[SealSettings, ...], Field(strict=False, max_length=4)] = ()
     """The devices that receive second factors, one key each."""
+    turn_lamps: TurnLampSettings | None = None
+    """Lamps that show to which side a challenge asks a person to turn; left out: none."""
+    contact: ContactSettings | None = None
+    """Whether the door is open; left out: not known."""
+    doorbell: DoorbellSettings | None = None
+    """A button that asks to be let in, and opens nothing; left out: none."""
+    exit_button: ExitButtonSettings | None = None
+    """A button inside that opens the door for `relay.seconds`, without network or device; left out: none."""
     mqtt: Mqtt = Mqtt()
     log: Log = Log()
 
@@ -119,31 +147,61 @@ class DoorSettings(Settings):
         return values
 
     @model_validator(mode="after")
+    def _keys_have_one_source(self) -> DoorSettings:
+        if (self.keys is None) == (self.owner is None):
+            raise ValueError("either keys, the public keys of the devices, or owner, whose list has them")
+        for one in self.seal:
+            if self.owner is None and (one.kid is None or one.key is None):
+                raise ValueError("seal: a device needs kid and key, as `edgeface keys show` prints them")
+            if self.owner is not None and (one.kid is not None or one.key is not None):
+                raise ValueError("seal: with owner, only the device: the owner's list has its key")
+        return self
+
+    @model_validator(mode="after")
     def _readers_fit(self) -> DoorSettings:
         if self.readers and not self.seal:
             raise ValueError("readers need seal: the device's key, as `edgeface keys show` prints it")
         if len({one.device for one in self.seal}) < len(self.seal):
             raise ValueError("seal: one key per device; the device opens its current and its next key")
-        if isinstance(self.relay, GpioRelay):
-            if any(isinstance(one, SimulatedReader) for one in self.readers):
-                raise ValueError("readers: type: simulated is for trials, and only with relay: {type: log}")
-            self._require_free_pins(self.relay.pin)
+        if not isinstance(self.relay, LogRelay) and any(isinstance(one, SimulatedReader) for one in self.readers):
+            raise ValueError("readers: type: simulated is for trials, and only with relay: {type: log}")
         return self
 
-    def _require_free_pins(self, relay: int) -> None:
-        pins = [
-            relay,
-            *(pin for one in self.readers if isinstance(one, WiegandReader) for pin in (one.data0, one.data1)),
-        ]
+    @model_validator(mode="after")
+    def _inputs_fit(self) -> DoorSettings:
+        simulated = any(isinstance(one, (SimulatedContact, SimulatedButton)) for one in self._inputs)
+        if simulated and not isinstance(self.relay, LogRelay):
+            raise ValueError(
+                "contact, doorbell, exit_button: simulated is for trials, and only with relay: {type: log}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pins_are_free(self) -> DoorSettings:
+        pins = [pin for one in self.readers if isinstance(one, WiegandReader) for pin in (one.data0, one.data1)]
+        if isinstance(self.relay, GpioRelay):
+            pins.append(self.relay.pin)
+        if isinstance(self.turn_lamps, GpioTurnLamps):
+            pins += [self.turn_lamps.left, self.turn_lamps.right]
+        pins += [one.pin for one in self._inputs if isinstance(one, (GpioContact, GpioButton))]
         if len(set(pins)) < len(pins):
-            raise ValueError("relay and readers: a pin is used twice")
+            raise ValueError("relay, turn_lamps, readers and inputs: a pin is used twice")
+        return self
+
+    @property
+    def owner_keys(self) -> dict[str, bytes]:
+        """The owner's public keys by kid, 32 bytes each; empty without an owner."""
+        return {kid: base64.b64decode(key) for kid, key in (self.owner or {}).items()}
+
+    @property
+    def _inputs(self) -> tuple[ContactSettings | DoorbellSettings | None, ...]:
+        return self.contact, self.doorbell, self.exit_button
 
     def rules(self) -> Rules:
-        """The door's rules for the verifier."""
-        keys = {kid: base64.b64decode(key) for kid, key in self.keys.items()}
+        """The door's rules for the verifier; without keys while they are to come from the owner's list."""
+        keys = {kid: base64.b64decode(key) for kid, key in (self.keys or {}).items()}
         least = self.minimum
         score = round(least.score * 10_000)
-        kinds = {"none": (), "any": FACTORS}
         minimum = Minimum(
             least.level,
             least.frames,
@@ -151,11 +209,18 @@ class DoorSettings(Settings):
             least.age_ms,
             score,
             least.people,
-            kinds[least.factor] if isinstance(least.factor, str) else least.factor,
+            _kinds(least.factor),
             least.liveness_kind,
             least.level_basis,
+            _kinds(least.challenge_or_factor),
         )
         return Rules(self.door, keys, minimum)
+
+
+def _kinds(configured: FactorKinds) -> tuple[Factor, ...]:
+    if isinstance(configured, tuple):
+        return configured
+    return FACTORS if configured == "any" else ()
 
 
 def load(path: Path) -> DoorSettings:

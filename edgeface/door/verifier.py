@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cryptography.exceptions import InvalidSignature
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 Reason = Literal[
-    "retained", "too_large", "malformed", "unknown_key", "algorithm", "signature", "audience", "nonce", "replayed",
-    "stale", "policy",
+    "retained", "too_large", "no_keys", "keys_expired", "malformed", "unknown_key", "algorithm", "signature",
+    "audience", "nonce", "replayed", "stale", "policy",
 ]  # fmt: skip
 Level = Literal["low", "normal", "high"]
 Liveness = Literal["off", "live"]
@@ -121,9 +121,13 @@ class Minimum:
     """The liveness checks that are required; `both` is both of the others."""
     level_basis: LevelBasis = "measured"
     """estimated: a level may also be estimated."""
+    challenge_or_factor: tuple[Factor, ...] = ()
+    """The second factors that may replace the challenge in `liveness_kind`; a passive check is never replaced."""
 
     def lacks(self, grant: Grant) -> str | None:
         """The field in which the grant falls short; None if it is sufficient."""
+        replaced = grant.factor != "none" and grant.factor in self.challenge_or_factor
+        passed = _CHECKS[grant.liveness_kind] | (_CHECKS["challenge"] if replaced else set())
         shortfalls = {
             "level": LEVELS.index(grant.level) < LEVELS.index(self.level),
             "frames": grant.frames < self.frames,
@@ -132,7 +136,7 @@ class Minimum:
             "score": grant.score < self.score,
             "people": bool(self.people) and grant.person not in self.people,
             "factor": bool(self.factor) and grant.factor not in self.factor,
-            "liveness_kind": not _CHECKS[self.liveness_kind] <= _CHECKS[grant.liveness_kind],
+            "liveness_kind": not _CHECKS[self.liveness_kind] <= passed,
             "level_basis": self.level_basis == "measured" and grant.level_basis != "measured",
         }
         return next((name for name, short in shortfalls.items() if short), None)
@@ -146,6 +150,8 @@ class Rules:
     keys: Mapping[str, bytes]
     """Public Ed25519 keys by kid, 32 bytes each."""
     minimum: Minimum = field(default_factory=Minimum)
+    keys_until: float = float("inf")
+    """When the keys expire, in the door's monotonic seconds."""
 
     def __post_init__(self) -> None:
         for raw in self.keys.values():
@@ -181,7 +187,11 @@ def verify(envelope: bytes, *, retained: bool, now: float, rules: Rules, memory:
         raise Reject("retained", "the broker has stored it")
     if len(envelope) > MAX_BYTES:
         raise Reject("too_large", f"{len(envelope)} bytes")
-    grant = _parsed(_signed(envelope, rules.keys))
+    if not rules.keys:
+        raise Reject("no_keys", "the door has no keys now")
+    if not now < rules.keys_until:
+        raise Reject("keys_expired", "the keys of the door have expired")
+    grant = _parsed(open_envelope(envelope, rules.keys))
     if grant.aud != rules.door:
         raise Reject("audience", f"it is for {grant.aud}", grant)
     published = memory.nonces.get(grant.nonce)
@@ -208,6 +218,10 @@ class GrantVerifier:
         self._nonces: OrderedDict[str, float] = OrderedDict()
         self._used: set[str] = set()
         self._seen: OrderedDict[str, list[tuple[str, int]]] = OrderedDict()
+
+    def replace_keys(self, keys: Mapping[str, bytes], until: float = float("inf")) -> None:
+        """Accept these keys instead, up to `until` in monotonic seconds; raises ValueError if a key is invalid."""
+        self.rules = replace(self.rules, keys=dict(keys), keys_until=until)
 
     def challenge(self, now: float) -> bytes:
         """Make a new nonce; returns the message that publishes it."""
@@ -241,9 +255,9 @@ class GrantVerifier:
             self._seen.popitem(last=False)
 
 
-def _signed(envelope: bytes, keys: Mapping[str, bytes]) -> str:
-    """The payload of an envelope, after its signature has been verified."""
-    outer = _object(envelope)
+def open_envelope(envelope: bytes, keys: Mapping[str, bytes]) -> str:
+    """The payload of an envelope, after one of the keys has verified its signature; raises Reject."""
+    outer = read_object(envelope)
     if set(outer) != {"payload", "kid", "alg", "sig"} or not all(type(value) is str for value in outer.values()):
         raise Reject("malformed", "the envelope has the wrong keys or types")
     raw = keys.get(outer["kid"])
@@ -267,7 +281,7 @@ def _signed(envelope: bytes, keys: Mapping[str, bytes]) -> str:
 
 
 def _parsed(payload: str) -> Grant:
-    fields = _object(payload.encode())
+    fields = read_object(payload.encode())
     version = fields.pop("v", None)
     # True and 1.0 equal 1 in Python.
     names = _NAMES.get(version) if type(version) is int else None
@@ -312,8 +326,8 @@ _NAMES = {1: set(Grant.__slots__) - _NEW, 2: set(Grant.__slots__)}
 _TEXTS = {"aud": _ID, "device": _ID, "person": _ID, "boot": _BOOT, "nonce": _NONCE}
 
 
-def _object(data: bytes) -> dict[str, Any]:
-    """Read one JSON object in UTF-8: no key twice, no fractions, no NaN."""
+def read_object(data: bytes) -> dict[str, Any]:
+    """Read one JSON object in UTF-8: no key twice, no fractions, no NaN; raises Reject."""
     try:
         value = json.loads(
             data.decode(), object_pairs_hook=_pairs, parse_float=_no_float, parse_int=_integer, parse_constant=_no_float

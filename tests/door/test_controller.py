@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from gpiozero import Device
-from gpiozero.pins.mock import MockFactory
 
 from edgeface.access.protocol import read_result
 from edgeface.core import yaml_reader
@@ -28,12 +26,17 @@ from edgeface.core.errors import ConfigError
 from edgeface.demo.mosquitto import free_port
 from edgeface.door import settings as door_settings
 from edgeface.door.controller import Controller
+from edgeface.door.inputs.gpio import GpioButton, GpioContact
 from edgeface.door.readers.keyboard import KeyboardReader
 from edgeface.door.readers.keypad import KeypadSettings
 from edgeface.door.readers.pn532 import Pn532Reader
 from edgeface.door.readers.wiegand import WiegandReader
-from edgeface.door.relay import GpioRelay, LogRelay, Relay
+from edgeface.door.relay import Relay, in_this_process
+from edgeface.door.relays.gpio import GpioRelay
+from edgeface.door.relays.log import LogRelay
 from edgeface.door.settings import DoorSettings, MinimumSettings, SealSettings
+from edgeface.door.turn_lamps import GpioTurnLamps
+from edgeface.door.verifier import FACTORS, Minimum
 from edgeface.mqtt.settings import Mqtt, Tls
 from tests.support.broker import Listener, until
 from tests.support.threaded import threaded
@@ -41,7 +44,7 @@ from tests.support.threaded import threaded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gpiozero.pins.mock import MockPin
+    from gpiozero.pins.mock import MockFactory, MockPin
     from pydantic import BaseModel
 
     from edgeface.demo.mosquitto import Mosquitto
@@ -108,17 +111,14 @@ def settings(port: int, **changes: Any) -> DoorSettings:
 
 
 @pytest.fixture
-def pin() -> Iterator[MockPin]:
+def pin(pins: MockFactory) -> MockPin:
     """The pin of the relay, on gpiozero's own mock hardware."""
-    before, Device.pin_factory = Device.pin_factory, MockFactory()
-    yield Device.pin_factory.pin(PIN)
-    Device.pin_factory.reset()
-    Device.pin_factory = before
+    return pins.pin(PIN)
 
 
 @contextmanager
 def guarded(wanted: DoorSettings) -> Iterator[Controller]:
-    controller = Controller(wanted)
+    controller = Controller(wanted, relay=in_this_process)
     with threaded(controller):
         yield controller
 
@@ -258,7 +258,7 @@ def test_a_network_thread_that_hangs_leaves_the_relay_to_its_time(
 ) -> None:
     listener = listen(broker, "edgeface/doors/#")
     release = threading.Event()
-    controller = Controller(settings(broker.port))
+    controller = Controller(settings(broker.port), relay=in_this_process)
     publish_result = controller._publish_result
 
     def hang(*arguments: Any) -> None:
@@ -356,8 +356,8 @@ def test_a_pin_that_is_taken_is_a_config_error() -> None:
     relay.close()
 
 
-def write(folder: Path, port: int, relay: str = "{type: log, seconds: 0.5}") -> Path:
-    path = folder / "door.yaml"
+def write(folder: Path, port: int, relay: str = "{type: log, seconds: 0.5}", name: str = "door.yaml") -> Path:
+    path = folder / name
     path.write_text(f"door: front\nkeys: {{2026-11: {PUBLIC}}}\nrelay: {relay}\nmqtt: {{port: {port}}}\n")
     return path
 
@@ -370,6 +370,7 @@ def process(config: Path) -> Iterator[subprocess.Popen[str]]:
     try:
         yield child
     finally:
+        child.send_signal(signal.SIGCONT)
         child.kill()
         child.communicate()
 
@@ -426,8 +427,8 @@ minimum: {{level: highest}}
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("relay: {type: bolt}", "door.yaml:3: relay: unknown type; known are gpio, log"),
-        ("relay: {seconds: 3}", "door.yaml:3: relay: needs a type: one of gpio, log"),
+        ("relay: {type: bolt}", "door.yaml:3: relay: unknown type; known are gpio, mqtt, http, command, log"),
+        ("relay: {seconds: 3}", "door.yaml:3: relay: needs a type: one of command, gpio, http, log, mqtt"),
         ("relay: {type: log}\nmqtt: {host: broker.lan}", "plaintext to broker.lan"),
         ("relay: {type: log}\nmqtt: {discovery: true}", "belongs in config.yaml"),
         ("relay: {type: log}\nreaders: [{type: retina}]", "readers.0: unknown type; known are keyboard, wiegand"),
@@ -445,13 +446,80 @@ minimum: {{level: highest}}
             f"relay: {{type: gpio, pin: 4}}\nseal: [{SEAL}]\nreaders: [{{type: wiegand, data0: 4, data1: 5}}]",
             "a pin is used twice",
         ),
+        ("relay: {type: log}\nowner: {o: PUBLIC}", "either keys, the public keys of the devices, or owner"),
+        ("relay: {type: log}\nseal: [{device: a}]", "seal: a device needs kid and key"),
+        (f"relay: {{type: log}}\nowner: {{o: {ZEROS}}}", "owner.o: not a public key: it fits forged signatures"),
+        (
+            "relay: {type: gpio, pin: 4}\ncontact: {type: gpio, pin: 5}\nexit_button: {type: gpio, pin: 5}",
+            "relay, turn_lamps, readers and inputs: a pin is used twice",
+        ),
+        ("relay: {type: gpio, pin: 5}\ndoorbell: {type: gpio, pin: 5}", "a pin is used twice"),
+        ("relay: {type: gpio, pin: 4}\nexit_button: {type: simulated, path: a}", "simulated is for trials"),
+        ("relay: {type: gpio, pin: 4}\ncontact: {type: simulated, path: a}", "simulated is for trials"),
+        (
+            "relay: {type: log}\nexit_button: {type: mqtt, topic: a, pressed: b}",
+            "exit_button: unknown type; known are gpio, simulated",
+        ),
+        ("relay: {type: log}\ncontact: {type: mqtt, topic: 'a/#', open: 1, shut: 0}", "contact.topic"),
+        ("relay: {type: log}\ncontact: {type: mqtt, topic: a, open: 1}", "contact.shut: missing"),
+        ("relay: {type: log}\ncontact: {type: mqtt, topic: a, open: 1, shut: '1'}", "open and shut are two values"),
+        ("relay: {type: log}\ncontact: {type: gpio, pin: 4, held_seconds: 0}", "contact.held_seconds"),
         ("relay: {type: log}\nkeypad: {mode: word}", "should be 'pin' or 'code'"),
         ("relay: {type: log}\nminimum: {factor: [face]}", "minimum.factor"),
         ("relay: {type: log}\nminimum: {factor: []}", "minimum.factor"),
+        (
+            "relay: {type: log}\nminimum: {challenge_or_factor: [pin]}",
+            "minimum: challenge_or_factor replaces a challenge that liveness_kind does not require",
+        ),
+        (
+            "relay: {type: log}\nminimum: {liveness_kind: passive, challenge_or_factor: any}",
+            "minimum: challenge_or_factor replaces a challenge that liveness_kind does not require",
+        ),
+        ("relay: {type: log}\nminimum: {liveness_kind: both, challenge_or_factor: [face]}", "challenge_or_factor.0"),
+        ("relay: {type: log}\nturn_lamps: {device: a}", "turn_lamps: needs a type: one of gpio, log"),
+        ("relay: {type: log}\nturn_lamps: {type: log, device: a}", "turn_lamps.camera: missing"),
+        (
+            "relay: {type: log}\nturn_lamps: {type: gpio, device: a, camera: b, left: 4, rigth: 5}",
+            "turn_lamps.rigth: unknown key (did you mean right?)",
+        ),
+        ("relay: {type: log}\nturn_lamps: {type: gpio, device: a, camera: b, left: 4, right: 4}", "used twice"),
+        (
+            "relay: {type: gpio, pin: 5}\nturn_lamps: {type: gpio, device: a, camera: b, left: 4, right: 5}",
+            "relay, turn_lamps, readers and inputs: a pin is used twice",
+        ),
+        (
+            (
+                f"relay: {{type: log}}\nseal: [{SEAL}]\nreaders: [{{type: wiegand, data0: 4, data1: 5}}]\n"
+                "turn_lamps: {type: gpio, device: a, camera: b, left: 6, right: 5}"
+            ),
+            "a pin is used twice",
+        ),
     ],
 )
 def test_mistakes_are_reported(text: str, expected: str) -> None:
-    assert any(expected in line for line in mistakes(f"door: a\nkeys: {{k: {PUBLIC}}}\n{text}\n"))
+    assert any(
+        expected in line for line in mistakes(f"door: a\nkeys: {{k: {PUBLIC}}}\n{text.replace('PUBLIC', PUBLIC)}\n")
+    )
+
+
+def test_mistakes_about_the_owner_are_reported() -> None:
+    start = f"door: a\nowner: {{o: {PUBLIC}}}\nrelay: {{type: log}}\n"
+    assert door_settings.parse(start.encode(), "door.yaml").rules().keys == {}
+    assert "only the device: the owner's list has its key" in mistakes(f"{start}seal: [{SEAL}]\n")[0]
+    assert "either keys" in mistakes("door: a\nrelay: {type: log}\n")[0]
+    three = "".join(f"  o{number}: {PUBLIC}\n" for number in range(3))
+    assert "at most 2" in mistakes(f"door: a\nowner:\n{three}relay: {{type: log}}\n")[0]
+
+
+def test_the_factors_that_may_replace_a_challenge_reach_the_verifier() -> None:
+    def minimum(text: str) -> Minimum:
+        given = f"door: a\nkeys: {{k: {PUBLIC}}}\nrelay: {{type: log}}\nminimum: {text}\n"
+        return door_settings.parse(given.encode(), "door.yaml").rules().minimum
+
+    assert minimum("{factor: [card]}").challenge_or_factor == ()
+    listed = minimum("{liveness_kind: challenge, challenge_or_factor: [pin, pass]}")
+    assert (listed.liveness_kind, listed.challenge_or_factor, listed.factor) == ("challenge", ("pin", "pass"), ())
+    assert minimum("{liveness_kind: both, challenge_or_factor: any}").challenge_or_factor == FACTORS
 
 
 def test_an_empty_door_yaml_names_the_reference() -> None:
@@ -473,15 +541,27 @@ def uncommented() -> str:
     return "\n".join(line for line in lines if "password_env:" not in line and "password_credential:" not in line)
 
 
-def test_the_reference_is_right_as_it_is_and_with_every_key() -> None:
+def one_source(text: str, *, owner: bool) -> str:
+    """The reference with the owner alone, or with the keys alone: they exclude each other."""
+    loaded = yaml_reader.read(text.encode()).value
+    del loaded["keys" if owner else "owner"]
+    if owner:
+        loaded["seal"] = [{"device": one["device"]} for one in loaded["seal"]]
+    return json.dumps(loaded)
+
+
+@pytest.mark.parametrize("owner", [False, True])
+def test_the_reference_is_right_as_it_is_and_with_every_key(owner: bool) -> None:  # noqa: FBT001 - pytest names it
     assert door_settings.load(REFERENCE).door == "front-door"
-    door_settings.parse(uncommented().encode(), "door.yaml")
+    parsed = door_settings.parse(one_source(uncommented(), owner=owner).encode(), "door.yaml")
+    assert (parsed.owner is None, parsed.keys is None) == (not owner, owner)
 
 
 MODELS: dict[str, type[BaseModel]] = {
     "": DoorSettings, "minimum": MinimumSettings, "relay": GpioRelay, "mqtt": Mqtt, "mqtt.tls": Tls,
     "readers.0": KeyboardReader, "readers.1": WiegandReader, "readers.2": Pn532Reader,
-    "keypad": KeypadSettings, "seal.0": SealSettings,
+    "keypad": KeypadSettings, "seal.0": SealSettings, "turn_lamps": GpioTurnLamps,
+    "contact": GpioContact, "doorbell": GpioButton, "exit_button": GpioButton,
 }  # fmt: skip
 
 
@@ -518,7 +598,7 @@ from edgeface.door.controller import Controller
 text = "door: front\\nkeys: {{k: '{public}'}}\\nrelay: {{type: log}}\\n"
 controller = Controller(door_settings.parse(text.encode(), "door.yaml"))
 signal.signal(signal.SIGTERM, lambda *_: controller.stop())
-with controller.relay._wake._cond:
+with controller.relay._switch._wake._cond:
     signal.raise_signal(signal.SIGTERM)
 raise SystemExit(controller.run())
 """

@@ -22,7 +22,7 @@ from edgeface.door.factors import FactorPublisher
 from edgeface.door.readers.keypad import KeypadSettings
 from edgeface.door.readers.service import QUEUE, ReaderService
 from edgeface.door.readers.simulated import SimulatedReader
-from edgeface.door.relay import LogRelay
+from edgeface.door.relays.log import LogRelay
 from edgeface.door.settings import DoorSettings, SealSettings
 from edgeface.mqtt.settings import Mqtt
 from tests.door.test_controller import CHALLENGE, PUBLIC, STATE, STATUS

@@ -6,8 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from gpiozero import Device
-from gpiozero.pins.mock import MockFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +16,8 @@ from edgeface.door.readers.wiegand import FRAME_GAP, WiegandReader, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from gpiozero.pins.mock import MockFactory
 
     from edgeface.door.readers.base import OpenReader
 
@@ -71,14 +71,6 @@ def test_one_wrong_bit_is_noticed(bits: int, number: int, at: int) -> None:
 def test_any_frame_is_a_key_a_card_or_nothing(bits: list[int]) -> None:
     shown = decode(bits)
     assert isinstance(shown, Unreadable) or len(bits) in {4, 8, 26, 34}
-
-
-@pytest.fixture
-def pins() -> Iterator[MockFactory]:
-    before, Device.pin_factory = Device.pin_factory, MockFactory()
-    yield Device.pin_factory
-    Device.pin_factory.reset()
-    Device.pin_factory = before
 
 
 @pytest.fixture

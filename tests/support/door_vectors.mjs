@@ -91,6 +91,8 @@ function signed(bytes, keys) {
 function judge(state, bytes, keys) {
   require(!state.retained, "retained");
   require(bytes.length <= 8000, "too_large");
+  require(!state.without_keys, "no_keys");
+  require((state.keys_expire_in_ms ?? Infinity) > 0, "keys_expired");
   const grant = flat(signed(bytes, keys));
   const shapes = grant.get("v") === 2 ? { ...SHAPES, ...SECOND } : SHAPES;
   require(hasKeys(grant, Object.keys(shapes)), "malformed");
@@ -108,6 +110,9 @@ function judge(state, bytes, keys) {
   const nonce = state.nonces[get("nonce")];
   require(nonce >= 0 && nonce + get("age_ms") <= 3000, "stale");
   const least = state.minimum;
+  const factor = grant.get("factor") ?? "none";
+  const replaced = factor !== "none" && least.challenge_or_factor?.includes(factor);
+  const passed = replaced ? [...CHECKS[kind], "challenge"] : CHECKS[kind];
   require(
     LEVELS.indexOf(get("level")) >= LEVELS.indexOf(least.level) &&
       get("frames") >= least.frames &&
@@ -115,8 +120,8 @@ function judge(state, bytes, keys) {
       get("age_ms") <= least.age_ms &&
       get("score") >= least.score &&
       (least.people.length === 0 || least.people.includes(get("person"))) &&
-      (!least.factor?.length || least.factor.includes(grant.get("factor") ?? "none")) &&
-      CHECKS[least.liveness_kind ?? "off"].every((one) => CHECKS[kind].includes(one)) &&
+      (!least.factor?.length || least.factor.includes(factor)) &&
+      CHECKS[least.liveness_kind ?? "off"].every((one) => passed.includes(one)) &&
       (least.level_basis === "estimated" || grant.get("level_basis") !== "estimated"),
     "policy",
   );

@@ -17,7 +17,9 @@ def verdict(verifier: Any, keys: dict[str, str], case: dict[str, Any]) -> str:
     """`accept`, or the reason of the rejection."""
     least = {key: tuple(value) if isinstance(value, list) else value for key, value in case["minimum"].items()}
     minimum = verifier.Minimum(**least)
-    rules = verifier.Rules(case["door"], {kid: base64.b64decode(key) for kid, key in keys.items()}, minimum)
+    known = {} if case.get("without_keys") else {kid: base64.b64decode(key) for kid, key in keys.items()}
+    until = 1000.0 + case["keys_expire_in_ms"] / 1000 if "keys_expire_in_ms" in case else float("inf")
+    rules = verifier.Rules(case["door"], known, minimum, until)
     memory = verifier.Memory(
         {nonce: 1000 - age / 1000 for nonce, age in case["nonces"].items()},
         set(case["used"]),

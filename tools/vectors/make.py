@@ -22,8 +22,10 @@ ABOUT = (
     "`used`, and had `seen` these boots of each device with their highest seq, the newest boot last. The envelope is "
     "text in `envelope`, or base64 of its bytes in `envelope_base64`. `expect` is accept, or the reason for the "
     "rejection. The age of the nonce and age_ms together may be at most 3 s. A key that `minimum` lacks has its "
-    "default: no `factor` is required, `liveness_kind` is off, `level_basis` is measured. A door that reads version 1 "
-    "only rejects each grant of version 2 as malformed."
+    "default: no `factor` is required, `liveness_kind` is off, `level_basis` is measured, and `challenge_or_factor` "
+    "lists no factor that replaces a challenge. `without_keys` is a door whose list of keys has not arrived, and "
+    "`keys_expire_in_ms` is how long its keys are still valid; without it they do not expire. A door that reads "
+    "version 1 only rejects each grant of version 2 as malformed."
 )
 # RFC 8032's L: a signature with S + L is valid for a verifier that does not check the range of S.
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -109,6 +111,7 @@ def accepted() -> list[dict[str, Any]]:
     spaced = json.dumps(json.loads(payload()), indent=1)
     return [
         case("a fresh grant", "accept", envelope(payload())),
+        case("keys that are still valid", "accept", envelope(payload()), keys_expire_in_ms=1),
         case("spaces and line ends in the payload are signed as they are", "accept", envelope(spaced)),
         case("keys of the envelope in another order", "accept", compact(dict(reversed(json.loads(good()).items())))),
         case("spaces around the envelope", "accept", f"  {good()}\n"),
@@ -134,6 +137,9 @@ def unbelieved() -> list[dict[str, Any]]:
     return [
         case("the retain flag is set", "retained", good(), retained=True),
         case("larger than 8,000 bytes", "too_large", good() + " " * 8000),
+        case("a door without keys", "no_keys", good(), without_keys=True),
+        case("keys that have just expired", "keys_expired", good(), keys_expire_in_ms=0),
+        case("not JSON, and the keys have expired", "keys_expired", "open sesame", keys_expire_in_ms=-1),
         case("nothing", "malformed", ""),
         case("not JSON", "malformed", "open sesame"),
         case("a list", "malformed", f"[{good()}]"),
@@ -234,7 +240,7 @@ SHOWN = ("pin", "code", "card", "pass", "reader")
 
 def second_version() -> list[dict[str, Any]]:
     """Grants of version 2, and what a minimum of the new keys makes of either version."""
-    return [*second_accepted(), *second_refused(), *second_checked(), *second_misshapen()]
+    return [*second_accepted(), *second_refused(), *second_checked(), *second_replaced(), *second_misshapen()]
 
 
 def second_accepted() -> list[dict[str, Any]]:
@@ -308,6 +314,54 @@ def second_checked() -> list[dict[str, Any]]:
         )
         for least in checks[1:]
         for kind in checks
+    ]
+
+
+def second_replaced() -> list[dict[str, Any]]:
+    """A second factor where the door requires a challenge, and lists the factors that may replace it."""
+    off, passive, both = "off", "passive", "both"
+    # What the grant has, and what the door requires: liveness, factor, liveness, factors instead of a challenge.
+    table: dict[str, tuple[str, str, str, str, list[str] | None]] = {
+        "a factor instead of a challenge": ("accept", off, "pin", "challenge", ["pin", "pass"]),
+        "a factor and a passive check instead of a challenge": ("accept", passive, "pin", "challenge", ["pin", "pass"]),
+        "a challenge where a factor would do": ("accept", "challenge", "none", "challenge", ["pin"]),
+        "a challenge and another factor": ("accept", "challenge", "card", "challenge", ["pin"]),
+        "another factor instead of a challenge": ("policy", passive, "card", "challenge", ["pin", "pass"]),
+        "neither a factor nor a challenge": ("policy", passive, "none", "challenge", ["pin"]),
+        "a factor where none may replace a challenge": ("policy", passive, "pin", "challenge", None),
+        "none is no factor that replaces a challenge": ("policy", off, "none", "challenge", ["none", "pin"]),
+        "both required, a factor instead of the challenge": ("accept", passive, "pin", both, ["pin"]),
+        "both required, a factor replaces no passive check": ("policy", off, "pin", both, ["pin"]),
+        "both required, a challenge and a factor are no passive check": ("policy", "challenge", "pin", both, ["pin"]),
+        "a factor replaces no passive check": ("policy", off, "pin", passive, ["pin"]),
+    }
+    cases = [
+        case(
+            f"version 2: {name}",
+            expect,
+            envelope(second(liveness="off" if kind == off else "live", liveness_kind=kind, factor=factor)),
+            **minimum(liveness_kind=least, **({} if instead is None else {"challenge_or_factor": instead})),
+        )
+        for name, (expect, kind, factor, least, instead) in table.items()
+    ]
+    instead_of = {"liveness_kind": "challenge", "challenge_or_factor": list(SHOWN)}
+    return [
+        *cases,
+        case(
+            "version 2: live is required too, and no factor replaces it",
+            "policy",
+            envelope(second(factor="pin")),
+            **minimum(liveness="live", **instead_of),
+        ),
+        *(
+            case(
+                f"version 1 has no factor that replaces a challenge: {word}",
+                "policy",
+                envelope(payload(liveness=word)),
+                **minimum(**instead_of),
+            )
+            for word in ("off", "live")
+        ),
     ]
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,14 +10,13 @@ from pydantic import Field
 
 from edgeface.access.factor_messages import ReaderFactor, is_valid
 from edgeface.core.settings import Settings
+from edgeface.door.line_pipe import MAX_LINE, LinePipe
 from edgeface.door.readers.base import Key, OpenReader, ReaderInput, Unreadable, hex_card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeface.core.clock import Clock
-
-_MAX_LINE = 200
 
 
 class SimulatedReader(Settings):
@@ -39,33 +35,25 @@ class SimulatedReader(Settings):
 
 
 class _Pipe:
-    """The pipe, which is open for writing too, so that it has no end."""
+    """The pipe, read line by line."""
 
     def __init__(self, path: Path) -> None:
-        self._rest = b""
-        self._handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        if not stat.S_ISFIFO(os.fstat(self._handle).st_mode):
-            self.close()
-            raise OSError("not a named pipe (mkfifo)")
+        self._pipe = LinePipe(path)
 
     def read(self, seconds: float) -> Sequence[ReaderInput]:
         """What the lines that have arrived mean."""
-        if not select.select([self._handle], [], [], seconds)[0]:
-            return ()
-        *lines, rest = (self._rest + os.read(self._handle, 4096)).split(b"\n")
-        self._rest = rest[: _MAX_LINE + 1]
-        return [one for line in lines for one in inputs(line)]
+        return [one for line in self._pipe.lines(seconds) for one in inputs(line)]
 
     def close(self) -> None:
         """Close the pipe."""
-        os.close(self._handle)
+        self._pipe.close()
 
 
 def inputs(line: bytes) -> Sequence[ReaderInput]:
     """What one line means."""
     text = line.decode("ascii", "replace").strip()
     kind, _, value = text.partition(" ")
-    if len(line) > _MAX_LINE:
+    if len(line) > MAX_LINE:
         return (Unreadable("a line that is too long"),)
     if re.fullmatch("[0-9*#]+", text):
         return [Key(sign) for sign in text]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from edgeface.core.errors import ConfigError
 from edgeface.core.settings import Settings
 from edgeface.door.readers.base import Key, OpenReader, ReaderInput, Unreadable, card
+from edgeface.door.switches import Pin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,6 @@ _CARD_BITS = (26, 34)
 _KEY_BITS, _CHECKED_KEY_BITS = 4, 8
 _MAX_BITS = 64
 _KEYS = "0123456789*#"
-
-Pin = Annotated[int, Field(ge=0, le=27)]
 
 
 class WiegandReader(Settings):
