@@ -1,13 +1,9 @@
-"""What makes the paho client safe: passwords, strict TLS, and a limit on the size of packets."""
+"""What makes the paho client safe: strict TLS, and a limit on the size of packets."""
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 import ssl
 import struct
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paho.mqtt import MQTTException
@@ -16,9 +12,7 @@ from paho.mqtt import properties as v5
 from edgeface.core.errors import BrokerError
 
 if TYPE_CHECKING:
-    from edgeface.mqtt.settings import Mqtt, Tls
-
-_log = logging.getLogger(__name__)
+    from edgeface.mqtt.settings import Tls
 
 MAX_PACKET_BYTES = 16_384
 """Bytes of a packet to us; a command has a few. The broker withholds larger ones (MQTT 5, 3.1.2.11.4)."""
@@ -39,51 +33,6 @@ MALFORMED = (
 
 _TLS_TIMEOUT = 3.0
 """Seconds for the TLS handshake."""
-# MQTT 5, 3.1.3.6.
-_MAX_PASSWORD_BYTES = 65_535
-
-
-def password(settings: Mqtt) -> str | None:
-    """The password from its file, credential or environment variable, or None if there is none.
-
-    Raises BrokerError if it cannot be read. No error, log line or repr contains it.
-    """
-    if settings.password_file is not None:
-        return _first_line(settings.password_file)
-    if settings.password_credential is not None:
-        return _first_line(_credential(settings.password_credential))
-    if settings.password_env is not None:
-        secret = os.environ.get(settings.password_env)
-        if not secret:
-            raise BrokerError(f"mqtt.password_env: the environment has no {settings.password_env}")
-        return secret
-    return None
-
-
-def _credential(name: str) -> Path:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if folder is None:
-        raise BrokerError("mqtt.password_credential: systemd gave no credentials (LoadCredential= in the unit)")
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
-        raise BrokerError("mqtt.password_credential: a name has only letters, digits, dot, - and _")
-    return Path(folder) / name
-
-
-def _first_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            line = file.readline(_MAX_PASSWORD_BYTES + 2).rstrip(b"\r\n")
-    except OSError as error:
-        raise BrokerError(f"the MQTT password cannot be read: {path}: {error.strerror}") from error
-    if mode & 0o007:
-        _log.warning("%s holds the MQTT password and is open to every user: chmod 640 it", path)
-    if not line or len(line) > _MAX_PASSWORD_BYTES:
-        raise BrokerError(f"the MQTT password cannot be used: the first line of {path} is empty or too long")
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        raise BrokerError(f"the MQTT password cannot be used: the first line of {path} is not UTF-8") from None
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt import properties as v5
@@ -17,9 +17,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgeface.core.errors import BrokerError
 from edgeface.mqtt import client as mqtt_client
+from edgeface.security.secret_sources import password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -77,8 +78,21 @@ class Connection:
     its next connection. When the connection ends, `wait` raises BrokerError.
     """
 
-    def __init__(self, settings: Mqtt, name: str, will: Topic, clock: Clock) -> None:
-        """Start connecting as the client `name`; the broker publishes `offline` on `will` if the connection breaks."""
+    def __init__(
+        self,
+        settings: Mqtt,
+        name: str,
+        will: Topic | None,
+        clock: Clock,
+        *,
+        last_words: bytes = b"offline",
+        session_seconds: int = _SESSION_SECONDS,
+    ) -> None:
+        """Start connecting as the client `name`.
+
+        The broker publishes `last_words` on `will` if the connection breaks, and holds messages of QoS 1 for
+        `session_seconds` after that.
+        """
         self._clock = clock
         self._broker = f"{settings.host}:{settings.port}"
         self._name = name
@@ -93,7 +107,8 @@ class Connection:
         """Requests that may be in flight."""
         self.answered = float("-inf")
         """When the latest of the requests that the broker has answered was sent."""
-        self._client = self._make_client(settings, will)
+        self._session_seconds = session_seconds
+        self._client = self._make_client(settings, will, last_words)
         self._deadline = clock.monotonic() + BROKER_TIMEOUT
         self._connect(settings)
 
@@ -124,8 +139,11 @@ class Connection:
         *,
         expiry: int | None = None,
         until: float | None = None,
+        about: Mapping[str, str] | None = None,
     ) -> None:
         """Send a message; with QoS 1 its PublishResult follows. The broker may hold it for `expiry` seconds.
+
+        `about` are its user properties (MQTT 5, 3.3.2.3.7).
 
         The default tag is ("retained", name of the topic). If there is no answer by `until` (monotonic, by default
         BROKER_TIMEOUT from now), the connection ends, so that no byte of the message leaves this machine later.
@@ -133,14 +151,22 @@ class Connection:
         properties = _properties(PacketTypes.PUBLISH)
         if expiry is not None:
             properties.MessageExpiryInterval = expiry
+        if about is not None:
+            properties.UserProperty = list(about.items())
         info = self._client.publish(topic.name, payload, topic.qos, topic.retain, properties)
         if topic.qos:
             self._request(info.mid, tag or Tag("retained", topic.name), until)
 
-    def subscribe(self, topics: Iterable[str], *, as_published: bool = False) -> None:
-        """Subscribe, but not to messages already retained; `as_published` keeps the sender's retain flag."""
-        no_retained = SubscribeOptions.RETAIN_DO_NOT_SEND
-        options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=no_retained)
+    def subscribe(
+        self, topics: Iterable[str], *, as_published: bool = False, qos: Literal[0, 1] = 1, retained: bool = False
+    ) -> None:
+        """Subscribe, to messages already retained only if `retained`; `as_published` keeps the sender's retain flag.
+
+        With a QoS of 0, the broker keeps nothing for a client that is away. With `retained`, what the broker retains
+        comes at once, and nothing that this client publishes itself.
+        """
+        handling = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if retained else SubscribeOptions.RETAIN_DO_NOT_SEND
+        options = SubscribeOptions(qos, retained, as_published, handling)
         for topic in topics:
             self._request(self._client.subscribe([(topic, options)])[1], Tag("subscribe", topic))
 
@@ -177,7 +203,7 @@ class Connection:
         self._client.disconnect()
         self.drop()
 
-    def _make_client(self, settings: Mqtt, will: Topic) -> paho.Client:
+    def _make_client(self, settings: Mqtt, will: Topic | None, last_words: bytes) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._name,
@@ -185,8 +211,9 @@ class Connection:
             reconnect_on_failure=False,
         )
         client.connect_timeout = BROKER_TIMEOUT
-        client.will_set(will.name, b"offline", will.qos, will.retain)
-        secret = mqtt_client.password(settings)
+        if will is not None:
+            client.will_set(will.name, last_words, will.qos, will.retain)
+        secret = password(settings)
         if settings.username is not None:
             client.username_pw_set(settings.username, secret)
         if settings.tls is not None:
@@ -203,11 +230,15 @@ class Connection:
 
     def _connect(self, settings: Mqtt) -> None:
         properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = _SESSION_SECONDS
+        properties.SessionExpiryInterval = self._session_seconds
         properties.MaximumPacketSize = mqtt_client.MAX_PACKET_BYTES
         try:
             self._client.connect(
-                settings.host, settings.port, settings.keepalive, clean_start=False, properties=properties
+                settings.host,
+                settings.port,
+                settings.keepalive,
+                clean_start=self._session_seconds == 0,
+                properties=properties,
             )
         except ssl.SSLCertVerificationError as error:
             raise BrokerError(f"the broker {self._broker} is not trusted: {error.verify_message}") from error

@@ -1,6 +1,7 @@
-"""Home Assistant's device discovery: one retained message that creates all entities of one device.
+"""Home Assistant's device discovery: a retained message for each device that it shows: this machine, cameras, doors.
 
-Keys and abbreviations (dev, o, cmps, p) are those of home-assistant.io/integrations/mqtt, "Device discovery payload".
+Keys and abbreviations (dev, o, cmps, p, en) are those of home-assistant.io/integrations/mqtt, "Device discovery
+payload".
 """
 
 from __future__ import annotations
@@ -8,94 +9,208 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgeface import __version__
-from edgeface.core.event_kinds import kinds
+from edgeface.core.event_kinds import DOOR_ALARMS, kinds
 from edgeface.core.events import to_json
-from edgeface.mqtt.topics import CAMERA_STATUS, ENABLED_SET, ENABLED_STATE, EVENT, PEOPLE, SNAPSHOT, STATE, STATUS
+from edgeface.core.text import NO_ONE, is_id
+from edgeface.mqtt.topics import (
+    CAMERA_STATUS,
+    CHALLENGE,
+    DISCOVERY,
+    DISCOVERY_CAMERA,
+    DISCOVERY_DOOR,
+    DOOR_EVENT,
+    DOOR_STATE,
+    DOOR_STATUS,
+    ENABLED_SET,
+    ENABLED_STATE,
+    EVENT,
+    PEOPLE,
+    SNAPSHOT,
+    STATE,
+    STATUS,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
+    from edgeface.mqtt.outgoing import RetainedQueue
     from edgeface.mqtt.topics import Topic, Topics
 
 Component: TypeAlias = dict[str, Any]
 
-
-def discovery(topics: Topics, device: str, cameras: Sequence[str], *, snapshots: bool) -> str:
-    """The payload that announces `cameras`, each with an image if `snapshots` are published."""
-    name = f"edgeface_{device}"
-    components: dict[str, Component] = {}
-    for camera in cameras:
-        for key, component in _camera(topics, camera, snapshots=snapshots).items():
-            components[f"{camera}_{key}"] = {"unique_id": f"{name}_{camera}_{key}", **component}
-    temperature = _diagnostic(topics, "temperature", "temperature", unit="°C", device_class="temperature")
-    components["temperature"] = {"unique_id": f"{name}_temperature", **temperature}
-    payload = {
-        "dev": {"ids": [name], "name": f"edgeface {device}", "mf": "edgeface", "sw": __version__},
-        "o": {"name": "edgeface", "sw": __version__},
-        "cmps": components,
-        "availability": [{"topic": topics(STATUS).name}],
-        "qos": 1,
-    }
-    return to_json(payload)
+_TURN = "{{ 'Please turn your head to your ' ~ value_json.turn if value_json.turn in ['left', 'right'] else '' }}"
+# Longer than a turn: should the end of a challenge be lost, the text goes.
+_TURN_EXPIRES = 20
+_IN_VIEW = f"{{{{ 'OFF' if value in ['', '{NO_ONE}'] else 'ON' }}}}"
+# Without a contact, the relay is what is known.
+_OPEN = (
+    "{% set contact = value_json.contact %}"
+    "{{ 'ON' if contact in ['open', 'held', 'forced'] or (not contact and value_json.open) else 'OFF' }}"
+)
+_FAULTY = "{{ 'OFF' if value in ['online', 'disabled'] else 'ON' }}"
+_HAS_PROBLEM = "{{ 'OFF' if value_json.problem is none else 'ON' }}"
 
 
-def _camera(topics: Topics, camera: str, *, snapshots: bool) -> dict[str, Component]:
-    def topic(one: Topic) -> str:
-        return topics(one, camera=camera).name
+class Discovery:
+    """The messages about one device.
 
-    online, people, value = _while_online(topics, camera), topic(PEOPLE), f"cameras['{camera}']"
-    image = _entity("image", f"{camera} face", content_type="image/jpeg", image_topic=topic(SNAPSHOT), **online)
-    event = {"event_types": list(kinds("pipeline")), "icon": "mdi:face-recognition"}
-    in_view = {"state_topic": people, "value_template": "{{ 'ON' if value | trim else 'OFF' }}"}
-    problem = "{{ 'OFF' if value in ['online', 'disabled'] else 'ON' }}"
-    return {
-        "event": _entity("event", f"{camera} face event", state_topic=topic(EVENT), **event, **online),
-        **({"image": image} if snapshots else {}),
-        "in_view": _entity("binary_sensor", f"{camera} face in view", device_class="occupancy", **in_view, **online),
-        "people": _entity("sensor", f"{camera} people", state_topic=people, icon="mdi:account-group", **online),
-        "enabled": _entity(
-            "switch",
-            f"{camera} recognition",
-            command_topic=topic(ENABLED_SET),
-            state_topic=topic(ENABLED_STATE),
-            icon="mdi:eye",
-        ),
-        "problem": _entity(
-            "binary_sensor",
-            f"{camera} problem",
-            device_class="problem",
+    `snapshots` is whether pictures are published; `page` is the address of its page, if it has one.
+    """
+
+    def __init__(self, topics: Topics, device: str, *, snapshots: bool, page: str | None = None) -> None:
+        self._topics = topics
+        self._id = f"edgeface_{device}"
+        self._device = device
+        self._snapshots = snapshots
+        self._page = page
+
+    def messages(self, cameras: Iterable[str], doors: Iterable[str]) -> Mapping[Topic, str]:
+        """Topic and payload of this machine, which the others hang on, of each camera and of each door."""
+        watched = tuple(cameras)
+        made = {DISCOVERY: self._machine(watched)}
+        made |= {DISCOVERY_CAMERA.at(camera=camera): self._camera(camera) for camera in watched}
+        return made | {DISCOVERY_DOOR.at(door=door): self._door(door) for door in doors}
+
+    def _machine(self, cameras: tuple[str, ...]) -> str:
+        temperature = self._diagnostic("Temperature", "temperature", unit="°C", device_class="temperature")
+        moved = {f"{camera}_{key}": {"p": one["p"]} for camera in cameras for key, one in self._parts(camera).items()}
+        # Until 0.1 the entities of all cameras were here; a component with a platform alone removes them.
+        components = {**moved, "temperature": {"unique_id": f"{self._id}_temperature", **temperature}}
+        return self._message(self._id, f"edgeface {self._device}", "Face recognition", components, status=STATUS)
+
+    def _camera(self, camera: str) -> str:
+        name = f"{self._id}_camera_{camera}"
+        return self._message(name, f"{self._device} {camera}", "Camera", self._parts(camera), status=STATUS)
+
+    def _door(self, door: str) -> str:
+        name = f"{self._id}_door_{door}"
+        return self._message(name, f"Door {door}", "Door", self._door_parts(door), status=DOOR_STATUS.at(door=door))
+
+    def _message(self, name: str, title: str, model: str, components: Mapping[str, Component], *, status: Topic) -> str:
+        about = {"ids": [name], "name": title, "mf": "edgeface", "mdl": model, "sw": __version__}
+        more = {"via_device": None if name == self._id else self._id, "cu": self._page}
+        origin = {"name": "edgeface", "sw": __version__, "url": self._page}
+        return to_json(
+            {
+                "dev": _known({**about, **more}),
+                "o": _known(origin),
+                "cmps": {key: _unique(name, key, one) for key, one in components.items()},
+                "availability": [{"topic": self._topics(status).name}],
+                "qos": 1,
+            }
+        )
+
+    def _parts(self, camera: str) -> dict[str, Component]:
+        """The entities of a camera."""
+
+        def topic(one: Topic) -> str:
+            return self._topics(one, camera=camera).name
+
+        online, people = self._while_online(camera), topic(PEOPLE)
+        event = {"event_types": list(kinds("pipeline")), "icon": "mdi:face-recognition"}
+        image = _entity("image", "Face", content_type="image/jpeg", image_topic=topic(SNAPSHOT), **online)
+        prompt = {"state_topic": topic(CHALLENGE), "value_template": _TURN, "expire_after": _TURN_EXPIRES}
+        in_view = {"state_topic": people, "value_template": _IN_VIEW, "device_class": "occupancy"}
+        switch = {"command_topic": topic(ENABLED_SET), "state_topic": topic(ENABLED_STATE), "icon": "mdi:eye"}
+        return {
+            "event": _entity("event", "Face event", state_topic=topic(EVENT), **event, **online),
+            **({"image": image} if self._snapshots else {}),
+            "in_view": _entity("binary_sensor", "Face in view", **in_view, **online),
+            "people": _entity("sensor", "People", state_topic=people, icon="mdi:account-group", **online),
+            "challenge": _entity("sensor", "Prompt", icon="mdi:head-sync-outline", **prompt, **online),
+            "enabled": _entity("switch", "Recognition", **switch),
+            "problem": _problem(state_topic=topic(CAMERA_STATUS), value_template=_FAULTY),
+            **self._figures(f"cameras['{camera}']"),
+        }
+
+    def _figures(self, camera: str) -> dict[str, Component]:
+        """What only a few people look at: off until someone enables it."""
+        off: dict[str, Any] = {"en": False}
+        drops = {"unit": "frames", "state_class": "total_increasing"}
+        return {
+            "fps": self._diagnostic("Frames per second", f"{camera}.fps", unit="fps", **off),
+            "age": self._diagnostic("Age of the picture", f"{camera}.age", unit="s", device_class="duration", **off),
+            "drops": self._diagnostic("Dropped frames", f"{camera}.drops", **drops, **off),
+        }
+
+    def _door_parts(self, door: str) -> dict[str, Component]:
+        """The entities of a door; the last decision is this machine's, the rest is what the door reports."""
+        state = self._topics(DOOR_STATE, door=door).name
+        last = f"value_json.doors['{door}'].last"
+        decided = {
+            "state_topic": self._topics(STATE).name,
+            "value_template": f"{{{{ {last}.result if {last} else 'none' }}}}",
+            "json_attributes_topic": self._topics(STATE).name,
+            "json_attributes_template": f"{{{{ ({last} or {{}}) | tojson }}}}",
+            "availability": [{"topic": self._topics(STATUS).name}],
+        }
+        event = {"event_types": list(DOOR_ALARMS), "icon": "mdi:doorbell"}
+        return {
+            "open": _entity("binary_sensor", "Open", state_topic=state, value_template=_OPEN, device_class="door"),
+            "last": _entity("sensor", "Last decision", icon="mdi:door", **decided),
+            "event": _entity("event", "Door event", state_topic=self._topics(DOOR_EVENT, door=door).name, **event),
+            "problem": _problem(state_topic=state, value_template=_HAS_PROBLEM),
+        }
+
+    def _while_online(self, camera: str) -> Component:
+        """Available while the daemon is online and the camera delivers frames."""
+        template = "{{ 'online' if value == 'online' else 'offline' }}"
+        status = {"topic": self._topics(CAMERA_STATUS, camera=camera).name, "value_template": template}
+        return {"availability": [{"topic": self._topics(STATUS).name}, status], "availability_mode": "all"}
+
+    def _diagnostic(self, name: str, value: str, *, unit: str, **more: Any) -> Component:
+        """A sensor that shows one value of the state."""
+        sensor = _entity(
+            "sensor",
+            name,
             entity_category="diagnostic",
-            state_topic=topic(CAMERA_STATUS),
-            value_template=problem,
-        ),
-        "fps": _diagnostic(topics, f"{camera} fps", f"{value}.fps", unit="fps"),
-        "age": _diagnostic(topics, f"{camera} age", f"{value}.age", unit="s", device_class="duration"),
-        "drops": _diagnostic(
-            topics, f"{camera} drops", f"{value}.drops", unit="frames", state_class="total_increasing"
-        ),
-    }
+            state_class="measurement",
+            state_topic=self._topics(STATE).name,
+            unit_of_measurement=unit,
+            value_template=f"{{{{ value_json.{value} }}}}",
+        )
+        return {**sensor, **more}
+
+
+class Announcements:
+    """Keeps Home Assistant informed of the cameras and doors that there are; the publisher's thread uses it."""
+
+    def __init__(self, discovery: Discovery, topics: Topics, cameras: Iterable[str], retained: RetainedQueue) -> None:
+        self._discovery = discovery
+        self._topics = topics
+        self._cameras = tuple(cameras)
+        self._retained = retained
+
+    def publish(self, doors: Iterable[str]) -> None:
+        """Announce everything, with these doors."""
+        for topic, payload in self._discovery.messages(self._cameras, doors).items():
+            self._retained.put(self._topics(topic), payload.encode())
+
+    def remove(self, state: Mapping[str, Any], doors: Iterable[str]) -> None:
+        """Withdraw the cameras and doors that an earlier run had, by the state that it has left, and that are gone."""
+        for camera in _ids(state.get("cameras")) - {*self._cameras}:
+            self._retained.put(self._topics(DISCOVERY_CAMERA, camera=camera), b"")
+        for door in _ids(state.get("doors")) - {*doors}:
+            self._retained.put(self._topics(DISCOVERY_DOOR, door=door), b"")
+
+
+def _ids(value: object) -> set[str]:
+    """The keys of an object from the network that are ids."""
+    return {key for key in value if isinstance(key, str) and is_id(key)} if isinstance(value, dict) else set()
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _unique(name: str, key: str, component: Component) -> Component:
+    """With an id of its own, but for a component that is to be removed."""
+    return component if [*component] == ["p"] else {"unique_id": f"{name}_{key}", **component}
+
+
+def _problem(**more: Any) -> Component:
+    return _entity("binary_sensor", "Problem", device_class="problem", entity_category="diagnostic", **more)
 
 
 def _entity(platform: str, name: str, **more: Any) -> Component:
     return {"p": platform, "name": name, **more}
-
-
-def _while_online(topics: Topics, camera: str) -> Component:
-    """Available while the daemon is online and the camera delivers frames."""
-    template = "{{ 'online' if value == 'online' else 'offline' }}"
-    status = {"topic": topics(CAMERA_STATUS, camera=camera).name, "value_template": template}
-    return {"availability": [{"topic": topics(STATUS).name}, status], "availability_mode": "all"}
-
-
-def _diagnostic(topics: Topics, name: str, value: str, *, unit: str, **more: str) -> Component:
-    """A sensor that shows one value of the state."""
-    sensor = _entity(
-        "sensor",
-        name,
-        entity_category="diagnostic",
-        state_class="measurement",
-        state_topic=topics(STATE).name,
-        unit_of_measurement=unit,
-        value_template=f"{{{{ value_json.{value} }}}}",
-    )
-    return {**sensor, **more}

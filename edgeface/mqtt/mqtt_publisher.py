@@ -9,12 +9,25 @@ from typing import TYPE_CHECKING, Any
 from edgeface.access.issuer import GrantIssuer
 from edgeface.access.policy import AccessPolicy
 from edgeface.core.errors import BrokerError
+from edgeface.core.text import NO_ONE
 from edgeface.journal.database import noted
 from edgeface.journal.writer import JournalWriter
 from edgeface.mqtt import topics
 from edgeface.mqtt.connection import Connection, Message, PublishResult, Waker
-from edgeface.mqtt.discovery import discovery
-from edgeface.mqtt.outgoing import AuditFeed, EventQueue, RetainedQueue, StateMessage, flush_grants
+from edgeface.mqtt.discovery import Announcements, Discovery
+from edgeface.mqtt.generation import DoorMemory
+from edgeface.mqtt.outgoing import (
+    AuditFeed,
+    ChallengeQueue,
+    EventQueue,
+    KeyListFeed,
+    Republication,
+    RetainedQueue,
+    StateMessage,
+    flush_grants,
+    parsed,
+    recorded_alarms,
+)
 from edgeface.mqtt.problems import Backoff, ConnectionProblems
 from edgeface.mqtt.publisher import OFF, ON
 from edgeface.mqtt.settings import require_safe
@@ -26,7 +39,7 @@ if TYPE_CHECKING:
     from edgeface.access.factor_messages import PassShown
     from edgeface.access.second_factor import SecondFactors
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Claim, Event, ExpectedPerson
+    from edgeface.core.types import ChallengeReport, ChallengeRequest, Claim, Event, ExpectedPerson
     from edgeface.journal.journal import Journal
     from edgeface.mqtt.settings import Mqtt
     from edgeface.mqtt.topics import Topic
@@ -34,6 +47,8 @@ if TYPE_CHECKING:
     from edgeface.security.signing_keys import Signer
 
 _TICK, _GOODBYE_TIMEOUT, _JOIN_TIMEOUT = 0.5, 2.0, 6.0
+# Seconds for the state of an earlier run to arrive: for the broker's answer, and after it.
+_RECALL_TIMEOUT, _RECALL_PAUSE = 2.0, 0.3
 
 
 class MqttPublisher:
@@ -56,6 +71,7 @@ class MqttPublisher:
         on_enabled: Callable[[str, bool], None],
         cameras: Sequence[str] = (),
         snapshots: bool = False,
+        page: str | None = None,
         boot: str = "",
         policy: Callable[[], AccessPolicy] = AccessPolicy,
         signer: Signer | None = None,
@@ -63,8 +79,16 @@ class MqttPublisher:
         keys: SealingKeys | None = None,
         factors: SecondFactors | None = None,
         expect: Callable[[ExpectedPerson], None] = lambda _: None,
+        challenge: Callable[[ChallengeRequest], None] = lambda _: None,
+        recall: Callable[[object, str], None] | None = None,
+        generation: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        key_list: KeyListFeed | None = None,
     ) -> None:
-        """`keys`, `factors` and `expect` are for second factors, as in GrantIssuer."""
+        """`page` is the page's address; `keys`, `factors`, `expect` and `challenge` are as in GrantIssuer.
+
+        `recall` gets what broker and doors remember of an earlier run, and who does; `generation` is that of this run.
+        `key_list` publishes the list of device keys.
+        """
         require_safe(settings)
         self._settings, self._clock, self._journal = settings, clock, journal
         self._on_enabled, self._answered = on_enabled, answered
@@ -73,7 +97,7 @@ class MqttPublisher:
         self._status = self._topics(topics.STATUS)
         self._home_assistant = self._topics(topics.HOME_ASSISTANT_STATUS)
         self._switches = {self._topics(topics.ENABLED_SET, camera=camera).name: camera for camera in cameras}
-        self._discovery = discovery(self._topics, device, cameras, snapshots=snapshots)
+        self._births = Republication(clock)
         self._counts: Counter[str] = Counter()
         self._problems = ConnectionProblems()
         self.connected = False
@@ -87,17 +111,32 @@ class MqttPublisher:
         self._factors = factors
         if factors is not None:
             factors.wake = self._waker.wake
+        self._challenges = ChallengeQueue(self._topics, clock)
         self._issuer = GrantIssuer(
-            device, boot, clock, signer=signer, policy=policy, keys=keys, factors=factors, expect=expect
+            device,
+            boot,
+            clock,
+            signer=signer,
+            policy=policy,
+            keys=keys,
+            factors=factors,
+            expect=expect,
+            challenge=challenge,
+            alarms=recorded_alarms(journal),
         )
         self._state_message = StateMessage(clock, journal, self._issuer)
+        self._recall, self._recall_until = recall, float("inf")
+        self._door_memory = DoorMemory(self._topics, device, clock, signer, generation, recall or (lambda *_: None))
+        self._key_list = key_list
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._announcements: Announcements | None = None
         if settings.discovery:
-            self.set(topics.DISCOVERY, self._discovery)
+            made = Discovery(self._topics, device, snapshots=snapshots, page=page)
+            self._announcements = Announcements(made, self._topics, cameras, self._retained)
         for camera in cameras:
             self.set(topics.ENABLED_STATE.at(camera=camera), ON)
             # If the last run was killed, the broker still has the people who were in view.
-            self.set(topics.PEOPLE.at(camera=camera), "")
+            self.set(topics.PEOPLE.at(camera=camera), NO_ONE)
 
     @property
     def problem(self) -> str | None:
@@ -113,6 +152,7 @@ class MqttPublisher:
     def start(self) -> None:
         """Start the threads; the broker need not be running."""
         self._issuer.reload()
+        self._announce()
         self._writer.start()
         if self._factors is not None:
             self._factors.start()
@@ -127,6 +167,12 @@ class MqttPublisher:
         """Ask the doors of the claim's camera to open, immediately or never."""
         if self._issuer.claim(claim):
             self._waker.wake()
+
+    def challenge(self, report: ChallengeReport) -> None:
+        """Publish what a challenge asks for or how it has ended, and tell the doors; returns at once."""
+        self._challenges.put(report)
+        self._issuer.report(report)
+        self._waker.wake()
 
     def show_pass(self, shown: PassShown) -> None:
         """Have the doors of a camera take a pass that it has read; returns at once."""
@@ -211,10 +257,18 @@ class MqttPublisher:
     def _go_online(self, connection: Connection) -> None:
         self._problems.connected()
         self._audit_feed.connected()
+        if self._key_list is not None:
+            self._key_list.connected()
         connection.publish(self._status, b"online")
-        connection.subscribe([*self._switches, *([self._home_assistant.name] if self._settings.discovery else [])])
+        # With the sender's flag, since a retained command counts neither now nor later.
+        connection.subscribe(self._switches, as_published=True)
+        connection.subscribe([self._home_assistant.name] if self._settings.discovery else [])
         self._issuer.reload()
         self._subscribe_to_doors(connection)
+        if self._recall is not None:
+            # Before our own state takes the place of what an earlier run has left.
+            self._recall_until = self._clock.monotonic() + _RECALL_TIMEOUT
+            connection.subscribe([self._topics(topics.STATE).name], retained=True)
         self._retained.put_all()
         self._state_message.refresh()
         self.connected = True
@@ -224,17 +278,34 @@ class MqttPublisher:
         names = [self._topics(kind, door=door).name for door in self._issuer.doors for kind in kinds]
         names += [self._topics(topics.DOOR_FACTOR, door=door).name for door in self._issuer.factor_doors]
         connection.subscribe(names, as_published=True)
+        self._door_memory.subscribe(connection, self._issuer.doors)
+        # A state has the retain flag: without as_published, only one that the broker has stored would arrive with it.
+        states = [self._topics(topics.DOOR_STATE, door=door).name for door in self._issuer.doors]
+        connection.subscribe(states, qos=0)
 
     def _work(self, connection: Connection) -> None:
         self._receive(connection)
         if self._issuer.reload():
             self._subscribe_to_doors(connection)
+            self._announce()
         self._events.flush(connection)
+        self._challenges.flush(connection)
+        if self._issuer.doors:
+            # Before any grant, so that a door answers before it opens if it remembers a later generation.
+            self._door_memory.flush(connection)
         flush_grants(self._issuer, connection, self._topics)
         self._record_grants()
         self._compose_state()
+        if self._births.due():
+            self._announce()
         self._retained.flush(connection)
+        if self._key_list is not None:
+            self._key_list.flush(connection)
         self._audit_feed.flush(connection)
+
+    def _announce(self) -> None:
+        if self._announcements is not None:
+            self._announcements.publish(self._issuer.doors)
 
     def _drop_late(self) -> None:
         """Without a connection: drop what may no longer be published."""
@@ -248,6 +319,10 @@ class MqttPublisher:
             self._state_message.refresh()
 
     def _compose_state(self) -> None:
+        if self._recall is not None:
+            if self._clock.monotonic() < self._recall_until:
+                return
+            self._recall = None
         if (payload := self._state_message.compose(self.facts()["mqtt"])) is not None:
             self._retained.put(self._topics(topics.STATE), payload)
 
@@ -259,7 +334,11 @@ class MqttPublisher:
 
     def _on_result(self, result: PublishResult) -> None:
         kind, id_ = result.tag
-        if result.refused is not None:
+        if self._key_list is not None:
+            self._key_list.on_result(result)
+        if kind == "subscribe" and id_ == self._topics(topics.STATE).name:
+            self._recall_until = self._clock.monotonic() + _RECALL_PAUSE
+        elif result.refused is not None:
             self._on_denial(kind, id_, result.refused)
         elif kind in {"event", "audit"}:
             self._writer.mark_published(id_)
@@ -282,12 +361,27 @@ class MqttPublisher:
         payload = message.payload.decode(errors="replace")
         if message.topic == self._home_assistant.name:
             if payload == "online":
-                self.set(topics.DISCOVERY, self._discovery)
+                self._births.request()
         elif camera is not None and payload in {ON, OFF} and not message.retained:
             self._on_enabled(camera, payload == ON)
             self.set(topics.ENABLED_STATE.at(camera=camera), payload)
+        elif message.topic == self._topics(topics.STATE).name:
+            self._on_state(message.payload)
+        elif door is not None and door[1] == "generation":
+            self._counts["ignored"] += not self._door_memory.on_message(door[0], message.payload)
+        elif self._key_list is not None and message.topic == self._key_list.topic.name:
+            self._key_list.on_message(message.payload)
         elif door is None or not self._issuer.on_message(*door, message.payload, retained=message.retained):
             self._counts["ignored"] += 1
+
+    def _on_state(self, payload: bytes) -> None:
+        """The state that an earlier run has left; anything else on the topic is ignored."""
+        recall, self._recall = self._recall, None
+        state = parsed(payload)
+        if recall is not None and state is not None:
+            recall(state.get("generation"), "the broker")
+            if self._announcements is not None:
+                self._announcements.remove(state, self._issuer.doors)
 
     def _go_offline(self, connection: Connection) -> None:
         deadline = self._clock.monotonic() + _GOODBYE_TIMEOUT

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from edgeface.core import events
-from edgeface.core.clock import synchronised
+from edgeface.core.clock import rfc3339, synchronised
+from edgeface.core.event_kinds import DOOR_ALARMS
+from edgeface.core.files import loads_strict
 from edgeface.journal.journal import audit
 from edgeface.mqtt.connection import Tag
-from edgeface.mqtt.topics import AUDIT, DOOR_GRANT, EVENT, SNAPSHOT
+from edgeface.mqtt.topics import AUDIT, CHALLENGE, DOOR_GRANT, EVENT, SNAPSHOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgeface.access.issuer import GrantIssuer
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Event
+    from edgeface.core.types import ChallengeReport, Event
     from edgeface.journal.journal import Journal
     from edgeface.journal.writer import JournalWriter
-    from edgeface.mqtt.connection import Connection
+    from edgeface.mqtt.connection import Connection, PublishResult
     from edgeface.mqtt.topics import Topic, Topics
 
+MAX_ALARMS = 256
+"""More than all doors report in a day without a flood."""
 MAX_QUEUED_EVENTS = 256
 """Events that wait to be published; any more go to the audit topic."""
 DISK_TIMEOUT = 0.1
 """Seconds for which an event waits to be on the disk before it is published anyway."""
+_CHALLENGE_EXPIRY = 3
+"""Seconds that the broker may hold a request to turn the head."""
 _DENIED_PAUSE = 60.0
 """Seconds without an attempt after the broker has denied the audit topic."""
 _STATE_INTERVAL = 1.0
 """Least seconds between two state messages."""
+REPUBLISH_DELAY = 1.0
+"""Seconds after Home Assistant has started until discovery is published again."""
+REPUBLISH_SECONDS = 30.0
+"""Least seconds between two such publications."""
 
 
 class QueuedEvent(NamedTuple):
@@ -102,6 +113,9 @@ class EventQueue:
         )
         # The broker drops the event when the whole seconds left of its life are over.
         left = int(events.LIFETIME - (self._clock.monotonic() - event.monotonic))
+        if picture is not None:
+            # First, so that whoever shows a picture when the event arrives has this one.
+            connection.publish(snapshot, picture, about={"event": event.id})
         connection.publish(
             self._topics(EVENT, camera=event.camera),
             events.to_json(wire).encode(),
@@ -109,12 +123,48 @@ class EventQueue:
             expiry=max(1, left),
             until=event.monotonic + events.LIFETIME,
         )
-        if picture is not None:
-            connection.publish(snapshot, picture)
 
     def _miss(self, event: Event) -> None:
         self.missed += 1
         self._writer.release([event.id])
+
+
+class ChallengeQueue:
+    """Any thread puts, one thread flushes; of each camera, only what is newest is kept, and only for SEND_WITHIN."""
+
+    def __init__(self, topics: Topics, clock: Clock) -> None:
+        self._topics = topics
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._reports: dict[str, tuple[float, ChallengeReport]] = {}
+
+    def put(self, report: ChallengeReport) -> None:
+        """Queue what a challenge asks for, or its end."""
+        with self._lock:
+            self._reports[report.request.camera] = self._clock.monotonic(), report
+
+    def flush(self, connection: Connection) -> None:
+        """Publish what is queued."""
+        with self._lock:
+            reports, self._reports = self._reports, {}
+        now = self._clock.monotonic()
+        for camera, (at, report) in reports.items():
+            if now - at <= events.SEND_WITHIN:
+                payload = json.dumps(challenge_wire(report, now, self._clock.wall()), separators=(",", ":")).encode()
+                connection.publish(self._topics(CHALLENGE, camera=camera), payload, expiry=_CHALLENGE_EXPIRY)
+
+
+def challenge_wire(report: ChallengeReport, monotonic: float, wall: float) -> events.Wire:
+    """The payload of the topic `challenge` at this time; docs/events.md is the contract."""
+    left = None if report.turn is None else max(0.0, round(report.until - monotonic, 1))
+    return {
+        "v": 1,
+        "turn": report.turn,
+        "until": None if left is None else rfc3339(wall + left),
+        "seconds": left,
+        "track": report.request.visit,
+        "result": report.result,
+    }
 
 
 class RetainedQueue:
@@ -149,6 +199,48 @@ class RetainedQueue:
                 del self._changed[topic]
                 payload = self._payloads[topic]
             connection.publish(topic, payload)
+
+
+class KeyListFeed(Protocol):
+    """Publishes the list of device keys; the publisher's thread calls it."""
+
+    @property
+    def topic(self) -> Topic:
+        """Where the list is published."""
+
+    def connected(self) -> None:
+        """There is a new connection."""
+
+    def flush(self, connection: Connection) -> None:
+        """Publish what the broker does not have."""
+
+    def on_result(self, result: PublishResult) -> None:
+        """Take the broker's answer to a request about any topic."""
+
+    def on_message(self, payload: bytes) -> None:
+        """Take the list that the broker has."""
+
+
+class Republication:
+    """When discovery is published again: soon after Home Assistant has started, but not for each of many starts."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._at: float | None = None
+        self._last = float("-inf")
+
+    def request(self) -> None:
+        """Ask for a publication REPUBLISH_DELAY from now, or once REPUBLISH_SECONDS have passed since the last."""
+        if self._at is None:
+            self._at = max(self._clock.monotonic() + REPUBLISH_DELAY, self._last + REPUBLISH_SECONDS)
+
+    def due(self) -> bool:
+        """Whether to publish now; the request is then done."""
+        now = self._clock.monotonic()
+        if self._at is None or now < self._at:
+            return False
+        self._at, self._last = None, now
+        return True
 
 
 class StateMessage:
@@ -234,3 +326,18 @@ def flush_grants(issuer: GrantIssuer, connection: Connection, topics: Topics) ->
         if grant is not None:
             topic = topics(DOOR_GRANT, door=grant.door)
             connection.publish(topic, grant.envelope, Tag("grant", grant.id), expiry=grant.expiry, until=grant.until)
+
+
+def recorded_alarms(journal: Journal) -> list[tuple[str, dict[str, Any]]]:
+    """The newest alarms of doors in the journal, MAX_ALARMS at most: kind and facts."""
+    found = journal.rows(kinds=tuple(DOOR_ALARMS.values()), last=MAX_ALARMS)
+    return [(entry.row.kind, json.loads(entry.row.payload)) for entry in found]
+
+
+def parsed(payload: bytes) -> dict[str, Any] | None:
+    """The JSON object in a message; None for anything else."""
+    try:
+        found = loads_strict(payload)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgeface.core.text import cleaned
+from edgeface.core.text import NO_ONE, cleaned
 from edgeface.journal.database import noted
 from edgeface.journal.writer import JournalWriter
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from edgeface.access.factor_messages import PassShown
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Claim, Event
+    from edgeface.core.types import ChallengeReport, Claim, Event
     from edgeface.journal.journal import Journal
     from edgeface.mqtt.topics import Topic
 
@@ -46,6 +46,9 @@ class Publisher(Protocol):
 
     def claim(self, claim: Claim) -> None:
         """Ask the doors of the claim's camera to open, immediately or never."""
+
+    def challenge(self, report: ChallengeReport) -> None:
+        """Publish what a challenge asks for or how it has ended, and tell the doors; returns at once."""
 
     def show_pass(self, shown: PassShown) -> None:
         """Have a door take a valid pass that its camera has read; returns at once."""
@@ -92,6 +95,9 @@ class LogPublisher:
     def claim(self, claim: Claim) -> None:
         """Ignore it: the configuration does not allow doors without MQTT."""
 
+    def challenge(self, report: ChallengeReport) -> None:
+        """Ignore it: there is no door that could have asked."""
+
     def show_pass(self, shown: PassShown) -> None:
         """Ignore it, as a claim."""
 
@@ -114,8 +120,8 @@ class LogPublisher:
 
 
 def names_in_view(names: Iterable[str]) -> str:
-    """The payload of a camera's `people` topic; a name has no comma in it."""
-    return ", ".join(cleaned(name.replace(",", " ")) for name in names)
+    """The payload of a camera's `people` topic: NO_ONE without names; a name has no comma in it."""
+    return ", ".join(cleaned(name.replace(",", " ")) for name in names) or NO_ONE
 
 
 def sentence(event: Event) -> str:

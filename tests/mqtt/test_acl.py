@@ -45,30 +45,50 @@ CLOCK = SystemClock()
 SHIPPED = Path(__file__).parents[2] / "docs" / "mosquitto"
 
 DEVICE, DOOR = "edgeface-front", "edgeface-door-front-door"
-ROLES = (DEVICE, DOOR, "homeassistant", "auditor", "viewer", "edgeface-back", "edgeface-door-gate", "nobody", "#", "+")
+OWNER = "edgeface-owner"
+ROLES = (
+    DEVICE,
+    DOOR,
+    OWNER,
+    "homeassistant",
+    "auditor",
+    "viewer",
+    "edgeface-back",
+    "edgeface-door-gate",
+    "nobody",
+    "#",
+    "+",
+)
 """The names on the certificates; the last three are in no access list."""
 
 # Who may write and who may read each topic of the table; the roles are those of the first device and its door.
 SHOWN = {"homeassistant", "auditor", "viewer"}
 RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
     topics.STATUS: ({DEVICE}, SHOWN),
-    topics.STATE: ({DEVICE}, {"homeassistant", "auditor"}),
+    topics.STATE: ({DEVICE}, {DEVICE, "homeassistant", "auditor"}),
     topics.AUDIT: ({DEVICE}, {"auditor"}),
+    topics.GENERATION: ({DEVICE}, {DOOR}),
     topics.DOCTOR: ({DEVICE}, set()),
     topics.CAMERA_STATUS: ({DEVICE}, SHOWN),
     topics.EVENT: ({DEVICE}, {"homeassistant"}),
     topics.PEOPLE: ({DEVICE}, {"homeassistant", "viewer"}),
     topics.SNAPSHOT: ({DEVICE}, {"homeassistant"}),
+    topics.CHALLENGE: ({DEVICE}, {"homeassistant", DOOR}),
     topics.ENABLED_SET: ({DEVICE, "homeassistant"}, {DEVICE}),
     topics.ENABLED_STATE: ({DEVICE}, {"homeassistant"}),
     topics.DISCOVERY: ({DEVICE}, {"homeassistant"}),
+    topics.DISCOVERY_CAMERA: ({DEVICE}, {"homeassistant"}),
+    topics.DISCOVERY_DOOR: ({DEVICE}, {"homeassistant"}),
     topics.HOME_ASSISTANT_STATUS: ({"homeassistant"}, {DEVICE, "edgeface-back", "homeassistant"}),
-    topics.DOOR_CHALLENGE: ({DOOR}, {DEVICE}),
+    topics.DOOR_CHALLENGE: ({DOOR}, {DEVICE, DOOR}),
     topics.DOOR_FACTOR: ({DOOR}, {DEVICE}),
     topics.DOOR_GRANT: ({DEVICE}, {DOOR}),
     topics.DOOR_RESULT: ({DOOR}, {DEVICE}),
-    topics.DOOR_STATUS: ({DOOR}, SHOWN),
-    topics.DOOR_STATE: ({DOOR}, {"homeassistant", "auditor"}),
+    topics.DOOR_STATUS: ({DOOR}, {*SHOWN, DOOR}),
+    topics.DOOR_KEYS: ({OWNER}, {OWNER, DOOR, "edgeface-door-gate"}),
+    topics.DOOR_GENERATION: ({DOOR}, {DEVICE}),
+    topics.DOOR_STATE: ({DOOR}, {DEVICE, "homeassistant", "auditor"}),
+    topics.DOOR_EVENT: ({DOOR}, {"homeassistant"}),
 }
 
 
@@ -104,7 +124,9 @@ def the_acl(front: str) -> str:
     device = next(block for block in blocks if "user edgeface-front\n" in block)
     door = next(block for block in blocks if "user edgeface-door-front-door\n" in block)
     more = f"{device}\n\n{door}".replace("front-door", "gate").replace("front", "back")
-    return f"{front}\n{more}\n"
+    shown = "topic read edgeface/front/+/challenge\n"
+    both = shown + shown.replace("front", "back")
+    return f"{front.replace(shown, both)}\n{more}\n"
 
 
 def shipped(folder: Path, authority: Authority, acl: str | None = None) -> list[str]:

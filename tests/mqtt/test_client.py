@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from edgeface.core.errors import BrokerError, ConfigError
-from edgeface.mqtt.client import password, tls_context
+from edgeface.mqtt.client import tls_context
 from edgeface.mqtt.settings import Mqtt, Tls, is_loopback, require_safe
+from edgeface.security.secret_sources import password
 
 
 def a_broker(**options: Any) -> Mqtt:

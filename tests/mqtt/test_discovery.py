@@ -3,12 +3,15 @@ from typing import Any, get_args
 
 import pytest
 
+from edgeface.core.event_kinds import DOOR_ALARMS
 from edgeface.core.types import EventType
-from edgeface.mqtt.discovery import discovery
+from edgeface.mqtt.discovery import Announcements, Discovery
+from edgeface.mqtt.outgoing import RetainedQueue
 from edgeface.mqtt.settings import Mqtt
-from edgeface.mqtt.topics import DISCOVERY, Topics
+from edgeface.mqtt.topics import Topics
 
 TOPICS = Topics.of_device(Mqtt(discovery_prefix="ha"), "front")
+MACHINE, PORCH, GATE = (f"ha/device/edgeface_front/{part}config" for part in ("", "camera_porch/", "door_gate/"))
 # home-assistant.io/integrations/<platform>.mqtt: what each platform cannot do without.
 REQUIRED = {
     "event": {"state_topic", "event_types"},
@@ -19,45 +22,98 @@ REQUIRED = {
 }
 
 
-def payload(*cameras: str, snapshots: bool = True) -> dict[str, Any]:
-    return dict(json.loads(discovery(TOPICS, "front", cameras, snapshots=snapshots)))
+def messages(*cameras: str, doors: tuple[str, ...] = (), **more: Any) -> dict[str, dict[str, Any]]:
+    made = Discovery(TOPICS, "front", **{"snapshots": True, **more}).messages(cameras, doors)
+    return {TOPICS(topic).name: json.loads(payload) for topic, payload in made.items()}
 
 
-def test_it_is_a_device_with_components() -> None:
-    said = payload("porch", "gate")
-    assert TOPICS(DISCOVERY).name == "ha/device/edgeface_front/config"
-    assert set(said) == {"dev", "o", "cmps", "availability", "qos"}
-    assert said["dev"]["ids"] == ["edgeface_front"]
-    assert said["o"]["name"] == "edgeface"
-    assert said["availability"] == [{"topic": "edgeface/front/status"}]
-    for component in said["cmps"].values():
+def camera(**more: Any) -> dict[str, Any]:
+    return dict(messages("porch", **more)[PORCH]["cmps"])
+
+
+def test_this_machine_each_camera_and_each_door_is_a_device() -> None:
+    said = messages("porch", "yard", doors=("gate",))
+    assert set(said) == {
+        "ha/device/edgeface_front/config",
+        "ha/device/edgeface_front/camera_porch/config",
+        "ha/device/edgeface_front/camera_yard/config",
+        "ha/device/edgeface_front/door_gate/config",
+    }
+    for topic, one in said.items():
+        assert set(one) == {"dev", "o", "cmps", "availability", "qos"}
+        assert one["dev"]["ids"][0].startswith("edgeface_front")
+        assert one["o"]["name"] == "edgeface"
+        assert one["dev"].get("via_device") == (None if topic == MACHINE else "edgeface_front")
+        assert one["dev"]["mdl"]
+    every = [one for each in said.values() for one in each["cmps"].values() if len(one) > 1]
+    for component in every:
         assert REQUIRED[component["p"]] <= set(component)
-    ids = [component["unique_id"] for component in said["cmps"].values()]
-    assert len(ids) == len(set(ids)) == 2 * 9 + 1
+    ids = [component["unique_id"] for component in every]
+    assert len(ids) == len(set(ids)) == 2 * 10 + 4 + 1
+    assert said[MACHINE]["availability"] == [{"topic": "edgeface/front/status"}]
+    assert said[GATE]["availability"] == [{"topic": "edgeface/doors/gate/status"}]
+
+
+def test_what_version_0_1_announced_at_the_machine_is_removed_there() -> None:
+    components = messages("porch")[MACHINE]["cmps"]
+    assert components["porch_event"] == {"p": "event"}
+    assert components["porch_fps"] == {"p": "sensor"}
+    assert "unique_id" in components["temperature"]
+
+
+def test_the_page_is_the_address_of_the_devices_if_it_has_one() -> None:
+    for one in messages("porch", doors=("gate",), page="https://edgeface.local:8099/").values():
+        assert one["dev"]["cu"] == one["o"]["url"] == "https://edgeface.local:8099/"
+    assert "cu" not in messages("porch")[MACHINE]["dev"]
 
 
 def test_the_event_entity_takes_every_event() -> None:
-    event = payload("porch")["cmps"]["porch_event"]
+    event = camera()["event"]
     assert event["state_topic"] == "edgeface/front/porch/event"
     assert set(get_args(EventType)) <= set(event["event_types"])
 
 
-def test_the_switch_is_there_when_the_camera_is_not() -> None:
-    said = payload("porch")["cmps"]
-    assert "availability" not in said["porch_enabled"]
-    assert "availability" not in said["porch_problem"]
-    assert said["porch_event"]["availability_mode"] == "all"
-    assert said["porch_enabled"]["command_topic"] == "edgeface/front/porch/enabled/set"
+def test_the_switch_is_available_when_the_camera_is_not() -> None:
+    said = camera()
+    assert "availability" not in said["enabled"]
+    assert "availability" not in said["problem"]
+    assert said["event"]["availability_mode"] == "all"
+    assert said["enabled"]["command_topic"] == "edgeface/front/porch/enabled/set"
 
 
 def test_pictures_only_when_they_are_published() -> None:
-    assert payload("porch")["cmps"]["porch_image"]["image_topic"] == "edgeface/front/porch/snapshot"
-    assert "porch_image" not in payload("porch", snapshots=False)["cmps"]
+    assert camera()["image"]["image_topic"] == "edgeface/front/porch/snapshot"
+    assert "image" not in camera(snapshots=False)
 
 
 @pytest.mark.parametrize("key", ["fps", "age", "drops"])
-def test_diagnostics_read_the_state(key: str) -> None:
-    sensor = payload("porch")["cmps"][f"porch_{key}"]
+def test_diagnostics_read_the_state_and_are_off_by_default(key: str) -> None:
+    sensor = camera()[key]
     assert sensor["state_topic"] == "edgeface/front/state"
     assert sensor["value_template"] == "{{ value_json.cameras['porch']." + key + " }}"
     assert sensor["entity_category"] == "diagnostic"
+    assert sensor["en"] is False
+
+
+def test_a_door_has_its_state_its_alarms_and_the_last_decision() -> None:
+    said = messages("porch", doors=("gate",))[GATE]["cmps"]
+    assert sorted(said) == ["event", "last", "open", "problem"]
+    assert said["open"]["device_class"] == "door"
+    assert said["open"]["state_topic"] == said["problem"]["state_topic"] == "edgeface/doors/gate/state"
+    assert said["event"]["event_types"] == list(DOOR_ALARMS)
+    assert "value_json.doors['gate'].last" in said["last"]["value_template"]
+
+
+def test_what_an_earlier_run_had_is_withdrawn() -> None:
+    retained = RetainedQueue()
+    announcements = Announcements(Discovery(TOPICS, "front", snapshots=False), TOPICS, ["porch"], retained)
+    announcements.remove(
+        {"cameras": {"porch": {}, "yard": {}, "../x": {}, 7: {}}, "doors": {"gate": {}, "shed": {}}}, ["gate"]
+    )
+    assert {topic.name: payload for topic, payload in retained._payloads.items()} == {
+        "ha/device/edgeface_front/camera_yard/config": b"",
+        "ha/device/edgeface_front/door_shed/config": b"",
+    }
+    for odd in ({"cameras": ["yard"]}, {"cameras": "yard", "doors": None}, {}):
+        announcements.remove(odd, [])
+    assert len(retained) == 2

@@ -19,7 +19,7 @@ from edgeface.core.errors import ConfigError
 from edgeface.core.events import LIFETIME, SEND_WITHIN
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.journal.journal import Journal
-from edgeface.mqtt import topics
+from edgeface.mqtt import outgoing, topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import names_in_view
 from edgeface.mqtt.settings import Mqtt, Tls
@@ -31,6 +31,7 @@ from tests.support.slack import Slack
 pytestmark = pytest.mark.broker
 CLOCK = SystemClock()
 EVENT = "edgeface/front/porch/event"
+CONFIG = "homeassistant/device/edgeface_front/config"
 AUDIT = "edgeface/front/audit"
 STATUS = "edgeface/front/status"
 
@@ -111,6 +112,23 @@ def test_an_event_arrives_once_in_milliseconds_and_is_marked_published(
     assert not listener.of(AUDIT)
 
 
+def test_the_state_of_an_earlier_run_is_read_before_ours_takes_its_place(
+    broker: Mosquitto, listen: Listen, publish: Publish
+) -> None:
+    first: list[object] = []
+    publisher = connected(publish, Mqtt(port=broker.port), recall=lambda known, by: first.append((known, by)))
+    publisher.set(topics.STATE, {"generation": {"number": 7}})
+    listener = listen(broker, "edgeface/front/state")
+    until(lambda: [heard.json["generation"]["number"] for heard in listener.of("edgeface/front/state")] == [7])
+    publisher.close()
+    assert first == []
+    second: list[object] = []
+    again = publish(Mqtt(port=broker.port), recall=lambda known, by: second.append((known, by)))
+    again.set(topics.STATE, {"generation": {"number": 8}})
+    until(lambda: listener.of("edgeface/front/state")[-1].json["generation"]["number"] == 8)
+    assert second == [({"number": 7}, "the broker")]
+
+
 def test_a_burst_keeps_its_order(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     listener = listen(broker, EVENT)
     publisher = connected(publish, Mqtt(port=broker.port))
@@ -139,12 +157,12 @@ def test_what_is_retained(broker: Mosquitto, listen: Listen, publish: Publish) -
     until(lambda: live.of("edgeface/front/porch/snapshot"))
     until(lambda: any(b"version" in payload for payload in live.payloads("edgeface/front/state")))
     late = listen(broker, "edgeface/#", "homeassistant/#")
-    until(lambda: len(late.heard) >= 6)
+    until(lambda: len(late.heard) >= 7)
     assert {heard.topic: heard.payload for heard in late.heard if "state" not in heard.topic} == {
         STATUS: b"online",
         "edgeface/front/porch/status": b"online",
         "edgeface/front/porch/people": b"Alice, Bob the builder",
-        "homeassistant/device/edgeface_front/config": late.payloads("homeassistant/device/edgeface_front/config")[0],
+        **{topic: late.payloads(topic)[0] for topic in (CONFIG, CONFIG.replace("/config", "/camera_porch/config"))},
     }
     assert late.payloads("edgeface/front/porch/enabled/state") == [b"ON"]
     state = late.of("edgeface/front/state")[0].json
@@ -156,12 +174,24 @@ def test_what_is_retained(broker: Mosquitto, listen: Listen, publish: Publish) -
     assert live.payloads("edgeface/front/porch/snapshot") == [b"\xff\xd8jpeg"]
 
 
+def test_the_picture_comes_before_its_event_and_names_it(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
+    publisher = connected(publish, Mqtt(port=broker.port), snapshots=True)
+    live = listen(broker, EVENT, "edgeface/front/porch/snapshot")
+    for number in range(1, 21):
+        publisher.publish(an_event(number), b"\xff\xd8%d" % number)
+    until(lambda: len(live.heard) == 40)
+    for picture, event in zip(live.heard[::2], live.heard[1::2], strict=True):
+        assert picture.topic == "edgeface/front/porch/snapshot"
+        assert picture.about == {"event": event.json["id"]}
+        assert picture.payload == b"\xff\xd8%d" % event.json["seq"]
+
+
 def test_nobody_is_in_view_at_the_start(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
     people = "edgeface/front/porch/people"
     listener = listen(broker, people)
     listener.publish(people, "Alice", retain=True)
     connected(publish, Mqtt(port=broker.port))
-    until(lambda: listener.payloads(people) == [b"Alice", b""])
+    until(lambda: listener.payloads(people) == [b"Alice", b"nobody"])
 
 
 def test_the_state_is_not_published_before_there_is_one(broker: Mosquitto, listen: Listen, publish: Publish) -> None:
@@ -253,13 +283,43 @@ def test_a_command_sent_while_we_are_away_is_obeyed_on_return(
 def test_discovery_is_published_again_when_home_assistant_starts(
     broker: Mosquitto, listen: Listen, publish: Publish
 ) -> None:
-    config = "homeassistant/device/edgeface_front/config"
+    config = CONFIG
     listener = listen(broker, config)
     connected(publish, Mqtt(port=broker.port))
     until(lambda: len(listener.of(config)) == 1)
     listener.publish("homeassistant/status", "online")
     until(lambda: len(listener.of(config)) == 2)
     assert listener.payloads(config)[0] == listener.payloads(config)[1]
+
+
+def test_300_starts_of_home_assistant_bring_a_few_discovery_messages(
+    broker: Mosquitto, listen: Listen, publish: Publish
+) -> None:
+    config = CONFIG
+    listener = listen(broker, config)
+    publisher = connected(publish, Mqtt(port=broker.port))
+    until(lambda: len(listener.of(config)) == 1)
+    for _ in range(300):
+        listener.client.publish("homeassistant/status", "online", qos=1).wait_for_publish(5)
+        time.sleep(0.005)
+    until(lambda: len(listener.of(config)) == 2)
+    time.sleep(outgoing.REPUBLISH_DELAY + 0.7)
+    assert len(listener.of(config)) == 2, "the next one comes half a minute later"
+    assert publisher.connected
+
+
+def test_a_switch_with_the_retain_flag_is_ignored_by_a_daemon_that_is_connected(
+    broker: Mosquitto, listen: Listen, publish: Publish
+) -> None:
+    switched: list[bool] = []
+    sender = listen(broker, "edgeface/front/porch/enabled/state")
+    publisher = connected(publish, Mqtt(port=broker.port), on_enabled=lambda _, on: switched.append(on))
+    topic = "edgeface/front/porch/enabled/set"
+    sender.client.publish(topic, "OFF", qos=1, retain=True).wait_for_publish(5)
+    until(lambda: publisher.counters()["ignored"] == 1)
+    sender.client.publish(topic, "OFF", qos=1).wait_for_publish(5)
+    until(lambda: switched == [False])
+    assert publisher.counters()["ignored"] == 1
 
 
 def test_a_late_event_is_history(broker: Mosquitto, listen: Listen, publish: Publish, journal: Journal) -> None:

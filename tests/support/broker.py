@@ -33,6 +33,8 @@ class Heard:
     at: float
     """Monotonic seconds."""
     expiry: int | None
+    about: dict[str, str] = field(default_factory=dict)
+    """User properties."""
 
     @property
     def json(self) -> dict[str, Any]:
@@ -71,8 +73,9 @@ class Listener:
 
     def _message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         expiry = getattr(message.properties, "MessageExpiryInterval", None)
+        about = dict(getattr(message.properties, "UserProperty", ()))
         self.heard.append(
-            Heard(message.topic, bytes(message.payload), message.retain, message.qos, time.monotonic(), expiry)
+            Heard(message.topic, bytes(message.payload), message.retain, message.qos, time.monotonic(), expiry, about)
         )
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:

@@ -1,0 +1,249 @@
+"""Home Assistant core with edgeface, both real, and a real broker: discovery, restarts, the shipped blueprint.
+
+    python -m tools.home_assistant PYTHON [--events 50]
+
+PYTHON has Home Assistant (make home-assistant-test makes it). A clip shows a stranger and a person who come and go.
+Prints a table, and writes build/home-assistant.json; the exit status is 1 if something was not as it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import visits
+from edgeface.demo.mosquitto import Mosquitto
+from tests.support.broker import Listener
+from tools.faults import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+OUT = Path("build/home-assistant.json")
+ROOT = Path(__file__).parents[2]
+BLUEPRINT = ROOT / "docs" / "home-assistant" / "stranger.yaml"
+_START = 60.0
+_EVENT, _IMAGE = "event.front_porch_face_event", "image.front_porch_face"
+_CONFIG = """\
+device: front
+data: {data}
+cameras: {{porch: {{type: replay, path: {clip}, loop: true}}}}
+mqtt: {{port: {port}}}
+doors: {{gate: {{camera: porch, allow: [{{person: obama}}], level: normal}}}}
+privacy: {{snapshots: all}}
+unknown: {{per_minute: 60}}
+"""
+EXPECTED = {
+    "binary_sensor.front_porch_face_in_view": {"on", "off"},
+    "binary_sensor.front_porch_problem": {"off"},
+    "sensor.front_porch_people": {"nobody", "stranger", "obama", "obama, stranger", "stranger, obama"},
+    "switch.front_porch_recognition": {"on"},
+    "sensor.door_gate_last_decision": {"none", "refused"},
+}
+"""What may be shown, by entity; there is no controller at the door, so its own entities are unavailable."""
+DEVICES = {"edgeface front": None, "front porch": "edgeface front", "Door gate": "edgeface front"}
+
+
+@dataclass
+class HomeAssistant:
+    """The process with Home Assistant."""
+
+    process: subprocess.Popen[str]
+    version: str = ""
+    lines: queue.SimpleQueue[dict[str, Any]] = field(default_factory=queue.SimpleQueue)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Sort what it writes, in a thread of its own."""
+        for line in self.process.stdout or ():
+            said = json.loads(line)
+            self.sent.append(said["sent"]) if "sent" in said else self.lines.put(said)
+
+    def ask(self, word: str = "states") -> dict[str, Any]:
+        """Its answer to a line."""
+        if self.process.stdin is None:
+            raise RuntimeError("it has no input")
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        return self.lines.get(timeout=_START)
+
+
+@contextmanager
+def home_assistant(python: Path, folder: Path, port: int) -> Iterator[HomeAssistant]:
+    """Home Assistant, from its start to its end; `folder` is its configuration."""
+    command = [str(python), str(Path(__file__).with_name("inside.py")), str(folder), str(port)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+        )
+    made = HomeAssistant(process)
+    threading.Thread(target=made.read, daemon=True).start()
+    try:
+        made.version = made.lines.get(timeout=_START)["version"]
+        yield made
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def daemon(folder: Path) -> Iterator[None]:
+    """Edgeface, from its start to its end."""
+    command = [sys.executable, "-m", "edgeface.cli", "run", "--config", str(folder / "config.yaml")]
+    with (folder / "edgeface.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wrong(seen: dict[str, Any]) -> list[str]:
+    """What is not as expected."""
+    states = seen["states"]
+    found = [f"{name}: {states.get(name)}" for name, right in EXPECTED.items() if states.get(name) not in right]
+    return found + [f"device {name}: via {seen['devices'].get(name)}" for name, via in DEVICES.items()
+                    if name not in seen["devices"] or seen["devices"][name] != via]  # fmt: skip
+
+
+def settled(ha: HomeAssistant, seconds: float) -> tuple[float, list[str]]:
+    """Seconds until every state is right, and what is still wrong after `seconds`."""
+    began = time.monotonic()
+    while True:
+        faults, took = wrong(ha.ask()), time.monotonic() - began
+        if not faults or took > seconds:
+            return took, faults
+        time.sleep(0.05)
+
+
+def until(condition: Callable[[], object], seconds: float) -> bool:
+    """Whether a condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(condition())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run everything; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("python", type=Path)
+    parser.add_argument("--events", type=int, default=50, help="notifications whose picture is compared")
+    wanted = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="edgeface-ha-") as scratch:
+        found = run(wanted.python, Path(scratch), wanted.events)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(markdown(found))
+    return int(bool(found["faults"]))
+
+
+def run(python: Path, folder: Path, events: int) -> dict[str, Any]:
+    """The figures, with `faults` that is empty if all was right."""
+    clip = visits.make(folder / "clip.mp4", seconds=1.8, gap=1.2)
+    shutil.copytree(visits.people(folder / "people") / "obama", folder / "enrolled" / "obama")
+    settings = folder / "hass"
+    (settings / "blueprints" / "automation" / "edgeface").mkdir(parents=True)
+    shutil.copy(BLUEPRINT, settings / "blueprints" / "automation" / "edgeface" / "stranger.yaml")
+    use = {"path": "edgeface/stranger.yaml", "input": {"event": _EVENT, "image": _IMAGE, "send": "notify.phone"}}
+    (settings / "automations.json").write_text(
+        json.dumps([{"id": "stranger", "alias": "stranger", "use_blueprint": use}])
+    )
+    broker = Mosquitto(folder)
+    (folder / "config.yaml").write_text(
+        _CONFIG.format(data=folder / "data", clip=clip.path, port=broker.port), encoding="utf-8"
+    )
+    enroll = [sys.executable, "-m", "edgeface.cli", "enroll", "--config", str(folder / "config.yaml")]
+    subprocess.run([*enroll, "--folder", str(folder / "enrolled")], check=True, capture_output=True, cwd=ROOT)
+    found: dict[str, Any] = {"machine": table.machine(), "date": datetime.now(timezone.utc).date().isoformat()}
+    with ExitStack() as stack:
+        stack.callback(broker.stop)
+        broker.start()
+        found |= restarts(python, settings, folder, broker)
+        found |= pictures(python, settings, folder, broker, events)
+    late = [f"{what}: {one['wrong']}" for what, one in found["restarts"].items() if one["wrong"]]
+    found["faults"] = [*late, *([] if found["wrong_pictures"] == 0 else ["a wrong picture"]),
+                       *([] if found["compared"] >= events else ["too few notifications"])]  # fmt: skip
+    return found
+
+
+def restarts(python: Path, settings: Path, folder: Path, broker: Mosquitto) -> dict[str, Any]:
+    """The states after the first start, and after a restart of each of the three."""
+    took: dict[str, Any] = {}
+
+    def note(what: str, ha: HomeAssistant, seconds: float) -> None:
+        passed, faults = settled(ha, seconds)
+        took[what] = {"seconds": round(passed, 2), "wrong": faults}
+
+    with daemon(folder):
+        with home_assistant(python, settings, broker.port) as ha:
+            # Home Assistant needs some time to create the entities of discovery for the first time.
+            note("first start", ha, 20.0)
+            version: str = ha.version
+        with home_assistant(python, settings, broker.port) as ha:
+            note("Home Assistant restarted", ha, 10.0)
+            broker.stop()
+            broker.start()
+            # Home Assistant connects again after up to 10 s of its own.
+            note("broker restarted", ha, 20.0)
+    with home_assistant(python, settings, broker.port) as ha:
+        time.sleep(1.0)
+        with daemon(folder):
+            note("edgeface restarted", ha, 15.0)
+    return {"home_assistant": version, "restarts": took}
+
+
+def pictures(python: Path, settings: Path, folder: Path, broker: Mosquitto, events: int) -> dict[str, Any]:
+    """What the blueprint sent, compared with the pictures that edgeface published for the same events."""
+    topic = "edgeface/front/porch/snapshot"
+    with home_assistant(python, settings, broker.port) as ha, daemon(folder):
+        listener = Listener(broker.port, [topic], "pictures")
+        until(lambda: len(ha.sent) >= events, 6.0 * events)
+        published = {
+            heard.about.get("event"): hashlib.sha256(heard.payload).hexdigest() for heard in listener.of(topic)
+        }
+        listener.close()
+    compared = [one for one in ha.sent if one["data"].get("tag") in published]
+    right = [one for one in compared if one["pictures"].get(_IMAGE) == published[one["data"]["tag"]]]
+    linked = [one for one in compared if str(one["data"].get("image", "")).startswith(f"/api/image_proxy/{_IMAGE}")]
+    return {
+        "compared": len(compared),
+        "wrong_pictures": len(compared) - len(right),
+        "without_link": len(compared) - len(linked),
+        "title": compared[0]["title"] if compared else None,
+    }
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The table, with date and machine."""
+    head = f"Run on {found['date']}, {found['machine']}, Home Assistant core {found['home_assistant']}."
+    rows = [
+        (f"{what}: every state right", f"after {one['seconds']} s" if not one["wrong"] else "; ".join(one["wrong"]))
+        for what, one in found["restarts"].items()
+    ]
+    rows += [
+        ("notifications of the blueprint", f'{found["compared"]}, such as "{found["title"]}"'),
+        ("of these, with the picture of another event", str(found["wrong_pictures"])),
+        ("of these, without a link to the picture", str(found["without_link"])),
+    ]
+    return "\n".join([head, "", "| what | result |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
