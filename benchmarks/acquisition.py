@@ -29,10 +29,11 @@ import numpy as np
 from tqdm import tqdm
 
 from edgeface.core.clock import thread_cpu
-from edgeface.core.types import Box, DetectionRequest
+from edgeface.core.types import Box
 from edgeface.faces.analyzer import round_robin
 from edgeface.faces.blazeface import BlazeFace, Region
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
+from edgeface.faces.protocols import DetectionRequest
 from edgeface.recognition.scheduler import DetectionScheduler
 from edgeface.recognition.tracker import Tracker
 
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgeface.core.types import Detector, Image
+    from edgeface.core.types import Image
+    from edgeface.faces.protocols import Detector
 
     Floats = NDArray[np.float32]
 

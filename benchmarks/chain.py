@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeface.config.configuration import Configuration
-from edgeface.core.types import DetectionRequest
 from edgeface.faces.embedder import align
+from edgeface.faces.protocols import DetectionRequest
 from edgeface.faces.tflite import open_model
 from edgeface.imaging import photos
 from edgeface.imaging.opencv import cv2

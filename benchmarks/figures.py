@@ -71,7 +71,7 @@ def announced(run: Run, clips: Mapping[str, Clip]) -> Iterator[Announced]:
         for received in run.received:
             if received.kind != "match" or received.camera != camera or received.after is None:
                 continue
-            frame = _nearest(frames, received.at - received.after)
+            frame = nearest(frames, received.at - received.after)
             if run.since <= frame.captured < run.until:
                 yield _announced(frame, clip, received.person, received.at)
 
@@ -117,7 +117,7 @@ def _announced(frame: Dealt, clip: Clip, person: str | None, at: float) -> Annou
     return Announced(frame.camera, lap, visit, right, received, frame.done - frame.captured, usable)
 
 
-def _nearest(frames: Sequence[Dealt], captured: float) -> Dealt:
+def nearest(frames: Sequence[Dealt], captured: float) -> Dealt:
     """The frame with this capture time, which the message gives only to the millisecond, on the wall clock."""
     place = bisect_left(frames, captured, key=lambda frame: frame.captured)
     return min(frames[max(0, place - 1) : place + 1], key=lambda frame: abs(frame.captured - captured))

@@ -30,7 +30,7 @@ from edgeface.core.clock import SystemClock, process_cpu
 from edgeface.core.log import Log, set_up
 from edgeface.daemon.daemon import Daemon
 from edgeface.daemon.pass_reader import PassReader
-from edgeface.demo.run import CAMERA, CLIP, PEOPLE
+from edgeface.demo.scenario import CAMERA, CLIP, PEOPLE
 from edgeface.imaging.opencv import cv2
 from edgeface.imaging.qr_codes import QrReader
 from edgeface.people.service import PeopleService

@@ -11,6 +11,7 @@ daemon of its own, with a door that requires level high.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -152,7 +153,7 @@ def play(folder: Path, known: Known, companion: Image, after: Sequence[Image]) -
         config.write_text(_CONFIG.format(folder=folder, port=broker.port, door=DOOR), encoding="utf-8")
         edgeface("enroll", "known", *map(str, photos), "--skip-bad", "--config", str(config))
         edgeface("keys", "new", "--kid", "k1", "--config", str(config))
-        key = edgeface("keys", "show", "--config", str(config)).split()[-1]
+        (key,) = re.findall(r"^  \"k1\": (\S+)$", edgeface("keys", "show", "--config", str(config)), re.MULTILINE)
         door.write_text(_DOOR.format(door=DOOR, key=key, port=broker.port), encoding="utf-8")
         with process(folder, "door", "--config", str(door)), process(folder, "run", "--config", str(config)):
             if not until(lambda: seen.online is not None, _READY):

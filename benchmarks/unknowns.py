@@ -62,7 +62,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgeface.core.types import Claim, DetectionRequest, Embedding, Image
+    from edgeface.core.types import Claim, Embedding, Image
+    from edgeface.faces.protocols import DetectionRequest
 
     Floats = NDArray[np.float32]
 

@@ -1,0 +1,1 @@
+"""`edgeface liveness`: a trial of the liveness check at one's own door."""
