@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from edgeface.access.policy import never_open
+from edgeface.access.policy import face_alone, unproven
 from edgeface.config import levels
 from edgeface.config.loader import load, schema
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError, ModelError
+from edgeface.door import key_list_file
 from edgeface.gallery.snapshot import day
 from edgeface.recognition.settings import MIN_FPS
 
@@ -27,7 +28,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     if arguments.schema:
         print(json.dumps(schema(), indent=2))
         return 0
-    configuration = load(arguments.config)
+    configuration = load(arguments.config, files=True)
     if configuration.web is not None:
         from edgeface.web.auth.accounts import require_account
 
@@ -39,11 +40,34 @@ def run_check(arguments: argparse.Namespace) -> int:
         if camera.fps is not None and camera.fps < MIN_FPS:
             too_low = f"fps {camera.fps:g} is too low to recognise people; use {MIN_FPS:g} or more"
             print(f"{arguments.config}: camera {name}: {too_low}")
-    for door, reason in never_open(configuration.access_policy).items():
+    for door, reason in face_alone(configuration.access_policy).items():
         print(f"{arguments.config}: door {door}: {reason}")
-    for line in in_force:
+    if (note := unproven(configuration.access_policy)) is not None:
+        print(f"{arguments.config}: doors {note}")
+    for door, played in configuration.recorded_doors.items():
+        print(f"{arguments.config}: door {door}: camera {played} plays a recording, which opens it")
+    for name in pictures_leave(configuration):
+        print(f"{arguments.config}: notify target {name}: pictures of faces leave this machine")
+    for line in (*in_force, *_device_keys(configuration)):
         print(f"{arguments.config}: {line}")
     return 0
+
+
+def pictures_leave(configuration: Configuration) -> list[str]:
+    """The targets of notifications that get pictures."""
+    notify = configuration.notify
+    return [] if notify is None else [name for name, one in notify.targets.items() if one.pictures]
+
+
+def _device_keys(configuration: Configuration) -> list[str]:
+    """The list of device keys in the data folder, if there is one."""
+    try:
+        envelope = key_list_file.read_envelope(configuration.data)
+        if envelope is None:
+            return []
+        return [f"device keys: {key_list_file.summary(key_list_file.claimed(envelope), SystemClock().wall())}"]
+    except EdgefaceError as error:
+        return [f"device keys: {error}"]
 
 
 def _levels(configuration: Configuration) -> list[str]:

@@ -43,12 +43,12 @@ def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
         complain(f"done, but not in the audit trail: {problem}")
 
 
-def ask(what: str) -> str:
-    """A secret: prompted for twice on a terminal, otherwise the first line of standard input."""
+def ask(what: str, *, again: bool = True) -> str:
+    """A secret: prompted for on a terminal, twice if `again`, otherwise the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass.getpass(f"{what}: ")
-    if first != getpass.getpass("repeat it: "):
+    if again and first != getpass.getpass("repeat it: "):
         raise UsageError("the two do not match")
     return first
 

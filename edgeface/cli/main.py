@@ -1,8 +1,8 @@
 """The command line; the work of each command is in the module named after it.
 
 Exit statuses: 0 done; 1 rejected, with the reason; 2 wrong usage; 69 a camera or the broker is unavailable;
-70 an internal error of edgeface; 78 the configuration, a model or the key is wrong (systemd does not restart);
-130 interrupted.
+70 an internal error of edgeface, or no memory; 78 the configuration, a model or the key is wrong (systemd does not
+restart); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.cli.parser import parser
+from edgeface.core.console import complain_of_memory
 from edgeface.core.errors import (
     BrokerError,
     CameraError,
@@ -21,6 +22,7 @@ from edgeface.core.errors import (
     ModelError,
     UsageError,
     VaultError,
+    is_out_of_memory,
 )
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # numpy reads it when it is imported. Idle OpenBLAS threads spin: with two, a search among 5,000 people takes twenty
     # times the CPU time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    arguments = _parsed(argv)
-    verb: Verb = arguments.verb
     try:
+        arguments = _parsed(argv)
+        verb: Verb = arguments.verb
         return verb(arguments)
     except EdgefaceError as error:
         # Editors recognise FILE:LINE: at the start of a line.
@@ -53,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        complain_of_memory()
+        return SOFTWARE
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -287,7 +287,7 @@ def _enrolled(arguments: Namespace, service: PeopleService, options: EnrollOptio
         return service.enroll_unknown(arguments.unknown, person, name, options)
     if arguments.camera is None:
         return service.enroll(person, name, arguments.photos, options)
-    cameras = service.configuration.cameras
+    cameras = service.configuration.face_cameras
     if arguments.camera not in cameras:
         names = ", ".join(cameras) or "none"
         raise GalleryError(f"{printable(arguments.camera)}: no such camera in the config; it has: {names}")

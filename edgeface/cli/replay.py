@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import TextIO
 
-    from edgeface.core.types import Camera, Event, RejectReason
+    from edgeface.cameras.base import Camera
+    from edgeface.core.types import Event, RejectReason
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.calibration import CalibrationTable
 
@@ -99,7 +100,7 @@ def run_replay(arguments: argparse.Namespace) -> int:
     configuration = Configuration(device=DEVICE, cameras={CAMERA: camera})
     if arguments.config is not None:
         named = loader.load(arguments.config)
-        keys = ("detector", "embedder", "recognition", "quality", "unknown")
+        keys = ("detector", "embedder", "recognition", "quality", "unknown", "liveness")
         configuration = configuration.model_copy(update={key: getattr(named, key) for key in keys})
     pipeline = pipeline_for(configuration, boot_of(arguments.clip), arguments.gallery)
     last, number, tracks = 0.0, 0, set[int]()

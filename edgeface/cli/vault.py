@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
 from edgeface.config import loader
-from edgeface.core.console import say
+from edgeface.core.console import complain, say
 from edgeface.core.errors import GalleryError, UsageError, VaultError
 from edgeface.core.files import put_whole
+from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
+from edgeface.security.modes import too_open
 from edgeface.security.vault import CREDENTIAL, FILE, MARK, PROTECTS, VaultKey, find_key, open_vault
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ def _show(folder: Path) -> int:
     say(f"key {vault.id}, custody {vault.tier}: {PROTECTS[vault.tier]}")
     if vault.tier == "file":
         say("better: edgeface vault seal --with tpm2")
+    with translated(folder):
+        for line in too_open(folder):
+            complain(line)
     return 0
 
 
@@ -99,6 +105,6 @@ def _creds(arguments: list[str], given: bytes) -> bytes:
         raise GalleryError("systemd-creds cannot be run, or does not finish") from error
     if done.returncode != 0:
         *_, reason = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        advice = "; without a TPM, use --with host" if "tpm" in reason.lower() else ""
+        advice = "; without a TPM, use --with host" if re.search("tpm|tcti", reason, re.IGNORECASE) else ""
         raise GalleryError(f"systemd-creds: {printable(reason, 200)}{advice}")
     return done.stdout

@@ -1,9 +1,10 @@
 """The configuration as frozen objects; config.yaml is the commented reference of every key."""
 
+import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.schedules import WeeklySchedule
@@ -11,16 +12,30 @@ from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
 from edgeface.core.settings import Id, Settings
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
+from edgeface.faces.liveness import LivenessSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
 from edgeface.journal.rows import FILE as JOURNAL
 from edgeface.mqtt.settings import Mqtt, is_loopback
+from edgeface.notify.settings import Notify
 from edgeface.recognition.settings import Recognition, UnknownSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgeface.cameras.base import CameraBase
     from edgeface.faces.analyzer import FaceAnalyzer
+
+
+def _require_network(text: str) -> str:
+    network = ipaddress.ip_network(text, strict=False)
+    if network.prefixlen == 0:
+        raise ValueError("every address: then any client could claim to be any other")
+    return text
+
 
 Folder = Annotated[Path, Field(strict=False)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
+ProxyNetwork = Annotated[str, Field(max_length=50), AfterValidator(_require_network)]
 Group = Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=1000)]
 
 
@@ -39,6 +54,13 @@ class Privacy(Settings):
     """Days to keep the template of each announced visit, so that its event can be corrected; 0 keeps none."""
     negative_days: Annotated[int, Field(ge=0, le=3650)] = 365
     """Days to keep a negative template, which a correction "not this person" makes; 0 allows no such corrections."""
+
+
+class Integrity(Settings):
+    """What, outside the data folder, shows that all of it was put back; the broker and the doors need no key."""
+
+    tpm: bool = False
+    """Use a counter in the TPM 2 of this machine; `edgeface audit tpm` makes it."""
 
 
 class WebTls(Settings):
@@ -62,6 +84,8 @@ class Web(Settings):
     """Allow plaintext on an address that other machines can reach."""
     hosts: Annotated[tuple[HostName, ...], Field(strict=False, max_length=20)] = ()
     """Other host names of the page, such as edgeface.local."""
+    trusted_proxies: Annotated[tuple[ProxyNetwork, ...], Field(strict=False, max_length=20)] = ()
+    """Addresses or networks of reverse proxies: X-Forwarded-For is read only from them."""
 
     @model_validator(mode="after")
     def _require_tls(self) -> "Web":
@@ -76,7 +100,7 @@ class Configuration(Settings):
     """All of config.yaml."""
 
     restartless: ClassVar[frozenset[str]] = frozenset(
-        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers"}
+        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers", "notify"}
     )
 
     device: Id = "edgeface"
@@ -86,6 +110,8 @@ class Configuration(Settings):
     cameras: Annotated[dict[Id, CameraSettings], Field(min_length=1, max_length=16)]
     detector: DetectorSettings = DEFAULT_DETECTOR
     embedder: EmbedderSettings = EmbedderSettings()
+    liveness: LivenessSettings | None = None
+    """Whether faces are alive; left out: nothing is judged, and a photo may pass for a face."""
     recognition: Recognition = Recognition()
     quality: QualityLimits = QualityLimits()
     unknown: UnknownSettings = UnknownSettings()
@@ -99,7 +125,10 @@ class Configuration(Settings):
     """Who may open which door; each door has its own controller, which verifies every grant."""
     readers: Annotated[tuple[Id, ...], Field(strict=False, max_length=16)] = ()
     """Doors whose readers may name a person without a proof, for `factor: reader`."""
+    notify: Notify | None = None
+    """Left out: no one is notified."""
     privacy: Privacy = Privacy()
+    integrity: Integrity = Integrity()
     web: Web | None = None
     """Left out: no page, no REST interface, no metrics."""
     log: Log = Log()
@@ -110,9 +139,44 @@ class Configuration(Settings):
         return self.data / JOURNAL
 
     @property
+    def page(self) -> str | None:
+        """The address of the page as others reach it; None if it has none, or the configuration does not name it."""
+        if self.notify is not None and self.notify.page is not None:
+            return self.notify.page
+        if self.web is None or not self.web.hosts:
+            return None
+        return f"{'http' if self.web.tls is None else 'https'}://{self.web.hosts[0]}:{self.web.port}/"
+
+    @property
     def access_policy(self) -> AccessPolicy:
         """Who may pass which door, and when."""
-        return AccessPolicy(self.doors, self.groups, self.schedules, readers=frozenset(self.readers))
+        return AccessPolicy(
+            self.doors, self.groups, self.schedules, readers=frozenset(self.readers), looks=self.liveness is not None
+        )
+
+    @property
+    def companions(self) -> "Mapping[str, str]":
+        """The cameras that only serve the liveness detector, by the camera whose faces they see."""
+        return {} if self.liveness is None else self.liveness.companions
+
+    @property
+    def face_cameras(self) -> dict[str, "CameraBase"]:
+        """The cameras in whose pictures faces are searched for: all but companions."""
+        companions = frozenset(self.companions.values())
+        return {name: camera for name, camera in self.cameras.items() if name not in companions}
+
+    @property
+    def recorded_doors(self) -> dict[str, str]:
+        """The cameras that play a recording, by the doors that they open; a camera's companion counts as well."""
+        recorded = {name for name, camera in self.cameras.items() if camera.recorded}
+        used = {name: (door.camera, self.companions.get(door.camera)) for name, door in self.doors.items()}
+        return {name: camera for name, pair in used.items() for camera in pair if camera in recorded}
+
+    @property
+    def door_cameras(self) -> dict[str, str]:
+        """The cameras whose pictures open doors, each with one of its doors; a camera's companion counts as well."""
+        seen = {door.camera: name for name, door in self.doors.items()}
+        return {**seen, **{other: seen[camera] for camera, other in self.companions.items() if camera in seen}}
 
     @property
     def camera_groups(self) -> dict[str, frozenset[str]]:
@@ -124,4 +188,4 @@ class Configuration(Settings):
         """Load the models; raises ModelError if one cannot be used."""
         from edgeface.faces.analyzer import FaceAnalyzer
 
-        return FaceAnalyzer.open(self.detector, self.embedder, self.quality)
+        return FaceAnalyzer.open(self.detector, self.embedder, self.quality, self.liveness)

@@ -12,7 +12,10 @@ from edgeface.core.errors import BrokerError, CameraError, ConfigError, Edgeface
 from edgeface.core.files import read_at_most
 from edgeface.core.text import cleaned
 from edgeface.door import settings
+from edgeface.door.relays.http import HttpRelay
 from edgeface.mqtt import settings as mqtt_settings
+from edgeface.notify import target_hosts
+from edgeface.notify.subscriptions import browsers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,12 +47,16 @@ class Peer:
 def peers(configuration: Configuration, resolvers: Path = RESOLVERS) -> tuple[Peer, ...]:
     """The peers of this configuration; names are resolved now.
 
-    The broker and cameras come first, then resolvers if names are used, then the private networks if other machines
-    can open the page. Raises BrokerError or CameraError if a name cannot be resolved.
+    The broker and cameras come first, then the targets of notifications, then resolvers if names are used, then the
+    private networks if other machines can open the page. Raises BrokerError, CameraError or ConfigError if a name
+    cannot be resolved.
     """
     found = [] if configuration.mqtt is None else [_broker(configuration.mqtt)]
     for name, camera in configuration.cameras.items():
         found += [Peer(f"camera {name}", host, _resolve(host, CameraError)) for host in camera.hosts()]
+    if configuration.notify is not None:
+        for name, hosts in target_hosts.hosts(configuration.notify, browsers(configuration.data)).items():
+            found += [Peer(f"notify {name}", host, _resolve(host, ConfigError)) for host in hosts]
     return (*_with_resolvers(found, resolvers), *_browsers(configuration))
 
 
@@ -60,7 +67,11 @@ def outside(found: tuple[Peer, ...]) -> tuple[Peer, ...]:
 
 def peers_of_door(path: Path) -> tuple[Peer, ...]:
     """The peers of a door controller, from its door.yaml."""
-    return _with_resolvers([_broker(settings.load(path).mqtt)], RESOLVERS)
+    door = settings.load(path)
+    found = [_broker(door.mqtt)]
+    if isinstance(door.relay, HttpRelay):
+        found.append(Peer("relay", door.relay.host, _resolve(door.relay.host, BrokerError)))
+    return _with_resolvers(found, RESOLVERS)
 
 
 def _broker(mqtt: Mqtt) -> Peer:

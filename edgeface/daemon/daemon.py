@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import secrets
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,15 @@ from edgeface.config import loader
 from edgeface.core import systemd
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.files import LOCK, only_one
 from edgeface.core.log import set_up
 from edgeface.core.text import counted
 from edgeface.daemon import report as daemon_report
+from edgeface.daemon.integrity_watch import IntegrityWatch
+from edgeface.daemon.key_list_publisher import KeyListPublisher
+from edgeface.daemon.notifications import Notifications
 from edgeface.daemon.pass_reader import PassReader, doors_by_camera
+from edgeface.daemon.removed_ids import RemovedIds
 from edgeface.daemon.session import RecognitionSession
 from edgeface.daemon.vision import Health, Tally, Vision
 from edgeface.daemon.web_page import WebPage
@@ -31,12 +36,13 @@ from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import OFF, ON, LogPublisher
 from edgeface.recognition.timings import Timings
+from edgeface.security.counter import open_counter
 from edgeface.security.sealing_keys import SealingKeys
 from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from edgeface.cameras.capture import CaptureState
@@ -80,15 +86,19 @@ class Daemon:
         # Not Events: a signal handler could need a lock that the main thread holds.
         self._stopping = self._reloading = False
         self._switches: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-        self._journal = _journal(configuration, self._clock)
+        _make_folder(configuration.data)
         self._vault = open_vault(configuration.data)
+        counter = open_counter(configuration.data, self._vault, used=configuration.integrity.tpm)
+        self._integrity = IntegrityWatch(configuration.data, self._vault, self._clock, counter)
+        self._journal = Journal(configuration.journal_path, days=configuration.privacy.journal_days, clock=self._clock)
         self._health = Health(self._clock)
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(configuration.companions)
         # Only the metrics of the web page show times.
         self._timings = None if configuration.web is None else Timings(self._clock)
+        self._key_list: KeyListPublisher | None = None
         self._publisher = self._make_publisher()
         self._captures = {
-            name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled)
+            name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled, recorded=camera.recorded)
             for name, camera in configuration.cameras.items()
         }
         self._passes = PassReader(
@@ -98,6 +108,8 @@ class Daemon:
             self._publisher.record,
         )
         self._passes.doors = doors_by_camera(configuration.access_policy)
+        self._notifications = Notifications(configuration, self._vault, self._clock, self._name_of)
+        self._journal.listeners += (self._notifications.row,)
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             lambda settings, wall: RecognitionSession(settings, self._boot, wall, timings=self._timings),
@@ -107,15 +119,20 @@ class Daemon:
             self._health,
             self._clock,
             (self._passes.observe, *observers, *self._page.observers),
+            self._notifications.event,
         )
+        self._removed = RemovedIds(self._page.forget, self._notifications.forget)
         self._published_status: dict[str, str] = {}
-        self._published_at = -STATE_SECONDS
+        self._published_at, self._watchdog_at = -STATE_SECONDS, 0.0
         self._published_health: object = None
-        self._watchdog_at = 0.0
+        self._replays: dict[str, float] = {}
 
     def run(self) -> int:
-        """Run until `stop` or the end of every clip; returns 0, or SOFTWARE if a thread died that all depend on."""
-        with closing(self._journal):
+        """Run until `stop` or the end of every clip; returns 0, or SOFTWARE if a thread died that all depend on.
+
+        Raises EdgefaceError if another daemon runs with the same data folder.
+        """
+        with closing(self._journal), _alone(self._configuration.data):
             self._vision.start()
             try:
                 self._start()
@@ -134,13 +151,15 @@ class Daemon:
 
     def _start(self) -> None:
         daemon_report.record_started(self._journal, self._configuration, self._boot, self._clock.wall())
-        for name, camera in self._configuration.cameras.items():
+        for name, camera in self._configuration.face_cameras.items():
             self._publisher.set(topics.ENABLED_STATE.at(camera=name), ON if camera.enabled else OFF)
+        self._integrity.start(self._journal)
         self._publisher.start()
         self._passes.start()
         for capture in self._captures.values():
             capture.start()
         self._page.start()
+        self._notifications.start()
         systemd.notify(systemd.READY)
         log.info("edgeface runs as %s with %s", self._configuration.device, counted(len(self._captures), "camera"))
 
@@ -161,7 +180,7 @@ class Daemon:
         self._switches.put((camera, on))
 
     def _tick(self) -> bool:
-        """Do one round; True when every clip has ended."""
+        """Do one round; True when every clip has ended in which faces are searched for."""
         self._switch()
         if self._reloading:
             self._reloading = False
@@ -170,10 +189,14 @@ class Daemon:
         self._vision.away = frozenset(name for name, now in states.items() if now.status != "online")
         for name, now in states.items():
             self._publish_status(name, now)
-        self._page.forget_removed(self._vision.people, self._vision.unknowns)
+        self._replays = daemon_report.record_replays(
+            self._publisher.record, self._replays, states, self._clock.monotonic()
+        )
+        self._notifications.cameras(states)
+        self._removed.take(self._vision.people, self._vision.unknowns)
         self._feed_watchdog(states)
         self._publish_state(states)
-        return all(now.status == "ended" for now in states.values())
+        return all(states[name].status == "ended" for name in self._configuration.face_cameras)
 
     def _switch(self) -> None:
         while not self._switches.empty():
@@ -191,7 +214,8 @@ class Daemon:
 
     def _feed_watchdog(self, states: dict[str, CaptureState]) -> None:
         period, now = systemd.watchdog_seconds(), self._clock.monotonic()
-        online = any(s.status == "online" for s in states.values())
+        # Frames of a companion are not processed by themselves.
+        online = any(states[name].status == "online" for name in self._configuration.face_cameras)
         if period is not None and now - self._watchdog_at >= period and self._health.alive(online=online):
             self._watchdog_at = now
             summary = ", ".join(f"{name} {state.status} {state.fps:.0f} fps" for name, state in states.items())
@@ -211,13 +235,22 @@ class Daemon:
         """What makes a new state message necessary when it changes."""
         tallies = self._vision.tally
         return (
-            [(s.status, s.dark, tallies.get(name, Tally()).slow is None) for name, s in states.items()],
-            self._vision.problems,
+            [
+                (s.status, s.dark, s.doubtful, s.replayed, tallies.get(name, Tally()).slow is None)
+                for name, s in states.items()
+            ],
+            self._problems,
             self._vision.thresholds,
             self._journal.problem,
             self._publisher.problem,
-            self._page.problems,
         )
+
+    @property
+    def _problems(self) -> tuple[str, ...]:
+        """Whatever is wrong here, one line each; the publisher adds what it knows."""
+        listed = None if self._key_list is None else self._key_list.problem
+        others = (*self._page.problems, *self._integrity.lines, *self._notifications.problems)
+        return (*self._vision.problems, *others, *(() if listed is None else (listed,)))
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
         drops, tallies, accepts = self._mailbox.drops, self._vision.tally, self._vision.thresholds
@@ -231,9 +264,12 @@ class Daemon:
             uptime=self._clock.monotonic() - self._started,
             cameras=cameras,
             models=self._vision.models,
-            problems=(*self._vision.problems, *self._page.problems),
+            problems=self._problems,
             key=self._vault.tier,
+            generation=self._integrity.facts(),
+            key_list=None if self._key_list is None else self._key_list.facts(),
             passes=self._passes.facts(),
+            notify=self._notifications.facts(),
         )
 
     def _reload(self) -> None:
@@ -252,6 +288,7 @@ class Daemon:
         merged, kept = loader.merge(self._configuration, wanted)
         self._configuration = self._vision.configuration = merged
         self._passes.doors = doors_by_camera(merged.access_policy)
+        self._notifications.apply(merged)
         self._journal.days = merged.privacy.journal_days
         daemon_report.record_configured(self._journal, wanted, self._clock.wall())
         set_up(merged.log)
@@ -260,6 +297,7 @@ class Daemon:
     def _shut_down(self) -> None:
         systemd.notify(systemd.STOPPING)
         self._page.stop()
+        self._notifications.close()
         for capture in self._captures.values():
             capture.stop()
         for name, capture in self._captures.items():
@@ -272,12 +310,18 @@ class Daemon:
         states = {name: capture.state() for name, capture in self._captures.items()}
         self._publisher.set(topics.STATE, self._report(states))
         self._publisher.close()
+        self._integrity.stop()
         daemon_report.record_stopped(self._journal, self._boot, self._clock.wall())
 
     def _make_publisher(self) -> Publisher:
         settings = self._configuration
         if settings.mqtt is None:
             return LogPublisher(self._journal, self._clock)
+        topic = topics.Topics.of_device(settings.mqtt, settings.device)(topics.DOOR_KEYS)
+        signer = self._integrity.signer = Signer(settings.data, self._vault, self._clock)
+        self._key_list = KeyListPublisher(
+            settings.data, self._vault, topic, self._clock, withheld=lambda: self._integrity.list_withheld
+        )
         publisher = partial(
             MqttPublisher,
             settings.mqtt,
@@ -285,14 +329,19 @@ class Daemon:
             self._clock,
             self._journal,
             on_enabled=self._on_enabled,
-            cameras=tuple(settings.cameras),
+            cameras=tuple(settings.face_cameras),
             snapshots=settings.privacy.snapshots != "none",
+            page=settings.page,
             boot=self._boot,
             policy=lambda: self._vision.policy,
-            signer=Signer(settings.data, self._vault, self._clock),
+            signer=signer,
             keys=SealingKeys(settings.data, self._vault, self._clock),
             factors=SecondFactors(self._open_gallery, self._clock),
             expect=lambda expected: self._vision.expect(expected),  # noqa: PLW0108 - the vision is made later
+            challenge=lambda request: self._vision.challenge(request),  # noqa: PLW0108 - the same
+            recall=self._integrity.recall,
+            generation=self._integrity.facts,
+            key_list=self._key_list,
         )
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
 
@@ -300,6 +349,10 @@ class Daemon:
         """The gallery for the thread that verifies second factors."""
         settings = self._configuration
         return Gallery.open(settings.data, embedder_name(settings.embedder.model))
+
+    def _name_of(self, person: str) -> str | None:
+        gallery = self._vision.gallery
+        return None if gallery is None else gallery.name(person)
 
     def _web_context(self) -> WebContext:
         from edgeface.web.context import WebContext
@@ -309,6 +362,7 @@ class Daemon:
             source=self._source,
             clock=self._clock,
             journal=self._journal,
+            notifier=lambda: self._notifications.notifier,
             record=self._publisher.record,
             reload=self.reload,
             timings=self._timings,
@@ -317,9 +371,22 @@ class Daemon:
         )
 
 
-def _journal(configuration: Configuration, clock: Clock) -> Journal:
+def _make_folder(folder: Path) -> None:
     try:
-        configuration.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise EdgefaceError(f"{configuration.data}: cannot be used for data ({error.strerror})") from error
-    return Journal(configuration.journal_path, days=configuration.privacy.journal_days, clock=clock)
+        raise EdgefaceError(f"{folder}: cannot be used for data ({error.strerror})") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep every other daemon from the data folder; raises EdgefaceError if one has it."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_one(folder / LOCK))
+        except BlockingIOError as error:
+            raise EdgefaceError(f"{folder}: another edgeface runs with this data folder") from error
+        except OSError as error:
+            # A disk that cannot be written must not keep the daemon from running.
+            log.warning("%s: no lock against a second daemon (%s)", folder, error.strerror)
+        yield

@@ -83,7 +83,7 @@ class PassReader:
         """Queue the picture of a result, if it is its camera's turn; returns at once."""
         frame = result.frame
         camera, now = frame.camera, frame.monotonic
-        if not self.doors.get(camera):
+        if not self.doors.get(camera) or frame.doubtful:
             return
         if result.faces:
             self._face_at[camera] = now

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface import __version__
 from edgeface.cameras.freshness import DARK
+from edgeface.cameras.repetition import DOUBTFUL, REPEATED_PICTURES
 from edgeface.core import board
 from edgeface.core.clock import synchronised
 from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from edgeface.cameras.capture import CaptureState
     from edgeface.config.configuration import Configuration
     from edgeface.daemon.vision import Tally
     from edgeface.journal.journal import Journal
     from edgeface.recognition.decision import Thresholds
+    from edgeface.recognition.liveness import LivenessCounts
 
 
 _LAST_ROWS = 200
@@ -33,6 +35,9 @@ def report(
     problems: tuple[str, ...],
     key: str,
     passes: Mapping[str, Any],
+    generation: Mapping[str, Any] | None,
+    notify: Mapping[str, Any] | None,
+    key_list: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The state of the device, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
 
@@ -50,6 +55,9 @@ def report(
         "key": key,
         "problems": list(problems),
         "passes": dict(passes),
+        "generation": generation,
+        "notify": notify,
+        "key_list": key_list,
     }
 
 
@@ -65,11 +73,49 @@ def camera_report(
         "processed": tally.processed,
         "drops": drops,
         "reopens": state.reopens,
+        "repeated": state.repeated,
+        "replayed": state.replayed is not None,
+        "recorded": state.recorded,
         "not_judged": dict(tally.undecided),
         "unknown_held_back": tally.held_back,
+        "liveness": _liveness(tally.liveness),
         "limit": None if accept is None else _limit(accept),
-        "problem": state.error or (DARK if state.dark else _slow(state, tally)),
+        "problem": state.error
+        or (DARK if state.dark else _slow(state, tally))
+        or (DOUBTFUL if state.doubtful else None),
     }
+
+
+def _liveness(counts: LivenessCounts) -> dict[str, Any]:
+    return {
+        "looks": counts.looks,
+        "withheld": dict(counts.withheld),
+        "verdicts": dict(counts.verdicts),
+        "challenges": dict(counts.challenges),
+        "scores": list(counts.scores),
+        "score_total": round(counts.score_total, 3),
+        "seconds": list(counts.seconds),
+        "seconds_total": round(counts.seconds_total, 2),
+    }
+
+
+def record_replays(
+    record: Callable[[str, Mapping[str, Any]], object],
+    since: Mapping[str, float],
+    states: Mapping[str, CaptureState],
+    now: float,
+) -> dict[str, float]:
+    """Record which cameras have begun or ceased to give a recording; the monotonic seconds since when each does.
+
+    `since` is what the last call has returned.
+    """
+    going = {name: since.get(name, now) for name, state in states.items() if state.replayed is not None}
+    for name in going.keys() - since.keys():
+        reason = "pictures" if states[name].replayed == REPEATED_PICTURES else "timestamps"
+        record("replayed", {"camera": name, "reason": reason})
+    for name in since.keys() - going.keys():
+        record("replayed", {"camera": name, "seconds": round(now - since[name], 1)})
+    return going
 
 
 def _limit(accept: Thresholds) -> dict[str, Any]:

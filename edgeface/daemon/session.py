@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Detector, Event, FrameResult, Image, Probe
+    from edgeface.core.types import Event, FrameResult, Image, Probe
+    from edgeface.faces.protocols import Detector
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
     from edgeface.recognition.decision import Thresholds
@@ -58,6 +59,7 @@ def rules(configuration: Configuration, boot: str) -> PipelineRules:
         recognition=configuration.recognition,
         unknown=configuration.unknown,
         regions={name: camera.region or WHOLE for name, camera in configuration.cameras.items()},
+        liveness=configuration.liveness,
     )
 
 
@@ -120,7 +122,8 @@ class RecognitionSession:
         """SHA-256 of the models in use, by file; only the first 8 digits of the embedder's."""
         used = {shipped.file: shipped.sha256 for shipped in SHIPPED if shipped is not EMBEDDER}
         name, _, digits = self.analyzer.embedder.name.rpartition(":")
-        return {**used, covered.FILE: covered.SHA256, name: digits}
+        looks = self.analyzer.liveness.names if self.analyzer.liveness is not None else {}
+        return {**used, covered.FILE: covered.SHA256, name: digits, **looks}
 
     def refresh(self, configuration: Configuration, wall: float) -> None:
         """Apply what has changed in the configuration and the gallery, expire what is due, and store what is new.
@@ -171,7 +174,7 @@ class RecognitionSession:
 
     def _open_pipeline(self, wall: float) -> Pipeline:
         view = self._gallery.snapshot(wall)
-        self._generation = self._gallery.file_generation()
+        self._generation = self._gallery.generation
         kept, among, retired = self._configuration.unknown, partial(likeness, self._table), self._gallery.retired_ids()
         self._unknowns = Unknowns(self._boot, among, kept.days, self._each_unknown(), retired, kept.most)
         applied = rules(self._configuration, self._boot)
@@ -189,23 +192,25 @@ class RecognitionSession:
             worse.close()
 
     def _update(self, configuration: Configuration, wall: float) -> None:
-        applied = configuration is self._configuration
-        if not applied:
+        if configuration is not self._configuration:
             detector = self._reload_detector(configuration)
             self._configuration = configuration
             # What must no longer be kept goes now.
             self._retained = -math.inf
             self._unknowns.limit(configuration.unknown.days, configuration.unknown.most)
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
-            # Who may pass no more is refused even if the gallery cannot be read now.
-            self.policy = with_limits(configuration.access_policy, self._table, self._view)
-        view = self._reader.newest(self._gallery, wall)
-        if view is not None or self._gallery.file_generation() != self._generation:
+            # What is accepted no more is refused even if the gallery cannot be read now.
+            self.pipeline.use(self._view, *self._use(self._view))
+        try:
+            view = self._reader.newest(self._gallery, wall) or self._view
+        except VaultError:
+            # Unknowns who were removed must go even if the row of a person was altered.
             self._read_unknowns()
-        if view is None and applied:
-            return
-        view = view or self.pipeline.gallery
-        self.pipeline.use(view, *self._use(view))
+            raise
+        if view is not self._view:
+            self.pipeline.use(view, *self._use(view))
+        if self._generation != self._gallery.generation:
+            self._read_unknowns()
 
     def _reload_detector(self, configuration: Configuration) -> Detector | None:
         """The detector for settings that have changed; None when they have not, or it cannot be loaded."""
@@ -282,6 +287,7 @@ class RecognitionSession:
         missing = [(tag, self._tags[tag]) for tag in self._tags.keys() - news.tags]
         gone = {tag: one for tag, one in missing if one not in kept or one in retired}
         self._unknowns.update(news.changed, gone.values(), retired)
+        self._tags |= {self._gallery.tag(one.id): one.id for one in news.changed}
         for tag in gone:
             del self._tags[tag]
         self._generation = news.generation

@@ -7,12 +7,13 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import EdgefaceError
-from edgeface.gallery.gallery import Gallery
+from edgeface.daemon.storage import open_writable
 from edgeface.gallery.snapshot import day
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import GallerySnapshot
 
 LARGE = 1000
@@ -21,6 +22,7 @@ LARGE = 1000
 
 class _Question(NamedTuple):
     base: GallerySnapshot | None
+    generation: int
     wall: float
     today: str
 
@@ -50,6 +52,8 @@ class SnapshotReader:
     def newest(self, gallery: Gallery, wall: float) -> GallerySnapshot | None:
         """The snapshot of `gallery` by the day of `wall`; None if nothing has changed, or while it is being read.
 
+        It is `base` of the gallery, with a new `generation`, if only unknowns have changed.
+
         Raises GalleryError or VaultError if it cannot be read.
         """
         if self._asked:
@@ -65,7 +69,7 @@ class SnapshotReader:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="gallery reader", daemon=True)
             self._thread.start()
-        self._questions.put(_Question(gallery.base, wall, self._today))
+        self._questions.put(_Question(gallery.base, gallery.generation, wall, self._today))
         self._asked = True
         return None
 
@@ -77,6 +81,8 @@ class SnapshotReader:
 
     def _answer(self, gallery: Gallery) -> GallerySnapshot | None:
         if self._answers.empty():
+            if self._thread is None or not self._thread.is_alive():
+                raise RuntimeError("the thread that reads gallery.db has ended")
             return None
         self._asked = self.ready = False
         answer = self._answers.get()
@@ -90,23 +96,27 @@ class SnapshotReader:
 
     def _run(self) -> None:
         gallery: Gallery | None = None
-        while (question := self._questions.get()) is not None:
-            try:
-                gallery = gallery or Gallery.open(self._folder, self._model)
-                answer: _Answer | EdgefaceError | None = _read(gallery, question)
-            except EdgefaceError as error:
-                answer = error
-            self.ready = isinstance(answer, _Answer)
-            self._answers.put(answer)
-        if gallery is not None:
-            gallery.close()
+        try:
+            while (question := self._questions.get()) is not None:
+                try:
+                    # A copy in memory would never change.
+                    gallery = gallery or open_writable(self._folder, self._model)
+                    answer: _Answer | EdgefaceError | None = _read(gallery, question)
+                except EdgefaceError as error:
+                    answer = error
+                self.ready = isinstance(answer, _Answer)
+                self._answers.put(answer)
+        finally:
+            if gallery is not None:
+                gallery.close()
 
 
 def _read(gallery: Gallery, question: _Question) -> _Answer | None:
     """The snapshot as of now; None if it is the one that the question has."""
     today = day(question.wall)
-    if today == question.today and not gallery.changed():
+    if today == question.today and gallery.generation == question.generation and not gallery.changed():
         return None
     gallery.base = question.base
     made = gallery.snapshot(question.wall)
-    return None if made is question.base and today == question.today else _Answer(made, gallery.generation, today)
+    answer = _Answer(made, gallery.generation, today)
+    return None if answer == (question.base, question.generation, question.today) else answer

@@ -38,6 +38,15 @@ class Unsaved(NamedTuple):
         return any((*self.unknowns, self.thumbnails, self.probes))
 
 
+def open_writable(folder: Path, model: str) -> Gallery:
+    """The gallery of a folder, never a copy in memory; raises GalleryError if it cannot be written."""
+    gallery = Gallery.open(folder, model)
+    if gallery.problem is not None:
+        with closing(gallery):
+            raise GalleryError(gallery.problem)
+    return gallery
+
+
 class GalleryWriter:
     """A thread with its own connection that stores one piece at a time; `offer` and `waiting` return at once.
 
@@ -99,7 +108,7 @@ class GalleryWriter:
         try:
             while self._next():
                 try:
-                    gallery = gallery or self._open()
+                    gallery = gallery or open_writable(self._folder, self._model)
                     self._store(gallery)
                 except EdgefaceError as error:
                     self._done(error)
@@ -115,13 +124,6 @@ class GalleryWriter:
             self._changed.wait_for(lambda: self._closing or (self._new and not self._failed))
             self._writing, self._new = self._new, Unsaved()
             return bool(self._writing) and not (self._closing and self._failed)
-
-    def _open(self) -> Gallery:
-        gallery = Gallery.open(self._folder, self._model)
-        if gallery.problem is not None:
-            with closing(gallery):
-                raise GalleryError(gallery.problem)
-        return gallery
 
     def _store(self, gallery: Gallery) -> None:
         """All of it in one transaction: one wait for the disk."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import AccessPolicy
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import OUT_OF_MEMORY, GalleryError, is_out_of_memory
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
 from edgeface.mqtt.publisher import names_in_view, sentence
+from edgeface.recognition.liveness import LivenessCounts
 from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from edgeface.cameras.mailbox import Mailbox
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
-    from edgeface.core.types import Event, ExpectedPerson, Frame, FrameResult, RejectReason
+    from edgeface.core.types import ChallengeRequest, Event, ExpectedPerson, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.mqtt.publisher import Publisher
@@ -43,7 +44,7 @@ HANG_SECONDS = 5.0
 
 
 _MAX_EXPECTED = 64
-"""People that second factors name between two frames: more than 16 doors take at a time."""
+"""People that second factors name, or who are asked to turn, between two frames: more than 16 doors take at a time."""
 
 _SETTLED = 5
 """Frames after which a first long interval no longer counts."""
@@ -85,7 +86,7 @@ class Health:
 
     def may_match(self, frame: Frame) -> bool:
         """Whether a decision made now on this frame may be published as a match."""
-        return 0 <= self._clock.monotonic() - frame.monotonic <= MATCH_SECONDS
+        return not frame.doubtful and 0 <= self._clock.monotonic() - frame.monotonic <= MATCH_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Tally:
     """Unknown events beyond the rate limit."""
     interval: float = 0.0
     """Usual seconds between two processed frames; 0 before the second."""
+    liveness: LivenessCounts = field(default_factory=LivenessCounts)
 
     @property
     def slow(self) -> float | None:
@@ -119,8 +121,13 @@ class Vision:
         health: Health,
         clock: Clock,
         observers: Sequence[Callable[[FrameResult], None]] = (),
+        notify: Callable[[Event, bytes | None], None] = lambda _, __: None,
     ) -> None:
-        """`open_session` gets the wall time; `observers` get the result of every frame, in this thread."""
+        """`open_session` gets the wall time; `observers` get the result of every frame, in this thread.
+
+        `notify` gets each event with its snapshot, in this thread.
+        """
+        self._notify = notify
         self.configuration = configuration
         """May be replaced by another thread; the next housekeeping applies it."""
         self.away: frozenset[str] = frozenset()
@@ -152,6 +159,7 @@ class Vision:
         self._processed: Counter[str] = Counter()
         self._names: dict[str, tuple[str, ...]] = {}
         self._expected: deque[ExpectedPerson] = deque(maxlen=_MAX_EXPECTED)
+        self._challenges: deque[ChallengeRequest] = deque(maxlen=_MAX_EXPECTED)
         self._refreshed = -HOUSEKEEPING
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="vision")
@@ -177,6 +185,10 @@ class Vision:
         """Have the faces at a camera compared with one person, from the next frame; any thread may call it."""
         self._expected.append(expected)
 
+    def challenge(self, request: ChallengeRequest) -> None:
+        """Have a visit asked for head turns, from the next frame; any thread may call it."""
+        self._challenges.append(request)
+
     def _main(self) -> None:
         try:
             session = self._open_session(self.configuration, self._clock.wall())
@@ -190,7 +202,8 @@ class Vision:
         except Exception as error:
             self.error = error
             if self._ready.is_set():
-                log.critical("the vision thread failed", exc_info=error)
+                memory = is_out_of_memory(error)
+                log.critical("the vision thread failed%s", f": {OUT_OF_MEMORY}" if memory else "", exc_info=not memory)
         finally:
             self._ready.set()
 
@@ -208,18 +221,24 @@ class Vision:
     def _handle(self, session: RecognitionSession, frame: Frame) -> None:
         while self._expected:
             session.pipeline.expect(self._expected.popleft())
+        while self._challenges:
+            session.pipeline.challenge(self._challenges.popleft())
         with session.analyzer.measure("frame"):
             result = session.pipeline.process(frame)
         self._processed[frame.camera] += 1
         for event in result.events:
             log.info("%s", sentence(event))
             late = event.type == "match" and not self._health.may_match(frame)
-            self._publisher.publish(event, self._snapshot(event, frame), late=late)
+            snapshot = self._snapshot(event, frame)
+            self._publisher.publish(event, snapshot, late=late)
+            self._notify(event, snapshot)
             session.keep_thumbnail(event, frame.image)
         session.keep_probes(result.probes)
         for claim in result.claims:
             if self._health.may_match(frame):
                 self._publisher.claim(claim)
+        for report in result.challenges:
+            self._publisher.challenge(report)
         self._health.processed(frame)
         self._publish_people(session, frame.camera)
         shown = session.correctable(result)
@@ -240,7 +259,7 @@ class Vision:
 
     def _show(self, session: RecognitionSession) -> None:
         """Let the other threads see who can be matched, and what is accepted."""
-        self.people, self.unknowns = session.people, session.unknowns
+        self.people, self.unknowns, self.gallery = session.people, session.unknowns, session.pipeline.gallery
         self.thresholds, self.policy = session.thresholds, session.policy
 
     def _leave(self, session: RecognitionSession, camera: str) -> None:

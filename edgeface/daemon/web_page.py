@@ -39,7 +39,6 @@ class WebPage:
         self._context: WebContext | None = None
         self._auth: AuthService | None = None
         self._server: Server | None = None
-        self._known: tuple[frozenset[str], ...] = ()
         if settings is not None:
             self._open(settings, context())
 
@@ -54,7 +53,7 @@ class WebPage:
             raise
         self._context = context
         self.observers = tuple(one for one in (context.hub, context.timings) if one is not None)
-        context.journal.listener = lambda message: _pass_on(context, message)
+        context.journal.listeners += (lambda message: _pass_on(context, message),)
 
     def _assemble(self, settings: Web, context: WebContext) -> None:
         from edgeface.web.app import application
@@ -88,14 +87,10 @@ class WebPage:
         if self._server is not None:
             self._server.stop()
 
-    def forget_removed(self, *known: frozenset[str]) -> None:
-        """Drop the messages about people and unknowns who have been removed; `known` are the ids of each kind now."""
+    def forget(self, removed: str) -> None:
+        """Drop the messages about a person or an unknown who has been removed."""
         if self._context is not None:
-            for before, now in zip(self._known, known, strict=False):
-                # A set that has not been replaced is not compared: it may have thousands of ids.
-                for removed in () if now is before else before - now:
-                    self._context.hub.forget(removed)
-        self._known = known
+            self._context.hub.forget(removed)
 
     def state(self, facts: Mapping[str, Any], publisher: Publisher) -> None:
         """Show the state, with the facts of publisher and journal, in the form of the state topic."""

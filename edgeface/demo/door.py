@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from edgeface.core.clock import rfc3339
 from edgeface.core.errors import BrokerError
 from edgeface.demo.truth import SLACK
 from edgeface.door.controller import Controller
+from edgeface.door.inputs.simulated import SimulatedContact
 from edgeface.door.readers.simulated import SimulatedReader
-from edgeface.door.relay import LogRelay
+from edgeface.door.relays.log import LogRelay
 from edgeface.door.settings import DoorSettings, MinimumSettings, SealSettings
 from edgeface.mqtt.settings import Mqtt
 from edgeface.mqtt.topics import DOOR_GRANT, Topics
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
     from edgeface.core.types import FrameResult
+    from edgeface.door.relays import RelaySettings
     from edgeface.security.signing_keys import Purpose
 
 NAME, OFFICE, ALLOWED = "front-door", "office-door", "barack_obama"
@@ -46,6 +49,9 @@ _TIMEOUT = 5.0
 _SETTLE = 0.5
 
 Wire = dict[str, Any]
+
+Span = tuple[float, float]
+"""From and to, in seconds of the clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +80,16 @@ def make_key(data: Path, wall: float, purpose: Purpose = SIGNING) -> str:
 
 
 def keypad(folder: Path, device: str, sealing: str) -> dict[str, Any]:
-    """The keys of door.yaml for a door with a simulated keypad: a new named pipe in the folder."""
+    """The keys of door.yaml for a door with a simulated keypad and contact: new named pipes in the folder."""
     pipe = folder / "keypad"
     pipe.unlink(missing_ok=True)
     os.mkfifo(pipe, 0o600)
+    leaf = folder / "contact"
+    leaf.unlink(missing_ok=True)
+    os.mkfifo(leaf, 0o600)
     return {
         "readers": (SimulatedReader(path=pipe),),
+        "contact": SimulatedContact(path=leaf),
         "seal": (SealSettings(device=device, kid=_KID, key=sealing),),
         "minimum": MinimumSettings(factor=("pin",)),
     }
@@ -109,14 +119,25 @@ class WatchedDoor:
     """A door controller in this process and a listener on its topics, from `start` to `stop`."""
 
     def __init__(
-        self, port: int, public: str, clock: Clock, report: Callable[[str], None], name: str = NAME, **more: Any
+        self,
+        folder: Path,
+        port: int,
+        public: str,
+        clock: Clock,
+        report: Callable[[str], None],
+        name: str = NAME,
+        *,
+        relay: RelaySettings | None = None,
+        **more: Any,
     ) -> None:
-        """`more` are further keys of door.yaml."""
+        """Without `relay`, the log is one; the controller keeps its files in `folder`; `more` are keys of door.yaml."""
         import paho.mqtt.client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion
 
         self.accepted: list[AcceptedGrant] = []
         self.results: list[Wire] = []
+        self.contacts: list[str | None] = []
+        """The states of the contact, one after the other."""
         self.switched = 0
         """How often the relay was switched on."""
         self._name = name
@@ -126,8 +147,15 @@ class WatchedDoor:
         self._port = port
         self._grants: dict[tuple[object, ...], bytes] = {}
         self._open = False
+        contact = more.get("contact")
+        self._leaf: Path | None = contact.path if isinstance(contact, SimulatedContact) else None
+        self._contact: str | None = None
         self._ready, self._answered = threading.Event(), threading.Event()
-        settings = DoorSettings(door=name, keys={_KID: public}, relay=LogRelay(), mqtt=Mqtt(port=port), **more)
+        keys = {_KID: public}
+        data = folder / "doors"
+        data.mkdir(mode=0o700, exist_ok=True)
+        more = {"data": data, "mqtt": Mqtt(port=port), **more}
+        settings = DoorSettings(door=name, keys=keys, relay=relay or LogRelay(), **more)
         self._controller = Controller(settings, clock)
         self._thread = threading.Thread(target=self._controller.run, name=name)
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, f"edgeface-demo-{name}-listener", protocol=mqtt.MQTTv5)
@@ -142,6 +170,7 @@ class WatchedDoor:
         if not self._ready.wait(_TIMEOUT):
             self.stop()
             raise BrokerError(f"the demo's door received nothing from 127.0.0.1:{self._port}")
+        self._swing(opened=False)
 
     def replay_grant(self) -> Wire | None:
         """Publish the first accepted grant again; returns the door's answer, None if there is none."""
@@ -190,21 +219,35 @@ class WatchedDoor:
             self._open = state["open"]
             self.switched += self._open
             self._print("opens" if self._open else "shuts")
+            self._swing(opened=self._open)
+        before, self._contact = self._contact, state["contact"]
+        if self._contact != before:
+            self.contacts.append(self._contact)
+        if self._contact != before and before not in {None, "unknown"}:
+            self._print(f"contact: {self._contact}")
+
+    def _swing(self, *, opened: bool) -> None:
+        """Open or shut the simulated leaf, as the person would who comes in."""
+        if self._leaf is None:
+            return
+        # Without a reader, the controller has stopped.
+        with suppress(OSError):
+            pipe = os.open(self._leaf, os.O_WRONLY | os.O_NONBLOCK)
+            os.write(pipe, b"open\n" if opened else b"shut\n")
+            os.close(pipe)
 
     def _print(self, text: str) -> None:
         self._report(f"{rfc3339(self._clock.wall())[11:23]}  {self._name}  {text}")
 
 
 def door_faults(
-    accepted: Sequence[AcceptedGrant], switched: int, answer: Wire | None, truth: Path, start: float
+    accepted: Sequence[AcceptedGrant], switched: int, answer: Wire | None, visits: Sequence[Span], start: float
 ) -> list[str]:
     """List what the door did wrong, one line each; empty if all is right.
 
-    `switched` is how often the relay was switched on, `answer` the door's answer to the replayed grant, `truth` the
-    file that describes the clip, and `start` the wall time of the clip's first frame.
+    `switched` is how often the relay was switched on, `answer` the door's answer to the replayed grant, `visits` those
+    for which the door opens, once each, and `start` the wall time of the clip's first frame.
     """
-    rows = json.loads(truth.read_text(encoding="utf-8"))["visits"]
-    visits = [(row["from"], row["to"]) for row in rows if row["person"] == ALLOWED]
     lines = [f"the door opened for {one.person}" for one in accepted if one.person != ALLOWED]
     for since, until in visits:
         inside = [one for one in accepted if since <= one.at - start <= until + SLACK]
@@ -217,12 +260,35 @@ def door_faults(
     return [*lines, *_replay_faults(answer)]
 
 
+def relay_faults(on: bool, switched: int, opened: int) -> list[str]:  # noqa: FBT001 - the relay's own state
+    """List what the door's relay did wrong after the door has stopped, one line each; empty if all is right.
+
+    `switched` is how often the relay itself was switched on, `opened` how often the door reported that it was.
+    """
+    lines = ["the relay is still on"] if on else []
+    if switched != opened:
+        lines.append(f"the relay was switched on {switched} times, and the door reported {opened}")
+    return lines
+
+
+def allowed_visits(truth: Path) -> list[Span]:
+    """When the allowed person is in view, by the file that describes the clip."""
+    rows = json.loads(truth.read_text(encoding="utf-8"))["visits"]
+    return [(row["from"], row["to"]) for row in rows if row["person"] == ALLOWED]
+
+
 def typing_moments(truth: Path) -> tuple[float, float]:
     """When the PIN is typed: while someone else is in view, and during the allowed person's last visit."""
     rows = json.loads(truth.read_text(encoding="utf-8"))["visits"]
     other = next(row for row in rows if row["person"] != ALLOWED)
-    last = [row for row in rows if row["person"] == ALLOWED][-1]
-    return other["from"] + 1.0, last["from"] + 1.0
+    return other["from"] + 1.0, allowed_visits(truth)[-1][0] + 1.0
+
+
+def contact_faults(contacts: Sequence[str | None], switched: int) -> list[str]:
+    """List what the contact of a door did wrong that was opened so often, and only by its relay."""
+    opened = contacts.count("open")
+    lines = [] if opened == switched else [f"the contact opened {opened} times, and the relay {switched}"]
+    return [*lines, *(f"the contact was {word}" for word in ("held", "forced") if word in contacts)]
 
 
 def office_faults(accepted: Sequence[AcceptedGrant], switched: int, truth: Path, start: float) -> list[str]:

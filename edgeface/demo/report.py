@@ -50,6 +50,11 @@ class Recorder:
         last = max(self.faces, default=0)
         return round(last / max(1e-3, self.end - (self.start or 0.0)), 2)
 
+    @property
+    def dropped(self) -> int:
+        """Frames of the clip that were not looked at, because the machine was too slow or too busy."""
+        return max(self.faces, default=-1) + 1 - len(self.faces)
+
     def __call__(self, result: FrameResult) -> None:
         """Record one frame; called by the vision thread."""
         self.end = result.frame.wall

@@ -63,11 +63,15 @@ class Subscriber:
         wire: Wire = json.loads(payload)
         with self._file.open("ab") as file:
             file.write(payload + b"\n")
-        event = ReceivedEvent(
-            wire, now - datetime.fromisoformat(wire["captured_at"].replace("Z", "+00:00")).timestamp()
-        )
+        event = ReceivedEvent(wire, now - captured_at(wire))
         self.events.append(event)
         self._report(event)
+
+
+def captured_at(wire: Wire) -> float:
+    """When the event's frame was captured, in wall seconds."""
+    # Python 3.10 does not read the Z of UTC.
+    return datetime.fromisoformat(wire["captured_at"].replace("Z", "+00:00")).timestamp()
 
 
 def sentence(event: ReceivedEvent) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.types import Box
+from edgeface.demo.subscriber import captured_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from edgeface.demo.subscriber import Wire
 
 SLACK = 1.0
 """Seconds after the end of a visit in which it may still be announced."""
@@ -86,11 +88,11 @@ def _visits(rows: Sequence[Mapping[str, Any]]) -> Iterable[_ClipVisit]:
         yield _ClipVisit(row["person"], row["from"], row["to"], min(later, default=float("inf")))
 
 
-def _clip_event(event: Mapping[str, Any], known: _Truth, start: float) -> _ClipEvent:
-    # Python 3.10 does not read the Z of UTC.
-    wall = datetime.fromisoformat(event["captured_at"].replace("Z", "+00:00")).timestamp()
+def _clip_event(event: Wire, known: _Truth, start: float) -> _ClipEvent:
     person = event["person"] or (known.stranger if event["unknown"] else "")
-    return _ClipEvent(event["event_type"], person, round(wall - start, 3), Box(*event["box"]), event["unknown"])
+    return _ClipEvent(
+        event["event_type"], person, round(captured_at(event) - start, 3), Box(*event["box"]), event["unknown"]
+    )
 
 
 def _kind(known: _Truth, person: str) -> str:

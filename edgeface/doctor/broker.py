@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.config import egress
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import BrokerError, EdgefaceError
+from edgeface.core.errors import BrokerError, ConfigError, EdgefaceError
 from edgeface.doctor.finding import Finding
 from edgeface.mqtt import settings
 from edgeface.mqtt.connection import BROKER_TIMEOUT, Connection, Tag
@@ -33,6 +33,9 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield _broker(configuration, mqtt)
     try:
         blocked = egress.outside(egress.peers(configuration))
+    except ConfigError as error:
+        yield Finding("network", str(error), "bad", "edgeface notify test")
+        return
     except EdgefaceError as error:
         yield Finding("network", str(error), "bad", "is the name correct, and the name server reachable?")
         return

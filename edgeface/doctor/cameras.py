@@ -39,6 +39,9 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("camera", f"{name}: in use by the service; systemctl status edgeface shows its state", "note")
         else:
             yield _test(name, camera, analyzer)
+    for door, name in configuration.recorded_doors.items():
+        text = f"{name}: plays a recording, which opens door {door}"
+        yield Finding("camera", text, "note", "for a demo or a test only; docs/cameras.md")
 
 
 def plugged_in() -> Iterator[Finding]:

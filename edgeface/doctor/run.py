@@ -11,7 +11,19 @@ from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import cleaned
-from edgeface.doctor import broker, cameras, disk, factors, machine, secrets, speed
+from edgeface.doctor import (
+    broker,
+    cameras,
+    disk,
+    factors,
+    key_list,
+    liveness,
+    machine,
+    notifications,
+    secrets,
+    speed,
+    tampering,
+)
 from edgeface.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -62,8 +74,12 @@ def _configured(path: Path, configuration: Configuration) -> Iterator[Finding]:
     yield Finding("config", f"{path}: OK (cameras: {len(configuration.cameras)}, doors: {len(configuration.doors)})")
     yield from disk.findings(configuration.data)
     yield from secrets.findings(configuration)
+    yield from tampering.findings(configuration.data, tpm=configuration.integrity.tpm)
     yield from factors.findings(configuration)
+    yield from key_list.findings(configuration.data)
+    yield from liveness.findings(configuration)
     yield from broker.findings(configuration)
+    yield from notifications.findings(configuration)
     yield from cameras.findings(configuration)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from edgeface.access.policy import never_open
+from edgeface.access.policy import unproven
 from edgeface.config.levels import enrolled, levels_in_force, read_people
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError
@@ -51,6 +51,8 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield from _identities(configuration)
     if configuration.doors:
         yield _signing(folder, key)
+        if (note := unproven(configuration.access_policy)) is not None:
+            yield Finding("results", note, "note", "edgeface door --key at the door; docs/doors.md")
     yield from _levels(configuration, people)
 
 
@@ -83,10 +85,7 @@ def _signing(folder: Path, key: VaultKey | None) -> Finding:
 
 
 def _levels(configuration: Configuration, people: frozenset[str] | None) -> Iterator[Finding]:
-    """The level in force at each camera and door for these people, if they are known, and the doors that never open."""
-    closed = never_open(configuration.access_policy)
-    for name, why in closed.items():
-        yield Finding("door", f"{name}: {why}", "bad", f"doors.{name}.liveness: off")
+    """The level in force at each camera and door for these people, if they are known."""
     if people is None:
         yield Finding("levels", "unknown without the gallery", "note", _AS_ROOT)
         return
@@ -96,8 +95,7 @@ def _levels(configuration: Configuration, people: frozenset[str] | None) -> Iter
         yield Finding("levels", str(error), "bad", "docs/accuracy.md")
         return
     for one in found:
-        if one.place.removeprefix("door ") not in closed:
-            yield _level(one)
+        yield _level(one)
 
 
 def _level(one: LevelInForce) -> Finding:

@@ -15,18 +15,20 @@ from edgeface.core import board
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError, PhotoError
 from edgeface.core.text import counted
-from edgeface.core.types import Box, Detection, DetectionRequest
+from edgeface.core.types import Box, Detection
 from edgeface.doctor.finding import Finding
 from edgeface.faces.analyzer import round_robin
 from edgeface.faces.embedder import open_embedder
 from edgeface.faces.landmarks import Onet
+from edgeface.faces.protocols import DetectionRequest
 from edgeface.faces.tflite import ONET, open_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.types import Detector, Image
+    from edgeface.core.types import Image
+    from edgeface.faces.protocols import Detector
 
 SECONDS = 4.5
 """For loading and measuring everything; a stage that is slower than its share runs once."""
@@ -66,7 +68,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         figures |= {f"{part}_p95_ms": cost.p95 for part, cost in parts.items()}
         yield Finding(counted(threads, "thread"), text, figures=figures)
     yield variant(configuration)
-    yield pace(costs, max(1, sum(camera.enabled for camera in configuration.cameras.values())))
+    yield pace(costs, max(1, sum(camera.enabled for camera in configuration.face_cameras.values())))
 
 
 def measure(configuration: Configuration, seconds: float = SECONDS) -> dict[tuple[str, int], Cost]:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from edgeface.web import api, pages
 from edgeface.web.api.metrics import metrics
 from edgeface.web.auth import login
+from edgeface.web.http.clients import ClientAddress, Proxies
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
@@ -32,10 +33,11 @@ THREADS = 8
 
 
 def application(context: WebContext, auth: AuthService, settings: Web) -> Starlette:
-    """The application; its `state` has `context`, `auth`, `decoding`, `feeds`, `guidance` and `waiting`."""
+    """The application; its `state` has `context`, `auth`, `decoding`, `feeds`, `guidance`, `streams` and `waiting`."""
     app = Starlette(
         routes=routes(),
         middleware=[
+            Middleware(ClientAddress, proxies=Proxies(settings.trusted_proxies)),
             Middleware(SafeHeaders, secure=auth.secure),
             Middleware(ErrorMiddleware),
             Middleware(KnownHosts, names=(settings.host, *settings.hosts)),
@@ -48,6 +50,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     app.state.auth = auth
     app.state.decoding = ConcurrencyLimit(at_a_time=2, waiting=4)
     app.state.feeds = {}
+    app.state.streams = set()
     app.state.guidance = Guidance(context)
     app.state.waiting = WaitingPlans(context.clock)
     return app

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.journal.journal import Journal
+    from edgeface.notify.notifier import Notifier
     from edgeface.recognition.timings import Timings
 
 
@@ -64,6 +65,8 @@ class WebContext:
     """The people as the daemon matches them now; None if it does not run."""
     switch: Callable[[str, bool], None] | None = None
     """Requests that a camera is switched on or off, as over MQTT; None if no cameras run."""
+    notifier: Callable[[], Notifier | None] = lambda: None
+    """What sends notifications; None without the section notify."""
     hub: LiveHub = field(default_factory=LiveHub)
     models: Models = field(default_factory=Models)
     alike: AlikePairs = field(default_factory=AlikePairs)

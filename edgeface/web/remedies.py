@@ -3,6 +3,10 @@
 # Words in a problem and how to fix it; the first match counts.
 REMEDIES = (
     ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
+    (
+        "repeat",
+        "Is this a recording? Check camera, cable and address; 5 minutes without a repetition end it.",
+    ),
     ("dark", "Is the lens covered, or is the light off?"),
     (
         "pictures per second",
@@ -13,9 +17,10 @@ REMEDIES = (
     ("gallery: cannot be written", "The disk is full or read-only: see df -h, and dmesg for a worn card."),
     ("space", "Free some disk space: df -h shows what is full."),
     ("read-only", "See dmesg for the reason: a worn card becomes read-only. Save the data, then replace the card."),
+    ("list of device keys", "docs/owner-key.md has the steps. `edgeface keys list` shows the list."),
     ("no signing key", "Run `edgeface keys new` on the device."),
-    ("liveness", "Set liveness: off for this door, or open it in another way."),
     ("not enrolled", "Enroll them, or remove them from config.yaml."),
+    ("notify ", "`edgeface notify test` tries it. docs/notifications.md explains each problem."),
     ("level", "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out."),
     ("refuses the user name", "Check the user name and the password in the camera's address."),
     ("rejects the connection", "Compare user name and password with the broker's. Its log has details."),

@@ -8,15 +8,16 @@ import logging
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import uvicorn
 
+from edgeface.web.http.clients import Proxies
+from edgeface.web.http.connections import Connections, CountedProtocol, LimitedListener
 from edgeface.web.http.problems import where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from starlette.types import ASGIApp
 
     from edgeface.config.configuration import Web, WebTls
@@ -28,11 +29,10 @@ RETRY_SECONDS = 10.0
 """Seconds after which an address that was not available is tried again."""
 STOP_SECONDS = 2.0
 """Seconds that stopping may take; streams that are still open are then interrupted."""
-IDLE_SECONDS = 10
-"""Seconds that a connection may stay open without a complete request."""
+HANDSHAKE_SECONDS = 5.0
+"""Seconds that a TLS handshake may take."""
 
 _TICK = 1.0
-_MAX_CONNECTIONS = 64
 _MAX_HEADER_BYTES = 16 * 1024
 _BACKLOG = 64
 
@@ -96,24 +96,25 @@ class Server:
 
     def _serve(self) -> None:
         context = None if self._settings.tls is None else tls_context(self._settings.tls)
-        with _bound(self._settings) as listener:
+        proxies = Proxies(self._settings.trusted_proxies)
+        with LimitedListener.of(_bound(self._settings), proxies) as listener:
             self.port = listener.getsockname()[1]
-            asyncio.run(self._until_stopped(listener, context))
+            asyncio.run(self._until_stopped(listener, context, Connections(proxies)))
 
-    async def _until_stopped(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+    async def _until_stopped(
+        self, listener: socket.socket, context: ssl.SSLContext | None, connections: Connections
+    ) -> None:
         """As uvicorn.Server.serve, but wakes once per second instead of ten times: without viewers it costs little."""
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         server = _uvicorn(self._app, context)
-        server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup(sockets=[listener])
+        await _start(server, listener, connections)
         self.problem = None
         self._listening.set()
         log.info("the web page is at %s", self.url)
-        idle: dict[Any, int] = {}
         # `stop` may have been called before the loop existed.
         while not self._stopping.is_set():
             await server.on_tick(0)
-            idle = _close_idle(server.server_state.connections, idle)
+            connections.sweep()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._end.wait(), _TICK)
         await server.shutdown(sockets=[listener])
@@ -147,7 +148,6 @@ def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MAX_CONNECTIONS,
         backlog=_BACKLOG,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=1,
@@ -158,27 +158,33 @@ def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+async def _start(server: uvicorn.Server, listener: socket.socket, connections: Connections) -> None:
+    """As uvicorn.Server.startup, with connections that are counted and TLS handshakes that end."""
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.lifespan.startup()
+    protocol = partial(
+        CountedProtocol,
+        counted=connections,
+        config=server.config,
+        server_state=server.server_state,
+        app_state=server.lifespan.state,
+    )
+    context = server.config.ssl
+    seconds = None if context is None else HANDSHAKE_SECONDS
+    loop = asyncio.get_running_loop()
+    server.servers = [
+        await loop.create_server(
+            protocol, sock=listener, ssl=context, ssl_handshake_timeout=seconds, backlog=server.config.backlog
+        )
+    ]
+    server.started = True
+
+
 def _bound(settings: Web) -> socket.socket:
     found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     both = address[0] == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
-
-
-def _close_idle(connections: Iterable[Any], before: dict[Any, int]) -> dict[Any, int]:
-    """Close idle connections; gives the number of ticks for which the others have been idle."""
-    # A new cycle is a new request: a connection with a request between two ticks is not idle.
-    now = [(one, getattr(one, "cycle", None)) for one in connections if _is_idle(one)]
-    idle = {key: before.get(key, 0) + 1 for key in now}
-    for connection in [one for (one, _), ticks in idle.items() if ticks * _TICK >= IDLE_SECONDS]:
-        connection.transport.close()
-    return idle
-
-
-def _is_idle(connection: Any) -> bool:
-    """Whether a connection has no request in progress: before its headers are complete, or after its answer."""
-    cycle = getattr(connection, "cycle", None)
-    return cycle is None or bool(cycle.response_complete)
 
 
 def _words(error: OSError) -> str:

@@ -28,6 +28,7 @@ KEPT_PICTURE = ("kept picture",)
 LOOK_ALIKE = ("unknown that looks like this person", "unknowns that look like this person")
 PERSON = ("person", "people")
 ROW = ("row",)
+DEVICE = ("device",)
 TEMPLATE = ("template",)
 VISIT = ("visit",)
 PAGES = {
@@ -100,6 +101,8 @@ REASONS = {
     "few_frames": "seen too briefly",
     "near_threshold": "near the threshold",
     "two_people": "like two people",
+    "pictures": "pictures repeat",
+    "timestamps": "timestamps repeat",
 }
 
 PEOPLE = "People"
@@ -307,7 +310,6 @@ DOOR_LAST = "Recent activity at {door}"
 DOOR_LAST_NONE = "Nothing has happened at this door yet."
 DOOR_NOT_SYNCED = "The clock is not synchronised: doors with schedules stay shut."
 REFUSALS = {
-    "liveness": "liveness is required and cannot be checked",
     "person": "not allowed at this door",
     "clock": "the clock is not synchronised",
     "schedule": "not at this time",
@@ -368,6 +370,8 @@ HEALTH_KEYS = {
     "credential": "provided by systemd at each start",
     "file": "a file on the same disk; it does not protect the data if the disk is stolen",
 }
+HEALTH_KEY_LIST = "Device keys"
+HEALTH_KEY_LIST_VALUE = "list {number}, {devices}, expires in {hours} h"
 HEALTH_MODELS = "Models, SHA-256"
 
 DONE = {

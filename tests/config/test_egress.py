@@ -134,6 +134,15 @@ def test_a_door_has_one_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "IPAddressAllow=192.168.1.9\n" in printed
 
 
+def test_a_relay_with_a_web_server_is_a_peer_of_its_door(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "door.yaml"
+    key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+    relay = "{type: http, device: tasmota, url: 'http://192.168.1.40', insecure: true}"
+    file.write_text(f'door: front\nkeys: {{k: "{key}"}}\nrelay: {relay}\nmqtt: {{host: 127.0.0.1}}\n')
+    assert main.main(["egress", "--door", str(file)]) == 0
+    assert "IPAddressAllow=192.168.1.40\n" in capsys.readouterr().out
+
+
 def test_a_place_that_cannot_be_written_is_reported_with_what_helps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +119,20 @@ def test_a_refused_pass_is_reported_once_in_a_while_and_a_foreign_code_never(hal
     assert hall.shown == []
 
 
+def test_a_file_of_keys_that_was_damaged_ends_nothing(hall: Hall, tmp_path: Path) -> None:
+    text, keys = write(hall.made("front-door"), hall.key), (tmp_path / "keys.json").read_bytes()
+    public = base64.b64encode(hall.key.private.public_key().public_bytes_raw())
+    (tmp_path / "keys.json").write_bytes(keys.replace(public, b"a"))
+    hall.show(text, 10.0)
+    assert hall.shown == []
+    assert hall.reader.facts()["problem"] == f"{tmp_path}/keys.json: not a file of signing keys"
+    (tmp_path / "keys.json").write_bytes(keys)
+    hall.clock.sleep(signing_keys.CHECK_SECONDS)
+    hall.show(text, 20.0)
+    assert [shown.door for shown in hall.shown] == ["front-door"]
+    assert hall.reader.facts()["problem"] is None
+
+
 def test_without_a_synchronised_clock_no_pass_is_accepted(tmp_path: Path) -> None:
     hall = Hall(tmp_path, synced=False)
     hall.reader.start()
@@ -149,6 +164,12 @@ def test_a_picture_is_searched_now_and_then_and_only_after_a_face(tmp_path: Path
 def test_a_camera_without_such_a_door_is_never_searched(tmp_path: Path) -> None:
     reader = Hall(tmp_path).reader
     assert searched(reader, *(result(BLANK, float(n), "yard") for n in range(5))) == []
+
+
+def test_a_picture_that_may_be_old_is_not_searched(tmp_path: Path) -> None:
+    reader = Hall(tmp_path).reader
+    old = [replace(one, frame=replace(one.frame, doubtful=True)) for one in (result(BLANK, float(n)) for n in range(5))]
+    assert searched(reader, *old) == []
 
 
 def test_only_the_newest_picture_of_a_camera_waits(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from edgeface import __version__
 from edgeface.cameras.capture import CaptureState
+from edgeface.cameras.repetition import DOUBTFUL, REPEATED_PICTURES, REPEATED_TIMES
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.daemon import report
@@ -67,6 +68,30 @@ def test_a_camera_with_too_few_pictures_is_named(interval: float, processed: int
     assert report.camera_report(state, tally, 0.1, 0)["problem"] == says
     stalled = replace(state, status="stalled", error="no picture for 2 s")
     assert report.camera_report(stalled, tally, 0.1, 0)["problem"] == "no picture for 2 s"
+
+
+def test_the_beginning_and_the_end_of_a_recording_are_noted_once(journal: Journal) -> None:
+    live = CaptureState("online", 99, 0, 15.0, 0, 0, 0.1, None)
+    pictures, times = (replace(live, status="stalled", replayed=why) for why in (REPEATED_PICTURES, REPEATED_TIMES))
+    since: dict[str, float] = {}
+    for now, states in enumerate(
+        [
+            {"porch": live, "yard": live},
+            {"porch": pictures, "yard": live},
+            {"porch": replace(pictures, status="offline"), "yard": times},
+            {"porch": pictures, "yard": times},
+            {"porch": live, "yard": times},
+        ]
+    ):
+        since = report.record_replays(lambda kind, facts: journal.record(kind, 1.0, facts), since, states, float(now))
+    assert rows(journal) == [
+        ("replayed", {"camera": "porch", "reason": "pictures"}),
+        ("replayed", {"camera": "yard", "reason": "timestamps"}),
+        ("replayed", {"camera": "porch", "seconds": 3.0}),
+    ]
+    assert report.camera_report(replace(live, doubtful=True), Tally(), None, 0)["problem"] == DOUBTFUL
+    assert report.camera_report(pictures, Tally(), None, 0)["replayed"] is True
+    assert report.camera_report(live, Tally(), None, 0)["replayed"] is False
 
 
 def test_the_same_configuration_has_other_digests_under_another_key(journal: Journal, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
@@ -11,8 +11,10 @@ from edgeface.access.policy import AllowRule, unguaranteed
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration, Privacy
+from edgeface.core.clock import SystemClock
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.types import Embedding
+from edgeface.daemon import snapshot_reader
 from edgeface.daemon.daemon import Daemon
 from edgeface.daemon.session import RecognitionSession
 from edgeface.faces.embedder import embedder_name
@@ -113,6 +115,125 @@ def test_a_merge_and_an_enrollment_by_another_program_are_taken_up(tmp_path: Pat
         assert session.stored()
         with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
             assert [(kept.id, kept.sightings) for kept in gallery.unknowns()] == [(one, 2)]
+
+
+def refreshed(session: RecognitionSession, configuration: Configuration, until: Callable[[], bool]) -> None:
+    """Refresh as the vision thread does until this is so; another thread may read the gallery."""
+    clock = SystemClock()
+    end = clock.monotonic() + 10
+    while not until():
+        assert clock.monotonic() < end, "not taken up"
+        session.refresh(configuration, NOON + 5)
+        clock.sleep(0.01)
+
+
+@pytest.mark.parametrize("large", [1000, 2], ids=["small", "large"])
+def test_unknowns_that_another_program_removes_and_merges_are_taken_up_although_no_person_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(snapshot_reader, "LARGE", large)
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        for seed in (11, 12, 13):
+            gallery.enroll(f"p-{seed}", None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
+        with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+            one, other, third = (seen_by(session, seed, NOON + seed) for seed in (1, 2, 3))
+            session.refresh(configuration, NOON + 4)
+            assert session.stored()
+            view = session.pipeline.gallery
+            gallery.remove([third])
+            refreshed(session, configuration, lambda: third not in session.unknowns)
+            gallery.merge_unknowns(one, other, NOON + 6)
+            refreshed(session, configuration, lambda: other not in session.unknowns)
+            assert session.unknowns == {one}
+            assert session.pipeline.gallery is view
+
+
+def test_while_nothing_changes_in_a_large_gallery_the_file_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_reader, "LARGE", 1)
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        gallery.enroll("alice", None, [Template(face(1), gallery.model, "photo", NOON)], NOON)
+    with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+        read: list[str] = []
+        session._gallery._db.set_trace_callback(read.append)
+        for _ in range(20):
+            session.refresh(configuration, NOON)
+            SystemClock().sleep(0.01)
+        assert read == []
+
+
+@pytest.mark.parametrize("large", [1000, 1], ids=["small", "large"])
+def test_an_unknown_that_was_removed_goes_although_the_row_of_a_person_was_altered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(snapshot_reader, "LARGE", large)
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        gallery.enroll("alice", None, [Template(face(1), gallery.model, "photo", NOON)], NOON)
+        with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+            gone = seen_by(session, 2)
+            session.refresh(configuration, NOON)
+            assert session.stored()
+            gallery._db.execute("UPDATE templates SET sealed = zeroblob(length(sealed))")
+            gallery.remove([gone])
+            with pytest.raises(GalleryError, match="altered"):
+                refreshed(session, configuration, lambda: False)
+            assert session.unknowns == frozenset()
+
+
+def test_a_person_who_was_erased_goes_although_the_row_of_an_unknown_was_altered(tmp_path: Path) -> None:
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
+        for who, seed in (("alice", 4), ("bob", 5)):
+            gallery.enroll(who, None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
+        with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
+            one, other = (seen_by(session, seed, NOON + seed) for seed in (1, 2))
+            session.refresh(configuration, NOON)
+            assert session.stored()
+            gallery.merge_unknowns(one, other, NOON)
+            gallery.remove(["alice"])
+            gallery._db.execute("UPDATE unknowns SET sealed = zeroblob(length(sealed))")
+            for _ in range(3):
+                with pytest.raises(GalleryError, match="altered"):
+                    session.refresh(configuration, NOON)
+                assert session.people == {"bob"}
+
+
+def test_an_unknown_that_is_learnt_of_by_a_merge_is_missed_when_it_is_removed(tmp_path: Path) -> None:
+    configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
+    with (
+        closing(Gallery.open(tmp_path, embedder_name())) as gallery,
+        closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session,
+    ):
+        seen = [Unknown(f"u-000{n}", face(n), (face(n),), 2, 1, NOON + n, NOON + n, "porch") for n in (1, 2)]
+        gallery.store_unknowns(seen)
+        gallery.merge_unknowns("u-0001", "u-0002", NOON)
+        session.refresh(configuration, NOON)
+        assert session.unknowns == {"u-0001"}
+        gallery.remove(["u-0001"])
+        session.refresh(configuration, NOON)
+        assert session.unknowns == frozenset()
+
+
+def test_a_stricter_level_holds_although_the_gallery_cannot_be_read(
+    guarded: RecognitionSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> NoReturn:
+        raise GalleryError("cannot be read")
+
+    lax, strict = (
+        configured(tmp_path).model_copy(update={"recognition": Recognition(level=level)}) for level in ("low", "normal")
+    )
+    guarded.refresh(lax, NOON)
+    before = guarded.pipeline._limits.thresholds.accept
+    monkeypatch.setattr(Gallery, "changed", unreadable)
+    with pytest.raises(GalleryError):
+        guarded.refresh(strict, NOON)
+    assert guarded.pipeline._limits.thresholds.accept > before
+    assert guarded.thresholds["porch"].level == "normal"
 
 
 def test_who_is_not_stored_yet_is_not_taken_for_removed(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 
+from edgeface.core import sqlite
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import VaultError
+from edgeface.core.errors import GalleryError, VaultError
 from edgeface.daemon import snapshot_reader
 from edgeface.daemon.snapshot_reader import SnapshotReader
 from edgeface.gallery.gallery import Gallery
@@ -83,6 +85,43 @@ def test_a_row_that_was_altered_is_reported_and_read_again(reader: SnapshotReade
         answered(reader, gallery, NOON)
     gallery._db.execute("UPDATE templates SET sealed = ? WHERE seq = 3", sealed)
     assert answered(reader, gallery, NOON).enrolled == 10
+
+
+def test_what_changes_only_unknowns_is_news_with_the_same_snapshot(reader: SnapshotReader, gallery: Gallery) -> None:
+    base, before = gallery.base, gallery.generation
+    with gallery.transaction():
+        assert gallery.base is base
+    assert answered(reader, gallery, NOON) is base
+    assert gallery.generation == before + 1
+
+
+def test_a_copy_in_memory_is_not_mistaken_for_the_file(
+    reader: SnapshotReader, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+
+        def full(*_: object) -> NoReturn:
+            raise GalleryError("gallery.db: cannot be written: is the disk full?")
+
+        patched.setattr(sqlite, "open_database", full)
+        gallery.rename("p-3", "New name", NOON)
+        with pytest.raises(GalleryError, match="is the disk full"):
+            answered(reader, gallery, NOON)
+    assert answered(reader, gallery, NOON).name("p-3") == "New name"
+    gallery.rename("p-3", "Third name", NOON)
+    assert answered(reader, gallery, NOON).name("p-3") == "Third name"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_end_of_the_reading_thread_is_no_silence(
+    reader: SnapshotReader, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(snapshot_reader, "_read", broken)
+    with pytest.raises(RuntimeError, match="has ended"):
+        answered(reader, gallery, NOON)
 
 
 def test_nothing_is_taken_over_while_nothing_changes(reader: SnapshotReader, gallery: Gallery) -> None:

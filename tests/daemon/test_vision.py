@@ -178,7 +178,9 @@ def session(refresh: Exception | None = None) -> RecognitionSession:
     return cast("RecognitionSession", made)
 
 
-def seen(opened: RecognitionSession, behind: float, *observers: Callable[[FrameResult], None]) -> tuple[Vision, Heard]:
+def seen(
+    opened: RecognitionSession, behind: float, *observers: Callable[[FrameResult], None], doubtful: bool = False
+) -> tuple[Vision, Heard]:
     """Half a second of a camera whose frames are decided `behind` seconds after their capture."""
     configuration = Configuration.model_construct(cameras={}, privacy=Privacy())
     clock, heard = FixedClock(), Heard()
@@ -186,7 +188,7 @@ def seen(opened: RecognitionSession, behind: float, *observers: Callable[[FrameR
     vision = Vision(lambda *_: opened, configuration, Mailbox(), publisher, Health(clock), clock, observers=observers)
     for number in range(round(FPS / 2)):
         clock.now = number / FPS + behind
-        vision._handle(opened, Frame("porch", number, number / FPS, 1e9, GREY))
+        vision._handle(opened, Frame("porch", number, number / FPS, 1e9, GREY, doubtful))
     return vision, heard
 
 
@@ -199,13 +201,30 @@ def test_a_match_on_an_old_frame_is_late_and_asks_no_door_to_open() -> None:
     assert heard.claims == []
 
 
+def test_a_match_on_a_picture_that_may_be_old_is_late_and_asks_no_door_to_open() -> None:
+    _, heard = seen(session(), 0.1, doubtful=True)
+    assert heard.events == [("match", True)]
+    assert heard.claims == []
+
+
+def test_the_people_who_are_matched_are_shown_to_the_other_threads() -> None:
+    opened = session()
+    vision, _ = seen(opened, 0.1)
+    vision._housekeep(opened)
+    assert vision.gallery is opened.pipeline.gallery
+    view, pipeline = make_snapshot([], {}), opened.pipeline
+    pipeline.use(view, *limits_for(view, "normal", "normal"))
+    vision._housekeep(opened)
+    assert vision.gallery is view
+
+
 def test_no_one_is_in_view_of_a_camera_that_is_away() -> None:
     opened = session()
     vision, heard = seen(opened, 0.1)
     vision.away = frozenset({"porch"})
     vision._housekeep(opened)
     assert heard.events == [("match", False), ("left", False)]
-    assert heard.people == ["Alice", ""]
+    assert heard.people == ["Alice", "nobody"]
 
 
 def test_a_probe_is_kept_and_a_face_whose_event_cannot_be_corrected_refers_to_none() -> None:

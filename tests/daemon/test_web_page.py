@@ -19,7 +19,7 @@ from edgeface.config import loader
 from edgeface.config.configuration import Configuration, Web
 from edgeface.core.clock import SystemClock
 from edgeface.daemon.daemon import Daemon
-from edgeface.demo.run import CLIP, PEOPLE
+from edgeface.demo.scenario import CLIP, PEOPLE
 from edgeface.people.erasure import erase
 from edgeface.people.service import PeopleService
 from edgeface.web.auth import accounts
@@ -197,7 +197,7 @@ _COST = """
 import sys, threading, time
 from pathlib import Path
 from edgeface.daemon.daemon import Daemon
-from edgeface.demo.run import CLIP
+from edgeface.demo.scenario import CLIP
 from edgeface.config.configuration import Configuration; from edgeface.config.configuration import Web
 
 def resident():

@@ -4,8 +4,20 @@ from typing import Any
 
 import pytest
 
-from edgeface.demo.door import ALLOWED, AcceptedGrant, door_faults, office_faults, typing_moments
-from edgeface.demo.run import TRUTH
+from edgeface.demo.door import (
+    ALLOWED,
+    AcceptedGrant,
+    allowed_visits,
+    contact_faults,
+    door_faults,
+    office_faults,
+    relay_faults,
+    typing_moments,
+)
+from edgeface.demo.scenario import TRUTH
+from edgeface.demo.simulated_shelly import simulated_shelly
+from edgeface.door.relays.http import HttpDriver
+from tests.support.broker import until
 
 REPLAYED: dict[str, Any] = {"accepted": False, "reason": "replayed"}
 # The allowed person's visits of the clip begin at 2.4 and 22.5 s.
@@ -30,7 +42,7 @@ def test_what_the_door_did_wrong_is_listed(
     openings: tuple[tuple[str, float], ...], switched: int, answer: dict[str, Any] | None, faults: list[str]
 ) -> None:
     accepted = [AcceptedGrant(person, 1000.0 + at, b"") for person, at in openings]
-    lines = door_faults(accepted, switched, answer, TRUTH, 1000.0)
+    lines = door_faults(accepted, switched, answer, allowed_visits(TRUTH), 1000.0)
     assert len(lines) == len(faults)
     assert all(part in line for part, line in zip(faults, lines, strict=True))
 
@@ -58,3 +70,44 @@ def test_what_the_door_with_a_keypad_did_wrong_is_listed(
     lines = office_faults(accepted, switched, TRUTH, 1000.0)
     assert len(lines) == len(faults)
     assert all(part in line for part, line in zip(faults, lines, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("on", "switched", "opened", "expected"),
+    [
+        (False, 2, 2, []),
+        (True, 2, 2, ["the relay is still on"]),
+        (False, 1, 2, ["the relay was switched on 1 times, and the door reported 2"]),
+    ],
+)
+def test_what_the_relay_did_wrong_is_listed(on: bool, switched: int, opened: int, expected: list[str]) -> None:  # noqa: FBT001 - pytest names it
+    assert relay_faults(on, switched, opened) == expected
+
+
+def test_the_simulated_shelly_is_one_that_a_door_can_switch() -> None:
+    with simulated_shelly() as (shelly, settings):
+        driver = HttpDriver(settings)
+        driver.on(0.5)
+        assert driver.is_on()
+        until(lambda: shelly.on)
+        until(lambda: not shelly.on, 2)
+        assert not driver.is_on()
+        driver.on(9)
+        driver.off()
+        assert not shelly.on
+        assert shelly.switched == 2
+        assert shelly.answer("/rpc/Shelly.Reboot") is None
+
+
+@pytest.mark.parametrize(
+    ("contacts", "switched", "expected"),
+    [
+        (["unknown", "shut", "open", "shut"], 1, []),
+        (["shut"], 1, ["the contact opened 0 times, and the relay 1"]),
+        (["shut", "forced", "shut"], 0, ["the contact was forced"]),
+    ],
+)
+def test_a_contact_that_does_not_follow_the_relay_is_a_fault(
+    contacts: list[str | None], switched: int, expected: list[str]
+) -> None:
+    assert contact_faults(contacts, switched) == expected

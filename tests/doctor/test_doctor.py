@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import shutil
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edgeface.access.policy import AllowRule, Door
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core import board
@@ -19,7 +22,7 @@ from edgeface.core.board import Power
 from edgeface.core.errors import ConfigError
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.doctor import broker as doctor_broker
-from edgeface.doctor import cameras, disk, machine, run, secrets, speed
+from edgeface.doctor import cameras, disk, liveness, machine, run, secrets, speed
 from edgeface.doctor.disk import Mount
 from edgeface.doctor.finding import Finding
 from edgeface.doctor.run import findings
@@ -206,13 +209,24 @@ doors:
 """
 
 
-def test_doors_need_a_key_a_level_that_can_be_shown_and_no_liveness(tmp_path: Path) -> None:
+def test_doors_need_a_key_and_a_level_that_can_be_shown_and_a_face_alone_is_noted(tmp_path: Path) -> None:
     settings = configured(tmp_path, DOORS)
     found = list(secrets.findings(settings))
     assert only(iter(found), "grants").mark == "bad"
-    vault, front = (finding for finding in found if finding.what == "door")
+    front, vault = (finding for finding in found if finding.what == "door")
     assert (front.mark, ", 0 of at most " in front.says) == ("ok", True)
-    assert (vault.mark, "liveness" in vault.says) == ("bad", True)
+    assert (vault.mark, vault.says.startswith("vault: ")) == ("ok", True)
+    noted = only(iter(found), "results")
+    assert (noted.mark, noted.says.startswith("front, vault: no result_key")) == ("note", True)
+    *_, noted = liveness.findings(settings)
+    assert (noted.mark, noted.says.startswith("door front: a face alone opens it")) == ("note", True)
+
+
+def test_a_door_whose_results_are_signed_is_no_finding(tmp_path: Path) -> None:
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    keyed = DOORS.replace("level: low", f"result_key: {base64.b64encode(public).decode()}")
+    (found,) = [one for one in secrets.findings(configured(tmp_path, keyed)) if one.what == "results"]
+    assert found.says.startswith("vault: no result_key")
 
 
 def test_a_signing_key_is_tried_and_an_altered_one_found(tmp_path: Path) -> None:
@@ -379,6 +393,14 @@ def test_cameras_are_looked_at_and_a_missing_one_is_a_problem(tmp_path: Path) ->
     assert finding == Finding("camera", "porch: switched off", "note")
 
 
+def test_a_recording_that_opens_a_door_is_worth_a_note(tmp_path: Path) -> None:
+    settings = configured(tmp_path, camera=f"{{type: replay, path: {CLIP}}}")
+    door = Door(camera="porch", allow=(AllowRule(person="alice"),))
+    found = list(cameras.findings(settings.model_copy(update={"doors": {"front-door": door}})))
+    assert [one.mark for one in found] == ["ok", "note"]
+    assert found[1].says == "porch: plays a recording, which opens door front-door"
+
+
 def test_a_camera_that_shows_people_upside_down_is_a_problem_with_its_remedy(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), picture(("obama", 200, 90))[::-1, ::-1, ::-1])
     camera = f"type: replay, path: {tmp_path}"
@@ -434,3 +456,24 @@ def test_the_variant_of_the_embedder_is_told_with_its_reason(
     assert words in finding.says
     own = configured(tmp_path, "embedder: {model: /etc/edgeface/own.tflite}\n")
     assert "own.tflite" in speed.variant(own).says
+
+
+def test_a_sensor_is_reported_as_untested(tmp_path: Path) -> None:
+    companion = "  porch-ir: {type: replay, path: nowhere}\n"
+    section = "liveness: {type: infrared, cameras: {porch: {camera: porch-ir}}}\n"
+    settings = configured(tmp_path, companion + section)
+    only_one = only(liveness.findings(settings), "liveness")
+    assert (only_one.says, only_one.mark) == ("infrared: looks through porch-ir; untested with real sensors", "ok")
+
+
+def test_the_models_that_the_user_brought_are_checked(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "models"
+    folder.mkdir(parents=True)
+    assert only(liveness.findings(configured(tmp_path)), "liveness").mark == "note"
+    (folder / "minifasnet-v2.tflite").write_bytes(b"TFL3")
+    files = f"near: {folder}/minifasnet-v2.tflite, wide: {folder}/minifasnet-v1se.tflite"
+    found = list(liveness.findings(configured(tmp_path, f"liveness: {{type: minifasnet, {files}}}\n")))
+    assert [(one.what, one.mark) for one in found] == [("models", "bad"), ("liveness", "bad"), ("liveness", "bad")]
+    assert found[0].says == "minifasnet-v2: damaged, or changed by someone"
+    assert found[1].says.startswith("near: ")
+    assert "cannot be read (No such file or directory)" in found[2].says

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
-from edgeface.demo.run import CAMERA, PEOPLE
+from edgeface.demo.scenario import CAMERA, PEOPLE
 from edgeface.web import strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
 
@@ -275,7 +275,17 @@ def test_the_browsers_camera_fills_the_form(visit: Visit) -> None:
 def test_nothing_is_wider_than_a_phone_and_all_text_can_be_read(visit: Visit) -> None:
     visit.page.set_viewport_size({"width": 360, "height": 780})
     visit.page.emulate_media(reduced_motion="reduce")
-    for path in ("/", "/people", "/people/barack_obama", "/unknowns", "/events", "/doors", "/health", "/enroll"):
+    for path in (
+        "/",
+        "/people",
+        "/people/barack_obama",
+        "/unknowns",
+        "/events",
+        "/doors",
+        "/health",
+        "/enroll",
+        "/notifications",
+    ):
         page = visit.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
         for scheme in ("light", "dark"):
@@ -283,15 +293,30 @@ def test_nothing_is_wider_than_a_phone_and_all_text_can_be_read(visit: Visit) ->
             assert page.evaluate(CONTRAST) == [], (path, scheme)
 
 
-def test_a_face_in_view_is_corrected_and_has_the_name_at_once(visit: Visit) -> None:
+def corrected(visit: Visit, refused: list[str]) -> bool:
+    """Name an unknown face in view; False if it was seen too badly to become a template."""
     page = visit.go("/")
-    page.get_by_role("link", name=strings.LIVE_IS).first.click(timeout=ROUND)
+    other = page.locator("".join(f":not([href='{one}'])" for one in refused) or "a")
+    link = page.get_by_role("link", name=strings.LIVE_IS).and_(other).first
+    refused.append(link.get_attribute("href", timeout=ROUND) or "")
+    link.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(strings.CORRECT_TITLE)
     assert page.evaluate(CONTRAST) == []
     page.get_by_label(strings.ENROLL_ID, exact=True).fill("visitor")
     page.get_by_label(strings.PERSON_NAME, exact=True).fill("A Visitor")
     page.get_by_role("button", name=strings.CORRECT_IS_DO).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("A Visitor")
+    covered = page.get_by_text("a part of the face may be covered")
+    expect(page.get_by_role("heading", level=1, name="A Visitor").or_(covered).first).to_be_visible()
+    if covered.count() == 0:
+        return True
+    # The browser reports the refusal, which is right.
+    visit.wrong.clear()
+    return False
+
+
+def test_a_face_in_view_is_corrected_and_has_the_name_at_once(visit: Visit) -> None:
+    refused: list[str] = []
+    assert any(corrected(visit, refused) for _ in range(5))
     page = visit.go("/")
     expect(page.locator(".tag text", has_text="A Visitor")).to_be_visible(timeout=ROUND)
     page = visit.go("/events")

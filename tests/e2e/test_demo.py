@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def isolated(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
         **os.environ, "RES_OPTIONS": "timeout:1 attempts:1", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"
     }  # fmt: skip
     return subprocess.run(
-        [*arguments, *command], capture_output=True, text=True, timeout=120, check=False, env=environment, cwd=ROOT
+        [*arguments, *command], capture_output=True, text=True, timeout=150, check=False, env=environment, cwd=ROOT
     )
 
 
@@ -58,11 +59,24 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "edgeface.cli", "demo", "--door", "--out", str(folder / "out")]
+    return demonstrate(tmp_path_factory, "--door")
+
+
+def demonstrate(factory: pytest.TempPathFactory, *options: str) -> Shown:
+    """The demo; once more, twice at most, if this machine had too much else to do for the clip."""
+    for _ in range(2):
+        shown = _demonstrate(factory.mktemp("demo"), options)
+        summary = shown.out / "summary.json"
+        if not summary.exists() or json.loads(summary.read_text())["dropped"] <= 24:
+            return shown
+    return _demonstrate(factory.mktemp("demo"), options)
+
+
+def _demonstrate(folder: Path, options: Sequence[str]) -> Shown:
+    command = [sys.executable, "-m", "edgeface.cli", "demo", *options, "--out", str(folder / "out")]
     if shutil.which("unshare") is not None and isolated(folder, "true").returncode == 0:
         return Shown(isolated(folder, *command), folder / "out", counted=True)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, cwd=ROOT)
     return Shown(done, folder / "out", counted=False)
 
 
@@ -92,7 +106,9 @@ def test_the_door_with_a_keypad_opens_for_pin_and_face_and_for_neither_alone(sho
         "office-door PIN typed, 23.5 s into the clip",
         "office-door grant accepted barack_obama",
         "office-door opens",
+        "office-door contact: open",
         "office-door shuts",
+        "office-door contact: shut",
     ]
     assert "4711" not in shown.done.stdout + shown.done.stderr
 
@@ -118,6 +134,64 @@ def test_nothing_is_sent_beyond_this_machine(shown: Shown) -> None:
     if not shown.counted:
         pytest.skip("this machine gives no network namespaces to users")
     assert shown.done.stdout.splitlines()[-1] == "packets 0"
+
+
+def opened(shown: Shown) -> list[str]:
+    """What the front door did, in order, without the times."""
+    lines = [line[14:].split() for line in shown.done.stdout.splitlines() if line[14:].startswith("front-door  ")]
+    return [" ".join(words[1:]) for words in lines]
+
+
+OPENED = ["grant accepted barack_obama", "opens", "shuts"]
+REPLAYED = "grant rejected: replayed barack_obama"
+
+
+@pytest.mark.broker
+@pytest.mark.slow(seconds=100)
+def test_a_phone_and_a_print_cannot_follow_the_head_turns(tmp_path_factory: pytest.TempPathFactory) -> None:
+    shown = demonstrate(tmp_path_factory, "--door", "--attack")
+    assert shown.done.returncode == 0, shown.done.stdout + shown.done.stderr
+    assert opened(shown) == [*OPENED, REPLAYED]
+    assert "simulated" in shown.done.stdout
+    events = [json.loads(line) for line in (shown.out / "events.jsonl").read_text().splitlines()]
+    spoofs = [event for event in events if event["event_type"] == "spoof"]
+    assert {(event["reason"], event["person"], event["name"], event["score"]) for event in spoofs} == {
+        ("challenge", None, None, None)
+    }
+    assert [event["liveness"] for event in events if event["event_type"] == "left"][-1] == "challenge"
+
+
+@pytest.mark.broker
+@pytest.mark.slow(seconds=45)
+@pytest.mark.skipif("EDGEFACE_MODELS" not in os.environ, reason="EDGEFACE_MODELS names no folder of the two .pth files")
+def test_a_phone_is_refused_by_the_looks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    shown = demonstrate(tmp_path_factory, "--door", "--attack", "--models", os.environ["EDGEFACE_MODELS"])
+    assert shown.done.returncode == 0, shown.done.stdout + shown.done.stderr
+    assert opened(shown) == [*OPENED, *OPENED, REPLAYED]
+    summary = json.loads((shown.out / "summary.json").read_text())
+    assert summary["events"]["spoof"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "line"),
+    [
+        (["--attack"], 2, "--attack needs --door"),
+        (["--door", "--models", "."], 2, "--models needs --attack"),
+        (
+            ["--door", "--attack", "--models", "nowhere"],
+            78,
+            "nowhere/2.7_80x80_MiniFASNetV2.pth: cannot be read (No such file or directory)",
+        ),
+    ],
+)
+def test_an_attack_that_cannot_be_shown_is_refused_in_one_line(
+    options: list[str], status: int, line: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "edgeface.cli", "demo", *options, "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert done.returncode == status
+    assert done.stderr.splitlines()[-1].startswith(f"edgeface: {line}")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_count_sees_a_single_look_up(tmp_path: Path) -> None:

@@ -2,12 +2,9 @@
 
 import base64
 import json
-import secrets
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.imaging.opencv import cv2
 from edgeface.security import signing_keys
+from tests.e2e.conftest import DOOR
 from tests.support.broker import Listener, until
 from tests.support.film import DATA, FPS, Actor, film
 
 pytestmark = pytest.mark.broker
 
 RIGHT: Actor = ("obama", 380, 60)
-DOOR = "edgeface/doors/front-door"
 CONFIG = """\
 device: front
 data: {data}
@@ -31,8 +28,6 @@ mqtt: {{port: {port}}}
 groups: {{family: [{person}]}}
 doors: {{front-door: {{camera: porch, allow: [{{group: family}}], level: normal, cooldown: 1}}}}
 """
-
-Listen = Callable[..., Listener]
 
 
 def edgeface(*arguments: str | Path) -> str:
@@ -54,23 +49,6 @@ def config(tmp_path: Path, broker: Mosquitto) -> Path:
     edgeface("enroll", "obama", DATA / "obama2.jpg", DATA / "obama3.jpg", "--config", path)
     edgeface("keys", "new", "--kid", "k1", "--config", path)
     return path
-
-
-@pytest.fixture
-def door(broker: Mosquitto, listen: Listen) -> Iterator[Listener]:
-    """A door that says a nonce every half second."""
-    listener = listen(broker, "edgeface/#")
-    done = threading.Event()
-
-    def speak() -> None:
-        while not done.wait(0.5):
-            listener.client.publish(f"{DOOR}/challenge", json.dumps({"nonce": secrets.token_urlsafe(18), "boot": "d1"}))
-
-    thread = threading.Thread(target=speak)
-    thread.start()
-    yield listener
-    done.set()
-    thread.join()
 
 
 @pytest.mark.slow(seconds=10)

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
-    from edgeface.core.types import CameraImage, Detection, DetectionRequest, Detector, Image, SearchGrid
+    from edgeface.core.types import CameraImage, Detection, Image
     from edgeface.demo.mosquitto import Mosquitto
+    from edgeface.faces.protocols import DetectionRequest, Detector, SearchGrid
 
 pytestmark = pytest.mark.broker
 

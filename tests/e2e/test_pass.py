@@ -16,7 +16,7 @@ from edgeface.config import loader
 from edgeface.core.clock import SystemClock
 from edgeface.daemon.daemon import Daemon
 from edgeface.door.controller import Controller
-from edgeface.door.relay import LogRelay
+from edgeface.door.relays.log import LogRelay
 from edgeface.door.settings import DoorSettings, MinimumSettings
 from edgeface.imaging.opencv import cv2
 from edgeface.mqtt.settings import Mqtt

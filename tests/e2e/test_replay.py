@@ -11,7 +11,7 @@ import pytest
 from edgeface.cli.main import main
 from edgeface.cli.replay import boot_of
 from edgeface.core.errors import CameraError
-from edgeface.demo.run import CLIP, PEOPLE
+from edgeface.demo.scenario import CLIP, PEOPLE
 from edgeface.imaging.opencv import cv2
 from tests.support.film import Actor, picture
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.config import loader
 from edgeface.daemon.daemon import Daemon
-from edgeface.demo.run import CAMERA, CLIP
+from edgeface.demo.scenario import CAMERA, CLIP
 from edgeface.imaging.opencv import cv2
 from edgeface.people.service import PeopleService
 from tests.support.threaded import threaded

@@ -16,7 +16,7 @@ from edgeface.config.configuration import Web
 from edgeface.core.clock import SystemClock
 from edgeface.core.types import Box, Probe
 from edgeface.daemon.session import RecognitionSession
-from edgeface.demo.run import CLIP
+from edgeface.demo.scenario import CLIP
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
@@ -59,7 +59,20 @@ STATE: dict[str, Any] = {
             "processed": 880,
             "drops": 20,
             "reopens": 1,
+            "repeated": 3,
+            "replayed": False,
+            "recorded": False,
             "not_judged": {"small": 2},
+            "liveness": {
+                "looks": 40,
+                "withheld": {"close": 2},
+                "verdicts": {"living": 3, "screen_or_print": 1},
+                "challenges": {"asked": 2, "passed": 1, "failed": 1},
+                "scores": [0, 1, 0, 0, 0, 0, 0, 0, 1, 2, 0],
+                "score_total": 2.9,
+                "seconds": [0, 3, 0, 0, 0, 0, 0],
+                "seconds_total": 1.1,
+            },
             "unknown_held_back": 0,
             "problem": None,
         }
@@ -69,6 +82,7 @@ STATE: dict[str, Any] = {
     "clock": "synced",
     "models": {"blazeface.tflite": "0" * 64},
     "key": "file",
+    "key_list": {"number": 7, "expires": "2026-11-23T08:00:00.000Z", "seconds_left": 57_600, "devices": 2},
     "problems": ["door front: no signing key (edgeface keys new)"],
     "doors": {},
     "journal": {"problem": None, "failures": 0, "set_aside": None, "seq": 5, "head": "0" * 16},

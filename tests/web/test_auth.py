@@ -18,11 +18,11 @@ from edgeface.config.configuration import Web, WebTls
 from edgeface.core.errors import ConfigError
 from edgeface.web.app import routes
 from edgeface.web.auth import accounts
-from edgeface.web.auth.accounts import read
+from edgeface.web.auth.accounts import Account, read
 from edgeface.web.auth.login import local
-from edgeface.web.auth.sessions import IDLE_SECONDS, MAX_SECONDS
+from edgeface.web.auth.sessions import IDLE_SECONDS, MAX_OF_ACCOUNT, MAX_SECONDS, MAX_SESSIONS, Sessions
 from edgeface.web.http.headers import KnownHosts, host_name
-from edgeface.web.http.throttle import ACCOUNT_TRIES, ALL_TRIES, LoginThrottle
+from edgeface.web.http.throttle import ACCOUNT_TRIES, ADDRESS_TRIES, ALL_TRIES, PAIR_TRIES, LoginThrottle
 from tests.support.clock import FixedClock
 from tests.support.web import CAMERA, UNKNOWN, Stage, make_app, make_token, sign_in
 
@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 PASSWORD = "correct horse battery"  # noqa: S105 - of a test
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 ICON = {("/favicon.ico", "GET"), ("/favicon.ico", "HEAD")}
-PUBLIC = {("/login", "GET"), ("/login", "HEAD"), ("/login", "POST"), ("/static", "GET"), *ICON}
+LINKS = {
+    *(("/stranger/{token}", method) for method in ("GET", "HEAD", "POST")),
+    *(("/service-worker.js", method) for method in ("GET", "HEAD")),
+}
+"""A link in a message has a secret of its own; a browser fetches the script without a session."""
+PUBLIC = {("/login", "GET"), ("/login", "HEAD"), ("/login", "POST"), ("/static", "GET"), *ICON, *LINKS}
 VALUES = {"camera": CAMERA, "person": "barack", "id": "barack", "unknown": UNKNOWN, "who": "barack", "number": "1"}
 # They never end; they have tests of their own.
 STREAMS = ("stream", "guidance", "video", "live")
@@ -65,7 +70,7 @@ def test_every_route_names_its_role(path: str, method: str, role: str) -> None:
 
 def test_only_admins_change_anything() -> None:
     others = {(path, method) for path, method, role in ROUTES if method not in {"GET", "HEAD"} and role != "admin"}
-    assert others == {("/login", "POST"), ("/logout", "POST")}
+    assert others == {("/login", "POST"), ("/logout", "POST"), ("/stranger/{token}", "POST")}
 
 
 def test_nobody_gets_in_anywhere(client: Make) -> None:
@@ -321,7 +326,7 @@ def test_passwords_cannot_be_tried_for_ever(stage: Stage) -> None:
         def attempt(name: str, secret: str) -> str:
             return str(nobody.post("/login", data={"name": name, "secret": secret}).headers["location"])
 
-        assert [attempt("anna", f"wrong {n}") for n in range(ACCOUNT_TRIES)] == ["/login?wrong=1"] * ACCOUNT_TRIES
+        assert [attempt("anna", f"wrong {n}") for n in range(PAIR_TRIES)] == ["/login?wrong=1"] * PAIR_TRIES
         assert attempt("anna", PASSWORD) == "/login?wait=60"
         assert attempt("anna", PASSWORD) == "/login?wait=60"
         assert attempt("berta", PASSWORD) == "/"
@@ -330,14 +335,63 @@ def test_passwords_cannot_be_tried_for_ever(stage: Stage) -> None:
     assert stage.notes == [("config", {"web": "too many wrong passwords"})]
 
 
-def test_all_names_together_are_limited_too() -> None:
+def test_an_address_is_limited_whatever_the_names() -> None:
     clock = FixedClock()
     attempts = LoginThrottle(clock)
-    assert [attempts.begin(f"name-{n}") for n in range(ALL_TRIES)] == [0.0] * ALL_TRIES
-    assert attempts.begin("another") == pytest.approx(3.0)
+    assert [attempts.begin(f"name-{n}", "a") for n in range(ADDRESS_TRIES)] == [0.0] * ADDRESS_TRIES
+    assert attempts.begin("another", "a") == pytest.approx(3.0)
+    assert attempts.begin("another", "b") == 0.0
     clock.sleep(3)
-    assert attempts.begin("another") == 0.0
-    assert attempts.begin("a third") > 0
+    assert attempts.begin("another", "a") == 0.0
+    assert attempts.begin("a third", "a") > 0
+
+
+def test_an_account_is_limited_over_all_addresses_except_where_it_has_signed_in() -> None:
+    clock = FixedClock()
+    attempts = LoginThrottle(clock)
+    assert attempts.begin("root", "home") == 0.0
+    attempts.succeeded("root", "home")
+    assert [attempts.begin("root", f"a{n}") for n in range(ACCOUNT_TRIES)] == [0.0] * ACCOUNT_TRIES
+    assert attempts.begin("root", "new") == pytest.approx(36.0)
+    assert attempts.begin("other", "new") == 0.0
+    assert attempts.begin("root", "home") == 0.0
+    # Nor may that address guess on for ever.
+    assert [attempts.begin("root", "home") for _ in range(5)][-1] > 0
+
+
+def test_after_many_failures_checks_are_spaced_out() -> None:
+    clock = FixedClock()
+    attempts = LoginThrottle(clock)
+    assert [attempts.pause() for _ in range(ALL_TRIES)] == [0.0] * ALL_TRIES
+    assert attempts.pause() == pytest.approx(0.25)
+    clock.sleep(1)
+    attempts.succeeded("root", "a")
+    assert attempts.pause() == 0.0
+
+
+def test_a_viewer_never_ends_an_admins_session() -> None:
+    clock = FixedClock()
+    sessions = Sessions(clock)
+    admins = [Account(f"admin-{n}", "admin", "password", "h", 0.0) for n in range(MAX_SESSIONS // MAX_OF_ACCOUNT)]
+    ids = [sessions.begin(admin, "a") for admin in admins for _ in range(MAX_OF_ACCOUNT - 1)]
+    for n in range(5 * MAX_SESSIONS):
+        clock.sleep(0.1)
+        sessions.begin(Account(f"viewer-{n % 50}", "viewer", "password", "h", 0.0), f"v{n}")
+    assert all(sessions.peek(one) for one in ids)
+    # With nothing but admins' sessions, a viewer's own ends.
+    ids += [sessions.begin(admin, "a") for admin in admins]
+    alone = sessions.begin(Account("late", "viewer", "password", "h", 0.0), "v")
+    assert sessions.peek(alone) is None
+    assert all(sessions.peek(one) for one in ids)
+
+
+def test_too_many_sessions_of_an_account_end_the_oldest_of_its_busiest_address() -> None:
+    sessions = Sessions(FixedClock())
+    account = Account("anna", "viewer", "password", "h", 0.0)
+    home = sessions.begin(account, "home")
+    many = [sessions.begin(account, "elsewhere") for _ in range(3 * MAX_OF_ACCOUNT)]
+    assert sessions.peek(home)
+    assert [one for one in many if sessions.peek(one)] == many[-MAX_OF_ACCOUNT + 1 :]
 
 
 def test_a_token_signs_in_by_the_form_too_and_its_revocation_ends_the_session(stage: Stage, client: Make) -> None:

@@ -136,11 +136,36 @@ def test_a_body_has_a_limit_by_its_kind(stage: Stage, client: Make, kind: str, s
 def test_what_all_bring_together_is_bounded_too(stage: Stage, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with_routes(stage, length=_length)
     monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1000)
-    nobody = client(None)
+    nobody, image = client(None), {"content-type": "image/jpeg"}
     for _ in range(3):
-        assert nobody.post("/api/length", content=b"x" * 1000).status_code == 200
-        answer = nobody.post("/api/length", content=b"x" * 1001)
+        assert nobody.post("/api/length", content=b"x" * 1000, headers=image).status_code == 200
+        answer = nobody.post("/api/length", content=b"x" * 1001, headers=image)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert nobody.post("/api/length", content=b"x" * 1001).status_code == 200, "a form is no upload"
+
+
+def test_what_one_address_brings_is_bounded_so_that_others_can_bring_something(
+    stage: Stage, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_routes(stage, length=_length)
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 3000)
+    monkeypatch.setattr(limits, "MAX_HELD_OF_ADDRESS", 2000)
+    head = b"POST /api/length HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\n"
+
+    def status(source: str, size: int) -> tuple[socket.socket, bytes]:
+        client = socket.create_connection(("127.0.0.1", server.port), 5, source_address=(source, 0))
+        client.sendall(head + b"x" * size)
+        client.settimeout(0.5)
+        try:
+            return client, client.recv(12)
+        except TimeoutError:
+            return client, b""
+
+    one, other = "127.0.0.2", "127.0.0.3"
+    found = [status(one, 999), status(one, 999), status(one, 999), status(other, 1000)]
+    for client, _ in found:
+        client.close()
+    assert [text for _, text in found] == [b"", b"", b"HTTP/1.1 503", b"HTTP/1.1 200"]
 
 
 def test_an_upload_without_an_end_is_stopped_while_it_comes(
@@ -196,7 +221,7 @@ def test_an_upload_that_lies_about_its_length_ends_with_an_error(stage: Stage, s
 
 
 def test_an_upload_that_dawdles_is_stopped(stage: Stage, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(limits, "SMALL_BODY_SECONDS", 0.3)
     with_routes(stage, length=_length)
     with socket.create_connection(("127.0.0.1", server.port), 10) as client:
         client.sendall(b"POST /api/length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")

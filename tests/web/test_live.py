@@ -3,7 +3,9 @@ import http.client
 import json
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ pytest.importorskip("starlette")
 
 from edgeface.core.types import Box, Face, Frame, FrameResult, Image
 from edgeface.imaging.opencv import cv2
-from edgeface.web import server as web_server
+from edgeface.web.http import connections
 from edgeface.web.http.problems import Problem
 from edgeface.web.hub import MAX_QUEUED, LiveHub
 from edgeface.web.live import feed, stream
@@ -218,7 +220,7 @@ def test_nobody_looks_without_signing_in(client: "Client", path: str) -> None:
 def test_a_connection_that_asks_again_and_again_is_not_idle(
     server: "Server", stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server, "IDLE_SECONDS", 2)
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 2)
     bearer, pause = f"Bearer {make_token(stage, 'viewer')}", threading.Event()
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
         connection.connect()
@@ -331,6 +333,19 @@ def test_only_so_many_listen(listen: Callable[..., Listening], context: "WebCont
     context.hub.on_message({"kind": "match", "id": "x"})
     wait_for(lambda: context.hub.listeners < stream.MAX_CLIENTS)
     assert listen().answer.status == 200
+
+
+def test_many_that_come_at_once_are_answered_503_beyond_the_cap(
+    server: "Server", stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_HALF_SENT", 100)
+    bearer = f"Bearer {make_token(stage, 'viewer')}"
+    with ThreadPoolExecutor(stream.MAX_CLIENTS + 10) as pool:
+        clients = list(pool.map(lambda _: Listening(server, authorization=bearer), range(stream.MAX_CLIENTS + 10)))
+    statuses = Counter(one.answer.status for one in clients)
+    for one in clients:
+        one.close()
+    assert statuses == {200: stream.MAX_CLIENTS, 503: 10}
 
 
 def test_the_stream_ends_at_sign_out(

@@ -30,11 +30,20 @@ DOORS = {
         "refused": {"schedule": 2},
         "opened": 2,
         "rejected": 1,
+        "contact": "forced",
+        "alarms": {"door_forced": 1},
+        "unproven": {"unsigned": 3},
         "factors": {"right": 4, "refused": {"wrong": 6}},
         "problem": None,
     }
 }
 MQTT = {"problem": None, "said": 4, "late": 1, "missed": 0, "lost": 0, "queue": 0, "waiting_for_disk": 0, "unsaid": 2}
+
+NOTIFY = {
+    "targets": {"phone": {"sent": 3, "failed": 2, "expired": 1, "waiting": 0, "problem": "it answers HTTP 401"}},
+    "held_back": 7,
+    "dropped": 0,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +61,7 @@ def full(stage: Stage) -> Stage:  # noqa: F811 - a fixture
     timings.stages["detect"].add(0.015)
     timings.stages["detect"].add(0.5)
     object.__setattr__(stage.context, "timings", timings)
-    stage.context.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "throttled": False}
+    stage.context.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "notify": NOTIFY, "throttled": False}
     return stage
 
 
@@ -86,10 +95,18 @@ def test_what_the_daemon_counts_is_told(client: "Client") -> None:  # noqa: F811
     assert found["edgeface_door_results_total", (("door", "front"), ("result", "rejected"))] == 1
     assert found["edgeface_door_factors_total", (("door", "front"), ("result", "right"))] == 4
     assert found["edgeface_door_factors_total", (("door", "front"), ("result", "wrong"))] == 6
+    assert found["edgeface_door_alarms_total", (("door", "front"), ("kind", "door_forced"))] == 1
+    assert found["edgeface_door_unproven_reports_total", (("door", "front"), ("reason", "unsigned"))] == 3
+    assert found["edgeface_door_contact", (("door", "front"), ("status", "forced"))] == 1
+    assert found["edgeface_door_contact", (("door", "front"), ("status", "shut"))] == 0
     assert found["edgeface_mqtt_connected", ()] == 1
+    assert found["edgeface_notifications_total", (("result", "failed"), ("target", "phone"))] == 2
+    assert found["edgeface_notifications_held_back_total", ()] == 7
+    assert found["edgeface_notify_problem", (("target", "phone"),)] == 1
     assert found["edgeface_people", ()] == 2
     assert found["edgeface_temperature_celsius", ()] == 51.5
     assert found["edgeface_clock_synced", ()] == 1
+    assert found["edgeface_key_list_seconds_left", ()] == 57_600
     assert found["edgeface_problems", ()] == 1
     assert found["process_resident_memory_bytes", ()] > 1e6
 
@@ -120,7 +137,8 @@ def test_nobody_is_named(client: "Client") -> None:  # noqa: F811 - a fixture
     text = client("viewer", token=True).get("/metrics").text.lower()
     assert not [person for person in (*PEOPLE, "u-7f3a") if person in text]
     assert set(re.findall(r'([a-z_]+)="', text)) <= {
-        *("camera", "reason", "kind", "status", "stage", "le", "door", "result", "fate", "version", "key"),
+        *("camera", "reason", "kind", "status", "stage", "le", "door", "result", "fate", "version", "key", "verdict"),
+        "target",
     }
 
 

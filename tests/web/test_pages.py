@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
+from edgeface.cameras.repetition import DOUBTFUL, REPEATED_PICTURES, REPEATED_TIMES
 from edgeface.config import loader
 from edgeface.faces.embedder import embedder_name
 from edgeface.faces.photo_face import find_face
@@ -25,7 +26,7 @@ from edgeface.gallery.thumbnails import thumbnail
 from edgeface.gallery.unknowns import Unknown
 from edgeface.imaging import photos
 from edgeface.people.guided import Guide
-from edgeface.web import level_strings, remedies, strings, unknown_strings
+from edgeface.web import door_strings, level_strings, notify_strings, remedies, strings, unknown_strings
 from edgeface.web.pages import faults, rows
 from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
@@ -49,7 +50,14 @@ if TYPE_CHECKING:
 # ruff: noqa: F811
 
 PAGES = ("/", "/people", "/people/barack", "/unknowns", "/events", "/doors", "/health")
-ADMIN_PAGES = ("/enroll", "/enroll/camera", "/people/barack/forget", "/forget?id=barack", f"/unknowns/{UNKNOWN}/enroll")
+ADMIN_PAGES = (
+    "/enroll",
+    "/enroll/camera",
+    "/notifications",
+    "/people/barack/forget",
+    "/forget?id=barack",
+    f"/unknowns/{UNKNOWN}/enroll",
+)
 VOID = {"meta", "link", "input", "img", "br"}
 
 
@@ -147,9 +155,9 @@ def test_every_form_that_posts_has_the_token(admin: TestClient) -> None:
 
 def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> None:
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
-    used = set(re.findall(r"\b(?:s|strings|web_strings)\.([A-Z_]+)", "".join(sources.values())))
+    used = set(re.findall(r"\b(?:s|strings|notify_strings|web_strings)\.([A-Z_]+)", "".join(sources.values())))
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    texts = (strings, level_strings, unknown_strings)
+    texts = (strings, level_strings, notify_strings, unknown_strings)
     there = {name for one in texts for name in vars(one) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():
@@ -448,6 +456,9 @@ def test_what_is_wrong_comes_first_with_what_to_do(client: Make, context: WebCon
         ("broker the broker localhost:1883 cannot be reached: Connection refused", "mosquitto running"),
         ("broker the broker denies edgeface/front/state: Not authorized; its access list must allow x", "access list"),
         ("gives 0.4 pictures per second; at least 0.8 are needed to recognise people", "Raise fps"),
+        (REPEATED_PICTURES, "Is this a recording?"),
+        (DOUBTFUL, "Is this a recording?"),
+        (REPEATED_TIMES, "Is this a recording?"),
         ("something new", "edgeface doctor"),
     ],
 )
@@ -480,6 +491,25 @@ def test_a_door_that_stays_shut_comes_first(client: Make, stage: Stage) -> None:
     assert "0.4 s ago" in text
     assert re.search("2 . not at this time", text)
     assert loader.load(path).doors.keys() == {"back", "front", "side"}
+
+
+def test_a_door_shows_its_contact_its_alarms_and_reports_that_do_not_count(client: Make, stage: Stage) -> None:
+    path = stage.folder / "config.yaml"
+    path.write_text(
+        f"{path.read_text()}mqtt: {{}}\ndoors:\n  front: {{camera: {CAMERA}, allow: [{{person: barack}}]}}\n"
+    )
+    stage.context.reload()
+    facts = {"contact": "forced", "alarms": {"door_forced": 2, "doorbell": 1}, "unproven": {"unsigned": 3}}
+    stage.context.hub.state = {**STATE, "doors": {"front": {"nonce_age": 0.4, "problem": None, **facts}}}
+    stage.context.journal.record("door_forced", 1.0, {"door": "front", "number": 2, "door_boot": "b", "proven": True})
+    text = text_of(client("viewer").get("/doors"))
+    assert re.search(
+        r"Contact forced open Reported 2 . Forced open, 1 . Doorbell Reports not counted 3 . unsigned", text
+    )
+    assert "number 2, signed by the door" in text
+    for word in ("open", "shut", "held", "unknown"):
+        stage.context.hub.state = {**STATE, "doors": {"front": {"nonce_age": 0.4, "problem": None, "contact": word}}}
+        assert f"Contact {door_strings.DOOR_CONTACTS[word]}" in text_of(client("viewer").get("/doors"))
 
 
 def test_the_pages_show_the_level_in_force_at_each_camera_and_door(

@@ -17,6 +17,7 @@ import pytest
 
 from edgeface.config.configuration import Web, WebTls
 from edgeface.web import server as web_server
+from edgeface.web.http import connections
 from edgeface.web.server import Server
 from tests.support.broker import until
 from tests.support.certificates import Authority
@@ -141,7 +142,7 @@ def test_it_ends_in_time_whatever_streams(stage: Stage, server: Server, caplog: 
 
 
 def test_a_connection_that_says_nothing_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_server, "IDLE_SECONDS", 1)
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 1)
     with socket.create_connection(("127.0.0.1", server.port), 10) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: local")
         assert client.recv(100) == b""

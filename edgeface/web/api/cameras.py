@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from edgeface.web.context import WebContext
 
 _CAMERA = "/cameras/{camera}"
+_FACTS = ("fps", "age", "frames", "processed", "drops", "reopens", "repeated", "replayed", "problem")
+"""What is taken over from the state."""
 
 
 def cameras(call: Call) -> Response:
@@ -93,7 +95,7 @@ def _camera(context: WebContext, name: str, camera: CameraSettings, report: Mapp
     height, width = result.frame.image.shape[:2] if result is not None else (0, 0)
     size = [width, height] if result is not None else camera.size
     status = report.get("status")
-    facts = {key: report.get(key) for key in ("fps", "age", "frames", "processed", "drops", "reopens", "problem")}
+    facts = {key: report.get(key) for key in _FACTS}
     return device_models.Camera(
         id=name,
         type=camera.type,
@@ -131,6 +133,8 @@ def _face(face: Face) -> device_models.SeenFace:
         score=None if face.score is None else round(face.score, 4),
         reason=face.reason,
         event=face.event,
+        liveness=face.liveness,
+        prompt=face.prompt,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 
 from edgeface.core.event_kinds import BY_KIND
-from edgeface.core.types import DecisionKind, FaceLabel
+from edgeface.core.types import DecisionKind, FaceLabel, LivenessStatus, Prompt
 from edgeface.web.api.models import ApiModel, Facts, Limit, Time
 
 
@@ -102,6 +102,10 @@ class Camera(ApiModel):
     processed: int | None
     drops: int | None
     reopens: int | None
+    repeated: int | None
+    """Pictures identical to an earlier one, other than the last."""
+    replayed: bool | None
+    """Whether the pictures count as a recording in place of the camera; none of them is used."""
     problem: str | None
     size: list[int] | None
     """Width, height in pixels."""
@@ -254,6 +258,10 @@ class SeenFace(ApiModel):
     """Why the face was rejected last."""
     event: str | None
     """The event that announced this face, which can be corrected; null before it."""
+    liveness: LivenessStatus
+    """What is known of its liveness; `off` if nothing is judged."""
+    prompt: Prompt | None
+    """What the person could do; null if nothing is needed."""
 
 
 class Seen(ApiModel):

@@ -11,7 +11,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from edgeface.access.protocol import ContactWord
 from edgeface.cameras.capture import Status
+from edgeface.recognition.liveness import SCORE_BUCKETS, SECOND_BUCKETS
 from edgeface.recognition.timings import BUCKETS
 from edgeface.web.auth.guard import viewer
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     State = Mapping[str, Any]
     Sample = tuple[tuple[str, ...], float]
 
-_STAGES = ("detect", "landmark", "embed", "match")
+_STAGES = ("detect", "landmark", "look", "embed", "match")
 _FATES = ("said", "late", "missed", "lost", "ignored", "snapshots_dropped")
 """Counters in the state's `mqtt`."""
 
@@ -66,6 +68,7 @@ class DaemonCollector:
         yield from _cameras(state.get("cameras") or {})
         yield from _doors(state.get("doors") or {})
         yield from _broker(state.get("mqtt"))
+        yield from _notifications(state.get("notify"))
         yield from _journal(state.get("journal") or {}, self._context.journal.unpublished_count())
         yield from _device(state)
         yield from _web(self._context)
@@ -103,6 +106,18 @@ def _cameras(cameras: Mapping[str, State]) -> Iterator[Metric]:
         (_counter, "edgeface_camera_processed", "processed", "Frames processed."),
         (_counter, "edgeface_camera_dropped", "drops", "Frames replaced by a newer one."),
         (_counter, "edgeface_camera_reopens", "reopens", "Times the camera was opened after the first."),
+        (
+            _counter,
+            "edgeface_camera_repeated",
+            "repeated",
+            "Pictures identical to an earlier one, other than the last.",
+        ),
+        (
+            _gauge,
+            "edgeface_camera_replayed",
+            "replayed",
+            "1 while the pictures count as a recording in place of the camera.",
+        ),
         (_counter, "edgeface_unknown_held_back", "unknown_held_back", "Unknown events beyond the rate limit."),
         (_gauge, "edgeface_camera_fps", "fps", "New pictures per second, over five seconds."),
         (_gauge, "edgeface_camera_age_seconds", "age", "Age of the last processed frame."),
@@ -110,10 +125,32 @@ def _cameras(cameras: Mapping[str, State]) -> Iterator[Metric]:
         yield make(name, text, ["camera"], _values(cameras, key))
     text = "Faces that came and went without a decision."
     yield _counter("edgeface_tracks_not_judged", text, ["camera", "reason"], _by_reason(cameras, "not_judged"))
+    yield from _liveness({name: report.get("liveness") or {} for name, report in cameras.items()})
     now = {name: report.get("status") for name, report in cameras.items()}
     statuses = [((name, one), float(status == one)) for name, status in now.items() for one in get_args(Status)]
     text = "1 for the current status, 0 for the others."
     yield _gauge("edgeface_camera_status", text, ["camera", "status"], statuses)
+
+
+def _liveness(cameras: Mapping[str, State]) -> Iterator[Metric]:
+    yield _counter("edgeface_looks", "Looks at faces for liveness.", ["camera"], _values(cameras, "looks"))
+    for name, key, label, text in (
+        ("edgeface_looks_withheld", "withheld", "reason", "Good frames that gave no look."),
+        ("edgeface_liveness_verdicts", "verdicts", "verdict", "Visits by verdict."),
+        ("edgeface_challenges", "challenges", "result", "Head-turn challenges."),
+    ):
+        yield _counter(name, text, ["camera", label], _by_reason(cameras, key))
+    for name, key, total, ends, text in (
+        ("edgeface_liveness_score", "scores", "score_total", SCORE_BUCKETS, "Lowest mean of a model at a verdict."),
+        ("edgeface_liveness_seconds", "seconds", "seconds_total", SECOND_BUCKETS, "From the first frame to `living`."),
+    ):
+        family = HistogramMetricFamily(name, text, labels=["camera"])
+        for camera, report in cameras.items():
+            counts = list(accumulate(report.get(key) or [0] * (len(ends) + 1)))
+            labels = [*(str(float(end)) for end in ends), "+Inf"]
+            buckets = list(zip(labels, map(float, counts), strict=True))
+            family.add_metric([camera], buckets, float(report.get(total) or 0.0))
+        yield family
 
 
 def _doors(doors: Mapping[str, State]) -> Iterator[Metric]:
@@ -122,6 +159,10 @@ def _doors(doors: Mapping[str, State]) -> Iterator[Metric]:
     yield _counter("edgeface_door_refusals", text, ["door", "reason"], _by_reason(doors, "refused"))
     results = [((name, one), n) for one in ("opened", "rejected") for (name,), n in _values(doors, one)]
     yield _counter("edgeface_door_results", "The door's answers to grants.", ["door", "result"], results)
+    yield _counter("edgeface_door_alarms", "What a door has reported.", ["door", "kind"], _by_reason(doors, "alarms"))
+    text = "Reports of a door that do not count."
+    yield _counter("edgeface_door_unproven_reports", text, ["door", "reason"], _by_reason(doors, "unproven"))
+    yield _gauge("edgeface_door_contact", "1 for the state of the contact.", ["door", "status"], _contacts(doors))
     factors = {name: report.get("factors") or {} for name, report in doors.items()}
     shown = [((name, "right"), n) for (name,), n in _values(factors, "right")]
     text = "Second factors that were shown at the door."
@@ -130,6 +171,24 @@ def _doors(doors: Mapping[str, State]) -> Iterator[Metric]:
     yield _gauge("edgeface_door_nonce_age_seconds", text, ["door"], _values(doors, "nonce_age"))
     problems = [((name,), float(report.get("problem") is not None)) for name, report in doors.items()]
     yield _gauge("edgeface_door_problem", "1 while the door cannot open for anyone.", ["door"], problems)
+
+
+def _notifications(notify: State | None) -> Iterator[Metric]:
+    if notify is None:
+        return
+    targets = notify["targets"]
+    fates = [((name, key), float(one[key])) for name, one in targets.items() for key in ("sent", "failed", "expired")]
+    yield _counter("edgeface_notifications", "Notifications by what became of them.", ["target", "result"], fates)
+    text = "Notifications that an hourly limit has held back."
+    yield _counter("edgeface_notifications_held_back", text, [], [((), float(notify["held_back"]))])
+    problems = [((name,), float(one["problem"] is not None)) for name, one in targets.items()]
+    yield _gauge("edgeface_notify_problem", "1 while a target takes no notifications.", ["target"], problems)
+
+
+def _contacts(doors: Mapping[str, State]) -> list[Sample]:
+    """A sample for each word of each door that has a contact."""
+    found = {name: report["contact"] for name, report in doors.items() if report.get("contact")}
+    return [((name, word), float(word == now)) for name, now in found.items() for word in get_args(ContactWord)]
 
 
 def _broker(mqtt: State | None) -> Iterator[Metric]:
@@ -160,6 +219,8 @@ def _device(state: State) -> Iterator[Metric]:
     yield from _known("edgeface_throttled", "1 while a Raspberry Pi is throttled.", state.get("throttled"))
     synced = state.get("clock") == "synced"
     yield from _known("edgeface_clock_synced", "1 while the wall clock is known to be right.", synced)
+    left = (state.get("key_list") or {}).get("seconds_left")
+    yield from _known("edgeface_key_list_seconds_left", "Until the list of device keys expires.", left)
     problems = len(state.get("problems", ()))
     yield from _known("edgeface_problems", "Number of lines under problems in the state.", problems)
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.core.errors import ConfigError, GalleryError, UsageError
-from edgeface.core.files import put_whole, read_at_most
+from edgeface.core.files import read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of Account
 from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
 from edgeface.mqtt.settings import is_loopback
+from edgeface.security.head import put_file
+from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +138,7 @@ def write(folder: Path, accounts: Sequence[Account]) -> None:
     text = json.dumps([asdict(one) for one in accounts], indent=1)
     with translated(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        put_whole(folder / FILE, f"{text}\n".encode())
+        put_file(folder, open_vault(folder), FILE, f"{text}\n".encode())
 
 
 def make_token(folder: Path, name: str, role: Role, wall: float) -> str:

@@ -12,8 +12,10 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from edgeface.web.auth.password_checks import PasswordChecks
 from edgeface.web.auth.sessions import Sessions
 from edgeface.web.http import limits
+from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem, for_programs
 from edgeface.web.http.throttle import LoginThrottle
 
@@ -38,8 +40,7 @@ class AuthService:
         self.accounts, self.secure = accounts, secure
         self.sessions = Sessions(clock)
         self.throttle = LoginThrottle(clock)
-        self.passwords = limits.ConcurrencyLimit(at_a_time=1, waiting=4)
-        """argon2 checks one password at a time: each takes 19 MiB."""
+        self.passwords = PasswordChecks(clock)
 
     @property
     def cookie(self) -> str:
@@ -59,12 +60,12 @@ class AuthService:
     def sign_in(self, request: Request, response: Response, account: Account) -> None:
         """Start a new session, end the one that the browser had, and set the cookie."""
         self.sessions.end(request.cookies.get(self.cookie, ""))
-        id_ = self.sessions.begin(account)
+        id_ = self.sessions.begin(account, source(request.client))
         response.set_cookie(self.cookie, id_, path="/", secure=self.secure, httponly=True, samesite="strict")
 
 
 def public(endpoint: AnyEndpoint) -> AnyEndpoint:
-    """Allow everyone: for sign-in, and nothing else."""
+    """Allow everyone: for sign-in, links with a secret, and what browsers fetch without a session."""
     endpoint.role = "public"  # type: ignore[attr-defined]
     return endpoint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from edgeface.web.auth.accounts import MAX_PASSWORD_BYTES, Account, is_password
 from edgeface.web.auth.guard import public, require_same_origin, viewer
 from edgeface.web.http import limits
+from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
@@ -65,16 +67,19 @@ async def _account(request: Request, auth: AuthService, name: str, secret: str) 
         known = auth.accounts.by_token(secret) if role is None else Account("code", role, "code", "", 0.0)
         if known is not None:
             return known, 0.0
-    wait = auth.throttle.begin(name)
+    address = source(request.client)
+    wait = auth.throttle.begin(name, address)
     if wait:
         _report_failures(request, auth)
         return None, wait
-    known = auth.accounts.with_password(name)
-    async with auth.passwords.one():
-        if not await run_in_threadpool(is_password, known, secret):
+    account = auth.accounts.with_password(name)
+    seen = auth.throttle.knows(name, address)
+    async with auth.passwords.one(address, "" if account is None else name, known=seen):
+        await asyncio.sleep(auth.throttle.pause())
+        if not await run_in_threadpool(is_password, account, secret):
             return None, 0.0
-    auth.throttle.succeeded(name)
-    return known, 0.0
+    auth.throttle.succeeded(name, address)
+    return account, 0.0
 
 
 def _report_failures(request: Request, auth: AuthService) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgeface.web.auth.accounts import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgeface.core.clock import Clock
     from edgeface.web.auth.accounts import Account, Role
 
@@ -20,7 +22,11 @@ MAX_SECONDS = 12 * 3600.0
 CODE_SECONDS = 300.0
 """How long a one-time code is valid."""
 
-_MAX_SESSIONS = 200
+MAX_OF_ACCOUNT = 20
+"""Sessions of one account; one more ends the least recently used one, of the address with the most of them."""
+MAX_SESSIONS = 200
+"""Sessions in all; one more ends one of a viewer, as long as there are any."""
+
 _MAX_CODES = 20
 
 
@@ -35,6 +41,13 @@ class Session:
     """Monotonic seconds."""
     used: float
     """Monotonic seconds of the last request."""
+    address: str = ""
+    """Where it signed in."""
+
+    @property
+    def owner(self) -> tuple[str, ...]:
+        """Sessions with the same owner are counted together."""
+        return self.account.kind, self.account.role, self.account.name
 
 
 class Sessions:
@@ -48,14 +61,18 @@ class Sessions:
         self._open: OrderedDict[str, Session] = OrderedDict()
         self._codes: OrderedDict[str, tuple[Role, float]] = OrderedDict()
 
-    def begin(self, account: Account) -> str:
-        """Start a session; gives the cookie's value."""
+    def begin(self, account: Account, address: str = "") -> str:
+        """Start a session; gives the cookie's value. Too many end another one, but a viewer's never ends an admin's."""
         id_, now = secrets.token_urlsafe(32), self._clock.monotonic()
         for key in [key for key, session in self._open.items() if not _active(session, now)]:
             del self._open[key]
-        self._open[digest(id_)] = Session(account, secrets.token_urlsafe(32), now, now)
-        while len(self._open) > _MAX_SESSIONS:
-            self._open.popitem(last=False)
+        new = self._open[digest(id_)] = Session(account, secrets.token_urlsafe(32), now, now, address)
+        own = {key: session for key, session in self._open.items() if session.owner == new.owner}
+        if len(own) > MAX_OF_ACCOUNT:
+            del self._open[_surplus(own)]
+        if len(self._open) > MAX_SESSIONS:
+            viewers = {key: session for key, session in self._open.items() if session.account.role == "viewer"}
+            del self._open[_surplus(viewers or self._open)]
         return id_
 
     def find(self, id_: str) -> Session | None:
@@ -91,3 +108,11 @@ class Sessions:
 
 def _active(session: Session, now: float) -> bool:
     return now - session.used < IDLE_SECONDS and now - session.started < MAX_SECONDS
+
+
+def _surplus(sessions: Mapping[str, Session]) -> str:
+    """The session to end: the least recently used one of the owner with the most, at the address with the most."""
+    owners = Counter(session.owner for session in sessions.values())
+    places = Counter((session.owner, session.address) for session in sessions.values())
+    counts = {key: (owners[one.owner], places[one.owner, one.address]) for key, one in sessions.items()}
+    return max(counts, key=counts.__getitem__)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
-from edgeface.web.http.problems import Problem
+from edgeface.web.http.clients import source
+from edgeface.web.http.problems import Problem, respond
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -23,9 +26,13 @@ MAX_UPLOAD_BYTES = 10_000_000
 MAX_BODY_BYTES = 64 * 1024
 """Of any other body."""
 MAX_HELD_BYTES = 4 * MAX_UPLOAD_BYTES
-"""Of all bodies that are processed at a time."""
+"""Of all uploads that are processed at a time."""
+MAX_HELD_OF_ADDRESS = 2 * MAX_UPLOAD_BYTES
+"""Of the uploads of one address."""
 BODY_SECONDS = 60.0
-"""Seconds within which a body must arrive."""
+"""Seconds within which an upload must arrive."""
+SMALL_BODY_SECONDS = 10.0
+"""Seconds within which any other body must arrive."""
 DRAIN_SECONDS = 5.0
 """Seconds for which the rest of a body that is too large is read and discarded."""
 MAX_FILES = 10
@@ -43,14 +50,22 @@ class Limits:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._held = 0
+        self._held: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(scope, receive, self._hold)
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy before this server may read the other one, and take a part of the body for a request.
+            detail = "Content-Length and Transfer-Encoding exclude each other"
+            problem = Problem(HTTPStatus.BAD_REQUEST, detail=detail, headers={"Connection": "close"})
+            await respond(scope["path"], problem)(scope, receive, send)
+            return
+        address = source(scope.get("client"))
+        body = _Body(headers, receive, partial(self._hold, address))
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and not body.whole:
@@ -61,31 +76,33 @@ class Limits:
         try:
             await self._app(scope, body.receive, answer)
         finally:
-            self._held -= body.received
+            if body.held:
+                self._held[address] -= body.held
+                self._held += Counter()
             form: FormData | None = scope.get("state", {}).get("form")
             if form is not None:
                 await form.close()
 
-    def _hold(self, size: int) -> None:
-        self._held += size
-        if self._held > MAX_HELD_BYTES:
-            raise _too_many("5")
+    def _hold(self, address: str, size: int) -> None:
+        self._held[address] += size
+        if self._held[address] > MAX_HELD_OF_ADDRESS or self._held.total() > MAX_HELD_BYTES:
+            raise too_many("5")
 
 
 class _Body:
     """The body of one request, counted and timed."""
 
-    def __init__(self, scope: Scope, receive: Receive, hold: Callable[[int], None]) -> None:
-        headers = Headers(scope=scope)
+    def __init__(self, headers: Headers, receive: Receive, hold: Callable[[int], None]) -> None:
         self.whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         """All of it has arrived."""
         large = headers.get("content-type", "").lower().startswith(_LARGE)
         self._max = MAX_UPLOAD_BYTES if large else MAX_BODY_BYTES
-        self.received = 0
-        """Bytes that have arrived and are kept."""
-        self._hold = hold
+        self._received = 0
+        self.held = 0
+        """Bytes of an upload that have arrived and are kept; other bodies are bounded by the number of connections."""
+        self._hold = hold if large else None
         self._receive = receive
-        self._until = asyncio.get_running_loop().time() + BODY_SECONDS
+        self._until = asyncio.get_running_loop().time() + (BODY_SECONDS if large else SMALL_BODY_SECONDS)
 
     async def receive(self) -> Message:
         """The next part, as ASGI's receive."""
@@ -93,9 +110,11 @@ class _Body:
             return await self._receive()
         message = await self._next(self._until)
         size = len(message.get("body", b""))
-        self.received += size
-        self._hold(size)
-        if self.received > self._max:
+        self._received += size
+        if self._hold is not None:
+            self.held += size
+            self._hold(size)
+        if self._received > self._max:
             # Most browsers show an answer only after the whole body was read.
             until = asyncio.get_running_loop().time() + DRAIN_SECONDS
             with suppress(Problem):
@@ -119,7 +138,8 @@ def too_large(limit: int) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Content Too Large", f"at most {size} are accepted")
 
 
-def _too_many(seconds: str) -> Problem:
+def too_many(seconds: str) -> Problem:
+    """The problem of a request beyond a limit, which may be sent again after so many seconds."""
     headers = {"Retry-After": seconds}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=f"too many requests: retry in {seconds} s", headers=headers)
 
@@ -166,7 +186,7 @@ class ConcurrencyLimit:
     async def one(self) -> AsyncIterator[None]:
         """Hold a slot. Raises Problem 503 if too many tasks wait."""
         if self._tasks >= self._max:
-            raise _too_many("2")
+            raise too_many("2")
         self._tasks += 1
         try:
             async with self._free:

@@ -16,14 +16,23 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
 
-ACCOUNT_TRIES, ACCOUNT_SECONDS = 5, 60.0
-"""Failed tries of one account until it must wait, and the seconds until each further try."""
-ALL_TRIES, ALL_SECONDS = 20, 3.0
-"""The same for all accounts together."""
+PAIR_TRIES, PAIR_SECONDS = 5, 60.0
+"""Failed tries of one account from one address until it must wait, and the seconds until each further try."""
+ADDRESS_TRIES, ADDRESS_SECONDS = 20, 3.0
+"""The same for one address, whatever the account."""
+ACCOUNT_TRIES, ACCOUNT_SECONDS = 100, 36.0
+"""The same for one account, from all addresses at which it has not signed in before (NIST SP 800-63B-4, 3.2.2: at most
+100 in a row)."""
+ALL_TRIES, ALL_SECONDS = 20, 0.25
+"""Failed tries of all together until the next check is delayed, and the seconds between two such checks: they take a
+quarter of a core at most (x86-64, 50 ms each)."""
 REPORT_SECONDS = 3600.0
 """Seconds between two reports of too many failures."""
 
-_MAX_ACCOUNTS = 256
+_MAX_BUCKETS = 4096
+"""Of pairs, and of addresses."""
+_MAX_KNOWN = 512
+"""Pairs of an account and an address at which it has signed in."""
 
 
 class Cooldown:
@@ -62,32 +71,83 @@ class _Bucket:
     at: float
 
 
+class _Buckets:
+    """Token buckets of one size, by key; the oldest is dropped when there are too many."""
+
+    def __init__(self, tries: int, seconds: float) -> None:
+        self._tries, self._seconds = tries, seconds
+        self._all: OrderedDict[object, _Bucket] = OrderedDict()
+
+    def wait(self, key: object, now: float) -> float:
+        """The seconds until the bucket has a token; 0 if it has one."""
+        bucket = self._all.pop(key, None) or _Bucket(self._tries, now)
+        self._all[key] = bucket
+        if len(self._all) > _MAX_BUCKETS:
+            self._all.popitem(last=False)
+        bucket.left, bucket.at = min(self._tries, bucket.left + (now - bucket.at) / self._seconds), now
+        return 0.0 if bucket.left >= 1 else (1 - bucket.left) * self._seconds
+
+    def take(self, key: object) -> None:
+        """Take a token."""
+        self._all[key].left -= 1
+
+    def give_back(self, key: object) -> None:
+        """Give a token back."""
+        if key in self._all:
+            self._all[key].left = min(self._tries, self._all[key].left + 1)
+
+    def fill(self, key: object) -> None:
+        """Give all tokens back."""
+        self._all.pop(key, None)
+
+
 class LoginThrottle:
-    """Token buckets: each try takes a token, a correct password returns them; used by the web's thread only."""
+    """Each try takes a token of its account and its address, a correct password returns it; for the web's thread only.
+
+    Wrong passwords from elsewhere do not keep an account out at an address at which it has signed in since the start.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._all = _Bucket(ALL_TRIES, clock.monotonic())
-        self._accounts: OrderedDict[str, _Bucket] = OrderedDict()
+        self._pairs = _Buckets(PAIR_TRIES, PAIR_SECONDS)
+        self._addresses = _Buckets(ADDRESS_TRIES, ADDRESS_SECONDS)
+        self._accounts = _Buckets(ACCOUNT_TRIES, ACCOUNT_SECONDS)
+        self._every = _Buckets(ALL_TRIES, ALL_SECONDS)
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._reported = float("-inf")
 
-    def begin(self, account: str) -> float:
-        """Take a try for an account, whether it exists or not; gives 0, or the seconds to wait if none is left."""
-        now = self._clock.monotonic()
-        own = self._accounts.pop(account, None) or _Bucket(ACCOUNT_TRIES, now)
-        self._accounts[account] = own
-        if len(self._accounts) > _MAX_ACCOUNTS:
-            self._accounts.popitem(last=False)
-        wait = max(_wait(own, now, ACCOUNT_TRIES, ACCOUNT_SECONDS), _wait(self._all, now, ALL_TRIES, ALL_SECONDS))
+    def begin(self, account: str, address: str) -> float:
+        """Take a try of an account, whether it exists or not; gives 0, or the seconds to wait if none is left."""
+        now, pair = self._clock.monotonic(), (account, address)
+        kinds: list[tuple[_Buckets, object]] = [(self._pairs, pair), (self._addresses, address)]
+        if not self.knows(account, address):
+            kinds.append((self._accounts, account))
+        wait = max(buckets.wait(key, now) for buckets, key in kinds)
         if wait == 0:
-            own.left -= 1
-            self._all.left -= 1
+            for buckets, key in kinds:
+                buckets.take(key)
         return wait
 
-    def succeeded(self, account: str) -> None:
-        """Give all its tries back to the account."""
-        self._accounts.pop(account, None)
-        self._all.left = min(ALL_TRIES, self._all.left + 1)
+    def pause(self) -> float:
+        """Seconds until the next check may begin, after many failures; call it once for each check."""
+        wait = self._every.wait(None, self._clock.monotonic())
+        self._every.take(None)
+        return wait
+
+    def knows(self, account: str, address: str) -> bool:
+        """Whether the account has signed in at this address."""
+        return (account, address) in self._known
+
+    def succeeded(self, account: str, address: str) -> None:
+        """Give the account all its tries at this address back, and this try of the others."""
+        self._pairs.fill((account, address))
+        self._addresses.give_back(address)
+        self._accounts.give_back(account)
+        self._every.give_back(None)
+        self._known[account, address] = None
+        self._known.move_to_end((account, address))
+        if len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
 
     def report_due(self) -> bool:
         """Whether to report too many failures now: once in REPORT_SECONDS."""
@@ -96,9 +156,3 @@ class LoginThrottle:
             return False
         self._reported = now
         return True
-
-
-def _wait(bucket: _Bucket, now: float, size: int, seconds: float) -> float:
-    """Refill a bucket for the time that has passed; gives the seconds until it has a token."""
-    bucket.left, bucket.at = min(size, bucket.left + (now - bucket.at) / seconds), now
-    return 0.0 if bucket.left >= 1 else (1 - bucket.left) * seconds

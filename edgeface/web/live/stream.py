@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from edgeface.web.auth.guard import AuthService
     from edgeface.web.http.operation import Call
@@ -30,12 +31,25 @@ HEARTBEAT = 15.0
 
 async def stream(call: Call) -> Response:
     """Stream all events from now on, after those that were missed since Last-Event-ID, if they are still kept."""
-    hub = call.context.hub
-    if hub.listeners >= MAX_CLIENTS:
-        detail = f"too many clients: {MAX_CLIENTS} receive events already"
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=detail, headers={"Retry-After": "30"})
     headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(call.request, hub), media_type="text/event-stream", headers=headers)
+    lines = _stream(call.request, call.context.hub)
+    return _LimitedStream(lines, media_type="text/event-stream", headers=headers)
+
+
+class _LimitedStream(StreamingResponse):
+    """A stream that is refused if MAX_CLIENTS others are open; check and count are one step of the event loop."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream. Raises Problem 503 if there are too many."""
+        streams: set[_LimitedStream] = scope["app"].state.streams
+        if len(streams) >= MAX_CLIENTS:
+            detail = f"too many clients: {MAX_CLIENTS} receive events already"
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail=detail, headers={"Retry-After": "30"})
+        streams.add(self)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            streams.discard(self)
 
 
 async def _stream(request: Request, hub: LiveHub) -> AsyncIterator[bytes]:
@@ -45,9 +59,6 @@ async def _stream(request: Request, hub: LiveHub) -> AsyncIterator[bytes]:
         try:
             # The listener is registered once its first wait has begun; only then is it certain what came before.
             await asyncio.sleep(0)
-            # Many requests may have passed the first check at the same time.
-            if hub.listeners > MAX_CLIENTS:
-                return
             missed = _missed(hub.recent(), request.headers.get("last-event-id"))
             for message in missed:
                 yield _encoded(message)

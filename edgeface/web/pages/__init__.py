@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from edgeface.web.auth.guard import public
-from edgeface.web.pages import corrections, device, enroll, events, factors, forgetting, people, unknowns
+from edgeface.web.pages import corrections, device, enroll, events, factors, forgetting, notifications, people, unknowns
 from edgeface.web.pages.render import STATIC
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ ROUTES = (
     *events.ROUTES,
     *corrections.ROUTES,
     *device.ROUTES,
+    *notifications.ROUTES,
     Mount("/static", StaticFiles(directory=STATIC)),
     Route("/favicon.ico", icon),
 )

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from edgeface.access.policy import kinds_of
 from edgeface.core import board
 from edgeface.core.event_kinds import kinds, of
-from edgeface.web import factor_strings, strings
+from edgeface.web import factor_strings, liveness_strings, strings
 from edgeface.web.auth.guard import public, viewer
 from edgeface.web.auth.login import local
 from edgeface.web.pages import rows
@@ -50,9 +50,17 @@ class DoorCard(NamedTuple):
     last: list[EventLine]
 
     @property
+    def contact_tone(self) -> str:
+        """bad, warn or empty: how the state of the contact is shown."""
+        return {"forced": "bad", "held": "warn", "unknown": "warn"}.get(self.facts.get("contact") or "", "")
+
+    @property
     def kinds(self) -> list[str]:
         """The kinds of second factors that the door takes."""
         return sorted(kinds_of(self.door))
+
+
+_REFUSALS = {**strings.REFUSALS, **factor_strings.FACTOR_REFUSALS, **liveness_strings.REFUSALS}
 
 
 def live(request: Request) -> Response:
@@ -62,12 +70,14 @@ def live(request: Request) -> Response:
     return render(
         request,
         "live.html",
-        cameras={name: (camera, reports.get(name, {})) for name, camera in configuration.cameras.items()},
+        cameras={name: (camera, reports.get(name, {})) for name, camera in configuration.face_cameras.items()},
         faults=faults(context),
         words={
             "labels": strings.LABELS,
             "reasons": strings.REASONS,
             "score": strings.LIVE_SCORE,
+            "prompts": liveness_strings.PROMPTS,
+            "arrows": liveness_strings.ARROWS,
             "correct": {"not": strings.LIVE_NOT, "is": strings.LIVE_IS} if _may_correct(request) else None,
         },
         lines=[one for one in rows.find(context.journal, rows.EventFilter()).lines if not of(one.kind).quiet][:_RECENT],
@@ -100,7 +110,7 @@ def _card(context: WebContext, name: str, door: Door, last: list[EventLine]) -> 
     tone = "bad" if facts.get("problem") else "warn" if age is None or age > _NONCE_SECONDS else "ok"
     own = [line for line in last if line.door == name][:_RECENT]
     factors = pairs(facts.get("factors", {}).get("refused", {}), factor_strings.FACTOR_REASONS)
-    refused = pairs(facts.get("refused", {}), {**strings.REFUSALS, **factor_strings.FACTOR_REFUSALS})
+    refused = pairs(facts.get("refused", {}), _REFUSALS)
     return DoorCard(name, door, facts, facts.get("limit") or {}, refused, factors, tone, own)
 
 

@@ -29,7 +29,7 @@ def ask(request: Request, form: Form | None = None, error: str | None = None, li
         form=form or Form({}, ()),
         error=error,
         lines=lines,
-        cameras=list(context_of(request).configuration().cameras),
+        cameras=list(context_of(request).configuration().face_cameras),
         most=limits.MAX_FILES,
         megabytes=limits.MAX_UPLOAD_BYTES // 1_000_000,
     )

@@ -71,7 +71,7 @@ class Guidance:
         """Start an enrollment. Raises GalleryError for an invalid id, an unknown camera, or while another one runs."""
         check_id(progress.person)
         check_days(progress.given, progress.expires)
-        if progress.camera not in self._context.configuration().cameras:
+        if progress.camera not in self._context.configuration().face_cameras:
             raise GalleryError(f"there is no camera {progress.camera[:64]!a}")
         current = self.progress
         if current is not None and current.state in {"running", "ready"}:

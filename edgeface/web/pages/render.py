@@ -16,7 +16,7 @@ from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
-from edgeface.web import factor_strings, level_strings, strings, unknown_strings
+from edgeface.web import door_strings, factor_strings, level_strings, notify_strings, strings, unknown_strings
 from edgeface.web.http import limits
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parents[1]
 STATIC = HERE / "static"
 _MAX_DIGITS = 15
+_DONE = {**strings.DONE, **factor_strings.DONE_FACTORS, **notify_strings.DONE_NOTIFY}
 
 Value = TypeVar("Value")
 
@@ -100,7 +101,7 @@ def render(request: Request, template: str, **values: Any) -> HTMLResponse:
         csrf=getattr(request.state, "csrf", None),
         path=request.url.path,
         device=context_of(request).configuration().device,
-        done={**strings.DONE, **factor_strings.DONE_FACTORS}.get(request.query_params.get("done", "")),
+        done=_DONE.get(request.query_params.get("done", "")),
         **values,
     )
     return HTMLResponse(text, 409 if values.get("error") else 200, {"Cache-Control": "no-store"})
@@ -137,7 +138,7 @@ def environment() -> Environment:
     made.globals["s"] = SimpleNamespace(
         **{
             key: value
-            for texts in (strings, factor_strings, level_strings, unknown_strings)
+            for texts in (strings, door_strings, factor_strings, level_strings, notify_strings, unknown_strings)
             for key, value in vars(texts).items()
             if key.isupper()
         }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import event_kinds
 from edgeface.core.text import is_id, is_unknown_id
-from edgeface.web import factor_strings, strings
+from edgeface.web import door_strings, factor_strings, liveness_strings, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,18 +24,20 @@ _SCAN, _SCANS = 500, 10
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOWN_FACTS = frozenset({"person", "unknown", "name", "camera", "door", "score", "threshold", "reason", "seconds"})
 """Facts that have their own place in a line."""
-_HIDDEN_FACTS = frozenset({"digest", "sections", "boot", "config", "visit", "grant_seq"})
+_HIDDEN_FACTS = frozenset({"digest", "sections", "boot", "door_boot", "config", "visit", "grant_seq"})
 """Facts that are useful to programs only."""
 _MAX_FACTS = 4
 _ANNOUNCED = frozenset(entry.kind for entry in event_kinds.EVENT_KINDS if entry.group == "pipeline" and entry.face)
 """Kinds of events that announce a face."""
 
 
-_REASONS = {
+_REASONS: dict[str, str] = {
     **strings.REASONS,
     **factor_strings.FACTOR_REASONS,
     **factor_strings.FACTOR_REFUSALS,
     **strings.REFUSALS,
+    **{str(reason): text for reason, text in liveness_strings.SPOOFS.items()},
+    **liveness_strings.REFUSALS,
 }
 
 
@@ -174,9 +176,10 @@ def _what(facts: Mapping[str, Any]) -> str:
         parts.append(strings.AFTER_SECONDS.format(seconds=seconds))
     if "event_type" not in facts:
         others = {key: _plain(value) for key, value in facts.items() if key not in _SHOWN_FACTS | _HIDDEN_FACTS}
-        if others.get("factor") == "none":
-            del others["factor"]
-        words = strings.FACTS
+        for key, nothing in (("factor", "none"), ("liveness", "off"), ("proven", "False")):
+            if others.get(key) == nothing:
+                del others[key]
+        words = {**strings.FACTS, **door_strings.FACTS}
         parts += [words.get(key, key + " {}").format(value) for key, value in others.items() if value][:_MAX_FACTS]
     return ", ".join(parts)
 

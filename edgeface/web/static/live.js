@@ -57,7 +57,7 @@ function listFaces(list, seen) {
     list.dataset.key = key;
     list.replaceChildren(...lines.map((line) => {
       const item = document.createElement("li");
-      item.className = `badge ${{ match: "ok", unknown: "bad", uncertain: "warn" }[line.label] || ""}`;
+      item.className = `badge ${{ match: "ok", unknown: "bad", spoof: "bad", uncertain: "warn" }[line.label] || ""}`;
       const more = document.createElement("span");
       more.className = "more";
       more.setAttribute("aria-hidden", "true");
@@ -77,6 +77,17 @@ function listFaces(list, seen) {
     }
   }
   lines.forEach((line, n) => { list.children[n].querySelector(".more").textContent = line.more; });
+}
+
+// Large enough to be read at the door. A turn comes before everything else; with several faces, only a turn is for one.
+function prompt(line, seen) {
+  const prompts = seen.faces.map((face) => face.prompt).filter((one) => one);
+  const turn = prompts.find((one) => one in words.arrows);
+  const one = turn || (seen.faces.length === 1 ? prompts[0] : undefined);
+  const text = one ? `${one in words.arrows ? `${words.arrows[one]} ` : ""}${words.prompts[one]}` : "";
+  // A screen reader speaks it when it changes.
+  if (line.textContent !== text) line.textContent = text;
+  line.hidden = !text;
 }
 
 function loaded(image, source) {
@@ -104,6 +115,7 @@ async function show(card, state) {
   }
   if (!card.dataset.editing) draw(card.querySelector(".stage > svg"), seen);
   listFaces(card.querySelector(".seen"), seen);
+  prompt(card.querySelector(".prompt"), seen);
   card.seen = seen;
   image.hidden = false;
   wait.hidden = true;
@@ -125,6 +137,7 @@ async function watch(card) {
         card.querySelector(".stage > img").hidden = true;
         card.querySelector(".stage > svg").replaceChildren();
         listFaces(card.querySelector(".seen"), { faces: [] });
+        prompt(card.querySelector(".prompt"), { faces: [] });
       }
     }
     await sleep(pause);

@@ -1,4 +1,4 @@
-"""`edgeface keys`: list, create and rotate the keys that sign grants, and those to which doors seal factors."""
+"""`edgeface keys new|show|rotate`: the keys that sign grants, and those to which doors seal factors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgeface.security.vault import Vault
 
 
-def run_keys(arguments: argparse.Namespace) -> int:
+def run_device(arguments: argparse.Namespace) -> int:
     """Show the keys, create one, or make the next one the active one."""
     folder = data_folder(arguments)
     device = load(arguments.config).device if arguments.data is None else "DEVICE"
@@ -37,7 +37,7 @@ def run_keys(arguments: argparse.Namespace) -> int:
     purpose = SEALING if arguments.seal else SIGNING
     # One process at a time reads, changes and writes: a retired key must not come back.
     with alone(folder):
-        records, changed = _changed(read(folder, purpose), arguments, vault, wall)
+        records, changed = change(read(folder, purpose), arguments, vault, wall, purpose)
         write(folder, records, purpose)
     listing.record(folder, "keys", {"action": arguments.action, "purpose": purpose.noun, "kid": changed.kid})
     say(f"{changed.kid}: {changed.state}")
@@ -45,19 +45,32 @@ def run_keys(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _changed(
-    records: Sequence[KeyRecord], arguments: argparse.Namespace, vault: Vault, wall: float
+def change(
+    records: Sequence[KeyRecord], arguments: argparse.Namespace, vault: Vault, wall: float, purpose: Purpose
 ) -> tuple[Sequence[KeyRecord], KeyRecord]:
     """The records after `new` or `rotate`, and the record that changed."""
-    purpose = SEALING if arguments.seal else SIGNING
     if arguments.action == "rotate":
         rotated = rotate(records, purpose)
         return rotated, next(record for record in rotated if record.state == "active")
-    kid = arguments.kid or rfc3339(wall)[:7]
+    made = new(records, checked_kid(arguments.kid or rfc3339(wall)[:7]), vault, wall, purpose)
+    return made, made[-1]
+
+
+def checked_kid(kid: str) -> str:
+    """A name of a key; raises EdgefaceError if it is none."""
     if not re.fullmatch(ID_PATTERN, kid):
         raise EdgefaceError(f"{printable(kid)}: not a key name: use a-z, 0-9, - and _, at most 64 characters")
-    made = new(records, kid, vault, wall, purpose)
-    return made, made[-1]
+    return kid
+
+
+def own_line(folder: Path) -> str | None:
+    """The keys of this device as `edgeface keys add` takes them; None without a signing key."""
+    signing = [record for record in read(folder) if record.state != "retired"]
+    if not signing:
+        return None
+    sealing = _newest(read(folder, SEALING))
+    parts = [f"sign:{record.kid}:{record.public}" for record in signing]
+    return ",".join([*parts, *([] if sealing is None else [f"seal:{sealing.kid}:{sealing.public}"])])
 
 
 def _show(folder: Path, device: str) -> None:
@@ -79,6 +92,10 @@ def _show(folder: Path, device: str) -> None:
     if (newest := _newest(sealing)) is not None:
         say("seal:")
         say(f'  - {{device: {device}, kid: "{newest.kid}", key: {newest.public}}}')
+    if (line := own_line(folder)) is not None:
+        say("")
+        say("# or, where the doors have an owner, on the machine with the owner key:")
+        say(f"edgeface keys add {device} {line}")
 
 
 def _table(records: Sequence[KeyRecord], purpose: Purpose) -> None:

@@ -6,8 +6,10 @@ import signal
 from typing import TYPE_CHECKING
 
 from edgeface.config import loader
+from edgeface.core.console import report_memory_of_threads
 from edgeface.core.log import set_up
 from edgeface.daemon.daemon import Daemon
+from edgeface.security.process import leave_no_core
 
 if TYPE_CHECKING:
     import argparse
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 
 def run_run(arguments: argparse.Namespace) -> int:
     """`edgeface run`: the daemon until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
-    configuration = loader.load(arguments.config)
+    configuration = loader.load(arguments.config, files=True)
     set_up(configuration.log)
+    report_memory_of_threads()
+    leave_no_core()
     daemon = Daemon(configuration, source=arguments.config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stop())
