@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean install uninstall deb service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+.PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
+	covered clean fuzz install uninstall deb home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,12 +31,13 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 setup: $(VENV)/.run ## a virtual environment with edgeface in it
 	@tools/setup/system-packages mosquitto:mosquitto
 
-# What the tests of GStreamer (with an RTSP server), of the mediapipe package, of another language that checks the grants
+# What the tests of a TPM in software, of GStreamer (with an RTSP server), of the mediapipe package, of another language that checks the grants
 # in docs/grant-vectors.json, and of the pages in a real browser need. Where these are missing, those tests are skipped.
 OPTIONAL := /usr/lib/python3/dist-packages/gi:python3-gi:GStreamer \
 	GstRtspServer-1.0.typelib:gir1.2-gst-rtsp-server-1.0:GStreamer libgstx264.so:gstreamer1.0-plugins-ugly:GStreamer \
 	libgstrtsp.so:gstreamer1.0-plugins-good:GStreamer libgstlibav.so:gstreamer1.0-libav:GStreamer \
-	libEGL.so.1:libegl1:mediapipe libGLESv2.so.2:libgles2:mediapipe node:nodejs:node chromium:chromium:browser
+	libEGL.so.1:libegl1:mediapipe libGLESv2.so.2:libgles2:mediapipe node:nodejs:node chromium:chromium:browser \
+	swtpm:swtpm:swtpm tpm2_nvread:tpm2-tools:swtpm
 
 setup-dev: $(VENV)/.dev
 	@tools/setup/system-packages mosquitto:mosquitto openssl:openssl --optional $(OPTIONAL)
@@ -44,10 +45,11 @@ setup-dev: $(VENV)/.dev
 setup-test: $(VENV)/.test
 	@tools/setup/system-packages mosquitto:mosquitto openssl:openssl
 
-demo: setup ## the full pipeline on a bundled clip, with a real broker (OUT=folder, DOOR=1, KEEP=1: the page stays up)
-	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR),--door) $(if $(KEEP),--keep)
+demo: setup ## the full pipeline on a bundled clip, with a real broker (OUT=folder, DOOR=1, ATTACK=1, MODELS=folder, KEEP=1: the page stays up)
+	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR)$(ATTACK),--door) $(if $(ATTACK),--attack) $(if $(MODELS),--models $(MODELS)) $(if $(KEEP),--keep)
 
 # The test files are distributed among processes (tests/conftest.py says how many).
+HA_PYTHON ?= python3.13
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test: setup-dev ## every test except the heavy suites
@@ -61,6 +63,9 @@ faults: setup ## the fault suite: kills, power cuts, stalls, a full disk, 20 min
 
 mutants: setup-dev ## take each control out of the code: the tests that trust.yaml names must fail, 25 minutes (ARGS="--only cooldown")
 	@$(BIN)/python -m tools.mutants $(ARGS)
+
+fuzz: setup-test ## 100,000 mutated messages of each kind: none is accepted, nothing is raised, one minute (ARGS="--only grant")
+	@$(BIN)/python -m tools.fuzz $(ARGS)
 
 check: setup-dev ## format, lint and types
 	@$(BIN)/ruff format --check .
@@ -110,6 +115,9 @@ factors: setup ## what the time of a check, trying, and a stolen data folder tel
 bench-passes: setup ## what looking for passes costs, and from how far away one is read, 2 minutes
 	@$(BIN)/python -m benchmarks.passes
 
+bench-notify: setup ## how soon a notification arrives, once a visit, and what a flood of strangers costs, 12 minutes
+	@$(BIN)/python -m benchmarks.notifications $(ARGS)
+
 bench-people: setup ## what 10, 1,000 and 10,000 people cost: changes, erasures, start and memory, 3 minutes (ARGS="--write")
 	@$(BIN)/python -m benchmarks.people $(ARGS)
 
@@ -139,6 +147,15 @@ fusion: setup-test ## how several templates of a person are best compared: FACES
 swap: setup-test ## look-alikes in a matched person's place, with real daemons, brokers and doors, 10 minutes: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.swap $(FACES) $(ARGS)
 
+liveness: setup-test ## what passes the head-turn challenge: pictures and heads, 6 minutes (ARGS="--photos FOLDER --clip FILE")
+	@$(BIN)/python -m benchmarks.liveness $(ARGS)
+
+liveness-grants: setup-test ## how much later a grant comes with looks, 6 minutes: MODELS=folder of the files of docs/liveness.md
+	@$(BIN)/python -m benchmarks.liveness.grants $(MODELS) $(ARGS)
+
+still-scenes: setup-dev ## how often encoders repeat pictures, and that it counts as no recording, 20 minutes (ARGS="--minutes 5")
+	@$(BIN)/python -m benchmarks.still_scenes $(ARGS)
+
 slow: setup-test ## how soon people are matched at 0.5 to 30 pictures per second, 10 minutes (ARGS="1 15": these rates)
 	@$(BIN)/python -m benchmarks.slow $(ARGS)
 
@@ -167,6 +184,13 @@ service-test: setup ## test the service in booted Debian 12 and 13, as root (ARG
 
 arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu cortex-a72")
 	@$(BIN)/python -m tools.arm64 $(ARGS)
+
+build/home-assistant/bin/python:
+	@PYTHON=$(HA_PYTHON) tools/setup/venv build/home-assistant
+	@build/home-assistant/bin/python -m pip install --quiet homeassistant==2025.4.4 paho-mqtt==2.1.0
+
+home-assistant-test: setup-test build/home-assistant/bin/python ## Home Assistant core with a real broker: discovery, restarts, the blueprint, 8 minutes (HA_PYTHON=python3.13)
+	@$(BIN)/python -m tools.home_assistant build/home-assistant/bin/python $(ARGS)
 
 matrix: setup ## the tests at both ends of the versions, as root for Debian 13 (PYTHONS="python3.11 python3.13")
 	@$(BIN)/python -m tools.matrix $(foreach python,$(PYTHONS),--python $(python)) $(ARGS)

@@ -1,6 +1,5 @@
 """The fault suite's own tools: a tool that cannot find a fault would be worse than none."""
 
-import functools
 import os
 import random
 import signal
@@ -104,8 +103,8 @@ def test_what_the_writer_says_is_there_and_damage_is_found(tmp_path: Path) -> No
 def test_the_lax_writer_opens_its_files_with_normal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = sqlite.Schema((lambda db: db.execute("CREATE TABLE facts (fact TEXT)"),))
     asked = []
-    for name, connect in (("full", sqlite3.connect), ("lax", functools.partial(sqlite3.connect, factory=Lax))):
-        monkeypatch.setattr(sqlite3, "connect", connect)
+    for name, factory in (("full", sqlite.GuardedConnection), ("lax", Lax)):
+        monkeypatch.setattr(sqlite, "GuardedConnection", factory)
         with closing(sqlite.open_database(tmp_path / f"{name}.db", schema, "thing")) as connection:
             asked.append(connection.execute("PRAGMA synchronous").fetchone()[0])
     assert asked == [2, 1]

@@ -8,21 +8,23 @@ accepted one. `lax` opens the files with synchronous=NORMAL, as many programs do
 
 from __future__ import annotations
 
-import functools
 import json
-import sqlite3
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgeface.core import sqlite
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MODEL = "faults"
 SIZE = 192
@@ -32,7 +34,7 @@ _ROWS = 3
 _EVERY = 4
 
 
-class Lax(sqlite3.Connection):
+class Lax(sqlite.GuardedConnection):
     """A connection that does not wait for the disk."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
@@ -44,7 +46,7 @@ def main() -> None:
     """Write forever."""
     folder, prefix, *mode = sys.argv[1:]
     if mode == ["lax"]:
-        sqlite3.connect = functools.partial(sqlite3.connect, factory=Lax)  # type: ignore[assignment]
+        sqlite.GuardedConnection = Lax  # type: ignore[misc]
     _say("ready")
     write(Path(folder), prefix)
 

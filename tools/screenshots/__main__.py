@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.core.clock import SystemClock
 from edgeface.demo import door as demo_door
 from edgeface.demo.mosquitto import Mosquitto
-from edgeface.demo.run import CAMERA, PEOPLE
+from edgeface.demo.scenario import CAMERA, PEOPLE
 from edgeface.web import factor_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, cut, running
 
@@ -87,7 +87,7 @@ def _device(folder: Path) -> Iterator[str]:
     clock, clip = SystemClock(), cut(folder / "clip.avi", *SPANS)
     public = demo_door.make_key(folder / "data", clock.wall())
     with Mosquitto(folder / "broker") as broker:
-        door = demo_door.WatchedDoor(broker.port, public, clock, lambda _: None)
+        door = demo_door.WatchedDoor(folder, broker.port, public, clock, lambda _: None)
         door.start()
         try:
             with running(folder, broker.port, folder / "people", _DOOR, clip) as daemon:

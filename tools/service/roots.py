@@ -90,7 +90,10 @@ def wheels(python: str, checkout: Path) -> Path:
     only = ["--only-binary", ":all:", *(word for tag in tags for word in ("--platform", tag))]
     # The package for Bookworm keeps to numpy 1 (tools/install/deb).
     older = ["numpy<2"] if python == ROOTS[0].python else []
-    run(*pip, "download", "--dest", folder, *only, "--python-version", python, f"{made}[web,door]", *older)
+    # It is published as source alone, in pure Python.
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", folder, "http_ece>=1.2.1,<2")
+    only += ["--find-links", str(folder), "--python-version", python]
+    run(*pip, "download", "--dest", folder, *only, f"{made}[web,door,notify]", *older)
     return folder
 
 
