@@ -47,7 +47,7 @@ class IntegrityWatch:
     ) -> None:
         """Remember the generation of the folder as it is before this run has written anything.
 
-        `counter` is the TPM's, if the configuration has it used; the head is looked at every `poll` seconds.
+        `counter` is the TPM's, if the configuration has it used; the head is compared every `poll` seconds.
         """
         self._poll = poll
         self._folder, self._vault, self._clock = folder, vault, clock
