@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
+.PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
 	covered clean fuzz install uninstall deb home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
@@ -152,6 +152,9 @@ liveness: setup-test ## what passes the head-turn challenge: pictures and heads,
 
 liveness-grants: setup-test ## how much later a grant comes with looks, 6 minutes: MODELS=folder of the files of docs/liveness.md
 	@$(BIN)/python -m benchmarks.liveness.grants $(MODELS) $(ARGS)
+
+liveness-visits: setup-test ## how many living people the looks take for a spoof, 3 minutes: MODELS=folder of the files of docs/liveness.md FACES=folder of PERSON/PHOTO
+	@$(BIN)/python -m benchmarks.liveness.visits $(MODELS) $(FACES) $(ARGS)
 
 still-scenes: setup-dev ## how often encoders repeat pictures, and that it counts as no recording, 20 minutes (ARGS="--minutes 5")
 	@$(BIN)/python -m benchmarks.still_scenes $(ARGS)

@@ -66,17 +66,17 @@ def make_film(path: Path, clip: Path, photo: Path, parts: Sequence[tuple[Shown, 
         for shown, seconds in parts:
             since = written / FPS + APART
             placed.append(Part(shown, since, since + seconds))
-            for frame in _visit(scene, image, shown, seconds):
+            for frame in presentation(scene, image, shown, seconds):
                 film.draw(frame, ())
                 written += 1
     return end, placed
 
 
-def _visit(scene: Image, photo: Image, shown: Shown, seconds: float) -> Iterator[Image]:
-    """The empty scene, the part, and the empty scene again."""
+def presentation(scene: Image, photo: Image, shown: Shown, seconds: float, scale: float = 1.0) -> Iterator[Image]:
+    """The empty scene, what is shown for so many seconds, and the empty scene again; `scale` makes a card larger."""
     rng = np.random.default_rng(1)
     empty: Picture = scene.astype(np.float32)
-    card = _CARDS[shown](photo) if shown in _CARDS else None
+    card = _scaled(_CARDS[shown](photo), scale) if shown in _CARDS else None
     alone = _fitted(photo, *scene.shape[1::-1])
     for number in range(round((seconds + 2 * APART) * FPS)):
         at = number / FPS - APART
@@ -101,6 +101,13 @@ def _held(scene: Picture, card: Picture, at: float, aside: int) -> Picture:
     covered = cv2.warpPerspective(np.ones((height, width), np.float32), move, size)[..., None]
     moved = cv2.warpPerspective(card, move, size)
     return np.asarray(cv2.GaussianBlur(scene + covered * (moved - scene), (0, 0), 0.6), np.float32)
+
+
+def _scaled(card: Picture, scale: float) -> Picture:
+    from edgeface.imaging.opencv import cv2
+
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return card if scale == 1 else np.asarray(cv2.resize(card, None, fx=scale, fy=scale, interpolation=how), np.float32)
 
 
 def _phone(photo: Image) -> Picture:
