@@ -360,7 +360,8 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "web": (
         _data,
         _value("action", choices=("password", "token", "list", "revoke")),
-        _value("--role", choices=("admin", "viewer"), summary="viewers can change nothing"),
+        _value("--role", choices=("admin", "viewer", "recognise"), summary="viewers can change nothing"),
+        _value("--days", "N", "a token expires after so many days; default: never", type=int),
         _value("--name", "NAME", "the account; default: the role's name"),
     ),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache, reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,7 +11,7 @@ from edgeface.core import yaml_reader
 from edgeface.core.errors import ConfigError
 from edgeface.core.files import read_at_most
 from edgeface.core.settings import ID_PATTERN, Settings
-from edgeface.core.text import printable, printable_path
+from edgeface.core.text import closest, printable, printable_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -143,8 +142,8 @@ def _words(error: str | ErrorDetails, value: Any, model: type[Settings]) -> str:
     kind, context, path = error["type"], error.get("ctx", {}), _path(error, value)
     if kind == "extra_forbidden":
         known = _schema_at(path[:-1], value, model).get("properties", {})
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
-        return f"unknown key (did you mean {close[0]}?)" if close else "unknown key"
+        meant = closest(str(path[-1]), known)
+        return f"unknown key (did you mean {meant}?)" if meant else "unknown key"
     if kind == "union_tag_not_found":
         types = _schema_at(path, value, model).get("discriminator", {}).get("mapping", {})
         return f"needs a type: one of {', '.join(sorted(types))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.settings import ID_PATTERN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 MAX_NAME = 100
@@ -88,6 +90,11 @@ def printable_path(path: Path) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """A number with its noun: 1 photo, 2 photos, 0 people."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that a misspelled one was probably meant to be; None if none is close."""
+    return next(iter(difflib.get_close_matches(word[:_MAX_SHOWN], list(known), n=1)), None)
 
 
 def slug(text: str) -> str:

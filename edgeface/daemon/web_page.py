@@ -63,7 +63,9 @@ class WebPage:
 
         configuration = context.configuration()
         require_account(configuration)
-        self._auth = AuthService(Accounts(configuration.data), context.clock, secure=settings.tls is not None)
+        self._auth = AuthService(
+            Accounts(configuration.data, context.clock), context.clock, secure=settings.tls is not None
+        )
         self._server = Server(application(context, self._auth, settings), settings, context.hub)
 
     @property

@@ -12,6 +12,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import BrokerError, ConfigError, EdgefaceError
 from edgeface.doctor.finding import Finding
 from edgeface.mqtt import settings
+from edgeface.mqtt.advice import advice, unreachable
 from edgeface.mqtt.connection import BROKER_TIMEOUT, Connection, Tag
 from edgeface.mqtt.topics import DOCTOR, Topics, client_id
 
@@ -61,12 +62,14 @@ def _broker(configuration: Configuration, mqtt: Mqtt) -> Finding:
             return Finding("broker", f"{where} answers; login not tested: {reason}", "note")
         refused = _try_to_write(mqtt, configuration.device)
     except (BrokerError, UnicodeError) as error:
-        return Finding("broker", str(error), "bad", _remedy(str(error), mqtt))
+        return Finding("broker", str(error), "bad", advice(str(error), mqtt))
     except OSError as error:
-        return Finding("broker", f"{where}: {error.strerror or error}", "bad", _remedy("reached", mqtt))
+        problem = unreachable(mqtt, error)
+        return Finding("broker", problem, "bad", advice(problem, mqtt))
     if refused is not None:
-        remedy = f"allow this device to write {mqtt.prefix}/{configuration.device}/#; docs/mosquitto/acl"
-        return Finding("broker", f"{where}: logged in, but may not write: {refused}", "bad", remedy)
+        topics = f"{mqtt.prefix}/{configuration.device}/#"
+        problem = f"{where}: logged in, but may not write {topics}: {refused}"
+        return Finding("broker", problem, "bad", advice(problem, mqtt))
     if mqtt.tls is None and not settings.is_loopback(mqtt.host):
         remedy = "set mqtt.tls; docs/mosquitto/README.md"
         return Finding("broker", f"{where}: logged in over plaintext, which the network can read", "note", remedy)
@@ -101,15 +104,3 @@ def _try_to_write(mqtt: Mqtt, device: str) -> str | None:
         connection.close()
         wake.close()
         other.close()
-
-
-def _remedy(text: str, mqtt: Mqtt) -> str:
-    if "not trusted" in text:
-        return "mqtt.tls.ca must be the CA that signed the broker's certificate, and mqtt.host the name in it"
-    if "rejects the connection" in text:
-        return "check mqtt.username and its password, or the certificate; the broker's log has the reason"
-    if "TLS" in text:
-        return "check mqtt.port and mqtt.tls; docs/mosquitto/README.md"
-    if "reached" in text and settings.is_loopback(mqtt.host):
-        return "sudo apt install mosquitto; systemctl status mosquitto"
-    return "is it running, and does the firewall allow it?"

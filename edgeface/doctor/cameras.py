@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.cameras import discovery
+from edgeface.cameras.advice import advice
 from edgeface.core.errors import CameraError, ModelError
 from edgeface.doctor.broker import service_runs
 from edgeface.doctor.finding import Finding
@@ -73,8 +74,7 @@ def _test(name: str, camera: CameraBase, analyzer: FaceAnalyzer | None) -> Findi
     try:
         image = discovery.take_image(camera)
     except CameraError as error:
-        remedy = "edgeface cameras lists what is plugged in; docs/cameras.md"
-        return Finding("camera", f"{name}: {error}", "bad", remedy)
+        return Finding("camera", f"{name}: {error}", "bad", advice(str(error)))
     height, width = image.shape[:2]
     brightness = float(image.mean()) / 255
     text = f"{name}: {width} x {height}, brightness {brightness:.0%}"

@@ -178,6 +178,7 @@ class Journal(JournalFile):
         kinds: Sequence[str] = (),
         who: str | None = None,
         since: float | None = None,
+        until: float | None = None,
         first: int | None = None,
         last: int | None = None,
     ) -> list[StoredRow]:
@@ -185,7 +186,16 @@ class Journal(JournalFile):
 
         def work(connection: sqlite3.Connection, vault: Vault) -> list[StoredRow]:
             return journal_rows.select(
-                connection, vault, after=after, before=before, kinds=kinds, who=who, since=since, first=first, last=last
+                connection,
+                vault,
+                after=after,
+                before=before,
+                kinds=kinds,
+                who=who,
+                since=since,
+                until=until,
+                first=first,
+                last=last,
             )
 
         return self.attempt(work, otherwise=[])

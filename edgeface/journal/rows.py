@@ -190,11 +190,12 @@ def select(
     kinds: Sequence[str] = (),
     who: str | None = None,
     since: float | None = None,
+    until: float | None = None,
     first: int | None = None,
     last: int | None = None,
     unpublished: bool = False,
 ) -> list[StoredRow]:
-    """Rows in the order of writing with after < seq < before, of these kinds, about `who`, since wall seconds `since`.
+    """Rows in the order of writing with after < seq < before, of these kinds, about `who`, with since <= at < until.
 
     `unpublished` leaves out acknowledged rows. `first` limits the result to the oldest rows, otherwise `last` to the
     newest.
@@ -207,6 +208,7 @@ def select(
     conditions += [(f"kind IN ({marks})", tuple(kinds))] if kinds else []
     conditions += [("(person = ? OR unknown = ?)", (tag, tag))] if tag is not None else []
     conditions += [("at >= ?", (since,))] if since is not None else []
+    conditions += [("at < ?", (until,))] if until is not None else []
     where = " AND ".join(text for text, _ in conditions)
     newest = first is None and last is not None
     order = "DESC" if newest else "ASC"

@@ -17,6 +17,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgeface.core.errors import BrokerError
 from edgeface.mqtt import client as mqtt_client
+from edgeface.mqtt.advice import unreachable
 from edgeface.security.secret_sources import password
 
 if TYPE_CHECKING:
@@ -245,10 +246,9 @@ class Connection:
         except ssl.SSLError as error:
             raise BrokerError(f"no TLS with the broker {self._broker}: {error.reason or error}") from error
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
             plain = settings.tls is not None and isinstance(error, ConnectionResetError)
             hint = " (does it speak TLS on that port?)" if plain else ""
-            raise BrokerError(f"the broker {self._broker} cannot be reached: {reason}{hint}") from error
+            raise BrokerError(unreachable(settings, error, hint)) from error
 
     def _serve(self, sock: Any, events: int) -> None:
         try:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from edgeface.web import api, pages
+from edgeface.web import account_pages, api, pages
 from edgeface.web.api.metrics import metrics
 from edgeface.web.auth import login
 from edgeface.web.http.clients import ClientAddress, Proxies
@@ -18,6 +18,7 @@ from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
 from edgeface.web.pages.doubt import WaitingPlans
 from edgeface.web.pages.guided import Guidance
+from edgeface.web.pages.render import problem_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +34,7 @@ THREADS = 8
 
 
 def application(context: WebContext, auth: AuthService, settings: Web) -> Starlette:
-    """The application; its `state` has `context`, `auth`, `decoding`, `feeds`, `guidance`, `streams` and `waiting`."""
+    """The application; its `state` has all that its handlers share."""
     app = Starlette(
         routes=routes(),
         middleware=[
@@ -52,13 +53,20 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     app.state.feeds = {}
     app.state.streams = set()
     app.state.guidance = Guidance(context)
+    app.state.problem_page = problem_page
     app.state.waiting = WaitingPlans(context.clock)
     return app
 
 
 def routes() -> list[BaseRoute]:
     """Every route."""
-    return [*login.ROUTES, *api.ROUTES, *pages.ROUTES, Route("/metrics", metrics, methods=["GET"])]
+    return [
+        *login.ROUTES,
+        *api.ROUTES,
+        *account_pages.ROUTES,
+        *pages.ROUTES,
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
 
 
 @asynccontextmanager

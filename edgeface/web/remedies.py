@@ -1,8 +1,10 @@
-"""The texts of the device's problems, and how to fix each, in one place for review and translation."""
+"""The texts of the device's problems, and how to fix each, in one place for review and translation.
+
+How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/advice.py, which the doctor reads too.
+"""
 
 # Words in a problem and how to fix it; the first match counts.
 REMEDIES = (
-    ("delivers no image", "Check the camera's cable and power. edgeface reopens it automatically."),
     (
         "repeat",
         "Is this a recording? Check camera, cable and address; 5 minutes without a repetition end it.",
@@ -12,8 +14,6 @@ REMEDIES = (
         "pictures per second",
         "Raise fps in config.yaml or in the camera's own menu. If pictures are dropped, lower size.",
     ),
-    ("hangs", "Unplug the camera and plug it in again."),
-    ("cannot be opened", "Check the cable, the address and the password. `edgeface cameras` lists the cameras."),
     ("gallery: cannot be written", "The disk is full or read-only: see df -h, and dmesg for a worn card."),
     ("space", "Free some disk space: df -h shows what is full."),
     ("read-only", "See dmesg for the reason: a worn card becomes read-only. Save the data, then replace the card."),
@@ -22,11 +22,6 @@ REMEDIES = (
     ("not enrolled", "Enroll them, or remove them from config.yaml."),
     ("notify ", "`edgeface notify test` tries it. docs/notifications.md explains each problem."),
     ("level", "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out."),
-    ("refuses the user name", "Check the user name and the password in the camera's address."),
-    ("rejects the connection", "Compare user name and password with the broker's. Its log has details."),
-    ("denies", "Allow this in the broker's access list; docs/mosquitto/acl is an example."),
-    ("broker", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
-    ("connect", "Is mosquitto running, and reachable from here? edgeface connects again by itself."),
     ("journal", "Check the disk: df -h and dmesg. Matching continues meanwhile."),
 )
 REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."

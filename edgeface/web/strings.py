@@ -41,15 +41,14 @@ PAGES = {
 }
 
 LOGIN = "Sign in"
-LOGIN_TEXT = "edgeface shows faces and names, so you need to sign in. Set a password on the device:"
+LOGIN_TEXT = "edgeface shows faces and names, so you need to sign in."
 LOGIN_COMMAND = "edgeface web password --role admin"
 LOGIN_NAME = "User name"
-LOGIN_NAME_HINT = "admin, viewer or the name of your account. Leave it empty for a token or code."
+LOGIN_NAME_HINT = "The name of your account. Leave it empty for a token or code."
 LOGIN_SECRET = "Password, token or code"  # noqa: S105 - a label
 LOGIN_WRONG = "Wrong user name or password."
 LOGIN_WAIT = "Too many failed attempts. Wait {seconds} s, then try again."
 LOGOUT = "Sign out"
-ROLES = {"admin": "administrator", "viewer": "viewer"}
 
 LIVE = "Live"
 LIVE_TEXT = "What the cameras see now. Video pauses when this tab is hidden."

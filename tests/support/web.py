@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import FrameResult
+    from edgeface.web.auth.accounts import Role
     from edgeface.web.context import WebContext
     from edgeface.web.server import Server
 
@@ -216,7 +217,8 @@ def make_token(stage: Stage, role: str) -> str:
     """A bearer token of this role."""
     from edgeface.web.auth import accounts
 
-    return accounts.make_token(stage.data, role, "admin" if role == "admin" else "viewer", 0.0)
+    known: dict[str, Role] = {"admin": "admin", "recognise": "recognise"}
+    return accounts.make_token(stage.data, role, known.get(role, "viewer"), 0.0)
 
 
 def make_code(stage: Stage, role: str = "admin") -> str:
@@ -231,7 +233,7 @@ def make_app(context: WebContext, settings: Web) -> Starlette:
     from edgeface.web.auth.accounts import Accounts
     from edgeface.web.auth.guard import AuthService
 
-    accounts = Accounts(context.configuration().data)
+    accounts = Accounts(context.configuration().data, context.clock)
     return application(context, AuthService(accounts, context.clock, secure=settings.tls is not None), settings)
 
 

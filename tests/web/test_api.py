@@ -24,7 +24,7 @@ from edgeface.demo.scenario import CLIP
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
-from edgeface.web.api import events
+from edgeface.web.api import OPERATIONS, events
 from edgeface.web.auth.accounts import make_token as make_account
 from edgeface.web.http.throttle import Cooldown
 from tests.support.doors import SHORT, TABLE, guarded, ship
@@ -500,10 +500,93 @@ def test_the_journal_is_filtered(viewer: TestClient) -> None:
     assert (
         viewer.get(f"{API}/events", params={"since": "1970-01-01T00:16:42.5Z", "kinds": "refused"}).json()["rows"] == []
     )
-    for params in ({"since": "yesterday"}, {"since": "2026-02-30"}, {"kinds": "birthday"}, {"limit": 0}, {"limit": 201},
-                   {"after": -1}, {"before": "9" * 30}, {"colour": "red"}):  # fmt: skip
+    for params in ({"since": "yesterday"}, {"until": "2026-02-30"}, {"kind": "birthday"}, {"limit": 0}, {"limit": 201},
+                   {"after": -1}, {"before": "9" * 30}):  # fmt: skip
         detail(viewer.get(f"{API}/events", params=params), 422)
     detail(viewer.get(f"{API}/events?limit=1&limit=2"), 422)
+
+
+def test_filters_of_the_journal_are_named_as_the_rows(viewer: TestClient, admin: TestClient) -> None:
+    def found(**params: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = viewer.get(f"{API}/events", params=params).json()["rows"]
+        lines = admin.get(f"{API}/audit/export", params=params).text.splitlines()
+        assert [json.loads(line)["seq"] for line in lines] == [row["seq"] for row in rows]
+        return rows
+
+    everything = found()
+    assert [row["kind"] for row in found(kind=["granted", "refused"])] == ["granted", "refused"]
+    for name, value in (("person", "barack"), ("camera", CAMERA), ("door", "front")):
+        matching = [row for row in everything if row["facts"].get(name) == value]
+        assert 0 < len(matching) < len(everything)
+        assert found(**{name: value}) == matching
+    assert found(unknown=UNKNOWN) == [row for row in everything if row["facts"].get("unknown") == UNKNOWN]
+    assert found(person=UNKNOWN) == found(camera="nowhere") == []
+    assert [row["kind"] for row in found(person="barack", door="front")] == ["granted"]
+    day = found(since="1970-01-01", until="1970-01-01")
+    assert {"granted", "refused"} <= {row["kind"] for row in day} < {row["kind"] for row in everything}
+    assert found(until="1970-01-01T00:16:42Z", kind="refused") == []
+    assert len(found(until="1970-01-01T00:16:42.5Z", kind="refused")) == 1
+
+
+def test_a_filter_that_reads_rows_one_by_one_stops_and_can_be_continued(
+    viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_PAGE", 3)
+    monkeypatch.setattr(events, "MAX_READ", 6)
+    for n in range(20):
+        stage.context.journal.record("opened", 2e9 + n, {"door": "back" if n % 7 == 0 else "front"})
+    every = [row.seq for row in stage.context.journal.rows() if json.loads(row.row.payload).get("door") == "back"]
+    assert len(every) == 3
+    for place in ("before", "after"):
+        seen, answer = (
+            list[int](),
+            viewer.get(f"{API}/events", params={"door": "back", **({"after": 0} if place == "after" else {})}).json(),
+        )
+        for _ in range(20):
+            part = [row["seq"] for row in answer["rows"]]
+            seen = part + seen if place == "before" else seen + part
+            if answer[place] is None or (place == "after" and answer["after"] >= stage.context.journal.head()[0]):
+                break
+            answer = viewer.get(f"{API}/events", params={"door": "back", place: answer[place]}).json()
+        assert seen == every, place
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("camrea=porch", "unknown parameter 'camrea': did you mean 'camera'?"),
+        ("peron=barack", "unknown parameter 'peron': did you mean 'person'?"),
+        ("Kind=match", "unknown parameter 'Kind': did you mean 'kind'?"),
+        ("q7=red", "unknown parameter 'q7'; known are kind, person, unknown, camera, door, since, until, before,"),
+        ("%1b%5B31m=x", "unknown parameter '[31m'; known"),
+    ],
+)
+def test_a_misspelled_filter_selects_nothing_by_mistake(viewer: TestClient, query: str, says: str) -> None:
+    assert detail(viewer.get(f"{API}/events?{query}"), 400).startswith(says)
+
+
+def test_every_operation_refuses_a_parameter_that_it_does_not_have(admin: TestClient) -> None:
+    for one in OPERATIONS:
+        path = re.sub(r"\{(\w+)\}", "x1", f"{API}{one.path}")
+        answer = admin.request(one.method, path, params={"qqqqq": "1"})
+        assert detail(answer, 400).startswith("unknown parameter 'qqqqq'; known are "), one.id
+
+
+def test_a_kind_that_is_misspelled_is_named(viewer: TestClient) -> None:
+    answer = viewer.get(f"{API}/events", params={"kind": "matches"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == ["kind.0: not a kind of row; did you mean 'match'?"]
+
+
+def test_recognise_is_spelled_either_way(admin: TestClient) -> None:
+    picture = (DATA / "obama2.jpg").read_bytes()
+    answers = [admin.post(f"{API}/{word}", files={"image": ("x.jpg", picture)}) for word in ("recognise", "recognize")]
+    assert answers[0].json() == answers[1].json()
+    assert answers[0].json()["faces"][0]["person"] == "barack"
+    paths = admin.get(f"{API}/openapi.json").json()["paths"]
+    one, other = (dict(paths[f"{API}/{word}"]["post"]) for word in ("recognise", "recognize"))
+    assert one.pop("operationId") != other.pop("operationId")
+    assert one == other
 
 
 def test_the_journal_is_verified_one_at_a_time_and_not_too_often(

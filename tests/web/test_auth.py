@@ -15,7 +15,8 @@ import pytest
 from edgeface.cli import main
 from edgeface.config import loader
 from edgeface.config.configuration import Web, WebTls
-from edgeface.core.errors import ConfigError
+from edgeface.core.errors import ConfigError, UsageError
+from edgeface.web import account_strings
 from edgeface.web.app import routes
 from edgeface.web.auth import accounts
 from edgeface.web.auth.accounts import Account, read
@@ -38,11 +39,13 @@ PASSWORD = "correct horse battery"  # noqa: S105 - of a test
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 ICON = {("/favicon.ico", "GET"), ("/favicon.ico", "HEAD")}
 LINKS = {
-    *(("/stranger/{token}", method) for method in ("GET", "HEAD", "POST")),
+    *((path, method) for path in ("/stranger/{token}", "/invitation/{secret}") for method in ("GET", "HEAD", "POST")),
     *(("/service-worker.js", method) for method in ("GET", "HEAD")),
 }
 """A link in a message has a secret of its own; a browser fetches the script without a session."""
 PUBLIC = {("/login", "GET"), ("/login", "HEAD"), ("/login", "POST"), ("/static", "GET"), *ICON, *LINKS}
+RECOGNISE = {("/api/v1/recognise", "POST"), ("/api/v1/recognize", "POST")}
+ROLES = {"viewer", "admin", "recognise"}
 VALUES = {"camera": CAMERA, "person": "barack", "id": "barack", "unknown": UNKNOWN, "who": "barack", "number": "1"}
 # They never end; they have tests of their own.
 STREAMS = ("stream", "guidance", "video", "live")
@@ -65,18 +68,20 @@ def filled(path: str) -> str:
 
 @pytest.mark.parametrize(("path", "method", "role"), ROUTES)
 def test_every_route_names_its_role(path: str, method: str, role: str) -> None:
-    assert (role in {"viewer", "admin"}) != ((path, method) in PUBLIC)
+    assert (role in ROLES) != ((path, method) in PUBLIC)
 
 
 def test_only_admins_change_anything() -> None:
     others = {(path, method) for path, method, role in ROUTES if method not in {"GET", "HEAD"} and role != "admin"}
-    assert others == {("/login", "POST"), ("/logout", "POST"), ("/stranger/{token}", "POST")}
+    own_sessions = {("/sessions/end-others", "POST"), ("/sessions/{session}/end", "POST")}
+    links = {("/stranger/{token}", "POST"), ("/invitation/{secret}", "POST")}
+    assert others == {("/login", "POST"), ("/logout", "POST"), *own_sessions, *links, *RECOGNISE}
 
 
 def test_nobody_gets_in_anywhere(client: Make) -> None:
     nobody = client(None)
     for path, method, role in ROUTES:
-        if role in {"viewer", "admin"}:
+        if role in ROLES:
             answer = nobody.request(method, filled(path))
             where = answer.headers.get("location", "")
             assert answer.status_code == 401 or (answer.status_code == 303 and where.startswith("/login")), path
@@ -88,7 +93,7 @@ def test_a_wrong_token_gets_in_nowhere(client: Make) -> None:
     stranger = client(None)
     stranger.headers["authorization"] = "Bearer edgeface_x"
     for path, method, role in ROUTES:
-        if role in {"viewer", "admin"}:
+        if role in ROLES:
             assert stranger.request(method, filled(path)).status_code == 401, path
 
 
@@ -96,10 +101,30 @@ def test_a_wrong_token_gets_in_nowhere(client: Make) -> None:
 def test_a_viewer_gets_where_viewers_may_and_not_further(client: Make, *, token: bool) -> None:
     viewer = client("viewer", token=token)
     for path, method, role in ROUTES:
-        if role == "admin":
+        if role in {"admin", "recognise"}:
             assert viewer.request(method, filled(path)).status_code == 403, path
         elif role == "viewer" and method == "GET" and not any(word in path for word in STREAMS):
             assert viewer.get(filled(path)).status_code not in {401, 403, 303, 500}, path
+
+
+def test_a_token_that_recognises_gets_nowhere_else(client: Make) -> None:
+    program = client("recognise", token=True)
+    for path, method, role in ROUTES:
+        if role in ROLES:
+            status = program.request(method, filled(path)).status_code
+            assert (status == 403) != ((path, method) in RECOGNISE), (path, method, status)
+    for path, _ in RECOGNISE:
+        # It is the picture that is missing.
+        assert program.post(path, content=b"x", headers={"content-type": "image/jpeg"}).status_code == 422
+
+
+def test_a_token_that_recognises_cannot_sign_in(stage: Stage, client: Make) -> None:
+    nobody, token = client(None), make_token(stage, "recognise")
+    answer = nobody.post("/login", data={"secret": token})
+    assert (answer.headers["location"], "set-cookie" in answer.headers) == ("/login?program=1", False)
+    assert account_strings.LOGIN_PROGRAM in nobody.get(answer.headers["location"]).text
+    with pytest.raises(UsageError, match="the role recognise is for programs"):
+        accounts.set_password(stage.data, "anna", "recognise", PASSWORD, 0.0)
 
 
 def test_an_admin_gets_to_read_everything(client: Make) -> None:
@@ -306,15 +331,61 @@ def test_a_code_serves_once_and_for_five_minutes(stage: Stage) -> None:
 
 
 def test_a_password_signs_in_and_what_is_wrong_is_not_told(stage: Stage, client: Make) -> None:
-    accounts.set_password(stage.data, "anna", "viewer", PASSWORD, 0.0)
+    for name in ("anna", "claire"):
+        accounts.set_password(stage.data, name, "viewer", PASSWORD, 0.0)
     nobody = client(None)
     wrong = [("anna", "wrong"), ("berta", PASSWORD), ("", PASSWORD), ("anna", ""), ("x" * 500, "y" * 5000)]
     answers = [nobody.post("/login", data={"name": name, "secret": secret}) for name, secret in wrong]
     assert {(one.status_code, one.headers["location"]) for one in answers} == {(303, "/login?wrong=1")}
-    assert not any("set-cookie" in one.headers for one in answers)
+    assert not any(stage.app.state.auth.cookie in one.cookies for one in answers)
     right = nobody.post("/login", data={"name": "anna", "secret": PASSWORD, "next": "/people"})
     assert right.headers["location"] == "/people"
     assert nobody.get("/people").status_code == 200
+
+
+def test_with_one_account_the_password_is_enough_and_tries_count_for_that_account(stage: Stage) -> None:
+    accounts.set_password(stage.data, "anna", "admin", PASSWORD, 0.0)
+    with at_fixed_time(stage) as (fixed, _):
+        nobody = sign_in(fixed, None)
+        page = nobody.get("/login").text
+        assert 'name="name"' not in page
+        assert re.search(r'<input id="secret"[^>]* autofocus', page)
+        assert "anna" not in page, "a stranger must not read the name of the account"
+        for n in range(PAIR_TRIES):
+            assert nobody.post("/login", data={"secret": f"wrong {n}"}).headers["location"] == "/login?wrong=1"
+        for fields in ({"secret": PASSWORD}, {"name": "anna", "secret": PASSWORD}):
+            assert nobody.post("/login", data=fields).headers["location"] == "/login?wait=60"
+        assert sign_in(fixed, None).get("/login").status_code == 200
+    alone = sign_in(stage, None)
+    assert alone.post("/login", data={"secret": make_token(stage, "viewer")}).headers["location"] == "/"
+    assert sign_in(stage, None).post("/login", data={"name": "anna", "secret": PASSWORD}).headers["location"] == "/"
+    assert sign_in(stage, None).post("/login", data={"secret": PASSWORD}).headers["location"] == "/"
+
+
+def test_a_failed_sign_in_keeps_the_name_outside_the_address(stage: Stage, client: Make) -> None:
+    for name in ("anna", "berta"):
+        accounts.set_password(stage.data, name, "viewer", PASSWORD, 0.0)
+    nobody = client(None)
+    first = nobody.get("/login").text
+    assert re.search(r'<input id="name"[^>]* autocomplete="username"[^>]* autofocus', first)
+    assert len(re.findall("autofocus", first)) == 1
+    answer = nobody.post("/login", data={"name": "anna", "secret": "wrong"})
+    assert answer.headers["location"] == "/login?wrong=1"
+    assert re.fullmatch(
+        r"edgeface-name=anna; HttpOnly; Max-Age=120; Path=/; SameSite=strict", answer.headers["set-cookie"]
+    )
+    again = nobody.get("/login?wrong=1").text
+    assert re.search(r'<input id="name"[^>]* value="anna"', again)
+    assert re.search(r'<input id="secret"[^>]* autocomplete="current-password"[^>]* autofocus', again)
+    assert len(re.findall("autofocus", again)) == 1
+    # What cannot be a name may be a password in the wrong field, or an attack.
+    answer = nobody.post("/login", data={"name": 'My "password"; x=1', "secret": "wrong"})
+    assert 'edgeface-name=""; HttpOnly; Max-Age=0' in answer.headers["set-cookie"]
+    assert 'value="anna"' not in nobody.get("/login?wrong=1").text
+    nobody.post("/login", data={"name": "anna", "secret": "wrong"})
+    right = nobody.post("/login", data={"name": "anna", "secret": PASSWORD})
+    assert right.headers["location"] == "/"
+    assert "edgeface-name" not in nobody.cookies
 
 
 def test_passwords_cannot_be_tried_for_ever(stage: Stage) -> None:
@@ -468,9 +539,9 @@ def test_the_verb_makes_and_takes_away(
     assert [one.name for one in read(stage.data)] == ["admin"]
     rows = [json.loads(row.row.payload) for row in stage.context.journal.rows(kinds=("config",))]
     assert rows == [
-        {"web": "token made", "role": "viewer"},
-        {"web": "password made", "role": "admin"},
-        {"web": "account revoked"},
+        {"web": "token made", "account": "grafana", "role": "viewer"},
+        {"web": "password made", "account": "admin", "role": "admin"},
+        {"web": "account revoked", "account": "grafana"},
     ]
 
 

@@ -204,7 +204,7 @@ def test_a_camera_that_is_away_is_told_as_a_problem(client: "Client", monkeypatc
         (f"{PICTURE}?width=1e9", 422),
         (f"{PICTURE}?boxes=perhaps", 422),
         (f"{PICTURE}?seq=-1", 422),
-        (f"{PICTURE}?other=1", 422),
+        (f"{PICTURE}?other=1", 400),
     ],
 )
 def test_a_wrong_request_is_told_so(client: "Client", path: str, status: int) -> None:

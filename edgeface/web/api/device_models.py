@@ -7,13 +7,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 
 from edgeface.core.event_kinds import BY_KIND
+from edgeface.core.text import closest
 from edgeface.core.types import DecisionKind, FaceLabel, LivenessStatus, Prompt
 from edgeface.web.api.models import ApiModel, Facts, Limit, Time
 
 
 def _kind(text: str) -> str:
     if text not in BY_KIND:
-        raise ValueError(f"not a kind of row; the kinds are {', '.join(BY_KIND)}")
+        meant = closest(text, BY_KIND)
+        hint = f"did you mean '{meant}'?" if meant else f"the kinds are {', '.join(BY_KIND)}"
+        raise ValueError(f"not a kind of row; {hint}")
     return text
 
 
@@ -24,30 +27,40 @@ Since = Annotated[
     WithJsonSchema({"type": "string", "maxLength": 40, "anyOf": [{"format": "date"}, {"format": "date-time"}]}),
 ]
 Seq = Annotated[int, Field(ge=0, lt=1 << 53)]
+Name = Annotated[str, Field(max_length=100)]
 
 
-class RowsQuery(ApiModel):
-    """Selects rows of the journal."""
+class RowFilter(ApiModel):
+    """Selects rows of the journal by what they contain; every filter must match."""
 
-    kinds: Annotated[list[Kind], Field(default_factory=list)]
+    kind: Annotated[list[Kind], Field(default_factory=list)]
     """All kinds if left out; may be given more than once."""
-    who: Annotated[str, Field(max_length=100)] | None = None
-    """Id of a person or an unknown."""
+    person: Name | None = None
+    """Id of a person."""
+    unknown: Name | None = None
+    """Id of an unknown."""
+    camera: Name | None = None
+    """Id of a camera."""
+    door: Name | None = None
+    """Id of a door."""
     since: Since | None = None
-    """A day, or a time as in RFC 3339."""
+    """From this day in UTC, or this time as in RFC 3339."""
+    until: Since | None = None
+    """Up to and including this day in UTC, or before this time."""
+    kinds: Annotated[list[Kind], Field(default_factory=list, json_schema_extra={"deprecated": True})]
+    """As `kind`."""
+    who: Annotated[Name | None, Field(json_schema_extra={"deprecated": True})] = None
+    """Id of a person or an unknown."""
+
+
+class RowsQuery(RowFilter):
+    """Selects rows of the journal, and a part of them."""
+
     before: Seq | None = None
     """The newest rows before this number."""
     after: Seq | None = None
     """The oldest rows after this number."""
     limit: Limit = 50
-
-
-class ExportQuery(ApiModel):
-    """Selects the rows of the journal to export."""
-
-    kinds: Annotated[list[Kind], Field(default_factory=list)]
-    who: Annotated[str, Field(max_length=100)] | None = None
-    since: Since | None = None
 
 
 class Row(ApiModel):
@@ -71,7 +84,8 @@ class Rows(ApiModel):
 
     rows: list[Row]
     before: int | None
-    """Pass it as `before` to get the rows before these; null if there are none."""
+    """Pass it as `before` to get the rows before these; null if there are none. An answer without rows may have it,
+    because filters by camera and door read at most 5,000 rows for one answer."""
     after: int
     """Pass it as `after` to get the rows after these."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _REFERENCE = "#/components/schemas/{model}"
 
 _MEANINGS = {
-    400: "The request cannot be parsed",
+    400: "The request cannot be parsed, or has an unknown parameter",
     401: "No session or token, or a wrong one",
     403: "The role does not allow this, or the request came from another site",
     404: "Not found",
@@ -37,6 +37,12 @@ _MEANINGS = {
     428: "If-Match is required",
     429: "Too often: retry after Retry-After seconds",
     503: "The disk, the models or a camera are not ready, or there are too many requests",
+}
+
+_ROLES = {
+    "viewer": "Requires the viewer or admin role.",
+    "admin": "Requires the admin role.",
+    "recognise": "Requires the recognise or admin role.",
 }
 
 _HEADERS: Mapping[int, Json] = {
@@ -72,15 +78,15 @@ def document(operations: Iterable[Operation]) -> Json:
 
 def statuses(operation: Operation) -> Iterator[int]:
     """The statuses of an operation's problems."""
-    found = {401, 421, 503, *operation.errors}
-    if operation.role == "admin" or operation.method != "GET":
+    found = {400, 401, 421, 503, *operation.errors}
+    if operation.role != "viewer" or operation.method != "GET":
         found.add(403)
     if operation.parameters:
         found.add(404)
     if operation.query is not None:
         found.add(422)
     if operation.body is not None:
-        found.update((400, 408, 413, 415, 422))
+        found.update((408, 413, 415, 422))
     if operation.guarded:
         found.add(412)
     yield from sorted(found)
@@ -102,7 +108,7 @@ def _operation(one: Operation, references: References) -> Json:
         "operationId": one.id,
         "tags": [one.tag],
         "summary": one.summary,
-        "description": f"Requires the {one.role} role.",
+        "description": _ROLES[one.role],
         "parameters": [*_parameters(one)],
         "responses": {
             **{str(status): _answer(one, status, answer, references) for status, answer in one.answers.items()},
@@ -134,6 +140,8 @@ def _query(name: str, part: Json) -> Json:
     choices = [choice for choice in plain.pop("anyOf", ()) if choice.get("type") != "null"]
     schema = {**plain, **choices[0]} if len(choices) == 1 else {**plain, **({"anyOf": choices} if choices else {})}
     made = {"name": name, "in": "query", "required": False, "schema": schema}
+    if schema.pop("deprecated", False):
+        made["deprecated"] = True
     if part.get("default") not in (None, []):
         schema["default"] = part["default"]
     if schema.get("type") == "array":

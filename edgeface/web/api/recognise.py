@@ -146,8 +146,9 @@ def _box(photo: Image, found: Found) -> list[int]:
     return [min(max(round(edge * scale), 0), side) for edge, side in zip(found.detection.box, limits, strict=True)]
 
 
-OPERATIONS = (
-    Operation("POST", "/recognise", "admin", "recognise", "Identify the faces in a picture", recognise,
-              {200: device_models.Recognised}, body=image_body(), errors=(409,), heavy=True),
+OPERATIONS = tuple(
+    Operation("POST", path, "recognise", "recognise", "Identify the faces in a picture", recognise,
+              {200: device_models.Recognised}, body=image_body(), errors=(409,), heavy=True)
+    for path in ("/recognise", "/recognize")
 )  # fmt: skip
-"""Recognition."""
+"""Recognition, in British and American spelling."""

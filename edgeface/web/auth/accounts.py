@@ -6,14 +6,16 @@ import hashlib
 import json
 import logging
 import secrets
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from edgeface.core.clock import DAY
 from edgeface.core.errors import ConfigError, GalleryError, UsageError
-from edgeface.core.files import read_at_most
+from edgeface.core.files import alone, read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of Account
 from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
@@ -22,24 +24,31 @@ from edgeface.security.head import put_file
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from argon2 import PasswordHasher
 
     from edgeface.config.configuration import Configuration
+    from edgeface.core.clock import Clock
 
 log = logging.getLogger(__name__)
 
 FILE = "web.json"
 """The name of the file in the data folder."""
 
-Role = Literal["viewer", "admin"]
+Role = Literal["viewer", "admin", "recognise"]
+"""What an account may do; `recognise` is for programs that identify faces in pictures and do nothing else."""
 Kind = Literal["token", "password", "code"]
 
 MIN_PASSWORD = 12
 """Characters of a password (NIST SP 800-63B-4 requires 15 for a password alone; here tries are limited, too)."""
 MAX_PASSWORD_BYTES = 1024
+
+CLOCK_SLACK = 300.0
+"""Seconds by which the clock may be behind the day on which a token was made; then it counts as reset."""
+MAX_DAYS = 3650
+"""Days after which a token may expire at the latest."""
 
 _TOKEN_PREFIX = "edgeface_"  # noqa: S105 - it is no token
 _MAX_FILE_BYTES = 256 * 1024
@@ -61,6 +70,12 @@ class Account:
     """SHA-256 of a token in hex, or argon2id's own form."""
     created: float
     """Wall seconds."""
+    expires: float | None = None
+    """Wall seconds; None: never."""
+
+    def valid(self, wall: float) -> bool:
+        """Whether it may be used now; with a clock that was reset, nothing that expires may be."""
+        return self.expires is None or self.created - CLOCK_SLACK <= wall < self.expires
 
 
 def require_account(configuration: Configuration) -> None:
@@ -76,35 +91,42 @@ def require_account(configuration: Configuration) -> None:
 class Accounts:
     """The accounts that are in the file now; used by the web's thread only."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.folder = folder
+        """The data folder."""
+        self._clock = clock
         self._seen: object = ()
         self._all: tuple[Account, ...] = ()
 
     def all(self) -> tuple[Account, ...]:
-        """All accounts; none while the file cannot be used."""
-        seen = _stamp(self._folder / FILE)
+        """All accounts, expired ones too; none while the file cannot be used."""
+        seen = _stamp(self.folder / FILE)
         if seen != self._seen:
             self._seen = seen
             try:
-                self._all = read(self._folder)
+                self._all = read(self.folder)
             except ConfigError as error:
                 log.error("no one can sign in: %s", error)
                 self._all = ()
         return self._all
 
     def holds(self, account: Account) -> bool:
-        """Whether an account is still the same as when it signed in."""
-        return account.kind == "code" or account in self.all()
+        """Whether an account is still the same as when it signed in, and has not expired."""
+        return account.kind == "code" or (account.valid(self._clock.wall()) and account in self.all())
 
     def by_token(self, token: str) -> Account | None:
         """The account of a token; None if the token is not valid."""
         given = digest(token)
-        return next((one for one in self.all() if one.kind == "token" and one.hash == given), None)
+        found = next((one for one in self.all() if one.kind == "token" and one.hash == given), None)
+        return found if found is not None and found.valid(self._clock.wall()) else None
+
+    def passwords(self) -> list[Account]:
+        """The accounts with a password, by name."""
+        return sorted((one for one in self.all() if one.kind == "password"), key=lambda one: one.name)
 
     def with_password(self, name: str) -> Account | None:
         """The account with this name and a password; None if there is none."""
-        return next((one for one in self.all() if one.kind == "password" and one.name == name), None)
+        return next((one for one in self.passwords() if one.name == name), None)
 
 
 def is_password(account: Account | None, password: str) -> bool:
@@ -135,39 +157,96 @@ def write(folder: Path, accounts: Sequence[Account]) -> None:
     """Replace all accounts. Raises GalleryError if that fails, or there are too many."""
     if len(accounts) > _MAX_ACCOUNTS:
         raise GalleryError(f"at most {_MAX_ACCOUNTS} accounts are possible: revoke some (edgeface web list)")
-    text = json.dumps([asdict(one) for one in accounts], indent=1)
+    # An older edgeface reads a file in which nothing expires.
+    objects = [{key: value for key, value in asdict(one).items() if value is not None} for one in accounts]
+    text = json.dumps(objects, indent=1)
     with translated(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         put_file(folder, open_vault(folder), FILE, f"{text}\n".encode())
 
 
-def make_token(folder: Path, name: str, role: Role, wall: float) -> str:
-    """Give an account a new token; no file has it, so it cannot be shown again."""
+def make_token(
+    folder: Path, name: str, role: Role, wall: float, *, days: int | None = None, replace: bool = True
+) -> str:
+    """Give an account a new token, which expires after `days`; no file has it, so it cannot be shown again.
+
+    Raises GalleryError if there is a token of this name and it may not be replaced.
+    """
+    if days is not None and not 0 < days <= MAX_DAYS:
+        raise UsageError(f"a token expires after 1 to {MAX_DAYS} days")
     token = f"{_TOKEN_PREFIX}{secrets.token_urlsafe(32)}"
-    _put(folder, Account(name, role, "token", digest(token), wall))
+    expires = None if days is None else wall + days * DAY
+    _put(folder, Account(name, role, "token", digest(token), wall, expires), replace=replace)
     return token
 
 
-def set_password(folder: Path, name: str, role: Role, password: str, wall: float) -> None:
-    """Set an account's password. Raises UsageError if it is too short or too long."""
+def set_password(folder: Path, name: str, role: Role, password: str, wall: float, *, replace: bool = True) -> Account:
+    """Set an account's password; gives the account.
+
+    Raises UsageError if it is too short or too long, or for the role of programs, and GalleryError if the account
+    exists and may not be replaced.
+    """
+    require_password(password)
+    if role == "recognise":
+        raise UsageError("the role recognise is for programs: make a token")
+    account = Account(name, role, "password", _hasher().hash(password), wall)
+    _put(folder, account, replace=replace)
+    return account
+
+
+def require_password(password: str) -> None:
+    """Raise UsageError if a password is too short or too long."""
     if len(password) < MIN_PASSWORD or len(password.encode()) > MAX_PASSWORD_BYTES:
         raise UsageError(f"a password has at least {MIN_PASSWORD} characters, and at most {MAX_PASSWORD_BYTES} bytes")
-    _put(folder, Account(name, role, "password", _hasher().hash(password), wall))
 
 
 def revoke(folder: Path, name: str) -> int:
     """Delete an account's token and password; gives their number. Raises GalleryError if it has none."""
-    before = read(folder)
-    after = [one for one in before if one.name != name]
-    if len(after) == len(before):
-        raise GalleryError(f"{printable(name)}: no such account (edgeface web list)")
-    write(folder, after)
-    return len(before) - len(after)
+    with _changing(folder):
+        before = read(folder)
+        after = [one for one in before if one.name != name]
+        if len(after) == len(before):
+            raise GalleryError(f"{printable(name)}: no such account (edgeface web list)")
+        write(folder, after)
+        return len(before) - len(after)
 
 
-def _put(folder: Path, account: Account) -> None:
-    others = [one for one in read(folder) if (one.name, one.kind) != (account.name, account.kind)]
-    write(folder, [*others, account])
+def remove(folder: Path, name: str, kind: Kind) -> Account:
+    """Delete an account's token or its password; gives what was deleted.
+
+    Raises GalleryError if it has none, or if no administrator with a password would be left.
+    """
+    with _changing(folder):
+        before = read(folder)
+        found = next((one for one in before if (one.name, one.kind) == (name, kind)), None)
+        if found is None:
+            raise GalleryError(f"{printable(name)}: no such account")
+        after = [one for one in before if one is not found]
+        if _is_admin(found) and not any(_is_admin(one) for one in after):
+            raise GalleryError(f"{printable(name)} is the last administrator: add another one first")
+        write(folder, after)
+        return found
+
+
+def _is_admin(account: Account) -> bool:
+    return (account.kind, account.role) == ("password", "admin")
+
+
+def _put(folder: Path, account: Account, *, replace: bool) -> None:
+    with _changing(folder):
+        before = read(folder)
+        others = [one for one in before if (one.name, one.kind) != (account.name, account.kind)]
+        if len(others) < len(before) and not replace:
+            raise GalleryError(f"{account.name}: this name is taken")
+        write(folder, [*others, account])
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[None]:
+    """Hold the file against the changes of other threads and processes."""
+    with translated(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with alone(folder):
+            yield
 
 
 def _stamp(path: Path) -> object:

@@ -9,9 +9,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from edgeface.web.auth.devices import device_of
+from edgeface.web.auth.invitations import Invitations
+from edgeface.web.auth.last_use import LastUse
 from edgeface.web.auth.password_checks import PasswordChecks
 from edgeface.web.auth.sessions import Sessions
 from edgeface.web.http import limits
@@ -22,6 +26,7 @@ from edgeface.web.http.throttle import LoginThrottle
 if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.web.auth.accounts import Account, Accounts, Role
+    from edgeface.web.auth.sessions import Session
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 AnyEndpoint = TypeVar("AnyEndpoint", bound=Endpoint)
@@ -37,8 +42,10 @@ class AuthService:
 
     def __init__(self, accounts: Accounts, clock: Clock, *, secure: bool) -> None:
         """`secure`: the page is served over TLS."""
-        self.accounts, self.secure = accounts, secure
+        self.accounts, self.secure, self.clock = accounts, secure, clock
         self.sessions = Sessions(clock)
+        self.invitations = Invitations(clock, accounts.holds)
+        self.last_use = LastUse(accounts.folder, clock)
         self.throttle = LoginThrottle(clock)
         self.passwords = PasswordChecks(clock)
 
@@ -46,6 +53,16 @@ class AuthService:
     def cookie(self) -> str:
         """The cookie's name; with the prefix, browsers require Secure, Path and no Domain (RFC 6265bis, 4.1.3.2)."""
         return "__Host-edgeface" if self.secure else "edgeface"
+
+    def session(self, request: Request) -> Session | None:
+        """The session of the request's cookie, which this does not extend; None if there is none that holds."""
+        found = self.sessions.peek(request.cookies.get(self.cookie, ""))
+        return found if found is not None and self.accounts.holds(found.account) else None
+
+    async def note_use(self, account: Account) -> None:
+        """Note that an account is being used now."""
+        if account.kind != "code" and self.last_use.note(account):
+            await run_in_threadpool(self.last_use.save)
 
     def bearer(self, request: Request) -> Account | None:
         """The account of the request's token; None without a valid token."""
@@ -60,7 +77,7 @@ class AuthService:
     def sign_in(self, request: Request, response: Response, account: Account) -> None:
         """Start a new session, end the one that the browser had, and set the cookie."""
         self.sessions.end(request.cookies.get(self.cookie, ""))
-        id_ = self.sessions.begin(account, source(request.client))
+        id_ = self.sessions.begin(account, source(request.client), device_of(request.headers.get("user-agent", "")))
         response.set_cookie(self.cookie, id_, path="/", secure=self.secure, httponly=True, samesite="strict")
 
 
@@ -70,14 +87,22 @@ def public(endpoint: AnyEndpoint) -> AnyEndpoint:
     return endpoint
 
 
+_ENOUGH: dict[Role, frozenset[Role]] = {
+    "viewer": frozenset({"viewer", "admin"}),
+    "admin": frozenset({"admin"}),
+    "recognise": frozenset({"recognise", "admin"}),
+}
+"""The roles that may use an endpoint, by the role that it names."""
+
+
 def _guarded(endpoint: Endpoint, role: Role) -> Endpoint:
     @wraps(endpoint)
     async def guarded(request: Request) -> Response:
         sign_in = await identify(request)
         if sign_in is not None:
             return sign_in
-        if role == "admin" and request.state.role != "admin":
-            raise Problem(HTTPStatus.FORBIDDEN, detail="this requires the admin role")
+        if request.state.role not in _ENOUGH[role]:
+            raise Problem(HTTPStatus.FORBIDDEN, detail=f"this requires the {role} role")
         return await endpoint(request)
 
     guarded.role = role  # type: ignore[attr-defined]
@@ -85,13 +110,16 @@ def _guarded(endpoint: Endpoint, role: Role) -> Endpoint:
 
 
 viewer = partial(_guarded, role="viewer")
-"""Allow anyone who is signed in."""
+"""Allow viewers and admins."""
 admin = partial(_guarded, role="admin")
 """Allow admins only."""
+recogniser = partial(_guarded, role="recognise")
+"""Allow programs that may recognise faces and do nothing else, and admins."""
+BY_ROLE: dict[Role, Callable[[Endpoint], Endpoint]] = {"viewer": viewer, "admin": admin, "recognise": recogniser}
 
 
 async def identify(request: Request) -> Response | None:
-    """Set role, account and csrf in `request.state`; gives a redirect to sign-in if a page needs one.
+    """Set role, account (a name), holder and csrf in `request.state`; gives a redirect to sign-in if a page needs one.
 
     Raises Problem 401 for a program that is not signed in, 403 for a request that another site may have sent.
     """
@@ -100,6 +128,7 @@ async def identify(request: Request) -> Response | None:
         account, request.state.csrf = auth.bearer(request), ""
         if account is None:
             raise _unauthorized()
+        await auth.note_use(account)
     else:
         session = auth.sessions.find(request.cookies.get(auth.cookie, ""))
         if session is None or not auth.accounts.holds(session.account):
@@ -109,7 +138,7 @@ async def identify(request: Request) -> Response | None:
         account, request.state.csrf = session.account, session.csrf
         if request.method not in _SAFE:
             await _require_csrf(request, session.csrf)
-    request.state.role, request.state.account = account.role, account.name
+    request.state.role, request.state.account, request.state.holder = account.role, account.name, account
     return None
 
 

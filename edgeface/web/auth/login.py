@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from edgeface.core.text import is_id
 from edgeface.web.auth.accounts import MAX_PASSWORD_BYTES, Account, is_password
 from edgeface.web.auth.guard import public, require_same_origin, viewer
 from edgeface.web.http import limits
@@ -26,12 +27,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NAME_SECONDS = 120
+"""Seconds for which a browser keeps the name of a failed sign-in."""
+
 
 @public
 async def sign_in(request: Request) -> Response:
     """Take a form: `secret` is a password, token or one-time code, `name` belongs to a password, `next` is a path.
 
-    Redirects to `next` with a session, or back to /login?wrong=1, or ?wait=SECONDS after too many failed tries.
+    The password of the only account needs no name. Redirects to `next` with a session, or back to /login?wrong=1, or
+    ?wait=SECONDS after too many failed tries, or ?program=1 for a token that may only recognise; a cookie then keeps
+    the name for the form.
     """
     require_same_origin(request)
     if not request.headers.get("content-type", "").lower().startswith(limits.FORM):
@@ -42,12 +48,16 @@ async def sign_in(request: Request) -> Response:
     name, secret, wanted = (str(given.get(key) or "") for key in ("name", "secret", "next"))
     after = local(wanted)
     account, wait = await _account(request, auth, name[:64], secret[:MAX_PASSWORD_BYTES])
-    if account is None:
-        query = f"?wait={round(wait + 0.5)}" if wait else "?wrong=1"
+    if account is None or account.role == "recognise":
+        query = f"?wait={round(wait + 0.5)}" if wait else "?wrong=1" if account is None else "?program=1"
         target = "" if after == "/" else f"&next={quote(after)}"
-        return RedirectResponse(f"/login{query}{target}", HTTPStatus.SEE_OTHER)
+        response = RedirectResponse(f"/login{query}{target}", HTTPStatus.SEE_OTHER)
+        _keep_name(request, response, name)
+        return response
+    await auth.note_use(account)
     response = RedirectResponse(after, HTTPStatus.SEE_OTHER)
     auth.sign_in(request, response, account)
+    _keep_name(request, response, "")
     return response
 
 
@@ -59,6 +69,31 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
+def needs_name(auth: AuthService) -> bool:
+    """Whether the form asks for a name: with one account, the password is enough."""
+    return len(auth.accounts.passwords()) > 1
+
+
+def kept_name(request: Request, auth: AuthService) -> str:
+    """The name of the last failed sign-in of this browser; empty if there was none within NAME_SECONDS."""
+    name = request.cookies.get(_name_cookie(auth), "")
+    return name if is_id(name) else ""
+
+
+def _keep_name(request: Request, response: Response, name: str) -> None:
+    """Keep a name that an account may have for the next form, outside the address; otherwise forget the earlier one."""
+    auth: AuthService = request.app.state.auth
+    cookie, age = _name_cookie(auth), NAME_SECONDS if is_id(name) else 0
+    if age or cookie in request.cookies:
+        response.set_cookie(
+            cookie, name if age else "", age, path="/", secure=auth.secure, httponly=True, samesite="strict"
+        )
+
+
+def _name_cookie(auth: AuthService) -> str:
+    return f"{auth.cookie}-name"
+
+
 async def _account(request: Request, auth: AuthService, name: str, secret: str) -> tuple[Account | None, float]:
     """The account that the secret belongs to, or None and the seconds to wait before the next try."""
     if not name:
@@ -67,6 +102,8 @@ async def _account(request: Request, auth: AuthService, name: str, secret: str) 
         known = auth.accounts.by_token(secret) if role is None else Account("code", role, "code", "", 0.0)
         if known is not None:
             return known, 0.0
+        if not needs_name(auth):
+            name = next((one.name for one in auth.accounts.passwords()), "")
     address = source(request.client)
     wait = auth.throttle.begin(name, address)
     if wait:

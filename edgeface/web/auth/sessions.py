@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edgeface.web.auth.accounts import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from edgeface.core.clock import Clock
     from edgeface.web.auth.accounts import Account, Role
@@ -42,7 +42,11 @@ class Session:
     used: float
     """Monotonic seconds of the last request."""
     address: str = ""
-    """Where it signed in."""
+    """Where it signed in, as limits count it: IPv6 only by its network."""
+    device: str = ""
+    """The browser and system in words; empty if they are not known."""
+    id: str = ""
+    """A name for the page, which reveals nothing of the cookie."""
 
     @property
     def owner(self) -> tuple[str, ...]:
@@ -61,12 +65,13 @@ class Sessions:
         self._open: OrderedDict[str, Session] = OrderedDict()
         self._codes: OrderedDict[str, tuple[Role, float]] = OrderedDict()
 
-    def begin(self, account: Account, address: str = "") -> str:
+    def begin(self, account: Account, address: str = "", device: str = "") -> str:
         """Start a session; gives the cookie's value. Too many end another one, but a viewer's never ends an admin's."""
         id_, now = secrets.token_urlsafe(32), self._clock.monotonic()
         for key in [key for key, session in self._open.items() if not _active(session, now)]:
             del self._open[key]
-        new = self._open[digest(id_)] = Session(account, secrets.token_urlsafe(32), now, now, address)
+        csrf, public = secrets.token_urlsafe(32), secrets.token_hex(8)
+        new = self._open[digest(id_)] = Session(account, csrf, now, now, address, device, public)
         own = {key: session for key, session in self._open.items() if session.owner == new.owner}
         if len(own) > MAX_OF_ACCOUNT:
             del self._open[_surplus(own)]
@@ -91,6 +96,18 @@ class Sessions:
     def end(self, id_: str) -> None:
         """End a session, if there is one."""
         self._open.pop(digest(id_), None)
+
+    def all(self) -> list[Session]:
+        """The sessions that have not ended, most recently used first."""
+        now = self._clock.monotonic()
+        return [session for session in reversed(self._open.values()) if _active(session, now)]
+
+    def end_those(self, ids: Collection[str]) -> int:
+        """End the sessions with these names for the page; gives how many there were."""
+        found = [key for key, session in self._open.items() if session.id in ids]
+        for key in found:
+            del self._open[key]
+        return len(found)
 
     def make_code(self, role: Role) -> str:
         """Make a code for one sign-in within CODE_SECONDS."""

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from edgeface.core.text import closest, printable
 from edgeface.people.enrollment import OverridableError, RejectedError
-from edgeface.web.auth.guard import admin, viewer
+from edgeface.web.auth.guard import BY_ROLE
 from edgeface.web.http import limits
 from edgeface.web.http.bodies import checked
 from edgeface.web.http.problems import Problem
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from edgeface.gallery.gallery import Gallery
     from edgeface.web.api.models import ApiModel, Page
+    from edgeface.web.auth.accounts import Role
     from edgeface.web.context import WebContext
     from edgeface.web.http.bodies import Body
 
@@ -81,7 +83,8 @@ class Operation:
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     """Below PREFIX, with {names} in it."""
-    role: Literal["viewer", "admin"]
+    role: Role
+    """The least that the caller needs."""
     tag: str
     summary: str
     work: Work
@@ -115,6 +118,7 @@ class Operation:
 
         async def endpoint(request: Request) -> Response:
             query = None
+            _require_known(self.query, request.query_params)
             if self.query is not None:
                 query = checked(self.query, _values(self.query, request.query_params), request, strict=False)
             body = None if self.body is None else await self.body.read(request)
@@ -125,7 +129,7 @@ class Operation:
             return _tagged(request, response) if self.tagged else response
 
         endpoint.__name__ = self.id
-        return (admin if self.role == "admin" else viewer)(endpoint)
+        return BY_ROLE[self.role](endpoint)
 
     async def _run(self, call: Call) -> Response:
         work: Any = self.work
@@ -199,6 +203,22 @@ def _tagged(request: Request, response: Response) -> Response:
         return Response(None, HTTPStatus.NOT_MODIFIED, {"ETag": tag})
     response.headers["ETag"] = tag
     return response
+
+
+def _require_known(model: type[ApiModel] | None, given: Iterable[str]) -> None:
+    """Raise Problem 400 for a parameter that the operation does not have: a misspelled filter would select all."""
+    known = () if model is None else tuple(model.model_fields)
+    for name in given:
+        if name not in known:
+            current = [one for one in known if not _is_deprecated(model, one)]
+            meant = closest(name, current)
+            hint = f": did you mean '{meant}'?" if meant else f"; known are {', '.join(current) or 'none'}"
+            raise Problem(400, detail=f"unknown parameter '{printable(name)}'{hint}")
+
+
+def _is_deprecated(model: type[ApiModel] | None, name: str) -> bool:
+    extra = None if model is None else model.model_fields[name].json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("deprecated"))
 
 
 def _values(model: type[ApiModel], given: QueryParams) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
@@ -20,7 +20,6 @@ from edgeface.core.errors import CameraError, EdgefaceError, GalleryError, Model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -70,11 +69,24 @@ def for_programs(path: str) -> bool:
 
 
 def respond(path: str, problem: Problem) -> Response:
-    """The answer to a request for `path`."""
+    """The answer to a request for `path`, where no session is known; `answer` is for all others."""
     if for_programs(path):
         body = json.dumps(problem.members(), ensure_ascii=False, allow_nan=False).encode()
         return Response(body, problem.status, problem.headers, MEDIA_TYPE)
     return HTMLResponse(_page(problem), problem.status, problem.headers)
+
+
+def answer(request: Request, problem: Problem) -> Response:
+    """The answer to a request: for a page, with the application's own page of errors if it can be made."""
+    page = None if for_programs(request.url.path) else getattr(request.app.state, "problem_page", None)
+    if page is not None:
+        try:
+            made: Response = page(request, problem)
+        except Exception as error:  # noqa: BLE001 - what failed may be what the page needs, too
+            log.error("the page of an error failed: %s", where(error))
+        else:
+            return made
+    return respond(request.url.path, problem)
 
 
 def _page(problem: Problem) -> str:
@@ -100,7 +112,7 @@ async def on_problem(request: Request, error: Exception) -> Response:
     else:
         assert isinstance(error, Problem)  # noqa: S101 - HANDLERS names no other
         problem = error
-    return respond(request.url.path, problem)
+    return answer(request, problem)
 
 
 def _methods(request: Request) -> set[str]:
@@ -142,9 +154,9 @@ class ErrorMiddleware:
                 # Half of the answer has been sent: the server can only close the connection.
                 return
             detail = f"see the log for number {number}"
-            await respond(scope["path"], Problem(500, detail=detail, more={"instance": f"urn:edgeface:{number}"}))(
-                scope, receive, send
-            )
+            problem = Problem(500, detail=detail, more={"instance": f"urn:edgeface:{number}"})
+            made = answer(Request(scope), problem) if "app" in scope else respond(scope["path"], problem)
+            await made(scope, receive, send)
 
 
 def where(error: BaseException) -> str:

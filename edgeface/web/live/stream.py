@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 MAX_CLIENTS = 20
 
 HEARTBEAT = 15.0
-"""Seconds between two heartbeats while no events come; each heartbeat also checks the session."""
+"""Seconds between two heartbeats while no events come."""
+CHECK_SECONDS = 1.0
+"""Seconds within which a stream ends after its session or token has; before each event it is checked, too."""
 
 
 async def stream(call: Call) -> Response:
@@ -77,7 +79,10 @@ async def _stream(request: Request, hub: LiveHub) -> AsyncIterator[bytes]:
 
 async def _next(request: Request, coming: asyncio.Future[Message]) -> bool:
     """Wait for the next message or until a heartbeat is due; False if the stream must end."""
-    await asyncio.wait([coming], timeout=HEARTBEAT)
+    left = HEARTBEAT
+    while left > 0 and not coming.done() and _signed_in(request):
+        await asyncio.wait([coming], timeout=min(CHECK_SECONDS, left))
+        left -= CHECK_SECONDS
     ended = coming.done() and isinstance(coming.exception(), StopAsyncIteration)
     return not ended and _signed_in(request)
 
@@ -87,8 +92,7 @@ def _signed_in(request: Request) -> bool:
     auth: AuthService = request.app.state.auth
     if "authorization" in request.headers:
         return auth.bearer(request) is not None
-    session = auth.sessions.peek(request.cookies.get(auth.cookie, ""))
-    return session is not None and auth.accounts.holds(session.account)
+    return auth.session(request) is not None
 
 
 def _missed(recent: list[Message], last: str | None) -> list[Message]:

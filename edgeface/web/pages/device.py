@@ -11,7 +11,7 @@ from edgeface.core import board
 from edgeface.core.event_kinds import kinds, of
 from edgeface.web import factor_strings, liveness_strings, strings
 from edgeface.web.auth.guard import public, viewer
-from edgeface.web.auth.login import local
+from edgeface.web.auth.login import kept_name, local, needs_name
 from edgeface.web.pages import rows
 from edgeface.web.pages.faults import disk_of, faults
 from edgeface.web.pages.render import context_of, page, pairs, render
@@ -139,13 +139,16 @@ def health(request: Request) -> Response:
 
 @public
 async def login(request: Request) -> Response:
-    """The sign-in form; `wrong` and `wait` in the query say why the last try failed."""
-    query = request.query_params
+    """The sign-in form; `wrong`, `wait` and `program` in the query say why the last try failed."""
+    query, auth = request.query_params, request.app.state.auth
     wait = query.get("wait", "")
     return render(
         request,
         "login.html",
         wrong="wrong" in query,
+        program="program" in query,
+        named=needs_name(auth),
+        name=kept_name(request, auth),
         wait=wait if wait.isascii() and wait.isdigit() else None,
         after=local(query.get("next", "/")),
     )

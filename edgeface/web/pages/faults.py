@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface.cameras import advice as camera_advice
 from edgeface.core.board import FREE_MB
 from edgeface.core.text import counted
+from edgeface.mqtt.advice import advice
 from edgeface.web import remedies, strings
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Disk(NamedTuple):
 def faults(context: WebContext) -> list[DeviceFault]:
     """The current problems, worst first: those that stop recognition, then those that stop publishing."""
     state = context.hub.state
-    found = [*_cameras(state), *_lines(state), *_losses(state), *_board(state)]
+    found = [*_cameras(state), *_lines(state), *_broker(context), *_journal(state), *_losses(state), *_board(state)]
     disk = disk_of(context.configuration().data)
     if disk is not None and disk.free * 1000 < FREE_MB:
         found.append(DeviceFault(remedies.DISK.format(free=f"{disk.free:.2f}"), remedies.DISK_DO))
@@ -54,35 +56,46 @@ def disk_of(folder: Path) -> Disk | None:
     return Disk(usage.free / _BYTES, usage.total / _BYTES)
 
 
-def remedy(problem: str) -> str:
-    """How to fix a problem."""
+def remedy(problem: str, otherwise: str = remedies.REMEDY_ELSE) -> str:
+    """How to fix a problem; `otherwise` if nothing better is known."""
     lower = problem.lower()
-    return next((advice for word, advice in remedies.REMEDIES if word in lower), remedies.REMEDY_ELSE)
+    return next((text for word, text in remedies.REMEDIES if word in lower), otherwise)
 
 
 def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     for name, camera in state.get("cameras", {}).items():
         status, problem = camera.get("status"), camera.get("problem")
         if problem:
-            yield DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), remedy(problem))
+            yield DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), _camera_remedy(problem))
         elif status not in _QUIET:
             shown = strings.STATUSES.get(status, status)
-            yield DeviceFault(remedies.STATUS.format(camera=name, status=shown), remedy("delivers no image"))
+            yield DeviceFault(remedies.STATUS.format(camera=name, status=shown), camera_advice.SILENT)
+
+
+def _camera_remedy(problem: str) -> str:
+    """What the doctor says of the same problem, unless it can only be seen while the camera runs."""
+    known = camera_advice.advice(problem)
+    return remedy(problem, known) if known == camera_advice.ELSE else known
 
 
 def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     yield from (DeviceFault(line, remedy(line)) for line in state.get("problems", ()))
-    for key, name, text in (
-        ("mqtt", "broker", remedies.BROKER),
-        ("journal", "journal", remedies.JOURNAL),
-    ):
-        problem = (state.get(key) or {}).get("problem")
-        if problem:
-            yield DeviceFault(text.format(problem=problem), remedy(f"{name} {problem}"))
     for name, door in state.get("doors", {}).items():
         line = f"door {name}: {door.get('problem')}"
         if door.get("problem") and line not in state.get("problems", ()):
             yield DeviceFault(line, remedy(line))
+
+
+def _broker(context: WebContext) -> Iterator[DeviceFault]:
+    problem, mqtt = (context.hub.state.get("mqtt") or {}).get("problem"), context.configuration().mqtt
+    if problem and mqtt is not None:
+        yield DeviceFault(remedies.BROKER.format(problem=problem), advice(problem, mqtt))
+
+
+def _journal(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
+    problem = (state.get("journal") or {}).get("problem")
+    if problem:
+        yield DeviceFault(remedies.JOURNAL.format(problem=problem), remedy(f"journal {problem}"))
 
 
 def _losses(state: Mapping[str, Any]) -> Iterator[DeviceFault]:

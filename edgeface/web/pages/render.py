@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import cache, wraps
+from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -16,7 +18,15 @@ from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
-from edgeface.web import door_strings, factor_strings, level_strings, notify_strings, strings, unknown_strings
+from edgeface.web import (
+    account_strings,
+    door_strings,
+    factor_strings,
+    level_strings,
+    notify_strings,
+    strings,
+    unknown_strings,
+)
 from edgeface.web.http import limits
 
 if TYPE_CHECKING:
@@ -27,14 +37,28 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from edgeface.web.auth.guard import AuthService
     from edgeface.web.context import WebContext
+    from edgeface.web.http.problems import Problem
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
 HERE = Path(__file__).parents[1]
 STATIC = HERE / "static"
 _MAX_DIGITS = 15
-_DONE = {**strings.DONE, **factor_strings.DONE_FACTORS, **notify_strings.DONE_NOTIFY}
+_DONE = {
+    **strings.DONE,
+    **account_strings.DONE_ACCOUNTS,
+    **factor_strings.DONE_FACTORS,
+    **notify_strings.DONE_NOTIFY,
+}
+_SECTIONS = {
+    **strings.PAGES,
+    "/sessions": account_strings.SESSIONS,
+    "/accounts": account_strings.ACCOUNTS,
+    "/tokens": account_strings.TOKENS,
+}
+"""The pages that an error page leads back to."""
 
 Value = TypeVar("Value")
 
@@ -112,6 +136,29 @@ def see(path: str, done: str | None = None) -> RedirectResponse:
     return RedirectResponse(path if done is None else f"{path}?done={done}", 303)
 
 
+def problem_page(request: Request, problem: Problem) -> Response:
+    """The page of an error, with the navigation that the role may use; runs in the event loop."""
+    auth: AuthService = request.app.state.auth
+    session = auth.session(request)
+    if session is not None:
+        request.state.role, request.state.csrf = session.account.role, session.csrf
+    path, status = request.url.path, problem.status
+    own_title = problem.title != HTTPStatus(status).phrase
+    again = request.method == "GET" and status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+    response = render(
+        request,
+        "problem.html",
+        title=problem.title if own_title else account_strings.PROBLEM_TITLES.get(status, problem.title),
+        text="" if own_title else account_strings.PROBLEM_TEXTS.get(status, ""),
+        detail=problem.detail,
+        again=quote(path) if again and not path.startswith("//") else None,
+        section=next((pair for pair in _SECTIONS.items() if pair[0] != "/" and path.startswith(f"{pair[0]}/")), None),
+    )
+    response.status_code = status
+    response.headers.update(problem.headers)
+    return response
+
+
 def initials(name: str) -> str:
     """The initials of a name, two letters at most."""
     words = name.split()
@@ -138,7 +185,15 @@ def environment() -> Environment:
     made.globals["s"] = SimpleNamespace(
         **{
             key: value
-            for texts in (strings, door_strings, factor_strings, level_strings, notify_strings, unknown_strings)
+            for texts in (
+                account_strings,
+                strings,
+                door_strings,
+                factor_strings,
+                level_strings,
+                notify_strings,
+                unknown_strings,
+            )
             for key, value in vars(texts).items()
             if key.isupper()
         }
