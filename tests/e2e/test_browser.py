@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
-from edgeface.web import strings
+from edgeface.web import account_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
 
 PLAYWRIGHT = find_spec("playwright") is not None
@@ -118,7 +118,7 @@ def session(browser: Browser, link: str, base: str) -> Any:
         # The link works once.
         again = Visit(browser, base)
         again.page.goto(link)
-        expect(again.page.get_by_role("alert")).to_have_text(strings.LOGIN_WRONG)
+        expect(again.page.get_by_role("alert")).to_have_text(account_strings.LOGIN_WRONG_ALONE)
         again.end()
         state = visit.context.storage_state()
         visit.end()
@@ -283,6 +283,9 @@ def test_nothing_is_wider_than_a_phone_and_all_text_can_be_read(visit: Visit) ->
         "/events",
         "/doors",
         "/health",
+        "/sessions",
+        "/accounts",
+        "/tokens",
         "/enroll",
         "/notifications",
     ):
