@@ -182,6 +182,8 @@ class Change:
     """Id of the template that was removed."""
     merged: str = ""
     """Id of the unknown that was merged into `person`, who is an unknown too."""
+    unknown: str = ""
+    """Id of the unknown who was enrolled as `person`."""
     factor: str = ""
     """What of the second factors was changed: pin, duress, code or card; unlocked."""
     removed: bool = False
@@ -196,7 +198,7 @@ class Change:
         flags = {name: True for name in (*_OVERRIDES, "removed") if getattr(self, name)}
         if self.merged:
             return {"unknown": self.person, "merged": self.merged, **flags}
-        named = {name: getattr(self, name) for name in ("template", "factor") if getattr(self, name)}
+        named = {name: getattr(self, name) for name in ("template", "factor", "unknown") if getattr(self, name)}
         event = {"event": self.event} if self.event is not None else {}
         return {"person": self.person, **dates, **flags, **named, **event}
 

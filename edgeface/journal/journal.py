@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgeface.core.clock import DAY, SystemClock, rfc3339, synchronised
 from edgeface.core.errors import EdgefaceError, VaultError
@@ -197,6 +197,14 @@ class Journal(JournalFile):
                 first=first,
                 last=last,
             )
+
+        return self.attempt(work, otherwise=[])
+
+    def each(self, column: Literal["seq", "id"], values: Sequence[int | str]) -> list[StoredRow]:
+        """The rows that rows.select_each finds; none if the file cannot be read."""
+
+        def work(connection: sqlite3.Connection, vault: Vault) -> list[StoredRow]:
+            return journal_rows.select_each(connection, vault, column, values)
 
         return self.attempt(work, otherwise=[])
 

@@ -12,7 +12,7 @@ from edgeface.journal import anchors
 from edgeface.journal import rows as journal_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from edgeface.security.vault import Vault
@@ -67,6 +67,17 @@ def redact(path: Path, *who: str, only_new: bool = False) -> int:
         if count or not only_new:
             erase(connection, path)
     return count
+
+
+def aliases(path: Path, who: Iterable[str]) -> set[str]:
+    """The ids of the unknowns that were enrolled as these people, with those merged into them.
+
+    Raises as `redact`.
+    """
+    if not path.exists():
+        return set()
+    with journal_rows.opened(path) as (connection, vault):
+        return set(journal_rows.ids_of(connection, vault, who)).difference(who)
 
 
 def redact_in(path: Path, vault: Vault, *who: str) -> None:

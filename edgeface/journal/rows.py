@@ -13,11 +13,12 @@ import secrets
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgeface.core import sqlite
 from edgeface.core.clock import MAX_WALL
 from edgeface.core.errors import VaultError
+from edgeface.core.text import is_unknown_id
 from edgeface.journal import anchors
 from edgeface.security.content import ContentGuard
 from edgeface.security.vault import open_vault
@@ -66,6 +67,8 @@ SCHEMA = (
 _INSERT = (
     "INSERT OR IGNORE INTO rows (seq, id, kind, at, payload, person, unknown, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_AT_A_TIME = 500
+"""Values in one query."""
 _HEAD = "SELECT seq, link FROM {} ORDER BY seq DESC LIMIT 1"
 
 
@@ -217,6 +220,38 @@ def select(
     most = next((limit for limit in (first, last) if limit is not None), -1)
     found = [_entry(vault, row) for row in connection.execute(query, [*values, most])]
     return found[::-1] if newest else found
+
+
+def select_each(
+    connection: sqlite3.Connection, vault: Vault, column: Literal["seq", "id"], values: Sequence[int | str]
+) -> list[StoredRow]:
+    """The rows with these numbers or ids, in the order of writing; those that are gone are left out."""
+    found: list[StoredRow] = []
+    for start in range(0, len(values), _AT_A_TIME):
+        some = values[start : start + _AT_A_TIME]
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT seq, id, kind, at, payload, said, link FROM rows WHERE {column} IN ({marks})"  # noqa: S608 - no value is in it
+        found += [_entry(vault, row) for row in connection.execute(query, some)]
+    return sorted(found, key=lambda entry: entry.seq)
+
+
+def facts_of(entry: StoredRow) -> dict[str, Any]:
+    """The facts of a row; none if it was redacted or altered."""
+    facts = json.loads(entry.row.payload)
+    return facts if isinstance(facts, dict) else {}
+
+
+def ids_of(connection: sqlite3.Connection, vault: Vault, who: Iterable[str]) -> list[str]:
+    """These ids, and those of the unknowns that were enrolled as them or merged into them."""
+    ids, waiting = list[str](), list(who)
+    while waiting:
+        one = waiting.pop(0)
+        if one not in ids:
+            ids.append(one)
+            for entry in select(connection, vault, who=one, kinds=("enrolled", "merged")):
+                named = facts_of(entry).get("merged" if entry.row.kind == "merged" else "unknown")
+                waiting += [named] if isinstance(named, str) and is_unknown_id(named) else []
+    return ids
 
 
 def redact_rows(connection: sqlite3.Connection, vault: Vault, who: str) -> int:

@@ -361,7 +361,8 @@ def _enroll(
             ignored=options.ignored, unknown=new.unknown, keep_pictures=options.pictures,
         )  # fmt: skip
     linked = gallery.link(person, new.look_alikes)
-    yield replace(change, anyway=person in doubts, different_people=linked, event=new.event)
+    known_as = new.unknown or ""
+    yield replace(change, anyway=person in doubts, different_people=linked, event=new.event, unknown=known_as)
     if options.pictures:
         pairs = zip(new.pictures, templates, strict=False)
         gallery.store_pictures(Thumbnail(person, wall, jpeg, gallery.template_id(of)) for jpeg, of in pairs)

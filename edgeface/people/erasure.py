@@ -76,7 +76,8 @@ def erase_all(
         passes.erase(one)
     named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]
     ids = {each for one in (*named, *gallery.unknowns_like(people, alike)) for each in one.ids}.union(who)
-    removal.redact(journal, *sorted(ids))
+    # What was written about someone before they were enrolled is about them as well.
+    removal.redact(journal, *sorted(ids | removal.aliases(journal, people)))
     try:
         gallery.remove(who, alike, into)
     finally:

@@ -326,7 +326,7 @@ def test_a_face_that_a_correction_denies_to_a_person_is_added_to_them_only_with_
         service.enroll_unknown("u-7f3a", "alice", None)
     assert content(service) == before
     service.enroll_unknown("u-7f3a", "alice", None, ANYWAY)
-    assert changes[-1].facts == {"person": "alice", "anyway": True}
+    assert changes[-1].facts == {"person": "alice", "anyway": True, "unknown": "u-7f3a"}
 
 
 @pytest.mark.parametrize(("who", "into"), [("alice", "carol"), ("carol", "alice")])

@@ -131,3 +131,17 @@ def test_the_passes_of_a_person_end_with_them(gallery: Gallery, tmp_path: Path) 
         pass_list.add(passes.new(person, (), "front", 1.0, 7), 1.0)
     erase_all(gallery, tmp_path / "journal.db", ["alice"], 4.0, alike=0.5)
     assert [one.person for one in pass_list.passes()] == ["bob"]
+
+
+def test_what_was_written_before_an_unknown_was_enrolled_is_emptied_with_the_person(
+    gallery: Gallery, tmp_path: Path
+) -> None:
+    with closing(Journal(tmp_path / "journal.db")) as journal:
+        for unknown in ("u-aaaa", "u-bbbb", "u-cccc"):
+            assert journal.record("unknown", 1.0, {"unknown": unknown})
+        assert journal.record("merged", 2.0, {"unknown": "u-aaaa", "merged": "u-bbbb"})
+        assert journal.record("enrolled", 3.0, {"person": "alice", "unknown": "u-aaaa"})
+        erase_all(gallery, tmp_path / "journal.db", ["alice"], 4.0, alike=0.9)
+        rows = journal.rows(kinds=("unknown", "merged", "enrolled"))
+        assert [row.redacted for row in rows] == [True, True, False, True, True]
+        assert journal.verify().fault is None

@@ -221,15 +221,15 @@ def test_an_unknown_and_shots_are_added_to_another_person_only_if_someone_insist
         known = service.known_faces(gallery)
     guide = Guide(None, known, "joe", [("straight ahead", unit(3))] * 5)  # type: ignore[arg-type]  # enrolling reads shots only
     enrollments = [
-        partial(service.enroll_unknown, "u-0001", "joe", None),
-        partial(service.enroll_guided, guide, None),
+        (partial(service.enroll_unknown, "u-0001", "joe", None), {"unknown": "u-0001"}),
+        (partial(service.enroll_guided, guide, None), {}),
     ]
-    for enroll in enrollments:
+    for enroll, more in enrollments:
         with pytest.raises(DoubtError, match="joe: the face differs from the enrolled one"):
             enroll(EnrollOptions())
         assert changes == []
         enroll(EnrollOptions(anyway=True))
-        assert [change.facts for change in changes] == [{"person": "joe", "anyway": True}]
+        assert [change.facts for change in changes] == [{"person": "joe", "anyway": True, **more}]
         changes.clear()
 
 

@@ -433,7 +433,7 @@ def test_an_unknown_is_enrolled(stage: Stage, admin: TestClient) -> None:
     assert (answer.status_code, answer.json()["person"]["name"]) == (201, "Joe"), answer.text
     detail(admin.get(f"{API}/unknowns/{UNKNOWN}"), 404)
     detail(admin.post(f"{API}/unknowns/{UNKNOWN}/enroll", json={"id": "jill"}), 404)
-    assert stage.notes == [("enrolled", {"person": "joe"})]
+    assert stage.notes == [("enrolled", {"person": "joe", "unknown": UNKNOWN})]
 
 
 def test_an_unknown_is_ignored(admin: TestClient) -> None:
@@ -750,7 +750,7 @@ def test_an_unknown_is_added_to_another_person_only_with_anyway(stage: Stage, ad
     assert "barack: the face differs" in detail(admin.post(path, json={"id": "barack"}), 409)
     assert stage.notes == []
     assert admin.post(path, json={"id": "barack", "anyway": True}).status_code == 201
-    assert stage.notes == [("enrolled", {"person": "barack", "anyway": True})]
+    assert stage.notes == [("enrolled", {"person": "barack", "anyway": True, "unknown": UNKNOWN})]
 
 
 def test_two_people_are_merged_only_with_anyway(stage: Stage, admin: TestClient) -> None:
@@ -808,7 +808,7 @@ def test_an_enrollment_that_ends_the_level_of_a_door_is_refused(
     done = admin.post(path, json={"id": "joe", "accept_limits": True})
     assert done.status_code == 201
     assert done.json()["notes"] == refused.json()["errors"]
-    assert stage.notes == [("enrolled", {"person": "joe", "accept_limits": True})]
+    assert stage.notes == [("enrolled", {"person": "joe", "accept_limits": True, "unknown": UNKNOWN})]
 
 
 def test_a_configuration_whose_doors_would_stay_shut_is_noted(

@@ -97,7 +97,7 @@ def test_an_unknown_asks_before_it_becomes_someone_with_another_face(admin: Test
     fields = asked(answer, "barack", new=f"/faces/{UNKNOWN}/0")
     assert (fields["given"], fields["anyway"]) == ("2026-11-01", "1")
     assert insist(admin, fields).headers["location"] == "/people/barack?done=enrolled"
-    assert ("enrolled", {"person": "barack", "anyway": True}) in stage.notes
+    assert ("enrolled", {"person": "barack", "anyway": True, "unknown": UNKNOWN}) in stage.notes
 
 
 def test_a_merge_of_two_faces_asks_first(admin: TestClient, stage: Stage) -> None:
@@ -191,7 +191,7 @@ def test_an_unknown_that_ends_the_level_of_a_door_asks_first(
     fields = limited(post(admin, f"/unknowns/{UNKNOWN}/enroll", {"id": "joe", "given": "2026-11-01"}))
     assert (fields["given"], fields["accept_limits"], stage.notes) == ("2026-11-01", "1", [])
     assert insist(admin, fields).headers["location"] == "/people/joe?done=enrolled"
-    assert ("enrolled", {"person": "joe", "accept_limits": True}) in stage.notes
+    assert ("enrolled", {"person": "joe", "accept_limits": True, "unknown": UNKNOWN}) in stage.notes
 
 
 def test_someone_who_may_not_pass_is_enrolled_without_a_question(
