@@ -19,6 +19,7 @@ from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
 from edgeface.web.pages.doubt import WaitingPlans
 from edgeface.web.pages.guided import Guidance
 from edgeface.web.pages.render import problem_page
+from edgeface.web.today import routes as today
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,6 +65,7 @@ def routes() -> list[BaseRoute]:
         *login.ROUTES,
         *api.ROUTES,
         *account_pages.ROUTES,
+        *today.ROUTES,
         *pages.ROUTES,
         Route("/metrics", metrics, methods=["GET"]),
     ]

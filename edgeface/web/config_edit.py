@@ -1,4 +1,4 @@
-"""The values in config.yaml that an admin changes on the live page: writes one value, keeps comments, and reloads."""
+"""The values in config.yaml that an admin changes on the pages: writes one value, keeps comments, and reloads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 import threading
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgeface.config import loader
 from edgeface.core import yaml_editor, yaml_reader
@@ -84,13 +84,43 @@ def put_smallest_face(call: Call) -> Response:
     return _edit(call, change, "detector.smallest_face")
 
 
+def may_write(context: WebContext) -> bool:
+    """Whether the daemon may change config.yaml."""
+    try:
+        _require_writable(_source(context))
+    except Problem:
+        return False
+    return True
+
+
+def write_pictures(context: WebContext, whose: Literal["none", "all"]) -> None:
+    """Set `privacy.pictures`; raises Problem if the file cannot be changed."""
+
+    def change(configuration: Configuration, data: bytes) -> bytes:
+        if "privacy" not in configuration.model_fields_set:
+            return yaml_editor.put(data, ("privacy",), {"pictures": whose})
+        return yaml_editor.put(data, ("privacy", "pictures"), whose)
+
+    _write(context, change, lambda _: None)
+    context.reload()
+
+
 def _edit(call: Call, change: Change, key: str) -> Response:
-    """Change the file if it is still the version that the client read; check all of it, write it, and reload."""
-    source = _source(call.context)
+    """Change the file if it is still the version that the client read, and reload."""
+    after, wanted = _write(call.context, change, lambda before: require_match(call, before, required=True))
+    _, kept = loader.merge(call.context.configuration(), wanted)
+    call.context.reload()
+    edited = Edited(changed=key, effective="restart" if key.partition(".")[0] in kept else "at_once")
+    return reply(edited, headers={"ETag": etag(after)})
+
+
+def _write(context: WebContext, change: Change, check: Callable[[bytes], None]) -> tuple[bytes, Configuration]:
+    """Change the file after `check` has seen it; all of the result is checked before it is written."""
+    source = _source(context)
     _require_writable(source)
     with _WRITING:
         before = _read(source)
-        require_match(call, before, required=True)
+        check(before)
         now = _parsed(before, source, HTTPStatus.CONFLICT, "config.yaml has mistakes already")
         try:
             after = change(now, before)
@@ -100,10 +130,7 @@ def _edit(call: Call, change: Change, key: str) -> Response:
         if after != before:
             with _os_errors(source, "written"):
                 swap(source, after)
-    _, kept = loader.merge(call.context.configuration(), wanted)
-    call.context.reload()
-    edited = Edited(changed=key, effective="restart" if key.partition(".")[0] in kept else "at_once")
-    return reply(edited, headers={"ETag": etag(after)})
+    return after, wanted
 
 
 def require_camera(configuration: Configuration, camera: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.alike import AlikePairs
 from edgeface.gallery.gallery import Gallery
+from edgeface.journal.visit_reader import VisitReader
 from edgeface.people.service import PeopleService
 from edgeface.web.hub import LiveHub
 
@@ -70,6 +71,7 @@ class WebContext:
     hub: LiveHub = field(default_factory=LiveHub)
     models: Models = field(default_factory=Models)
     alike: AlikePairs = field(default_factory=AlikePairs)
+    visits: VisitReader = field(default_factory=VisitReader)
 
     @contextmanager
     def gallery(self) -> Iterator[Gallery]:

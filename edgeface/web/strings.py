@@ -32,7 +32,8 @@ DEVICE = ("device",)
 TEMPLATE = ("template",)
 VISIT = ("visit",)
 PAGES = {
-    "/": "Live",
+    "/": "Today",
+    "/live": "Live",
     "/people": "People",
     "/unknowns": "Unknowns",
     "/events": "Events",

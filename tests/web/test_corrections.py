@@ -206,8 +206,8 @@ def test_recent_events_that_announce_a_face_have_a_link(client: Make, stage: Sta
 
 
 def test_the_live_page_offers_a_correction_to_an_admin_only(client: Make) -> None:
-    assert '"correct": {"is"' in client("admin").get("/").text
-    assert '"correct": null' in client("viewer").get("/").text
+    assert '"correct": {"is"' in client("admin").get("/live").text
+    assert '"correct": null' in client("viewer").get("/live").text
 
 
 def test_the_page_waits_for_the_probe_of_a_new_event(client: Make, monkeypatch: pytest.MonkeyPatch) -> None:

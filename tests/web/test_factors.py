@@ -171,8 +171,8 @@ def test_duress_is_in_the_journal_and_not_where_someone_at_the_door_may_look(cli
     page = client("admin")
     label, other = of("duress").label, of("factor").label
     assert label in text_of(page.get("/events"))
-    for path in ("/", "/doors"):
+    for path in ("/live", "/doors"):
         text = text_of(page.get(path))
         assert label not in text
-    assert other in text_of(page.get("/"))
+    assert other in text_of(page.get("/live"))
     assert [one["kind"] for one in stage.context.hub.recent()] == ["factor"]

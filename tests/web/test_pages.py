@@ -34,6 +34,7 @@ from edgeface.web import (
     notify_strings,
     remedies,
     strings,
+    today_strings,
     unknown_strings,
 )
 from edgeface.web.pages import faults, rows
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 # Fixtures of tests/support/web.py are arguments here.
 # ruff: noqa: F811
 
-PAGES = ("/", "/people", "/people/barack", "/unknowns", "/events", "/doors", "/health")
+PAGES = ("/", "/live", "/people", "/people/barack", "/unknowns", "/events", "/doors", "/health")
 ADMIN_PAGES = (
     "/enroll",
     "/enroll/camera",
@@ -168,10 +169,10 @@ def test_every_form_that_posts_has_the_token(admin: TestClient) -> None:
 def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> None:
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
     used = set(
-        re.findall(r"\b(?:s|strings|account_strings|notify_strings|web_strings)\.([A-Z_]+)", "".join(sources.values()))
+        re.findall(r"\b(?:s|strings|account_strings|notify_strings|today_strings|web_strings)\.([A-Z_]+)", "".join(sources.values()))
     )
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    texts = (strings, account_strings, level_strings, notify_strings, unknown_strings)
+    texts = (strings, account_strings, level_strings, notify_strings, today_strings, unknown_strings)
     there = {name for one in texts for name in vars(one) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():
@@ -376,7 +377,7 @@ def test_an_unknown_is_shown_enrolled_or_put_on_the_ignore_list(admin: TestClien
     assert admin.get("/faces/joe/0").status_code == 200
     assert unknown_strings.UNKNOWNS_NONE in admin.get("/unknowns").text
     assert admin.get(f"/unknowns/{UNKNOWN}/enroll").status_code == 404
-    assert ("enrolled", {"person": "joe"}) in stage.notes
+    assert ("enrolled", {"person": "joe", "unknown": UNKNOWN}) in stage.notes
 
 
 def test_an_ignored_unknown_is_on_the_list_as_such(admin: TestClient) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.web.api import cameras, check, corrections, events, factors, openapi, people, recognise, unknowns
+from edgeface.web.api import cameras, check, corrections, events, factors, openapi, people, recognise, unknowns, visits
 from edgeface.web.http.operation import PREFIX, Call, Media, Operation
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *factors.OPERATIONS,
     *unknowns.OPERATIONS,
     *events.OPERATIONS,
+    *visits.OPERATIONS,
     *corrections.OPERATIONS,
     *cameras.OPERATIONS,
     *check.OPERATIONS,

@@ -125,8 +125,8 @@ def _chosen(query: Any) -> dict[str, Any]:
     return {
         "kinds": (*query.kind, *query.kinds),
         "who": query.person or query.unknown or query.who,
-        "since": None if query.since is None else _wall("since", query.since),
-        "until": None if query.until is None else _wall("until", query.until, end=True),
+        "since": None if query.since is None else wall_of(query.since, "since"),
+        "until": None if query.until is None else wall_of(query.until, "until", end=True),
     }
 
 
@@ -145,8 +145,11 @@ def _matches(query: Any, entry: StoredRow) -> bool:
     return all(value in about if name == "who" else facts.get(name) == value for name, value in wanted.items())
 
 
-def _wall(name: str, text: str, *, end: bool = False) -> float:
-    """The wall seconds of a time, or of the start of a day in UTC, or of its `end`."""
+def wall_of(text: str, name: str, *, end: bool = False) -> float:
+    """The wall seconds of a time, or of the start of a day in UTC, or of its `end`.
+
+    Raises Problem 422, with the parameter's `name`.
+    """
     with suppress(ValueError, OverflowError):
         if _DAY.fullmatch(text):
             start = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)

@@ -155,7 +155,7 @@ async def login(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/", viewer(page(live))),
+    Route("/live", viewer(page(live))),
     Route("/doors", viewer(page(doors, fresh=True))),
     Route("/health", viewer(page(health, fresh=True))),
     Route("/login", login),

@@ -14,6 +14,7 @@ from edgeface.journal.verification import is_link_start
 from edgeface.people.corrections import correctable_after
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
+from edgeface.web.http.time_zone import zone_name, zone_of
 from edgeface.web.pages import rows
 from edgeface.web.pages.render import Form, action, context_of, number, page, render
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def events(request: Request, verdict: tuple[str, str] | None = None) -> Response:
     """Rows of the journal, newest first; `verdict` is the tone and the text of a verification."""
-    context, wanted = context_of(request), rows.EventFilter.of(request.query_params)
+    context, wanted = context_of(request), _wanted(request)
     before = number(request, "before")
     found = rows.find(context.journal, wanted, before)
     return render(
@@ -36,6 +37,7 @@ def events(request: Request, verdict: tuple[str, str] | None = None) -> Response
         verdict=verdict,
         cameras=list(context.configuration().face_cameras),
         newest=before is None,
+        zone=zone_name(zone_of(request)),
         head=context.journal.facts()["seq"] or 0,
         correctable=_correctable(context),
         older=None if found.older is None else urlencode({**wanted.parts, "before": found.older}),
@@ -45,10 +47,14 @@ def events(request: Request, verdict: tuple[str, str] | None = None) -> Response
 
 def new_rows(request: Request) -> Response:
     """The rows after `after`, for the page's script: as rows of the table, or as items of the `list`."""
-    wanted, after = rows.EventFilter.of(request.query_params), number(request, "after")
+    wanted, after = _wanted(request), number(request, "after")
     found = rows.find(context_of(request).journal, wanted, after=after or 0)
     template = "event_list.html" if "list" in request.query_params else "event_rows.html"
     return render(request, template, lines=found.lines, correctable=_correctable(context_of(request)))
+
+
+def _wanted(request: Request) -> rows.EventFilter:
+    return rows.EventFilter.of(request.query_params, zone_of(request))
 
 
 def _correctable(context: WebContext) -> float:
@@ -60,7 +66,7 @@ def export(request: Request) -> Response:
     context = context_of(request)
     name = f"edgeface-{context.configuration().device}-{rfc3339(context.clock.wall())[:10]}.jsonl"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    lines = rows.export(context.journal, rows.EventFilter.of(request.query_params))
+    lines = rows.export(context.journal, _wanted(request))
     return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
 
 

@@ -25,8 +25,10 @@ from edgeface.web import (
     level_strings,
     notify_strings,
     strings,
+    today_strings,
     unknown_strings,
 )
+from edgeface.web.auth.login import local
 from edgeface.web.http import limits
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ _DONE = {
     **account_strings.DONE_ACCOUNTS,
     **factor_strings.DONE_FACTORS,
     **notify_strings.DONE_NOTIFY,
+    **today_strings.DONE_TODAY,
 }
 _SECTIONS = {
     **strings.PAGES,
@@ -131,9 +134,14 @@ def render(request: Request, template: str, **values: Any) -> HTMLResponse:
     return HTMLResponse(text, 409 if values.get("error") else 200, {"Cache-Control": "no-store"})
 
 
+def back_to(form: Form, path: str) -> str:
+    """The page that a form names in `back`, if it is one of ours; otherwise `path`."""
+    return local(form.text("back")) if form.text("back") else path
+
+
 def see(path: str, done: str | None = None) -> RedirectResponse:
     """Redirect to another page, which confirms what was done: a key of strings.DONE."""
-    return RedirectResponse(path if done is None else f"{path}?done={done}", 303)
+    return RedirectResponse(path if done is None else f"{path}{'&' if '?' in path else '?'}done={done}", 303)
 
 
 def problem_page(request: Request, problem: Problem) -> Response:
@@ -165,9 +173,10 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in words[:1] + words[1:][-1:]).upper()
 
 
-def when(wall: float) -> str:
-    """A time in UTC, to the second."""
-    return rfc3339(wall)[:19].replace("T", " ")
+def when(wall: float, show: str = "") -> str:
+    """A time in UTC, to the second; with `show`, its `day` or its `clock` only, to the minute."""
+    text = rfc3339(wall)[:19].replace("T", " ")
+    return {"day": text[:10], "clock": text[11:16]}.get(show, text)
 
 
 @cache
@@ -192,6 +201,7 @@ def environment() -> Environment:
                 factor_strings,
                 level_strings,
                 notify_strings,
+                today_strings,
                 unknown_strings,
             )
             for key, value in vars(texts).items()

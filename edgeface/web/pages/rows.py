@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta, timezone
+from dataclasses import dataclass
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import event_kinds
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.web import door_strings, factor_strings, liveness_strings, strings
+from edgeface.web.http.time_zone import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import tzinfo
 
     from edgeface.journal.journal import Journal
     from edgeface.journal.rows import StoredRow
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 PAGE = 50
 _SCAN, _SCANS = 500, 10
 """Rows that are read at a time, and how often, when a filter needs the content of each."""
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOWN_FACTS = frozenset({"person", "unknown", "name", "camera", "door", "score", "threshold", "reason", "seconds"})
 """Facts that have their own place in a line."""
 _HIDDEN_FACTS = frozenset({"digest", "sections", "boot", "door_boot", "config", "visit", "grant_seq"})
@@ -49,26 +49,30 @@ class EventFilter:
     who: str = ""
     camera: str = ""
     day: str = ""
+    zone: tzinfo = timezone.utc
+    """In which the day is one."""
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> EventFilter:
+    def of(cls, query: Mapping[str, str], zone: tzinfo = timezone.utc) -> EventFilter:
         """The filter in a page's query; invalid parts are left out."""
         kind, who, day = (query.get(key, "").strip() for key in ("kind", "who", "day"))
         return cls(
             kind if kind in event_kinds.BY_KIND else "",
             who if is_id(who) or is_unknown_id(who) else "",
             query.get("camera", "").strip()[:64],
-            day if _span(day) else "",
+            day if span_of(day, zone) else "",
+            zone,
         )
 
     @property
     def parts(self) -> dict[str, str]:
         """The parts that are not empty, as in a page's query."""
-        return {key: value for key, value in asdict(self).items() if value}
+        given = {"kind": self.kind, "who": self.who, "camera": self.camera, "day": self.day}
+        return {key: value for key, value in given.items() if value}
 
     def takes(self, line: EventLine) -> bool:
         """Whether the day and the camera of a row match."""
-        span = _span(self.day)
+        span = span_of(self.day, self.zone)
         in_time = span is None or span[0] <= line.at < span[1]
         return in_time and (not self.camera or line.camera == self.camera)
 
@@ -104,7 +108,7 @@ class EventPage(NamedTuple):
 
 def find(journal: Journal, wanted: EventFilter, before: int | None = None, after: int = 0) -> EventPage:
     """The newest rows that match, with after < seq < before; reads 5,000 rows at most."""
-    span, lines, scanned = _span(wanted.day), list[EventLine](), 0
+    span, lines, scanned = span_of(wanted.day, wanted.zone), list[EventLine](), 0
     chosen: dict[str, Any] = {"kinds": (wanted.kind,) if wanted.kind else (), "who": wanted.who or None}
     # Without camera and day the journal selects the rows, and only rows that are shown are decrypted.
     batch = _SCAN if wanted.camera or wanted.day else PAGE
@@ -137,7 +141,7 @@ def line_of(entry: StoredRow) -> EventLine:
 
 def export(journal: Journal, wanted: EventFilter) -> Iterator[str]:
     """Every row that matches as a line of JSON, oldest first."""
-    span, after = _span(wanted.day), 0
+    span, after = span_of(wanted.day, wanted.zone), 0
     chosen: dict[str, Any] = {"kinds": (wanted.kind,) if wanted.kind else (), "who": wanted.who or None}
     last = journal.head()[0]
     while after < last:
@@ -146,16 +150,6 @@ def export(journal: Journal, wanted: EventFilter) -> Iterator[str]:
             if wanted.takes(line_of(entry)):
                 yield f"{entry.to_json()}\n"
         after = before - 1
-
-
-def _span(day: str) -> tuple[float, float] | None:
-    if not _DAY.fullmatch(day):
-        return None
-    try:
-        start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=timezone.utc)
-        return start.timestamp(), (start + timedelta(days=1)).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _text(facts: Mapping[str, Any], key: str) -> str:

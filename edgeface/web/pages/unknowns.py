@@ -14,7 +14,7 @@ from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.doubt import overrides, question
-from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
+from edgeface.web.pages.render import Form, action, back_to, context_of, number, page, render, see
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,10 +51,11 @@ def merge(request: Request, form: Form) -> Response:
     except DoubtError as error:
         with context_of(request).gallery() as gallery:
             new = [f"/faces/{one}/{n}" for one in (who, other) for n in range(min(1, len(gallery.pictures(one))))]
-        return question(request, error, f"/unknowns/{who}/merge", {"other": other}, new, "/unknowns")
+        back = back_to(form, "/unknowns")
+        return question(request, error, f"/unknowns/{who}/merge", {"other": other, "back": back}, new, back)
     except GalleryError as error:
         raise Problem(404, detail=str(error)) from None
-    return see("/unknowns", "merged")
+    return see(back_to(form, "/unknowns"), "merged")
 
 
 def apart(request: Request, form: Form) -> Response:
@@ -63,7 +64,7 @@ def apart(request: Request, form: Form) -> Response:
         context_of(request).people.keep_apart(_id(request), form.text("other"))
     except GalleryError as error:
         raise Problem(404, detail=str(error)) from None
-    return see("/unknowns", "two_unknowns")
+    return see(back_to(form, "/unknowns"), "two_unknowns")
 
 
 def ask(request: Request, person: str = "", name: str = "", error: str | None = None) -> Response:
@@ -86,7 +87,7 @@ def enroll(request: Request, form: Form) -> Response:
         return _doubt(request, error, form, "enroll")
     except GalleryError as error:
         return ask(request, person, name, str(error))
-    return see(f"/people/{person}", "enrolled")
+    return see(back_to(form, f"/people/{person}"), "enrolled")
 
 
 def ignore(request: Request, form: Form) -> Response:
@@ -97,7 +98,7 @@ def ignore(request: Request, form: Form) -> Response:
         context_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
     except OverridableError as error:
         return _doubt(request, error, form, "ignore")
-    return see("/unknowns", "ignored")
+    return see(back_to(form, "/unknowns"), "ignored")
 
 
 def warn(request: Request, error: str | None = None) -> Response:
@@ -120,7 +121,7 @@ def _doubt(request: Request, error: OverridableError, form: Form, verb: str) -> 
     with context_of(request).gallery() as gallery:
         new = [f"/faces/{who}/{n}" for n in range(len(gallery.pictures(who)))]
     fields = {name: value for name, value in form.fields.items() if name != FIELD}
-    return question(request, error, f"/unknowns/{who}/{verb}", fields, new, "/unknowns")
+    return question(request, error, f"/unknowns/{who}/{verb}", fields, new, back_to(form, "/unknowns"))
 
 
 def _render(request: Request, template: str, **values: Any) -> Response:

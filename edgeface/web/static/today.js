@@ -1,0 +1,51 @@
+// Brings the cards up to date when someone comes or goes; what is being used stays as it is.
+const box = document.getElementById("visits");
+const note = document.querySelector("[data-live]");
+const FRESH_MS = 4000;
+// A row is written to the journal a moment after its event.
+const PAUSES_MS = [150, 700, 2000];
+const known = new Map();
+let timers = [];
+let waiting = false;
+let busy = Promise.resolve();
+
+async function refresh() {
+  if (box.contains(document.activeElement)) {
+    waiting = true;
+    return;
+  }
+  const answer = await fetch(`/today/visits?${box.dataset.query}`);
+  if (!answer.ok || answer.redirected) return;
+  const piece = document.createElement("template");
+  piece.innerHTML = await answer.text();
+  const first = known.size === 0;
+  for (const card of piece.content.querySelectorAll("[data-card]")) {
+    const html = card.outerHTML;
+    const old = document.getElementById(card.id);
+    const same = known.get(card.id) === html || old?.querySelector("details[open]");
+    known.set(card.id, html);
+    if (old && same) {
+      card.replaceWith(old);
+    } else if (!first || !old) {
+      card.classList.add("fresh");
+      setTimeout(() => card.classList.remove("fresh"), FRESH_MS);
+    }
+  }
+  box.replaceChildren(...piece.content.children);
+}
+
+function update() {
+  for (const timer of timers) clearTimeout(timer);
+  timers = PAUSES_MS.map((pause) => setTimeout(() => { busy = busy.then(refresh, refresh); }, pause));
+}
+
+box.addEventListener("focusout", () => {
+  if (waiting) {
+    waiting = false;
+    update();
+  }
+});
+const source = new EventSource("/api/v1/events/stream");
+for (const kind of JSON.parse(box.dataset.kinds)) source.addEventListener(kind, update);
+source.onopen = () => { note.textContent = note.dataset.on; update(); };
+source.onerror = () => { note.textContent = note.dataset.off; };

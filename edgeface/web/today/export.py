@@ -1,0 +1,54 @@
+"""Visits as CSV, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from edgeface.web.http.time_zone import iso
+from edgeface.web.today_strings import CSV_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import tzinfo
+
+    from edgeface.journal.visits import Visit
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def lines(visits: Iterable[Visit], zone: tzinfo, name_of: Callable[[Visit], str]) -> Iterator[str]:
+    """The lines of the file (RFC 4180), the times in ISO 8601 with the offset of a zone.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    yield _line(CSV_COLUMNS)
+    for visit in visits:
+        yield _line(_cells(visit, zone, name_of(visit)))
+
+
+def _cells(visit: Visit, zone: tzinfo, name: str) -> tuple[str, ...]:
+    opened, refused = (
+        " ".join(use.door for use in visit.doors if use.outcome in outcomes)
+        for outcomes in ({"opened"}, {"refused", "rejected"})
+    )
+    return (
+        iso(visit.first_seen, zone),
+        iso(visit.last_seen, zone),
+        visit.kind,
+        visit.person or "",
+        name,
+        visit.unknown or "",
+        visit.camera,
+        opened,
+        refused,
+        "no" if visit.over else "yes",
+        visit.event,
+    )
+
+
+def _line(cells: Iterable[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    return text.getvalue()
