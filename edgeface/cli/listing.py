@@ -152,10 +152,14 @@ def say_templates(templates: Sequence[ListedTemplate]) -> None:
 def say_unknowns(unknowns: Sequence[Unknown]) -> None:
     """Print unknowns that can be enrolled."""
     rows = [
-        (u.id, str(u.sightings), str(len(u.templates)), rfc3339(u.first)[:16], rfc3339(u.last)[:16], u.camera)
-        for u in unknowns
+        (u.id, str(u.sightings), str(len(u.templates)), _minute(u.first), _minute(u.last), u.camera) for u in unknowns
     ]
     _table([("ID", "VISITS", "TEMPLATES", "FIRST", "LAST", "CAMERA"), *rows])
+
+
+def _minute(wall: float) -> str:
+    """Wall seconds as ISO 8601 in UTC, to the minute: 2026-11-22T08:15Z."""
+    return f"{rfc3339(wall)[:16]}Z"
 
 
 def say_alike(gallery: Gallery) -> None:

@@ -382,7 +382,7 @@ _EXAMPLES = {
     "export": "edgeface export people.json",
     "import": "edgeface import people.json",
     "backup": "edgeface backup /media/usb/\n  edgeface backup --keep 14 /var/lib/edgeface-backup",
-    "restore": "edgeface restore /media/usb/edgeface-2026-11-29T033000.backup",
+    "restore": "edgeface restore /media/usb/edgeface-2026-11-29T033000Z.backup",
     "audit": "edgeface audit show --kind match --since 2026-11-01\n  edgeface audit verify",
     "pass": "edgeface pass alice --door front-door --days 7 --out pass.png\n  edgeface pass --revoke 2kq5w7",
     "models": "edgeface models list\n  edgeface models add 2.7_80x80_MiniFASNetV2.pth",

@@ -100,12 +100,13 @@ class VisitReader:
                 ends = journal.rows(who=one, kinds=("left",), after=before - 1, first=_PAGE)
                 found |= {row.seq: row for row in ends}
         found |= {row.seq: row for row in _identified(journal, found.values(), ids, before)}
-        shown = [row for row in found.values() if row.seq >= older]
-        low = min((row.seq for row in shown), default=0)
-        starts = journal.rows(kinds=("started",), after=low, last=1) if shown else []
-        visits = fold(
-            {row.seq: row for row in [*shown, *starts, *self._later(journal, low)]}.values(), now, doors
-        ).visits
+        shown = {row.seq: row for row in found.values() if row.seq >= older}
+        shown |= {row.seq: row for row in self._later(journal, min(shown, default=None))}
+        visits = fold(shown.values(), now, doors).visits
+        if open_ := [visit.seq for visit in visits if not visit.over]:
+            # What ended them may be about someone else.
+            shown |= {row.seq: row for row in _range(journal, min(open_), None)}
+            visits = fold(shown.values(), now, doors).visits
         own = (visit for visit in visits if visit.who in ids and (before is None or visit.seq < before))
         return VisitPage(tuple(own), older or None)
 

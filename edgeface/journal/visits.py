@@ -5,6 +5,7 @@ The fold is a pure function of the rows, in whatever order they are given.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -26,6 +27,8 @@ AMENDMENTS = ("corrected", "restored", "enrolled", "merged")
 KINDS = (*ANNOUNCED, "left", *DOOR_KINDS, *AMENDMENTS, "started", "stopped")
 """Kinds of rows that a fold needs."""
 
+_NEAREST = 20
+"""Visits of a person that a door's row is looked for in."""
 _BEFORE, _AFTER = 2.0, 15.0
 """A door's row belongs to a visit of its person from so many seconds before the visit until so many after it."""
 
@@ -44,10 +47,10 @@ class DoorUse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One face in view of a camera, from when it was announced until it left."""
+    """One face in view of a camera, from when it was announced until it left or another face took its place."""
 
     key: str
-    """Boot, camera and number of the track."""
+    """Boot, camera and number of the track; a number more if its face has changed."""
     first_seen: float
     last_seen: float
     """Wall seconds."""
@@ -89,11 +92,15 @@ class FoldedVisits(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Track:
-    """The rows of one track, in the order of writing."""
+class _Face:
+    """The rows about one face of a track, in the order of writing."""
 
     announced: list[tuple[StoredRow, Mapping[str, Any]]] = field(default_factory=list)
     left: tuple[float, Mapping[str, Any]] | None = None
+    since: float | None = None
+    """When the track was announced first."""
+    replaced: float | None = None
+    """When another face took its place."""
 
 
 @dataclass(slots=True)
@@ -139,7 +146,8 @@ def fold(rows: Iterable[StoredRow], now: float, doors: Mapping[str, str] | None 
 
     A visit is left out if no row that announced it is among them. Rows that edgeface did not write are counted only.
     """
-    tracks: dict[str, _Track] = {}
+    faces: dict[str, _Face] = {}
+    current: dict[str, str] = {}
     used: list[tuple[float, str, Mapping[str, Any]]] = []
     amendments, last, erased, altered = _Amendments(), 0, 0, 0
     for entry in sorted(rows, key=lambda one: one.seq):
@@ -155,35 +163,49 @@ def fold(rows: Iterable[StoredRow], now: float, doors: Mapping[str, str] | None 
         elif kind in DOOR_KINDS:
             used.append((entry.row.at, kind, facts_of(entry)))
         elif kind in ANNOUNCED or kind == "left":
-            _follow(tracks, entry)
-    visits = [_visit(key, one, amendments, last, now) for key, one in tracks.items() if one.announced]
-    visits = _with_doors(visits, tracks, used, doors or {})
+            _follow(faces, current, entry)
+    visits = [_visit(key, one, amendments, last, now) for key, one in faces.items() if one.announced]
+    visits = _with_doors(visits, faces, used, doors or {})
     visits.sort(key=lambda visit: (-visit.first_seen, visit.key))
     return FoldedVisits(tuple(visits), erased, altered)
 
 
-def _follow(tracks: dict[str, _Track], entry: StoredRow) -> None:
+def _follow(faces: dict[str, _Face], current: dict[str, str], entry: StoredRow) -> None:
+    """Take up a row of a face; `current` has the key of the face that each track shows."""
     facts = facts_of(entry)
-    key = f"{_text(facts, 'boot')}/{_text(facts, 'camera')}/{facts.get('track')}"
-    track = tracks.setdefault(key, _Track())
+    track = f"{_text(facts, 'boot')}/{_text(facts, 'camera')}/{facts.get('track')}"
+    key = current.setdefault(track, track)
+    face = faces.setdefault(key, _Face(since=entry.row.at))
     if entry.row.kind == "left":
-        track.left = entry.row.at, facts
-    else:
-        track.announced.append((entry, facts))
+        face.left = entry.row.at, facts
+        return
+    if face.announced and _is_another(face.announced[-1][1], facts):
+        face.replaced = entry.row.at
+        key = current[track] = f"{track}/{entry.seq}"
+        face = faces[key] = _Face(since=face.since)
+    face.announced.append((entry, facts))
 
 
-def _visit(key: str, track: _Track, amendments: _Amendments, restarted: int, now: float) -> Visit:
-    (first, _), (newest, facts) = track.announced[0], track.announced[-1]
-    began = min(entry.row.at for entry, _ in track.announced)
-    heard = max(entry.row.at for entry, _ in track.announced)
-    over = track.left is not None or restarted > newest.seq or now - heard > LONGEST
-    person, unknown, corrected = _who(track, facts, amendments)
+def _is_another(before: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether a track shows another face than the one it announced before: a stranger may turn out to be someone."""
+    if person := _text(before, "person"):
+        return _text(facts, "person") != person and facts.get("event_type") != "spoof"
+    unknowns = {_text(before, "unknown"), _text(facts, "unknown")} - {""}
+    return len(unknowns) > 1 and not _text(facts, "person")
+
+
+def _visit(key: str, face: _Face, amendments: _Amendments, restarted: int, now: float) -> Visit:
+    (first, _), (newest, facts) = face.announced[0], face.announced[-1]
+    began = min(entry.row.at for entry, _ in face.announced)
+    heard = max(entry.row.at for entry, _ in face.announced)
+    ended = face.left is not None or face.replaced is not None
+    person, unknown, corrected = _who(face, facts, amendments)
     announced = _text(facts, "person")
     return Visit(
         key=key,
         first_seen=began,
-        last_seen=heard if track.left is None else _last_seen(began, heard, *track.left),
-        over=over,
+        last_seen=max(heard, _last_seen(face, heard)),
+        over=ended or restarted > newest.seq or now - heard > LONGEST,
         camera=_text(facts, "camera"),
         kind="match" if person else "unknown" if corrected or unknown else newest.row.kind,  # type: ignore[arg-type]
         person=person,
@@ -197,9 +219,9 @@ def _visit(key: str, track: _Track, amendments: _Amendments, restarted: int, now
     )
 
 
-def _who(track: _Track, facts: Mapping[str, Any], amendments: _Amendments) -> tuple[str | None, str | None, bool]:
+def _who(face: _Face, facts: Mapping[str, Any], amendments: _Amendments) -> tuple[str | None, str | None, bool]:
     """The person and the unknown of a visit, and whether a correction says so."""
-    events = [entry.row.id for entry, _ in track.announced]
+    events = [entry.row.id for entry, _ in face.announced]
     identified = next((amendments.identified[one] for one in reversed(events) if one in amendments.identified), None)
     if identified is not None:
         return identified, None, True
@@ -210,37 +232,41 @@ def _who(track: _Track, facts: Mapping[str, Any], amendments: _Amendments) -> tu
     return *amendments.now(_text(facts, "unknown") or None), False
 
 
-def _last_seen(began: float, heard: float, at: float, left: Mapping[str, Any]) -> float:
-    """When a face that has left was last seen; its row is written a while later."""
-    seconds = _number(left, "seconds")
-    return max(heard, at if seconds is None else min(at, began + seconds))
+def _last_seen(face: _Face, heard: float) -> float:
+    """When a face was last seen, as far as that is known; the row of a face that has left is written a while later."""
+    if face.replaced is not None or face.left is None:
+        return face.replaced or heard
+    at, facts = face.left
+    seconds = _number(facts, "seconds")
+    return at if seconds is None or face.since is None else min(at, face.since + seconds)
 
 
 def _with_doors(
     visits: list[Visit],
-    tracks: Mapping[str, _Track],
+    faces: Mapping[str, _Face],
     used: Iterable[tuple[float, str, Mapping[str, Any]]],
     doors: Mapping[str, str],
 ) -> list[Visit]:
     """The visits with what the doors did: a door's row names its person, and no camera."""
     found: dict[str, dict[tuple[str, str], DoorUse]] = {}
-    announced = {key: {_text(facts, "person") for _, facts in one.announced} for key, one in tracks.items()}
+    own: dict[str, list[Visit]] = {}
+    for visit in sorted(visits, key=lambda one: one.first_seen):
+        announced = {_text(facts, "person") for _, facts in faces[visit.key].announced}
+        for person in (announced | {visit.person or ""}) - {""}:
+            own.setdefault(person, []).append(visit)
     for at, kind, facts in used:
-        door, person = _text(facts, "door"), _text(facts, "person")
-        near = [
-            visit
-            for visit in visits
-            if person in (announced[visit.key] | {visit.person})
-            and person
-            and visit.first_seen - _BEFORE <= at <= (visit.last_seen if visit.over else at) + _AFTER
-            and doors.get(door, visit.camera) == visit.camera
-        ]
-        if not near:
-            continue
-        of = max(near, key=lambda visit: visit.first_seen)
-        use = DoorUse(door, kind, _text(facts, "reason") or None)  # type: ignore[arg-type]
-        found.setdefault(of.key, {})[door, kind] = use
+        door, theirs = _text(facts, "door"), own.get(_text(facts, "person"), [])
+        end = bisect_right(theirs, at + _BEFORE, key=lambda one: one.first_seen)
+        near = theirs[max(0, end - _NEAREST) : end]
+        of = next((one for one in reversed(near) if _may_use(one, at, doors.get(door, one.camera))), None)
+        if of is not None:
+            use = DoorUse(door, kind, _text(facts, "reason") or None)  # type: ignore[arg-type]
+            found.setdefault(of.key, {})[door, kind] = use
     return [replace(visit, doors=tuple(_uses(found.get(visit.key, {})))) for visit in visits]
+
+
+def _may_use(visit: Visit, at: float, camera: str) -> bool:
+    return visit.camera == camera and (not visit.over or at <= visit.last_seen + _AFTER)
 
 
 def _uses(found: Mapping[tuple[str, str], DoorUse]) -> Iterator[DoorUse]:

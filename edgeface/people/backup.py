@@ -70,7 +70,7 @@ def run_backup(arguments: Namespace) -> int:
         raise GalleryError(f"{printable_path(folder)}: no gallery here yet (edgeface enroll creates one)")
     path = arguments.file
     if path.is_dir():
-        path /= f"edgeface-{rfc3339(wall)[:19].replace(':', '')}{_SUFFIX}"
+        path /= f"edgeface-{rfc3339(wall)[:19].replace(':', '')}Z{_SUFFIX}"
     vault = open_vault(folder)
     with sqlite.translated(path):
         if found := integrity.check(folder, vault):

@@ -133,7 +133,7 @@ def visit(browser: Browser, session: Any, base: str) -> Iterator[Visit]:
 
 
 def test_who_comes_is_seen_live_with_the_name_and_an_event_arrives_without_a_reload(visit: Visit) -> None:
-    page = visit.go("/")
+    page = visit.go("/live")
     # A confirmation disappears when the page is loaded again.
     page.evaluate("document.body.dataset.first = 'yes'")
     seen = page.locator(f"section[data-camera={CAMERA}] .seen")
@@ -152,7 +152,7 @@ def test_a_person_is_enrolled_by_upload_and_seen_live_with_the_name(visit: Visit
     page.get_by_label(strings.ENROLL_CHOOSE).set_input_files(PHOTOS)
     page.get_by_role("button", name=strings.ENROLL, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(strings.DONE["enrolled"])
-    page = visit.go("/")
+    page = visit.go("/live")
     expect(page.locator(".tag text", has_text="Joe Büiden")).to_be_visible(timeout=ROUND)
     page = visit.go("/people/joe/forget")
     page.get_by_label(strings.CONFIRM.format(id="joe")).fill("jo")
@@ -234,7 +234,7 @@ def focus(page: Page, selector: str) -> None:
 
 
 def test_the_region_is_changed_by_keys_and_by_dragging_and_is_in_the_file(visit: Visit, daemon: Daemon) -> None:
-    page = visit.go("/")
+    page = visit.go("/live")
     expect(page.locator(".stage > img")).to_be_visible()
     page.get_by_text(strings.LIVE_EDIT).click()
     left = page.get_by_role("slider", name=strings.REGION_HANDLE.format(edge="Left"))
@@ -277,6 +277,7 @@ def test_nothing_is_wider_than_a_phone_and_all_text_can_be_read(visit: Visit) ->
     visit.page.emulate_media(reduced_motion="reduce")
     for path in (
         "/",
+        "/live",
         "/people",
         "/people/barack_obama",
         "/unknowns",
@@ -298,7 +299,7 @@ def test_nothing_is_wider_than_a_phone_and_all_text_can_be_read(visit: Visit) ->
 
 def corrected(visit: Visit, refused: list[str]) -> bool:
     """Name an unknown face in view; False if it was seen too badly to become a template."""
-    page = visit.go("/")
+    page = visit.go("/live")
     other = page.locator("".join(f":not([href='{one}'])" for one in refused) or "a")
     link = page.get_by_role("link", name=strings.LIVE_IS).and_(other).first
     refused.append(link.get_attribute("href", timeout=ROUND) or "")
@@ -320,7 +321,7 @@ def corrected(visit: Visit, refused: list[str]) -> bool:
 def test_a_face_in_view_is_corrected_and_has_the_name_at_once(visit: Visit) -> None:
     refused: list[str] = []
     assert any(corrected(visit, refused) for _ in range(5))
-    page = visit.go("/")
+    page = visit.go("/live")
     expect(page.locator(".tag text", has_text="A Visitor")).to_be_visible(timeout=ROUND)
     page = visit.go("/events")
     expect(page.get_by_role("link", name=strings.CORRECT, exact=True).first).to_be_visible()

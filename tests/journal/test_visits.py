@@ -52,6 +52,27 @@ def test_the_last_announcement_of_a_visit_says_who_it_was() -> None:
     assert one.first_seen == NOON
 
 
+def test_another_face_on_a_track_is_another_visit() -> None:
+    rows = [
+        announced(NOON, 1, person="alice"),
+        noted("opened", NOON + 1, door="front", person="alice", grant_seq=1),
+        announced(NOON + 4, 1, "unknown", unknown="u-aaaa"),
+        announced(NOON + 6, 1, person="bob"),
+        announced(NOON + 8, 1, person="carol"),
+        left(NOON + 30, 1, 25.0, person="carol"),
+    ]
+    carol, bob, alice = folded(*rows, now=NOON + 40).visits
+    assert [one.who for one in (carol, bob, alice)] == ["carol", "bob", "alice"], "the stranger turned out to be bob"
+    assert [(one.first_seen, one.last_seen) for one in (alice, bob)] == [(NOON, NOON + 4), (NOON + 4, NOON + 8)]
+    assert (carol.first_seen, carol.last_seen, carol.over) == (NOON + 8, NOON + 25, True)
+    assert [len(one.doors) for one in (alice, bob, carol)] == [1, 0, 0]
+    two = [announced(NOON, 1, "unknown", unknown="u-aaaa"), announced(NOON + 4, 1, "unknown", unknown="u-bbbb")]
+    assert [one.who for one in folded(*two).visits] == ["u-bbbb", "u-aaaa"]
+    # The same stranger, who has an id now; and a picture that is held up after the person.
+    assert len(folded(announced(NOON, 1, "unknown"), two[1]).visits) == 1
+    assert len(folded(rows[0], announced(NOON + 4, 1, "spoof", reason="challenge")).visits) == 1
+
+
 def test_visits_are_told_apart_by_boot_camera_and_track() -> None:
     rows = [
         announced(NOON, 1, person="alice"),
@@ -249,6 +270,17 @@ def test_the_visits_of_someone_are_found_under_all_their_ids_page_by_page(journa
     assert [one.first_seen for one in shown] == sorted({one.first_seen for one in shown}, reverse=True)
     assert len(shown) == 703
     assert all(one.over and one.last_seen - one.first_seen in {0.0, 20.0} for one in shown)
+
+
+def test_the_visit_of_someone_is_over_when_another_face_or_a_restart_has_ended_it(journal: Journal) -> None:
+    reader = VisitReader()
+    write(journal, [announced(NOON, 1, person="alice")])
+    assert [one.over for one in reader.about(journal, ["alice"], NOON + 60).visits] == [False]
+    write(journal, [announced(NOON + 5, 1, "unknown", unknown="u-aaaa"), left(NOON + 9, 1, 7.0, unknown="u-aaaa")])
+    (one,) = reader.about(journal, ["alice"], NOON + 60).visits
+    assert (one.over, one.last_seen) == (True, NOON + 5)
+    write(journal, [announced(NOON + 20, 2, person="bob"), noted("started", NOON + 30)])
+    assert [one.over for one in reader.about(journal, ["bob"], NOON + 60).visits] == [True]
 
 
 def test_all_visits_are_read_day_by_day_also_over_empty_weeks(journal: Journal) -> None:

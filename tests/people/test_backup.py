@@ -1,5 +1,6 @@
 """A backup is sealed, a restore leaves out who was forgotten, and its generation is above the last one."""
 
+import re
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -192,5 +193,6 @@ def test_a_folder_keeps_the_newest(folder: Path, tmp_path: Path) -> None:
     assert main(["backup", "--data", str(folder), "--keep", "2", str(place)]) == 0
     names = sorted(path.name for path in place.iterdir())
     assert len(names) == 2
+    assert re.fullmatch(r"edgeface-\d{4}-\d{2}-\d{2}T\d{6}Z\.backup", names[1])
     assert names[0] == "edgeface-2020-01-03T000000.backup"
     assert main(["backup", "--data", str(folder), "--keep", "0", str(place)]) == 2

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 OUT = Path(__file__).parents[2] / "docs" / "images"
 SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 PAGES = {
-    "live": "/",
+    "today": "/",
+    "live": "/live",
     "people": "/people",
     "person": "/people/barack_obama",
     "enroll": "/enroll",
@@ -53,7 +54,7 @@ def main() -> None:
                 _write(page, f"{key}-{size}")
         _questions(_page(browser, "desktop", storage_state=state), base)
         page = _page(browser, "phone", storage_state=state, color_scheme="dark")
-        page.goto(f"{base}/")
+        page.goto(f"{base}/live")
         _settle(page, "live")
         _write(page, "live-phone-dark")
         page = _page(browser, "phone")

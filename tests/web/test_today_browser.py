@@ -1,0 +1,249 @@
+"""Today and the times of all pages in a real Chromium, and every page under axe-core."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.events import event_id
+from edgeface.journal.rows import JournalRow
+from edgeface.web import today_strings
+from tests.support.axe import AXE, MISSING, violations
+from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded
+from tests.support.visits import announced, left, visit
+from tests.support.web import (  # noqa: F401 - fixtures
+    CAMERA,
+    EVENT,
+    UNKNOWN,
+    Stage,
+    context,
+    make_code,
+    server,
+    stage,
+)
+
+PLAYWRIGHT = find_spec("playwright") is not None
+if TYPE_CHECKING or PLAYWRIGHT:
+    from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edgeface.web.server import Server
+
+    Open = Callable[..., Page]
+
+# Fixtures of tests/support/web.py are arguments here.
+# ruff: noqa: F811
+
+pytestmark = [
+    pytest.mark.needs_browser,
+    pytest.mark.slow(seconds=40),
+    pytest.mark.skipif(not PLAYWRIGHT, reason="needs playwright"),
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
+]
+
+DAY = 86_400.0
+PATIENCE = 20_000
+PHONE = {"width": 360, "height": 780}
+DESKTOP = {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        with bounded(started):
+            started.close()
+
+
+@pytest.fixture
+def page_of(browser: Browser, stage: Stage, server: Server) -> Iterator[Open]:
+    """Opens a page of its own, signed in, in a browser with these settings; nothing may fail on it."""
+    contexts: list[Any] = []
+    wrong: list[str] = []
+
+    def make(role: str = "admin", **settings: Any) -> Page:
+        contexts.append(browser.new_context(base_url=server.url, **settings))
+        page: Page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda one: wrong.append(one.text) if one.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda one: wrong.append(str(one)))
+        page.goto("/login")
+        if settings.get("java_script_enabled", True):
+            page.goto("about:blank")
+            page.goto(f"/login#{make_code(stage, role)}")
+            page.wait_for_url(server.url)
+        else:
+            page.locator("#secret").fill(make_code(stage, role))
+            page.locator("main form button").click()
+        return page
+
+    with bounded(browser):
+        yield make
+        for one in contexts:
+            one.close()
+    assert wrong == []
+
+
+def write(stage: Stage, *rows: JournalRow) -> None:
+    assert stage.context.journal.write(rows, ())
+
+
+def now() -> float:
+    return SystemClock().wall()
+
+
+def test_someone_who_comes_appears_without_a_reload_and_is_then_gone(page_of: Open, stage: Stage) -> None:
+    page = page_of()
+    expect(page.locator("[data-live]")).to_have_text(today_strings.TODAY_LIVE)
+    page.evaluate("document.body.dataset.first = 'yes'")
+    event = announced(now(), 7, person="barack")
+    write(stage, event)
+    stage.context.hub.on_message({"kind": "match", "id": event.id})
+    card = page.locator("[data-card]", has_text="Barack")
+    expect(card.first).to_contain_text(today_strings.VISIT_NOW)
+    write(stage, left(now() + 1, 7, 1.0, person="barack"))
+    stage.context.hub.on_message({"kind": "left", "id": event_id(now(), "x", 1)})
+    expect(card.first.locator(".push time")).to_have_text("now")
+    assert page.evaluate("document.body.dataset.first") == "yes"
+
+
+def test_what_is_being_used_stays_while_someone_comes(page_of: Open, stage: Stage) -> None:
+    write(stage, *[row for n in range(8) for row in visit(now() - 900 + 60 * n, n, person="barack")])
+    page = page_of()
+    details = page.locator("details").first
+    details.locator("summary").click()
+    for n, person in enumerate(("eileen", "barack")):
+        event = announced(now(), 20 + n, person=person)
+        write(stage, event)
+        stage.context.hub.on_message({"kind": "match", "id": event.id})
+    page.wait_for_timeout(2_500)
+    expect(page.locator("[data-card]")).to_have_count(1)
+    page.locator("h1").click()
+    expect(page.locator("[data-card]")).to_have_count(2)
+    expect(page.locator("details[open]")).to_have_count(1)
+
+
+def test_a_stranger_is_enrolled_from_the_card_without_javascript(page_of: Open, stage: Stage) -> None:
+    at = now()
+    write(stage, *visit(at - 300, 1, unknown=UNKNOWN))
+    page = page_of(java_script_enabled=False)
+    card = page.locator("[data-card]")
+    utc = datetime.fromtimestamp(at - 300, timezone.utc)
+    expect(card.locator(".log time").first).to_have_text(f"{utc:%H:%M}")
+    expect(page.locator("footer")).to_contain_text("All times are UTC.")
+    card.get_by_role("link", name=today_strings.VISIT_NEW).click()
+    page.locator("#id").fill("joe")
+    page.locator("#name").fill("Joe")
+    page.locator("main form button.primary").click()
+    page.goto("/")
+    expect(card.get_by_role("link", name="Joe", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("zone", "language", "near"),
+    [
+        ("America/New_York", "en-US", "5 min. ago"),
+        ("Asia/Kolkata", "de-DE", "vor 5 Min."),
+        ("UTC", "en-GB", "5 min ago"),
+    ],
+)
+def test_times_are_in_the_browsers_zone_and_language(
+    page_of: Open, stage: Stage, zone: str, language: str, near: str
+) -> None:
+    at = now()
+    stage.context.journal.record("renamed", at - 320, {"person": "barack"})
+    stage.context.journal.record("consent", at - 40 * DAY, {"person": "barack"})
+    page = page_of(timezone_id=zone, locale=language)
+    page.goto("/events?kind=renamed")
+    shown = page.locator("tbody time").first
+    expect(shown).to_have_text(near)
+    hours = datetime.fromtimestamp(at - 320, ZoneInfo(zone))
+    assert f"{hours:%M}" in (shown.get_attribute("title") or "")
+    assert (shown.get_attribute("lang") or "en").startswith(language[:2])
+    page.goto("/events?kind=consent")
+    day = datetime.fromtimestamp(at - 40 * DAY, ZoneInfo(zone))
+    expect(page.locator("tbody time").first).to_contain_text(str(day.year))
+    expect(page.locator("tbody time").first).to_contain_text(str(day.day))
+    expect(page.locator("footer")).not_to_contain_text("UTC", use_inner_text=True)
+
+
+def test_today_is_the_day_of_the_browser(page_of: Open, stage: Stage) -> None:
+    """Twelve hours before and after: at any time, it is another day for one of the two than in UTC."""
+    for zone in ("Pacific/Auckland", "Pacific/Honolulu"):
+        page = page_of(timezone_id=zone)
+        expect(page.locator("#visits")).to_have_attribute("data-zone", zone)
+        there = datetime.now(ZoneInfo(zone))
+        midnight = there.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        write(stage, *visit(midnight - 1, 1, person="eileen", boot=zone))
+        write(stage, *visit(midnight + 1, 2, person="barack", boot=zone))
+        page.reload()
+        today = page.locator(f"section[aria-labelledby='day-{there:%Y-%m-%d}']")
+        expect(today.locator("[data-card]", has_text="Barack")).to_have_count(1)
+        page.goto(f"/?day={there:%Y-%m-%d}")
+        expect(page.locator(f".log time[datetime='{rfc3339(midnight + 1)}']")).to_have_count(1)
+        expect(page.locator(f".log time[datetime='{rfc3339(midnight - 1)}']")).to_have_count(0)
+
+
+def test_a_browser_without_cookies_is_not_reloaded_for_ever(page_of: Open) -> None:
+    page = page_of(timezone_id="Asia/Tokyo")
+    page.add_init_script(
+        "Object.defineProperty(document, 'cookie', { get: () => '', set: () => undefined }); "
+        "sessionStorage.loads = Number(sessionStorage.loads || 0) + 1"
+    )
+    page.goto("/")
+    page.wait_for_timeout(1_000)
+    assert page.evaluate("sessionStorage.loads") == "1"
+
+
+PAGES = (
+    "/",
+    "/live",
+    "/people",
+    "/people/barack",
+    "/people/barack/forget",
+    "/forget?id=barack",
+    "/enroll",
+    "/enroll/camera",
+    "/unknowns",
+    f"/unknowns/{UNKNOWN}/enroll",
+    f"/unknowns/{UNKNOWN}/delete",
+    "/events",
+    f"/events/{EVENT}/correct",
+    "/doors",
+    "/health",
+    "/notifications",
+    "/login",
+)
+
+
+@pytest.mark.skipif(not AXE, reason=MISSING)
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(page_of: Open, stage: Stage, scheme: str, size: dict[str, int]) -> None:
+    at = now()
+    write(stage, *visit(at - 900, 1, unknown=UNKNOWN), *visit(at - 300, 2, person="barack"))
+    write(stage, JournalRow(EVENT, "unknown", at - 100, announced(at - 100, 3, "unknown", unknown=UNKNOWN).payload))
+    source = stage.folder / "config.yaml"
+    source.write_text(source.read_text().replace("privacy: {pictures: all}\n", ""))
+    stage.context.reload()
+    page = page_of(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    found = {}
+    for path in PAGES:
+        page.goto(path)
+        if path == "/":
+            expect(page.get_by_text(today_strings.PICTURES_YES)).to_be_visible()
+            expect(page.get_by_role("button", name=today_strings.VISIT_IGNORE)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
+        found[path] = violations(page)
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
