@@ -201,6 +201,12 @@ def test_a_hostile_query_is_no_error(admin: TestClient, query: str) -> None:
     assert (Markup(answer.text).wrong, Markup(answer.text).open) == ([], [])
 
 
+def test_problems_come_first_on_the_page_that_opens(client: Make) -> None:
+    text = client("viewer").get("/").text
+    assert "no signing key" in text
+    assert text.index("no signing key") < text.index('id="visits"')
+
+
 def test_many_people_come_in_parts(admin: TestClient, stage: Stage, noon: float) -> None:
     write(stage, *[row for n in range(70) for row in visit(noon + n, n, unknown=f"u-{n:04}")])
     first = admin.get("/").text

@@ -1,4 +1,4 @@
-// Brings the cards up to date when someone comes or goes; what is being used stays as it is.
+// Brings the cards up to date when someone comes or goes, while someone looks; what is being used stays as it is.
 const box = document.getElementById("visits");
 const note = document.querySelector("[data-live]");
 const FRESH_MS = 4000;
@@ -10,7 +10,7 @@ let waiting = false;
 let busy = Promise.resolve();
 
 async function refresh() {
-  if (box.contains(document.activeElement)) {
+  if (document.visibilityState !== "visible" || box.contains(document.activeElement)) {
     waiting = true;
     return;
   }
@@ -39,12 +39,15 @@ function update() {
   timers = PAUSES_MS.map((pause) => setTimeout(() => { busy = busy.then(refresh, refresh); }, pause));
 }
 
-box.addEventListener("focusout", () => {
+function resume() {
   if (waiting) {
     waiting = false;
     update();
   }
-});
+}
+
+box.addEventListener("focusout", resume);
+document.addEventListener("visibilitychange", resume);
 const source = new EventSource("/api/v1/events/stream");
 for (const kind of JSON.parse(box.dataset.kinds)) source.addEventListener(kind, update);
 source.onopen = () => { note.textContent = note.dataset.on; update(); };

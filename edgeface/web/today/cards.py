@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 CARDS = 60
 """Cards on a page."""
 ALIKE = 2
-"""People to whom a stranger may be added with one click."""
+"""People that a card offers to add a stranger to."""
 
 
 class AlikePerson(NamedTuple):
-    """Someone enrolled whom a stranger may be."""
+    """Someone enrolled who a stranger may be."""
 
     id: str
     name: str

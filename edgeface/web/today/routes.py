@@ -15,6 +15,7 @@ from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.config_edit import may_write, write_pictures
 from edgeface.web.http.problems import Problem
 from edgeface.web.http.time_zone import day_of, zone_name, zone_of
+from edgeface.web.pages.faults import faults
 from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
 from edgeface.web.today import export
 from edgeface.web.today.cards import Deck
@@ -40,9 +41,11 @@ def today(request: Request, error: str | None = None) -> Response:
         "today.html",
         **_shown(request),
         error=error,
+        faults=faults(context),
         cameras=list(context.configuration().face_cameras),
         kinds=list(KINDS),
-        ask_pictures=_asks(request),
+        # The daemon may not have read the answer yet.
+        ask_pictures=_asks(request) and "done" not in request.query_params,
         no_pictures=context.configuration().privacy.pictures == "none",
         picture_days=context.configuration().privacy.picture_days,
     )

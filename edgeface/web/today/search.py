@@ -77,7 +77,7 @@ class FoundVisits(NamedTuple):
     day: str = ""
     """The day that they are of; empty if they are of several."""
     today: bool = False
-    """Whether that day goes on."""
+    """Whether that day is the present one."""
     earlier: str = ""
     later: str = ""
     """The next days with a visit; empty if there is none."""
