@@ -42,7 +42,10 @@ class VisitPage(NamedTuple):
 
 
 class VisitReader:
-    """Reads visits; any thread may use it. It keeps numbers of rows in memory, and nothing of their content."""
+    """Reads visits; any thread may use it. It keeps numbers of rows in memory, and nothing of their content.
+
+    Visits that a clock dated before it was set may be missing.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,12 +55,9 @@ class VisitReader:
     def between(
         self, journal: Journal, since: float, until: float, now: float, doors: Mapping[str, str] | None = None
     ) -> FoldedVisits:
-        """The visits whose first time is in [since, until), in wall seconds; `now` and `doors` are as in `fold`.
-
-        Rows that a wrong clock has dated may be missing if there are more than 64 in a row.
-        """
+        """The visits whose first time is in [since, until), in wall seconds; `now` and `doors` are as in `fold`."""
         low = max(0, _seq_at(journal, since - LONGEST) - _MISDATED)
-        high = None if until + LONGEST >= now else _seq_at(journal, until + LONGEST) + _MISDATED
+        high = None if until + LONGEST >= now else _seq_at(journal, until + LONGEST) + 2 * _MISDATED
         found = [*_range(journal, low, high), *self._later(journal, high)]
         inside = [one for one in found if since <= one.row.at < until]
         whole = fold(found, now, doors)
@@ -75,8 +75,7 @@ class VisitReader:
             earlier = announced_before(journal, start)
             if earlier is None:
                 return
-            # Time stands still only where the clock did not: no part is read twice.
-            until = min(start, earlier + 0.001) if earlier < start else start
+            until = min(start, earlier + 0.001)
 
     def about(
         self,
@@ -121,6 +120,9 @@ class VisitReader:
         """The numbers of all amendments; the first call after a start reads the kind of every row."""
         with self._lock:
             last = journal.head()[0]
+            if last < self._indexed:
+                # Another journal: the damaged one was set aside.
+                self._amendments, self._indexed = [], 0
             while self._indexed < last:
                 start, end = self._indexed, min(self._indexed + _INDEXED, last)
 
@@ -135,34 +137,35 @@ class VisitReader:
                     break
                 self._amendments += seqs
                 self._indexed = end
-            if last < self._indexed:
-                # Another journal: the damaged one was set aside.
-                self._amendments, self._indexed = [], 0
             return list(self._amendments)
 
 
 def announced_before(journal: Journal, wall: float) -> float | None:
     """The time of the last announced face before these wall seconds; None if there is none."""
-    return _announced(journal, f"seq < ? AND at < ? AND kind IN ({_ANNOUNCED}) ORDER BY seq DESC", wall, _MISDATED)
+    where = f"seq < ? AND at < ? AND kind IN ({_ANNOUNCED}) ORDER BY seq DESC"
+    return _announced(journal, "max", where, wall, 2 * _MISDATED)
 
 
 def announced_after(journal: Journal, wall: float) -> float | None:
     """The time of the first announced face at these wall seconds or later; None if there is none."""
-    return _announced(journal, f"seq >= ? AND at >= ? AND kind IN ({_ANNOUNCED}) ORDER BY seq", wall, -_MISDATED)
+    where = f"seq >= ? AND at >= ? AND kind IN ({_ANNOUNCED}) ORDER BY seq"
+    return _announced(journal, "min", where, wall, -_MISDATED)
 
 
-def _announced(journal: Journal, condition: str, wall: float, skew: int) -> float | None:
+def _announced(journal: Journal, best: str, where: str, wall: float, skew: int) -> float | None:
+    """The best time of the nearest rows: more of them than a clock that was not set has dated."""
     seq = _seq_at(journal, wall) + skew
+    query = f"SELECT {best}(at) FROM (SELECT at FROM rows WHERE {where} LIMIT {4 * _MISDATED})"  # noqa: S608 - constants
 
     def work(connection: sqlite3.Connection, _: Vault) -> float | None:
-        row = connection.execute(f"SELECT at FROM rows WHERE {condition} LIMIT 1", (seq, wall)).fetchone()  # noqa: S608 - constants
-        return None if row is None else float(row[0])
+        (at,) = connection.execute(query, (seq, wall)).fetchone()
+        return None if at is None else float(at)
 
     return journal.attempt(work, otherwise=None)
 
 
 def _seq_at(journal: Journal, wall: float) -> int:
-    """The number of about the first row that was written at these wall seconds or later."""
+    """The number of about the first row that was written at these wall seconds or later: up to _MISDATED too low."""
 
     def work(connection: sqlite3.Connection, _: Vault) -> int:
         low, high = connection.execute("SELECT (SELECT min(seq) FROM rows), (SELECT max(seq) FROM rows)").fetchone()

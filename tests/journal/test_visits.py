@@ -325,6 +325,22 @@ def test_rows_of_a_clock_that_was_not_set_do_not_hide_a_day(journal: Journal) ->
     for day in range(40):
         found = reader.between(journal, MIDNIGHT + day * DAY, MIDNIGHT + (day + 1) * DAY, end)
         assert len(found.visits) == 20, day
+        assert announced_before(journal, MIDNIGHT + (day + 1) * DAY) == NOON + day * DAY + 19
+        assert announced_after(journal, MIDNIGHT + day * DAY) == NOON + day * DAY
+    assert sum(one.person == "alice" for one in reader.before(journal, end, 0.0, end)) == 800
+
+
+def test_a_journal_that_was_set_aside_is_read_from_its_start(tmp_path: Path) -> None:
+    reader, path = VisitReader(), tmp_path / "journal.db"
+    with closing(Journal(path)) as journal:
+        write(journal, [row for n in range(20) for row in visit(NOON + n, n, person="alice")])
+        assert len(reader.between(journal, MIDNIGHT, MIDNIGHT + DAY, LATER).visits) == 20
+    path.rename(tmp_path / "aside.db")
+    with closing(Journal(path)) as journal:
+        event = announced(NOON, 1, person="alice")
+        write(journal, [event, noted("corrected", NOON + 2 * DAY, person="alice", event=event.id)])
+        (one,) = reader.between(journal, MIDNIGHT, MIDNIGHT + DAY, LATER).visits
+        assert one.corrected
 
 
 def test_a_journal_that_cannot_be_read_has_no_visits(tmp_path: Path) -> None:
