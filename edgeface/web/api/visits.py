@@ -25,7 +25,7 @@ def visits(call: Call) -> Response:
     """List visits, the latest first."""
     query, context = call.query, call.context
     wall = context.clock.wall()
-    until = wall + 1.0 if query.until is None else wall_of(query.until, "until")
+    until = wall + 1.0 if query.until is None else wall_of(query.until, "until", end=True)
     since = wall - _DAYS * DAY if query.since is None else wall_of(query.since, "since")
     if query.who is None:
         every = context.visits.before(context.journal, until, since, wall, cameras_of(context))
