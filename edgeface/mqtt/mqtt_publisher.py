@@ -13,19 +13,18 @@ from edgeface.core.text import NO_ONE
 from edgeface.journal.database import noted
 from edgeface.journal.writer import JournalWriter
 from edgeface.mqtt import topics
-from edgeface.mqtt.connection import Connection, Message, PublishResult, Waker
+from edgeface.mqtt.connection import Connection, PublishResult, Waker
 from edgeface.mqtt.discovery import Announcements, Discovery
 from edgeface.mqtt.generation import DoorMemory
+from edgeface.mqtt.incoming import Incoming
 from edgeface.mqtt.outgoing import (
     AuditFeed,
     ChallengeQueue,
     EventQueue,
     KeyListFeed,
-    Republication,
     RetainedQueue,
     StateMessage,
     flush_grants,
-    parsed,
     recorded_alarms,
 )
 from edgeface.mqtt.problems import Backoff, ConnectionProblems
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from edgeface.security.signing_keys import Signer
 
 _TICK, _GOODBYE_TIMEOUT, _JOIN_TIMEOUT = 0.5, 2.0, 6.0
-# Seconds for the state of an earlier run to arrive: for the broker's answer, and after it.
-_RECALL_TIMEOUT, _RECALL_PAUSE = 2.0, 0.3
 
 
 class MqttPublisher:
@@ -95,9 +92,6 @@ class MqttPublisher:
         self._name = client_id(device)
         self._topics = Topics.of_device(settings, device)
         self._status = self._topics(topics.STATUS)
-        self._home_assistant = self._topics(topics.HOME_ASSISTANT_STATUS)
-        self._switches = {self._topics(topics.ENABLED_SET, camera=camera).name: camera for camera in cameras}
-        self._births = Republication(clock)
         self._counts: Counter[str] = Counter()
         self._problems = ConnectionProblems()
         self.connected = False
@@ -125,9 +119,20 @@ class MqttPublisher:
             alarms=recorded_alarms(journal),
         )
         self._state_message = StateMessage(clock, journal, self._issuer)
-        self._recall, self._recall_until = recall, float("inf")
+        self._recall = recall
         self._door_memory = DoorMemory(self._topics, device, clock, signer, generation, recall or (lambda *_: None))
         self._key_list = key_list
+        self._incoming = Incoming(
+            self._topics,
+            clock,
+            self._issuer,
+            self._door_memory,
+            cameras=cameras,
+            on_enabled=self._switch,
+            recall=None if recall is None else self._on_earlier,
+            key_list=key_list,
+            discovery=settings.discovery,
+        )
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._announcements: Announcements | None = None
         if settings.discovery:
@@ -194,7 +199,8 @@ class MqttPublisher:
     def counters(self) -> dict[str, int]:
         """Numbers of messages by what became of them, as docs/events.md names them."""
         return {
-            **{name: self._counts[name] for name in ("said", "late", "ignored")},
+            **{name: self._counts[name] for name in ("said", "late")},
+            "ignored": self._incoming.ignored,
             **self._problems.counters(),
             "snapshots_dropped": self._events.snapshots_dropped,
             "missed": self._events.missed,
@@ -260,33 +266,15 @@ class MqttPublisher:
         if self._key_list is not None:
             self._key_list.connected()
         connection.publish(self._status, b"online")
-        # With the sender's flag, since a retained command counts neither now nor later.
-        connection.subscribe(self._switches, as_published=True)
-        connection.subscribe([self._home_assistant.name] if self._settings.discovery else [])
-        self._issuer.reload()
-        self._subscribe_to_doors(connection)
-        if self._recall is not None:
-            # Before our own state takes the place of what an earlier run has left.
-            self._recall_until = self._clock.monotonic() + _RECALL_TIMEOUT
-            connection.subscribe([self._topics(topics.STATE).name], retained=True)
+        self._incoming.subscribe(connection)
         self._retained.put_all()
         self._state_message.refresh()
         self.connected = True
 
-    def _subscribe_to_doors(self, connection: Connection) -> None:
-        kinds = (topics.DOOR_CHALLENGE, topics.DOOR_RESULT)
-        names = [self._topics(kind, door=door).name for door in self._issuer.doors for kind in kinds]
-        names += [self._topics(topics.DOOR_FACTOR, door=door).name for door in self._issuer.factor_doors]
-        connection.subscribe(names, as_published=True)
-        self._door_memory.subscribe(connection, self._issuer.doors)
-        # A state has the retain flag: without as_published, only one that the broker has stored would arrive with it.
-        states = [self._topics(topics.DOOR_STATE, door=door).name for door in self._issuer.doors]
-        connection.subscribe(states, qos=0)
-
     def _work(self, connection: Connection) -> None:
         self._receive(connection)
         if self._issuer.reload():
-            self._subscribe_to_doors(connection)
+            self._incoming.subscribe_to_doors(connection)
             self._announce()
         self._events.flush(connection)
         self._challenges.flush(connection)
@@ -296,7 +284,7 @@ class MqttPublisher:
         flush_grants(self._issuer, connection, self._topics)
         self._record_grants()
         self._compose_state()
-        if self._births.due():
+        if self._incoming.births.due():
             self._announce()
         self._retained.flush(connection)
         if self._key_list is not None:
@@ -319,10 +307,8 @@ class MqttPublisher:
             self._state_message.refresh()
 
     def _compose_state(self) -> None:
-        if self._recall is not None:
-            if self._clock.monotonic() < self._recall_until:
-                return
-            self._recall = None
+        if self._incoming.earlier.awaited():
+            return
         if (payload := self._state_message.compose(self.facts()["mqtt"])) is not None:
             self._retained.put(self._topics(topics.STATE), payload)
 
@@ -330,14 +316,14 @@ class MqttPublisher:
         for result in connection.results():
             self._on_result(result)
         while connection.messages:
-            self._on_message(connection.messages.popleft())
+            self._incoming.on_message(connection.messages.popleft())
 
     def _on_result(self, result: PublishResult) -> None:
         kind, id_ = result.tag
         if self._key_list is not None:
             self._key_list.on_result(result)
-        if kind == "subscribe" and id_ == self._topics(topics.STATE).name:
-            self._recall_until = self._clock.monotonic() + _RECALL_PAUSE
+        if kind == "subscribe" and id_ == self._incoming.earlier.topic:
+            self._incoming.earlier.subscribed()
         elif result.refused is not None:
             self._on_denial(kind, id_, result.refused)
         elif kind in {"event", "audit"}:
@@ -356,32 +342,16 @@ class MqttPublisher:
         elif kind == "grant":
             self._issuer.take_back([id_])
 
-    def _on_message(self, message: Message) -> None:
-        camera, door = self._switches.get(message.topic), self._topics.door_of(message.topic)
-        payload = message.payload.decode(errors="replace")
-        if message.topic == self._home_assistant.name:
-            if payload == "online":
-                self._births.request()
-        elif camera is not None and payload in {ON, OFF} and not message.retained:
-            self._on_enabled(camera, payload == ON)
-            self.set(topics.ENABLED_STATE.at(camera=camera), payload)
-        elif message.topic == self._topics(topics.STATE).name:
-            self._on_state(message.payload)
-        elif door is not None and door[1] == "generation":
-            self._counts["ignored"] += not self._door_memory.on_message(door[0], message.payload)
-        elif self._key_list is not None and message.topic == self._key_list.topic.name:
-            self._key_list.on_message(message.payload)
-        elif door is None or not self._issuer.on_message(*door, message.payload, retained=message.retained):
-            self._counts["ignored"] += 1
+    def _switch(self, camera: str, on: bool) -> None:  # noqa: FBT001 - ON and OFF, as in MQTT
+        self._on_enabled(camera, on)
+        self.set(topics.ENABLED_STATE.at(camera=camera), ON if on else OFF)
 
-    def _on_state(self, payload: bytes) -> None:
-        """The state that an earlier run has left; anything else on the topic is ignored."""
-        recall, self._recall = self._recall, None
-        state = parsed(payload)
-        if recall is not None and state is not None:
-            recall(state.get("generation"), "the broker")
-            if self._announcements is not None:
-                self._announcements.remove(state, self._issuer.doors)
+    def _on_earlier(self, state: Mapping[str, Any]) -> None:
+        """The state that an earlier run has left."""
+        if self._recall is not None:
+            self._recall(state.get("generation"), "the broker")
+        if self._announcements is not None:
+            self._announcements.remove(state, self._issuer.doors)
 
     def _go_offline(self, connection: Connection) -> None:
         deadline = self._clock.monotonic() + _GOODBYE_TIMEOUT

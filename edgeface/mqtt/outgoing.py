@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from edgeface.core import events
 from edgeface.core.clock import rfc3339, synchronised
 from edgeface.core.event_kinds import DOOR_ALARMS
-from edgeface.core.files import loads_strict
 from edgeface.journal.journal import audit
 from edgeface.mqtt.connection import Tag
 from edgeface.mqtt.topics import AUDIT, CHALLENGE, DOOR_GRANT, EVENT, SNAPSHOT
@@ -332,12 +331,3 @@ def recorded_alarms(journal: Journal) -> list[tuple[str, dict[str, Any]]]:
     """The newest alarms of doors in the journal, MAX_ALARMS at most: kind and facts."""
     found = journal.rows(kinds=tuple(DOOR_ALARMS.values()), last=MAX_ALARMS)
     return [(entry.row.kind, json.loads(entry.row.payload)) for entry in found]
-
-
-def parsed(payload: bytes) -> dict[str, Any] | None:
-    """The JSON object in a message; None for anything else."""
-    try:
-        found = loads_strict(payload)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -100,9 +100,9 @@ def test_a_switch_that_a_broker_marks_as_retained_is_not_obeyed(tmp_path: Path) 
         Mqtt(), "front", CLOCK, journal, on_enabled=lambda _, on: switched.append(on), cameras=("porch",)
     )
     # The subscription asks for none of these, but a broker may send them all the same.
-    publisher._on_message(Message(SET, b"OFF", retained=True))
+    publisher._incoming.on_message(Message(SET, b"OFF", retained=True))
     assert (switched, publisher.counters()["ignored"]) == ([], 1)
-    publisher._on_message(Message(SET, b"OFF", retained=False))
+    publisher._incoming.on_message(Message(SET, b"OFF", retained=False))
     assert switched == [False]
     publisher._waker.close()
     journal.close()
