@@ -71,14 +71,12 @@ def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, 
         yield ("device",), f"{RESERVED} is taken by the topics of doors; choose another"
     if configuration.doors and configuration.mqtt is None:
         yield ("doors",), "doors are opened over MQTT: add the section mqtt"
+    yield from _broken_people(configuration)
     yield from _broken_readers(configuration)
     yield from _broken_liveness(configuration)
     yield from _broken_companions(configuration)
     yield from _plaintext_cameras(configuration)
     yield from _broken_notify(configuration)
-    for name, camera in configuration.cameras.items():
-        if camera.people is not None and camera.people not in configuration.groups:
-            yield ("cameras", name, "people"), f"no such group; there are {listed(configuration.groups)}"
     for name, door in configuration.doors.items():
         if door.camera not in configuration.cameras:
             yield ("doors", name, "camera"), f"no such camera; there are {listed(configuration.cameras)}"
@@ -87,6 +85,17 @@ def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, 
         for number, rule in enumerate(door.allow):
             for key, problem in _broken_rule(configuration, door, rule):
                 yield ("doors", name, "allow", number, key), problem
+
+
+def _broken_people(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    """Where a group is named that there is not."""
+    groups: dict[str, object] = {**configuration.groups, EVERYONE: ()}
+    people = None if configuration.mqtt is None else configuration.mqtt.people
+    if people is not None and people not in groups:
+        yield ("mqtt", "people"), f"no such group; there are {listed(groups)}"
+    for name, camera in configuration.cameras.items():
+        if camera.people is not None and camera.people not in configuration.groups:
+            yield ("cameras", name, "people"), f"no such group; there are {listed(configuration.groups)}"
 
 
 def _broken_key(text: str) -> str | None:

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +41,15 @@ def regular(path: Path) -> BinaryIO:
 def loads_strict(data: bytes) -> object:
     """Parse UTF-8 JSON without repeated keys or NaN; raises ValueError (or a subclass) or RecursionError."""
     return json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_refused)
+
+
+def loads_object(data: bytes) -> dict[str, Any] | None:
+    """Parse a JSON object of a stranger, as `loads_strict`; None for anything else."""
+    try:
+        found = loads_strict(data)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def put_whole(path: Path, data: bytes | Iterable[bytes], *, replace: bool = True) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import secrets
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ from edgeface.config import loader
 from edgeface.core import systemd
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError
-from edgeface.core.files import LOCK, only_one
 from edgeface.core.log import set_up
 from edgeface.core.text import counted
+from edgeface.daemon import last_strangers
 from edgeface.daemon import report as daemon_report
 from edgeface.daemon.integrity_watch import IntegrityWatch
 from edgeface.daemon.key_list_publisher import KeyListPublisher
@@ -27,6 +27,8 @@ from edgeface.daemon.notifications import Notifications
 from edgeface.daemon.pass_reader import PassReader, doors_by_camera
 from edgeface.daemon.removed_ids import RemovedIds
 from edgeface.daemon.session import RecognitionSession
+from edgeface.daemon.shown_people import ShownPeople
+from edgeface.daemon.storage import alone, make_folder
 from edgeface.daemon.vision import Health, Tally, Vision
 from edgeface.daemon.web_page import WebPage
 from edgeface.faces.embedder import embedder_name
@@ -35,6 +37,7 @@ from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import OFF, ON, LogPublisher
+from edgeface.people.service import PeopleService
 from edgeface.recognition.timings import Timings
 from edgeface.security.counter import open_counter
 from edgeface.security.sealing_keys import SealingKeys
@@ -42,7 +45,7 @@ from edgeface.security.signing_keys import Signer
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edgeface.cameras.capture import CaptureState
@@ -86,7 +89,7 @@ class Daemon:
         # Not Events: a signal handler could need a lock that the main thread holds.
         self._stopping = self._reloading = False
         self._switches: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
-        _make_folder(configuration.data)
+        make_folder(configuration.data)
         self._vault = open_vault(configuration.data)
         counter = open_counter(configuration.data, self._vault, used=configuration.integrity.tpm)
         self._integrity = IntegrityWatch(configuration.data, self._vault, self._clock, counter)
@@ -96,6 +99,7 @@ class Daemon:
         # Only the metrics of the web page show times.
         self._timings = None if configuration.web is None else Timings(self._clock)
         self._key_list: KeyListPublisher | None = None
+        self._shown_people = ShownPeople(lambda: self._configuration, lambda: self._vision.gallery)
         self._publisher = self._make_publisher()
         self._captures = {
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled, recorded=camera.recorded)
@@ -112,7 +116,9 @@ class Daemon:
         self._journal.listeners += (self._notifications.row,)
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
-            lambda settings, wall: RecognitionSession(settings, self._boot, wall, timings=self._timings),
+            lambda settings, wall: RecognitionSession(
+                settings, self._boot, wall, timings=self._timings, ignore=self._ignore
+            ),
             configuration,
             self._mailbox,
             self._publisher,
@@ -132,7 +138,7 @@ class Daemon:
 
         Raises EdgefaceError if another daemon runs with the same data folder.
         """
-        with closing(self._journal), _alone(self._configuration.data):
+        with closing(self._journal), alone(self._configuration.data):
             self._vision.start()
             try:
                 self._start()
@@ -250,7 +256,8 @@ class Daemon:
         """Whatever is wrong here, one line each; the publisher adds what it knows."""
         listed = None if self._key_list is None else self._key_list.problem
         others = (*self._page.problems, *self._integrity.lines, *self._notifications.problems)
-        return (*self._vision.problems, *others, *(() if listed is None else (listed,)))
+        lines = (listed, self._shown_people.problem)
+        return (*self._vision.problems, *others, *(line for line in lines if line is not None))
 
     def _report(self, states: dict[str, CaptureState]) -> dict[str, Any]:
         drops, tallies, accepts = self._mailbox.drops, self._vision.tally, self._vision.thresholds
@@ -329,6 +336,8 @@ class Daemon:
             self._clock,
             self._journal,
             on_enabled=self._on_enabled,
+            on_ignore=lambda camera: self._vision.ignore(camera),  # noqa: PLW0108 - the vision is made later
+            people=self._shown_people,
             cameras=tuple(settings.face_cameras),
             snapshots=settings.privacy.snapshots != "none",
             page=settings.page,
@@ -350,6 +359,11 @@ class Daemon:
         settings = self._configuration
         return Gallery.open(settings.data, embedder_name(settings.embedder.model))
 
+    def _ignore(self, unknown: str) -> None:
+        """Put an unknown on the ignore list, as the button over MQTT asks; the gallery's thread calls it."""
+        people = PeopleService(self._configuration, clock=self._clock, latest=lambda: self._vision.gallery)
+        last_strangers.ignore(people, unknown, self._publisher.record)
+
     def _name_of(self, person: str) -> str | None:
         gallery = self._vision.gallery
         return None if gallery is None else gallery.name(person)
@@ -369,24 +383,3 @@ class Daemon:
             latest=lambda: self._vision.gallery,
             switch=self._on_enabled,
         )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgefaceError(f"{folder}: cannot be used for data ({error.strerror})") from error
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep every other daemon from the data folder; raises EdgefaceError if one has it."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(only_one(folder / LOCK))
-        except BlockingIOError as error:
-            raise EdgefaceError(f"{folder}: another edgeface runs with this data folder") from error
-        except OSError as error:
-            # A disk that cannot be written must not keep the daemon from running.
-            log.warning("%s: no lock against a second daemon (%s)", folder, error.strerror)
-        yield

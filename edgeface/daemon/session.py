@@ -73,10 +73,12 @@ class RecognitionSession:
         wall: float,
         synced: Callable[[], bool] = synchronised,
         timings: Timings | None = None,
+        ignore: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Open everything. Raises ModelError, GalleryError or VaultError.
 
-        `synced` is whether the wall clock is right; `timings` measures the stages.
+        `synced` is whether the wall clock is right; `timings` measures the stages; `ignore` puts an unknown on the
+        ignore list, in the thread that writes the gallery.
         """
         self.problems: tuple[str, ...] = ()
         """Where no one can be matched, or only at a laxer level, and people of doors who are not enrolled."""
@@ -102,7 +104,7 @@ class RecognitionSession:
         self._reader = SnapshotReader(configuration.data, self._gallery.model, day(wall))
         try:
             self.pipeline = self._open_pipeline(wall)
-            self._writer = GalleryWriter(configuration.data, self._gallery.model)
+            self._writer = GalleryWriter(configuration.data, self._gallery.model, ignore)
         except BaseException:
             self._gallery.close()
             raise
@@ -150,6 +152,10 @@ class RecognitionSession:
         kept = tuple(probes)
         if kept and self._configuration.privacy.correction_days:
             self._unsaved = self._unsaved.then(Unsaved(probes=kept))
+
+    def ignore(self, unknown: str) -> None:
+        """Have an unknown put on the ignore list, after the next refresh has stored what was seen of them."""
+        self._unsaved = self._unsaved.then(Unsaved(ignored=(unknown,)))
 
     def correctable(self, result: FrameResult) -> FrameResult:
         """The result without the events that cannot be corrected, or not yet, because their probes are not stored."""

@@ -1,20 +1,28 @@
-"""Writes unknowns, pictures and probes to gallery.db in a thread of its own, so that no frame waits for the disk."""
+"""The data folder, and the thread that writes gallery.db: no frame waits for the disk.
+
+It stores unknowns, pictures and probes, and who is to be ignored.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.core.files import LOCK, only_one
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.unknowns import UnknownChanges
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from edgeface.core.types import Probe
     from edgeface.gallery.thumbnails import Thumbnail
+
+log = logging.getLogger(__name__)
 
 MAX_THUMBNAILS, MAX_PROBES = 20, 200
 """Thumbnails and probes that may wait for the disk, the newest."""
@@ -26,16 +34,19 @@ class Unsaved(NamedTuple):
     unknowns: UnknownChanges = UnknownChanges()
     thumbnails: tuple[Thumbnail, ...] = ()
     probes: tuple[Probe, ...] = ()
+    ignored: tuple[str, ...] = ()
+    """Unknowns who are to be put on the ignore list."""
 
     def then(self, later: Unsaved) -> Unsaved:
         """This and later ones as one."""
         thumbnails = (*self.thumbnails, *later.thumbnails)[-MAX_THUMBNAILS:]
         probes = (*self.probes, *later.probes)[-MAX_PROBES:]
-        return Unsaved(self.unknowns.then(later.unknowns), thumbnails, probes)
+        ignored = tuple(dict.fromkeys((*self.ignored, *later.ignored)))
+        return Unsaved(self.unknowns.then(later.unknowns), thumbnails, probes, ignored)
 
     def __bool__(self) -> bool:
         """Whether there is anything to store."""
-        return any((*self.unknowns, self.thumbnails, self.probes))
+        return any((*self.unknowns, self.thumbnails, self.probes, self.ignored))
 
 
 def open_writable(folder: Path, model: str) -> Gallery:
@@ -50,11 +61,12 @@ def open_writable(folder: Path, model: str) -> Gallery:
 class GalleryWriter:
     """A thread with its own connection that stores one piece at a time; `offer` and `waiting` return at once.
 
-    A piece that the disk refuses stays, and is stored with the next one.
+    A piece that the disk refuses stays, and is stored with the next one; no one is ignored later than asked for.
     """
 
-    def __init__(self, folder: Path, model: str) -> None:
-        self._folder, self._model = folder, model
+    def __init__(self, folder: Path, model: str, ignore: Callable[[str], None] = lambda _: None) -> None:
+        """`ignore` puts an unknown who is stored on the ignore list; the thread calls it."""
+        self._folder, self._model, self._ignore = folder, model, ignore
         self._changed = threading.Condition()
         self._new = Unsaved()
         self._writing = Unsaved()
@@ -113,6 +125,8 @@ class GalleryWriter:
                 except EdgefaceError as error:
                     self._done(error)
                 else:
+                    for unknown in self._writing.ignored:
+                        self._ignore(unknown)
                     self._done(None)
         finally:
             if gallery is not None:
@@ -133,8 +147,33 @@ class GalleryWriter:
             gallery.store_probes(self._writing.probes)
 
     def _done(self, error: EdgefaceError | None) -> None:
+        if error is not None and self._writing.ignored:
+            log.warning("%s could not be ignored: %s", ", ".join(self._writing.ignored), error)
+            self._writing = self._writing._replace(ignored=())
         with self._changed:
             self.problem, self._failed = (None, False) if error is None else (str(error), True)
             self._new = self._new if error is None else self._writing.then(self._new)
             self._writing = Unsaved()
             self._changed.notify_all()
+
+
+def make_folder(folder: Path) -> None:
+    """Create the data folder if needed; raises EdgefaceError if it cannot be used."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgefaceError(f"{folder}: cannot be used for data ({error.strerror})") from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep every other daemon from the data folder; raises EdgefaceError if one has it."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_one(folder / LOCK))
+        except BlockingIOError as error:
+            raise EdgefaceError(f"{folder}: another edgeface runs with this data folder") from error
+        except OSError as error:
+            # A disk that cannot be written must not keep the daemon from running.
+            log.warning("%s: no lock against a second daemon (%s)", folder, error.strerror)
+        yield

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.access.policy import AccessPolicy
 from edgeface.core.errors import OUT_OF_MEMORY, GalleryError, is_out_of_memory
+from edgeface.daemon.last_strangers import RECENT, LastStrangers
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
 from edgeface.mqtt.publisher import names_in_view, sentence
@@ -160,6 +161,8 @@ class Vision:
         self._names: dict[str, tuple[str, ...]] = {}
         self._expected: deque[ExpectedPerson] = deque(maxlen=_MAX_EXPECTED)
         self._challenges: deque[ChallengeRequest] = deque(maxlen=_MAX_EXPECTED)
+        self._strangers = LastStrangers()
+        self._to_ignore: deque[str] = deque(maxlen=_MAX_EXPECTED)
         self._refreshed = -HOUSEKEEPING
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="vision")
@@ -188,6 +191,10 @@ class Vision:
     def challenge(self, request: ChallengeRequest) -> None:
         """Have a visit asked for head turns, from the next frame; any thread may call it."""
         self._challenges.append(request)
+
+    def ignore(self, camera: str) -> None:
+        """Have the last stranger at a camera ignored, if that was just now; any thread may call it."""
+        self._to_ignore.append(camera)
 
     def _main(self) -> None:
         try:
@@ -233,6 +240,7 @@ class Vision:
             self._publisher.publish(event, snapshot, late=late)
             self._notify(event, snapshot)
             session.keep_thumbnail(event, frame.image)
+        self._strangers.observe(result)
         session.keep_probes(result.probes)
         for claim in result.claims:
             if self._health.may_match(frame):
@@ -257,6 +265,15 @@ class Vision:
             self._names[camera] = names
             self._publisher.set(topics.PEOPLE.at(camera=camera), names_in_view(names))
 
+    def _ignore(self, session: RecognitionSession) -> None:
+        while self._to_ignore:
+            camera = self._to_ignore.popleft()
+            unknown = self._strangers.take(camera, self._clock.monotonic())
+            if unknown is not None:
+                session.ignore(unknown)
+            else:
+                log.info("camera %s: no stranger in the last %d minutes who could be ignored", camera, RECENT / 60)
+
     def _show(self, session: RecognitionSession) -> None:
         """Let the other threads see who can be matched, and what is accepted."""
         self.people, self.unknowns, self.gallery = session.people, session.unknowns, session.pipeline.gallery
@@ -274,6 +291,7 @@ class Vision:
         pipeline = session.pipeline
         for camera in self.away.intersection(pipeline.cameras):
             self._leave(session, camera)
+        self._ignore(session)
         try:
             session.refresh(self.configuration, self._clock.wall())
             self.problems = session.problems

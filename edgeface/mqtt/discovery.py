@@ -1,4 +1,4 @@
-"""Home Assistant's device discovery: a retained message for each device that it shows: this machine, cameras, doors.
+"""Home Assistant's device discovery: a retained message for each device: this machine, cameras, doors, people.
 
 Keys and abbreviations (dev, o, cmps, p, en) are those of home-assistant.io/integrations/mqtt, "Device discovery
 payload".
@@ -12,6 +12,7 @@ from edgeface import __version__
 from edgeface.core.event_kinds import DOOR_ALARMS, kinds
 from edgeface.core.events import to_json
 from edgeface.core.text import NO_ONE, is_id
+from edgeface.mqtt.publisher import PRESS
 from edgeface.mqtt.topics import (
     CAMERA_STATUS,
     CHALLENGE,
@@ -24,7 +25,9 @@ from edgeface.mqtt.topics import (
     ENABLED_SET,
     ENABLED_STATE,
     EVENT,
+    IGNORE,
     PEOPLE,
+    SEEN,
     SNAPSHOT,
     STATE,
     STATUS,
@@ -71,6 +74,34 @@ class Discovery:
         made |= {DISCOVERY_CAMERA.at(camera=camera): self._camera(camera) for camera in watched}
         return made | {DISCOVERY_DOOR.at(door=door): self._door(door) for door in doors}
 
+    def person(self, person: str, name: str, cameras: Iterable[str]) -> str:
+        """The payload about a person: where and when they were last seen, and a trigger for each camera."""
+        seen = {"state_topic": self._topics(SEEN, person=person).name}
+        camera = {"value_template": "{{ value_json.camera }}", "icon": "mdi:map-marker-account"}
+        parts = {
+            "camera": _entity("sensor", "Last camera", **seen, **camera),
+            "seen": _entity(
+                "sensor", "Last seen", **seen, value_template="{{ value_json.at }}", device_class="timestamp"
+            ),
+            **{f"at_{camera}": self._trigger(person, camera) for camera in cameras},
+        }
+        return self._message(f"{self._id}_person_{person}", name, "Person", parts, status=STATUS)
+
+    def _trigger(self, person: str, camera: str) -> Component:
+        """Starts an automation when a person is recognised at a camera: "alice" at porch.
+
+        Home Assistant finds it by type and subtype, so neither is a display name, which may change.
+        """
+        return {
+            "p": "device_automation",
+            "automation_type": "trigger",
+            "type": f"at {camera}",
+            "subtype": person,
+            "topic": self._topics(EVENT, camera=camera).name,
+            "value_template": "{{ value_json.person if value_json.event_type == 'match' else '' }}",
+            "payload": person,
+        }
+
     def _machine(self, cameras: tuple[str, ...]) -> str:
         temperature = self._diagnostic("Temperature", "temperature", unit="°C", device_class="temperature")
         moved = {f"{camera}_{key}": {"p": one["p"]} for camera in cameras for key, one in self._parts(camera).items()}
@@ -112,6 +143,8 @@ class Discovery:
         prompt = {"state_topic": topic(CHALLENGE), "value_template": _TURN, "expire_after": _TURN_EXPIRES}
         in_view = {"state_topic": people, "value_template": _IN_VIEW, "device_class": "occupancy"}
         switch = {"command_topic": topic(ENABLED_SET), "state_topic": topic(ENABLED_STATE), "icon": "mdi:eye"}
+        # QoS 0: what a broker keeps for later would be about someone else by then.
+        ignore = {"command_topic": topic(IGNORE), "payload_press": PRESS, "qos": IGNORE.qos}
         return {
             "event": _entity("event", "Face event", state_topic=topic(EVENT), **event, **online),
             **({"image": image} if self._snapshots else {}),
@@ -119,6 +152,7 @@ class Discovery:
             "people": _entity("sensor", "People", state_topic=people, icon="mdi:account-group", **online),
             "challenge": _entity("sensor", "Prompt", icon="mdi:head-sync-outline", **prompt, **online),
             "enabled": _entity("switch", "Recognition", **switch),
+            "ignore": _entity("button", "Ignore last stranger", icon="mdi:account-cancel", **ignore),
             "problem": _problem(state_topic=topic(CAMERA_STATUS), value_template=_FAULTY),
             **self._figures(f"cameras['{camera}']"),
         }
@@ -204,8 +238,12 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unique(name: str, key: str, component: Component) -> Component:
-    """With an id of its own, but for a component that is to be removed."""
-    return component if [*component] == ["p"] else {"unique_id": f"{name}_{key}", **component}
+    """With an id of its own, but for a trigger, which has none, and for a component that is to be removed."""
+    return (
+        component
+        if [*component] == ["p"] or component["p"] == "device_automation"
+        else {"unique_id": f"{name}_{key}", **component}
+    )
 
 
 def _problem(**more: Any) -> Component:

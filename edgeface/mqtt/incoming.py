@@ -1,22 +1,23 @@
-"""What arrives from the broker: switches, starts of Home Assistant, the state of an earlier run, messages of doors."""
+"""What arrives from the broker: commands, starts of Home Assistant, what earlier runs have left, messages of doors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.core.files import loads_strict
+from edgeface.core.files import loads_object
 from edgeface.mqtt import topics
 from edgeface.mqtt.outgoing import Republication
-from edgeface.mqtt.publisher import OFF, ON
+from edgeface.mqtt.publisher import OFF, ON, PRESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from edgeface.access.issuer import GrantIssuer
     from edgeface.core.clock import Clock
     from edgeface.mqtt.connection import Connection, Message
     from edgeface.mqtt.generation import DoorMemory
+    from edgeface.mqtt.last_seen import LastSeen
     from edgeface.mqtt.outgoing import KeyListFeed
     from edgeface.mqtt.topics import Topics
 
@@ -54,7 +55,7 @@ class EarlierState:
     def on_message(self, payload: bytes) -> None:
         """Pass on a state; anything else on the topic is ignored."""
         recall, self._recall = self._recall, None
-        state = _object(payload)
+        state = loads_object(payload)
         if recall is not None and state is not None:
             recall(state)
 
@@ -68,17 +69,27 @@ class Incoming:
         clock: Clock,
         issuer: GrantIssuer,
         door_memory: DoorMemory,
+        last_seen: LastSeen,
         *,
-        cameras: Iterable[str],
+        cameras: Sequence[str],
         on_enabled: Callable[[str, bool], None],
+        on_ignore: Callable[[str], None],
         recall: Callable[[Mapping[str, Any]], None] | None,
         key_list: KeyListFeed | None,
         discovery: bool,
     ) -> None:
-        """`on_enabled` gets a camera that is switched; `discovery` is whether Home Assistant's starts matter."""
+        """`on_enabled` gets a camera that is switched, and `on_ignore` one whose last stranger is to be ignored.
+
+        `discovery` is whether Home Assistant's starts matter.
+        """
         self._topics, self._issuer, self._door_memory, self._key_list = filled, issuer, door_memory, key_list
         self._switches = {filled(topics.ENABLED_SET, camera=camera).name: camera for camera in cameras}
-        self._on_enabled = on_enabled
+        self._buttons = {filled(topics.IGNORE, camera=camera).name: camera for camera in cameras}
+        self._on_enabled, self._on_ignore = on_enabled, on_ignore
+        self._last_seen = last_seen
+        # Buttons to which the broker has confirmed the subscription, and those that obey.
+        self._confirmed: set[str] = set()
+        self._obeyed: set[str] = set()
         self._births = [filled(topics.HOME_ASSISTANT_STATUS).name] if discovery else []
         self.births = Republication(clock)
         """When discovery is published again."""
@@ -91,11 +102,29 @@ class Incoming:
         """Subscribe to everything on a new connection."""
         # With the sender's flag, since a retained command counts neither now nor later.
         connection.subscribe(self._switches, as_published=True)
+        self._confirmed, self._obeyed = set(), set()
+        connection.subscribe(self._buttons, as_published=True, qos=topics.IGNORE.qos)
         connection.subscribe(self._births)
         self._issuer.reload()
         self.subscribe_to_doors(connection)
         # Before our own state takes the place of what an earlier run has left.
         self.earlier.subscribe(connection)
+        self._last_seen.subscribe(connection)
+
+    def subscribed(self, name: str) -> None:
+        """Take the broker's answer to a subscription."""
+        if name == self.earlier.topic:
+            self.earlier.subscribed()
+        if name in self._buttons:
+            self._confirmed.add(name)
+
+    def receive(self, connection: Connection) -> None:
+        """Act on the messages that have arrived."""
+        while connection.messages:
+            self.on_message(connection.messages.popleft())
+        # What a broker has kept for us arrives before its answer to the subscription: it was pressed for someone who
+        # has left since, and there is no time in it.
+        self._obeyed |= self._confirmed
 
     def subscribe_to_doors(self, connection: Connection) -> None:
         """Subscribe to what the doors publish that there are now."""
@@ -120,21 +149,16 @@ class Incoming:
                 self.births.request()
         elif camera is not None and payload in {ON, OFF} and not message.retained:
             self._on_enabled(camera, payload == ON)
+        elif message.topic in self._obeyed and payload == PRESS and not message.retained:
+            self._on_ignore(self._buttons[message.topic])
         elif message.topic == self.earlier.topic:
             self.earlier.on_message(message.payload)
         elif door is not None and door[1] == "generation":
             return self._door_memory.on_message(door[0], message.payload)
         elif self._key_list is not None and message.topic == self._key_list.topic.name:
             self._key_list.on_message(message.payload)
+        elif door is not None:
+            return self._issuer.on_message(*door, message.payload, retained=message.retained)
         else:
-            return door is not None and self._issuer.on_message(*door, message.payload, retained=message.retained)
+            return self._last_seen.on_message(message)
         return True
-
-
-def _object(payload: bytes) -> dict[str, Any] | None:
-    """The JSON object in a message; None for anything else."""
-    try:
-        found = loads_strict(payload)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -17,6 +17,7 @@ from edgeface.mqtt.connection import Connection, PublishResult, Waker
 from edgeface.mqtt.discovery import Announcements, Discovery
 from edgeface.mqtt.generation import DoorMemory
 from edgeface.mqtt.incoming import Incoming
+from edgeface.mqtt.last_seen import LastSeen
 from edgeface.mqtt.outgoing import (
     AuditFeed,
     ChallengeQueue,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.core.types import ChallengeReport, ChallengeRequest, Claim, Event, ExpectedPerson
     from edgeface.journal.journal import Journal
+    from edgeface.mqtt.last_seen import People
     from edgeface.mqtt.settings import Mqtt
     from edgeface.mqtt.topics import Topic
     from edgeface.security.sealing_keys import SealingKeys
@@ -53,8 +55,9 @@ class MqttPublisher:
 
     An event is published on its topic only while the broker has just shown that it is alive, and within
     events.SEND_WITHIN of its capture by the monotonic clock. Otherwise it goes to the audit topic later, from the
-    journal. The publisher's thread calls `on_enabled(camera, on)` when a camera is switched over MQTT, `answered` with
-    the seconds that the broker took for an event, and `policy` for the doors as they are now; all return at once.
+    journal. The publisher's thread calls `on_enabled(camera, on)` when a camera is switched over MQTT,
+    `on_ignore(camera)` when its button is pressed, `answered` with the seconds that the broker took for an event, and
+    `policy` for the doors as they are now; all return at once. `people` are those whose last sight it publishes.
     Raises ConfigError if the settings are not safe.
     """
 
@@ -66,6 +69,8 @@ class MqttPublisher:
         journal: Journal,
         *,
         on_enabled: Callable[[str, bool], None],
+        on_ignore: Callable[[str], None] = lambda _: None,
+        people: People = dict,
         cameras: Sequence[str] = (),
         snapshots: bool = False,
         page: str | None = None,
@@ -122,22 +127,25 @@ class MqttPublisher:
         self._recall = recall
         self._door_memory = DoorMemory(self._topics, device, clock, signer, generation, recall or (lambda *_: None))
         self._key_list = key_list
+        discovery = Discovery(self._topics, device, snapshots=snapshots, page=page) if settings.discovery else None
+        self._announcements = (
+            None if discovery is None else Announcements(discovery, self._topics, cameras, self._retained)
+        )
+        self._last_seen = LastSeen(self._topics, self._retained, people, cameras, discovery)
         self._incoming = Incoming(
             self._topics,
             clock,
             self._issuer,
             self._door_memory,
+            self._last_seen,
             cameras=cameras,
+            on_ignore=on_ignore,
             on_enabled=self._switch,
             recall=None if recall is None else self._on_earlier,
             key_list=key_list,
             discovery=settings.discovery,
         )
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-        self._announcements: Announcements | None = None
-        if settings.discovery:
-            made = Discovery(self._topics, device, snapshots=snapshots, page=page)
-            self._announcements = Announcements(made, self._topics, cameras, self._retained)
         for camera in cameras:
             self.set(topics.ENABLED_STATE.at(camera=camera), ON)
             # If the last run was killed, the broker still has the people who were in view.
@@ -166,6 +174,8 @@ class MqttPublisher:
     def publish(self, event: Event, snapshot: bytes | None = None, *, late: bool = False) -> None:
         """Publish the event immediately or never, and record it; returns at once, whatever broker and disk do."""
         self._events.put(event, snapshot, late=late)
+        if not late:
+            self._last_seen.saw(event)
         self._waker.wake()
 
     def claim(self, claim: Claim) -> None:
@@ -284,8 +294,10 @@ class MqttPublisher:
         flush_grants(self._issuer, connection, self._topics)
         self._record_grants()
         self._compose_state()
+        self._last_seen.refresh()
         if self._incoming.births.due():
             self._announce()
+            self._last_seen.announce()
         self._retained.flush(connection)
         if self._key_list is not None:
             self._key_list.flush(connection)
@@ -315,15 +327,14 @@ class MqttPublisher:
     def _receive(self, connection: Connection) -> None:
         for result in connection.results():
             self._on_result(result)
-        while connection.messages:
-            self._incoming.on_message(connection.messages.popleft())
+        self._incoming.receive(connection)
 
     def _on_result(self, result: PublishResult) -> None:
         kind, id_ = result.tag
         if self._key_list is not None:
             self._key_list.on_result(result)
-        if kind == "subscribe" and id_ == self._incoming.earlier.topic:
-            self._incoming.earlier.subscribed()
+        if kind == "subscribe" and (result.refused is None or id_ == self._incoming.earlier.topic):
+            self._incoming.subscribed(id_)
         elif result.refused is not None:
             self._on_denial(kind, id_, result.refused)
         elif kind in {"event", "audit"}:
@@ -331,6 +342,8 @@ class MqttPublisher:
             self._counts["said" if kind == "event" else "late"] += 1
             if kind == "event":
                 self._answered(result.seconds)
+        elif kind == "retained":
+            self._retained.accepted(id_)
 
     def _on_denial(self, kind: str, id_: str, reason: str) -> None:
         what = f"the {kind} topic" if kind in {"event", "audit"} else f"{kind} {id_.partition('#')[0]}"

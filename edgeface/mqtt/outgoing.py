@@ -178,10 +178,23 @@ class RetainedQueue:
         return len(self._changed)
 
     def put(self, topic: Topic, payload: bytes) -> None:
-        """Have `payload` published instead of the topic's last one."""
+        """Have `payload` published instead of the topic's last one; an empty one removes what the broker retains."""
         with self._lock:
             self._payloads[topic] = payload
             self._changed[topic] = None
+
+    def keep(self, topic: Topic, payload: bytes) -> None:
+        """Remember what the broker retains, should it lose that; a payload of our own stays."""
+        with self._lock:
+            self._payloads.setdefault(topic, payload)
+
+    def accepted(self, name: str) -> None:
+        """Forget a topic that the broker has removed, now that it has accepted the empty payload."""
+        with self._lock:
+            removed = [one for one, payload in self._payloads.items() if one.name == name and not payload]
+            for topic in removed:
+                if topic not in self._changed:
+                    del self._payloads[topic]
 
     def put_all(self) -> None:
         """Have everything published again: the broker may have lost it."""

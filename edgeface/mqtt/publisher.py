@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 ON, OFF = "ON", "OFF"
 """The payloads of a camera's switch."""
+PRESS = "PRESS"
+"""The payload of its button."""
 
 
 class Publisher(Protocol):

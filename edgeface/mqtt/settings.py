@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from edgeface.core.errors import ConfigError
-from edgeface.core.settings import Settings
+from edgeface.core.settings import Id, Settings
 
 
 class Tls(Settings):
@@ -44,6 +44,8 @@ class Mqtt(Settings):
     """First part of every topic."""
     discovery: bool = True
     """Announce to Home Assistant."""
+    people: Id | None = None
+    """A group of people, or everyone: publish where and when each was last seen; left out: of no one."""
     discovery_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=100)] = (
         "homeassistant"
     )

@@ -126,6 +126,11 @@ class PeopleService:
             known = self.known_faces(gallery, different_people=options.different_people)
             return self._carry_out(gallery, from_unknown(gallery, known, person, name, unknown), options)
 
+    def ignore_unknown(self, unknown: str, options: EnrollOptions = DEFAULT) -> None:
+        """Put an unknown on the ignore list: known from then on, and not announced."""
+        person = f"ignored-{unknown.removeprefix('u-')}"
+        self.enroll_unknown(unknown, person, None, dataclasses.replace(options, ignored=True))
+
     def guide(self, person: str, *, different_people: bool = False) -> Guide:
         """Guide for an enrollment at a camera, to be passed to `enroll_guided` when it is done."""
         check_id(person)

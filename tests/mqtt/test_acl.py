@@ -77,8 +77,11 @@ RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
     topics.ENABLED_SET: ({DEVICE, "homeassistant"}, {DEVICE}),
     topics.ENABLED_STATE: ({DEVICE}, {"homeassistant"}),
     topics.DISCOVERY: ({DEVICE}, {"homeassistant"}),
-    topics.DISCOVERY_CAMERA: ({DEVICE}, {"homeassistant"}),
-    topics.DISCOVERY_DOOR: ({DEVICE}, {"homeassistant"}),
+    topics.DISCOVERY_CAMERA: ({DEVICE}, {DEVICE, "homeassistant"}),
+    topics.DISCOVERY_DOOR: ({DEVICE}, {DEVICE, "homeassistant"}),
+    topics.DISCOVERY_PERSON: ({DEVICE}, {DEVICE, "homeassistant"}),
+    topics.SEEN: ({DEVICE}, {DEVICE, "homeassistant"}),
+    topics.IGNORE: ({DEVICE, "homeassistant"}, {DEVICE}),
     topics.HOME_ASSISTANT_STATUS: ({"homeassistant"}, {DEVICE, "edgeface-back", "homeassistant"}),
     topics.DOOR_CHALLENGE: ({DOOR}, {DEVICE, DOOR}),
     topics.DOOR_FACTOR: ({DOOR}, {DEVICE}),
@@ -94,7 +97,9 @@ RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
 
 def rights(device: str, door: str) -> dict[str, tuple[set[str], set[str]]]:
     """The rights by the names that the topics have for a device and its door."""
-    fill = Topics(prefix="edgeface", discovery="homeassistant", device=device, camera="porch", door=door)
+    fill = Topics(
+        prefix="edgeface", discovery="homeassistant", device=device, camera="porch", door=door, person="alice"
+    )
     roles = {DEVICE: f"edgeface-{device}", DOOR: f"edgeface-door-{door}"}
     return {
         fill(topic).name: ({roles.get(role, role) for role in writers}, {roles.get(role, role) for role in readers})

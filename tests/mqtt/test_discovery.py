@@ -19,6 +19,7 @@ REQUIRED = {
     "binary_sensor": {"state_topic"},
     "sensor": {"state_topic"},
     "switch": {"command_topic"},
+    "button": {"command_topic"},
 }
 
 
@@ -49,7 +50,7 @@ def test_this_machine_each_camera_and_each_door_is_a_device() -> None:
     for component in every:
         assert REQUIRED[component["p"]] <= set(component)
     ids = [component["unique_id"] for component in every]
-    assert len(ids) == len(set(ids)) == 2 * 10 + 4 + 1
+    assert len(ids) == len(set(ids)) == 2 * 11 + 4 + 1
     assert said[MACHINE]["availability"] == [{"topic": "edgeface/front/status"}]
     assert said[GATE]["availability"] == [{"topic": "edgeface/doors/gate/status"}]
 
@@ -79,6 +80,13 @@ def test_the_switch_is_available_when_the_camera_is_not() -> None:
     assert "availability" not in said["problem"]
     assert said["event"]["availability_mode"] == "all"
     assert said["enabled"]["command_topic"] == "edgeface/front/porch/enabled/set"
+
+
+def test_the_button_is_never_kept_for_later() -> None:
+    button = camera()["ignore"]
+    assert (button["p"], button["command_topic"]) == ("button", "edgeface/front/porch/ignore")
+    assert (button["payload_press"], button["qos"]) == ("PRESS", 0)
+    assert "retain" not in button
 
 
 def test_pictures_only_when_they_are_published() -> None:

@@ -93,6 +93,55 @@ def test_only_on_and_off_switch_a_camera_and_the_rest_is_counted(
         journal.close()
 
 
+PUSH = "edgeface/front/porch/ignore"
+
+
+def test_only_a_press_that_is_made_now_has_a_stranger_ignored(
+    tmp_path: Path, make_broker: Callable[..., Mosquitto], listen: Callable[..., Listener]
+) -> None:
+    # This broker keeps even messages of QoS 0 for a client that is away.
+    broker = make_broker("allow_anonymous true", "queue_qos0_messages true")
+    journal = Journal(tmp_path / "journal.db")
+    pressed: list[str] = []
+
+    def started() -> MqttPublisher:
+        publisher = MqttPublisher(
+            Mqtt(port=broker.port),
+            "front",
+            CLOCK,
+            journal,
+            on_enabled=lambda *_: None,
+            on_ignore=pressed.append,
+            cameras=("porch",),
+        )
+        publisher.start()
+        until(lambda: publisher.connected and publisher._incoming._obeyed)
+        return publisher
+
+    first = started()
+    sender = listen(broker, "edgeface/front/status")
+    try:
+        for payload in (*NEARLY, *(garbage(seed) for seed in range(100)), b"PRESS ", b"press", b"PRESSPRESS"):
+            sender.client.publish(PUSH, payload, qos=0)
+        sender.client.publish(PUSH, b"PRESS", qos=1, retain=True).wait_for_publish(5)
+        sender.client.publish(PUSH, b"PRESS", qos=1).wait_for_publish(5)
+        until(lambda: pressed, 20)
+        assert pressed == ["porch"]
+        # The broker keeps the session for an hour; what is pressed meanwhile must not count later.
+        first.close()
+        for qos in (0, 1):
+            sender.client.publish(PUSH, b"PRESS", qos=qos).wait_for_publish(5)
+        second = started()
+        assert second.counters()["ignored"] >= 1
+        assert pressed == ["porch"]
+        sender.client.publish(PUSH, b"PRESS", qos=1)
+        until(lambda: len(pressed) == 2)
+        second.close()
+    finally:
+        first.close()
+        journal.close()
+
+
 def test_a_switch_that_a_broker_marks_as_retained_is_not_obeyed(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     switched: list[bool] = []

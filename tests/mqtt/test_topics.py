@@ -11,7 +11,14 @@ from edgeface.mqtt.topics import EVENT, PEOPLE, STATUS, Topic, Topics
 EVENTS = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
 CONTRACT = EVENTS.partition("## Topics")[2].partition("\n## ")[0]
 TABLE = tuple(value for value in vars(topics).values() if isinstance(value, Topic))
-IDS = {"prefix": "edgeface", "discovery": "homeassistant", "device": "DEVICE", "camera": "CAMERA", "door": "DOOR"}
+IDS = {
+    "prefix": "edgeface",
+    "discovery": "homeassistant",
+    "device": "DEVICE",
+    "camera": "CAMERA",
+    "door": "DOOR",
+    "person": "PERSON",
+}
 RETAINED = {"yes": True, "no": False, "**never**": False}
 
 

@@ -1,7 +1,8 @@
 """Home Assistant core in one process, without its page: the MQTT integration, automations and a notification service.
 
 Runs in an environment of its own, with nothing of edgeface: `python inside.py FOLDER PORT`. It writes a line of JSON
-for each notification, and for each line that it reads: `states` asks for the state of all entities, `stop` ends it.
+for each notification, and for each line that it reads: `states` asks for the state of all entities, `press ENTITY`
+presses a button, `stop` ends it.
 What it needs of Home Assistant is internal there: it was written for 2025.4.
 """
 
@@ -75,6 +76,8 @@ def states(hass: core.HomeAssistant) -> dict[str, Any]:
     return {
         "states": {one.entity_id: one.state for one in hass.states.async_all()},
         "devices": {one.name: names.get(one.via_device_id or "") for one in registry.devices.values()},
+        "ids": {one.name: one.id for one in registry.devices.values()},
+        "links": sorted({one.configuration_url or "" for one in registry.devices.values()}),
     }
 
 
@@ -94,6 +97,9 @@ async def main() -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while (line := (await reader.readline()).decode().strip()) and line != "stop":
+        word, _, button = line.partition(" ")
+        if word == "press":
+            await hass.services.async_call("button", "press", {"entity_id": button}, blocking=True)
         write(states(hass))
     await hass.async_stop(force=True)
 

@@ -13,7 +13,6 @@ from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.core.text import cleaned
 from edgeface.notify.settings import WebPushTarget
 from edgeface.notify.subscriptions import Subscription
-from edgeface.people.enrollment import EnrollOptions
 from edgeface.web import notify_strings
 from edgeface.web.auth.guard import admin, public, require_same_origin
 from edgeface.web.http.problems import Problem
@@ -92,8 +91,7 @@ def ignore(request: Request) -> Response:
     if unknown is not None:
         try:
             # Doubts, such as a look-alike who is enrolled, are for an admin to decide.
-            options = EnrollOptions(ignored=True)
-            context.people.enroll_unknown(unknown, f"ignored-{unknown.removeprefix('u-')}", None, options)
+            context.people.ignore_unknown(unknown)
         except GalleryError as refused:
             log.warning("a link could not have %s ignored: %s", unknown, refused)
             error = notify_strings.STRANGER_DOUBT

@@ -93,9 +93,9 @@ def enroll(request: Request, form: Form) -> Response:
 def ignore(request: Request, form: Form) -> Response:
     """Put an unknown on the ignore list."""
     who = _id(request)
-    options = EnrollOptions(ignored=True, anyway=form.maybe("anyway") is not None)
+    options = EnrollOptions(anyway=form.maybe("anyway") is not None)
     try:
-        context_of(request).people.enroll_unknown(who, f"ignored-{who.removeprefix('u-')}", None, options)
+        context_of(request).people.ignore_unknown(who, options)
     except OverridableError as error:
         return _doubt(request, error, form, "ignore")
     return see(back_to(form, "/unknowns"), "ignored")
