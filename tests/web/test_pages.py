@@ -169,7 +169,10 @@ def test_every_form_that_posts_has_the_token(admin: TestClient) -> None:
 def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> None:
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
     used = set(
-        re.findall(r"\b(?:s|strings|account_strings|notify_strings|today_strings|web_strings)\.([A-Z_]+)", "".join(sources.values()))
+        re.findall(
+            r"\b(?:s|strings|account_strings|notify_strings|today_strings|web_strings)\.([A-Z_]+)",
+            "".join(sources.values()),
+        )
     )
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
     texts = (strings, account_strings, level_strings, notify_strings, today_strings, unknown_strings)
