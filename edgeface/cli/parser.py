@@ -177,9 +177,9 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "check": (_config, _flag("--schema", "print the JSON schema instead, for an editor")),
     "enroll": (
         _data,
-        _value("id", "ID", "lower-case letters, digits, - and _", nargs="?"),
+        _value("id", "NAME", "a new person's name, from which the ID is made; or an ID: a-z, 0-9, - and _", nargs="?"),
         _PHOTOS,
-        _value("--name", "NAME", "display name; default: the id"),
+        _value("--name", "NAME", "with an ID: display name; default: the ID"),
         _one_of(
             _path("--folder", "FOLDER", "enroll everyone in FOLDER/PERSON/PHOTO"),
             _value("--camera", "CAMERA", "take the photos with this camera of the config, with guidance"),
@@ -369,7 +369,8 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _EXAMPLES = {
     "demo": "edgeface demo --out /tmp/demo",
     "people": "edgeface people --after mallory --limit 20\n  edgeface people --json",
-    "enroll": 'edgeface enroll alice --name "Alice" photos/*.jpg\n  edgeface enroll --folder people/',
+    "enroll": 'edgeface enroll "Joe Biden" joe.jpg\n  edgeface enroll alice --name "Alice" photos/*.jpg\n'
+    "  edgeface enroll --folder people/",
     "unknowns": "edgeface unknowns alike\n  edgeface unknowns merge u-7f3a19c2 u-02be77d1",
     "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',

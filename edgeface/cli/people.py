@@ -28,7 +28,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.console import complain, say
 from edgeface.core.errors import GalleryError, UsageError
 from edgeface.core.files import read_at_most
-from edgeface.core.text import counted, printable, printable_path
+from edgeface.core.text import counted, is_typed_as_name, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
 from edgeface.journal.journal import Journal
@@ -279,8 +279,16 @@ def _check_dates(arguments: Namespace) -> None:
         raise UsageError(str(error)) from error
 
 
-def _enrolled(arguments: Namespace, service: PeopleService, options: EnrollOptions) -> EnrollResult:
+def _id_and_name(arguments: Namespace, service: PeopleService) -> tuple[str, str | None]:
+    """The id and the display name, of which the command line may have only the name."""
     person, name = arguments.id, arguments.name
+    if person is not None and name is None and is_typed_as_name(person):
+        return service.id_of(None, person), person
+    return person, name
+
+
+def _enrolled(arguments: Namespace, service: PeopleService, options: EnrollOptions) -> EnrollResult:
+    person, name = _id_and_name(arguments, service)
     if arguments.folder is not None:
         return service.enroll_folder(arguments.folder, options)
     if arguments.unknown is not None:

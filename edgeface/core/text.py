@@ -11,7 +11,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.settings import ID_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 MAX_NAME = 100
@@ -21,6 +21,25 @@ NO_ONE, STRANGER = "nobody", "stranger"
 RESERVED_NAMES = frozenset({NO_ONE, STRANGER, "unknown"})
 """No display names: whoever is called so could not be told from a stranger."""
 _MAX_SHOWN = 80
+_MAX_ID = 64
+_NO_LATIN = "person"
+# Latin letters that NFKD does not decompose, in lower case; \u0131 is the Turkish i without a dot.
+_LATIN = str.maketrans(
+    {
+        "ß": "ss",
+        "æ": "ae",
+        "œ": "oe",
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "ħ": "h",
+        "\u0131": "i",
+        "ŋ": "n",
+    }
+)
+_APOSTROPHES = re.compile("['`\u2019\u02bc]")
 _MAX_PATH = 1000
 
 # Direction marks make a line of a log or a table read as another one (Unicode TR 36, 2.1). Joiners are spelling.
@@ -104,3 +123,29 @@ def slug(text: str) -> str:
     if not is_id(made):
         raise GalleryError(f"{printable(text)}: no id can be made from this name; rename the folder, using letters a-z")
     return made
+
+
+def new_id(name: str, taken: Callable[[str], bool]) -> str:
+    """An id for a new person, from the display name: Joe Biden gives joe-biden, or joe-biden-2 if that is `taken`.
+
+    A name without Latin letters gives person, person-2 and so on.
+    """
+    folded = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", name).casefold().translate(_LATIN))
+    made = re.sub(r"[^a-z0-9]+", "-", folded.encode("ascii", "ignore").decode()).strip("-")[:_MAX_ID].strip("-")
+    if re.search("[a-z]", made) is None:
+        made = _NO_LATIN
+    number, found = 1, made
+    while is_unknown_id(found) or taken(found):
+        number += 1
+        ending = f"-{number}"
+        found = made[: _MAX_ID - len(ending)].rstrip("-") + ending
+    return found
+
+
+def is_typed_as_name(text: str) -> bool:
+    """Whether text in the place of an id is a display name: it has a letter that no id has, or a space."""
+    return (
+        not is_id(text)
+        and re.search(r"[^\W\d_]", text) is not None
+        and re.search(r"[A-Z ]|[^\x00-\x7f]", text) is not None
+    )

@@ -12,7 +12,7 @@ from edgeface.config.levels import Effects, effects, enrolled
 from edgeface.core.clock import Clock, SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, printable
+from edgeface.core.text import check_id, cleaned, new_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
 from edgeface.gallery.agreement import likeness, objection
 from edgeface.gallery.gallery import FILE, Gallery
@@ -97,6 +97,21 @@ class PeopleService:
     def known_faces(self, gallery: Gallery, *, different_people: bool = False) -> KnownFaces:
         """The enrolled faces; with `different_people`, a new one may have the face of someone enrolled."""
         return KnownFaces.of(gallery.snapshot(), limits(self.configuration), different_people=different_people)
+
+    def id_of(self, person: str | None, name: str | None, taken: Collection[str] = ()) -> str:
+        """The id that was given, or one for a new person with this name, which neither they nor `taken` have.
+
+        Raises GalleryError for a bad id, or with neither id nor name.
+        """
+        if person:
+            check_id(person)
+            return person
+        if not cleaned(name or ""):
+            raise GalleryError("give a name")
+        if not (self.configuration.data / FILE).exists():
+            return new_id(name or "", taken.__contains__)
+        with self.gallery() as gallery:
+            return new_id(name or "", lambda one: one in taken or gallery.knows(one))
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT

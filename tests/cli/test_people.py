@@ -309,6 +309,24 @@ def test_several_are_forgotten_together_from_the_command_line_and_a_file(
     assert run("forget", "--from", str(left)) == 2
 
 
+def test_a_name_alone_makes_the_id_and_prints_it(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "Joe Biden", BIDEN) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "joe-biden: enrolled as Joe Biden, 1 template"
+    assert audit(tmp_path) == [("enrolled", {"person": "joe-biden"})]
+    # Someone else of the same name gets another id; the same face does not.
+    assert run("enroll", "Joe Biden", BIDEN) == 1
+    assert "this face is already enrolled as joe-biden " in capsys.readouterr().err
+    assert run("enroll", "Joe Biden", ASTRONAUT) == 0
+    assert "joe-biden-2: enrolled as Joe Biden, 1 template" in capsys.readouterr().out
+
+
+def test_with_a_display_name_the_id_must_be_an_id(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("enroll", "Joe Biden", "--name", "Joe", BIDEN) == 1
+    assert "Joe Biden: not an id" in capsys.readouterr().err
+    assert run("enroll", "joe-biden", "--name", "Joe Biden", BIDEN) == 0
+    assert "joe-biden: enrolled as Joe Biden, 1 template" in capsys.readouterr().out
+
+
 def test_a_folder_of_folders_is_enrolled(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, photos in {"Barack Obama": OBAMA, "Eileen_Collins": [ASTRONAUT]}.items():
         (tmp_path / "people" / name).mkdir(parents=True)

@@ -16,7 +16,19 @@ from hypothesis import strategies as st
 from edgeface.core import events
 from edgeface.core.errors import GalleryError
 from edgeface.core.log import JsonLine, OneLine
-from edgeface.core.text import MAX_NAME, check_id, cleaned, counted, display_name, is_id, is_unknown_id, printable, slug
+from edgeface.core.text import (
+    MAX_NAME,
+    check_id,
+    cleaned,
+    counted,
+    display_name,
+    is_id,
+    is_typed_as_name,
+    is_unknown_id,
+    new_id,
+    printable,
+    slug,
+)
 from edgeface.mqtt.publisher import sentence
 from tests.support.sayings import an_event
 
@@ -176,3 +188,56 @@ def test_an_empty_name_is_replaced_by_the_id() -> None:
 def test_a_number_agrees_with_its_noun(number: int, shown: str) -> None:
     assert counted(number, "person", "people") == shown
     assert counted(number, "row").endswith("row" if number == 1 else "rows")
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("Joe Biden", "joe-biden"),
+        ("  Joe   Biden  ", "joe-biden"),
+        ("Anna Böhm", "anna-bohm"),
+        ("Zoë O'Brien-Groß", "zoe-obrien-gross"),
+        ("Łukasz Żółw", "lukasz-zolw"),
+        ("Søren Ærø", "soren-aero"),
+        ("I\u0307lker I\u015f\u0131k", "ilker-isik"),
+        ("J. R. R.", "j-r-r"),
+        ("\u5b89\u5a1c", "person"),
+        ("\u0410\u043d\u043d\u0430", "person"),
+        ("\u5b89\u5a1c Ana", "ana"),
+        ("007", "person"),
+        ("\U0001f600", "person"),
+        ("", "person"),
+        ("-", "person"),
+        ("U 7f3a", "u-7f3a-2"),
+        ("../etc/passwd", "etc-passwd"),
+        ("a" * 100, "a" * 64),
+        ("a" * 63 + " b", "a" * 63),
+    ],
+)
+def test_an_id_is_made_from_a_name(name: str, made: str) -> None:
+    assert new_id(name, lambda _: False) == made
+    assert is_id(made)
+
+
+def test_an_id_that_is_made_from_a_name_is_no_other_persons() -> None:
+    taken = {"joe-biden", "joe-biden-2", "person", "a" * 64}
+    assert new_id("Joe Biden", taken.__contains__) == "joe-biden-3"
+    assert new_id("\u5b89\u5a1c", taken.__contains__) == "person-2"
+    assert new_id("A" * 70, taken.__contains__) == "a" * 62 + "-2"
+
+
+def test_every_name_gives_an_id() -> None:
+    for text in hostile_names():
+        assert is_id(new_id(text, {"person", "u-1"}.__contains__))
+
+
+@pytest.mark.parametrize("text", ["Joe Biden", "Joe", "joe biden", "jörg", "\u5b89\u5a1c", "-Joe"])
+def test_a_name_in_the_place_of_an_id_is_known_as_one(text: str) -> None:
+    assert is_typed_as_name(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["joe", "joe-biden", "u-7f3a", "../alice", "a+", "", " ", "-", "1 2", "a/b", "alice.jpg"]
+)
+def test_what_may_be_a_mistyped_id_is_no_name(text: str) -> None:
+    assert not is_typed_as_name(text)

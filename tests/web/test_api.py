@@ -251,6 +251,24 @@ def test_somebody_is_enrolled_from_photos_and_the_audit_trail_has_it(stage: Stag
     assert "embedding" not in answer.text + more.text
 
 
+def test_a_name_is_enough_and_the_answer_has_the_id_that_was_made(admin: TestClient) -> None:
+    answer = admin.post(f"{API}/people", data={"name": "Joe Biden"}, files=files("biden"))
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"] == f"{API}/people/joe-biden"
+    assert (answer.json()["person"]["id"], answer.json()["person"]["name"]) == ("joe-biden", "Joe Biden")
+    # The same name for another face is another person, and never more photos of the first.
+    admin.delete(f"{API}/people/barack")
+    other = admin.post(f"{API}/people", data={"name": "Joe Biden"}, files=files("obama"))
+    assert (other.status_code, other.json()["person"]["id"]) == (201, "joe-biden-2")
+    for nameless in ({}, {"name": ""}, {"name": " \u200f "}):
+        detail(admin.post(f"{API}/people", data=nameless, files=files("obama2")), 422)
+
+
+def test_an_unknown_gets_an_id_from_the_name(admin: TestClient) -> None:
+    answer = admin.post(f"{API}/unknowns/{UNKNOWN}/enroll", json={"name": "Zoë"})
+    assert (answer.status_code, answer.json()["person"]["id"]) == (201, "zoe"), answer.text
+
+
 @pytest.mark.parametrize(
     ("form", "photos", "status", "says"),
     [

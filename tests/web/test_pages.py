@@ -44,7 +44,7 @@ from tests.support.broker import until
 from tests.support.doors import SHORT, ship
 from tests.support.journals import counts
 from tests.support.photos import FOLDER
-from tests.support.web import CAMERA, STATE, UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, EVENT, STATE, UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,6 +218,26 @@ def test_a_person_is_enrolled_from_photos_and_written_down(admin: TestClient, st
     picture = admin.get("/faces/joe/0")
     assert picture.headers["content-type"] == "image/jpeg"
     assert admin.get("/faces/joe/9").status_code == 404
+
+
+def test_the_name_comes_first_and_makes_the_id(admin: TestClient, stage: Stage) -> None:
+    for path in ("/enroll", f"/unknowns/{UNKNOWN}/enroll", f"/events/{EVENT}/correct"):
+        text = admin.get(path).text
+        assert text.index('name="name"') < text.index('name="id"'), path
+        assert "/static/new-id.js" in text
+    assert admin.get("/enroll/id?name=Barack").json() == {"id": "barack-2"}
+    assert admin.get("/enroll/id?name=%20").json() == {"id": ""}
+    assert post(admin, "/enroll", {"name": "Joe Biden"}, ("biden",)).status_code == 200
+    assert files(stage) == ["barack", "eileen", "joe-biden"]
+    assert "give a name" in text_of(post(admin, "/enroll", {"name": " "}, ("biden",))).lower()
+
+
+def test_an_unknown_and_a_correction_need_a_name_only(admin: TestClient, stage: Stage) -> None:
+    done = post(admin, f"/events/{EVENT}/correct/is", {"person": "", "id": "", "name": "Joe B"})
+    assert done.headers["location"] == "/people/joe-b?done=identified"
+    assert "already enrolled as joe-b" in text_of(post(admin, f"/unknowns/{UNKNOWN}/enroll", {"name": "Joe B"}))
+    post(admin, "/people/joe-b/forget", {"confirm": "joe-b"})
+    assert files(stage) == ["barack", "eileen"]
 
 
 def test_photos_that_cannot_be_used_are_named_and_nothing_is_kept(admin: TestClient, stage: Stage) -> None:

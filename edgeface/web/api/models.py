@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from edgeface.core.settings import ID_PATTERN
-from edgeface.core.text import MAX_NAME, UNKNOWN_ID, check_id
+from edgeface.core.text import MAX_NAME, UNKNOWN_ID, check_id, cleaned
 from edgeface.gallery.snapshot import NEVER, check_day
 
 _PERSON = {"type": "string", "pattern": f"^{ID_PATTERN}$", "not": {"pattern": "^u-[0-9a-f]{4,64}$"}}
@@ -68,9 +68,10 @@ class Overrides(ApiModel):
 
 
 class NewPerson(Overrides):
-    """A person to enroll."""
+    """A person to enroll: by name, from which an id is made, or by id."""
 
-    id: PersonId
+    id: PersonId | None = None
+    """Left out: made from the name, and never that of another person; the answer has it."""
     name: Name | None = None
     """Display name; the id if left out."""
     given: Day | None = None
@@ -82,6 +83,12 @@ class NewPerson(Overrides):
     def _consent_begins_before_it_ends(self) -> NewPerson:
         if self.given is not None and self.expires not in {None, NEVER} and str(self.expires) <= self.given:
             raise ValueError("expires must be after given")
+        return self
+
+    @model_validator(mode="after")
+    def _has_id_or_name(self) -> NewPerson:
+        if self.id is None and not cleaned(self.name or ""):
+            raise ValueError("give a name or an id")
         return self
 
 

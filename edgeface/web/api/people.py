@@ -57,7 +57,8 @@ def enroll(call: Call) -> Response:
     """Enroll a person from photos, or add templates to an enrolled person."""
     new, files = call.body.fields, call.body.files
     with writable_gallery(call) as gallery:
-        known = gallery.knows(new.id)
+        known = new.id is not None and gallery.knows(new.id)
+    who = call.context.people.id_of(new.id, new.name)
     options = EnrollOptions(
         given=new.given,
         expires=new.expires,
@@ -66,7 +67,7 @@ def enroll(call: Call) -> Response:
         different_people=new.different_people,
         accept_limits=new.accept_limits,
     )
-    done = call.context.people.enroll(new.id, new.name or None, files, options)
+    done = call.context.people.enroll(who, new.name or None, files, options)
     return enrolled(call.context, done, 200 if known else 201)
 
 

@@ -102,7 +102,8 @@ def _enroll(call: Call, name: str | None, **chosen: Any) -> Response:
     )
     with writable_gallery(call) as gallery:
         _existing(gallery, who)
-    return enrolled(call.context, call.context.people.enroll_unknown(who, new.id, name, options), 201)
+    person = call.context.people.id_of(new.id, name)
+    return enrolled(call.context, call.context.people.enroll_unknown(who, person, name, options), 201)
 
 
 def forget(call: Call) -> Response:

@@ -78,13 +78,14 @@ def identify(request: Request, form: Form) -> Response:
         return ask(request, new, name, strings.CORRECT_BOTH)
     event, options = request.path_params["event"], EnrollOptions(**overrides(form))
     try:
-        context_of(request).people.identify(event, chosen or new, None if chosen else name or None, options)
+        person = chosen or context_of(request).people.id_of(new, name)
+        context_of(request).people.identify(event, person, None if chosen else name or None, options)
     except OverridableError as error:
         fields = {key: value for key, value in form.fields.items() if key != FIELD}
         return question(request, error, f"/events/{event}/correct/is", fields, (), "/events")
     except GalleryError as error:
         return ask(request, new, name, str(error))
-    return see(f"/people/{chosen or new}", "identified")
+    return see(f"/people/{person}", "identified")
 
 
 def restore(request: Request, _: Form) -> Response:

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.core.text import MAX_NAME, cleaned
 from edgeface.people.enrollment import EnrollOptions, OverridableError, RejectedError
 from edgeface.people.guided import SHOTS
 from edgeface.web import strings
@@ -37,8 +38,8 @@ def ask(request: Request, form: Form | None = None, error: str | None = None, li
 
 def enroll(request: Request, form: Form) -> Response:
     """Enroll a person from the photos in the form."""
-    person = form.text("id")
     try:
+        person = context_of(request).people.id_of(form.maybe("id"), form.maybe("name"))
         options = EnrollOptions(
             given=form.maybe("given"),
             expires=form.maybe("expires"),
@@ -72,13 +73,21 @@ def anyway(request: Request, form: Form) -> Response:
     return see(f"/people/{done.people[0].id}", "enrolled")
 
 
+def new_id(request: Request) -> Response:
+    """The id that a new person with this name would get, for the page's script; empty without a name."""
+    name = request.query_params.get("name", "")[:MAX_NAME]
+    made = context_of(request).people.id_of(None, name) if cleaned(name) else ""
+    return JSONResponse({"id": made})
+
+
 def begin(request: Request, form: Form) -> Response:
     """Start an enrollment at a camera of the device."""
-    wanted = Progress(
-        form.text("id"), form.maybe("name"), form.text("camera"), form.maybe("given"), form.maybe("expires"),
-        different_people=form.maybe("different_people") is not None,
-    )  # fmt: skip
     try:
+        person = context_of(request).people.id_of(form.maybe("id"), form.maybe("name"))
+        wanted = Progress(
+            person, form.maybe("name"), form.text("camera"), form.maybe("given"), form.maybe("expires"),
+            different_people=form.maybe("different_people") is not None,
+        )  # fmt: skip
         guidance(request).start(wanted)
     except GalleryError as error:
         return ask(request, form, str(error))
@@ -126,6 +135,7 @@ def guidance(request: Request) -> Guidance:
 ROUTES = [
     Route("/enroll", admin(page(ask))),
     Route("/enroll", admin(action(enroll, heavy=True)), methods=["POST"]),
+    Route("/enroll/id", admin(page(new_id))),
     Route("/enroll/anyway", admin(action(anyway)), methods=["POST"]),
     Route("/enroll/camera", admin(page(guide))),
     Route("/enroll/camera", admin(action(begin)), methods=["POST"]),

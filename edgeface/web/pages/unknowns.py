@@ -74,8 +74,9 @@ def ask(request: Request, person: str = "", name: str = "", error: str | None = 
 
 def enroll(request: Request, form: Form) -> Response:
     """Enroll an unknown as a person."""
-    who, person, name = _id(request), form.text("id"), form.text("name")
+    who, given, name = _id(request), form.text("id"), form.text("name")
     try:
+        person = context_of(request).people.id_of(given, name)
         options = EnrollOptions(
             given=form.maybe("given"),
             expires=form.maybe("expires"),
@@ -86,7 +87,7 @@ def enroll(request: Request, form: Form) -> Response:
     except OverridableError as error:
         return _doubt(request, error, form, "enroll")
     except GalleryError as error:
-        return ask(request, person, name, str(error))
+        return ask(request, given, name, str(error))
     return see(back_to(form, f"/people/{person}"), "enrolled")
 
 
