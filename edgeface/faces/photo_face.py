@@ -31,6 +31,10 @@ class _Search:
     """Black border around the photo, in its longer sides."""
 
 
+PHOTO_SIDE = 2000
+"""Pixels of the longer side that enrollment needs: a face of a twentieth of it still has 100, and its cosine with the
+embedding from 4,032 pixels was 0.99 or more in 20 of 21 photos, and 0.988 in the other one (docs/enrollment.md)."""
+
 # Of 103 portraits of LFW the first finds 102, but only 68 where the face fills two thirds of the height; the second
 # finds 102 of those: BlazeFace needs space around a face. The third is for a face of a sixteenth of the photo.
 _SEARCHES = (_Search(480, 2), _Search(480, 2, 0.5), _Search(960, 13))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.files import read_at_most
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgeface.core.types import Image
 
 MAX_BYTES = 10_000_000
+MAX_REDUCED_BYTES, MAX_REDUCED_PIXELS = 25_000_000, 110_000_000
+"""Of a JPEG that is decoded at a fraction: phones take photos of 48 and 108 million pixels."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 """Of files that count as photos in a folder."""
 _MIN_SIDE = 16
@@ -24,38 +26,56 @@ _MIN_SIDE = 16
 _MAX_PARTS = 50_000
 _DECODER = PhotoDecoder()
 
-Size = tuple[int, int]
-"""Width and height in pixels."""
+
+class Header(NamedTuple):
+    """What is known of a photo before it is decoded."""
+
+    width: int
+    """In pixels, as `height`."""
+    height: int
+    reducible: bool = False
+    """A JPEG in one scan, which is decoded at a fraction without a copy of the whole in memory."""
 
 
-def load(path: Path) -> Image:
-    """Read a JPEG, PNG, WebP or BMP file as RGB, turned upright by its EXIF; raises PhotoError if it is rejected."""
+def load(path: Path, side: int | None = None) -> Image:
+    """Read a JPEG, PNG, WebP or BMP file as RGB, turned upright by its EXIF; raises PhotoError if it is rejected.
+
+    With `side`, a JPEG is decoded at a half, a quarter or an eighth if its longer side then still has so many pixels.
+    """
     shown = printable_path(path)
     try:
-        return decode(read_at_most(path, MAX_BYTES))
+        return decode(read_at_most(path, MAX_BYTES if side is None else MAX_REDUCED_BYTES), side)
     except PhotoError as error:
         raise PhotoError(f"{shown}: {error}") from error
     except OSError as error:
         raise PhotoError(f"{shown}: {_reason(error)}") from error
 
 
-def decode(data: bytes) -> Image:
-    """Decode a photo in memory; raises PhotoError, without a file name, if it is rejected."""
-    if len(data) > MAX_BYTES:
-        raise PhotoError(f"too large: more than {MAX_BYTES / 1e6:.0f} MB")
-    check(data)
-    return _DECODER.decode(data)
+def decode(data: bytes, side: int | None = None) -> Image:
+    """Decode a photo in memory as `load` does; raises PhotoError, without a file name, if it is rejected."""
+    most = MAX_BYTES if side is None else MAX_REDUCED_BYTES
+    if len(data) > most:
+        raise PhotoError(f"too large: more than {most / 1e6:.0f} MB")
+    return _DECODER.decode(data, check(data, side))
 
 
-def check(data: bytes) -> None:
-    """Raise PhotoError unless the header is that of a complete photo of a supported format and size."""
+def check(data: bytes, side: int | None = None) -> int:
+    """Raise PhotoError unless the header is that of a complete photo of a supported format and size.
+
+    Returns the fraction, 1, 2, 4 or 8, at which `decode` reads it for this `side`.
+    """
     from edgeface.imaging.opencv import MAX_PIXELS
 
-    width, height = _header(data)
+    width, height, reducible = _header(data)
     if min(width, height) < _MIN_SIDE:
         raise PhotoError(f"too small: {width} x {height} pixels")
-    if width * height > MAX_PIXELS:
-        raise PhotoError(f"too large: {width} x {height} pixels; the maximum is {MAX_PIXELS / 1e6:.0f} million")
+    reduced = reducible and side is not None
+    most = MAX_REDUCED_PIXELS if reduced else MAX_PIXELS
+    if width * height > most:
+        raise PhotoError(f"too large: {width} x {height} pixels; the maximum is {most / 1e6:.0f} million")
+    if side is None or not reduced:
+        return 1
+    return next((part for part in (8, 4, 2) if max(width, height) >= part * side), 1)
 
 
 def _reason(error: OSError) -> str:
@@ -63,8 +83,8 @@ def _reason(error: OSError) -> str:
     return known.get(type(error), error.strerror or "cannot be read")
 
 
-def _header(data: bytes) -> Size:
-    """The size that the header gives; raises PhotoError if it is not a complete photo of a supported format."""
+def _header(data: bytes) -> Header:
+    """What the header says; raises PhotoError if it is not a complete photo of a supported format."""
     for magic, offset, read in _FORMATS:
         if data[offset : offset + len(magic)] == magic:
             try:
@@ -77,12 +97,12 @@ def _header(data: bytes) -> Size:
     raise PhotoError("empty" if not data else "not a photo: neither JPEG, PNG, WebP nor BMP")
 
 
-def _png(data: bytes) -> Size:
+def _png(data: bytes) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
     at = 8
     for _ in range(_MAX_PARTS):
         if data[at + 4 : at + 8] == b"IEND":
-            return width, height
+            return Header(width, height)
         at += 12 + int(struct.unpack_from(">I", data, at)[0])
     raise PhotoError("damaged: it has too many parts")
 
@@ -91,10 +111,12 @@ def _png(data: bytes) -> Size:
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset({0x01, *range(0xD0, 0xD9)})
 _SCAN, _END = 0xDA, 0xD9
+# Sequential, with Huffman coding; the others are progressive, lossless or arithmetic.
+_SEQUENTIAL = frozenset({0xC0, 0xC1})
 
 
-def _jpeg(data: bytes) -> Size:
-    size, at = None, 2
+def _jpeg(data: bytes) -> Header:
+    size, components, at = None, 0, 2
     for _ in range(_MAX_PARTS):
         if data[at] == 0xFF and data[at + 1] == 0xFF:  # noqa: PLR2004 - fill bytes may precede a marker
             at += 1
@@ -109,36 +131,37 @@ def _jpeg(data: bytes) -> Size:
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", data, at + 5)
             size = (int(width), int(height))
+            components = data[at + 9] if marker in _SEQUENTIAL else 0
         at += 2 + length
         if marker == _SCAN:
             # Within a scan, FF is followed by 00 or a restart marker, so FFD9 can only be the end.
             if size is None or data.find(bytes([0xFF, _END]), at) < 0:
                 raise PhotoError("truncated: the file ends too early")
-            return size
+            return Header(*size, reducible=data[at - length + 2] == components)
     raise PhotoError("damaged: it has too many parts")
 
 
-def _webp(data: bytes) -> Size:
+def _webp(data: bytes) -> Header:
     if len(data) < 8 + int(struct.unpack_from("<I", data, 4)[0]):
         raise PhotoError("truncated: the file ends too early")
     kind = data[12:16]
     if kind == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+        return Header(1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little"))
     if kind == b"VP8L":
         bits = int(struct.unpack_from("<I", data, 21)[0])
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        return Header(1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
     width, height = struct.unpack_from("<HH", data, 26)
-    return width & 0x3FFF, height & 0x3FFF
+    return Header(width & 0x3FFF, height & 0x3FFF)
 
 
-def _bmp(data: bytes) -> Size:
+def _bmp(data: bytes) -> Header:
     if len(data) < int(struct.unpack_from("<I", data, 2)[0]):
         raise PhotoError("truncated: the file ends too early")
     width, height = struct.unpack_from("<ii", data, 18)
-    return abs(width), abs(height)
+    return Header(abs(width), abs(height))
 
 
-_FORMATS: tuple[tuple[bytes, int, Callable[[bytes], Size]], ...] = (
+_FORMATS: tuple[tuple[bytes, int, Callable[[bytes], Header]], ...] = (
     (b"\xff\xd8\xff", 0, _jpeg),
     (b"\x89PNG\r\n\x1a\n", 0, _png),
     (b"WEBP", 8, _webp),

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.text import check_id, counted, printable, printable_path, slug
-from edgeface.faces.photo_face import find_face
+from edgeface.faces.photo_face import PHOTO_SIDE, find_face
 from edgeface.gallery.agreement import objection
 from edgeface.gallery.negatives import Denials
 from edgeface.gallery.snapshot import Template, check_days, unit_mean
@@ -205,7 +205,7 @@ def from_photos(
     for file in files:
         shown = printable_path(file) if isinstance(file, Path) else printable(file[0])
         try:
-            image = photos.load(file) if isinstance(file, Path) else photos.decode(file[1])
+            image = photos.load(file, PHOTO_SIDE) if isinstance(file, Path) else photos.decode(file[1], PHOTO_SIDE)
             face = find_face(analyzer, image)
             embedding = analyzer.embed(face.image, face.detection)
             known.look_alikes_of(embedding, person)

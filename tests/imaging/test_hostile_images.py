@@ -12,6 +12,7 @@ from edgeface.core.errors import PhotoError
 from edgeface.imaging import photos
 from edgeface.imaging.opencv import MAX_PIXELS
 from tests.support import hostile
+from tests.support.photos import peak
 
 READ = {
     "bomb-zeros.png": (4999, 5000, 3),
@@ -28,14 +29,6 @@ READ = {
 """The files of the corpus that are pictures, as far as versions of OpenCV agree."""
 
 VARIES = {"exif-many.jpg", "exif-loop.jpg", "bomb-deep.png", "minus.bmp"}
-
-
-def peak(process: int | None) -> int:
-    """Peak memory of a process in bytes; 0 if there is none."""
-    if process is None or not Path(f"/proc/{process}").exists():
-        return 0
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 @pytest.mark.parametrize("name", hostile.corpus())

@@ -1,5 +1,6 @@
 import os
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.types import Image
+from edgeface.imaging import photos
 from edgeface.imaging.opencv import MAX_PIXELS, cv2
 from edgeface.imaging.photos import MAX_BYTES, decode, load
+from tests.support import hostile
+from tests.support.photos import peak
 
 DATA = Path(__file__).parents[1] / "data"
 ENDINGS = (".jpg", ".png", ".webp", ".bmp")
@@ -105,6 +109,97 @@ def png_header(width: int, height: int) -> bytes:
 def test_a_bomb_is_refused_by_its_header(width: int, height: int) -> None:
     with pytest.raises(PhotoError, match=r"too large: .* pixels; the maximum is 25 million"):
         decode(png_header(width, height))
+
+
+def phone_photo(width: int, height: int, *options: int) -> bytes:
+    """A JPEG of this size: red above, blue below."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, :, 2] = 250
+    image[height // 2 :, :, 0] = 250
+    done, data = cv2.imencode(".jpg", image, list(options))
+    assert done
+    return data.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "shape"),
+    [
+        ((8064, 6048), 2000, (1512, 2016, 3)),
+        ((4032, 3024), 2000, (1512, 2016, 3)),
+        ((3024, 4032), 2000, (2016, 1512, 3)),
+        ((3999, 3000), 2000, (3000, 3999, 3)),
+        ((1600, 1200), 200, (150, 200, 3)),
+        ((4032, 3024), None, (3024, 4032, 3)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_a_fraction(
+    size: tuple[int, int], side: int | None, shape: tuple[int, int, int]
+) -> None:
+    image = decode(phone_photo(*size), side)
+    assert image.shape == shape
+    assert is_red(image[5, 5])
+    assert not is_red(image[-5, 5])
+
+
+def test_a_photo_at_a_fraction_stands_upright() -> None:
+    plain = phone_photo(4032, 3024)
+    image = decode(plain[:2] + exif(6) + plain[2:], 2000)
+    assert image.shape == (2016, 1512, 3)
+    assert is_red(image[5, -5])
+    assert not is_red(image[5, 5])
+
+
+def test_48_million_pixels_take_less_memory_than_12_million_in_full() -> None:
+    large, child = phone_photo(8064, 6048), photos._DECODER
+
+    def grown(data: bytes, side: int | None) -> int:
+        child.close()
+        decode(encoded(".jpg"))
+        before = peak(child.process)
+        decode(data, side)
+        return peak(child.process) - before
+
+    assert grown(large, 2000) < 40e6
+    assert grown(phone_photo(4032, 3024), None) > 60e6
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp"])
+def test_only_a_jpeg_is_decoded_at_a_fraction(ending: str) -> None:
+    image = np.zeros((200, 400, 3), np.uint8)
+    assert decode(encoded(ending, image), 100).shape == (200, 400, 3)
+    with pytest.raises(PhotoError, match="the maximum is 25 million"):
+        decode(png_header(6000, 5000), 2000)
+
+
+def test_a_jpeg_that_is_whole_in_memory_before_it_is_reduced_is_no_larger_than_other_photos() -> None:
+    size = (5100, 5100)
+    with pytest.raises(PhotoError, match="the maximum is 25 million"):
+        decode(phone_photo(*size, cv2.IMWRITE_JPEG_PROGRESSIVE, 1), 2000)
+    plain = phone_photo(*size)
+    scan = plain.index(b"\xff\xda")
+    assert plain[scan + 4] == 3
+    # A scan for each component.
+    with pytest.raises(PhotoError, match="the maximum is 25 million"):
+        decode(plain[: scan + 4] + b"\x01" + plain[scan + 5 :], 2000)
+
+
+@pytest.mark.parametrize("size", [(12_000, 9_200), (65_000, 65_000)])
+def test_a_jpeg_of_too_many_pixels_is_refused_by_its_header(size: tuple[int, int]) -> None:
+    with pytest.raises(PhotoError, match="the maximum is 110 million"):
+        decode(hostile.jpeg_head(*size), 2000)
+
+
+def test_a_large_jpeg_without_its_data_costs_nothing() -> None:
+    decode(encoded(".jpg"))
+    before, began = peak(photos._DECODER.process), time.monotonic()
+    try:
+        image = decode(hostile.jpeg_head(12_000, 9_000), 2000)
+    except PhotoError as error:
+        assert "damaged" in str(error)
+    else:
+        assert image.shape[0] * image.shape[1] <= MAX_PIXELS
+    assert time.monotonic() - began < 6
+    assert peak(photos._DECODER.process) - before < 200e6
 
 
 def test_a_header_that_lies_about_its_data_is_refused_or_black() -> None:

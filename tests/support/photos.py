@@ -55,3 +55,11 @@ def at_turn(detector: Detector, image: Image, number: int = 0, known: Sequence[B
     """What a detector finds at the look of this number, where faces are expected in `known`."""
     parts = detector.grid(image.shape[1], image.shape[0])
     return detector.detect(image, DetectionRequest(round_robin(parts, number), tuple(known)))
+
+
+def peak(process: int | None) -> int:
+    """Peak memory of a process in bytes; 0 if there is none."""
+    if process is None or not Path(f"/proc/{process}").exists():
+        return 0
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
