@@ -38,6 +38,11 @@ def thumbnail(image: Image, box: Box) -> bytes:
     return jpeg(scaled(face, min(1.0, HEIGHT / max(face.shape[:2]))))
 
 
+def preview(image: Image) -> bytes:
+    """A whole RGB image as a small JPEG."""
+    return jpeg(scaled(image, min(1.0, HEIGHT / max(image.shape[:2]))))
+
+
 def put(db: sqlite3.Connection, codec: RowCodec, picture: Thumbnail) -> None:
     """Store a picture if its owner is in the gallery; of those without a template, only the newest KEPT are kept."""
     owner = codec.tag(picture.owner)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.core.text import check_id, counted, printable, printable_path, slug
+from edgeface.core.text import check_id, counted, printable, printable_path
 from edgeface.faces.photo_face import PHOTO_SIDE, find_face
 from edgeface.gallery.agreement import objection
 from edgeface.gallery.negatives import Denials
 from edgeface.gallery.snapshot import Template, check_days, unit_mean
-from edgeface.gallery.thumbnails import Thumbnail, thumbnail
+from edgeface.gallery.thumbnails import Thumbnail, preview, thumbnail
 from edgeface.imaging import photos
 
 if TYPE_CHECKING:
@@ -41,9 +40,19 @@ ADVISED = 3
 class RejectedError(GalleryError):
     """An enrollment that was refused because of its photos; `lines` has one line per rejected photo."""
 
-    def __init__(self, text: str, lines: Sequence[str], *, skippable: bool, others: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        text: str,
+        lines: Sequence[str],
+        *,
+        skippable: bool,
+        others: Sequence[str] = (),
+        plan: Plan | None = None,
+    ) -> None:
         super().__init__(text)
         self.lines = tuple(lines)
+        self.plan = plan
+        """What was refused, with the photos that can be used; None for what has no photos."""
         self.skippable = skippable
         """Whether `skip_bad` would enroll from the other photos."""
         self.others = tuple(others)
@@ -151,6 +160,8 @@ class Plan:
     candidates: tuple[Candidate, ...]
     rejected: tuple[str, ...] = ()
     """One line each: the photo, and the reason."""
+    previews: tuple[bytes, ...] = ()
+    """Each rejected photo as a small JPEG, empty if it cannot be decoded; none of a folder."""
     notes: tuple[str, ...] = ()
     """Advice that rejects nothing."""
     others: tuple[str, ...] = ()
@@ -201,9 +212,10 @@ def from_photos(
     """Take one template from each photo; raises GalleryError for a bad `person`."""
     check_id(person)
     taken: list[tuple[str, Embedding]] = []
-    pictures, rejected, others = [], [], []
+    pictures, rejected, previews, others = [], [], [], []
     for file in files:
         shown = printable_path(file) if isinstance(file, Path) else printable(file[0])
+        image = None
         try:
             image = photos.load(file, PHOTO_SIDE) if isinstance(file, Path) else photos.decode(file[1], PHOTO_SIDE)
             face = find_face(analyzer, image)
@@ -212,6 +224,7 @@ def from_photos(
         except PhotoError as error:
             # photos.load names the file itself.
             rejected.append(f"{shown}: {str(error).removeprefix(f'{shown}: ')}")
+            previews.append(b"" if image is None else preview(image))
             others += [error.person] if isinstance(error, OtherPersonError) else []
         else:
             taken.append((shown, embedding))
@@ -219,7 +232,18 @@ def from_photos(
     embeddings = tuple(embedding for _, embedding in taken)
     candidates = (candidate(known, person, name, embeddings, "photo", tuple(pictures)),) if taken else ()
     notes = tuple(_notes(known, person, taken))
-    return Plan(known.limits, candidates, tuple(rejected), notes, tuple(dict.fromkeys(others)))
+    return Plan(known.limits, candidates, tuple(rejected), tuple(previews), notes, tuple(dict.fromkeys(others)))
+
+
+def joined(known: KnownFaces, plan: Plan, more: Plan) -> Plan:
+    """A plan for one person with the good photos of two; what the first rejected is left out."""
+    if not plan.candidates or not more.candidates:
+        return replace(more, candidates=plan.candidates or more.candidates)
+    (first,), (second,) = plan.candidates, more.candidates
+    alike = tuple(sorted({*first.look_alikes, *second.look_alikes}))
+    embeddings, pictures = (*first.embeddings, *second.embeddings), (*first.pictures, *second.pictures)
+    person = replace(first, embeddings=embeddings, pictures=pictures, look_alikes=alike)
+    return replace(more, candidates=(person,), notes=tuple(_too_few(known, first.person, len(embeddings))))
 
 
 def candidate(
@@ -257,36 +281,6 @@ def _compared_again(known: KnownFaces, one: Candidate) -> Candidate:
     return replace(one, look_alikes=candidate(known, one.person, one.name, one.embeddings, one.source).look_alikes)
 
 
-def from_folder(
-    analyzer: FaceAnalyzer, known: KnownFaces, folder: Path, progress: Callable[[Sequence[Path]], Iterable[Path]]
-) -> Plan:
-    """Plan everyone in FOLDER/PERSON/PHOTO; the folder's name is the display name, and the id is made from it.
-
-    `progress` gets all photos and yields them one by one. A person in two folders is rejected.
-    """
-    people = _folders(folder)
-    tick = iter(progress([path for paths in people.values() for path in paths]))
-    plans = []
-    means = dict(known.means)
-    for name, paths in people.items():
-        if not paths:
-            plans.append(Plan(known.limits, (), (f"{printable_path(folder / name)}: no photos in it",)))
-            continue
-        some = islice(tick, len(paths))
-        plan = from_photos(analyzer, replace(known, means=means), slug(name), name.replace("_", " "), some)
-        means.update({c.person: unit_mean(c.embeddings) for c in plan.candidates})
-        plans.append(plan)
-    # A progress bar ends when it is asked once more.
-    next(tick, None)
-    return Plan(
-        known.limits,
-        tuple(c for plan in plans for c in plan.candidates),
-        tuple(line for plan in plans for line in plan.rejected),
-        tuple(line for plan in plans for line in plan.notes),
-        tuple(other for plan in plans for other in plan.others),
-    )
-
-
 def from_unknown(gallery: Gallery, known: KnownFaces, person: str, name: str | None, unknown: str) -> Plan:
     """Take the embeddings stored for an unknown; raises GalleryError if there is no such unknown."""
     check_id(person)
@@ -307,12 +301,12 @@ def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions 
     """
     if not plan.candidates:
         raise RejectedError(
-            "no one was enrolled: no photo can be used", plan.rejected, skippable=False, others=plan.others
+            "no one was enrolled: no photo can be used", plan.rejected, skippable=False, others=plan.others, plan=plan
         )
     if plan.rejected and not options.skip_bad:
         count = counted(len(plan.rejected), "photo was", "photos were")
         text = f"no one was enrolled: {count} rejected"
-        raise RejectedError(text, plan.rejected, skippable=True, others=plan.others)
+        raise RejectedError(text, plan.rejected, skippable=True, others=plan.others, plan=plan)
     with gallery.transaction():
         doubts = {
             new.person: why
@@ -378,23 +372,9 @@ def _notes(known: KnownFaces, person: str, taken: Sequence[tuple[str, Embedding]
         score = float(unit_mean(others) @ embedding) if others else 1.0
         if score < known.limits.same:
             yield f"{shown}: unlike the other photos of {person} (cosine {score:.2f}); is it the same person?"
-    if 0 < len(taken) < ADVISED and person not in known.means:
-        count = counted(len(taken), "photo")
-        yield f"{person}: enrolled from {count}; {ADVISED} or more different photos work better"
+    yield from _too_few(known, person, len(taken))
 
 
-def _folders(folder: Path) -> dict[str, list[Path]]:
-    """The photos by folder name; raises GalleryError if a folder cannot be used."""
-    try:
-        folders = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-        people = {f.name: sorted(p for p in f.iterdir() if p.suffix.lower() in photos.SUFFIXES) for f in folders}
-    except OSError as error:
-        raise GalleryError(f"{printable_path(folder)}: {error.strerror}") from error
-    ids: dict[str, str] = {}
-    for name in people:
-        other = ids.setdefault(slug(name), name)
-        if other != name:
-            raise GalleryError(f"{printable(other)} and {printable(name)}: both folders give the id {slug(name)}")
-    if not people:
-        raise GalleryError(f"{printable_path(folder)}: no folders of people in it (FOLDER/PERSON/PHOTO)")
-    return people
+def _too_few(known: KnownFaces, person: str, count: int) -> Iterator[str]:
+    if 0 < count < ADVISED and person not in known.means:
+        yield f"{person}: enrolled from {counted(count, 'photo')}; {ADVISED} or more different photos work better"

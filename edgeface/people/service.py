@@ -31,12 +31,13 @@ from edgeface.people.enrollment import (
     compared_again,
     contradicted,
     doubt,
-    from_folder,
     from_photos,
     from_unknown,
+    joined,
 )
 from edgeface.people.erasure import ErasureProof, erase
 from edgeface.people.guided import Guide
+from edgeface.people.photo_folders import from_folder
 from edgeface.people.rules import limits
 from edgeface.people.templates import listed
 
@@ -122,6 +123,14 @@ class PeopleService:
             known = self.known_faces(gallery, different_people=options.different_people)
             plan = from_photos(analyzer, known, person, name, photos)
             return self._carry_out(gallery, plan, options)
+
+    def enroll_more(self, plan: Plan, photos: Iterable[Path | Upload], options: EnrollOptions) -> EnrollResult:
+        """Carry out a plan for one person that was refused with a RejectedError, with more photos of the person."""
+        (first,) = plan.candidates
+        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+            known = self.known_faces(gallery, different_people=options.different_people)
+            more = from_photos(analyzer, known, first.person, first.name, photos)
+            return self._carry_out(gallery, joined(known, plan, more), options)
 
     def enroll_folder(self, folder: Path, options: EnrollOptions = DEFAULT) -> EnrollResult:
         """Enroll everyone in FOLDER/PERSON/PHOTO, with a progress bar on a terminal."""

@@ -32,6 +32,7 @@ from edgeface.web import (
     door_strings,
     level_strings,
     notify_strings,
+    photo_strings,
     remedies,
     strings,
     today_strings,
@@ -175,7 +176,7 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
         )
     )
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    texts = (strings, account_strings, level_strings, notify_strings, today_strings, unknown_strings)
+    texts = (strings, account_strings, level_strings, notify_strings, photo_strings, today_strings, unknown_strings)
     there = {name for one in texts for name in vars(one) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():
@@ -253,6 +254,79 @@ def test_photos_that_cannot_be_used_are_named_and_nothing_is_kept(admin: TestCli
     assert "no photo" in text_of(post(admin, "/enroll", {"id": "joe"}))
     assert stage.notes == []
     assert files(stage) == before
+
+
+BAD = ("photos", ("noise.jpg", b"not a photo", "image/jpeg"))
+
+
+def photo_file(name: str) -> tuple[str, tuple[str, bytes, str]]:
+    return ("photos", (f"{name}.jpg", (FOLDER / f"{name}.jpg").read_bytes(), "image/jpeg"))
+
+
+def plan_of(answer: httpx.Response) -> str:
+    """The token of the photos that wait."""
+    return next(one["value"] for one in Markup(answer.text).all("input") if one.get("name") == "plan")
+
+
+@pytest.fixture
+def mixed(admin: TestClient) -> httpx.Response:
+    """The answer to one good photo, one that is none, and one of someone else who is enrolled."""
+    form = {"name": "Joe", "csrf": admin.headers["x-csrf-token"]}
+    return admin.post("/enroll", data=form, files=[photo_file("biden"), BAD, photo_file("obama2")])  # type: ignore[no-any-return]
+
+
+def test_good_photos_are_kept_and_the_bad_ones_named_and_shown(
+    admin: TestClient, stage: Stage, mixed: httpx.Response
+) -> None:
+    assert mixed.status_code == 409
+    page, text = Markup(mixed.text), text_of(mixed)
+    assert (page.wrong, page.open) == ([], [])
+    assert "noise.jpg: not a photo" in text
+    assert "obama2.jpg: this face is already enrolled as barack" in text
+    # Of the two bad ones, one can be shown; the good one is the face.
+    assert [one["width"] for one in page.all("img") if one["src"].startswith("data:")] == ["72", "120"]
+    assert files(stage) == ["barack", "eileen"]
+    done = post(admin, "/enroll/anyway", {"plan": plan_of(mixed)})
+    assert done.headers["location"] == "/people/joe?done=enrolled"
+    assert files(stage) == ["barack", "eileen", "joe"]
+    assert stage.notes == [("enrolled", {"person": "joe"})]
+    assert admin.get("/faces/joe/0").status_code == 200
+    again = post(admin, "/enroll/anyway", {"plan": plan_of(mixed)})
+    assert (again.status_code, strings.DOUBT_GONE in text_of(again)) == (409, True)
+
+
+def test_other_photos_are_added_to_the_good_ones_that_were_kept(admin: TestClient, stage: Stage) -> None:
+    form = {"name": "Barack", "id": "barry", "csrf": admin.headers["x-csrf-token"]}
+    post(admin, "/people/barack/forget", {"confirm": "barack"})
+    first = admin.post("/enroll", data=form, files=[photo_file("obama"), BAD])
+    second = admin.post("/enroll/more", data={**form, "plan": plan_of(first)}, files=[photo_file("obama2"), BAD])
+    assert second.status_code == 409
+    assert text_of(second).count("noise.jpg") == 1
+    third = admin.post("/enroll/more", data={**form, "plan": plan_of(second)}, files=[photo_file("obama3")])
+    assert third.headers["location"] == "/people/barry?done=enrolled"
+    with opened(stage.context) as gallery:
+        assert (gallery.person("barry").templates, gallery.person("barry").name) == (3, "Barack")
+    gone = admin.post("/enroll/more", data={**form, "plan": plan_of(second)}, files=[photo_file("obama3")])
+    assert strings.DOUBT_GONE in text_of(gone)
+
+
+def test_photos_of_someone_else_are_not_added_to_those_that_were_kept(admin: TestClient, mixed: httpx.Response) -> None:
+    post(admin, "/people/barack/forget", {"confirm": "barack"})
+    form = {"csrf": admin.headers["x-csrf-token"], "plan": plan_of(mixed)}
+    answer = admin.post("/enroll/more", data=form, files=[photo_file("obama")])
+    assert answer.status_code == 409
+    assert strings.DOUBT in answer.text
+
+
+def test_a_person_gets_the_good_ones_of_more_photos(admin: TestClient) -> None:
+    fields = {"csrf": admin.headers["x-csrf-token"]}
+    answer = admin.post("/people/barack/photos", data=fields, files=[photo_file("obama2"), BAD])
+    assert answer.status_code == 409
+    post(admin, "/enroll/anyway", {"plan": plan_of(answer)})
+    assert re.search(r"Templates\s+2", text_of(admin.get("/people/barack")))
+    none = admin.post("/people/barack/photos", data=fields, files=[BAD, photo_file("astronaut")])
+    assert "no photo can be used" in text_of(none)
+    assert len([one for one in Markup(none.text).all("img") if one["src"].startswith("data:")]) == 1
 
 
 def files(stage: Stage) -> list[str]:

@@ -134,8 +134,10 @@ class _Body:
 
 def too_large(limit: int) -> Problem:
     """The problem of a body of more than `limit` bytes."""
-    size = f"{limit // 1_000_000} MB" if limit >= MAX_UPLOAD_BYTES else f"{limit // 1024} kB"
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Content Too Large", f"at most {size} are accepted")
+    detail = f"at most {limit // 1024} kB are accepted"
+    if limit >= MAX_UPLOAD_BYTES:
+        detail = f"at most {limit // 1_000_000} MB are accepted at a time: send fewer photos, or smaller ones"
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Content Too Large", detail)
 
 
 def too_many(seconds: str) -> Problem:

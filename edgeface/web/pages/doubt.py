@@ -1,10 +1,12 @@
-"""The question before what was refused is added anyway: of perhaps another person, or one too many for a level."""
+"""What was refused waits for an answer: perhaps another person, one too many for a level, or some photos are bad."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 import threading
+from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.text import is_unknown_id
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from edgeface.core.clock import Clock
-    from edgeface.people.enrollment import EnrollOptions, OverridableError, Plan
+    from edgeface.people.enrollment import EnrollOptions, OverridableError, Plan, RejectedError
     from edgeface.web.pages.render import Form
 
 WAIT_SECONDS = 300.0
@@ -103,8 +105,12 @@ def overrides(form: Form) -> dict[str, Any]:
 def new_faces(error: OverridableError) -> list[str]:
     """The pictures of what was refused, which are stored nowhere, as addresses."""
     candidates = error.plan.candidates if error.plan is not None else ()
-    pictures = [jpeg for one in candidates for jpeg in one.pictures]
-    return [f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" for jpeg in pictures]
+    return [address(jpeg) for one in candidates for jpeg in one.pictures]
+
+
+def address(jpeg: bytes) -> str:
+    """A picture that is stored nowhere, as an address; empty for none."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else ""
 
 
 def ask(request: Request, error: OverridableError, options: EnrollOptions, back: str) -> Response:
@@ -113,3 +119,28 @@ def ask(request: Request, error: OverridableError, options: EnrollOptions, back:
     waiting: WaitingPlans = request.app.state.waiting
     token = waiting.put(error.plan, options.insisting(error.option))
     return question(request, error, "/enroll/anyway", {"plan": token}, new_faces(error), back)
+
+
+def refused(error: RejectedError) -> list[tuple[str, str]]:
+    """Each rejected photo: why, and the address of a small picture, which is empty if it cannot be decoded."""
+    pictures = [] if error.plan is None else [address(preview) for preview in error.plan.previews]
+    return list(zip_longest(error.lines, pictures, fillvalue=""))
+
+
+def keep_good(request: Request, error: RejectedError, options: EnrollOptions, back: str) -> Response:
+    """Name the photos that cannot be used; the good ones wait meanwhile for an answer."""
+    assert error.plan is not None  # noqa: S101 - photos always have a plan
+    waiting: WaitingPlans = request.app.state.waiting
+    token = waiting.put(error.plan, replace(options, skip_bad=True))
+    (person,) = error.plan.candidates
+    return render(
+        request,
+        "refused.html",
+        error=str(error),
+        name=person.name or person.person,
+        bad=refused(error),
+        good=[address(jpeg) for jpeg in person.pictures],
+        count=len(person.embeddings),
+        plan=token,
+        back=back,
+    )

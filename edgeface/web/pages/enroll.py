@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
@@ -13,26 +14,29 @@ from edgeface.people.enrollment import EnrollOptions, OverridableError, Rejected
 from edgeface.people.guided import SHOTS
 from edgeface.web import strings
 from edgeface.web.auth.guard import admin
-from edgeface.web.http import limits
 from edgeface.web.pages import doubt
 from edgeface.web.pages.guided import Guidance, Progress
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
+    from edgeface.people.service import EnrollResult
 
-def ask(request: Request, form: Form | None = None, error: str | None = None, lines: tuple[str, ...] = ()) -> Response:
-    """The form, with what was sent and why it was rejected."""
+
+def ask(
+    request: Request, form: Form | None = None, error: str | None = None, bad: Sequence[tuple[str, str]] = ()
+) -> Response:
+    """The form, with what was sent and why it was rejected; `bad` is what `doubt.refused` gives."""
     return render(
         request,
         "enroll.html",
         form=form or Form({}, ()),
         error=error,
-        lines=lines,
+        bad=bad,
         cameras=list(context_of(request).configuration().face_cameras),
-        most=limits.MAX_FILES,
-        megabytes=limits.MAX_UPLOAD_BYTES // 1_000_000,
     )
 
 
@@ -43,19 +47,45 @@ def enroll(request: Request, form: Form) -> Response:
         options = EnrollOptions(
             given=form.maybe("given"),
             expires=form.maybe("expires"),
-            skip_bad=form.maybe("skip_bad") is not None,
             different_people=form.maybe("different_people") is not None,
         )
         done = context_of(request).people.enroll(person, form.text("name") or None, form.files, options)
     except OverridableError as error:
         return doubt.ask(request, error, options, "/enroll")
     except RejectedError as error:
-        return ask(request, form, str(error), error.lines)
+        if error.skippable:
+            return doubt.keep_good(request, error, options, "/enroll")
+        return ask(request, form, str(error), doubt.refused(error))
     except GalleryError as error:
         return ask(request, form, str(error))
+    return _enrolled(request, done)
+
+
+def _enrolled(request: Request, done: EnrollResult) -> Response:
+    """What was done, with the advice if there is any."""
+    (person,) = done.people
     if done.notes or done.rejected:
-        return render(request, "enrolled.html", person=person, notes=done.notes, rejected=done.rejected)
-    return see(f"/people/{person}", "enrolled")
+        return render(request, "enrolled.html", person=person.id, notes=done.notes, rejected=done.rejected)
+    return see(f"/people/{person.id}", "enrolled")
+
+
+def more(request: Request, form: Form) -> Response:
+    """Enroll the good photos that wait, with those in the form."""
+    waiting: doubt.WaitingPlans = request.app.state.waiting
+    found = waiting.take(form.text("plan"))
+    if found is None:
+        return ask(request, error=strings.DOUBT_GONE)
+    options = replace(found.options, skip_bad=False)
+    try:
+        return _enrolled(request, context_of(request).people.enroll_more(found.plan, form.files, options))
+    except OverridableError as error:
+        return doubt.ask(request, error, options, "/enroll")
+    except RejectedError as error:
+        if error.skippable:
+            return doubt.keep_good(request, error, options, "/enroll")
+        return ask(request, error=str(error), bad=doubt.refused(error))
+    except GalleryError as error:
+        return ask(request, error=str(error))
 
 
 def anyway(request: Request, form: Form) -> Response:
@@ -136,6 +166,7 @@ ROUTES = [
     Route("/enroll", admin(page(ask))),
     Route("/enroll", admin(action(enroll, heavy=True)), methods=["POST"]),
     Route("/enroll/id", admin(page(new_id))),
+    Route("/enroll/more", admin(action(more, heavy=True)), methods=["POST"]),
     Route("/enroll/anyway", admin(action(anyway)), methods=["POST"]),
     Route("/enroll/camera", admin(page(guide))),
     Route("/enroll/camera", admin(action(begin)), methods=["POST"]),

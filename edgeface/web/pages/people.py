@@ -25,6 +25,8 @@ from edgeface.web.pages import doubt
 from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
     from edgeface.gallery.gallery import Gallery
@@ -77,7 +79,7 @@ def people(request: Request) -> Response:
 
 
 def person(
-    request: Request, error: str | None = None, lines: tuple[str, ...] = (), code: str | None = None
+    request: Request, error: str | None = None, bad: Sequence[tuple[str, str]] = (), code: str | None = None
 ) -> Response:
     """One person, with the reason why the last change was rejected, or the code that was just drawn."""
     context, who = context_of(request), who_of(request)
@@ -104,7 +106,7 @@ def person(
         one=shown,
         alike=alike,
         error=error,
-        lines=lines,
+        bad=bad,
         **values,
     )
 
@@ -138,7 +140,9 @@ def photos(request: Request, form: Form) -> Response:
     except OverridableError as error:
         return doubt.ask(request, error, options, f"/people/{who}")
     except RejectedError as error:
-        return person(request, str(error), error.lines)
+        if error.skippable:
+            return doubt.keep_good(request, error, options, f"/people/{who}")
+        return person(request, str(error), doubt.refused(error))
     except GalleryError as error:
         return person(request, str(error))
     return see(f"/people/{who}", "added")

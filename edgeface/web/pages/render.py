@@ -18,12 +18,14 @@ from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
+from edgeface.faces.photo_face import PHOTO_SIDE
 from edgeface.web import (
     account_strings,
     door_strings,
     factor_strings,
     level_strings,
     notify_strings,
+    photo_strings,
     strings,
     today_strings,
     unknown_strings,
@@ -48,6 +50,17 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parents[1]
 STATIC = HERE / "static"
 _MAX_DIGITS = 15
+_TEXTS = (
+    account_strings,
+    strings,
+    door_strings,
+    factor_strings,
+    level_strings,
+    notify_strings,
+    photo_strings,
+    today_strings,
+    unknown_strings,
+)
 _DONE = {
     **strings.DONE,
     **account_strings.DONE_ACCOUNTS,
@@ -192,23 +205,15 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["s"] = SimpleNamespace(
-        **{
-            key: value
-            for texts in (
-                account_strings,
-                strings,
-                door_strings,
-                factor_strings,
-                level_strings,
-                notify_strings,
-                today_strings,
-                unknown_strings,
-            )
-            for key, value in vars(texts).items()
-            if key.isupper()
-        }
+        **{key: value for texts in _TEXTS for key, value in vars(texts).items() if key.isupper()}
     )
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
+    made.globals["photo_limits"] = {
+        "most": limits.MAX_FILES,
+        "bytes": limits.MAX_UPLOAD_BYTES,
+        "megabytes": limits.MAX_UPLOAD_BYTES // 1_000_000,
+        "side": PHOTO_SIDE,
+    }
     made.globals["version"] = __version__
     made.filters.update(initials=initials, when=when, stamp=rfc3339, coded=_coded)
     made.filters["counted"] = lambda number, noun: counted(number, *noun)
