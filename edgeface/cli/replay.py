@@ -23,7 +23,7 @@ from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.gallery.snapshot import GallerySnapshot, Person, make_snapshot
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging.drawing import VideoWriter
-from edgeface.people import enrollment
+from edgeface.people import enrollment, photo_folders
 from edgeface.recognition.decision import likeness, thresholds
 from edgeface.recognition.pipeline import Pipeline
 
@@ -75,7 +75,7 @@ def snapshot_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -
         with closing(Gallery.open(folder, analyzer.embedder.name)) as gallery:
             return gallery.snapshot()
     known = enrollment.KnownFaces(Limits.of(table.cosine))
-    plan = enrollment.from_folder(analyzer, known, folder, list)
+    plan = photo_folders.from_folder(analyzer, known, folder, list)
     for line in (*plan.rejected, *plan.notes):
         print(f"edgeface: {line}", file=sys.stderr)
     if not plan.candidates:

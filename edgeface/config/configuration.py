@@ -54,6 +54,10 @@ class Privacy(Settings):
     """Days to keep the template of each announced visit, so that its event can be corrected; 0 keeps none."""
     negative_days: Annotated[int, Field(ge=0, le=3650)] = 365
     """Days to keep a negative template, which a correction "not this person" makes; 0 allows no such corrections."""
+    proposal_days: Annotated[int, Field(ge=1, le=90)] = 7
+    """Days for which the photos of a self-enrollment wait for an admin; they are erased afterwards."""
+    consent_text: Annotated[str, Field(max_length=4000)] | None = None
+    """What someone who enrolls with a link agrees to; left out: a default text."""
 
 
 class Integrity(Settings):
@@ -146,6 +150,12 @@ class Configuration(Settings):
         if self.web is None or not self.web.hosts:
             return None
         return f"{'http' if self.web.tls is None else 'https'}://{self.web.hosts[0]}:{self.web.port}/"
+
+    @property
+    def https_page(self) -> str | None:
+        """The address of the page if others reach it over https."""
+        page = self.page
+        return page if page is not None and page.startswith("https://") else None
 
     @property
     def access_policy(self) -> AccessPolicy:

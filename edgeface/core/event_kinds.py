@@ -56,6 +56,7 @@ EVENT_KINDS = (
     EventKind("removed", "Template removed", "people"),
     EventKind("deleted", "Deleted", "people", "bad"),
     EventKind("consent", "Consent", "people"),
+    EventKind("proposal", "Self-enrollment", "people"),
     EventKind("corrected", "Corrected", "people", "warn"),
     EventKind("restored", "Correction removed", "people"),
     EventKind("merged", "Unknowns merged", "people"),

@@ -33,6 +33,7 @@ from edgeface.daemon.vision import Health, Tally, Vision
 from edgeface.daemon.web_page import WebPage
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.proposal_file import ProposalCount
 from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
@@ -105,6 +106,7 @@ class Daemon:
             name: Capture(name, camera, self._mailbox, self._clock, enabled=camera.enabled, recorded=camera.recorded)
             for name, camera in configuration.cameras.items()
         }
+        self._proposals = ProposalCount(configuration.data, self._vault, self._clock)
         self._passes = PassReader(
             PassRulesFile(configuration.data, self._vault, configuration.device, self._clock),
             self._clock,
@@ -277,6 +279,7 @@ class Daemon:
             key_list=None if self._key_list is None else self._key_list.facts(),
             passes=self._passes.facts(),
             notify=self._notifications.facts(),
+            proposals=self._proposals.count(),
         )
 
     def _reload(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.core.errors import EdgefaceError
 from edgeface.security import integrity
 from edgeface.security.counter import CounterReport, CounterSchedule
-from edgeface.security.head import DATABASES, LIST_FILES, HeadFile
+from edgeface.security.head import DATABASES, LIST_FILES, PENDING_FILES, HeadFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ EVERY = 3600.0
 POLL = 5.0
 """Seconds between two looks at the head, and the longest that `stop` waits."""
 # None of them decides who gets a grant of this device.
-_HARMLESS = {DATABASES["journal"], "web.json", *LIST_FILES}
+_HARMLESS = {DATABASES["journal"], "web.json", *LIST_FILES, *PENDING_FILES}
 
 
 class IntegrityWatch:

@@ -37,6 +37,7 @@ def report(
     passes: Mapping[str, Any],
     generation: Mapping[str, Any] | None,
     notify: Mapping[str, Any] | None,
+    proposals: int | None = 0,
     key_list: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The state of the device, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
@@ -58,6 +59,7 @@ def report(
         "generation": generation,
         "notify": notify,
         "key_list": key_list,
+        "proposals": proposals,
     }
 
 

@@ -21,6 +21,7 @@ from edgeface.doctor import (
     machine,
     notifications,
     secrets,
+    self_enrollment,
     speed,
     tampering,
 )
@@ -76,6 +77,7 @@ def _configured(path: Path, configuration: Configuration) -> Iterator[Finding]:
     yield from secrets.findings(configuration)
     yield from tampering.findings(configuration.data, tpm=configuration.integrity.tpm)
     yield from factors.findings(configuration)
+    yield from self_enrollment.findings(configuration.data)
     yield from key_list.findings(configuration.data)
     yield from liveness.findings(configuration)
     yield from broker.findings(configuration)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgeface.access.pass_list import PassList
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
+from edgeface.gallery import proposal_file
 from edgeface.journal import removal
 from edgeface.journal.database import noted
 from edgeface.journal.journal import write_rows
@@ -71,6 +72,8 @@ def erase_all(
     people = [one for one in who if not is_unknown_id(one)]
     gallery.begin_erasure()
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
+    faces = [face for one in people if into is None and gallery.knows(one) for face in gallery.embeddings(one)]
+    proposal_file.erase(journal.parent, people, faces, alike)
     passes = PassList(journal.parent, open_vault(journal.parent))
     for one in people:
         passes.erase(one)

@@ -95,6 +95,11 @@ class PeopleService:
             gallery.base = self.latest()
             yield gallery
 
+    @property
+    def model(self) -> str:
+        """The embedder in use."""
+        return embedder_name(self.configuration.embedder.model)
+
     def known_faces(self, gallery: Gallery, *, different_people: bool = False) -> KnownFaces:
         """The enrolled faces; with `different_people`, a new one may have the face of someone enrolled."""
         return KnownFaces.of(gallery.snapshot(), limits(self.configuration), different_people=different_people)
@@ -119,7 +124,7 @@ class PeopleService:
     ) -> EnrollResult:
         """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
         check_id(person)
-        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+        with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             known = self.known_faces(gallery, different_people=options.different_people)
             plan = from_photos(analyzer, known, person, name, photos)
             return self._carry_out(gallery, plan, options)
@@ -127,7 +132,7 @@ class PeopleService:
     def enroll_more(self, plan: Plan, photos: Iterable[Path | Upload], options: EnrollOptions) -> EnrollResult:
         """Carry out a plan for one person that was refused with a RejectedError, with more photos of the person."""
         (first,) = plan.candidates
-        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+        with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             known = self.known_faces(gallery, different_people=options.different_people)
             more = from_photos(analyzer, known, first.person, first.name, photos)
             return self._carry_out(gallery, joined(known, plan, more), options)
@@ -136,7 +141,7 @@ class PeopleService:
         """Enroll everyone in FOLDER/PERSON/PHOTO, with a progress bar on a terminal."""
         from tqdm import tqdm
 
-        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+        with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             bar = partial(tqdm, desc="enrolling", unit="photo", disable=None)
             known = self.known_faces(gallery, different_people=options.different_people)
             plan = from_folder(analyzer, known, folder, bar)
@@ -158,7 +163,7 @@ class PeopleService:
     def guide(self, person: str, *, different_people: bool = False) -> Guide:
         """Guide for an enrollment at a camera, to be passed to `enroll_guided` when it is done."""
         check_id(person)
-        with self.gallery(create=True) as gallery, self._analyzer() as analyzer:
+        with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             return Guide(analyzer, self.known_faces(gallery, different_people=different_people), person)
 
     def enroll_guided(self, guide: Guide, name: str | None, options: EnrollOptions = DEFAULT) -> EnrollResult:
@@ -169,9 +174,11 @@ class PeopleService:
             new = candidate(known, guide.person, name, shots, "camera", tuple(guide.pictures))
             return self._carry_out(gallery, Plan(known.limits, (new,)), options)
 
-    def enroll_plan(self, plan: Plan, options: EnrollOptions) -> EnrollResult:
-        """Carry out a plan that was refused with an OverridableError."""
+    def enroll_plan(self, plan: Plan, options: EnrollOptions, *, compare: bool = False) -> EnrollResult:
+        """Carry out a plan that has waited for an answer; with `compare`, its faces were compared with no one yet."""
         with self.gallery(create=True) as gallery:
+            if compare:
+                plan = compared_again(self.known_faces(gallery, different_people=options.different_people), plan)
             return self._carry_out(gallery, plan, options)
 
     def deny(self, event: str, person: str) -> None:
@@ -305,7 +312,8 @@ class PeopleService:
             self.record_changes(_marked(changes, effect))
         return len(people)
 
-    def _analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
+    def analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
+        """The models, for one thread; waits for them. Raises ModelError."""
         return nullcontext(self.configuration.open_analyzer()) if self.analyzers is None else self.analyzers()
 
     def _carry_out(self, gallery: Gallery, plan: Plan, options: EnrollOptions) -> EnrollResult:

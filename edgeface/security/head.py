@@ -38,7 +38,9 @@ KEY_FILES = ("keys.json", "sealing.json", "passes", "web.json")
 """The other files that edgeface writes there and that decide who may do what."""
 LIST_FILES = ("owner.json", "device-keys.json")
 """Those that decide which devices doors trust; no backup has them."""
-FILES = (*KEY_FILES, *LIST_FILES)
+PENDING_FILES = ("proposals",)
+"""Those with what waits for an admin and decides nothing by itself; no backup has them."""
+FILES = (*KEY_FILES, *LIST_FILES, *PENDING_FILES)
 """All files, other than the databases, whose digests the head has."""
 
 Kind = Literal["put back", "removed", "replaced", "altered"]
@@ -56,7 +58,7 @@ TPM = "tpm"
 """What alarms about the TPM's counter are about, in place of a file."""
 
 # The place of each gives its bit in the record: new ones go to the end.
-_SUBJECTS = (*DATABASES.values(), FILE, *KEY_FILES, TPM, *LIST_FILES)
+_SUBJECTS = (*DATABASES.values(), FILE, *KEY_FILES, TPM, *LIST_FILES, *PENDING_FILES)
 _BEGAN = 1 << 63
 _ABOUT = "generation"
 _SECTOR = 512
@@ -65,8 +67,9 @@ _PLACE = struct.Struct(">Q16sBQ16sQ16s")
 _FILE = struct.Struct(">16sB16s")
 _FLAGS = struct.Struct(">BQQ")
 _COUNTER = struct.Struct(">QBQ")
-# The first has no counter, the second no LIST_FILES. Each is still written where it has room for all that is known.
-_VERSIONS = _WITHOUT, _WITH_COUNTER, _WITH_LIST = 1, 2, 3
+# The first has no counter, the second no LIST_FILES, the third no PENDING_FILES. Each is still written where it has
+# room for all that is known.
+_VERSIONS = _WITHOUT, _WITH_COUNTER, _WITH_LIST, _WITH_PENDING = 1, 2, 3, 4
 
 
 class Alarm(NamedTuple):
@@ -176,6 +179,8 @@ class Head:
         version = _WITH_COUNTER if self.counter > 0 or self.advancing else _WITHOUT
         if any(self.marks_of(name) != (NO_MARK,) for name in LIST_FILES):
             version = _WITH_LIST
+        if any(self.marks_of(name) != (NO_MARK,) for name in PENDING_FILES):
+            version = _WITH_PENDING
         packed = _FLAGS.pack(version, self.alarms, self.recorded)
         for part in PARTS:
             before = self.before.get(part)
@@ -349,7 +354,9 @@ def put_file(folder: Path, vault: Vault, name: str, data: bytes) -> None:
 
 
 def _files(version: int) -> tuple[str, ...]:
-    return FILES if version == _WITH_LIST else KEY_FILES
+    if version == _WITH_PENDING:
+        return FILES
+    return (*KEY_FILES, *LIST_FILES) if version == _WITH_LIST else KEY_FILES
 
 
 def _opened(sector: bytes, vault: Vault) -> Head | None:

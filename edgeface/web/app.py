@@ -17,6 +17,7 @@ from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
 from edgeface.web.pages.doubt import WaitingPlans
+from edgeface.web.pages.enrolling.join import Joining
 from edgeface.web.pages.guided import Guidance
 from edgeface.web.pages.render import problem_page
 from edgeface.web.today import routes as today
@@ -56,6 +57,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     app.state.guidance = Guidance(context)
     app.state.problem_page = problem_page
     app.state.waiting = WaitingPlans(context.clock)
+    app.state.joining = Joining(context.clock)
     return app
 
 

@@ -11,6 +11,7 @@ from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.alike import AlikePairs
 from edgeface.gallery.gallery import Gallery
 from edgeface.journal.visit_reader import VisitReader
+from edgeface.people.self_enrollment import SelfEnrollments
 from edgeface.people.service import PeopleService
 from edgeface.web.hub import LiveHub
 
@@ -87,6 +88,11 @@ class WebContext:
         return PeopleService(
             self.configuration(), self._record_changes, self.clock, self.analyzer, self.hub.forget, self.latest
         )
+
+    @property
+    def self_enrollments(self) -> SelfEnrollments:
+        """The links for self-enrollment, and what has come by them."""
+        return SelfEnrollments(self.people, self.record)
 
     def _record_changes(self, changes: Iterable[Change]) -> None:
         for change in changes:

@@ -288,6 +288,9 @@ FACTS = {
     "version": "version {}",
     "event": "event {}",
     "web": "page: {}",
+    "step": "{}",
+    "text": "consent text {}",
+    "agreed": "agreed at {}",
 }
 AFTER_SECONDS = "after {seconds} s"
 

@@ -28,10 +28,10 @@ from edgeface.people.enrollment import (
     Plan,
     candidate,
     carry_out,
-    from_folder,
     from_photos,
     from_unknown,
 )
+from edgeface.people.photo_folders import from_folder
 from tests.support.embeddings import unit
 from tests.support.shots import embedding_of
 from tests.support.unknowns import fixed

@@ -257,12 +257,18 @@ def test_a_head_without_a_counter_stays_as_an_older_edgeface_wrote_it() -> None:
     assert (counted.counter, counted.advancing, counted.counted) == (7, True, 12)
     assert Head(advancing=True).pack()[0] == heads._WITH_COUNTER
     every = Head().raising(*(Alarm(subject, kind) for subject in heads._SUBJECTS for kind in heads.KINDS))
-    assert len(every.found) == 40
+    assert len(every.found) == 44
     # Nor does it change for whoever has no owner key and no list of device keys.
     assert Head(files={**Head().files, "owner.json": bytes(range(16))}, counter=7).pack()[0] == heads._WITH_LIST
+    # Nor for whoever has no self-enrollment.
+    proposed = Head(files={**Head().files, "proposals": bytes(range(16))})
+    assert Head.unpack(proposed.pack()).files == proposed.files
+    assert proposed.pack()[0] == heads._WITH_PENDING
     marks = {name: bytes([number] * 16) for number, name in enumerate(heads.FILES)}
     full = Head.unpack(Head(files=marks, files_before=marks, counter=7, advancing=True, counted=12).pack())
     assert (full.files, full.files_before, full.counter, full.advancing, full.counted) == (marks, marks, 7, True, 12)
+    # With the nonce, the tag and the length, it fits into one sector.
+    assert len(full.pack()) + 12 + 16 + 2 <= heads._SECTOR
 
 
 def test_without_tpm2_tools_it_is_one_clear_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,12 @@ from edgeface.door import key_list_file
 from edgeface.door.key_list import KeyList
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.negatives import Negative
+from edgeface.gallery.proposal_file import Proposal, ProposalBook, ProposalFile, ProposedFace, new_proposal_id
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.journal.journal import Journal
-from edgeface.security import integrity, signing_keys
+from edgeface.security import integrity, signing_keys, single_use_tokens
 from edgeface.security.attempts import AttemptKey
 from edgeface.security.owner_key import OWNER, active_owner
 from edgeface.security.sealing_keys import SEALING
@@ -71,6 +72,7 @@ def fill(folder: Path) -> None:
     put_list(folder, KeyList(0, 0, 1, (listed("front"), listed("stolen"))))
     PassList(folder, vault).add(passes.new("alice", ("front",), "device", WALL, 30), WALL)
     accounts.make_token(folder, "viewer", "viewer", WALL)
+    put_link(folder, "alice")
 
 
 def put_list(folder: Path, keys: KeyList) -> None:
@@ -102,6 +104,19 @@ def use(folder: Path) -> None:
         )
     PassList(folder, vault).add(passes.new("bob", (), "device", WALL, 30), WALL)
     accounts.make_token(folder, "other", "viewer", WALL)
+    put_link(folder, "bob")
+
+
+def put_link(folder: Path, person: str) -> None:
+    """Add a link for self-enrollment, and a proposal of someone's."""
+    link = single_use_tokens.make({"person": person}, WALL, 3600.0)[1]
+    shown = ProposedFace.of(face(70 + len(person)), b"jpeg")
+    proposal = Proposal(
+        id=new_proposal_id(), person=person, name=None, at=WALL, text="0" * 12, model=MODEL, faces=(shown,)
+    )
+    ProposalFile(folder, open_vault(folder)).change(
+        lambda book: ProposalBook(links=(*book.links, link), proposals=(*book.proposals, proposal))
+    )
 
 
 def generation(folder: Path, vault: Vault) -> Mapping[str, int | str] | None:

@@ -39,7 +39,11 @@ PASSWORD = "correct horse battery"  # noqa: S105 - of a test
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 ICON = {("/favicon.ico", "GET"), ("/favicon.ico", "HEAD")}
 LINKS = {
-    *((path, method) for path in ("/stranger/{token}", "/invitation/{secret}") for method in ("GET", "HEAD", "POST")),
+    *(
+        (path, method)
+        for path in ("/stranger/{token}", "/invitation/{secret}", "/join/{token}")
+        for method in ("GET", "HEAD", "POST")
+    ),
     *(("/service-worker.js", method) for method in ("GET", "HEAD")),
 }
 """A link in a message has a secret of its own; a browser fetches the script without a session."""
@@ -74,7 +78,7 @@ def test_every_route_names_its_role(path: str, method: str, role: str) -> None:
 def test_only_admins_change_anything() -> None:
     others = {(path, method) for path, method, role in ROUTES if method not in {"GET", "HEAD"} and role != "admin"}
     own_sessions = {("/sessions/end-others", "POST"), ("/sessions/{session}/end", "POST")}
-    links = {("/stranger/{token}", "POST"), ("/invitation/{secret}", "POST")}
+    links = {("/stranger/{token}", "POST"), ("/invitation/{secret}", "POST"), ("/join/{token}", "POST")}
     assert others == {("/login", "POST"), ("/logout", "POST"), *own_sessions, *links, *RECOGNISE}
 
 

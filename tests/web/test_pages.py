@@ -34,6 +34,7 @@ from edgeface.web import (
     notify_strings,
     photo_strings,
     remedies,
+    self_enrollment_strings,
     strings,
     today_strings,
     unknown_strings,
@@ -68,6 +69,7 @@ ADMIN_PAGES = (
     "/sessions",
     "/accounts",
     "/tokens",
+    "/proposals",
     "/people/barack/forget",
     "/forget?id=barack",
     f"/unknowns/{UNKNOWN}/enroll",
@@ -169,14 +171,18 @@ def test_every_form_that_posts_has_the_token(admin: TestClient) -> None:
 
 def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> None:
     sources = {path: path.read_text() for path in (*(HERE / "templates").iterdir(), *HERE.rglob("*.py"))}
-    used = set(
-        re.findall(
-            r"\b(?:s|strings|account_strings|notify_strings|today_strings|web_strings)\.([A-Z_]+)",
-            "".join(sources.values()),
-        )
-    )
+    used = set(re.findall(r"\b(?:s|\w*strings)\.([A-Z_]+)", "".join(sources.values())))
     used |= set(re.findall(r"import ([A-Z_]+)$", "".join(sources.values()), re.MULTILINE))
-    texts = (strings, account_strings, level_strings, notify_strings, photo_strings, today_strings, unknown_strings)
+    texts = (
+        strings,
+        account_strings,
+        level_strings,
+        notify_strings,
+        photo_strings,
+        self_enrollment_strings,
+        today_strings,
+        unknown_strings,
+    )
     there = {name for one in texts for name in vars(one) if name.isupper()} - {"EVENT_KINDS"}
     assert there - used == set()
     for path, text in sources.items():

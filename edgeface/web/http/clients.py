@@ -50,7 +50,7 @@ class Proxies:
 
 
 class ClientAddress:
-    """Sets `scope["client"]` to the client's own address, also behind a trusted proxy."""
+    """Sets `scope["client"]` to the client's own address, and `scope["edgeface.proxied"]` if it is behind a proxy."""
 
     def __init__(self, app: ASGIApp, *, proxies: Proxies) -> None:
         self._app = app
@@ -60,6 +60,7 @@ class ClientAddress:
         """Serve one request."""
         if scope["type"] == "http" and scope.get("client"):
             host, port = scope["client"]
+            scope["edgeface.proxied"] = host in self._proxies
             client = self._proxies.client(host, Headers(scope=scope).getlist("x-forwarded-for"))
             scope["client"] = (client, port)
         await self._app(scope, receive, send)

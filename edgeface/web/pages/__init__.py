@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from edgeface.web.auth.guard import public
 from edgeface.web.pages import corrections, device, enroll, events, factors, forgetting, notifications, people, unknowns
+from edgeface.web.pages.enrolling import join, proposals
 from edgeface.web.pages.render import STATIC
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ ROUTES = (
     *factors.ROUTES,
     *forgetting.ROUTES,
     *enroll.ROUTES,
+    *proposals.ROUTES,
+    *join.ROUTES,
     *unknowns.ROUTES,
     *events.ROUTES,
     *corrections.ROUTES,

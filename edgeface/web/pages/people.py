@@ -12,6 +12,7 @@ from edgeface.config.levels import enrolled, levels_in_force
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.agreement import two_people
+from edgeface.gallery.proposal_file import waiting
 from edgeface.gallery.snapshot import NEVER, day
 from edgeface.people.corrections import negatives
 from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableError, RejectedError
@@ -69,6 +70,7 @@ def people(request: Request) -> Response:
         shown=shown,
         count=len(everyone),
         enrolled=snapshot.enrolled,
+        proposals=waiting(context.configuration().data) if request.state.role == "admin" else 0,
         levels=levels_in_force(context.configuration(), enrolled(everyone, day(wall))),
         alike=[pair for pair in context.alike.of(snapshot, threshold) if pair[1] not in stored[pair[0]]][:_PAIRS],
         divided={who: split for who, split in splits.items() if split is not None},

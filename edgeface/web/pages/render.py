@@ -26,6 +26,7 @@ from edgeface.web import (
     level_strings,
     notify_strings,
     photo_strings,
+    self_enrollment_strings,
     strings,
     today_strings,
     unknown_strings,
@@ -58,6 +59,7 @@ _TEXTS = (
     level_strings,
     notify_strings,
     photo_strings,
+    self_enrollment_strings,
     today_strings,
     unknown_strings,
 )
@@ -66,6 +68,7 @@ _DONE = {
     **account_strings.DONE_ACCOUNTS,
     **factor_strings.DONE_FACTORS,
     **notify_strings.DONE_NOTIFY,
+    **self_enrollment_strings.DONE_JOIN,
     **today_strings.DONE_TODAY,
 }
 _SECTIONS = {
@@ -118,14 +121,15 @@ def action(work: Callable[[Request, Form], Response], *, heavy: bool = False) ->
 
     @wraps(work)
     async def endpoint(request: Request) -> Response:
-        form = await _read_form(request)
+        form = await read_form(request)
         async with limits.decoding(request).one() if heavy else nullcontext():
             return await run_in_threadpool(work, request, form)
 
     return endpoint
 
 
-async def _read_form(request: Request) -> Form:
+async def read_form(request: Request) -> Form:
+    """Read a form, within the limits on bodies. Raises Problem."""
     form = await limits.form(request)
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]

@@ -1,0 +1,1 @@
+"""The pages of self-enrollment: a link for one person, and what has come by it."""
