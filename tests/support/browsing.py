@@ -65,13 +65,20 @@ def cut(path: Path, *spans: tuple[float, float]) -> Path:
 
 
 @contextmanager
-def running(folder: Path, port: int, people: Path | None = None, more: str = "", clip: Path = CLIP) -> Iterator[Daemon]:
+def running(
+    folder: Path,
+    port: int,
+    people: Path | None = None,
+    more: str = "",
+    clip: Path = CLIP,
+    web: str = "{port: 0}",
+) -> Iterator[Daemon]:
     """A daemon that plays the clip in a loop, publishes to the broker at `port`, and serves its page."""
     source = folder / "config.yaml"
     source.write_text(
         f"device: front\ndata: {folder / 'data'}\n"
         f"cameras:\n  {CAMERA}: {{type: replay, path: {clip}, loop: true}}\n"
-        f"mqtt: {{port: {port}}}\nprivacy: {{pictures: all}}\nweb: {{port: 0}}\n{more}"
+        f"mqtt: {{port: {port}}}\nprivacy: {{pictures: all}}\nweb: {web}\n{more}"
     )
     configuration = loader.load(source)
     if people is not None:

@@ -39,6 +39,24 @@ def scene(name: str, x: int, y: int, height: int, width: int = 640, tall: int = 
     return canvas
 
 
+def phone_photo(name: str, long: int = 4032, size: int = 4_300_000) -> bytes:
+    """The photo as a phone takes it: a JPEG of 12 million pixels and about `size` bytes, by noise as of a sensor."""
+    small = cv2.cvtColor(photo(name), cv2.COLOR_RGB2BGR)
+    scale = long / max(small.shape[:2])
+    large = cv2.resize(small, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    wide = round(0.75 * long)
+    side = max(0, wide - large.shape[1])
+    large = cv2.copyMakeBorder(large, 0, 0, side // 2, side - side // 2, cv2.BORDER_CONSTANT, value=(120, 120, 120))
+    noise = np.asarray(np.random.default_rng(1).normal(0, 7, large.shape), np.int16)
+    noisy = np.asarray(np.clip(large + noise, 0, 255), np.uint8)
+    for quality in range(96, 60, -1):
+        done, data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        assert done
+        if len(data) <= 1.05 * size:
+            break
+    return data.tobytes()
+
+
 def on_a_phone(portrait: Image) -> Image:
     """The whole portrait, small and dark-framed in a grey room, as a phone in a hand is."""
     room = np.full((720, 960, 3), 140, np.uint8)
