@@ -125,7 +125,7 @@ class SelfEnrollments:
                 raise GalleryError("the photos were read with another model: refuse them, and make a new link")
         shots, pictures = tuple(face.vector for face in found.faces), tuple(face.jpeg for face in found.faces)
         new = Candidate(found.person, found.name, shots, "photo", pictures=pictures)
-        done = self.people.enroll_plan(Plan(limits(self.people.configuration), (new,)), options, compare=True)
+        done = self.people.enroll_plan(Plan(limits(self.people.configuration), (new,)), options)
         self._drop(proposal)
         self._note("confirmed", found.person, text=found.text, agreed=rfc3339(found.at))
         return done

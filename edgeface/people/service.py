@@ -174,11 +174,9 @@ class PeopleService:
             new = candidate(known, guide.person, name, shots, "camera", tuple(guide.pictures))
             return self._carry_out(gallery, Plan(known.limits, (new,)), options)
 
-    def enroll_plan(self, plan: Plan, options: EnrollOptions, *, compare: bool = False) -> EnrollResult:
-        """Carry out a plan that has waited for an answer; with `compare`, its faces were compared with no one yet."""
+    def enroll_plan(self, plan: Plan, options: EnrollOptions) -> EnrollResult:
+        """Carry out a plan that has waited for an answer; its faces are compared with everyone first."""
         with self.gallery(create=True) as gallery:
-            if compare:
-                plan = compared_again(self.known_faces(gallery, different_people=options.different_people), plan)
             return self._carry_out(gallery, plan, options)
 
     def deny(self, event: str, person: str) -> None:

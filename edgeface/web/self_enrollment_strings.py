@@ -4,7 +4,7 @@ from __future__ import annotations
 
 PROPOSALS = "Self-enrollments"
 PROPOSALS_TEXT = (
-    "Photos that people have sent with a link. Nobody is matched by them until you have looked at the face and"
+    "Photos that people have sent with a link. No one is matched by them until you have looked at the face and"
     " confirmed. They are erased after {days}."
 )
 PROPOSALS_NONE = "No photos wait."
@@ -62,7 +62,7 @@ JOIN_CHOOSE = "Choose photos, or take them"
 JOIN_TAKE = "Take photo {number}"
 JOIN_SEND = "Send"
 JOIN_THANKS = "Thank you"
-JOIN_TAKEN = "{photos} arrived. Someone looks at them first; nobody is recognised by them before that."
+JOIN_TAKEN = "{photos} arrived. Someone looks at them first; no one is recognised by them before that."
 JOIN_LEFT_OUT = "Left out:"
 JOIN_CLOSE = "You can close this page. The link does not work again."
 JOIN_AGREE_FIRST = "Nothing was kept: please agree to the text first, and choose the photos again."

@@ -112,7 +112,7 @@ class LinkThrottle:
         self._every = _Buckets(LINK_TRIES, LINK_SECONDS)
 
     def wait(self, address: str) -> float:
-        """Seconds until a token of this address is looked at, whether it is right or not; 0 for now."""
+        """Seconds until a token of this address is checked, whether it is right or not; 0 for now."""
         now = self._clock.monotonic()
         return max(self._addresses.wait(address, now), self._every.wait(None, now))
 

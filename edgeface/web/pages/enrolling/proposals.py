@@ -48,7 +48,7 @@ def invite(request: Request, form: Form) -> Response:
     context = context_of(request)
     address = context.configuration().https_page
     if address is None:
-        # The page says what is missing, in place of the form.
+        # The page names what is missing, in place of the form.
         return overview(request)
     try:
         token, who = context.self_enrollments.invite(form.maybe("id"), form.maybe("name"))
