@@ -9,12 +9,14 @@ import pytest
 
 from edgeface.cli.main import main
 from edgeface.core.files import LOCK, only_one
+from edgeface.gallery import proposal_file
 from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.proposal_file import ProposalFile
 from edgeface.journal.journal import Journal
 from edgeface.people.erasure import erase_all
 from edgeface.security import integrity
 from edgeface.security.vault import open_vault
-from tests.support.data_folders import MODEL, WALL, fill, generation, rows, template
+from tests.support.data_folders import MODEL, WALL, fill, generation, put_link, rows, template
 
 
 @pytest.fixture
@@ -125,6 +127,16 @@ def test_keys_and_passes_that_were_withdrawn_stay_withdrawn(folder: Path, backup
     before = (folder / "keys.json").read_bytes()
     assert restore(folder, backup) == 0
     assert (folder / "keys.json").read_bytes() == before
+    assert sound(folder)
+
+
+def test_links_and_proposals_are_in_no_backup_and_stay_as_they_are(folder: Path, backup: Path) -> None:
+    (folder / proposal_file.FILE).unlink()
+    put_link(folder, "carol")
+    before = ProposalFile(folder, open_vault(folder)).read()
+    main(["audit", "accept", "--data", str(folder)])
+    assert restore(folder, backup) == 0
+    assert ProposalFile(folder, open_vault(folder)).read() == before
     assert sound(folder)
 
 

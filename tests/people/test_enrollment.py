@@ -10,7 +10,7 @@ from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.types import Embedding, Image
 from edgeface.faces.analyzer import FaceAnalyzer
 from edgeface.faces.embedder import embedder_name
-from edgeface.faces.photo_face import faces
+from edgeface.faces.photo_face import PHOTO_SIDE, faces
 from edgeface.faces.settings import QualityLimits
 from edgeface.gallery.agreement import Limits
 from edgeface.gallery.gallery import Gallery
@@ -18,7 +18,7 @@ from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import Template, unit_mean
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.imaging.opencv import cv2
-from edgeface.imaging.photos import load
+from edgeface.imaging.photos import decode, load
 from edgeface.people.enrollment import (
     DEFAULT,
     DoubtError,
@@ -33,6 +33,7 @@ from edgeface.people.enrollment import (
 )
 from edgeface.people.photo_folders import from_folder
 from tests.support.embeddings import unit
+from tests.support.photos import phone_photo
 from tests.support.shots import embedding_of
 from tests.support.unknowns import fixed
 
@@ -384,3 +385,14 @@ def test_the_same_face_under_two_ids_needs_two_people(gallery: Gallery) -> None:
     with pytest.raises(OtherPersonError, match="already enrolled as alice "):
         put(gallery, "anna", (unit_mean(shots(1, 0, 1, 2)),))
     assert put(gallery, "bob", shots(2, 0), different_people=True).facts == {"person": "bob"}
+
+
+@pytest.mark.parametrize("name", ["obama", "biden"])
+def test_a_photo_of_a_phone_gives_nearly_the_same_template_at_a_fraction(analyzer: FaceAnalyzer, name: str) -> None:
+    data = phone_photo(name)
+    full, reduced = (embedding_of(analyzer, decode(data, side)) for side in (None, PHOTO_SIDE))
+    assert float(full @ reduced) >= 0.98
+    shrunk = cv2.resize(decode(data)[:, :, ::-1], None, fx=PHOTO_SIDE / 4032, fy=PHOTO_SIDE / 4032, interpolation=3)
+    sent = cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    assert len(sent) < 700_000
+    assert float(full @ embedding_of(analyzer, decode(sent))) >= 0.98

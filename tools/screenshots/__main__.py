@@ -1,8 +1,13 @@
-"""Screenshots of every page for docs/images, from a real daemon with broker and door: python -m tools.screenshots."""
+"""Screenshots of every page for docs/images, from a real daemon with broker and door: python -m tools.screenshots.
+
+With `--only WORD`, only the images with this word in their name are written.
+"""
 
 from __future__ import annotations
 
+import argparse
 import shutil
+import socket
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +17,9 @@ from edgeface.core.clock import SystemClock
 from edgeface.demo import door as demo_door
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
-from edgeface.web import factor_strings, strings
+from edgeface.web import factor_strings, photo_strings, self_enrollment_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, cut, running
+from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +46,14 @@ _DOOR = (
     f"doors:\n  {demo_door.NAME}: {{camera: {CAMERA}, allow: [{{person: {demo_door.ALLOWED}}}], single_face: false}}\n"
 )
 _ROUNDS = 40_000
+_only: list[str] = []
 
 
 def main() -> None:
     """Write page-NAME-SIZE.png for each page, and the live page in dark mode."""
+    parser = argparse.ArgumentParser(prog="tools.screenshots")
+    parser.add_argument("--only", metavar="WORD", default="")
+    _only.append(parser.parse_args().only)
     with tempfile.TemporaryDirectory() as name, _device(Path(name)) as link, _browser() as browser:
         state, base = _sign_in(browser, link)
         for size in SIZES:
@@ -53,6 +63,7 @@ def main() -> None:
                 _settle(page, key)
                 _write(page, f"{key}-{size}")
         _questions(_page(browser, "desktop", storage_state=state), base)
+        _enrolling(browser, state, base)
         page = _page(browser, "phone", storage_state=state, color_scheme="dark")
         page.goto(f"{base}/live")
         _settle(page, "live")
@@ -80,6 +91,45 @@ def _questions(page: Page, base: str) -> None:
     _write(page, "doubt-desktop")
 
 
+def _enrolling(browser: Browser, state: Any, base: str) -> None:
+    """Photos of which one cannot be used, and a link, what the phone shows, and what the admin decides."""
+    texts, photo = self_enrollment_strings, PEOPLE / "Joe_Biden" / "biden.jpg"
+    for size in SIZES:
+        page = _page(browser, size, storage_state=state)
+        page.goto(f"{base}/enroll")
+        page.get_by_label(strings.PERSON_NAME, exact=True).fill("Joe Biden")
+        page.get_by_label(strings.ENROLL_CHOOSE).set_input_files([photo, PEOPLE / "Barack_Obama" / "obama2.jpg"])
+        page.get_by_role("button", name=strings.ENROLL, exact=True).click()
+        page.get_by_role("heading", level=1, name=photo_strings.KEPT).wait_for()
+        _write(page, f"kept-{size}")
+        page.goto(f"{base}/proposals")
+        page.get_by_label(strings.PERSON_NAME, exact=True).fill("Joe Biden")
+        page.get_by_role("button", name=texts.LINKS_DO).click()
+        address = page.get_by_label(texts.LINKS_ADDRESS, exact=True).input_value()
+        _write(page, f"link-{size}")
+        phone = _page(browser, size)
+        phone.goto(address)
+        phone.get_by_label(texts.JOIN_CHOOSE).set_input_files(photo)
+        phone.locator("[data-photos] li", has_text="kB").wait_for()
+        _write(phone, f"join-{size}")
+        phone.get_by_label(texts.JOIN_AGREE, exact=True).check()
+        phone.get_by_role("button", name=texts.JOIN_SEND).click()
+        phone.get_by_role("heading", level=1, name=texts.JOIN_THANKS).wait_for()
+        _write(phone, f"joined-{size}")
+        page.goto(f"{base}/proposals")
+        page.wait_for_function("() => [...document.images].every((image) => image.naturalWidth > 0)")
+        _write(page, f"proposals-{size}")
+        page.get_by_role("button", name=texts.PROPOSAL_REFUSE).click()
+
+
+def _web(folder: Path) -> str:
+    """The section web: links for self-enrollment need https."""
+    certificate, key = Authority(folder / "tls").broker("localhost")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return f"{{port: {port}, hosts: [localhost], tls: {{certificate: {certificate}, key: {key}}}}}"
+
+
 @contextmanager
 def _device(folder: Path) -> Iterator[str]:
     shutil.copytree(PEOPLE / "Barack_Obama", folder / "people" / "Barack_Obama")
@@ -91,12 +141,12 @@ def _device(folder: Path) -> Iterator[str]:
         door = demo_door.WatchedDoor(folder, broker.port, public, clock, lambda _: None)
         door.start()
         try:
-            with running(folder, broker.port, folder / "people", _DOOR, clip) as daemon:
+            with running(folder, broker.port, folder / "people", _DOOR, clip, _web(folder)) as daemon:
                 link = daemon.sign_in_link()
                 if link is None:
                     raise SystemExit("the web page did not start")
                 clock.sleep(20)
-                yield link
+                yield link.replace("127.0.0.1", "localhost")
         finally:
             door.stop()
 
@@ -110,7 +160,7 @@ def _browser() -> Iterator[Browser]:
 
 
 def _sign_in(browser: Browser, link: str) -> tuple[Any, str]:
-    page = browser.new_page()
+    page = browser.new_page(ignore_https_errors=True)
     page.goto(link)
     base = link.partition("/login")[0]
     page.wait_for_url(f"{base}/")
@@ -119,7 +169,9 @@ def _sign_in(browser: Browser, link: str) -> tuple[Any, str]:
 
 def _page(browser: Browser, size: str, **context: Any) -> Page:
     width, height = SIZES[size]
-    return browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce", **context)
+    return browser.new_page(
+        viewport={"width": width, "height": height}, reduced_motion="reduce", ignore_https_errors=True, **context
+    )
 
 
 def _settle(page: Page, key: str) -> None:
@@ -130,6 +182,8 @@ def _settle(page: Page, key: str) -> None:
 
 
 def _write(page: Page, name: str) -> None:
+    if not any(word in name for word in _only):
+        return
     path = OUT / f"page-{name}.png"
     page.screenshot(path=path)
     print(path.name, path.stat().st_size // 1000, "kB")

@@ -29,6 +29,7 @@ def overview(request: Request, error: str | None = None, link: str | None = None
     book = context.self_enrollments.book()
     with context.gallery() as gallery:
         names = {one.id: one.name for one in gallery.people()}
+    invited = {one.facts["person"]: one.facts.get("name") for one in book.links}
     return render(
         request,
         "proposals.html",
@@ -38,7 +39,7 @@ def overview(request: Request, error: str | None = None, link: str | None = None
         days=context.configuration().privacy.proposal_days,
         link=link,
         code=None if link is None else qr_code(link),
-        who=who,
+        who=names.get(who) or invited.get(who) or who,
         error=error,
     )
 
