@@ -10,6 +10,10 @@ from typing import Literal, NamedTuple, TypeAlias
 Tone: TypeAlias = Literal["", "ok", "warn", "bad"]
 Colour: TypeAlias = tuple[int, int, int]
 Group: TypeAlias = Literal["pipeline", "people", "door", "device"]
+FaceKind: TypeAlias = Literal["match", "unknown", "uncertain", "spoof"]
+"""The kinds that announce a face."""
+DoorOutcome: TypeAlias = Literal["granted", "opened", "refused", "rejected"]
+"""The kinds that say what a door did for someone."""
 PeopleKind: TypeAlias = Literal[
     "enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored", "merged", "factors"
 ]
@@ -31,6 +35,8 @@ class EventKind(NamedTuple):
     """RGB of that face's box on a drawing."""
     quiet: bool = False
     """Shown only where someone reads the journal: neither on the live page nor in its stream."""
+    amends: bool = False
+    """It may change who an earlier visit was of."""
     notice: str = ""
     """The title of a notification about it, with {who} and {where}; empty: it is sent to no one."""
 
@@ -51,15 +57,15 @@ EVENT_KINDS = (
         notice="Picture held before the camera at {where}",
     ),
     EventKind("left", "Left", "pipeline"),
-    EventKind("enrolled", "Enrolled", "people", "ok"),
+    EventKind("enrolled", "Enrolled", "people", "ok", amends=True),
     EventKind("renamed", "Renamed", "people"),
     EventKind("removed", "Template removed", "people"),
     EventKind("deleted", "Deleted", "people", "bad"),
     EventKind("consent", "Consent", "people"),
     EventKind("proposal", "Self-enrollment", "people"),
-    EventKind("corrected", "Corrected", "people", "warn"),
-    EventKind("restored", "Correction removed", "people"),
-    EventKind("merged", "Unknowns merged", "people"),
+    EventKind("corrected", "Corrected", "people", "warn", amends=True),
+    EventKind("restored", "Correction removed", "people", amends=True),
+    EventKind("merged", "Unknowns merged", "people", amends=True),
     EventKind("factors", "Second factors", "people"),
     EventKind("granted", "Granted", "door", "ok"),
     EventKind("refused", "Refused", "door", "bad", notice="{who} refused at {where}"),

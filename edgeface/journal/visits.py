@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from edgeface.core.event_kinds import EVENT_KINDS, DoorOutcome, FaceKind
 from edgeface.journal.rows import facts_of
 
 if TYPE_CHECKING:
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 LONGEST = 6 * 3600.0
 """Seconds after its last row from which a visit without an end counts as over: the row of its end was lost."""
 
-ANNOUNCED = ("match", "unknown", "uncertain", "spoof")
+ANNOUNCED = get_args(FaceKind)
 """Kinds of rows that announce a face."""
-DOOR_KINDS = ("granted", "opened", "refused", "rejected")
-AMENDMENTS = ("corrected", "restored", "enrolled", "merged")
+DOOR_KINDS = get_args(DoorOutcome)
+AMENDMENTS = tuple(entry.kind for entry in EVENT_KINDS if entry.amends)
 """Kinds of rows that may change who an earlier visit was of."""
-KINDS = (*ANNOUNCED, "left", *DOOR_KINDS, *AMENDMENTS, "started", "stopped")
+_DAEMON = ("started", "stopped")
+KINDS = (*ANNOUNCED, "left", *DOOR_KINDS, *AMENDMENTS, *_DAEMON)
 """Kinds of rows that a fold needs."""
 
 _NEAREST = 20
@@ -32,15 +34,12 @@ _NEAREST = 20
 _BEFORE, _AFTER = 2.0, 15.0
 """A door's row belongs to a visit of its person from so many seconds before the visit until so many after it."""
 
-VisitKind = Literal["match", "unknown", "uncertain", "spoof"]
-Outcome = Literal["granted", "opened", "refused", "rejected"]
-
 
 class DoorUse(NamedTuple):
     """What happened at a door during a visit."""
 
     door: str
-    outcome: Outcome
+    outcome: DoorOutcome
     """granted: no door has confirmed yet that it opened."""
     reason: str | None
 
@@ -57,7 +56,7 @@ class Visit:
     over: bool
     """The face has left, or the daemon has ended since."""
     camera: str
-    kind: VisitKind
+    kind: FaceKind
     person: str | None
     """Who it was, by all that is known now."""
     unknown: str | None
@@ -156,7 +155,7 @@ def fold(rows: Iterable[StoredRow], now: float, doors: Mapping[str, str] | None 
             altered += 1
         elif entry.redacted:
             erased += kind in ANNOUNCED
-        elif kind in {"started", "stopped"}:
+        elif kind in _DAEMON:
             last = entry.seq
         elif kind in AMENDMENTS:
             amendments.take(kind, facts_of(entry))

@@ -35,23 +35,14 @@ TODAY_ALTERED = "{rows} of this time were altered: the key cannot decrypt them."
 TODAY_ALTERED_DO = "Verify the journal"
 
 VISIT_STRANGER = "Stranger"
-VISIT_KINDS = {
-    "unknown": "Stranger without an ID",
-    "uncertain": "Not recognised for certain",
-    "spoof": "Presentation attack",
-}
+VISIT_UNCERTAIN = "Not recognised for certain"
 VISIT_NOW = "in view now"
 VISIT_TO = "to"
 VISIT_CORRECTED = "corrected"
 VISIT_IGNORED = "ignored"
 VISIT_COUNT = ("visit",)
 VISIT_MORE = "{visits} more"
-VISIT_DOORS = {
-    "opened": "{door} opened",
-    "granted": "{door}: granted",
-    "refused": "{door} stayed shut",
-    "rejected": "{door} rejected the grant",
-}
+VISIT_DOOR = "{door}: {outcome}"
 VISIT_PICTURE = "Picture of the stranger {id}"
 VISIT_NOT = "Not {name}?"
 VISIT_IS = "Who is this?"

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from pydantic import TypeAdapter
 
-from edgeface.core.event_kinds import BY_KIND, EVENT_KINDS, kinds, of
+from edgeface.core.event_kinds import BY_KIND, EVENT_KINDS, DoorOutcome, FaceKind, kinds, of
 from edgeface.core.types import DecisionKind, EventType, FaceLabel
 from edgeface.imaging import drawing
 from edgeface.mqtt.discovery import Discovery
@@ -20,8 +20,13 @@ from edgeface.web.pages.render import environment
 
 ROOT = Path(__file__).parents[2]
 EVENTS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
-NOT_KINDS = {"edgeface/access/door_state.py": 5, "edgeface/cli/parser.py": 3, "edgeface/web/strings.py": 5}
-"""The number of words in one group that mean something else there: counters of the state, commands, notices."""
+NOT_KINDS = {
+    "edgeface/access/door_state.py": 5,
+    "edgeface/cli/parser.py": 3,
+    "edgeface/web/strings.py": 5,
+    "edgeface/web/today_strings.py": 3,
+}
+"""The number of words in one group that mean something else there: counters of the state, commands, notices, cells."""
 SOURCES = [
     path
     for suffix in ("*.py", "*.js", "*.html", "*.css")
@@ -70,6 +75,11 @@ def test_the_page_has_a_word_and_the_stream_a_listener_for_every_kind() -> None:
     assert all(entry.label[:1].isupper() for entry in EVENT_KINDS)
     script = (ROOT / "edgeface" / "web" / "static" / "events.js").read_text()
     assert "JSON.parse(body.dataset.kinds)" in script
+
+
+def test_the_kinds_of_visits_are_those_of_the_table() -> None:
+    assert get_args(FaceKind) == tuple(entry.kind for entry in EVENT_KINDS if entry.group == "pipeline" and entry.face)
+    assert set(get_args(DoorOutcome)) < set(kinds("door"))
 
 
 def test_a_kind_of_a_newer_edgeface_is_labelled_with_its_own_name() -> None:

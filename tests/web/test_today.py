@@ -107,10 +107,10 @@ def test_a_visit_that_goes_on_what_the_doors_did_and_a_spoof_are_said(admin: Tes
     shown = {words(card).split("  ")[0]: words(card) for card in cards(admin.get("/").text)}
     (person,) = [text for text in shown.values() if "Barack" in text]
     assert today_strings.VISIT_NOW in person
-    assert today_strings.VISIT_DOORS["opened"].format(door="front") in person
-    assert today_strings.VISIT_DOORS["refused"].format(door="shed") in person
-    assert any(today_strings.VISIT_KINDS["spoof"] in text for text in shown.values())
-    assert any(today_strings.VISIT_KINDS["uncertain"] in text for text in shown.values())
+    assert today_strings.VISIT_DOOR.format(door="front", outcome="opened") in person
+    assert today_strings.VISIT_DOOR.format(door="shed", outcome="refused") in person
+    assert any("Presentation attack" in text for text in shown.values())
+    assert any(today_strings.VISIT_UNCERTAIN in text for text in shown.values())
     assert "Eileen" not in admin.get("/").text
 
 

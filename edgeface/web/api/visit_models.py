@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from edgeface.core.event_kinds import DoorOutcome, FaceKind
 from edgeface.web.api.models import ApiModel, Time
 
 Since = Annotated[str, Field(max_length=40)]
@@ -29,7 +30,7 @@ class DoorUse(ApiModel):
     """What a door did during a visit."""
 
     door: str
-    outcome: Literal["granted", "opened", "refused", "rejected"]
+    outcome: DoorOutcome
     reason: str | None
 
 
@@ -40,7 +41,7 @@ class Visit(ApiModel):
     last_seen: Time
     in_view: bool
     """The face has not left yet."""
-    kind: Literal["match", "unknown", "uncertain", "spoof"]
+    kind: FaceKind
     person: str | None
     """Who it was, by what is known now: with corrections, enrollments and merges made since."""
     name: str | None

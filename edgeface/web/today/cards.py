@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from edgeface.core.errors import GalleryError
+from edgeface.core.event_kinds import of
 from edgeface.people.corrections import correctable_after
 from edgeface.people.proposals import Proposal, proposals
 from edgeface.web import today_strings
@@ -103,7 +104,9 @@ class Deck:
             pictures = len(self._gallery.pictures(newest.person))
             return Card(key, newest.person, title, person, known=True, pictures=pictures, stranger=None, visits=visits)
         if newest.unknown is None:
-            title = today_strings.VISIT_KINDS[newest.kind]
+            title = {"unknown": today_strings.VISIT_STRANGER, "uncertain": today_strings.VISIT_UNCERTAIN}.get(
+                newest.kind, of(newest.kind).label
+            )
             return Card(key, "", title, None, known=False, pictures=0, stranger=None, visits=visits)
         unknown = self._gallery.find_unknown(newest.unknown)
         stranger = self._stranger(unknown) if unknown is not None and self._actions else None

@@ -29,10 +29,8 @@ def lines(visits: Iterable[Visit], zone: tzinfo, name_of: Callable[[Visit], str]
 
 
 def _cells(visit: Visit, zone: tzinfo, name: str) -> tuple[str, ...]:
-    opened, refused = (
-        " ".join(use.door for use in visit.doors if use.outcome in outcomes)
-        for outcomes in ({"opened"}, {"refused", "rejected"})
-    )
+    opened = " ".join(use.door for use in visit.doors if use.outcome == "opened")
+    refused = " ".join(use.door for use in visit.doors if use.outcome in {"refused", "rejected"})
     return (
         iso(visit.first_seen, zone),
         iso(visit.last_seen, zone),

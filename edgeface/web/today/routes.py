@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from edgeface.core.errors import PhotoError
-from edgeface.journal.visits import AMENDMENTS, ANNOUNCED, DOOR_KINDS
+from edgeface.core.event_kinds import kinds
 from edgeface.web import today_strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.config_edit import may_write, write_pictures
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edgeface.journal.visits import Visit
     from edgeface.web.context import WebContext
 
-KINDS = (*ANNOUNCED, "left", *DOOR_KINDS, *AMENDMENTS, "renamed", "deleted")
+KINDS = (*kinds("pipeline"), *kinds("people"), *kinds("door"))
 """Kinds of messages after which the page may look different."""
 
 
