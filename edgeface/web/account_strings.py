@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeface.web.languages.catalogues import translate
+
 LOGIN_PASSWORD = "Password"  # noqa: S105 - a label
 LOGIN_PASSWORD_HINT = "A token, or a code from the device, works here, too."  # noqa: S105 - a hint
 LOGIN_PROGRAM = "This token is for programs that recognise faces: it cannot sign in."
@@ -115,3 +117,5 @@ DONE_ACCOUNTS = {
     "session_ended": "The session has ended.",
     "sessions_ended": "The other sessions have ended.",
 }
+
+translate(__name__)

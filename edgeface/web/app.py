@@ -16,6 +16,7 @@ from edgeface.web.http.clients import ClientAddress, Proxies
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
+from edgeface.web.languages.negotiation import PageLanguage
 from edgeface.web.pages.doubt import WaitingPlans
 from edgeface.web.pages.enrolling.join import Joining
 from edgeface.web.pages.guided import Guidance
@@ -45,6 +46,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
             Middleware(ErrorMiddleware),
             Middleware(KnownHosts, names=(settings.host, *settings.hosts)),
             Middleware(Limits),
+            Middleware(PageLanguage),
         ],
         exception_handlers=HANDLERS,
         lifespan=_lifespan,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeface.web.languages.catalogues import translate
+
 DOOR_CONTACT = "Contact"
 DOOR_CONTACTS = {
     "open": "open",
@@ -14,3 +16,5 @@ DOOR_ALARMS = "Reported"
 DOOR_UNPROVEN = "Reports not counted"
 FACTS = {"number": "number {}", "proven": "signed by the door"}
 """Facts of a row about a door, in words."""
+
+translate(__name__)

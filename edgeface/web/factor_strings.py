@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeface.web.languages.catalogues import translate
+
 FACTORS = "Second factors"
 FACTORS_TEXT = (
     "What {name} shows at a door in addition to the face. A door asks for it with doors.NAME.factor in config.yaml."
@@ -66,3 +68,5 @@ FACTOR_REASONS = {
     "pass_expired": "a pass that has expired",
     "pass_door": "a pass for another door",
 }
+
+translate(__name__)

@@ -1,5 +1,7 @@
 """The texts of the pages about security levels and the people who may be meant."""
 
+from edgeface.web.languages.catalogues import translate
+
 LEVELS = "Levels in force"
 LEVELS_TEXT = (
     "A level is guaranteed for the people who may be meant: those who may pass a door, or the group of a camera."
@@ -18,3 +20,5 @@ LIMIT_TEXT = (
     "If you add anyway, a door that is named here stays shut for everyone, and a camera that is named here matches "
     "no one. The audit trail records it."
 )
+
+translate(__name__)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeface.web.languages.catalogues import translate
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,3 +39,5 @@ REFUSALS = {
     "challenge": "did not turn the head as asked",
     "liveness": "the liveness check has not been passed",
 }
+
+translate(__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeface.web.languages.catalogues import translate
+
 NOTIFY = "Notifications"
 NOTIFY_TEXT = "What is sent, where and how often is in the section notify of config.yaml (docs/notifications.md)."
 NOTIFY_NONE = "config.yaml has no section notify, so nothing is sent."
@@ -40,3 +42,5 @@ DONE_NOTIFY = {
     "browser_removed": "The browser was removed.",
     "test_sent": "A test is on its way to every target.",
 }
+
+translate(__name__)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeface.web.languages.catalogues import translate
+
 PHOTO = ("photo",)
 PHOTOS_HINT = "JPEG, PNG, WebP or BMP; at most {most} photos."
 PHOTOS_NO_SCRIPT = "Without JavaScript they are sent as they are: at most {megabytes} MB together."
@@ -21,3 +23,5 @@ KEPT_DO = "Enroll {name} with {photos}"
 KEPT_MORE = "Or add other photos"
 KEPT_MORE_DO = "Add and enroll"
 KEPT_TEXT = "The good photos are kept for five minutes, in memory only."
+
+translate(__name__)

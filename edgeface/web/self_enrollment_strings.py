@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from edgeface.web.languages.catalogues import translate
+
 PROPOSALS = "Self-enrollments"
 PROPOSALS_TEXT = (
     "Photos that people have sent with a link. No one is matched by them until you have looked at the face and"
@@ -78,3 +80,5 @@ DONE_JOIN = {
     "link_withdrawn": "The link no longer works.",
     "proposal_refused": "The photos were erased.",
 }
+
+translate(__name__)

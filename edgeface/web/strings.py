@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgeface.core.event_kinds import EVENT_KINDS
+from edgeface.web.languages.catalogues import translate
 
 APP = "edgeface"
 SKIP = "Skip to the content"
@@ -86,6 +87,7 @@ REGION_SAVED = "Written to config.yaml."
 REGION_RESTART = "Written to config.yaml. Takes effect at the next start."
 REGION_HANDLE = "Edge of the region: {edge}"
 
+KIND_LABELS = {entry.kind: entry.label for entry in EVENT_KINDS}
 LABELS = {entry.kind: entry.face for entry in EVENT_KINDS if entry.face} | {
     "ignored": "ignored",
     "new": "checking…",
@@ -389,3 +391,5 @@ DONE = {
     "undone": "The negative template was removed.",
     "cancelled": "Cancelled. Nothing was kept.",
 }
+
+translate(__name__)

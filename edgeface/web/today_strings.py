@@ -77,3 +77,5 @@ CSV_COLUMNS = (
     "first_seen", "last_seen", "kind", "person", "name", "unknown", "camera", "opened", "refused", "in_view", "event",
 )  # fmt: skip
 """The first line of the file; its columns are named as in the REST interface."""
+
+translate(__name__)

@@ -1,5 +1,7 @@
 """The texts of the page about unknowns."""
 
+from edgeface.web.languages.catalogues import translate
+
 UNKNOWNS = "Unknowns"
 UNKNOWNS_TEXT = "People who were seen but not enrolled. Each keeps the same ID until {days} after the last visit."
 UNKNOWNS_OFF = "No unknowns are kept (unknown.days is 0)."
@@ -20,3 +22,5 @@ UNKNOWN_NO_PICTURES = "No picture is kept (privacy.pictures in config.yaml)."
 UNKNOWN_ENROLL = "Enroll {id}"
 UNKNOWN_IGNORE = "Ignore"
 UNKNOWN_DELETE = "Delete"
+
+translate(__name__)

@@ -60,9 +60,6 @@ class DoorCard(NamedTuple):
         return sorted(kinds_of(self.door))
 
 
-_REFUSALS = {**strings.REFUSALS, **factor_strings.FACTOR_REFUSALS, **liveness_strings.REFUSALS}
-
-
 def live(request: Request) -> Response:
     """Each camera with its picture; problems come first."""
     context = context_of(request)
@@ -110,7 +107,8 @@ def _card(context: WebContext, name: str, door: Door, last: list[EventLine]) -> 
     tone = "bad" if facts.get("problem") else "warn" if age is None or age > _NONCE_SECONDS else "ok"
     own = [line for line in last if line.door == name][:_RECENT]
     factors = pairs(facts.get("factors", {}).get("refused", {}), factor_strings.FACTOR_REASONS)
-    refused = pairs(facts.get("refused", {}), _REFUSALS)
+    words = {**strings.REFUSALS, **factor_strings.FACTOR_REFUSALS, **liveness_strings.REFUSALS}
+    refused = pairs(facts.get("refused", {}), words)
     return DoorCard(name, door, facts, facts.get("limit") or {}, refused, factors, tone, own)
 
 

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from functools import cache, wraps
 from http import HTTPStatus
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -33,6 +32,7 @@ from edgeface.web import (
 )
 from edgeface.web.auth.login import local
 from edgeface.web.http import limits
+from edgeface.web.languages.catalogues import language
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -63,21 +63,6 @@ _TEXTS = (
     today_strings,
     unknown_strings,
 )
-_DONE = {
-    **strings.DONE,
-    **account_strings.DONE_ACCOUNTS,
-    **factor_strings.DONE_FACTORS,
-    **notify_strings.DONE_NOTIFY,
-    **self_enrollment_strings.DONE_JOIN,
-    **today_strings.DONE_TODAY,
-}
-_SECTIONS = {
-    **strings.PAGES,
-    "/sessions": account_strings.SESSIONS,
-    "/accounts": account_strings.ACCOUNTS,
-    "/tokens": account_strings.TOKENS,
-}
-"""The pages that an error page leads back to."""
 
 Value = TypeVar("Value")
 
@@ -145,7 +130,8 @@ def render(request: Request, template: str, **values: Any) -> HTMLResponse:
         csrf=getattr(request.state, "csrf", None),
         path=request.url.path,
         device=context_of(request).configuration().device,
-        done=_DONE.get(request.query_params.get("done", "")),
+        done=_done(request.query_params.get("done", "")),
+        language=language.get(),
         **values,
     )
     return HTMLResponse(text, 409 if values.get("error") else 200, {"Cache-Control": "no-store"})
@@ -154,6 +140,29 @@ def render(request: Request, template: str, **values: Any) -> HTMLResponse:
 def back_to(form: Form, path: str) -> str:
     """The page that a form names in `back`, if it is one of ours; otherwise `path`."""
     return local(form.text("back")) if form.text("back") else path
+
+
+def _done(key: str) -> str | None:
+    texts = {
+        **strings.DONE,
+        **account_strings.DONE_ACCOUNTS,
+        **factor_strings.DONE_FACTORS,
+        **notify_strings.DONE_NOTIFY,
+        **self_enrollment_strings.DONE_JOIN,
+        **today_strings.DONE_TODAY,
+    }
+    return texts.get(key)
+
+
+def _section(path: str) -> tuple[str, str] | None:
+    """The page that an error page at a path leads back to, and its title."""
+    sections = {
+        **strings.PAGES,
+        "/sessions": account_strings.SESSIONS,
+        "/accounts": account_strings.ACCOUNTS,
+        "/tokens": account_strings.TOKENS,
+    }
+    return next((pair for pair in sections.items() if pair[0] != "/" and path.startswith(f"{pair[0]}/")), None)
 
 
 def see(path: str, done: str | None = None) -> RedirectResponse:
@@ -177,7 +186,7 @@ def problem_page(request: Request, problem: Problem) -> Response:
         text="" if own_title else account_strings.PROBLEM_TEXTS.get(status, ""),
         detail=problem.detail,
         again=quote(path) if again and not path.startswith("//") else None,
-        section=next((pair for pair in _SECTIONS.items() if pair[0] != "/" and path.startswith(f"{pair[0]}/")), None),
+        section=_section(path),
     )
     response.status_code = status
     response.headers.update(problem.headers)
@@ -196,6 +205,16 @@ def when(wall: float, show: str = "") -> str:
     return {"day": text[:10], "clock": text[11:16]}.get(show, text)
 
 
+class _Texts:
+    """The texts of all modules for the templates, in the language of the request."""
+
+    def __getattr__(self, name: str) -> Any:
+        for texts in _TEXTS:
+            if name.isupper() and hasattr(texts, name):
+                return getattr(texts, name)
+        raise AttributeError(name)
+
+
 @cache
 def environment() -> Environment:
     """The templates: everything is escaped, and an undefined name is an error."""
@@ -208,9 +227,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["s"] = SimpleNamespace(
-        **{key: value for texts in _TEXTS for key, value in vars(texts).items() if key.isupper()}
-    )
+    made.globals["s"] = _Texts()
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["photo_limits"] = {
         "most": limits.MAX_FILES,
@@ -222,7 +239,7 @@ def environment() -> Environment:
     made.filters.update(initials=initials, when=when, stamp=rfc3339, coded=_coded)
     made.filters["counted"] = lambda number, noun: counted(number, *noun)
     made.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    made.globals["label_of"] = lambda kind: event_kinds.of(kind).label
+    made.globals["label_of"] = lambda kind: strings.KIND_LABELS.get(kind, kind)
     return made
 
 

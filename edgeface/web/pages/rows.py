@@ -31,16 +31,6 @@ _ANNOUNCED = frozenset(entry.kind for entry in event_kinds.EVENT_KINDS if entry.
 """Kinds of events that announce a face."""
 
 
-_REASONS: dict[str, str] = {
-    **strings.REASONS,
-    **factor_strings.FACTOR_REASONS,
-    **factor_strings.FACTOR_REFUSALS,
-    **strings.REFUSALS,
-    **{str(reason): text for reason, text in liveness_strings.SPOOFS.items()},
-    **liveness_strings.REFUSALS,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class EventFilter:
     """Selects rows; an empty part selects all."""
@@ -165,7 +155,7 @@ def _what(facts: Mapping[str, Any]) -> str:
     elif score is not None:
         parts.append(strings.LIVE_SCORE.format(score=f"{score:.2f}"))
     if reason:
-        parts.append(_REASONS.get(reason, str(reason)))
+        parts.append(_reasons().get(reason, str(reason)))
     if seconds is not None:
         parts.append(strings.AFTER_SECONDS.format(seconds=seconds))
     if "event_type" not in facts:
@@ -176,6 +166,17 @@ def _what(facts: Mapping[str, Any]) -> str:
         words = {**strings.FACTS, **door_strings.FACTS}
         parts += [words.get(key, key + " {}").format(value) for key, value in others.items() if value][:_MAX_FACTS]
     return ", ".join(parts)
+
+
+def _reasons() -> dict[str, str]:
+    return {
+        **strings.REASONS,
+        **factor_strings.FACTOR_REASONS,
+        **factor_strings.FACTOR_REFUSALS,
+        **strings.REFUSALS,
+        **{str(reason): text for reason, text in liveness_strings.SPOOFS.items()},
+        **liveness_strings.REFUSALS,
+    }
 
 
 def _plain(value: object) -> str:

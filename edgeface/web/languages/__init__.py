@@ -1,0 +1,1 @@
+"""The languages of the pages: one catalogue for each, and which one a browser gets."""

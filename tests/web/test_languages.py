@@ -1,0 +1,156 @@
+"""The pages in other languages: every text is there, in its shape, and the browser chooses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from edgeface.web import strings
+from edgeface.web.languages.catalogues import ENGLISH, catalogue, english, language, languages
+from edgeface.web.languages.negotiation import preferred
+from edgeface.web.pages import render
+from tests.support.web import client, stage  # noqa: F401 - fixtures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from starlette.testclient import TestClient
+
+# Fixtures of tests/support/web.py are arguments here.
+# ruff: noqa: F811
+
+LOADED = render
+"""With the pages, every text is loaded."""
+TRANSLATED = sorted(languages() - {ENGLISH})
+SAME: frozenset[str] = frozenset()
+"""Texts that are the same in every language."""
+SAME_IN: dict[str, frozenset[str]] = {}
+"""Texts that are the same in this language."""
+
+
+def is_noun(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) <= 2 and all(isinstance(one, str) for one in value)
+
+
+def texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Each text of a constant by its path; an English noun without a plural has one that adds an s."""
+    if isinstance(value, str):
+        yield name, value
+    elif is_noun(value):
+        yield f"{name}.singular", value[0]
+        yield f"{name}.plural", value[-1] + "s" * (len(value) == 1)
+    else:
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from texts(one, f"{name}.{key}")
+
+
+def all_texts(modules: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    constants = ((f"{module}.{name}", value) for module, found in modules.items() for name, value in found.items())
+    return {path: text for name, value in constants for path, text in texts(value, name)}
+
+
+def placed(text: str) -> list[str]:
+    """The parts of a text that stay as they are."""
+    return sorted(re.findall(r"\{[^}]*\}|`[^`]*`", text))
+
+
+def test_the_shipped_languages_are_there() -> None:
+    assert languages() == {"en", "de", "es", "fr", "nl"}
+
+
+@pytest.mark.parametrize("chosen", TRANSLATED)
+def test_no_text_is_missing_or_too_many(chosen: str) -> None:
+    own, expected = all_texts(catalogue(chosen)), all_texts(english())
+    assert expected.keys() - own.keys() == set(), f"python -m tools.translations {chosen} prints them"
+    assert own.keys() - expected.keys() == set()
+
+
+@pytest.mark.parametrize("chosen", TRANSLATED)
+def test_what_is_filled_in_and_what_is_typed_stays_as_it_is(chosen: str) -> None:
+    own = all_texts(catalogue(chosen))
+    for path, text in all_texts(english()).items():
+        assert placed(own[path]) == placed(text), path
+        assert own[path] == own[path].strip(), path
+
+
+@pytest.mark.parametrize("chosen", TRANSLATED)
+def test_a_text_that_equals_the_english_one_is_missing(chosen: str) -> None:
+    own, same = all_texts(catalogue(chosen)), SAME | SAME_IN.get(chosen, frozenset())
+    equal = {path for path, text in all_texts(english()).items() if own[path] == text}
+    assert equal - same == set()
+    assert same - equal == set(), "listed, and not the same"
+
+
+def test_what_a_problem_is_searched_for_is_not_translated() -> None:
+    for chosen in TRANSLATED:
+        searched = [word for word, _ in catalogue(chosen)["remedies"]["REMEDIES"]]
+        assert searched == [word for word, _ in english()["remedies"]["REMEDIES"]]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", "en"),
+        ("de", "de"),
+        ("de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("pt-BR,pt;q=0.9,es;q=0.7,en;q=0.5", "es"),
+        ("en-GB,en;q=0.9,de;q=0.8", "en"),
+        ("en;q=0.1,fr;q=0.2", "fr"),
+        ("fr;q=0,nl", "nl"),
+        ("fr;q=0", "en"),
+        ("*", "en"),
+        ("DE", "de"),
+        ("../../etc/passwd", "en"),
+        ("de;q=nan,nl;q=0.1", "nl"),
+        ("de;q=x", "en"),
+        (",".join(["xx"] * 100) + ",de", "en"),
+        ("\u00e4,;;=,=;q=1", "en"),
+    ],
+)
+def test_the_browser_chooses(header: str, expected: str) -> None:
+    assert preferred(header) == expected
+
+
+def test_a_page_is_in_the_language_of_its_request(client: Callable[..., TestClient]) -> None:
+    page = client("viewer").get("/health", headers={"accept-language": "de"}).text
+    assert '<html lang="de">' in page
+    assert catalogue("de")["strings"]["PAGES"]["/health"] in page
+    assert ">Health<" not in page
+    # The next request of another browser is not.
+    assert '<html lang="en">' in client("viewer").get("/health").text
+
+
+def test_rest_stays_english_in_every_language(client: Callable[..., TestClient]) -> None:
+    answers = [
+        client("viewer", token=True).get("/api/v1/people/nobody-here", headers={"accept-language": accepted}).json()
+        for accepted in ("en", "de")
+    ]
+    assert answers[0]["detail"] == answers[1]["detail"]
+
+
+def test_texts_that_are_read_outside_a_request_are_english() -> None:
+    assert strings.PAGES["/health"] == "Health"
+    token = language.set("fr")
+    try:
+        assert strings.PAGES["/health"] == catalogue("fr")["strings"]["PAGES"]["/health"]
+    finally:
+        language.reset(token)
+
+
+def test_no_module_copies_a_text_when_it_is_loaded() -> None:
+    # `from edgeface.web.strings import LIVE`, or a constant made of texts, would stay English.
+    copies = []
+    for file in sorted((render.HERE).rglob("*.py")):
+        if file.name.endswith("strings.py") or file.name == "remedies.py":
+            continue
+        source = file.read_text()
+        copies += [f"{file.name}: {line}" for line in re.findall(r"from edgeface\.web\.\w*strings import .*", source)]
+        copies += [
+            f"{file.name}: {line}"
+            for line in re.findall(r"^[A-Z_]+\b[^(\n]*\b\w*strings\.[A-Z].*", source, re.MULTILINE)
+        ]
+    assert copies == []
