@@ -1,5 +1,7 @@
 """The texts of the page Today."""
 
+from edgeface.web.languages.catalogues import translate
+
 TODAY = "Today"
 VISITS = "Visits"
 TODAY_NONE = "No one has come today."
@@ -72,10 +74,5 @@ DONE_TODAY = {
     "pictures_on": "Pictures of visitors are kept from now on.",
     "pictures_off": "No pictures are kept. You can change that in config.yaml at any time.",
 }
-
-CSV_COLUMNS = (
-    "first_seen", "last_seen", "kind", "person", "name", "unknown", "camera", "opened", "refused", "in_view", "event",
-)  # fmt: skip
-"""The first line of the file; its columns are named as in the REST interface."""
 
 translate(__name__)

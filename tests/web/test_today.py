@@ -21,7 +21,7 @@ from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.journal.rows import JournalRow
 from edgeface.web import today_strings
 from edgeface.web.http.time_zone import COOKIE, day_of, span_of
-from edgeface.web.today.export import lines
+from edgeface.web.today.export import CSV_COLUMNS, lines
 from tests.support.clock import FixedClock
 from tests.support.photos import FOLDER
 from tests.support.visits import announced, noted, visit
@@ -304,7 +304,7 @@ def test_visits_are_exported_as_csv_with_the_zone_in_each_time(admin: TestClient
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert re.search(r'filename="edgeface-front-visits-\d{4}-\d{2}-\d{2}\.csv"', answer.headers["content-disposition"])
     latest, earlier, *_ = rows_of(answer.text)
-    assert tuple(latest) == today_strings.CSV_COLUMNS
+    assert tuple(latest) == CSV_COLUMNS
     assert latest["first_seen"] == datetime.fromtimestamp(noon, timezone.utc).isoformat(timespec="seconds")
     assert (latest["person"], latest["name"], latest["opened"], latest["in_view"]) == (
         "barack",

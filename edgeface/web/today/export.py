@@ -7,13 +7,17 @@ import io
 from typing import TYPE_CHECKING
 
 from edgeface.web.http.time_zone import iso
-from edgeface.web.today_strings import CSV_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import tzinfo
 
     from edgeface.journal.visits import Visit
+
+CSV_COLUMNS = (
+    "first_seen", "last_seen", "kind", "person", "name", "unknown", "camera", "opened", "refused", "in_view", "event",
+)  # fmt: skip
+"""The first line of the file; its columns are named as in the REST interface."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
