@@ -96,16 +96,21 @@ class LastSeen:
 
     def on_message(self, message: Message) -> bool:
         """Take what the broker retains about a person: keep it, or remove it; False for any other message."""
-        found, now = self._find(message.topic), self._people()
-        if found is None or now is None or not message.retained:
+        found = self._find(message.topic)
+        if found is None or not message.retained:
             return self._is_discovery(message.topic)
-        kind, person = found
-        topic, kept = self._topics(kind, person=person), _checked(message.payload)
+        with self._lock:
+            self._compare(*found, message.payload)
+        return True
+
+    def _compare(self, kind: Topic, person: str, payload: bytes) -> None:
+        topic, kept, now = self._topics(kind, person=person), _checked(payload), self._people()
+        if now is None:
+            return
         if person not in now or (kept is None if kind is SEEN else self._discovery is None):
             self._retained.put(topic, b"")
         elif kind is SEEN and kept is not None:
             self._retained.keep(topic, kept)
-        return True
 
     def _is_discovery(self, name: str) -> bool:
         """Whether a message is one of this device's own about a camera or a door."""

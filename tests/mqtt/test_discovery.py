@@ -55,6 +55,38 @@ def test_this_machine_each_camera_and_each_door_is_a_device() -> None:
     assert said[GATE]["availability"] == [{"topic": "edgeface/doors/gate/status"}]
 
 
+COMMON = {"p", "name", "unique_id", "icon", "entity_category", "en", "availability", "availability_mode", "qos"}
+# home-assistant.io/integrations/<platform>.mqtt, in 2025.4 and in 2025.10, which replaced object_id: neither is sent.
+ALLOWED = {
+    "event": {"state_topic", "event_types"},
+    "image": {"image_topic", "content_type"},
+    "binary_sensor": {"state_topic", "value_template", "device_class"},
+    "sensor": {
+        "state_topic",
+        "value_template",
+        "device_class",
+        "state_class",
+        "unit_of_measurement",
+        "expire_after",
+        "json_attributes_topic",
+        "json_attributes_template",
+    },
+    "switch": {"command_topic", "state_topic"},
+    "button": {"command_topic", "payload_press"},
+    "device_automation": {"automation_type", "type", "subtype", "topic", "value_template", "payload"},
+}
+
+
+def test_only_keys_that_old_and_new_versions_of_home_assistant_know() -> None:
+    person = json.loads(Discovery(TOPICS, "front", snapshots=True).person("alice", "Alice", ["porch"]))
+    for said in (*messages("porch", doors=("gate",), page="https://e/").values(), person):
+        assert set(said["dev"]) <= {"ids", "name", "mf", "mdl", "sw", "via_device", "cu"}
+        assert set(said["o"]) <= {"name", "sw", "url"}
+        for component in said["cmps"].values():
+            assert set(component) <= COMMON | ALLOWED[component["p"]]
+            assert component["p"] == "device_automation" or len(component) == 1 or "unique_id" in component
+
+
 def test_what_version_0_1_announced_at_the_machine_is_removed_there() -> None:
     components = messages("porch")[MACHINE]["cmps"]
     assert components["porch_event"] == {"p": "event"}
