@@ -369,8 +369,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _EXAMPLES = {
     "demo": "edgeface demo --out /tmp/demo",
     "people": "edgeface people --after mallory --limit 20\n  edgeface people --json",
-    "enroll": 'edgeface enroll "Joe Biden" joe.jpg\n  edgeface enroll alice --name "Alice" photos/*.jpg\n'
-    "  edgeface enroll --folder people/",
+    "enroll": 'edgeface enroll "Joe Biden" joe.jpg\n  edgeface enroll --folder people/',
     "unknowns": "edgeface unknowns alike\n  edgeface unknowns merge u-7f3a19c2 u-02be77d1",
     "templates": "edgeface templates alice\n  edgeface templates alice --remove 0f3a9c417be2",
     "rename": 'edgeface rename alice "Alice B."',

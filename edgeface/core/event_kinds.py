@@ -13,7 +13,7 @@ Group: TypeAlias = Literal["pipeline", "people", "door", "device"]
 FaceKind: TypeAlias = Literal["match", "unknown", "uncertain", "spoof"]
 """The kinds that announce a face."""
 DoorOutcome: TypeAlias = Literal["granted", "opened", "refused", "rejected"]
-"""The kinds that say what a door did for someone."""
+"""The kinds of what a door did for someone."""
 PeopleKind: TypeAlias = Literal[
     "enrolled", "renamed", "removed", "deleted", "consent", "corrected", "restored", "merged", "factors"
 ]

@@ -112,7 +112,7 @@ def an_unknown(seed: int) -> Unknown:
 def test_a_stranger_who_is_not_on_the_disk_yet_is_ignored_and_the_audit_trail_says_by_what(desk: Desk) -> None:
     desk.press("u-7f3a", an_unknown(9))
     assert desk.people() == {"alice": False, "ignored-7f3a": True}
-    assert desk.rows == [("enrolled", {"person": "ignored-7f3a", "by": "mqtt"})]
+    assert desk.rows == [("enrolled", {"person": "ignored-7f3a", "unknown": "u-7f3a", "by": "mqtt"})]
 
 
 def test_someone_who_looks_like_alice_and_someone_who_is_gone_are_not_ignored(

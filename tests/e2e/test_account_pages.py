@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
-from edgeface.web import account_strings, strings
 from edgeface.web.auth import accounts
+from edgeface.web.texts import account_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded
 from tests.support.web import server, stage  # noqa: F401 - fixtures
 

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
-from edgeface.web import account_strings, strings
+from edgeface.web.texts import account_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
 
 PLAYWRIGHT = find_spec("playwright") is not None

@@ -55,7 +55,7 @@ def test_a_photo_that_is_none_is_refused_and_nobody_enrolled(
     assert "alice" not in _people(capsys, config)
 
 
-@pytest.mark.parametrize("person", ["../etc", "Alice", "a/b", "", "-a", "u-7f3a", "a" * 65])
+@pytest.mark.parametrize("person", ["../etc", "a/b", "", "-a", "u-7f3a", "a" * 65])
 def test_an_id_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], config: Path, person: str) -> None:
     status, error = run(capsys, "enroll", "--config", config, "--", person, DATA / "obama.jpg")
     assert status == 1

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.faces.photo_face import PHOTO_SIDE
-from edgeface.web import photo_strings, self_enrollment_strings, strings
+from edgeface.web.texts import photo_strings, self_enrollment_strings, strings
 from tests.e2e.test_browser import CONTRAST, PATIENCE, PLAYWRIGHT, ROUND, SPANS, Visit
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
 from tests.support.certificates import Authority
@@ -159,7 +159,7 @@ def test_three_photos_of_a_phone_are_enrolled_in_one_go_and_the_person_is_recogn
     person.choose(strings.ENROLL_CHOOSE, photos["obama"], photos["obama2"], photos["obama3"])
     person.click("button", strings.ENROLL)
     person.page.wait_for_url("**/people/barack-obama?done=enrolled")
-    person.page.goto(f"{visit.base}/")
+    person.page.goto(f"{visit.base}/live")
     person.clicks += 1
     expect(person.page.locator(".tag text", has_text="Barack Obama")).to_be_visible(timeout=ROUND)
     assert person.clicks <= CLICKS
@@ -286,7 +286,7 @@ def test_from_a_link_to_a_match(visit: Visit, phone: Visit, photos: dict[str, Pa
     check(page)
     page.get_by_role("button", name=texts.PROPOSAL_CONFIRM.format(name="Joe Biden")).click()
     page.wait_for_url("**/people/joe-biden?done=enrolled")
-    page = visit.go("/")
+    page = visit.go("/live")
     expect(page.locator(".tag text", has_text="Joe Biden")).to_be_visible(timeout=ROUND)
     taken.goto(address)
     expect(taken.locator("main")).to_contain_text(texts.JOIN_GONE)

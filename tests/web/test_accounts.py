@@ -15,7 +15,6 @@ from starlette.testclient import TestClient
 from edgeface.config import loader
 from edgeface.config.configuration import Web
 from edgeface.core.errors import GalleryError, UsageError
-from edgeface.web import account_strings
 from edgeface.web.account_pages.accounts import page_address
 from edgeface.web.auth import accounts, invitations, last_use
 from edgeface.web.auth.accounts import Account, digest, read
@@ -23,6 +22,7 @@ from edgeface.web.auth.devices import device_of
 from edgeface.web.auth.invitations import MAX_OPEN, SECONDS, Invitations
 from edgeface.web.http.throttle import PAIR_TRIES
 from edgeface.web.live import stream
+from edgeface.web.texts import account_strings
 from tests.support.clock import FixedClock
 from tests.support.web import ORIGIN, Stage, client, make_app, server, sign_in, stage  # noqa: F401 - fixtures
 from tests.web.test_live import Listening, wait_for

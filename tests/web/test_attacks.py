@@ -65,7 +65,7 @@ def login(
 def signs_in(port: int, source: str, name: str, password: str) -> bool:
     """Whether a try of an attacker, whose connection may be closed, signs in."""
     with suppress(OSError, http.client.HTTPException):
-        return bool(login(port, source, name, password)[2])
+        return login(port, source, name, password)[1] == "/"
     return False
 
 

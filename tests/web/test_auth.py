@@ -16,7 +16,6 @@ from edgeface.cli import main
 from edgeface.config import loader
 from edgeface.config.configuration import Web, WebTls
 from edgeface.core.errors import ConfigError, UsageError
-from edgeface.web import account_strings
 from edgeface.web.app import routes
 from edgeface.web.auth import accounts
 from edgeface.web.auth.accounts import Account, read
@@ -24,6 +23,7 @@ from edgeface.web.auth.login import local
 from edgeface.web.auth.sessions import IDLE_SECONDS, MAX_OF_ACCOUNT, MAX_SECONDS, MAX_SESSIONS, Sessions
 from edgeface.web.http.headers import KnownHosts, host_name
 from edgeface.web.http.throttle import ACCOUNT_TRIES, ADDRESS_TRIES, ALL_TRIES, PAIR_TRIES, LoginThrottle
+from edgeface.web.texts import account_strings
 from tests.support.clock import FixedClock
 from tests.support.web import CAMERA, UNKNOWN, Stage, make_app, make_token, sign_in
 

@@ -12,8 +12,8 @@ pytest.importorskip("starlette")
 from edgeface.core.errors import GalleryError
 from edgeface.core.types import Embedding, Probe
 from edgeface.people.corrections import probe_of
-from edgeface.web import strings
 from edgeface.web.pages import corrections
+from edgeface.web.texts import strings
 from tests.support.web import CAMERA, UNKNOWN, Stage, client, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup, post, text_of
 

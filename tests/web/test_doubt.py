@@ -11,9 +11,9 @@ pytest.importorskip("starlette")
 
 from edgeface.people.enrollment import EnrollOptions, Plan
 from edgeface.people.guided import Guide
-from edgeface.web import level_strings, strings
 from edgeface.web.pages.doubt import WAIT_SECONDS, WaitingPlans
 from edgeface.web.pages.guided import Guidance, Progress
+from edgeface.web.texts import level_strings, strings
 from tests.support.clock import FixedClock
 from tests.support.doors import guarded
 from tests.support.photos import FOLDER

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgeface.web import account_strings, strings
 from edgeface.web.http import problems
 from edgeface.web.http.problems import Problem
+from edgeface.web.texts import account_strings, strings
 from tests.support.web import Stage, client, stage, with_routes  # noqa: F401 - fixtures
 from tests.web.test_http import raising
 from tests.web.test_pages import Markup

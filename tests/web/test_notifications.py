@@ -12,7 +12,7 @@ from edgeface.notify.notifier import Notifier
 from edgeface.notify.rules import RuleContext
 from edgeface.notify.subscriptions import SubscriptionFile
 from edgeface.security.vault import open_vault
-from edgeface.web import notify_strings as words
+from edgeface.web.texts import notify_strings as words
 from tests.support.broker import until
 from tests.support.http_receiver import Receiver, receiver
 from tests.support.push_browser import PushBrowser

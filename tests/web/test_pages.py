@@ -27,7 +27,10 @@ from edgeface.gallery.unknowns import Unknown
 from edgeface.imaging import photos
 from edgeface.mqtt.advice import START
 from edgeface.people.guided import Guide
-from edgeface.web import (
+from edgeface.web.pages import faults, rows
+from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
+from edgeface.web.pages.render import HERE, environment, initials
+from edgeface.web.texts import (
     account_strings,
     door_strings,
     level_strings,
@@ -39,9 +42,6 @@ from edgeface.web import (
     today_strings,
     unknown_strings,
 )
-from edgeface.web.pages import faults, rows
-from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
-from edgeface.web.pages.render import HERE, environment, initials
 from tests.support.broker import until
 from tests.support.doors import SHORT, ship
 from tests.support.journals import counts

@@ -27,9 +27,9 @@ from edgeface.people import retention
 from edgeface.people.self_enrollment import LINK_SECONDS, MAX_TRIES, text_version
 from edgeface.security import integrity
 from edgeface.security.vault import open_vault
-from edgeface.web import self_enrollment_strings as texts
-from edgeface.web import strings
 from edgeface.web.http.throttle import ADDRESS_TRIES, LINK_TRIES, LinkThrottle
+from edgeface.web.texts import self_enrollment_strings as texts
+from edgeface.web.texts import strings
 from tests.support import hostile
 from tests.support.clock import FixedClock
 from tests.support.photos import FOLDER

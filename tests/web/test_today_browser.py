@@ -15,7 +15,7 @@ pytest.importorskip("starlette")
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.events import event_id
 from edgeface.journal.rows import JournalRow
-from edgeface.web import today_strings
+from edgeface.web.texts import today_strings
 from tests.support.axe import AXE, MISSING, violations
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded
 from tests.support.visits import announced, left, visit
@@ -170,7 +170,8 @@ def test_times_are_in_the_browsers_zone_and_language(
     expect(shown).to_have_text(near)
     hours = datetime.fromtimestamp(at - 320, ZoneInfo(zone))
     assert f"{hours:%M}" in (shown.get_attribute("title") or "")
-    assert (shown.get_attribute("lang") or "en").startswith(language[:2])
+    of_page = page.locator("html").get_attribute("lang") or ""
+    assert (shown.get_attribute("lang") or of_page).startswith(language[:2])
     page.goto("/events?kind=consent")
     day = datetime.fromtimestamp(at - 40 * DAY, ZoneInfo(zone))
     expect(page.locator("tbody time").first).to_contain_text(str(day.year))

@@ -14,7 +14,7 @@ pytest.importorskip("starlette")
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Alike, Unknown
 from edgeface.journal.journal import Journal
-from edgeface.web import unknown_strings
+from edgeface.web.texts import unknown_strings
 from tests.support.embeddings import unit
 from tests.support.web import UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup

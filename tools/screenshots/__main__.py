@@ -17,7 +17,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.demo import door as demo_door
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
-from edgeface.web import factor_strings, photo_strings, self_enrollment_strings, strings
+from edgeface.web.texts import factor_strings, photo_strings, self_enrollment_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, cut, running
 from tests.support.certificates import Authority
 

@@ -9,7 +9,7 @@ from edgeface.core.clock import rfc3339
 from edgeface.core.console import say
 from edgeface.core.text import counted
 from edgeface.evaluation.liveness_table import GENUINE, KINDS, VOID, TrialRow
-from edgeface.web.liveness_strings import PROMPTS
+from edgeface.web.texts.liveness_strings import PROMPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import check_id
-from edgeface.web import account_strings
 from edgeface.web.account_pages.base import auth_of, show
 from edgeface.web.auth.accounts import MIN_PASSWORD, require_password, set_password
 from edgeface.web.auth.guard import public, require_same_origin
@@ -18,6 +17,7 @@ from edgeface.web.http import limits
 from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.render import context_of, see
+from edgeface.web.texts import account_strings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from edgeface.core.errors import EdgefaceError, UsageError
 from edgeface.core.text import check_id
-from edgeface.web import account_strings
 from edgeface.web.account_pages.base import auth_of, end_sessions_of, field, record, show
 from edgeface.web.auth.accounts import Role, make_token, remove
 from edgeface.web.auth.guard import admin
 from edgeface.web.pages.render import see
+from edgeface.web.texts import account_strings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -10,12 +10,12 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_id
 from edgeface.people.corrections import probe_of
 from edgeface.people.enrollment import EnrollOptions, OverridableError
-from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.doubt import overrides, question
 from edgeface.web.pages.people import CHOICE
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
+from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

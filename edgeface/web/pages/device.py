@@ -9,12 +9,12 @@ from starlette.routing import Route
 from edgeface.access.policy import kinds_of
 from edgeface.core import board
 from edgeface.core.event_kinds import kinds, of
-from edgeface.web import factor_strings, liveness_strings, strings
 from edgeface.web.auth.guard import public, viewer
 from edgeface.web.auth.login import kept_name, local, needs_name
 from edgeface.web.pages import rows
 from edgeface.web.pages.faults import disk_of, faults
 from edgeface.web.pages.render import context_of, page, pairs, render
+from edgeface.web.texts import factor_strings, liveness_strings, strings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -12,11 +12,11 @@ from edgeface.core.errors import GalleryError, PhotoError
 from edgeface.core.text import MAX_NAME, cleaned
 from edgeface.people.enrollment import EnrollOptions, OverridableError, RejectedError
 from edgeface.people.guided import SHOTS
-from edgeface.web import strings
 from edgeface.web.auth.guard import admin
 from edgeface.web.pages import doubt
 from edgeface.web.pages.guided import Guidance, Progress
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
+from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,11 +12,11 @@ from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
 from edgeface.journal.verification import is_link_start
 from edgeface.people.corrections import correctable_after
-from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.time_zone import zone_name, zone_of
 from edgeface.web.pages import rows
 from edgeface.web.pages.render import Form, action, context_of, number, page, render
+from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,7 +9,7 @@ from edgeface.cameras import advice as camera_advice
 from edgeface.core.board import FREE_MB
 from edgeface.core.text import counted
 from edgeface.mqtt.advice import advice
-from edgeface.web import remedies, strings
+from edgeface.web.texts import remedies, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,7 +59,7 @@ def disk_of(folder: Path) -> Disk | None:
 def remedy(problem: str, otherwise: str = remedies.REMEDY_ELSE) -> str:
     """How to fix a problem; `otherwise` if nothing better is known."""
     lower = problem.lower()
-    return next((text for word, text in remedies.REMEDIES if word in lower), otherwise)
+    return next((text for word, text in remedies.REMEDIES.items() if word in lower), otherwise)
 
 
 def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:

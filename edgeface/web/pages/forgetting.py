@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from edgeface.core.text import is_id
-from edgeface.web import strings
 from edgeface.web.auth.guard import admin
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.render import Form, action, context_of, page, render, see
+from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from edgeface.core.types import CameraImage
 from edgeface.gallery.snapshot import check_days
 from edgeface.people.enrollment import EnrollOptions, OverridableError
 from edgeface.people.guided import SHOTS, SILENT, shoot
-from edgeface.web import strings
+from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ from edgeface.core.errors import EdgefaceError, GalleryError
 from edgeface.core.text import cleaned
 from edgeface.notify.settings import WebPushTarget
 from edgeface.notify.subscriptions import Subscription
-from edgeface.web import notify_strings
 from edgeface.web.auth.guard import admin, public, require_same_origin
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.render import STATIC, Form, action, context_of, page, render, see
+from edgeface.web.texts import notify_strings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -19,11 +19,11 @@ from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableErr
 from edgeface.people.factors import factors_of
 from edgeface.people.rules import level_threshold, limits
 from edgeface.people.templates import listed
-from edgeface.web import strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages import doubt
 from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
+from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,10 @@ from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
 from edgeface.core.text import counted
 from edgeface.faces.photo_face import PHOTO_SIDE
-from edgeface.web import (
+from edgeface.web.auth.login import local
+from edgeface.web.http import limits
+from edgeface.web.languages.catalogues import language
+from edgeface.web.texts import (
     account_strings,
     door_strings,
     factor_strings,
@@ -30,9 +33,6 @@ from edgeface.web import (
     today_strings,
     unknown_strings,
 )
-from edgeface.web.auth.login import local
-from edgeface.web.http import limits
-from edgeface.web.languages.catalogues import language
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import event_kinds
 from edgeface.core.text import is_id, is_unknown_id
-from edgeface.web import door_strings, factor_strings, liveness_strings, strings
 from edgeface.web.http.time_zone import span_of
+from edgeface.web.texts import door_strings, factor_strings, liveness_strings, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

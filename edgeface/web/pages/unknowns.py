@@ -10,11 +10,11 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import is_unknown_id
 from edgeface.people.enrollment import DoubtError, EnrollOptions, OverridableError
 from edgeface.people.proposals import proposals
-from edgeface.web import strings
 from edgeface.web.auth.guard import FIELD, admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.doubt import overrides, question
 from edgeface.web.pages.render import Form, action, back_to, context_of, number, page, render, see
+from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -10,8 +10,8 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.event_kinds import of
 from edgeface.people.corrections import correctable_after
 from edgeface.people.proposals import Proposal, proposals
-from edgeface.web import today_strings
 from edgeface.web.http.time_zone import day_of
+from edgeface.web.texts import today_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

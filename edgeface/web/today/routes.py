@@ -10,13 +10,13 @@ from starlette.routing import Route
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.event_kinds import kinds
-from edgeface.web import today_strings
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.config_edit import may_write, write_pictures
 from edgeface.web.http.problems import Problem
 from edgeface.web.http.time_zone import day_of, zone_name, zone_of
 from edgeface.web.pages.faults import faults
 from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
+from edgeface.web.texts import today_strings
 from edgeface.web.today import export
 from edgeface.web.today.cards import Deck
 from edgeface.web.today.photo import most_alike

@@ -13,13 +13,13 @@ from starlette.routing import Route
 from edgeface.core.errors import GalleryError
 from edgeface.people.enrollment import RejectedError
 from edgeface.people.self_enrollment import text_version
-from edgeface.web import self_enrollment_strings
 from edgeface.web.auth.guard import public, require_same_origin
 from edgeface.web.http import limits
 from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem
 from edgeface.web.http.throttle import LinkThrottle
 from edgeface.web.pages.render import Form, context_of, read_form, render
+from edgeface.web.texts import self_enrollment_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

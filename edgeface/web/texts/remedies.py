@@ -6,26 +6,20 @@ How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/
 from edgeface.web.languages.catalogues import translate
 
 # Words in a problem and how to fix it; the first match counts.
-REMEDIES = (
-    (
-        "repeat",
-        "Is this a recording? Check camera, cable and address; 5 minutes without a repetition end it.",
-    ),
-    ("dark", "Is the lens covered, or is the light off?"),
-    (
-        "pictures per second",
-        "Raise fps in config.yaml or in the camera's own menu. If pictures are dropped, lower size.",
-    ),
-    ("gallery: cannot be written", "The disk is full or read-only: see df -h, and dmesg for a worn card."),
-    ("space", "Free some disk space: df -h shows what is full."),
-    ("read-only", "See dmesg for the reason: a worn card becomes read-only. Save the data, then replace the card."),
-    ("list of device keys", "docs/owner-key.md has the steps. `edgeface keys list` shows the list."),
-    ("no signing key", "Run `edgeface keys new` on the device."),
-    ("not enrolled", "Enroll them, or remove them from config.yaml."),
-    ("notify ", "`edgeface notify test` tries it. docs/notifications.md explains each problem."),
-    ("level", "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out."),
-    ("journal", "Check the disk: df -h and dmesg. Matching continues meanwhile."),
-)
+REMEDIES = {
+    "repeat": "Is this a recording? Check camera, cable and address; 5 minutes without a repetition end it.",
+    "dark": "Is the lens covered, or is the light off?",
+    "pictures per second": "Raise fps in config.yaml or in the camera's own menu. If pictures are dropped, lower size.",
+    "gallery: cannot be written": "The disk is full or read-only: see df -h, and dmesg for a worn card.",
+    "space": "Free some disk space: df -h shows what is full.",
+    "read-only": "See dmesg for the reason: a worn card becomes read-only. Save the data, then replace the card.",
+    "list of device keys": "docs/owner-key.md has the steps. `edgeface keys list` shows the list.",
+    "no signing key": "Run `edgeface keys new` on the device.",
+    "not enrolled": "Enroll them, or remove them from config.yaml.",
+    "notify ": "`edgeface notify test` tries it. docs/notifications.md explains each problem.",
+    "level": "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out.",
+    "journal": "Check the disk: df -h and dmesg. Matching continues meanwhile.",
+}
 REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
 CAMERA = "Camera {camera}: {problem}"
 STATUS = "Camera {camera} is {status}."

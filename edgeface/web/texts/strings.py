@@ -1,4 +1,4 @@
-"""All texts of the pages except those of remedies.py and the other *_strings.py; the {braces} are filled in."""
+"""All texts of the pages except those of the other modules of this room; the {braces} are filled in."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""All texts of the pages, in English; edgeface/web/languages has the other languages."""
