@@ -1,6 +1,7 @@
 """The texts of the pages in other languages than English.
 
-The English texts are the constants of the modules in edgeface/web/texts. Each catalogue is a file LANGUAGE.json in this folder, with the same constants by module and name; what it lacks stays English.
+The English texts are the constants of the modules in edgeface/web/texts. Each catalogue is a file LANGUAGE.json in this
+folder, with the same constants by module and name; what it lacks stays English.
 """
 
 from __future__ import annotations
