@@ -19,6 +19,7 @@ from edgeface.core.types import CameraImage
 from edgeface.daemon.report import camera_report
 from edgeface.daemon.vision import MATCH_SECONDS, Tally
 from edgeface.imaging.opencv import cv2
+from tests.support.broker import until
 from tests.support.clock import FixedClock
 from tests.support.slack import Slack
 
@@ -98,13 +99,6 @@ def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     until(lambda: not set(threading.enumerate()) - before)
-
-
-def until(condition: Callable[[], Any], seconds: float = 8) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 def replay(folder: Path, clock: Clock, *faults: dict[str, Any], **keys: Any) -> Played:

@@ -20,8 +20,9 @@ from edgeface.cameras.replay import ReplayCamera
 from edgeface.cli import main
 from edgeface.core.types import CameraImage
 from edgeface.imaging.opencv import cv2
-from tests.cameras.test_capture import FastClock, drain, finish, until
+from tests.cameras.test_capture import FastClock, drain, finish
 from tests.cameras.test_rtsp import REASON, Server, Watch
+from tests.support.broker import until
 from tests.support.clock import FixedClock
 from tests.support.mjpeg import mjpeg
 from tests.support.moving import loop, moving
@@ -46,8 +47,9 @@ class Fed:
     openings: int = 0
 
     def images(self) -> Generator[CameraImage, None, None]:
-        self.openings += 1
         due = self.clock.now
+        # After the time was read: who sees the opening may move the clock at once.
+        self.openings += 1
         for picture in self.pictures():
             due += 1 / FPS
             while self.clock.now < due:
