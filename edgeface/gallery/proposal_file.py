@@ -21,7 +21,7 @@ from edgeface.core.text import printable_path
 from edgeface.gallery.snapshot import check_embedding, from_blob, to_blob
 from edgeface.security.head import put_file
 from edgeface.security.signing_keys import FileWatch
-from edgeface.security.single_use_tokens import TokenRecord
+from edgeface.security.single_use_tokens import TokenRecord, unexpired
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
@@ -173,6 +173,15 @@ def erase(folder: Path, people: Iterable[str], faces: Sequence[Embedding], alike
 def expire(folder: Path, wall: float, days: float) -> int:
     """Erase the proposals that have waited for so many days, and old links; returns the number of proposals."""
     return _keep(folder, lambda one: one.at > wall - days * DAY, lambda link: link.expires > wall)
+
+
+def people(folder: Path, wall: float) -> frozenset[str]:
+    """The ids that someone may get by a link that is valid, or a proposal. Raises VaultError as `waiting`."""
+    found = proposal_file(folder)
+    if found is None:
+        return frozenset()
+    book = found.read()
+    return book.model_copy(update={"links": unexpired(book.links, wall)}).people
 
 
 def waiting(folder: Path) -> int:

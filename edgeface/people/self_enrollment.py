@@ -74,7 +74,7 @@ class SelfEnrollments:
     def invite(self, person: str | None, name: str | None) -> tuple[str, str]:
         """A link's token for a new or an enrolled person, and the person's id; links to the same person end."""
         wall = self.people.clock.wall()
-        who = self.people.id_of(person, name, taken=self.book().people)
+        who = self.people.id_of(person, name)
         known = self._knows(who)
         facts = {"person": who} if known else {"person": who, "name": given_name(name, who)}
         token, link = tokens.make(facts, wall, LINK_SECONDS)

@@ -14,6 +14,7 @@ from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_id, cleaned, new_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
+from edgeface.gallery import proposal_file
 from edgeface.gallery.agreement import likeness, objection
 from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.journal.database import noted
@@ -38,7 +39,7 @@ from edgeface.people.enrollment import (
 from edgeface.people.erasure import ErasureProof, erase
 from edgeface.people.guided import Guide
 from edgeface.people.photo_folders import from_folder
-from edgeface.people.rules import limits
+from edgeface.people.rules import limits, still_named
 from edgeface.people.templates import listed
 
 if TYPE_CHECKING:
@@ -104,20 +105,29 @@ class PeopleService:
         """The enrolled faces; with `different_people`, a new one may have the face of someone enrolled."""
         return KnownFaces.of(gallery.snapshot(), limits(self.configuration), different_people=different_people)
 
-    def id_of(self, person: str | None, name: str | None, taken: Collection[str] = ()) -> str:
-        """The id that was given, or one for a new person with this name, which neither they nor `taken` have.
+    def id_of(self, person: str | None, name: str | None) -> str:
+        """The id that was given, or one for a new person, made from the name.
 
-        Raises GalleryError for a bad id, or with neither id nor name.
+        Nobody has, had or is about to get the one that is made, and the configuration names it nowhere: what a door or
+        a rule allows someone who was forgotten is not for the next person of that name.
+
+        Raises GalleryError for a bad id, or with neither id nor name, and VaultError if it cannot be known who waits.
         """
         if person:
             check_id(person)
             return person
         if not cleaned(name or ""):
             raise GalleryError("give a name")
+        waiting = proposal_file.people(self.configuration.data, self.clock.wall())
+
+        def is_reserved(one: str) -> bool:
+            return one in waiting or any(still_named(self.configuration, one))
+
         if not (self.configuration.data / FILE).exists():
-            return new_id(name or "", taken.__contains__)
+            return new_id(name or "", is_reserved)
         with self.gallery() as gallery:
-            return new_id(name or "", lambda one: one in taken or gallery.knows(one))
+            gone = gallery.gone
+            return new_id(name or "", lambda one: is_reserved(one) or gallery.knows(one) or gallery.is_gone(one, gone))
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT

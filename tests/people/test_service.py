@@ -368,3 +368,25 @@ def test_a_laxer_level_at_the_cameras_is_a_note_and_none_at_all_is_refused(
             gallery.enroll(f"p{seed}", None, [Template(unit(seed), gallery.model, "photo", 1.0)], 1.0)
     with pytest.raises(LimitError, match="with this person, events: no one can be matched: "):
         service.enroll_plan(plan_of(service, "p28", 28), EnrollOptions())
+
+
+def test_an_id_made_from_a_name_is_never_one_that_was_forgotten(service: PeopleService) -> None:
+    put(service, "joe-biden", 1)
+    put(service, "bob", 2)
+    service.erase("joe-biden")
+    assert service.id_of(None, "Joe Biden") == "joe-biden-2"
+    assert service.id_of("joe-biden", "Joe Biden") == "joe-biden", "someone chose it"
+    assert service.id_of(None, "Anna") == "anna"
+
+
+def test_an_id_made_from_a_name_gives_no_right_that_the_configuration_gives_to_someone_else(
+    service: PeopleService,
+) -> None:
+    door = Door.model_validate({"camera": "porch", "allow": [{"person": "joe"}, {"group": "family"}]}, strict=False)
+    named = service.configuration.model_copy(update={"doors": {"front": door}, "groups": {"family": ("anna",)}})
+    service = replace(service, configuration=named)
+    assert service.id_of(None, "Joe") == "joe-2", "also without a gallery"
+    put(service, "bob", 2)
+    assert service.id_of(None, "Joe") == "joe-2"
+    assert service.id_of(None, "Anna") == "anna-2"
+    assert service.id_of("joe", "Joe") == "joe"
