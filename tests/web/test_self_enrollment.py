@@ -188,6 +188,17 @@ def test_two_links_for_one_name_are_for_two_people(admin: TestClient, stage: Sta
     assert sorted(book(stage).people) == ["joe-biden", "joe-biden-2"]
 
 
+def test_an_id_that_waits_is_not_made_again_for_someone_else(
+    admin: TestClient, phone: TestClient, stage: Stage
+) -> None:
+    path = invited(admin, name="Joe Biden")
+    assert admin.get("/enroll/id", params={"name": "Joe Biden"}).json() == {"id": "joe-biden-2"}
+    send(phone, path, "biden")
+    assert admin.get("/enroll/id", params={"name": "Joe Biden"}).json() == {"id": "joe-biden-2"}
+    post(admin, f"/proposals/{book(stage).proposals[0].id}/refuse", {})
+    assert admin.get("/enroll/id", params={"name": "Joe Biden"}).json() == {"id": "joe-biden"}
+
+
 def test_nothing_is_taken_without_consent_to_the_text_as_it_is(
     admin: TestClient, phone: TestClient, stage: Stage
 ) -> None:
@@ -284,6 +295,20 @@ def test_a_proxy_that_is_trusted_may_end_tls(admin: TestClient, stage: Stage) ->
     behind = replace(stage, app=app)
     assert phone_of(behind, "http://localhost:443", client=("10.0.0.9", 1)).get(path).status_code == 200
     assert phone_of(behind, "http://localhost:443", client=("10.0.0.8", 1)).get(path).status_code == 421
+
+
+def test_photos_arrive_through_a_proxy_that_ends_tls(admin: TestClient, stage: Stage) -> None:
+    path = invited(admin)
+    settings = stage.context.configuration().web
+    assert settings is not None
+    app = make_app(stage.context, settings.model_copy(update={"trusted_proxies": ("10.0.0.9",)}))
+    # As a browser sends it to https://localhost; the proxy passes it on over http.
+    sent = {"host": "localhost", "origin": "https://localhost", "sec-fetch-site": "same-origin"}
+    phone = phone_of(replace(stage, app=app), "http://localhost:443", client=("10.0.0.9", 1), headers=sent)
+    answer = send(phone, path, "biden")
+    assert answer.status_code == 200, text_of(answer)
+    assert [one.person for one in book(stage).proposals] == ["joe-biden"]
+    assert phone.post(path, headers={"origin": "https://evil.example"}).status_code == 403
 
 
 def test_guesses_are_limited_by_address_and_a_right_token_does_not_help(

@@ -148,8 +148,9 @@ def require_same_origin(request: Request) -> None:
     foreign = site not in {None, "same-origin", "none"}
     if origin is not None:
         parts = urlsplit(origin)
-        own = (request.url.scheme, request.headers.get("host", "").lower())
-        foreign |= (parts.scheme, parts.netloc.lower()) != own
+        # A trusted proxy may have ended TLS: the browser then knows the page by https.
+        schemes = {request.url.scheme} | ({"https"} if request.scope.get("edgeface.proxied") else set())
+        foreign |= parts.scheme not in schemes or parts.netloc.lower() != request.headers.get("host", "").lower()
     if foreign:
         raise Problem(HTTPStatus.FORBIDDEN, detail="this request came from another site")
 
