@@ -252,6 +252,15 @@ def test_the_address_of_a_link_is_the_configured_one(stage: Stage, web: str, add
     assert page_address(loader.parse(text.encode(), "c")) == address
 
 
+def test_no_invitation_is_sent_over_plain_http(stage: Stage) -> None:
+    target = "{type: webhook, url: 'https://w.example', secret_env: W}"
+    notify = (
+        f"notify: {{page: 'http://faces.example/', targets: {{w: {target}}}, rules: [{{kinds: [match], to: [w]}}]}}"
+    )
+    text = f"data: {stage.data}\ncameras: {{porch: {{type: replay, path: x}}}}\nweb: {{}}\n{notify}\n"
+    assert page_address(loader.parse(text.encode(), "c")) is None
+
+
 # Accounts
 
 

@@ -21,20 +21,11 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.web.auth.accounts import Role
 
-_HTTPS = 443
-
 
 def page_address(configuration: Configuration) -> str | None:
-    """The https address at which others reach the page, without a final slash; None if it is not configured.
-
-    That of the links in notifications, else the first of web.hosts, if the page has TLS.
-    """
-    notify, web = configuration.notify, configuration.web
-    if notify is not None and notify.page is not None:
-        return notify.page.rstrip("/")
-    if web is None or web.tls is None or not web.hosts:
-        return None
-    return f"https://{web.hosts[0]}" + ("" if web.port == _HTTPS else f":{web.port}")
+    """The https address at which others reach the page, without a final slash; None if it is not configured."""
+    page = configuration.https_page
+    return None if page is None else page.rstrip("/").removesuffix(":443")
 
 
 async def accounts(request: Request) -> Response:
