@@ -187,6 +187,11 @@ def test_our_own_pages_may(client: Make) -> None:
     assert client("admin").post("/logout", headers=headers).status_code == 303
 
 
+@pytest.mark.parametrize("path", ["//[", "http://[", "//\u2100", "//evil.example", "/\\evil.example"])
+def test_a_path_to_continue_at_that_is_none_is_the_start_page(path: str) -> None:
+    assert local(path) == "/"
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8099", "localhost.evil.example", "10.0.0.5", "", "[::1"]
 )

@@ -12,6 +12,7 @@ pytest.importorskip("starlette")
 from edgeface.web.languages.catalogues import ENGLISH, catalogue, english, language, languages
 from edgeface.web.languages.negotiation import preferred
 from edgeface.web.pages import render
+from edgeface.web.pages.faults import remedy
 from edgeface.web.texts import strings
 from tests.support.web import client, stage  # noqa: F401 - fixtures
 
@@ -247,3 +248,12 @@ def test_no_module_copies_a_text_when_it_is_loaded() -> None:
             for line in re.findall(r"^[A-Z_]+\b[^(\n]*\b\w*strings\.[A-Z].*", source, re.MULTILINE)
         ]
     assert copies == []
+
+
+@pytest.mark.parametrize("chosen", TRANSLATED)
+def test_the_advice_for_a_problem_that_no_one_knows_is_translated(chosen: str) -> None:
+    before = language.set(chosen)
+    try:
+        assert remedy("something odd") == catalogue(chosen)["remedies"]["REMEDY_ELSE"]
+    finally:
+        language.reset(before)

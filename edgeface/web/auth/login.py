@@ -6,7 +6,7 @@ import asyncio
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -129,9 +129,9 @@ def _report_failures(request: Request, auth: AuthService) -> None:
 
 def local(path: str) -> str:
     """A path on this site to continue at; the start page for anything else, so that no link leads elsewhere."""
-    parts = urlsplit(path)
-    plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and "\\" not in path
-    return path if plain and not parts.scheme and not parts.netloc else "/"
+    # With one slash in front, there is neither a scheme nor a host in it.
+    plain = path.startswith("/") and not path.startswith("//") and path.isprintable() and "\\" not in path
+    return path if plain else "/"
 
 
 ROUTES = [

@@ -56,10 +56,11 @@ def disk_of(folder: Path) -> Disk | None:
     return Disk(usage.free / _BYTES, usage.total / _BYTES)
 
 
-def remedy(problem: str, otherwise: str = remedies.REMEDY_ELSE) -> str:
-    """How to fix a problem; `otherwise` if nothing better is known."""
+def remedy(problem: str, otherwise: str | None = None) -> str:
+    """How to fix a problem; `otherwise`, or a general advice, if nothing better is known."""
     lower = problem.lower()
-    return next((text for word, text in remedies.REMEDIES.items() if word in lower), otherwise)
+    found = next((text for word, text in remedies.REMEDIES.items() if word in lower), otherwise)
+    return remedies.REMEDY_ELSE if found is None else found
 
 
 def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
