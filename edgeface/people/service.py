@@ -108,8 +108,8 @@ class PeopleService:
     def id_of(self, person: str | None, name: str | None) -> str:
         """The id that was given, or one for a new person, made from the name.
 
-        Nobody has, had or is about to get the one that is made, and the configuration names it nowhere: what a door or
-        a rule allows someone who was forgotten is not for the next person of that name.
+        The id that is made was never in use, no one is about to get it, and no door or group names it: what is allowed
+        to someone who was forgotten must not pass to the next person of that name.
 
         Raises GalleryError for a bad id, or with neither id nor name, and VaultError if it cannot be known who waits.
         """
