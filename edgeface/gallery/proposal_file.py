@@ -160,19 +160,23 @@ class ProposalCount:
         return self._count
 
 
-def erase(folder: Path, people: Iterable[str], faces: Sequence[Embedding], alike: float) -> None:
-    """Erase the links and proposals of people, and proposals whose cosine to one of the faces is `alike` or more."""
+def erase(folder: Path, people: Iterable[str], faces: Sequence[Embedding], alike: float) -> frozenset[str]:
+    """Erase the links and proposals of people, and proposals whose cosine to one of the faces is `alike` or more.
+
+    Returns the ids of the proposals.
+    """
     gone = frozenset(people)
 
     def is_kept(one: Proposal) -> bool:
         return one.person not in gone and not _alike(one, faces, alike)
 
-    _keep(folder, is_kept, lambda link: link.facts["person"] not in gone)
+    erased = _keep(folder, is_kept, lambda link: link.facts["person"] not in gone)
+    return frozenset(one.person for one in erased)
 
 
 def expire(folder: Path, wall: float, days: float) -> int:
     """Erase the proposals that have waited for so many days, and old links; returns the number of proposals."""
-    return _keep(folder, lambda one: one.at > wall - days * DAY, lambda link: link.expires > wall)
+    return len(_keep(folder, lambda one: one.at > wall - days * DAY, lambda link: link.expires > wall))
 
 
 def people(folder: Path, wall: float) -> frozenset[str]:
@@ -184,23 +188,30 @@ def people(folder: Path, wall: float) -> frozenset[str]:
     return book.model_copy(update={"links": unexpired(book.links, wall)}).people
 
 
+def names(folder: Path, person: str) -> bool:
+    """Whether a link or a proposal names someone. Raises VaultError as `waiting`."""
+    found = proposal_file(folder)
+    return found is not None and person in found.read().people
+
+
 def waiting(folder: Path) -> int:
     """How many proposals wait. Raises VaultError if the file cannot be read."""
     found = proposal_file(folder)
     return 0 if found is None else len(found.read().proposals)
 
 
-def _keep(folder: Path, proposal: Callable[[Proposal], bool], link: Callable[[TokenRecord], bool]) -> int:
-    found = proposal_file(folder)
+def _keep(folder: Path, proposal: Callable[[Proposal], bool], link: Callable[[TokenRecord], bool]) -> list[Proposal]:
+    """Keep the proposals and links for which these are true; returns the other proposals."""
+    found, dropped = proposal_file(folder), list[Proposal]()
     if found is None:
-        return 0
-    before = found.read()
-    after = found.change(
-        lambda book: ProposalBook(
-            links=tuple(filter(link, book.links)), proposals=tuple(filter(proposal, book.proposals))
-        )
-    )
-    return len(before.proposals) - len(after.proposals)
+        return dropped
+
+    def kept(book: ProposalBook) -> ProposalBook:
+        dropped.extend(one for one in book.proposals if not proposal(one))
+        return ProposalBook(links=tuple(filter(link, book.links)), proposals=tuple(filter(proposal, book.proposals)))
+
+    found.change(kept)
+    return dropped
 
 
 def _alike(one: Proposal, faces: Sequence[Embedding], alike: float) -> bool:

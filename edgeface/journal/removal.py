@@ -80,6 +80,14 @@ def aliases(path: Path, who: Iterable[str]) -> set[str]:
         return set(journal_rows.ids_of(connection, vault, who)).difference(who)
 
 
+def is_named(path: Path, who: str) -> bool:
+    """Whether a row is about this person or unknown. Raises as `redact`."""
+    if not path.exists():
+        return False
+    with journal_rows.opened(path) as (connection, vault):
+        return bool(journal_rows.select(connection, vault, who=who, first=1))
+
+
 def redact_in(path: Path, vault: Vault, *who: str) -> None:
     """Empty the rows about these people or unknowns in a copy of a journal that is in no data folder."""
     with translated(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -41,6 +41,8 @@ def erase(
 ) -> ErasureProof:
     """Erase people and unknowns, all of them or none; raises GalleryError for an id that is not known.
 
+    Also known is someone who is not enrolled, if the journal or a self-enrollment names them.
+
     The negative templates of the people become those of `into`, if that is given.
 
     An erasure that fails half-way, also by a GalleryError, can be repeated. The next start of the daemon overwrites
@@ -73,16 +75,18 @@ def erase_all(
     gallery.begin_erasure()
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
     faces = [face for one in people if into is None and gallery.knows(one) for face in gallery.embeddings(one)]
-    proposal_file.erase(journal.parent, people, faces, alike)
+    proposed = proposal_file.erase(journal.parent, people, faces, alike)
     passes = PassList(journal.parent, open_vault(journal.parent))
     for one in people:
         passes.erase(one)
     named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]
     ids = {each for one in (*named, *gallery.unknowns_like(people, alike)) for each in one.ids}.union(who)
+    # The same face, proposed under an id that no one is enrolled with: those rows are about them as well.
+    ids.update(one for one in proposed if not gallery.knows(one))
     # What was written about someone before they were enrolled is about them as well.
     removal.redact(journal, *sorted(ids | removal.aliases(journal, people)))
     try:
-        gallery.remove(who, alike, into)
+        gallery.remove([one for one in who if is_unknown_id(one) or gallery.knows(one)], alike, into)
     finally:
         # Also recorded if the people are removed but the bytes stay because another program reads the file.
         _record(journal, wall, facts, sum(not gallery.knows(one) for one in people))
@@ -106,7 +110,8 @@ def _require_known(gallery: Gallery, journal: Path, who: Collection[str]) -> Non
             if is_unknown_id(one):
                 removal.redact(journal, one)
                 gallery.unknown(one)
-            gallery.person(one)
+            if not (proposal_file.names(journal.parent, one) or removal.is_named(journal, one)):
+                gallery.person(one)
 
 
 def _record(journal: Path, wall: float, facts: dict[str, str], count: int) -> None:

@@ -46,10 +46,10 @@ class SearchTerms:
 def terms(gallery: Gallery, who: Collection[str], alike: float, into: str | None = None) -> SearchTerms:
     """What the gallery holds of people and unknowns, and of the unknowns whose cosine to one is `alike` or more.
 
-    With `into`, who gets the negative templates of the people, no negative template is sought. Raises GalleryError for
-    an id that is not known.
+    With `into`, who gets the negative templates of the people, no negative template is sought. Of a person who is not
+    enrolled, it is the id.
     """
-    people = [gallery.person(one) for one in who if not is_unknown_id(one)]
+    people = [gallery.person(one) for one in who if not is_unknown_id(one) and gallery.knows(one)]
     ids = [one.id for one in people]
     named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]
     others = [*named, *gallery.unknowns_like(ids, alike)]

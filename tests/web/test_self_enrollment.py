@@ -459,6 +459,37 @@ def test_forgetting_a_person_erases_their_links_and_every_proposal_of_their_face
     assert left.links == ()
 
 
+def about(stage: Stage, who: str) -> list[str]:
+    """The kinds of the rows of the journal about someone."""
+    return [entry.row.kind for entry in stage.context.journal.rows(who=who)]
+
+
+def test_who_was_refused_can_be_forgotten(admin: TestClient, phone: TestClient, stage: Stage) -> None:
+    send(phone, invited(admin), "biden")
+    post(admin, f"/proposals/{book(stage).proposals[0].id}/refuse", {})
+    invited(admin, id="late")
+    assert about(stage, "joe-biden") == ["proposal"] * 3
+    proof = stage.context.people.erase("joe-biden", "late", "eileen")
+    assert proof.traces == ()
+    assert [about(stage, who) for who in ("joe-biden", "late", "eileen")] == [[], [], []]
+    assert book(stage) == ProposalBook()
+    assert enrolled(stage) == ["barack"]
+    with pytest.raises(GalleryError, match="joe-biden: no one is enrolled"):
+        stage.context.people.erase("joe-biden")
+
+
+def test_forgetting_a_person_empties_what_was_written_about_a_proposal_of_their_face(
+    admin: TestClient, phone: TestClient, stage: Stage
+) -> None:
+    send(phone, invited(admin, name="Other"), "obama2")
+    send(phone, invited(admin, id="eileen"), "obama2")
+    send(phone, invited(admin, name="Joe"), "biden")
+    stage.context.people.erase("barack")
+    assert about(stage, "other") == []
+    assert about(stage, "eileen").count("proposal") == 2, "the rows of someone enrolled are about them"
+    assert about(stage, "joe") == ["proposal"] * 2
+
+
 def test_what_nobody_looks_at_is_erased_after_days(admin: TestClient, phone: TestClient, stage: Stage) -> None:
     configure(stage, TLS, ", proposal_days: 3")
     send(phone, invited(admin), "biden")
