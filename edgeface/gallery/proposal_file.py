@@ -115,6 +115,8 @@ class ProposalFile:
             return ProposalBook.model_validate_json(self.vault.unseal(read_at_most(path, _MAX_BYTES), _ABOUT))
         except FileNotFoundError:
             return ProposalBook()
+        except VaultError as error:
+            raise VaultError(f"{error}; move it out of the data folder, and make new links") from None
         except OSError as error:
             raise VaultError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
         except ValidationError:
@@ -180,11 +182,15 @@ def expire(folder: Path, wall: float, days: float) -> int:
 
 
 def people(folder: Path, wall: float) -> frozenset[str]:
-    """The ids that someone may get by a link that is valid, or a proposal. Raises VaultError as `waiting`."""
-    found = proposal_file(folder)
-    if found is None:
+    """The ids that someone may get by a link that is valid, or a proposal; none while the file cannot be read.
+
+    No one gets an id by it then either.
+    """
+    try:
+        found = proposal_file(folder)
+        book = ProposalBook() if found is None else found.read()
+    except VaultError:
         return frozenset()
-    book = found.read()
     return book.model_copy(update={"links": unexpired(book.links, wall)}).people
 
 

@@ -111,7 +111,7 @@ class PeopleService:
         The id that is made was never in use, no one is about to get it, and no door or group names it: what is allowed
         to someone who was forgotten must not pass to the next person of that name.
 
-        Raises GalleryError for a bad id, or with neither id nor name, and VaultError if it cannot be known who waits.
+        Raises GalleryError for a bad id, or with neither id nor name.
         """
         if person:
             check_id(person)

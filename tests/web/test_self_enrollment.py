@@ -542,6 +542,23 @@ def test_a_file_that_was_put_back_or_altered_is_named(admin: TestClient, phone: 
     assert phone.get(path).status_code == 503
 
 
+def test_a_file_that_cannot_be_read_keeps_no_one_from_the_people(
+    admin: TestClient, phone: TestClient, client: Make, stage: Stage
+) -> None:
+    send(phone, invited(admin), "biden")
+    file = stage.data / proposal_file.FILE
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    shown = admin.get("/people")
+    assert (shown.status_code, "move it out of the data folder" in text_of(shown)) == (200, True)
+    assert "data folder" not in text_of(client("viewer").get("/people"))
+    assert admin.get("/enroll/id", params={"name": "Anna"}).json() == {"id": "anna"}
+    refused = post(admin, "/people/barack/forget", {"confirm": "barack"})
+    assert (refused.status_code, "move it out of the data folder" in text_of(refused)) == (503, True)
+    assert enrolled(stage) == ["barack", "eileen"], "a proposal may be of them: not half forgotten"
+    file.unlink()
+    assert "No trace was found" in text_of(post(admin, "/people/barack/forget", {"confirm": "barack"}))
+
+
 def test_photos_read_with_another_model_are_not_enrolled(admin: TestClient, phone: TestClient, stage: Stage) -> None:
     send(phone, invited(admin), "biden")
     file = ProposalFile(stage.data, open_vault(stage.data))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from edgeface.config.levels import enrolled, levels_in_force
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.text import is_id, is_unknown_id
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.proposal_file import waiting
@@ -70,7 +70,7 @@ def people(request: Request) -> Response:
         shown=shown,
         count=len(everyone),
         enrolled=snapshot.enrolled,
-        proposals=waiting(context.configuration().data) if request.state.role == "admin" else 0,
+        **_waiting(request),
         levels=levels_in_force(context.configuration(), enrolled(everyone, day(wall))),
         alike=[pair for pair in context.alike.of(snapshot, threshold) if pair[1] not in stored[pair[0]]][:_PAIRS],
         divided={who: split for who, split in splits.items() if split is not None},
@@ -78,6 +78,16 @@ def people(request: Request) -> Response:
         before=max(0, first - _PAGE) if first else None,
         after=first + _PAGE if first + _PAGE < len(found) else None,
     )
+
+
+def _waiting(request: Request) -> dict[str, Any]:
+    """How many self-enrollments wait for the admin, or why that is not known: people are shown all the same."""
+    if request.state.role != "admin":
+        return {"proposals": 0, "unreadable": None}
+    try:
+        return {"proposals": waiting(context_of(request).configuration().data), "unreadable": None}
+    except VaultError as error:
+        return {"proposals": 0, "unreadable": str(error)}
 
 
 def person(
