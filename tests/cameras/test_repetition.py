@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import still_scenes
+from edgeface.cameras import repetition
 from edgeface.cameras.freshness import Freshness
 from edgeface.cameras.repetition import (
     DOUBT_SECONDS,
@@ -360,9 +361,11 @@ def test_what_is_kept_of_a_camera_is_small_and_does_not_grow() -> None:
     kept = Repetition()
     for number in range(6000):
         kept.doubts(moving(number), number / FPS)
-    size, _ = tracemalloc.get_traced_memory()
+    # Other threads of the test process allocate, too.
+    own = [tracemalloc.Filter(inclusive=True, filename_pattern=file) for file in (__file__, repetition.__file__)]
+    size = sum(one.size for one in tracemalloc.take_snapshot().filter_traces(own).statistics("filename"))
     tracemalloc.stop()
-    assert size < 100_000
+    assert 10_000 < size < 100_000
 
 
 def test_evidence_must_come_within_half_a_minute() -> None:
