@@ -8,6 +8,9 @@ SILENT = "Check the camera's cable and power. edgeface reopens it automatically.
 """A camera that delivers no image."""
 ELSE = "`edgeface cameras` lists what is plugged in, and tests each camera; docs/cameras.md."
 
+LITERAL = "the address contains a password, which everyone who reads config.yaml sees"
+"""A camera's address with a password: it works, and there is a better way."""
+LITERAL_DO = "use username and password_file, password_env or password_credential instead; docs/cameras.md"
 LOGIN = (
     "Check the user name and the password of the camera, in config.yaml or in its password file. A reload tries again"
     " at once."

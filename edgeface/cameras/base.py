@@ -104,6 +104,10 @@ class CameraBase(Settings):
         """The keys whose addresses have a password written into them."""
         return ()
 
+    def why_no_password(self) -> str | None:
+        """Why this process cannot read the camera's password, although the service may; None if it can."""
+        return None
+
     def require_login(self) -> None:
         """Raise CameraLoginError if the camera, which has refused the login, still does; the stream is not opened."""
 

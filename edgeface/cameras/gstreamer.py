@@ -56,7 +56,7 @@ class GstreamerCamera(NetworkCamera):
     url: Annotated[_Address | None, Field(repr=False)] = None
     """rtsp:// or rtsps://user:password@host:port/path"""
     transport: Literal["tcp", "udp"] = "tcp"
-    """How an RTSP camera sends: udp delays less on a bad network, and loses packets."""
+    """How an RTSP camera sends: udp delays less on a bad network, and loses packets; if it is refused, tcp is used."""
     latency: Annotated[int, Field(ge=0, le=10_000)] = 100
     """Maximum milliseconds to wait for a packet that is out of order."""
     codec: Literal["h264", "h265"] = "h264"

@@ -53,8 +53,6 @@ class OpencvCamera(NetworkCamera):
         AfterValidator(_require_source),
     ]
     """A USB camera's number or /dev/video*, an rtsp:// or http:// address, or a video file."""
-    transport: Literal["tcp", "udp"] = "tcp"
-    """How an RTSP camera sends: udp delays less on a bad network and loses packets; if it is refused, tcp is used."""
     open_timeout: _Timeout = 10.0
     """Maximum seconds for a stream to open."""
     read_timeout: _Timeout = 2.0
@@ -64,10 +62,8 @@ class OpencvCamera(NetworkCamera):
 
     @model_validator(mode="after")
     def _require_matching_keys(self) -> OpencvCamera:
-        network = {*LOGIN_KEYS, "transport"} if not self._is_stream else set()
-        rtsp = {"transport"} if not str(self.source).lower().startswith("rtsp") else set()
-        if unused := sorted(self.model_fields_set & (network | rtsp)):
-            raise ValueError(f"{unused[0]} is for {'an rtsp:// address' if unused[0] == 'transport' else 'an address'}")
+        if not self._is_stream and (unused := sorted(self.model_fields_set & LOGIN_KEYS)):
+            raise ValueError(f"{unused[0]} is for an address")
         self.require_one_login(str(self.source))
         return self
 
@@ -195,10 +191,8 @@ class OpencvCamera(NetworkCamera):
             cv2.CAP_PROP_READ_TIMEOUT_MSEC,
             round(self.read_timeout * 1000),
         ]
-        # FFmpeg takes this word out of the address; it tries UDP before the TCP of its options.
-        udp = f"{'&' if '?' in address else '?'}udp" if self.transport == "udp" else ""
         return diagnosis.opened(
-            lambda: cv2.VideoCapture(address + udp, cv2.CAP_FFMPEG, timeouts),
+            lambda: cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts),
             lambda: diagnosis.wrong_server(address, self.label, clock, verify=False),
         )
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -28,6 +27,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.imaging.opencv import cv2
 from tests.support import gst
 from tests.support.broker import until
+from tests.support.rtsp import Server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 OPENCV = int(cv2.__version__.partition(".")[0])
 HEAVY = os.environ.get("EDGEFACE_HEAVY") == "1"
 REASON = gst.why_not() or gst.why_no_server()
-SERVER = Path(__file__).parents[1] / "support" / "rtsp_server.py"
 ACROSS, BITS = 20, 40
 
 pytestmark = [pytest.mark.needs_gstreamer, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
@@ -53,54 +52,6 @@ def taken_at(image: Image) -> int | None:
         bits = bits << 1 | int(square.mean() > 128)
     milliseconds = bits >> 8
     return milliseconds if sum(milliseconds.to_bytes(4, "big")) & 0xFF == bits & 0xFF else None
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@dataclass
-class Server:
-    """tests/support/rtsp_server.py in its own process."""
-
-    guard: tuple[str, ...] = ()
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        arguments = [gst.SYSTEM_PYTHON, str(SERVER), str(self.port), *self.guard]
-        self.process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self._pipe(self.process.stdout).readline() == "ready\n"
-
-    def publish(self, line: str) -> None:
-        assert self.process is not None
-        pipe = self._pipe(self.process.stdin)
-        pipe.write(line + "\n")
-        pipe.flush()
-
-    def send(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self._pipe(self.process.stdout).close()
-            # Output that was not read is discarded on purpose.
-            self._pipe(self.process.stdin).close()
-            self.process = None
-
-    def address(self, user: str = "") -> str:
-        return f"rtsp://{user}127.0.0.1:{self.port}/door"
-
-    @staticmethod
-    def _pipe(pipe: IO[str] | None) -> IO[str]:
-        assert pipe is not None
-        return pipe
 
 
 @dataclass

@@ -260,7 +260,7 @@ def uncommented() -> str:
 
 
 OTHER_PASSWORDS = {"password_env", "password_credential"}
-OF_ADDRESSES = {"username", "password_file", "transport"}
+OF_ADDRESSES = {"username", "password_file"}
 """Keys of opencv that its example of a USB camera cannot have; another example names them."""
 
 MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {

@@ -7,7 +7,7 @@
 `still` encodes one picture again and again; `loop` encodes so many seconds once and sends the same bytes in a loop,
 with `stamps` their timestamps too.
 
-Its film is at /door. /jpeg2000 has a codec that no camera here can decode, and /sound no video.
+Its film is at /door, and /sound has no video.
 
 It says "ready" on standard output, then obeys lines on standard input: "size 640 480", "quit".
 """
@@ -31,11 +31,7 @@ ENCODER = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 bitrat
 PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
 
 
-OTHERS = {
-    "/jpeg2000": "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240 ! openjpegenc"
-    " ! jpeg2000parse ! rtpj2kpay name=pay0",
-    "/sound": "audiotestsrc is-live=true ! audioconvert ! rtpL16pay name=pay0",
-}
+SOUND = "( audiotestsrc is-live=true ! audioconvert ! rtpL16pay name=pay0 )"
 
 
 def coded(milliseconds: int) -> int:
@@ -184,10 +180,9 @@ def main(arguments: list[str]) -> None:
     factory.set_latency(0)
     factory.connect("media-configure", film.attach)
     server.get_mount_points().add_factory("/door", factory)
-    for path, launch in OTHERS.items():
-        other = GstRtspServer.RTSPMediaFactory()
-        other.set_launch(f"( {launch} )")
-        server.get_mount_points().add_factory(path, other)
+    sound = GstRtspServer.RTSPMediaFactory()
+    sound.set_launch(SOUND)
+    server.get_mount_points().add_factory("/sound", sound)
     if kind not in {"", "still", "loop"}:
         guarded(server, factory, *arguments[1:])
     if server.attach(None) == 0:

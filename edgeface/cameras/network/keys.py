@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -52,8 +53,16 @@ class NetworkCamera(CameraBase):
         if self.username is None:
             return address
         sources = self.password_file, self.password_env, self.password_credential
-        password = secret("camera's password", "this camera", *sources, error_type=CameraError)
+        password = secret("camera's password", "camera", *sources, error_type=CameraError)
         return joined(address, Login(self.username, password or ""))
+
+    def why_no_password(self) -> str | None:
+        """That the variable or the systemd credential is missing here."""
+        if self.password_env is not None and self.password_env not in os.environ:
+            return f"{self.password_env} is not set here"
+        if self.password_credential is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
+            return "only the service receives the password"
+        return None
 
     def require_one_login(self, address: str) -> None:
         """Raise ValueError if both the address and the keys name a user."""

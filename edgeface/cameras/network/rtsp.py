@@ -1,4 +1,4 @@
-"""An RTSP camera, read by FFmpeg in OpenCV, which needs nothing else to be installed."""
+"""An RTSP camera: over TCP it is read by FFmpeg in OpenCV, which is there already, and over UDP by GStreamer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.cameras import base
+from edgeface.cameras.gstreamer import GstreamerCamera
 from edgeface.cameras.network.keys import NetworkCamera, has_password
 from edgeface.cameras.opencv import OpencvCamera
 
@@ -22,7 +23,7 @@ _require_rtsp = partial(base.require_address, schemes=("rtsp", "rtsps"))
 
 
 class RtspCamera(NetworkCamera):
-    """A network camera that speaks RTSP: `opencv` with an rtsp:// address, and a choice of the transport."""
+    """A network camera that speaks RTSP: another name for `opencv`, or for `gstreamer` with its preset `rtsp`."""
 
     restartless = NetworkCamera.restartless | {"insecure"}
 
@@ -30,7 +31,7 @@ class RtspCamera(NetworkCamera):
     url: Annotated[str, Field(max_length=2000, repr=False), AfterValidator(_require_rtsp)]
     """rtsp:// or rtsps://host:port/path"""
     transport: Literal["tcp", "udp"] = "tcp"
-    """udp delays less on a bad network and loses packets; if the camera refuses it, tcp is used."""
+    """udp delays less on a bad network and loses packets; it needs GStreamer for Python."""
     open_timeout: _Timeout = 10.0
     """Maximum seconds for the stream to open."""
     read_timeout: _Timeout = 2.0
@@ -62,13 +63,16 @@ class RtspCamera(NetworkCamera):
         return ("url",) if has_password(self.url) else ()
 
     def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
-        """As `opencv` plays a stream."""
-        return self._stream().play(clock)
+        """As `opencv` or `gstreamer`."""
+        return self._player().play(clock)
 
     def require_login(self) -> None:
-        """As `opencv`."""
-        self._stream().require_login()
+        """As `opencv` or `gstreamer`."""
+        self._player().require_login()
 
-    def _stream(self) -> OpencvCamera:
-        shared = {name: getattr(self, name) for name in type(self).model_fields if name not in {"type", "url"}}
+    def _player(self) -> OpencvCamera | GstreamerCamera:
+        own = {"type", "url", "transport"}
+        shared = {name: getattr(self, name) for name in type(self).model_fields if name not in own}
+        if self.transport == "udp":
+            return GstreamerCamera(preset="rtsp", url=self.url, transport="udp", **shared)
         return OpencvCamera(source=self.url, **shared)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from edgeface.cameras.network.login import Login
     from edgeface.core.clock import Clock
 
-SECONDS = 2.0
-"""For all requests of a question together."""
+_SECONDS = {"DESCRIBE": 2.0, "OPTIONS": 1.5}
+"""For all requests of a question together; a stream opens within seconds, or its fault is reported in 5 s."""
 
 CODECS = frozenset(
     (
@@ -79,7 +79,7 @@ def _ask(method: str, address: str, label: str, clock: Clock, *, verify: bool) -
     scheme = parts.scheme.lower()
     tls = tls_context(verify=verify) if scheme == "rtsps" else None
     try:
-        made = Connection(parts.hostname or "", parts.port or faults.PORTS[scheme], SECONDS, clock, tls=tls)
+        made = Connection(parts.hostname or "", parts.port or faults.PORTS[scheme], _SECONDS[method], clock, tls=tls)
     except (OSError, UnicodeError) as error:
         return faults.of_connection(label, scheme, error)
     try:
