@@ -65,11 +65,13 @@ class CameraBase(Settings):
     """Degrees to rotate the image clockwise."""
     flip: Literal["none", "horizontal", "vertical"] = "none"
     """horizontal swaps left and right, vertical swaps top and bottom; after rotation."""
-    size: Annotated[tuple[_Side, _Side], Field(strict=False)] | None = None
+    size: Annotated[tuple[_Side, _Side] | None, Field(strict=False, examples=[[1280, 720]])] = None
     """[width, height] in pixels to scale the image to, after rotation and flip; left out: the camera's own size."""
     fps: Annotated[float, Field(ge=0.5, le=240)] | None = None
     """Maximum frames per second; left out: no limit. Below 0.8, people are not recognised in time."""
-    region: Annotated[tuple[_Fraction, _Fraction, _Fraction, _Fraction], Field(strict=False)] | None = None
+    region: Annotated[
+        tuple[_Fraction, _Fraction, _Fraction, _Fraction] | None, Field(strict=False, examples=[[0.2, 0.1, 0.8, 1]])
+    ] = None
     """[left, top, right, bottom] as fractions of the image: the area to search for faces; left out: the whole image."""
     people: Id | None = None
     """The group of the people who are matched here; everyone else is unknown. Left out: everyone who is enrolled."""
@@ -140,6 +142,9 @@ class CameraBase(Settings):
         """Find the cameras of this type that are plugged into this machine."""
         yield from ()
 
+    def require_packages(self) -> None:
+        """Raises CameraError, with the packages to install, if software that this camera needs is missing."""
+
     @classmethod
     def require_software(cls, board: str) -> None:
         """Raises CameraError, with the packages to install, if this type lacks software on a board of this model."""
@@ -201,10 +206,12 @@ def require_address(address: str, schemes: tuple[str, ...] = ("rtsp", "rtsps", "
         raise ValueError(f"a stream's address begins with one of {', '.join(schemes)}")
     require_no_placeholder(address)
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if re.fullmatch(r"([^@]*@)?(:\d*)?", authority):
+        raise ValueError("the address names no camera: a host or an IP address belongs after :// and the password")
     # A password with a bare / or @ would be taken for part of the host, and be shown.
     matched = _AUTHORITY.fullmatch(authority)
     if matched is None or "@" in rest[len(authority) :]:
-        raise ValueError("the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F")
+        raise ValueError("the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F, # as %23")
     if int(matched[2] or 0) > _MAX_PORT:
         raise ValueError(f"a port is a number up to {_MAX_PORT}")
     return address

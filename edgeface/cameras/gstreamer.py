@@ -18,6 +18,7 @@ from edgeface.cameras.network.keys import NetworkCamera, has_password
 from edgeface.cameras.network.login import divided
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraAddressError, CameraError
+from edgeface.core.settings import form
 from edgeface.core.types import CameraImage
 
 if TYPE_CHECKING:
@@ -61,7 +62,12 @@ class GstreamerCamera(NetworkCamera):
     """Maximum milliseconds to wait for a packet that is out of order."""
     codec: Literal["h264", "h265"] = "h264"
     """The codec that the camera sends, for jetson_rtsp."""
-    device: Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9/_.:-]+$", max_length=200)] = "/dev/video0"
+    device: Annotated[
+        str,
+        Field(
+            pattern=r"^/dev/[A-Za-z0-9/_.:-]+$", max_length=200, json_schema_extra=form("a device such as /dev/video0")
+        ),
+    ] = "/dev/video0"
     """A V4L2 camera."""
     sensor: Annotated[int, Field(ge=0, le=15)] = 0
     """Number of a Jetson's CSI camera."""
@@ -131,6 +137,10 @@ class GstreamerCamera(NetworkCamera):
     def _addresses(self) -> list[str]:
         text = self.pipeline or ""
         return [*_URL.findall(text), *gstreamer_presets.network_elements(text)]
+
+    def require_packages(self) -> None:
+        """Raises CameraError if GStreamer for Python is missing."""
+        _gstreamer()
 
     @classmethod
     def require_software(cls, board: str) -> None:  # noqa: ARG003 - on every board

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,15 +30,26 @@ _BURST_SPEED = 3
 _LIVE_FRAMES = 3
 _MAX_BURST_SECONDS = 5.0
 _MAX_FPS = 1000.0
+_MAX_NUMBER = 63
+"""Of a /dev/video*."""
 
 
 def _require_source(source: int | str) -> int | str:
     if isinstance(source, str) and "://" in source:
         return base.require_address(source)
+    if isinstance(source, str) and re.fullmatch(r"[0-9]{1,4}", source):
+        # A number in quotes is what people mean, and no video has such a name.
+        return _number(int(source))
     return source
 
 
-_Device = Annotated[int, Field(ge=0, le=63)]
+def _number(number: int) -> int:
+    if number > _MAX_NUMBER:
+        raise ValueError(f"should be from 0 to {_MAX_NUMBER}")
+    return number
+
+
+_Device = Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
 _Timeout = Annotated[float, Field(gt=0, le=60)]
 
 

@@ -46,7 +46,9 @@ class ReplayCamera(CameraBase):
     """clip delivers each frame at its time, fast as soon as it is requested."""
     loop: bool = False
     """Start again at the end; timestamps keep rising."""
-    faults: Annotated[tuple[Fault, ...], Field(strict=False, max_length=16)] = ()
+    faults: Annotated[
+        tuple[Fault, ...], Field(strict=False, max_length=16, examples=[[{"kind": "black", "at": 5}]])
+    ] = ()
     """Faults to inject, for drills."""
 
     @property

@@ -13,7 +13,6 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError, ModelError
 from edgeface.door import key_list_file
 from edgeface.gallery.snapshot import day
-from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +29,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     if arguments.schema:
         print(json.dumps(schema(), indent=2))
         return 0
-    configuration = load(arguments.config, files=True)
+    configuration = load(arguments.config, files=True, machine=not arguments.file_only)
     if configuration.web is not None:
         from edgeface.web.auth.accounts import require_account
 
@@ -56,8 +55,6 @@ def run_check(arguments: argparse.Namespace) -> int:
 def _camera_hints(configuration: Configuration) -> Iterator[str]:
     """What is allowed at the cameras, but not good."""
     for name, camera in configuration.cameras.items():
-        if camera.fps is not None and camera.fps < MIN_FPS:
-            yield f"{name}: fps {camera.fps:g} is too low to recognise people; use {MIN_FPS:g} or more"
         yield from (f"{name}: {key}: {LITERAL}; {LITERAL_DO}" for key in camera.keys_with_passwords())
 
 

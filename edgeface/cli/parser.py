@@ -174,7 +174,11 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _flag("--attack", "with --door: hold a simulated phone before the camera after the clip"),
         _path("--models", "FOLDER", "with --attack: the model files of docs/liveness.md, which refuse the phone"),
     ),
-    "check": (_config, _flag("--schema", "print the JSON schema instead, for an editor")),
+    "check": (
+        _config,
+        _flag("--file-only", "check the file alone, for another machine: not its devices, ports and packages"),
+        _flag("--schema", "print the JSON schema instead, for an editor"),
+    ),
     "enroll": (
         _data,
         _value("id", "NAME", "a new person's name, from which the ID is made; or an ID: a-z, 0-9, - and _", nargs="?"),
@@ -241,13 +245,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _value("--digits", "N", "draw-code: 6 to 12; default: %(default)s", type=int, default=8),
     ),
     "export": (_data, _FILE, _value("--person", "ID", "only this person")),
-    "import": (
-        _data,
-        _FILE,
-        _flag("--replace", "replace people who are already enrolled"),
-        _ANYWAY,
-        _ACCEPT_LIMITS,
-    ),
+    "import": (_data, _FILE, _flag("--replace", "replace people who are already enrolled"), _ANYWAY, _ACCEPT_LIMITS),
     "backup": (
         _data,
         _path("file", "FILE", "the file to write, or a folder for a new one"),
@@ -324,9 +322,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     ),
     "door": (
         _path("--config", "FILE", "see docs/doors.md", required=True),
-        _flag(
-            "--key", "print the public half of the door's own key, which signs its results; create it if it is missing"
-        ),
+        _flag("--key", "print the public half of the door's own key, which signs its results; create it if missing"),
     ),
     "notify": (
         _config,

@@ -111,9 +111,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that a misspelled one was probably meant to be; None if none is close."""
-    return next(iter(difflib.get_close_matches(word[:_MAX_SHOWN], list(known), n=1)), None)
+def closest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """The known word that a misspelled one was probably meant to be; None if none is close.
+
+    `alike` is from 0, anything, to 1, the same word (difflib).
+    """
+    return next(iter(difflib.get_close_matches(word[:_MAX_SHOWN], list(known), n=1, cutoff=alike)), None)
 
 
 def slug(text: str) -> str:
