@@ -195,7 +195,7 @@ def _lines(file: str) -> list[str]:
     """The lines of a file that are not empty; `-` is standard input. Raises GalleryError if it cannot be read."""
     try:
         data = sys.stdin.buffer.read(_MAX_IDS) if file == "-" else read_at_most(Path(file), _MAX_IDS)
-        lines = data.decode().splitlines()
+        lines = data.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise GalleryError(f"{printable(file)}: {why}") from error

@@ -1,4 +1,4 @@
-"""What of a configuration cannot work on this machine: found before the daemon runs, which would continue without it."""
+"""What of a configuration cannot work on this machine, found before the daemon runs and continues without it."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _refused(error: OSError, port: int) -> tuple[KeyPath, str] | None:
     if error.errno == errno.EADDRINUSE:
         holder = port_holder(port)
         if holder is None:
-            unknown = f"perhaps by edgeface itself (systemctl status edgeface): sudo ss -ltnp 'sport = :{port}' names it"
+            unknown = f"perhaps by edgeface itself: sudo ss -ltnp 'sport = :{port}' names the program"
             return ("web", "port"), f"taken, {unknown}; end that, or choose another port"
         return ("web", "port"), f"taken by {holder}; end that, or choose another port"
     if error.errno == errno.EADDRNOTAVAIL:

@@ -16,7 +16,7 @@ def read_rows(file: Path, columns: tuple[str, ...]) -> list[tuple[dict[str, str]
     """Each row with its FILE:LINE; raises GalleryError if the file is no CSV with these columns."""
     shown = printable_path(file)
     try:
-        with file.open(newline="", encoding="utf-8") as text:
+        with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text)
             if tuple(reader.fieldnames or ()) != columns:
                 raise GalleryError(f"{shown}: the first line must be {','.join(columns)}")

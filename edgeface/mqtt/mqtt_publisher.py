@@ -98,7 +98,7 @@ class MqttPublisher:
         self._topics = Topics.of_device(settings, device)
         self._status = self._topics(topics.STATUS)
         self._counts: Counter[str] = Counter()
-        self._problems = ConnectionProblems()
+        self._problems = ConnectionProblems(settings)
         self.connected = False
         """Whether the broker has accepted the connection."""
         self._closing = threading.Event()
