@@ -112,6 +112,7 @@ _OVERRIDES = (
     _ANYWAY,
     _flag("--different-people", "also a face that someone else has: both are look-alikes, at level normal at most"),
 )
+_SCHEMA = _flag("--schema", "print the JSON schema instead, for an editor")
 _CREDENTIAL = Path("/etc/credstore.encrypted/edgeface-key")
 
 _SUMMARIES = {
@@ -139,6 +140,7 @@ _SUMMARIES = {
     "keys": "the keys that sign grants or open second factors, and the owner's list of them",
     "vault": "show or seal the key that encrypts people and the journal",
     "door": "run a door controller: open a relay for signed grants",
+    "mqtt": "remove what the broker retains of cameras and devices that were renamed",
     "notify": "send a test to the targets of notifications",
     "replay": "list the events of a clip, the same on every run",
     "evaluate": "measure error rates on a folder of PERSON/PHOTO",
@@ -157,6 +159,7 @@ _MODULES = {
     "liveness": "cli.liveness.trial",
     "keys": "cli.keys.run",
     "door": "door.controller",
+    "mqtt": "cli.mqtt.clean",
     **dict.fromkeys(("backup", "restore"), "people.backup"),
     **dict.fromkeys(
         ("enroll", "unknowns", "templates", "rename", "consent", "forget", "ignore", "correct", "export", "import"),
@@ -174,11 +177,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _flag("--attack", "with --door: hold a simulated phone before the camera after the clip"),
         _path("--models", "FOLDER", "with --attack: the model files of docs/liveness.md, which refuse the phone"),
     ),
-    "check": (
-        _config,
-        _flag("--file-only", "check the file alone, for another machine: not its devices, ports and packages"),
-        _flag("--schema", "print the JSON schema instead, for an editor"),
-    ),
+    "check": (_config, _flag("--file-only", "not the devices, ports and packages of this machine"), _SCHEMA),
     "enroll": (
         _data,
         _value("id", "NAME", "a new person's name, from which the ID is made; or an ID: a-z, 0-9, - and _", nargs="?"),
@@ -324,6 +323,12 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
         _path("--config", "FILE", "see docs/doors.md", required=True),
         _flag("--key", "print the public half of the door's own key, which signs its results; create it if missing"),
     ),
+    "mqtt": (
+        _config,
+        _value("action", choices=("clean",)),
+        _value("--device", "NAME", "also an earlier name, which is offline", action="append", default=[]),
+        _flag("--dry-run", "list the topics, and clear nothing"),
+    ),
     "notify": (
         _config,
         _value("action", choices=("test",)),
@@ -373,8 +378,7 @@ _EXAMPLES = {
     "forget": "edgeface forget alice\n  edgeface forget u-7f3a\n  edgeface forget --from left.txt",
     "ignore": "edgeface ignore statue --unknown u-7f3a",
     "correct": "edgeface correct 01JDPZ6M8W3V5Q7R9T1X2Y4Z6A --not alice\n  edgeface correct --list alice",
-    "factors": "edgeface factors set-pin alice\n  edgeface factors add-card alice 04:a2:b3:c4\n"
-    "  edgeface factors unlock alice",
+    "factors": "edgeface factors set-pin alice\n  edgeface factors add-card alice 04:a2:b3:c4",
     "export": "edgeface export people.json",
     "import": "edgeface import people.json",
     "backup": "edgeface backup /media/usb/\n  edgeface backup --keep 14 /var/lib/edgeface-backup",
@@ -383,10 +387,10 @@ _EXAMPLES = {
     "pass": "edgeface pass alice --door front-door --days 7 --out pass.png\n  edgeface pass --revoke 2kq5w7",
     "models": "edgeface models list\n  edgeface models add 2.7_80x80_MiniFASNetV2.pth",
     "liveness": "edgeface liveness trial --kind genuine --kind phone\n  edgeface liveness report",
-    "keys": "edgeface keys new\n  edgeface keys new --seal\n  edgeface keys show\n  edgeface keys rotate\n"
-    "  edgeface keys owner new\n  edgeface keys add front sign:2026-11:...\n  edgeface keys revoke front",
+    "keys": "edgeface keys new\n  edgeface keys new --seal\n  edgeface keys owner new\n  edgeface keys revoke front",
     "vault": "edgeface vault show\n  edgeface vault seal --with tpm2",
     "door": "edgeface door --config door.yaml",
+    "mqtt": "edgeface mqtt clean --dry-run",
     "notify": "edgeface notify test\n  edgeface notify test phone",
     "replay": "edgeface replay clip.mp4 --gallery people/ --events -",
     "evaluate": "edgeface evaluate lfw/ --pairs pairs.csv --json figures.json",
