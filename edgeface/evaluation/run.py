@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from edgeface.core.console import say
+from edgeface.core.console import complain, say
 from edgeface.core.errors import EdgefaceError, GalleryError
-from edgeface.core.text import printable_path
+from edgeface.core.text import printable, printable_path
 from edgeface.evaluation import label_errors, photo_set, report
 from edgeface.evaluation.calibration_fit import measure
 from edgeface.evaluation.rates import compare_all
@@ -45,6 +45,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     # With the daemon's defaults.
     analyzer = FaceAnalyzer.open(DEFAULT_DETECTOR, EmbedderSettings(model=arguments.embedder), QualityLimits())
     photos = _embedded(analyzer, paths, arguments.cache)
+    for name, outcome in zip(photos.names, photos.outcomes, strict=True):
+        if outcome == photo_set.UNREADABLE:
+            complain(f"{printable(name)}: not read; not a photo that edgeface can use")
     verified, scored = report.verification(photos, listed) if listed else (None, None)
     if arguments.label_errors is not None:
         photos = label_errors.without(photos, label_errors.read(arguments.label_errors), arguments.label_errors)

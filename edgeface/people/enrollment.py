@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.core.text import check_id, counted, printable, printable_path
+from edgeface.core.text import check_new_id, counted, printable, printable_path
 from edgeface.faces.photo_face import PHOTO_SIDE, find_face
 from edgeface.gallery.agreement import objection
 from edgeface.gallery.negatives import Denials
@@ -210,7 +210,7 @@ def from_photos(
     analyzer: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, files: Iterable[Path | Upload]
 ) -> Plan:
     """Take one template from each photo; raises GalleryError for a bad `person`."""
-    check_id(person)
+    check_new_id(person)
     taken: list[tuple[str, Embedding]] = []
     pictures, rejected, previews, others = [], [], [], []
     for file in files:
@@ -283,7 +283,7 @@ def _compared_again(known: KnownFaces, one: Candidate) -> Candidate:
 
 def from_unknown(gallery: Gallery, known: KnownFaces, person: str, name: str | None, unknown: str) -> Plan:
     """Take the embeddings stored for an unknown; raises GalleryError if there is no such unknown."""
-    check_id(person)
+    check_new_id(person)
     found = gallery.unknown(unknown)
     try:
         made = candidate(known, person, name, found.templates, "unknown", unknown=unknown)

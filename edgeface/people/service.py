@@ -12,7 +12,7 @@ from edgeface.config.levels import Effects, effects, enrolled
 from edgeface.core.clock import Clock, SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, cleaned, new_id, printable
+from edgeface.core.text import check_new_id, cleaned, new_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
 from edgeface.gallery import proposal_file
 from edgeface.gallery.agreement import likeness, objection
@@ -114,26 +114,32 @@ class PeopleService:
         Raises GalleryError for a bad id, or with neither id nor name.
         """
         if person:
-            check_id(person)
+            check_new_id(person)
             return person
         if not cleaned(name or ""):
             raise GalleryError("give a name")
-        waiting = proposal_file.people(self.configuration.data, self.clock.wall())
-
-        def is_reserved(one: str) -> bool:
-            return one in waiting or any(still_named(self.configuration, one))
-
         if not (self.configuration.data / FILE).exists():
-            return new_id(name or "", is_reserved)
+            return new_id(name or "", self._withheld(None))
         with self.gallery() as gallery:
-            gone = gallery.gone
-            return new_id(name or "", lambda one: is_reserved(one) or gallery.knows(one) or gallery.is_gone(one, gone))
+            withheld = self._withheld(gallery)
+            return new_id(name or "", lambda one: gallery.knows(one) or withheld(one))
+
+    def _withheld(self, gallery: Gallery | None) -> Callable[[str], bool]:
+        """Tells which ids are made from no name: who has one was forgotten, waits, or is named in config.yaml."""
+        waiting = proposal_file.people(self.configuration.data, self.clock.wall())
+        gone = gallery.gone if gallery is not None else frozenset[bytes]()
+
+        def is_withheld(one: str) -> bool:
+            forgotten = gallery is not None and gallery.is_gone(one, gone)
+            return forgotten or one in waiting or any(still_named(self.configuration, one))
+
+        return is_withheld
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT
     ) -> EnrollResult:
         """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
-        check_id(person)
+        check_new_id(person)
         with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             known = self.known_faces(gallery, different_people=options.different_people)
             plan = from_photos(analyzer, known, person, name, photos)
@@ -154,7 +160,7 @@ class PeopleService:
         with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             bar = partial(tqdm, desc="enrolling", unit="photo", disable=None)
             known = self.known_faces(gallery, different_people=options.different_people)
-            plan = from_folder(analyzer, known, folder, bar)
+            plan = from_folder(analyzer, known, folder, bar, self._withheld(gallery))
             return self._carry_out(gallery, plan, options)
 
     def enroll_unknown(
@@ -172,7 +178,7 @@ class PeopleService:
 
     def guide(self, person: str, *, different_people: bool = False) -> Guide:
         """Guide for an enrollment at a camera, to be passed to `enroll_guided` when it is done."""
-        check_id(person)
+        check_new_id(person)
         with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             return Guide(analyzer, self.known_faces(gallery, different_people=different_people), person)
 

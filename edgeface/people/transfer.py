@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 from edgeface.core.clock import MAX_WALL, rfc3339
 from edgeface.core.errors import GalleryError
 from edgeface.core.files import put_whole, regular
-from edgeface.core.text import check_id, given_name, printable, printable_path
+from edgeface.core.text import check_id, check_new_id, given_name, printable, printable_path
 from edgeface.gallery.snapshot import (
     MAX_ALIKE,
     MAX_SIZE,
@@ -243,7 +243,7 @@ def _person(record: object, model: str, size: int) -> PersonRecord:
     if not isinstance(record, dict):
         raise GalleryError("a person is not an object")
     person = _text(record, "id")
-    check_id(person)
+    check_new_id(person)
     templates = _list(record, "templates")
     if not 0 < len(templates) <= MAX_TEMPLATES:
         raise GalleryError(f"{person}: {len(templates)} templates; allowed are 1 to {MAX_TEMPLATES}")

@@ -95,6 +95,22 @@ def test_a_folder_is_enrolled_and_recorded_in_the_journal(tmp_path: Path) -> Non
     assert rows == [("enrolled", {"person": "joe"})]
 
 
+def test_a_folder_gets_no_id_of_someone_who_was_forgotten(service: PeopleService, tmp_path: Path) -> None:
+    (tmp_path / "people" / "Joe Biden").mkdir(parents=True)
+    shutil.copy(BIDEN, tmp_path / "people" / "Joe Biden")
+    for made in ("joe-biden", "joe-biden-2"):
+        for options in (EnrollOptions(), EnrollOptions(again=True)):
+            (joe,) = service.enroll_folder(tmp_path / "people", options).people
+            assert (joe.id, joe.templates) == (made, 1)
+        service.erase(made)
+
+
+def test_no_one_new_has_a_reserved_id(service: PeopleService) -> None:
+    for act in (lambda: service.enroll("unknown", "Bob", [BIDEN]), lambda: service.guide("nobody")):
+        with pytest.raises(GalleryError, match="reserved"):
+            act()
+
+
 def test_no_photos_enroll_no_one(service: PeopleService) -> None:
     with pytest.raises(RejectedError, match="no photo can be used") as caught:
         service.enroll("joe", None, [])
