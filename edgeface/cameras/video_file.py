@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from edgeface.core.errors import CameraError, PhotoError
+from edgeface.core.errors import CameraError, PhotoError, system_reason
 from edgeface.core.files import read_at_most
 from edgeface.core.text import printable_path
 from edgeface.imaging import photo_files, photos
@@ -51,7 +51,7 @@ def _folder(path: Path, rate: float) -> Iterator[VideoFrame]:
     try:
         files = photo_files.photos_in(path)
     except OSError as error:
-        raise CameraError(f"{path} cannot be read ({error.strerror})") from error
+        raise CameraError(f"{path} cannot be read ({system_reason(error)})") from error
     if not files:
         raise CameraError(f"{path} has no photos in it ({', '.join(sorted(photos.SUFFIXES))})")
     for number, file in enumerate(files):
@@ -66,7 +66,7 @@ def _image(file: Path) -> NDArray[Any]:
         _check(data[:_MAX_IMAGE_BYTES])
         image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
-        raise CameraError(f"{printable_path(file)} cannot be read ({error.strerror})") from error
+        raise CameraError(f"{printable_path(file)} cannot be read ({system_reason(error)})") from error
     except PhotoError as error:
         raise CameraError(f"{printable_path(file)}: {error}") from error
     except cv2.error as error:

@@ -1,8 +1,8 @@
 """The command line; the work of each command is in the module named after it.
 
 Exit statuses: 0 done; 1 rejected, with the reason; 2 wrong usage; 69 a camera or the broker is unavailable;
-70 an internal error of edgeface, or no memory; 78 the configuration, a model or the key is wrong (systemd does not
-restart); 130 interrupted.
+70 an internal error of edgeface, or no memory; 75 the machine is too slow for the demo; 78 the configuration, a model
+or the key is wrong (systemd does not restart); 130 interrupted.
 """
 
 from __future__ import annotations

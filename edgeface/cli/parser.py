@@ -29,7 +29,7 @@ examples:
   edgeface doctor                                  find problems of this machine
 
 exit status: 0 done, 1 rejected, 2 usage, 69 camera or broker unavailable, 70 internal error,
-             78 configuration, model or key
+             75 too slow for the demo, 78 configuration, model or key
 """
 
 

@@ -36,6 +36,16 @@ _OUT_OF_MEMORY: tuple[tuple[type[BaseException], str], ...] = (
 """Errors that are out of memory by their text."""
 
 
+DISK_FULL = "the disk is full"
+
+
+def system_reason(error: OSError) -> str:
+    """What an error of the system says; the same words for every kind of full disk."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DISK_FULL
+    return error.strerror or str(error) or type(error).__name__
+
+
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error, also one of the system, of OpenCV or of a library that is being loaded, says so."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):

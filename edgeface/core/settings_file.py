@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from edgeface.core import yaml_reader
-from edgeface.core.errors import ConfigError
+from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import read_at_most
 from edgeface.core.mistakes import values
 from edgeface.core.settings import Settings
@@ -43,7 +43,7 @@ def read(path: Path) -> bytes:
     try:
         return read_at_most(path, yaml_reader.MAX_BYTES)
     except OSError as error:
-        raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
 
 
 def parse(

@@ -76,6 +76,11 @@ def display_name(text: str | None, person: str) -> str:
     return cleaned(text or "")[:MAX_NAME].strip() or person
 
 
+def is_cut(text: str | None) -> bool:
+    """Whether `display_name` cuts a name."""
+    return len(cleaned(text or "")) > MAX_NAME
+
+
 def given_name(text: str | None, person: str) -> str:
     """As `display_name`; raises GalleryError for a word that has another meaning where names are published."""
     name = display_name(text, person)

@@ -14,7 +14,7 @@ from edgeface.cameras.replay import ReplayCamera
 from edgeface.core.board import peak_rss
 from edgeface.core.clock import SystemClock, process_cpu
 from edgeface.core.console import say
-from edgeface.core.errors import BrokerError, EdgefaceError, UsageError
+from edgeface.core.errors import BrokerError, EdgefaceError, UsageError, system_reason
 from edgeface.core.log import Log, set_up
 from edgeface.daemon.daemon import Daemon
 from edgeface.demo import door as demo_door
@@ -91,7 +91,7 @@ def _prepare(out: Path) -> None:
         shutil.rmtree(out / "data", ignore_errors=True)
         (out / "data").mkdir(parents=True)
     except OSError as error:
-        raise EdgefaceError(f"{out}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{out}: cannot be written ({system_reason(error)})") from error
 
 
 def _scenario(arguments: argparse.Namespace, port: int) -> Scenario:

@@ -10,7 +10,7 @@ from edgeface import __version__
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import EdgefaceError
-from edgeface.core.text import cleaned
+from edgeface.core.text import cleaned, counted
 from edgeface.doctor import (
     broker,
     cameras,
@@ -45,7 +45,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"edgeface": __version__, "problems": bad, "findings": report}, indent=2))
     else:
-        print(f"\n{bad} problems" if bad != 1 else "\n1 problem")
+        print(f"\n{counted(bad, 'problem')}")
     return 1 if bad else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import EdgefaceError
+from edgeface.core.errors import EdgefaceError, system_reason
 from edgeface.doctor.finding import Finding
 from edgeface.security import integrity
 from edgeface.security.counter import CounterReport, open_counter
@@ -28,7 +28,9 @@ def findings(folder: Path, *, tpm: bool = False) -> Iterator[Finding]:
         yield from _modes(folder)
         yield from _tampering(folder, tpm=tpm)
     except OSError as error:
-        yield Finding("tampering", f"{error.filename or folder}: {error.strerror}", "note", "sudo edgeface doctor")
+        yield Finding(
+            "tampering", f"{error.filename or folder}: {system_reason(error)}", "note", "sudo edgeface doctor"
+        )
     except EdgefaceError as error:
         yield Finding("tampering", str(error), "bad", _DOCS)
 

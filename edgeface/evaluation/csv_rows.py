@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.text import printable_path
 
 if TYPE_CHECKING:
@@ -22,6 +22,6 @@ def read_rows(file: Path, columns: tuple[str, ...]) -> list[tuple[dict[str, str]
                 raise GalleryError(f"{shown}: the first line must be {','.join(columns)}")
             return [({name: row[name] or "" for name in columns}, f"{shown}:{reader.line_num}") for row in reader]
     except OSError as error:
-        raise GalleryError(f"{shown}: cannot be read ({error.strerror})") from error
+        raise GalleryError(f"{shown}: cannot be read ({system_reason(error)})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise GalleryError(f"{shown}: not a CSV file ({error})") from error

@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.files import own_as_folder, read_at_most
 from edgeface.core.text import printable, printable_path
 
@@ -97,7 +97,7 @@ def read(file: Path) -> list[TrialRow]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise GalleryError(f"{shown}: cannot be read ({error.strerror})") from error
+        raise GalleryError(f"{shown}: cannot be read ({system_reason(error)})") from error
     if len(data) > MAX_BYTES:
         raise GalleryError(f"{shown}: more than {MAX_BYTES >> 20} MB")
     return list(_rows(data, shown)) if data else []
@@ -117,7 +117,7 @@ def append(file: Path, row: TrialRow) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise GalleryError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+        raise GalleryError(f"{printable_path(file)}: cannot be written ({system_reason(error)})") from error
 
 
 def without_void(rows: Iterable[TrialRow]) -> tuple[list[TrialRow], int]:

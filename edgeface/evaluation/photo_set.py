@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.core.errors import GalleryError, PhotoError, system_reason
 from edgeface.core.text import printable, printable_path
 from edgeface.evaluation.csv_rows import read_rows
 from edgeface.faces import photo_face
@@ -156,7 +156,7 @@ def save(file: Path, photo_set: PhotoSet, mark: str) -> None:
         with file.open("wb") as out:
             np.savez(out, embeddings=photo_set.embeddings, facts=np.frombuffer(facts.encode(), np.uint8))
     except OSError as error:
-        raise GalleryError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+        raise GalleryError(f"{printable_path(file)}: cannot be written ({system_reason(error)})") from error
 
 
 def restore(file: Path, mark: str) -> PhotoSet | None:

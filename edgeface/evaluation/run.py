@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edgeface.core.console import complain, say
-from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.core.errors import EdgefaceError, GalleryError, system_reason
 from edgeface.core.text import printable, printable_path
 from edgeface.evaluation import label_errors, photo_set, report
 from edgeface.evaluation.calibration_fit import measure
@@ -113,7 +113,7 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{printable_path(file)}: cannot be written ({system_reason(error)})") from error
 
 
 def _print(figures: Figures) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.text import cleaned, folder_id, printable, printable_path
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.imaging import photo_files
@@ -76,7 +76,7 @@ def _folders(folder: Path) -> tuple[dict[str, list[Path]], list[str]]:
             elif photo_files.looks_like_photo(path):
                 misplaced.append(f"{printable_path(path)}: not read; move it into the folder of a person")
     except OSError as error:
-        raise GalleryError(f"{printable_path(folder)}: {error.strerror}") from error
+        raise GalleryError(f"{printable_path(folder)}: {system_reason(error)}") from error
     if not people:
         raise GalleryError(f"{printable_path(folder)}: no folders of people in it (FOLDER/PERSON/PHOTO)")
     return people, misplaced

@@ -35,6 +35,7 @@ from edgeface.people.enrollment import (
     from_photos,
     from_unknown,
     joined,
+    repetitions,
 )
 from edgeface.people.erasure import ErasureProof, erase
 from edgeface.people.guided import Guide
@@ -127,13 +128,8 @@ class PeopleService:
     def _withheld(self, gallery: Gallery | None) -> Callable[[str], bool]:
         """Tells which ids are made from no name: who has one was forgotten, waits, or is named in config.yaml."""
         waiting = proposal_file.people(self.configuration.data, self.clock.wall())
-        gone = gallery.gone if gallery is not None else frozenset[bytes]()
-
-        def is_withheld(one: str) -> bool:
-            forgotten = gallery is not None and gallery.is_gone(one, gone)
-            return forgotten or one in waiting or any(still_named(self.configuration, one))
-
-        return is_withheld
+        gone_of = (lambda _: False) if gallery is None else partial(gallery.is_gone, gone=gallery.gone)
+        return lambda one: one in waiting or gone_of(one) or any(still_named(self.configuration, one))
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT
@@ -338,11 +334,12 @@ class PeopleService:
                 known = self.known_faces(gallery, different_people=options.different_people)
                 plan = compared_again(known, plan)
             before = enrolled(gallery.people())
+            repeated = () if options.again else tuple(repetitions(gallery, plan))
             changes = carry_out(gallery, plan, self.clock.wall(), options)
             effect = self._effects(gallery, before, plan, accept_limits=options.accept_limits)
         self.record_changes(_marked(changes, effect))
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
-        notes = (*plan.notes, *effect.lowered, *effect.ended)
+        notes = (*plan.notes, *repeated, *effect.lowered, *effect.ended)
         return EnrollResult(tuple(gallery.person(one) for one in ids), notes, plan.rejected)
 
     def _effects(self, gallery: Gallery, before: frozenset[str], plan: Plan | None, *, accept_limits: bool) -> Effects:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 from edgeface.core.clock import MAX_WALL, rfc3339
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.files import put_whole, regular
 from edgeface.core.text import check_id, check_new_id, given_name, printable, printable_path
 from edgeface.gallery.snapshot import (
@@ -70,7 +70,7 @@ def write(gallery: Gallery, path: Path, person: str | None = None, rows: Sequenc
     try:
         put_whole(path, _written(gallery, people, rows))
     except OSError as error:
-        raise GalleryError(f"{printable_path(path)}: {error.strerror}") from error
+        raise GalleryError(f"{printable_path(path)}: {system_reason(error)}") from error
     return len(people)
 
 
@@ -106,7 +106,7 @@ class PeopleFile:
                 _require_small(file)
                 yield from _people(file, self.model, self.size)
         except OSError as error:
-            raise GalleryError(f"{shown}: {error.strerror}") from error
+            raise GalleryError(f"{shown}: {system_reason(error)}") from error
         except GalleryError as error:
             raise GalleryError(f"{shown}: {error}") from error
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgeface.config import loader
 from edgeface.core import yaml_editor, yaml_reader
-from edgeface.core.errors import ConfigError
+from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import read_at_most, swap
 from edgeface.core.text import printable, printable_path
 from edgeface.recognition.scene import WHOLE
@@ -174,7 +174,7 @@ def _os_errors(source: Path, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Problem(409, detail=f"{printable_path(source)} cannot be {done} ({error.strerror})") from error
+        raise Problem(409, detail=f"{printable_path(source)} cannot be {done} ({system_reason(error)})") from error
 
 
 def _parsed(data: bytes, source: Path, status: HTTPStatus, problem: str) -> Configuration:

@@ -95,6 +95,24 @@ def test_a_folder_is_enrolled_and_recorded_in_the_journal(tmp_path: Path) -> Non
     assert rows == [("enrolled", {"person": "joe"})]
 
 
+def test_the_same_photo_twice_is_said_and_counted_once(service: PeopleService, tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(BIDEN, tmp_path / name)
+    done = service.enroll("joe", "Joe", [tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    assert done.people[0].templates == 1
+    assert f"{tmp_path / 'b.jpg'}: the same photo as {tmp_path / 'a.jpg'}, and counted once" in done.notes
+    again = service.enroll("joe", "Joe", [BIDEN])
+    assert again.people[0].templates == 1
+    assert "joe: 1 photo is enrolled already, and counted once" in again.notes
+    assert not any("already" in line for line in service.enroll("joe", None, [BIDEN], EnrollOptions(again=True)).notes)
+
+
+def test_a_name_that_is_cut_is_said(service: PeopleService) -> None:
+    done = service.enroll("joe", "J" * 101, [BIDEN])
+    assert done.people[0].name == "J" * 100
+    assert "the name is too long, and cut to 100 characters" in done.notes
+
+
 def test_a_folder_gets_no_id_of_someone_who_was_forgotten(service: PeopleService, tmp_path: Path) -> None:
     (tmp_path / "people" / "Joe Biden").mkdir(parents=True)
     shutil.copy(BIDEN, tmp_path / "people" / "Joe Biden")

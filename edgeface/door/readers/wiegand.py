@@ -11,7 +11,7 @@ from pydantic import model_validator
 from edgeface.core.errors import ConfigError
 from edgeface.core.settings import Settings
 from edgeface.door.readers.base import Key, OpenReader, ReaderInput, Unreadable, card
-from edgeface.door.switches import Pin
+from edgeface.door.switches import Pin, quiet_gpiozero
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,8 @@ class WiegandReader(Settings):
     def open(self, clock: Clock) -> OpenReader:
         """Open both pins; raises OSError."""
         try:
-            return _Lines(self, clock)
+            with quiet_gpiozero():
+                return _Lines(self, clock)
         except Exception as error:  # each pin factory of gpiozero raises its own errors
             raise OSError(f"GPIO{self.data0} and GPIO{self.data1} cannot be used: {error}") from error
 
