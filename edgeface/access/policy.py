@@ -12,6 +12,7 @@ from edgeface.access.levels import DoorLimits, LevelLimit, laxer, strictest
 from edgeface.access.liveness import PASSED, DoorLiveness, required_checks
 from edgeface.core.events import SEND_WITHIN
 from edgeface.core.settings import FactorKind, Id, Level, Settings, form
+from edgeface.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -327,7 +328,7 @@ def ratio(limit: LevelLimit, people: int) -> str:
     """How many people may pass a door, of how many at most, and what would help."""
     allow = ", estimated: allow" if limit.most < people <= limit.most_estimated else ""
     ways = f"a smaller allow-list, another level, a second factor, a better embedder{allow}"
-    return f"{people:,} of {limit.most:,} people (ways out: {ways})"
+    return f"{people:,} of {counted(limit.most, 'person', 'people')} (ways out: {ways})"
 
 
 def strangers(policy: AccessPolicy, enrolled: Collection[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgeface.core.errors import CameraError, PhotoError, system_reason
 from edgeface.core.files import read_at_most
-from edgeface.core.text import printable_path
+from edgeface.core.text import counted, printable_path
 from edgeface.imaging import photo_files, photos
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _clip(path: Path) -> Iterator[VideoFrame]:
                 raise CameraError(f"{path} has frames that are too large")
             yield VideoFrame(seconds, bgr)
         if read == 0 or _is_cut_short(path):
-            raise CameraError(f"{path} ends early, after {read} frames")
+            raise CameraError(f"{path} ends early, after {counted(read, 'frame')}")
     finally:
         capture.release()
 

@@ -16,6 +16,7 @@ from edgeface.core.clock import SystemClock, process_cpu
 from edgeface.core.console import say
 from edgeface.core.errors import BrokerError, EdgefaceError, UsageError, system_reason
 from edgeface.core.log import Log, set_up
+from edgeface.core.text import counted
 from edgeface.daemon.daemon import Daemon
 from edgeface.demo import door as demo_door
 from edgeface.demo.attack import attack
@@ -210,7 +211,7 @@ def _print_summary(summary: dict[str, Any], out: Path) -> None:
     seen = f"{summary['frames']} of {summary['clip_frames']} looked at"
     say(f"""
 frames      {seen}, in {summary["seconds"]:.1f} s, {summary["fps"]:.1f} fps
-faces       {summary["faces"]} in {summary["tracks"]} tracks
+faces       {summary["faces"]} in {counted(summary["tracks"], "track")}
 events      {events}
 CPU         {summary["cpu_ms_per_frame"]:.1f} ms per frame, {summary["cpu_percent_of_one_core"]:.0f} % of one core
 memory      {summary["peak_rss_mb"]:.0f} MB peak

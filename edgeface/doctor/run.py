@@ -72,7 +72,8 @@ def _unreadable(path: Path, error: EdgefaceError) -> Finding:
 
 
 def _configured(path: Path, configuration: Configuration) -> Iterator[Finding]:
-    yield Finding("config", f"{path}: OK (cameras: {len(configuration.cameras)}, doors: {len(configuration.doors)})")
+    has = f"{counted(len(configuration.cameras), 'camera')}, {counted(len(configuration.doors), 'door')}"
+    yield Finding("config", f"{path}: OK ({has})")
     yield from disk.findings(configuration.data)
     yield from secrets.findings(configuration)
     yield from tampering.findings(configuration.data, tpm=configuration.integrity.tpm)

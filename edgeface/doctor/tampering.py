@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.core.errors import EdgefaceError, system_reason
+from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
 from edgeface.security import integrity
 from edgeface.security.counter import CounterReport, open_counter
@@ -40,7 +41,7 @@ def _modes(folder: Path) -> Iterator[Finding]:
     for line in lines[:_SHOWN]:
         yield Finding("modes", line, "bad", f"chown -R and chmod -R go= {folder}")
     if len(lines) > _SHOWN:
-        yield Finding("modes", f"and {len(lines) - _SHOWN} more files", "bad")
+        yield Finding("modes", f"and {counted(len(lines) - _SHOWN, 'more file')}", "bad")
 
 
 def _tampering(folder: Path, *, tpm: bool) -> Iterator[Finding]:

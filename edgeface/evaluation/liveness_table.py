@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast, g
 
 from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.files import own_as_folder, read_at_most
-from edgeface.core.text import printable, printable_path
+from edgeface.core.text import counted, printable, printable_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -180,7 +180,7 @@ def _rows(data: bytes, shown: str) -> Iterator[TrialRow]:
 
 def _row(fields: list[str], where: str) -> TrialRow:
     if len(fields) != len(COLUMNS):
-        raise GalleryError(f"{where}: {len(fields)} columns, expected {len(COLUMNS)}")
+        raise GalleryError(f"{where}: {counted(len(fields), 'column')}, expected {len(COLUMNS)}")
     named = dict(zip(COLUMNS, fields, strict=True))
     for name, value in named.items():
         if not _VALID[name](value):

@@ -14,7 +14,6 @@ from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_new_id, cleaned, new_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
-from edgeface.gallery import proposal_file
 from edgeface.gallery.agreement import likeness, objection
 from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.journal.database import noted
@@ -40,7 +39,7 @@ from edgeface.people.enrollment import (
 from edgeface.people.erasure import ErasureProof, erase
 from edgeface.people.guided import Guide
 from edgeface.people.photo_folders import from_folder
-from edgeface.people.rules import limits, still_named
+from edgeface.people.rules import limits, withheld
 from edgeface.people.templates import listed
 
 if TYPE_CHECKING:
@@ -120,16 +119,10 @@ class PeopleService:
         if not cleaned(name or ""):
             raise GalleryError("give a name")
         if not (self.configuration.data / FILE).exists():
-            return new_id(name or "", self._withheld(None))
+            return new_id(name or "", withheld(self.configuration, None, self.clock.wall()))
         with self.gallery() as gallery:
-            withheld = self._withheld(gallery)
-            return new_id(name or "", lambda one: gallery.knows(one) or withheld(one))
-
-    def _withheld(self, gallery: Gallery | None) -> Callable[[str], bool]:
-        """Tells which ids are made from no name: who has one was forgotten, waits, or is named in config.yaml."""
-        waiting = proposal_file.people(self.configuration.data, self.clock.wall())
-        gone_of = (lambda _: False) if gallery is None else partial(gallery.is_gone, gone=gallery.gone)
-        return lambda one: one in waiting or gone_of(one) or any(still_named(self.configuration, one))
+            taken = withheld(self.configuration, gallery, self.clock.wall())
+            return new_id(name or "", lambda one: gallery.knows(one) or taken(one))
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT
@@ -156,7 +149,8 @@ class PeopleService:
         with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             bar = partial(tqdm, desc="enrolling", unit="photo", disable=None)
             known = self.known_faces(gallery, different_people=options.different_people)
-            plan = from_folder(analyzer, known, folder, bar, self._withheld(gallery))
+            reserved = withheld(self.configuration, gallery, self.clock.wall())
+            plan = from_folder(analyzer, known, folder, bar, reserved)
             return self._carry_out(gallery, plan, options)
 
     def enroll_unknown(

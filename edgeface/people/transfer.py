@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 from edgeface.core.clock import MAX_WALL, rfc3339
 from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.files import put_whole, regular
-from edgeface.core.text import check_id, check_new_id, given_name, printable, printable_path
+from edgeface.core.text import check_id, check_new_id, counted, given_name, printable, printable_path
 from edgeface.gallery.snapshot import (
     MAX_ALIKE,
     MAX_SIZE,
@@ -246,7 +246,7 @@ def _person(record: object, model: str, size: int) -> PersonRecord:
     check_new_id(person)
     templates = _list(record, "templates")
     if not 0 < len(templates) <= MAX_TEMPLATES:
-        raise GalleryError(f"{person}: {len(templates)} templates; allowed are 1 to {MAX_TEMPLATES}")
+        raise GalleryError(f"{person}: {counted(len(templates), 'template')}; allowed are 1 to {MAX_TEMPLATES}")
     if not isinstance(record.get("ignored"), bool):
         raise GalleryError(f"{person}: ignored must be true or false")
     try:
@@ -274,7 +274,7 @@ def _template(record: object, model: str, size: int) -> Template:
     if isinstance(wall, bool) or not isinstance(wall, int | float) or not 0 <= wall <= MAX_WALL:
         raise GalleryError("the time of a template must be seconds since 1970")
     if len(blob) % 4 or not 0 < len(blob) <= 4 * MAX_SIZE or (made_by == model and len(blob) != 4 * size):
-        raise GalleryError(f"an embedding of {len(blob)} bytes; {model} makes {4 * size}")
+        raise GalleryError(f"an embedding of {counted(len(blob), 'byte')}; {model} makes {4 * size}")
     embedding = from_blob(blob)
     check_embedding(embedding)
     return Template(embedding, made_by, source, float(wall))  # type: ignore[arg-type]  # checked above

@@ -121,6 +121,11 @@ def test_the_supply_is_judged_by_now_and_by_before(power: Power, mark: str, word
     assert words in f"{finding.says} -> {finding.remedy}"
 
 
+def test_one_camera_is_one_camera(tmp_path: Path) -> None:
+    settings = configured(tmp_path, camera="{type: opencv, source: 63}")
+    assert next(run._configured(tmp_path / "config.yaml", settings)).says.endswith("OK (1 camera, 0 doors)")
+
+
 @pytest.mark.parametrize(("headless", "marks"), [(True, []), (False, ["note"])])
 def test_two_packages_of_opencv_are_noted_only_where_the_wrong_one_is_used(
     monkeypatch: pytest.MonkeyPatch,

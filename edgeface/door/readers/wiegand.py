@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from edgeface.core.errors import ConfigError
 from edgeface.core.settings import Settings
+from edgeface.core.text import counted
 from edgeface.door.readers.base import Key, OpenReader, ReaderInput, Unreadable, card
 from edgeface.door.switches import Pin, quiet_gpiozero
 
@@ -122,4 +123,4 @@ def decode(bits: Sequence[int]) -> Key | CardFactor | Unreadable:
         return Unreadable("a Wiegand key with a wrong check")
     if len(bits) in {_KEY_BITS, _CHECKED_KEY_BITS} and number & 15 < len(_KEYS):
         return Key(_KEYS[number & 15])
-    return Unreadable(f"a Wiegand frame of {min(len(bits), _MAX_BITS)} bits")
+    return Unreadable(f"a Wiegand frame of {counted(min(len(bits), _MAX_BITS), 'bit')}")
