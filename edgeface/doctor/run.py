@@ -66,7 +66,7 @@ def findings(path: Path) -> Iterator[Finding]:
 def _unreadable(path: Path, error: EdgefaceError) -> Finding:
     cause = error.__cause__
     if isinstance(cause, FileNotFoundError):
-        return Finding("config", f"{path} does not exist", "note", "copy config.yaml there, or use --config")
+        return Finding("config", f"{path} does not exist", "note", "edgeface init writes one; or use --config")
     remedy = "sudo edgeface doctor" if isinstance(cause, PermissionError) else f"edgeface check --config {path}"
     return Finding("config", str(error).replace("\n", "; "), "bad", remedy)
 
