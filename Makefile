@@ -173,13 +173,13 @@ evaluate: setup ## error rates, 10 minutes with --calibrate: FACES=folder of PER
 	@mkdir -p build
 	@$(BIN)/edgeface evaluate $(FACES) --json build/evaluate.json --plots build $(ARGS)
 
-install: ## install as a systemd service in /opt/edgeface, as root (WHEELS=folder, EXTRAS=web,door)
+install: ## install as a systemd service with its page in /opt/edgeface, as root; keeps parts (WHEELS=folder, EXTRAS=door,notify)
 	@tools/install/install
 
 uninstall: ## remove the service, as root; people and configuration stay (PURGE=1)
 	@tools/install/uninstall
 
-deb: ## build a Debian package, for this machine's Debian and processor (WHEELS=folder)
+deb: ## build a Debian package, for this machine's Debian and processor (WHEELS=folder, EXTRAS=door-nfc)
 	@tools/install/deb
 
 service-test: setup ## test the service in booted Debian 12 and 13, as root (ARGS="--only trixie")

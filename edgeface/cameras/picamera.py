@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from edgeface.cameras.base import AttachedCamera, CameraBase, FrameRateLimiter
 from edgeface.core.errors import CameraError
+from edgeface.core.installed.place import repair
 from edgeface.core.types import CameraImage
 
 if TYPE_CHECKING:
@@ -216,8 +217,8 @@ def _packages() -> tuple[Any, Any]:
         raise CameraError(text) from None
     except ValueError as error:
         # Compiled against numpy 1, imported with numpy 2.
-        text = "Picamera2 does not work with this numpy: pip install 'numpy<2' 'opencv-python-headless<4.12'"
-        raise CameraError(text) from error
+        way_out = repair("numpy<2", "opencv-python-headless<4.12")
+        raise CameraError(f"Picamera2 does not work with this numpy: {way_out}") from error
 
 
 def _line(error: Exception) -> str:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """`edgeface check`: returns 0 if the file has no mistakes, and its embedder a calibration table.
+    """`edgeface check`: returns 0 if the file has no mistakes and all that it needs is installed.
 
-    Raises ConfigError or ModelError otherwise.
+    Raises ConfigError or ModelError otherwise, as for an embedder without a calibration table.
     """
     if arguments.schema:
         print(json.dumps(schema(), indent=2))

@@ -12,6 +12,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.console import say
 from edgeface.core.errors import ConfigError, EdgefaceError, UsageError, system_reason
 from edgeface.core.files import own_as_folder
+from edgeface.core.installed.place import add_part
 from edgeface.core.text import printable, printable_path
 from edgeface.gallery.snapshot import day
 from edgeface.security.signing_keys import SIGNING, active, read
@@ -79,7 +80,7 @@ def _picture(text: str) -> bytes:
     try:
         import segno
     except ImportError as error:
-        raise ConfigError("edgeface pass draws with segno: pip install 'edgeface[pass]'") from error
+        raise ConfigError(f"edgeface pass draws with segno: {add_part('pass')}") from error
     from io import BytesIO
 
     picture = BytesIO()

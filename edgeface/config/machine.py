@@ -6,14 +6,12 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeface.config.parts import lacks
 from edgeface.core.board import port_holder
-from edgeface.core.errors import CameraError
 from edgeface.core.files import LOCK, is_held
-from edgeface.notify.settings import NEEDS
 from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.core.mistakes.values import KeyPath
 
-_WEB = ("starlette", "uvicorn", "jinja2", "prometheus_client", "python_multipart")
-"""The packages of the extra web."""
 _DEVICE_KEYS = ("source", "device", "number", "sensor", "path", "preset")
 """Keys that name the device or file of a camera."""
 _UNPRIVILEGED = 1024
@@ -35,7 +31,7 @@ def broken(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
     """Where it asks for what this machine does not have: the key, and what to do."""
     yield from _cameras(configuration)
     yield from _shared_devices(configuration)
-    yield from _packages(configuration)
+    yield from ((lack.key, str(lack)) for lack in lacks(configuration))
     if configuration.web is not None and not _runs(configuration):
         yield from _port(configuration.web.host, configuration.web.port)
 
@@ -45,10 +41,6 @@ def _cameras(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
         if camera.fps is not None and camera.fps < MIN_FPS:
             yield ("cameras", name, "fps"), f"too low to recognise people: use {MIN_FPS:g} or more, or leave it out"
     for name, camera in configuration.cameras.items():
-        try:
-            camera.require_packages()
-        except CameraError as error:
-            yield ("cameras", name, "type"), str(error)
         if (missing := _missing_recording(camera)) is not None:
             yield ("cameras", name, _device_key(camera)), missing
 
@@ -84,21 +76,6 @@ def _identity(device: str) -> object:
         facts = Path(device).stat()
         return facts.st_rdev or (facts.st_dev, facts.st_ino)
     return os.path.normpath(device)
-
-
-def _packages(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
-    """The optional packages that a section needs."""
-    if configuration.web is not None and (missing := _missing(_WEB)):
-        yield ("web",), f"{missing} is missing: pip install 'edgeface[web]'"
-    if configuration.detector.type == "mediapipe" and (missing := _missing(("mediapipe",))):
-        yield ("detector", "type"), f"{missing} is missing: pip install 'edgeface[mediapipe]'"
-    for name, target in ({} if configuration.notify is None else configuration.notify.targets).items():
-        if missing := _missing(NEEDS[target.type]):
-            yield ("notify", "targets", name, "type"), f"{missing} is missing: pip install 'edgeface[notify]'"
-
-
-def _missing(packages: tuple[str, ...]) -> str | None:
-    return next((package for package in packages if find_spec(package) is None), None)
 
 
 def _runs(configuration: Configuration) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339, synchronised
-from edgeface.core.errors import ConfigError
+from edgeface.core.errors import EdgefaceError, is_out_of_memory
 from edgeface.core.events import plain, to_wire
+from edgeface.core.installed.place import add_part
 from edgeface.core.types import Event
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from edgeface.web.context import WebContext
     from edgeface.web.server import Server
 
+log = logging.getLogger(__name__)
+
 START_TIMEOUT = 5.0
 """Seconds within which the server should be listening."""
 
@@ -30,27 +34,36 @@ class WebPage:
     """The web page of a daemon, from its start to its end; without settings it does nothing."""
 
     def __init__(self, settings: Web | None, context: Callable[[], WebContext]) -> None:
-        """Assemble the page without listening.
+        """Assemble the page without listening; if that fails, recognition continues without it.
 
-        Raises ConfigError if a package is missing, or if others could reach the page and no one could sign in.
+        It fails if a package is missing, or if others could reach the page and no one could sign in.
         """
         self.observers: tuple[Callable[[FrameResult], None], ...] = ()
         """Called by the vision thread with each result."""
         self._context: WebContext | None = None
         self._auth: AuthService | None = None
         self._server: Server | None = None
+        self._missing: str | None = None
+        """Why there is no page although there are settings, in one line."""
         if settings is not None:
-            self._open(settings, context())
+            try:
+                self._open(settings, context())
+            except ImportError as error:
+                self._leave_out(f"web: {error.name} is not installed: {add_part('web')}")
+            except EdgefaceError as error:
+                self._leave_out(str(error))
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                # Whatever is wrong with the page, doors and events do not depend on it.
+                self._leave_out(f"web: the page cannot start ({type(error).__name__}): edgeface doctor")
+
+    def _leave_out(self, problem: str) -> None:
+        self._missing = f"{problem.rstrip('.')}; then restart: until then there is no page"
+        log.error("%s", self._missing)
 
     def _open(self, settings: Web, context: WebContext) -> None:
-        try:
-            self._assemble(settings, context)
-        except ImportError as error:
-            context.journal.close()
-            raise ConfigError(f"web: {error.name} is missing: pip install 'edgeface[web]'") from error
-        except BaseException:
-            context.journal.close()
-            raise
+        self._assemble(settings, context)
         self._context = context
         self.observers = tuple(one for one in (context.hub, context.timings) if one is not None)
         context.journal.listeners += (lambda message: _pass_on(context, message),)
@@ -63,15 +76,14 @@ class WebPage:
 
         configuration = context.configuration()
         require_account(configuration)
-        self._auth = AuthService(
-            Accounts(configuration.data, context.clock), context.clock, secure=settings.tls is not None
-        )
-        self._server = Server(application(context, self._auth, settings), settings, context.hub)
+        auth = AuthService(Accounts(configuration.data, context.clock), context.clock, secure=settings.tls is not None)
+        self._server = Server(application(context, auth, settings), settings, context.hub)
+        self._auth = auth
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Why the page cannot be reached, in one line; nothing if it can."""
-        problem = None if self._server is None else self._server.problem
+        problem = self._missing if self._server is None else self._server.problem
         return () if problem is None else (problem,)
 
     @property

@@ -11,6 +11,7 @@ from edgeface import __version__
 from edgeface.core import board
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.installed.place import repair
 from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
 from edgeface.faces import covered
@@ -75,11 +76,11 @@ def _packages() -> Iterator[Finding]:
     versions = {name: version for name in _PACKAGES if (version := _version(name)) is not None}
     yield Finding("packages", ", ".join(f"{name} {version}" for name, version in versions.items()))
     if {"opencv-python-headless", "opencv-contrib-python"} <= versions.keys() and not _is_headless():
-        remedy = "pip install --force-reinstall --no-deps opencv-python-headless"
+        remedy = repair("--force-reinstall", "--no-deps", "opencv-python-headless")
         text = "two OpenCV packages share one folder, and the one that needs display libraries is used"
         yield Finding("packages", text, "note", remedy)
     if "picamera2" in versions and versions.get("numpy", "").startswith("2.") and platform.python_version() < "3.12":
-        remedy = "pip install 'numpy<2', as sudo make install does"
+        remedy = repair("numpy<2")
         yield Finding("packages", "Bookworm's picamera2 is built for numpy 1 and fails with numpy 2", "bad", remedy)
 
 

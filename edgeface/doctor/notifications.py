@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from edgeface.core.installed.place import add_part
 from edgeface.doctor.finding import Finding
 from edgeface.notify.notifier import handover
 from edgeface.notify.settings import NEEDS
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Configuration
 
-_INSTALL = "install the extra notify: docs/notifications.md"
 _PLACE = "put the address or the secret there, readable for the service's group; docs/notifications.md has the steps"
 
 
@@ -25,7 +25,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     for name, target in handover(configuration.notify).targets.items():
         missing = [package for package in NEEDS[target.type] if find_spec(package) is None]
         if missing:
-            yield Finding("notify", f"{name}: {missing[0]} is not installed", "bad", _INSTALL)
+            yield Finding("notify", f"{name}: {missing[0]} is not installed", "bad", add_part("notify"))
         elif target.problem is not None:
             yield Finding("notify", f"{name}: {target.problem}", "bad", _PLACE)
         else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgeface import __version__
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
+from edgeface.config.parts import lacks
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import cleaned, counted
 from edgeface.doctor import (
@@ -74,6 +75,8 @@ def _unreadable(path: Path, error: EdgefaceError) -> Finding:
 def _configured(path: Path, configuration: Configuration) -> Iterator[Finding]:
     has = f"{counted(len(configuration.cameras), 'camera')}, {counted(len(configuration.doors), 'door')}"
     yield Finding("config", f"{path}: OK ({has})")
+    for lack in lacks(configuration):
+        yield Finding("parts", f"{'.'.join(map(str, lack.key))}: {lack.problem}", "bad", lack.remedy)
     yield from disk.findings(configuration.data)
     yield from secrets.findings(configuration)
     yield from tampering.findings(configuration.data, tpm=configuration.integrity.tpm)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 from pydantic import Field
 
 from edgeface.core.errors import ConfigError
+from edgeface.core.installed.place import add_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ def open_pin(key: str, pin: int, *, active_high: bool) -> SwitchDevice:
         from gpiozero import OutputDevice
     except ImportError as error:
         section = key.partition(".")[0]
-        raise ConfigError(f"{section}.type: gpio needs gpiozero: pip install 'edgeface[door]'") from error
+        raise ConfigError(f"{section}.type: gpio needs gpiozero: {add_part('door')}") from error
     try:
         with quiet_gpiozero():
             device: SwitchDevice = OutputDevice(pin, active_high=active_high, initial_value=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeface.core.errors import GalleryError, system_reason
+from edgeface.core.installed.place import add_part
 from edgeface.evaluation import identification, rates
 from edgeface.evaluation.calibration_fit import fit
 from edgeface.evaluation.cross_validation import SETUPS, held_out
@@ -239,7 +240,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib as mpl
     except ModuleNotFoundError as error:
-        raise GalleryError("plots need matplotlib: pip install edgeface[evaluate]") from error
+        raise GalleryError(f"plots need matplotlib: {add_part('evaluate')}") from error
     mpl.use("Agg")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from edgeface.core.errors import ModelError, system_reason
 from edgeface.core.files import read_at_most
+from edgeface.core.installed.place import repair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,12 +189,12 @@ def _interpreter_class() -> Any:
             continue
         # Built for numpy 1; with numpy 2 it can be imported, but fails later without an explanation.
         if package == "tflite_runtime" and not np.__version__.startswith("1."):
-            raise ModelError("tflite-runtime needs numpy 1: pip install ai-edge-litert (or 'numpy<2')")
+            raise ModelError(f"tflite-runtime needs numpy 1: {repair('ai-edge-litert')} (or 'numpy<2')")
         try:
             return importlib.import_module(f"{package}.interpreter").Interpreter
         except ImportError as error:
             raise ModelError(f"{package}: cannot be loaded ({_first_line(error)})") from error
-    raise ModelError("no TFLite runtime: pip install ai-edge-litert (or tflite-runtime with numpy 1)")
+    raise ModelError(f"no TFLite runtime: {repair('ai-edge-litert')} (or tflite-runtime with numpy 1)")
 
 
 @contextmanager

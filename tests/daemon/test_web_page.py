@@ -241,3 +241,33 @@ def test_a_daemon_without_its_page_goes_on_and_says_so(tmp_path: Path) -> None:
             until(lambda: context.hub.state.get("problems"), 20)
             assert "cannot be served: Address already in use" in context.hub.state["problems"][-1]
             until(lambda: any(wire["kind"] == "unknown" for wire in context.hub.recent()), 30)
+
+
+@pytest.mark.parametrize("fault", ["missing", "no account", "broken"])
+def test_recognition_continues_without_a_page_that_cannot_start(
+    source: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    says = {
+        "missing": "web: uvicorn is not installed: ",
+        "no account": "no one has an account",
+        "broken": "RuntimeError",
+    }
+    if fault == "missing":
+        monkeypatch.setitem(sys.modules, "uvicorn", None)
+        monkeypatch.delitem(sys.modules, "edgeface.web.server", raising=False)
+    elif fault == "no account":
+        source.write_text(source.read_text().replace("{port: 0}", "{port: 0, host: 0.0.0.0, insecure: true}"))
+    else:
+
+        def broken(*_: object) -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr("edgeface.web.app.application", broken)
+    daemon = Daemon(loader.load(source), source=source)
+    with threaded(daemon):
+        until(lambda: daemon._health.age("porch") is not None, 30)
+        assert daemon.sign_in_link() is None
+        (problem,) = daemon._page.problems
+        assert says[fault] in problem
+        assert problem in daemon._problems
+    assert [one.getMessage() for one in caplog.records if one.name == "edgeface.daemon.web_page"] == [problem]

@@ -140,5 +140,5 @@ def test_a_module_that_does_not_answer_is_an_os_error(tmp_path: Path) -> None:
 def test_a_missing_library_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "adafruit_pn532", None)
     monkeypatch.setitem(sys.modules, "adafruit_pn532.uart", None)
-    with pytest.raises(ConfigError, match=r"pip install 'edgeface\[door-nfc\]'"):
+    with pytest.raises(ConfigError, match=r"pip install -e .*\[door-nfc\]"):
         Pn532Reader(device=Path("/dev/serial0")).require()

@@ -112,7 +112,7 @@ def test_a_frame_without_a_face_has_none() -> None:
 
 @pytest.mark.skipif(INSTALLED, reason="the mediapipe package is installed")
 def test_without_the_package_it_says_how_to_get_it() -> None:
-    with pytest.raises(ModelError, match=r"pip install edgeface\[mediapipe\]"):
+    with pytest.raises(ModelError, match=r"pip install -e .*\[mediapipe\]"):
         MediapipeDetector(type="mediapipe").open()
 
 

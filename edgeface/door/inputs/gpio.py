@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeface.core.errors import ConfigError
+from edgeface.core.installed.place import add_part
 from edgeface.core.settings import Settings
 from edgeface.door.inputs.base import ContactTimes, OpenInput, Wired
 from edgeface.door.switches import Pin, quiet_gpiozero
@@ -30,7 +31,7 @@ class _Pin(Settings):
         try:
             import gpiozero  # noqa: F401 - imported again when the pin is opened
         except ImportError as error:
-            raise ConfigError("type: gpio needs gpiozero: pip install 'edgeface[door]'") from error
+            raise ConfigError(f"type: gpio needs gpiozero: {add_part('door')}") from error
 
     def _opened(self, wake: Callable[[], None], active: Voltage) -> OpenInput:
         """Open the pin; raises OSError."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from edgeface.core.errors import ConfigError
+from edgeface.core.installed.place import add_part
 from edgeface.core.settings import Settings
 from edgeface.door.readers.base import OpenReader, ReaderInput, hex_card
 
@@ -36,9 +37,8 @@ class Pn532Reader(Settings):
             import adafruit_pn532.uart  # noqa: F401 - as serial
             import serial  # noqa: F401 - it is imported again when the reader is opened
         except ImportError as error:
-            raise ConfigError(
-                "readers: type: pn532 needs the PN532 library: pip install 'edgeface[door-nfc]'"
-            ) from error
+            needs = "readers: type: pn532 needs the PN532 library"
+            raise ConfigError(f"{needs}: {add_part('door-nfc')}") from error
 
     def open(self, clock: Clock) -> OpenReader:
         """Open the port and wake the module; raises OSError."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import model_validator
 
 from edgeface.core.errors import ConfigError
+from edgeface.core.installed.place import add_part
 from edgeface.core.settings import Settings
 from edgeface.core.text import counted
 from edgeface.door.readers.base import Key, OpenReader, ReaderInput, Unreadable, card
@@ -49,7 +50,7 @@ class WiegandReader(Settings):
         try:
             import gpiozero  # noqa: F401 - imported again when the reader is opened
         except ImportError as error:
-            raise ConfigError("readers: type: wiegand needs gpiozero: pip install 'edgeface[door]'") from error
+            raise ConfigError(f"readers: type: wiegand needs gpiozero: {add_part('door')}") from error
 
     def open(self, clock: Clock) -> OpenReader:
         """Open both pins; raises OSError."""

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from edgeface.core.errors import ModelError
+from edgeface.core.installed.place import add_part
 from edgeface.core.types import Box, Detection
 from edgeface.faces.detectors.base import DetectorBase
 from edgeface.faces.protocols import SearchGrid
@@ -46,9 +47,9 @@ class MediapipeDetector(DetectorBase):
             return _Tasks((FOLDER / shipped.file).read_bytes(), self.score)
         except (ImportError, OSError) as error:
             # OSError: the package links the system's libEGL and libGLESv2.
-            raise ModelError(
-                f"detector mediapipe: {error}; pip install edgeface[mediapipe], apt install libegl1 libgles2"
-            ) from error
+            libraries = "sudo apt-get install libegl1 libgles2"
+            way_out = add_part("mediapipe") if isinstance(error, ImportError) else libraries
+            raise ModelError(f"detector mediapipe: {error}: {way_out}") from error
 
 
 class _Tasks:
