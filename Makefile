@@ -7,13 +7,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall deb first-hour home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/bin/python:
-	@tools/setup/venv $(VENV)
+	@tools/setup/venv $(VENV) mosquitto:mosquitto
 	@$(PIP) install --upgrade pip
 
 $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
@@ -184,6 +184,9 @@ deb: ## build a Debian package, for this machine's Debian and processor (WHEELS=
 
 service-test: setup ## test the service in booted Debian 12 and 13, as root (ARGS="--only trixie")
 	@$(BIN)/python -m tools.service $(ARGS)
+
+first-hour: setup ## README in a fresh Debian 12 and 13, as root, with sudo and without rights, 40 minutes, as root (ARGS="--only trixie --rights none")
+	@$(BIN)/python -m tools.first_hour $(ARGS)
 
 arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu cortex-a72")
 	@$(BIN)/python -m tools.arm64 $(ARGS)

@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,34 @@ def test_the_venv_is_made_with_the_python_that_is_asked_for(tmp_path: Path) -> N
     environment = {**os.environ, "PYTHON": python}
     subprocess.run([SETUP / "venv", tmp_path / "venv"], check=True, env=environment, timeout=120)
     assert (tmp_path / "venv" / "bin" / "pip").exists()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can read, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_without_venv_all_that_is_missing_is_asked_for_in_one_line(open_folder: Path) -> None:
+    # As Debian's Python without python3-venv, and for a user without rights.
+    for name in ("venv", "system-packages"):
+        shutil.copy(SETUP / name, open_folder / name)
+    for name in ("python3", "python3.13", "python3.12", "python3.11", "python3.10", "sudo"):
+        (open_folder / name).write_text("#!/bin/sh\nexit 1\n")
+        (open_folder / name).chmod(0o755)
+    done = subprocess.run(
+        [open_folder / "venv", open_folder / ".venv", "no-such-command:mosquitto"],
+        env={**os.environ, "PATH": f"{open_folder}:{os.environ['PATH']}", "PYTHON": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        user=NOBODY if os.geteuid() == 0 else None,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "missing: python3-venv mosquitto; run: sudo apt-get install python3-venv mosquitto\n"
 
 
 PIP = """#!/bin/sh

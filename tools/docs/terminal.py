@@ -25,6 +25,10 @@ _PROMPT = re.compile(rb"<ready (\d+)>")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
+SETTING = {"PS1": "<ready $?>", "PS2": "", "TERM": "dumb", "COLUMNS": "500", "LINES": "100"}
+"""What the shell needs in its environment; a program that starts it elsewhere must pass it on."""
+
+
 class TerminalError(Exception):
     """A command did not end, or asked something that has no answer, in time."""
 
@@ -42,15 +46,13 @@ class Terminal:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], command: tuple[str, ...] = ("bash",)) -> None:
         self._ours, theirs = pty.openpty()
-        # Lines of any length appear as they are written.
-        setting = {"PS1": "<ready $?>", "PS2": "", "TERM": "dumb", "COLUMNS": "500", "LINES": "100"}
         self._process = subprocess.Popen(
             [*command, "--noprofile", "--norc", "--noediting", "-i"],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             cwd=folder,
-            env={**environment, **setting},
+            env={**environment, **SETTING},
             start_new_session=True,
         )
         os.close(theirs)
