@@ -26,6 +26,9 @@ SHOTS = 5
 """Five photos had no false rejection in 15,600 comparisons at an FMR of 1e-5 (docs/accuracy.md)."""
 GIVE_UP = 60.0
 """Seconds after which the enrollment ends without a result."""
+CLOSING = 3.0
+"""Seconds that the camera may take to close."""
+
 SILENT = 10.0
 """Seconds without a picture after which the camera counts as failed."""
 
@@ -154,7 +157,8 @@ def shoot(
 def newest(camera: Camera) -> Generator[CameraImage, None, None]:
     """Yield the newest picture for a slow reader; raises CameraError after SILENT seconds without one."""
     mailbox, errors = Mailbox(), list[CameraError]()
-    threading.Thread(target=_read, args=(camera, mailbox, errors), daemon=True).start()
+    reader = threading.Thread(target=_read, args=(camera, mailbox, errors), name="camera", daemon=True)
+    reader.start()
     try:
         while (frame := mailbox.take(SILENT)) is not None:
             yield CameraImage(frame.image, frame.monotonic)
@@ -164,6 +168,8 @@ def newest(camera: Camera) -> Generator[CameraImage, None, None]:
             raise errors[0]
     finally:
         mailbox.close()
+        # A thread that is still inside OpenCV when Python ends aborts the process, for example after Ctrl-C.
+        reader.join(CLOSING)
 
 
 def _read(camera: Camera, mailbox: Mailbox, errors: list[CameraError]) -> None:
