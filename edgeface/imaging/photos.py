@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.files import read_at_most
+from edgeface.core.installed.place import add_part
 from edgeface.core.text import printable_path
 from edgeface.imaging.sandbox import HEIC_SECONDS, PhotoDecoder
 
@@ -198,7 +199,7 @@ def _heic(data: bytes) -> Header:
     if brands & _AVIF_BRANDS:
         raise PhotoError("an AVIF photo; save it as JPEG or PNG")
     if find_spec("pi_heif") is None:
-        raise PhotoError("a HEIC photo; save it as JPEG, or install the extra heic: pip install 'edgeface[heic]'")
+        raise PhotoError(f"a HEIC photo; save it as JPEG, or add what reads it: {add_part('heic')}")
     properties = _within(_within(_within(memoryview(data), b"meta")[_META_HEAD:], b"iprp"), b"ipco")
     # A picture of tiles has the size of a tile and that of the whole, and perhaps that of a preview.
     sizes = [struct.unpack_from(">II", box, 4) for kind, box in _boxes(properties) if kind == b"ispe"]

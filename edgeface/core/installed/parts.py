@@ -12,6 +12,7 @@ PARTS = {
     "door": ("gpiozero",),
     "door-nfc": ("adafruit_pn532", "serial"),
     "pass": ("segno",),
+    "heic": ("pi_heif",),
     "notify": ("apprise", "http_ece", "py_vapid"),
     "mediapipe": ("mediapipe",),
     "evaluate": ("matplotlib",),
