@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeface.core.errors import system_reason
 from edgeface.core.files import loads_object, put_whole, read_at_most
 from edgeface.core.settings import ID_PATTERN
 from edgeface.mqtt import topics
@@ -317,4 +318,4 @@ class Leftovers:
         try:
             write_places(self._folder, (*self._earlier, self._place))
         except OSError as error:
-            _log.warning("%s cannot be written (%s): renamed topics may stay at the broker", FILE, error.strerror)
+            _log.warning("%s cannot be written (%s): renamed topics may stay at the broker", FILE, system_reason(error))

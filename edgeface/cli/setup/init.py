@@ -17,7 +17,7 @@ from edgeface.cameras.picamera import PicameraCamera
 from edgeface.config import loader
 from edgeface.config.places import SYSTEM, default_config, own_config, own_data
 from edgeface.core.console import say
-from edgeface.core.errors import CameraError, ConfigError, EdgefaceError, UsageError
+from edgeface.core.errors import CameraError, ConfigError, EdgefaceError, UsageError, system_reason
 from edgeface.core.files import put_whole
 from edgeface.core.text import check_id, cleaned, printable_path
 from edgeface.mqtt.settings import Mqtt, is_loopback
@@ -195,7 +195,7 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         put_whole(path, text.encode(), replace=False)
     except OSError as error:
-        raise ConfigError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+        raise ConfigError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
 
 
 def _say_camera(configuration: Configuration) -> None:
