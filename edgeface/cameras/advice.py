@@ -4,18 +4,19 @@ from __future__ import annotations
 
 SILENT = "Check the camera's cable and power. edgeface reopens it automatically."
 """A camera that delivers no image."""
+LOGIN = "Check the user name and the password in the camera's address."
+CLOSED = "Is the camera on and connected, and its address correct? If it has a password, check that too."
+HANGS = "Unplug the camera and plug it in again."
+IN_USE = "End the other program that uses the camera, or configure another camera."
 ELSE = "`edgeface cameras` lists what is plugged in, and tests each camera; docs/cameras.md."
 
 # Words in a problem of a camera and how to fix it; the first match counts.
 _ADVICE = (
     ("delivers no image", SILENT),
-    ("refuses the user name", "Check the user name and the password in the camera's address."),
-    (
-        "cannot be opened",
-        "Is the camera on and connected, and its address correct? If it has a password, check that too.",
-    ),
-    ("hangs", "Unplug the camera and plug it in again."),
-    ("in use", "End the other program that uses the camera, or configure another camera."),
+    ("refuses the user name", LOGIN),
+    ("cannot be opened", CLOSED),
+    ("hangs", HANGS),
+    ("in use", IN_USE),
 )
 
 

@@ -20,7 +20,9 @@ from edgeface.doctor import broker as doctor_broker
 from edgeface.doctor import cameras as doctor_cameras
 from edgeface.mqtt import advice
 from edgeface.mqtt.connection import Connection
+from edgeface.web.languages.catalogues import ENGLISH, catalogue, language, languages
 from edgeface.web.pages import faults
+from edgeface.web.texts import remedies
 from tests.support.certificates import Authority
 from tests.support.web import CAMERA, STATE, Stage, context, stage  # noqa: F401 - fixtures
 
@@ -208,6 +210,30 @@ def test_a_broker_elsewhere_is_not_started_here(tmp_path: Path) -> None:
     denied = "the broker denies edgeface/front/state: Not authorized; its access list must allow x (and 2 more denials)"
     assert advice.advice(denied, mqtt) == advice.DENIED
     assert advice.advice("something new", mqtt) == advice.ELSE
+
+
+@pytest.mark.parametrize("chosen", sorted(languages() - {ENGLISH}))
+def test_the_pages_give_the_advice_in_their_language(context: WebContext, tmp_path: Path, chosen: str) -> None:
+    configuration = configured(tmp_path / "data", "mqtt: {}")
+    refused, closed = "the broker 127.0.0.1:1883 cannot be reached: Connection refused", "rtsp://x cannot be opened"
+    cameras = {name: {**STATE["cameras"][CAMERA], "status": "offline"} for name in ("porch", "yard", "shed")}
+    cameras["porch"]["problem"], cameras["yard"]["problem"] = closed, "something odd"
+    context.hub.state = {**STATE, "problems": [], "cameras": cameras, "mqtt": {"problem": refused, "lost": 0}}
+    before = language.set(chosen)
+    try:
+        found = [one.remedy for one in faults.faults(dataclasses.replace(context, configuration=lambda: configuration))]
+    finally:
+        language.reset(before)
+    own = catalogue(chosen)["remedies"]
+    camera = own["CAMERA_ADVICE"]
+    assert found == [camera["CLOSED"], camera["ELSE"], camera["SILENT"], own["BROKER_ADVICE"]["START"]]
+
+
+def test_every_advice_can_be_translated() -> None:
+    """One without a constant of its own would stay English."""
+    cameras = {text for _, text in camera_advice._ADVICE}
+    assert cameras <= set(remedies.CAMERA_ADVICE.values())
+    assert {text for _, text in advice._ADVICE} <= set(remedies.BROKER_ADVICE.values())
 
 
 def test_health_and_doctor_give_the_same_advice_about_a_camera(context: WebContext, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """The texts of the device's problems, and how to fix each, in one place for review and translation.
 
-How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/advice.py, which the doctor reads too.
+How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/advice.py, which the doctor reads too;
+they are here by the names of their constants, to be translated.
 """
 
+from edgeface.cameras import advice as camera_advice
+from edgeface.mqtt import advice as broker_advice
 from edgeface.web.languages.catalogues import translate
 
 # Words in a problem and how to fix it; the first match counts.
@@ -20,6 +23,8 @@ REMEDIES = {
     "level": "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out.",
     "journal": "Check the disk: df -h and dmesg. Matching continues meanwhile.",
 }
+CAMERA_ADVICE = {name: text for name, text in vars(camera_advice).items() if name.isupper() and isinstance(text, str)}
+BROKER_ADVICE = {name: text for name, text in vars(broker_advice).items() if name.isupper() and isinstance(text, str)}
 REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
 CAMERA = "Camera {camera}: {problem}"
 STATUS = "Camera {camera} is {status}."
