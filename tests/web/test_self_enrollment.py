@@ -27,7 +27,7 @@ from edgeface.people import retention
 from edgeface.people.self_enrollment import DECIDED, LINK_SECONDS, MAX_TRIES, text_version
 from edgeface.security import integrity
 from edgeface.security.vault import open_vault
-from edgeface.web.http.throttle import ADDRESS_TRIES, LINK_TRIES, LinkThrottle
+from edgeface.web.http.throttle import ADDRESS_TRIES, LinkThrottle
 from edgeface.web.texts import self_enrollment_strings as texts
 from edgeface.web.texts import strings
 from tests.support import hostile
@@ -324,15 +324,18 @@ def test_guesses_are_limited_by_address_and_a_right_token_does_not_help(
     assert other.get(path).status_code == 200
 
 
-def test_guesses_are_limited_in_total() -> None:
-    clock = FixedClock()
-    throttle = LinkThrottle(clock)
-    for number in range(LINK_TRIES):
-        assert throttle.wait(f"192.0.2.{number}") == 0
-        throttle.failed(f"192.0.2.{number}")
-    assert throttle.wait("198.51.100.1") > 0
-    clock.now += 1.0
-    assert throttle.wait("198.51.100.1") == 0
+def test_wrong_tokens_of_any_number_of_addresses_do_not_delay_a_right_one(
+    admin: TestClient, phone: TestClient, stage: Stage
+) -> None:
+    path = invited(admin)
+    throttle: LinkThrottle = stage.app.state.joining.throttle
+    for number in range(5000):
+        throttle.failed(f"198.51.{number // 250}.{number % 250}")
+    for number in range(12):
+        others = phone_of(stage, client=(f"192.0.2.{number}", 1))
+        for guess in range(10):
+            assert others.get(f"/join/{number:02}{guess:030}").status_code == 404
+    assert phone.get(path).status_code == 200
 
 
 def test_a_token_with_another_method_or_from_another_site_is_refused(
