@@ -27,7 +27,9 @@ _Side = Annotated[int, Field(ge=32, le=7680)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 _ENCRYPTED = frozenset({"https", "rtsps", "rtspsu", "rtspst", "rtspsh", "rtmps", "wss"})
-_AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+_AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
+_PLACEHOLDER = re.compile(r"\$?\{\{?\s*[A-Za-z0-9_.:-]*\s*\}?\}|\$\([A-Za-z0-9_]+\)")
+_MAX_PORT = 65535
 
 
 class Camera(Protocol):
@@ -97,6 +99,17 @@ class CameraBase(Settings):
     def plaintext(self) -> tuple[tuple[str, str], ...]:
         """The keys that name a connection in plaintext, each with its host; none if `insecure` allows it."""
         return ()
+
+    def keys_with_passwords(self) -> tuple[str, ...]:
+        """The keys whose addresses have a password written into them."""
+        return ()
+
+    def why_no_password(self) -> str | None:
+        """Why this process cannot read the camera's password, although the service may; None if it can."""
+        return None
+
+    def require_login(self) -> None:
+        """Raise CameraLoginError if the camera, which has refused the login, still does; the stream is not opened."""
 
     @property
     def local_device(self) -> str | None:
@@ -186,11 +199,24 @@ def require_address(address: str, schemes: tuple[str, ...] = ("rtsp", "rtsps", "
     scheme, _, rest = address.partition("://")
     if scheme.lower() not in schemes:
         raise ValueError(f"a stream's address begins with one of {', '.join(schemes)}")
+    require_no_placeholder(address)
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     # A password with a bare / or @ would be taken for part of the host, and be shown.
-    if _AUTHORITY.fullmatch(authority) is None or "@" in rest[len(authority) :]:
+    matched = _AUTHORITY.fullmatch(authority)
+    if matched is None or "@" in rest[len(authority) :]:
         raise ValueError("the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F")
+    if int(matched[2] or 0) > _MAX_PORT:
+        raise ValueError(f"a port is a number up to {_MAX_PORT}")
     return address
+
+
+def require_no_placeholder(address: str) -> None:
+    """Raise ValueError, without repeating the address, if it has a name in braces, as other programs replace."""
+    if _PLACEHOLDER.search(address) is not None:
+        raise ValueError(
+            "edgeface does not replace {NAME} or ${NAME} in an address: leave user name and password out of it, and set"
+            " username with password_env, password_file or password_credential"
+        )
 
 
 def public_part(address: str) -> str:

@@ -6,6 +6,8 @@ EdgefaceError
  |- VaultError    (RuntimeError)  command line: exit status 78; nothing was written
  |- UsageError    (ValueError)    command line: exit status 2
  |- CameraError   (OSError)       capture: counts it, waits, reopens
+ |   `- CameraAddressError        a camera in the network has been asked why it gives no picture
+ |       `- CameraLoginError      capture: as CameraError, but waits a minute
  |- GalleryError  (ValueError)    command line: one line, exit status 1
  |- PhotoError    (ValueError)    enrollment: the photo is rejected with the reason
  `- BrokerError   (OSError)       the publisher: counts it, waits, reconnects
@@ -65,6 +67,14 @@ class UsageError(EdgefaceError, ValueError):
 
 class CameraError(EdgefaceError, OSError):
     """A camera cannot be opened, or has stopped delivering images."""
+
+
+class CameraAddressError(CameraError):
+    """What answers at the address of a camera gives no picture, and why; there is no need to ask again."""
+
+
+class CameraLoginError(CameraAddressError):
+    """A camera refuses the user name or the password; after a few attempts, many cameras lock the account."""
 
 
 class GalleryError(EdgefaceError, ValueError):

@@ -302,6 +302,8 @@ class Daemon:
         self._journal.days = merged.privacy.journal_days
         daemon_report.record_configured(self._journal, wanted, self._clock.wall())
         set_up(merged.log)
+        for capture in self._captures.values():
+            capture.retry_login()
         log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
 
     def _shut_down(self) -> None:

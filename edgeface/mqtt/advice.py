@@ -41,6 +41,8 @@ _ADVICE = (
     (r"cannot be reached: .*(name|address family|idna|label)", NAME),
     (r"cannot be reached", SILENT),
 )
+OFFERED = frozenset(text for _, text in _ADVICE) | {START, ELSE}
+"""Every text that `advice` gives."""
 
 
 def advice(problem: str, mqtt: Mqtt) -> str:

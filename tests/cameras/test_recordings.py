@@ -21,11 +21,12 @@ from edgeface.cli import main
 from edgeface.core.types import CameraImage
 from edgeface.imaging.opencv import cv2
 from tests.cameras.test_capture import FastClock, drain, finish
-from tests.cameras.test_rtsp import REASON, Server, Watch
+from tests.cameras.test_rtsp import REASON, Watch
 from tests.support.broker import until
 from tests.support.clock import FixedClock
 from tests.support.mjpeg import mjpeg
 from tests.support.moving import loop, moving
+from tests.support.rtsp import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -4,6 +4,8 @@ How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/
 they are here by the names of their constants, to be translated.
 """
 
+from types import ModuleType
+
 from edgeface.cameras import advice as camera_advice
 from edgeface.mqtt import advice as broker_advice
 from edgeface.web.languages.catalogues import translate
@@ -23,8 +25,16 @@ REMEDIES = {
     "level": "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out.",
     "journal": "Check the disk: df -h and dmesg. Matching continues meanwhile.",
 }
-CAMERA_ADVICE = {name: text for name, text in vars(camera_advice).items() if name.isupper() and isinstance(text, str)}
-BROKER_ADVICE = {name: text for name, text in vars(broker_advice).items() if name.isupper() and isinstance(text, str)}
+
+
+def _named(advice: ModuleType) -> dict[str, str]:
+    """Every advice of a module by the name of its constant."""
+    texts = ((name, text) for name, text in vars(advice).items() if isinstance(text, str))
+    return {name: text for name, text in texts if text in advice.OFFERED}
+
+
+CAMERA_ADVICE = _named(camera_advice)
+BROKER_ADVICE = _named(broker_advice)
 REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
 CAMERA = "Camera {camera}: {problem}"
 STATUS = "Camera {camera} is {status}."
