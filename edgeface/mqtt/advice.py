@@ -43,24 +43,8 @@ _ADVICE = (
     (r"cannot be reached: .*(name|address family|idna|label)", NAME),
     (r"cannot be reached", SILENT),
 )
-
-TEXTS = {
-    "start": START,
-    "refused": REFUSED,
-    "silent": SILENT,
-    "name": NAME,
-    "expired": EXPIRED,
-    "untrusted": UNTRUSTED,
-    "tls": TLS,
-    "files": FILES,
-    "login": LOGIN,
-    "denied": DENIED,
-    "twice": TWICE,
-    "slow": SLOW,
-    "no_mqtt": NO_MQTT,
-    "else": ELSE,
-}
-"""Every advice by a key of its own, for the pages, which translate it."""
+OFFERED = frozenset(text for _, text in _ADVICE) | {START, ELSE}
+"""Every text that `advice` gives."""
 
 
 def advice(problem: str, mqtt: Mqtt) -> str:

@@ -47,6 +47,9 @@ def still_named(configuration: Configuration, person: str) -> Iterator[str]:
     for name, door in configuration.doors.items():
         if any(allow.person == person for allow in door.allow):
             yield f"config.yaml: the door {name} still names {person}"
+    rules = () if configuration.notify is None else configuration.notify.rules
+    if any(person in rule.people for rule in rules):
+        yield f"config.yaml: a rule of notify still names {person}"
 
 
 def withheld(configuration: Configuration, gallery: Gallery | None, wall: float) -> Callable[[str], bool]:

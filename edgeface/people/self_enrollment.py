@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import given_name, printable
+from edgeface.core.text import given_name
 from edgeface.gallery.proposal_file import (
     MAX_FACES,
     MAX_LINKS,
@@ -39,6 +40,10 @@ LINK_SECONDS = 3600.0
 MAX_TRIES = 10
 """Uploads without a usable photo after which a link ends."""
 
+_DECIDING = threading.Lock()
+"""Held while a proposal is decided: of two admins who confirm and refuse it at the same moment, the second is told."""
+
+DECIDED = "this self-enrollment no longer waits: someone has confirmed or refused it already, or it was erased"
 GONE = "this link was used, or is more than an hour old: ask for another one"
 
 
@@ -119,14 +124,17 @@ class SelfEnrollments:
 
     def confirm(self, proposal: str, options: EnrollOptions) -> EnrollResult:
         """Enroll what an admin has looked at, with the day of consent; asks what every enrollment asks."""
-        found = self._find(proposal)
+        with _DECIDING:
+            return self._confirm(self._find(proposal), options)
+
+    def _confirm(self, found: Proposal, options: EnrollOptions) -> EnrollResult:
         with self.people.gallery(create=True) as gallery:
             if gallery.model != found.model:
                 raise GalleryError("the photos were read with another model: refuse them, and make a new link")
         shots, pictures = tuple(face.vector for face in found.faces), tuple(face.jpeg for face in found.faces)
         new = Candidate(found.person, found.name, shots, "photo", pictures=pictures)
         done = self.people.enroll_plan(Plan(limits(self.people.configuration), (new,)), options)
-        self._drop(proposal)
+        self._drop(found.id)
         self._note("confirmed", found.person, text=found.text, agreed=rfc3339(found.at))
         return done
 
@@ -136,9 +144,10 @@ class SelfEnrollments:
 
     def refuse(self, proposal: str) -> None:
         """Erase a proposal."""
-        found = self._find(proposal)
-        self._drop(proposal)
-        self._note("refused", found.person)
+        with _DECIDING:
+            found = self._find(proposal)
+            self._drop(proposal)
+            self._note("refused", found.person)
 
     def picture(self, proposal: str, number: int) -> bytes | None:
         """A face of a proposal as a JPEG; None if there is none."""
@@ -205,7 +214,7 @@ class SelfEnrollments:
     def _find(self, proposal: str) -> Proposal:
         found = next((one for one in self.book().proposals if one.id == proposal), None)
         if found is None:
-            raise GalleryError(f"{printable(proposal)}: no such proposal; someone may have decided already")
+            raise GalleryError(DECIDED)
         return found
 
     def _drop(self, proposal: str) -> None:

@@ -19,6 +19,7 @@ from edgeface.gallery.rows import Change
 from edgeface.gallery.snapshot import Person, Template, unit_mean
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
+from edgeface.notify.settings import Notify
 from edgeface.people.enrollment import (
     Candidate,
     DoubtError,
@@ -424,3 +425,13 @@ def test_an_id_made_from_a_name_gives_no_right_that_the_configuration_gives_to_s
     assert service.id_of(None, "Joe") == "joe-2"
     assert service.id_of(None, "Anna") == "anna-2"
     assert service.id_of("joe", "Joe") == "joe"
+
+
+def test_an_id_made_from_a_name_gets_no_notifications_about_someone_else(service: PeopleService) -> None:
+    push = {"type": "web_push", "contact": "mailto:me@example.com"}
+    rule = {"to": ["phone"], "kinds": ["match"], "people": ["joe"]}
+    notify = Notify.model_validate({"targets": {"phone": push}, "rules": [rule]}, strict=False)
+    service = replace(service, configuration=service.configuration.model_copy(update={"notify": notify}))
+    assert service.id_of(None, "Joe") == "joe-2"
+    put(service, "joe", 1)
+    assert service.erase("joe").still_named == ("config.yaml: a rule of notify still names joe",)

@@ -20,7 +20,7 @@ from edgeface.web.auth import accounts, invitations, last_use
 from edgeface.web.auth.accounts import Account, digest, read
 from edgeface.web.auth.devices import device_of
 from edgeface.web.auth.invitations import MAX_OPEN, SECONDS, Invitations
-from edgeface.web.http.throttle import PAIR_TRIES
+from edgeface.web.http.throttle import ADDRESS_TRIES, PAIR_TRIES
 from edgeface.web.live import stream
 from edgeface.web.texts import account_strings
 from tests.support.clock import FixedClock
@@ -172,6 +172,15 @@ def test_wrong_links_are_limited_and_right_ones_are_not(addressed: Stage, client
     limited = nobody.post("/invitation/x", data={"name": "anna"})
     assert (limited.status_code, 1 <= int(limited.headers["retry-after"]) <= 60) == (429, True)
     assert accept(nobody, path).status_code == 303
+
+
+def test_wrong_links_take_no_tries_of_those_who_sign_in_at_the_same_address(addressed: Stage, client: Make) -> None:
+    nobody, throttle = client(None), addressed.app.state.auth.throttle
+    for number in range(2 * ADDRESS_TRIES):
+        nobody.get(f"/invitation/{number}")
+    answers = [throttle.begin(f"someone-{number}", "testclient") for number in range(ADDRESS_TRIES + 1)]
+    assert answers[:-1] == [0.0] * ADDRESS_TRIES
+    assert answers[-1] > 0
 
 
 def test_an_invitation_ends_after_a_day_and_when_it_is_revoked() -> None:

@@ -79,7 +79,8 @@ def test_only_admins_change_anything() -> None:
     others = {(path, method) for path, method, role in ROUTES if method not in {"GET", "HEAD"} and role != "admin"}
     own_sessions = {("/sessions/end-others", "POST"), ("/sessions/{session}/end", "POST")}
     links = {("/stranger/{token}", "POST"), ("/invitation/{secret}", "POST"), ("/join/{token}", "POST")}
-    assert others == {("/login", "POST"), ("/logout", "POST"), *own_sessions, *links, *RECOGNISE}
+    own_view = {("/today/steps/hide", "POST")}
+    assert others == {("/login", "POST"), ("/logout", "POST"), *own_sessions, *own_view, *links, *RECOGNISE}
 
 
 def test_nobody_gets_in_anywhere(client: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -103,6 +104,7 @@ SAME_IN = {
             "account_strings.ACCOUNTS",
             "account_strings.SESSIONS_ACCOUNT",
             "door_strings.DOOR_CONTACTS.open",
+            "level_strings.LEVEL_PLACES.camera",
             "factor_strings.DOOR_FACTOR_KINDS.code",
             "notify_strings.NOTIFY_BROWSERS",
             "notify_strings.NOTIFY_OK",
@@ -216,6 +218,20 @@ def test_a_page_is_in_the_language_of_its_request(client: Callable[..., TestClie
     assert ">Health<" not in page
     # The next request of another browser is not.
     assert '<html lang="en">' in client("viewer").get("/health").text
+
+
+@pytest.mark.parametrize("chosen", TRANSLATED)
+def test_every_text_is_read_in_the_language(chosen: str) -> None:
+    """Also those whose keys are numbers, such as the titles of error pages."""
+    shown: dict[str, dict[str, Any]] = {}
+    before = language.set(chosen)
+    try:
+        for name, own in english().items():
+            module = import_module(f"edgeface.web.texts.{name}")
+            shown[name] = {constant: getattr(module, constant) for constant in own}
+    finally:
+        language.reset(before)
+    assert all_texts(shown) == all_texts(catalogue(chosen))
 
 
 def test_rest_stays_english_in_every_language(client: Callable[..., TestClient]) -> None:

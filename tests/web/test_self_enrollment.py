@@ -24,10 +24,10 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.proposal_file import MAX_FACES, MAX_LINKS, MAX_PROPOSALS, ProposalBook, ProposalFile
 from edgeface.gallery.thumbnails import preview
 from edgeface.people import retention
-from edgeface.people.self_enrollment import LINK_SECONDS, MAX_TRIES, text_version
+from edgeface.people.self_enrollment import DECIDED, LINK_SECONDS, MAX_TRIES, text_version
 from edgeface.security import integrity
 from edgeface.security.vault import open_vault
-from edgeface.web.http.throttle import ADDRESS_TRIES, LINK_TRIES, LinkThrottle
+from edgeface.web.http.throttle import ADDRESS_TRIES, LinkThrottle
 from edgeface.web.texts import self_enrollment_strings as texts
 from edgeface.web.texts import strings
 from tests.support import hostile
@@ -258,7 +258,7 @@ def test_a_refusal_erases_the_photos(admin: TestClient, phone: TestClient, stage
     assert book(stage) == ProposalBook()
     assert steps(stage) == ["invited", "proposed", "refused"]
     again = post(admin, f"/proposals/{one.id}/confirm", {})
-    assert (again.status_code, "no such proposal" in text_of(again)) == (409, True)
+    assert (again.status_code, DECIDED[1:] in text_of(again)) == (409, True)
     assert enrolled(stage) == ["barack", "eileen"]
 
 
@@ -324,15 +324,18 @@ def test_guesses_are_limited_by_address_and_a_right_token_does_not_help(
     assert other.get(path).status_code == 200
 
 
-def test_guesses_are_limited_in_total() -> None:
-    clock = FixedClock()
-    throttle = LinkThrottle(clock)
-    for number in range(LINK_TRIES):
-        assert throttle.wait(f"192.0.2.{number}") == 0
-        throttle.failed(f"192.0.2.{number}")
-    assert throttle.wait("198.51.100.1") > 0
-    clock.now += 1.0
-    assert throttle.wait("198.51.100.1") == 0
+def test_wrong_tokens_of_any_number_of_addresses_do_not_delay_a_right_one(
+    admin: TestClient, phone: TestClient, stage: Stage
+) -> None:
+    path = invited(admin)
+    throttle: LinkThrottle = stage.app.state.joining.throttle
+    for number in range(5000):
+        throttle.failed(f"198.51.{number // 250}.{number % 250}")
+    for number in range(12):
+        others = phone_of(stage, client=(f"192.0.2.{number}", 1))
+        for guess in range(10):
+            assert others.get(f"/join/{number:02}{guess:030}").status_code == 404
+    assert phone.get(path).status_code == 200
 
 
 def test_a_token_with_another_method_or_from_another_site_is_refused(
@@ -429,6 +432,37 @@ def test_of_two_at_the_same_moment_one_is_stored(admin: TestClient, stage: Stage
         one.join()
     assert outcomes.count("stored") == 1
     assert len(book(stage).proposals) == 1
+
+
+def test_of_two_who_decide_at_the_same_moment_one_does_and_the_other_is_told(
+    admin: TestClient, phone: TestClient, client: Make, stage: Stage
+) -> None:
+    send(phone, invited(admin), "biden")
+    (one,) = book(stage).proposals
+    other = client("admin")
+    answers: list[httpx.Response] = []
+    refusing = threading.Thread(
+        target=lambda: answers.append(post(other, f"/proposals/{one.id}/refuse", {})), daemon=True
+    )
+    record = stage.context.record
+
+    def refuse_meanwhile(kind: str, facts: Any) -> None:
+        """The other admin refuses after the person was enrolled, and before the proposal is erased."""
+        record(kind, facts)
+        if kind == "enrolled":
+            refusing.start()
+            refusing.join(1.0)
+
+    stage.app.state.context = replace(stage.context, record=refuse_meanwhile)
+    confirmed = post(admin, f"/proposals/{one.id}/confirm", {})
+    refusing.join(20.0)
+    assert (confirmed.status_code, confirmed.headers["location"]) == (303, "/people/joe-biden?done=enrolled")
+    (refused,) = answers
+    assert (refused.status_code, DECIDED[1:] in text_of(refused)) == (409, True)
+    assert steps(stage)[-1] == "confirmed"
+    assert "refused" not in steps(stage)
+    again = post(admin, f"/proposals/{one.id}/confirm", {})
+    assert (again.status_code, DECIDED[1:] in text_of(again)) == (409, True)
 
 
 def test_links_and_proposals_are_bounded(admin: TestClient, phone: TestClient, stage: Stage) -> None:

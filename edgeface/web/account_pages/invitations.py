@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from edgeface.web.auth.accounts import Account
     from edgeface.web.auth.invitations import Invitation
 
-_TRIES = "/invitation"
-"""What wrong links count as in the throttle; no account has such a name."""
-
 
 @public
 async def invitation(request: Request) -> Response:
@@ -88,10 +85,12 @@ def _find(request: Request) -> Invitation:
     found = auth.invitations.find(request.path_params["secret"])
     if found is not None:
         return found
-    wait = math.ceil(auth.throttle.begin(_TRIES, source(request.client)))
+    address = source(request.client)
+    wait = math.ceil(auth.wrong_invitations.wait(address))
     if wait:
         detail = account_strings.LOGIN_WAIT_LINK.format(seconds=wait)
         raise Problem(429, detail=detail, headers={"Retry-After": str(wait)})
+    auth.wrong_invitations.failed(address)
     raise _gone()
 
 

@@ -21,7 +21,7 @@ from edgeface.web.auth.sessions import Sessions
 from edgeface.web.http import limits
 from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem, for_programs
-from edgeface.web.http.throttle import LoginThrottle
+from edgeface.web.http.throttle import PAIR_SECONDS, PAIR_TRIES, LinkThrottle, LoginThrottle
 
 if TYPE_CHECKING:
     from edgeface.core.clock import Clock
@@ -47,6 +47,8 @@ class AuthService:
         self.invitations = Invitations(clock, accounts.holds)
         self.last_use = LastUse(accounts.folder, clock)
         self.throttle = LoginThrottle(clock)
+        self.wrong_invitations = LinkThrottle(clock, PAIR_TRIES, PAIR_SECONDS)
+        """Apart from sign-in, so that wrong links keep no one at the same address from signing in."""
         self.passwords = PasswordChecks(clock)
 
     @property

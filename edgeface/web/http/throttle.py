@@ -26,8 +26,6 @@ ACCOUNT_TRIES, ACCOUNT_SECONDS = 100, 36.0
 ALL_TRIES, ALL_SECONDS = 20, 0.25
 """Failed tries of all together until the next check is delayed, and the seconds between two such checks: they take a
 quarter of a core at most (x86-64, 50 ms each)."""
-LINK_TRIES, LINK_SECONDS = 100, 1.0
-"""Wrong tokens of links of all addresses together until each must wait, and the seconds until each further one."""
 REPORT_SECONDS = 3600.0
 """Seconds between two reports of too many failures."""
 
@@ -104,24 +102,26 @@ class _Buckets:
 
 
 class LinkThrottle:
-    """Each wrong token of a link takes one try of its address, and one of all together; for the web's thread only."""
+    """Each wrong token of a link takes one try of its address; for the web's thread only.
 
-    def __init__(self, clock: Clock) -> None:
+    Nothing limits those of all addresses together: that would delay a right one, and a token has too many bits to be
+    guessed from any number of addresses.
+    """
+
+    def __init__(self, clock: Clock, tries: int = ADDRESS_TRIES, seconds: float = ADDRESS_SECONDS) -> None:
+        """`tries` wrong ones until an address must wait, and the seconds until each further one."""
         self._clock = clock
-        self._addresses = _Buckets(ADDRESS_TRIES, ADDRESS_SECONDS)
-        self._every = _Buckets(LINK_TRIES, LINK_SECONDS)
+        self._addresses = _Buckets(tries, seconds)
 
     def wait(self, address: str) -> float:
-        """Seconds until a token of this address is checked, whether it is right or not; 0 for now."""
-        now = self._clock.monotonic()
-        return max(self._addresses.wait(address, now), self._every.wait(None, now))
+        """Seconds until a wrong token of this address may be tried again; 0 for now."""
+        return self._addresses.wait(address, self._clock.monotonic())
 
     def failed(self, address: str) -> None:
         """A token that `wait` let pass was wrong."""
         # The bucket may have been dropped meanwhile.
         self.wait(address)
         self._addresses.take(address)
-        self._every.take(None)
 
 
 class LoginThrottle:

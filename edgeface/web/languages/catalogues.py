@@ -81,7 +81,8 @@ def _texts(chosen: str, module: str) -> dict[str, Any]:
 def _over(text: Any, translated: Any) -> Any:
     """The translated value in the shape of the English one, in the order of its keys."""
     if isinstance(text, dict):
-        return {key: _over(value, translated[key]) if key in translated else value for key, value in text.items()}
+        # A key of JSON is always text; one of the English texts may be a number, such as the status of an answer.
+        return {key: _over(value, translated.get(str(key), value)) for key, value in text.items()}
     if isinstance(translated, list):
         return tuple(_tuples(one) for one in translated)
     return translated

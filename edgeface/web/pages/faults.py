@@ -14,6 +14,7 @@ from edgeface.web.texts import remedies, strings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from types import ModuleType
 
     from edgeface.web.context import WebContext
 
@@ -40,7 +41,14 @@ class Disk(NamedTuple):
 def faults(context: WebContext) -> list[DeviceFault]:
     """The current problems, worst first: those that stop recognition, then those that stop publishing."""
     state = context.hub.state
-    found = [*_cameras(state), *_lines(state), *_broker(context), *_journal(state), *_losses(state), *_board(state)]
+    found = [
+        *_cameras(state),
+        *_lines(state),
+        *broker_faults(context),
+        *_journal(state),
+        *_losses(state),
+        *_board(state),
+    ]
     disk = disk_of(context.configuration().data)
     if disk is not None and disk.free * 1000 < FREE_MB:
         found.append(DeviceFault(remedies.DISK.format(free=f"{disk.free:.2f}"), remedies.DISK_DO))
@@ -63,31 +71,35 @@ def remedy(problem: str, otherwise: str | None = None) -> str:
     return remedies.REMEDY_ELSE if found is None else found
 
 
+def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
+    found = (camera_fault(name, camera) for name, camera in state.get("cameras", {}).items())
+    yield from (one for one in found if one is not None)
+
+
+def camera_fault(name: str, camera: Mapping[str, Any]) -> DeviceFault | None:
+    """The problem of a camera by its part of the state; None without one."""
+    status, problem = camera.get("status"), camera.get("problem")
+    if problem:
+        return DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), camera_remedy(problem))
+    if status in _QUIET:
+        return None
+    text = remedies.STATUS.format(camera=name, status=strings.STATUSES.get(str(status), status))
+    return DeviceFault(text, camera_remedy(None))
+
+
 def camera_remedy(problem: str | None) -> str:
     """How to fix what a camera reports, in the language of the request; None is a camera that delivers no image.
 
     As the doctor does, unless the problem can only be seen while the camera runs.
     """
-    if problem is None:
-        return _translated(camera_advice.SILENT, camera_advice.TEXTS, remedies.CAMERA_ADVICE)
-    known = camera_advice.advice(problem)
-    shown = _translated(known, camera_advice.TEXTS, remedies.CAMERA_ADVICE)
-    return remedy(problem, shown) if known == camera_advice.ELSE else shown
+    known = camera_advice.SILENT if problem is None else camera_advice.advice(problem)
+    found = _translated(known, camera_advice, remedies.CAMERA_ADVICE)
+    return remedy(problem, found) if problem is not None and known == camera_advice.ELSE else found
 
 
-def _translated(text: str, english: Mapping[str, str], own: Mapping[str, str]) -> str:
-    """A text of `english` in the language of the request: `own` has the same keys."""
-    return next((own[key] for key, known in english.items() if known == text), text)
-
-
-def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
-    for name, camera in state.get("cameras", {}).items():
-        status, problem = camera.get("status"), camera.get("problem")
-        if problem:
-            yield DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), camera_remedy(problem))
-        elif status not in _QUIET:
-            shown = strings.STATUSES.get(status, status)
-            yield DeviceFault(remedies.STATUS.format(camera=name, status=shown), camera_remedy(None))
+def _translated(text: str, advice: ModuleType, texts: Mapping[str, str]) -> str:
+    """An advice of a module in the language of the request: the texts have it by the name of its constant."""
+    return next((texts[name] for name, own in vars(advice).items() if name in texts and own == text), text)
 
 
 def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
@@ -98,12 +110,12 @@ def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
             yield DeviceFault(line, remedy(line))
 
 
-def _broker(context: WebContext) -> Iterator[DeviceFault]:
+def broker_faults(context: WebContext) -> Iterator[DeviceFault]:
+    """The problem of the broker, if there is one."""
     problem, mqtt = (context.hub.state.get("mqtt") or {}).get("problem"), context.configuration().mqtt
     if problem and mqtt is not None:
-        advice = broker_advice.advice(problem, mqtt)
-        shown = _translated(advice, broker_advice.TEXTS, remedies.BROKER_ADVICE)
-        yield DeviceFault(remedies.BROKER.format(problem=problem), shown)
+        found = _translated(broker_advice.advice(problem, mqtt), broker_advice, remedies.BROKER_ADVICE)
+        yield DeviceFault(remedies.BROKER.format(problem=problem), found)
 
 
 def _journal(state: Mapping[str, Any]) -> Iterator[DeviceFault]:

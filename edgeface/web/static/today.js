@@ -1,6 +1,8 @@
-// Brings the cards up to date when someone comes or goes, while someone looks; what is being used stays as it is.
+// Brings the cards and the first steps up to date, while someone looks; what is being used stays as it is.
 const box = document.getElementById("visits");
 const note = document.querySelector("[data-live]");
+const steps = document.getElementById("steps");
+const STEPS_MS = 5000;
 const FRESH_MS = 4000;
 // A row is written to the journal a moment after its event.
 const PAUSES_MS = [150, 700, 2000];
@@ -34,9 +36,31 @@ async function refresh() {
   box.replaceChildren(...piece.content.children);
 }
 
+async function refreshSteps() {
+  if (!steps?.isConnected || document.visibilityState !== "visible" || steps.contains(document.activeElement)) return;
+  const answer = await fetch("/today/steps");
+  if (!answer.ok || answer.redirected) return;
+  const piece = document.createElement("template");
+  piece.innerHTML = await answer.text();
+  const list = piece.content.querySelector("[data-steps]");
+  // What a screen reader announces stays in the page: only its text changes.
+  const status = steps.querySelector("[data-count]");
+  const text = list ? piece.content.querySelector("[data-count]").textContent : steps.dataset.finished;
+  if (status.textContent !== text) status.textContent = text;
+  if (!list) {
+    steps.replaceWith(status);
+    status.className = "note ok";
+    return;
+  }
+  const old = steps.querySelector("[data-steps]");
+  if (old.outerHTML !== list.outerHTML) old.replaceWith(list);
+}
+
 function update() {
   for (const timer of timers) clearTimeout(timer);
-  timers = PAUSES_MS.map((pause) => setTimeout(() => { busy = busy.then(refresh, refresh); }, pause));
+  timers = PAUSES_MS.map((pause) => setTimeout(() => {
+    busy = busy.then(refresh, refresh).then(refreshSteps, refreshSteps);
+  }, pause));
 }
 
 function resume() {
@@ -48,6 +72,8 @@ function resume() {
 
 box.addEventListener("focusout", resume);
 document.addEventListener("visibilitychange", resume);
+// Cameras and the broker send no events.
+if (steps) setInterval(() => { busy = busy.then(refreshSteps, refreshSteps); }, STEPS_MS);
 const source = new EventSource("/api/v1/events/stream");
 for (const kind of JSON.parse(box.dataset.kinds)) source.addEventListener(kind, update);
 source.onopen = () => { note.textContent = note.dataset.on; update(); };

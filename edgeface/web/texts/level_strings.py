@@ -7,6 +7,7 @@ LEVELS_TEXT = (
     "A level is guaranteed for the people who may be meant: those who may pass a door, or the group of a camera."
 )
 LEVEL_PLACE = "Place"
+LEVEL_PLACES = {"events": "Events", "camera": "Camera {name}", "door": "Door {name}"}
 LEVEL_LEVEL = "Level"
 LEVEL_COSINE = "Cosine to reach"
 LEVEL_COUNT = "People"

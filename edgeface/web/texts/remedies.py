@@ -1,7 +1,10 @@
 """The texts of the device's problems, and how to fix each, in one place for review and translation.
 
-How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/advice.py, which the doctor reads too.
+How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/advice.py, which the doctor reads too;
+they are here by the names of their constants, to be translated.
 """
+
+from types import ModuleType
 
 from edgeface.cameras import advice as camera_advice
 from edgeface.mqtt import advice as broker_advice
@@ -22,6 +25,16 @@ REMEDIES = {
     "level": "Allow fewer people, name a group, or use a lower level. docs/doors.md has the ways out.",
     "journal": "Check the disk: df -h and dmesg. Matching continues meanwhile.",
 }
+
+
+def _named(advice: ModuleType) -> dict[str, str]:
+    """Every advice of a module by the name of its constant."""
+    texts = ((name, text) for name, text in vars(advice).items() if isinstance(text, str))
+    return {name: text for name, text in texts if text in advice.OFFERED}
+
+
+CAMERA_ADVICE = _named(camera_advice)
+BROKER_ADVICE = _named(broker_advice)
 REMEDY_ELSE = "Run `edgeface doctor` on the device, and see the log: `journalctl -u edgeface`."
 CAMERA = "Camera {camera}: {problem}"
 STATUS = "Camera {camera} is {status}."
@@ -36,7 +49,5 @@ CLOCK_DO = "Give the device access to a time server, or fit a clock module: door
 LOST = "{rows} lost: accepted by neither the broker nor the disk."
 DISK = "The disk is nearly full: {free} GB free."
 DISK_DO = "Free some disk space: df -h shows what is full."
-CAMERA_ADVICE = dict(camera_advice.TEXTS)
-BROKER_ADVICE = dict(broker_advice.TEXTS)
 
 translate(__name__)

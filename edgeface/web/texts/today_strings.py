@@ -70,6 +70,36 @@ PICTURES_NO = "No pictures"
 PICTURES_NONE = "No pictures of visitors are kept, so names and initials are shown instead."
 PICTURES_NONE_HOW = "You can change that in config.yaml: `privacy.pictures`."
 
+STEPS = "First steps"
+STEPS_COUNT = "{done} of {all} done"
+STEPS_STATES = {"done": "done", "todo": "to do", "problem": "problem"}
+STEPS_HIDE = "Hide"
+STEPS_FINISHED = "The first steps are done."
+STEP_TITLES = {
+    "camera": "The camera works",
+    "person": "Add yourself",
+    "match": "Walk past the camera",
+    "connect": "Connect Home Assistant or a phone",
+}
+STEP_NO_CAMERA = "No camera is configured (cameras in config.yaml)."
+STEP_PERSON_TODO = "With photos, at a camera of the device, or with a link for your phone."
+STEP_PERSON_ADMIN = "An administrator adds people."
+STEP_PERSON_DO = "Add yourself"
+STEP_PERSON_DONE = "Enrolled: {people}"
+STEP_MATCH_FIRST = "Once you are enrolled, your name appears here."
+STEP_MATCH_TODO = "Look towards the camera. Your name appears on this page."
+STEP_MATCH_UNKNOWN = (
+    "A face was seen that matches no one. Come closer, in good light; if that does not help, add more photos."
+)
+STEP_MATCH_DONE = "{name} was recognised at {camera}."
+STEP_CONNECT_TODO = (
+    "Home Assistant: add the section `mqtt` to config.yaml (docs/home-assistant.md).",
+    "A phone: add the section `notify` (docs/notifications.md).",
+)
+STEP_BROKER = "The broker is connected."
+STEP_BROKER_DISCOVERY = "The broker is connected. Home Assistant shows edgeface if it uses the same broker."
+STEP_PHONE = "Notifications are set up."
+
 DONE_TODAY = {
     "pictures_on": "Pictures of visitors are kept from now on.",
     "pictures_off": "No pictures are kept. You can change that in config.yaml at any time.",

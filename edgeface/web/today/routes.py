@@ -20,6 +20,7 @@ from edgeface.web.pages.render import Form, action, context_of, number, page, re
 from edgeface.web.texts import today_strings
 from edgeface.web.today import export
 from edgeface.web.today.cards import Deck
+from edgeface.web.today.first_steps import HIDDEN_SECONDS, Step, first_steps, hidden_cookie
 from edgeface.web.today.photo import most_alike
 from edgeface.web.today.search import VisitFilter, asked, every, find
 
@@ -36,13 +37,16 @@ KINDS = (*kinds("pipeline"), *kinds("people"), *kinds("door"))
 
 def today(request: Request, error: str | None = None) -> Response:
     """Who came: a card for each person and day."""
-    context = context_of(request)
+    context, shown = context_of(request), _shown(request)
+    steps = _steps(request) if shown["newest"] and not shown["wanted"].parts else []
+    named = {fault for step in steps for fault in step.faults}
     return render(
         request,
         "today.html",
-        **_shown(request),
+        **shown,
         error=error,
-        faults=faults(context),
+        steps=steps,
+        faults=[one for one in faults(context) if one not in named],
         cameras=list(context.configuration().face_cameras),
         kinds=list(KINDS),
         # The daemon may not have read the answer yet.
@@ -55,6 +59,32 @@ def today(request: Request, error: str | None = None) -> Response:
 def cards(request: Request) -> Response:
     """The cards alone, for the page's script."""
     return render(request, "visit_days.html", **_shown(request))
+
+
+def steps(request: Request) -> Response:
+    """The first steps alone, for the page's script."""
+    return render(request, "first_steps.html", steps=_steps(request))
+
+
+def hide_steps(request: Request, _: Form) -> Response:
+    """Show the first steps no more in this browser."""
+    answer, auth = see("/"), request.app.state.auth
+    answer.set_cookie(
+        hidden_cookie(request),
+        "hidden",
+        HIDDEN_SECONDS,
+        path="/",
+        secure=auth.secure,
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def _steps(request: Request) -> list[Step]:
+    context = context_of(request)
+    with context.gallery() as gallery:
+        return first_steps(request, context, gallery)
 
 
 def _shown(request: Request) -> dict[str, Any]:
@@ -146,6 +176,8 @@ def _asks(request: Request) -> bool:
 ROUTES = (
     Route("/", viewer(page(today))),
     Route("/today/visits", viewer(page(cards))),
+    Route("/today/steps", viewer(page(steps, fresh=True))),
+    Route("/today/steps/hide", viewer(action(hide_steps)), methods=["POST"]),
     Route("/today/photo", admin(action(by_photo, heavy=True)), methods=["POST"]),
     Route("/today/pictures", admin(action(answer_pictures)), methods=["POST"]),
     Route("/visits.csv", admin(page(csv))),
