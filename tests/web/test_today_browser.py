@@ -180,6 +180,10 @@ PAGES = (
     "/settings",
     f"/settings/cameras/{CAMERA}",
     "/settings/cameras/yard",
+    "/sessions",
+    "/accounts",
+    "/tokens",
+    "/proposals",
     "/login",
 )
 NOTIFY = """notify:
@@ -205,6 +209,7 @@ def test_axe_finds_nothing_on_any_page(page_of: Open, stage: Stage, scheme: str,
         if path == "/":
             expect(page.get_by_text(today_strings.PICTURES_YES)).to_be_visible()
             expect(page.get_by_role("button", name=today_strings.VISIT_IGNORE)).to_be_visible()
+            expect(page.locator("[data-step]")).to_have_count(4)
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
         found[path] = violations(page)
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
