@@ -235,10 +235,10 @@ class GstreamerCamera(NetworkCamera):
                 raise CameraError(f"{self.label} delivers no image for {timeout:g} s")
             elif not doubted and clock.monotonic() - last > diagnosis.SLOW_SECONDS:
                 doubted = True
-                self._require_server(clock)
+                self._require_no_certain_fault(clock)
 
-    def _require_server(self, clock: Clock) -> None:
-        found = diagnosis.wrong_server(self.url or "", self.label, clock, verify=True)
+    def _require_no_certain_fault(self, clock: Clock) -> None:
+        found = diagnosis.certain_fault(self.logged_in(self.url or ""), self.label, clock, verify=True)
         if found is not None:
             raise found
 

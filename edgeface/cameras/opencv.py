@@ -205,7 +205,7 @@ class OpencvCamera(NetworkCamera):
         ]
         return diagnosis.opened(
             lambda: cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts),
-            lambda: diagnosis.wrong_server(address, self.label, clock, verify=False),
+            lambda: diagnosis.certain_fault(address, self.label, clock, verify=False),
         )
 
     def _device(self, path: str) -> Any:

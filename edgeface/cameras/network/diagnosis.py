@@ -33,9 +33,9 @@ def fault(address: str, label: str, clock: Clock, *, verify: bool) -> CameraErro
     return _http_fault(address, label, clock, verify=verify)
 
 
-def wrong_server(address: str, label: str, clock: Clock, *, verify: bool) -> CameraError | None:
-    """That no RTSP server answers at an address; None if one does, and for HTTP. It logs no one in."""
-    return rtsp_probe.speaks(address, label, clock, verify=verify) if _is_rtsp(address) else None
+def certain_fault(address: str, label: str, clock: Clock, *, verify: bool) -> CameraError | None:
+    """Why an RTSP stream that is still opening will not open; None if that is not sure, and for HTTP."""
+    return rtsp_probe.certain_fault(address, label, clock, verify=verify) if _is_rtsp(address) else None
 
 
 def require_login(address: str, label: str, clock: Clock, *, verify: bool) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from edgeface.cameras.network import faults
 from edgeface.cameras.network.connection import Connection, tls_context
 from edgeface.cameras.network.login import authorization, best_challenge, divided
-from edgeface.core.errors import CameraAddressError
+from edgeface.core.errors import CameraAddressError, CameraLoginError
 
 if TYPE_CHECKING:
     import io
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from edgeface.cameras.network.login import Login
     from edgeface.core.clock import Clock
 
-_SECONDS = {"DESCRIBE": 2.0, "OPTIONS": 1.5}
-"""For all requests of a question together; a stream opens within seconds, or its fault is reported in 5 s."""
+_SECONDS, _IMPATIENT_SECONDS = 2.0, 1.5
+"""For all requests of a question together; the second while a stream is opening, to report its fault within 5 s."""
 
 CODECS = frozenset(
     (
@@ -60,55 +60,63 @@ class _OtherProtocolError(Exception):
     """The server does not answer in RTSP; the text is the beginning of its answer."""
 
 
+class _Finding(NamedTuple):
+    error: CameraAddressError | None
+    sure: bool = True
+    """False if a camera that serves another connection at this moment might answer the same."""
+
+
 def diagnose(address: str, label: str, clock: Clock, *, verify: bool) -> CameraAddressError | None:
     """Describe the stream, and log in once at most: what is wrong with it, or None if nothing is found.
 
     `label` begins the error; `verify` is whether a certificate of rtsps:// must be valid.
     """
-    return _ask("DESCRIBE", address, label, clock, verify=verify)
+    return _asked(address, label, clock, _SECONDS, verify=verify).error
 
 
-def speaks(address: str, label: str, clock: Clock, *, verify: bool) -> CameraAddressError | None:
-    """That the server does not answer in RTSP; None if it does. It logs no one in."""
-    return _ask("OPTIONS", address, label, clock, verify=verify)
+def certain_fault(address: str, label: str, clock: Clock, *, verify: bool) -> CameraAddressError | None:
+    """As `diagnose`, while the stream is opening: None also for what only this second connection may have met."""
+    found = _asked(address, label, clock, _IMPATIENT_SECONDS, verify=verify)
+    return found.error if found.sure else None
 
 
-def _ask(method: str, address: str, label: str, clock: Clock, *, verify: bool) -> CameraAddressError | None:
+def _asked(address: str, label: str, clock: Clock, seconds: float, *, verify: bool) -> _Finding:
     bare, login = divided(address)
     parts = urlsplit(bare)
     scheme = parts.scheme.lower()
     tls = tls_context(verify=verify) if scheme == "rtsps" else None
     try:
-        made = Connection(parts.hostname or "", parts.port or faults.PORTS[scheme], _SECONDS[method], clock, tls=tls)
+        made = Connection(parts.hostname or "", parts.port or faults.PORTS[scheme], seconds, clock, tls=tls)
     except (OSError, UnicodeError) as error:
-        return faults.of_connection(label, scheme, error)
+        return _Finding(faults.of_connection(label, scheme, error), isinstance(error, TimeoutError))
     try:
         with closing(made) as connection:
-            answer = _answered(connection, method, bare.partition("#")[0], login)
+            answer = _described(connection, bare.partition("#")[0], login)
     except _OtherProtocolError as error:
-        return _other_protocol(label, scheme, str(error))
+        return _Finding(_other_protocol(label, scheme, str(error)), bool(str(error)))
     except (OSError, HTTPException, ValueError) as error:
-        return faults.of_exchange(label, scheme, late=isinstance(error, TimeoutError))
-    if method == "OPTIONS":
-        return None
-    return faults.of_status(label, scheme, answer.status, known=login is not None) or _video_fault(label, answer.body)
+        late = isinstance(error, TimeoutError)
+        return _Finding(faults.of_exchange(label, scheme, late=late), late)
+    refused = faults.of_status(label, scheme, answer.status, known=login is not None)
+    if refused is not None:
+        return _Finding(refused, isinstance(refused, CameraLoginError))
+    return _Finding(_video_fault(label, answer.body))
 
 
-def _answered(connection: Connection, method: str, address: str, login: Login | None) -> _Answer:
+def _described(connection: Connection, address: str, login: Login | None) -> _Answer:
     """The answer, after a login if the server asks for one."""
     file = connection.makefile("rb")
-    connection.send(_request(method, address, 1, None))
+    connection.send(_request(address, 1, None))
     answer = _read(file)
     challenge = best_challenge(answer.challenges)
-    if answer.status != _UNAUTHORIZED or challenge is None or login is None or method == "OPTIONS":
+    if answer.status != _UNAUTHORIZED or challenge is None or login is None:
         return answer
-    connection.send(_request(method, address, 2, authorization(login, challenge, method, address)))
+    connection.send(_request(address, 2, authorization(login, challenge, "DESCRIBE", address)))
     return _read(file)
 
 
-def _request(method: str, address: str, number: int, login: str | None) -> bytes:
-    lines = [f"{method} {address} RTSP/1.0", f"CSeq: {number}", "User-Agent: edgeface"]
-    lines += ["Accept: application/sdp"] if method == "DESCRIBE" else []
+def _request(address: str, number: int, login: str | None) -> bytes:
+    lines = [f"DESCRIBE {address} RTSP/1.0", f"CSeq: {number}", "User-Agent: edgeface", "Accept: application/sdp"]
     lines += [] if login is None else [f"Authorization: {login}"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
