@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.access.policy import AllowRule, Door
-    from edgeface.core.mistakes.values import KeyPath
+    from edgeface.core.mistakes.schema import KeyPath
 
     Check: TypeAlias = Callable[[Configuration], Iterator[tuple[KeyPath, str]]]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgeface.cameras.base import CameraBase
     from edgeface.config.configuration import Configuration
-    from edgeface.core.mistakes.values import KeyPath
+    from edgeface.core.mistakes.schema import KeyPath
 
 _DEVICE_KEYS = ("source", "device", "number", "sensor", "path", "preset")
 """Keys that name the device or file of a camera."""

@@ -52,6 +52,8 @@ def _require_ip(text: str) -> None:
         found = ipaddress.ip_address(address)
     except ValueError:
         raise ValueError("not an IP address: four numbers from 0 to 255, or an IPv6 address") from None
+    if found.version == 6 and found.is_link_local and not zone:  # noqa: PLR2004 - IPv6
+        raise ValueError("an address that begins with fe80 needs the interface to it, such as fe80::1%eth0")
     if zone and not (found.is_link_local and found.version == 6 and re.search(f"{_ZONE}$", text)):  # noqa: PLR2004 - IPv6
         raise ValueError("only an IPv6 address that begins with fe80 has % and an interface, such as fe80::1%eth0")
 

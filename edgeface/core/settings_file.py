@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from edgeface.core import yaml_reader
 from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import read_at_most
-from edgeface.core.mistakes import values
+from edgeface.core.mistakes import schema, values
 from edgeface.core.settings import Settings
 from edgeface.core.text import printable, printable_path
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from edgeface.core.mistakes.values import KeyPath
+    from edgeface.core.mistakes.schema import KeyPath
     from edgeface.core.yaml_reader import Tree
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -66,7 +66,9 @@ def parse(
     if isinstance(tree.value, str):
         raise ConfigError(f"{name}:1: not a list of keys: write `key: value`, with a space after the colon")
     if not isinstance(tree.value, dict):
-        raise ConfigError(f"{name}:1: empty or not a list of keys; the reference of all keys is {reference}")
+        raise ConfigError(
+            f"{name}:1: empty or not a list of keys; the {reference} that comes with edgeface has them all"
+        )
     # A section whose keys are all commented out has its defaults.
     tree.value.update({key: {} for key in optional if key in tree.value and tree.value[key] is None})
     mistakes = [_mistake(path, text, tree) for path, text in tree.mistakes]
@@ -119,10 +121,10 @@ def _is_echo(error: ErrorDetails, value: Any) -> bool:
     A list counts as too short because its items are wrong, and a key as missing that is there in capitals.
     """
     if error["type"] == "too_short":
-        items = reduce(values.step, values.path_of(error, value), value)
+        items = reduce(schema.step, schema.path_of(error, value), value)
         return isinstance(items, (list, dict)) and len(items) >= error["ctx"]["min_length"]
-    *above, key = values.path_of(error, value) or ("",)
-    section = reduce(values.step, above, value)
+    *above, key = schema.path_of(error, value) or ("",)
+    section = reduce(schema.step, above, value)
     if error["type"] != "missing" or not isinstance(section, dict) or key in section:
         return False
     return key in {str(one).lower() for one in section}
@@ -133,5 +135,5 @@ def _by_key(errors: Iterable[ErrorDetails], value: Any) -> dict[tuple[KeyPath, b
     found: dict[tuple[KeyPath, bool], list[ErrorDetails]] = {}
     for one in errors:
         if not _is_echo(one, value):
-            found.setdefault((values.path_of(one, value), one["loc"][-1:] == ("[key]",)), []).append(one)
+            found.setdefault((schema.path_of(one, value), one["loc"][-1:] == ("[key]",)), []).append(one)
     return found

@@ -137,7 +137,9 @@ SITUATIONS = (
         CAMERA + "  porch: {type: opencv, source: 1}\n",
         ("3: cameras.porch: given twice, first on line 2",),
     ),
-    Situation("nothing", "", ("1: empty or not a list of keys; the reference of all keys is config.yaml",)),
+    Situation(
+        "nothing", "", ("1: empty or not a list of keys; the config.yaml that comes with edgeface has them all",)
+    ),
     # Characters and encodings.
     Situation(
         "a non-breaking space in the indentation",
@@ -214,8 +216,8 @@ SITUATIONS = (
     section("device: FrontDoor", f"device: {NO_ID}", name="a device with capitals"),
     section(
         "mqtt:\n  username: front\n  password: hunter2",
-        "mqtt.password: unknown key: put it into a file of its own that only edgeface can read, and name the file"
-        " with password_file",
+        "mqtt.password: unknown key: secrets are not written here; put it into a file of its own that only edgeface can"
+        " read, and name that file with password_file",
         name="`password:` below `mqtt:`",
     ),
     section("mqtt:\n  user: front", "mqtt.user: unknown key (did you mean username?)", name="`user:` below `mqtt:`"),
@@ -226,8 +228,23 @@ SITUATIONS = (
     ),
     section(
         "mqtt:\n  client_id: a",
-        "mqtt.client_id: unknown key; config.yaml has every key",
+        "mqtt.client_id: unknown key; the config.yaml that comes with edgeface explains every key",
         name="a key of other programs",
+    ),
+    section(
+        "mqtt:\n  tls:\n    insecure: true",
+        "mqtt.tls.insecure: unknown key here: it belongs one level further out: indent it as its section is",
+        name="a key that is indented too much",
+    ),
+    section(
+        "mqtt:\n  ca: /etc/ssl/ca.pem",
+        "mqtt.ca: unknown key here: it belongs below tls",
+        name="a key of the section below",
+    ),
+    section(
+        "mqtt: {}\ndoors:\n  front: {camera: porch, allow: [alice]}",
+        "doors.front.allow.0: should have keys, such as {group: everyone}",
+        name="`allow: [alice]`",
     ),
     section(
         "recognition:\n  threshold: 0.6",
@@ -362,6 +379,11 @@ SITUATIONS = (
         'mqtt:\n  host: "fe80:::1"',
         "mqtt.host: not an IP address: four numbers from 0 to 255, or an IPv6 address",
         name="an IPv6 address that is none",
+    ),
+    section(
+        "mqtt:\n  host: fe80::1",
+        "mqtt.host: an address that begins with fe80 needs the interface to it, such as fe80::1%eth0",
+        name="a link-local address without its interface",
     ),
     section('mqtt:\n  insecure: true\n  host: "fe80::1%eth0"', name="the interface of a link-local address"),
     section(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from edgeface.core.settings import ID_PATTERN, Settings
+from edgeface.core.mistakes.schema import path_of, schema_at, schema_of, step
+from edgeface.core.settings import ID_PATTERN
 from edgeface.core.text import closest
 
 if TYPE_CHECKING:
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    KeyPath = tuple[str | int, ...]
-    """Keys of the file, outermost first."""
+    from edgeface.core.settings import Settings
 
 NO_ID = "not an id: small letters, digits, - and _, at most 64, a letter or digit first"
-_UNUSABLE = "has a value that this key does not take; {} explains each key"
+_REFERENCE = "the {} that comes with edgeface explains every key"
+_UNUSABLE = f"has a value that this key does not take; {_REFERENCE}"
 _BELOW = "should have keys below it"
 _CLOSE = 0.7
 """How alike a misspelled key is to the one that was meant, as difflib measures it."""
@@ -184,7 +185,10 @@ def flow(value: object) -> str:
 
 
 def _section(mistake: Mistake) -> str:
-    value = mistake.value
+    value, last = mistake.value, mistake.path[-1] if mistake.path else ""
+    if isinstance(last, int):
+        examples = schema_at(mistake.path[:-1], mistake.tree, mistake.model).get("examples", [])
+        return f"should have keys, such as {flow(examples[0][0])}" if examples else _BELOW
     if isinstance(value, list):
         return f"{_BELOW}, not a list: write names with a colon (porch:) in place of the dashes"
     glued = isinstance(value, str) and re.match(r"[A-Za-z_]+:\S", value) is not None
@@ -233,13 +237,26 @@ def _unknown_key(mistake: Mistake) -> str:
         return f"unknown key: write it in small letters, {key.lower()}"
     secret = f"{'password' if key.lower() in _PASSWORDS else key.lower()}_file"
     if secret in known:
-        return (
-            f"unknown key: put it into a file of its own that only edgeface can read, and name the file with {secret}"
-        )
+        place = f"put it into a file of its own that only edgeface can read, and name that file with {secret}"
+        return f"unknown key: secrets are not written here; {place}"
     if key.lower() in _PASSWORDS:
         return "unknown key: no password is written here; docs/configuration.md has its place"
+    if (section := _section_of(key, mistake)) is not None:
+        return f"unknown key here: it belongs {section}"
     meant = _meant(key.lower(), known)
-    return f"unknown key (did you mean {meant}?)" if meant else f"unknown key; {mistake.reference} has every key"
+    return f"unknown key (did you mean {meant}?)" if meant else f"unknown key; {_REFERENCE.format(mistake.reference)}"
+
+
+def _section_of(key: str, mistake: Mistake) -> str | None:
+    """Where a key that was indented too much or too little belongs; None if no section nearby has it, or several do."""
+    above = mistake.path[:-1]
+    here = schema_at(above, mistake.tree, mistake.model).get("properties", {})
+    below = [
+        name for name in here if key in schema_at((*above, name), mistake.tree, mistake.model).get("properties", {})
+    ]
+    if above and key in schema_at(above[:-1], mistake.tree, mistake.model).get("properties", {}):
+        return "one level further out: indent it as its section is"
+    return f"below {below[0]}" if len(below) == 1 else None
 
 
 def _meant(key: str, known: Iterable[str]) -> str | None:
@@ -264,7 +281,7 @@ def _unknown_type(mistake: Mistake) -> str:
 
 def _mentions(word: str, mistake: Mistake) -> str | None:
     """The first type of a union whose description has this word, such as usb."""
-    whole = _schema(mistake.model)
+    whole = schema_of(mistake.model)
     for tag, reference in mistake.schema.get("discriminator", {}).get("mapping", {}).items():
         part = json.dumps(whole["$defs"][reference.rpartition("/")[2]], ensure_ascii=False)
         if re.search(rf"\b{re.escape(word)}\b", part, re.IGNORECASE):
@@ -297,81 +314,3 @@ _WORDS: dict[str, Callable[[Mistake], str]] = {
     "value_error": lambda one: one.message.removeprefix("Value error, "),
     "invalid_key": lambda _: "a key must be text",
 }
-
-
-def path_of(error: ErrorDetails, value: Any) -> KeyPath:
-    """The keys as the file has them, without the tags and markers that pydantic inserts."""
-    path: list[str | int] = []
-    *above, last = error["loc"] or ("",)
-    for one in above:
-        tag = isinstance(value, dict) and value.get("type") == one
-        if not tag and _has(value, one):
-            path.append(one)
-            value = step(value, one)
-    if _has(value, last) or (error["type"] == "missing" and isinstance(value, dict)):
-        path.append(last)
-    return tuple(path)
-
-
-def _has(value: Any, key: str | int) -> bool:
-    if isinstance(key, int):
-        return isinstance(value, list) and key < len(value)
-    return isinstance(value, dict) and key in value
-
-
-def step(value: Any, key: str | int) -> Any:
-    """The value of a key or an item; None if there is none."""
-    try:
-        return value[key]
-    except (KeyError, IndexError, TypeError):
-        return None
-
-
-@cache
-def _schema(model: type[Settings]) -> dict[str, Any]:
-    return model.model_json_schema()
-
-
-def schema_at(path: KeyPath, value: Any, model: type[Settings]) -> Mapping[str, Any]:
-    """What is allowed at this place of the file."""
-    schema = _schema(model)
-    found = _resolve(schema, schema, value)
-    for one in path:
-        value = step(value, one)
-        found = _resolve(schema, _below(found, one), value)
-    return found
-
-
-def _below(schema: Mapping[str, Any], key: str | int) -> Mapping[str, Any]:
-    """What is allowed for a key of a section, or an item of a list."""
-    if isinstance(key, int):
-        parts = schema.get("prefixItems", ())
-        found = parts[key] if key < len(parts) else schema.get("items")
-    else:
-        patterns = list(schema.get("patternProperties", {}).values())
-        found = schema.get("properties", {}).get(key) or (
-            patterns[0] if patterns else schema.get("additionalProperties")
-        )
-    return found if isinstance(found, dict) else {}
-
-
-def _resolve(schema: Mapping[str, Any], part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
-    """Follow references, optional parts, and the tag of a union as the file's value gives it."""
-    while True:
-        examples = part.get("examples")
-        part = next((one for one in part.get("anyOf", ()) if "discriminator" in one), part)  # an optional union
-        mapping = part.get("discriminator", {}).get("mapping", {})
-        tag = value.get("type") if isinstance(value, dict) else None
-        reference = part.get("$ref") or (mapping.get(tag) if isinstance(tag, str) else None)
-        if reference is None and "anyOf" in part:
-            reference = next((one["$ref"] for one in part["anyOf"] if "$ref" in one), None)
-        if reference is None:
-            return _present(part, examples)
-        part = schema["$defs"][reference.rpartition("/")[2]]
-
-
-def _present(part: Mapping[str, Any], examples: object) -> Mapping[str, Any]:
-    """An optional value as if it were required, with the examples of its key."""
-    forms = [one for one in part.get("anyOf", ()) if one.get("type") != "null"]
-    found = {**part, **forms[0]} if len(forms) == 1 else part
-    return {**found, "examples": examples} if examples else found
