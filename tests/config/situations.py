@@ -387,6 +387,11 @@ SITUATIONS = (
     ),
     section('mqtt:\n  insecure: true\n  host: "fe80::1%eth0"', name="the interface of a link-local address"),
     section(
+        'mqtt: {tls: {}, host: "fe80::1%eth0"}',
+        "mqtt: TLS cannot check an address with %: write the broker's name as host",
+        name="TLS with the interface of an address",
+    ),
+    section(
         'mqtt:\n  insecure: true\n  host: "2001:db8::1%eth0"',
         "mqtt.host: only an IPv6 address that begins with fe80 has % and an interface, such as fe80::1%eth0",
         name="the interface of another address",
