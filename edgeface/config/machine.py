@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeface.cameras.opencv import OpencvCamera
 from edgeface.config.parts import lacks
 from edgeface.core.board import port_holder
 from edgeface.core.files import LOCK, is_held
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.core.mistakes.schema import KeyPath
 
-_DEVICE_KEYS = ("source", "device", "number", "sensor", "path", "preset")
+_DEVICE_KEYS = ("source", "device", "number", "sensor", "preset")
 """Keys that name the device or file of a camera."""
 _UNPRIVILEGED = 1024
 """The first port that needs no capability (ip(7))."""
@@ -41,16 +42,10 @@ def _cameras(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
         if camera.fps is not None and camera.fps < MIN_FPS:
             yield ("cameras", name, "fps"), f"too low to recognise people: use {MIN_FPS:g} or more, or leave it out"
     for name, camera in configuration.cameras.items():
-        if (missing := _missing_recording(camera)) is not None:
-            yield ("cameras", name, _device_key(camera)), missing
-
-
-def _missing_recording(camera: CameraBase) -> str | None:
-    """What to write instead of a recording that does not exist; None if it does, or if the camera plays none."""
-    path = getattr(camera, "path", None) or getattr(camera, "source", None)
-    if not camera.recorded or path is None or Path(str(path)).exists():
-        return None
-    return "no such file; a USB camera is a number or /dev/video0, and a stream an address such as rtsp://"
+        # An address without its scheme, or a device without /dev/, is taken for the name of a video.
+        if isinstance(camera, OpencvCamera) and camera.recorded and not Path(str(camera.source)).exists():
+            text = "no such file; a USB camera is a number or /dev/video0, and a stream an address such as rtsp://"
+            yield ("cameras", name, "source"), text
 
 
 def _device_key(camera: CameraBase) -> str:

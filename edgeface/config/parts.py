@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.config.configuration import Configuration
-    from edgeface.core.mistakes.values import KeyPath
+    from edgeface.core.mistakes.schema import KeyPath
 
 
 class Lack(NamedTuple):

@@ -109,7 +109,7 @@ def test_a_section_without_its_packages(
     assert any(one.startswith(line) for one in lines)
 
 
-@pytest.mark.parametrize("keys", ["type: opencv, source: video0", "type: replay, path: /none.mp4"])
+@pytest.mark.parametrize("keys", ["type: opencv, source: video0", "type: opencv, source: 192.168.1.20/stream1"])
 def test_a_recording_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: str) -> None:
     status, (line,) = check(tmp_path, capsys, f"cameras:\n  porch: {{{keys}}}\n")
     assert status == 78
