@@ -23,7 +23,7 @@ AFTERWARDS = 3.0
 """Seconds after a visit in which its end is noticed: `recognition.gap` and a little more."""
 
 _SHARE = 0.8
-"""Share of the frames of a span that must be looked at for a finding to count."""
+"""Share of the frames of a span that must be processed for a finding to count."""
 _PAUSE = 0.5
 """Seconds without a look, or from a frame to its result, from which on the machine may be the cause."""
 _BEAT = 0.05
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 class Look(NamedTuple):
-    """A frame that was looked at."""
+    """A frame that was processed."""
 
     seq: int
     """Its number in the clip, from 0."""
@@ -57,7 +57,7 @@ class Judgement(NamedTuple):
 
 
 class Playback:
-    """The frames of a clip that were looked at; the clip's time is that of its frames, however late they come."""
+    """The frames of a clip that were processed; the clip's time is that of its frames, however late they come."""
 
     def __init__(self, looks: Sequence[Look], rate: float, pauses: Sequence[Span] = ()) -> None:
         """`rate` is the clip's frames per second; in `pauses`, spans of wall time, the machine did not respond."""
@@ -82,11 +82,11 @@ class Playback:
                 judgement.wrong.append(finding.text)
             else:
                 looked, every = self._count(finding.span, frames)
-                judgement.not_judged.append(f"{finding.text} ({looked} of {every} frames were looked at)")
+                judgement.not_judged.append(f"{finding.text} ({looked} of {every} frames were processed)")
         return judgement
 
     def _watched(self, span: Span, frames: int) -> bool:
-        """Whether nearly every frame of a span was looked at, at once, and without a pause."""
+        """Whether nearly every frame of a span was processed, at once, and without a pause."""
         looked, every = self._count(span, frames)
         if every == 0 or looked < _SHARE * every:
             return False
@@ -97,7 +97,7 @@ class Playback:
         return not paused and not late and bool(np.all(np.diff([look.wall for look in inside]) <= _PAUSE))
 
     def _count(self, span: Span, frames: int) -> tuple[int, int]:
-        """How many frames of a span were looked at, and how many there are."""
+        """How many frames of a span were processed, and how many there are."""
         first, last = math.ceil(span[0] * self._rate), math.floor(min(span[1] * self._rate, frames - 1))
         # Frames beyond the end: the clip was opened again, and the time of its frames is not known.
         if any(look.seq >= frames for look in self._looks):

@@ -40,7 +40,7 @@ class Recorder:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.looks: list[Look] = []
-        """The frames that were looked at."""
+        """The frames that were processed."""
         self.faces: dict[int, tuple[Face, ...]] = {}
         """By frame number."""
         self.decided: list[DecidedFace] = []

@@ -208,7 +208,7 @@ def _percentiles(values: Sequence[float]) -> dict[str, float]:
 def _print_summary(summary: dict[str, Any], out: Path) -> None:
     events = ", ".join(f"{count} {kind}" for kind, count in summary["events"].items())
     latency = ", ".join(f"{rank} {value:.0f} ms" for rank, value in summary["latency_ms"].items())
-    seen = f"{summary['frames']} of {summary['clip_frames']} looked at"
+    seen = f"{summary['frames']} of {summary['clip_frames']} processed"
     say(f"""
 frames      {seen}, in {summary["seconds"]:.1f} s, {summary["fps"]:.1f} fps
 faces       {summary["faces"]} in {counted(summary["tracks"], "track")}

@@ -35,7 +35,7 @@ class SimulatedHead:
     def __call__(self, result: FrameResult) -> None:
         """Take note of the time, and of the turn that is asked."""
         now = result.frame.monotonic
-        # The first frame that is looked at need not be the first of the film.
+        # The first frame that is processed need not be the first of the film.
         self._start = now - result.frame.seq / FPS if self._start is None else self._start
         self._now = now - self._start
         for report in result.challenges:

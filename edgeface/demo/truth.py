@@ -65,7 +65,7 @@ def findings(truth: Path, events: Sequence[dict[str, Any]], seconds: Callable[[f
     `events` are in the wire form of docs/events.md, in any order; `seconds` gives the clip's time at a wall time.
     Each visit needs one match at the person's face, at most a second after the end of the visit, and one left between
     its end and the person's next visit. The person who is not enrolled needs one unknown instead, always with the same
-    id. There must be no other events. A name at someone else's face, or of someone who is not there, is wrong however
+    id. There must be no other events. A name at someone else's face, or of someone absent, is wrong however
     little of the clip was seen.
     """
     known = _read(truth)

@@ -30,7 +30,7 @@ def event(kind: str, wall: float, person: str | None, unknown: str | None = None
 
 
 def test_a_clip_that_starts_late_has_its_own_time() -> None:
-    # The first 30 frames were not looked at, and the others came 7 s late.
+    # The first 30 frames were not processed, and the others came 7 s late.
     playback = Playback(looks(range(30, FRAMES), late=7.0), RATE)
     assert playback.seconds(START + 7.0 + 2.0) == pytest.approx(2.0)
     assert playback.seconds(START + 7.0 + 20.0) == pytest.approx(20.0)
@@ -49,7 +49,7 @@ def test_a_match_in_a_clip_that_started_late_is_of_the_person_in_view() -> None:
     match = event("match", START + 9.0 + 3.0, "barack_obama")
     found = findings(TRUTH, [match], playback.seconds)
     assert not [one for one in found if one.text.startswith("match")]
-    # Against the wall time of the first frame that was looked at, it was of someone who is not there.
+    # Against the wall time of the first frame that was processed, it was of someone absent.
     assert [one for one in findings(TRUTH, [match], lambda wall: wall - START) if one.text.startswith("match")]
 
 
@@ -59,7 +59,7 @@ def test_what_was_not_seen_is_not_judged_and_a_wrong_name_is_wrong_all_the_same(
     judgement = playback.judged(findings(TRUTH, events, playback.seconds), FRAMES)
     assert judgement.wrong == ["match of Barack Obama at 15.0 s, which fits no visit"]
     assert len(judgement.not_judged) == 12
-    assert "expected one match event, got none (11 of 109 frames were looked at)" in judgement.not_judged[0]
+    assert "expected one match event, got none (11 of 109 frames were processed)" in judgement.not_judged[0]
 
 
 def test_what_was_seen_is_judged() -> None:

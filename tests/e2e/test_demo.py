@@ -76,7 +76,10 @@ def demonstrate(factory: pytest.TempPathFactory, *options: str) -> Shown:
         shown = _demonstrate(factory.mktemp("demo"), options)
         if shown.done.returncode != TOO_SLOW:
             return shown
-    return _demonstrate(factory.mktemp("demo"), options)
+    shown = _demonstrate(factory.mktemp("demo"), options)
+    if shown.done.returncode == TOO_SLOW:
+        pytest.skip("this machine is too slow or too busy for the clip")
+    return shown
 
 
 def _demonstrate(folder: Path, options: Sequence[str]) -> Shown:
