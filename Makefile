@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb first-hour home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -184,6 +184,10 @@ deb: ## build a Debian package, for this machine's Debian and processor (WHEELS=
 
 service-test: setup ## test the service in booted Debian 12 and 13, as root (ARGS="--only trixie")
 	@$(BIN)/python -m tools.service $(ARGS)
+
+docs-check: setup-test ## type every command of README and docs in a sandbox, check every link, as root, 10 minutes (ARGS="--only doors")
+	@tools/setup/system-packages mosquitto_sub:mosquitto-clients jq:jq curl:curl
+	@$(BIN)/python -m tools.docs $(ARGS)
 
 first-hour: setup ## README in a fresh Debian 12 and 13, as root, with sudo and without rights, 40 minutes, as root (ARGS="--only trixie --rights none")
 	@$(BIN)/python -m tools.first_hour $(ARGS)

@@ -8,7 +8,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "edgeface").rglob("*.py"))
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "models").glob("*.md")])
 
 ROOMS = (  # from the top; an import goes down only, and rooms on one line do not import each other
     {"cli"},
@@ -176,12 +175,6 @@ def test_a_function_is_short() -> None:
     )
     assert lengths[len(lengths) // 2] <= 8
     assert lengths[len(lengths) * 95 // 100] <= 20
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
-    assert [link for link in links if not (path.parent / link).exists()] == []
 
 
 def test_the_readme_names_make_targets_that_there_are() -> None:

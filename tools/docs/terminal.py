@@ -99,7 +99,9 @@ class Terminal:
                 raise TerminalError(f"no prompt after {seconds:.0f} s; so far: {_text(seen)[-2000:]}")
             if select.select([self._ours], [], [], 0.2)[0]:
                 seen += os.read(self._ours, 65536)
-            for question, answer in answers.items():
+            # The first line is the echo of what was typed.
+            asked = asked or seen.find(b"\n") + 1
+            for question, answer in answers.items() if asked else ():
                 if question.encode() in seen[asked:]:
                     asked = len(seen)
                     os.write(self._ours, answer.encode() + b"\n")
