@@ -76,6 +76,8 @@ def shown(road: Road, lines: list[Command]) -> list[Typed]:
         for step in walk(road, lines):
             steps.append(step)
             print(f"{road.suite} {road.rights}: {step.line}: status {step.status}, {step.seconds:.0f} s", flush=True)
+            if step.status:
+                print("\n".join(transcript([step])), flush=True)
     except TerminalError as error:
         steps.append(Typed("(no prompt)", 1, 0.0, f"{error}\n", "reader"))
     return steps
