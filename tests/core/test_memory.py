@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from edgeface.core.console import report_memory_of_threads
 from edgeface.core.errors import is_out_of_memory
 from edgeface.demo.scenario import CLIP
+from tests.support.broker import until
 from tests.support.film import DATA
+from tests.support.signals import catches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,12 +76,13 @@ def test_a_daemon_without_memory_prints_no_traceback(config: Path, megabytes: in
     code = f"{limit} sys.argv[0] = 'edgeface'; runpy.run_module('edgeface.cli', run_name='__main__')"
     command = [sys.executable, "-c", code, "run", "--config", str(config)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
+        until(lambda: daemon.poll() is not None or catches(daemon.pid, SIGTERM), 30)
         try:
-            daemon.wait(6)
+            daemon.wait(4)
         except subprocess.TimeoutExpired:
             # A camera that cannot be opened for now is tried again.
             daemon.terminate()
-        _, text = daemon.communicate(timeout=20)
+        _, text = daemon.communicate(timeout=60)
     assert "Traceback" not in text
     assert "out of memory" in text or megabytes == 800, text
     assert len(text.splitlines()) < 12

@@ -4,11 +4,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from signal import SIGTERM
 
 import pytest
 
 from tests.support.broker import until
 from tests.support.film import DATA
+from tests.support.signals import catches
 
 CLIP = Path(__file__).parents[2] / "edgeface" / "demo_data" / "clip.mp4"
 CONFIG = "device: front\ndata: {data}\ncameras: {{porch: {{type: replay, path: {clip}, loop: true}}}}\n"
@@ -59,8 +61,9 @@ def test_the_lock_ends_with_a_daemon_that_is_killed(daemon: subprocess.Popen[str
     daemon.kill()
     daemon.communicate()
     with start(python, config, "run") as second:
+        until(lambda: second.poll() is not None or catches(second.pid, SIGTERM), 30)
         with pytest.raises(subprocess.TimeoutExpired):
-            second.wait(4)
+            second.wait(2)
         second.terminate()
         second.communicate(timeout=60)
     assert second.returncode == 0
