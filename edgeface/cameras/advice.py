@@ -18,6 +18,9 @@ _ADVICE = (
     ("in use", "End the other program that uses the camera, or configure another camera."),
 )
 
+TEXTS = {**dict(_ADVICE), "else": ELSE}
+"""Every advice by a key of its own, for the pages, which translate it."""
+
 
 def advice(problem: str) -> str:
     """How to fix what a CameraError reports; ELSE if nothing better is known."""

@@ -7,22 +7,23 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pytest
 
 pytest.importorskip("starlette")
 
-from edgeface.core.types import Box, Face, Frame, FrameResult, Image
+from edgeface.core.types import Box, Face, Frame, FrameResult, Image, RejectReason
 from edgeface.imaging.opencv import cv2
 from edgeface.web.http import connections
 from edgeface.web.http.problems import Problem
 from edgeface.web.hub import MAX_QUEUED, LiveHub
 from edgeface.web.live import feed, stream
 from edgeface.web.live.feed import Feed
+from edgeface.web.texts import camera_strings
 from tests.support.clock import FixedClock
-from tests.support.web import CAMERA, Stage, client, context, make_token, server, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, STATE, Stage, client, context, make_token, server, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -394,3 +395,34 @@ def test_a_slow_listener_loses_the_oldest_and_is_told(context: "WebContext") -> 
     assert heard[0] == {"kind": "dropped", "count": 20}
     assert [one["id"] for one in heard[1:]] == [str(n) for n in range(20, MAX_QUEUED + 20)]
     assert context.hub.dropped == 20
+
+
+PROBLEM = "rtsp://10.0.0.9 refuses the user name or the password"
+
+
+def test_every_reason_has_words_for_the_frame() -> None:
+    assert set(camera_strings.LIVE_WHY) == set(get_args(RejectReason))
+
+
+def away(stage: Stage, status: str, problem: str | None) -> None:
+    cameras = {CAMERA: {**STATE["cameras"][CAMERA], "status": status, "problem": problem}}
+    stage.context.hub.state = {**STATE, "cameras": cameras}
+
+
+def test_the_reason_of_a_camera_is_exactly_its_own_and_the_advice_is_translated(client: "Client", stage: Stage) -> None:
+    away(stage, "offline", PROBLEM)
+    viewer = client("viewer")
+    shown = viewer.get(f"/live/{CAMERA}").json()
+    assert (shown["problem"], shown["text"]) == (PROBLEM, "The camera is offline.")
+    assert shown["advice"] == "Check the user name and the password in the camera's address."
+    german = viewer.get(f"/live/{CAMERA}", headers={"accept-language": "de"}).json()
+    assert german["problem"] == PROBLEM
+    assert german["advice"].startswith("Benutzername und Passwort")
+    # Without JavaScript the page has them too.
+    page = viewer.get("/live").text
+    assert PROBLEM in page
+    assert shown["advice"].replace("'", "&#39;") in page
+    away(stage, "disabled", None)
+    assert viewer.get(f"/live/{CAMERA}").json()["advice"] is None
+    assert viewer.get("/live/nowhere").status_code == 404
+    assert client().get(f"/live/{CAMERA}").status_code == 303

@@ -32,6 +32,7 @@ from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
 from edgeface.web.pages.render import HERE, environment, initials
 from edgeface.web.texts import (
     account_strings,
+    camera_strings,
     door_strings,
     level_strings,
     notify_strings,
@@ -176,6 +177,7 @@ def test_every_string_is_used_and_the_templates_have_no_text_of_their_own() -> N
     texts = (
         strings,
         account_strings,
+        camera_strings,
         level_strings,
         notify_strings,
         photo_strings,

@@ -20,6 +20,7 @@ from edgeface.doctor import broker as doctor_broker
 from edgeface.doctor import cameras as doctor_cameras
 from edgeface.mqtt import advice
 from edgeface.mqtt.connection import Connection
+from edgeface.web.languages.catalogues import catalogue, language
 from edgeface.web.pages import faults
 from tests.support.certificates import Authority
 from tests.support.web import CAMERA, STATE, Stage, context, stage  # noqa: F401 - fixtures
@@ -226,3 +227,36 @@ def test_health_and_doctor_give_the_same_advice_about_a_camera(context: WebConte
     running = "gives 0.4 pictures per second; at least 0.8 are needed to recognise people"
     context.hub.state = {**STATE, "problems": [], "cameras": {"porch": {**camera_now, "problem": running}}}
     assert "Raise fps" in faults.faults(context)[0].remedy
+
+
+def test_the_advice_is_in_the_language_of_the_page_and_the_problem_as_the_device_reports_it(
+    context: WebContext, tmp_path: Path
+) -> None:
+    problem = "rtsp://10.0.0.9 refuses the user name or the password"
+    camera_now = {**STATE["cameras"][CAMERA], "status": "offline", "problem": problem}
+    broker = {"problem": "the broker 10.0.0.8:1883 cannot be reached: timed out", "lost": 0}
+    silent = {**camera_now, "problem": None}
+    cameras = {"porch": camera_now, "yard": silent}
+    context.hub.state = {**STATE, "problems": [], "cameras": cameras, "mqtt": broker}
+    configuration = configured(tmp_path, "mqtt: {host: 10.0.0.8, insecure: true}")
+    before = language.set("de")
+    try:
+        found = faults.faults(dataclasses.replace(context, configuration=lambda: configuration))
+    finally:
+        language.reset(before)
+    own = catalogue("de")["remedies"]
+    assert [one.remedy for one in found] == [
+        own["CAMERA_ADVICE"]["refuses the user name"],
+        own["CAMERA_ADVICE"]["delivers no image"],
+        own["BROKER_ADVICE"]["silent"],
+    ]
+    assert problem in found[0].text
+    assert "reopens" in faults.camera_remedy(None)
+
+
+def test_every_advice_of_a_camera_and_of_the_broker_can_be_translated() -> None:
+    """A text that the advice can give and the pages do not know would stay English in every language."""
+    broker_texts = {text for name, text in vars(advice).items() if name.isupper() and isinstance(text, str)}
+    assert set(advice.TEXTS.values()) == broker_texts
+    problems = ("delivers no image", "refuses the user name", "cannot be opened", "hangs in its driver", "odd")
+    assert {camera_advice.advice(problem) for problem in problems} <= set(camera_advice.TEXTS.values())

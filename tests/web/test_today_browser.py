@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +15,7 @@ from edgeface.core.events import event_id
 from edgeface.journal.rows import JournalRow
 from edgeface.web.texts import today_strings
 from tests.support.axe import AXE, MISSING, violations
-from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded
+from tests.support.pages import NEEDED, PLAYWRIGHT, browser, page_of  # noqa: F401 - fixtures
 from tests.support.visits import announced, left, visit
 from tests.support.web import (  # noqa: F401 - fixtures
     CAMERA,
@@ -25,19 +23,15 @@ from tests.support.web import (  # noqa: F401 - fixtures
     UNKNOWN,
     Stage,
     context,
-    make_code,
     server,
     stage,
 )
 
-PLAYWRIGHT = find_spec("playwright") is not None
 if TYPE_CHECKING or PLAYWRIGHT:
-    from playwright.sync_api import Browser, Page, expect, sync_playwright
+    from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from edgeface.web.server import Server
+    from collections.abc import Callable
 
     Open = Callable[..., Page]
 
@@ -45,54 +39,13 @@ if TYPE_CHECKING:
 # ruff: noqa: F811
 
 pytestmark = [
-    pytest.mark.needs_browser,
+    *NEEDED,
     pytest.mark.slow(seconds=40),
-    pytest.mark.skipif(not PLAYWRIGHT, reason="needs playwright"),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
 ]
 
 DAY = 86_400.0
-PATIENCE = 20_000
 PHONE = {"width": 360, "height": 780}
 DESKTOP = {"width": 1280, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        with bounded(started):
-            started.close()
-
-
-@pytest.fixture
-def page_of(browser: Browser, stage: Stage, server: Server) -> Iterator[Open]:
-    """Opens a page of its own, signed in, in a browser with these settings; nothing may fail on it."""
-    contexts: list[Any] = []
-    wrong: list[str] = []
-
-    def make(role: str = "admin", **settings: Any) -> Page:
-        contexts.append(browser.new_context(base_url=server.url, **settings))
-        page: Page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda one: wrong.append(one.text) if one.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda one: wrong.append(str(one)))
-        page.goto("/login")
-        if settings.get("java_script_enabled", True):
-            page.goto("about:blank")
-            page.goto(f"/login#{make_code(stage, role)}")
-            page.wait_for_url(server.url)
-        else:
-            page.locator("#secret").fill(make_code(stage, role))
-            page.locator("main form button").click()
-        return page
-
-    with bounded(browser):
-        yield make
-        for one in contexts:
-            one.close()
-    assert wrong == []
 
 
 def write(stage: Stage, *rows: JournalRow) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from edgeface.access.policy import kinds_of
@@ -11,12 +12,15 @@ from edgeface.core import board
 from edgeface.core.event_kinds import kinds, of
 from edgeface.web.auth.guard import public, viewer
 from edgeface.web.auth.login import kept_name, local, needs_name
+from edgeface.web.http.problems import Problem
 from edgeface.web.pages import rows
-from edgeface.web.pages.faults import disk_of, faults
+from edgeface.web.pages.faults import camera_remedy, disk_of, faults
 from edgeface.web.pages.render import context_of, page, pairs, render
-from edgeface.web.texts import factor_strings, liveness_strings, strings
+from edgeface.web.texts import camera_strings, factor_strings, liveness_strings, strings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -28,6 +32,8 @@ _RECENT = 8
 """Rows of the journal on the live page and on each door's card."""
 _DOOR_ROWS = 400
 """Rows that are read for the doors' cards."""
+_AWAY = frozenset({"offline", "stalled"})
+"""States of a camera with a reason and an advice."""
 _NONCE_SECONDS = 60.0
 """Age of a nonce up to which a door's controller counts as connected."""
 
@@ -67,11 +73,15 @@ def live(request: Request) -> Response:
     return render(
         request,
         "live.html",
-        cameras={name: (camera, reports.get(name, {})) for name, camera in configuration.face_cameras.items()},
+        cameras={
+            name: (camera, reports.get(name, {}), _why(reports.get(name, {})))
+            for name, camera in configuration.face_cameras.items()
+        },
         faults=faults(context),
         words={
             "labels": strings.LABELS,
-            "reasons": strings.REASONS,
+            "reasons": {**strings.REASONS, **camera_strings.LIVE_WHY},
+            "not_judged": camera_strings.LIVE_NOT_JUDGED,
             "score": strings.LIVE_SCORE,
             "prompts": liveness_strings.PROMPTS,
             "arrows": liveness_strings.ARROWS,
@@ -80,6 +90,30 @@ def live(request: Request) -> Response:
         lines=[one for one in rows.find(context.journal, rows.EventFilter()).lines if not of(one.kind).quiet][:_RECENT],
         head=context.journal.facts()["seq"] or 0,
     )
+
+
+def camera(request: Request) -> Response:
+    """The state of a camera in words, for the script of the live page."""
+    context, name = context_of(request), request.path_params["camera"]
+    if name not in context.configuration().face_cameras:
+        raise Problem(404)
+    return JSONResponse(_why(context.hub.state.get("cameras", {}).get(name, {})))
+
+
+def _why(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A camera's state in words and, if it gives no picture, its own reason and the advice.
+
+    The reason is exactly what capture reports, in English; the rest is in the language of the request.
+    """
+    status, problem = report.get("status"), report.get("problem")
+    word = strings.STATUSES.get(status or "", status)
+    return {
+        "tone": "ok" if status == "online" else "bad" if status in _AWAY else "",
+        "word": word,
+        "text": camera_strings.LIVE_STATUS.format(status=word) if status and status != "online" else None,
+        "problem": problem,
+        "advice": camera_remedy(problem) if problem or status in _AWAY else None,
+    }
 
 
 def _may_correct(request: Request) -> bool:
@@ -154,6 +188,7 @@ async def login(request: Request) -> Response:
 
 ROUTES = [
     Route("/live", viewer(page(live))),
+    Route("/live/{camera}", viewer(page(camera))),
     Route("/doors", viewer(page(doors, fresh=True))),
     Route("/health", viewer(page(health, fresh=True))),
     Route("/login", login),

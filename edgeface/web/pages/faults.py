@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgeface.cameras import advice as camera_advice
 from edgeface.core.board import FREE_MB
 from edgeface.core.text import counted
-from edgeface.mqtt.advice import advice
+from edgeface.mqtt import advice as broker_advice
 from edgeface.web.texts import remedies, strings
 
 if TYPE_CHECKING:
@@ -63,20 +63,31 @@ def remedy(problem: str, otherwise: str | None = None) -> str:
     return remedies.REMEDY_ELSE if found is None else found
 
 
+def camera_remedy(problem: str | None) -> str:
+    """How to fix what a camera reports, in the language of the request; None is a camera that delivers no image.
+
+    As the doctor does, unless the problem can only be seen while the camera runs.
+    """
+    if problem is None:
+        return _translated(camera_advice.SILENT, camera_advice.TEXTS, remedies.CAMERA_ADVICE)
+    known = camera_advice.advice(problem)
+    shown = _translated(known, camera_advice.TEXTS, remedies.CAMERA_ADVICE)
+    return remedy(problem, shown) if known == camera_advice.ELSE else shown
+
+
+def _translated(text: str, english: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """A text of `english` in the language of the request: `own` has the same keys."""
+    return next((own[key] for key, known in english.items() if known == text), text)
+
+
 def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
     for name, camera in state.get("cameras", {}).items():
         status, problem = camera.get("status"), camera.get("problem")
         if problem:
-            yield DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), _camera_remedy(problem))
+            yield DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), camera_remedy(problem))
         elif status not in _QUIET:
             shown = strings.STATUSES.get(status, status)
-            yield DeviceFault(remedies.STATUS.format(camera=name, status=shown), camera_advice.SILENT)
-
-
-def _camera_remedy(problem: str) -> str:
-    """What the doctor says of the same problem, unless it can only be seen while the camera runs."""
-    known = camera_advice.advice(problem)
-    return remedy(problem, known) if known == camera_advice.ELSE else known
+            yield DeviceFault(remedies.STATUS.format(camera=name, status=shown), camera_remedy(None))
 
 
 def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
@@ -90,7 +101,9 @@ def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
 def _broker(context: WebContext) -> Iterator[DeviceFault]:
     problem, mqtt = (context.hub.state.get("mqtt") or {}).get("problem"), context.configuration().mqtt
     if problem and mqtt is not None:
-        yield DeviceFault(remedies.BROKER.format(problem=problem), advice(problem, mqtt))
+        advice = broker_advice.advice(problem, mqtt)
+        shown = _translated(advice, broker_advice.TEXTS, remedies.BROKER_ADVICE)
+        yield DeviceFault(remedies.BROKER.format(problem=problem), shown)
 
 
 def _journal(state: Mapping[str, Any]) -> Iterator[DeviceFault]:

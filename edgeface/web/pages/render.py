@@ -23,6 +23,7 @@ from edgeface.web.http import limits
 from edgeface.web.languages.catalogues import language
 from edgeface.web.texts import (
     account_strings,
+    camera_strings,
     door_strings,
     factor_strings,
     level_strings,
@@ -53,6 +54,7 @@ STATIC = HERE / "static"
 _MAX_DIGITS = 15
 _TEXTS = (
     account_strings,
+    camera_strings,
     strings,
     door_strings,
     factor_strings,

@@ -19,6 +19,17 @@ function title(face) {
   return face.name || face.unknown || words.labels[face.label];
 }
 
+function reason(face) {
+  return face.reason ? words.reasons[face.reason] || face.reason : "";
+}
+
+// What stands at the frame: why a face that has no name yet is not judged comes before all else.
+function caption(face) {
+  if (face.label === "match") return title(face) + (face.score === null ? "" : ` ${face.score.toFixed(2)}`);
+  if (face.label === "new" && reason(face)) return reason(face);
+  return title(face) + (reason(face) ? `: ${reason(face)}` : "");
+}
+
 function draw(overlay, seen) {
   const [width, height] = seen.frame_size;
   overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -29,11 +40,10 @@ function draw(overlay, seen) {
     const [left, top, right, bottom] = face.box;
     const one = element(group, "g", { class: face.label });
     element(one, "rect", { class: "box", x: left, y: top, width: right - left, height: bottom - top, rx: size / 4 });
-    const text = title(face) + (face.label === "match" && face.score !== null ? ` ${face.score.toFixed(2)}` : "");
     const above = top > size * 1.7 ? top - size * 1.55 : bottom + size * 0.2;
     const tag = element(one, "g", { class: "tag" });
     const back = element(tag, "rect", { x: left, y: above, height: size * 1.35, rx: size / 4 });
-    const label = element(tag, "text", { x: left + size * 0.35, y: above + size, "font-size": size }, text);
+    const label = element(tag, "text", { x: left + size * 0.35, y: above + size, "font-size": size }, caption(face));
     overlay.replaceChildren(group);
     const wide = label.getComputedTextLength() + size * 0.7;
     const shift = Math.min(0, width - left - wide);
@@ -47,8 +57,8 @@ function draw(overlay, seen) {
 function listFaces(list, seen) {
   const lines = seen.faces.map((face) => {
     const score = face.label === "match" && face.score !== null;
-    const reason = face.reason ? `, ${words.reasons[face.reason] || face.reason}` : "";
-    const more = (score ? `, ${words.score.replace("{score}", face.score.toFixed(2))}` : "") + reason;
+    const why = reason(face) ? `, ${words.not_judged.replace("{reason}", reason(face))}` : "";
+    const more = (score ? `, ${words.score.replace("{score}", face.score.toFixed(2))}` : "") + why;
     const key = `${face.track}/${face.label}/${title(face)}/${face.event}`;
     return { key, text: title(face), more, label: face.label, event: words.correct && face.event, named: face.person };
   });
@@ -98,6 +108,27 @@ function loaded(image, source) {
   });
 }
 
+// Why there is no picture: what the camera itself reports, and what to do about it.
+async function report(card, lost) {
+  const wait = card.querySelector(".stage > .wait");
+  const now = { text: lost };
+  try {
+    const answer = await fetch(`/live/${encodeURIComponent(card.dataset.camera)}`);
+    if (answer.ok) Object.assign(now, await answer.json());
+  } catch {
+    // The device itself does not answer, and the text says so.
+  }
+  for (const [name, text] of Object.entries({ text: now.text || lost, problem: now.problem, advice: now.advice })) {
+    const line = wait.querySelector(`[data-${name}]`);
+    if (line.textContent !== (text || "")) line.textContent = text || "";
+    line.hidden = !text;
+  }
+  const badge = card.querySelector("[data-status]");
+  badge.className = `badge ${now.tone || ""}`;
+  badge.textContent = now.word || "";
+  badge.hidden = !now.word;
+}
+
 async function show(card, state) {
   const path = `/api/v1/cameras/${encodeURIComponent(card.dataset.camera)}`;
   const image = card.querySelector(".stage > img");
@@ -119,10 +150,12 @@ async function show(card, state) {
   card.seen = seen;
   image.hidden = false;
   wait.hidden = true;
+  if (state.lost) await report(card, "");
+  state.lost = false;
 }
 
 async function watch(card) {
-  const state = { seq: -1, inView: false };
+  const state = { seq: -1, inView: false, lost: false };
   new IntersectionObserver((entries) => { state.inView = entries.at(-1).isIntersecting; }).observe(card);
   const wait = card.querySelector(".stage > .wait");
   for (;;) {
@@ -132,7 +165,8 @@ async function watch(card) {
         await show(card, state);
       } catch (error) {
         pause = RETRY_MS;
-        wait.textContent = error instanceof TypeError ? wait.dataset.lost : error.message;
+        state.lost = true;
+        await report(card, error instanceof TypeError ? wait.dataset.lost : error.message);
         wait.hidden = false;
         card.querySelector(".stage > img").hidden = true;
         card.querySelector(".stage > svg").replaceChildren();

@@ -3,6 +3,8 @@
 How to fix faults of the broker and of cameras is in mqtt/advice.py and cameras/advice.py, which the doctor reads too.
 """
 
+from edgeface.cameras import advice as camera_advice
+from edgeface.mqtt import advice as broker_advice
 from edgeface.web.languages.catalogues import translate
 
 # Words in a problem and how to fix it; the first match counts.
@@ -34,5 +36,7 @@ CLOCK_DO = "Give the device access to a time server, or fit a clock module: door
 LOST = "{rows} lost: accepted by neither the broker nor the disk."
 DISK = "The disk is nearly full: {free} GB free."
 DISK_DO = "Free some disk space: df -h shows what is full."
+CAMERA_ADVICE = dict(camera_advice.TEXTS)
+BROKER_ADVICE = dict(broker_advice.TEXTS)
 
 translate(__name__)
