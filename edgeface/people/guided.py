@@ -48,11 +48,22 @@ _ADVICE = {
     "cut": "move into the middle of the picture",
     "covered": "take off mask and dark glasses; keep hands and hair out of the face",
 }
-_POSE_ADVICE = {
+_POSE_ADVICE: dict[Pose, str] = {
     "straight ahead": "look straight at the camera",
     "turned left": "turn your head a little to your left",
     "turned right": "turn your head a little to your right",
 }
+TEXTS = {
+    **_ADVICE,
+    **{str(pose): text for pose, text in _POSE_ADVICE.items()},
+    "unclear": "look at the camera",
+    "none": "no face in view: look at the camera",
+    "several": "one at a time: {count} faces in view",
+    "another": "this looks like another person: only one person can be enrolled at a time",
+    "same": "the same as before, so move a little",
+    "taken": f"{{count}} of {SHOTS} taken",
+}
+"""The parts of every advice by a key of its own, for the pages, which translate them; joined by a semicolon."""
 
 
 def pose_of(quality: Quality) -> Pose | None:
@@ -87,17 +98,24 @@ class Guide:
         """Poses without a shot."""
         return tuple(pose for pose in POSES if not any(pose == taken for taken, _ in self.shots))
 
+    @property
+    def next_pose(self) -> Pose | None:
+        """The pose of the next shot; None if there are five."""
+        if self.done:
+            return None
+        return (self.missing or tuple(pose for pose in POSES if self._wanted(pose)))[0]
+
     def offer(self, image: Image) -> str:
         """Take a shot from `image` if it is useful and return advice; raises PhotoError for someone else's face."""
         faces = self.analyzer.faces(image, self._turn, self._expected)
         self._turn += 1
         self._expected = [detection.box for detection, _ in faces]
         if len(faces) != 1:
-            return f"one at a time: {len(faces)} faces in view" if faces else "no face in view: look at the camera"
+            return TEXTS["several"].format(count=len(faces)) if faces else TEXTS["none"]
         (face,) = faces
         detection, quality = face.detection, self.analyzer.template_quality(image, face)
         if quality.reason is not None:
-            return _ADVICE.get(quality.reason, "look at the camera")
+            return _ADVICE.get(quality.reason, TEXTS["unclear"])
         pose = pose_of(quality)
         if pose is None or not self._wanted(pose):
             return self._next()
@@ -110,11 +128,11 @@ class Guide:
         self.known.look_alikes_of(embedding, self.person)
         taken = [other for _, other in self.shots]
         if taken and float(unit_mean(taken) @ embedding) < self.known.limits.same:
-            return "this looks like another person: only one person can be enrolled at a time"
+            return TEXTS["another"]
         if any(pose == other[0] and float(embedding @ other[1]) >= _SAME_SHOT for other in self.shots):
-            return f"the same as before, so move a little; {self._next()}"
+            return f"{TEXTS['same']}; {self._next()}"
         self.shots.append((pose, embedding))
-        return f"{len(self.shots)} of {SHOTS} taken" + ("" if self.done else f"; {self._next()}")
+        return TEXTS["taken"].format(count=len(self.shots)) + ("" if self.done else f"; {self._next()}")
 
     def _wanted(self, pose: Pose) -> bool:
         """Whether a shot of this pose leaves enough of the five for the missing poses."""
@@ -122,8 +140,7 @@ class Guide:
         return pose in self.missing or (count < _MAX_PER_POSE and SHOTS - len(self.shots) > len(self.missing))
 
     def _next(self) -> str:
-        wanted = self.missing or tuple(pose for pose in POSES if self._wanted(pose))
-        return _POSE_ADVICE[wanted[0]]
+        return "" if self.next_pose is None else _POSE_ADVICE[self.next_pose]
 
 
 def shoot(

@@ -70,6 +70,8 @@ def test_five_varied_shots_are_taken_with_guidance_and_the_same_through_a_camera
     assert "1 of 5 taken; turn your head a little to your left" in said
     assert any(line.startswith("the same as before, so move a little; turn") for line in said)
     assert said[-1] == "5 of 5 taken"
+    assert asked.next_pose is None
+    assert guide(analyzer).next_pose == "straight ahead"
     assert {pose for pose, _ in asked.shots} == {"straight ahead", "turned left", "turned right"}
     assert (np.stack(shots) @ np.stack(shots).T).min() > THRESHOLD
 

@@ -1,8 +1,9 @@
-"""The live page in a real Chromium: why there is no picture, and why a face is not judged."""
+"""Live and guided enrollment in a real Chromium: the picture, why there is none, and what is drawn on it."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 pytest.importorskip("starlette")
 
 from edgeface.core.types import Box, Face, Frame, FrameResult
+from edgeface.web.pages.guided import Progress
 from edgeface.web.texts import camera_strings, strings
+from tests.support.axe import AXE, violations
 from tests.support.pages import NEEDED, PLAYWRIGHT, browser, page_of  # noqa: F401 - fixtures
 from tests.support.web import CAMERA, STATE, Stage, context, server, stage  # noqa: F401 - fixtures
 
@@ -85,3 +88,35 @@ def test_a_frame_has_the_reason_why_its_face_is_not_judged(page_of: Open, stage:
     # The reason changes while the page is open.
     away(stage, "offline", "rtsp://10.0.0.9 hangs in its driver")
     expect(lost.locator("[data-advice]")).to_contain_text("Unplug the camera")
+
+
+def test_the_guide_shows_the_picture_with_an_oval_and_the_progress(
+    page_of: Open, stage: Stage, seen: list[Face]
+) -> None:
+    guidance = stage.app.state.guidance
+    guidance._progress = Progress("joe", "Joe", OTHER, None, None, lines=("come closer",))
+    page = page_of(viewport={"width": 1280, "height": 1200}, reduced_motion="reduce")
+    page.goto("/enroll/camera")
+    oval = page.locator(".stage ellipse.oval")
+    expect(oval).to_have_count(1)
+    expect(page.locator(".stage img").first).to_be_visible()
+    # The middle of a picture of 640 x 480, and so large that a head fills it.
+    assert [round(float(oval.get_attribute(name) or 0)) for name in ("cx", "cy", "ry")] == [320, 240, 144]
+    expect(page.locator(".oval.fits")).to_have_count(0)
+    seen.append(Face(1, Box(250, 150, 390, 330), "new", None, None, None, None, None))
+    expect(page.locator(".oval.fits")).to_have_count(1)
+    seen[0] = Face(1, Box(20, 150, 160, 330), "new", None, None, None, None, None)
+    expect(page.locator(".oval.fits")).to_have_count(0)
+
+    expect(page.locator("[data-advice]")).to_have_text("come closer")
+    expect(page.locator("[aria-live=polite]")).to_have_text("0 of 5 pictures. Next: look straight at the camera.")
+    guidance._progress = replace(
+        guidance._progress, taken=1, missing=("turned left", "turned right"), pose="turned left", lines=("hold still",)
+    )
+    expect(page.locator("[aria-live=polite]")).to_have_text(
+        "1 of 5 pictures. Next: turn your head a little to your left."
+    )
+    expect(page.locator("[aria-live=assertive]")).to_have_text("hold still")
+    expect(page.locator(".poses li").first).to_have_text("Straight ahead: taken")
+    assert page.locator("progress").evaluate("one => one.value") == 1
+    assert not AXE or violations(page) == []

@@ -26,9 +26,10 @@ from edgeface.gallery.thumbnails import thumbnail
 from edgeface.gallery.unknowns import Unknown
 from edgeface.imaging import photos
 from edgeface.mqtt.advice import START
-from edgeface.people.guided import Guide
+from edgeface.people.guided import TEXTS, Guide
+from edgeface.web.languages.catalogues import catalogue, language
 from edgeface.web.pages import faults, rows
-from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress
+from edgeface.web.pages.guided import READY_SECONDS, Guidance, Progress, in_words
 from edgeface.web.pages.render import HERE, environment, initials
 from edgeface.web.texts import (
     account_strings,
@@ -679,13 +680,40 @@ def test_the_guide_leads_one_person_at_a_time(admin: TestClient, context: WebCon
     assert post(admin, "/enroll/camera", fields).headers["location"] == "/enroll/camera"
     assert strings.GUIDE_BUSY in text_of(post(admin, "/enroll/camera", {**fields, "id": "other"}))
     # Two people are in front of the camera in these tests.
-    until(lambda: "2 faces in view" in admin.get("/enroll/camera/progress").json()["lines"][-1], 20)
+    until(lambda: "2 faces in view" in admin.get("/enroll/camera/progress").json()["advice"], 20)
     assert "2 faces in view" in text_of(admin.get("/enroll/camera"))
     assert post(admin, "/enroll/camera/finish", {}).status_code == 409
     assert post(admin, "/enroll/camera/cancel", {}).headers["location"] == "/enroll?done=cancelled"
     assert admin.get("/enroll/camera/progress").json()["state"] == "cancelled"
     with opened(context) as gallery:
         assert "newcomer" not in [person.id for person in gallery.people()]
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [*((text.format(count=2), key) for key, text in TEXTS.items()), ("3 of 5 taken; hold still", "taken")],
+)
+def test_an_instruction_is_in_the_language_of_the_page(line: str, key: str) -> None:
+    own = catalogue("fr")["camera_strings"]["GUIDE_ADVICE"]
+    before = language.set("fr")
+    try:
+        shown = in_words(line)
+    finally:
+        language.reset(before)
+    assert shown.startswith(own[key].format(count=3 if ";" in line and key == "taken" else 2))
+    assert shown.endswith(own["blurred"]) == ("hold still" in line)
+    assert in_words(line) == line
+
+
+def test_the_guide_says_which_pose_is_next_in_words() -> None:
+    begun = Progress("joe", None, CAMERA, None, None, taken=2, missing=("turned right",), pose="turned right")
+    assert begun.count == "2 of 5 pictures. Next: turn your head a little to your right."
+    assert begun.poses == {"straight ahead": "taken", "turned left": "taken", "turned right": "next"}
+    done = replace(begun, taken=5, missing=(), pose=None)
+    assert (done.count, set(done.poses.values())) == ("5 of 5 pictures", {"taken"})
+    again = replace(begun, taken=3, missing=(), pose="straight ahead")
+    assert again.poses["straight ahead"] == "next"
+    assert Progress("joe", None, CAMERA, None, None).advice == strings.GUIDE_STARTING
 
 
 def test_what_the_guide_has_taken_is_enrolled_once_somebody_says_so(admin: TestClient, stage: Stage) -> None:

@@ -134,8 +134,9 @@ def progress(request: Request) -> Response:
     now = guidance(request).progress
     if now is None:
         return JSONResponse({"state": None})
-    count = strings.GUIDE_TAKEN.format(taken=now.taken, wanted=SHOTS)
-    return JSONResponse({"state": now.state, "lines": now.lines, "taken": now.taken, "count": count})
+    return JSONResponse(
+        {"state": now.state, "advice": now.advice, "taken": now.taken, "count": now.count, "poses": now.poses}
+    )
 
 
 def finish(request: Request, form: Form) -> Response:

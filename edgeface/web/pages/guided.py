@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -11,13 +12,13 @@ from edgeface.core.text import check_id
 from edgeface.core.types import CameraImage
 from edgeface.gallery.snapshot import check_days
 from edgeface.people.enrollment import EnrollOptions, OverridableError
-from edgeface.people.guided import SHOTS, SILENT, shoot
-from edgeface.web.texts import strings
+from edgeface.people.guided import POSES, SHOTS, SILENT, TEXTS, shoot
+from edgeface.web.texts import camera_strings, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgeface.people.guided import Guide
+    from edgeface.people.guided import Guide, Pose
     from edgeface.people.service import EnrollResult
     from edgeface.web.context import WebContext
 
@@ -39,12 +40,50 @@ class Progress:
     given: str | None
     expires: str | None
     state: State = "running"
-    lines: tuple[str, ...] = (strings.GUIDE_STARTING,)
-    """Instructions to the person, newest last."""
+    lines: tuple[str, ...] = ()
+    """Instructions to the person, newest last; none while the camera is opened."""
     taken: int = 0
     """Number of shots."""
+    missing: tuple[Pose, ...] = POSES
+    """Poses without a shot."""
+    pose: Pose | None = POSES[0]
+    """The pose of the next shot; None if there are enough."""
     different_people: bool = False
     """The face may be enrolled under another id."""
+
+    @property
+    def advice(self) -> str:
+        """The newest instruction, in the language of the request; why it failed is as the device reports it."""
+        return in_words(self.lines[-1]) if self.lines else strings.GUIDE_STARTING
+
+    @property
+    def count(self) -> str:
+        """How many pictures are taken, and what comes next, in one text."""
+        count = strings.GUIDE_TAKEN.format(taken=self.taken, wanted=SHOTS)
+        if self.pose is None:
+            return count
+        return camera_strings.GUIDE_NEXT.format(count=count, pose=camera_strings.GUIDE_ADVICE[self.pose])
+
+    @property
+    def poses(self) -> dict[Pose, str]:
+        """Each pose, and whether it is `taken`, `next` or still `open`."""
+        return {pose: "next" if pose == self.pose else "open" if pose in self.missing else "taken" for pose in POSES}
+
+
+def in_words(line: str) -> str:
+    """An instruction of the guide in the language of the request; what is none of its own stays as it is."""
+    # The first number of a part is the one that varies.
+    whole = _part(line)
+    return "; ".join(map(_part, line.split("; "))) if whole == line else whole
+
+
+def _part(text: str) -> str:
+    number = re.search(r"\d+", text)
+    template = text if number is None else text.replace(number.group(), "{count}", 1)
+    key = next((key for key, known in TEXTS.items() if known == template), None)
+    if key is None:
+        return text
+    return camera_strings.GUIDE_ADVICE[key].format(count="" if number is None else number.group())
 
 
 class Guidance:
@@ -146,6 +185,8 @@ class Guidance:
             if self._run != run or self._progress is None:
                 return
             self._guide, self._ended = guide, self._context.clock.monotonic()
-            taken = self._progress.taken if guide is None else min(SHOTS, len(guide.shots))
             shown = (*self._progress.lines, *lines)[-_MAX_LINES:]
-            self._progress = replace(self._progress, state=state, lines=shown, taken=taken)
+            self._progress = replace(self._progress, state=state, lines=shown)
+            if guide is not None:
+                taken = min(SHOTS, len(guide.shots))
+                self._progress = replace(self._progress, taken=taken, missing=guide.missing, pose=guide.next_pose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeface.people import guided
 from edgeface.web.languages.catalogues import translate
 
 LIVE_STATUS = "The camera is {status}."
@@ -26,5 +27,16 @@ LEGEND_FRAMES = {
     "smallest": "White, in the corner: the smallest face that is searched for.",
     "region": "White, dashed: the region. Nothing is searched for outside it.",
 }
+
+GUIDE_PICTURE = "Picture of the camera {camera}, mirrored. The face belongs in the oval."
+GUIDE_NEXT = "{count}. Next: {pose}."
+GUIDE_PROGRESS = "Pictures"
+GUIDE_POSES = {
+    "straight ahead": "Straight ahead",
+    "turned left": "Turned to the left",
+    "turned right": "Turned to the right",
+}
+GUIDE_POSE_STATES = {"taken": "taken", "next": "next", "open": "to come"}
+GUIDE_ADVICE = dict(guided.TEXTS)
 
 translate(__name__)
