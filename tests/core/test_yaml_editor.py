@@ -1,5 +1,6 @@
 import difflib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from edgeface.config import loader
 from edgeface.core import yaml_reader
-from edgeface.core.yaml_editor import Refused, put
+from edgeface.core.yaml_editor import Refused, put, put_below, remove
 
 REFERENCE = (Path(__file__).parents[2] / "config.yaml").read_bytes()
 REGION = ("cameras", "porch", "region")
@@ -121,10 +122,94 @@ def test_what_cannot_be_changed_is_refused(data: bytes) -> None:
         put(data, REGION, [1, 2])
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "a: b", "true", "x\ny", "#", ""])
-def test_a_value_that_could_be_read_otherwise_is_refused(value: float | str) -> None:
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), "\x07", "a\x85b", "\ud800", "\ufffe", {"a": [float("nan")]}]
+)
+def test_a_value_that_could_be_read_otherwise_is_refused(value: Any) -> None:
     with pytest.raises(Refused):
         put(b"a: 1\n", ("a",), value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(st.text(max_size=40), st.sampled_from(["a: b", "true", "x\ny", "#", "", "- a", "&x", "1e3", "~", "'"]))
+)
+def test_a_text_is_read_as_it_was_written_or_refused(value: str) -> None:
+    try:
+        after = put(b"a: 1 # why\nb: {c: 2}\n", ("b", "c"), value)
+    except Refused:
+        return
+    assert yaml_reader.read(after).value == {"a": 1, "b": {"c": value}}
+    assert after.startswith(b"a: 1 # why\n")
+
+
+def test_an_address_is_quoted() -> None:
+    after = put(b"cameras: {porch: {source: 0}}\n", ("cameras", "porch", "source"), "rtsp://a:b@c/d?e=#f")
+    assert after == b'cameras: {porch: {source: "rtsp://a:b@c/d?e=#f"}}\n'
+
+
+RULES = b"""notify:
+  rules:
+    # The first.
+    - to: [phone] # who
+      kinds:
+        - unknown
+        - spoof
+      # How often.
+      pause: 60.0
+    - {to: [phone], kinds: [match]}
+"""
+
+
+def test_an_item_of_a_list_is_changed_in_its_place() -> None:
+    first, second = ("notify", "rules", 0), ("notify", "rules", 1)
+    assert changes(RULES, put(RULES, (*first, "pause"), 90)) == ["-       pause: 60.0\n", "+       pause: 90\n"]
+    assert changes(RULES, put(RULES, (*second, "pause"), 90))[1:] == [
+        "+     - {to: [phone], kinds: [match], pause: 90}\n"
+    ]
+    shorter = put(RULES, (*first, "kinds"), ["spoof"])
+    assert changes(RULES, shorter) == [
+        "-       kinds:\n", "+       kinds: [spoof]\n", "-         - unknown\n", "-         - spoof\n",
+    ]  # fmt: skip
+    for path in (("notify", "rules", 2, "pause"), ("notify", "rules", -1, "pause"), ("notify", 0, "pause")):
+        with pytest.raises(Refused):
+            put(RULES, path, 1)
+
+
+def test_sections_above_a_key_are_made_where_they_are_missing_or_empty() -> None:
+    assert put_below(b"a: 1\n", ("b", "c", "d"), 2) == b"a: 1\nb: {c: {d: 2}}\n"
+    assert put_below(b"a: 1\nb: # why\n  #c: 3\n", ("b", "c"), 2) == b"a: 1\nb: {c: 2} # why\n  #c: 3\n"
+    assert put_below(b"a: {b: 1}\n", ("a", "c"), 2) == b"a: {b: 1, c: 2}\n"
+    with pytest.raises(Refused):
+        put_below(b"a: 1\n", ("a", "b"), 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"a:\n  b: 1\n  c: 2\n", b"a:\n  c: 2\n"),
+        (b"a:\n  c: 2\n  b: 1\n# end\n", b"a:\n  c: 2\n# end\n"),
+        (b"a:\n  b: 1 # why\n  c: 2\n", b"a:\n   # why\n  c: 2\n"),
+        (b"a:\r\n  b: 1\r\n  c: 2\r\n", b"a:\r\n  c: 2\r\n"),
+        (b"a:\n  c: 2\n  b: 1", b"a:\n  c: 2\n"),
+        (b"a:\n  b:\n    - 1\n    - 2\n  # next\n  c: 2\n", b"a:\n  # next\n  c: 2\n"),
+        (b"a:\n  b: [1,\n    2]\n  c: 2\n", b"a:\n  c: 2\n"),
+        (b"a:\n  b:\n  c: 2\n", b"a:\n  c: 2\n"),
+        (b"a: {b: 1, c: 2}\n", b"a: {c: 2}\n"),
+        (b"a: {c: 2, b: 1} # why\n", b"a: {c: 2} # why\n"),
+        (b"a: {b: 1}\n", b"a: {}\n"),
+        (b"a: {c: 2}\n", b"a: {c: 2}\n"),
+        (b"d: 1\n", b"d: 1\n"),
+    ],
+)
+def test_a_key_is_removed_and_nothing_else(before: bytes, after: bytes) -> None:
+    assert remove(before, ("a", "b")) == after
+
+
+@pytest.mark.parametrize("data", [b"a:\n  b:\n    - 1\n    # why\n    - 2\n  c: 2\n", b"a:\n  b: 1\n", b"a: {b: 1"])
+def test_a_key_that_cannot_be_removed_alone_is_refused(data: bytes) -> None:
+    with pytest.raises(Refused):
+        remove(data, ("a", "b"))
 
 
 LINES = st.lists(
@@ -158,5 +243,19 @@ def test_only_the_one_value_differs_or_the_change_is_refused(lines: list[str], v
         return
     was, now = yaml_reader.read(before).value, yaml_reader.read(after).value
     assert now == {**was, "top": {**was["top"], "region": value}}
+    kept = [[line for line in text.decode().splitlines() if "#" in line] for text in (before, after)]
+    assert kept[0] == kept[1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINES)
+def test_only_the_one_key_is_removed_or_the_change_is_refused(lines: list[str]) -> None:
+    before = "\n".join(["top:", "  key: 0", *("  " + line for line in lines)]).encode()
+    try:
+        after = remove(before, ("top", "region"))
+    except Refused:
+        return
+    was, now = yaml_reader.read(before).value, yaml_reader.read(after).value
+    assert now == {**was, "top": {key: one for key, one in was["top"].items() if key != "region"}}
     kept = [[line for line in text.decode().splitlines() if "#" in line] for text in (before, after)]
     assert kept[0] == kept[1]
