@@ -69,12 +69,12 @@ def put_whole(path: Path, data: bytes | Iterable[bytes], *, replace: bool = True
                 path.hardlink_to(temporary)
 
 
-def swap(path: Path, data: bytes) -> None:
+def swap(path: Path, data: bytes, like: Path | None = None) -> None:
     """Replace the content of an existing file completely or not at all, keeping its mode and owner.
 
-    Raises OSError if that is not possible.
+    With `like`, the file gets mode and owner of that one, and need not exist. Raises OSError if that is not possible.
     """
-    facts = path.lstat()
+    facts = (path if like is None else like).lstat()
     with _part(path) as (temporary, file):
         if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
             os.fchown(file.fileno(), facts.st_uid, facts.st_gid)

@@ -145,9 +145,9 @@ def _changes(text: str, node: yaml.Node, path: Sequence[Step], value: Value) -> 
     if old is not None:
         yield from _replaced(text, *old, value)
     elif isinstance(node, yaml.MappingNode) and node.flow_style:
-        yield from _put_in_braces(text, node, f"{path[-1]}: {_spelled(value)}")
+        yield from _put_in_braces(text, node, f"{path[-1]}: {spelled(value)}")
     elif node.value:
-        yield from _put_in_block(text, node, begin, str(path[-1]), _spelled(value))
+        yield from _put_in_block(text, node, begin, str(path[-1]), spelled(value))
 
 
 def _pairs(node: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
@@ -159,7 +159,7 @@ def _replaced(text: str, key: yaml.Node, old: yaml.Node, value: Value) -> Iterat
     items = old.value if isinstance(old, yaml.SequenceNode) else None
     if items is not None and isinstance(value, (list, tuple)) and len(items) == len(value):
         for item, one in reversed(list(zip(items, value, strict=True))):
-            text = _cut(text, item.start_mark.index, item.end_mark.index, _spelled(one))
+            text = _cut(text, item.start_mark.index, item.end_mark.index, spelled(one))
         yield text
         return
     start, end = old.start_mark.index, _end(text, old)
@@ -169,12 +169,12 @@ def _replaced(text: str, key: yaml.Node, old: yaml.Node, value: Value) -> Iterat
     if start == end:
         # A key without a value: PyYAML puts the empty value after the colon, or after the key.
         start = end = text.index(":", key.end_mark.index) + 1
-        yield _cut(text, start, end, f" {_spelled(value)}")
+        yield _cut(text, start, end, f" {spelled(value)}")
         return
     colon = text.index(":", key.end_mark.index) + 1
     if "\n" in text[colon:start] and not text[colon:start].strip():
-        yield _cut(text, colon, end, f" {_spelled(value)}")
-    yield _cut(text, start, end, _spelled(value))
+        yield _cut(text, colon, end, f" {spelled(value)}")
+    yield _cut(text, start, end, spelled(value))
 
 
 def _end(text: str, node: yaml.Node) -> int:
@@ -235,8 +235,8 @@ def _cut(text: str, start: int, end: int, new: str) -> str:
     return text[:start] + new + text[end:]
 
 
-def _spelled(value: Value) -> str:
-    """The value as YAML on one line."""
+def spelled(value: Value) -> str:
+    """The value as YAML on one line; raises Refused for a number that is none."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -247,5 +247,5 @@ def _spelled(value: Value) -> str:
         # A text in JSON is one in YAML, except for characters that the result is checked for.
         return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     if hasattr(value, "items"):
-        return "{" + ", ".join(f"{_spelled(key)}: {_spelled(one)}" for key, one in value.items()) + "}"
-    return "[" + ", ".join(map(_spelled, value)) + "]"
+        return "{" + ", ".join(f"{spelled(key)}: {spelled(one)}" for key, one in value.items()) + "}"
+    return "[" + ", ".join(map(spelled, value)) + "]"

@@ -21,6 +21,7 @@ from edgeface.web.pages.doubt import WaitingPlans
 from edgeface.web.pages.enrolling.join import Joining
 from edgeface.web.pages.guided import Guidance
 from edgeface.web.pages.render import problem_page
+from edgeface.web.settings import ROUTES as SETTINGS
 from edgeface.web.today import routes as today
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def routes() -> list[BaseRoute]:
         *api.ROUTES,
         *account_pages.ROUTES,
         *today.ROUTES,
+        *SETTINGS,
         *pages.ROUTES,
         Route("/metrics", metrics, methods=["GET"]),
     ]

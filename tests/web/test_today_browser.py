@@ -177,8 +177,15 @@ PAGES = (
     "/doors",
     "/health",
     "/notifications",
+    "/settings",
+    f"/settings/cameras/{CAMERA}",
+    "/settings/cameras/yard",
     "/login",
 )
+NOTIFY = """notify:
+  targets: {browsers: {type: web_push, contact: "mailto:me@example.com"}}
+  rules: [{to: [browsers], kinds: [unknown]}]
+"""
 
 
 @pytest.mark.skipif(not AXE, reason=MISSING)
@@ -189,7 +196,7 @@ def test_axe_finds_nothing_on_any_page(page_of: Open, stage: Stage, scheme: str,
     write(stage, *visit(at - 900, 1, unknown=UNKNOWN), *visit(at - 300, 2, person="barack"))
     write(stage, JournalRow(EVENT, "unknown", at - 100, announced(at - 100, 3, "unknown", unknown=UNKNOWN).payload))
     source = stage.folder / "config.yaml"
-    source.write_text(source.read_text().replace("privacy: {pictures: all}\n", ""))
+    source.write_text(source.read_text().replace("privacy: {pictures: all}\n", NOTIFY))
     stage.context.reload()
     page = page_of(viewport=size, color_scheme=scheme, reduced_motion="reduce")
     found = {}

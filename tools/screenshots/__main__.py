@@ -39,6 +39,7 @@ PAGES = {
     "events": "/events",
     "doors": "/doors",
     "health": "/health",
+    "settings": "/settings",
 }
 # Obama, a stranger, and Biden, who comes while the stranger is back.
 SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 20.2))

@@ -30,6 +30,7 @@ from edgeface.web.texts import (
     notify_strings,
     photo_strings,
     self_enrollment_strings,
+    settings_strings,
     strings,
     today_strings,
     unknown_strings,
@@ -62,6 +63,7 @@ _TEXTS = (
     notify_strings,
     photo_strings,
     self_enrollment_strings,
+    settings_strings,
     today_strings,
     unknown_strings,
 )
@@ -151,6 +153,7 @@ def _done(key: str) -> str | None:
         **factor_strings.DONE_FACTORS,
         **notify_strings.DONE_NOTIFY,
         **self_enrollment_strings.DONE_JOIN,
+        **settings_strings.DONE_SETTINGS,
         **today_strings.DONE_TODAY,
     }
     return texts.get(key)
@@ -163,6 +166,7 @@ def _section(path: str) -> tuple[str, str] | None:
         "/sessions": account_strings.SESSIONS,
         "/accounts": account_strings.ACCOUNTS,
         "/tokens": account_strings.TOKENS,
+        "/settings": settings_strings.SETTINGS,
     }
     return next((pair for pair in sections.items() if pair[0] != "/" and path.startswith(f"{pair[0]}/")), None)
 

@@ -11,7 +11,8 @@ from starlette.routing import Route
 from edgeface.core.errors import PhotoError
 from edgeface.core.event_kinds import kinds
 from edgeface.web.auth.guard import admin, viewer
-from edgeface.web.config_edit import may_write, write_pictures
+from edgeface.web.config_edit import write_pictures
+from edgeface.web.config_file import may_write
 from edgeface.web.http.problems import Problem
 from edgeface.web.http.time_zone import day_of, zone_name, zone_of
 from edgeface.web.pages.faults import faults
@@ -129,7 +130,7 @@ def answer_pictures(request: Request, form: Form) -> Response:
     if keep not in {"yes", "no"}:
         raise Problem(400, detail="the answer must be yes or no")
     try:
-        write_pictures(context_of(request), "all" if keep == "yes" else "none")
+        write_pictures(context_of(request), "all" if keep == "yes" else "none", request.state.account)
     except Problem as problem:
         return today(request, problem.detail)
     return see("/", "pictures_on" if keep == "yes" else "pictures_off")
