@@ -53,6 +53,8 @@ def try_out(request: Request, form: Form) -> Response:
         picture = trial.picture(context, wanted.cameras[name])
     except CameraError as error:
         return saving.show(request, shown, form, reason=(str(error), camera_remedy(str(error))))
+    except Problem as error:
+        return saving.refused(request, shown, form, error)
     return saving.show(request, shown, form, picture=base64.b64encode(picture).decode())
 
 
