@@ -84,7 +84,7 @@ def test_a_frame_has_the_reason_why_its_face_is_not_judged(page_of: Open, stage:
     lost = page.locator(f"section[data-camera={CAMERA}]")
     expect(lost.locator("[data-problem]")).to_have_text(PROBLEM)
     expect(lost.locator("[data-advice]")).to_contain_text("Check the user name")
-    expect(lost.locator("[data-status]")).to_have_text("offline")
+    expect(lost.locator("[data-badge]")).to_have_text("offline")
     # The reason changes while the page is open.
     away(stage, "offline", "rtsp://10.0.0.9 hangs in its driver")
     expect(lost.locator("[data-advice]")).to_contain_text("Unplug the camera")

@@ -123,7 +123,7 @@ async function report(card, lost) {
     if (line.textContent !== (text || "")) line.textContent = text || "";
     line.hidden = !text;
   }
-  const badge = card.querySelector("[data-status]");
+  const badge = card.querySelector("[data-badge]");
   badge.className = `badge ${now.tone || ""}`;
   badge.textContent = now.word || "";
   badge.hidden = !now.word;
