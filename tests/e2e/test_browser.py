@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
-from edgeface.web.texts import account_strings, strings
+from edgeface.web.texts import account_strings, settings_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
 
 PLAYWRIGHT = find_spec("playwright") is not None
@@ -258,6 +258,21 @@ def test_the_region_is_changed_by_keys_and_by_dragging_and_is_in_the_file(visit:
     page.get_by_role("button", name=strings.REGION_WHOLE).click()
     page.get_by_role("button", name=strings.REGION_SAVE).click()
     expect(page.locator("[data-status]")).to_have_text(strings.REGION_SAVED)
+
+
+def test_the_running_daemon_applies_a_setting_and_its_undoing(visit: Visit, daemon: Daemon) -> None:
+    assert daemon._source is not None
+    before = daemon._source.read_bytes()
+    page = visit.go(f"/settings/cameras/{CAMERA}")
+    region = "fetch('/api/v1/cameras').then((one) => one.json()).then((one) => one.cameras[0].region)"
+    page.get_by_label("Left", exact=True).fill("5")
+    page.get_by_role("button", name=settings_strings.SETTINGS_SAVE).click()
+    expect(page.locator("main > .note.ok")).to_contain_text("within a second")
+    page.wait_for_function(f"{region}.then((sides) => sides && sides[0] === 0.05)")
+    page.get_by_role("button", name=settings_strings.UNDO).click()
+    expect(page.locator("main > .note.ok")).to_contain_text("undone")
+    page.wait_for_function(f"{region}.then((sides) => !sides || sides[0] === 0)")
+    assert daemon._source.read_bytes() == before
 
 
 def test_the_browsers_camera_fills_the_form(visit: Visit) -> None:

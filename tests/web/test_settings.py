@@ -26,14 +26,17 @@ from edgeface.web.settings import trial
 from edgeface.web.settings.addresses import HiddenError, masked, unmasked
 from edgeface.web.texts import settings_strings, strings
 from tests.support.broker import until
+from tests.support.mjpeg import mjpeg
 from tests.support.web import CAMERA, Stage, client, context, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from httpx import Response
     from starlette.testclient import TestClient
+
+    from edgeface.core.types import Image
 
     Client = Callable[..., TestClient]
 
@@ -470,6 +473,28 @@ def test_a_try_gives_the_reason_of_the_camera_and_what_to_do(admin: TestClient) 
     assert "/dev/video98 does not exist" in text_of(answer)
     assert strings.HEALTH_DO in text_of(answer)
     assert "240" in wrong(save(admin, YARD, to="/try", fps="1000"))["fps"]
+
+
+def noise() -> Iterator[Image]:
+    random = np.random.default_rng(1)
+    while True:
+        yield random.integers(0, 255, (240, 320, 3), np.uint8)
+
+
+def test_a_camera_on_the_network_is_tried_with_the_hidden_password(
+    admin: TestClient, stage: Stage, source: Path
+) -> None:
+    gate = "/settings/cameras/gate"
+    with mjpeg(noise(), 30) as address:
+        secret = address.replace("http://", "http://viewer:geheim@")
+        add_camera(stage, source, f'gate: {{type: opencv, source: "{secret}"}}')
+        answer = save(admin, gate, to="/try")
+        assert settings_strings.TRY_WORKS in text_of(answer)
+        assert "geheim" not in answer.text
+    gone = save(admin, gate, to="/try")
+    assert "http://127.0.0.1:" in text_of(gone)
+    assert "cannot be opened" in text_of(gone)
+    assert "geheim" not in gone.text
 
 
 def test_a_camera_that_hangs_is_given_up_and_only_one_is_tried_at_a_time(
