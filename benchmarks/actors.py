@@ -15,7 +15,7 @@ from edgeface.core.errors import PhotoError
 from edgeface.core.types import Box
 from edgeface.faces.blazeface import BlazeFace, Region
 from edgeface.faces.photo_face import find_face
-from edgeface.imaging import photos
+from edgeface.imaging import photo_files, photos
 from edgeface.imaging.opencv import cv2
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def cast_from(analyzer: FaceAnalyzer, folder: Path, count: int, strangers: Seque
     for person in people:
         if len(cast) == count:
             return cast
-        usable = _usable(analyzer, sorted(path for path in person.iterdir() if path.suffix.lower() in photos.SUFFIXES))
+        usable = _usable(analyzer, photo_files.photos_in(person))
         if len(usable) > 1:
             enrolled = () if len(cast) in strangers else tuple(usable[1:])
             cast.append(Member(person.name.replace("_", " "), usable[0], enrolled))

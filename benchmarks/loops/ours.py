@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.loops.seen import Seen
 from edgeface.cameras.opencv import OpencvCamera
 from edgeface.config.configuration import Configuration
-from edgeface.core.text import slug
+from edgeface.core.text import new_id
 from edgeface.core.types import Frame
 from edgeface.daemon.session import RecognitionSession
 from edgeface.gallery.agreement import Limits
@@ -36,7 +36,7 @@ class Loop:
         self._folder = TemporaryDirectory(prefix="edgeface-bench-")
         camera = OpencvCamera(type="opencv", source=0)
         configuration = Configuration(data=Path(self._folder.name), cameras={CAMERA: camera})
-        self._names = {slug(name): name for name in people}
+        self._names = {new_id(name, lambda _: False): name for name in people}
         if people:
             enroll(configuration, people)
         self._session = RecognitionSession(configuration, "bench", _NOON)
@@ -61,7 +61,7 @@ def enroll(configuration: Configuration, people: Mapping[str, Sequence[Path]]) -
     known = KnownFaces(Limits(0.0, 0.0, 0.0, 0.0, 1.0))
     plans: list[Plan] = []
     for name, photos in people.items():
-        plans.append(from_photos(analyzer, known, slug(name), name, photos))
+        plans.append(from_photos(analyzer, known, new_id(name, lambda _: False), name, photos))
         known.means.update({one.person: unit_mean(one.embeddings) for one in plans[-1].candidates})
     refused = [line for plan in plans for line in plan.rejected]
     for line in refused:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.access.passes import Pass, PassRules
-from edgeface.core.errors import EdgefaceError, VaultError
+from edgeface.core.errors import EdgefaceError, VaultError, system_reason
 from edgeface.core.files import alone, read_at_most
 from edgeface.core.text import printable_path
 from edgeface.security.head import put_file
@@ -47,7 +47,7 @@ class PassList:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise VaultError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
+            raise VaultError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
         except ValidationError:
             raise VaultError(f"{printable_path(path)}: not a list of passes") from None
 
@@ -77,7 +77,7 @@ class PassList:
                     raise EdgefaceError(f"there are {MAX_PASSES:,} passes already: revoke some")
                 put_file(self.folder, self.vault, FILE, self.vault.seal(_parser().dump_json(after), _ABOUT))
         except OSError as error:
-            raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+            raise EdgefaceError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
 
 
 class PassRulesFile:

@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from edgeface.access.levels import DoorLimits, LevelLimit, laxer, strictest
 from edgeface.access.liveness import PASSED, DoorLiveness, required_checks
 from edgeface.core.events import SEND_WITHIN
-from edgeface.core.settings import FactorKind, Id, Level, Settings
+from edgeface.core.settings import FactorKind, Id, Level, Settings, form
+from edgeface.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -56,7 +57,9 @@ def _one_line(value: object, check: ValidatorFunctionWrapHandler) -> object:
 
 
 RequiredFactor = Annotated[
-    Literal["none"] | FactorKind | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1)],
+    Literal["none"]
+    | FactorKind
+    | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1, examples=[["pin", "card"]])],
     WrapValidator(_one_line),
 ]
 
@@ -82,12 +85,17 @@ class AllowRule(Settings):
         return self
 
 
+_KEY = "the line that `edgeface door --key` prints at the door"
+
+
 class Door(Settings):
     """A door."""
 
     camera: Id
     """The camera that sees who is in front of the door."""
-    allow: Annotated[tuple[AllowRule, ...], Field(strict=False, min_length=1, max_length=256)]
+    allow: Annotated[
+        tuple[AllowRule, ...], Field(strict=False, min_length=1, max_length=256, examples=[[{"group": "everyone"}]])
+    ]
     """One match is enough."""
     level: Level = "high"
     """The level that the face must reach."""
@@ -102,7 +110,7 @@ class Door(Settings):
     """What a person must show in addition to the face: a kind, a list of kinds (any of them), or none."""
     factor_seconds: Annotated[float, Field(gt=0, le=60, strict=False)] = 10.0
     """Seconds from the factor within which the face must be seen."""
-    result_key: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{43}=$")] | None = None
+    result_key: Annotated[str, Field(pattern="^[A-Za-z0-9+/]{43}=$", json_schema_extra=form(_KEY))] | None = None
     """The public key of the door's controller: only what it has signed counts. Left out: every report counts."""
     cooldown: Annotated[float, Field(ge=0, le=3600, strict=False)] = 10.0
     """Seconds until the same person may open it again."""
@@ -320,7 +328,7 @@ def ratio(limit: LevelLimit, people: int) -> str:
     """How many people may pass a door, of how many at most, and what would help."""
     allow = ", estimated: allow" if limit.most < people <= limit.most_estimated else ""
     ways = f"a smaller allow-list, another level, a second factor, a better embedder{allow}"
-    return f"{people:,} of {limit.most:,} people (ways out: {ways})"
+    return f"{people:,} of {counted(limit.most, 'person', 'people')} (ways out: {ways})"
 
 
 def strangers(policy: AccessPolicy, enrolled: Collection[str]) -> tuple[str, ...]:

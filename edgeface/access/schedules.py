@@ -68,7 +68,9 @@ def _checked_zone(text: str) -> str:
 
 Days = Annotated[str, AfterValidator(_checked_days)]
 Span = Annotated[str, AfterValidator(_checked_span)]
-Spans = Annotated[tuple[Span, ...], Field(strict=False, min_length=1, max_length=_MAX_SPANS)]
+Spans = Annotated[
+    tuple[Span, ...], Field(strict=False, min_length=1, max_length=_MAX_SPANS, examples=[["07:00-12:00"]])
+]
 
 
 class WeeklySchedule(Settings):

@@ -27,7 +27,9 @@ _Side = Annotated[int, Field(ge=32, le=7680)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 _ENCRYPTED = frozenset({"https", "rtsps", "rtspsu", "rtspst", "rtspsh", "rtmps", "wss"})
-_AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+_AUTHORITY = re.compile(r"(?:[^@/?#\s]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
+_PLACEHOLDER = re.compile(r"\$?\{\{?\s*[A-Za-z0-9_.:-]*\s*\}?\}|\$\([A-Za-z0-9_]+\)")
+_MAX_PORT = 65535
 
 
 class Camera(Protocol):
@@ -63,11 +65,13 @@ class CameraBase(Settings):
     """Degrees to rotate the image clockwise."""
     flip: Literal["none", "horizontal", "vertical"] = "none"
     """horizontal swaps left and right, vertical swaps top and bottom; after rotation."""
-    size: Annotated[tuple[_Side, _Side], Field(strict=False)] | None = None
+    size: Annotated[tuple[_Side, _Side] | None, Field(strict=False, examples=[[1280, 720]])] = None
     """[width, height] in pixels to scale the image to, after rotation and flip; left out: the camera's own size."""
     fps: Annotated[float, Field(ge=0.5, le=240)] | None = None
     """Maximum frames per second; left out: no limit. Below 0.8, people are not recognised in time."""
-    region: Annotated[tuple[_Fraction, _Fraction, _Fraction, _Fraction], Field(strict=False)] | None = None
+    region: Annotated[
+        tuple[_Fraction, _Fraction, _Fraction, _Fraction] | None, Field(strict=False, examples=[[0.2, 0.1, 0.8, 1]])
+    ] = None
     """[left, top, right, bottom] as fractions of the image: the area to search for faces; left out: the whole image."""
     people: Id | None = None
     """The group of the people who are matched here; everyone else is unknown. Left out: everyone who is enrolled."""
@@ -98,6 +102,17 @@ class CameraBase(Settings):
         """The keys that name a connection in plaintext, each with its host; none if `insecure` allows it."""
         return ()
 
+    def keys_with_passwords(self) -> tuple[str, ...]:
+        """The keys whose addresses have a password written into them."""
+        return ()
+
+    def why_no_password(self) -> str | None:
+        """Why this process cannot read the camera's password, although the service may; None if it can."""
+        return None
+
+    def require_login(self) -> None:
+        """Raise CameraLoginError if the camera, which has refused the login, still does; the stream is not opened."""
+
     @property
     def local_device(self) -> str | None:
         """The device of this machine that the camera opens, such as /dev/video0; None if it opens none."""
@@ -126,6 +141,9 @@ class CameraBase(Settings):
     def attached(cls) -> Iterator[AttachedCamera]:
         """Find the cameras of this type that are plugged into this machine."""
         yield from ()
+
+    def require_packages(self) -> None:
+        """Raises CameraError, with the packages to install, if software that this camera needs is missing."""
 
     @classmethod
     def require_software(cls, board: str) -> None:
@@ -186,11 +204,26 @@ def require_address(address: str, schemes: tuple[str, ...] = ("rtsp", "rtsps", "
     scheme, _, rest = address.partition("://")
     if scheme.lower() not in schemes:
         raise ValueError(f"a stream's address begins with one of {', '.join(schemes)}")
+    require_no_placeholder(address)
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if re.fullmatch(r"([^@]*@)?(:\d*)?", authority):
+        raise ValueError("the address names no camera: a host or an IP address belongs after :// and the password")
     # A password with a bare / or @ would be taken for part of the host, and be shown.
-    if _AUTHORITY.fullmatch(authority) is None or "@" in rest[len(authority) :]:
-        raise ValueError("the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F")
+    matched = _AUTHORITY.fullmatch(authority)
+    if matched is None or "@" in rest[len(authority) :]:
+        raise ValueError("the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F, # as %23")
+    if int(matched[2] or 0) > _MAX_PORT:
+        raise ValueError(f"a port is a number up to {_MAX_PORT}")
     return address
+
+
+def require_no_placeholder(address: str) -> None:
+    """Raise ValueError, without repeating the address, if it has a name in braces, as other programs replace."""
+    if _PLACEHOLDER.search(address) is not None:
+        raise ValueError(
+            "edgeface does not replace {NAME} or ${NAME} in an address: leave user name and password out of it, and set"
+            " username with password_env, password_file or password_credential"
+        )
 
 
 def public_part(address: str) -> str:

@@ -12,9 +12,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from edgeface.cameras.base import CameraBase
 from edgeface.cameras.freshness import DARK, Freshness
 from edgeface.cameras.repetition import Repetition
-from edgeface.core.errors import CameraError
+from edgeface.core.errors import CameraError, CameraLoginError
 from edgeface.core.types import Frame
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ minute are cheap."""
 
 MIN_PAUSE_SECONDS = 1.0
 """Between a failure and the next opening, even if the opening itself waited for a host that does not answer."""
+
+LOGIN_PAUSE_SECONDS = 60.0
+"""After a camera has refused the login: many cameras lock an account after a few wrong passwords in a row."""
 
 SUCCESS_FRAMES = 10
 """New images after which an opening counts as a success."""
@@ -96,6 +100,8 @@ class _Reader:
     waiting: bool = True
     """Between two openings."""
     good: int = 0
+    refused: bool = False
+    """The camera has refused the login at the last opening."""
 
     @property
     def alive(self) -> bool:
@@ -105,8 +111,7 @@ class _Reader:
 class Capture:
     """One camera's reader and its state; frames go to `mailbox`.
 
-    Only the main thread may call `start`, `stop`, `join`, `enable`, `disable` and `supervise`; any thread may call
-    `state`. Call `supervise` about once a second.
+    Any thread may call `state`; only the main thread may call the other methods. Call `supervise` about once a second.
     """
 
     def __init__(
@@ -156,6 +161,13 @@ class Capture:
         """Open the device after `disable`."""
         if not self._enabled:
             self._enabled, self._ended, self._stalled, self._error = True, False, False, None
+            self.supervise()
+
+    def retry_login(self) -> None:
+        """End the wait after a refused login: the password may be another one now."""
+        reader = self._reader
+        if reader is not None and reader.refused and reader.waiting:
+            self._dismiss()
             self.supervise()
 
     def disable(self) -> None:
@@ -262,7 +274,8 @@ class Capture:
         reader.waiting, reader.reading, reader.good = True, False, 0
         due = reader.began + BACKOFF[min(reader.failures, len(BACKOFF) - 1)]
         if reader.failures:
-            due = max(due, self._clock.monotonic() + MIN_PAUSE_SECONDS)
+            pause = LOGIN_PAUSE_SECONDS if reader.refused else MIN_PAUSE_SECONDS
+            due = max(due, self._clock.monotonic() + pause)
         while self._reader is reader and (left := due - self._clock.monotonic()) > 0:
             reader.wake.wait(min(left, _POLL_SECONDS))
         reader.began, reader.waiting = self._clock.monotonic(), False
@@ -271,6 +284,8 @@ class Capture:
     def _read(self, reader: _Reader) -> None:
         """Read until the clip ends or the reader is replaced; raises CameraError if the device fails."""
         self._openings += 1
+        if reader.refused and isinstance(self._camera, CameraBase):
+            self._camera.require_login()
         with closing(self._camera.images()) as pictures:
             for picture in pictures:
                 if not self._deliver(reader, picture):
@@ -313,6 +328,7 @@ class Capture:
 
     def _record_failure(self, reader: _Reader, error: CameraError) -> None:
         reader.failures += 1
+        reader.refused = isinstance(error, CameraLoginError)
         with self._lock:
             if self._reader is reader:
                 self._error = str(error)

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from edgeface.cameras.base import CameraBase, FrameRateLimiter
-from edgeface.core.errors import CameraError, PhotoError
+from edgeface.core.errors import CameraError, PhotoError, system_reason
 from edgeface.core.files import read_at_most
 from edgeface.core.settings import Unit
 from edgeface.core.text import printable_path
@@ -146,7 +146,7 @@ def read(path: Path) -> Values:
         data = read_at_most(path, _MAX_BYTES)
         return _png(data) if data.startswith(_PNG) else _pgm(data)
     except OSError as error:
-        raise CameraError(f"{name} cannot be read ({error.strerror})") from error
+        raise CameraError(f"{name} cannot be read ({system_reason(error)})") from error
     except PhotoError as error:
         raise CameraError(f"{name}: {error}") from error
 
@@ -157,7 +157,7 @@ def _newest(folder: Path) -> str:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in islice(entries, _MAX_FILES + 1)]
     except OSError as error:
-        raise CameraError(f"{printable_path(folder)} cannot be read ({error.strerror})") from error
+        raise CameraError(f"{printable_path(folder)} cannot be read ({system_reason(error)})") from error
     if len(names) > _MAX_FILES:
         raise CameraError(f"{printable_path(folder)} has more than {_MAX_FILES} files; remove old ones")
     return max((name for name in names if name.endswith((".pgm", ".png")) and name[0] != "."), default="")

@@ -11,9 +11,14 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.cameras import base, gstreamer_presets
-from edgeface.cameras.base import CameraBase, FrameRateLimiter
+from edgeface.cameras.base import FrameRateLimiter
 from edgeface.cameras.gstreamer_presets import Preset
-from edgeface.core.errors import CameraError
+from edgeface.cameras.network import diagnosis, faults
+from edgeface.cameras.network.keys import NetworkCamera, has_password
+from edgeface.cameras.network.login import divided
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import CameraAddressError, CameraError
+from edgeface.core.settings import form
 from edgeface.core.types import CameraImage
 
 if TYPE_CHECKING:
@@ -28,6 +33,8 @@ APT = "python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0"
 
 # Seconds between two checks of the bus while no frame comes.
 _POLL_SECONDS = 0.1
+# For an answer of an RTSP server; rtspsrc cannot be stopped while it waits for one.
+_ANSWER_SECONDS = 4.0
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'!]+", re.IGNORECASE)
 
@@ -37,10 +44,10 @@ _require_rtsp = partial(base.require_address, schemes=("rtsp", "rtsps"))
 _Address = Annotated[str, Field(max_length=2000), AfterValidator(_require_rtsp)]
 
 
-class GstreamerCamera(CameraBase):
+class GstreamerCamera(NetworkCamera):
     """A camera that a GStreamer pipeline reads: a preset with its keys, or a pipeline."""
 
-    restartless = CameraBase.restartless | {"insecure"}
+    restartless = NetworkCamera.restartless | {"insecure"}
 
     type: Literal["gstreamer"] = "gstreamer"
     preset: Preset | None = None
@@ -49,11 +56,18 @@ class GstreamerCamera(CameraBase):
     """What gst-launch-1.0 would accept, without a sink: edgeface appends its own."""
     url: Annotated[_Address | None, Field(repr=False)] = None
     """rtsp:// or rtsps://user:password@host:port/path"""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How an RTSP camera sends: udp delays less on a bad network, and loses packets; if it is refused, tcp is used."""
     latency: Annotated[int, Field(ge=0, le=10_000)] = 100
     """Maximum milliseconds to wait for a packet that is out of order."""
     codec: Literal["h264", "h265"] = "h264"
     """The codec that the camera sends, for jetson_rtsp."""
-    device: Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9/_.:-]+$", max_length=200)] = "/dev/video0"
+    device: Annotated[
+        str,
+        Field(
+            pattern=r"^/dev/[A-Za-z0-9/_.:-]+$", max_length=200, json_schema_extra=form("a device such as /dev/video0")
+        ),
+    ] = "/dev/video0"
     """A V4L2 camera."""
     sensor: Annotated[int, Field(ge=0, le=15)] = 0
     """Number of a Jetson's CSI camera."""
@@ -76,6 +90,9 @@ class GstreamerCamera(CameraBase):
             raise ValueError(f"{unused[0]} cannot be combined with {self.preset or 'a pipeline'}")
         if "url" in allowed and self.url is None:
             raise ValueError(f"{self.preset} needs a url")
+        self.require_one_login(self.url or "")
+        for address in _URL.findall(self.pipeline or ""):
+            base.require_no_placeholder(address)
         return self
 
     @property
@@ -107,34 +124,62 @@ class GstreamerCamera(CameraBase):
         hosts = [(key, base.plaintext_host(address)) for key, address in given]
         return tuple((key, host) for key, host in hosts if host)
 
+    def keys_with_passwords(self) -> tuple[str, ...]:
+        """`url` or `pipeline`, if an address in it has a password."""
+        given = {"url": [self.url or ""], "pipeline": _URL.findall(self.pipeline or "")}
+        return tuple(key for key, addresses in given.items() if any(map(has_password, addresses)))
+
+    def require_login(self) -> None:
+        """Ask the camera of `url`, without a pipeline."""
+        if self.url is not None:
+            diagnosis.require_login(self.logged_in(self.url), self.label, SystemClock(), verify=True)
+
     def _addresses(self) -> list[str]:
         text = self.pipeline or ""
         return [*_URL.findall(text), *gstreamer_presets.network_elements(text)]
 
-    @classmethod
-    def require_software(cls, board: str) -> None:  # noqa: ARG003 - on every board
+    def require_packages(self) -> None:
         """Raises CameraError if GStreamer for Python is missing."""
         _gstreamer()
+
+    @classmethod
+    def require_software(cls, board: str) -> None:
+        """Raises CameraError if GStreamer for Python is missing on a Jetson, whose CSI cameras need it."""
+        if "NVIDIA" in board:
+            _gstreamer()
 
     def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """Start the pipeline and yield its newest images; a timestamp is the buffer's (PTS), None if it has none.
 
         Raises CameraError if GStreamer or a plugin is missing, on an error, at the end, or if no frame comes in time.
         """
-        running = self._start()
+        running, problem, begun = self._start(), None, False
         try:
             limiter = FrameRateLimiter(self.fps)
             for sample in self._samples(running, clock):
+                begun = True
                 if limiter.due(clock.monotonic()):
                     yield self._image(running, sample)
+        except CameraError as error:
+            problem = error
         finally:
             running.pipeline.set_state(running.gst.State.NULL)
+        if problem is not None:
+            # The pipeline has left the camera, which may serve only one at a time.
+            raise (None if begun else self._fault(problem, clock)) or problem
+
+    def _fault(self, problem: CameraError, clock: Clock) -> CameraError | None:
+        """What is wrong with an RTSP camera that gave no image."""
+        if self.url is None or isinstance(problem, CameraAddressError):
+            return None
+        return diagnosis.fault(self.logged_in(self.url), self.label, clock, verify=True)
 
     def launch_text(self) -> str:
         """The pipeline as gst-launch accepts it; addresses and devices become properties of the element `source`."""
         if self.preset is None:
             return f"{(self.pipeline or '').strip()} ! {gstreamer_presets.TAIL}"
-        rtsp = f"rtspsrc name=source protocols=tcp latency={self.latency} ! application/x-rtp,media=video"
+        protocols = "tcp" if self.transport == "tcp" else "udp+tcp"
+        rtsp = f"rtspsrc name=source protocols={protocols} latency={self.latency} ! application/x-rtp,media=video"
         raw, nvmm = self._caps("video/x-raw"), self._caps("video/x-raw(memory:NVMM)")
         heads: dict[Preset, str] = {
             "rtsp": f"{rtsp} ! decodebin",
@@ -169,24 +214,33 @@ class GstreamerCamera(CameraBase):
     def _configure(self, source: Any) -> None:
         """Set text as properties: inside a pipeline's text a quote or a space would end it."""
         if source is not None and self.url is not None:
-            source.set_property("location", self.url)
-            source.set_property("tcp-timeout", round(self.open_timeout * 1e6))
+            source.set_property("location", self.logged_in(self.url))
+            seconds = max(min(self.open_timeout, _ANSWER_SECONDS), self.read_timeout)
+            source.set_property("tcp-timeout", round(seconds * 1e6))
         elif source is not None:
             source.set_property("device", self.device)
 
     def _samples(self, running: _Running, clock: Clock) -> Iterator[Any]:
         last, timeout = clock.monotonic(), self.open_timeout
-        poll_ns = round(_POLL_SECONDS * running.gst.SECOND)
+        poll_ns, doubted = round(_POLL_SECONDS * running.gst.SECOND), self.url is None
         while True:
             sample = running.sink.emit("try-pull-sample", poll_ns)
             self._require_running(running)
             # A decoder that joins a stream between two key frames delivers smears, and marks them.
             if sample is not None and not sample.get_buffer().has_flags(running.gst.BufferFlags.CORRUPTED):
-                last, timeout = clock.monotonic(), self.read_timeout
+                last, timeout, doubted = clock.monotonic(), self.read_timeout, True
                 yield sample
                 last = clock.monotonic()
             elif clock.monotonic() - last > timeout:
                 raise CameraError(f"{self.label} delivers no image for {timeout:g} s")
+            elif not doubted and clock.monotonic() - last > diagnosis.SLOW_SECONDS:
+                doubted = True
+                self._require_server(clock)
+
+    def _require_server(self, clock: Clock) -> None:
+        found = diagnosis.wrong_server(self.url or "", self.label, clock, verify=True)
+        if found is not None:
+            raise found
 
     def _require_running(self, running: _Running) -> None:
         kinds = running.gst.MessageType
@@ -196,6 +250,9 @@ class GstreamerCamera(CameraBase):
         if message.type == kinds.EOS:
             raise CameraError(f"{self.label} stopped delivering images")
         error, _ = message.parse_error()
+        if self.url is not None and (error.domain, error.code) == gstreamer_presets.WRONG_LOGIN:
+            known = self.username is not None or divided(self.url)[1] is not None
+            raise faults.of_login(self.label, known=known)
         factory = message.src.get_factory() if isinstance(message.src, running.gst.Element) else None
         element = factory.get_name() if factory else "bin"
         label = self.label if self.preset is not None else f"{self.label}'s {element}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, TypeAlias
 
+from edgeface.cameras.network.keys import LOGIN_KEYS
 from edgeface.core.errors import CameraError
 
 Preset: TypeAlias = Literal["rtsp", "jetson_rtsp", "jetson_csi", "v4l2", "test"]
 
 KEYS: dict[Preset, frozenset[str]] = {
-    "rtsp": frozenset({"url", "latency"}),
-    "jetson_rtsp": frozenset({"url", "latency", "codec"}),
+    "rtsp": frozenset({"url", "transport", "latency"}) | LOGIN_KEYS,
+    "jetson_rtsp": frozenset({"url", "transport", "latency", "codec"}) | LOGIN_KEYS,
     "jetson_csi": frozenset({"sensor"}),
     "v4l2": frozenset({"device"}),
     "test": frozenset({"pattern"}),
@@ -49,6 +50,9 @@ _BUS_ERRORS = {
     ("gst-stream-error-quark", 7): "sends something that cannot be decoded",
     ("gst-core-error-quark", 12): "needs a plugin that is missing: sudo apt install gstreamer1.0-libav",
 }
+
+WRONG_LOGIN = ("gst-resource-error-quark", 15)
+"""The error of the bus that needs no further question: rtspsrc has logged in already."""
 
 _PARSE_ERRORS = {
     0: "a mistake in its syntax",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.cameras import base, v4l2
 from edgeface.cameras.base import AttachedCamera, CameraBase, FrameRateLimiter
+from edgeface.cameras.network import diagnosis
+from edgeface.cameras.network.keys import LOGIN_KEYS, NetworkCamera, has_password
 from edgeface.cameras.replay import ReplayCamera
+from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
 from edgeface.core.types import CameraImage
 
@@ -26,22 +30,33 @@ _BURST_SPEED = 3
 _LIVE_FRAMES = 3
 _MAX_BURST_SECONDS = 5.0
 _MAX_FPS = 1000.0
+_MAX_NUMBER = 63
+"""Of a /dev/video*."""
 
 
 def _require_source(source: int | str) -> int | str:
     if isinstance(source, str) and "://" in source:
         return base.require_address(source)
+    if isinstance(source, str) and re.fullmatch(r"[0-9]{1,4}", source):
+        # A number in quotes is what people mean, and no video has such a name.
+        return _number(int(source))
     return source
 
 
-_Device = Annotated[int, Field(ge=0, le=63)]
+def _number(number: int) -> int:
+    if number > _MAX_NUMBER:
+        raise ValueError(f"should be from 0 to {_MAX_NUMBER}")
+    return number
+
+
+_Device = Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
 _Timeout = Annotated[float, Field(gt=0, le=60)]
 
 
-class OpencvCamera(CameraBase):
+class OpencvCamera(NetworkCamera):
     """A camera, stream or file that OpenCV opens."""
 
-    restartless = CameraBase.restartless | {"insecure"}
+    restartless = NetworkCamera.restartless | {"insecure"}
 
     type: Literal["opencv"] = "opencv"
     source: Annotated[
@@ -56,6 +71,13 @@ class OpencvCamera(CameraBase):
     """Maximum seconds for a stream to deliver the next frame."""
     insecure: bool = False
     """Allow doors at this camera although its pictures come from another machine in plaintext."""
+
+    @model_validator(mode="after")
+    def _require_matching_keys(self) -> OpencvCamera:
+        if not self._is_stream and (unused := sorted(self.model_fields_set & LOGIN_KEYS)):
+            raise ValueError(f"{unused[0]} is for an address")
+        self.require_one_login(str(self.source))
+        return self
 
     @property
     def label(self) -> str:
@@ -87,6 +109,16 @@ class OpencvCamera(CameraBase):
         host = base.plaintext_host(str(self.source)) if self._is_stream and not self.insecure else None
         return () if host is None else (("source", host),)
 
+    def keys_with_passwords(self) -> tuple[str, ...]:
+        """`source`, if it is an address with a password."""
+        return ("source",) if self._is_stream and has_password(str(self.source)) else ()
+
+    def require_login(self) -> None:
+        """Ask the camera of a stream, without FFmpeg, which would log in as well."""
+        if self._is_stream:
+            address = self.logged_in(str(self.source))
+            diagnosis.require_login(address, self.label, SystemClock(), verify=False)
+
     @classmethod
     def attached(cls) -> Iterator[AttachedCamera]:
         """The machine's /dev/video* nodes in the order of their numbers, those that other types read included."""
@@ -99,18 +131,28 @@ class OpencvCamera(CameraBase):
     def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """Open the source and yield its images; a timestamp is None until the source has one.
 
-        A file is played at its own pace and ends; raises CameraError if anything else stops.
+        A file is played at its own pace and ends; raises CameraError if anything else stops. If a stream gives no
+        image, its server is asked why.
         """
         if self.recorded:
             shared = {name: getattr(self, name) for name in CameraBase.model_fields}
             yield from ReplayCamera(path=Path(str(self.source)), **shared).play(clock)
             return
-        capture = self._open()
+        capture, begun = self._open(clock), False
         try:
-            yield from self._live_images(capture, clock)
-            raise CameraError(f"{self.label} stopped delivering images")
+            for image in self._live_images(capture, clock):
+                begun = True
+                yield image
         finally:
             capture.release()
+        raise (None if begun else self._fault(clock)) or CameraError(f"{self.label} stopped delivering images")
+
+    def _fault(self, clock: Clock) -> CameraError | None:
+        """What is wrong with a stream that gave no image."""
+        if not self._is_stream:
+            return None
+        # FFmpeg does not verify certificates.
+        return diagnosis.fault(self.logged_in(str(self.source)), self.label, clock, verify=False)
 
     def _live_images(self, capture: Any, clock: Clock) -> Generator[CameraImage, None, None]:
         from edgeface.imaging.opencv import MAX_PIXELS, cv2
@@ -139,28 +181,32 @@ class OpencvCamera(CameraBase):
                 break
         return False
 
-    def _open(self) -> Any:
+    def _open(self, clock: Clock) -> Any:
         from edgeface.imaging.opencv import MAX_PIXELS, cv2
 
-        capture = self._stream() if self.local_device is None else self._device(self.local_device)
+        capture = self._stream(clock) if self.local_device is None else self._device(self.local_device)
         if not capture.isOpened():
-            raise CameraError(f"{self.label} cannot be opened")
+            raise self._fault(clock) or CameraError(f"{self.label} cannot be opened")
         width, height = (capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MAX_PIXELS:
             capture.release()
             raise CameraError(f"{self.label} delivers images of {width:.0f} x {height:.0f}, which is too large")
         return capture
 
-    def _stream(self) -> Any:
+    def _stream(self, clock: Clock) -> Any:
         from edgeface.imaging.opencv import cv2
 
+        address = self.logged_in(str(self.source))
         timeouts = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
             round(self.open_timeout * 1000),
             cv2.CAP_PROP_READ_TIMEOUT_MSEC,
             round(self.read_timeout * 1000),
         ]
-        return cv2.VideoCapture(str(self.source), cv2.CAP_FFMPEG, timeouts)
+        return diagnosis.opened(
+            lambda: cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts),
+            lambda: diagnosis.wrong_server(address, self.label, clock, verify=False),
+        )
 
     def _device(self, path: str) -> Any:
         from edgeface.imaging.opencv import cv2

@@ -37,7 +37,7 @@ class PicameraCamera(CameraBase):
     type: Literal["picamera"] = "picamera"
     number: Annotated[int, Field(ge=0, le=7)] = 0
     """Which camera, in the order of `rpicam-hello --list-cameras`."""
-    main: Annotated[tuple[_Side, _Side], Field(strict=False)] = (1280, 720)
+    main: Annotated[tuple[_Side, _Side], Field(strict=False, examples=[[1280, 720]])] = (1280, 720)
     """[width, height] of the sensor image, even; the aspect ratio decides how much of the sensor is used."""
     exposure: Annotated[int, Field(ge=10, le=10_000_000)] | None = None
     """Microseconds; left out: automatic."""
@@ -90,6 +90,10 @@ class PicameraCamera(CameraBase):
             camera, model = cls(number=number), str(facts.get("Model", "unknown"))
             hint = f"type: picamera, number: {number}"
             yield AttachedCamera(f"pi-camera-{number}", camera.local_device, model, camera, hint)
+
+    def require_packages(self) -> None:
+        """Raises CameraError if Picamera2 is missing."""
+        _packages()
 
     @classmethod
     def require_software(cls, board: str) -> None:

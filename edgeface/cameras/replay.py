@@ -39,14 +39,16 @@ class ReplayCamera(CameraBase):
 
     type: Literal["replay"] = "replay"
     path: Annotated[Path, Field(strict=False)]
-    """A video file, or a folder of .jpg, .png, .webp or .bmp images, played in the order of their names."""
+    """A video file, or a folder of .jpg, .jfif, .png, .webp or .bmp images, played in the order of their names."""
     rate: Annotated[float, Field(ge=1, le=240)] = 15.0
     """Frames per second for a folder; a clip has its own rate."""
     pace: Literal["clip", "fast"] = "clip"
     """clip delivers each frame at its time, fast as soon as it is requested."""
     loop: bool = False
     """Start again at the end; timestamps keep rising."""
-    faults: Annotated[tuple[Fault, ...], Field(strict=False, max_length=16)] = ()
+    faults: Annotated[
+        tuple[Fault, ...], Field(strict=False, max_length=16, examples=[[{"kind": "black", "at": 5}]])
+    ] = ()
     """Faults to inject, for drills."""
 
     @property

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from edgeface.core.errors import CameraError, PhotoError
+from edgeface.core.errors import CameraError, PhotoError, system_reason
 from edgeface.core.files import read_at_most
-from edgeface.core.text import printable_path
-from edgeface.imaging import photos
+from edgeface.core.text import counted, printable_path
+from edgeface.imaging import photo_files, photos
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,11 +49,11 @@ def read_frames(path: Path, rate: float) -> Iterator[VideoFrame]:
 
 def _folder(path: Path, rate: float) -> Iterator[VideoFrame]:
     try:
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in photos.SUFFIXES)
+        files = photo_files.photos_in(path)
     except OSError as error:
-        raise CameraError(f"{path} cannot be read ({error.strerror})") from error
+        raise CameraError(f"{path} cannot be read ({system_reason(error)})") from error
     if not files:
-        raise CameraError(f"{path} has no {', '.join(sorted(photos.SUFFIXES))} in it")
+        raise CameraError(f"{path} has no photos in it ({', '.join(sorted(photos.SUFFIXES))})")
     for number, file in enumerate(files):
         yield VideoFrame(number / rate, _image(file))
 
@@ -63,11 +63,10 @@ def _image(file: Path) -> NDArray[Any]:
 
     try:
         data = read_at_most(file, _MAX_IMAGE_BYTES)
-        # The header first: a decompression bomb is refused before the decoder sees it.
-        photos.check(data[:_MAX_IMAGE_BYTES])
+        _check(data[:_MAX_IMAGE_BYTES])
         image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
-        raise CameraError(f"{printable_path(file)} cannot be read ({error.strerror})") from error
+        raise CameraError(f"{printable_path(file)} cannot be read ({system_reason(error)})") from error
     except PhotoError as error:
         raise CameraError(f"{printable_path(file)}: {error}") from error
     except cv2.error as error:
@@ -75,6 +74,13 @@ def _image(file: Path) -> NDArray[Any]:
     if len(data) > _MAX_IMAGE_BYTES or image is None or image.shape[0] * image.shape[1] > MAX_PIXELS:
         raise CameraError(f"{printable_path(file)} is not an image, or is truncated")
     return image
+
+
+def _check(data: bytes) -> None:
+    """Raise PhotoError for what OpenCV cannot decode, and for a decompression bomb, before a decoder sees it."""
+    photos.check(data)
+    if photos.is_heic(data):
+        raise PhotoError("a HEIC photo; save it as JPEG")
 
 
 def _clip(path: Path) -> Iterator[VideoFrame]:
@@ -98,7 +104,7 @@ def _clip(path: Path) -> Iterator[VideoFrame]:
                 raise CameraError(f"{path} has frames that are too large")
             yield VideoFrame(seconds, bgr)
         if read == 0 or _is_cut_short(path):
-            raise CameraError(f"{path} ends early, after {read} frames")
+            raise CameraError(f"{path} ends early, after {counted(read, 'frame')}")
     finally:
         capture.release()
 

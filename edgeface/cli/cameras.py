@@ -9,7 +9,7 @@ from edgeface.cli.main import UNAVAILABLE
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.console import say
-from edgeface.core.errors import CameraError, UsageError
+from edgeface.core.errors import CameraError, UsageError, system_reason
 from edgeface.core.files import put_whole
 from edgeface.core.text import cleaned
 from edgeface.doctor.cameras import open_analyzer, wrong_way_up
@@ -55,7 +55,7 @@ def _folder(out: Path | None) -> Path | None:
         try:
             out.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"--out: {out} cannot be a folder ({error.strerror})") from error
+            raise UsageError(f"--out: {out} cannot be a folder ({system_reason(error)})") from error
     return out
 
 
@@ -76,5 +76,5 @@ def _test(name: str, camera: CameraBase, folder: Path | None, analyzer: FaceAnal
     try:
         put_whole(file, jpeg(image))
     except OSError as error:
-        return True, f"{line}, but {file} cannot be written ({error.strerror})"
+        return True, f"{line}, but {file} cannot be written ({system_reason(error)})"
     return True, f"{line}, in {file}"

@@ -6,16 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import face_alone, unproven
+from edgeface.cameras.advice import LITERAL, LITERAL_DO
 from edgeface.config import levels
 from edgeface.config.loader import load, schema
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import EdgefaceError, ModelError
 from edgeface.door import key_list_file
 from edgeface.gallery.snapshot import day
-from edgeface.recognition.settings import MIN_FPS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from edgeface.config.configuration import Configuration
 
@@ -28,7 +29,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     if arguments.schema:
         print(json.dumps(schema(), indent=2))
         return 0
-    configuration = load(arguments.config, files=True)
+    configuration = load(arguments.config, files=True, machine=not arguments.file_only)
     if configuration.web is not None:
         from edgeface.web.auth.accounts import require_account
 
@@ -36,10 +37,8 @@ def run_check(arguments: argparse.Namespace) -> int:
     in_force = _levels(configuration)
     cameras = ", ".join(configuration.cameras)
     print(f"{arguments.config}: OK (cameras: {cameras})")
-    for name, camera in configuration.cameras.items():
-        if camera.fps is not None and camera.fps < MIN_FPS:
-            too_low = f"fps {camera.fps:g} is too low to recognise people; use {MIN_FPS:g} or more"
-            print(f"{arguments.config}: camera {name}: {too_low}")
+    for line in _camera_hints(configuration):
+        print(f"{arguments.config}: camera {line}")
     for door, reason in face_alone(configuration.access_policy).items():
         print(f"{arguments.config}: door {door}: {reason}")
     if (note := unproven(configuration.access_policy)) is not None:
@@ -51,6 +50,12 @@ def run_check(arguments: argparse.Namespace) -> int:
     for line in (*in_force, *_device_keys(configuration)):
         print(f"{arguments.config}: {line}")
     return 0
+
+
+def _camera_hints(configuration: Configuration) -> Iterator[str]:
+    """What is allowed at the cameras, but not good."""
+    for name, camera in configuration.cameras.items():
+        yield from (f"{name}: {key}: {LITERAL}; {LITERAL_DO}" for key in camera.keys_with_passwords())
 
 
 def pictures_leave(configuration: Configuration) -> list[str]:

@@ -1,8 +1,8 @@
 """The command line; the work of each command is in the module named after it.
 
 Exit statuses: 0 done; 1 rejected, with the reason; 2 wrong usage; 69 a camera or the broker is unavailable;
-70 an internal error of edgeface, or no memory; 78 the configuration, a model or the key is wrong (systemd does not
-restart); 130 interrupted.
+70 an internal error of edgeface, or no memory; 75 the machine is too slow for the demo; 78 the configuration, a model
+or the key is wrong (systemd does not restart); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.cli.parser import parser
-from edgeface.core.console import complain_of_memory
+from edgeface.config.places import SYSTEM
+from edgeface.core.console import complain, complain_of_memory
 from edgeface.core.errors import (
     BrokerError,
     CameraError,
@@ -24,6 +25,7 @@ from edgeface.core.errors import (
     VaultError,
     is_out_of_memory,
 )
+from edgeface.core.installed.place import is_checkout
 
 if TYPE_CHECKING:
     import argparse
@@ -41,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # numpy reads it when it is imported. Idle OpenBLAS threads spin: with two, a search among 5,000 people takes twenty
     # times the CPU time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    arguments = None
     try:
         arguments = _parsed(argv)
         verb: Verb = arguments.verb
@@ -48,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgefaceError as error:
         # Editors recognise FILE:LINE: at the start of a line.
         print(error if isinstance(error, ConfigError) else f"edgeface: {error}", file=sys.stderr)
+        if isinstance(error, ConfigError) and getattr(arguments, "config", None) == SYSTEM and not SYSTEM.exists():
+            complain(_no_configuration())
         return _status(error)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -60,6 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         complain_of_memory()
         return SOFTWARE
+
+
+def _no_configuration() -> str:
+    """What to do where no command has found a configuration."""
+    reference = "; config.yaml in this folder is the reference of all keys, which no command uses by itself"
+    return f"there is no configuration yet: edgeface init writes one{reference if is_checkout(Path()) else ''}"
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -10,7 +10,7 @@ from edgeface.cli import listing
 from edgeface.cli.people import service_of
 from edgeface.core.clock import SystemClock
 from edgeface.core.console import say
-from edgeface.core.errors import ConfigError, EdgefaceError, UsageError
+from edgeface.core.errors import ConfigError, EdgefaceError, UsageError, system_reason
 from edgeface.core.files import own_as_folder
 from edgeface.core.text import printable, printable_path
 from edgeface.gallery.snapshot import day
@@ -94,7 +94,7 @@ def _put(path: Path, picture: bytes) -> None:
             own_as_folder(file.fileno(), path.parent)
             file.write(picture)
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
 
 
 def _list(found: tuple[Pass, ...]) -> None:

@@ -28,7 +28,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.console import complain, say
 from edgeface.core.errors import GalleryError, UsageError
 from edgeface.core.files import read_at_most
-from edgeface.core.text import counted, is_typed_as_name, printable, printable_path
+from edgeface.core.text import MAX_NAME, counted, is_cut, is_typed_as_name, printable, printable_path
 from edgeface.gallery.gallery import FILE
 from edgeface.gallery.snapshot import check_days, day
 from edgeface.journal.journal import Journal
@@ -158,7 +158,8 @@ def run_templates(arguments: Namespace) -> int:
 def run_rename(arguments: Namespace) -> int:
     """Change a display name."""
     person = service_of(arguments).change(arguments.id, name=arguments.name)
-    say(f"{person.id}: now {person.name}")
+    cut = f" (cut to {MAX_NAME} characters)" if is_cut(arguments.name) else ""
+    say(f"{person.id}: now {person.name}{cut}")
     return 0
 
 
@@ -195,7 +196,7 @@ def _lines(file: str) -> list[str]:
     """The lines of a file that are not empty; `-` is standard input. Raises GalleryError if it cannot be read."""
     try:
         data = sys.stdin.buffer.read(_MAX_IDS) if file == "-" else read_at_most(Path(file), _MAX_IDS)
-        lines = data.decode().splitlines()
+        lines = data.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
         raise GalleryError(f"{printable(file)}: {why}") from error

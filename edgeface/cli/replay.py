@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
-from edgeface.core.errors import CameraError, EdgefaceError, GalleryError
+from edgeface.core.errors import CameraError, EdgefaceError, GalleryError, system_reason
 from edgeface.core.events import to_json, to_wire
 from edgeface.core.text import counted
 from edgeface.core.types import Frame
@@ -55,7 +55,7 @@ def boot_of(clip: Path) -> str:
                 while block := file.read(_BLOCK):
                     digest.update(block)
     except OSError as error:
-        raise CameraError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        raise CameraError(f"{error.filename}: cannot be read ({system_reason(error)})") from error
     return digest.hexdigest()[:16]
 
 
@@ -128,7 +128,7 @@ def _output(name: str) -> AbstractContextManager[TextIO]:
     try:
         return Path(name).open("w", encoding="utf-8")
     except OSError as error:
-        raise EdgefaceError(f"{name}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{name}: cannot be written ({system_reason(error)})") from error
 
 
 def _write(out: TextIO, events: tuple[Event, ...]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.config import loader
 from edgeface.core.console import complain, say
-from edgeface.core.errors import GalleryError, UsageError, VaultError
+from edgeface.core.errors import GalleryError, UsageError, VaultError, system_reason
 from edgeface.core.files import put_whole
 from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
@@ -61,7 +61,7 @@ def _seal(folder: Path, arguments: Namespace) -> int:
         out.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         put_whole(out, sealed)
     except OSError as error:
-        raise GalleryError(f"{printable_path(out)}: cannot be written ({error.strerror})") from error
+        raise GalleryError(f"{printable_path(out)}: cannot be written ({system_reason(error)})") from error
     _advise(folder, out, vault.id, tier)
     return 0
 

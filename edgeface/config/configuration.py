@@ -10,7 +10,7 @@ from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
-from edgeface.core.settings import Id, Settings
+from edgeface.core.settings import Host, Id, Settings, form
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.liveness import LivenessSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
@@ -27,16 +27,26 @@ if TYPE_CHECKING:
 
 
 def _require_network(text: str) -> str:
-    network = ipaddress.ip_network(text, strict=False)
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("should be an IP address or a network, such as 192.168.1.2 or 10.0.0.0/24") from None
     if network.prefixlen == 0:
         raise ValueError("every address: then any client could claim to be any other")
     return text
 
 
 Folder = Annotated[Path, Field(strict=False)]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", max_length=253)]
+HostName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+        max_length=253,
+        json_schema_extra=form("a host name alone, without https://, port or path, such as edgeface.local"),
+    ),
+]
 ProxyNetwork = Annotated[str, Field(max_length=50), AfterValidator(_require_network)]
-Group = Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=1000)]
+Group = Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=1000, examples=[["alice", "bob"]])]
 
 
 class Privacy(Settings):
@@ -79,16 +89,18 @@ class WebTls(Settings):
 class Web(Settings):
     """The page, the REST interface and the metrics; `edgeface web` manages accounts."""
 
-    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=253)] = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """The address to listen on; 0.0.0.0 and :: are all addresses of this machine."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8099
     """0 picks any free port."""
     tls: WebTls | None = None
     insecure: bool = False
     """Allow plaintext on an address that other machines can reach."""
-    hosts: Annotated[tuple[HostName, ...], Field(strict=False, max_length=20)] = ()
+    hosts: Annotated[tuple[HostName, ...], Field(strict=False, max_length=20, examples=[["edgeface.local"]])] = ()
     """Other host names of the page, such as edgeface.local."""
-    trusted_proxies: Annotated[tuple[ProxyNetwork, ...], Field(strict=False, max_length=20)] = ()
+    trusted_proxies: Annotated[
+        tuple[ProxyNetwork, ...], Field(strict=False, max_length=20, examples=[["192.168.1.2"]])
+    ] = ()
     """Addresses or networks of reverse proxies: X-Forwarded-For is read only from them."""
 
     @model_validator(mode="after")
@@ -127,7 +139,7 @@ class Configuration(Settings):
     """When people may enter, for the rules of doors."""
     doors: Annotated[dict[Id, Door], Field(max_length=16)] = Field(default_factory=dict)
     """Who may open which door; each door has its own controller, which verifies every grant."""
-    readers: Annotated[tuple[Id, ...], Field(strict=False, max_length=16)] = ()
+    readers: Annotated[tuple[Id, ...], Field(strict=False, max_length=16, examples=[["front-door"]])] = ()
     """Doors whose readers may name a person without a proof, for `factor: reader`."""
     notify: Notify | None = None
     """Left out: no one is notified."""

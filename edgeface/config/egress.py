@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import BrokerError, CameraError, ConfigError, EdgefaceError
+from edgeface.core.errors import BrokerError, CameraError, ConfigError, EdgefaceError, system_reason
 from edgeface.core.files import read_at_most
 from edgeface.core.text import cleaned
 from edgeface.door import settings
@@ -115,7 +115,7 @@ def _nameservers(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{path}: cannot be read ({system_reason(error)})") from error
     words = [line.split() for line in text.splitlines()]
     servers = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
     return [server for server in servers if _is_address(server)]

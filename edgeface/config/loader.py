@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeface.access.policy import AllowRule, Door
-    from edgeface.core.settings_file import KeyPath
+    from edgeface.core.mistakes.values import KeyPath
 
     Check: TypeAlias = Callable[[Configuration], Iterator[tuple[KeyPath, str]]]
 
@@ -29,13 +29,17 @@ _Part = TypeVar("_Part", bound=Settings)
 _OPTIONAL_SECTIONS = Configuration.model_fields.keys() - {"device", "data", "cameras", "detector"}
 
 
-def load(path: Path, *, files: bool = False) -> Configuration:
+def load(path: Path, *, files: bool = False, machine: bool = False) -> Configuration:
     """Read the file; raises ConfigError with one line per mistake: FILE:LINE: KEY: problem.
 
     With `files`, the model files that it names are checked as well. Not otherwise: `edgeface models add` must run while
-    they are missing.
+    they are missing. With `machine`, so is what it asks of this machine.
     """
     data, checks = settings_file.read(path), [_broken_references, *([_broken_files] if files else [])]
+    if machine:
+        from edgeface.config.machine import broken
+
+        checks.append(broken)
     return _parse(data, printable_path(path), checks)
 
 

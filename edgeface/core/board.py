@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from edgeface.core.text import cleaned
+
 PROC, SYS = Path("/proc"), Path("/sys")
 
 # Bits as `vcgencmd get_throttled` gives them (raspberrypi.com, vcgencmd); the same bits, shifted by 16, are since boot.
@@ -17,6 +19,9 @@ _BITS = {0x1: "under-voltage", 0x2: "clock capped", 0x4: "throttled", 0x8: "near
 _SLOW = 0x2 | 0x4
 _BEFORE = 16
 _SECONDS = 2.0
+
+_INODE = 9
+"""The column of /proc/net/tcp with the inode (proc(5))."""
 
 FREE_MB = 200
 """Megabytes that should stay free on the disk of the data folder."""
@@ -143,3 +148,22 @@ def _read(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def port_holder(port: int, proc: Path = PROC) -> str | None:
+    """The program that listens at a TCP port of this machine; None if no one does, or another user's program."""
+    sockets = {f"socket:[{inode}]" for name in ("tcp", "tcp6") for inode in _listeners(proc / "net" / name, port)}
+    for descriptor in proc.glob("[0-9]*/fd/*") if sockets else ():
+        try:
+            if str(descriptor.readlink()) in sockets:
+                return cleaned((descriptor.parents[1] / "comm").read_text())
+        except OSError:
+            continue  # of another user, or closed since
+    return None
+
+
+def _listeners(table: Path, port: int) -> list[str]:
+    """The inodes of the sockets that listen at a port, from /proc/net/tcp (proc(5)): state 0A, port in hexadecimal."""
+    rows = [line.split() for line in _read(table).splitlines()[1:]]
+    found = [row for row in rows if len(row) > _INODE and row[3] == "0A"]
+    return [row[_INODE] for row in found if row[1].endswith(f":{port:04X}")]

@@ -6,6 +6,8 @@ EdgefaceError
  |- VaultError    (RuntimeError)  command line: exit status 78; nothing was written
  |- UsageError    (ValueError)    command line: exit status 2
  |- CameraError   (OSError)       capture: counts it, waits, reopens
+ |   `- CameraAddressError        a camera in the network has been asked why it gives no picture
+ |       `- CameraLoginError      capture: as CameraError, but waits a minute
  |- GalleryError  (ValueError)    command line: one line, exit status 1
  |- PhotoError    (ValueError)    enrollment: the photo is rejected with the reason
  `- BrokerError   (OSError)       the publisher: counts it, waits, reconnects
@@ -32,6 +34,16 @@ _OUT_OF_MEMORY: tuple[tuple[type[BaseException], str], ...] = (
     (ImportError, r"annot allocate memory|failed to map segment"),
 )
 """Errors that are out of memory by their text."""
+
+
+DISK_FULL = "the disk is full"
+
+
+def system_reason(error: OSError) -> str:
+    """What an error of the system says; the same words for every kind of full disk."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DISK_FULL
+    return error.strerror or str(error) or type(error).__name__
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
@@ -65,6 +77,14 @@ class UsageError(EdgefaceError, ValueError):
 
 class CameraError(EdgefaceError, OSError):
     """A camera cannot be opened, or has stopped delivering images."""
+
+
+class CameraAddressError(CameraError):
+    """What answers at the address of a camera gives no picture, and why; there is no need to ask again."""
+
+
+class CameraLoginError(CameraAddressError):
+    """A camera refuses the user name or the password; after a few attempts, many cameras lock the account."""
 
 
 class GalleryError(EdgefaceError, ValueError):

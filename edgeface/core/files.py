@@ -109,6 +109,21 @@ def only_one(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds this lock file as `only_one` does; False if there is none or it may not be opened."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def own_as_folder(handle: int, folder: Path) -> None:
     """Give an open file to its folder's owner, so that root at the command line cannot lock out the daemon's user."""
     if os.geteuid() == 0:

@@ -1,11 +1,15 @@
-"""Logging: one line per record on standard error; repeated warnings are counted and logged once per interval."""
+"""Logging: one line per record on standard error; repeated warnings are counted and logged once per interval.
+
+Lines have a time unless they go to journald, which adds its own.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.settings import Settings
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Log(Settings):
-    """One line per record on standard error, for journald."""
+    """One line per record on standard error, with its time unless it goes to journald."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -56,9 +60,15 @@ class Repeats(logging.Filter):
 class OneLine(logging.Formatter):
     """`level logger: message`, with control characters escaped, so that a record is always one line."""
 
+    def __init__(self, *, times: bool = False) -> None:
+        """With `times`, the time is before the level, in UTC."""
+        super().__init__()
+        self._times = times
+
     def format(self, record: logging.LogRecord) -> str:
         """Write the record as one line of text."""
-        text = f"{record.levelname.lower()} {record.name}: {_message(self, record)}"
+        time = f"{rfc3339(record.created)} " if self._times else ""
+        text = f"{time}{record.levelname.lower()} {record.name}: {_message(self, record)}"
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
@@ -79,9 +89,18 @@ class JsonLine(logging.Formatter):
 def set_up(settings: Log, clock: Clock | None = None) -> None:
     """Send the log of the whole process to standard error in the configured form."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLine() if settings.format == "json" else OneLine())
+    handler.setFormatter(JsonLine() if settings.format == "json" else OneLine(times=not is_journal(sys.stderr)))
     handler.addFilter(Repeats(clock or SystemClock()))
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+
+
+def is_journal(stream: TextIO) -> bool:
+    """Whether what is written to a stream goes to journald (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        facts = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{facts.st_dev}:{facts.st_ino}"
 
 
 def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import DISK_FULL, GalleryError, system_reason
 from edgeface.core.files import own_as_folder
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise GalleryError(f"{path}: {_explained(error)}") from error
     except OSError as error:
-        raise GalleryError(f"{error.filename or path}: {error.strerror or error}") from error
+        raise GalleryError(f"{error.filename or path}: {system_reason(error)}") from error
 
 
 @contextmanager
@@ -238,7 +238,9 @@ def _explained(error: sqlite3.Error) -> str:
         return f"cannot be written ({text})"
     if "not a database" in text or "malformed" in text:
         return f"not a database, or damaged ({text}); put a backup in its place"
-    if "disk I/O" in text or "is full" in text:
-        # If there is no room for the shared memory of its log, SQLite reports an input/output error.
-        return f"cannot be written ({text}): is the disk full?"
+    if "is full" in text:
+        return f"cannot be written ({DISK_FULL})"
+    if "disk I/O" in text:
+        # Also if there is no room for the shared memory of its log.
+        return f"cannot be written ({text}; perhaps {DISK_FULL})"
     return text

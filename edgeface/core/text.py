@@ -18,28 +18,15 @@ MAX_NAME = 100
 """Characters of a display name."""
 NO_ONE, STRANGER = "nobody", "stranger"
 """What the `people` topic has for an empty picture, and of each person without a name."""
-RESERVED_NAMES = frozenset({NO_ONE, STRANGER, "unknown"})
-"""No display names: whoever is called so could not be told from a stranger."""
+RESERVED_NAMES = frozenset({NO_ONE, STRANGER, "unknown", "unavailable", "none", "everyone"})
+"""No names and no ids: whoever is called so could not be told from a stranger, from a state of Home Assistant or from
+the group of everyone."""
 _MAX_SHOWN = 80
 _MAX_ID = 64
-_NO_LATIN = "person"
-# Latin letters that NFKD does not decompose, in lower case; \u0131 is the Turkish i without a dot.
-_LATIN = str.maketrans(
-    {
-        "ß": "ss",
-        "æ": "ae",
-        "œ": "oe",
-        "ø": "o",
-        "ł": "l",
-        "đ": "d",
-        "ð": "d",
-        "þ": "th",
-        "ħ": "h",
-        "\u0131": "i",
-        "ŋ": "n",
-    }
-)
+_NO_LETTERS = "person"
 _APOSTROPHES = re.compile("['`\u2019\u02bc]")
+_WORDS = "LMN"
+"""Categories of Unicode: letters, marks and numbers."""
 _MAX_PATH = 1000
 
 # Direction marks make a line of a log or a table read as another one (Unicode TR 36, 2.1). Joiners are spelling.
@@ -71,6 +58,13 @@ def check_id(text: str) -> None:
         )
 
 
+def check_new_id(text: str) -> None:
+    """Raise GalleryError unless `text` is an id that a new person may have; RESERVED_NAMES are none."""
+    check_id(text)
+    if is_reserved(text):
+        raise GalleryError(f"{text}: reserved, as it has another meaning where ids are published; choose another id")
+
+
 def cleaned(text: str) -> str:
     """`text` on one line: control and direction characters become spaces, runs of spaces one."""
     kept = (" " if unicodedata.category(c) in _CONTROL or c in _DIRECTION else c for c in text)
@@ -80,6 +74,11 @@ def cleaned(text: str) -> str:
 def display_name(text: str | None, person: str) -> str:
     """Clean a name and cut it to MAX_NAME characters; the id if nothing is left."""
     return cleaned(text or "")[:MAX_NAME].strip() or person
+
+
+def is_cut(text: str | None) -> bool:
+    """Whether `display_name` cuts a name."""
+    return len(cleaned(text or "")) > MAX_NAME
 
 
 def given_name(text: str | None, person: str) -> str:
@@ -111,35 +110,55 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that a misspelled one was probably meant to be; None if none is close."""
-    return next(iter(difflib.get_close_matches(word[:_MAX_SHOWN], list(known), n=1)), None)
+def closest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """The known word that a misspelled one was probably meant to be; None if none is close.
+
+    `alike` is from 0, anything, to 1, the same word (difflib).
+    """
+    return next(iter(difflib.get_close_matches(word[:_MAX_SHOWN], list(known), n=1, cutoff=alike)), None)
 
 
-def slug(text: str) -> str:
-    """Make an id from a folder's name ("Anna Böhm" gives anna-bohm); raises GalleryError if nothing is left of it."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    made = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[:64].strip("-_")
-    if not is_id(made):
-        raise GalleryError(f"{printable(text)}: no id can be made from this name; rename the folder, using letters a-z")
-    return made
+def id_from(name: str) -> str:
+    """An id made from a name: joe-biden from Joe Biden, aleksandr from its Cyrillic form; empty if it has no letters.
+
+    Other scripts are written in Latin letters, one character at a time (the package anyascii), Chinese characters as in
+    Mandarin.
+    """
+    from anyascii import anyascii
+
+    plain = unicodedata.normalize("NFKC", _APOSTROPHES.sub("", name))
+    # Symbols would become words: a smiling face is ":smile:".
+    words = "".join(char if unicodedata.category(char)[0] in _WORDS else " " for char in plain)
+    made = re.sub(r"[^a-z0-9]+", "-", _APOSTROPHES.sub("", anyascii(words)).lower()).strip("-")[:_MAX_ID].strip("-")
+    return made if re.search("[a-z]", made) else ""
 
 
 def new_id(name: str, taken: Callable[[str], bool]) -> str:
-    """An id for a new person, from the display name: Joe Biden gives joe-biden, or joe-biden-2 if that is `taken`.
+    """An id for a new person, from the display name: `id_from`, or joe-biden-2 if joe-biden is `taken` or reserved.
 
-    A name without Latin letters gives person, person-2 and so on.
+    A name without letters gives person, person-2 and so on.
     """
-    folded = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", name).casefold().translate(_LATIN))
-    made = re.sub(r"[^a-z0-9]+", "-", folded.encode("ascii", "ignore").decode()).strip("-")[:_MAX_ID].strip("-")
-    if re.search("[a-z]", made) is None:
-        made = _NO_LATIN
+    made = id_from(name) or _NO_LETTERS
     number, found = 1, made
-    while is_unknown_id(found) or taken(found):
+    while is_unknown_id(found) or is_reserved(found) or taken(found):
         number += 1
         ending = f"-{number}"
         found = made[: _MAX_ID - len(ending)].rstrip("-") + ending
     return found
+
+
+def folder_id(name: str, taken: Callable[[str], bool]) -> str:
+    """The id of the person whose photos are in a folder: its name if that is an id but for capitals, else as `new_id`.
+
+    Raises GalleryError if the name is reserved or has no letters.
+    """
+    plain = name.lower()
+    if is_id(plain) or is_reserved(plain):
+        check_new_id(plain)
+        return plain
+    if not id_from(name):
+        raise GalleryError(f"{printable(name)}: no id can be made from this name; rename the folder (anna-b)")
+    return new_id(name, taken)
 
 
 def is_typed_as_name(text: str) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from edgeface.core.mistakes import yaml_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,6 +24,8 @@ MAX_DEPTH = 12
 MAX_NODES = 2_000
 
 Path = tuple[str | int, ...]
+
+_TOO_DEEP = f"nested too deeply: at most {MAX_DEPTH} levels"
 
 # PyYAML searches 1,024 characters ahead for the ":" of a key; the cost grows with the square of the brackets there.
 _DEEP = re.compile(rf"[\[{{]{{{MAX_DEPTH + 1}}}")
@@ -57,18 +61,16 @@ def read(data: bytes) -> Tree:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Broken(data[: error.start].count(b"\n") + 1, "not UTF-8 text") from error
+        raise Broken(*yaml_text.encoding(data, error)) from error
     if text.count("\n") > MAX_LINES:
         raise Broken(MAX_LINES + 1, f"more than {MAX_LINES:,} lines")
     if deep := _DEEP.search(text):
-        raise Broken(text.count("\n", 0, deep.start()) + 1, "nested too deeply")
+        raise Broken(text.count("\n", 0, deep.start()) + 1, _TOO_DEEP)
     tree = Tree()
     try:
         _document(yaml.parse(text, Loader=yaml.SafeLoader), tree)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-        raise Broken(mark.line + 1 if mark else 1, str(problem).splitlines()[0][:200]) from error
+        raise Broken(*yaml_text.explain(text, error)) from error
     return tree
 
 
@@ -78,7 +80,7 @@ def _document(events: Iterator[yaml.Event], tree: Tree) -> None:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise Broken(_line(event), "a second document; one file is one configuration")
+                raise Broken(_line(event), "a second document begins here: one file is one configuration")
         elif isinstance(event, yaml.NodeEvent):
             tree.value = _node(event, events, tree, ())
 
@@ -86,6 +88,8 @@ def _document(events: Iterator[yaml.Event], tree: Tree) -> None:
 def _node(event: yaml.Event, events: Iterator[yaml.Event], tree: Tree, path: Path) -> Any:
     _require_plain(event, tree, path)
     if isinstance(event, yaml.ScalarEvent):
+        if event.style is None and (odd := yaml_text.odd_plain(event.value, key=False)) is not None:
+            tree.mistakes.append((path, odd))
         return _scalar(event)
     if isinstance(event, yaml.MappingStartEvent):
         return _mapping(events, tree, path)
@@ -105,8 +109,10 @@ def _mapping(events: Iterator[yaml.Event], tree: Tree, path: Path) -> dict[str, 
             raise Broken(_line(item), "a key must be text")
         key: str = item.value
         here = (*path, key)
+        if item.style is None and (odd := yaml_text.odd_plain(key, key=True)) is not None:
+            raise Broken(_line(item), odd)
         if key == "<<":
-            raise Broken(_line(item), "merges (<<) are not supported; write the keys out")
+            raise Broken(_line(item), "<< repeats nothing here: write the keys out")
         if key in values:
             tree.mistakes.append((here, f"given twice, first on line {tree.lines[here]}"))
         tree.lines[here] = _line(item)
@@ -117,13 +123,14 @@ def _mapping(events: Iterator[yaml.Event], tree: Tree, path: Path) -> dict[str, 
 def _require_plain(event: yaml.Event, tree: Tree, path: Path) -> None:
     tree.nodes += 1
     if tree.nodes > MAX_NODES or len(path) > MAX_DEPTH:
-        raise Broken(_line(event), "too many values" if tree.nodes > MAX_NODES else "nested too deeply")
+        many = tree.nodes > MAX_NODES
+        raise Broken(_line(event), f"too many values: at most {MAX_NODES:,}" if many else _TOO_DEEP)
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-        raise Broken(_line(event), "anchors and aliases (& and *) are not supported; quote text that begins with one")
-    if getattr(event, "tag", None) is not None:
-        raise Broken(_line(event), "tags (!) are not supported; quote text that begins with one")
+        raise Broken(_line(event), yaml_text.ANCHORS)
+    if (tag := getattr(event, "tag", None)) is not None:
+        raise Broken(_line(event), yaml_text.HOME_ASSISTANT.get(tag, yaml_text.TAGS))
     if isinstance(event, yaml.ScalarEvent) and _CONTROL.search(event.value):
-        raise Broken(_line(event), "a control character in a text")
+        raise Broken(_line(event), "a control character: delete it")
 
 
 def _scalar(event: yaml.ScalarEvent) -> Any:

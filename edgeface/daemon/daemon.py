@@ -36,6 +36,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.proposal_file import ProposalCount
 from edgeface.journal.journal import Journal
 from edgeface.mqtt import topics
+from edgeface.mqtt.leftovers import Leftovers, Place
 from edgeface.mqtt.mqtt_publisher import MqttPublisher
 from edgeface.mqtt.publisher import OFF, ON, LogPublisher
 from edgeface.people.service import PeopleService
@@ -302,6 +303,8 @@ class Daemon:
         self._journal.days = merged.privacy.journal_days
         daemon_report.record_configured(self._journal, wanted, self._clock.wall())
         set_up(merged.log)
+        for capture in self._captures.values():
+            capture.retry_login()
         log.info("configuration read again%s", f"; restart to change {', '.join(kept)}" if kept else "")
 
     def _shut_down(self) -> None:
@@ -354,6 +357,13 @@ class Daemon:
             recall=self._integrity.recall,
             generation=self._integrity.facts,
             key_list=self._key_list,
+            leftovers=Leftovers(
+                Place.of(settings.mqtt, settings.device),
+                settings.cameras,
+                settings.data,
+                self._clock,
+                self._journal.knows,
+            ),
         )
         return publisher() if self._timings is None else publisher(answered=self._timings.stages["publish"].add)
 

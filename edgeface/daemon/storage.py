@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.core.errors import EdgefaceError, GalleryError, system_reason
 from edgeface.core.files import LOCK, only_one
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.unknowns import UnknownChanges
@@ -162,7 +162,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise EdgefaceError(f"{folder}: cannot be used for data ({error.strerror})") from error
+        raise EdgefaceError(f"{folder}: cannot be used for data ({system_reason(error)})") from error
 
 
 @contextmanager

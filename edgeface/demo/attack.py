@@ -17,6 +17,7 @@ from edgeface.core.console import say
 from edgeface.demo import truth
 from edgeface.demo.door import ALLOWED, NAME, allowed_visits
 from edgeface.demo.film import APART, make_film
+from edgeface.demo.playback import AFTERWARDS, Finding
 from edgeface.demo.scenario import CAMERA, CLIP, PEOPLE, TRUTH, Scenario, configuration
 from edgeface.demo.simulated_head import SimulatedHead, TurningConfiguration
 from edgeface.demo.subscriber import captured_at
@@ -25,7 +26,7 @@ from edgeface.faces.models import store
 from edgeface.faces.models.known import MINIFASNET_V1SE, MINIFASNET_V2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edgeface.access.liveness import DoorLiveness
@@ -87,25 +88,26 @@ def _say_turns(result: FrameResult) -> None:
 
 
 def event_faults(
-    end: float, parts: Sequence[Part], reason: SpoofReason, events: Sequence[Wire], start: float
-) -> list[str]:
-    """List what is wrong with the events, one line each; empty if all is right.
+    end: float, parts: Sequence[Part], reason: SpoofReason, events: Sequence[Wire], seconds: Callable[[float], float]
+) -> list[Finding]:
+    """List what is wrong with the events; empty if all is right.
 
-    The clip ends after `end` seconds; `reason` is that of the spoofs, and `start` the wall time of the first frame.
+    The clip ends after `end` seconds; `reason` is that of the spoofs; `seconds` gives the film's time at a wall time.
     """
-    timed = [(captured_at(event) - start, event) for event in events]
+    timed = [(seconds(captured_at(event)), event) for event in events]
     # Whoever walks past and does not turn is not named once that has failed.
     asked = reason == "challenge"
     clip = [_named(event) if asked else event for at, event in timed if at <= end]
     kept = [event for event in clip if not asked or event["event_type"] != "spoof"]
-    lines: list[str] = truth.faults(TRUTH, kept, start)
+    listed: list[Finding] = truth.findings(TRUTH, kept, seconds)
     for part in parts:
         found = [event for at, event in timed if part.since <= at < part.until + 2 * APART]
         kinds = Counter(event["event_type"] for event in found if event["reason"] in {None, reason})
         if any(kinds[kind] != count for kind, count in _expected(part, reason).items()):
             shown = ", ".join(f"{event['event_type']} {event['reason'] or ''}".strip() for event in found)
-            lines.append(f"the {part.shown} from {part.since:.0f} s on: unexpected events ({shown or 'none'})")
-    return lines
+            text = f"the {part.shown} from {part.since:.0f} s on: unexpected events ({shown or 'none'})"
+            listed.append(Finding(text, (part.since, part.until + AFTERWARDS)))
+    return listed
 
 
 def _expected(part: Part, reason: SpoofReason) -> dict[str, int]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from edgeface.access.policy import AllowRule, Door
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import BrokerError
+from edgeface.core.text import counted
+from edgeface.demo.playback import AFTERWARDS, WHOLE, Finding
 from edgeface.demo.truth import SLACK
 from edgeface.door.controller import Controller
 from edgeface.door.inputs.simulated import SimulatedContact
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
     from edgeface.core.types import FrameResult
+    from edgeface.demo.playback import Span
     from edgeface.door.relays import RelaySettings
     from edgeface.security.signing_keys import Purpose
 
@@ -45,13 +48,12 @@ FACTOR_SECONDS = 10.0
 
 _KID = "demo"
 _TIMEOUT = 5.0
+# A busy machine takes long to start a door's processes.
+_START_TIMEOUT = 60.0
 # A controller that opens by mistake reports it within this time.
 _SETTLE = 0.5
 
 Wire = dict[str, Any]
-
-Span = tuple[float, float]
-"""From and to, in seconds of the clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +100,16 @@ def keypad(folder: Path, device: str, sealing: str) -> dict[str, Any]:
 class Typist:
     """Types the PIN at the keypad at moments of the clip; an observer of the daemon's frames."""
 
-    def __init__(self, pipe: Path, moments: Sequence[float], report: Callable[[str], None]) -> None:
+    def __init__(self, pipe: Path, moments: Sequence[float], rate: float, report: Callable[[str], None]) -> None:
+        """`moments` are seconds of a clip with `rate` frames per second."""
         self._pipe = pipe
+        self._rate = rate
         self._moments = deque(moments)
         self._report = report
-        self._first: float | None = None
 
     def __call__(self, result: FrameResult) -> None:
         """Type if it is time."""
-        now = result.frame.monotonic
-        self._first = now if self._first is None else self._first
-        if self._moments and now - self._first >= self._moments[0]:
+        if self._moments and result.frame.seq / self._rate >= self._moments[0]:
             moment = self._moments.popleft()
             with self._pipe.open("wb", buffering=0) as pipe:
                 pipe.write(f"{NUMBER}#{PIN}#\n".encode())
@@ -167,7 +168,7 @@ class WatchedDoor:
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
         self._thread.start()
-        if not self._ready.wait(_TIMEOUT):
+        if not self._ready.wait(_START_TIMEOUT):
             self.stop()
             raise BrokerError(f"the demo's door received nothing from 127.0.0.1:{self._port}")
         self._swing(opened=False)
@@ -241,34 +242,40 @@ class WatchedDoor:
 
 
 def door_faults(
-    accepted: Sequence[AcceptedGrant], switched: int, answer: Wire | None, visits: Sequence[Span], start: float
-) -> list[str]:
-    """List what the door did wrong, one line each; empty if all is right.
+    accepted: Sequence[AcceptedGrant],
+    switched: int,
+    answer: Wire | None,
+    visits: Sequence[Span],
+    seconds: Callable[[float], float],
+) -> list[Finding]:
+    """List what the door did wrong; empty if all is right.
 
     `switched` is how often the relay was switched on, `answer` the door's answer to the replayed grant, `visits` those
-    for which the door opens, once each, and `start` the wall time of the clip's first frame.
+    for which the door opens, once each, and `seconds` gives the clip's time at a wall time.
     """
-    lines = [f"the door opened for {one.person}" for one in accepted if one.person != ALLOWED]
+    found = [Finding(f"the door opened for {one.person}") for one in accepted if one.person != ALLOWED]
     for since, until in visits:
-        inside = [one for one in accepted if since <= one.at - start <= until + SLACK]
+        inside = [one for one in accepted if since <= seconds(one.at) <= until + SLACK]
         if len(inside) != 1:
-            lines.append(
-                f"the door opened {len(inside)} times instead of once for {ALLOWED}, who came at {since:.1f} s"
-            )
+            times = f"opened {counted(len(inside), 'time')} instead of once"
+            text = f"the door {times} for {ALLOWED}, who came at {since:.1f} s"
+            found.append(Finding(text, (since, until + AFTERWARDS)))
     if switched != len(visits):
-        lines.append(f"the relay was switched on {switched} times instead of {len(visits)}")
-    return [*lines, *_replay_faults(answer)]
+        times = counted(switched, "time")
+        found.append(Finding(f"the relay was switched on {times} instead of {len(visits)}", WHOLE))
+    return [*found, *_replay_faults(answer)]
 
 
-def relay_faults(on: bool, switched: int, opened: int) -> list[str]:  # noqa: FBT001 - the relay's own state
-    """List what the door's relay did wrong after the door has stopped, one line each; empty if all is right.
+def relay_faults(on: bool, switched: int, opened: int) -> list[Finding]:  # noqa: FBT001 - the relay's own state
+    """List what the door's relay did wrong after the door has stopped.
 
     `switched` is how often the relay itself was switched on, `opened` how often the door reported that it was.
     """
-    lines = ["the relay is still on"] if on else []
+    found = [Finding("the relay is still on")] if on else []
     if switched != opened:
-        lines.append(f"the relay was switched on {switched} times, and the door reported {opened}")
-    return lines
+        times = counted(switched, "time")
+        found.append(Finding(f"the relay was switched on {times}, and the door reported {opened}", WHOLE))
+    return found
 
 
 def allowed_visits(truth: Path) -> list[Span]:
@@ -284,29 +291,41 @@ def typing_moments(truth: Path) -> tuple[float, float]:
     return other["from"] + 1.0, allowed_visits(truth)[-1][0] + 1.0
 
 
-def contact_faults(contacts: Sequence[str | None], switched: int) -> list[str]:
+def contact_faults(contacts: Sequence[str | None], switched: int) -> list[Finding]:
     """List what the contact of a door did wrong that was opened so often, and only by its relay."""
     opened = contacts.count("open")
-    lines = [] if opened == switched else [f"the contact opened {opened} times, and the relay {switched}"]
-    return [*lines, *(f"the contact was {word}" for word in ("held", "forced") if word in contacts)]
+    text = f"the contact opened {counted(opened, 'time')}, and the relay {switched}"
+    found = [] if opened == switched else [Finding(text, WHOLE)]
+    return [*found, *(Finding(f"the contact was {word}", WHOLE) for word in ("held", "forced") if word in contacts)]
 
 
-def office_faults(accepted: Sequence[AcceptedGrant], switched: int, truth: Path, start: float) -> list[str]:
+def office_faults(
+    accepted: Sequence[AcceptedGrant], switched: int, clip: Path, seconds: Callable[[float], float]
+) -> list[Finding]:
     """List what the door with a keypad did wrong: it opens once, for the person and the PIN at the same time.
 
-    The arguments are those of `door_faults`.
+    `clip` is the file that describes the clip; the other arguments are those of `door_faults`.
     """
-    typed = typing_moments(truth)[1]
-    right = [one for one in accepted if one.person == ALLOWED and typed <= one.at - start <= typed + FACTOR_SECONDS]
-    lines = [f"the office door opened {len(right)} times instead of once for face and PIN"] if len(right) != 1 else []
+    typed = typing_moments(clip)[1]
+    until = typed + FACTOR_SECONDS
+    right = [one for one in accepted if one.person == ALLOWED and typed <= seconds(one.at) <= until]
+    found = []
+    if len(right) != 1:
+        times = counted(len(right), "time")
+        found.append(Finding(f"the office door opened {times} instead of once for face and PIN", (typed, until)))
     if len(accepted) != len(right) or switched != len(accepted):
-        lines.append(f"the office door opened for a face or a PIN alone: {len(accepted)} grants, {switched} openings")
-    return lines
+        counts = f"{counted(len(accepted), 'grant')}, {counted(switched, 'opening')}"
+        early = any(one.person != ALLOWED or seconds(one.at) < typed for one in accepted)
+        text = f"the office door opened for a face or a PIN alone: {counts}"
+        found.append(Finding(text, None if early else WHOLE))
+    return found
 
 
-def _replay_faults(answer: Wire | None) -> Sequence[str]:
+def _replay_faults(answer: Wire | None) -> Sequence[Finding]:
     if answer is None:
-        return ["the door did not answer a replayed grant"]
-    if answer["accepted"] or answer["reason"] not in {"nonce", "replayed"}:
-        return [f"the door's answer to a replayed grant: {answer['reason'] or 'accepted'}"]
+        return [Finding("the door did not answer a replayed grant", WHOLE)]
+    if answer["accepted"]:
+        return [Finding("the door's answer to a replayed grant: accepted")]
+    if answer["reason"] not in {"nonce", "replayed"}:
+        return [Finding(f"the door's answer to a replayed grant: {answer['reason']}", WHOLE)]
     return []

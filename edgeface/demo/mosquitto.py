@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Debian installs it in a folder that is only in root's PATH.
 _EXTRA_PATH = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-_TIMEOUT = 5.0
+# A busy machine takes long to start it.
+_START_TIMEOUT, _TIMEOUT = 30.0, 5.0
 
 
 def find() -> str:
@@ -74,7 +75,7 @@ class Mosquitto:
         config.write_text("\n".join((*base, *self._options)) + "\n")
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", str(config)], stdout=log, stderr=log)
-        deadline = self._clock.monotonic() + _TIMEOUT
+        deadline = self._clock.monotonic() + _START_TIMEOUT
         while not self._answers():
             if self._process.poll() is not None or self._clock.monotonic() > deadline:
                 self.stop()

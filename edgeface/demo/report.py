@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.core.errors import EdgefaceError
+from edgeface.demo.playback import Look
 from edgeface.imaging.drawing import VideoWriter, cut_out
 from edgeface.imaging.resize import scaled
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from edgeface.core.clock import Clock
     from edgeface.core.types import Face, FrameResult, Image
 
 TILE = 160
@@ -35,30 +37,18 @@ class DecidedFace(NamedTuple):
 class Recorder:
     """An observer of the daemon that records the faces of each frame and a picture of each decision."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.looks: list[Look] = []
+        """The frames that were looked at."""
         self.faces: dict[int, tuple[Face, ...]] = {}
         """By frame number."""
-        self.start: float | None = None
-        """Wall seconds of the clip's first frame."""
-        self.end = 0.0
         self.decided: list[DecidedFace] = []
         self.tracks: set[int] = set()
 
-    @property
-    def fps(self) -> float:
-        """Measured frame rate of the clip."""
-        last = max(self.faces, default=0)
-        return round(last / max(1e-3, self.end - (self.start or 0.0)), 2)
-
-    @property
-    def dropped(self) -> int:
-        """Frames of the clip that were not looked at, because the machine was too slow or too busy."""
-        return max(self.faces, default=-1) + 1 - len(self.faces)
-
     def __call__(self, result: FrameResult) -> None:
         """Record one frame; called by the vision thread."""
-        self.end = result.frame.wall
-        self.start = result.frame.wall if self.start is None else self.start
+        self.looks.append(Look(result.frame.seq, result.frame.wall, self._clock.wall()))
         self.faces[result.frame.seq] = result.faces
         self.tracks.update(face.track for face in result.faces)
         for event in result.events:
@@ -90,13 +80,19 @@ def write_sheet(path: Path, decided: Sequence[DecidedFace]) -> None:
         raise EdgefaceError(f"{path}: cannot be written")
 
 
-def write_video(path: Path, clip: Path, faces: Mapping[int, Sequence[Face]], fps: float) -> None:
-    """Write the clip with each frame's faces drawn; a dropped frame shows the faces of the previous one."""
+def write_video(path: Path, clip: Path, faces: Mapping[int, Sequence[Face]], fps: float) -> int:
+    """Write the clip with each frame's faces drawn; a dropped frame shows the faces of the previous one.
+
+    Returns the number of frames of the clip.
+    """
     shown: Sequence[Face] = ()
+    frames = 0
     with VideoWriter(path, fps) as video:
         for seq, picture in enumerate(ReplayCamera(type="replay", path=clip, pace="fast").images()):
             shown = faces.get(seq, shown)
             video.draw(picture.image, shown)
+            frames = seq + 1
+    return frames
 
 
 def _tile(image: Image) -> Image:

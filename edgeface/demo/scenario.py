@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgeface.access.policy import Door
     from edgeface.core.types import FrameResult
-    from edgeface.demo.door import Span
+    from edgeface.demo.playback import Finding, Span
     from edgeface.demo.subscriber import Wire
 
 DATA = Path(__file__).parents[1] / "demo_data"
@@ -39,10 +39,12 @@ class Scenario:
     configuration: Configuration
     opens: Sequence[Span]
     """When the front door opens, once in each span; seconds of the clip."""
-    event_faults: Callable[[Sequence[Wire], float], list[str]]
-    """Lists what is wrong with the events of a clip whose first frame has this wall time."""
+    event_faults: Callable[[Sequence[Wire], Callable[[float], float]], list[Finding]]
+    """Lists what is wrong with the events of a clip; the function gives the clip's time at a wall time."""
     observers: Sequence[Callable[[FrameResult], None]] = ()
     """They get the result of every frame."""
+    rate: float = truth.rate(TRUTH)
+    """Frames per second of the clip."""
 
 
 def configuration(of: type[_Configured], out: Path, port: int, clip: Path, doors: Mapping[str, Door]) -> _Configured:
@@ -66,5 +68,5 @@ def supplied(out: Path, port: int, *, doors: bool) -> Scenario:
         CLIP,
         configuration(Configuration, out, port, CLIP, door.door_config(CAMERA) if doors else {}),
         door.allowed_visits(TRUTH),
-        partial(truth.faults, TRUTH),
+        partial(truth.findings, TRUTH),
     )

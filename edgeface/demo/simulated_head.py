@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import PrivateAttr
 
 from edgeface.config.configuration import Configuration
+from edgeface.demo.film import FPS
 from edgeface.faces.analyzer import FaceAnalyzer
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class SimulatedHead:
     def __call__(self, result: FrameResult) -> None:
         """Take note of the time, and of the turn that is asked."""
         now = result.frame.monotonic
-        self._start = now if self._start is None else self._start
+        # The first frame that is looked at need not be the first of the film.
+        self._start = now - result.frame.seq / FPS if self._start is None else self._start
         self._now = now - self._start
         for report in result.challenges:
             self._turn = None if report.turn is None else (report.turn, self._now + REACTION)

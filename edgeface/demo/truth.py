@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.types import Box
+from edgeface.demo.playback import AFTERWARDS, Finding
 from edgeface.demo.subscriber import captured_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from edgeface.demo.subscriber import Wire
@@ -53,21 +54,27 @@ class _Truth:
     """By person and seconds of the clip."""
 
 
-def faults(truth: Path, events: Sequence[dict[str, Any]], start: float) -> list[str]:
-    """List how `events` deviate from the file `truth`, one line each; empty if all is right.
+def rate(truth: Path) -> float:
+    """Frames per second of the clip."""
+    return float(json.loads(truth.read_text(encoding="utf-8"))["fps"])
 
-    `events` are in the wire form of docs/events.md, in any order; `start` is the wall time of the clip's first frame.
+
+def findings(truth: Path, events: Sequence[dict[str, Any]], seconds: Callable[[float], float]) -> list[Finding]:
+    """List how `events` deviate from the file `truth`; empty if all is right.
+
+    `events` are in the wire form of docs/events.md, in any order; `seconds` gives the clip's time at a wall time.
     Each visit needs one match at the person's face, at most a second after the end of the visit, and one left between
     its end and the person's next visit. The person who is not enrolled needs one unknown instead, always with the same
-    id. There must be no other events.
+    id. There must be no other events. A name at someone else's face, or of someone who is not there, is wrong however
+    little of the clip was seen.
     """
     known = _read(truth)
-    received = sorted((_clip_event(event, known, start) for event in events), key=lambda one: one.at)
+    received = sorted((_clip_event(event, known, seconds) for event in events), key=lambda one: one.at)
     announced = {visit: [one for one in received if _announces(known, visit, one)] for visit in known.visits}
     left = {visit: [one for one in received if _ends(visit, one)] for visit in known.visits}
     lines = [line for visit in known.visits for line in _visit_faults(known, visit, announced[visit], left[visit])]
     placed = {one for group in (announced, left) for ones in group.values() for one in ones}
-    lines += [f"{_label(known, one)} at {one.at:.1f} s, which fits no visit" for one in received if one not in placed]
+    lines += [_misplaced(known, one) for one in received if one not in placed]
     return lines + _id_faults(announced, known)
 
 
@@ -88,11 +95,10 @@ def _visits(rows: Sequence[Mapping[str, Any]]) -> Iterable[_ClipVisit]:
         yield _ClipVisit(row["person"], row["from"], row["to"], min(later, default=float("inf")))
 
 
-def _clip_event(event: Wire, known: _Truth, start: float) -> _ClipEvent:
+def _clip_event(event: Wire, known: _Truth, seconds: Callable[[float], float]) -> _ClipEvent:
     person = event["person"] or (known.stranger if event["unknown"] else "")
-    return _ClipEvent(
-        event["event_type"], person, round(captured_at(event) - start, 3), Box(*event["box"]), event["unknown"]
-    )
+    at = round(seconds(captured_at(event)), 3)
+    return _ClipEvent(event["event_type"], person, at, Box(*event["box"]), event["unknown"])
 
 
 def _kind(known: _Truth, person: str) -> str:
@@ -110,15 +116,18 @@ def _ends(visit: _ClipVisit, one: _ClipEvent) -> bool:
 
 def _visit_faults(
     known: _Truth, visit: _ClipVisit, announced: Sequence[_ClipEvent], left: Sequence[_ClipEvent]
-) -> Iterable[str]:
+) -> Iterable[Finding]:
+    span = visit.since, visit.until + AFTERWARDS
     about = f"{known.names[visit.person]}, in view from {visit.since:.1f} to {visit.until:.1f} s"
     kind = _kind(known, visit.person)
     for expected, ones in ((kind, announced), ("left", left)):
         if len(ones) != 1:
-            yield f"{about}: expected one {expected} event, got {len(ones) or 'none'}"
+            yield Finding(f"{about}: expected one {expected} event, got {len(ones) or 'none'}", span)
     for one in announced:
         if not _at_face(known, visit.person, one):
-            yield f"{about}: the {kind} at {one.at:.1f} s is of another face"
+            yield Finding(
+                f"{about}: the {kind} at {one.at:.1f} s is of another face", None if kind == "match" else span
+            )
 
 
 def _at_face(known: _Truth, person: str, one: _ClipEvent) -> bool:
@@ -128,12 +137,21 @@ def _at_face(known: _Truth, person: str, one: _ClipEvent) -> bool:
     return boxes[nearest].iou(one.box) > 0
 
 
-def _id_faults(announced: Mapping[_ClipVisit, Sequence[_ClipEvent]], known: _Truth) -> list[str]:
+def _misplaced(known: _Truth, one: _ClipEvent) -> Finding:
+    span = one.at - AFTERWARDS, one.at + SLACK
+    return Finding(
+        f"{_label(known, one)} at {one.at:.1f} s, which fits no visit", None if one.kind == "match" else span
+    )
+
+
+def _id_faults(announced: Mapping[_ClipVisit, Sequence[_ClipEvent]], known: _Truth) -> list[Finding]:
     """One line if the stranger had several ids."""
     ids = list(dict.fromkeys(one.unknown for ones in announced.values() for one in ones if one.unknown))
     if len(ids) <= 1:
         return []
-    return [f"{known.names[known.stranger]} has {len(ids)} ids instead of one: {', '.join(ids)}"]
+    seen = [one.at for ones in announced.values() for one in ones if one.unknown]
+    text = f"{known.names[known.stranger]} has {len(ids)} ids instead of one: {', '.join(ids)}"
+    return [Finding(text, (min(seen) - AFTERWARDS, max(seen) + SLACK))]
 
 
 def _label(known: _Truth, one: _ClipEvent) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.cameras import discovery
-from edgeface.cameras.advice import advice
+from edgeface.cameras.advice import LITERAL, LITERAL_DO, advice
 from edgeface.core.errors import CameraError, ModelError
 from edgeface.doctor.broker import service_runs
 from edgeface.doctor.finding import Finding
@@ -38,8 +38,12 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("camera", f"{name}: switched off", "note")
         elif runs and camera.exclusive:
             yield Finding("camera", f"{name}: in use by the service; systemctl status edgeface shows its state", "note")
+        elif (reason := camera.why_no_password()) is not None:
+            yield Finding("camera", f"{name}: not tested: {reason}; systemctl status edgeface shows its state", "note")
         else:
             yield _test(name, camera, analyzer)
+        if camera.keys_with_passwords():
+            yield Finding("camera", f"{name}: {LITERAL}", "note", LITERAL_DO)
     for door, name in configuration.recorded_doors.items():
         text = f"{name}: plays a recording, which opens door {door}"
         yield Finding("camera", text, "note", "for a demo or a test only; docs/cameras.md")

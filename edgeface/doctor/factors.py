@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.access.policy import factors_of
 from edgeface.config.levels import enrolled
-from edgeface.core.errors import EdgefaceError
+from edgeface.core.errors import EdgefaceError, system_reason
 from edgeface.doctor.finding import Finding
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import FILE, Gallery
@@ -51,7 +51,7 @@ def _sealing(configuration: Configuration, doors: list[str]) -> Finding:
     except EdgefaceError as error:
         return Finding("factor", f"{names}: {error}", "bad", "edgeface keys show")
     except OSError as error:
-        return Finding("factor", f"{folder}: {error.strerror}", "note", "sudo edgeface doctor")
+        return Finding("factor", f"{folder}: {system_reason(error)}", "note", "sudo edgeface doctor")
     return Finding("factor", f"{names}: factors are opened by key {kid}")
 
 

@@ -11,6 +11,7 @@ from edgeface import __version__
 from edgeface.core import board
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
 from edgeface.faces import covered
 from edgeface.faces.tflite import SHIPPED, open_shipped
@@ -42,7 +43,7 @@ def findings() -> Iterator[Finding]:
     yield Finding("edgeface", __version__)
     yield Finding("system", f"{board.system()}, Python {platform.python_version()}")
     features = ", ".join(board.cpu_features()) or "CPU features unknown"
-    yield Finding("board", f"{board.model()}, {board.cores()} cores; {features}")
+    yield Finding("board", f"{board.model()}, {counted(board.cores(), 'core')}; {features}")
     yield from _heat()
     yield from _packages()
     yield _clock()
@@ -73,13 +74,20 @@ def supply(power: Power) -> Finding:
 def _packages() -> Iterator[Finding]:
     versions = {name: version for name in _PACKAGES if (version := _version(name)) is not None}
     yield Finding("packages", ", ".join(f"{name} {version}" for name, version in versions.items()))
-    if {"opencv-python-headless", "opencv-contrib-python"} <= versions.keys():
+    if {"opencv-python-headless", "opencv-contrib-python"} <= versions.keys() and not _is_headless():
         remedy = "pip install --force-reinstall --no-deps opencv-python-headless"
-        text = "two OpenCV packages share one folder: which one is used is undefined"
+        text = "two OpenCV packages share one folder, and the one that needs display libraries is used"
         yield Finding("packages", text, "note", remedy)
     if "picamera2" in versions and versions.get("numpy", "").startswith("2.") and platform.python_version() < "3.12":
         remedy = "pip install 'numpy<2', as sudo make install does"
         yield Finding("packages", "Bookworm's picamera2 is built for numpy 1 and fails with numpy 2", "bad", remedy)
+
+
+def _is_headless() -> bool:
+    """Whether the OpenCV that is used needs no display libraries, as after `make setup-dev`."""
+    from edgeface.imaging.opencv import cv2
+
+    return bool(getattr(getattr(cv2, "version", None), "headless", False))
 
 
 def _version(name: str) -> str | None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from edgeface.doctor.finding import Finding
 from edgeface.notify.notifier import handover
+from edgeface.notify.settings import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.config.configuration import Configuration
 
-_NEEDS = {"apprise": ("apprise",), "web_push": ("http_ece", "py_vapid"), "webhook": ("requests",)}
 _INSTALL = "install the extra notify: docs/notifications.md"
 _PLACE = "put the address or the secret there, readable for the service's group; docs/notifications.md has the steps"
 
@@ -23,7 +23,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     if configuration.notify is None:
         return
     for name, target in handover(configuration.notify).targets.items():
-        missing = [package for package in _NEEDS[target.type] if find_spec(package) is None]
+        missing = [package for package in NEEDS[target.type] if find_spec(package) is None]
         if missing:
             yield Finding("notify", f"{name}: {missing[0]} is not installed", "bad", _INSTALL)
         elif target.problem is not None:

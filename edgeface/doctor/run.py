@@ -10,7 +10,7 @@ from edgeface import __version__
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.core.errors import EdgefaceError
-from edgeface.core.text import cleaned
+from edgeface.core.text import cleaned, counted
 from edgeface.doctor import (
     broker,
     cameras,
@@ -45,7 +45,7 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"edgeface": __version__, "problems": bad, "findings": report}, indent=2))
     else:
-        print(f"\n{bad} problems" if bad != 1 else "\n1 problem")
+        print(f"\n{counted(bad, 'problem')}")
     return 1 if bad else 0
 
 
@@ -66,13 +66,14 @@ def findings(path: Path) -> Iterator[Finding]:
 def _unreadable(path: Path, error: EdgefaceError) -> Finding:
     cause = error.__cause__
     if isinstance(cause, FileNotFoundError):
-        return Finding("config", f"{path} does not exist", "note", "copy config.yaml there, or use --config")
+        return Finding("config", f"{path} does not exist", "note", "edgeface init writes one; or use --config")
     remedy = "sudo edgeface doctor" if isinstance(cause, PermissionError) else f"edgeface check --config {path}"
     return Finding("config", str(error).replace("\n", "; "), "bad", remedy)
 
 
 def _configured(path: Path, configuration: Configuration) -> Iterator[Finding]:
-    yield Finding("config", f"{path}: OK (cameras: {len(configuration.cameras)}, doors: {len(configuration.doors)})")
+    has = f"{counted(len(configuration.cameras), 'camera')}, {counted(len(configuration.doors), 'door')}"
+    yield Finding("config", f"{path}: OK ({has})")
     yield from disk.findings(configuration.data)
     yield from secrets.findings(configuration)
     yield from tampering.findings(configuration.data, tpm=configuration.integrity.tpm)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeface.access.policy import unproven
 from edgeface.config.levels import enrolled, levels_in_force, read_people
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import EdgefaceError
+from edgeface.core.errors import EdgefaceError, system_reason
 from edgeface.doctor.finding import Finding
 from edgeface.faces.calibration import table_of
 from edgeface.faces.embedder import embedder_name
@@ -40,7 +40,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     except EdgefaceError as error:
         yield Finding("key", str(error), "bad", "restore the right key; docs/privacy.md")
     except OSError as error:
-        yield Finding("key", f"{folder}: {error.strerror}", "note", _AS_ROOT)
+        yield Finding("key", f"{folder}: {system_reason(error)}", "note", _AS_ROOT)
     people: frozenset[str] | None = None
     try:
         if key is not None or not (folder / gallery.FILE).exists():
@@ -80,7 +80,7 @@ def _signing(folder: Path, key: VaultKey | None) -> Finding:
     except EdgefaceError as error:
         return Finding("grants", str(error), "bad", "edgeface keys show")
     except OSError as error:
-        return Finding("grants", f"{folder}: {error.strerror}", "note", _AS_ROOT)
+        return Finding("grants", f"{folder}: {system_reason(error)}", "note", _AS_ROOT)
     return Finding("grants", f"signed by key {kid}")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import EdgefaceError
+from edgeface.core.errors import EdgefaceError, system_reason
+from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
 from edgeface.security import integrity
 from edgeface.security.counter import CounterReport, open_counter
@@ -28,7 +29,9 @@ def findings(folder: Path, *, tpm: bool = False) -> Iterator[Finding]:
         yield from _modes(folder)
         yield from _tampering(folder, tpm=tpm)
     except OSError as error:
-        yield Finding("tampering", f"{error.filename or folder}: {error.strerror}", "note", "sudo edgeface doctor")
+        yield Finding(
+            "tampering", f"{error.filename or folder}: {system_reason(error)}", "note", "sudo edgeface doctor"
+        )
     except EdgefaceError as error:
         yield Finding("tampering", str(error), "bad", _DOCS)
 
@@ -38,7 +41,7 @@ def _modes(folder: Path) -> Iterator[Finding]:
     for line in lines[:_SHOWN]:
         yield Finding("modes", line, "bad", f"chown -R and chmod -R go= {folder}")
     if len(lines) > _SHOWN:
-        yield Finding("modes", f"and {len(lines) - _SHOWN} more files", "bad")
+        yield Finding("modes", f"and {counted(len(lines) - _SHOWN, 'more file')}", "bad")
 
 
 def _tampering(folder: Path, *, tpm: bool) -> Iterator[Finding]:

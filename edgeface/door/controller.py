@@ -93,7 +93,7 @@ class Controller:
         self._waker = Waker()
         # Not an Event: the main thread may hold its lock when a signal handler needs it.
         self._stopping = False
-        self._problems = ConnectionProblems()
+        self._problems = ConnectionProblems(settings.mqtt)
         self._accepted = 0
         self._rejected: Counter[str] = Counter()
         self._last_reason: str | None = None

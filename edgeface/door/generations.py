@@ -12,6 +12,7 @@ import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgeface.core.errors import system_reason
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.settings import ID_PATTERN
 from edgeface.door.verifier import Reject, open_envelope, read_object
@@ -124,7 +125,7 @@ class GenerationMemory:
         try:
             put_whole(self._path, _json({"v": VERSION, "newest": self._facts()}))
         except OSError as error:
-            self.problem = f"{self._path}: cannot be written ({error.strerror or error})"
+            self.problem = f"{self._path}: cannot be written ({system_reason(error)})"
             if before is None:
                 _log.warning("generations of devices are remembered until the next restart only: %s", self.problem)
         self._unstored = self.problem is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.core.errors import EdgefaceError, VaultError
+from edgeface.core.errors import EdgefaceError, VaultError, system_reason
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.text import counted, printable_path
 from edgeface.door.key_list import MAX_BYTES, KeyList, KeyListError, read, signer, unverified
@@ -43,7 +43,7 @@ def read_envelope(folder: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(path)}: cannot be read ({error.strerror or error})") from error
+        raise EdgefaceError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
 
 
 def verified(envelope: bytes, owners: Mapping[str, bytes]) -> KeyList:
@@ -132,4 +132,4 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> EdgefaceError:
-    return EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror or error})")
+    return EdgefaceError(f"{printable_path(path)}: cannot be written ({system_reason(error)})")

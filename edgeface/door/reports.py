@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edgeface.access.reports.envelope import VERSION, sign_report
-from edgeface.core.errors import ConfigError
+from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import put_whole
 from edgeface.core.text import printable_path
 
@@ -92,13 +92,13 @@ def result_key(settings: DoorSettings) -> Ed25519PrivateKey | None:
         _log.warning(
             "what the door reports is not signed: %s cannot be created (%s; data: in door.yaml)",
             name,
-            error.strerror or error,
+            system_reason(error),
         )
         return None
     try:
         return _read(path, name)
     except OSError as error:
-        raise ConfigError(f"{name}: {error.strerror or error}") from error
+        raise ConfigError(f"{name}: {system_reason(error)}") from error
 
 
 def public_text(key: Ed25519PrivateKey | None) -> str | None:

@@ -58,7 +58,10 @@ def _sealing_key(text: str) -> str:
 PublicKey = Annotated[str, AfterValidator(_key)]
 """Base64 of the 32 bytes of an Ed25519 key."""
 
-FactorKinds = Literal["none", "any"] | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1)]
+FactorKinds = (
+    Literal["none", "any"]
+    | Annotated[tuple[FactorKind, ...], Field(strict=False, min_length=1, examples=[["pin", "card"]])]
+)
 """No kind of second factor, any kind, or one of these kinds."""
 
 
@@ -75,7 +78,7 @@ class MinimumSettings(Settings):
     """Milliseconds from the frame's capture to the signature."""
     score: Annotated[float, Field(ge=-1, le=1, strict=False)] = -1.0
     """Cosine, as in events."""
-    people: Annotated[tuple[Id, ...], Field(strict=False, max_length=1000)] = ()
+    people: Annotated[tuple[Id, ...], Field(strict=False, max_length=1000, examples=[["alice", "bob"]])] = ()
     """Ids of the people who may come in; empty: everyone that the devices allow."""
     factor: FactorKinds = "none"
     """The second factor: none is required; any kind; or one of these kinds."""
@@ -122,10 +125,14 @@ class DoorSettings(Settings):
     """The folder in which the door remembers what must not become older, and has the key that signs its reports."""
     minimum: MinimumSettings = MinimumSettings()
     relay: RelaySettings
-    readers: Annotated[tuple[ReaderSettings, ...], Field(strict=False, max_length=4)] = ()
+    readers: Annotated[
+        tuple[ReaderSettings, ...], Field(strict=False, max_length=4, examples=[[{"type": "pn532"}]])
+    ] = ()
     """Where people show a second factor."""
     keypad: KeypadSettings = KeypadSettings()
-    seal: Annotated[tuple[SealSettings, ...], Field(strict=False, max_length=4)] = ()
+    seal: Annotated[
+        tuple[SealSettings, ...], Field(strict=False, max_length=4, examples=[[{"device": "edgeface"}]])
+    ] = ()
     """The devices that receive second factors, one key each."""
     turn_lamps: TurnLampSettings | None = None
     """Lamps that show to which side a challenge asks a person to turn; left out: none."""

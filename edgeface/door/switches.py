@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import ExitStack
+import warnings
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from pydantic import Field
 from edgeface.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from edgeface.core.clock import Clock
 
@@ -41,6 +42,21 @@ class SwitchDevice(Protocol):
         """Switch off and release the device."""
 
 
+@contextmanager
+def quiet_gpiozero() -> Iterator[None]:
+    """Hide that gpiozero falls back from one library for pins to the next; raises OSError if none works."""
+    from gpiozero import BadPinFactory, GPIOZeroWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GPIOZeroWarning)
+        try:
+            yield
+        except BadPinFactory as error:
+            raise OSError(
+                "no library for pins works: sudo apt install python3-lgpio, and run it on the board"
+            ) from error
+
+
 def open_pin(key: str, pin: int, *, active_high: bool) -> SwitchDevice:
     """Open a pin through gpiozero, switched off; raises ConfigError, which names `key`, if that fails.
 
@@ -52,7 +68,8 @@ def open_pin(key: str, pin: int, *, active_high: bool) -> SwitchDevice:
         section = key.partition(".")[0]
         raise ConfigError(f"{section}.type: gpio needs gpiozero: pip install 'edgeface[door]'") from error
     try:
-        device: SwitchDevice = OutputDevice(pin, active_high=active_high, initial_value=False)
+        with quiet_gpiozero():
+            device: SwitchDevice = OutputDevice(pin, active_high=active_high, initial_value=False)
     except Exception as error:  # each pin factory of gpiozero raises its own errors
         raise ConfigError(f"{key}: GPIO{pin} cannot be used: {error}") from error
     return device

@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import rfc3339, synchronised
+from edgeface.core.errors import system_reason
 from edgeface.core.files import loads_strict, put_whole, read_at_most
 from edgeface.core.text import printable_path
 from edgeface.door.key_list import (
@@ -113,7 +114,7 @@ class ListMemory:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             put_whole(self._path, text.encode())
         except OSError as error:
-            raise KeyListError("memory", f"{printable_path(self._path)}: {error.strerror or error}") from error
+            raise KeyListError("memory", f"{printable_path(self._path)}: {system_reason(error)}") from error
         self._seen = after
 
 

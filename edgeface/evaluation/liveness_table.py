@@ -14,9 +14,9 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast, get_args
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.files import own_as_folder, read_at_most
-from edgeface.core.text import printable, printable_path
+from edgeface.core.text import counted, printable, printable_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -97,7 +97,7 @@ def read(file: Path) -> list[TrialRow]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise GalleryError(f"{shown}: cannot be read ({error.strerror})") from error
+        raise GalleryError(f"{shown}: cannot be read ({system_reason(error)})") from error
     if len(data) > MAX_BYTES:
         raise GalleryError(f"{shown}: more than {MAX_BYTES >> 20} MB")
     return list(_rows(data, shown)) if data else []
@@ -117,7 +117,7 @@ def append(file: Path, row: TrialRow) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise GalleryError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+        raise GalleryError(f"{printable_path(file)}: cannot be written ({system_reason(error)})") from error
 
 
 def without_void(rows: Iterable[TrialRow]) -> tuple[list[TrialRow], int]:
@@ -180,7 +180,7 @@ def _rows(data: bytes, shown: str) -> Iterator[TrialRow]:
 
 def _row(fields: list[str], where: str) -> TrialRow:
     if len(fields) != len(COLUMNS):
-        raise GalleryError(f"{where}: {len(fields)} columns, expected {len(COLUMNS)}")
+        raise GalleryError(f"{where}: {counted(len(fields), 'column')}, expected {len(COLUMNS)}")
     named = dict(zip(COLUMNS, fields, strict=True))
     for name, value in named.items():
         if not _VALID[name](value):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.core.errors import GalleryError, PhotoError
+from edgeface.core.errors import GalleryError, PhotoError, system_reason
 from edgeface.core.text import printable, printable_path
 from edgeface.evaluation.csv_rows import read_rows
 from edgeface.faces import photo_face
 from edgeface.faces.tflite import SHIPPED
-from edgeface.imaging import photos
+from edgeface.imaging import photo_files, photos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,8 +84,8 @@ def find(folder: Path) -> list[Path]:
     shown = printable_path(folder)
     if not folder.is_dir():
         raise GalleryError(f"{shown}: no such folder")
-    people = [person for person in folder.iterdir() if person.is_dir()]
-    found = sorted(path for own in people for path in own.iterdir() if path.suffix.lower() in photos.SUFFIXES)
+    people = [person for person in photo_files.entries(folder) if person.is_dir()]
+    found = sorted(path for own in people for path in photo_files.photos_in(own))
     counts = Counter(path.parent for path in found).values()
     if not counts:
         raise GalleryError(f"{shown}: no photos; it must hold PERSON/PHOTO")
@@ -156,7 +156,7 @@ def save(file: Path, photo_set: PhotoSet, mark: str) -> None:
         with file.open("wb") as out:
             np.savez(out, embeddings=photo_set.embeddings, facts=np.frombuffer(facts.encode(), np.uint8))
     except OSError as error:
-        raise GalleryError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+        raise GalleryError(f"{printable_path(file)}: cannot be written ({system_reason(error)})") from error
 
 
 def restore(file: Path, mark: str) -> PhotoSet | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.evaluation import identification, rates
 from edgeface.evaluation.calibration_fit import fit
 from edgeface.evaluation.cross_validation import SETUPS, held_out
@@ -251,7 +251,7 @@ def draw_plots(folder: Path, compared: AllPairs, pairs: ScoredPairs | None) -> l
         drawn = [_det(folder / DET, compared.fmr(), compared.fnmr())]
         return drawn if pairs is None else [*drawn, _roc(folder / ROC, pairs)]
     except OSError as error:
-        raise GalleryError(f"{folder}: cannot be written ({error.strerror})") from error
+        raise GalleryError(f"{folder}: cannot be written ({system_reason(error)})") from error
 
 
 def _det(file: Path, fmr: Floats, fnmr: Floats) -> Path:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from edgeface.core.console import say
-from edgeface.core.errors import EdgefaceError, GalleryError
-from edgeface.core.text import printable_path
+from edgeface.core.console import complain, say
+from edgeface.core.errors import EdgefaceError, GalleryError, system_reason
+from edgeface.core.text import counted, printable, printable_path
 from edgeface.evaluation import label_errors, photo_set, report
 from edgeface.evaluation.calibration_fit import measure
 from edgeface.evaluation.rates import compare_all
@@ -45,6 +45,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     # With the daemon's defaults.
     analyzer = FaceAnalyzer.open(DEFAULT_DETECTOR, EmbedderSettings(model=arguments.embedder), QualityLimits())
     photos = _embedded(analyzer, paths, arguments.cache)
+    for name, outcome in zip(photos.names, photos.outcomes, strict=True):
+        if outcome == photo_set.UNREADABLE:
+            complain(f"{printable(name)}: not read; not a photo that edgeface can use")
     verified, scored = report.verification(photos, listed) if listed else (None, None)
     if arguments.label_errors is not None:
         photos = label_errors.without(photos, label_errors.read(arguments.label_errors), arguments.label_errors)
@@ -91,7 +94,8 @@ def _table(arguments: argparse.Namespace, photos: PhotoSet, curves: Curves) -> C
     model = arguments.embedder
     if arguments.calibrate is None:
         return table_of(model) if model is None or path_of(model).exists() else None
-    data = f"{arguments.folder.resolve().name}: {len(photos.names):,} photos of {int(photos.person.max()) + 1:,} people"
+    people = counted(int(photos.person.max()) + 1, "person", "people")
+    data = f"{arguments.folder.resolve().name}: {counted(len(photos.names), 'photo')} of {people}"
     sha256 = EMBEDDER.sha256 if model is None else hashlib.sha256(read_model(model)).hexdigest()
     table = report.calibration(photos, curves, sha256, LANDMARKER, data)
     _write(arguments.calibrate, report.table_text(table))
@@ -110,7 +114,7 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{printable_path(file)}: cannot be written ({system_reason(error)})") from error
 
 
 def _print(figures: Figures) -> None:
@@ -118,15 +122,16 @@ def _print(figures: Figures) -> None:
     say(f"{figures['embedder']}; {figures['landmarker']}")
     acquired, verified = figures["acquisition"], figures["verification"]
     reasons = ", ".join(f"{reason} {count}" for reason, count in acquired["not_judged"].items())
-    say(f"failure to acquire: {acquired['failed']} of {acquired['photos']:,} photos of {acquired['people']:,} people")
+    whole = f"{counted(acquired['photos'], 'photo')} of {counted(acquired['people'], 'person', 'people')}"
+    say(f"failure to acquire: {acquired['failed']} of {whole}")
     say(f"  the daemon would reject {sum(acquired['not_judged'].values())} more" + (f": {reasons}" if reasons else ""))
     if verified is not None:
         rate, spread, area = verified["accuracy"], verified["accuracy_sd"], verified["auc"]
-        say(f"verification, {verified['pairs']:,} pairs: accuracy {rate:.2%} (sd of the folds {spread:.2%})")
+        say(f"verification, {counted(verified['pairs'], 'pair')}: accuracy {rate:.2%} (sd of the folds {spread:.2%})")
         say(f"  AUC {area:.5f}, EER {verified['eer']:.2%}")
         _print_rates("TMR at FAR", verified["tmr"], verified["tmr_interval"])
     compared = figures["all_pairs"]
-    say(f"all against all, {compared['impostor_comparisons']:,} impostor comparisons:")
+    say(f"all against all, {counted(compared['impostor_comparisons'], 'impostor comparison')}:")
     _print_rates("FNMR at FMR", compared["fnmr_at_fmr"], compared["fnmr_at_fmr_interval"])
     for name, rate in compared["fnmr_per_person"].items():
         say(f"  FNMR at FMR {name}, each person alike: {rate:.2%}")
@@ -139,23 +144,26 @@ def _print(figures: Figures) -> None:
 
 
 def _print_kind(one: Figures) -> None:
-    setup = f"{one['templates']} templates, visits of {one['frames']}"
-    say(f"one to one, {setup}: {one['pairs']:,} pairs of people, {one['people']:,} people with enough photos")
+    setup = f"{counted(one['templates'], 'template')}, visits of {one['frames']}"
+    pairs, people = counted(one["pairs"], "pair"), counted(one["people"], "person", "people")
+    say(f"one to one, {setup}: {pairs} of people, {people} with enough photos")
     for level, rate in one["fmr"].items():
         missed = f"{one['fnmr'][level]:.2%}" if level in one["fnmr"] else "-"
-        say(f"  level {level}: FMR {rate:.1e} ({one['false_matches'][level]:.0f} pairs), FNMR {missed}")
+        say(f"  level {level}: FMR {rate:.1e} ({counted(round(one['false_matches'][level]), 'pair')}), FNMR {missed}")
 
 
 def _print_calibration(found: Figures) -> None:
     for level, (most, estimated) in found["most"].items():
-        say(f"calibration: level {level} for {most:,} people at most; estimated, {estimated:,}")
+        say(f"calibration: level {level} for {counted(most, 'person', 'people')} at most; estimated, {estimated:,}")
     over = [row for row in found["rows"] if not row["holds"]]
     ratio = "-" if found["ratio"] is None else f"{found['ratio']:.2f}"
-    rows, splits = len(found["rows"]), found["splits"]
-    say(f"  on other people ({splits} splits): {rows} rows, {len(over)} above the stated rate; measured/stated {ratio}")
+    rows, splits = counted(len(found["rows"]), "row"), found["splits"]
+    hold = f"{rows}, {len(over)} above the stated rate; measured/stated {ratio}"
+    say(f"  on other people ({counted(splits, 'split')}): {hold}")
     for row in over:
-        say(f"    {row['people']} people, {row['templates']} templates, visit of {row['frames']}, level {row['level']}")
-    say(f"  too few people to check {len(found['missing'])} rows")
+        who = f"{counted(row['people'], 'person', 'people')}, {counted(row['templates'], 'template')}"
+        say(f"    {who}, visit of {row['frames']}, level {row['level']}")
+    say(f"  too few people to check {counted(len(found['missing']), 'row')}")
     for one, place in zip(found["tail"], ("middle", "end"), strict=False):
         ratio, covered = one["predicted_over_seen"], one["covered"]
         say(
@@ -173,7 +181,7 @@ def _print_rates(what: str, rates: dict[str, Any], intervals: dict[str, Any]) ->
 
 
 def _print_search(one: Figures) -> None:
-    setup = f"{one['people']} enrolled, {one['templates']} templates, visits of {one['frames']}"
+    setup = f"{one['people']} enrolled, {counted(one['templates'], 'template')}, visits of {one['frames']}"
     at = (f"FNIR {rate:.2%} at FPIR {name}" for name, rate in one["fnir_at_fpir"].items() if rate is not None)
     say(f"identification, {setup}: {', '.join(at) or 'too few strangers'}")
     for level, rates in one["levels"].items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from edgeface.core.errors import GalleryError, ModelError
+from edgeface.core.text import counted
 from edgeface.faces.tflite import CALIBRATION_SHA256, EMBEDDER, FOLDER, read_model
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ class CalibrationTable:
         """
         found = self._cosine(TARGETS[level] / max(1, people), estimated=estimated)
         if found is None:
+            who = counted(people, "person", "people")
             raise GalleryError(
-                f"level {level!r} cannot be guaranteed with {people:,} people: {self._limit(level)}; "
+                f"level {level!r} cannot be guaranteed with {who}: {self._limit(level)}; "
                 "enroll fewer people, use a lower level with a second factor, or calibrate with more photos"
             )
         return found
@@ -139,7 +141,7 @@ class CalibrationTable:
 
     def _limit(self, level: Level) -> str:
         most = self.most(level)
-        data = f"the calibration data ({self.photos:,} photos)"
+        data = f"the calibration data ({counted(self.photos, 'photo')})"
         return f"{data} supports at most {most:,}" if most else f"{data} does not support this level"
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeface.core.errors import ModelError
+from edgeface.core.errors import ModelError, system_reason
 from edgeface.core.files import read_at_most
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def read_model(path: Path, most: int = _MAX_BYTES, excess: str = _TOO_LARGE) -> 
     try:
         data = read_at_most(path, most)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ModelError(f"{path}: cannot be read ({system_reason(error)})") from error
     if len(data) > most:
         raise ModelError(f"{path}: {excess}")
     return data
@@ -176,7 +176,7 @@ def _try_out(data: bytes, name: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{name}: not a usable .tflite file (still running after {_TRIAL_TIMEOUT} s)") from error
     except OSError as error:
-        raise ModelError(f"{name}: cannot be tried in a separate process ({error.strerror})") from error
+        raise ModelError(f"{name}: cannot be tried in a separate process ({system_reason(error)})") from error
     if child.returncode:
         output = child.stdout.decode(errors="replace").splitlines() or ["it crashes the TFLite runtime"]
         raise ModelError(f"{name}: not a usable .tflite file ({output[0][:200]})")

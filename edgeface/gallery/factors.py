@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import printable
+from edgeface.core.text import counted, printable
 from edgeface.gallery.file import GalleryFile
 from edgeface.gallery.rows import TEMPLATE_ID_LENGTH, Change
 from edgeface.security.attempts import AttemptKey
@@ -104,7 +104,7 @@ class FactorsFile(GalleryFile):
             if (owner := self.person_of_card(uid)) is not None:
                 raise GalleryError(f"this card is {owner}'s: remove it there first")
             if cards >= MAX_CARDS:
-                raise GalleryError(f"{person}: {cards} cards; no more are possible")
+                raise GalleryError(f"{person}: {counted(cards, 'card')}; no more are possible")
             self._put_factor(tag, person, {"kind": "card", "uid": uid}, wall)
         return Change("factors", person, wall, factor="card")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, given_name, is_unknown_id, printable
+from edgeface.core.text import check_id, check_new_id, given_name, is_unknown_id, printable
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
@@ -341,6 +341,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         tag = self.tag(person)
         before = self._find(person)
         if before is None:
+            check_new_id(person)
             made = self._codec.seal_person(Person(person, given_name(name, person), ignored, wall, 0, 0))
             self._db.execute("INSERT INTO people (tag, sealed) VALUES (?, ?)", (tag, made))
         elif before.ignored != ignored:

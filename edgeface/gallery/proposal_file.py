@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from edgeface.core.clock import DAY
-from edgeface.core.errors import GalleryError, VaultError
+from edgeface.core.errors import GalleryError, VaultError, system_reason
 from edgeface.core.files import alone, read_at_most
 from edgeface.core.settings import Settings
 from edgeface.core.text import printable_path
@@ -118,7 +118,7 @@ class ProposalFile:
         except VaultError as error:
             raise VaultError(f"{error}; move it out of the data folder, and make new links") from None
         except OSError as error:
-            raise VaultError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
+            raise VaultError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
         except ValidationError:
             raise VaultError(f"{printable_path(path)}: written by another version") from None
 
@@ -136,7 +136,9 @@ class ProposalFile:
                     put_file(self.folder, self.vault, FILE, sealed)
                 return after
         except OSError as error:
-            raise GalleryError(f"{printable_path(self.folder / FILE)}: cannot be written ({error.strerror})") from error
+            raise GalleryError(
+                f"{printable_path(self.folder / FILE)}: cannot be written ({system_reason(error)})"
+            ) from error
 
 
 def proposal_file(folder: Path) -> ProposalFile | None:

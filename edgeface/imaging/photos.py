@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import PhotoError
 from edgeface.core.files import read_at_most
 from edgeface.core.text import printable_path
-from edgeface.imaging.sandbox import PhotoDecoder
+from edgeface.imaging.sandbox import HEIC_SECONDS, PhotoDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from edgeface.core.types import Image
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 MAX_BYTES = 10_000_000
 MAX_REDUCED_BYTES, MAX_REDUCED_PIXELS = 25_000_000, 110_000_000
 """Of a JPEG that is decoded at a fraction: phones take photos of 48 and 108 million pixels."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""Of files that count as photos in a folder."""
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp"})
+"""Of files that are read without an extra."""
 _MIN_SIDE = 16
 # Chunks of a PNG, or markers before a JPEG's scan: real files have dozens; walking through millions takes seconds.
 _MAX_PARTS = 50_000
-_DECODER = PhotoDecoder()
+_MAX_BRANDS = 100
+_DECODER, _HEIC_DECODER = PhotoDecoder(), PhotoDecoder(HEIC_SECONDS, "edgeface.imaging.heic")
 
 
 class Header(NamedTuple):
@@ -38,9 +40,10 @@ class Header(NamedTuple):
 
 
 def load(path: Path, side: int | None = None) -> Image:
-    """Read a JPEG, PNG, WebP or BMP file as RGB, turned upright by its EXIF; raises PhotoError if it is rejected.
+    """Read a JPEG, PNG, WebP, BMP or HEIC file as RGB, turned upright; raises PhotoError if it is rejected.
 
-    With `side`, a JPEG is decoded at a half, a quarter or an eighth if its longer side then still has so many pixels.
+    HEIC needs the extra `heic`. With `side`, a JPEG is decoded at a half, a quarter or an eighth if its longer side
+    then still has so many pixels.
     """
     shown = printable_path(path)
     try:
@@ -56,7 +59,21 @@ def decode(data: bytes, side: int | None = None) -> Image:
     most = MAX_BYTES if side is None else MAX_REDUCED_BYTES
     if len(data) > most:
         raise PhotoError(f"too large: more than {most / 1e6:.0f} MB")
-    return _DECODER.decode(data, check(data, side))
+    fraction = check(data, side)
+    return (_HEIC_DECODER if is_heic(data) else _DECODER).decode(data, fraction)
+
+
+def is_photo(beginning: bytes) -> bool:
+    """Whether a file that begins with these bytes is a photo or a drawing, also one that cannot be read."""
+    if beginning[4:8] == _FTYP:
+        return _is_image(beginning)
+    known = (*((magic, offset) for magic, offset, _ in _FORMATS), *((m, offset) for m, offset, _ in _UNSUPPORTED[:-2]))
+    return any(beginning[offset : offset + len(magic)].lower() == magic.lower() for magic, offset in known)
+
+
+def is_heic(data: bytes) -> bool:
+    """Whether a file that `check` accepts is a HEIC photo, which OpenCV cannot decode."""
+    return data[4:8] == _FTYP
 
 
 def check(data: bytes, side: int | None = None) -> int:
@@ -94,7 +111,7 @@ def _header(data: bytes) -> Header:
     for magic, offset, kind in _UNSUPPORTED:
         if data[offset : offset + len(magic)].lower() == magic:
             raise PhotoError(f"{kind}; save it as JPEG or PNG")
-    raise PhotoError("empty" if not data else "not a photo: neither JPEG, PNG, WebP nor BMP")
+    raise PhotoError("empty" if not data else "not a photo: neither JPEG, PNG, WebP, BMP nor HEIC")
 
 
 def _png(data: bytes) -> Header:
@@ -161,18 +178,79 @@ def _bmp(data: bytes) -> Header:
     return Header(abs(width), abs(height))
 
 
+# ISO/IEC 23008-12: the brands of pictures; mif1 and msf1 are those of any coding.
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_FTYP = b"ftyp"
+_BOX = struct.Struct(">I4s")
+_META_HEAD = 4
+
+
+def _is_image(data: bytes) -> bool:
+    return data[8:12] in _HEIC_BRANDS | _AVIF_BRANDS
+
+
+def _heic(data: bytes) -> Header:
+    length = int(struct.unpack_from(">I", data)[0])
+    brands = {data[at : at + 4] for at in (8, *range(16, min(length, 16 + 4 * _MAX_BRANDS), 4))}
+    if not _is_image(data):
+        raise PhotoError("a video; take a picture of it that shows the face")
+    if brands & _AVIF_BRANDS:
+        raise PhotoError("an AVIF photo; save it as JPEG or PNG")
+    if find_spec("pi_heif") is None:
+        raise PhotoError("a HEIC photo; save it as JPEG, or install the extra heic: pip install 'edgeface[heic]'")
+    properties = _within(_within(_within(memoryview(data), b"meta")[_META_HEAD:], b"iprp"), b"ipco")
+    # A picture of tiles has the size of a tile and that of the whole, and perhaps that of a preview.
+    sizes = [struct.unpack_from(">II", box, 4) for kind, box in _boxes(properties) if kind == b"ispe"]
+    if not sizes:
+        raise PhotoError("damaged: not a whole HEIC photo")
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return Header(width, height)
+
+
+def _within(data: memoryview, wanted: bytes) -> memoryview:
+    """The content of the first box of a kind; raises PhotoError if there is none."""
+    # To the last box, which shows whether the file is whole.
+    found = [box for kind, box in _boxes(data) if kind == wanted]
+    if not found:
+        raise PhotoError("damaged: not a whole HEIC photo")
+    return found[0]
+
+
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Kind and content of the boxes of ISO/IEC 14496-12, in order; raises PhotoError if one ends too early."""
+    at = 0
+    for _ in range(_MAX_PARTS):
+        if at == len(data):
+            return
+        length, kind = _BOX.unpack_from(data, at)
+        head = _BOX.size
+        if length == 1:
+            head, length = 16, int(struct.unpack_from(">Q", data, at + 8)[0])
+        # A length of 0 is "to the end of the file".
+        end = len(data) if length == 0 else at + length
+        if not at + head <= end <= len(data):
+            raise PhotoError("truncated: the file ends too early")
+        yield kind, data[at + head : end]
+        at = end
+    raise PhotoError("damaged: it has too many parts")
+
+
 _FORMATS: tuple[tuple[bytes, int, Callable[[bytes], Header]], ...] = (
     (b"\xff\xd8\xff", 0, _jpeg),
     (b"\x89PNG\r\n\x1a\n", 0, _png),
     (b"WEBP", 8, _webp),
     (b"BM", 0, _bmp),
+    (_FTYP, 4, _heic),
 )
 _UNSUPPORTED = (
     (b"gif8", 0, "a GIF"),
-    (b"ftyp", 4, "a HEIC or AVIF photo, or a video"),
     (b"ii*\0", 0, "a TIFF or raw photo"),
     (b"mm\0*", 0, "a TIFF or raw photo"),
-    (b"%pdf", 0, "a PDF"),
+    (b"\0\0\0\x0cjxl ", 0, "a JPEG XL photo"),
+    (b"\xff\x0a", 0, "a JPEG XL photo"),
+    (b"\0\0\0\x0cjp", 0, "a JPEG 2000 photo"),
     (b"<svg", 0, "an SVG"),
+    (b"%pdf", 0, "a PDF"),
     (b"<?xml", 0, "an SVG"),
 )

@@ -37,6 +37,9 @@ MEMORY = 320 << 20
 """Bytes of address space beyond what Python and OpenCV use: a progressive JPEG of opencv.MAX_PIXELS needs 150 MB for
 its coefficients, 75 MB for its pixels and as much again to be turned by its EXIF."""
 
+HEIC_SECONDS = 20.0
+"""As SECONDS, for a HEIC photo, which costs as much as a picture of a video four times as large as Full HD."""
+
 IDLE_SECONDS = 20.0
 """An idle child exits after this time, because it holds 40 MB."""
 
@@ -55,8 +58,9 @@ _Reply = TypeVar("_Reply")
 class PhotoDecoder:
     """Decodes photos in a child process; safe to call from any thread."""
 
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._process = SandboxedProcess("edgeface.imaging.sandbox", seconds)
+    def __init__(self, seconds: float = SECONDS, module: str = "edgeface.imaging.sandbox") -> None:
+        """`module` decodes in the child, where it calls `serve_photos`."""
+        self._process = SandboxedProcess(module, seconds)
 
     def decode(self, data: bytes, fraction: int = 1) -> Image:
         """Decode a file's bytes as RGB, turned upright by its EXIF; raises PhotoError if it fails or costs too much.
@@ -218,10 +222,11 @@ def _descriptor(pipe: IO[bytes] | None) -> int:
     return pipe.fileno()
 
 
-def serve_requests(serve: Callable[[BinaryIO, BinaryIO], bool]) -> None:
+def serve_requests(serve: Callable[[BinaryIO, BinaryIO], bool], seconds: float = SECONDS) -> None:
     """Answer requests from standard input, with limited resources, until the input ends or is idle.
 
-    `serve` reads a request and writes the reply; it returns False at the end of the input.
+    Each may take this many `seconds` of CPU time. `serve` reads a request and writes the reply; it returns False at the
+    end of the input.
     """
     from edgeface.imaging.opencv import cv2
 
@@ -231,23 +236,28 @@ def serve_requests(serve: Callable[[BinaryIO, BinaryIO], bool]) -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sink.write(_READY)
     sink.flush()
-    _limit_cpu()
+    _limit_cpu(seconds)
     while select.select([source], [], [], IDLE_SECONDS)[0] and serve(source, sink):
         sink.flush()
-        _limit_cpu()
+        _limit_cpu(seconds)
 
 
-def _serve(source: BinaryIO, sink: BinaryIO) -> bool:
-    head = source.read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        return False
-    length, fraction = _HEAD.unpack(head)
-    _answer(sink, _decoded(source.read(length), fraction))
-    return True
+def serve_photos(decode: Callable[[bytes, int], NDArray[Any] | None], seconds: float = SECONDS) -> None:
+    """Answer the requests of a PhotoDecoder; `decode` gets a file and the fraction, and returns BGR pixels or None."""
+
+    def serve(source: BinaryIO, sink: BinaryIO) -> bool:
+        head = source.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return False
+        length, fraction = _HEAD.unpack(head)
+        _answer(sink, decode(source.read(length), fraction))
+        return True
+
+    serve_requests(serve, seconds)
 
 
 def _decoded(data: bytes, fraction: int) -> NDArray[Any] | None:
-    from edgeface.imaging.opencv import MAX_PIXELS, cv2
+    from edgeface.imaging.opencv import cv2
 
     reduced = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
     flags = reduced.get(fraction, cv2.IMREAD_COLOR)
@@ -256,13 +266,13 @@ def _decoded(data: bytes, fraction: int) -> NDArray[Any] | None:
         image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError):
         return None
-    if image is None or image.size == 0 or image.shape[0] * image.shape[1] > MAX_PIXELS:
-        return None
     return image
 
 
 def _answer(sink: BinaryIO, image: NDArray[Any] | None) -> None:
-    if image is None:
+    from edgeface.imaging.opencv import MAX_PIXELS
+
+    if image is None or image.size == 0 or image.shape[0] * image.shape[1] > MAX_PIXELS:
         sink.write(_FAILED)
         return
     sink.write(_SIZE.pack(*image.shape[:2]))
@@ -278,11 +288,11 @@ def _limit_memory() -> None:
         resource.setrlimit(kind, (0, 0))
 
 
-def _limit_cpu() -> None:
+def _limit_cpu(seconds: float) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime + SECONDS) + 1
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 if __name__ == "__main__":
-    serve_requests(_serve)
+    serve_photos(_decoded)

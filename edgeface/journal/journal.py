@@ -33,6 +33,9 @@ CAP = 100_000
 
 _TRAFFIC_DAYS = 30
 _EXPIRY_INTERVAL = 3600.0
+_HEAD_DIGITS = 16
+"""Hex digits of a link in the state."""
+_MAX_SEQ = 2**63 - 1
 
 
 def audit(row: JournalRow, device: str, wall: float) -> str:
@@ -154,7 +157,7 @@ class Journal(JournalFile):
     def facts(self) -> dict[str, Any]:
         """The journal's part of the state topic (docs/events.md); returns immediately."""
         seq, link = self._head or (None, None)
-        head = None if link is None else link.hex()[:16]
+        head = None if link is None else link.hex()[:_HEAD_DIGITS]
         facts = {"problem": self.problem, "failures": self.failures, "set_aside": self.set_aside}
         return {**facts, "seq": seq, "head": head}
 
@@ -207,6 +210,16 @@ class Journal(JournalFile):
             return journal_rows.select_each(connection, vault, column, values)
 
         return self.attempt(work, otherwise=[])
+
+    def knows(self, seq: int, head: str) -> bool:
+        """Whether the row `seq` has a link that begins with these hex digits, as `facts` gave them at some time."""
+
+        def work(connection: sqlite3.Connection, _: Vault) -> bool:
+            query = "SELECT link FROM rows WHERE seq = ?"
+            found = connection.execute(query, (seq,)).fetchone()
+            return found is not None and journal_rows.raw(found[0]).hex().startswith(head)
+
+        return len(head) >= _HEAD_DIGITS and 0 < seq <= _MAX_SEQ and self.attempt(work, otherwise=False)
 
     def about(self, who: str) -> list[JournalRow]:
         """Every row about a person or an unknown, oldest first."""

@@ -24,12 +24,14 @@ DENIED = "Allow this device to write and read its topics in the broker's access 
 TWICE = "Give each device a name of its own (device in config.yaml), or look for the reason in the broker's log."
 SLOW = "The broker or the network is overloaded: see the broker's log, and test the network with ping."
 NO_MQTT = "Is mqtt.port the port of an MQTT broker? edgeface needs MQTT 5: mosquitto 1.6 or newer."
+OLD_MQTT = "Update the broker: mosquitto 1.6, RabbitMQ 3.13 or newer, or any other with MQTT 5, which edgeface needs."
 ELSE = "See the log of the broker, and `edgeface doctor` on the device."
 
 # Patterns in what mqtt/connection.py reports, and how to fix it; the first match counts.
 _ADVICE = (
     (r"^mqtt\.tls: cannot use", FILES),
     (r"\bdenies\b|may not write", DENIED),
+    (r"speaks no MQTT 5", OLD_MQTT),
     (r"rejects the connection", LOGIN),
     (r"not trusted: .*(expired|not yet valid)", EXPIRED),
     (r"not trusted", UNTRUSTED),

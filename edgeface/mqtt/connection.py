@@ -17,6 +17,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgeface.core.errors import BrokerError
 from edgeface.mqtt import client as mqtt_client
+from edgeface.mqtt import old_protocol
 from edgeface.mqtt.advice import unreachable
 from edgeface.security.secret_sources import password
 
@@ -95,6 +96,7 @@ class Connection:
         `session_seconds` after that.
         """
         self._clock = clock
+        self._settings = settings
         self._broker = f"{settings.host}:{settings.port}"
         self._name = name
         self._sent: dict[int, _Sent] = {}
@@ -291,7 +293,9 @@ class Connection:
         self._ended = self._ended or f"the broker {self._broker} {text}"
 
     def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
-        if reason.is_failure:
+        if reason.value == old_protocol.UNSUPPORTED:
+            self._end(old_protocol.ONLY_OLD)
+        elif reason.is_failure:
             self._end(f"rejects the connection: {reason}")
         else:
             self.window = max(2, min(_MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", _MAX_IN_FLIGHT)))
@@ -305,6 +309,8 @@ class Connection:
         closed = f"it stopped, or {another}"
         if not self.ready:
             closed = "it may require a client certificate, TLS or no TLS (mqtt.tls), or may not support MQTT 5"
+            if self._ended is None and old_protocol.is_only_old(self._settings):
+                self._end(old_protocol.ONLY_OLD)
         why = f"{reason}: {another}" if reason.value == _TAKEN_OVER else str(reason)
         sent = flags.is_disconnect_packet_from_server
         self._end(f"has disconnected edgeface: {why}" if sent else f"has closed the connection: {closed}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgeface.mqtt.connection import Connection, Message
     from edgeface.mqtt.generation import DoorMemory
     from edgeface.mqtt.last_seen import LastSeen
+    from edgeface.mqtt.leftovers import Leftovers
     from edgeface.mqtt.outgoing import KeyListFeed
     from edgeface.mqtt.topics import Topics
 
@@ -77,6 +78,7 @@ class Incoming:
         recall: Callable[[Mapping[str, Any]], None] | None,
         key_list: KeyListFeed | None,
         discovery: bool,
+        leftovers: Leftovers | None = None,
     ) -> None:
         """`on_enabled` gets a camera that is switched, and `on_ignore` one whose last stranger is to be ignored.
 
@@ -86,7 +88,7 @@ class Incoming:
         self._switches = {filled(topics.ENABLED_SET, camera=camera).name: camera for camera in cameras}
         self._buttons = {filled(topics.IGNORE, camera=camera).name: camera for camera in cameras}
         self._on_enabled, self._on_ignore = on_enabled, on_ignore
-        self._last_seen = last_seen
+        self._last_seen, self._leftovers = last_seen, leftovers
         # Buttons to which the broker has confirmed the subscription, and those that obey.
         self._confirmed: set[str] = set()
         self._obeyed: set[str] = set()
@@ -110,6 +112,8 @@ class Incoming:
         # Before our own state takes the place of what an earlier run has left.
         self.earlier.subscribe(connection)
         self._last_seen.subscribe(connection)
+        if self._leftovers is not None:
+            self._leftovers.subscribe(connection)
 
     def subscribed(self, name: str) -> None:
         """Take the broker's answer to a subscription."""
@@ -160,5 +164,6 @@ class Incoming:
         elif door is not None:
             return self._issuer.on_message(*door, message.payload, retained=message.retained)
         else:
-            return self._last_seen.on_message(message)
+            left = self._leftovers is not None and self._leftovers.on_message(message)
+            return self._last_seen.on_message(message) or left
         return True

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from edgeface.core.types import ChallengeReport, ChallengeRequest, Claim, Event, ExpectedPerson
     from edgeface.journal.journal import Journal
     from edgeface.mqtt.last_seen import People
+    from edgeface.mqtt.leftovers import Leftovers
     from edgeface.mqtt.settings import Mqtt
     from edgeface.mqtt.topics import Topic
     from edgeface.security.sealing_keys import SealingKeys
@@ -85,11 +86,12 @@ class MqttPublisher:
         recall: Callable[[object, str], None] | None = None,
         generation: Callable[[], Mapping[str, Any] | None] = lambda: None,
         key_list: KeyListFeed | None = None,
+        leftovers: Leftovers | None = None,
     ) -> None:
         """`page` is the page's address; `keys`, `factors`, `expect` and `challenge` are as in GrantIssuer.
 
         `recall` gets what broker and doors remember of an earlier run, and who does; `generation` is that of this run.
-        `key_list` publishes the list of device keys.
+        `key_list` publishes the list of device keys; `leftovers` clears what is retained under earlier names.
         """
         require_safe(settings)
         self._settings, self._clock, self._journal = settings, clock, journal
@@ -98,7 +100,7 @@ class MqttPublisher:
         self._topics = Topics.of_device(settings, device)
         self._status = self._topics(topics.STATUS)
         self._counts: Counter[str] = Counter()
-        self._problems = ConnectionProblems()
+        self._problems = ConnectionProblems(settings)
         self.connected = False
         """Whether the broker has accepted the connection."""
         self._closing = threading.Event()
@@ -144,7 +146,9 @@ class MqttPublisher:
             recall=None if recall is None else self._on_earlier,
             key_list=key_list,
             discovery=settings.discovery,
+            leftovers=leftovers,
         )
+        self._leftovers = leftovers
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         for camera in cameras:
             self.set(topics.ENABLED_STATE.at(camera=camera), ON)
@@ -295,6 +299,8 @@ class MqttPublisher:
         self._record_grants()
         self._compose_state()
         self._last_seen.refresh()
+        if self._leftovers is not None:
+            self._leftovers.review(self._issuer.doors, self._retained, announced=self._settings.discovery)
         if self._incoming.births.due():
             self._announce()
             self._last_seen.announce()
@@ -333,6 +339,8 @@ class MqttPublisher:
         kind, id_ = result.tag
         if self._key_list is not None:
             self._key_list.on_result(result)
+        if self._leftovers is not None and self._leftovers.on_result(result, self._retained):
+            return
         if kind == "subscribe" and (result.refused is None or id_ == self._incoming.earlier.topic):
             self._incoming.subscribed(id_)
         elif result.refused is not None:

@@ -10,6 +10,7 @@ from edgeface.core.text import counted
 
 if TYPE_CHECKING:
     from edgeface.core.clock import Clock
+    from edgeface.mqtt.settings import Mqtt
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +18,9 @@ _log = logging.getLogger(__name__)
 class ConnectionProblems:
     """Failed connections and denied topics; one thread reports them, any thread may read them."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mqtt) -> None:
+        secured = "TLS" if settings.tls is not None else "plaintext"
+        self._where = f"{settings.host}:{settings.port}, {secured}"
         self.failures = 0
         """Connections that failed or broke, in total."""
         self.refused = 0
@@ -43,7 +46,9 @@ class ConnectionProblems:
     def connected(self) -> None:
         """Report that the broker has accepted the connection."""
         if self._in_a_row:
-            _log.info("connected to the broker after %s", counted(self._in_a_row, "failure"))
+            _log.info("connected to the broker %s, after %s", self._where, counted(self._in_a_row, "failure"))
+        elif not self.connects:
+            _log.info("connected to the broker %s", self._where)
         self.connects += 1
         self._in_a_row, self._failure, self._denials = 0, None, {}
 

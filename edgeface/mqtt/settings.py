@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from edgeface.core.errors import ConfigError
-from edgeface.core.settings import Id, Settings
+from edgeface.core.settings import Host, Id, Settings, form
 
 
 class Tls(Settings):
@@ -26,7 +26,7 @@ class Tls(Settings):
 class Mqtt(Settings):
     """The broker."""
 
-    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]+$", max_length=253)] = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     username: str | None = None
     password_file: Path | None = Field(default=None, strict=False)
@@ -40,15 +40,27 @@ class Mqtt(Settings):
     """Allow plaintext to a host that is not this machine."""
     keepalive: Annotated[int, Field(ge=2, le=600)] = 5
     """Seconds."""
-    prefix: Annotated[str, Field(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", max_length=100)] = "edgeface"
+    prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$",
+            max_length=100,
+            json_schema_extra=form("small letters, digits, - and _, with / between parts, such as home/edgeface"),
+        ),
+    ] = "edgeface"
     """First part of every topic."""
     discovery: bool = True
     """Announce to Home Assistant."""
     people: Id | None = None
     """A group of people, or everyone: publish where and when each was last seen; left out: of no one."""
-    discovery_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=100)] = (
-        "homeassistant"
-    )
+    discovery_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+            max_length=100,
+            json_schema_extra=form("letters a-z, digits, - and _, with / between parts, such as homeassistant"),
+        ),
+    ] = "homeassistant"
 
     @model_validator(mode="after")
     def _one_password(self) -> Mqtt:
@@ -56,7 +68,9 @@ class Mqtt(Settings):
         if sum(source is not None for source in given) > 1:
             raise ValueError("give one of password_file, password_env and password_credential")
         if self.username is None and any(given):
-            raise ValueError("a password needs a username")
+            raise ValueError("a password needs a user name: add username")
+        if self.tls is not None and "%" in self.host:
+            raise ValueError("TLS cannot check an address with %: write the broker's name as host")
         require_safe(self)
         return self
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.core import event_kinds
-from edgeface.core.settings import Id, Settings
+from edgeface.core.settings import Id, Settings, form
 
 CAMERA_OFFLINE = "camera_offline"
 CAMERA_ONLINE = "camera_online"
@@ -18,6 +18,9 @@ CAMERA_ONLINE = "camera_online"
 
 KINDS = (*event_kinds.notable(), CAMERA_OFFLINE, CAMERA_ONLINE)
 """What a rule can send."""
+
+NEEDS = {"apprise": ("apprise",), "web_push": ("http_ece", "py_vapid"), "webhook": ("requests",)}
+"""The packages that each type of target needs; the extra notify has them all."""
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, strict=False)]
 
@@ -41,7 +44,7 @@ def _web_address(text: str) -> str:
 
 Kind = Annotated[str, AfterValidator(_known_kind)]
 WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_web_address)]
-Ids = Annotated[tuple[Id, ...], Field(strict=False, max_length=1000)]
+Ids = Annotated[tuple[Id, ...], Field(strict=False, max_length=1000, examples=[["porch", "yard"]])]
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -122,7 +125,14 @@ class WebPushTarget(TargetSettings):
     """The browsers that have asked for notifications on the page."""
 
     type: Literal["web_push"]
-    contact: Annotated[str, Field(pattern=r"^(mailto:[^@ ]+@[^@ ]+|https://[^ ]+)$", max_length=200)]
+    contact: Annotated[
+        str,
+        Field(
+            pattern=r"^(mailto:[^@ ]+@[^@ ]+|https://[^ ]+)$",
+            max_length=200,
+            json_schema_extra=form("mailto:you@example.com, or an address that begins with https://"),
+        ),
+    ]
     """Where a push service may complain about this device: mailto:you@example.com, or an https address (RFC 8292)."""
 
 
@@ -133,9 +143,11 @@ Target = Annotated[AppriseTarget | WebhookTarget | WebPushTarget, Field(discrimi
 class Rule(Settings):
     """What is sent, where and how often; a notification needs one rule that allows it."""
 
-    to: Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=16)]
+    to: Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=16, examples=[["phone"]])]
     """Names of targets."""
-    kinds: Annotated[tuple[Kind, ...], Field(strict=False, min_length=1, max_length=len(KINDS))]
+    kinds: Annotated[
+        tuple[Kind, ...], Field(strict=False, min_length=1, max_length=len(KINDS), examples=[["match", "unknown"]])
+    ]
     """Which events."""
     cameras: Ids = ()
     """Only of these cameras; empty: of all."""
@@ -157,7 +169,10 @@ class Notify(Settings):
     page: WebAddress | None = None
     """The address of the page as the receivers reach it, for links; left out: no links."""
     targets: Annotated[dict[Id, Target], Field(min_length=1, max_length=16)]
-    rules: Annotated[tuple[Rule, ...], Field(strict=False, min_length=1, max_length=64)]
+    rules: Annotated[
+        tuple[Rule, ...],
+        Field(strict=False, min_length=1, max_length=64, examples=[[{"to": ["phone"], "kinds": ["match"]}]]),
+    ]
 
     @model_validator(mode="after")
     def _targets_exist(self) -> Notify:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from edgeface.core.errors import EdgefaceError, VaultError
+from edgeface.core.errors import EdgefaceError, VaultError, system_reason
 from edgeface.core.files import alone, put_whole, read_at_most
 from edgeface.core.settings import Settings
 from edgeface.core.text import printable_path
@@ -150,7 +150,7 @@ class SubscriptionFile:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise EdgefaceError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
+            raise EdgefaceError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
         except ValidationError:
             raise VaultError(f"{printable_path(path)}: written by another version") from None
 
@@ -159,7 +159,7 @@ class SubscriptionFile:
         try:
             put_whole(path, self.vault.seal(content.model_dump_json().encode(), _ABOUT))
         except OSError as error:
-            raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+            raise EdgefaceError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
 
 
 def browsers(folder: Path) -> Browsers | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.clock import DAY
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, printable
+from edgeface.core.text import check_new_id, printable
 from edgeface.gallery.negatives import Negative, harm
 from edgeface.gallery.snapshot import unit_mean
 from edgeface.people.enrollment import OtherPersonError, Plan, RejectedError, candidate
@@ -66,7 +66,7 @@ def identification(
     Raises GalleryError if the event names the person already, if the face is someone else's, or if a correction denies
     it to the person.
     """
-    check_id(person)
+    check_new_id(person)
     probe = probe_of(configuration, gallery, event, wall)
     if probe.person == person:
         raise GalleryError(f"{event}: names {person} already")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgeface.core.errors import GalleryError, PhotoError
-from edgeface.core.text import check_id, counted, printable, printable_path
+from edgeface.core.text import MAX_NAME, check_new_id, counted, is_cut, printable, printable_path
 from edgeface.faces.photo_face import PHOTO_SIDE, find_face
 from edgeface.gallery.agreement import objection
 from edgeface.gallery.negatives import Denials
@@ -210,9 +210,11 @@ def from_photos(
     analyzer: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, files: Iterable[Path | Upload]
 ) -> Plan:
     """Take one template from each photo; raises GalleryError for a bad `person`."""
-    check_id(person)
+    check_new_id(person)
     taken: list[tuple[str, Embedding]] = []
+    first: dict[bytes, str] = {}
     pictures, rejected, previews, others = [], [], [], []
+    notes = list(_cut(name))
     for file in files:
         shown = printable_path(file) if isinstance(file, Path) else printable(file[0])
         image = None
@@ -227,12 +229,16 @@ def from_photos(
             previews.append(b"" if image is None else preview(image))
             others += [error.person] if isinstance(error, OtherPersonError) else []
         else:
+            same = first.setdefault(embedding.tobytes(), shown)
+            if same != shown:
+                notes.append(f"{shown}: the same photo as {same}, and counted once")
+                continue
             taken.append((shown, embedding))
             pictures.append(thumbnail(face.image, face.detection.box))
     embeddings = tuple(embedding for _, embedding in taken)
     candidates = (candidate(known, person, name, embeddings, "photo", tuple(pictures)),) if taken else ()
-    notes = tuple(_notes(known, person, taken))
-    return Plan(known.limits, candidates, tuple(rejected), tuple(previews), notes, tuple(dict.fromkeys(others)))
+    notes += _notes(known, person, taken)
+    return Plan(known.limits, candidates, tuple(rejected), tuple(previews), tuple(notes), tuple(dict.fromkeys(others)))
 
 
 def joined(known: KnownFaces, plan: Plan, more: Plan) -> Plan:
@@ -283,7 +289,7 @@ def _compared_again(known: KnownFaces, one: Candidate) -> Candidate:
 
 def from_unknown(gallery: Gallery, known: KnownFaces, person: str, name: str | None, unknown: str) -> Plan:
     """Take the embeddings stored for an unknown; raises GalleryError if there is no such unknown."""
-    check_id(person)
+    check_new_id(person)
     found = gallery.unknown(unknown)
     try:
         made = candidate(known, person, name, found.templates, "unknown", unknown=unknown)
@@ -362,6 +368,20 @@ def _enroll(
         gallery.store_pictures(Thumbnail(person, wall, jpeg, gallery.template_id(of)) for jpeg, of in pairs)
     if options.given is not None or options.expires is not None:
         yield gallery.consent(person, wall, options.given, options.expires)
+
+
+def repetitions(gallery: Gallery, plan: Plan) -> Iterator[str]:
+    """Photos that are enrolled already, which add nothing; one line for each person."""
+    for new in plan.candidates:
+        stored = {one.tobytes() for one in gallery.embeddings(new.person)}
+        count = sum(one.tobytes() in stored for one in new.embeddings)
+        if count:
+            yield f"{new.person}: {counted(count, 'photo is', 'photos are')} enrolled already, and counted once"
+
+
+def _cut(name: str | None) -> Iterator[str]:
+    if is_cut(name):
+        yield f"the name is too long, and cut to {MAX_NAME} characters"
 
 
 def _notes(known: KnownFaces, person: str, taken: Sequence[tuple[str, Embedding]]) -> Iterator[str]:

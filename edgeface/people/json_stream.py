@@ -55,7 +55,7 @@ class _Text:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._bytes = codecs.getincrementaldecoder("utf-8")()
+        self._bytes = codecs.getincrementaldecoder("utf-8-sig")()
         self._parser = json.JSONDecoder()
         self._text, self._at, self._ended = "", 0, False
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edgeface.faces.calibration import table_of
+from edgeface.gallery import proposal_file
 from edgeface.gallery.agreement import Limits
 from edgeface.recognition.decision import thresholds_for
 from edgeface.recognition.limits import shortfall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edgeface.config.configuration import Configuration
+    from edgeface.gallery.gallery import Gallery
 
 
 class Counted(Protocol):
@@ -45,3 +47,15 @@ def still_named(configuration: Configuration, person: str) -> Iterator[str]:
     for name, door in configuration.doors.items():
         if any(allow.person == person for allow in door.allow):
             yield f"config.yaml: the door {name} still names {person}"
+
+
+def withheld(configuration: Configuration, gallery: Gallery | None, wall: float) -> Callable[[str], bool]:
+    """Tells which ids are made from no name: who has one was forgotten, waits, or is named in the configuration."""
+    waiting = proposal_file.people(configuration.data, wall)
+    gone = gallery.gone if gallery is not None else frozenset()
+
+    def is_withheld(one: str) -> bool:
+        forgotten = gallery is not None and gallery.is_gone(one, gone)
+        return forgotten or one in waiting or any(still_named(configuration, one))
+
+    return is_withheld

@@ -12,9 +12,8 @@ from edgeface.config.levels import Effects, effects, enrolled
 from edgeface.core.clock import Clock, SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, cleaned, new_id, printable
+from edgeface.core.text import check_new_id, cleaned, new_id, printable
 from edgeface.faces.embedder import embedder_name, open_embedder
-from edgeface.gallery import proposal_file
 from edgeface.gallery.agreement import likeness, objection
 from edgeface.gallery.gallery import FILE, Gallery
 from edgeface.journal.database import noted
@@ -35,11 +34,12 @@ from edgeface.people.enrollment import (
     from_photos,
     from_unknown,
     joined,
+    repetitions,
 )
 from edgeface.people.erasure import ErasureProof, erase
 from edgeface.people.guided import Guide
 from edgeface.people.photo_folders import from_folder
-from edgeface.people.rules import limits, still_named
+from edgeface.people.rules import limits, withheld
 from edgeface.people.templates import listed
 
 if TYPE_CHECKING:
@@ -114,26 +114,21 @@ class PeopleService:
         Raises GalleryError for a bad id, or with neither id nor name.
         """
         if person:
-            check_id(person)
+            check_new_id(person)
             return person
         if not cleaned(name or ""):
             raise GalleryError("give a name")
-        waiting = proposal_file.people(self.configuration.data, self.clock.wall())
-
-        def is_reserved(one: str) -> bool:
-            return one in waiting or any(still_named(self.configuration, one))
-
         if not (self.configuration.data / FILE).exists():
-            return new_id(name or "", is_reserved)
+            return new_id(name or "", withheld(self.configuration, None, self.clock.wall()))
         with self.gallery() as gallery:
-            gone = gallery.gone
-            return new_id(name or "", lambda one: is_reserved(one) or gallery.knows(one) or gallery.is_gone(one, gone))
+            taken = withheld(self.configuration, gallery, self.clock.wall())
+            return new_id(name or "", lambda one: gallery.knows(one) or taken(one))
 
     def enroll(
         self, person: str, name: str | None, photos: Iterable[Path | Upload], options: EnrollOptions = DEFAULT
     ) -> EnrollResult:
         """Enroll a person, or add templates to one; raises RejectedError if photos cannot be used."""
-        check_id(person)
+        check_new_id(person)
         with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             known = self.known_faces(gallery, different_people=options.different_people)
             plan = from_photos(analyzer, known, person, name, photos)
@@ -154,7 +149,8 @@ class PeopleService:
         with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             bar = partial(tqdm, desc="enrolling", unit="photo", disable=None)
             known = self.known_faces(gallery, different_people=options.different_people)
-            plan = from_folder(analyzer, known, folder, bar)
+            reserved = withheld(self.configuration, gallery, self.clock.wall())
+            plan = from_folder(analyzer, known, folder, bar, reserved)
             return self._carry_out(gallery, plan, options)
 
     def enroll_unknown(
@@ -172,7 +168,7 @@ class PeopleService:
 
     def guide(self, person: str, *, different_people: bool = False) -> Guide:
         """Guide for an enrollment at a camera, to be passed to `enroll_guided` when it is done."""
-        check_id(person)
+        check_new_id(person)
         with self.gallery(create=True) as gallery, self.analyzer() as analyzer:
             return Guide(analyzer, self.known_faces(gallery, different_people=different_people), person)
 
@@ -332,11 +328,12 @@ class PeopleService:
                 known = self.known_faces(gallery, different_people=options.different_people)
                 plan = compared_again(known, plan)
             before = enrolled(gallery.people())
+            repeated = () if options.again else tuple(repetitions(gallery, plan))
             changes = carry_out(gallery, plan, self.clock.wall(), options)
             effect = self._effects(gallery, before, plan, accept_limits=options.accept_limits)
         self.record_changes(_marked(changes, effect))
         ids = dict.fromkeys(change.person for change in changes if change.kind == "enrolled")
-        notes = (*plan.notes, *effect.lowered, *effect.ended)
+        notes = (*plan.notes, *repeated, *effect.lowered, *effect.ended)
         return EnrollResult(tuple(gallery.person(one) for one in ids), notes, plan.rejected)
 
     def _effects(self, gallery: Gallery, before: frozenset[str], plan: Plan | None, *, accept_limits: bool) -> Effects:

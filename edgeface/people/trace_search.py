@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.sqlite import reading_only
 from edgeface.core.text import is_unknown_id
 
@@ -80,7 +80,7 @@ def search(folder: Path, terms: SearchTerms) -> tuple[int, list[Path]]:
         # SQLite deletes its log when the last program closes the database.
         return search(folder, terms)
     except OSError as error:
-        raise GalleryError(f"{error.filename}: {error.strerror}: cannot be searched for traces") from error
+        raise GalleryError(f"{error.filename}: {system_reason(error)}: cannot be searched for traces") from error
     return len(files), found
 
 

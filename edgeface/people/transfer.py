@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 from edgeface.core.clock import MAX_WALL, rfc3339
-from edgeface.core.errors import GalleryError
+from edgeface.core.errors import GalleryError, system_reason
 from edgeface.core.files import put_whole, regular
-from edgeface.core.text import check_id, given_name, printable, printable_path
+from edgeface.core.text import check_id, check_new_id, counted, given_name, printable, printable_path
 from edgeface.gallery.snapshot import (
     MAX_ALIKE,
     MAX_SIZE,
@@ -70,7 +70,7 @@ def write(gallery: Gallery, path: Path, person: str | None = None, rows: Sequenc
     try:
         put_whole(path, _written(gallery, people, rows))
     except OSError as error:
-        raise GalleryError(f"{printable_path(path)}: {error.strerror}") from error
+        raise GalleryError(f"{printable_path(path)}: {system_reason(error)}") from error
     return len(people)
 
 
@@ -106,7 +106,7 @@ class PeopleFile:
                 _require_small(file)
                 yield from _people(file, self.model, self.size)
         except OSError as error:
-            raise GalleryError(f"{shown}: {error.strerror}") from error
+            raise GalleryError(f"{shown}: {system_reason(error)}") from error
         except GalleryError as error:
             raise GalleryError(f"{shown}: {error}") from error
 
@@ -243,10 +243,10 @@ def _person(record: object, model: str, size: int) -> PersonRecord:
     if not isinstance(record, dict):
         raise GalleryError("a person is not an object")
     person = _text(record, "id")
-    check_id(person)
+    check_new_id(person)
     templates = _list(record, "templates")
     if not 0 < len(templates) <= MAX_TEMPLATES:
-        raise GalleryError(f"{person}: {len(templates)} templates; allowed are 1 to {MAX_TEMPLATES}")
+        raise GalleryError(f"{person}: {counted(len(templates), 'template')}; allowed are 1 to {MAX_TEMPLATES}")
     if not isinstance(record.get("ignored"), bool):
         raise GalleryError(f"{person}: ignored must be true or false")
     try:
@@ -274,7 +274,7 @@ def _template(record: object, model: str, size: int) -> Template:
     if isinstance(wall, bool) or not isinstance(wall, int | float) or not 0 <= wall <= MAX_WALL:
         raise GalleryError("the time of a template must be seconds since 1970")
     if len(blob) % 4 or not 0 < len(blob) <= 4 * MAX_SIZE or (made_by == model and len(blob) != 4 * size):
-        raise GalleryError(f"an embedding of {len(blob)} bytes; {model} makes {4 * size}")
+        raise GalleryError(f"an embedding of {counted(len(blob), 'byte')}; {model} makes {4 * size}")
     embedding = from_blob(blob)
     check_embedding(embedding)
     return Template(embedding, made_by, source, float(wall))  # type: ignore[arg-type]  # checked above

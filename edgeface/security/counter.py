@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.core.errors import VaultError
+from edgeface.core.errors import VaultError, system_reason
 from edgeface.core.files import alone
 from edgeface.core.sqlite import reading_only
 from edgeface.security import content as contents
@@ -68,7 +68,7 @@ class GenerationCounter:
         except VaultError:
             return CounterReport()  # every comparison of the files names a head that was altered
         except OSError as error:
-            return CounterReport(problem=f"the data folder cannot be read ({error.strerror})")
+            return CounterReport(problem=f"the data folder cannot be read ({system_reason(error)})")
 
     def advance(self) -> int:
         """Count up, so that every older copy of the folder is known as one; returns the value.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from edgeface.core.errors import EdgefaceError, UsageError, VaultError
+from edgeface.core.errors import EdgefaceError, UsageError, VaultError, system_reason
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of _Sealed
 from edgeface.core.text import printable_path
@@ -83,7 +83,7 @@ def write_file(path: Path, text: bytes) -> None:
     try:
         put_whole(path, text, replace=False)
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
 
 
 def open_file(path: Path, passphrase: str) -> SigningKey:
@@ -146,7 +146,7 @@ def _read_file(path: Path) -> _Sealed:
         if len(data) <= _MAX_FILE_BYTES:
             return TypeAdapter(_Sealed).validate_json(data)
     except OSError as error:
-        raise VaultError(f"{printable_path(path)}: cannot be read ({error.strerror or error})") from error
+        raise VaultError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
     except ValidationError:
         pass
     raise VaultError(f"{printable_path(path)}: not the file of an owner key")

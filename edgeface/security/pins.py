@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -136,9 +137,11 @@ def draw_code(existing: Collection[int], digits: int = DEFAULT_CODE) -> str:
         raise GalleryError(f"a code has {MIN_CODE} to {MAX_CODE} digits")
     shortest = min((digits, *existing))
     if (len(existing) + 1) * CODES_PER_PERSON > 10**shortest:
+        most = counted(10**shortest // CODES_PER_PERSON, "person", "people")
+        exist = counted(len(existing), "code exists", "codes exist")
         raise GalleryError(
-            f"codes of {shortest} digits are for {10**shortest // CODES_PER_PERSON:,} people at most, and "
-            f"{len(existing):,} codes exist; draw longer ones for all, or use person numbers with PINs"
+            f"codes of {shortest} digits are for {most} at most, and {exist}; draw longer ones for all, or use person "
+            "numbers with PINs"
         )
     while is_weak(code := _draw(digits)):
         pass

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edgeface.core.errors import BrokerError
+from edgeface.core.errors import BrokerError, system_reason
 from edgeface.core.files import regular
 from edgeface.core.text import printable_path
 
@@ -86,11 +87,14 @@ def _first_line(path: Path, what: str, error_type: Callable[[str], EdgefaceError
     try:
         with regular(path) as file:
             mode = os.fstat(file.fileno()).st_mode
-            line = file.readline(_MAX_BYTES + 2).rstrip(b"\r\n")
+            # Editors of Windows begin a file with a byte order mark.
+            line = file.readline(_MAX_BYTES + 5).removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
     except OSError as error:
-        raise error_type(f"the {what} cannot be read: {printable_path(path)}: {error.strerror}") from error
+        raise error_type(f"the {what} cannot be read: {printable_path(path)}: {system_reason(error)}") from error
     if mode & 0o007:
         _log.warning("%s holds the %s and is open to every user: chmod 640 it", printable_path(path), what)
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise error_type(f"the {what} cannot be used: {printable_path(path)} is UTF-16; save it again as UTF-8")
     if not line or len(line) > _MAX_BYTES:
         raise error_type(f"the {what} cannot be used: the first line of {printable_path(path)} is empty or too long")
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.core.clock import MAX_WALL
-from edgeface.core.errors import EdgefaceError, VaultError
+from edgeface.core.errors import EdgefaceError, VaultError, system_reason
 from edgeface.core.files import read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of KeyRecord
 from edgeface.core.text import printable_path
@@ -157,7 +157,7 @@ def read(folder: Path, purpose: Purpose = SIGNING) -> tuple[KeyRecord, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise VaultError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
+        raise VaultError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
     except ValidationError as error:
         raise VaultError(invalid) from error
     states = [record.state for record in records]
@@ -235,7 +235,9 @@ def write(folder: Path, records: Sequence[KeyRecord], purpose: Purpose = SIGNING
         folder.stat()
         put_file(folder, open_vault(folder), purpose.file, data)
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(folder / purpose.file)}: cannot be written ({error.strerror})") from error
+        raise EdgefaceError(
+            f"{printable_path(folder / purpose.file)}: cannot be written ({system_reason(error)})"
+        ) from error
 
 
 def _private_class(purpose: Purpose) -> type[Ed25519PrivateKey | X25519PrivateKey]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from edgeface.core.errors import VaultError
+from edgeface.core.errors import VaultError, system_reason
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.core.text import printable_path
 
@@ -117,7 +117,7 @@ def open_vault(folder: Path) -> Vault:
         vault = Vault(key)
         _require_same(folder, vault)
     except OSError as error:
-        raise VaultError(f"{printable_path(folder)}: the key cannot be used: {error.strerror or error}") from error
+        raise VaultError(f"{printable_path(folder)}: the key cannot be used: {system_reason(error)}") from error
     return vault
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.config import loader
 from edgeface.core import yaml_editor, yaml_reader
-from edgeface.core.errors import ConfigError
+from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import read_at_most, swap
 from edgeface.core.text import printable_path
 from edgeface.web.http.problems import MAX_ERRORS, Problem
@@ -184,4 +184,4 @@ def _os_errors(source: Path, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Problem(409, detail=f"{printable_path(source)} cannot be {done} ({error.strerror})") from error
+        raise Problem(409, detail=f"{printable_path(source)} cannot be {done} ({system_reason(error)})") from error

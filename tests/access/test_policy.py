@@ -367,7 +367,7 @@ def test_doors_need_mqtt_and_their_name() -> None:
         (
             "cooldown: 10",
             "cooldown: .nan",
-            "c.yaml:14: doors.front-door.cooldown: should be a valid number",
+            "c.yaml:14: doors.front-door.cooldown: should be a number",
         ),
         ("cooldown: 10", "cooldwn: 10", "c.yaml:14: doors.front-door.cooldwn: unknown key (did you mean cooldown?)"),
         (
@@ -382,7 +382,7 @@ def test_doors_need_mqtt_and_their_name() -> None:
             "c.yaml:4: schedules.cleaning.week.weekdays: not a day or a range of days such as mon-fri;",
         ),
         ("[alice, bob]", "[]", "c.yaml:3: groups.family: should not be empty"),
-        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: lowercase letters"),
+        ("[alice, bob]", "[Bob!]", "c.yaml:3: groups.family.0: not an id: small letters"),
     ],
 )
 def test_a_mistake_has_its_line_and_path(before: str, after: str, says: str) -> None:
@@ -407,17 +407,6 @@ def test_check_warns_of_a_door_that_a_face_alone_opens(
     path.write_text(CONFIG.replace("liveness: off", f"liveness: {liveness}"))
     assert main.main(["check", "--config", str(path)]) == 0
     assert capsys.readouterr().out.count("door front-door: a face alone opens it") == warnings
-
-
-@pytest.mark.parametrize(("fps", "warnings"), [(0.5, 1), (0.8, 0), (1, 0), (15, 0)])
-def test_check_warns_of_fewer_pictures_per_second_than_recognise_people(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], fps: float, warnings: int
-) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(f"cameras: {{porch: {{type: opencv, source: 0, fps: {fps}}}}}\n")
-    assert main.main(["check", "--config", str(path)]) == 0
-    warning = f"camera porch: fps {fps:g} is too low to recognise people; use 0.8 or more"
-    assert capsys.readouterr().out.count(warning) == warnings
 
 
 def test_a_stricter_level_of_a_person_counts_above_the_door_and_any_group() -> None:

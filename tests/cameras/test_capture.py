@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edgeface.cameras.capture import BACKOFF, MAX_READERS, MIN_PAUSE_SECONDS, Capture, CaptureState
+from edgeface.cameras.capture import BACKOFF, LOGIN_PAUSE_SECONDS, MAX_READERS, MIN_PAUSE_SECONDS, Capture, CaptureState
 from edgeface.cameras.freshness import DARK
 from edgeface.cameras.mailbox import Mailbox
 from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.replay import ReplayCamera
-from edgeface.core.errors import CameraError
+from edgeface.core.errors import CameraError, CameraLoginError
 from edgeface.core.types import CameraImage
 from edgeface.daemon.report import camera_report
 from edgeface.daemon.vision import MATCH_SECONDS, Tally
@@ -78,6 +78,8 @@ class Scripted:
                 yield CameraImage(np.full((8, 8, 3), (turn * 16 + number) % 251, np.uint8), None)
             if then == "fail":
                 raise CameraError(self.message.format(turn))
+            if then == "refuse":
+                raise CameraLoginError(self.message.format(turn))
             if then == "block":
                 self.released.wait(20)
                 yield CameraImage(np.full((8, 8, 3), 255, np.uint8), None)
@@ -196,6 +198,39 @@ def test_the_device_is_opened_again_after_1_2_and_then_every_3_seconds() -> None
     state = finish(capture)
     assert state.reopens == 9
     assert camera.closed == 10
+
+
+def test_after_a_refused_login_the_camera_is_opened_once_a_minute_and_at_once_after_a_reload() -> None:
+    clock = FixedClock()
+    camera = Scripted([(0, "refuse")], clock)
+    capture, _ = running(camera, clock)
+    for opening in range(4):
+        until_failed(capture, opening)
+        clock.now += LOGIN_PAUSE_SECONDS - 0.1
+        time.sleep(0.06)
+        assert len(camera.opened_at) == opening + 1
+        if opening < 3:
+            clock.now += 0.2
+            until(lambda opening=opening: len(camera.opened_at) == opening + 2)  # type: ignore[misc]
+    capture.retry_login()
+    until(lambda: len(camera.opened_at) == 5)
+    until_failed(capture, 4)
+    finish(capture)
+
+
+def test_only_the_wait_for_a_login_ends_with_a_reload() -> None:
+    clock = FixedClock()
+    camera = Scripted([(0, "refuse"), (0, "fail")], clock)
+    capture, _ = running(camera, clock)
+    until_failed(capture, 0)
+    clock.now += LOGIN_PAUSE_SECONDS + 0.1
+    until_failed(capture, 1)
+    capture.retry_login()
+    time.sleep(0.06)
+    assert len(camera.opened_at) == 2
+    clock.now += BACKOFF[-1] + 0.1
+    until(lambda: len(camera.opened_at) == 3)
+    finish(capture)
 
 
 def test_an_unplugged_camera_is_asked_for_20_times_a_minute_and_never_less_than_every_4_seconds() -> None:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgeface.cameras import CameraSettings, gstreamer_presets
 from edgeface.cameras.gstreamer import GstreamerCamera
+from edgeface.cameras.network import faults
 from edgeface.core.errors import CameraError
 from tests.support import gst
 
@@ -123,7 +124,7 @@ def test_a_slow_reader_gets_the_newest_picture() -> None:
         ({"pipeline": "filesrc location=/no/hunter2 ! decodebin"}, "the pipeline's filesrc does not exist"),
         ({"pipeline": "filesrc location=/etc/hostname ! decodebin"}, f"the pipeline's typefind {UNKNOWN}"),
         ({"preset": "v4l2", "device": "/dev/video63"}, "/dev/video63 does not exist"),
-        ({"preset": "rtsp", "url": URL}, "rtsp://127.0.0.1:1 cannot be opened"),
+        ({"preset": "rtsp", "url": URL}, f"rtsp://127.0.0.1:1 {faults.NOTHING_LISTENS.format(protocol='RTSP')}"),
         ({"pipeline": "videotestsrc bar=hunter2"}, "the pipeline sets bar, which videotestsrc does not have"),
         ({"pipeline": "videotestsrc pattern=hunter2"}, "the pipeline has a value that its property does not accept"),
         ({"pipeline": "videotestsrc !! hunter2"}, "the pipeline has a mistake in its syntax"),

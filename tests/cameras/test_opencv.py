@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from edgeface.cameras import CameraSettings
 from edgeface.cameras.base import FrameRateLimiter
+from edgeface.cameras.network import faults
 from edgeface.cameras.opencv import OpencvCamera
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.core.errors import CameraError
@@ -124,18 +125,18 @@ def test_the_frame_rate_of_a_stream_is_limited(address: str) -> None:
 def test_an_address_without_a_stream(address: str, path: str) -> None:
     with pytest.raises(CameraError) as raised:
         next(camera(f"http://user:hunter2@{address}/{path}").images())
-    assert str(raised.value) == f"http://{address} cannot be opened"
+    assert str(raised.value) == f"http://{address} {faults.NO_PATH}"
 
 
 def test_a_server_that_is_not_there_is_told_at_once() -> None:
-    with pytest.raises(CameraError, match=r"rtsp://127\.0\.0\.1:1 cannot be opened"):
+    with pytest.raises(CameraError, match=r"rtsp://127\.0\.0\.1:1 has nothing that listens on this port: is RTSP "):
         next(camera("rtsp://user:hunter2@127.0.0.1:1/stream").images())
 
 
 def test_a_server_that_says_nothing_ends_at_the_open_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
-        with pytest.raises(CameraError, match="cannot be opened"):
+        with pytest.raises(CameraError, match="accepts the connection but does not answer"):
             next(camera(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x", open_timeout=0.4).images())
         assert time.monotonic() - began < 4
 

@@ -21,11 +21,12 @@ from edgeface.cli import main
 from edgeface.core.types import CameraImage
 from edgeface.imaging.opencv import cv2
 from tests.cameras.test_capture import FastClock, drain, finish
-from tests.cameras.test_rtsp import REASON, Server, Watch
+from tests.cameras.test_rtsp import REASON, Watch
 from tests.support.broker import until
 from tests.support.clock import FixedClock
 from tests.support.mjpeg import mjpeg
 from tests.support.moving import loop, moving
+from tests.support.rtsp import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -180,9 +181,15 @@ def test_a_camera_knows_whether_it_plays_a_recording(keys: dict[str, object], *,
 
 @pytest.mark.parametrize(("camera", "warnings"), [("type: replay, path: clip.mp4", 1), ("type: opencv, source: 0", 0)])
 def test_check_warns_of_a_door_that_a_recording_opens(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], camera: str, warnings: int
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    camera: str,
+    warnings: int,
 ) -> None:
     path = tmp_path / "config.yaml"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").touch()
     path.write_text(
         f"data: {tmp_path / 'data'}\ncameras: {{porch: {{{camera}}}}}\nmqtt: {{}}\n"
         "doors: {front-door: {camera: porch, allow: [{person: alice}]}}\n"

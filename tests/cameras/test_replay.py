@@ -68,6 +68,7 @@ def test_pictures_are_rgb(tmp_path: Path) -> None:
 def test_a_folder_is_played_in_the_order_of_its_names_at_its_rate(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "frames", 5)
     (folder / "notes.txt").write_text("no frame")
+    (folder / "._00000.png").write_bytes(b"")
     pictures = list(camera(folder, rate=10).images())
     assert [p.timestamp for p in pictures] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     for number, picture in enumerate(pictures):

@@ -53,7 +53,7 @@ def test_depth_is_not_measured_by_another_camera(wrong: str) -> None:
         ("{porch: {camera: yard}, yard: {camera: porch-ir}}", "porch.camera: yard has a companion itself"),
         ("{porch: {camera: porch-depth}}", "porch.camera: gray16 takes no infrared pictures"),
         ("{}", "should not be empty"),
-        ("{porch: {camera: porch-ir, scale: [0, 1]}}", "porch.scale.0: should be greater than 0"),
+        ("{porch: {camera: porch-ir, scale: [0, 1]}}", "porch.scale.0: should be more than 0"),
         ("{porch: porch-ir}", "porch: should have keys below it"),
     ],
 )

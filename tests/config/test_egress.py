@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.cli import egress as cli_egress
 from edgeface.cli import main
+from edgeface.cli.setup import egress as cli_egress
 from edgeface.config import egress, loader
 from edgeface.config.egress import Peer
 from edgeface.core.errors import BrokerError, CameraError

@@ -1,11 +1,19 @@
+from __future__ import annotations
+
 import io
 import json
 import logging
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-from edgeface.core.log import INTERVAL, JsonLine, OneLine, Repeats
+from edgeface.core.clock import rfc3339
+from edgeface.core.log import INTERVAL, JsonLine, OneLine, Repeats, is_journal
 from tests.support.clock import FixedClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def record(message: str, level: int = logging.WARNING, exc: BaseException | None = None) -> logging.LogRecord:
@@ -35,6 +43,19 @@ def test_memory_stays_bounded_whatever_is_logged() -> None:
     for n in range(10_000):
         repeats.filter(record(f"trouble {n}"))
     assert len(repeats._seen) <= 257
+
+
+def test_lines_have_a_time_unless_they_go_to_journald(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = record("a door opens")
+    assert OneLine().format(one) == "warning edgeface.test: a door opens"
+    assert OneLine(times=True).format(one) == f"{rfc3339(one.created)} warning edgeface.test: a door opens"
+    with (tmp_path / "journal").open("w") as stream:
+        facts = os.fstat(stream.fileno())
+        for named, expected in ((None, False), ("8:1", False), (f"{facts.st_dev}:{facts.st_ino}", True)):
+            if named is not None:
+                monkeypatch.setenv("JOURNAL_STREAM", named)
+            assert is_journal(stream) is expected
+    assert not is_journal(io.StringIO())
 
 
 @pytest.mark.parametrize("text", ["a\nforged line", "\x1b[31mred", "\u202eright to left", "tab\there\r"])

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import unicodedata
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,15 +20,16 @@ from edgeface.core.log import JsonLine, OneLine
 from edgeface.core.text import (
     MAX_NAME,
     check_id,
+    check_new_id,
     cleaned,
     counted,
     display_name,
+    folder_id,
     is_id,
     is_typed_as_name,
     is_unknown_id,
     new_id,
     printable,
-    slug,
 )
 from edgeface.mqtt.publisher import sentence
 from tests.support.sayings import an_event
@@ -132,7 +134,7 @@ def test_no_hostile_name_is_an_id_and_what_is_made_of_it_is_one() -> None:
         if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", text) is None:
             assert not is_id(text)
         try:
-            made = slug(text)
+            made = folder_id(text, lambda _: False)
         except GalleryError as error:
             assert str(error).isprintable()
         else:
@@ -201,9 +203,19 @@ def test_a_number_agrees_with_its_noun(number: int, shown: str) -> None:
         ("Søren Ærø", "soren-aero"),
         ("I\u0307lker I\u015f\u0131k", "ilker-isik"),
         ("J. R. R.", "j-r-r"),
-        ("\u5b89\u5a1c", "person"),
-        ("\u0410\u043d\u043d\u0430", "person"),
-        ("\u5b89\u5a1c Ana", "ana"),
+        ("\u5b89\u5a1c", "anna"),
+        ("\u0410\u043d\u043d\u0430", "anna"),
+        ("\u5b89\u5a1c Ana", "anna-ana"),
+        (
+            "\u0410\u043b\u0435\u043a\u0441\u0430\u043d\u0434\u0440 \u0421\u043e\u043b\u043e\u0432\u044c\u0451\u0432",
+            "aleksandr-solovev",
+        ),
+        ("\u5c71\u7530 \u592a\u90ce", "shantian-tailang"),
+        ("\uae40\ucca0\uc218", "gimcheolsu"),
+        ("\u0645\u062d\u0645\u062f", "mhmd"),
+        ("Bo\u0308hm \U0001f600", "bohm"),
+        ("Nobody", "nobody-2"),
+        ("UNKNOWN", "unknown-2"),
         ("007", "person"),
         ("\U0001f600", "person"),
         ("", "person"),
@@ -222,8 +234,37 @@ def test_an_id_is_made_from_a_name(name: str, made: str) -> None:
 def test_an_id_that_is_made_from_a_name_is_no_other_persons() -> None:
     taken = {"joe-biden", "joe-biden-2", "person", "a" * 64}
     assert new_id("Joe Biden", taken.__contains__) == "joe-biden-3"
-    assert new_id("\u5b89\u5a1c", taken.__contains__) == "person-2"
+    assert new_id("007", taken.__contains__) == "person-2"
     assert new_id("A" * 70, taken.__contains__) == "a" * 62 + "-2"
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("Anna B\u00f6hm", "anna-bohm"),
+        ("Anna Bo\u0308hm", "anna-bohm"),
+        ("George_W_Bush", "george_w_bush"),
+        ("alice", "alice"),
+        ("007", "007"),
+        ("\u0410\u043b\u0435\u043a\u0441\u0430\u043d\u0434\u0440", "aleksandr"),
+        ("Joe Biden", "joe-biden-2"),
+    ],
+)
+def test_a_folder_whose_name_is_an_id_keeps_it_and_any_other_name_gives_one(name: str, made: str) -> None:
+    assert folder_id(name, {"joe-biden", "alice"}.__contains__) == made
+
+
+@pytest.mark.parametrize("name", ["Unknown", "stranger", "NOBODY", "none", "unavailable", "everyone"])
+def test_no_folder_and_no_new_person_has_a_reserved_id(name: str) -> None:
+    for refused in (partial(folder_id, taken=lambda _: False), check_new_id):
+        with pytest.raises(GalleryError, match="reserved"):
+            refused(name.lower())
+
+
+@pytest.mark.parametrize("name", ["\U0001f600", "---", "1 2"])
+def test_a_folder_without_letters_in_its_name_is_to_be_renamed(name: str) -> None:
+    with pytest.raises(GalleryError, match="rename the folder"):
+        folder_id(name, lambda _: False)
 
 
 def test_every_name_gives_an_id() -> None:

@@ -86,8 +86,13 @@ def test_a_part_without_its_events_is_wrong(
     wrong: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(truth, "faults", lambda *_: [])
+    monkeypatch.setattr(truth, "findings", lambda *_: [])
     portrait = [event("match", 45.0), event("left", 52.0)]
     wires = [event(*one) for one in events]
-    assert event_faults(32.0, [PHONE, PORTRAIT], reason, [*wires, *portrait], START) == wrong
-    assert len(event_faults(32.0, [PHONE, PORTRAIT], reason, wires, START)) == len(wrong) + 1
+
+    def seconds(wall: float) -> float:
+        return wall - START
+
+    found = event_faults(32.0, [PHONE, PORTRAIT], reason, [*wires, *portrait], seconds)
+    assert [finding.text for finding in found] == wrong
+    assert len(event_faults(32.0, [PHONE, PORTRAIT], reason, wires, seconds)) == len(wrong) + 1

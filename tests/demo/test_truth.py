@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edgeface.core.clock import rfc3339
-from edgeface.demo.truth import faults
+from edgeface.demo.truth import findings
 
 START = 1_763_800_000.0
 ANNA, STRANGER = [100, 100, 180, 180], [400, 100, 480, 180]
@@ -36,6 +36,10 @@ def truth(tmp_path: Path) -> Path:
     path = tmp_path / "truth.json"
     path.write_text(json.dumps(TRUTH))
     return path
+
+
+def faults(truth: Path, events: list[dict[str, Any]], start: float) -> list[str]:
+    return [finding.text for finding in findings(truth, events, lambda wall: wall - start)]
 
 
 def event(kind: str, at: float, person: str | None = None, unknown: str | None = None) -> dict[str, Any]:

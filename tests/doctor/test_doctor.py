@@ -121,6 +121,23 @@ def test_the_supply_is_judged_by_now_and_by_before(power: Power, mark: str, word
     assert words in f"{finding.says} -> {finding.remedy}"
 
 
+def test_one_camera_is_one_camera(tmp_path: Path) -> None:
+    settings = configured(tmp_path, camera="{type: opencv, source: 63}")
+    assert next(run._configured(tmp_path / "config.yaml", settings)).says.endswith("OK (1 camera, 0 doors)")
+
+
+@pytest.mark.parametrize(("headless", "marks"), [(True, []), (False, ["note"])])
+def test_two_packages_of_opencv_are_noted_only_where_the_wrong_one_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+    headless: bool,  # noqa: FBT001 - pytest names it
+    marks: list[str],
+) -> None:
+    # `make setup-dev` installs both, and the headless one last.
+    monkeypatch.setattr(machine, "_version", lambda _: "5.0")
+    monkeypatch.setattr(machine, "_is_headless", lambda: headless)
+    assert [one.mark for one in machine._packages() if "OpenCV" in one.says] == marks
+
+
 def test_versions_and_models_are_named() -> None:
     found = list(machine.findings())
     # If mediapipe is installed, a second line warns about its OpenCV.

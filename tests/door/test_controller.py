@@ -414,11 +414,11 @@ relay: {{type: gpio, pin: 40, second: 3}}
 minimum: {{level: highest}}
 """
     assert mistakes(text) == [
-        "door.yaml:1: door: not an id: lowercase letters, digits, - and _, at most 64, a letter or digit first",
+        "door.yaml:1: door: not an id: small letters, digits, - and _, at most 64, a letter or digit first",
         "door.yaml:3: keys.2026-11: a public key has 32 bytes, not 3",
         "door.yaml:4: keys.2026-12: not base64; `edgeface keys show` prints the key as it belongs here",
         "door.yaml:5: keys.2027-01: not a public key: it fits forged signatures",
-        "door.yaml:6: relay.pin: should be less than or equal to 27",
+        "door.yaml:6: relay.pin: should be from 0 to 27",
         "door.yaml:6: relay.second: unknown key (did you mean seconds?)",
         "door.yaml:7: minimum.level: should be 'low', 'normal' or 'high'",
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from edgeface.core.errors import ConfigError
 from edgeface.door import settings as door_settings
 from edgeface.door.controller import Controller
 from edgeface.door.relay import in_this_process
+from edgeface.door.relays import supervisor
 from edgeface.door.relays.base import RelayError
 from edgeface.door.relays.command import CommandDriver, CommandRelay
 from edgeface.door.relays.gpio import GpioRelay
@@ -121,6 +124,23 @@ def test_a_pin_that_cannot_be_opened_is_a_config_error(monkeypatch: pytest.Monke
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "missing")
     with pytest.raises(ConfigError, match=r"relay\.pin: GPIO17 cannot be used"):
         RelayProcess(settings(1, relay=GpioRelay(pin=17)), SystemClock(), lambda: None)
+
+
+def test_without_a_library_for_pins_there_is_one_line_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
+    program = "from edgeface.door.switches import open_pin; open_pin('relay.pin', 17, active_high=True)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode == 0:
+        pytest.skip("this machine has pins")
+    assert "Fallback" not in done.stderr
+    way_out = "no library for pins works: sudo apt install python3-lgpio, and run it on the board"
+    assert done.stderr.splitlines()[-1].endswith(f"relay.pin: GPIO17 cannot be used: {way_out}")
+
+
+def test_a_process_that_does_not_start_in_time_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "START_TIMEOUT", 0.0)
+    with pytest.raises(ConfigError, match="has not started within 0 s; is the machine overloaded"):
+        RelayProcess(settings(1, relay=LogRelay()), SystemClock(), lambda: None)
 
 
 @pytest.mark.slow(seconds=6)

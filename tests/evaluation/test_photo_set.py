@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 HEADER = "fold,same,a,b\n"
 
 
+def test_photos_of_any_ending_are_found_and_what_systems_put_into_folders_is_not(tmp_path: Path) -> None:
+    names = ("anna/1.jfif", "anna/2.HEIC", "anna/.3.jpg", "anna/Thumbs.db", "bob/4", "bob/@eaDir/5.jpg", "@eaDir/6.jpg")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff")
+    found = [str(path.relative_to(tmp_path)) for path in photo_set.find(tmp_path)]
+    assert found == ["anna/1.jfif", "anna/2.HEIC", "bob/4"]
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x93NUMPY"])
 def test_a_file_that_is_no_cache_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "cache.npz"

@@ -33,7 +33,7 @@ def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_bytes(saved(weights(V2)))
     model = known_as(path)
     monkeypatch.setattr(store, "KNOWN", (model,))
-    monkeypatch.setattr("edgeface.cli.models.KNOWN", (model,))
+    monkeypatch.setattr("edgeface.cli.setup.models.KNOWN", (model,))
     return path
 
 

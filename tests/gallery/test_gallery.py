@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from edgeface.core import sqlite
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import MAX_NAME, check_id, display_name, is_id, slug
+from edgeface.core.text import MAX_NAME, check_id, display_name, is_id
 from edgeface.core.types import Embedding
 from edgeface.gallery import rows
 from edgeface.gallery.gallery import Gallery
@@ -524,21 +524,6 @@ def test_only_ids_are_ids(text: str) -> None:
         with pytest.raises(GalleryError, match="not an id") as caught:
             check_id(text)
         assert len(str(caught.value).splitlines()) == 1
-
-
-@given(NAMES)
-def test_a_slug_is_an_id(text: str) -> None:
-    try:
-        made = slug(text)
-    except GalleryError as error:
-        assert "no id can be made" in str(error)
-    else:
-        assert is_id(made)
-
-
-def test_slugs_are_what_a_person_would_type() -> None:
-    assert slug("Anna Böhm") == "anna-bohm"
-    assert slug("George_W_Bush") == "george_w_bush"
 
 
 @pytest.mark.parametrize("text", ["", "Alice", "a/b", "../x", "a b", "a\n", "-a", "_a", "a" * 65, "u-7f3a", "ä", "a+#"])

@@ -2,6 +2,7 @@ import os
 import struct
 import time
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from tests.support import hostile
 from tests.support.photos import peak
 
 DATA = Path(__file__).parents[1] / "data"
+HEIC = (DATA / "obama.heic").read_bytes()
+needs_heic = pytest.mark.skipif(find_spec("pi_heif") is None, reason="needs the extra heic")
 ENDINGS = (".jpg", ".png", ".webp", ".bmp")
 
 
@@ -53,6 +56,78 @@ def test_each_kind_is_read_as_rgb(tmp_path: Path, ending: str) -> None:
     assert image.flags.c_contiguous
     assert is_red(image[5, 30])
     assert not is_red(image[35, 30])
+
+
+@needs_heic
+def test_a_heic_photo_is_read_as_rgb(tmp_path: Path) -> None:
+    path = tmp_path / "photo.heic"
+    path.write_bytes(HEIC)
+    image, jpeg = load(path), load(DATA / "obama.jpg")
+    assert image.shape == (599, 480, 3)
+    assert image.dtype == np.uint8
+    assert np.abs(image.mean((0, 1)) - jpeg.mean((0, 1))).max() < 2
+
+
+def test_without_the_extra_a_heic_photo_is_named_with_the_ways_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(photos, "find_spec", lambda _: None)
+    path = tmp_path / "IMG_1.HEIC"
+    path.write_bytes(HEIC)
+    with pytest.raises(PhotoError, match=r"IMG_1\.HEIC: a HEIC photo; save it as JPEG, or install .*edgeface\[heic\]"):
+        load(path)
+
+
+def test_a_damaged_heic_photo_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "find_spec", lambda _: True)
+    for length in [*range(12, 400), *range(400, len(HEIC), 1009)]:
+        with pytest.raises(PhotoError, match=r"truncated|damaged"):
+            photos.check(HEIC[:length])
+    sizes = (struct.pack(">II", 480, 599), struct.pack(">II", 480, 600))
+    large = HEIC
+    for size in sizes:
+        large = large.replace(size, struct.pack(">II", 48000, 59900))
+    with pytest.raises(PhotoError, match="too large: 48000 x 59900"):
+        photos.check(large)
+
+
+@needs_heic
+def test_a_heic_photo_with_altered_bytes_is_read_or_rejected() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(40):
+        data = bytearray(HEIC)
+        for place in random.integers(0, len(data), 5):
+            data[place] = random.integers(0, 256)
+        try:
+            image = decode(bytes(data))
+        except PhotoError:
+            continue
+        assert image.ndim == 3
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"\xff\xd8\xff\xe0",
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF\0\0\0\0WEBPVP8 ",
+        b"BM\0\0",
+        b"\0\0\0\x18ftypheic",
+        b"\0\0\0\x18ftypavif",
+        b"GIF89a",
+        b"II*\0",
+        b"MM\0*",
+        b"\xff\x0a",
+        b"<svg ",
+    ],
+)
+def test_how_photos_begin(beginning: bytes) -> None:
+    assert photos.is_photo(beginning + bytes(20))
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\0", b"%PDF-1.7", b"<?xml ", b"\0\0\0\x18ftypisom", b"ID3", b"notes"])
+def test_how_other_files_begin(beginning: bytes) -> None:
+    assert not photos.is_photo(beginning)
 
 
 def test_a_gray_photo_becomes_rgb() -> None:

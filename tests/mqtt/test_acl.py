@@ -75,7 +75,7 @@ RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
     topics.SNAPSHOT: ({DEVICE}, {"homeassistant"}),
     topics.CHALLENGE: ({DEVICE}, {"homeassistant", DOOR}),
     topics.ENABLED_SET: ({DEVICE, "homeassistant"}, {DEVICE}),
-    topics.ENABLED_STATE: ({DEVICE}, {"homeassistant"}),
+    topics.ENABLED_STATE: ({DEVICE}, {DEVICE, "homeassistant"}),
     topics.DISCOVERY: ({DEVICE}, {"homeassistant"}),
     topics.DISCOVERY_CAMERA: ({DEVICE}, {DEVICE, "homeassistant"}),
     topics.DISCOVERY_DOOR: ({DEVICE}, {DEVICE, "homeassistant"}),

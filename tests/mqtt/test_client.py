@@ -44,6 +44,20 @@ def test_a_password_is_the_first_line_of_a_file(tmp_path: Path, caplog: pytest.L
     assert "pa ss" not in caplog.text
 
 
+def test_a_password_file_of_a_windows_editor(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+    file.chmod(0o600)
+    assert password(a_broker(password_file=file)) == "hunter2"
+    file.write_bytes("hunter2\r\n".encode("utf-16"))
+    with pytest.raises(BrokerError, match="is UTF-16; save it again as UTF-8") as caught:
+        password(a_broker(password_file=file))
+    assert "hunter2" not in str(caught.value)
+    file.write_bytes(b"\xef\xbb\xbf\r\nsecond line\r\n")
+    with pytest.raises(BrokerError, match="is empty or too long"):
+        password(a_broker(password_file=file))
+
+
 def test_a_password_from_the_environment_or_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mqtt").write_text("from systemd\n")
     (tmp_path / "mqtt").chmod(0o400)

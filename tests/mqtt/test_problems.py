@@ -71,6 +71,20 @@ def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -
     journal.close()
 
 
+@pytest.mark.broker
+def test_the_first_connection_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    journal = Journal(tmp_path / "journal.db")
+    with Mosquitto(tmp_path) as broker:
+        publisher = MqttPublisher(Mqtt(port=broker.port), "front", SystemClock(), journal, on_enabled=lambda *_: None)
+        publisher.start()
+        until(lambda: publisher.connected)
+        publisher.close()
+    journal.close()
+    lines = [one.getMessage() for one in caplog.records if "connected to the broker" in one.getMessage()]
+    assert lines == [f"connected to the broker 127.0.0.1:{broker.port}, plaintext"]
+
+
 def test_a_closed_port_is_reported_in_one_line(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
     port = free_port()

@@ -251,20 +251,84 @@ def test_folders_that_cannot_be_used_are_one_clear_line(analyzer: FaceAnalyzer, 
     assert "no folders of people" in refused(tmp_path / "empty")
     folder = people_folder(tmp_path)
     (folder / "eileen collins").mkdir()
+    (folder / "eileen collins" / "notes.txt").write_text("no photo")
     assert "both folders give the id eileen-collins" in refused(folder)
 
 
-def test_an_empty_folder_is_refused_and_can_be_left_out(
+def test_a_folder_without_photos_is_refused_and_can_be_left_out(
     analyzer: FaceAnalyzer, gallery: Gallery, tmp_path: Path
 ) -> None:
     folder = people_folder(tmp_path)
-    (folder / "Nobody").mkdir()
+    (folder / "Notes").mkdir()
+    (folder / "Notes" / "notes.txt").write_text("no photo")
     made = from_folder(analyzer, NOBODY, folder, iter)
     assert len(made.rejected) == 1
-    assert "Nobody: no photos in it" in made.rejected[0]
+    assert "Notes: no photos in it" in made.rejected[0]
     with pytest.raises(GalleryError, match="was rejected"):
         carry_out(gallery, made, 100.0)
     assert len(carry_out(gallery, made, 100.0, EnrollOptions(skip_bad=True))) == 2
+
+
+def test_empty_folders_and_what_systems_put_into_folders_are_passed_over(
+    analyzer: FaceAnalyzer, tmp_path: Path
+) -> None:
+    folder = people_folder(tmp_path)
+    own = folder / "Eileen Collins"
+    for name in ("@eaDir", "__MACOSX", "Empty", "Eileen Collins/@eaDir", "Eileen Collins/.thumbnails"):
+        (folder / name).mkdir()
+    for path in (folder / "@eaDir" / "x.jpg", own / "@eaDir" / "x.jpg", own / "._astronaut.jpg", own / ".DS_Store"):
+        path.write_bytes(ASTRONAUT.read_bytes())
+    for path in (own / "Thumbs.db", folder / "Thumbs.db", folder / "Empty" / "Thumbs.db", own / "desktop.ini"):
+        path.write_bytes(ASTRONAUT.read_bytes())
+    made = from_folder(analyzer, NOBODY, folder, iter)
+    assert made.rejected == ()
+    assert [(one.person, len(one.embeddings)) for one in made.candidates] == [
+        ("barack_obama", 2),
+        ("eileen-collins", 1),
+    ]
+
+
+def test_each_file_that_looks_like_a_photo_and_is_not_read_is_named(analyzer: FaceAnalyzer, tmp_path: Path) -> None:
+    folder = people_folder(tmp_path)
+    own = folder / "Eileen Collins"
+    (own / "astronaut.jpg").rename(own / "astronaut.JFIF")
+    (own / "2.tif").write_bytes(b"II*\0" + bytes(100))
+    (own / "3.avif").write_bytes(b"\0\0\0\x1cftypavif" + bytes(100))
+    (own / "4.DNG").write_bytes(b"II*\0" + bytes(100))
+    (own / "5").write_bytes(b"GIF89a" + bytes(100))
+    (own / "6.mp4").write_bytes(b"\0\0\0\x1cftypisom" + bytes(100))
+    (own / "7.txt").write_text("no photo")
+    (own / "8").write_bytes(OBAMA.read_bytes())
+    (own / "2019").mkdir()
+    (own / "2019" / "old.jpg").write_bytes(ASTRONAUT.read_bytes())
+    (own / "empty").mkdir()
+    (folder / "loose.heic").write_bytes(b"")
+    made = from_folder(analyzer, NOBODY, folder, iter)
+    rejected = sorted(str(Path(line.split(":")[0]).relative_to(folder)) for line in made.rejected)
+    names = ["2.tif", "2019", "3.avif", "4.DNG", "5", "8"]
+    assert rejected == [*(f"Eileen Collins/{name}" for name in names), "loose.heic"]
+    said = "\n".join(made.rejected)
+    for why in ("a TIFF or raw photo", "an AVIF photo", "a GIF", "already enrolled as barack_obama", "not read; move"):
+        assert why in said
+    assert [(one.person, len(one.embeddings)) for one in made.candidates] == [
+        ("barack_obama", 2),
+        ("eileen-collins", 1),
+    ]
+
+
+def test_the_name_of_a_folder_in_any_script_becomes_the_name_and_gives_the_id(
+    analyzer: FaceAnalyzer, tmp_path: Path
+) -> None:
+    folder = people_folder(tmp_path)
+    anna, alexander = "\u0410\u043d\u043d\u0430", "\u0410\u043b\u0435\u043a\u0441\u0430\u043d\u0434\u0440"
+    (folder / "Eileen Collins").rename(folder / anna)
+    (folder / "Barack_Obama").rename(folder / alexander)
+    made = from_folder(analyzer, NOBODY, folder, iter, {"anna"}.__contains__)
+    assert [(one.person, one.name) for one in made.candidates] == [("aleksandr", alexander), ("anna-2", anna)]
+    # Someone who has the id is the person of the folder.
+    known = replace(NOBODY, means={"anna": made.candidates[1].embeddings[0]})
+    made = from_folder(analyzer, known, folder, iter, {"anna"}.__contains__)
+    assert [one.person for one in made.candidates] == ["aleksandr", "anna"]
 
 
 def test_an_unknown_is_enrolled_from_what_was_kept(analyzer: FaceAnalyzer, gallery: Gallery) -> None:

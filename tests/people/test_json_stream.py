@@ -40,6 +40,10 @@ def test_it_is_what_json_would_read_however_small_the_parts(
     assert [value for key, value in found if key == "list"] == [START, *listed]
 
 
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    assert read(b'\xef\xbb\xbf{"list": [1]}') == read(b'{"list": [1]}')
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"[]", b"{", b'{"a"}', b'{"a":1', b'{"a":1}{}', b'{"list":[1', b'{"list":[1 2]}', b'{"list":[1]', b"{1:2}",

@@ -95,6 +95,40 @@ def test_a_folder_is_enrolled_and_recorded_in_the_journal(tmp_path: Path) -> Non
     assert rows == [("enrolled", {"person": "joe"})]
 
 
+def test_the_same_photo_twice_is_said_and_counted_once(service: PeopleService, tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(BIDEN, tmp_path / name)
+    done = service.enroll("joe", "Joe", [tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    assert done.people[0].templates == 1
+    assert f"{tmp_path / 'b.jpg'}: the same photo as {tmp_path / 'a.jpg'}, and counted once" in done.notes
+    again = service.enroll("joe", "Joe", [BIDEN])
+    assert again.people[0].templates == 1
+    assert "joe: 1 photo is enrolled already, and counted once" in again.notes
+    assert not any("already" in line for line in service.enroll("joe", None, [BIDEN], EnrollOptions(again=True)).notes)
+
+
+def test_a_name_that_is_cut_is_said(service: PeopleService) -> None:
+    done = service.enroll("joe", "J" * 101, [BIDEN])
+    assert done.people[0].name == "J" * 100
+    assert "the name is too long, and cut to 100 characters" in done.notes
+
+
+def test_a_folder_gets_no_id_of_someone_who_was_forgotten(service: PeopleService, tmp_path: Path) -> None:
+    (tmp_path / "people" / "Joe Biden").mkdir(parents=True)
+    shutil.copy(BIDEN, tmp_path / "people" / "Joe Biden")
+    for made in ("joe-biden", "joe-biden-2"):
+        for options in (EnrollOptions(), EnrollOptions(again=True)):
+            (joe,) = service.enroll_folder(tmp_path / "people", options).people
+            assert (joe.id, joe.templates) == (made, 1)
+        service.erase(made)
+
+
+def test_no_one_new_has_a_reserved_id(service: PeopleService) -> None:
+    for act in (lambda: service.enroll("unknown", "Bob", [BIDEN]), lambda: service.guide("nobody")):
+        with pytest.raises(GalleryError, match="reserved"):
+            act()
+
+
 def test_no_photos_enroll_no_one(service: PeopleService) -> None:
     with pytest.raises(RejectedError, match="no photo can be used") as caught:
         service.enroll("joe", None, [])

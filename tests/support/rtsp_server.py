@@ -7,6 +7,8 @@
 `still` encodes one picture again and again; `loop` encodes so many seconds once and sends the same bytes in a loop,
 with `stamps` their timestamps too.
 
+Its film is at /door, and /sound has no video.
+
 It says "ready" on standard output, then obeys lines on standard input: "size 640 480", "quit".
 """
 
@@ -27,6 +29,9 @@ BITS = 40
 ACROSS = 20
 ENCODER = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 bitrate=1500 threads=1"
 PAY = "rtph264pay name=pay0 pt=96 config-interval=-1"
+
+
+SOUND = "( audiotestsrc is-live=true ! audioconvert ! rtpL16pay name=pay0 )"
 
 
 def coded(milliseconds: int) -> int:
@@ -175,6 +180,9 @@ def main(arguments: list[str]) -> None:
     factory.set_latency(0)
     factory.connect("media-configure", film.attach)
     server.get_mount_points().add_factory("/door", factory)
+    sound = GstRtspServer.RTSPMediaFactory()
+    sound.set_launch(SOUND)
+    server.get_mount_points().add_factory("/sound", sound)
     if kind not in {"", "still", "loop"}:
         guarded(server, factory, *arguments[1:])
     if server.attach(None) == 0:

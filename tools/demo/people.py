@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from edgeface.core.text import slug
 from tools.demo.cutout import Cutout, cut
 
 PHOTOS = Path(__file__).parent / "photos"
@@ -209,7 +208,7 @@ ENROLLED = {
 
 ACTORS = (
     Actor(
-        slug("Barack_Obama"),
+        "barack_obama",
         "Barack Obama",
         "obama3.jpg",
         _OBAMA,
@@ -237,7 +236,7 @@ ACTORS = (
         ),
     ),
     Actor(
-        slug("Joe_Biden"),
+        "joe_biden",
         "Joe Biden",
         "biden.jpg",
         _BIDEN,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,15 @@ def exists(test: str, root: Path = ROOT) -> bool:
     path = root / file
     if not path.is_file():
         return False
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    names = {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, functions)}
+    names = _functions(path.read_text(encoding="utf-8"))
     return name.partition("[")[0].rpartition("::")[2] in names and name.startswith("test_")
+
+
+@cache
+def _functions(source: str) -> frozenset[str]:
+    """The functions and methods of a module; most files are named by many rows."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return frozenset(node.name for node in ast.walk(ast.parse(source)) if isinstance(node, functions))
 
 
 def _faults(entry: Entry, root: Path) -> list[str]:

@@ -123,12 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Try the mutations, print the tables, and write them to a document if requested."""
     parser = _parser()
     wanted, listed, rows = parser.parse_args(arguments), mutations.load(), trust.load()
-    if faults := mutations.faults(listed, rows):
-        print("\n".join(faults), file=sys.stderr)
-        return 2
     numbered = chosen(listed.mutations, wanted.only)
     if not numbered or (wanted.only and wanted.write):
         parser.error("--write needs every mutation, without --only" if numbered else "--only finds no mutation")
+    if faults := mutations.faults(listed, rows):
+        print("\n".join(faults), file=sys.stderr)
+        return 2
     # A run that is terminated, or whose terminal closes, cleans up like an interrupted one.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))

@@ -13,7 +13,7 @@ from edgeface.cli.keys.owner import offline_key
 from edgeface.config.loader import data_folder, load
 from edgeface.core.clock import SystemClock, rfc3339, synchronised
 from edgeface.core.console import complain, say
-from edgeface.core.errors import BrokerError, EdgefaceError, UsageError
+from edgeface.core.errors import BrokerError, EdgefaceError, UsageError, system_reason
 from edgeface.core.files import LOCK, alone, only_one, put_whole
 from edgeface.core.settings import ID_PATTERN
 from edgeface.core.text import printable, printable_path
@@ -265,7 +265,7 @@ def _write_out(path: Path, signed: _Signed) -> int:
     try:
         put_whole(path, signed.envelope)
     except OSError as error:
-        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({error.strerror or error})") from error
+        raise EdgefaceError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
     say(f"{printable_path(path)}: written, and not published: mosquitto_pub -q 1 -r -t edgeface/doors/keys -f FILE")
     return 0
 

@@ -20,7 +20,7 @@ from edgeface.cli.main import INTERRUPTED
 from edgeface.config import loader
 from edgeface.core.clock import SystemClock
 from edgeface.core.console import say
-from edgeface.core.errors import GalleryError, UsageError
+from edgeface.core.errors import GalleryError, UsageError, system_reason
 from edgeface.core.text import printable, printable_path
 from edgeface.daemon.session import rules
 from edgeface.evaluation import liveness_table
@@ -160,7 +160,7 @@ def _require_writable(file: Path, configuration: Configuration) -> None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (file if file.exists() else folder).stat()
     except OSError as error:
-        raise GalleryError(f"{printable_path(file)}: cannot be written ({error.strerror})") from error
+        raise GalleryError(f"{printable_path(file)}: cannot be written ({system_reason(error)})") from error
     if not os.access(file if file.exists() else folder, os.W_OK):
         raise GalleryError(f"{printable_path(file)}: cannot be written by this user")
 

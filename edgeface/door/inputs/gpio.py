@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgeface.core.errors import ConfigError
 from edgeface.core.settings import Settings
 from edgeface.door.inputs.base import ContactTimes, OpenInput, Wired
-from edgeface.door.switches import Pin
+from edgeface.door.switches import Pin, quiet_gpiozero
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,8 @@ class _Pin(Settings):
     def _opened(self, wake: Callable[[], None], active: Voltage) -> OpenInput:
         """Open the pin; raises OSError."""
         try:
-            return _Input(self.pin, self.pull, active, wake)
+            with quiet_gpiozero():
+                return _Input(self.pin, self.pull, active, wake)
         except Exception as error:  # each pin factory of gpiozero raises its own errors
             raise OSError(f"GPIO{self.pin} cannot be used: {error}") from error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from edgeface.core.files import loads_strict
-from edgeface.core.settings import Settings
+from edgeface.core.settings import Settings, form
 from edgeface.door.inputs.base import DEBOUNCE, ContactTimes, OpenInput, UnknownLevelError
 
 if TYPE_CHECKING:
@@ -32,8 +32,22 @@ def _word(value: Any) -> Any:
 
 
 Word = Annotated[str, BeforeValidator(_word), Field(min_length=1, max_length=100)]
-InputTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@ -]+(/[A-Za-z0-9_.:@ -]+)*$", max_length=200)]
-Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:-]+(\.[A-Za-z0-9_:-]+)*$", max_length=100)]
+InputTopic = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_.:@ -]+(/[A-Za-z0-9_.:@ -]+)*$",
+        max_length=200,
+        json_schema_extra=form("a topic without + and #, and without / at an end, such as zigbee2mqtt/front"),
+    ),
+]
+Key = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_:-]+(\.[A-Za-z0-9_:-]+)*$",
+        max_length=100,
+        json_schema_extra=form("keys with dots between them, such as input:0.state"),
+    ),
+]
 """Keys of JSON objects from the outside to the inside, with dots between them."""
 
 

@@ -10,8 +10,9 @@ from pydantic import model_validator
 
 from edgeface.core.errors import ConfigError
 from edgeface.core.settings import Settings
+from edgeface.core.text import counted
 from edgeface.door.readers.base import Key, OpenReader, ReaderInput, Unreadable, card
-from edgeface.door.switches import Pin
+from edgeface.door.switches import Pin, quiet_gpiozero
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,8 @@ class WiegandReader(Settings):
     def open(self, clock: Clock) -> OpenReader:
         """Open both pins; raises OSError."""
         try:
-            return _Lines(self, clock)
+            with quiet_gpiozero():
+                return _Lines(self, clock)
         except Exception as error:  # each pin factory of gpiozero raises its own errors
             raise OSError(f"GPIO{self.data0} and GPIO{self.data1} cannot be used: {error}") from error
 
@@ -121,4 +123,4 @@ def decode(bits: Sequence[int]) -> Key | CardFactor | Unreadable:
         return Unreadable("a Wiegand key with a wrong check")
     if len(bits) in {_KEY_BITS, _CHECKED_KEY_BITS} and number & 15 < len(_KEYS):
         return Key(_KEYS[number & 15])
-    return Unreadable(f"a Wiegand frame of {min(len(bits), _MAX_BITS)} bits")
+    return Unreadable(f"a Wiegand frame of {counted(min(len(bits), _MAX_BITS), 'bit')}")

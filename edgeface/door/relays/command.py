@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from edgeface.door.relays.base import DoorContext, RelayDriver
 
 Arguments = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...], Field(strict=False, min_length=1, max_length=20)
+    tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...],
+    Field(strict=False, min_length=1, max_length=20, examples=[["/usr/local/bin/relay", "on"]]),
 ]
 """A program and its arguments; no shell reads them."""
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, model_validator
 
 from edgeface.core.errors import BrokerError
-from edgeface.core.settings import Settings
+from edgeface.core.settings import Settings, form
 from edgeface.door.relays.base import Channel, OpenSeconds, RelayError
 from edgeface.door.relays.tasmota import pulse_time, tasmota_state
 from edgeface.door.relays.web_client import Login, WebClient
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from edgeface.door.relays.base import DoorContext, RelayDriver
     from edgeface.door.relays.web_client import Scheme
 
-HttpUrl = Annotated[str, Field(pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?$")]
+HttpUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?$",
+        json_schema_extra=form("scheme, host and perhaps a port, without a path, such as http://192.168.1.40"),
+    ),
+]
 """Scheme, host and perhaps a port, without a path."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from edgeface.core.errors import BrokerError
-from edgeface.core.settings import Settings
+from edgeface.core.settings import Settings, form
 from edgeface.door.relays import mqtt_devices as devices
 from edgeface.door.relays.base import ANSWER_TIMEOUT, Channel, OpenSeconds, RelayError
 from edgeface.mqtt.connection import Connection, Tag, Waker
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from edgeface.door.relays.base import DoorContext, RelayDriver
     from edgeface.door.relays.mqtt_devices import Command, MqttDevice
 
-RelayTopic = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@ -]+(/[A-Za-z0-9_.:@ -]+)*$", max_length=200)]
+RelayTopic = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_.:@ -]+(/[A-Za-z0-9_.:@ -]+)*$",
+        max_length=200,
+        json_schema_extra=form("a topic without + and #, and without / at an end, such as shelly/relay"),
+    ),
+]
 
 _PACKETS = 64
 _EXPIRY = 1

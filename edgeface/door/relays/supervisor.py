@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
 """Seconds for the process to open the relay; a Raspberry Pi needs a few to load Python."""
 SILENCE = 3.0
 """Seconds without a report after which the process is killed."""
@@ -142,9 +142,13 @@ class _Child:
         """Wait for the first report; raises ConfigError if the relay cannot be opened."""
         if self._ready.wait(START_TIMEOUT) and self._error is None:
             return
+        # Killing it is reported as a failure, too.
+        why = (
+            self._error or f"relay: its process has not started within {START_TIMEOUT:g} s; is the machine overloaded?"
+        )
         self.kill()
         self.end()
-        raise ConfigError(self._error or "relay: its process does not start")
+        raise ConfigError(why)
 
     def tell(self, line: str) -> None:
         """Send a line; it is dropped if the process has gone or does not read, which its silence shows."""

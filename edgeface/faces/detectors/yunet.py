@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from edgeface.core.errors import ModelError
+from edgeface.core.errors import ModelError, system_reason
 from edgeface.core.types import Box, Detection
 from edgeface.faces.detectors.base import DetectorBase
 from edgeface.faces.protocols import SearchGrid
@@ -72,7 +72,7 @@ def _load(settings: YunetDetector) -> Any:
         with settings.model.open("rb"):
             pass
     except OSError as error:
-        raise ModelError(f"{settings.model}: cannot be read ({error.strerror})") from error
+        raise ModelError(f"{settings.model}: cannot be read ({system_reason(error)})") from error
     try:
         net = cv2.FaceDetectorYN.create(str(settings.model), "", (320, 320), settings.score)
         net.detect(np.zeros((320, 320, 3), np.uint8))

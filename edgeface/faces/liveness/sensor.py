@@ -24,9 +24,9 @@ class Companion(Settings):
     """
 
     camera: Id
-    scale: Annotated[tuple[_Scale, _Scale], Field(strict=False)] = (1.0, 1.0)
+    scale: Annotated[tuple[_Scale, _Scale], Field(strict=False, examples=[[1, 1]])] = (1.0, 1.0)
     """x, y: how much larger a face is, as a share of the companion's picture; 1: the same field of view."""
-    shift: Annotated[tuple[_Shift, _Shift], Field(strict=False)] = (0.0, 0.0)
+    shift: Annotated[tuple[_Shift, _Shift], Field(strict=False, examples=[[0, 0]])] = (0.0, 0.0)
     """x, y: shares of the companion's width and height, to the right and down."""
 
 

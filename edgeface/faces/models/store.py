@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from edgeface.core.errors import ModelError, UsageError
+from edgeface.core.errors import ModelError, UsageError, system_reason
 from edgeface.core.files import own_as_folder, put_whole, read_at_most
 from edgeface.core.text import printable_path
 from edgeface.faces.models.known import FOLDER, KNOWN
@@ -64,7 +64,7 @@ def remove(name: str, data: Path) -> None:
     except FileNotFoundError:
         raise UsageError(f"{name} is not installed") from None
     except OSError as error:
-        raise ModelError(f"{printable_path(path)}: cannot be removed ({error.strerror})") from error
+        raise ModelError(f"{printable_path(path)}: cannot be removed ({system_reason(error)})") from error
 
 
 def presence(model: KnownModel, data: Path) -> Presence:
@@ -90,4 +90,4 @@ def _write(path: Path, content: bytes) -> None:
             os.close(handle)
         put_whole(path, content)
     except OSError as error:
-        raise ModelError(f"{printable_path(path)}: cannot be written ({error.strerror})") from error
+        raise ModelError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.core.clock import DAY
-from edgeface.core.errors import ConfigError, GalleryError, UsageError
+from edgeface.core.errors import ConfigError, GalleryError, UsageError, system_reason
 from edgeface.core.files import alone, read_at_most
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of Account
 from edgeface.core.sqlite import translated
@@ -148,7 +148,7 @@ def read(folder: Path) -> tuple[Account, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise ConfigError(f"{printable_path(path)}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
     except ValidationError as error:
         raise ConfigError(f"{printable_path(path)}: not a file of accounts; move it elsewhere") from error
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from edgeface.core.errors import system_reason
 from edgeface.core.files import put_whole, read_at_most
 from edgeface.web.auth.accounts import digest
 
@@ -65,7 +66,7 @@ class LastUse:
             try:
                 put_whole(self._path, json.dumps(self._times).encode())
             except OSError as error:
-                log.warning("%s cannot be written: %s", FILE, error.strerror or error)
+                log.warning("%s cannot be written: %s", FILE, system_reason(error))
 
     def _read(self) -> dict[str, float]:
         try:

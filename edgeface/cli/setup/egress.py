@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeface.config import loader
 from edgeface.config.egress import Peer, peers, peers_of_door
 from edgeface.core.console import say
-from edgeface.core.errors import EdgefaceError
+from edgeface.core.errors import EdgefaceError, system_reason
 from edgeface.core.files import put_whole
 from edgeface.core.text import cleaned
 
@@ -50,7 +50,9 @@ def run_egress(arguments: argparse.Namespace) -> int:
         # Like every unit, it is readable by all users.
         path.chmod(0o644)
     except OSError as error:
-        raise EdgefaceError(f"{path}: cannot be written ({error.strerror}); root can: sudo edgeface egress") from error
+        raise EdgefaceError(
+            f"{path}: cannot be written ({system_reason(error)}); root can: sudo edgeface egress"
+        ) from error
     say(_ADVICE.format(path=path, unit=unit))
     return 0
 

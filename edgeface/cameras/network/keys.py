@@ -1,0 +1,76 @@
+"""The keys of cameras in the network: user name and password, from a file, the environment or a systemd credential."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from edgeface.cameras.base import CameraBase
+from edgeface.cameras.network.login import Login, divided, joined
+from edgeface.core.errors import CameraError
+from edgeface.security.secret_sources import secret
+
+LOGIN_KEYS = frozenset({"username", "password_file", "password_env", "password_credential"})
+
+
+def _require_username(name: str) -> str:
+    # RFC 7617, 2: Basic separates the password by the first colon.
+    if ":" in name or not name.isprintable():
+        raise ValueError("a user name has no colon and no control characters")
+    return name
+
+
+class NetworkCamera(CameraBase):
+    """A camera that may need a login; its address is without user name and password then."""
+
+    username: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_require_username)] | None = None
+    password_file: Path | None = Field(default=None, strict=False)
+    """A file whose first line is the password."""
+    password_env: str | None = None
+    """An environment variable that holds it."""
+    password_credential: str | None = None
+    """A systemd credential that holds it (LoadCredential=)."""
+
+    @model_validator(mode="after")
+    def _one_password(self) -> NetworkCamera:
+        given = [self.password_file, self.password_env, self.password_credential]
+        if sum(source is not None for source in given) > 1:
+            raise ValueError("give one of password_file, password_env and password_credential")
+        if self.username is None and any(given):
+            raise ValueError("a password needs a username")
+        if self.username is not None and not any(given):
+            raise ValueError("a username needs one of password_file, password_env and password_credential")
+        return self
+
+    def logged_in(self, address: str) -> str:
+        """The address with user name and password; raises CameraError if the password cannot be read.
+
+        It is read at each opening, so a new password needs no restart. The result must not be shown.
+        """
+        if self.username is None:
+            return address
+        sources = self.password_file, self.password_env, self.password_credential
+        password = secret("camera's password", "camera", *sources, error_type=CameraError)
+        return joined(address, Login(self.username, password or ""))
+
+    def why_no_password(self) -> str | None:
+        """That the variable or the systemd credential is missing here."""
+        if self.password_env is not None and self.password_env not in os.environ:
+            return f"{self.password_env} is not set here"
+        if self.password_credential is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
+            return "only the service receives the password"
+        return None
+
+    def require_one_login(self, address: str) -> None:
+        """Raise ValueError if both the address and the keys name a user."""
+        if self.username is not None and divided(address)[1] is not None:
+            raise ValueError("the address has a user name already: remove it there, or remove username")
+
+
+def has_password(address: str) -> bool:
+    """Whether a password is written into an address."""
+    login = divided(address)[1]
+    return login is not None and login.password != ""

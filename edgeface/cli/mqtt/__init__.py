@@ -1,0 +1,1 @@
+"""`edgeface mqtt`: what the broker retains."""

@@ -1,0 +1,1 @@
+"""How edgeface is installed here, and which of its parts are."""
