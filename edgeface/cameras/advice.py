@@ -65,6 +65,9 @@ _ADVICE = (
 OFFERED = frozenset(text for _, text in _ADVICE) | {ELSE}
 """Every text that `advice` gives."""
 
+TEXTS = {**dict(_ADVICE), "else": ELSE}
+"""Every advice by a key of its own, for the pages, which translate it."""
+
 
 def advice(problem: str) -> str:
     """How to fix what a CameraError reports; ELSE if nothing better is known."""

@@ -46,6 +46,24 @@ _ADVICE = (
 OFFERED = frozenset(text for _, text in _ADVICE) | {START, ELSE}
 """Every text that `advice` gives."""
 
+TEXTS = {
+    "start": START,
+    "refused": REFUSED,
+    "silent": SILENT,
+    "name": NAME,
+    "expired": EXPIRED,
+    "untrusted": UNTRUSTED,
+    "tls": TLS,
+    "files": FILES,
+    "login": LOGIN,
+    "denied": DENIED,
+    "twice": TWICE,
+    "slow": SLOW,
+    "no_mqtt": NO_MQTT,
+    "else": ELSE,
+}
+"""Every advice by a key of its own, for the pages, which translate it."""
+
 
 def advice(problem: str, mqtt: Mqtt) -> str:
     """How to fix a problem that a Connection or ConnectionProblems has reported in these words."""

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
+from edgeface.cameras import advice as camera_advice
 from edgeface.core.types import Box, Face, Frame, FrameResult, Image, RejectReason
 from edgeface.imaging.opencv import cv2
 from edgeface.web.http import connections
@@ -414,10 +415,10 @@ def test_the_reason_of_a_camera_is_exactly_its_own_and_the_advice_is_translated(
     viewer = client("viewer")
     shown = viewer.get(f"/live/{CAMERA}").json()
     assert (shown["problem"], shown["text"]) == (PROBLEM, "The camera is offline.")
-    assert shown["advice"] == "Check the user name and the password in the camera's address."
+    assert shown["advice"] == camera_advice.LOGIN
     german = viewer.get(f"/live/{CAMERA}", headers={"accept-language": "de"}).json()
     assert german["problem"] == PROBLEM
-    assert german["advice"].startswith("Benutzername und Passwort")
+    assert german["advice"].startswith("Benutzernamen und Passwort")
     # Without JavaScript the page has them too.
     page = viewer.get("/live").text
     assert PROBLEM in page

@@ -399,6 +399,21 @@ def test_a_password_is_never_shown_and_stays_when_it_is_saved_hidden(
     assert "geheim" not in str(stage.notes)
 
 
+def test_a_password_that_is_kept_in_a_file_is_for_its_host_only(admin: TestClient, stage: Stage, source: Path) -> None:
+    secret = stage.folder / "gate.password"
+    secret.write_text("geheim\n")
+    gate = "/settings/cameras/gate"
+    line = f'gate: {{type: snapshot, url: "http://10.0.0.9/image.jpg", username: viewer, password_file: {secret}}}'
+    add_camera(stage, source, line)
+    before = source.read_text()
+    for changed in ("http://10.0.0.66/image.jpg", "https://10.0.0.9/image.jpg", "http://10.0.0.9:81/image.jpg"):
+        for to in ("", "/try"):
+            assert wrong(save(admin, gate, to=to, source=changed)) == {"source": settings_strings.MISTAKE_BOUND}
+    assert source.read_text() == before
+    assert save(admin, gate, source="http://10.0.0.9/snap.jpg").status_code == 303
+    assert 'url: "http://10.0.0.9/snap.jpg", username: viewer' in source.read_text()
+
+
 def test_what_a_pipeline_or_a_clip_is_cannot_be_changed_on_the_page(
     admin: TestClient, stage: Stage, source: Path
 ) -> None:
@@ -493,7 +508,7 @@ def test_a_camera_on_the_network_is_tried_with_the_hidden_password(
         assert "geheim" not in answer.text
     gone = save(admin, gate, to="/try")
     assert "http://127.0.0.1:" in text_of(gone)
-    assert "cannot be opened" in text_of(gone)
+    assert "listens on this port" in text_of(gone)
     assert "geheim" not in gone.text
 
 

@@ -87,6 +87,12 @@ def unmasked(given: str, stored: str) -> str:
     return f"{new['scheme']}{'' if login is None else f'{login}@'}{new['host']}{'/'.join(path)}{query}{rest or ''}"
 
 
+def same_place(one: str, other: str) -> bool:
+    """Whether both are addresses with the same protocol, host and port."""
+    first, second = _ADDRESS.fullmatch(one), _ADDRESS.fullmatch(other)
+    return first is not None and second is not None and _place(first) == _place(second)
+
+
 def _place(parts: re.Match[str]) -> tuple[str, ...]:
     return tuple(parts[name].lower() for name in ("scheme", "host"))
 

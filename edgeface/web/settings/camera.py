@@ -88,7 +88,7 @@ def _source(name: str, camera: CameraBase) -> tuple[Field, ...]:
         Field(
             "source", ("cameras", name, key), "source", getattr(camera, key),
             settings_strings.SOURCE_KEYS[key], settings_strings.SOURCE_HINT,
-            restart=True,
+            bound=getattr(camera, "username", None) is not None, restart=True,
         ),
     )  # fmt: skip
 

@@ -44,6 +44,8 @@ class Field:
     most: float | None = None
     optional: bool = False
     """Nothing typed or ticked removes the key."""
+    bound: bool = False
+    """Of an address: protocol, host and port must stay, because a password is kept for them elsewhere."""
     restart: bool = False
     """A change takes effect at the next start."""
 
@@ -152,6 +154,8 @@ def _source(one: Field, form: Form) -> Any:
         value = addresses.unmasked(text, str(one.value))
     except addresses.HiddenError:
         raise ValueError(settings_strings.MISTAKE_HIDDEN) from None
+    if one.bound and not addresses.same_place(value, str(one.value)):
+        raise ValueError(settings_strings.MISTAKE_BOUND)
     if not addresses.may_be_source(value):
         raise ValueError(settings_strings.MISTAKE_SOURCE)
     return value

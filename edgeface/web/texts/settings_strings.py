@@ -78,6 +78,7 @@ CAMERA_KINDS = {"camera_offline": "Camera offline", "camera_online": "Camera onl
 
 MISTAKE_SOURCE = "Enter a number, a device such as /dev/video0, or an address. A file can be set in config.yaml only."
 MISTAKE_HIDDEN = "Enter the address with its password: what is hidden is for another host, user or path."
+MISTAKE_BOUND = "The password is kept outside the address, for this protocol and host only. Change both in config.yaml."
 MISTAKE_WHOLE = "Enter a whole number."
 MISTAKE_NUMBER = "Enter a number."
 MISTAKE_CHOICE = "Choose one of the list."
