@@ -1,6 +1,7 @@
 """Screenshots of every page for docs/images, from a real daemon with broker and door: python -m tools.screenshots.
 
-With `--only WORD`, only the images with this word in their name are written.
+With `--only WORD ...`, only the images with such a word in their name are written; `--language de --out FOLDER` writes
+those of another language elsewhere.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import socket
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.clock import SystemClock
 from edgeface.demo import door as demo_door
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
-from edgeface.web.texts import factor_strings, photo_strings, self_enrollment_strings, strings
+from edgeface.web.languages.catalogues import ENGLISH, language, languages
+from edgeface.web.texts import account_strings, factor_strings, photo_strings, self_enrollment_strings, strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM, cut, running
 from tests.support.certificates import Authority
 
@@ -40,6 +42,8 @@ PAGES = {
     "doors": "/doors",
     "health": "/health",
     "settings": "/settings",
+    "notifications": "/notifications",
+    "not-found": "/people/no-one",
 }
 # Obama, a stranger, and Biden, who comes while the stranger is back.
 SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 20.2))
@@ -47,28 +51,61 @@ _DOOR = (
     f"doors:\n  {demo_door.NAME}: {{camera: {CAMERA}, allow: [{{person: {demo_door.ALLOWED}}}], single_face: false}}\n"
 )
 _ROUNDS = 40_000
-_only: list[str] = []
+
+
+class Wanted(NamedTuple):
+    """What the command line asks for."""
+
+    only: tuple[str, ...] = ()
+    """Words, one of which a name must have; empty: all."""
+    out: Path = OUT
+    language: str = ENGLISH
+
+
+_wanted = [Wanted()]
 
 
 def main() -> None:
     """Write page-NAME-SIZE.png for each page, and the live page in dark mode."""
     parser = argparse.ArgumentParser(prog="tools.screenshots")
-    parser.add_argument("--only", metavar="WORD", default="")
-    _only.append(parser.parse_args().only)
+    parser.add_argument("--only", metavar="WORD", nargs="+", default=())
+    parser.add_argument("--out", metavar="FOLDER", type=Path, default=OUT)
+    parser.add_argument("--language", choices=sorted(languages()), default=ENGLISH)
+    arguments = parser.parse_args()
+    wanted = Wanted(tuple(arguments.only), arguments.out, arguments.language)
+    _wanted[0] = wanted
+    # The texts by which buttons are found are those of the language.
+    language.set(wanted.language)
+    wanted.out.mkdir(parents=True, exist_ok=True)
+    _of_a_device()
+    if _asked(*(f"first-steps-{size}" for size in SIZES)):
+        _first_steps()
+
+
+def _of_a_device() -> None:
     with tempfile.TemporaryDirectory() as name, _device(Path(name)) as link, _browser() as browser:
         state, base = _sign_in(browser, link)
         for size in SIZES:
             page = _page(browser, size, storage_state=state)
             for key, path in PAGES.items():
+                if not _asked(f"{key}-{size}"):
+                    continue
                 page.goto(f"{base}{path}")
                 _settle(page, key)
                 _write(page, f"{key}-{size}")
-        _questions(_page(browser, "desktop", storage_state=state), base)
-        _enrolling(browser, state, base)
-        page = _page(browser, "phone", storage_state=state, color_scheme="dark")
-        page.goto(f"{base}/live")
-        _settle(page, "live")
-        _write(page, "live-phone-dark")
+        if _asked("correct-desktop", "factors-desktop", "doubt-desktop"):
+            _questions(_page(browser, "desktop", storage_state=state), base)
+        if _asked(*(f"{key}-{size}" for key in ("kept", "link", "join", "joined", "proposals") for size in SIZES)):
+            _enrolling(browser, state, base)
+        if _asked(
+            *(f"{key}-{size}" for key in ("invite", "invitation", "accounts", "sessions", "tokens") for size in SIZES)
+        ):
+            _accounts(browser, state, base)
+        if _asked("live-phone-dark"):
+            page = _page(browser, "phone", storage_state=state, color_scheme="dark")
+            page.goto(f"{base}/live")
+            _settle(page, "live")
+            _write(page, "live-phone-dark")
         page = _page(browser, "phone")
         page.goto(f"{base}/login")
         _write(page, "login-phone")
@@ -123,6 +160,44 @@ def _enrolling(browser: Browser, state: Any, base: str) -> None:
         page.get_by_role("button", name=texts.PROPOSAL_REFUSE).click()
 
 
+def _accounts(browser: Browser, state: Any, base: str) -> None:
+    """An invitation link, the page that it opens, the account that comes of it, sessions, and a new token."""
+    texts = account_strings
+    for size, name in zip(SIZES, ("anna", "ben"), strict=True):
+        page = _page(browser, size, storage_state=state)
+        page.goto(f"{base}/accounts")
+        page.get_by_role("button", name=texts.INVITE_MAKE, exact=True).click()
+        address = page.locator("[data-secret]").inner_text()
+        _write(page, f"invite-{size}")
+        guest = _page(browser, size)
+        guest.goto(address)
+        _write(guest, f"invitation-{size}")
+        guest.get_by_label(strings.LOGIN_NAME, exact=True).fill(name)
+        for field in ("password", "repeat"):
+            guest.locator(f"#{field}").fill("a long sentence of words")
+        guest.get_by_role("button", name=texts.INVITED_MAKE, exact=True).click()
+        guest.wait_for_url(f"{base}/")
+        for key in ("accounts", "sessions"):
+            page.goto(f"{base}/{key}")
+            _write(page, f"{key}-{size}")
+        page.goto(f"{base}/tokens")
+        page.get_by_label(texts.TOKENS_NAME, exact=True).fill(f"grafana-{name}")
+        page.get_by_role("button", name=texts.TOKENS_MAKE, exact=True).click()
+        page.locator("[data-secret]").wait_for()
+        _write(page, f"tokens-{size}")
+
+
+def _first_steps() -> None:
+    """The page of a device where no one is enrolled."""
+    with tempfile.TemporaryDirectory() as name, _device(Path(name), new=True) as link, _browser() as browser:
+        state, base = _sign_in(browser, link)
+        for size in SIZES:
+            page = _page(browser, size, storage_state=state)
+            page.goto(f"{base}/")
+            page.locator("[data-step=camera][data-state=done]").wait_for(timeout=_ROUNDS)
+            _write(page, f"first-steps-{size}")
+
+
 def _web(folder: Path) -> str:
     """The section web: links for self-enrollment need https."""
     certificate, key = Authority(folder / "tls").broker("localhost")
@@ -132,7 +207,8 @@ def _web(folder: Path) -> str:
 
 
 @contextmanager
-def _device(folder: Path) -> Iterator[str]:
+def _device(folder: Path, *, new: bool = False) -> Iterator[str]:
+    """A device where someone is enrolled and has come by, or a new one."""
     shutil.copytree(PEOPLE / "Barack_Obama", folder / "people" / "Barack_Obama")
     (folder / "broker").mkdir()
     (folder / "data").mkdir(mode=0o700)
@@ -142,11 +218,12 @@ def _device(folder: Path) -> Iterator[str]:
         door = demo_door.WatchedDoor(folder, broker.port, public, clock, lambda _: None)
         door.start()
         try:
-            with running(folder, broker.port, folder / "people", _DOOR, clip, _web(folder)) as daemon:
+            people, more = (None, "") if new else (folder / "people", _DOOR)
+            with running(folder, broker.port, people, more, clip, _web(folder)) as daemon:
                 link = daemon.sign_in_link()
                 if link is None:
                     raise SystemExit("the web page did not start")
-                clock.sleep(20)
+                clock.sleep(0 if new else 20)
                 yield link.replace("127.0.0.1", "localhost")
         finally:
             door.stop()
@@ -171,7 +248,11 @@ def _sign_in(browser: Browser, link: str) -> tuple[Any, str]:
 def _page(browser: Browser, size: str, **context: Any) -> Page:
     width, height = SIZES[size]
     return browser.new_page(
-        viewport={"width": width, "height": height}, reduced_motion="reduce", ignore_https_errors=True, **context
+        viewport={"width": width, "height": height},
+        reduced_motion="reduce",
+        ignore_https_errors=True,
+        locale=_wanted[0].language,
+        **context,
     )
 
 
@@ -182,10 +263,17 @@ def _settle(page: Page, key: str) -> None:
     page.wait_for_timeout(400)
 
 
+def _asked(*names: str) -> bool:
+    """Whether one of these images is to be written."""
+    only = _wanted[0].only
+    return not only or any(word in name for word in only for name in names)
+
+
 def _write(page: Page, name: str) -> None:
-    if not any(word in name for word in _only):
+    wanted = _wanted[0]
+    if not _asked(name):
         return
-    path = OUT / f"page-{name}.png"
+    path = wanted.out / f"page-{name}.png"
     page.screenshot(path=path)
     print(path.name, path.stat().st_size // 1000, "kB")
 
