@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -161,6 +161,9 @@ still-scenes: setup-dev ## how often encoders repeat pictures, and that it count
 
 slow: setup-test ## how soon people are matched at 0.5 to 30 pictures per second, 10 minutes (ARGS="1 15": these rates)
 	@$(BIN)/python -m benchmarks.slow $(ARGS)
+
+web-idle: setup ## what the page costs while no one looks at it, 12 minutes (ARGS="--before COMMIT": an earlier version as well)
+	@$(BIN)/python -m benchmarks.web_idle $(ARGS)
 
 enrollment: setup-test ## what is refused when photos are added to a person: FACES=folder of PERSON/PHOTO
 	@$(BIN)/python -m benchmarks.enrollment $(FACES) $(ARGS)
