@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tools.first_hour.__main__ import MOST_COMMANDS, count, document, good, readme_lines, tabled, transcript
-from tools.first_hour.roads import Road, Typed
+from tools.first_hour.roads import BUSY, Road, Typed
 
 ROAD = Road("bookworm", "none")
 OK = [Typed("make demo", 0, 60.0, "works\n", "reader"), Typed("edgeface run", 0, 5.0, "", "reader")]
@@ -22,6 +22,8 @@ def test_a_road_is_good_if_apt_was_asked_for_once_at_most_and_it_led_to_a_match(
     assert good(OK)
     assert good([*ASKED, *OK])
     assert not good([*ASKED, *ASKED, *OK])
+    busy = Typed("make demo", 2, 60.0, f"{BUSY}; run the demo again\n", "reader")
+    assert good([busy, OK[1]])
     assert not good([*ASKED])
     assert not good([OK[0], Typed("edgeface run", 1, 5.0, "no match arrived\n", "reader")])
     assert not good([*[OK[0]] * MOST_COMMANDS, OK[1]])
