@@ -33,8 +33,8 @@ lines at a terminal in a fresh Debian 12 and 13, and writes this page. The camer
 three of one person on it. Written on {today}, on x86-64.
 
 `git clone` and `cd` count as commands; the checkout was copied. The broker was started by hand, because nothing has
-booted there. Lines after `#` are those of an admin. On a machine that is too busy for its clip, the demo says so; the road
-continues.
+booted there. Lines after `#` are those of an admin. On a machine that is too busy for its clip, the demo says so; the
+road continues.
 """
 
 _LONG = re.compile(r"^(Get:|Setting up|  Downloading|\s*$)|Downloading|━")
