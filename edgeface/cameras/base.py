@@ -129,6 +129,16 @@ class CameraBase(Settings):
         return False
 
     @property
+    def missing_file(self) -> bool:
+        """Whether its source can only be a file, and there is none."""
+        return False
+
+    @property
+    def keys_in_use(self) -> frozenset[str]:
+        """The keys that this camera reads."""
+        return frozenset(type(self).model_fields)
+
+    @property
     def measures(self) -> Unit | None:
         """What its 16-bit values are; None for a camera that takes ordinary pictures."""
         return None

@@ -108,6 +108,11 @@ class GstreamerCamera(NetworkCamera):
         return {"v4l2": self.device, "jetson_csi": f"CSI camera {self.sensor}"}.get(self.preset or "")
 
     @property
+    def keys_in_use(self) -> frozenset[str]:
+        """Those of its preset; none for a pipeline, which has everything in its text."""
+        return gstreamer_presets.KEYS[self.preset] if self.preset is not None else frozenset()
+
+    @property
     def recorded(self) -> bool:
         """True for the test picture; what a pipeline of one's own reads is not known."""
         return self.preset == "test"

@@ -100,6 +100,11 @@ class OpencvCamera(NetworkCamera):
         """True for a video file."""
         return self.local_device is None and not self._is_stream
 
+    @property
+    def missing_file(self) -> bool:
+        """An address without its scheme, or a device without /dev/, is taken for the name of a video."""
+        return self.recorded and not Path(str(self.source)).exists()
+
     def hosts(self) -> tuple[str, ...]:
         """The host of a stream."""
         return base.hosts_of(str(self.source)) if self._is_stream else ()

@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeface.cameras.opencv import OpencvCamera
 from edgeface.config.parts import lacks
 from edgeface.core.board import port_holder
 from edgeface.core.files import LOCK, is_held
@@ -42,8 +41,7 @@ def _cameras(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
         if camera.fps is not None and camera.fps < MIN_FPS:
             yield ("cameras", name, "fps"), f"too low to recognise people: use {MIN_FPS:g} or more, or leave it out"
     for name, camera in configuration.cameras.items():
-        # An address without its scheme, or a device without /dev/, is taken for the name of a video.
-        if isinstance(camera, OpencvCamera) and camera.recorded and not Path(str(camera.source)).exists():
+        if camera.missing_file:
             text = "no such file; a USB camera is a number or /dev/video0, and a stream an address such as rtsp://"
             yield ("cameras", name, "source"), text
 

@@ -115,7 +115,10 @@ def closest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
 
     `alike` is from 0, anything, to 1, the same word (difflib).
     """
-    return next(iter(difflib.get_close_matches(word[:_MAX_SHOWN], list(known), n=1, cutoff=alike)), None)
+    words, word = list(known), word[:_MAX_SHOWN]
+    # Swapped letters are the commonest slip, and difflib finds short words with them far apart.
+    swapped = [one for one in words if sorted(one) == sorted(word)]
+    return next(iter([*swapped, *difflib.get_close_matches(word, words, n=1, cutoff=alike)]), None)
 
 
 def id_from(name: str) -> str:

@@ -68,7 +68,7 @@ class Playback:
         self._seconds = np.array([look.seq / rate for look in self._looks])
 
     def seconds(self, wall: float) -> float:
-        """The clip's time at a wall time; it goes on at its rate before the first frame and after the last."""
+        """The clip's time at a wall time; it advances at its rate before the first frame and after the last."""
         if not self._looks:
             return 0.0
         nearest = min(max(wall, float(self._walls[0])), float(self._walls[-1]))

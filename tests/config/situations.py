@@ -10,7 +10,7 @@ from typing import NamedTuple
 CAMERA = "cameras:\n  porch: {type: opencv, source: 0}\n"
 ADDRESS = "the address is not scheme://user:password@host:port/path; write @ as %40, / as %2F, # as %23"
 NO_ID = "not an id: small letters, digits, - and _, at most 64, a letter or digit first"
-TYPES = "opencv, gstreamer, picamera, gray16, replay"
+TYPES = "opencv, rtsp, snapshot, gstreamer, picamera, gray16, replay"
 DASHES = "write names with a colon (porch:) in place of the dashes"
 ALONE = "write the host alone"
 
@@ -223,7 +223,8 @@ SITUATIONS = (
     section("mqtt:\n  user: front", "mqtt.user: unknown key (did you mean username?)", name="`user:` below `mqtt:`"),
     camera(
         "type: opencv\nsource: 0\npassword: hunter2",
-        "cameras.porch.password: unknown key: no password is written here; docs/configuration.md has its place",
+        "cameras.porch.password: unknown key: secrets are not written here; put it into a file of its own that only"
+        " edgeface can read, and name that file with password_file",
         name="a password of a camera",
     ),
     section(
@@ -337,7 +338,7 @@ SITUATIONS = (
     Situation(
         "no type",
         "cameras:\n  porch: {source: 0}\n",
-        ("2: cameras.porch: needs a type: one of gray16, gstreamer, opencv, picamera, replay",),
+        ("2: cameras.porch: needs a type: one of gray16, gstreamer, opencv, picamera, replay, rtsp, snapshot",),
     ),
     # Addresses.
     section(

@@ -684,7 +684,7 @@ def test_a_configuration_is_checked_line_by_line(admin: TestClient, stage: Stage
     assert found["right"] is False
     assert found["mistakes"] == [{"line": 3, "path": "mqtt.hots", "text": "unknown key (did you mean host?)"}]
     (broken,) = check(b"a: [b\n")["mistakes"]
-    assert (broken["line"], broken["path"]) == (2, None)
+    assert (broken["line"], broken["path"], broken["text"]) == (1, None, "[ is opened here and never closed")
     assert stage.reloads == 0
 
 

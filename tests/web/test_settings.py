@@ -20,6 +20,7 @@ pytest.importorskip("starlette")
 from edgeface import __version__
 from edgeface.cameras import discovery
 from edgeface.cameras.opencv import OpencvCamera
+from edgeface.core.errors import DISK_FULL
 from edgeface.core.types import Frame, FrameResult
 from edgeface.web import config_file
 from edgeface.web.settings import trial
@@ -573,7 +574,7 @@ def test_a_disk_that_refuses_leaves_the_file_and_is_named(
 
     monkeypatch.setattr(config_file, "swap", full)
     answer = save(admin, PAGE, fps="9")
-    assert (answer.status_code, "No space left" in text_of(answer)) == (409, True)
+    assert (answer.status_code, DISK_FULL in text_of(answer)) == (409, True)
     assert source.read_bytes() == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import sys
@@ -13,7 +14,6 @@ from urllib.parse import urlsplit
 import yaml
 
 from edgeface.cameras.discovery import attached, missing, take_image
-from edgeface.cameras.picamera import PicameraCamera
 from edgeface.config import loader
 from edgeface.config.places import SYSTEM, default_config, own_config, own_data
 from edgeface.core.console import say
@@ -115,7 +115,7 @@ def _camera_here() -> str:
     for one in attached():
         say(f"  {one.where:<14}{cleaned(one.what)}; {one.hint}")
         if one.camera is not None and not first:
-            first = f"picamera:{one.camera.number}" if isinstance(one.camera, PicameraCamera) else one.where
+            first = one.where
     if not first:
         say("  no camera is plugged in")
         for hint in missing():
@@ -125,9 +125,9 @@ def _camera_here() -> str:
 
 def camera_keys(text: str) -> Keys:
     """The keys of a camera: a number, a device, `picamera:N`, an address or a file; raises UsageError."""
-    kind, _, number = text.partition(":")
-    if kind == "picamera" and (number or "0").isdigit():
-        return {"type": "picamera", "number": int(number or 0)}
+    # As it is typed, and as the list of cameras names it.
+    if (found := re.fullmatch(r"(?:picamera:?|Pi camera )(\d*)", text, re.ASCII)) is not None:
+        return {"type": "picamera", "number": int(found[1] or 0)}
     if text.isdigit() or text.startswith("/dev/"):
         return {"type": "opencv", "source": int(text) if text.isdigit() else text}
     if "://" in text:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from edgeface.cameras import gstreamer_presets
-from edgeface.cameras.gstreamer import GstreamerCamera
-
 if TYPE_CHECKING:
     from edgeface.cameras.base import CameraBase
 
@@ -38,11 +35,8 @@ def source_key(camera: CameraBase) -> str | None:
 
     None for a pipeline, which can write files as well, and for clips and folders.
     """
-    if isinstance(camera, GstreamerCamera):
-        keys = gstreamer_presets.KEYS[camera.preset] if camera.preset is not None else frozenset()
-    else:
-        keys = frozenset(type(camera).model_fields)
-    key = next((one for one in ("source", "url", "device", "number", "sensor") if one in keys), None)
+    named = ("source", "url", "device", "number", "sensor")
+    key = next((one for one in named if one in camera.keys_in_use), None)
     return key if key is not None and may_be_source(getattr(camera, key)) else None
 
 

@@ -24,6 +24,7 @@ State: TypeAlias = Literal["done", "todo", "problem"]
 
 HIDDEN_SECONDS = 400 * 86_400
 """How long a browser remembers that the steps are hidden: the longest that browsers allow (RFC 6265bis, 5.5)."""
+_NO_MATCH = ("unknown", "uncertain")
 _MATCHES = 20
 """The newest matches that are read: those of people who were forgotten count no more."""
 
@@ -100,8 +101,8 @@ def _match(context: WebContext, matched: tuple[Person, str] | None, *, enrolled:
         line = today_strings.STEP_MATCH_DONE.format(name=person.name, camera=camera)
         return Step("match", "done", [line], f"/people/{person.id}", person.name)
     line = today_strings.STEP_MATCH_TODO if enrolled else today_strings.STEP_MATCH_FIRST
-    newest = context.journal.rows(kinds=("enrolled", "unknown", "uncertain"), last=1)
-    if enrolled and newest and newest[0].row.kind != "enrolled":
+    newest = context.journal.rows(kinds=("enrolled", *_NO_MATCH), last=1)
+    if enrolled and newest and newest[0].row.kind in _NO_MATCH:
         line = today_strings.STEP_MATCH_UNKNOWN
     return Step("match", "todo", [line], "/live", strings.LIVE)
 

@@ -87,7 +87,7 @@ def test_a_wrong_password_is_sent_once() -> None:
         (StillCamera(kind="multipart/x-mixed-replace; boundary=frame"), faults.STREAM),
         (
             StillCamera(picture=lambda _: b"hello"),
-            "gives a picture that cannot be used: not a photo: neither JPEG, PNG, WebP nor BMP",
+            "gives a picture that cannot be used: not a photo: neither JPEG, PNG, WebP, BMP nor HEIC",
         ),
         (
             StillCamera(picture=lambda n: noise(n)[:-100]),
