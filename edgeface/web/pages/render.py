@@ -134,6 +134,7 @@ def render(request: Request, template: str, **values: Any) -> HTMLResponse:
         csrf=getattr(request.state, "csrf", None),
         path=request.url.path,
         device=context_of(request).configuration().device,
+        camera_name=context_of(request).configuration().camera_name,
         done=_done(request.query_params.get("done", "")),
         language=language.get(),
         **values,
