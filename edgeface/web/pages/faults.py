@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgeface.web.context import WebContext
 
 _QUIET = {"online", "disabled", "starting", "ended", None}
-_CAMERA = re.compile(rf"^camera ({ID_PATTERN})(?![^:])")
+_CAMERA = re.compile(rf"\bcamera ({ID_PATTERN})(?=:|$)")
 _BYTES = 1_000_000_000
 
 
@@ -107,14 +107,14 @@ def _translated(text: str, advice: ModuleType, texts: Mapping[str, str]) -> str:
     return next((texts[name] for name, own in vars(advice).items() if name in texts and own == text), text)
 
 
-def named(line: str, configuration: Configuration) -> str:
-    """A line that begins with a camera and its id, with the display name in place of the id."""
+def with_names(line: str, configuration: Configuration) -> str:
+    """A line about a camera, such as camera porch: ..., with the display name in place of the id."""
     return _CAMERA.sub(lambda found: f"camera {configuration.camera_name(found[1])}", line)
 
 
 def _lines(context: WebContext) -> Iterator[DeviceFault]:
     state, configuration = context.hub.state, context.configuration()
-    yield from (DeviceFault(named(line, configuration), remedy(line)) for line in state.get("problems", ()))
+    yield from (DeviceFault(with_names(line, configuration), remedy(line)) for line in state.get("problems", ()))
     for name, door in state.get("doors", {}).items():
         line = f"door {name}: {door.get('problem')}"
         if door.get("problem") and line not in state.get("problems", ()):

@@ -22,7 +22,7 @@ from edgeface.people.templates import listed
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages import doubt
-from edgeface.web.pages.faults import named
+from edgeface.web.pages.faults import with_names
 from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
 from edgeface.web.texts import strings
 
@@ -87,7 +87,7 @@ def _levels(context: WebContext, people: AbstractSet[str]) -> list[LevelInForce]
     """The levels in force, with the display names of the cameras."""
     configuration = context.configuration()
     found = levels_in_force(configuration, people)
-    return [one._replace(place=named(one.place, configuration)) for one in found]
+    return [one._replace(place=with_names(one.place, configuration)) for one in found]
 
 
 def _waiting(request: Request) -> dict[str, Any]:
