@@ -192,6 +192,8 @@ def test_the_lines_to_paste_have_the_name_as_it_was_typed(admin: TestClient, sou
     source.chmod(0o444)
     # Only the parts of an address are hidden.
     assert 'name: "http://porch/live?token=door"' in text_of(save(admin, PAGE, name="http://porch/live?token=door"))
+    assert "yard: source: 0" in text_of(save(admin, YARD, source="0"))
+    assert f'source: "{SHOWN}"' in text_of(save(admin, YARD, source=SECRET))
 
 
 def test_the_device_has_level_privacy_and_rules(admin: TestClient, stage: Stage, source: Path) -> None:

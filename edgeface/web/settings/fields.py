@@ -138,7 +138,8 @@ def _lines(one: Field, value: Any) -> Iterator[str]:
     if value is None:
         yield f"{indent}# {key}: {settings_strings.REMOVED}"
     else:
-        yield f"{indent}{key}: {yaml_editor.spelled(addresses.masked(value) if one.kind == 'source' else value)}"
+        shown = addresses.masked(value) if one.kind == "source" and isinstance(value, str) else value
+        yield f"{indent}{key}: {yaml_editor.spelled(shown)}"
 
 
 def _is_of(line: str, one: Field) -> bool:
