@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError
 from edgeface.core.settings import Id, Settings, Unit
+from edgeface.core.text import is_one_line
 from edgeface.imaging.resize import resized
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
     from edgeface.core.clock import Clock
     from edgeface.core.types import CameraImage, Image
+
+
+MAX_NAME = 60
+"""Characters of a camera's display name."""
+
+
+def _require_one_line(name: str) -> str:
+    if not is_one_line(name):
+        raise ValueError("a name is one line of printable text, without blanks at its ends or several in a row")
+    return name
+
 
 _Side = Annotated[int, Field(ge=32, le=7680)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -59,8 +71,10 @@ class AttachedCamera:
 class CameraBase(Settings):
     """The keys of every camera, and what other rooms ask of it; a camera type overrides what its defaults miss."""
 
-    restartless: ClassVar[frozenset[str]] = frozenset({"region", "people"})
+    restartless: ClassVar[frozenset[str]] = frozenset({"name", "region", "people"})
 
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_require_one_line)] | None = None
+    """What people call the camera; left out: its ID. Topics, doors, rules and the journal have the ID."""
     rotation: Literal[0, 90, 180, 270] = 0
     """Degrees to rotate the image clockwise."""
     flip: Literal["none", "horizontal", "vertical"] = "none"

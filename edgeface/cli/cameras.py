@@ -45,7 +45,7 @@ def run_cameras(arguments: argparse.Namespace) -> int:
     good = True
     for name, camera in configured.items():
         works, line = _test(name, camera, folder, analyzer)
-        say(f"  {name:<14}{line}")
+        say(f"  {name:<14}{line}" + ("" if camera.name is None else f"; {camera.name}"))
         good = good and works
     return 0 if good else UNAVAILABLE
 

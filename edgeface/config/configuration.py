@@ -188,6 +188,16 @@ class Configuration(Settings):
         return {name: camera for name, camera in self.cameras.items() if name not in companions}
 
     @property
+    def camera_names(self) -> dict[str, str]:
+        """The display names of the cameras that have one, by their ids."""
+        return {one: camera.name for one, camera in self.cameras.items() if camera.name is not None}
+
+    def camera_name(self, camera: str) -> str:
+        """What people are shown for a camera: its display name; its id if it has none, or is no longer there."""
+        found = self.cameras.get(camera)
+        return camera if found is None or found.name is None else found.name
+
+    @property
     def recorded_doors(self) -> dict[str, str]:
         """The cameras that play a recording, by the doors that they open; a camera's companion counts as well."""
         recorded = {name for name, camera in self.cameras.items() if camera.recorded}

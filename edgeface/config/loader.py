@@ -11,7 +11,7 @@ from edgeface.access.policy import EVERYONE, RESERVED, factors_of, listed
 from edgeface.config.configuration import Configuration
 from edgeface.core import settings_file
 from edgeface.core.settings import Settings
-from edgeface.core.text import printable, printable_path
+from edgeface.core.text import folded, printable, printable_path
 from edgeface.mqtt.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, 
         yield ("device",), f"{RESERVED} is taken by the topics of doors; choose another"
     if configuration.doors and configuration.mqtt is None:
         yield ("doors",), "doors are opened over MQTT: add the section mqtt"
+    yield from _broken_names(configuration)
     yield from _broken_people(configuration)
     yield from _broken_readers(configuration)
     yield from _broken_liveness(configuration)
@@ -89,6 +90,17 @@ def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, 
         for number, rule in enumerate(door.allow):
             for key, problem in _broken_rule(configuration, door, rule):
                 yield ("doors", name, "allow", number, key), problem
+
+
+def _broken_names(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    """The display names that people could not tell from another camera's, or from its id."""
+    for name in configuration.camera_names:
+        own = folded(configuration.camera_name(name))
+        same = [
+            one for one in configuration.cameras if one != name and own in {one, folded(configuration.camera_name(one))}
+        ]
+        if same:
+            yield ("cameras", name, "name"), f"camera {same[0]} has this name too; choose another"
 
 
 def _broken_people(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:

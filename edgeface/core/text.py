@@ -31,6 +31,7 @@ _MAX_PATH = 1000
 
 # Direction marks make a line of a log or a table read as another one (Unicode TR 36, 2.1). Joiners are spelling.
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINERS = frozenset("\u200c\u200d")
 _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
@@ -69,6 +70,17 @@ def cleaned(text: str) -> str:
     """`text` on one line: control and direction characters become spaces, runs of spaces one."""
     kept = (" " if unicodedata.category(c) in _CONTROL or c in _DIRECTION else c for c in text)
     return " ".join("".join(kept).split())
+
+
+def is_one_line(text: str) -> bool:
+    """Whether people can read a text as it is: one line, printable, no blanks at its ends or in a row."""
+    shown = "".join(c for c in text if c not in _JOINERS)
+    return bool(shown) and shown.isprintable() and cleaned(text) == text
+
+
+def folded(text: str) -> str:
+    """What two names have in common that people would take for the same: case, joiners and compatible forms aside."""
+    return unicodedata.normalize("NFKC", "".join(c for c in text if c not in _JOINERS)).casefold()
 
 
 def display_name(text: str | None, person: str) -> str:

@@ -345,6 +345,7 @@ class Daemon:
             on_ignore=lambda camera: self._vision.ignore(camera),  # noqa: PLW0108 - the vision is made later
             people=self._shown_people,
             cameras=tuple(settings.face_cameras),
+            names=lambda: self._configuration.camera_names,
             snapshots=settings.privacy.snapshots != "none",
             page=settings.page,
             boot=self._boot,

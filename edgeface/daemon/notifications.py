@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ class Notifications:
         self, configuration: Configuration, vault: Vault, clock: Clock, name_of: Callable[[str], str | None]
     ) -> None:
         """`name_of` gives the display name of a person; any thread may call it."""
+        self._configuration = configuration
         self._clock = clock
         self._name_of = name_of
         self._away = AwayCameras()
@@ -69,6 +71,7 @@ class Notifications:
 
     def apply(self, configuration: Configuration) -> None:
         """Continue with another configuration, and with secrets that are read again."""
+        self._configuration = configuration
         if self.notifier is not None and configuration.notify is not None:
             self.notifier.apply(configuration.notify, _context(configuration))
             return
@@ -100,7 +103,8 @@ class Notifications:
         # Once: the main thread may replace it meanwhile.
         notifier = self.notifier
         if notifier is not None and (found := make()) is not None:
-            notifier.notice(found)
+            names = self._configuration.camera_names
+            notifier.notice(replace(found, camera_name=names.get(found.camera or "")))
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from edgeface.mqtt.topics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from edgeface.mqtt.outgoing import RetainedQueue
     from edgeface.mqtt.topics import Topic, Topics
@@ -57,15 +57,25 @@ _HAS_PROBLEM = "{{ 'OFF' if value_json.problem is none else 'ON' }}"
 class Discovery:
     """The messages about one device.
 
-    `snapshots` is whether pictures are published; `page` is the address of its page, if it has one.
+    `snapshots` is whether pictures are published; `page` is the address of its page, if it has one; `names` are the
+    display names of the cameras that have one, which may change.
     """
 
-    def __init__(self, topics: Topics, device: str, *, snapshots: bool, page: str | None = None) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        device: str,
+        *,
+        snapshots: bool,
+        page: str | None = None,
+        names: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._topics = topics
         self._id = f"edgeface_{device}"
         self._device = device
         self._snapshots = snapshots
         self._page = page
+        self.names = names
 
     def messages(self, cameras: Iterable[str], doors: Iterable[str]) -> Mapping[Topic, str]:
         """Topic and payload of this machine, which the others hang on, of each camera and of each door."""
@@ -111,7 +121,9 @@ class Discovery:
 
     def _camera(self, camera: str) -> str:
         name = f"{self._id}_camera_{camera}"
-        return self._message(name, f"{self._device} {camera}", "Camera", self._parts(camera), status=STATUS)
+        # The name only: what Home Assistant keeps is found by ids.
+        title = self.names().get(camera, f"{self._device} {camera}")
+        return self._message(name, title, "Camera", self._parts(camera), status=STATUS)
 
     def _door(self, door: str) -> str:
         name = f"{self._id}_door_{door}"
@@ -214,9 +226,16 @@ class Announcements:
         self._topics = topics
         self._cameras = tuple(cameras)
         self._retained = retained
+        self._names: Mapping[str, str] = {}
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a camera has been given another display name since the last `publish`."""
+        return self._names != self._discovery.names()
 
     def publish(self, doors: Iterable[str]) -> None:
         """Announce everything, with these doors."""
+        self._names = dict(self._discovery.names())
         for topic, payload in self._discovery.messages(self._cameras, doors).items():
             self._retained.put(self._topics(topic), payload.encode())
 

@@ -73,6 +73,7 @@ class MqttPublisher:
         on_ignore: Callable[[str], None] = lambda _: None,
         people: People = dict,
         cameras: Sequence[str] = (),
+        names: Callable[[], Mapping[str, str]] = dict,
         snapshots: bool = False,
         page: str | None = None,
         boot: str = "",
@@ -92,6 +93,7 @@ class MqttPublisher:
 
         `recall` gets what broker and doors remember of an earlier run, and who does; `generation` is that of this run.
         `key_list` publishes the list of device keys; `leftovers` clears what is retained under earlier names.
+        `names` are the display names of cameras, which may change.
         """
         require_safe(settings)
         self._settings, self._clock, self._journal = settings, clock, journal
@@ -129,7 +131,8 @@ class MqttPublisher:
         self._recall = recall
         self._door_memory = DoorMemory(self._topics, device, clock, signer, generation, recall or (lambda *_: None))
         self._key_list = key_list
-        discovery = Discovery(self._topics, device, snapshots=snapshots, page=page) if settings.discovery else None
+        known = Discovery(self._topics, device, snapshots=snapshots, page=page, names=names)
+        discovery = known if settings.discovery else None
         self._announcements = (
             None if discovery is None else Announcements(discovery, self._topics, cameras, self._retained)
         )
@@ -289,6 +292,8 @@ class MqttPublisher:
         self._receive(connection)
         if self._issuer.reload():
             self._incoming.subscribe_to_doors(connection)
+            self._announce()
+        elif self._announcements is not None and self._announcements.outdated:
             self._announce()
         self._events.flush(connection)
         self._challenges.flush(connection)

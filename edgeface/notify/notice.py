@@ -42,6 +42,8 @@ class Notice:
     monotonic: float
     """Monotonic seconds, which decide how old it is."""
     camera: str | None = None
+    camera_name: str | None = None
+    """What people are shown for the camera; None if that is its id."""
     door: str | None = None
     person: str | None = None
     name: str | None = None
@@ -65,7 +67,7 @@ class Notice:
         """One line."""
         pattern = event_kinds.of(self.kind).notice or _TITLES[self.kind]
         who = self.name or self.person or self.unknown or _SOMEONE
-        title = pattern.format(who=who, where=self.door or self.camera or "this device")
+        title = pattern.format(who=who, where=self.door or self.camera_name or self.camera or "this device")
         return title[:1].upper() + title[1:]
 
     @property

@@ -129,9 +129,12 @@ def test_each_configured_camera_is_looked_at_and_its_snapshot_kept(
 
 
 @pytest.mark.usefixtures("no_hardware")
-def test_all_is_well_when_every_configured_camera_gives_a_picture(tmp_path: Path, clip: Path) -> None:
-    config = write(tmp_path, f"  door: {{type: replay, path: {clip}, pace: fast}}\n")
+def test_all_is_well_when_every_configured_camera_gives_a_picture(
+    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write(tmp_path, f"  door: {{type: replay, path: {clip}, pace: fast, name: Front door}}\n")
     assert main.main(["cameras", "--config", str(config)]) == 0
+    assert "  door          64 x 48, brightness 64%; Front door\n" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "frames"]
 
 

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -325,6 +326,87 @@ def test_the_examples_of_a_camera_type_name_its_keys_with_their_defaults(model: 
 
 def test_both_other_passwords_are_in_the_reference() -> None:
     assert all(f"#{key}:" in REFERENCE.read_text() for key in ("password_env", "password_credential"))
+
+
+def named(*names: str) -> str:
+    """Cameras porch and yard with these display names, as JSON, which is YAML too."""
+    cameras = {
+        one: {"type": "opencv", "source": number, **({"name": name} if name else {})}
+        for number, (one, name) in enumerate(zip(("porch", "yard"), names, strict=True))
+    }
+    return json.dumps({"cameras": cameras}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Front door",
+        "x",
+        "9" * 60,
+        "Haustür “vorn”",
+        "门口 🚪",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "<b>'\"{x}`",
+    ],
+)
+def test_a_camera_may_have_a_name_for_people(name: str) -> None:
+    loaded = loader.parse(named(name, "").encode(), "c.yaml")
+    assert loaded.camera_names == {"porch": name}
+    # Without a name, and of a camera that is no longer there, the id.
+    assert [loaded.camera_name(one) for one in ("porch", "yard", "gone")] == [name, "yard", "gone"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x" * 61,
+        " x",
+        "x ",
+        "x  y",
+        "x\ny",
+        "x\ty",
+        "x\x1b[31m",
+        "x\u202ey",
+        "x\u200ey",
+        "x\u2028y",
+        "\u200d",
+        "\ufeffx",
+        "\xadx",
+    ],
+)
+def test_a_name_that_is_not_one_line_of_printable_text_is_refused(name: str) -> None:
+    (line,) = mistakes(named(name, ""))
+    assert line.startswith("c.yaml:1: ")
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("name", ["''", "7", "true", "[a]", "{a: b}"])
+def test_a_name_is_text(name: str) -> None:
+    (line,) = mistakes(
+        f"cameras:\n  porch: {{type: opencv, source: 0}}\n  yard: {{type: opencv, source: 1, name: {name}}}\n"
+    )
+    assert line.startswith("c.yaml:3: cameras.yard.name: ")
+
+
+@pytest.mark.parametrize(
+    ("porch", "yard", "wrong"),
+    [
+        ("Front door", "front DOOR", {"porch", "yard"}),
+        ("Gate 1", "Gate \uff11", {"porch", "yard"}),
+        ("Gate", "Ga\u200dte", {"porch", "yard"}),
+        ("Yard", "", {"porch"}),
+        ("Yard", "Garden", {"porch"}),
+        ("Porch", "Yard", set()),
+    ],
+)
+def test_two_cameras_are_never_shown_alike(porch: str, yard: str, wrong: set[str]) -> None:
+    text = named(porch, yard)
+    if not wrong:
+        loader.parse(text.encode(), "c.yaml")
+        return
+    lines = mistakes(text)
+    assert {line.split(": ")[1] for line in lines} == {f"cameras.{one}.name" for one in wrong}
+    assert all("has this name too; choose another" in line for line in lines)
 
 
 def test_the_schema_accepts_what_the_code_accepts() -> None:

@@ -29,6 +29,12 @@ def test_a_region_and_the_smallest_face_change_at_once(tmp_path: Path) -> None:
     assert loader.merge(wanted, running) == (running, ())
 
 
+def test_a_display_name_changes_at_once(tmp_path: Path) -> None:
+    running, wanted = configured(tmp_path, name="Front door"), configured(tmp_path)
+    for before, after in ((running, wanted), (wanted, running)):
+        assert loader.merge(before, after) == (after, ())
+
+
 def test_what_else_differs_of_a_camera_or_a_detector_waits_for_a_restart(tmp_path: Path) -> None:
     running = configured(tmp_path)
     wanted = configured(

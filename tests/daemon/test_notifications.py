@@ -19,7 +19,7 @@ CONFIG = """\
 cameras: {{porch: {{type: opencv, source: 0}}}}
 notify:
   targets: {{house: {{type: webhook, url: "{url}", secret_env: HOUSE_SECRET, allow_local: true}}}}
-  rules: [{{to: [house], kinds: [refused, duress, integrity, camera_offline], pause: 0}}]
+  rules: [{{to: [house], kinds: [refused, duress, integrity, replayed], pause: 0}}]
 """
 
 VAULT = Vault(VaultKey("file", bytes(32)))
@@ -103,6 +103,27 @@ def test_another_configuration_is_applied_while_it_runs(configuration: Configura
     finally:
         found.close()
     assert titles(hook) == ["Duress PIN of bob at front-door"]
+
+
+def test_a_notification_has_the_display_name_of_the_camera_for_people_and_its_id_for_programs(
+    configuration: Configuration, hook: Receiver
+) -> None:
+    def called(name: str | None) -> Configuration:
+        camera = configuration.cameras["porch"].model_copy(update={"name": name})
+        return configuration.model_copy(update={"cameras": {"porch": camera}})
+
+    names = ("Front {door} 🚪", "Gate", None)
+    found = Notifications(called("Yard"), VAULT, SystemClock(), lambda _: None)
+    found.start()
+    try:
+        for name in names:
+            found.apply(called(name))
+            found.row(noted("replayed", 1_790_000_000.0, {"camera": "porch", "reason": "pictures"}))
+        until(lambda: len(hook.received) == len(names), 20)
+    finally:
+        found.close()
+    assert titles(hook) == [f"A recording in place of camera {name or 'porch'}" for name in names]
+    assert {one.json["camera"] for one in hook.received} == {"porch"}
 
 
 def test_without_the_section_there_is_nothing(tmp_path: Path) -> None:

@@ -198,6 +198,29 @@ def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
     assert edgeface("audit", "verify", "--config", config).stdout.startswith(f"{len(trail)} rows, 0 redacted, head ")
 
 
+@pytest.mark.slow(seconds=8)
+def test_a_display_name_reaches_home_assistant_and_nothing_that_programs_read(
+    tmp_path: Path, visit: Path, broker: Mosquitto, listen: Listen
+) -> None:
+    config = configure(tmp_path, visit, broker.port)
+    listener = listen(broker, "#")
+    device = "homeassistant/device/edgeface_front/camera_porch/config"
+    with daemon(config) as process:
+        until(lambda: listener.of(device), 30)
+        config.write_text(config.read_text().replace("{type: replay", "{name: Vestibule, type: replay"))
+        process.send_signal(signal.SIGHUP)
+        until(lambda: listener.of(device)[-1].json["dev"]["name"] == "Vestibule", 20)
+        before = len(events(listener))
+        until(lambda: len(events(listener)) > before, 30)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert "restart to change" not in log
+    assert {heard.topic for heard in listener.heard if b"Vestibule" in heard.payload} == {device}
+    assert {event["camera"] for event in events(listener)} == {"porch"}
+    edgeface("audit", "export", tmp_path / "trail.jsonl", "--config", config)
+    assert "Vestibule" not in (tmp_path / "trail.jsonl").read_text()
+
+
 def test_a_wrong_configuration_ends_with_78_and_one_line_a_mistake(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("cameras: {porch: {type: opencv, source: 0, fsp: 3}}\nmqt: {}\n")

@@ -157,3 +157,28 @@ def test_what_an_earlier_run_had_is_withdrawn() -> None:
     for odd in ({"cameras": ["yard"]}, {"cameras": "yard", "doors": None}, {}):
         announcements.remove(odd, [])
     assert len(retained) == 2
+
+
+def test_a_display_name_is_that_of_the_device_and_of_nothing_else() -> None:
+    names = {"porch": "Haustür “vorn” 🚪"}
+    before, after = messages("porch", "yard"), messages("porch", "yard", names=lambda: names)
+    assert before[PORCH]["dev"]["name"] == "front porch"
+    assert after[PORCH]["dev"]["name"] == names["porch"]
+    after[PORCH]["dev"]["name"] = "front porch"
+    assert after == before
+
+
+def test_another_display_name_is_announced_once() -> None:
+    names: dict[str, str] = {}
+    retained = RetainedQueue()
+    discovery = Discovery(TOPICS, "front", snapshots=False, names=lambda: dict(names))
+    announcements = Announcements(discovery, TOPICS, ["porch"], retained)
+    seen = [announcements.outdated]
+    for name in ("Front door", "Front door", "Gate"):
+        names["porch"] = name
+        seen.append(announcements.outdated)
+        announcements.publish([])
+        seen.append(announcements.outdated)
+    assert seen == [False, True, False, False, False, True, False]
+    (payload,) = [one for topic, one in retained._payloads.items() if topic.name == PORCH]
+    assert json.loads(payload)["dev"]["name"] == "Gate"

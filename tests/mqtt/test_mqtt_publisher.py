@@ -81,6 +81,28 @@ def no_late_match(listener: Listener, said: dict[int, float]) -> None:
         assert heard.at - said[heard.json["seq"]] <= LIFETIME
 
 
+def test_home_assistant_learns_another_display_name_while_it_runs(
+    broker: Mosquitto, listen: Listen, publish: Publish
+) -> None:
+    names: dict[str, str] = {}
+    listener = listen(broker, "#")
+    publisher = connected(publish, Mqtt(port=broker.port), names=lambda: dict(names))
+    config = CONFIG.replace("/config", "/camera_porch/config")
+
+    def shown() -> list[str]:
+        return [one.json["dev"]["name"] for one in listener.of(config)]
+
+    until(lambda: shown() == ["front porch"])
+    names["porch"] = "Front door"
+    until(lambda: shown() == ["front porch", "Front door"])
+    publisher.publish(an_event(1))
+    until(lambda: listener.of(EVENT))
+    assert listener.of(EVENT)[0].json["camera"] == "porch"
+    # Nothing else has the name, and it is not announced again.
+    assert {one.topic for one in listener.heard if b"Front door" in one.payload} == {config}
+    assert shown() == ["front porch", "Front door"]
+
+
 def test_how_long_the_broker_takes_for_an_event_is_measured(broker: Mosquitto, publish: Publish) -> None:
     took: list[float] = []
     publisher = connected(publish, Mqtt(port=broker.port), answered=took.append)

@@ -657,6 +657,15 @@ def test_cameras_are_told_as_configured_and_as_they_are(
     assert viewer.get(f"{API}/doors").json() == {"doors": []}
 
 
+def test_a_camera_has_its_id_and_what_people_call_it(viewer: TestClient, stage: Stage) -> None:
+    path = stage.folder / "config.yaml"
+    path.write_text(path.read_text().replace("    # A clip.", '    name: "Front door"'))
+    stage.context.reload()
+    found = viewer.get(f"{API}/cameras").json()["cameras"]
+    assert [(one["id"], one["name"]) for one in found] == [(CAMERA, "Front door"), ("yard", "yard")]
+    assert viewer.get(f"{API}/cameras/{CAMERA}/view").json()["camera"] == CAMERA
+
+
 def test_a_camera_is_switched_by_the_daemon(admin: TestClient, viewer: TestClient, stage: Stage) -> None:
     url = f"{API}/cameras/{CAMERA}/enabled"
     assert "no cameras run" in detail(admin.put(url, json={"on": False}), 503)

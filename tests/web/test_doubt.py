@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from edgeface.web.pages.doubt import WAIT_SECONDS, WaitingPlans
 from edgeface.web.pages.guided import Guidance, Progress
 from edgeface.web.texts import level_strings, strings
 from tests.support.clock import FixedClock
-from tests.support.doors import guarded
+from tests.support.doors import SHORT, guarded, ship
 from tests.support.photos import FOLDER
 from tests.support.web import CAMERA, UNKNOWN, Stage, client, context, stage  # noqa: F401 - fixtures
 from tests.web.test_pages import Markup, admin, post, text_of  # noqa: F401 - a fixture
@@ -192,6 +193,22 @@ def test_an_unknown_that_ends_the_level_of_a_door_asks_first(
     assert (fields["given"], fields["accept_limits"], stage.notes) == ("2026-11-01", "1", [])
     assert insist(admin, fields).headers["location"] == "/people/joe?done=enrolled"
     assert ("enrolled", {"person": "joe", "accept_limits": True, "unknown": UNKNOWN}) in stage.notes
+
+
+@pytest.mark.parametrize(("rows", "status"), [(4, 200), (3, 409)])
+def test_what_enrollment_lowers_or_ends_at_a_camera_is_told_with_its_display_name(
+    admin: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch, rows: int, status: int
+) -> None:
+    # Normal, or low, for two people at most.
+    ship(replace(SHORT, rows=SHORT.rows[:rows]), monkeypatch)
+    path = stage.folder / "config.yaml"
+    text = path.read_text().replace("    # A clip.", '    name: "Front <b>door</b>"\n    people: family')
+    path.write_text(f"{text}groups: {{family: [barack, eileen, joe]}}\n")
+    stage.context.reload()
+    answer = post(admin, "/enroll", {"id": "joe"}, ("biden",))
+    assert answer.status_code == status
+    assert "camera Front &lt;b&gt;door&lt;/b&gt;: " in answer.text
+    assert f"camera {CAMERA}" not in answer.text
 
 
 def test_someone_who_may_not_pass_is_enrolled_without_a_question(

@@ -99,6 +99,21 @@ def test_an_empty_device_leads_through_four_steps_until_all_are_done(client: Mak
     assert admin.get("/today/steps").text.strip() == ""
 
 
+def test_the_steps_name_a_camera_as_people_call_it(client: Make, empty: Stage) -> None:
+    source = empty.folder / "config.yaml"
+    source.write_text(source.read_text().replace("    # A clip.", '    name: "Front <b>door</b>"'))
+    empty.context.reload()
+    admin = client("admin")
+    assert "Front &lt;b&gt;door&lt;/b&gt;: 15.0 fps" in step(admin, "camera")
+    enroll(empty)
+    write(empty, announced(empty.context.clock.wall(), 1, person="joe"))
+    assert "Joe was recognised at Front &lt;b&gt;door&lt;/b&gt;." in step(admin, "match")
+    failing = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "/dev/video0 cannot be opened"}
+    empty.context.hub.state = {**empty.context.hub.state, "cameras": {CAMERA: failing}}
+    # The step names the fault, so the page does not name it again.
+    assert admin.get("/").text.count("Front &lt;b&gt;door&lt;/b&gt;: /dev/video0 cannot be opened") == 1
+
+
 def test_a_camera_that_fails_is_named_once_with_the_way_out(client: Make, empty: Stage) -> None:
     failing = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "/dev/video0 cannot be opened"}
     empty.context.hub.state = {**empty.context.hub.state, "cameras": {CAMERA: failing}}

@@ -212,6 +212,51 @@ def test_what_is_hostile_is_shown_as_text(admin: TestClient, context: WebContext
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in admin.get("/people/barack").text
 
 
+CALLED = "Haustür <b>“vorn”</b> '\"{{ s }} 🚪"
+
+
+def test_people_are_shown_the_name_of_a_camera_and_programs_its_id(admin: TestClient, stage: Stage) -> None:
+    path = stage.folder / "config.yaml"
+    text = path.read_text().replace(
+        "    # A clip.", f"    name: {json.dumps(CALLED, ensure_ascii=False)}\n    people: family"
+    )
+    text += "groups: {family: [barack]}\nmqtt: {}\ndoors:\n"
+    path.write_text(f"{text}  front: {{camera: {CAMERA}, allow: [{{person: barack}}]}}\n")
+    stage.context.reload()
+    offline = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "no frames"}
+    problems = [f"camera {CAMERA}: no level can be guaranteed", "camera is off"]
+    stage.context.hub.state = {**STATE, "cameras": {CAMERA: offline}, "problems": problems}
+    shown = {
+        "/": f"Camera {CALLED}: no frames",
+        "/live": f"Camera {CALLED}: no frames",
+        "/events": CALLED,
+        "/health": f"Camera {CALLED}: no frames",
+        "/people": f"Camera {CALLED} normal",
+        "/people/barack": f", {CALLED}",
+        "/unknowns": f"Camera {CALLED}",
+        "/doors": f"Camera {CALLED}",
+        "/settings": f"{CALLED} {CAMERA}",
+        f"/settings/cameras/{CAMERA}": f"Settings of camera {CALLED} ID: {CAMERA}",
+        "/enroll": CALLED,
+        f"/events/{EVENT}/correct": f", {CALLED}",
+    }
+    for page, words in shown.items():
+        answer = admin.get(page)
+        assert answer.status_code == 200, page
+        assert words in html.unescape(text_of(answer)), page
+        assert "<b>“" not in answer.text
+    for page in ("/", "/events", "/enroll"):
+        assert f'<option value="{CAMERA}"' in admin.get(page).text
+    live = admin.get("/live")
+    assert f'data-camera="{CAMERA}"' in live.text
+    assert html.unescape(re.findall(r'<h2 id="camera-porch">(.*?)</h2>', live.text)[0]) == CALLED
+    health = html.unescape(text_of(admin.get("/health")))
+    assert f"camera {CALLED}: no level can be guaranteed" in health
+    assert "camera is off" in health
+    assert CALLED not in admin.get("/visits.csv").text
+    assert CALLED not in admin.get("/events/export").text
+
+
 def test_the_list_says_who_is_enrolled_and_finds_them(admin: TestClient) -> None:
     everybody = text_of(admin.get("/people"))
     assert "Barack barack" in everybody

@@ -140,6 +140,63 @@ def test_what_is_changed_is_written_with_the_comments_kept_and_recorded(
     assert save(admin, PAGE).headers["location"].endswith("done=settings_same")
 
 
+NAMED = "Haustür “vorn”: #1 <b>&amp;</b> {x} 🚪"
+
+
+def test_a_camera_gets_a_name_for_people_and_keeps_its_id(admin: TestClient, stage: Stage, source: Path) -> None:
+    before = source.read_text()
+    answer = save(admin, PAGE, name=f" {NAMED} ")
+    assert answer.headers["location"] == f"{PAGE}?done=settings_saved"
+    assert changes(before, source.read_text()) == [f'+     name: "{NAMED}"']
+    assert stage.context.configuration().camera_name(CAMERA) == NAMED
+    (note,) = [facts for kind, facts in stage.notes if kind == "config"]
+    assert (note["keys"], NAMED in str(note)) == (f"cameras.{CAMERA}.name", False)
+    shown = admin.get(PAGE)
+    assert fields_of(shown, PAGE)["name"] == NAMED
+    assert f"ID: {CAMERA}" in text_of(shown)
+    # Nothing needs a restart, and the inline camera of one line takes a name too.
+    assert save(admin, YARD, name="Garden").headers["location"].endswith("done=settings_saved")
+    assert 'yard: {type: opencv, source: /dev/video99, name: "Garden"}' in source.read_text()
+    assert undo(admin, YARD).headers["location"] == f"{YARD}?done=settings_undone"
+    assert changes(before, source.read_text()) == [f'+     name: "{NAMED}"']
+    save(admin, PAGE, name="")
+    assert source.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 61, "a\x1b[31m", "a\u202eb", "a\u2028b", "a  b", "\u200d", "a\nprivacy: {}", "\ufeffa"]
+)
+def test_a_hostile_name_is_refused(admin: TestClient, source: Path, name: str) -> None:
+    before = source.read_bytes()
+    answer = save(admin, PAGE, name=name)
+    assert answer.status_code == 409
+    assert set(wrong(answer)) == {"name"}
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "~", "!!python/object:os.system", "*a", "&a b", "- a", "a: b", "# a", "\\", "'", '"']
+)
+def test_a_name_that_looks_like_yaml_is_text(admin: TestClient, stage: Stage, name: str) -> None:
+    assert save(admin, PAGE, name=name).status_code == 303
+    assert stage.context.configuration().cameras[CAMERA].name == name
+
+
+def test_a_name_that_another_camera_has_is_named_at_its_field(admin: TestClient, source: Path) -> None:
+    before = source.read_bytes()
+    answer = save(admin, PAGE, name="Yard")
+    assert wrong(answer) == {"name": "camera yard has this name too; choose another"}
+    assert source.read_bytes() == before
+
+
+def test_the_lines_to_paste_have_the_name_as_it_was_typed(admin: TestClient, source: Path) -> None:
+    source.chmod(0o444)
+    # Only the parts of an address are hidden.
+    assert 'name: "http://porch/live?token=door"' in text_of(save(admin, PAGE, name="http://porch/live?token=door"))
+    assert "yard: source: 0" in text_of(save(admin, YARD, source="0"))
+    assert f'source: "{SHOWN}"' in text_of(save(admin, YARD, source=SECRET))
+
+
 def test_the_device_has_level_privacy_and_rules(admin: TestClient, stage: Stage, source: Path) -> None:
     source.write_text(source.read_text() + NOTIFY)
     stage.context.reload()

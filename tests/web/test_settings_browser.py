@@ -12,7 +12,7 @@ pytest.importorskip("starlette")
 from edgeface.web.texts import settings_strings, strings
 from tests.support.axe import AXE, violations
 from tests.support.pages import NEEDED, PLAYWRIGHT, browser, page_of  # noqa: F401 - fixtures
-from tests.support.web import CAMERA, Stage, context, server, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, STATE, Stage, context, server, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING or PLAYWRIGHT:
     from playwright.sync_api import expect
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 pytestmark = [*NEEDED, pytest.mark.slow(seconds=10)]
 
+NOTIFY = """notify:
+  targets: {house: {type: webhook, url: "http://192.168.1.20/hook", secret_env: HOUSE_SECRET, allow_local: true}}
+  rules: [{to: [house], kinds: [unknown]}]
+"""
 PATH = f"/settings/cameras/{CAMERA}"
 
 
@@ -71,3 +75,38 @@ def test_a_mistake_is_at_its_field_and_a_try_shows_the_picture(page_of: Open, st
     page.get_by_role("button", name=settings_strings.TRY, exact=True).click()
     expect(page.locator("[data-reason]")).to_contain_text("/dev/video99 does not exist")
     assert (stage.folder / "config.yaml").read_bytes() == before
+
+
+def test_a_name_is_given_on_a_phone_and_the_longest_one_fits_every_page(page_of: Open, stage: Stage) -> None:
+    longest = "W" * 60
+    page = page_of(viewport={"width": 360, "height": 740}, expected="503", java_script_enabled=False)
+    page.goto(PATH)
+    page.get_by_label(settings_strings.NAME).fill(longest)
+    page.get_by_role("button", name=settings_strings.SETTINGS_SAVE).click()
+    expect(page.locator("main > .note.ok")).to_contain_text("Saved.")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Settings of camera {longest}")
+    assert stage.context.configuration().camera_name(CAMERA) == longest
+    # A fault and a rule have the name too.
+    source = stage.folder / "config.yaml"
+    source.write_text(source.read_text() + NOTIFY)
+    stage.context.reload()
+    offline = {**STATE["cameras"][CAMERA], "status": "offline", "problem": "no frames"}
+    stage.context.hub.state = {**STATE, "cameras": {CAMERA: offline}}
+    widths = {}
+    for path in (
+        PATH,
+        "/",
+        "/live",
+        "/events",
+        "/health",
+        "/people",
+        "/people/barack",
+        "/unknowns",
+        "/settings",
+        "/enroll",
+    ):
+        page.goto(path)
+        # Otherwise the page does not have the name at all.
+        assert longest in page.content(), path
+        widths[path] = page.evaluate("document.documentElement.scrollWidth")
+    assert {path: width for path, width in widths.items() if width > 360} == {}

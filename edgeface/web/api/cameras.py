@@ -98,6 +98,7 @@ def _camera(context: WebContext, name: str, camera: CameraSettings, report: Mapp
     facts = {key: report.get(key) for key in _FACTS}
     return device_models.Camera(
         id=name,
+        name=context.configuration().camera_name(name),
         type=camera.type,
         enabled=camera.enabled if status is None else status != "disabled",
         status=status,

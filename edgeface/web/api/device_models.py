@@ -106,6 +106,8 @@ class Camera(ApiModel):
     """A camera; values that have not been reported yet are null."""
 
     id: str
+    name: str
+    """What people are shown: the display name in config.yaml; the id without one."""
     type: str
     enabled: bool
     status: str | None

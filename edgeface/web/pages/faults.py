@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.cameras import advice as camera_advice
 from edgeface.core.board import FREE_MB
+from edgeface.core.settings import ID_PATTERN
 from edgeface.core.text import counted
 from edgeface.mqtt import advice as broker_advice
 from edgeface.web.texts import remedies, strings
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from edgeface.config.configuration import Configuration
     from edgeface.web.context import WebContext
 
 _QUIET = {"online", "disabled", "starting", "ended", None}
+_CAMERA = re.compile(rf"\bcamera ({ID_PATTERN})(?=:|$)")
 _BYTES = 1_000_000_000
 
 
@@ -42,8 +46,8 @@ def faults(context: WebContext) -> list[DeviceFault]:
     """The current problems, worst first: those that stop recognition, then those that stop publishing."""
     state = context.hub.state
     found = [
-        *_cameras(state),
-        *_lines(state),
+        *_cameras(context),
+        *_lines(context),
         *broker_faults(context),
         *_journal(state),
         *_losses(state),
@@ -71,13 +75,14 @@ def remedy(problem: str, otherwise: str | None = None) -> str:
     return remedies.REMEDY_ELSE if found is None else found
 
 
-def _cameras(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
-    found = (camera_fault(name, camera) for name, camera in state.get("cameras", {}).items())
+def _cameras(context: WebContext) -> Iterator[DeviceFault]:
+    shown, cameras = context.configuration().camera_name, context.hub.state.get("cameras", {})
+    found = (camera_fault(shown(name), camera) for name, camera in cameras.items())
     yield from (one for one in found if one is not None)
 
 
 def camera_fault(name: str, camera: Mapping[str, Any]) -> DeviceFault | None:
-    """The problem of a camera by its part of the state; None without one."""
+    """The problem of a camera, named as people call it, by its part of the state; None without one."""
     status, problem = camera.get("status"), camera.get("problem")
     if problem:
         return DeviceFault(remedies.CAMERA.format(camera=name, problem=problem), camera_remedy(problem))
@@ -102,8 +107,14 @@ def _translated(text: str, advice: ModuleType, texts: Mapping[str, str]) -> str:
     return next((texts[name] for name, own in vars(advice).items() if name in texts and own == text), text)
 
 
-def _lines(state: Mapping[str, Any]) -> Iterator[DeviceFault]:
-    yield from (DeviceFault(line, remedy(line)) for line in state.get("problems", ()))
+def with_names(line: str, configuration: Configuration) -> str:
+    """A line about a camera, such as camera porch: ..., with the display name in place of the id."""
+    return _CAMERA.sub(lambda found: f"camera {configuration.camera_name(found[1])}", line)
+
+
+def _lines(context: WebContext) -> Iterator[DeviceFault]:
+    state, configuration = context.hub.state, context.configuration()
+    yield from (DeviceFault(with_names(line, configuration), remedy(line)) for line in state.get("problems", ()))
     for name, door in state.get("doors", {}).items():
         line = f"door {name}: {door.get('problem')}"
         if door.get("problem") and line not in state.get("problems", ()):

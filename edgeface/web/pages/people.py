@@ -22,14 +22,17 @@ from edgeface.people.templates import listed
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages import doubt
+from edgeface.web.pages.faults import with_names
 from edgeface.web.pages.render import Form, action, context_of, number, page, render, see
 from edgeface.web.texts import strings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from starlette.requests import Request
 
+    from edgeface.config.levels import LevelInForce
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
     from edgeface.web.context import WebContext
@@ -71,13 +74,20 @@ def people(request: Request) -> Response:
         count=len(everyone),
         enrolled=snapshot.enrolled,
         **_waiting(request),
-        levels=levels_in_force(context.configuration(), enrolled(everyone, day(wall))),
+        levels=_levels(context, enrolled(everyone, day(wall))),
         alike=[pair for pair in context.alike.of(snapshot, threshold) if pair[1] not in stored[pair[0]]][:_PAIRS],
         divided={who: split for who, split in splits.items() if split is not None},
         wanted=wanted,
         before=max(0, first - _PAGE) if first else None,
         after=first + _PAGE if first + _PAGE < len(found) else None,
     )
+
+
+def _levels(context: WebContext, people: AbstractSet[str]) -> list[LevelInForce]:
+    """The levels in force, with the display names of the cameras."""
+    configuration = context.configuration()
+    found = levels_in_force(configuration, people)
+    return [one._replace(place=with_names(one.place, configuration)) for one in found]
 
 
 def _waiting(request: Request) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ from edgeface.faces.photo_face import PHOTO_SIDE
 from edgeface.web.auth.login import local
 from edgeface.web.http import limits
 from edgeface.web.languages.catalogues import language
+from edgeface.web.pages.faults import with_names
 from edgeface.web.texts import (
     account_strings,
     camera_strings,
@@ -129,11 +130,14 @@ async def read_form(request: Request) -> Form:
 def render(request: Request, template: str, **values: Any) -> HTMLResponse:
     """The page from a template; the `values` are escaped. With an `error` among them the status is 409."""
     made = environment().get_template(template)
+    configuration = context_of(request).configuration()
     text = made.render(
         role=getattr(request.state, "role", None),
         csrf=getattr(request.state, "csrf", None),
         path=request.url.path,
-        device=context_of(request).configuration().device,
+        device=configuration.device,
+        camera_name=configuration.camera_name,
+        with_names=partial(with_names, configuration=configuration),
         done=_done(request.query_params.get("done", "")),
         language=language.get(),
         **values,

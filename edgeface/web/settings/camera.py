@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
+from edgeface.cameras.base import MAX_NAME
 from edgeface.core.errors import CameraError
 from edgeface.web import config_file
 from edgeface.web.auth.guard import admin
@@ -65,15 +66,23 @@ def _page(request: Request) -> SettingsPage:
     if name not in configuration.cameras:
         raise Problem(404)
     camera = configuration.cameras[name]
+    called = Group(settings_strings.CAMERA_NAME, "", (_display_name(name, camera),))
     own = Group(
         settings_strings.CAMERA_SOURCE, _source_text(camera), (*_source(name, camera), *_rate_and_region(name, camera))
     )
     return SettingsPage(
         f"/settings/cameras/{name}",
-        settings_strings.CAMERA_TITLE.format(camera=name),
-        (own, *_detector(configuration)),
+        settings_strings.CAMERA_TITLE.format(camera=configuration.camera_name(name)),
+        (called, own, *_detector(configuration)),
         camera=name,
     )
+
+
+def _display_name(name: str, camera: CameraBase) -> Field:
+    return Field(
+        "name", ("cameras", name, "name"), "text", camera.name, settings_strings.NAME, settings_strings.NAME_HINT,
+        most=MAX_NAME, optional=True, restart="name" not in camera.restartless,
+    )  # fmt: skip
 
 
 def _source_text(camera: CameraBase) -> str:

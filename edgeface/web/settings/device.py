@@ -83,6 +83,7 @@ def _rules(configuration: Configuration) -> Iterator[Group]:
 
 def _rule(number: int, rule: Rule, notify: Notify, configuration: Configuration) -> Iterator[Field]:
     path, name = ("notify", "rules", number), f"rule-{number}"
+    cameras = {camera: configuration.camera_name(camera) for camera in configuration.cameras}
     words = {**strings.KIND_LABELS, **settings_strings.CAMERA_KINDS}
     yield Field(
         f"{name}-kinds", (*path, "kinds"), "flags", rule.kinds, settings_strings.RULE_KINDS,
@@ -94,7 +95,7 @@ def _rule(number: int, rule: Rule, notify: Notify, configuration: Configuration)
     )  # fmt: skip
     yield Field(
         f"{name}-cameras", (*path, "cameras"), "flags", rule.cameras or None, settings_strings.RULE_CAMERAS,
-        settings_strings.RULE_CAMERAS_HINT, {camera: camera for camera in configuration.cameras}, optional=True,
+        settings_strings.RULE_CAMERAS_HINT, cameras, optional=True,
     )  # fmt: skip
     yield Field(
         f"{name}-pause", (*path, "pause"), "number", rule.pause, settings_strings.RULE_PAUSE, least=0, most=86_400

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from edgeface.core import yaml_editor
+from edgeface.core.text import is_one_line
 from edgeface.recognition.scene import WHOLE
 from edgeface.web.settings import addresses
 from edgeface.web.texts import settings_strings
@@ -23,7 +24,7 @@ EDGES = ("left", "top", "right", "bottom")
 _MAX_NUMBER = 20
 _MAX_SOURCE = 2000
 
-Kind = Literal["source", "whole", "number", "choice", "flags", "region"]
+Kind = Literal["text", "source", "whole", "number", "choice", "flags", "region"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,7 @@ class Field:
     """Of `choice` and `flags`: values with their words."""
     least: float | None = None
     most: float | None = None
+    """Of a number; of `text`, its characters."""
     optional: bool = False
     """Nothing typed or ticked removes the key."""
     bound: bool = False
@@ -136,12 +138,22 @@ def _lines(one: Field, value: Any) -> Iterator[str]:
     if value is None:
         yield f"{indent}# {key}: {settings_strings.REMOVED}"
     else:
-        yield f"{indent}{key}: {yaml_editor.spelled(addresses.masked(value) if isinstance(value, str) else value)}"
+        shown = addresses.masked(value) if one.kind == "source" and isinstance(value, str) else value
+        yield f"{indent}{key}: {yaml_editor.spelled(shown)}"
 
 
 def _is_of(line: str, one: Field) -> bool:
     key = ".".join(map(str, one.path))
     return re.search(rf":\d+: {re.escape(key)}(\.[^ ]*)?: ", line) is not None
+
+
+def _text(one: Field, form: Form) -> str | None:
+    text = form.text(one.name)
+    if text and not is_one_line(text):
+        raise ValueError(settings_strings.MISTAKE_LINE)
+    if one.most is not None and len(text) > one.most:
+        raise ValueError(settings_strings.MISTAKE_LONG.format(most=one.most))
+    return text or None
 
 
 def _source(one: Field, form: Form) -> Any:
@@ -207,6 +219,7 @@ def _percent(side: float) -> str:
 
 
 _READERS: dict[Kind, Callable[[Field, Form], Any]] = {
+    "text": _text,
     "source": _source,
     "whole": _whole,
     "number": _decimal,

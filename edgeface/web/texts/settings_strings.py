@@ -22,6 +22,12 @@ UNDO_GONE = "The last change on these pages cannot be undone: the file has been 
 NOTHING_WRITTEN = "Nothing was written. Correct what is marked."
 
 CAMERA_TITLE = "Settings of camera {camera}"
+CAMERA_ID = "ID: {id}"
+CAMERA_NAME = "Name"
+NAME = "What people call this camera"
+NAME_HINT = (
+    "Shown on the pages, in notifications and in Home Assistant. Empty: the ID. Topics, doors and rules keep the ID."
+)
 CAMERA_SOURCE = "Picture"
 CAMERA_OTHER = "What this camera reads can be changed in config.yaml only."
 SOURCE_KEYS = {
@@ -81,6 +87,8 @@ MISTAKE_HIDDEN = "Enter the address with its password: what is hidden is for ano
 MISTAKE_BOUND = "The password is kept outside the address, for this protocol and host only. Change both in config.yaml."
 MISTAKE_WHOLE = "Enter a whole number."
 MISTAKE_NUMBER = "Enter a number."
+MISTAKE_LINE = "Enter one line of printable text, with single blanks."
+MISTAKE_LONG = "Enter {most} characters at most."
 MISTAKE_CHOICE = "Choose one of the list."
 MISTAKE_NONE = "Tick at least one."
 MISTAKE_VERSION = "config.yaml has been changed in the meantime. Load the page again, then repeat your change."

@@ -71,15 +71,16 @@ def hidden_cookie(request: Request) -> str:
 def _cameras(context: WebContext) -> Step:
     reports = context.hub.state.get("cameras", {})
     now = {name: reports.get(name, {}) for name in context.configuration().face_cameras}
-    found = [camera_fault(name, report) for name, report in now.items() if report]
+    shown = context.configuration().camera_name
+    found = [camera_fault(shown(name), report) for name, report in now.items() if report]
     faults = tuple(fault for fault in found if fault is not None)
     if faults:
         return Step("camera", "problem", [], "/health", strings.LIVE_REMEDIES, faults)
     lines = []
     for name, report in now.items():
         status = report.get("status", "starting")
-        shown = strings.LIVE_FPS.format(fps=report["fps"]) if status == "online" else strings.STATUSES[status]
-        lines.append(f"{name}: {shown}")
+        what = strings.LIVE_FPS.format(fps=report["fps"]) if status == "online" else strings.STATUSES[status]
+        lines.append(f"{shown(name)}: {what}")
     lines = lines or [today_strings.STEP_NO_CAMERA]
     works = bool(now) and all(report.get("status") in {"online", "ended"} for report in now.values())
     return Step("camera", "done" if works else "todo", lines, "/live", strings.LIVE)
@@ -98,7 +99,9 @@ def _person(gallery: Gallery, role: str) -> Step:
 def _match(context: WebContext, matched: tuple[Person, str] | None, *, enrolled: bool) -> Step:
     if matched is not None:
         person, camera = matched
-        line = today_strings.STEP_MATCH_DONE.format(name=person.name, camera=camera)
+        line = today_strings.STEP_MATCH_DONE.format(
+            name=person.name, camera=context.configuration().camera_name(camera)
+        )
         return Step("match", "done", [line], f"/people/{person.id}", person.name)
     line = today_strings.STEP_MATCH_TODO if enrolled else today_strings.STEP_MATCH_FIRST
     newest = context.journal.rows(kinds=("enrolled", *_NO_MATCH), last=1)
