@@ -16,6 +16,12 @@ from tests.support.connections import Connections
 from tests.support.web import _enrolled, _outcomes, client, context, server, stage  # noqa: F401 - fixtures
 
 with suppress(ImportError):
+    from playwright.sync_api import expect
+
+    # Milliseconds; on a busy machine, the default of 5 s is short.
+    expect.set_options(timeout=20_000)
+
+with suppress(ImportError):
     # GStreamer loads system libraries with which matplotlib crashes, unless its own were loaded before.
     import matplotlib.ft2font  # noqa: F401
 

@@ -30,6 +30,9 @@ NEEDED = (
 """Marks of a module that uses these fixtures."""
 
 PATIENCE = 20_000
+"""Milliseconds."""
+PHONE = {"width": 360, "height": 780}
+DESKTOP = {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="module")

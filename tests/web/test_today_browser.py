@@ -1,4 +1,4 @@
-"""Today and the times of all pages in a real Chromium, and every page under axe-core."""
+"""Today and the times of all pages in a real Chromium."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ pytest.importorskip("starlette")
 
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.events import event_id
-from edgeface.journal.rows import JournalRow
 from edgeface.web.texts import today_strings
-from tests.support.axe import AXE, MISSING, violations
 from tests.support.pages import NEEDED, PLAYWRIGHT, browser, page_of  # noqa: F401 - fixtures
 from tests.support.visits import announced, left, visit
 from tests.support.web import (  # noqa: F401 - fixtures
@@ -33,6 +31,8 @@ if TYPE_CHECKING or PLAYWRIGHT:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgeface.journal.rows import JournalRow
+
     Open = Callable[..., Page]
 
 # Fixtures of tests/support/web.py are arguments here.
@@ -44,8 +44,6 @@ pytestmark = [
 ]
 
 DAY = 86_400.0
-PHONE = {"width": 360, "height": 780}
-DESKTOP = {"width": 1280, "height": 800}
 
 
 def write(stage: Stage, *rows: JournalRow) -> None:
@@ -158,58 +156,3 @@ def test_a_browser_without_cookies_is_not_reloaded_for_ever(page_of: Open) -> No
     page.goto("/")
     page.wait_for_timeout(1_000)
     assert page.evaluate("sessionStorage.loads") == "1"
-
-
-PAGES = (
-    "/",
-    "/live",
-    "/people",
-    "/people/barack",
-    "/people/barack/forget",
-    "/forget?id=barack",
-    "/enroll",
-    "/enroll/camera",
-    "/unknowns",
-    f"/unknowns/{UNKNOWN}/enroll",
-    f"/unknowns/{UNKNOWN}/delete",
-    "/events",
-    f"/events/{EVENT}/correct",
-    "/doors",
-    "/health",
-    "/notifications",
-    "/settings",
-    f"/settings/cameras/{CAMERA}",
-    "/settings/cameras/yard",
-    "/sessions",
-    "/accounts",
-    "/tokens",
-    "/proposals",
-    "/login",
-)
-NOTIFY = """notify:
-  targets: {browsers: {type: web_push, contact: "mailto:me@example.com"}}
-  rules: [{to: [browsers], kinds: [unknown]}]
-"""
-
-
-@pytest.mark.skipif(not AXE, reason=MISSING)
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_page(page_of: Open, stage: Stage, scheme: str, size: dict[str, int]) -> None:
-    at = now()
-    write(stage, *visit(at - 900, 1, unknown=UNKNOWN), *visit(at - 300, 2, person="barack"))
-    write(stage, JournalRow(EVENT, "unknown", at - 100, announced(at - 100, 3, "unknown", unknown=UNKNOWN).payload))
-    source = stage.folder / "config.yaml"
-    source.write_text(source.read_text().replace("privacy: {pictures: all}\n", NOTIFY))
-    stage.context.reload()
-    page = page_of(viewport=size, color_scheme=scheme, reduced_motion="reduce")
-    found = {}
-    for path in PAGES:
-        page.goto(path)
-        if path == "/":
-            expect(page.get_by_text(today_strings.PICTURES_YES)).to_be_visible()
-            expect(page.get_by_role("button", name=today_strings.VISIT_IGNORE)).to_be_visible()
-            expect(page.locator("[data-step]")).to_have_count(4)
-        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
-        found[path] = violations(page)
-    assert {path: wrong for path, wrong in found.items() if wrong} == {}
