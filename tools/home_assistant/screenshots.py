@@ -68,7 +68,7 @@ http: {{server_host: 127.0.0.1, server_port: {port}}}
 _PACKAGES = """\
 import importlib.util, json, pathlib
 (root,) = importlib.util.find_spec("homeassistant").submodule_search_locations
-left = ["frontend", "assist_satellite", "ai_task", "analytics", "infrared", "radio_frequency"]
+left = ["frontend", "hassio", "camera", "assist_satellite", "ai_task", "analytics", "infrared", "radio_frequency"]
 known, found = set(), set()
 while left:
     name = left.pop()
@@ -82,7 +82,7 @@ while left:
 source = ("pymicro-vad", "pyspeex-noise")
 print(*(one.partition("==")[0] if one.startswith(source) else one for one in sorted(found)))
 """
-"""Asks this Home Assistant for the packages of its page, and of what its page does not open without."""
+"""Asks this Home Assistant for the packages of its page, and of what that and the form of MQTT need."""
 _AUTOMATION = {
     "alias": "A stranger, on my phone",
     "use_blueprint": {
