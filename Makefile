@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,7 +49,9 @@ demo: setup ## the full pipeline on a bundled clip, with a real broker (OUT=fold
 	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR)$(ATTACK),--door) $(if $(ATTACK),--attack) $(if $(MODELS),--models $(MODELS)) $(if $(KEEP),--keep)
 
 # The test files are distributed among processes (tests/conftest.py says how many).
-HA_PYTHON ?= python3.13
+HA_PYTHON ?= python3.14
+HA_VERSION ?= 2026.11.0
+HA := build/home-assistant/$(HA_VERSION)
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test: setup-dev ## every test except the heavy suites
@@ -198,12 +200,14 @@ first-hour: setup ## README in a fresh Debian 12 and 13, as root, with sudo and 
 arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu cortex-a72")
 	@$(BIN)/python -m tools.arm64 $(ARGS)
 
-build/home-assistant/bin/python:
-	@PYTHON=$(HA_PYTHON) tools/setup/venv build/home-assistant
-	@build/home-assistant/bin/python -m pip install --quiet homeassistant==2025.4.4 paho-mqtt==2.1.0
+$(HA)/bin/python:
+	@PYTHON=$(HA_PYTHON) tools/home_assistant/environment $(HA) $(HA_VERSION)
 
-home-assistant-test: setup-test build/home-assistant/bin/python ## Home Assistant core with a real broker: discovery, restarts, the blueprint, 8 minutes (HA_PYTHON=python3.13)
-	@$(BIN)/python -m tools.home_assistant build/home-assistant/bin/python $(ARGS)
+home-assistant-test: setup-test $(HA)/bin/python ## Home Assistant core with a real broker: discovery, restarts, the blueprint, 8 minutes (HA_PYTHON=python3.14)
+	@$(BIN)/python -m tools.home_assistant $(HA)/bin/python $(ARGS)
+
+home-assistant-screenshots: setup-dev $(HA)/bin/python ## pictures of Home Assistant's pages for docs/images (needs Chromium)
+	@$(BIN)/python -m tools.home_assistant.screenshots $(HA)/bin/python $(ARGS)
 
 matrix: setup ## the tests at both ends of the versions, as root for Debian 13 (PYTHONS="python3.11 python3.13")
 	@$(BIN)/python -m tools.matrix $(foreach python,$(PYTHONS),--python $(python)) $(ARGS)

@@ -144,6 +144,12 @@ def daemon(folder: Path) -> Iterator[None]:
         process.wait(20)
 
 
+def enroll(folder: Path, people: Path) -> None:
+    """Enroll a folder of PERSON/PHOTO."""
+    command = [sys.executable, "-m", "edgeface.cli", "enroll", "--config", str(folder / "config.yaml")]
+    subprocess.run([*command, "--folder", str(people)], check=True, capture_output=True, cwd=ROOT)
+
+
 def wrong(seen: dict[str, Any], *, met: bool) -> list[str]:
     """What is not as expected; `met` is whether the person has been seen since edgeface first ran."""
     states = seen["states"]
@@ -210,8 +216,7 @@ def run(python: Path, folder: Path, events: int) -> dict[str, Any]:
     (folder / "config.yaml").write_text(
         _CONFIG.format(data=folder / "data", clip=clip.path, port=broker.port, web=free_port()), encoding="utf-8"
     )
-    enroll = [sys.executable, "-m", "edgeface.cli", "enroll", "--config", str(folder / "config.yaml")]
-    subprocess.run([*enroll, "--folder", str(folder / "enrolled")], check=True, capture_output=True, cwd=ROOT)
+    enroll(folder, folder / "enrolled")
     found: dict[str, Any] = {"machine": table.machine(), "date": datetime.now(timezone.utc).date().isoformat()}
     with ExitStack() as stack:
         stack.callback(broker.stop)

@@ -3,7 +3,7 @@
 Runs in an environment of its own, with nothing of edgeface: `python inside.py FOLDER PORT`. It writes a line of JSON
 for each notification, and for each line that it reads: `states` asks for the state of all entities, `press ENTITY`
 presses a button, `stop` ends it.
-What it needs of Home Assistant is internal there: it was written for 2025.4.
+What it needs of Home Assistant is internal there: it runs with 2025.4 to 2026.11.
 """
 
 import asyncio
@@ -22,6 +22,8 @@ from homeassistant.setup import async_setup_component
 
 NOW = "2026-01-01T00:00:00+00:00"
 SERVICE = "phone"
+ENTRY = "broker"
+"""The integration MQTT, in Home Assistant's registry."""
 
 
 def prepare(folder: Path, port: int) -> None:
@@ -31,7 +33,7 @@ def prepare(folder: Path, port: int) -> None:
     (folder / "configuration.yaml").touch()
     entry: dict[str, Any] = {
         "created_at": NOW, "data": {"broker": "127.0.0.1", "port": port, "protocol": "5"}, "disabled_by": None,
-        "discovery_keys": {}, "domain": "mqtt", "entry_id": "broker", "minor_version": 2, "modified_at": NOW,
+        "discovery_keys": {}, "domain": "mqtt", "entry_id": ENTRY, "minor_version": 2, "modified_at": NOW,
         "options": {}, "pref_disable_new_entities": False, "pref_disable_polling": False, "source": "user",
         "subentries": [], "title": "broker", "unique_id": None, "version": 1,
     }  # fmt: skip
@@ -72,12 +74,13 @@ async def notified(hass: core.HomeAssistant, call: core.ServiceCall) -> None:
 def states(hass: core.HomeAssistant) -> dict[str, Any]:
     """All entities, and the devices by name with the one that they are connected via."""
     registry = device_registry.async_get(hass)
-    names = {one.id: one.name for one in registry.devices.values()}
+    devices = device_registry.async_entries_for_config_entry(registry, ENTRY)
+    names = {one.id: one.name for one in devices}
     return {
         "states": {one.entity_id: one.state for one in hass.states.async_all()},
-        "devices": {one.name: names.get(one.via_device_id or "") for one in registry.devices.values()},
-        "ids": {one.name: one.id for one in registry.devices.values()},
-        "links": sorted({one.configuration_url or "" for one in registry.devices.values()}),
+        "devices": {one.name: names.get(one.via_device_id or "") for one in devices},
+        "ids": {one.name: one.id for one in devices},
+        "links": sorted({one.configuration_url or "" for one in devices}),
     }
 
 
