@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 
 from edgeface.core.errors import GalleryError
 from edgeface.evaluation.calibration_fit import fit, measure, offset, short
-from edgeface.evaluation.impostors import KINDS, SINGLE, false_matches
+from edgeface.evaluation.impostors import KINDS, SINGLE, FalseMatches, Kind, false_matches
 from edgeface.evaluation.rates import BINS
 from edgeface.evaluation.tail import DECADE, extrapolate, hide_last_decade, last_shown
 from edgeface.faces.calibration import RULE_OF_30
@@ -26,22 +27,28 @@ def people(count: int, photos: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 FACES = people(400, 5)
-CURVES = measure(*FACES, rng())
+Curves: TypeAlias = dict[Kind, FalseMatches]
 
 
-def test_no_kind_of_comparison_exceeds_a_row() -> None:
-    made = fit(CURVES, rng())
+@pytest.fixture(scope="module")
+def curves() -> Curves:
+    """Measured once, and only by the process that runs these tests."""
+    return measure(*FACES, rng())
+
+
+def test_no_kind_of_comparison_exceeds_a_row(curves: Curves) -> None:
+    made = fit(curves, rng())
     for row in made.rows:
         for kind in KINDS:
-            curve = CURVES[kind]
+            curve = curves[kind]
             at = min(BINS - 1, round(row.cosine * BINS))
             if curve.count[at] >= 2 * RULE_OF_30:
                 # A table has steps, and a visit's draws are noise.
                 assert curve.fmr[at] <= 1.15 * row.fmr, (kind, row)
 
 
-def test_rows_end_where_fewer_than_30_pairs_are_left_and_then_are_estimated() -> None:
-    made = fit(CURVES, rng())
+def test_rows_end_where_fewer_than_30_pairs_are_left_and_then_are_estimated(curves: Curves) -> None:
+    made = fit(curves, rng())
     assert made.pairs == 400 * 399 // 2
     assert made.rows[-1].false_matches == pytest.approx(RULE_OF_30, abs=3)
     assert made.rows[-1].fmr == pytest.approx(made.rows[-1].false_matches / made.pairs, rel=0.01)
@@ -58,16 +65,16 @@ def test_estimated_rows_state_no_less_than_was_counted() -> None:
     twins = embeddings.copy()
     for one in range(0, 20, 2):
         twins[person == one + 1] = twins[person == one]
-    curves = measure(twins, person, rng(), [SINGLE])
-    for row in fit(curves, rng()).estimated:
-        assert row.fmr >= float(curves[SINGLE].fmr[round(row.cosine * BINS)])
+    of_twins = measure(twins, person, rng(), [SINGLE])
+    for row in fit(of_twins, rng()).estimated:
+        assert row.fmr >= float(of_twins[SINGLE].fmr[round(row.cosine * BINS)])
 
 
-def test_an_offset_is_kept_below_what_a_kind_can_show() -> None:
-    base = CURVES[SINGLE]
+def test_an_offset_is_kept_below_what_a_kind_can_show(curves: Curves) -> None:
+    base = curves[SINGLE]
     wanted = np.geomspace(0.1, 1e-6, 60)
     assert not offset({SINGLE: base}, wanted).any()
-    moved = offset(CURVES, wanted)
+    moved = offset(curves, wanted)
     assert (moved > 0).all()
     assert moved[-1] == moved[-10]
 
@@ -77,9 +84,9 @@ def test_too_few_people_make_no_table() -> None:
         fit(measure(*people(4, 5), rng()), rng())
 
 
-def test_the_tail_of_a_gaussian_is_predicted() -> None:
+def test_the_tail_of_a_gaussian_is_predicted(curves: Curves) -> None:
     cosine = np.arange(BINS) / BINS
-    base = CURVES[SINGLE]
+    base = curves[SINGLE]
     end = last_shown(base)
     found = extrapolate(base, end, np.arange(end + 1, end + 100), rng())
     assert (found.upper >= found.rate).all()
