@@ -175,12 +175,36 @@ def test_what_is_no_broker_is_refused(text: str, says: str) -> None:
         ("/dev/video2", {"type": "opencv", "source": "/dev/video2"}),
         ("picamera", {"type": "picamera", "number": 0}),
         ("picamera:1", {"type": "picamera", "number": 1}),
-        ("rtsp://192.168.1.20/a", {"type": "opencv", "source": "rtsp://192.168.1.20/a"}),
+        ("Pi camera 1", {"type": "picamera", "number": 1}),
+        ("rtsp://192.168.1.20/a", {"type": "rtsp", "url": "rtsp://192.168.1.20/a"}),
+        ("http://192.168.1.20/a", {"type": "opencv", "source": "http://192.168.1.20/a"}),
         (str(CLIP), {"type": "replay", "path": str(CLIP), "loop": True}),
     ],
 )
 def test_a_camera_is_a_device_an_address_or_a_file(text: str, keys: object) -> None:
     assert init.camera_keys(text) == keys
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_the_password_of_an_address_goes_into_a_file_of_its_own(
+    home: Path, capsys: pytest.CaptureFixture[str], scheme: str
+) -> None:
+    assert write("--camera", f"{scheme}://viewer:p%40ss@127.0.0.1:9/a", "--broker", "none") == 0
+    folder = home / ".config" / "edgeface"
+    secret = folder / "porch.password"
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("p@ss\n", 0o600)
+    text = (folder / "config.yaml").read_text()
+    assert "username: viewer\n" in text
+    assert f"password_file: {secret}\n" in text
+    said = capsys.readouterr()
+    assert not [one for one in (text, said.out, said.err) if "p%40ss" in one or "p@ss" in one]
+    assert main(["check"]) == 0
+    assert "contains a password" not in capsys.readouterr().out
+
+
+def test_an_address_with_a_user_name_alone_stays_as_it_is() -> None:
+    keys: dict[str, object] = {"type": "rtsp", "url": "rtsp://viewer@192.168.1.20/a"}
+    assert init.apart(keys, Path("/porch.password")) == (keys, None)
 
 
 def test_a_file_that_does_not_exist_is_no_camera() -> None:

@@ -88,6 +88,17 @@ def test_a_camera_without_its_packages(tmp_path: Path, capsys: pytest.CaptureFix
     assert check(tmp_path, capsys, text, "--file-only")[0] == 0
 
 
+def test_rtsp_over_udp_needs_gstreamer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gi", None)  # as if it were not installed
+    text = "cameras:\n  porch:\n    type: rtsp\n    url: rtsp://192.168.1.20/a\n"
+    assert check(tmp_path, capsys, text)[0] == 0
+    status, (line,) = check(tmp_path, capsys, f"{text}    transport: udp\n")
+    assert status == 78
+    assert line.startswith("4: cameras.porch.type: GStreamer for Python is missing: sudo apt install")
+
+
 @pytest.mark.parametrize(
     ("section", "package", "line"),
     [

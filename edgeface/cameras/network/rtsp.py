@@ -62,6 +62,10 @@ class RtspCamera(NetworkCamera):
         """`url`, if a password is written into it."""
         return ("url",) if has_password(self.url) else ()
 
+    def require_packages(self) -> None:
+        """As `opencv` or `gstreamer`."""
+        self._player().require_packages()
+
     def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """As `opencv` or `gstreamer`."""
         return self._player().play(clock)

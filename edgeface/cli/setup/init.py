@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from edgeface.cameras.discovery import attached, missing, take_image
+from edgeface.cameras.network.login import divided
 from edgeface.config import loader
 from edgeface.config.places import SYSTEM, default_config, own_config, own_data
 from edgeface.core.console import say
@@ -62,8 +63,14 @@ def run_init(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{printable_path(path)} exists and is not changed: edit it, or name another with --config")
     asks = sys.stdin.isatty() and not arguments.yes
     data = path.absolute().parent / "data" if arguments.config else own_data()
-    text = _text(_parts(arguments, asks=asks), data)
+    parts = _parts(arguments, asks=asks)
+    password_file = path.absolute().with_name(f"{CAMERA}.password")
+    camera, password = apart(parts.camera, password_file)
+    text = _text(replace(parts, camera=camera), data)
     configuration = loader.parse(text.encode(), printable_path(path))
+    if password is not None:
+        _write(password_file, f"{password}\n", replaces=True)
+        say(f"{printable_path(password_file)}: the camera's password, which only you can read")
     _write(path, text)
     say(f"{path}: written and checked; every other key is in the reference: docs/configuration.md")
     _say_camera(configuration)
@@ -130,12 +137,23 @@ def camera_keys(text: str) -> Keys:
         return {"type": "picamera", "number": int(found[1] or 0)}
     if text.isdigit() or text.startswith("/dev/"):
         return {"type": "opencv", "source": int(text) if text.isdigit() else text}
+    if text.lower().startswith(("rtsp://", "rtsps://")):
+        return {"type": "rtsp", "url": text}
     if "://" in text:
         return {"type": "opencv", "source": text}
     if not text or not Path(text).exists():
         none = f"{cleaned(text)} is no camera" if text else "no camera is named"
         raise UsageError(f"{none}: --camera takes 0, /dev/video0, picamera, an rtsp:// address or a video file")
     return {"type": "replay", "path": str(Path(text).absolute()), "loop": True}
+
+
+def apart(camera: Keys, file: Path) -> tuple[Keys, str | None]:
+    """The keys of a camera with the password of its address in a file, and this password; None if it has none."""
+    key = "url" if "url" in camera else "source"
+    address, login = divided(str(camera.get(key, "")))
+    if login is None or not login.password:
+        return camera, None
+    return {**camera, key: address, "username": login.username, "password_file": str(file)}, login.password
 
 
 def _device(text: str) -> str:
@@ -190,10 +208,10 @@ def _text(parts: _Parts, data: Path) -> str:
     return head + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, replaces: bool = False) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        put_whole(path, text.encode(), replace=False)
+        put_whole(path, text.encode(), replace=replaces)
     except OSError as error:
         raise ConfigError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
 
