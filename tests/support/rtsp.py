@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -92,7 +92,7 @@ class Relay:
         self.logins: list[bytes] = []
         """Requests that log in."""
         self._to, self._codec = port, codec
-        self._stack = ExitStack()
+        self._connections: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -106,9 +106,12 @@ class Relay:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._threads[0].join()
-        self._stack.close()
+        for connection in self._connections:
+            _end(connection)
         for thread in self._threads[1:]:
             thread.join()
+        for connection in self._connections:
+            connection.close()
 
     def _accept(self) -> None:
         while True:
@@ -117,8 +120,8 @@ class Relay:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", self._to))
+            self._connections += [client, server]
             for pair in ((client, server), (server, client)):
-                self._stack.callback(_end, pair[0])
                 self._threads.append(threading.Thread(target=self._pass_on, args=pair, daemon=True))
                 self._threads[-1].start()
 
@@ -137,7 +140,6 @@ class Relay:
 
 
 def _end(connection: socket.socket) -> None:
-    try:
+    # It may be connected no more.
+    with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        connection.close()  # it is not connected any more
