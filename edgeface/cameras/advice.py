@@ -23,7 +23,7 @@ STREAM_ADDRESS = "Use the address of the camera's video stream."
 CODEC = "In the camera's own menu, set the codec of this stream to H.264."
 STILL = "Set type: snapshot and url for this camera; docs/cameras.md."
 STREAM = "Set type: opencv and source for this camera; docs/cameras.md."
-VIEWERS = "End another program that watches the camera, or raise the number of viewers in its menu."
+VIEWERS = "Close another program that is watching the camera, or allow more viewers in its menu."
 CLOSED = "Is the camera on and connected, and its address correct? If it has a password, check that too."
 HANGS = "Unplug the camera and plug it in again."
 IN_USE = "End the other program that uses the camera, or configure another camera."
@@ -46,7 +46,7 @@ _ADVICE = (
     (_problem(faults.NEEDS_LOGIN), NEEDS_LOGIN),
     (_problem(faults.FORBIDDEN), FORBIDDEN),
     (_problem(faults.NO_PATH), PATH),
-    ("nothing that listens on this port", SERVICE),
+    ("nothing listening on this port", SERVICE),
     (_problem(faults.NO_HOST), HOST),
     (_problem(faults.NO_ROUTE), ROUTE),
     (_problem(faults.SILENT), SILENT),
@@ -64,9 +64,6 @@ _ADVICE = (
 )
 OFFERED = frozenset(text for _, text in _ADVICE) | {ELSE}
 """Every text that `advice` gives."""
-
-TEXTS = {**dict(_ADVICE), "else": ELSE}
-"""Every advice by a key of its own, for the pages, which translate it."""
 
 
 def advice(problem: str) -> str:

@@ -15,9 +15,9 @@ from edgeface.cameras.base import FrameRateLimiter
 from edgeface.cameras.gstreamer_presets import Preset
 from edgeface.cameras.network import diagnosis, faults
 from edgeface.cameras.network.keys import NetworkCamera, has_password
-from edgeface.cameras.network.login import divided
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraAddressError, CameraError
+from edgeface.core.http.login import divided
 from edgeface.core.settings import form
 from edgeface.core.types import CameraImage
 

@@ -49,7 +49,7 @@ def read_frames(path: Path, rate: float) -> Iterator[VideoFrame]:
 
 def _folder(path: Path, rate: float) -> Iterator[VideoFrame]:
     try:
-        files = photo_files.photos_in(path)
+        files = [file for file in photo_files.entries(path) if file.suffix.lower() in photos.SUFFIXES]
     except OSError as error:
         raise CameraError(f"{path} cannot be read ({system_reason(error)})") from error
     if not files:

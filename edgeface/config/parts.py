@@ -42,6 +42,12 @@ def lacks(configuration: Configuration) -> Iterator[Lack]:
             yield Lack(key, f"{module} is not installed", add_part(extra))
 
 
+def lacking(configuration: Configuration, *section: str) -> frozenset[str]:
+    """The cameras, or the targets, below a section that lack something."""
+    depth = len(section)
+    return frozenset(str(lack.key[depth]) for lack in lacks(configuration) if lack.key[:depth] == section)
+
+
 def _needed(configuration: Configuration) -> Iterator[tuple[KeyPath, str, tuple[str, ...]]]:
     """The keys that need a part, which part, and which of its modules."""
     if configuration.detector.type == "mediapipe":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.cameras import discovery
 from edgeface.cameras.advice import LITERAL, LITERAL_DO, advice
+from edgeface.config.parts import lacking
 from edgeface.core.errors import CameraError, ModelError
 from edgeface.doctor.broker import service_runs
 from edgeface.doctor.finding import Finding
@@ -33,6 +34,7 @@ _TURNED = {
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Take an image with each camera that is switched on."""
     runs, analyzer = service_runs(), open_analyzer(configuration)
+    lacks = lacking(configuration, "cameras")
     for name, camera in configuration.cameras.items():
         if not camera.enabled:
             yield Finding("camera", f"{name}: switched off", "note")
@@ -40,7 +42,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
             yield Finding("camera", f"{name}: in use by the service; systemctl status edgeface shows its state", "note")
         elif (reason := camera.why_no_password()) is not None:
             yield Finding("camera", f"{name}: not tested: {reason}; systemctl status edgeface shows its state", "note")
-        else:
+        elif name not in lacks:  # those that lack software are reported with the missing parts
             yield _test(name, camera, analyzer)
         if camera.keys_with_passwords():
             yield Finding("camera", f"{name}: {LITERAL}", "note", LITERAL_DO)

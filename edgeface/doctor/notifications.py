@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from edgeface.core.installed.place import add_part
+from edgeface.config.parts import lacking
 from edgeface.doctor.finding import Finding
 from edgeface.notify.notifier import handover
-from edgeface.notify.settings import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,14 +17,14 @@ _PLACE = "put the address or the secret there, readable for the service's group;
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """Whether each target has its secret and its packages; nothing without the section notify."""
+    """Whether each target has its secret; nothing without the section notify."""
     if configuration.notify is None:
         return
+    lacks = lacking(configuration, "notify", "targets")
     for name, target in handover(configuration.notify).targets.items():
-        missing = [package for package in NEEDS[target.type] if find_spec(package) is None]
-        if missing:
-            yield Finding("notify", f"{name}: {missing[0]} is not installed", "bad", add_part("notify"))
-        elif target.problem is not None:
+        if name in lacks:
+            continue  # reported with the missing parts
+        if target.problem is not None:
             yield Finding("notify", f"{name}: {target.problem}", "bad", _PLACE)
         else:
             yield Finding("notify", f"{name}: configured; `edgeface notify test {name}` tries it")

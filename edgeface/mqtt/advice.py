@@ -31,7 +31,7 @@ ELSE = "See the log of the broker, and `edgeface doctor` on the device."
 _ADVICE = (
     (r"^mqtt\.tls: cannot use", FILES),
     (r"\bdenies\b|may not write", DENIED),
-    (r"speaks no MQTT 5", OLD_MQTT),
+    (r"does not speak MQTT 5", OLD_MQTT),
     (r"rejects the connection", LOGIN),
     (r"not trusted: .*(expired|not yet valid)", EXPIRED),
     (r"not trusted", UNTRUSTED),
@@ -45,24 +45,6 @@ _ADVICE = (
 )
 OFFERED = frozenset(text for _, text in _ADVICE) | {START, ELSE}
 """Every text that `advice` gives."""
-
-TEXTS = {
-    "start": START,
-    "refused": REFUSED,
-    "silent": SILENT,
-    "name": NAME,
-    "expired": EXPIRED,
-    "untrusted": UNTRUSTED,
-    "tls": TLS,
-    "files": FILES,
-    "login": LOGIN,
-    "denied": DENIED,
-    "twice": TWICE,
-    "slow": SLOW,
-    "no_mqtt": NO_MQTT,
-    "else": ELSE,
-}
-"""Every advice by a key of its own, for the pages, which translate it."""
 
 
 def advice(problem: str, mqtt: Mqtt) -> str:

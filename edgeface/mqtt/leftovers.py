@@ -176,6 +176,11 @@ class Retained:
         names += [filled(kind, camera=camera).name for camera in gone for kind in _CAMERA]
         return names if named is not None else [*names, *(filled(kind).name for kind in _DEVICE[:3])]
 
+    def left_behind(self, here: Place, named: Named) -> list[str]:
+        """Everything at this earlier place, but what a device at `here` uses."""
+        used = Retained(here)
+        return [name for name in self.obsolete(None) if not used.keeps(name, named)]
+
     def _is_obsolete(self, kind: Topic, one: str, payload: bytes, named: Named | None) -> bool:
         """Whether discovery, or where someone was seen, is to be cleared."""
         if kind in _DISCOVERED and f'"{self.place.topics(topics.STATUS).name}"'.encode() not in payload:
@@ -278,11 +283,11 @@ class Leftovers:
                 self._clear(review, Named(self._cameras, doors, announced=announced), retained)
 
     def _clear(self, review: _Review, named: Named, retained: RetainedQueue) -> None:
-        found, here = review.retained, Retained(self._place)
+        found = review.retained
         if found.place == self._place:
             names = found.obsolete(named)
         elif found.place.is_beside(self._place) or (not found.online and found.is_of(self._knows)):
-            names = [name for name in found.obsolete(None) if not here.keeps(name, named)]
+            names = found.left_behind(self._place, named)
         else:
             if found.found:
                 _log.info("%s: of another device, or not known to be ours, so its topics stay", found.place)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgeface.mqtt.settings import Mqtt
 
 ONLY_OLD = (
-    "speaks no MQTT 5, which edgeface needs: update it (mosquitto 1.6, RabbitMQ 3.13 or newer), or use another broker"
+    "does not speak MQTT 5, which edgeface needs: update it (mosquitto 1.6, RabbitMQ 3.13 or newer), or use another"
 )
 """What a broker does that has only an older version, and what to do."""
 UNSUPPORTED = 0x84

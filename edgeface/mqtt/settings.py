@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from edgeface.core.errors import ConfigError
 from edgeface.core.settings import Host, Id, Settings, form
+from edgeface.security.secret_sources import require_one_source
 
 
 class Tls(Settings):
@@ -64,9 +65,8 @@ class Mqtt(Settings):
 
     @model_validator(mode="after")
     def _one_password(self) -> Mqtt:
-        given = [self.password_file, self.password_env, self.password_credential]
-        if sum(source is not None for source in given) > 1:
-            raise ValueError("give one of password_file, password_env and password_credential")
+        given = self.password_file, self.password_env, self.password_credential
+        require_one_source("password", *given)
         if self.username is None and any(given):
             raise ValueError("a password needs a user name: add username")
         if self.tls is not None and "%" in self.host:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.core import event_kinds
 from edgeface.core.settings import Id, Settings, form
+from edgeface.security.secret_sources import require_one_source
 
 CAMERA_OFFLINE = "camera_offline"
 CAMERA_ONLINE = "camera_online"
@@ -84,8 +85,7 @@ class AppriseTarget(TargetSettings):
 
     @model_validator(mode="after")
     def _one_address(self) -> AppriseTarget:
-        if sum(one is not None for one in self.sources.where) != 1:
-            raise ValueError("give one of url_file, url_env and url_credential")
+        require_one_source("url", *self.sources.where, needed=True)
         return self
 
     @property
@@ -109,8 +109,7 @@ class WebhookTarget(TargetSettings):
 
     @model_validator(mode="after")
     def _one_secret(self) -> WebhookTarget:
-        if sum(one is not None for one in self.sources.where) != 1:
-            raise ValueError("give one of secret_file, secret_env and secret_credential")
+        require_one_source("secret", *self.sources.where, needed=True)
         if self.url.startswith("http://") and not self.allow_local:
             raise ValueError("plaintext over the internet: use https, or set allow_local for a local address")
         return self

@@ -40,6 +40,13 @@ class PasswordSource(Protocol):
         """A systemd credential."""
 
 
+def require_one_source(kind: str, *sources: object, needed: bool = False) -> None:
+    """Raise ValueError if several sources of a secret are given, or none although one is `needed`."""
+    given = sum(source is not None for source in sources)
+    if given > 1 or (needed and not given):
+        raise ValueError(f"give one of {kind}_file, {kind}_env and {kind}_credential")
+
+
 def password(settings: PasswordSource, section: str = "mqtt") -> str | None:
     """The password of these settings, or None if they name none; raises BrokerError, as `secret`."""
     what = f"{'MQTT' if section == 'mqtt' else section} password"

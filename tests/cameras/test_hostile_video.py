@@ -153,4 +153,4 @@ def test_a_folder_with_a_pipe_or_a_folder_for_a_picture(tmp_path: Path) -> None:
     assert "not a file" in played(tmp_path)[1]
     (tmp_path / "0.jpg").unlink()
     (tmp_path / "0.jpg").mkdir()
-    assert "has no photos in it" in played(tmp_path)[1]
+    assert "a folder" in played(tmp_path)[1]

@@ -129,7 +129,7 @@ def test_an_address_without_a_stream(address: str, path: str) -> None:
 
 
 def test_a_server_that_is_not_there_is_told_at_once() -> None:
-    with pytest.raises(CameraError, match=r"rtsp://127\.0\.0\.1:1 has nothing that listens on this port: is RTSP "):
+    with pytest.raises(CameraError, match=r"rtsp://127\.0\.0\.1:1 has nothing listening on this port: is RTSP "):
         next(camera("rtsp://user:hunter2@127.0.0.1:1/stream").images())
 
 

@@ -202,6 +202,9 @@ def test_after_a_refused_login_the_server_sees_one_login_a_minute(kind: str) -> 
                 clock.added += 10
                 until(lambda: len(relay.logins) == first + minute, 5)  # noqa: B023 - called before the next turn
                 until(lambda: capture.state().reopens == minute, 5)  # noqa: B023 - as above
+                # The clock must not run on while the camera is being asked.
+                until(lambda: not relay.busy, 5)
+                time.sleep(1)
             assert capture.state().error == f"rtsp://127.0.0.1:{relay.port} {faults.WRONG_LOGIN}"
             time.sleep(0.5)
             assert len(relay.logins) == first + 2

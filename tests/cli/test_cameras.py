@@ -117,7 +117,7 @@ def test_each_configured_camera_is_looked_at_and_its_snapshot_kept(
     assert main.main(["cameras", "--config", str(config), "--out", str(out)]) == 69
     printed = capsys.readouterr().out
     assert f"  door          64 x 48, brightness 64%, in {out}/door.jpg\n" in printed
-    assert "  yard          rtsp://127.0.0.1:1 has nothing that listens on this port: is RTSP switched on" in printed
+    assert "  yard          rtsp://127.0.0.1:1 has nothing listening on this port: is RTSP switched on" in printed
     assert "  side          Picamera2 is missing: sudo apt install python3-picamera2" in printed
     assert "hunter2" not in printed
     assert [path.name for path in out.iterdir()] == ["door.jpg"]

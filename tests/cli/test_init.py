@@ -155,12 +155,12 @@ def test_a_broker_is_an_address(text: str, keys: object) -> None:
     ("text", "says"),
     [
         ("192.168.1.5", "mqtts://192.168.1.5 uses TLS"),
-        ("mqtt://me:secret@192.168.1.5", "no address"),
-        ("http://localhost", "no address"),
-        ("localhost:none", "no address"),
-        ("", "no address"),
+        ("mqtt://me:secret@192.168.1.5", "not a broker's address"),
+        ("http://localhost", "not a broker's address"),
+        ("localhost:none", "not a broker's address"),
+        ("", "not a broker's address"),
         ("a b", "another machine"),
-        ("mqtt://a b", "no address"),
+        ("mqtt://a b", "not a broker's address"),
     ],
 )
 def test_what_is_no_broker_is_refused(text: str, says: str) -> None:
@@ -208,7 +208,7 @@ def test_an_address_with_a_user_name_alone_stays_as_it_is() -> None:
 
 
 def test_a_file_that_does_not_exist_is_no_camera() -> None:
-    with pytest.raises(UsageError, match=r"none\.mp4 is no camera"):
+    with pytest.raises(UsageError, match=r"none\.mp4 is not a camera"):
         init.camera_keys("none.mp4")
 
 
@@ -230,7 +230,7 @@ def test_on_a_terminal_it_asks_and_asks_again_after_a_wrong_answer(home: Path) -
         os.close(theirs)
         for question, answer in (
             ("camera: ", "none.mp4"),
-            ("none.mp4 is no camera", str(CLIP)),
+            ("none.mp4 is not a camera", str(CLIP)),
             ("name of this device", "Front Door"),
             ("not an id", "front"),
             ("MQTT broker", "none"),

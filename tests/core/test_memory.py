@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Everything is loaded before the limit; what follows may use so many bytes more.
 CLI = """
 import resource, sys
-import cv2, numpy, edgeface.people.service, edgeface.faces.analyzer
+import cv2, numpy, edgeface.config.loader, edgeface.people.service, edgeface.faces.analyzer
 from edgeface.cli import main
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()

@@ -12,11 +12,12 @@ import pytest
 from pydantic import ValidationError
 
 from edgeface.core.clock import SystemClock
+from edgeface.core.http.login import Login
 from edgeface.door.relay import Relay
 from edgeface.door.relays.base import RelayError
 from edgeface.door.relays.http import HttpDriver, HttpRelay
 from edgeface.door.relays.tasmota import pulse_time
-from edgeface.door.relays.web_client import Login, digest, json_object
+from edgeface.door.relays.web_client import digest, json_object
 from tests.support.broker import until
 from tests.support.relays import PASSWORD, WebRelay
 
@@ -108,7 +109,7 @@ def test_the_password_is_sent_as_the_device_takes_it(kind: str, monkeypatch: pyt
 )
 def test_a_password_is_given_to_no_other_login_than_digest(challenge: str) -> None:
     with pytest.raises(RelayError, match="not sent the password"):
-        digest(Login("digest", "admin", PASSWORD), challenge, "/")
+        digest(Login("admin", PASSWORD), challenge, "/")
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {

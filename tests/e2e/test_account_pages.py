@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +9,12 @@ import pytest
 pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.web.auth import accounts
 from edgeface.web.texts import account_strings, strings
-from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded
+from tests.support.browsing import bounded
+from tests.support.pages import NEEDED, PLAYWRIGHT, browser  # noqa: F401 - a fixture
 from tests.support.web import server, stage  # noqa: F401 - fixtures
 
-PLAYWRIGHT = find_spec("playwright") is not None
 if TYPE_CHECKING or PLAYWRIGHT:
-    from playwright.sync_api import Browser, Page, expect, sync_playwright
+    from playwright.sync_api import Browser, Page, expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,25 +23,14 @@ if TYPE_CHECKING:
     from tests.support.web import Stage
 
 pytestmark = [
-    pytest.mark.needs_browser,
+    *NEEDED,
     pytest.mark.slow(seconds=8),
-    pytest.mark.skipif(not PLAYWRIGHT, reason="needs playwright"),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
 ]
 
 # Fixtures of tests/support/web.py are arguments here.
 # ruff: noqa: F811
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of a test
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        with bounded(started):
-            started.close()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,23 +12,24 @@ pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
 from edgeface.web.texts import account_strings, settings_strings, strings
-from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
+from tests.support.browsing import bounded, cut, running
+from tests.support.pages import NEEDED, PLAYWRIGHT, browser  # noqa: F401 - a fixture
 
-PLAYWRIGHT = find_spec("playwright") is not None
 if TYPE_CHECKING or PLAYWRIGHT:
-    from playwright.sync_api import Browser, Page, expect, sync_playwright
+    from playwright.sync_api import Browser, Page, expect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgeface.daemon.daemon import Daemon
 
+# Fixtures of tests/support/pages.py are arguments here.
+# ruff: noqa: F811
+
 pytestmark = [
     pytest.mark.broker,
-    pytest.mark.needs_browser,
+    *NEEDED,
     pytest.mark.slow(seconds=23),
-    pytest.mark.skipif(not PLAYWRIGHT, reason="needs playwright"),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
 ]
 
 # Seconds of the clip in which Obama, a stranger and Biden come by, one after the other.
@@ -53,15 +52,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         running(folder, broker.port, people, clip=cut(folder / "short.avi", *SPANS)) as made,
     ):
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        with bounded(started):
-            started.close()
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,23 +13,26 @@ pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.faces.photo_face import PHOTO_SIDE
 from edgeface.web.texts import photo_strings, self_enrollment_strings, strings
-from tests.e2e.test_browser import CONTRAST, PATIENCE, PLAYWRIGHT, ROUND, SPANS, Visit
-from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
+from tests.e2e.test_browser import CONTRAST, PATIENCE, ROUND, SPANS, Visit
+from tests.support.browsing import bounded, cut, running
 from tests.support.certificates import Authority
+from tests.support.pages import NEEDED, PLAYWRIGHT, browser  # noqa: F401 - a fixture
 from tests.support.photos import phone_photo
 
 if TYPE_CHECKING or PLAYWRIGHT:
-    from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+    from playwright.sync_api import Browser, Page, Request, expect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+# Fixtures of tests/support/pages.py are arguments here.
+# ruff: noqa: F811
 
 pytestmark = [
     pytest.mark.broker,
-    pytest.mark.needs_browser,
+    *NEEDED,
     pytest.mark.slow(seconds=30),
-    pytest.mark.skipif(not PLAYWRIGHT, reason="needs playwright"),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
 ]
 
 CLICKS = 8
@@ -62,15 +64,6 @@ def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         found = daemon.sign_in_link()
         assert found is not None
         yield found.replace("127.0.0.1", "localhost")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        with bounded(started):
-            started.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,37 +10,31 @@ pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import PEOPLE
 from edgeface.web.texts import strings, today_strings
-from tests.e2e.test_browser import PLAYWRIGHT, ROUND, SPANS, Visit
+from tests.e2e.test_browser import ROUND, SPANS, Visit
 from tests.e2e.test_enrolling import Person, check
-from tests.support.browsing import ARGUMENTS, CHROMIUM, bounded, cut, running
+from tests.support.browsing import bounded, cut, running
+from tests.support.pages import NEEDED, PLAYWRIGHT, browser  # noqa: F401 - a fixture
 
 if TYPE_CHECKING or PLAYWRIGHT:
-    from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+    from playwright.sync_api import Browser, Locator, Page, expect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+# Fixtures of tests/support/pages.py are arguments here.
+# ruff: noqa: F811
 
 pytestmark = [
     pytest.mark.broker,
-    pytest.mark.needs_browser,
+    *NEEDED,
     pytest.mark.slow(seconds=20),
-    pytest.mark.skipif(not PLAYWRIGHT, reason="needs playwright"),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM}"),
 ]
 
 CLICKS = 5
 """From the empty page to the name on it; docs/web.md publishes this figure."""
 NAME = "Barack Obama"
 PHOTO = PEOPLE / "Barack_Obama" / "obama.jpg"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        with bounded(started):
-            started.close()
 
 
 @pytest.fixture

@@ -65,8 +65,8 @@ def old(request: pytest.FixtureRequest) -> Iterator[OldBroker]:
 
 def sentence(port: int) -> str:
     return (
-        f"the broker 127.0.0.1:{port} speaks no MQTT 5, which edgeface needs: update it (mosquitto 1.6, RabbitMQ 3.13"
-        " or newer), or use another broker"
+        f"the broker 127.0.0.1:{port} does not speak MQTT 5, which edgeface needs: update it (mosquitto 1.6,"
+        " RabbitMQ 3.13 or newer), or use another"
     )
 
 

@@ -101,6 +101,11 @@ class Relay:
     def address(self, user: str = "") -> str:
         return f"rtsp://{user}127.0.0.1:{self.port}/door"
 
+    @property
+    def busy(self) -> bool:
+        """Whether a connection is open."""
+        return any(thread.is_alive() for thread in self._threads[1:])
+
     def close(self) -> None:
         # Closing alone does not wake accept.
         self._listener.shutdown(socket.SHUT_RDWR)

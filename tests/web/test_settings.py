@@ -566,7 +566,7 @@ def test_a_camera_on_the_network_is_tried_with_the_hidden_password(
         assert "geheim" not in answer.text
     gone = save(admin, gate, to="/try")
     assert "http://127.0.0.1:" in text_of(gone)
-    assert "listens on this port" in text_of(gone)
+    assert "listening on this port" in text_of(gone)
     assert "geheim" not in gone.text
 
 

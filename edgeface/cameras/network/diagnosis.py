@@ -102,7 +102,6 @@ def _http_fault(address: str, label: str, clock: Clock, *, verify: bool) -> Came
         return error
     if answer.kind.startswith("image/") or answer.body.startswith(_PICTURES):
         return CameraAddressError(f"{label} {faults.STILL}")
-    if answer.kind in {"text/html", "application/json", "application/xml", "text/xml"}:
-        content = "a web page" if answer.kind == "text/html" else answer.kind
+    if (content := faults.no_picture(answer.kind)) is not None:
         return CameraAddressError(f"{label} {faults.NO_STREAM.format(content=content)}")
     return None

@@ -13,9 +13,7 @@ WRONG_LOGIN = "refuses the user name or the password; edgeface tries again once 
 NEEDS_LOGIN = "asks for a user name and a password: set username and password_file at this camera"
 FORBIDDEN = "does not let this user see the pictures: allow it in the camera's menu"
 NO_PATH = "has nothing at this path: copy the whole address from the camera's menu or manual"
-NOTHING_LISTENS = (
-    "has nothing that listens on this port: is {protocol} switched on in the camera, and is the port right?"
-)
+NOTHING_LISTENS = "has nothing listening on this port: is {protocol} switched on in the camera, and is the port right?"
 NO_HOST = "has a host name that is not known here: is it spelled correctly? An IP address works without a name server"
 NO_ROUTE = "cannot be reached: is the camera in a network that this machine can reach?"
 SILENT = "does not answer: is the camera on and connected, and is its address right?"
@@ -31,9 +29,9 @@ STILL = "gives a still picture, not a stream: use type: snapshot"
 STREAM = "gives a stream, not a still picture: use type: opencv"
 NO_PICTURE = "gives {content}, not a picture: copy the address of the picture from the camera's menu or manual"
 NO_STREAM = "gives {content}, not a stream: copy the address of the stream from the camera's menu or manual"
-BROKE_OFF = "does not send its answer in {seconds:.1f} s: is the network slow, or the picture large?"
-BUSY = "has no room for another viewer: end another program that watches this camera"
-REDIRECT = "sends the visitor to another address, which edgeface does not follow: configure that one"
+BROKE_OFF = "does not finish its answer within {seconds:.1f} s: is the network slow, or the picture large?"
+BUSY = "allows no more viewers: close another program that is watching this camera"
+REDIRECT = "redirects to another address, which edgeface does not follow: configure that address"
 STATUS = "answers with the error {protocol} {status}: does the camera's own page show pictures?"
 UNTRUSTED = "has a certificate that cannot be verified: set ca to the certificate of its authority"
 UNTRUSTED_RTSPS = "has a certificate that cannot be verified: add its authority to this machine's certificates"
@@ -45,6 +43,13 @@ PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _GONE = 401, 403, 404, 410
 _NO_SESSION, _NO_BANDWIDTH = 454, 453
+
+
+def no_picture(kind: str) -> str | None:
+    """What an answer of this media type is, if it is surely no picture; None if it may be one."""
+    if kind == "text/html":
+        return "a web page"
+    return kind if kind in {"application/json", "application/xml", "text/xml"} else None
 
 
 def protocol(scheme: str) -> str:

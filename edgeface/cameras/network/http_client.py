@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 
 from edgeface.cameras.network import faults
 from edgeface.cameras.network.connection import Connection
-from edgeface.cameras.network.login import authorization, best_challenge, divided
 from edgeface.core.errors import CameraError
+from edgeface.core.http.login import authorization, best_challenge, divided
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from edgeface.cameras.network.login import Challenge
     from edgeface.core.clock import Clock
+    from edgeface.core.http.login import Challenge
 
 _UNAUTHORIZED = 401
 
@@ -55,18 +55,14 @@ class HttpClient:
         status, challenges, answer = self._ask(most, seconds)
         if status == _UNAUTHORIZED and self._login is not None:
             self._challenge, self._used = best_challenge(challenges), 0
-            # A nonce that was valid for a while is replaced by a new one; a refused login is not sent again.
-            if self._challenge is not None and (not known or self._is_stale(challenges)):
+            # The nonce of a digest is valid for a while only; a refused password is not sent again.
+            if self._challenge is not None and (not known or self._challenge.scheme == "digest"):
                 status, _, answer = self._ask(most, max(0.1, end - self._clock.monotonic()))
         error = faults.of_status(self._label, self._scheme, status, known=self._login is not None)
         if error is not None:
             self._challenge = None
             raise error
         return answer
-
-    def _is_stale(self, challenges: list[str]) -> bool:
-        challenge = best_challenge(challenges)
-        return challenge is not None and challenge.scheme == "digest"
 
     def _ask(self, most: int, seconds: float) -> tuple[int, list[str], Answer]:
         tls = self._tls if self._scheme == "https" else None

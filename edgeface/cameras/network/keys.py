@@ -8,10 +8,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from edgeface.cameras import base
 from edgeface.cameras.base import CameraBase
-from edgeface.cameras.network.login import Login, divided, joined
 from edgeface.core.errors import CameraError
-from edgeface.security.secret_sources import secret
+from edgeface.core.http.login import Login, divided, joined
+from edgeface.security.secret_sources import require_one_source, secret
 
 LOGIN_KEYS = frozenset({"username", "password_file", "password_env", "password_credential"})
 
@@ -36,9 +37,8 @@ class NetworkCamera(CameraBase):
 
     @model_validator(mode="after")
     def _one_password(self) -> NetworkCamera:
-        given = [self.password_file, self.password_env, self.password_credential]
-        if sum(source is not None for source in given) > 1:
-            raise ValueError("give one of password_file, password_env and password_credential")
+        given = self.password_file, self.password_env, self.password_credential
+        require_one_source("password", *given)
         if self.username is None and any(given):
             raise ValueError("a password needs a username")
         if self.username is not None and not any(given):
@@ -68,6 +68,40 @@ class NetworkCamera(CameraBase):
         """Raise ValueError if both the address and the keys name a user."""
         if self.username is not None and divided(address)[1] is not None:
             raise ValueError("the address has a user name already: remove it there, or remove username")
+
+
+class AddressCamera(NetworkCamera):
+    """A camera in the network that is nothing but an address."""
+
+    restartless = NetworkCamera.restartless | {"insecure"}
+
+    url: Annotated[str, Field(max_length=2000, repr=False)]
+    """The address; each type says of which protocols."""
+    insecure: bool = False
+    """Allow doors at this camera although its pictures come from another machine in plaintext."""
+
+    @model_validator(mode="after")
+    def _one_login(self) -> AddressCamera:
+        self.require_one_login(self.url)
+        return self
+
+    @property
+    def label(self) -> str:
+        """The address as it may be shown."""
+        return base.public_part(self.url)
+
+    def hosts(self) -> tuple[str, ...]:
+        """The host of `url`."""
+        return base.hosts_of(self.url)
+
+    def plaintext(self) -> tuple[tuple[str, str], ...]:
+        """The host of rtsp:// or http://."""
+        host = None if self.insecure else base.plaintext_host(self.url)
+        return () if host is None else (("url", host),)
+
+    def keys_with_passwords(self) -> tuple[str, ...]:
+        """`url`, if a password is written into it."""
+        return ("url",) if has_password(self.url) else ()
 
 
 def has_password(address: str) -> bool:

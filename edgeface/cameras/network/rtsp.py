@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from edgeface.cameras import base
 from edgeface.cameras.gstreamer import GstreamerCamera
-from edgeface.cameras.network.keys import NetworkCamera, has_password
+from edgeface.cameras.network.keys import AddressCamera
 from edgeface.cameras.opencv import OpencvCamera
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ _Timeout = Annotated[float, Field(gt=0, le=60)]
 _require_rtsp = partial(base.require_address, schemes=("rtsp", "rtsps"))
 
 
-class RtspCamera(NetworkCamera):
+class RtspCamera(AddressCamera):
     """A network camera that speaks RTSP: another name for `opencv`, or for `gstreamer` with its preset `rtsp`."""
-
-    restartless = NetworkCamera.restartless | {"insecure"}
 
     type: Literal["rtsp"] = "rtsp"
     url: Annotated[str, Field(max_length=2000, repr=False), AfterValidator(_require_rtsp)]
@@ -36,31 +34,6 @@ class RtspCamera(NetworkCamera):
     """Maximum seconds for the stream to open."""
     read_timeout: _Timeout = 2.0
     """Maximum seconds for the next frame."""
-    insecure: bool = False
-    """Allow doors at this camera although its pictures come from another machine in plaintext."""
-
-    @model_validator(mode="after")
-    def _one_login(self) -> RtspCamera:
-        self.require_one_login(self.url)
-        return self
-
-    @property
-    def label(self) -> str:
-        """The address as it may be shown."""
-        return base.public_part(self.url)
-
-    def hosts(self) -> tuple[str, ...]:
-        """The host of `url`."""
-        return base.hosts_of(self.url)
-
-    def plaintext(self) -> tuple[tuple[str, str], ...]:
-        """The host of rtsp://."""
-        host = None if self.insecure else base.plaintext_host(self.url)
-        return () if host is None else (("url", host),)
-
-    def keys_with_passwords(self) -> tuple[str, ...]:
-        """`url`, if a password is written into it."""
-        return ("url",) if has_password(self.url) else ()
 
     def require_packages(self) -> None:
         """As `opencv` or `gstreamer`."""

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 from edgeface.cameras.network import faults
 from edgeface.cameras.network.connection import Connection, tls_context
-from edgeface.cameras.network.login import authorization, best_challenge, divided
 from edgeface.core.errors import CameraAddressError, CameraLoginError
+from edgeface.core.http.login import authorization, best_challenge, divided
 
 if TYPE_CHECKING:
     import io
 
-    from edgeface.cameras.network.login import Login
     from edgeface.core.clock import Clock
+    from edgeface.core.http.login import Login
 
 _SECONDS, _IMPATIENT_SECONDS = 2.0, 1.5
 """For all requests of a question together; the second while a stream is opening, to report its fault within 5 s."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from edgeface.cameras import base
 from edgeface.cameras.network import faults
 from edgeface.cameras.network.connection import tls_context
 from edgeface.cameras.network.http_client import HttpClient
-from edgeface.cameras.network.keys import NetworkCamera, has_password
+from edgeface.cameras.network.keys import AddressCamera
 from edgeface.core.errors import CameraAddressError, CameraError, PhotoError
 from edgeface.core.types import CameraImage
 
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 _require_http = partial(base.require_address, schemes=("http", "https"))
 
 
-class SnapshotCamera(NetworkCamera):
+class SnapshotCamera(AddressCamera):
     """A camera whose address gives one JPEG, PNG, WebP or BMP picture, the newest."""
-
-    restartless = NetworkCamera.restartless | {"insecure"}
 
     type: Literal["snapshot"] = "snapshot"
     url: Annotated[str, Field(max_length=2000, repr=False), AfterValidator(_require_http)]
@@ -44,31 +42,6 @@ class SnapshotCamera(NetworkCamera):
     """Maximum seconds for a picture."""
     ca: Path | None = Field(default=None, strict=False)
     """CA certificate for https://, PEM; by default the system's."""
-    insecure: bool = False
-    """Allow doors at this camera although its pictures come from another machine in plaintext."""
-
-    @model_validator(mode="after")
-    def _one_login(self) -> SnapshotCamera:
-        self.require_one_login(self.url)
-        return self
-
-    @property
-    def label(self) -> str:
-        """The address as it may be shown."""
-        return base.public_part(self.url)
-
-    def hosts(self) -> tuple[str, ...]:
-        """The host of `url`."""
-        return base.hosts_of(self.url)
-
-    def plaintext(self) -> tuple[tuple[str, str], ...]:
-        """The host of http://."""
-        host = None if self.insecure else base.plaintext_host(self.url)
-        return () if host is None else (("url", host),)
-
-    def keys_with_passwords(self) -> tuple[str, ...]:
-        """`url`, if a password is written into it."""
-        return ("url",) if has_password(self.url) else ()
 
     def play(self, clock: Clock) -> Generator[CameraImage, None, None]:
         """Fetch pictures and yield them, also if one is the same as the last, so that a frozen camera is noticed.
@@ -95,8 +68,7 @@ class SnapshotCamera(NetworkCamera):
 
         if answer.kind.startswith("multipart/"):
             raise CameraAddressError(f"{self.label} {faults.STREAM}")
-        if answer.kind in {"text/html", "application/json", "application/xml", "text/xml"}:
-            content = "a web page" if answer.kind == "text/html" else answer.kind
+        if (content := faults.no_picture(answer.kind)) is not None:
             raise CameraAddressError(f"{self.label} {faults.NO_PICTURE.format(content=content)}")
         if len(answer.body) > photos.MAX_BYTES:
             raise CameraError(f"{self.label} gives a picture of more than {photos.MAX_BYTES / 1e6:.0f} MB")

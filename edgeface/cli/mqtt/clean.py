@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgeface.config.configuration import Configuration
+    from edgeface.mqtt.settings import Mqtt
 
 _TICK = 0.2
 _AT_ONCE = 8
@@ -33,16 +34,17 @@ def run_mqtt(arguments: argparse.Namespace) -> int:
     Raises UsageError without the section mqtt or for a name that is no id, and BrokerError.
     """
     configuration = load(arguments.config)
-    if configuration.mqtt is None:
+    mqtt = configuration.mqtt
+    if mqtt is None:
         raise UsageError(f"{arguments.config} has no section mqtt, so there is no broker to clean")
     if wrong := [name for name in arguments.device if not is_id(name)]:
         raise UsageError(f"--device: {printable(wrong[0])} is not the name of a device")
-    here = Place.of(configuration.mqtt, configuration.device)
+    here = Place.of(mqtt, configuration.device)
     earlier = tuple(one for one in read_places(configuration.data) if one != here)
     asked = tuple(here._replace(device=name) for name in arguments.device if name != here.device)
-    with _session(configuration) as session:
+    with _session(mqtt, configuration.device) as session:
         found = session.retained((here, *dict.fromkeys((*earlier, *asked))))
-        names = {one.place: _obsolete(configuration, one, asked) for one in found}
+        names = {one.place: _obsolete(configuration, mqtt, one, asked) for one in found}
         denied = [] if arguments.dry_run else session.clear([name for each in names.values() for name in each or ()])
     for name in dict.fromkeys(name for each in names.values() for name in each or ()):
         say(f"{name}: {'would be cleared' if arguments.dry_run else 'denied' if name in denied else 'cleared'}")
@@ -54,33 +56,28 @@ def run_mqtt(arguments: argparse.Namespace) -> int:
     return int(bool(denied) or any(names[place] is None for place in asked))
 
 
-def _obsolete(configuration: Configuration, retained: Retained, asked: Sequence[Place]) -> list[str] | None:
+def _obsolete(configuration: Configuration, mqtt: Mqtt, retained: Retained, asked: Sequence[Place]) -> list[str] | None:
     """The topics to clear at a place; None, and a line that explains it, if they may be of another device."""
-    place, mqtt = retained.place, configuration.mqtt
-    if mqtt is None:
-        return None
-    here = Place.of(mqtt, configuration.device)
+    place, here = retained.place, Place.of(mqtt, configuration.device)
     people = () if mqtt.people is None else None
     named = Named(configuration.cameras, configuration.doors, people, announced=mqtt.discovery)
     if place == here:
         return retained.obsolete(named)
     if place.is_beside(here):
-        return _but(here, named, retained)
+        return _left_behind(retained, here, named)
     if retained.online:
         say(f"{place}: a device is online under this name, so its topics stay; stop it first if it is yours")
         return None
     if place in asked or retained.is_of(lambda seq, head: _knows(configuration, seq, head)):
-        return _but(here, named, retained)
+        return _left_behind(retained, here, named)
     if retained.found:
         say(f"{place}: not known to be of this device, so its topics stay; --device {place.device} clears them")
     return None
 
 
-def _but(here: Place, named: Named, retained: Retained) -> list[str]:
-    """Everything at an earlier place but what is used here."""
-    kept = Retained(here)
+def _left_behind(retained: Retained, here: Place, named: Named) -> list[str]:
     # The topics of the device itself may be gone already.
-    return [name for name in retained.obsolete(None) if not kept.keeps(name, named)] if retained.found else []
+    return retained.left_behind(here, named) if retained.found else []
 
 
 def _knows(configuration: Configuration, seq: int, head: str) -> bool:
@@ -132,13 +129,10 @@ class _Session:
 
 
 @contextmanager
-def _session(configuration: Configuration) -> Iterator[_Session]:
+def _session(settings: Mqtt, device: str) -> Iterator[_Session]:
     """Connect as a client of its own; raises BrokerError."""
-    settings = configuration.mqtt
-    if settings is None:
-        raise UsageError("no section mqtt")
     require_safe(settings)
-    name = f"{client_id(configuration.device)}-clean"
+    name = f"{client_id(device)}-clean"
     connection, waker = Connection(settings, name, None, SystemClock(), session_seconds=0), Waker()
     try:
         while not connection.ready:

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import yaml
 
 from edgeface.cameras.discovery import attached, missing, take_image
-from edgeface.cameras.network.login import divided
 from edgeface.config import loader
 from edgeface.config.places import SYSTEM, default_config, own_config, own_data
 from edgeface.core.console import say
 from edgeface.core.errors import CameraError, ConfigError, EdgefaceError, UsageError, system_reason
 from edgeface.core.files import put_whole
+from edgeface.core.http.login import divided
 from edgeface.core.text import check_id, cleaned, printable_path
 from edgeface.mqtt.settings import Mqtt, is_loopback
 
@@ -135,14 +135,16 @@ def camera_keys(text: str) -> Keys:
     # As it is typed, and as the list of cameras names it.
     if (found := re.fullmatch(r"(?:picamera:?|Pi camera )(\d*)", text, re.ASCII)) is not None:
         return {"type": "picamera", "number": int(found[1] or 0)}
-    if text.isdigit() or text.startswith("/dev/"):
-        return {"type": "opencv", "source": int(text) if text.isdigit() else text}
+    if re.fullmatch(r"\d{1,4}", text, re.ASCII) is not None:
+        return {"type": "opencv", "source": int(text)}
+    if text.startswith("/dev/"):
+        return {"type": "opencv", "source": text}
     if text.lower().startswith(("rtsp://", "rtsps://")):
         return {"type": "rtsp", "url": text}
     if "://" in text:
         return {"type": "opencv", "source": text}
     if not text or not Path(text).exists():
-        none = f"{cleaned(text)} is no camera" if text else "no camera is named"
+        none = f"{cleaned(text)} is not a camera" if text else "no camera is given"
         raise UsageError(f"{none}: --camera takes 0, /dev/video0, picamera, an rtsp:// address or a video file")
     return {"type": "replay", "path": str(Path(text).absolute()), "loop": True}
 
@@ -181,9 +183,9 @@ def broker_keys(text: str) -> Keys | None:
         parts = urlsplit(text if "://" in text else f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise UsageError(f"{cleaned(text)} is no address of a broker ({error})") from error
+        raise UsageError(f"not a broker's address ({error})") from error
     if host is None or parts.scheme not in {"", "mqtt", "mqtts"} or parts.username or parts.path:
-        raise UsageError(f"{cleaned(text)} is no address of a broker: HOST, HOST:PORT, mqtts://HOST or mqtt://HOST")
+        raise UsageError("not a broker's address: HOST, HOST:PORT, mqtts://HOST or mqtt://HOST")
     if not parts.scheme and not is_loopback(host):
         raise UsageError(f"{host} is another machine: mqtts://{host} uses TLS, mqtt://{host} sends in plaintext")
     keys: Keys = {"host": host, "port": port or (_TLS_PORT if parts.scheme == "mqtts" else _PORT)}
@@ -194,7 +196,7 @@ def broker_keys(text: str) -> Keys | None:
     try:
         Mqtt.model_validate(keys)
     except ValueError as error:
-        raise UsageError(f"{cleaned(text)} is no address of a broker") from error
+        raise UsageError("not a broker's address") from error
     return keys
 
 

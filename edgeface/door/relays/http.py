@@ -10,12 +10,13 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, model_validator
 
 from edgeface.core.errors import BrokerError
+from edgeface.core.http.login import Login
 from edgeface.core.settings import Settings, form
 from edgeface.door.relays.base import Channel, OpenSeconds, RelayError
 from edgeface.door.relays.tasmota import pulse_time, tasmota_state
-from edgeface.door.relays.web_client import Login, WebClient
+from edgeface.door.relays.web_client import DeviceLogin, WebClient
 from edgeface.mqtt.settings import is_loopback
-from edgeface.security.secret_sources import password
+from edgeface.security.secret_sources import password, require_one_source
 
 if TYPE_CHECKING:
     from edgeface.door.relays.base import DoorContext, RelayDriver
@@ -57,9 +58,7 @@ class HttpRelay(Settings):
 
     @model_validator(mode="after")
     def _is_safe(self) -> HttpRelay:
-        given = [self.password_file, self.password_env, self.password_credential]
-        if sum(source is not None for source in given) > 1:
-            raise ValueError("give one of password_file, password_env and password_credential")
+        require_one_source("password", self.password_file, self.password_env, self.password_credential)
         if self.url.startswith("http:") and not self.insecure and not is_loopback(self.host):
             raise ValueError(f"plaintext to {self.host}, which is another machine: use https, or insecure: true")
         return self
@@ -226,5 +225,5 @@ class HttpDriver:
             secret = password(self._settings, "relay")
         except BrokerError as error:
             raise RelayError(str(error)) from error
-        login = None if secret is None else Login(self._preset.scheme, self._settings.username, secret)
+        login = None if secret is None else DeviceLogin(self._preset.scheme, Login(self._settings.username, secret))
         return WebClient(self._settings.url, self._settings.ca, login)

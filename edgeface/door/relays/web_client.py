@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import http.client
-import re
-import secrets
 import socket
 import ssl
 import threading
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
-from urllib.request import parse_http_list, parse_keqv_list
 
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.files import loads_strict
+from edgeface.core.http.login import Challenge, Login, authorization, best_challenge
 from edgeface.door.relays.base import ANSWER_TIMEOUT, RelayError
 
 if TYPE_CHECKING:
@@ -28,21 +24,19 @@ MAX_ANSWER_BYTES = 16_384
 """Bytes of an answer; a state has a few hundred."""
 
 _OK, _UNAUTHORIZED = 200, 401
-_HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
 
-class Login(NamedTuple):
+class DeviceLogin(NamedTuple):
     """A user name and password of a device, and how it takes them."""
 
     scheme: Scheme
-    username: str
-    password: str
+    login: Login
 
 
 class WebClient:
     """The requests to one device; one thread uses it."""
 
-    def __init__(self, url: str, ca: Path | None, login: Login | None) -> None:
+    def __init__(self, url: str, ca: Path | None, login: DeviceLogin | None) -> None:
         """`url` has a scheme, a host and perhaps a port; raises RelayError if the file `ca` cannot be used."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
@@ -60,7 +54,7 @@ class WebClient:
             with self._exchange() as exchange:
                 status, challenge, body = exchange.ask(self._with_query(path), self._basic())
                 if status == _UNAUTHORIZED and self._login is not None and self._login.scheme == "digest":
-                    header = digest(self._login, challenge, path)
+                    header = digest(self._login.login, challenge, path)
                     status, _, body = exchange.ask(path, header)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise RelayError(f"no answer from {self._host}: {_reason(error)}") from error
@@ -72,12 +66,13 @@ class WebClient:
     def _with_query(self, path: str) -> str:
         if self._login is None or self._login.scheme != "query":
             return path
-        return f"{path}&user={quote(self._login.username, safe='')}&password={quote(self._login.password, safe='')}"
+        user, secret = (quote(one, safe="") for one in (self._login.login.username, self._login.login.password))
+        return f"{path}&user={user}&password={secret}"
 
     def _basic(self) -> str | None:
         if self._login is None or self._login.scheme != "basic":
             return None
-        return "Basic " + base64.b64encode(f"{self._login.username}:{self._login.password}".encode()).decode()
+        return authorization(self._login.login, Challenge("basic", {}), "GET", "")
 
 
 def digest(login: Login, challenge: str, path: str) -> str:
@@ -85,24 +80,10 @@ def digest(login: Login, challenge: str, path: str) -> str:
 
     Shelly's second generation uses SHA-256: https://shelly-api-docs.shelly.cloud/gen2/General/Authentication
     """
-    kind, _, rest = challenge.partition(" ")
-    fields = parse_keqv_list(parse_http_list(rest))
-    algorithm, qop = fields.get("algorithm", "MD5"), fields.get("qop", "")
-    if kind.lower() != "digest" or algorithm not in _HASHES or "auth" not in re.split(r"[,\s]+", qop):
+    found = best_challenge([challenge])
+    if found is None or found.scheme != "digest" or "qop" not in found.fields:
         raise RelayError("it asks for a login that is not digest with qop=auth, so it was not sent the password")
-    made = _HASHES[algorithm]
-
-    def hashed(text: str) -> str:
-        return made(text.encode()).hexdigest()
-
-    realm, nonce, own = fields.get("realm", ""), fields.get("nonce", ""), secrets.token_hex(8)
-    first = hashed(f"{login.username}:{realm}:{login.password}")
-    response = hashed(f"{first}:{nonce}:00000001:{own}:auth:{hashed(f'GET:{path}')}")
-    opaque = f', opaque="{fields["opaque"]}"' if "opaque" in fields else ""
-    return (
-        f'Digest username="{login.username}", realm="{realm}", nonce="{nonce}", uri="{path}", algorithm={algorithm}, '
-        f'qop=auth, nc=00000001, cnonce="{own}", response="{response}"{opaque}'
-    )
+    return authorization(login, found, "GET", path)
 
 
 class _Exchange:

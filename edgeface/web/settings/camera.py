@@ -104,10 +104,11 @@ def _source(name: str, camera: CameraBase) -> tuple[Field, ...]:
 
 def _rate_and_region(name: str, camera: CameraBase) -> tuple[Field, ...]:
     path = ("cameras", name)
+    least, most = fields.bounds(camera, "fps")
     return (
         Field(
             "fps", (*path, "fps"), "number", camera.fps, settings_strings.FPS, settings_strings.FPS_HINT,
-            least=0.5, most=240, optional=True, restart=True,
+            least=least, most=most, optional=True, restart=True,
         ),
         Field(
             "region", (*path, "region"), "region", camera.region, strings.REGION_EDGES_LABEL,
@@ -120,8 +121,9 @@ def _detector(configuration: Configuration) -> tuple[Group, ...]:
     smallest = configuration.detector.face_limit
     if smallest is None:
         return ()
+    least, most = fields.bounds(configuration.detector, "smallest_face")
     field = Field(
-        "smallest", ("detector", "smallest_face"), "whole", smallest, strings.REGION_SMALLEST, least=16, most=1000,
+        "smallest", ("detector", "smallest_face"), "whole", smallest, strings.REGION_SMALLEST, least=least, most=most,
         restart="smallest_face" not in configuration.detector.restartless,
     )  # fmt: skip
     return (Group(settings_strings.DETECTOR, "", (field,)),)

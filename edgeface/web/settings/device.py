@@ -9,7 +9,7 @@ from starlette.routing import Route
 from edgeface.notify.settings import KINDS
 from edgeface.web.auth.guard import admin
 from edgeface.web.pages.render import action, page
-from edgeface.web.settings import saving
+from edgeface.web.settings import fields, saving
 from edgeface.web.settings.fields import Field
 from edgeface.web.settings.saving import Group, SettingsPage
 from edgeface.web.texts import settings_strings, strings
@@ -24,14 +24,7 @@ if TYPE_CHECKING:
     from edgeface.notify.settings import Notify, Rule
     from edgeface.web.pages.render import Form
 
-_DAYS = {
-    "journal_days": (0, 3650),
-    "picture_days": (1, 3650),
-    "correction_days": (0, 90),
-    "negative_days": (0, 3650),
-    "proposal_days": (1, 90),
-}
-"""Least and most of each number of days in the section privacy."""
+_DAYS = ("journal_days", "picture_days", "correction_days", "negative_days", "proposal_days")
 
 
 def overview(request: Request) -> Response:
@@ -64,7 +57,8 @@ def _privacy(privacy: Privacy) -> Iterator[Field]:
             key, ("privacy", key), "choice", getattr(privacy, key), settings_strings.PRIVACY_KEYS[key],
             choices=settings_strings.WHOSE,
         )  # fmt: skip
-    for key, (least, most) in _DAYS.items():
+    for key in _DAYS:
+        least, most = fields.bounds(privacy, key)
         yield Field(
             key, ("privacy", key), "whole", getattr(privacy, key), settings_strings.PRIVACY_KEYS[key],
             least=least, most=most,
@@ -97,12 +91,14 @@ def _rule(number: int, rule: Rule, notify: Notify, configuration: Configuration)
         f"{name}-cameras", (*path, "cameras"), "flags", rule.cameras or None, settings_strings.RULE_CAMERAS,
         settings_strings.RULE_CAMERAS_HINT, cameras, optional=True,
     )  # fmt: skip
+    least, most = fields.bounds(rule, "pause")
     yield Field(
-        f"{name}-pause", (*path, "pause"), "number", rule.pause, settings_strings.RULE_PAUSE, least=0, most=86_400
+        f"{name}-pause", (*path, "pause"), "number", rule.pause, settings_strings.RULE_PAUSE, least=least, most=most
     )
+    least, most = fields.bounds(rule, "per_hour")
     yield Field(
         f"{name}-per-hour", (*path, "per_hour"), "whole", rule.per_hour, settings_strings.RULE_PER_HOUR,
-        least=1, most=600,
+        least=least, most=most,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from edgeface.core import yaml_editor
+from edgeface.core.mistakes.schema import schema_at
 from edgeface.core.text import is_one_line
 from edgeface.recognition.scene import WHOLE
 from edgeface.web.settings import addresses
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edgeface.config.configuration import Configuration
+    from edgeface.core.settings import Settings
     from edgeface.core.yaml_editor import Step
     from edgeface.web.pages.render import Form
 
@@ -69,6 +71,12 @@ class Field:
     def typed(self, form: Form) -> Any:
         """The value that was typed; None removes the key. Raises ValueError with what is wrong."""
         return _READERS[self.kind](self, form)
+
+
+def bounds(settings: Settings, key: str) -> tuple[float | None, float | None]:
+    """The least and the most that a number may be, as its class declares it."""
+    allowed = schema_at((key,), {}, type(settings))
+    return allowed.get("minimum"), allowed.get("maximum")
 
 
 class Typed(NamedTuple):

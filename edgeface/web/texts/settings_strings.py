@@ -19,7 +19,7 @@ SETTINGS_CAMERAS = "Cameras"
 UNDO = "Undo the last change"
 UNDO_TEXT = "The version before the last change on these pages is kept."
 UNDO_GONE = "The last change on these pages cannot be undone: the file has been changed by hand since."
-NOTHING_WRITTEN = "Nothing was written. Correct what is marked."
+NOTHING_WRITTEN = "Nothing was saved. Correct the marked fields."
 
 CAMERA_TITLE = "Settings of camera {camera}"
 CAMERA_ID = "ID: {id}"
@@ -63,23 +63,23 @@ PRIVACY_TEXT = "Shorter times erase what is older, and that cannot be undone."
 PRIVACY_KEYS = {
     "pictures": "Whose face is kept on this device, encrypted",
     "snapshots": "Whose face is published over MQTT and may be sent",
-    "journal_days": "Days that the journal keeps its rows; 0: no age limit",
+    "journal_days": "Days for which the journal keeps its rows; 0: no limit",
     "picture_days": "Days after which a kept picture is erased",
     "correction_days": "Days for which a visit can be corrected; 0: never",
     "negative_days": "Days for which a correction holds; 0: no such corrections",
     "proposal_days": "Days for which a self-enrollment waits for an administrator",
 }
-WHOSE = {"none": "of no one", "unknown": "of unknown people", "all": "of everyone"}
+WHOSE = {"none": "no one's", "unknown": "unknown people's", "all": "everyone's"}
 RULES = "Rules for notifications"
 RULES_TEXT = "Targets and their secrets are in config.yaml."
 RULES_NONE = "config.yaml has no section notify, so nothing is sent (docs/notifications.md)."
 RULE = "Rule {number} for notifications"
 RULE_KINDS = "What is sent"
 RULE_TO = "To these targets"
-RULE_CAMERAS = "Only of these cameras"
-RULE_CAMERAS_HINT = "None ticked: of all."
-RULE_PAUSE = "Seconds without a second one about the same person, stranger, camera or door"
-RULE_PER_HOUR = "At most so many of each kind within an hour"
+RULE_CAMERAS = "Only from these cameras"
+RULE_CAMERAS_HINT = "None ticked: from all."
+RULE_PAUSE = "Seconds between two notifications about the same person, stranger, camera or door, at least"
+RULE_PER_HOUR = "Notifications of each kind in an hour, at most"
 CAMERA_KINDS = {"camera_offline": "Camera offline", "camera_online": "Camera online again"}
 
 MISTAKE_SOURCE = "Enter a number, a device such as /dev/video0, or an address. A file can be set in config.yaml only."
@@ -87,9 +87,9 @@ MISTAKE_HIDDEN = "Enter the address with its password: what is hidden is for ano
 MISTAKE_BOUND = "The password is kept outside the address, for this protocol and host only. Change both in config.yaml."
 MISTAKE_WHOLE = "Enter a whole number."
 MISTAKE_NUMBER = "Enter a number."
-MISTAKE_LINE = "Enter one line of printable text, with single blanks."
+MISTAKE_LINE = "Enter one line of printable text, without repeated spaces."
 MISTAKE_LONG = "Enter {most} characters at most."
-MISTAKE_CHOICE = "Choose one of the list."
+MISTAKE_CHOICE = "Choose one from the list."
 MISTAKE_NONE = "Tick at least one."
 MISTAKE_VERSION = "config.yaml has been changed in the meantime. Load the page again, then repeat your change."
 ITEM = "number {number} of the list"

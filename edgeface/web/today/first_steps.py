@@ -1,4 +1,4 @@
-"""The first steps on the page Today: from a new device to someone who is recognised, each step with how it stands."""
+"""The first steps on the page Today: from a new device to someone who is recognised, each step with its state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Step(NamedTuple):
     """A key of today_strings.STEP_TITLES."""
     state: State
     lines: list[str]
-    """How it stands."""
+    """Its state in words."""
     path: str = ""
     """The page that its button opens; empty without a button."""
     label: str = ""

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from edgeface.cameras.network.login import Challenge, Login, authorization, best_challenge, divided, joined
+from edgeface.core.http.login import Challenge, Login, authorization, best_challenge, divided, joined
 
 NASTY = Login("ad min", "p@ss:w/rd#1?%41&ü")
 

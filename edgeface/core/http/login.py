@@ -1,4 +1,4 @@
-"""Logs in to a camera: the user name and password of an address, and the answers to Basic and Digest challenges."""
+"""Logs in over HTTP or RTSP: user name and password in an address, and answers to Basic and Digest challenges."""
 
 from __future__ import annotations
 

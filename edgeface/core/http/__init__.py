@@ -1,0 +1,1 @@
+"""What programs and devices say over HTTP and RTSP alike: the login."""
