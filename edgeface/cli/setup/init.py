@@ -43,6 +43,7 @@ _PORT, _TLS_PORT = 1883, 8883
 _CAMERA_QUESTION = "camera: a device of the list, an rtsp:// or http:// address, or a video file"
 _DEVICE_QUESTION = "name of this device in every MQTT topic"
 _BROKER_QUESTION = f"MQTT broker, or {NO_BROKER}"
+_NO_ADDRESS = "not a broker's address: HOST, HOST:PORT, mqtts://HOST or mqtt://HOST"
 _SECONDS = 1.0
 """How long a broker on this machine may take to answer."""
 
@@ -183,9 +184,9 @@ def broker_keys(text: str) -> Keys | None:
         parts = urlsplit(text if "://" in text else f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise UsageError(f"not a broker's address ({error})") from error
+        raise UsageError(_NO_ADDRESS) from error
     if host is None or parts.scheme not in {"", "mqtt", "mqtts"} or parts.username or parts.path:
-        raise UsageError("not a broker's address: HOST, HOST:PORT, mqtts://HOST or mqtt://HOST")
+        raise UsageError(_NO_ADDRESS)
     if not parts.scheme and not is_loopback(host):
         raise UsageError(f"{host} is another machine: mqtts://{host} uses TLS, mqtt://{host} sends in plaintext")
     keys: Keys = {"host": host, "port": port or (_TLS_PORT if parts.scheme == "mqtts" else _PORT)}
@@ -196,7 +197,7 @@ def broker_keys(text: str) -> Keys | None:
     try:
         Mqtt.model_validate(keys)
     except ValueError as error:
-        raise UsageError("not a broker's address") from error
+        raise UsageError(_NO_ADDRESS) from error
     return keys
 
 
