@@ -118,10 +118,10 @@ def test_a_stranger_can_be_added_to_the_most_alike_enrolled_ignored_or_merged(
     admin: TestClient, stage: Stage, noon: float, client: Make
 ) -> None:
     with stage.context.gallery() as gallery:
-        face = gallery.unknown(UNKNOWN).mean
-        gallery.store_unknowns(
-            [Unknown("u-0002", face, (face,), 1, 1, noon, noon, CAMERA)], alike=[Alike(UNKNOWN, "u-0002", 0.9)]
-        )
+        older = gallery.unknown(UNKNOWN)
+        # Who was seen first keeps the id.
+        newer = Unknown("u-0002", older.mean, (older.mean,), 1, 1, older.first + 1, older.last, CAMERA)
+        gallery.store_unknowns([newer], alike=[Alike(UNKNOWN, "u-0002", 0.9)])
     write(stage, *visit(noon, 1, unknown=UNKNOWN))
     (card,) = cards(admin.get("/").text)
     assert words(card).count("Add to ") == 2
