@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
@@ -24,6 +25,16 @@ with suppress(ImportError):
 with suppress(ImportError):
     # GStreamer loads system libraries with which matplotlib crashes, unless its own were loaded before.
     import matplotlib.ft2font  # noqa: F401
+
+
+# The same examples each time, other ones in the heavy run; on a busy machine, an example has no deadline.
+settings.register_profile(
+    "edgeface",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("EDGEFACE_HEAVY"),
+)
+settings.load_profile("edgeface")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,9 +65,9 @@ def _needs_mediapipe(item: pytest.Item) -> bool:
 
 
 def _weight(members: list[pytest.Item]) -> float:
-    """About how many seconds a file takes: those of its slow tests, a mark of the whole file counted once, and 0.05 for each other."""
+    """About how many seconds a file takes: those of its slow tests, a mark counted once, and a little for each test."""
     marks = {id(mark): mark for item in members if (mark := item.get_closest_marker("slow")) is not None}
-    return sum(mark.kwargs["seconds"] for mark in marks.values()) + 0.05 * len(members)
+    return float(sum(mark.kwargs["seconds"] for mark in marks.values())) + 0.05 * len(members)
 
 
 @pytest.fixture(autouse=True)

@@ -285,7 +285,7 @@ def test_a_message_that_is_not_fresh_or_not_for_this_door_names_no_one(site: Sit
     assert site.issuer.facts()["main"]["factors"]["refused"] == refused
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=1200))
 def test_garbage_raises_nothing_and_is_ignored(payload: bytes) -> None:
     issuer = GrantIssuer("front", "b007", FixedClock(), policy=policy)

@@ -182,7 +182,7 @@ def server(stage: Stage) -> Iterator[Server]:
 
     running = Server(stage.app, Web(port=0), stage.context.hub)
     running.start()
-    assert running.wait(10), running.problem
+    assert running.wait(60), running.problem
     yield running
     running.stop()
 

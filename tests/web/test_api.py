@@ -161,7 +161,7 @@ def test_what_is_no_picture_is_refused(admin: TestClient, body: bytes, kind: str
 
 def test_an_upload_of_200_megabytes_stops_at_10(server: Server, stage: Stage, admin: TestClient) -> None:
     before, peak = rows(stage), peak_memory()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {"authorization": admin.headers["authorization"], "content-type": "image/jpeg"}
     chunks = (b"x" * 1_000_000 for _ in range(200))
     connection.request("POST", f"{API}/recognise", chunks, headers, encode_chunked=True)
