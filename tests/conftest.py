@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
 from tests.support.connections import Connections
-from tests.support.web import _enrolled, _outcomes, client, context, server, stage  # noqa: F401 - fixtures
+from tests.support.web import _enrolled, _outcomes, _recorded, client, context, server, stage  # noqa: F401 - fixtures
 
 with suppress(ImportError):
     from playwright.sync_api import expect
