@@ -133,15 +133,22 @@ def _outcomes(_enrolled: Path) -> list[FrameResult]:
     return outcomes
 
 
+@pytest.fixture(scope="session")
+def _recorded(_enrolled: Path, _outcomes: list[FrameResult]) -> Path:
+    """The same folder, with a journal."""
+    with closing(Journal(_enrolled / "data" / "journal.db", clock=SystemClock())) as journal:
+        for row in _rows(_outcomes):
+            journal.append(row)
+    return _enrolled
+
+
 @pytest.fixture
-def stage(tmp_path: Path, _enrolled: Path, _outcomes: list[FrameResult]) -> Iterator[Stage]:
+def stage(tmp_path: Path, _recorded: Path, _outcomes: list[FrameResult]) -> Iterator[Stage]:
     """The context and the application; a thread plays the camera's results in a loop, five per second."""
     folder = tmp_path / "web"
-    shutil.copytree(_enrolled, folder)
+    shutil.copytree(_recorded, folder)
     (folder / "config.yaml").write_text(_yaml(folder))
     made = _stage(folder)
-    for row in _rows(_outcomes):
-        made.context.journal.append(row)
     made.context.hub.state = STATE
     done = threading.Event()
     player = threading.Thread(target=_play, args=(made.context, _outcomes, done))
@@ -182,7 +189,7 @@ def server(stage: Stage) -> Iterator[Server]:
 
     running = Server(stage.app, Web(port=0), stage.context.hub)
     running.start()
-    assert running.wait(10), running.problem
+    assert running.wait(60), running.problem
     yield running
     running.stop()
 

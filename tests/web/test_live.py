@@ -224,7 +224,7 @@ def test_a_connection_that_asks_again_and_again_is_not_idle(
 ) -> None:
     monkeypatch.setattr(connections, "IDLE_SECONDS", 2)
     bearer, pause = f"Bearer {make_token(stage, 'viewer')}", threading.Event()
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.connect()
         used = connection.sock
         for _ in range(20):
@@ -238,7 +238,7 @@ class Listening:
     """A client of the stream, over a real connection."""
 
     def __init__(self, server: "Server", **headers: str) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         self.connection.request("GET", STREAM, headers={name.replace("_", "-"): one for name, one in headers.items()})
         self.answer = self.connection.getresponse()
         self.listens = self.answer.status == 200
