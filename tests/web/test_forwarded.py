@@ -16,8 +16,6 @@ from tests.support.web import Stage, make_app, stage  # noqa: F401 - fixtures
 from tests.web.test_base_path import WRONG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import httpx
 
 # Fixtures of tests/support/web.py are arguments here.
@@ -37,9 +35,7 @@ CLAIMS = {
 TOKEN = "ab_cdEF-0123456789"  # noqa: S105 - part of a path
 
 
-def client_at(
-    stage: Stage, peer: str, headers: Mapping[str, str] | None = None, settings: Web = SETTINGS
-) -> TestClient:
+def client_at(stage: Stage, peer: str, headers: dict[str, str] | None = None, settings: Web = SETTINGS) -> TestClient:
     """A client whose connection comes from `peer`."""
     base = "http://127.0.0.1:8099"
     return TestClient(
