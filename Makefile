@@ -204,7 +204,6 @@ $(HA)/bin/python:
 	@PYTHON=$(HA_PYTHON) tools/home_assistant/environment $(HA) $(HA_VERSION)
 
 proxy-test: setup-dev ## the page behind real nginx and Caddy, and in a frame of Home Assistant's ingress, 6 minutes (ARGS="--only caddy")
-	@tools/setup/system-packages nginx:nginx caddy:caddy chromium:chromium
 	@$(BIN)/python -m tools.proxy $(ARGS)
 
 home-assistant-test: setup-test $(HA)/bin/python ## Home Assistant core with a real broker: discovery, restarts, the blueprint, 8 minutes (HA_PYTHON=python3.14)

@@ -23,6 +23,7 @@ PORTS = servers.Ports(18443, 18099, 18080)
 
 def test_the_proxies_accept_what_the_page_accepts() -> None:
     assert re.findall(r"client_max_body_size (\d+);", NGINX) == [str(MAX_UPLOAD_BYTES)]
+    assert re.findall(r"client_body_buffer_size (\d+);", NGINX) == [str(MAX_UPLOAD_BYTES)], "no photo is on its disk"
     (megabytes,) = re.findall(r"max_size (\d+)MB", CADDY)
     assert int(megabytes) * 1_000_000 == MAX_UPLOAD_BYTES
 
@@ -65,13 +66,13 @@ def test_a_missing_program_is_one_line() -> None:
 
 
 def test_a_step_that_fails_is_in_the_table_and_fails_the_target(capsys: pytest.CaptureFixture[str]) -> None:
-    row = Row("nginx", {})
-    step(row, "sign-in", lambda: None)
-    step(row, "every page", lambda: 22)
-    assert not row.failed
-    step(row, "events", lambda: must(False, "no event"))
-    assert row.failed
+    row, fine = Row("nginx", {}), Row("caddy", {})
+    for one in (row, fine):
+        step(one, "sign-in", lambda: None)
+        step(one, "every page", lambda: 22)
+    step(row, "events", lambda: must((), "no event"))
+    assert [one.failed for one in (row, fine)] == [True, False]
     assert "nginx: events: Wrong: no event" in capsys.readouterr().err
     assert "| nginx | works | 22 |  |  | FAILED |" in tabled([row])
     with pytest.raises(Wrong):
-        must([], "nothing")
+        must((), "nothing")
