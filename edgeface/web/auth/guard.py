@@ -40,8 +40,14 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class AuthService:
     """Accounts, sessions and sign-in: `request.app.state.auth`; used by the web's thread only."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, *, secure: bool) -> None:
-        """`secure`: the page is served over TLS."""
+    def __init__(
+        self, accounts: Accounts, clock: Clock, *, secure: bool, on_use: Callable[[Account], None] | None = None
+    ) -> None:
+        """`secure`: the page is served over TLS.
+
+        `on_use` is called for each request with its account, may raise Problem, and takes the place of noting the time.
+        """
+        self._on_use = on_use
         self.accounts, self.secure, self.clock = accounts, secure, clock
         self.sessions = Sessions(clock)
         self.invitations = Invitations(clock, accounts.holds)
@@ -62,7 +68,10 @@ class AuthService:
         return found if found is not None and self.accounts.holds(found.account) else None
 
     async def note_use(self, account: Account) -> None:
-        """Note that an account is being used now."""
+        """Note that an account is being used now; raises Problem if it may not be at this moment."""
+        if self._on_use is not None:
+            self._on_use(account)
+            return
         if account.kind != "code" and self.last_use.note(account):
             await run_in_threadpool(self.last_use.save)
 
