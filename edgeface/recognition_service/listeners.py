@@ -23,7 +23,7 @@ class Listeners:
     """Makes the sockets of workers; this process keeps none that listens, so those of a dead worker refuse at once."""
 
     def __init__(self, settings: Serve) -> None:
-        """Take the port. Raises ConfigError if it cannot be had."""
+        """Take the port. Raises ConfigError if another program has it, or there is no such address."""
         self._settings = settings
         self._port: socket.socket = _reserved(settings)
 

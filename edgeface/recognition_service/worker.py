@@ -3,7 +3,8 @@
     python -m edgeface.recognition_service.worker NUMBER CHANNEL COUNTS LISTENER...
 
 Its arguments are its number and inherited file descriptors. On the channel come dots: with people, as `share` of
-shared_people.py made them, or alone, which confirms those that it has. Once a second the worker answers whether it is ready.
+shared_people.py made them, or alone, which confirms those that it has. Once a second the worker answers whether it is
+ready.
 """
 
 from __future__ import annotations
