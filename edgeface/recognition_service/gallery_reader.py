@@ -52,4 +52,4 @@ class GalleryReader:
         if not os.access(self._folder, os.W_OK):
             return sqlite.stamps(path)
         with sqlite.translated(path):
-            return path.stat().st_ino
+            return path.stat().st_ino if path.exists() else None

@@ -35,9 +35,10 @@ class Listeners:
 
     def open(self, worker: int) -> list[socket.socket]:
         """New listening sockets for a worker. Raises ConfigError if its own socket cannot be made."""
+        own = [] if self._settings.sockets is None else [_own(self._settings.sockets, worker)]
         shared = _bound(self._port.family, self._port.getsockname(), reuse_port=True)
         shared.listen(_BACKLOG)
-        return [shared, *([_own(self._settings.sockets, worker)] if self._settings.sockets else [])]
+        return [shared, *own]
 
     def close(self) -> None:
         """Give the port back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from edgeface.config import loader
@@ -12,6 +13,9 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ConfigError, UsageError
 from edgeface.core.installed.parts import missing_part
 from edgeface.core.log import set_up
+from edgeface.faces.embedder import embedder_name
+from edgeface.recognition_service.gallery_reader import GalleryReader
+from edgeface.recognition_service.listeners import Listeners
 from edgeface.recognition_service.supervisor import Supervisor
 from edgeface.security.process import leave_no_core
 
@@ -32,7 +36,9 @@ def run_serve(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--workers: should be from 1 to {MAX_WORKERS}")
     set_up(configuration.log)
     leave_no_core()
-    supervisor = Supervisor(configuration, settings, workers, SystemClock())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: supervisor.stop())
-    return supervisor.run()
+    model = embedder_name(configuration.embedder.model)
+    with closing(GalleryReader(configuration.data, model)) as reader, closing(Listeners(settings)) as listeners:
+        supervisor = Supervisor(configuration, settings, workers, reader, listeners, SystemClock())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: supervisor.stop())
+        return supervisor.run()

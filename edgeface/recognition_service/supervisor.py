@@ -11,18 +11,15 @@ import select
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeface.core import systemd
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import counted
-from edgeface.faces.embedder import embedder_name
 from edgeface.recognition_service import shared_counts
-from edgeface.recognition_service.gallery_reader import GalleryReader
 from edgeface.recognition_service.handover import handover
-from edgeface.recognition_service.listeners import Listeners
 from edgeface.recognition_service.shared_people import share
 from edgeface.recognition_service.worker import CONFIGURATION, CONFIRMED, MAX_MESSAGE, READY
 from edgeface.security.process import python_path
@@ -30,6 +27,8 @@ from edgeface.security.process import python_path
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration, Serve
     from edgeface.core.clock import Clock
+    from edgeface.recognition_service.gallery_reader import GalleryReader
+    from edgeface.recognition_service.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +62,19 @@ class _Process:
 class Supervisor:
     """Runs the service, in the main thread."""
 
-    def __init__(self, configuration: Configuration, settings: Serve, workers: int, clock: Clock) -> None:
-        """Take the port and open the gallery. Raises ConfigError, GalleryError or VaultError."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        settings: Serve,
+        workers: int,
+        reader: GalleryReader,
+        listeners: Listeners,
+        clock: Clock,
+    ) -> None:
         self._configuration, self._settings, self._clock = configuration, settings, clock
+        self._reader, self._listeners = reader, listeners
         self._stopping = self._announced = False
         self._status = 0
-        self._reader = GalleryReader(configuration.data, embedder_name(configuration.embedder.model))
-        self._listeners = Listeners(settings)
         self._memory = shared_counts.make(workers)
         self._counts = shared_counts.SharedCounts(self._memory)
         self._workers: list[_Process | None] = [None] * workers
@@ -124,19 +129,19 @@ class Supervisor:
         self._counts.clear(one.number)
 
     def _start(self, number: int, now: float) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listeners = self._listeners.open(number)
-        handles = [theirs.fileno(), self._memory, *(one.fileno() for one in listeners)]
-        child = subprocess.Popen(
-            [sys.executable, "-m", "edgeface.recognition_service.worker", str(number), *map(str, handles)],
-            stdin=subprocess.PIPE,
-            pass_fds=handles,
-            env={**os.environ, "PYTHONPATH": python_path()},
-            # Python searches the folder that it is started in: it must not be one that others can write to.
-            cwd="/",
-        )
-        for one in (theirs, *listeners):
-            one.close()
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(one) for one in self._listeners.open(number)]
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.enter_context(theirs)
+            handles = [theirs.fileno(), self._memory, *(one.fileno() for one in listeners)]
+            child = subprocess.Popen(
+                [sys.executable, "-m", "edgeface.recognition_service.worker", str(number), *map(str, handles)],
+                stdin=subprocess.PIPE,
+                pass_fds=handles,
+                env={**os.environ, "PYTHONPATH": python_path()},
+                # Python searches the folder that it is started in: it must not be one that others can write to.
+                cwd="/",
+            )
         replacement = self._announced and any(one is not None and one.ready for one in self._workers)
         given = handover(self._configuration, self._settings, replacement=replacement)
         with suppress(OSError):
@@ -210,8 +215,8 @@ class Supervisor:
                 one.child.kill()
                 one.child.wait()
             self._forget(one)
-        self._listeners.close()
-        self._reader.close()
+        for handle in (self._memory, *([self._people] if self._people >= 0 else [])):
+            os.close(handle)
 
 
 def _give(child: subprocess.Popen[bytes], data: bytes) -> None:
