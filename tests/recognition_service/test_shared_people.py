@@ -36,7 +36,7 @@ def test_people_match_there_as_they_do_here(tmp_path: Path) -> None:
             template = Template(unit(seed), MODEL, "photo", 1.0)
             gallery.enroll(person, f"{person.title()} Ünï", [template], 1.0, ignored=person == "bob")
         gallery.link("alice", ["carol"])
-        near = unit(0) + 0.3 * unit(7)
+        near = unit(0) + 0.6 * unit(7)
         near /= np.linalg.norm(near)
         gallery.deny("alice", Negative("01JDPZ6M8W3V5Q7R9T1X2Y4Z6A", "porch", 1.0, near))
         here = gallery.snapshot(1.0)
