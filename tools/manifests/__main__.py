@@ -50,7 +50,9 @@ def main() -> int:
     """Render and check everything; 0 if nothing is wrong and every misspelt key was noticed."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        raise SystemExit("manifests: kubectl is missing: apt-get install kubernetes-client (or kubectl of kubernetes.io)")
+        raise SystemExit(
+            "manifests: kubectl is missing: apt-get install kubernetes-client (or kubectl of kubernetes.io)"
+        )
     rows = [row for folder in FOLDERS for row in checked(folder, rendered(kubectl, folder))]
     table = tabled(rows)
     print(table)
