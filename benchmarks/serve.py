@@ -2,10 +2,10 @@
 
     python -m benchmarks.serve [--seconds 20] [--people 1000 10000] [--write]
 
-wrk sends one photo again and again over eight connections, and nginx, with
-packages/recognition_service/nginx.conf, shares them among the workers. One worker has a core to itself, with the process that decodes its photos; wrk and nginx are on
-the other one. Two workers share both cores with wrk and nginx. What those use is read from /proc, and so is what other
-programs use. Writes build/bench-serve.json. The people are random; wrk is that of Debian.
+wrk sends one photo again and again over eight connections, and nginx, with packages/recognition_service/nginx.conf,
+shares them among the workers. One worker has a core to itself, with the process that decodes its photos; wrk and nginx
+are on the other one. Two workers share both cores with wrk and nginx. What those use is read from /proc, and so is what
+other programs use. Writes build/bench-serve.json. The people are random.
 """
 
 from __future__ import annotations

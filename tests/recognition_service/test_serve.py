@@ -235,7 +235,7 @@ def test_more_pictures_than_may_wait_are_refused(start: Callable[..., Service]) 
 
 
 @pytest.mark.slow(seconds=6)
-def test_a_gallery_of_another_key_is_not_served_and_nobody_is_recognised(start: Callable[..., Service]) -> None:
+def test_a_gallery_that_cannot_be_read_is_not_served(start: Callable[..., Service]) -> None:
     service = start("{port: 0, workers: 1}")
     token = service.token()
     service.wait()
