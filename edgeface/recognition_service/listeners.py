@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from edgeface.config.configuration import Serve
 
-_BACKLOG = 64
 # The folder decides who may connect: a proxy is in its group.
 _SOCKET_MODE = 0o660
 
@@ -34,11 +33,12 @@ class Listeners:
         return f"http{'s' if self._settings.tls else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     def open(self, worker: int) -> list[socket.socket]:
-        """New listening sockets for a worker. Raises ConfigError if its own socket cannot be made."""
+        """New sockets on which a worker may listen; until it does, they refuse.
+
+        Raises ConfigError if its own socket cannot be made.
+        """
         own = [] if self._settings.sockets is None else [_own(self._settings.sockets, worker)]
-        shared = _bound(self._port.family, self._port.getsockname(), reuse_port=True)
-        shared.listen(_BACKLOG)
-        return [shared, *own]
+        return [_bound(self._port.family, self._port.getsockname(), reuse_port=True), *own]
 
     def close(self) -> None:
         """Give the port back."""
@@ -81,7 +81,6 @@ def _own(folder: Path, worker: int) -> socket.socket:
             path.unlink()
         made.bind(str(path))
         path.chmod(_SOCKET_MODE)
-        made.listen(_BACKLOG)
     except OSError as error:
         made.close()
         reason = "the path is too long" if error.errno is None else system_reason(error)

@@ -31,7 +31,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     if (missing := missing_part("web", "edgeface serve")) is not None:
         raise ConfigError(str(missing))
     settings = configuration.serve or Serve()
-    workers = arguments.workers or settings.workers or cores()
+    workers = arguments.workers if arguments.workers is not None else settings.workers or cores()
     if not 1 <= workers <= MAX_WORKERS:
         raise UsageError(f"--workers: should be from 1 to {MAX_WORKERS}")
     set_up(configuration.log)

@@ -138,7 +138,7 @@ class Supervisor:
                 [sys.executable, "-m", "edgeface.recognition_service.worker", str(number), *map(str, handles)],
                 stdin=subprocess.PIPE,
                 pass_fds=handles,
-                env={**os.environ, "PYTHONPATH": python_path()},
+                env={**_environment(), "PYTHONPATH": python_path()},
                 # Python searches the folder that it is started in: it must not be one that others can write to.
                 cwd="/",
             )
@@ -217,6 +217,11 @@ class Supervisor:
             self._forget(one)
         for handle in (self._memory, *([self._people] if self._people >= 0 else [])):
             os.close(handle)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what only the supervisor uses: the key, and the service manager."""
+    return {name: value for name, value in os.environ.items() if name not in {"CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"}}
 
 
 def _give(child: subprocess.Popen[bytes], data: bytes) -> None:

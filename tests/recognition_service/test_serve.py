@@ -19,6 +19,7 @@ import pytest
 from edgeface.cli import main
 from tests.support import hostile
 from tests.support.broker import until
+from tests.support.certificates import Authority
 from tests.support.serving import DATA, SEES, Service, is_alive
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def test_who_is_forgotten_or_enrolled_is_so_in_all_workers_within_two_seconds(st
 
 @pytest.mark.slow(seconds=10)
 def test_a_worker_that_is_killed_is_replaced_while_the_other_serves(start: Callable[..., Service]) -> None:
-    service = start()
+    service = start("{port: 0, workers: 2, requests_per_minute: 1000000}")
     token, viewer = service.token(), service.token("viewer")
     service.wait()
     first, other = service.workers
@@ -263,6 +264,47 @@ def test_each_worker_has_a_socket_of_its_own_for_a_proxy(start: Callable[..., Se
             one.connect(str(path))
             one.sendall(b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert one.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.slow(seconds=6)
+def test_it_is_served_by_tls(start: Callable[..., Service], tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    certificate, key = authority.broker("127.0.0.1")
+    service = start(f"{{port: 0, workers: 1, tls: {{certificate: {certificate}, key: {key}}}}}")
+    token = service.token()
+    service.wait()
+    assert f"https://127.0.0.1:{service.port}/" in service.log
+    with closing(http.client.HTTPSConnection("127.0.0.1", service.port, context=authority.context(None))) as connection:
+        connection.request("POST", SEES, PHOTO, {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.headers["strict-transport-security"]
+
+
+@pytest.mark.slow(seconds=6)
+def test_a_worker_that_is_replaced_listens_only_when_it_is_ready(start: Callable[..., Service], tmp_path: Path) -> None:
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    service = start(f"{{port: 0, workers: 2, sockets: {sockets}}}")
+    service.wait()
+    os.kill(service.workers[0], signal.SIGKILL)
+    until(lambda: "has ended with status -9" in service.log)
+    seen = set[str]()
+    deadline = time.monotonic() + 60
+
+    def answer() -> str:
+        with socket.socket(socket.AF_UNIX) as one:
+            try:
+                one.connect(str(sockets / "worker-0.sock"))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return "refused"
+            one.sendall(b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return one.recv(12).decode()
+
+    while "HTTP/1.1 200" not in seen and time.monotonic() < deadline:
+        seen.add(answer())
+        time.sleep(0.02)
+    assert seen == {"refused", "HTTP/1.1 200"}
 
 
 @pytest.mark.parametrize(
