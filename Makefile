@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -123,6 +123,9 @@ bench-notify: setup ## how soon a notification arrives, once a visit, and what a
 bench-people: setup ## what 10, 1,000 and 10,000 people cost: changes, erasures, start and memory, 3 minutes (ARGS="--write")
 	@$(BIN)/python -m benchmarks.people $(ARGS)
 
+bench-serve: setup ## the recognition service behind nginx: throughput of 1 and 2 workers, a kill, memory, start, 6 minutes (needs nginx)
+	@$(BIN)/python -m benchmarks.serve $(ARGS)
+
 bench-live: setup build/naive/bin/python build/dlib/bin/python ## from capture to a subscriber, one camera and four, 20 minutes (ARGS="--write")
 	@tools/setup/system-packages npm:npm
 	@build/dlib/bin/python -m pip install --quiet paho-mqtt
@@ -196,6 +199,14 @@ docs-check: setup-test ## type every command of README and docs in a sandbox, ch
 
 first-hour: setup ## README in a fresh Debian 12 and 13, as root, with sudo and without rights, 40 minutes, as root (ARGS="--only trixie --rights none")
 	@$(BIN)/python -m tools.first_hour $(ARGS)
+
+# Its own environment: the schemas of many versions of Kubernetes weigh 70 MB.
+build/manifests/bin/python: tools/manifests/requirements.txt
+	@tools/setup/venv build/manifests
+	@build/manifests/bin/python -m pip install --quiet --requirement $<
+
+manifests: build/manifests/bin/python ## packages/kubernetes against the schemas of Kubernetes 1.30 to 1.37, offline (needs kubectl)
+	@build/manifests/bin/python -m tools.manifests
 
 arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu cortex-a72")
 	@$(BIN)/python -m tools.arm64 $(ARGS)

@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "edgeface").rglob("*.py"))
 ROOMS = (  # from the top; an import goes down only, and rooms on one line do not import each other
     {"cli"},
     {"demo"},
-    {"daemon"},
+    {"daemon", "recognition_service"},
     {"web"},
     {"people", "doctor"},
     {"config"},

@@ -87,6 +87,12 @@ def test_a_unit_exposes_little(unit: Path) -> None:
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
 
 
+def test_the_recognition_service_gets_no_devices_and_asks_no_one_outside() -> None:
+    lines = (trust.ROOT / "systemd" / "edgeface-serve.service").read_text(encoding="utf-8").splitlines()
+    assert {"PrivateDevices=yes", "IPAddressDeny=any", "CapabilityBoundingSet=", "User=edgeface"} <= set(lines)
+    assert not [line for line in lines if line.startswith(("DeviceAllow=", "SupplementaryGroups="))]
+
+
 @pytest.mark.parametrize(
     ("unit", "devices"),
     [

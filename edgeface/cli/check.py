@@ -36,7 +36,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         require_account(configuration)
     in_force = _levels(configuration)
     cameras = ", ".join(configuration.cameras)
-    print(f"{arguments.config}: OK (cameras: {cameras})")
+    print(f"{arguments.config}: OK ({f'cameras: {cameras}' if cameras else 'recognition service, no cameras'})")
     for line in _camera_hints(configuration):
         print(f"{arguments.config}: camera {line}")
     for door, reason in face_alone(configuration.access_policy).items():

@@ -69,6 +69,7 @@ def _call(module: str, function: str, arguments: argparse.Namespace) -> int:
 _SUMMARIES = {
     "init": "write the first config: asks for the camera, a name and the broker",
     "run": "run the daemon until SIGTERM; SIGHUP reloads the config",
+    "serve": "run the recognition service: REST without cameras, until SIGTERM",
     "demo": "run edgeface on the supplied clip, with a real broker",
     "check": "list every mistake in the config with its line",
     "enroll": "enroll a person from photos, at a camera or from an unknown",
@@ -104,6 +105,7 @@ _SUMMARIES = {
 
 _MODULES = {
     "run": "daemon.run",
+    "serve": "recognition_service.run",
     "evaluate": "evaluation.run",
     "demo": "demo.run",
     "pass": "cli.passes",
@@ -123,6 +125,7 @@ _MODULES = {
 
 _EXAMPLES = {
     "init": "edgeface init\n  edgeface init --camera rtsp://192.168.1.20/stream1 --broker none --yes",
+    "serve": "edgeface serve --workers 4",
     "demo": "edgeface demo --out /tmp/demo",
     "people": "edgeface people --after mallory --limit 20\n  edgeface people --json",
     "enroll": 'edgeface enroll "Joe Biden" joe.jpg\n  edgeface enroll --folder people/',

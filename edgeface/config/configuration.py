@@ -11,7 +11,7 @@ from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
-from edgeface.core.settings import Host, Id, Settings, form
+from edgeface.core.settings import Host, Id, Seconds, Settings, form
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.liveness import LivenessSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
@@ -165,11 +165,45 @@ class Web(Settings):
 
     @model_validator(mode="after")
     def _require_tls(self) -> "Web":
-        if self.tls is None and not self.insecure and not is_loopback(self.host):
-            raise ValueError(
-                f"plaintext on {self.host}, which other machines can reach: add tls, or set insecure: true"
-            )
+        _refuse_plaintext(self)
         return self
+
+
+class Serve(Settings):
+    """The recognition service: REST without cameras, by several processes; `edgeface serve` runs it."""
+
+    host: Host = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 and :: are all addresses of this machine."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8098
+    """All workers listen on it; 0 picks any free port."""
+    tls: WebTls | None = None
+    insecure: bool = False
+    """Allow plaintext on an address that other machines can reach."""
+    trusted_proxies: Annotated[
+        tuple[ProxyNetwork, ...], Field(strict=False, max_length=20, examples=[["192.168.1.2"]])
+    ] = ()
+    """Addresses or networks of reverse proxies: their connections are not counted by address."""
+    sockets: Annotated[Path, Field(strict=False)] | None = None
+    """A folder in which each worker has a Unix socket of its own as well, for a proxy on this machine."""
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Processes that recognise; left out: one for each core."""
+    queue: Annotated[int, Field(ge=0, le=1000)] = 16
+    """Pictures that may wait for a worker; further ones are refused with 503."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    """Requests of one token per minute, over all workers."""
+    stop_seconds: Seconds = 10.0
+    """Seconds within which the requests that are under way must be answered when the service stops."""
+
+    @model_validator(mode="after")
+    def _require_tls(self) -> "Serve":
+        _refuse_plaintext(self)
+        return self
+
+
+def _refuse_plaintext(served: Web | Serve) -> None:
+    """Raise ValueError if others can reach what is served, without TLS and without saying that this is meant."""
+    if served.tls is None and not served.insecure and not is_loopback(served.host):
+        raise ValueError(f"plaintext on {served.host}, which other machines can reach: add tls, or set insecure: true")
 
 
 class Configuration(Settings):
@@ -183,7 +217,8 @@ class Configuration(Settings):
     """This machine's name in every topic."""
     data: Folder = Path("/var/lib/edgeface")
     """The folder for the gallery and the journal."""
-    cameras: Annotated[dict[Id, CameraSettings], Field(min_length=1, max_length=16)]
+    cameras: Annotated[dict[Id, CameraSettings], Field(min_length=1, max_length=16)] = Field(default_factory=dict)
+    """Left out: only `edgeface serve`, which has none, can use this configuration."""
     detector: DetectorSettings = DEFAULT_DETECTOR
     embedder: EmbedderSettings = EmbedderSettings()
     liveness: LivenessSettings | None = None
@@ -207,6 +242,8 @@ class Configuration(Settings):
     integrity: Integrity = Integrity()
     web: Web | None = None
     """Left out: no page, no REST interface, no metrics."""
+    serve: Serve | None = None
+    """Left out: `edgeface serve` uses the defaults."""
     log: Log = Log()
 
     @property

@@ -71,6 +71,8 @@ def data_folder(arguments: argparse.Namespace) -> Path:
 
 def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
     """What the configuration refers to but does not contain: where, and what is wrong."""
+    if not configuration.cameras and configuration.serve is None:
+        yield ("cameras",), "missing; for edgeface serve, which has no cameras, add the section serve"
     if configuration.device == RESERVED:
         yield ("device",), f"{RESERVED} is taken by the topics of doors; choose another"
     if configuration.doors and configuration.mqtt is None:

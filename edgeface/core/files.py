@@ -69,6 +69,15 @@ def put_whole(path: Path, data: bytes | Iterable[bytes], *, replace: bool = True
                 path.hardlink_to(temporary)
 
 
+def stamp(path: Path) -> object:
+    """What changes with each write and each replacement of a file; None if there is none."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
 def swap(path: Path, data: bytes, like: Path | None = None) -> None:
     """Replace the content of an existing file completely or not at all, keeping its mode and owner.
 

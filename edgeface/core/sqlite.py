@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import DISK_FULL, GalleryError, system_reason
-from edgeface.core.files import own_as_folder
+from edgeface.core.files import own_as_folder, stamp
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -130,6 +130,22 @@ def reading_only(path: Path, *, immutable: bool | None = None) -> sqlite3.Connec
     return connection
 
 
+def open_unchanged(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
+    """Open a file of the newest schema and never write to it.
+
+    Raises GalleryError if it cannot be read, is damaged or not ours, or an older edgeface wrote it.
+    """
+    with translated(path):
+        connection = reading_only(path)
+        try:
+            _inspect(connection, path, schema, noun)
+            _require_newest(connection, path, schema)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn errors of SQLite and the file system into a GalleryError of one line."""
@@ -197,6 +213,11 @@ def empty_log(connection: sqlite3.Connection, path: Path) -> None:
         raise GalleryError(f"{path}: deleted rows leave traces in the log while another program reads it; try again")
 
 
+def stamps(path: Path) -> tuple[object, object]:
+    """What changes with each write: the stamps of the file and of its log."""
+    return stamp(path), stamp(path.with_name(f"{path.name}-wal"))
+
+
 def create(path: Path) -> None:
     """Create an empty file with mode 0600 and its folder's owner unless it exists; raises OSError."""
     with suppress(FileExistsError):
@@ -220,6 +241,11 @@ def _inspect(connection: sqlite3.Connection, path: Path, schema: Schema, noun: s
         raise GalleryError(f"{path}: written by a version before 0.1 (schema {version}), which edgeface cannot read")
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise GalleryError(f"{path}: the {noun} is damaged; put a backup in its place")
+
+
+def _require_newest(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    if int(connection.execute("PRAGMA user_version").fetchone()[0]) < schema.newest:
+        raise GalleryError(f"{path}: written by an older edgeface; edgeface people brings it up to date")
 
 
 def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:

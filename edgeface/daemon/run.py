@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from edgeface.config import loader
 from edgeface.core.console import report_memory_of_threads
+from edgeface.core.errors import ConfigError
 from edgeface.core.log import set_up
+from edgeface.core.text import printable_path
 from edgeface.daemon.daemon import Daemon
 from edgeface.security.process import leave_no_core
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 def run_run(arguments: argparse.Namespace) -> int:
     """`edgeface run`: the daemon until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
     configuration = loader.load(arguments.config, files=True)
+    if not configuration.cameras:
+        raise ConfigError(
+            f"{printable_path(arguments.config)}: cameras: missing; without any, only edgeface serve runs"
+        )
     set_up(configuration.log)
     report_memory_of_threads()
     leave_no_core()

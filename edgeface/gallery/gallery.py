@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
-from edgeface.core.text import check_id, check_new_id, given_name, is_unknown_id, printable
+from edgeface.core.text import check_id, check_new_id, given_name, is_unknown_id, printable, printable_path
 from edgeface.gallery import corrections, rows, thumbnails
 from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
@@ -65,6 +65,24 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             connection.close()
             raise
         return cls(path, connection, model, RowCodec(vault, path), problem)
+
+    @classmethod
+    def open_unchanged(cls, folder: Path, model: str) -> Gallery:
+        """Open a gallery that exists, in a folder that may be read-only, and never write to it.
+
+        Raises GalleryError if there is none or it cannot be read, and VaultError as `open`.
+        """
+        path = folder / FILE
+        if not path.exists():
+            raise GalleryError(f"{printable_path(path)}: no gallery here yet (edgeface enroll creates one)")
+        vault = open_vault(folder)
+        connection = sqlite.open_unchanged(path, rows.schema(vault), "gallery")
+        try:
+            rows.require_same_key(vault, connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, model, RowCodec(vault, path), f"{printable_path(path)}: opened for reading only")
 
     def changed(self) -> bool:
         """Whether anyone changed people or unknowns since the last snapshot; takes microseconds.

@@ -120,17 +120,19 @@ class GallerySnapshot:
     """The row of each person, by id; made if it is left out."""
     before: InitVar[tuple[GallerySnapshot, NDArray[np.intp]] | None] = None
     """An earlier snapshot, and its row that each row equals, -1 for none: the search is then not built again."""
+    made: InitVar[Search | None] = None
+    """The search, if it is made already."""
     matchable: frozenset[str] = field(init=False)
     """Ids of the people who can be matched, that is, without the ignored."""
     search: Search = field(init=False)
 
-    def __post_init__(self, before: tuple[GallerySnapshot, NDArray[np.intp]] | None) -> None:
+    def __post_init__(self, before: tuple[GallerySnapshot, NDArray[np.intp]] | None, made: Search | None) -> None:
         if not self.rows:
             object.__setattr__(self, "rows", rows_of(self.people))
         ignored = compress(self.rows, map(attrgetter("ignored"), self.people))
         object.__setattr__(self, "matchable", frozenset(self.rows).difference(ignored))
         earlier, unchanged = (None, None) if before is None else before
-        search = searcher(self.matrix, None if earlier is None else earlier.search, unchanged)
+        search = made or searcher(self.matrix, None if earlier is None else earlier.search, unchanged)
         object.__setattr__(self, "search", search)
 
     @property

@@ -43,7 +43,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
         routes=routes(),
         middleware=[
             Middleware(SafeHeaders, secure=settings.tls is not None),
-            Middleware(Forwarded, settings=settings),
+            Middleware(Forwarded, proxies=settings.proxies, base_path=settings.base_path, ingress=settings.ingress),
             Middleware(ErrorMiddleware),
             Middleware(KnownHosts, names=(settings.host, *settings.hosts)),
             Middleware(Limits),

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from edgeface.core import sqlite
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.alike import AlikePairs
 from edgeface.gallery.gallery import Gallery
@@ -25,9 +26,34 @@ if TYPE_CHECKING:
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.unknowns import Unknown
     from edgeface.journal.journal import Journal
     from edgeface.notify.notifier import Notifier
     from edgeface.recognition.timings import Timings
+
+
+class Recent:
+    """The people and unknowns that were read from gallery.db last; any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._people: GallerySnapshot | None = None
+        self._unknowns: tuple[object, list[Unknown]] = ((), [])
+
+    def people(self, gallery: Gallery, wall: float) -> GallerySnapshot:
+        """The people as of now: only those who have changed since the last call are read."""
+        with self._lock:
+            gallery.base = gallery.base or self._people
+            self._people = gallery.snapshot(wall)
+            return self._people
+
+    def unknowns(self, gallery: Gallery) -> list[Unknown]:
+        """The unknowns; read only if the file has changed since the last call."""
+        with self._lock:
+            seen = sqlite.stamps(gallery.path)
+            if seen != self._unknowns[0]:
+                self._unknowns = seen, gallery.unknowns()
+            return self._unknowns[1]
 
 
 class Models:
@@ -73,6 +99,7 @@ class WebContext:
     models: Models = field(default_factory=Models)
     alike: AlikePairs = field(default_factory=AlikePairs)
     visits: VisitReader = field(default_factory=VisitReader)
+    recent: Recent = field(default_factory=Recent)
 
     @contextmanager
     def gallery(self) -> Iterator[Gallery]:
@@ -81,6 +108,19 @@ class WebContext:
         with closing(Gallery.open(configuration.data, embedder_name(configuration.embedder.model))) as gallery:
             gallery.base = self.latest()
             yield gallery
+
+    def snapshot(self) -> GallerySnapshot:
+        """The people as they are matched now; waits for the disk if no daemon runs."""
+        latest = self.latest()
+        if latest is not None:
+            return latest
+        with self.gallery() as gallery:
+            return self.recent.people(gallery, self.clock.wall())
+
+    def unknowns(self) -> list[Unknown]:
+        """Those who were seen and are not enrolled; waits for the disk."""
+        with self.gallery() as gallery:
+            return self.recent.unknowns(gallery)
 
     @property
     def people(self) -> PeopleService:

@@ -18,6 +18,8 @@ from edgeface.web.http.connections import Connections, CountedProtocol, LimitedL
 from edgeface.web.http.problems import where
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp
 
     from edgeface.config.configuration import Web, WebTls
@@ -106,8 +108,8 @@ class Server:
     ) -> None:
         """As uvicorn.Server.serve, but wakes once per second instead of ten times: without viewers it costs little."""
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        server = _uvicorn(self._app, context)
-        await _start(server, listener, connections)
+        server = make_uvicorn(self._app, context)
+        await start(server, [listener], connections)
         self.problem = None
         self._listening.set()
         log.info("the web page is at %s", self.url)
@@ -134,7 +136,8 @@ def tls_context(tls: WebTls) -> ssl.SSLContext:
     return context
 
 
-def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
+def make_uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
+    """The server as this project runs it: strict, silent, and without headers that name it."""
     # It would log paths, which contain ids, and error texts, which may contain anything.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -158,7 +161,7 @@ def _uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-async def _start(server: uvicorn.Server, listener: socket.socket, connections: Connections) -> None:
+async def start(server: uvicorn.Server, listeners: Sequence[socket.socket], connections: Connections) -> None:
     """As uvicorn.Server.startup, with connections that are counted and TLS handshakes that end."""
     server.lifespan = server.config.lifespan_class(server.config)
     await server.lifespan.startup()
@@ -176,6 +179,7 @@ async def _start(server: uvicorn.Server, listener: socket.socket, connections: C
         await loop.create_server(
             protocol, sock=listener, ssl=context, ssl_handshake_timeout=seconds, backlog=server.config.backlog
         )
+        for listener in listeners
     ]
     server.started = True
 

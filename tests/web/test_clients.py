@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgeface.config import loader
-from edgeface.config.configuration import Web
 from edgeface.core.errors import ConfigError
 from edgeface.web.http.clients import Proxies, source
 from edgeface.web.http.forwarded import Forwarded
@@ -53,7 +52,7 @@ def test_the_client_is_the_right_most_address_that_is_no_trusted_proxys(
     headers = [(b"x-forwarded-for", one.encode()) for one in forwarded]
     scope: Any = {"type": "http", "client": (peer, 1), "headers": headers, "path": "/", "scheme": "http"}
     unused: Any = None
-    asyncio.run(Forwarded(inner, settings=Web(trusted_proxies=TRUSTED))(scope, unused, unused))
+    asyncio.run(Forwarded(inner, proxies=TRUSTED)(scope, unused, unused))
     assert seen == [(client, 1)]
 
 

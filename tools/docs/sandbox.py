@@ -31,7 +31,9 @@ LIMIT = 180.0
 EVENTS_SECONDS = 30.0
 """How long the daemon runs on the clip, so that there are events and unknowns."""
 
-ENDLESS = re.compile(r"edgeface run$|edgeface door |mosquitto_sub |edgeface liveness trial|edgeface enroll .*--camera")
+ENDLESS = re.compile(
+    r"edgeface (run|serve)$|edgeface door |mosquitto_sub |edgeface liveness trial|edgeface enroll .*--camera"
+)
 """What a person ends with Ctrl-C, or ends by itself once someone has stood there."""
 
 _ENTER = """\
@@ -135,6 +137,9 @@ PREPARED = {
     r"enroll --folder": "edgeface forget alice",
     r"edgeface pass alice": "edgeface keys new",
     r"edgeface door ": "sed -i 's/type: gpio/type: log/' /etc/edgeface-door/door.yaml",
+    r"127\.0\.0\.1:8098": "export RECOGNISE=$(edgeface web token --role recognise 2>/dev/null);"
+    " (edgeface serve >/dev/null 2>&1 &);"
+    " until curl -sf http://127.0.0.1:8098/health/ready; do sleep 1; done",
     r"factors draw-code bob": "edgeface enroll bob joe1.jpg; edgeface enroll carol visitor2.jpg",
 }
 """What is done before a command, by its pattern, and not said where it stands."""

@@ -52,8 +52,8 @@ class Failed(Exception):
 def main() -> int:
     shutil.copy(CLIP, MEDIA)
     for step in (
-        install, no_camera, broker_comes, enroll_and_match, hardening, egress, reload, key_by_credential, killed, hung,
-        camera_gone, wrong_config, full_disk, year_1970, upgrade, uninstall, package,
+        install, no_camera, broker_comes, enroll_and_match, recognition_service, hardening, egress, reload,
+        key_by_credential, killed, hung, camera_gone, wrong_config, full_disk, year_1970, upgrade, uninstall, package,
     ):  # fmt: skip
         attempt(step)
     (RESULTS / "results.json").write_text(json.dumps(steps, indent=1))
@@ -111,6 +111,31 @@ def enroll_and_match() -> str:
     sh("systemctl", "restart", "edgeface")
     heard = events({"match", "unknown", "left"}, 60)
     return f"{', '.join(sorted(heard))}; match names {heard['match']['person']}"
+
+
+def recognition_service() -> str:
+    """edgeface-serve.service: a picture is answered, and a worker that was killed is replaced."""
+    configure(serve={"workers": 2, "sockets": "/run/edgeface-serve"})
+    token = sh("edgeface", "web", "token", "--role", "recognise").strip().splitlines()[-1]
+    sh("systemctl", "start", "edgeface-serve")
+    photo = next(PEOPLE.rglob("*.jpg"))
+    command = ["curl", "-sS", "-H", f"Authorization: Bearer {token}", "-H", "Content-Type: image/jpeg"]
+    command += ["--data-binary", f"@{photo}"]
+    address = "http://127.0.0.1:8098/api/v1/recognise"
+    found = json.loads(sh(*command, address))["faces"][0]
+    require(found["label"] == "match", f"not matched: {found}")
+    sockets = sorted(Path("/run/edgeface-serve").iterdir())
+    require(len(sockets) == 2, f"sockets: {sockets}")
+    main = sh("systemctl", "show", "--value", "--property", "MainPID", "edgeface-serve").strip()
+    workers = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    sh("kill", "-9", workers[0])
+    sh(*command, "--retry", "5", "--retry-all-errors", address)
+    until(lambda: len(set(Path(f"/proc/{main}/task/{main}/children").read_text().split()) - {workers[0]}) == 2, 20)
+    sh("systemctl", "stop", "edgeface-serve")
+    require(
+        sh("systemctl", "show", "--value", "--property", "Result", "edgeface-serve").strip() == "success", "a bad end"
+    )
+    return f"names {found['person']}; replaced"
 
 
 def hardening() -> str:

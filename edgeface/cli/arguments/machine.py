@@ -18,6 +18,10 @@ MACHINE: dict[str, tuple[Argument, ...]] = {
         flag("--yes", "ask nothing"),
     ),
     "run": (config,),
+    "serve": (
+        config,
+        value("--workers", "N", "processes; default: serve.workers of the config, or one per core", type=int),
+    ),
     "demo": (
         path("--out", "FOLDER", "default: %(default)s", default=Path("build/demo")),
         flag("--keep", "keep running afterwards, with the page, until Ctrl-C"),

@@ -28,6 +28,10 @@ def document() -> dict[str, Any]:
     return openapi.document(OPERATIONS)
 
 
+OPENAPI = Operation(
+    "GET", "/openapi.json", "viewer", "config", "Get the OpenAPI document", openapi_document,
+    {200: Media("application/json", {"type": "object"})},
+)  # fmt: skip
 OPERATIONS: tuple[Operation, ...] = (
     *recognise.OPERATIONS,
     *people.OPERATIONS,
@@ -38,9 +42,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *corrections.OPERATIONS,
     *cameras.OPERATIONS,
     *check.OPERATIONS,
-    Operation("GET", "/openapi.json", "viewer", "config", "Get the OpenAPI document", openapi_document,
-              {200: Media("application/json", {"type": "object"})}),
-)  # fmt: skip
+    OPENAPI,
+)
 """All operations below PREFIX."""
 
 ROUTES = [Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS]

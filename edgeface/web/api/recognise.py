@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgeface.core.errors import PhotoError
 from edgeface.faces.calibration import table_of
@@ -22,15 +22,18 @@ from edgeface.web.http.operation import Call, Operation, reply
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
     from starlette.responses import Response
 
+    from edgeface.config.configuration import Configuration
     from edgeface.core.types import Embedding, Image
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.faces.photo_face import Found
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
     from edgeface.recognition.decision import Decision, Thresholds
-    from edgeface.web.context import WebContext
 
 MAX_FACES = 20
 """Faces of one picture that are examined."""
@@ -38,20 +41,35 @@ MAX_FACES = 20
 _SINGLE_FRAME = Recognition.model_construct(frames=1, seconds=0.0, unknown_frames=0)
 
 
+class Matching(Protocol):
+    """What recognition works with: the daemon's web, or the recognition service."""
+
+    def configuration(self) -> Configuration:
+        """The running configuration."""
+
+    def snapshot(self) -> GallerySnapshot:
+        """The people as they are now."""
+
+    def unknowns(self) -> Sequence[Unknown]:
+        """Those who were seen and are not enrolled."""
+
+    def analyzer(self) -> AbstractContextManager[FaceAnalyzer]:
+        """Wait for exclusive use of the models. Raises ModelError."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Known:
     """The people and unknowns to compare with."""
 
-    context: WebContext
+    context: Matching
     snapshot: GallerySnapshot
     accept: Thresholds
     level: str
 
     @cached_property
-    def unknowns(self) -> list[Unknown]:
+    def unknowns(self) -> Sequence[Unknown]:
         """The unknowns; read only for a face of someone who is not enrolled."""
-        with self.context.gallery() as gallery:
-            return gallery.unknowns()
+        return self.context.unknowns()
 
     @property
     def same_unknown(self) -> float:
@@ -61,28 +79,27 @@ class _Known:
 
 def recognise(call: Call) -> Response:
     """Identify the faces in a picture."""
+    return reply(recognised(call.context, call.body))
+
+
+def recognised(context: Matching, picture: bytes) -> device_models.Recognised:
+    """The faces in a picture, and who they are. Raises Problem 422 if it is none, and ModelError."""
     try:
-        photo = photos.decode(call.body)
+        photo = photos.decode(picture)
     except PhotoError as error:
         raise Problem(422, detail=str(error)) from None
-    known = _known(call)
-    with call.context.analyzer() as analyzer:
+    known = _known(context)
+    with context.analyzer() as analyzer:
         found = [_face(analyzer, photo, one, known) for one in faces(analyzer, photo)[:MAX_FACES]]
         model = analyzer.embedder.name
     height, width = photo.shape[:2]
-    return reply(device_models.Recognised(faces=found, frame_size=[width, height], model=model))
+    return device_models.Recognised(faces=found, frame_size=[width, height], model=model)
 
 
-def _known(call: Call) -> _Known:
-    configuration = call.context.configuration()
+def _known(context: Matching) -> _Known:
+    configuration, snapshot = context.configuration(), context.snapshot()
     table, level = table_of(configuration.embedder.model), configuration.recognition.level
-    snapshot = call.context.latest() or _read(call.context)
-    return _Known(call.context, snapshot, thresholds(table, level, snapshot), level)
-
-
-def _read(context: WebContext) -> GallerySnapshot:
-    with context.gallery() as gallery:
-        return gallery.snapshot(context.clock.wall())
+    return _Known(context, snapshot, thresholds(table, level, snapshot), level)
 
 
 def _face(analyzer: FaceAnalyzer, photo: Image, found: Found, known: _Known) -> device_models.RecognisedFace:

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from edgeface.core.clock import DAY
 from edgeface.core.errors import ConfigError, GalleryError, UsageError, system_reason
-from edgeface.core.files import alone, read_at_most
+from edgeface.core.files import alone, read_at_most, stamp
 from edgeface.core.settings import Id  # noqa: TC001 - pydantic evaluates the annotations of Account
 from edgeface.core.sqlite import translated
 from edgeface.core.text import printable, printable_path
@@ -103,7 +103,7 @@ class Accounts:
 
     def all(self) -> tuple[Account, ...]:
         """All accounts, expired ones too; none while the file cannot be used."""
-        seen = _stamp(self.folder / FILE)
+        seen = stamp(self.folder / FILE)
         if seen != self._seen:
             self._seen = seen
             try:
@@ -250,14 +250,6 @@ def _changing(folder: Path) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with alone(folder):
             yield
-
-
-def _stamp(path: Path) -> object:
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
 
 def digest(secret: str) -> str:

@@ -43,8 +43,11 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class AuthService:
     """Accounts, sessions and sign-in: `request.app.state.auth`; used by the web's thread only."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, ingress: Ingress) -> None:
-        self.accounts, self.clock = accounts, clock
+    def __init__(
+        self, accounts: Accounts, clock: Clock, ingress: Ingress, *, on_use: Callable[[Account], None] | None = None
+    ) -> None:
+        """`on_use` is called for each request with its account, may raise Problem, and replaces noting the time."""
+        self.accounts, self.clock, self._on_use = accounts, clock, on_use
         self.ingress = IngressSignIn(ingress)
         self.sessions = Sessions(clock)
         self.invitations = Invitations(clock, accounts.holds)
@@ -61,8 +64,10 @@ class AuthService:
         return found if found is not None and self.accounts.holds(found.account) else None
 
     async def note_use(self, account: Account) -> None:
-        """Note that an account is being used now."""
-        if account.kind in {"token", "password"} and self.last_use.note(account):
+        """Note that an account is being used now; raises Problem if it may not be at this moment."""
+        if self._on_use is not None:
+            self._on_use(account)
+        elif account.kind in {"token", "password"} and self.last_use.note(account):
             await run_in_threadpool(self.last_use.save)
 
     def bearer(self, request: Request) -> Account | None:

@@ -14,9 +14,11 @@ from edgeface.web.http.headers import host_name
 from edgeface.web.http.problems import Problem, respond
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from edgeface.config.configuration import Web
+    from edgeface.config.configuration import Ingress
 
 _LONGEST = 255
 """Characters of a forwarded header; of X-Forwarded-For, `Proxies` reads the right-most entries only."""
@@ -39,11 +41,14 @@ class Forwarded:
     None. A trusted proxy's header that cannot be used is answered with 400; from other peers no such header is read.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: Web) -> None:
+    def __init__(
+        self, app: ASGIApp, *, proxies: Iterable[str], base_path: str = "", ingress: Ingress | None = None
+    ) -> None:
+        """`proxies` are addresses or networks; with `ingress`, its Supervisor is one of them."""
         self._app = app
-        self._proxies = Proxies(settings.proxies)
-        self._base = settings.base_path
-        self._supervisor = parsed(settings.ingress.supervisor) if settings.ingress.enabled else None
+        self._proxies = Proxies(proxies)
+        self._base = base_path
+        self._supervisor = parsed(ingress.supervisor) if ingress is not None and ingress.enabled else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

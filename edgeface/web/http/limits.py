@@ -184,6 +184,11 @@ class ConcurrencyLimit:
         self._max = at_a_time + waiting
         self._tasks = 0
 
+    @property
+    def tasks(self) -> int:
+        """Those that run or wait."""
+        return self._tasks
+
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """Hold a slot. Raises Problem 503 if too many tasks wait."""

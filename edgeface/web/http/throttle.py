@@ -48,21 +48,22 @@ class Cooldown:
     def taken(self, clock: Clock) -> Iterator[None]:
         """Hold the task. Raises Problem 429 while another holds it, or too soon after the last start."""
         if not self._lock.acquire(blocking=False):
-            raise _too_soon(self._seconds)
+            raise too_soon(self._seconds)
         try:
             now = clock.monotonic()
             # Times of two clocks cannot be compared.
             if self._started is not None and self._started[0] is clock and now - self._started[1] < self._seconds:
-                raise _too_soon(self._seconds - (now - self._started[1]))
+                raise too_soon(self._seconds - (now - self._started[1]))
             self._started = clock, now
             yield
         finally:
             self._lock.release()
 
 
-def _too_soon(seconds: float) -> Problem:
+def too_soon(seconds: float, why: str = "this was done a moment ago") -> Problem:
+    """Problem 429: retry after so many seconds."""
     wait = max(1, math.ceil(seconds))
-    return Problem(429, detail=f"this was done a moment ago: retry in {wait} s", headers={"Retry-After": str(wait)})
+    return Problem(429, detail=f"{why}: retry in {wait} s", headers={"Retry-After": str(wait)})
 
 
 @dataclass(slots=True)

@@ -1,0 +1,231 @@
+"""The process that starts the workers, replaces those that end, and sends all of them the people of the gallery.
+
+It alone opens the gallery and its key. It serves nothing, so no request can reach either.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeface.core import systemd
+from edgeface.core.errors import EdgefaceError
+from edgeface.core.text import counted
+from edgeface.recognition_service import shared_counts
+from edgeface.recognition_service.handover import handover
+from edgeface.recognition_service.shared_people import share
+from edgeface.recognition_service.worker import CONFIGURATION, CONFIRMED, MAX_MESSAGE, READY
+from edgeface.security.process import python_path
+
+if TYPE_CHECKING:
+    from edgeface.config.configuration import Configuration, Serve
+    from edgeface.core.clock import Clock
+    from edgeface.recognition_service.gallery_reader import GalleryReader
+    from edgeface.recognition_service.listeners import Listeners
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+"""Seconds between two looks at the gallery and at the workers."""
+START_SECONDS = 60.0
+"""Seconds within which a worker must answer for the first time; a Raspberry Pi with a busy card needs a few."""
+HANG_SECONDS = 20.0
+"""Seconds after which a worker that does not answer is ended and replaced."""
+AGAIN_SECONDS = 2.0
+"""Seconds between two starts of one worker."""
+
+_END_SECONDS = 4.0
+
+
+@dataclass(slots=True, eq=False)
+class _Process:
+    """A worker as the supervisor knows it."""
+
+    number: int
+    child: subprocess.Popen[bytes]
+    channel: socket.socket
+    started: float
+    heard: float | None = None
+    """When it answered last."""
+    ready: bool = False
+    sent: int = 0
+    """The number of the snapshot that it has."""
+
+
+class Supervisor:
+    """Runs the service, in the main thread."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        settings: Serve,
+        workers: int,
+        reader: GalleryReader,
+        listeners: Listeners,
+        clock: Clock,
+    ) -> None:
+        self._configuration, self._settings, self._clock = configuration, settings, clock
+        self._reader, self._listeners = reader, listeners
+        self._stopping = self._announced = False
+        self._status = 0
+        self._memory = shared_counts.make(workers)
+        self._counts = shared_counts.SharedCounts(self._memory)
+        self._workers: list[_Process | None] = [None] * workers
+        self._next_start = [0.0] * workers
+        self._people, self._snapshot = -1, 0
+
+    def stop(self) -> None:
+        """Have `run` end; a signal handler may call it."""
+        self._stopping = True
+
+    def run(self) -> int:
+        """Serve until `stop`; gives the exit status: 78 if a worker cannot start with this configuration."""
+        try:
+            while not self._stopping:
+                self._replace()
+                self._send(current=self._read())
+                self._hear()
+                self._notify()
+        finally:
+            self._end()
+        return self._status
+
+    def _replace(self) -> None:
+        """Start the workers that are missing, and end those that hang."""
+        now = self._clock.monotonic()
+        for number, one in enumerate(self._workers):
+            if one is not None:
+                self._look_at(one, now)
+            if self._workers[number] is None and now >= self._next_start[number] and not self._stopping:
+                self._start(number, now)
+
+    def _look_at(self, one: _Process, now: float) -> None:
+        last, patience = (one.started, START_SECONDS) if one.heard is None else (one.heard, HANG_SECONDS)
+        if now - last > patience:
+            log.error("worker %d does not answer: it is ended", one.number)
+            one.child.kill()
+            one.child.wait()
+        status = one.child.poll()
+        if status is None:
+            return
+        self._forget(one)
+        if status == CONFIGURATION:
+            self._status, self._stopping = CONFIGURATION, True
+            return
+        log.error("worker %d has ended with status %d: another one starts", one.number, status)
+        self._counts.set("restarts", self._counts.get("restarts") + 1)
+        self._next_start[one.number] = one.started + AGAIN_SECONDS
+
+    def _forget(self, one: _Process) -> None:
+        one.channel.close()
+        self._workers[one.number] = None
+        self._counts.clear(one.number)
+
+    def _start(self, number: int, now: float) -> None:
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(one) for one in self._listeners.open(number)]
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.enter_context(theirs)
+            handles = [theirs.fileno(), self._memory, *(one.fileno() for one in listeners)]
+            child = subprocess.Popen(
+                [sys.executable, "-m", "edgeface.recognition_service.worker", str(number), *map(str, handles)],
+                stdin=subprocess.PIPE,
+                pass_fds=handles,
+                env={**_environment(), "PYTHONPATH": python_path()},
+                # Python searches the folder that it is started in: it must not be one that others can write to.
+                cwd="/",
+            )
+        replacement = self._announced and any(one is not None and one.ready for one in self._workers)
+        given = handover(self._configuration, self._settings, replacement=replacement)
+        with suppress(OSError):
+            # A child that has ended already is noticed with the others.
+            _give(child, given)
+        self._workers[number] = _Process(number, child, ours, now)
+
+    def _read(self) -> bool:
+        """Take up changes of the gallery; False if it cannot be read, and the people may be out of date."""
+        try:
+            found = self._reader.newest(self._clock.wall())
+            if found is not None:
+                self._replace_snapshot(share(found))
+                self._counts.set("people", found.enrolled)
+        except (EdgefaceError, OSError) as error:
+            log.error("the gallery cannot be read, and no one is recognised until it can: %s", error)
+            return False
+        return self._people >= 0
+
+    def _replace_snapshot(self, handle: int) -> None:
+        if self._people >= 0:
+            os.close(self._people)
+        self._people, self._snapshot = handle, self._snapshot + 1
+
+    def _send(self, *, current: bool) -> None:
+        """Give each worker the newest people, or confirm that it has them."""
+        if not current:
+            return
+        for one in self._workers:
+            if one is None:
+                continue
+            handles = [self._people] if one.sent != self._snapshot else []
+            # One that reads nothing hangs, or has ended: `_replace` sees to it.
+            with suppress(OSError):
+                socket.send_fds(one.channel, [CONFIRMED], handles, socket.MSG_DONTWAIT)
+                one.sent = self._snapshot
+
+    def _hear(self) -> None:
+        """Wait a moment for the answers of workers."""
+        known = {one.channel: one for one in self._workers if one is not None}
+        readable, _, _ = select.select(list(known), [], [], POLL_SECONDS)
+        for channel in readable:
+            with suppress(OSError):
+                while message := channel.recv(MAX_MESSAGE, socket.MSG_DONTWAIT):
+                    known[channel].heard, known[channel].ready = self._clock.monotonic(), message == READY
+        if readable:
+            # The channel of a worker that has just ended stays readable until it is replaced.
+            self._clock.sleep(POLL_SECONDS / 10)
+
+    def _notify(self) -> None:
+        ready = [one for one in self._workers if one is not None and one.ready]
+        if not self._announced and len(ready) == len(self._workers):
+            self._announced = True
+            people = counted(int(self._counts.get("people")), "person", "people")
+            log.info("recognition service: %s, %s, %s", self._listeners.url, counted(len(ready), "worker"), people)
+            systemd.notify(systemd.READY)
+        if systemd.watchdog_seconds() is not None:
+            systemd.notify(systemd.WATCHDOG)
+
+    def _end(self) -> None:
+        """End the workers: they finish what is under way, within their time."""
+        systemd.notify(systemd.STOPPING)
+        left = [one for one in self._workers if one is not None]
+        for one in left:
+            one.child.terminate()
+        until = self._clock.monotonic() + self._settings.stop_seconds + _END_SECONDS
+        for one in left:
+            try:
+                one.child.wait(max(0.0, until - self._clock.monotonic()))
+            except subprocess.TimeoutExpired:
+                one.child.kill()
+                one.child.wait()
+            self._forget(one)
+        for handle in (self._memory, *([self._people] if self._people >= 0 else [])):
+            os.close(handle)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what only the supervisor uses: the key, and the service manager."""
+    return {name: value for name, value in os.environ.items() if name not in {"CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET"}}
+
+
+def _give(child: subprocess.Popen[bytes], data: bytes) -> None:
+    """Write to a child's standard input, and close it."""
+    if child.stdin is not None:
+        with child.stdin as pipe:
+            pipe.write(data)
