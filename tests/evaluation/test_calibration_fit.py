@@ -13,6 +13,8 @@ from edgeface.evaluation.rates import BINS
 from edgeface.evaluation.tail import DECADE, extrapolate, hide_last_decade, last_shown
 from edgeface.faces.calibration import RULE_OF_30
 
+PEOPLE = 250
+
 
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
@@ -26,7 +28,7 @@ def people(count: int, photos: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), person
 
 
-FACES = people(400, 5)
+FACES = people(PEOPLE, 5)
 Curves: TypeAlias = dict[Kind, FalseMatches]
 
 
@@ -49,7 +51,7 @@ def test_no_kind_of_comparison_exceeds_a_row(curves: Curves) -> None:
 
 def test_rows_end_where_fewer_than_30_pairs_are_left_and_then_are_estimated(curves: Curves) -> None:
     made = fit(curves, rng())
-    assert made.pairs == 400 * 399 // 2
+    assert made.pairs == PEOPLE * (PEOPLE - 1) // 2
     assert made.rows[-1].false_matches == pytest.approx(RULE_OF_30, abs=3)
     assert made.rows[-1].fmr == pytest.approx(made.rows[-1].false_matches / made.pairs, rel=0.01)
     assert made.estimated
