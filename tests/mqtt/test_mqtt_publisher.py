@@ -126,7 +126,7 @@ def test_an_event_arrives_once_in_milliseconds_and_is_marked_published(
             until(lambda: len(listener.of(EVENT)) == len(took) + 1)
             took.append(listener.of(EVENT)[-1].at - event.monotonic)
     assert seqs(listener, EVENT) == list(range(20))
-    assert sorted(took)[18] < 0.1 + 2 * slack.worst
+    assert sorted(took)[18] < 0.1 + 6 * slack.worst
     until(lambda: counts(journal) == (20, 0))
     assert publisher.counters()["said"] == 20
     assert listener.of(EVENT)[0].expiry in {1, 2}
