@@ -38,6 +38,7 @@ def curves() -> Curves:
     return measure(*FACES, rng())
 
 
+@pytest.mark.slow(seconds=8)
 def test_no_kind_of_comparison_exceeds_a_row(curves: Curves) -> None:
     made = fit(curves, rng())
     for row in made.rows:
@@ -97,6 +98,7 @@ def test_the_tail_of_a_gaussian_is_predicted(curves: Curves) -> None:
     assert cosine[end] < 1
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_hidden_decade_is_predicted_within_its_interval() -> None:
     found = hide_last_decade(*people(1200, 1), 3, rng())
     assert len(found) == 3
