@@ -48,11 +48,11 @@ setup-test: $(VENV)/.test
 demo: setup ## the full pipeline on a bundled clip, with a real broker (OUT=folder, DOOR=1, ATTACK=1, MODELS=folder, KEEP=1: the page stays up)
 	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR)$(ATTACK),--door) $(if $(ATTACK),--attack) $(if $(MODELS),--models $(MODELS)) $(if $(KEEP),--keep)
 
-# The test files are distributed among processes (tests/conftest.py says how many).
 HA_PYTHON ?= python3.14
 HA_VERSION ?= 2026.11.0
 HA := build/home-assistant/$(HA_VERSION)
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+# The test files are distributed among processes (tests/conftest.py says how many), each with one thread for numpy.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test: setup-dev ## every test except the heavy suites
 	@$(PYTEST) $(ARGS)

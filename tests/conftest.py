@@ -39,8 +39,8 @@ settings.load_profile("edgeface")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores, since many tests wait; 4 at most, since some measure time."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """Two processes more than there are cores, since many tests wait; 4 at most, since some measure time."""
+    return min(4, (os.cpu_count() or 1) + 2)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

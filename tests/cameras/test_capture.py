@@ -304,14 +304,15 @@ def test_the_back_off_begins_again_after_good_pictures(pictures: int, second_wai
     clock = FixedClock()
     camera = Scripted([(0, "fail"), (pictures, "fail"), (0, "fail")], clock)
     capture, _ = running(camera, clock)
-    for opening in range(2):
-        until_failed(capture, opening)
-        while len(camera.opened_at) == opening + 1:
-            clock.now += 0.1
-            time.sleep(0.03)
+    until_failed(capture, 0)
+    clock.now += BACKOFF[1] + 0.1
+    until_failed(capture, 1)
+    clock.now += second_wait - 0.1
+    time.sleep(0.06)
+    assert len(camera.opened_at) == 2
+    clock.now += 0.2
     until(lambda: len(camera.opened_at) == 3)
     finish(capture)
-    assert camera.opened_at[2] - camera.opened_at[1] == pytest.approx(second_wait, abs=0.35)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,8 @@ def test_a_stall_is_seen_within_3_seconds_and_nothing_old_is_passed_on(folder: P
     with Slack() as slack:
         capture, mailbox = running(replay(folder, clock, fault), clock)
         until(lambda: capture.state().status == "stalled")
-    late = 2 * slack.worst * SPEED
+    # Three threads wake one after the other, and each may be late twice.
+    late = 6 * slack.worst * SPEED
     assert 3.9 < clock.monotonic() - began < 2.0 + 3.0 + 1.5 + late
     assert why in (capture.state().error or "")
     last = drain(mailbox)[-1]
@@ -394,13 +396,16 @@ def test_a_driver_that_hangs_for_good_costs_a_bounded_number_of_threads() -> Non
     clock = FixedClock()
     camera = Scripted([(1, "block")], clock)
     capture, _ = running(camera, clock)
-    for _ in range(20):
+
+    def stuck() -> bool:
         clock.now += 10
+        return capture.supervise().blocked == MAX_READERS - 1 and len(camera.opened_at) == MAX_READERS
+
+    until(stuck)
+    for _ in range(5):
         time.sleep(0.03)
-        state = capture.supervise()
-    assert state.status == "stalled"
-    assert state.blocked == MAX_READERS - 1
-    assert len(camera.opened_at) == MAX_READERS
+        assert stuck()
+    assert capture.state().status == "stalled"
     camera.released.set()
     finish(capture)
 
@@ -408,11 +413,15 @@ def test_a_driver_that_hangs_for_good_costs_a_bounded_number_of_threads() -> Non
 def test_switching_a_hung_camera_off_and_on_costs_no_more_threads() -> None:
     camera = Scripted([(1, "block")])
     capture, _ = running(camera, FixedClock())
-    for _ in range(10):
+
+    def switched() -> int:
         time.sleep(0.02)
         capture.disable()
         capture.enable()
-    assert len(camera.opened_at) == MAX_READERS
+        return len(camera.opened_at)
+
+    until(lambda: switched() == MAX_READERS)
+    assert [switched() for _ in range(5)] == [MAX_READERS] * 5
     camera.released.set()
     until(lambda: capture.supervise().frames > MAX_READERS)
     finish(capture)

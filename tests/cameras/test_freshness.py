@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from tests.support.film import DATA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SECONDS = 40 if os.environ.get("EDGEFACE_HEAVY") else 12
+"""Of a scene; after 5 s, a picture is frozen."""
 PHOTO = np.asarray(cv2.resize(photos.load(DATA / "obama.jpg"), (320, 240)), np.uint8)
 
 
@@ -143,7 +146,7 @@ def test_a_still_scene_with_the_noise_of_a_sensor_is_never_frozen(
     brightness: float, noise: float, *, mjpeg: bool
 ) -> None:
     fresh = opened()
-    for number, image in enumerate(still_scenes.still(PHOTO, 40 * 15, brightness, noise, lamp=False)):
+    for number, image in enumerate(still_scenes.still(PHOTO, SECONDS * 15, brightness, noise, lamp=False)):
         now = number / 15
         fresh.is_new(CameraImage(encoded(image) if mjpeg else image, now), now)
         assert fresh.problem(now) is None

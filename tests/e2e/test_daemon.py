@@ -104,7 +104,7 @@ def test_a_visit_is_said_once_and_the_daemon_ends_with_its_clip(
     edgeface("enroll", "--config", config, "obama", "--name", "Barack O.", DATA / "obama2.jpg", DATA / "obama3.jpg")
     listener = listen(broker, "edgeface/#")
     with daemon(config) as process:
-        assert process.wait(timeout=40) == 0
+        assert process.wait(timeout=240) == 0
     until(lambda: ("left", "obama") in told(listener))
     assert told(listener) == [("match", "obama"), ("left", "obama")]
     match = events(listener)[0]

@@ -13,6 +13,8 @@ from edgeface.evaluation.rates import BINS
 from edgeface.evaluation.tail import DECADE, extrapolate, hide_last_decade, last_shown
 from edgeface.faces.calibration import RULE_OF_30
 
+PEOPLE = 250
+
 
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
@@ -26,7 +28,7 @@ def people(count: int, photos: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), person
 
 
-FACES = people(400, 5)
+FACES = people(PEOPLE, 5)
 Curves: TypeAlias = dict[Kind, FalseMatches]
 
 
@@ -36,6 +38,7 @@ def curves() -> Curves:
     return measure(*FACES, rng())
 
 
+@pytest.mark.slow(seconds=8)
 def test_no_kind_of_comparison_exceeds_a_row(curves: Curves) -> None:
     made = fit(curves, rng())
     for row in made.rows:
@@ -49,7 +52,7 @@ def test_no_kind_of_comparison_exceeds_a_row(curves: Curves) -> None:
 
 def test_rows_end_where_fewer_than_30_pairs_are_left_and_then_are_estimated(curves: Curves) -> None:
     made = fit(curves, rng())
-    assert made.pairs == 400 * 399 // 2
+    assert made.pairs == PEOPLE * (PEOPLE - 1) // 2
     assert made.rows[-1].false_matches == pytest.approx(RULE_OF_30, abs=3)
     assert made.rows[-1].fmr == pytest.approx(made.rows[-1].false_matches / made.pairs, rel=0.01)
     assert made.estimated
@@ -95,6 +98,7 @@ def test_the_tail_of_a_gaussian_is_predicted(curves: Curves) -> None:
     assert cosine[end] < 1
 
 
+@pytest.mark.slow(seconds=6)
 def test_a_hidden_decade_is_predicted_within_its_interval() -> None:
     found = hide_last_decade(*people(1200, 1), 3, rng())
     assert len(found) == 3

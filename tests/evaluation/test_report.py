@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from edgeface.evaluation import report
 from edgeface.evaluation.calibration_fit import measure
@@ -13,8 +14,6 @@ from edgeface.faces.tflite import EMBEDDER
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def made_up(people: int, photos: int) -> PhotoSet:
@@ -39,6 +38,7 @@ def test_a_calibration_that_is_written_can_be_used(tmp_path: Path) -> None:
         assert one["people"] == (0 if one["templates"] + one["frames"] > 5 else 120)
 
 
+@pytest.mark.slow(seconds=8)
 def test_a_calibration_is_checked_on_other_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "SPLITS", 2)
     found = report.cross_validation(made_up(1100, 2), iter)

@@ -126,7 +126,7 @@ def test_an_event_arrives_once_in_milliseconds_and_is_marked_published(
             until(lambda: len(listener.of(EVENT)) == len(took) + 1)
             took.append(listener.of(EVENT)[-1].at - event.monotonic)
     assert seqs(listener, EVENT) == list(range(20))
-    assert sorted(took)[18] < 0.1 + 2 * slack.worst
+    assert sorted(took)[18] < 0.1 + 6 * slack.worst
     until(lambda: counts(journal) == (20, 0))
     assert publisher.counters()["said"] == 20
     assert listener.of(EVENT)[0].expiry in {1, 2}
@@ -334,8 +334,11 @@ def test_a_switch_with_the_retain_flag_is_ignored_by_a_daemon_that_is_connected(
     broker: Mosquitto, listen: Listen, publish: Publish
 ) -> None:
     switched: list[bool] = []
-    sender = listen(broker, "edgeface/front/porch/enabled/state")
+    sender = listen(broker, "edgeface/front/state")
     publisher = connected(publish, Mqtt(port=broker.port), on_enabled=lambda _, on: switched.append(on))
+    # The broker takes what it is sent in order: once it has the state, the subscriptions are active.
+    publisher.set(topics.STATE, {"version": "1"})
+    until(lambda: sender.heard)
     topic = "edgeface/front/porch/enabled/set"
     sender.client.publish(topic, "OFF", qos=1, retain=True).wait_for_publish(30)
     until(lambda: publisher.counters()["ignored"] == 1)

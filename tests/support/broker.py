@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-PATIENCE = 3.0
+PATIENCE = 5.0
 """A wait is no measurement: on a busy machine everything takes longer."""
 
 

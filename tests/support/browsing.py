@@ -25,7 +25,7 @@ CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 """Of Chromium: its sandbox does not work for root, and the camera is one that it draws itself."""
 
-LIMIT = 120.0
+LIMIT = 300.0
 """Seconds that a browser test may take on a busy machine."""
 
 

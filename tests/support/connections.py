@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = f"{Path(__file__).parents[2]}/"
-PATIENCE = 2.0
+PATIENCE = 20.0
 """Seconds for a thread that is ending, which may still be closing its connection."""
 
 Made = tuple[sqlite3.Connection, tuple[str, ...]]

@@ -50,7 +50,8 @@ def test_an_address_that_asks_for_the_first_time_comes_before_a_busy_one() -> No
 def test_an_account_that_few_try_comes_before_one_that_many_try_from_everywhere() -> None:
     async def work(desk: Desk) -> None:
         waiting = [desk.later(f"a{n}", "anna") for n in range(20)]
-        await asyncio.sleep(0.012)
+        while len(desk.order) < 3:  # noqa: ASYNC110 - the order has no event for it
+            await asyncio.sleep(0)
         waiting.append(desk.later("elsewhere", "root"))
         await asyncio.gather(*waiting)
 
@@ -98,7 +99,7 @@ def test_a_request_that_is_cancelled_passes_its_turn_on() -> None:
         for one in waiting[3:]:
             one.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        await asyncio.wait_for(desk.check("b"), 1)
+        await asyncio.wait_for(desk.check("b"), 30)
 
     desk = Desk()
     asyncio.run(work(desk))
