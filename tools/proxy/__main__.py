@@ -11,6 +11,7 @@ writes build/proxy-test.json; the exit status is 1 if anything failed.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import ssl
 import sys
@@ -55,6 +56,8 @@ _COLUMNS = (
     "forged headers",
 )
 _STARTS = {"nginx": servers.nginx, "caddy": servers.caddy}
+_ALONE = "PROXY_TEST_ALONE"
+"""Set in the process that is in a network of its own."""
 SCREENSHOT = Path(__file__).parents[2] / "docs" / "images" / "ingress-frame.png"
 
 
@@ -239,6 +242,21 @@ def tabled(rows: list[Row]) -> str:
     return "\n".join([head, *lines])
 
 
+def alone() -> None:
+    """Start again in a network of its own, where nothing but this target is.
+
+    Chromium ends its HTTP/2 connections whenever an interface of the machine comes or goes, as those of containers do.
+    """
+    if os.environ.get(_ALONE):
+        return
+    unshare, ip = servers.needed("unshare", "util-linux"), servers.needed("ip", "iproute2")
+    inside = [sys.executable, "-m", "tools.proxy", *sys.argv[1:]]
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    command = [unshare, *user, "--net", "sh", "-c", '"$0" link set lo up && exec "$@"', ip, *inside]
+    sys.stdout.flush()
+    os.execve(unshare, command, {**os.environ, _ALONE: "1"})  # noqa: S606 - no shell takes part in it
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -253,6 +271,7 @@ def main() -> int:
         raise SystemExit("proxy-test: playwright is missing: make setup-dev")
     for program in _STARTS:
         servers.needed(program, program)
+    alone()
     rows: list[Row] = []
     for row in measured(options.only, options.screenshot):
         print(f"{row.way}: {row.cells}", file=sys.stderr, flush=True)
