@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
 from tests.support.connections import Connections
-from tests.support.web import _enrolled, _outcomes, client, context, server, stage  # noqa: F401 - fixtures
+from tests.support.web import _enrolled, _outcomes, _recorded, client, context, server, stage  # noqa: F401 - fixtures
 
 with suppress(ImportError):
     from playwright.sync_api import expect
@@ -26,6 +27,16 @@ with suppress(ImportError):
     import matplotlib.ft2font  # noqa: F401
 
 
+# The same examples each time, other ones in the heavy run; on a busy machine, an example has no deadline.
+settings.register_profile(
+    "edgeface",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("EDGEFACE_HEAVY"),
+)
+settings.load_profile("edgeface")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores, since many tests wait; 4 at most, since some measure time."""
@@ -33,28 +44,30 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put files with GStreamer last, and the longest ones first where processes share them (pytest --dist=loadfile).
+    """Put files with mediapipe first; then the longest ones, where processes share them (pytest --dist=loadfile).
 
     GStreamer loads system libraries with which mediapipe crashes, if it is imported after them.
     """
     files = defaultdict[Path, list[pytest.Item]](list)
     for item in items:
         files[item.path].append(item)
-    shared = config.getoption("dist", "no") != "no"
-    ordered = sorted(files.values(), key=_weight, reverse=True) if shared else list(files.values())
-    with_gstreamer = [members for members in ordered if any(map(_needs_gstreamer, members))]
-    others = [members for members in ordered if members not in with_gstreamer]
-    items[:] = itertools.chain.from_iterable([*others, *with_gstreamer])
+    # xdist tells its processes that nothing is distributed.
+    if hasattr(config, "workerinput"):
+        ordered = sorted(files.values(), key=_weight, reverse=True)
+    else:
+        ordered = list(files.values())
+    ordered.sort(key=lambda members: not any(map(_needs_mediapipe, members)))
+    items[:] = itertools.chain.from_iterable(ordered)
 
 
-def _needs_gstreamer(item: pytest.Item) -> bool:
-    return item.get_closest_marker("needs_gstreamer") is not None
+def _needs_mediapipe(item: pytest.Item) -> bool:
+    return item.get_closest_marker("needs_mediapipe") is not None
 
 
-def _weight(members: list[pytest.Item]) -> tuple[float, int]:
-    """Seconds of the slow tests, a mark of a whole file counted once, and how many tests there are."""
+def _weight(members: list[pytest.Item]) -> float:
+    """About how many seconds a file takes: those of its slow tests, a mark counted once, and a little for each test."""
     marks = {id(mark): mark for item in members if (mark := item.get_closest_marker("slow")) is not None}
-    return sum(mark.kwargs["seconds"] for mark in marks.values()), len(members)
+    return float(sum(mark.kwargs["seconds"] for mark in marks.values())) + 0.05 * len(members)
 
 
 @pytest.fixture(autouse=True)

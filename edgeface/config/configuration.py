@@ -1,6 +1,7 @@
 """The configuration as frozen objects; config.yaml is the commented reference of every key."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from edgeface.faces.analyzer import FaceAnalyzer
 
 
+MAX_BASE_PATH = 200
+"""Characters of a base path."""
+_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
+"""What a segment of a path may have without percent-encoding (RFC 3986, 2.3)."""
+
+
 def _require_network(text: str) -> str:
     try:
         network = ipaddress.ip_network(text, strict=False)
@@ -34,6 +41,33 @@ def _require_network(text: str) -> str:
     if network.prefixlen == 0:
         raise ValueError("every address: then any client could claim to be any other")
     return text
+
+
+def _require_address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("should be an IP address, such as 172.30.32.2") from None
+    return text
+
+
+def require_base_path(text: str) -> str:
+    """A base path without its final slash; raises ValueError, with what to change, if it cannot be one."""
+    path = text.removesuffix("/")
+    if not path:
+        return ""
+    if len(path) > MAX_BASE_PATH:
+        raise ValueError(f"has more than {MAX_BASE_PATH} characters")
+    if not path.startswith("/"):
+        raise ValueError("should begin with a slash, such as /doors/edgeface")
+    for segment in path[1:].split("/"):
+        if segment in {".", ".."}:
+            raise ValueError("has a segment of dots: write the path as the browser shows it, such as /doors/edgeface")
+        if not segment:
+            raise ValueError("has two slashes next to each other: write one")
+        if _SEGMENT.fullmatch(segment) is None:
+            raise ValueError("has a character that is not a letter a-z, digit, hyphen, dot, underscore or tilde")
+    return path
 
 
 Folder = Annotated[Path, Field(strict=False)]
@@ -46,6 +80,7 @@ HostName = Annotated[
     ),
 ]
 ProxyNetwork = Annotated[str, Field(max_length=50), AfterValidator(_require_network)]
+IngressRole = Literal["viewer", "admin", "none"]
 Group = Annotated[tuple[Id, ...], Field(strict=False, min_length=1, max_length=1000, examples=[["alice", "bob"]])]
 
 
@@ -86,6 +121,22 @@ class WebTls(Settings):
     """Private key, PEM."""
 
 
+class Ingress(Settings):
+    """Home Assistant's ingress: its Supervisor has signed people in, and names them in headers."""
+
+    enabled: bool = False
+    """Believe X-Ingress-Path and X-Remote-User-Id of the Supervisor, and allow its frame."""
+    supervisor: Annotated[str, Field(max_length=50), AfterValidator(_require_address)] = "172.30.32.2"
+    """The only address whose ingress headers are read."""
+    users: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=200)], IngressRole],
+        Field(max_length=100, examples=[{"anna": "admin"}]),
+    ] = Field(default_factory=dict)
+    """Roles by the user name or the id in Home Assistant."""
+    default_role: IngressRole = "viewer"
+    """The role of everyone else; `none` refuses them."""
+
+
 class Web(Settings):
     """The page, the REST interface and the metrics; `edgeface web` manages accounts."""
 
@@ -101,7 +152,16 @@ class Web(Settings):
     trusted_proxies: Annotated[
         tuple[ProxyNetwork, ...], Field(strict=False, max_length=20, examples=[["192.168.1.2"]])
     ] = ()
-    """Addresses or networks of reverse proxies: X-Forwarded-For is read only from them."""
+    """Addresses or networks of reverse proxies: X-Forwarded-For, -Proto, -Host and -Prefix are read only from them."""
+    base_path: Annotated[str, AfterValidator(require_base_path)] = ""
+    """The path of the page behind a reverse proxy, such as /doors/edgeface."""
+    ingress: Ingress = Ingress()
+    """Serve the page inside Home Assistant."""
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Whose X-Forwarded headers are read."""
+        return (*self.trusted_proxies, *((self.ingress.supervisor,) if self.ingress.enabled else ()))
 
     @model_validator(mode="after")
     def _require_tls(self) -> "Web":
@@ -198,7 +258,8 @@ class Configuration(Settings):
             return self.notify.page
         if self.web is None or not self.web.hosts:
             return None
-        return f"{'http' if self.web.tls is None else 'https'}://{self.web.hosts[0]}:{self.web.port}/"
+        origin = f"{'http' if self.web.tls is None else 'https'}://{self.web.hosts[0]}:{self.web.port}"
+        return f"{origin}{self.web.base_path}/"
 
     @property
     def https_page(self) -> str | None:

@@ -11,12 +11,13 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from edgeface.config.configuration import Ingress
 from edgeface.recognition_service.metrics import metrics
 from edgeface.web.api import OPENAPI, openapi, recognise
 from edgeface.web.api.recognise import recognised
 from edgeface.web.auth.accounts import Accounts
 from edgeface.web.auth.guard import AuthService, public
-from edgeface.web.http.clients import ClientAddress, Proxies
+from edgeface.web.http.forwarded import Forwarded
 from edgeface.web.http.headers import SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits, decoding
 from edgeface.web.http.operation import PREFIX, Call, reply
@@ -49,7 +50,7 @@ def application(context: ServiceContext, settings: Serve) -> Starlette:
             Route("/health/ready", ready, methods=["GET"]),
         ],
         middleware=[
-            Middleware(ClientAddress, proxies=Proxies(settings.trusted_proxies)),
+            Middleware(Forwarded, proxies=settings.trusted_proxies),
             Middleware(SafeHeaders, secure=settings.tls is not None),
             Middleware(Counted, context=context),
             Middleware(ErrorMiddleware),
@@ -63,7 +64,7 @@ def application(context: ServiceContext, settings: Serve) -> Starlette:
     app.state.auth = AuthService(
         Accounts(data, context.clock),
         context.clock,
-        secure=settings.tls is not None,
+        Ingress(),
         on_use=_limit(context, settings.requests_per_minute),
     )
     app.state.decoding = ConcurrencyLimit(AT_A_TIME, settings.queue)

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -135,17 +136,25 @@ def policy(**changes: Any) -> AccessPolicy:
     return AccessPolicy(doors, limits=dict.fromkeys(doors, LIMITS), readers=frozenset({"main"}))
 
 
-@pytest.fixture(name="site")
-def _site(tmp_path: Path) -> Iterator[Site]:
-    vault = open_vault(tmp_path)
-    signing_keys.write(tmp_path, signing_keys.new((), "first", vault, 0.0))
-    signing_keys.write(tmp_path, signing_keys.new((), "seal-1", vault, 0.0, SEALING), SEALING)
-    with closing(Gallery.open(tmp_path, MODEL)) as gallery:
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With keys, and two people and their factors; a code takes its time."""
+    folder = tmp_path_factory.mktemp("data")
+    vault = open_vault(folder)
+    signing_keys.write(folder, signing_keys.new((), "first", vault, 0.0))
+    signing_keys.write(folder, signing_keys.new((), "seal-1", vault, 0.0, SEALING), SEALING)
+    with closing(Gallery.open(folder, MODEL)) as gallery:
         for seed, person in enumerate(("alice", "bob")):
             gallery.enroll(person, None, [face(seed)], 1.0)
         gallery.set_pin("alice", "1042", PIN, 1.0)
         gallery.set_code("alice", CODE, 1.0)
         gallery.add_card("bob", UID, 1.0)
+    return folder
+
+
+@pytest.fixture(name="site")
+def _site(folder: Path, tmp_path: Path) -> Iterator[Site]:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     site = Site(tmp_path, FixedClock(1000.0), [policy()])
     site.factors.start()
     yield site
@@ -285,7 +294,7 @@ def test_a_message_that_is_not_fresh_or_not_for_this_door_names_no_one(site: Sit
     assert site.issuer.facts()["main"]["factors"]["refused"] == refused
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=1200))
 def test_garbage_raises_nothing_and_is_ignored(payload: bytes) -> None:
     issuer = GrantIssuer("front", "b007", FixedClock(), policy=policy)

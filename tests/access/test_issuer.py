@@ -561,7 +561,7 @@ def test_what_is_no_challenge(text: bytes) -> None:
     assert not nonces.fresh(0.0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=1200) | st.text(alphabet='[]{}":,0123456789.eE-nulltrfas\\', max_size=1200).map(str.encode))
 def test_any_bytes_are_an_object_or_nothing(data: bytes) -> None:
     facts = read_object(data)

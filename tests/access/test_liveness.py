@@ -9,10 +9,10 @@ from edgeface.access.issuer import IssuedGrant
 from edgeface.access.liveness import PASSED, required_checks
 from edgeface.access.protocol import GrantStamp, payload
 from edgeface.core.types import ChallengeReport, Claim, PassedChecks
-from tests.access.test_door_factors import Site, _site, policy
+from tests.access.test_door_factors import Site, _folder, _site, policy
 from tests.access.test_second_factor import RIGHT
 
-__all__ = ["_site"]
+__all__ = ["_folder", "_site"]
 
 CLAIM = Claim("porch", 1, 0.0, "alice", 0.8, 0.8, look_alike=False, frames=5, faces_in_view=1, level="high")
 

@@ -244,7 +244,7 @@ DOORS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(DOORS, CLAIMS, NOWS)
 def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim: Claim, now: DoorContext) -> None:
     reason = check(policy(one), one, claim, now)
@@ -274,7 +274,7 @@ def test_an_opening_breaks_no_rule_and_a_refusal_has_its_cause(one: Door, claim:
     assert reason is None or holds[reason]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(DOORS, CLAIMS, NOWS)
 def test_a_worse_claim_never_opens_what_a_better_one_does_not(one: Door, claim: Claim, now: DoorContext) -> None:
     worse = replace(claim, level="low", monotonic=now.monotonic - SEND_WITHIN - 1)

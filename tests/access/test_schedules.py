@@ -134,7 +134,7 @@ def test_spans_may_touch() -> None:
     assert schedule({"mon": ["07:00-08:00", "08:00-09:00"], "tue": ["00:00-24:00"]}).covers(at("2026-11-23T08:00:00"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     start=st.integers(0, 1438),
     length=st.integers(1, 1440),

@@ -1,5 +1,6 @@
 """Second factors against a real gallery: who is named, what is counted, what a thief of time or power gains."""
 
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -33,16 +34,24 @@ def face(seed: int) -> Template:
     return Template(np.asarray(vector / np.linalg.norm(vector), np.float32), MODEL, "photo", 1.0)
 
 
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With two people and their factors; a code takes its time."""
+    folder = tmp_path_factory.mktemp("data")
+    with closing(Gallery.open(folder, MODEL)) as gallery:
+        for seed, person in enumerate(("alice", "bob")):
+            gallery.enroll(person, person.title(), [face(seed)], 1.0)
+        gallery.set_pin("alice", "1042", PIN, 1.0)
+        gallery.set_code("alice", "40819273", 1.0)
+        gallery.add_card("bob", UID, 1.0)
+    return folder
+
+
 @pytest.fixture(name="gallery")
-def _gallery(tmp_path: Path) -> Iterator[Gallery]:
-    opened = Gallery.open(tmp_path, MODEL)
-    for seed, person in enumerate(("alice", "bob")):
-        opened.enroll(person, person.title(), [face(seed)], 1.0)
-    opened.set_pin("alice", "1042", PIN, 1.0)
-    opened.set_code("alice", "40819273", 1.0)
-    opened.add_card("bob", UID, 1.0)
-    yield opened
-    opened.close()
+def _gallery(folder: Path, tmp_path: Path) -> Iterator[Gallery]:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    with closing(Gallery.open(tmp_path, MODEL)) as opened:
+        yield opened
 
 
 @pytest.fixture(name="clock")

@@ -138,7 +138,7 @@ def test_a_png_whose_data_are_damaged_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_file_gives_values_or_a_camera_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.getbasetemp() / "any.png"
@@ -156,7 +156,7 @@ def test_any_file_gives_values_or_a_camera_error(tmp_path_factory: pytest.TempPa
         assert values.ndim == 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_a_pgm_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, width: int, height: int, seed: int

@@ -72,8 +72,8 @@ def test_a_real_slow_camera_beside_a_fast_one_gets_nearly_all_of_its_turns() -> 
         thread.join()
     box.close()
     consumer.join()
-    # A shared queue passes 17 to 22 frames of the slow one; a busy machine loses a few of its 60.
-    assert taken.count("slow") >= 45
+    # A shared queue passes 17 to 22 frames of the slow one; a busy machine loses some of its 60.
+    assert taken.count("slow") >= 30
     assert taken.count("fast") + box.drops["fast"] == 700
 
 
@@ -92,8 +92,8 @@ def test_closing_wakes_a_waiting_take_and_leaves_what_waits() -> None:
     timer = threading.Timer(0.05, box.close)
     timer.start()
     started = time.monotonic()
-    assert box.take(5) is None
-    assert time.monotonic() - started < 2
+    assert box.take(60) is None
+    assert time.monotonic() - started < 30
     timer.join()
 
     late = Mailbox()

@@ -377,7 +377,7 @@ def test_the_daemon_puts_its_list_back_when_someone_replaces_or_removes_it(
     with running(folder, broker.port, clock) as feed:
         until(lambda: (feed.facts() or {}).get("published"))
         for hostile in (mallory.list(listed("mallory"), number=2**50), b""):
-            listener.client.publish(KEYS, hostile, qos=1, retain=True).wait_for_publish(5)
+            listener.client.publish(KEYS, hostile, qos=1, retain=True).wait_for_publish(30)
             until(lambda: feed._replaced)
             clock.pass_time(61)
             until(lambda: retained(listener) == good, 10)
@@ -442,9 +442,9 @@ def test_a_list_that_is_repeated_without_end_is_written_down_once(
         until(lambda: (feed.facts() or {}).get("published"))
         before, good = file.stat(), retained(listener)
         for _ in range(50):
-            listener.client.publish(KEYS, good, qos=1, retain=True).wait_for_publish(5)
+            listener.client.publish(KEYS, good, qos=1, retain=True).wait_for_publish(30)
         # What follows it has been read too.
-        listener.client.publish(KEYS, b"", qos=1, retain=True).wait_for_publish(5)
+        listener.client.publish(KEYS, b"", qos=1, retain=True).wait_for_publish(30)
         until(lambda: feed._sent is not None)
         assert (file.stat().st_mtime_ns, file.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
@@ -462,7 +462,7 @@ def test_the_daemon_signs_no_list_that_the_owner_has_not_signed(
     (folder / key_list_file.FILE).write_bytes(mallory.list(listed("mallory"), wall=time.time() - 80_000))
     with running(folder, broker.port, ShiftedClock()) as feed:
         until(lambda: "is not the owner's" in (feed.problem or ""))
-        listener.client.publish(KEYS, mallory.list(listed("mallory")), qos=1, retain=True).wait_for_publish(5)
+        listener.client.publish(KEYS, mallory.list(listed("mallory")), qos=1, retain=True).wait_for_publish(30)
         time.sleep(0.5)
     assert len(listener.payloads(KEYS)) == 1
 

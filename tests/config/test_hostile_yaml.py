@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -55,20 +54,20 @@ def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return mappings | st.lists(inner, max_size=4).map(lambda found: "[" + ", ".join(found) + "]")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(KEYS), st.recursive(TEXTS, nested, max_leaves=8)), max_size=6))
 def test_random_yaml_is_answered(pairs: list[tuple[str, str]]) -> None:
     answered("".join(f"{key}: {value}\n" for key, value in pairs).encode(errors="surrogatepass"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass")))
 def test_random_bytes_are_answered(data: bytes) -> None:
     answered(data)
     answered(SMALLEST.encode() + data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8))
 def test_a_configuration_with_changed_bytes_is_answered(changes: list[tuple[int, int]]) -> None:
     data = bytearray((SMALLEST + "mqtt: {host: localhost, keepalive: 5}\nrecognition: {level: high}\n").encode())
@@ -89,10 +88,10 @@ def test_a_bomb_costs_little(text: str) -> None:
 
 def test_too_many_lines_are_refused_before_they_are_read() -> None:
     data = b"#\n" * (yaml_reader.MAX_LINES + 1)
-    began = time.monotonic()
+    before = thread_cpu()
     with pytest.raises(ConfigError, match=r"c:8001: more than 8,000 lines"):
         loader.parse(data, "c")
-    assert time.monotonic() - began < 0.1
+    assert thread_cpu() - before < 0.1
 
 
 def test_brackets_are_counted_before_they_are_read() -> None:

@@ -108,7 +108,7 @@ HOSTILE = st.text(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(HOSTILE)
 def test_one_event_is_one_line_whatever_the_name(name: str) -> None:
     line = to_json(wire(replace(EVENT, name=name)))

@@ -130,7 +130,7 @@ def test_a_value_that_could_be_read_otherwise_is_refused(value: Any) -> None:
         put(b"a: 1\n", ("a",), value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.one_of(st.text(max_size=40), st.sampled_from(["a: b", "true", "x\ny", "#", "", "- a", "&x", "1e3", "~", "'"]))
 )
@@ -233,7 +233,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINES, st.integers(0, 9))
 def test_only_the_one_value_differs_or_the_change_is_refused(lines: list[str], value: int) -> None:
     before = "\n".join(["top:", "  key: 0", *("  " + line for line in lines)]).encode()
@@ -247,7 +247,7 @@ def test_only_the_one_value_differs_or_the_change_is_refused(lines: list[str], v
     assert kept[0] == kept[1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINES)
 def test_only_the_one_key_is_removed_or_the_change_is_refused(lines: list[str]) -> None:
     before = "\n".join(["top:", "  key: 0", *("  " + line for line in lines)]).encode()

@@ -25,11 +25,19 @@ from tests.support.data_folders import fill, generation, put_back, rows, use
 from tests.support.software_tpm import SoftwareTpm, needs_swtpm, software_tpm
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder, and an older copy of it."""
+    root = tmp_path_factory.mktemp("made")
+    fill(root / "data")
+    shutil.copytree(root / "data", root / "old")
+    use(root / "data")
+    return root
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    fill(tmp_path / "data")
-    shutil.copytree(tmp_path / "data", tmp_path / "old")
-    use(tmp_path / "data")
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "data"
 
 

@@ -90,7 +90,7 @@ class Desk:
 
     def press(self, unknown: str, *seen: Unknown) -> None:
         self.writer.offer(Unsaved(UnknownChanges(seen), ignored=(unknown,)))
-        assert self.writer.wait(5.0)
+        assert self.writer.wait(30.0)
         self.writer.close(5.0)
 
     def people(self) -> dict[str, bool]:

@@ -36,7 +36,7 @@ def _writer(tmp_path: Path) -> Iterator[GalleryWriter]:
 
 def test_what_was_offered_is_stored_together(writer: GalleryWriter, tmp_path: Path) -> None:
     writer.offer(unsaved())
-    assert writer.wait(5.0)
+    assert writer.wait(30.0)
     assert not writer.waiting
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
         assert [one.id for one in gallery.unknowns()] == ["u-0001"]
@@ -51,13 +51,13 @@ def test_no_one_waits_while_the_disk_does(writer: GalleryWriter, tmp_path: Path)
             for seed in range(MAX_PROBES + 50):
                 writer.offer(unsaved(seed))
                 assert writer.waiting
-        assert slack.worst < 1.0
+        assert slack.worst < 4.0
         assert not writer.wait(0.1)
         assert len(writer.waiting.unknowns.seen) == MAX_PROBES + 50
         assert len(writer.waiting.thumbnails) == MAX_THUMBNAILS
         assert len(writer.waiting.probes) == MAX_PROBES
         busy.execute("ROLLBACK")
-    assert writer.wait(10.0)
+    assert writer.wait(30.0)
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
         assert len(gallery.unknowns()) == MAX_PROBES + 50
 
@@ -78,7 +78,7 @@ def test_what_the_disk_refuses_is_kept_and_tried_again(
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
         assert gallery.unknowns() == []
         writer.offer(unsaved(1, 200.0))
-        assert writer.wait(5.0)
+        assert writer.wait(30.0)
         assert writer.problem is None
         assert [(one.id, one.sightings) for one in gallery.unknowns()] == [("u-0001", 2)]
 

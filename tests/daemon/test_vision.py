@@ -118,7 +118,7 @@ def undisturbed() -> list[Event]:
     return run(visits())
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=3, phases=[Phase.generate])
 @given(
     st.lists(
         st.tuples(

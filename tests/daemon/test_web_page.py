@@ -57,7 +57,7 @@ class Page:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -180,7 +180,7 @@ def test_a_daemon_shows_its_state_and_what_it_says(tmp_path: Path) -> None:
         request = urllib.request.Request(  # noqa: S310 - it is ours
             f"{server.url}api/v1/state", headers={"authorization": f"Bearer {token}"}
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
             state = json.load(answer)
         assert "porch" in json.dumps(state)
         context = daemon._page._context

@@ -125,7 +125,7 @@ def lists(draw: st.DrawFn) -> KeyList:
     return KeyList(draw(st.integers(1, 2**53 - 1)), issued, issued + seconds, devices, tuple(revoked))
 
 
-@settings(max_examples=300 if HEAVY else 50, deadline=None)
+@settings(max_examples=300 if HEAVY else 50)
 @given(lists())
 def test_a_list_comes_back_as_it_was_written(keys: KeyList) -> None:
     envelope = OWNER.sign(keys)
@@ -134,7 +134,7 @@ def test_a_list_comes_back_as_it_was_written(keys: KeyList) -> None:
     assert signer(envelope) == OWNER.kid
 
 
-@settings(max_examples=2_000 if HEAVY else 300, deadline=None)
+@settings(max_examples=2_000 if HEAVY else 300)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_garbage_is_one_error(wire: bytes) -> None:
     assert fault(wire) in {"malformed", "unknown_owner"}
@@ -143,7 +143,7 @@ def test_garbage_is_one_error(wire: bytes) -> None:
         unverified(wire)
 
 
-@settings(max_examples=2_000 if HEAVY else 300, deadline=None)
+@settings(max_examples=2_000 if HEAVY else 300)
 @given(st.sampled_from(["v", "number", "issued", "expires", "devices", "revoked", "more"]), JSON)
 def test_a_signed_payload_with_a_hostile_value_is_one_error(key: str, value: Any) -> None:
     payload = json.dumps({**json.loads(make.payload()), key: value})
@@ -153,7 +153,7 @@ def test_a_signed_payload_with_a_hostile_value_is_one_error(key: str, value: Any
         assert found == "malformed"
 
 
-@settings(max_examples=2_000 if HEAVY else 300, deadline=None)
+@settings(max_examples=2_000 if HEAVY else 300)
 @given(st.sampled_from(["device", "signing", "sealing", "doors", "more"]), JSON)
 def test_a_signed_device_with_a_hostile_value_is_one_error(key: str, value: Any) -> None:
     payload = make.payload(devices=[make.device("front", **{key: value})])
@@ -167,7 +167,7 @@ def test_a_signed_device_with_a_hostile_value_is_one_error(key: str, value: Any)
     )
 
 
-@settings(max_examples=2_000 if HEAVY else 200, deadline=None)
+@settings(max_examples=2_000 if HEAVY else 200)
 @given(st.dictionaries(st.sampled_from(["payload", "kid", "alg", "sig", "x"]), JSON))
 def test_an_envelope_of_any_values_is_one_error(envelope: dict[str, Any]) -> None:
     wire = json.dumps(envelope).encode()

@@ -30,7 +30,7 @@ from edgeface.mqtt.connection import Connection, Waker
 from edgeface.mqtt.settings import Mqtt
 from edgeface.mqtt.topics import DOOR_CHALLENGE, DOOR_STATUS, Topics
 from tests.door.test_controller import PUBLIC, REFERENCE, STATE, STATUS, SigningDevice, process, settings, write
-from tests.support.broker import until
+from tests.support.broker import PATIENCE, until
 from tests.support.relays import WebRelay
 from tests.support.threaded import threaded
 
@@ -106,15 +106,15 @@ def off_after(lock: Lock, began: float, seconds: float, *, look: Callable[[], ob
 
 def test_a_pin_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
-    one = RelayProcess(settings(1, relay=GpioRelay(pin=17, seconds=0.6)), SystemClock(), lambda: None)
+    one = RelayProcess(settings(1, relay=GpioRelay(pin=17, seconds=1.5)), SystemClock(), lambda: None)
     try:
         until(lambda: one.report.word == "off")
         one.open(time.monotonic())
         began = time.monotonic()
         until(lambda: one.is_open, 1)
         assert one.report.word == "on"
-        until(lambda: not one.is_open and one.healthy, 2)
-        assert 0.4 < time.monotonic() - began < 1.2
+        until(lambda: not one.is_open and one.healthy, 3)
+        assert 1.3 < time.monotonic() - began < 1.5 + 5
     finally:
         one.close()
     assert one.report.word == "off"
@@ -265,7 +265,7 @@ def test_signals_of_a_terminal_or_of_systemd_end_both_in_order(
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(relay, number)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(8) == 0
+        assert child.wait(60) == 0
         assert not lock.on
         until(lambda: listener.of(STATE)[-1].json["relay"] == "off" and listener.payloads(STATUS)[-1] == b"offline")
 
@@ -281,7 +281,7 @@ def test_a_stopped_relay_process_ends_the_controller_with_70(
         assert device.ask(device.fresh())["accepted"]
         until(lambda: lock.on, 2)
         os.kill(relay_of(child.pid), signal.SIGSTOP)
-        assert child.wait(3 + BAR) == 70
+        assert child.wait(PATIENCE * (3 + BAR)) == 70
         assert not lock.on
 
 
@@ -318,7 +318,7 @@ def test_a_second_controller_on_this_machine_says_so_and_ends(
     with process(config) as first:
         until(lambda: device.latest() is not None, 15)
         with process(config) as second:
-            assert second.wait(10) == 1
+            assert second.wait(60) == 1
             assert second.stderr is not None
             assert second.stderr.read() == "edgeface: another controller of door front runs on this machine\n"
         assert device.ask(device.fresh())["accepted"]
@@ -423,7 +423,7 @@ def test_a_command_that_fails_is_reported(lock: Lock, change: dict[str, list[str
     began = time.monotonic()
     with pytest.raises(RelayError, match=problem):
         switched(driver)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
     driver.off()
     assert not lock.on
 

@@ -67,7 +67,7 @@ class Site:
             yield controller
 
     def publish(self, envelope: bytes | str, *, retain: bool = True) -> None:
-        self.listener.client.publish(KEYS, envelope, qos=1, retain=retain).wait_for_publish(5)
+        self.listener.client.publish(KEYS, envelope, qos=1, retain=retain).wait_for_publish(30)
 
     def latest_nonce(self) -> str | None:
         return next((str(heard.json["nonce"]) for heard in reversed(self.listener.of(CHALLENGE))), None)
@@ -344,7 +344,7 @@ def test_a_generation_that_was_retained_before_the_list_arrived_is_remembered(si
     payload = json.dumps({"v": 1, "device": "porch", "gallery": 7, "journal": 9, "mark": "0" * 32})
     site.listener.client.publish(
         "edgeface/porch/generation", sign(payload.encode(), "porch-1", site.porch), qos=1, retain=True
-    ).wait_for_publish(5)
+    ).wait_for_publish(30)
     with site.door():
         assert site.ask() == "no_keys"
         site.publish(site.owner.list(*site.both))

@@ -270,7 +270,7 @@ def device(broker: Mosquitto, listen: Callable[..., Listener], controller: Contr
 
 
 def publish(listener: Listener, payload: bytes, topic: str = CHALLENGE) -> None:
-    listener.client.publish(topic, payload, qos=1).wait_for_publish(5)
+    listener.client.publish(topic, payload, qos=1).wait_for_publish(30)
 
 
 @pytest.mark.broker

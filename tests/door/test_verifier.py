@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeface.access import protocol
+from edgeface.core.clock import thread_cpu
 from edgeface.core.types import Claim
 from edgeface.door import verifier
 from edgeface.door.verifier import Grant, GrantVerifier, Memory, Minimum, Reject, Rules, verify
@@ -207,7 +207,7 @@ def test_white_space_around_the_payload_is_covered_by_the_signature(added: str) 
     assert judged(json.dumps(envelope).encode()) == "signature"
 
 
-@settings(max_examples=2_000 if HEAVY else 300, deadline=None)
+@settings(max_examples=2_000 if HEAVY else 300)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_garbage_is_refused_and_nothing_else_is_raised(wire: bytes) -> None:
     assert judged(wire) in {"malformed", "unknown_key"}
@@ -220,7 +220,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=2_000 if HEAVY else 300, deadline=None)
+@settings(max_examples=2_000 if HEAVY else 300)
 @given(st.sampled_from(sorted(SECOND)), JSON, st.sampled_from([1, 2]))
 def test_a_signed_payload_with_a_hostile_value_raises_nothing_but_reject(key: str, value: Any, version: int) -> None:
     known = fields() if version == 1 else {**SECOND, "nonce": NONCE}
@@ -231,7 +231,7 @@ def test_a_signed_payload_with_a_hostile_value_raises_nothing_but_reject(key: st
         assert verdict == "malformed"
 
 
-@settings(max_examples=2_000 if HEAVY else 200, deadline=None)
+@settings(max_examples=2_000 if HEAVY else 200)
 @given(st.dictionaries(st.sampled_from(["payload", "kid", "alg", "sig", "x"]), JSON))
 def test_an_envelope_of_any_values_raises_nothing_but_reject(envelope: dict[str, Any]) -> None:
     assert judged(json.dumps(envelope).encode()) != "accept"
@@ -416,7 +416,7 @@ def test_nothing_old_opens_and_everything_fresh_does() -> None:
 def test_a_verdict_costs_less_than_a_millisecond() -> None:
     wire, spent = signed(json.dumps(fields())), []
     for _ in range(400):
-        began = time.perf_counter()
+        began = thread_cpu()
         assert judged(wire) == "accept"
-        spent.append(time.perf_counter() - began)
+        spent.append(thread_cpu() - began)
     assert sorted(spent)[200] < 1e-3

@@ -69,7 +69,7 @@ def daemon(config: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def lines_until(process: subprocess.Popen[str], *texts: str) -> str:
@@ -186,7 +186,7 @@ def test_sighup_reads_the_configuration_again_and_a_wrong_one_changes_nothing(
         process.send_signal(signal.SIGHUP)
         subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"], check=True)
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "restart to change unknown" in log
     edgeface("audit", "export", tmp_path / "trail.jsonl", "--config", config)
@@ -213,7 +213,7 @@ def test_a_display_name_reaches_home_assistant_and_nothing_that_programs_read(
         before = len(events(listener))
         until(lambda: len(events(listener)) > before, 30)
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=60)
     assert "restart to change" not in log
     assert {heard.topic for heard in listener.heard if b"Vestibule" in heard.payload} == {device}
     assert {event["camera"] for event in events(listener)} == {"porch"}
@@ -240,7 +240,7 @@ def test_without_a_camera_or_a_broker_the_daemon_runs_and_says_so(tmp_path: Path
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=2)
         process.send_signal(signal.SIGTERM)
-        _, rest = process.communicate(timeout=20)
+        _, rest = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in begun + rest
 

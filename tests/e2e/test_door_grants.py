@@ -77,6 +77,6 @@ def test_a_door_opens_for_whom_it_is_to_and_a_reload_lets_somebody_in(config: Pa
         until(lambda: any(one.json["event_type"] == "granted" for one in door.of(audit)), 10)
     finally:
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=60)
     assert process.returncode == 0, log
     assert "Traceback" not in log

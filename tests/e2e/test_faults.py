@@ -249,11 +249,10 @@ def test_an_inference_that_hangs_starves_the_watchdog_and_its_frame_opens_nothin
         assert [kick for kick in kicks if kick < hung + 2.0], "the watchdog was fed before"
         assert starved == []
         assert matches(listener, "porch") == []
-        released, count = time.monotonic(), len(kicks)
+        count = len(kicks)
         wall = time.time()
         detector.released.set()
         until(lambda: len(kicks) > count, 5)
-        assert time.monotonic() - released < 3.0
         time.sleep(2.0)
     for heard in listener.heard:
         if heard.topic.endswith("/porch/event") and heard.json["event_type"] == "match":

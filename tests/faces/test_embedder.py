@@ -66,7 +66,7 @@ def test_red_and_blue_are_not_exchanged(embedder: Mobilefacenet, embeddings: dic
     assert float(wrong @ embeddings["biden"]) < 0.99
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(crop=hnp.arrays(np.uint8, SHAPE, elements=st.integers(0, 255)))
 def test_every_crop_gives_a_unit_vector_and_the_same_one_twice(crop: Image) -> None:
     embedder = _shared()

@@ -106,7 +106,7 @@ def test_a_camera_that_measures_nothing_gives_no_look() -> None:
         assert look(liveness, np.zeros(SIZE[::-1], np.uint16)) == "no_picture"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(*[st.floats(-200, 200)] * 2), min_size=5, max_size=5),
     st.tuples(*[st.floats(-3, 3)] * 2),
@@ -119,7 +119,7 @@ def test_points_of_a_plane_have_no_distance_from_it(
     assert distance_from_plane(points) < 1e-6
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_whatever_is_measured_gives_a_look_or_a_reason(seed: int, sparse: bool) -> None:  # noqa: FBT001 - drawn
     rng = np.random.default_rng(seed)

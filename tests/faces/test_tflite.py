@@ -79,7 +79,7 @@ def test_one_flipped_bit_refuses_the_file(shipped: Shipped, tmp_path: Path, monk
         open_shipped(shipped)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 229_031), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_refused_before_the_runtime_sees_it(tmp_path: Path, place: int, bit: int) -> None:
     data = bytearray((tflite.FOLDER / SHORT_RANGE.file).read_bytes())
@@ -123,7 +123,7 @@ def test_what_is_no_model_is_refused(data: bytes) -> None:
         Model(data, "x.tflite")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=2000))
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(ModelError):

@@ -55,7 +55,7 @@ def agrees(snapshot: GallerySnapshot, negatives: list[tuple[int, Embedding]], pr
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(1, 40), st.integers(0, 30), st.integers(0, 1000))
 def test_a_match_leaves_out_exactly_those_who_are_denied(count: int, denials: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -134,7 +134,7 @@ def test_an_only_template_is_compared_with_what_a_photo_of_the_person_would_have
     assert (harm([AXES[0]], mixed(AXES[0], AXES[1], cosine)) is not None) is harmful
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 8), st.integers(0, 1000))
 def test_the_worst_template_is_found(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

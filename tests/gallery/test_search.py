@@ -54,7 +54,7 @@ def _large() -> Floats:
     return people(COUNT, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 300), st.integers(2, 32), st.integers(0, 1000))
 def test_exact_is_brute_force(count: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -62,7 +62,7 @@ def test_exact_is_brute_force(count: int, size: int, seed: int) -> None:
     assert Exact(matrix).nearest(probe) == brute(matrix, probe)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(64, 3000), st.integers(1, 32), st.floats(0, 1), st.integers(0, 1000))
 def test_a_bound_never_changes_what_is_found_however_bad_its_axes_are(
     count: int, axes: int, off: float, seed: int
@@ -106,7 +106,7 @@ def test_rows_that_are_left_out_are_not_found_and_the_bound_still_leaves_few(lar
     assert same(search.nearest(large[9], everyone_but), Exact(large).nearest(large[9], everyone_but))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 1000), st.booleans())
 def test_a_search_that_follows_another_finds_the_same(lost: int, added: int, seed: int, flat: bool) -> None:  # noqa: FBT001
     rng = np.random.default_rng(seed)
@@ -207,7 +207,7 @@ def test_templates_are_read_into_one_row_a_person() -> None:
     np.testing.assert_allclose(made.matrix, unit(rows.reshape(2, 2, -1).mean(axis=1)), atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.floats(-1, 1), st.integers(1, 50), st.integers(0, 1000))
 def test_pairs_are_those_of_all_rows_against_all(count: int, least: float, most: int, seed: int) -> None:
     matrix = people(count, seed, 16, 8)

@@ -46,7 +46,7 @@ def test_a_hostile_picture_is_refused_in_one_line_or_read(name: str, tmp_path: P
     else:
         assert name in VARIES or image.shape == READ[name]
         assert image.shape[0] * image.shape[1] <= MAX_PIXELS
-    assert time.monotonic() - began < 7.0
+    assert time.monotonic() - began < 30
     assert peak(photos._DECODER.process) - before < 200e6
     assert photos.decode(hostile.photo()).shape == (512, 315, 3), "the next photo is read as usual"
 

@@ -273,7 +273,7 @@ def test_a_large_jpeg_without_its_data_costs_nothing() -> None:
         assert "damaged" in str(error)
     else:
         assert image.shape[0] * image.shape[1] <= MAX_PIXELS
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30
     assert peak(photos._DECODER.process) - before < 200e6
 
 

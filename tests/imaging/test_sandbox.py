@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +37,9 @@ def killed_while_stopped(one: PhotoDecoder, number: int) -> None:
 def test_one_child_decodes_many_pictures(made: PhotoDecoder) -> None:
     first = made.decode(hostile.photo())
     child = made.process
-    began = time.monotonic()
     for _ in range(20):
         assert (made.decode(hostile.photo()) == first).all()
-    assert made.process == child
-    assert (time.monotonic() - began) / 20 < 0.2, "the child does not start for each picture"
+    assert made.process == child, "the child does not start for each picture"
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU])
@@ -82,7 +79,7 @@ def test_a_child_that_has_ended_for_want_of_work_is_replaced(made: PhotoDecoder)
     assert child.stdin is not None
     # An idle child exits as one without a parent does: with status 0.
     child.stdin.close()
-    child.wait(5)
+    child.wait(60)
     assert child.returncode == 0
     assert made.decode(hostile.photo()).shape == (512, 315, 3)
     assert made.process != first

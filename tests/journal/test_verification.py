@@ -163,7 +163,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, seed=st.integers(0, 2**32))
 def test_whatever_edgeface_does_the_chain_holds(tmp_path: Path, steps: list[tuple[str, int | str]], seed: int) -> None:
     folder = tmp_path / f"{random.Random(repr((steps, seed))).getrandbits(64):x}"

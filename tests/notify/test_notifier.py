@@ -224,14 +224,11 @@ def test_a_refusal_is_named_by_its_status_and_nothing_secret(hook: Receiver, fol
 
 def test_a_slow_target_delays_no_other(hook: Receiver, folder: Path) -> None:
     with receiver() as slow, notifying(webhook(slow.url, folder), webhook(hook.url, folder)) as notifier:
-        slow.slow = 4.0
+        slow.slow = 60.0
         notifier.notice(stranger(1))
-        until(lambda: len(hook.received) == 1, 20)
+        until(lambda: len(hook.received) == len(slow.received) == 1, 10)
         notifier.notice(stranger(2))
-        begun = time.monotonic()
         until(lambda: len(hook.received) == 2)
-        assert time.monotonic() - begun < 3.0
-        slow.slow = 0.0
 
 
 def test_a_process_that_was_killed_is_replaced_and_nothing_is_lost(hook: Receiver, folder: Path) -> None:

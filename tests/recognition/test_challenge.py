@@ -112,7 +112,7 @@ def test_each_turn_has_its_time_and_all_of_them_too() -> None:
     assert HeadTurns(("left",), 3.0).until == 3.0 + TURN_SECONDS
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.floats(-24.0, 24.0), min_size=4, max_size=120), st.sampled_from(ORDERS), st.sampled_from([5.0, 15.0])
 )
@@ -122,7 +122,7 @@ def test_no_course_passes_that_is_never_25_degrees_from_the_front(
     assert judged(turns, yaws, fps).result != "passed"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.sampled_from([0.0, 3.0, -5.0, 8.0, 26.0, 33.0, 50.0, -30.0]), min_size=4, max_size=120),
     st.sampled_from(ORDERS),
@@ -131,7 +131,7 @@ def test_no_course_passes_that_has_nothing_between_front_and_side(yaws: list[flo
     assert judged(turns, yaws).result != "passed"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.floats(-14.0, 14.0),
     st.lists(st.floats(-24.9, 24.9), min_size=4, max_size=120),
@@ -144,7 +144,7 @@ def test_no_course_passes_that_is_never_25_degrees_from_its_rest(
     assert judged(turns, [rest] * 4 + [rest + by for by in moved], fps).result != "passed"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["left", "right"]), st.floats(26.0, 60.0), st.floats(0.6, 2.5)),

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edgeface.cli import main
+from edgeface.core.clock import thread_cpu
 from edgeface.core.errors import EdgefaceError, VaultError
 from edgeface.journal.journal import Journal
 from edgeface.security import signing_keys
@@ -65,9 +65,9 @@ def test_a_signature_costs_less_than_a_millisecond() -> None:
     private, payload = Ed25519PrivateKey.generate(), b"x" * 300
     took = []
     for _ in range(50):
-        start = perf_counter()
+        start = thread_cpu()
         signing_keys.sign(payload, "a", private)
-        took.append(perf_counter() - start)
+        took.append(thread_cpu() - start)
     assert sorted(took)[25] < 0.001
 
 

@@ -70,7 +70,7 @@ class Listener:
         client.connect("127.0.0.1", self.port, keepalive=30)
         client.loop_start()
         self.client = client
-        assert self.ready.wait(5)
+        assert self.ready.wait(30)
 
     def _connected(self, client: paho.Client, *_: Any) -> None:
         client.subscribe([(topic, 1) for topic in self.topics])
@@ -83,7 +83,7 @@ class Listener:
         )
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
-        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5)
+        self.client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(30)
 
     def of(self, topic: str) -> list[Heard]:
         return [heard for heard in self.heard if heard.topic == topic]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,12 @@ PHONE = {"width": 360, "height": 780}
 DESKTOP = {"width": 1280, "height": 800}
 
 
+def zone_at_noon() -> str:
+    """A time zone where it is about noon now, so that an hour ago is the same day whenever the tests run."""
+    # In these names, + is west of Greenwich.
+    return f"Etc/GMT{datetime.now(timezone.utc).hour - 12:+d}"
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -46,7 +53,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page_of(browser: Browser, stage: Stage, server: Server) -> Iterator[Open]:
-    """Opens a page of its own, signed in, in a browser with these settings; nothing may fail on it but `expected`."""
+    """Opens a page of its own, signed in, in a browser with these settings; nothing may fail on it but `expected`.
+
+    Without other settings it is about noon there.
+    """
     contexts: list[Any] = []
     wrong: list[str] = []
 
@@ -55,7 +65,7 @@ def page_of(browser: Browser, stage: Stage, server: Server) -> Iterator[Open]:
             wrong.append(text)
 
     def make(role: str = "admin", expected: str = "\n", **settings: Any) -> Page:
-        contexts.append(browser.new_context(base_url=server.url, **settings))
+        contexts.append(browser.new_context(base_url=server.url, **{"timezone_id": zone_at_noon(), **settings}))
         page: Page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda one: note(one.text, expected) if one.type in {"error", "warning"} else None)

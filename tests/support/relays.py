@@ -229,7 +229,7 @@ class MqttRelay:
         self.client.on_message = lambda _client, _data, message: self._obey(message.topic, bytes(message.payload))
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(30)
 
     def stop(self) -> None:
         self.client.disconnect()

@@ -19,7 +19,7 @@ class Runs(Protocol):
 
 
 @contextmanager
-def threaded(one: Runs, seconds: float = 20.0) -> Iterator[None]:
+def threaded(one: Runs, seconds: float = 60.0) -> Iterator[None]:
     """Runs meanwhile; a thread that hangs does not keep pytest from ending."""
     thread = threading.Thread(target=one.run, daemon=True)
     thread.start()

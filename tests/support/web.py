@@ -48,6 +48,8 @@ EVENT = "01JDPZ6M8W3V5Q7R9T1X2Y4Z6A"
 PEOPLE = {"barack": "obama", "eileen": "astronaut"}
 """The ids of the enrolled people, with their photos in tests/data; the names are "Barack" and "Eileen"."""
 ORIGIN = "http://localhost"
+COOKIE = "edgeface"
+"""The session, over plain http and without a base path."""
 STATE: dict[str, Any] = {
     "version": "0.1.0",
     "uptime": 61,
@@ -133,15 +135,22 @@ def _outcomes(_enrolled: Path) -> list[FrameResult]:
     return outcomes
 
 
+@pytest.fixture(scope="session")
+def _recorded(_enrolled: Path, _outcomes: list[FrameResult]) -> Path:
+    """The same folder, with a journal."""
+    with closing(Journal(_enrolled / "data" / "journal.db", clock=SystemClock())) as journal:
+        for row in _rows(_outcomes):
+            journal.append(row)
+    return _enrolled
+
+
 @pytest.fixture
-def stage(tmp_path: Path, _enrolled: Path, _outcomes: list[FrameResult]) -> Iterator[Stage]:
+def stage(tmp_path: Path, _recorded: Path, _outcomes: list[FrameResult]) -> Iterator[Stage]:
     """The context and the application; a thread plays the camera's results in a loop, five per second."""
     folder = tmp_path / "web"
-    shutil.copytree(_enrolled, folder)
+    shutil.copytree(_recorded, folder)
     (folder / "config.yaml").write_text(_yaml(folder))
     made = _stage(folder)
-    for row in _rows(_outcomes):
-        made.context.journal.append(row)
     made.context.hub.state = STATE
     done = threading.Event()
     player = threading.Thread(target=_play, args=(made.context, _outcomes, done))
@@ -182,7 +191,7 @@ def server(stage: Stage) -> Iterator[Server]:
 
     running = Server(stage.app, Web(port=0), stage.context.hub)
     running.start()
-    assert running.wait(10), running.problem
+    assert running.wait(60), running.problem
     yield running
     running.stop()
 
@@ -195,10 +204,10 @@ def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClien
     if role is not None and token:
         client.headers["authorization"] = f"Bearer {make_token(stage, role)}"
     elif role is not None:
-        auth = stage.app.state.auth
-        answer = client.post("/login", data={"secret": auth.sessions.make_code(role)})
+        sessions = stage.app.state.auth.sessions
+        answer = client.post("/login", data={"secret": sessions.make_code(role)})
         assert answer.headers["location"] == "/", answer.text
-        client.headers["x-csrf-token"] = auth.sessions.find(client.cookies[auth.cookie]).csrf
+        client.headers["x-csrf-token"] = sessions.find(client.cookies[COOKIE]).csrf
     return client
 
 
@@ -234,7 +243,7 @@ def make_app(context: WebContext, settings: Web) -> Starlette:
     from edgeface.web.auth.guard import AuthService
 
     accounts = Accounts(context.configuration().data, context.clock)
-    return application(context, AuthService(accounts, context.clock, secure=settings.tls is not None), settings)
+    return application(context, AuthService(accounts, context.clock, settings.ingress), settings)
 
 
 def _stage(folder: Path) -> Stage:

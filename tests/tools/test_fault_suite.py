@@ -211,6 +211,6 @@ def test_every_part_is_a_module_with_a_run() -> None:
 def test_until_gives_up(tmp_path: Path) -> None:
     began = time.monotonic()
     assert not until((tmp_path / "never").exists, 0.1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     with closing(Journal(tmp_path / "journal.db")) as journal:
         assert until(lambda: journal.problem is None, 0.1)

@@ -28,7 +28,7 @@ REMOVED = (
 
 
 def parts(release: Path, more: str = "") -> str:
-    done = subprocess.run([INSTALL / "parts", release, more], check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([INSTALL / "parts", release, more], check=True, capture_output=True, text=True, timeout=120)
     return done.stdout.strip()
 
 
@@ -57,6 +57,6 @@ def test_only_what_is_never_loaded_is_removed(tmp_path: Path) -> None:
     for name in (*KEPT, *REMOVED):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"0" * 1000)
-    done = subprocess.run([INSTALL / "prune", folder], check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([INSTALL / "prune", folder], check=True, capture_output=True, text=True, timeout=120)
     assert "MB without what edgeface never loads" in done.stdout
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == sorted(KEPT)

@@ -24,7 +24,7 @@ def run_without_rights(*arguments: str, script: Path = SETUP / "system-packages"
     user = NOBODY if os.geteuid() == 0 else None
     command = ["/bin/bash", "-s", "--", *arguments]
     return subprocess.run(
-        command, input=script.read_text(), capture_output=True, text=True, check=False, cwd="/", user=user, timeout=30
+        command, input=script.read_text(), capture_output=True, text=True, check=False, cwd="/", user=user, timeout=120
     )
 
 
@@ -80,7 +80,7 @@ def test_apt_is_asked_once_for_all_that_is_missing_and_there_is(tmp_path: Path) 
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     asked = [line for line in log.read_text().splitlines() if "install" in line and "--print-uris" not in line]
     assert asked == ["install -y -q --no-install-recommends mosquitto nodejs"]
@@ -129,7 +129,7 @@ def test_without_venv_all_that_is_missing_is_asked_for_in_one_line(open_folder: 
         text=True,
         check=False,
         user=NOBODY if os.geteuid() == 0 else None,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 1
     assert done.stderr == "missing: python3-venv mosquitto; run: sudo apt-get install python3-venv mosquitto\n"
@@ -151,7 +151,7 @@ def test_the_size_is_printed_before_packages_are_downloaded(tmp_path: Path, extr
     python.chmod(0o755)
     command = [str(SETUP / "python-packages"), str(tmp_path), extra]
     environment = {**os.environ, "PIP_LOG": str(log)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
     first, *others = done.stdout.splitlines()
     assert re.fullmatch(rf"installing {what} into {tmp_path} \(about \d+ MB to download, .*\)", first)
     assert others == [
@@ -190,7 +190,7 @@ def test_an_installation_stops_before_it_has_changed_anything(tmp_path: Path, sa
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("install: ")

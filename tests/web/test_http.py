@@ -186,7 +186,7 @@ def test_an_upload_without_an_end_is_stopped_while_it_comes(
 
 def test_an_upload_of_200_mb_is_told_why_it_is_refused(stage: Stage, server: Server) -> None:
     with_routes(stage, length=_length)
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request(
             "POST",
             "/api/length",

@@ -118,7 +118,6 @@ def test_answers_are_as_described(stage: Stage, monkeypatch: pytest.MonkeyPatch,
 
     @settings(
         max_examples=-(-CASES // VARIED),
-        deadline=None,
         database=None,
         derandomize=True,
         phases=[Phase.generate],

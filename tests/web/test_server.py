@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def fetched(url: str, context: ssl.SSLContext | None = None) -> int:
     request = urllib.request.Request(url)  # noqa: S310 - it is ours
-    with urllib.request.urlopen(request, timeout=5, context=context) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(request, timeout=60, context=context) as answer:  # noqa: S310 - as above
         return int(answer.status)
 
 
@@ -46,7 +46,7 @@ def test_the_page_is_served_by_tls(stage: Stage, tmp_path: Path) -> None:
     running = Server(stage.app, Web(port=0, tls=WebTls(certificate=certificate, key=key)), stage.context.hub)
     running.start()
     try:
-        assert running.wait(10), running.problem
+        assert running.wait(60), running.problem
         assert running.url.startswith("https://127.0.0.1:")
         assert fetched(f"{running.url}login", authority.context(None)) == 200
         old = authority.context(None)
@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_is_tried_again(
         until(lambda: running.problem is not None, 10)
         time.sleep(0.3)
     try:
-        assert running.wait(5)
+        assert running.wait(60)
         assert running.problem is None
         assert fetched(f"{running.url}login") == 200
     finally:
@@ -122,7 +122,7 @@ async def _for_ever(_: Request) -> Response:
 
 @contextmanager
 def streaming(port: int, path: str) -> Iterator[http.client.HTTPResponse]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path)
     with closing(connection), connection.getresponse() as answer:
         answer.fp.read(2)

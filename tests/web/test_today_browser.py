@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from tests.support.web import (  # noqa: F401 - fixtures
     server,
     stage,
 )
+from tests.web.test_today import noon  # noqa: F401 - a fixture
 
 if TYPE_CHECKING or PLAYWRIGHT:
     from playwright.sync_api import Page, expect
@@ -85,13 +86,11 @@ def test_what_is_being_used_stays_while_someone_comes(page_of: Open, stage: Stag
     expect(page.locator("details[open]")).to_have_count(1)
 
 
-def test_a_stranger_is_enrolled_from_the_card_without_javascript(page_of: Open, stage: Stage) -> None:
-    at = now()
-    write(stage, *visit(at - 300, 1, unknown=UNKNOWN))
+def test_a_stranger_is_enrolled_from_the_card_without_javascript(page_of: Open, stage: Stage, noon: float) -> None:
+    write(stage, *visit(noon, 1, unknown=UNKNOWN))
     page = page_of(java_script_enabled=False)
     card = page.locator("[data-card]")
-    utc = datetime.fromtimestamp(at - 300, timezone.utc)
-    expect(card.locator(".log time").first).to_have_text(f"{utc:%H:%M}")
+    expect(card.locator(".log time").first).to_have_text("12:00")
     expect(page.locator("footer")).to_contain_text("All times are UTC.")
     card.get_by_role("link", name=today_strings.VISIT_NEW).click()
     page.locator("#id").fill("joe")

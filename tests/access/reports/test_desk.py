@@ -115,7 +115,7 @@ def test_reports_that_do_not_count_are_a_problem_for_ten_minutes_and_stale_ones_
     assert one.problem is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 10_000), st.integers(0, 255))
 def test_no_mutation_of_a_good_report_changes_what_it_says(at: int, byte: int) -> None:
     good = results.message().encode()
@@ -128,7 +128,7 @@ def test_no_mutation_of_a_good_report_changes_what_it_says(at: int, byte: int) -
     assert facts == open_report(good, KEY, "result", "front-door")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=1200) | st.text(alphabet='[]{}":,0123456789.eE-nulltrfas\\', max_size=1200).map(str.encode))
 def test_any_bytes_are_no_report(data: bytes) -> None:
     for key in (KEY, None):
@@ -142,7 +142,7 @@ KEYS = ("contact", "alarms", "doorbell", "boot", "seq", "newest", "kind", "v")
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.lists(st.integers(), max_size=2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES))
 def test_signed_values_of_any_type_raise_nothing(changes: dict[str, Any]) -> None:
     facts = {**results.FIRST, "kind": "state", "contact": "open", "alarms": {}, "doorbell": None, **changes}

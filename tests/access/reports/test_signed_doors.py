@@ -193,7 +193,7 @@ def test_without_a_key_results_count_as_before_and_are_marked(
 
 def command(config: Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "edgeface.cli", "door", "--config", str(config), "--key"]
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
 
 
 def door_yaml(folder: Path, keyed: KeyedDoor) -> Path:

@@ -54,7 +54,7 @@ def test_a_slow_stream_is_given_up_for_a_fault_and_released_when_it_opens_after_
         diagnosis.opened(stream.open, lambda: CameraAddressError("not RTSP"))
     assert not stream.released.is_set()
     stream.admitted.set()
-    assert stream.released.wait(5)
+    assert stream.released.wait(30)
     until(lambda: "opening" not in {thread.name for thread in threading.enumerate()})
 
 

@@ -118,7 +118,7 @@ def test_a_server_that_says_nothing_or_drips_is_left_after_two_seconds() -> None
         with served(lambda _: said, drip=drip) as (address, _):  # noqa: B023 - called at once
             began = time.monotonic()
             assert told(address.format("")) == faults.MUTE.format(protocol="RTSP", port=554)
-            assert 1.5 < time.monotonic() - began < 5
+            assert 1.5 < time.monotonic() - began < 15
 
 
 def test_a_body_of_any_stated_length_is_read_up_to_a_limit() -> None:

@@ -402,7 +402,7 @@ def test_the_real_process_with_simulated_inputs(
         until(lambda: state(listener)["contact"] == "unknown")
         listener.publish(GRANT, "open sesame")
         child.send_signal(signal.SIGTERM)
-        assert child.wait(10) == 0
+        assert child.wait(60) == 0
     assert kinds(listener) == ["doorbell"]
 
 
