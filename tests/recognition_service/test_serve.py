@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -249,6 +249,38 @@ def test_a_gallery_that_cannot_be_read_is_not_served(start: Callable[..., Servic
     assert "gallery cannot be read" in answer.json["detail"]
     assert service.ask("/health/live").status == 200
     assert "the gallery cannot be read" in service.log
+
+
+@pytest.mark.slow(seconds=18)
+def test_no_one_is_recognised_while_the_supervisor_hangs(start: Callable[..., Service]) -> None:
+    service = start("{port: 0, workers: 1}")
+    token = service.token()
+    service.wait()
+    service.process.send_signal(signal.SIGSTOP)
+    try:
+        until(lambda: service.ask("/health/ready").status == 503, 20)
+        assert service.ask(SEES, PHOTO, token).status == 503
+    finally:
+        service.process.send_signal(signal.SIGCONT)
+    until(lambda: service.ask("/health/ready").status == 200)
+    assert service.who("obama2", token) == "barack"
+
+
+@pytest.mark.slow(seconds=30)
+def test_a_worker_that_hangs_is_replaced(start: Callable[..., Service]) -> None:
+    service = start("{port: 0, workers: 1}")
+    service.wait()
+    (hung,) = service.workers
+    os.kill(hung, signal.SIGSTOP)
+    until(lambda: not is_alive(hung), 40)
+    assert "worker 0 does not answer: it is ended" in service.log
+
+    def ready() -> bool:
+        with suppress(OSError):
+            return service.ask("/health/ready").status == 200
+        return False
+
+    until(ready, 20)
 
 
 @pytest.mark.slow(seconds=6)
