@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeface.core.installed import container, owner
+from edgeface.core.installed import place as places
 from edgeface.core.installed.container import engine, for_here
 from edgeface.core.installed.place import Place, add_part, place, repair
 
@@ -108,9 +109,11 @@ def test_a_user_has_another_number_outside(monkeypatch: pytest.MonkeyPatch, tmp_
     assert [owner.outside(user, "uid_map") for user in (0, 900, 70000)] == [1000, 100899, 70000]
 
 
-def test_an_image_is_built_again_with_a_part(tmp_path: Path) -> None:
+def test_an_image_is_built_again_with_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As it lies in the image, whose folder is that of the Debian package, too.
+    monkeypatch.setattr(places, "SERVICE", tmp_path)
     (tmp_path / "image").touch()
-    found = place(tmp_path / "lib" / "edgeface", tmp_path)
+    found = place(tmp_path / "lib" / "python3" / "site-packages" / "edgeface", tmp_path)
     assert found == Place("image", None)
     assert add_part("heic", found).startswith("build the image with --build-arg EXTRAS=heic")
     assert repair("numpy<2", here=found) == "pull or build the image again"

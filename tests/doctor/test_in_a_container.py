@@ -52,10 +52,8 @@ def test_the_doctor_knows_where_it_is_only_in_a_container(monkeypatch: pytest.Mo
 @pytest.mark.usefixtures("podman")
 def test_remedies_name_no_command_of_a_service(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    address = "rtsp://203.0.113.7/x"
-    file.write_text(
-        f"data: {tmp_path}\ncameras: {{porch: {{type: rtsp, url: {address}, enabled: false}}}}\nmqtt: {{}}\n"
-    )
+    camera = "{type: rtsp, url: rtsp://203.0.113.7/x, enabled: false}"
+    file.write_text(f"data: {tmp_path}\ncameras: {{porch: {camera}}}\nmqtt: {{}}\n")
     found = list(findings(file))
     texts = [text for finding in found for text in (finding.says, finding.remedy)]
     assert [text for text in texts if "systemctl" in text or "sudo" in text] == []

@@ -50,7 +50,7 @@ class Steps:
         return text
 
     def no_config(self) -> str:
-        """no configuration: a line that says what to mount, exit 78."""
+        """no configuration: a line with what to mount, exit 78."""
         status, text = self.container.once()
         require(status == 78 and "mount a folder with config.yaml" in text and "init" in text, f"{status}: {text}")
         require("Traceback" not in text, text)
