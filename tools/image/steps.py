@@ -60,7 +60,7 @@ class Steps:
         """edgeface init in the container writes it into the volume."""
         status, text = self.container.once("init", "--camera", CLIP, "--broker", "none", "--yes")
         require(status == 0 and "/etc/edgeface/config.yaml: written" in text, f"{status}: {text}")
-        status, text = self.container.once("check")
+        status, text = self.container.once("check", "--file-only")
         require(status == 0, f"{status}: {text}")
         self._write_config()
         return "written, checked"
