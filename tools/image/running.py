@@ -166,7 +166,7 @@ class Broker:
         podman("run", "--detach", "--name", BROKER, *publish, *command, "/usr/sbin/mosquitto", "-c", "/mosquitto.conf")
         file = self._folder / "events.jsonl"
         self._subscriber = Subscriber(self.port, "edgeface/+/+/event", file, SystemClock(), lambda _: None)
-        until(self._subscribed, 20, "the broker answers", every=1)
+        until(self._subscribed, 60, "the broker answers", every=1)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -60,10 +60,12 @@ class Steps:
         """edgeface init in the container writes it into the volume."""
         status, text = self.container.once("init", "--camera", CLIP, "--broker", "none", "--yes")
         require(status == 0 and "/etc/edgeface/config.yaml: written" in text, f"{status}: {text}")
-        status, text = self.container.once("check", "--file-only")
+        status, text = self.container.once("web", "password", "--role", "admin", text=f"{PASSWORD}\n")
+        require(status == 0, f"{status}: {text}")
+        status, text = self.container.once("check")
         require(status == 0, f"{status}: {text}")
         self._write_config()
-        return "written, checked"
+        return "written; with a password for the page, edgeface check finds no mistake"
 
     def doctor(self) -> str:
         """edgeface doctor: 0 problems, and it knows where it is."""
@@ -76,9 +78,7 @@ class Steps:
         """enroll; events arrive at mosquitto in another container."""
         status, text = self.container.once("enroll", "--folder", PEOPLE)
         require(status == 0, f"{status}: {text}")
-        status, text = self.container.once("web", "password", "--role", "admin", text=f"{PASSWORD}\n")
-        require(status == 0, f"{status}: {text}")
-        self.token = self.container.once("web", "token", "--role", "viewer", "--name", "trial")[1].split()[-1]
+        self.token = self.container.once("web", "token", "--role", "viewer", "--name", "trial")[1].split()[0]
         self.container.start()
         return f"match names {self.broker.match()}"
 
