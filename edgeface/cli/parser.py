@@ -98,6 +98,7 @@ _SUMMARIES = {
     "evaluate": "measure error rates on a folder of PERSON/PHOTO",
     "doctor": "check this machine, and explain how to fix each problem",
     "cameras": "list attached and configured cameras, and test each",
+    "app": "start as an app of Home Assistant: its options become the config",
     "egress": "print a systemd drop-in that allows only the traffic that the config needs",
     "web": "manage access to the page, the REST interface and metrics",
 }
@@ -109,6 +110,7 @@ _MODULES = {
     "pass": "cli.passes",
     "doctor": "doctor.run",
     "liveness": "cli.liveness.trial",
+    "app": "cli.home_assistant_app.start",
     **{name: f"cli.setup.{name}" for name in ("egress", "init", "models")},
     "keys": "cli.keys.run",
     "door": "door.controller",
@@ -153,5 +155,6 @@ _EXAMPLES = {
     "evaluate": "edgeface evaluate lfw/ --pairs pairs.csv --json figures.json",
     "cameras": "edgeface cameras --out /tmp/snapshots",
     "egress": "sudo edgeface egress --write",
+    "app": "edgeface app --user edgeface",
     "web": "edgeface web password --role admin\n  edgeface web token --role viewer --name grafana",
 }
