@@ -76,7 +76,7 @@ class WebPage:
 
         configuration = context.configuration()
         require_account(configuration)
-        auth = AuthService(Accounts(configuration.data, context.clock), context.clock, secure=settings.tls is not None)
+        auth = AuthService(Accounts(configuration.data, context.clock), context.clock, settings.ingress)
         self._server = Server(application(context, auth, settings), settings, context.hub)
         self._auth = auth
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from edgeface.web import account_pages, api, pages
 from edgeface.web.api.metrics import metrics
 from edgeface.web.auth import login
-from edgeface.web.http.clients import ClientAddress, Proxies
+from edgeface.web.http.forwarded import Forwarded
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
@@ -42,8 +42,8 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     app = Starlette(
         routes=routes(),
         middleware=[
-            Middleware(ClientAddress, proxies=Proxies(settings.trusted_proxies)),
-            Middleware(SafeHeaders, secure=auth.secure),
+            Middleware(SafeHeaders, secure=settings.tls is not None),
+            Middleware(Forwarded, settings=settings),
             Middleware(ErrorMiddleware),
             Middleware(KnownHosts, names=(settings.host, *settings.hosts)),
             Middleware(Limits),

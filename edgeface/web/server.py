@@ -96,7 +96,7 @@ class Server:
 
     def _serve(self) -> None:
         context = None if self._settings.tls is None else tls_context(self._settings.tls)
-        proxies = Proxies(self._settings.trusted_proxies)
+        proxies = Proxies(self._settings.proxies)
         with LimitedListener.of(_bound(self._settings), proxies) as listener:
             self.port = listener.getsockname()[1]
             asyncio.run(self._until_stopped(listener, context, Connections(proxies)))

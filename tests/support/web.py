@@ -48,6 +48,8 @@ EVENT = "01JDPZ6M8W3V5Q7R9T1X2Y4Z6A"
 PEOPLE = {"barack": "obama", "eileen": "astronaut"}
 """The ids of the enrolled people, with their photos in tests/data; the names are "Barack" and "Eileen"."""
 ORIGIN = "http://localhost"
+COOKIE = "edgeface"
+"""The session, over plain http and without a base path."""
 STATE: dict[str, Any] = {
     "version": "0.1.0",
     "uptime": 61,
@@ -195,10 +197,10 @@ def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClien
     if role is not None and token:
         client.headers["authorization"] = f"Bearer {make_token(stage, role)}"
     elif role is not None:
-        auth = stage.app.state.auth
-        answer = client.post("/login", data={"secret": auth.sessions.make_code(role)})
+        sessions = stage.app.state.auth.sessions
+        answer = client.post("/login", data={"secret": sessions.make_code(role)})
         assert answer.headers["location"] == "/", answer.text
-        client.headers["x-csrf-token"] = auth.sessions.find(client.cookies[auth.cookie]).csrf
+        client.headers["x-csrf-token"] = sessions.find(client.cookies[COOKIE]).csrf
     return client
 
 
@@ -234,7 +236,7 @@ def make_app(context: WebContext, settings: Web) -> Starlette:
     from edgeface.web.auth.guard import AuthService
 
     accounts = Accounts(context.configuration().data, context.clock)
-    return application(context, AuthService(accounts, context.clock, secure=settings.tls is not None), settings)
+    return application(context, AuthService(accounts, context.clock, settings.ingress), settings)
 
 
 def _stage(folder: Path) -> Stage:

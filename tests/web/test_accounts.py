@@ -24,7 +24,7 @@ from edgeface.web.http.throttle import ADDRESS_TRIES, PAIR_TRIES
 from edgeface.web.live import stream
 from edgeface.web.texts import account_strings
 from tests.support.clock import FixedClock
-from tests.support.web import ORIGIN, Stage, client, make_app, server, sign_in, stage  # noqa: F401 - fixtures
+from tests.support.web import COOKIE, ORIGIN, Stage, client, make_app, server, sign_in, stage  # noqa: F401 - fixtures
 from tests.web.test_live import Listening, wait_for
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def signed_in(stage: Stage, name: str, **headers: str) -> TestClient:
     answer = browser.post("/login", data={"name": name, "secret": PASSWORD})
     assert answer.headers["location"] == "/", answer.headers
     auth = stage.app.state.auth
-    browser.headers["x-csrf-token"] = auth.sessions.peek(browser.cookies[auth.cookie]).csrf
+    browser.headers["x-csrf-token"] = auth.sessions.peek(browser.cookies[COOKIE]).csrf
     return browser
 
 
@@ -406,7 +406,7 @@ def test_an_open_stream_ends_at_once_and_nothing_more_is_sent(server: Server, st
         listening = Listening(server, authorization=f"Bearer {token}")
         path = "/tokens/anna/revoke"
     else:
-        listening = Listening(server, cookie=f"{auth.cookie}={anna.cookies[auth.cookie]}")
+        listening = Listening(server, cookie=f"{COOKIE}={anna.cookies[COOKIE]}")
         own = next(one for one in auth.sessions.all() if one.account.name == "anna")
         path = f"/sessions/{own.id}/end" if how == "session ended" else "/accounts/anna/remove"
     assert listening.block() == {"retry": "3000"}
@@ -419,9 +419,9 @@ def test_an_open_stream_ends_at_once_and_nothing_more_is_sent(server: Server, st
 def test_an_idle_stream_ends_within_a_second_of_its_session(server: Server, stage: Stage) -> None:
     accounts.set_password(stage.data, "anna", "viewer", PASSWORD, 0.0)
     anna, auth = signed_in(stage, "anna"), stage.app.state.auth
-    listening = Listening(server, cookie=f"{auth.cookie}={anna.cookies[auth.cookie]}")
+    listening = Listening(server, cookie=f"{COOKIE}={anna.cookies[COOKIE]}")
     assert listening.block() == {"retry": "3000"}
-    auth.sessions.end(anna.cookies[auth.cookie])
+    auth.sessions.end(anna.cookies[COOKIE])
     wait_for(lambda: stage.context.hub.listeners == 0)
     listening.close()
 

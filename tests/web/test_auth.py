@@ -25,7 +25,7 @@ from edgeface.web.http.headers import KnownHosts, host_name
 from edgeface.web.http.throttle import ACCOUNT_TRIES, ADDRESS_TRIES, ALL_TRIES, PAIR_TRIES, LoginThrottle
 from edgeface.web.texts import account_strings
 from tests.support.clock import FixedClock
-from tests.support.web import CAMERA, UNKNOWN, Stage, make_app, make_token, sign_in
+from tests.support.web import CAMERA, COOKIE, UNKNOWN, Stage, make_app, make_token, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -256,19 +256,19 @@ def test_nobody_uploads_files_to_the_sign_in(client: Make) -> None:
 
 def test_a_session_is_new_at_each_sign_in_and_the_old_one_ends(stage: Stage, client: Make) -> None:
     auth, browser = stage.app.state.auth, client("viewer")
-    first = browser.cookies[auth.cookie]
+    first = browser.cookies[COOKIE]
     code = auth.sessions.make_code("admin")
     answer = browser.post("/login", data={"secret": code})
-    assert answer.cookies[auth.cookie] != first
+    assert answer.cookies[COOKIE] != first
     assert auth.sessions.find(first) is None
-    assert auth.sessions.find(answer.cookies[auth.cookie]).account.role == "admin"
+    assert auth.sessions.find(answer.cookies[COOKIE]).account.role == "admin"
 
 
 def test_a_session_that_an_attacker_planted_is_not_taken_up(stage: Stage, client: Make) -> None:
     auth, browser = stage.app.state.auth, client(None)
-    browser.cookies.set(auth.cookie, "planted")
+    browser.cookies.set(COOKIE, "planted")
     answer = browser.post("/login", data={"secret": auth.sessions.make_code("viewer")})
-    assert answer.cookies[auth.cookie] != "planted"
+    assert answer.cookies[COOKIE] != "planted"
     assert auth.sessions.find("planted") is None
 
 
@@ -294,7 +294,7 @@ def test_with_tls_the_cookie_is_bound_to_it(stage: Stage) -> None:
 
 def test_signing_out_ends_the_session(stage: Stage, client: Make) -> None:
     auth, browser = stage.app.state.auth, client("viewer")
-    id_ = browser.cookies[auth.cookie]
+    id_ = browser.cookies[COOKIE]
     browser.post("/logout")
     assert auth.sessions.find(id_) is None
     assert browser.get("/people").status_code == 303
@@ -347,7 +347,7 @@ def test_a_password_signs_in_and_what_is_wrong_is_not_told(stage: Stage, client:
     wrong = [("anna", "wrong"), ("berta", PASSWORD), ("", PASSWORD), ("anna", ""), ("x" * 500, "y" * 5000)]
     answers = [nobody.post("/login", data={"name": name, "secret": secret}) for name, secret in wrong]
     assert {(one.status_code, one.headers["location"]) for one in answers} == {(303, "/login?wrong=1")}
-    assert not any(stage.app.state.auth.cookie in one.cookies for one in answers)
+    assert not any(COOKIE in one.cookies for one in answers)
     right = nobody.post("/login", data={"name": "anna", "secret": PASSWORD, "next": "/people"})
     assert right.headers["location"] == "/people"
     assert nobody.get("/people").status_code == 200

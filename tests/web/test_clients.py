@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edgeface.config import loader
+from edgeface.config.configuration import Web
 from edgeface.core.errors import ConfigError
-from edgeface.web.http.clients import ClientAddress, Proxies, source
+from edgeface.web.http.clients import Proxies, source
+from edgeface.web.http.forwarded import Forwarded
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-PROXIES = Proxies(("192.168.1.2", "10.1.0.0/16", "fd00::/64"))
+TRUSTED = ("192.168.1.2", "10.1.0.0/16", "fd00::/64")
+
+PROXIES = Proxies(TRUSTED)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +51,9 @@ def test_the_client_is_the_right_most_address_that_is_no_trusted_proxys(
         seen.append(scope["client"])
 
     headers = [(b"x-forwarded-for", one.encode()) for one in forwarded]
-    scope: Any = {"type": "http", "client": (peer, 1), "headers": headers}
+    scope: Any = {"type": "http", "client": (peer, 1), "headers": headers, "path": "/", "scheme": "http"}
     unused: Any = None
-    asyncio.run(ClientAddress(inner, proxies=PROXIES)(scope, unused, unused))
+    asyncio.run(Forwarded(inner, settings=Web(trusted_proxies=TRUSTED))(scope, unused, unused))
     assert seen == [(client, 1)]
 
 

@@ -10,7 +10,7 @@ import pytest
 from edgeface.web.http import problems
 from edgeface.web.http.problems import Problem
 from edgeface.web.texts import account_strings, strings
-from tests.support.web import Stage, client, stage, with_routes  # noqa: F401 - fixtures
+from tests.support.web import COOKIE, Stage, client, stage, with_routes  # noqa: F401 - fixtures
 from tests.web.test_http import raising
 from tests.web.test_pages import Markup
 
@@ -94,7 +94,7 @@ def test_what_is_hostile_in_the_address_stays_text(client: Make) -> None:
 
 def test_a_session_that_has_ended_has_no_navigation(stage: Stage, client: Make) -> None:
     browser, auth = client("admin"), stage.app.state.auth
-    auth.sessions.end(browser.cookies[auth.cookie])
+    auth.sessions.end(browser.cookies[COOKIE])
     assert "/people" not in links(browser.get("/nowhere"))
 
 

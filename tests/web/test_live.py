@@ -24,7 +24,7 @@ from edgeface.web.live import feed, stream
 from edgeface.web.live.feed import Feed
 from edgeface.web.texts import camera_strings
 from tests.support.clock import FixedClock
-from tests.support.web import CAMERA, STATE, Stage, client, context, make_token, server, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, COOKIE, STATE, Stage, client, context, make_token, server, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -350,13 +350,11 @@ def test_many_that_come_at_once_are_answered_503_beyond_the_cap(
     assert statuses == {200: stream.MAX_CLIENTS, 503: 10}
 
 
-def test_the_stream_ends_at_sign_out(
-    server: "Server", stage: Stage, client: "Client", monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stream_ends_at_sign_out(server: "Server", client: "Client", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
     signed_in = client("viewer")
-    cookie = signed_in.cookies[stage.app.state.auth.cookie]
-    listening = Listening(server, cookie=f"{stage.app.state.auth.cookie}={cookie}")
+    cookie = signed_in.cookies[COOKIE]
+    listening = Listening(server, cookie=f"{COOKIE}={cookie}")
     with closing(listening):
         assert listening.block() == {"retry": "3000"}
         assert listening.block() == {"comment": ": still here"}
@@ -366,7 +364,7 @@ def test_the_stream_ends_at_sign_out(
 
 def test_the_stream_does_not_keep_a_session_alive(stage: Stage, client: "Client") -> None:
     signed_in, auth = client("viewer"), stage.app.state.auth
-    cookie = signed_in.cookies[auth.cookie]
+    cookie = signed_in.cookies[COOKIE]
     before = auth.sessions.peek(cookie)
     assert before is not None
     assert auth.sessions.peek(cookie) is before

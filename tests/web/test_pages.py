@@ -129,7 +129,7 @@ def test_a_page_is_whole_and_can_be_used_by_everybody(client: Make, path: str) -
     page = Markup(answer.text)
     assert page.wrong == []
     assert page.open == []
-    assert page.all("html") == [{"lang": "en"}]
+    assert page.all("html") == [{"lang": "en", "data-base": ""}]
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     labelled = {one.get("for") for one in page.all("label")}

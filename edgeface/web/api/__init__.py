@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from edgeface.web.api import cameras, check, corrections, events, factors, openapi, people, recognise, unknowns, visits
+from edgeface.web.http.base_path import base_path
 from edgeface.web.http.operation import PREFIX, Call, Media, Operation
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 def openapi_document(_: Call) -> Response:
     """The OpenAPI document."""
-    return JSONResponse(document(), media_type="application/json")
+    servers = [{"url": base_path.get() or "/"}]
+    return JSONResponse({**document(), "servers": servers}, media_type="application/json")
 
 
 @cache

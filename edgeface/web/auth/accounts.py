@@ -39,7 +39,8 @@ FILE = "web.json"
 
 Role = Literal["viewer", "admin", "recognise"]
 """What an account may do; `recognise` is for programs that identify faces in pictures and do nothing else."""
-Kind = Literal["token", "password", "code"]
+Kind = Literal["token", "password", "code", "ingress"]
+"""`code` and `ingress` are in no file: a one-time code, and a user of Home Assistant."""
 
 MIN_PASSWORD = 12
 """Characters of a password (NIST SP 800-63B-4 requires 15 for a password alone; here tries are limited, too)."""
@@ -81,7 +82,9 @@ class Account:
 def require_account(configuration: Configuration) -> None:
     """Raise ConfigError if other machines can reach the page and no one has an account."""
     web = configuration.web
-    if web is not None and not is_loopback(web.host) and not read(configuration.data):
+    if web is None or is_loopback(web.host) or web.ingress.enabled:
+        return
+    if not read(configuration.data):
         raise ConfigError(
             f"web.host: other machines can reach {web.host}, and no one has an account:"
             " edgeface web password --role admin, or web token"
@@ -112,7 +115,7 @@ class Accounts:
 
     def holds(self, account: Account) -> bool:
         """Whether an account is still the same as when it signed in, and has not expired."""
-        return account.kind == "code" or (account.valid(self._clock.wall()) and account in self.all())
+        return account.kind in {"code", "ingress"} or (account.valid(self._clock.wall()) and account in self.all())
 
     def by_token(self, token: str) -> Account | None:
         """The account of a token; None if the token is not valid."""

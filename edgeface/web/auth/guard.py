@@ -14,16 +14,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from edgeface.web.auth.devices import device_of
+from edgeface.web.auth.ingress import IngressSignIn
 from edgeface.web.auth.invitations import Invitations
 from edgeface.web.auth.last_use import LastUse
 from edgeface.web.auth.password_checks import PasswordChecks
 from edgeface.web.auth.sessions import Sessions
 from edgeface.web.http import limits
+from edgeface.web.http.base_path import cookie_name, put_cookie
 from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem, for_programs
 from edgeface.web.http.throttle import PAIR_SECONDS, PAIR_TRIES, LinkThrottle, LoginThrottle
 
 if TYPE_CHECKING:
+    from edgeface.config.configuration import Ingress
     from edgeface.core.clock import Clock
     from edgeface.web.auth.accounts import Account, Accounts, Role
     from edgeface.web.auth.sessions import Session
@@ -40,9 +43,9 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class AuthService:
     """Accounts, sessions and sign-in: `request.app.state.auth`; used by the web's thread only."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, *, secure: bool) -> None:
-        """`secure`: the page is served over TLS."""
-        self.accounts, self.secure, self.clock = accounts, secure, clock
+    def __init__(self, accounts: Accounts, clock: Clock, ingress: Ingress) -> None:
+        self.accounts, self.clock = accounts, clock
+        self.ingress = IngressSignIn(ingress)
         self.sessions = Sessions(clock)
         self.invitations = Invitations(clock, accounts.holds)
         self.last_use = LastUse(accounts.folder, clock)
@@ -51,19 +54,15 @@ class AuthService:
         """Apart from sign-in, so that wrong links keep no one at the same address from signing in."""
         self.passwords = PasswordChecks(clock)
 
-    @property
-    def cookie(self) -> str:
-        """The cookie's name; with the prefix, browsers require Secure, Path and no Domain (RFC 6265bis, 4.1.3.2)."""
-        return "__Host-edgeface" if self.secure else "edgeface"
-
-    def session(self, request: Request) -> Session | None:
-        """The session of the request's cookie, which this does not extend; None if there is none that holds."""
-        found = self.sessions.peek(request.cookies.get(self.cookie, ""))
+    def session(self, request: Request, *, extend: bool = False) -> Session | None:
+        """The session that Home Assistant or the request's cookie gives; None if there is none that holds."""
+        find = self.sessions.find if extend else self.sessions.peek
+        found = self.ingress.session(request) or find(_cookie(request))
         return found if found is not None and self.accounts.holds(found.account) else None
 
     async def note_use(self, account: Account) -> None:
         """Note that an account is being used now."""
-        if account.kind != "code" and self.last_use.note(account):
+        if account.kind in {"token", "password"} and self.last_use.note(account):
             await run_in_threadpool(self.last_use.save)
 
     def bearer(self, request: Request) -> Account | None:
@@ -73,14 +72,18 @@ class AuthService:
 
     def sign_out(self, request: Request, response: Response) -> None:
         """End the request's session, and delete its cookie."""
-        self.sessions.end(request.cookies.get(self.cookie, ""))
-        response.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="strict")
+        self.sessions.end(_cookie(request))
+        put_cookie(request, response, cookie_name(request), "", 0)
 
     def sign_in(self, request: Request, response: Response, account: Account) -> None:
         """Start a new session, end the one that the browser had, and set the cookie."""
-        self.sessions.end(request.cookies.get(self.cookie, ""))
+        self.sessions.end(_cookie(request))
         id_ = self.sessions.begin(account, source(request.client), device_of(request.headers.get("user-agent", "")))
-        response.set_cookie(self.cookie, id_, path="/", secure=self.secure, httponly=True, samesite="strict")
+        put_cookie(request, response, cookie_name(request), id_)
+
+
+def _cookie(request: Request) -> str:
+    return request.cookies.get(cookie_name(request), "")
 
 
 def public(endpoint: AnyEndpoint) -> AnyEndpoint:
@@ -132,8 +135,9 @@ async def identify(request: Request) -> Response | None:
             raise _unauthorized()
         await auth.note_use(account)
     else:
-        session = auth.sessions.find(request.cookies.get(auth.cookie, ""))
-        if session is None or not auth.accounts.holds(session.account):
+        auth.ingress.require_role(request)
+        session = auth.session(request, extend=True)
+        if session is None:
             if for_programs(request.url.path):
                 raise _unauthorized()
             return _to_sign_in(request)
@@ -150,8 +154,7 @@ def require_same_origin(request: Request) -> None:
     foreign = site not in {None, "same-origin", "none"}
     if origin is not None:
         parts = urlsplit(origin)
-        # A trusted proxy may have ended TLS: the browser then knows the page by https.
-        schemes = {request.url.scheme} | ({"https"} if request.scope.get("edgeface.proxied") else set())
+        schemes = {request.url.scheme} | ({"https"} if request.scope.get("edgeface.any_scheme") else set())
         foreign |= parts.scheme not in schemes or parts.netloc.lower() != request.headers.get("host", "").lower()
     if foreign:
         raise Problem(HTTPStatus.FORBIDDEN, detail="this request came from another site")

@@ -16,6 +16,7 @@ from edgeface.core.text import is_id
 from edgeface.web.auth.accounts import MAX_PASSWORD_BYTES, Account, is_password
 from edgeface.web.auth.guard import public, require_same_origin, viewer
 from edgeface.web.http import limits
+from edgeface.web.http.base_path import cookie_name, put_cookie
 from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 NAME_SECONDS = 120
 """Seconds for which a browser keeps the name of a failed sign-in."""
+_NAME = "-name"
 
 
 @public
@@ -74,24 +76,17 @@ def needs_name(auth: AuthService) -> bool:
     return len(auth.accounts.passwords()) > 1
 
 
-def kept_name(request: Request, auth: AuthService) -> str:
+def kept_name(request: Request) -> str:
     """The name of the last failed sign-in of this browser; empty if there was none within NAME_SECONDS."""
-    name = request.cookies.get(_name_cookie(auth), "")
+    name = request.cookies.get(cookie_name(request, _NAME), "")
     return name if is_id(name) else ""
 
 
 def _keep_name(request: Request, response: Response, name: str) -> None:
     """Keep a name that an account may have for the next form, outside the address; otherwise forget the earlier one."""
-    auth: AuthService = request.app.state.auth
-    cookie, age = _name_cookie(auth), NAME_SECONDS if is_id(name) else 0
+    cookie, age = cookie_name(request, _NAME), NAME_SECONDS if is_id(name) else 0
     if age or cookie in request.cookies:
-        response.set_cookie(
-            cookie, name if age else "", age, path="/", secure=auth.secure, httponly=True, samesite="strict"
-        )
-
-
-def _name_cookie(auth: AuthService) -> str:
-    return f"{auth.cookie}-name"
+        put_cookie(request, response, cookie, name if age else "", age)
 
 
 async def _account(request: Request, auth: AuthService, name: str, secret: str) -> tuple[Account | None, float]:

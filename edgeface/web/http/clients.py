@@ -5,12 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -47,23 +43,6 @@ class Proxies:
                 break
             client = str(address)
         return client
-
-
-class ClientAddress:
-    """Sets `scope["client"]` to the client's own address, and `scope["edgeface.proxied"]` if it is behind a proxy."""
-
-    def __init__(self, app: ASGIApp, *, proxies: Proxies) -> None:
-        self._app = app
-        self._proxies = proxies
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and scope.get("client"):
-            host, port = scope["client"]
-            scope["edgeface.proxied"] = host in self._proxies
-            client = self._proxies.client(host, Headers(scope=scope).getlist("x-forwarded-for"))
-            scope["client"] = (client, port)
-        await self._app(scope, receive, send)
 
 
 def source(client: tuple[str, int] | None) -> str:

@@ -66,7 +66,7 @@ class Connections:
     def _source(self, one: CountedProtocol) -> str:
         """What a connection is counted by; empty for a proxy's that waits for any client's request."""
         if one.cycle is not None and not one.cycle.response_complete:
-            # The middleware ClientAddress has replaced the proxy's address by the client's.
+            # The middleware Forwarded has replaced the proxy's address by the client's.
             return source(one.cycle.scope["client"])
         return "" if one.client is None or one.client[0] in self._proxies else source(one.client)
 

@@ -45,12 +45,21 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - it is compared, not listened on
 
 
+FRAMED = {
+    **FIXED,
+    "content-security-policy": POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'"),
+    "x-frame-options": "SAMEORIGIN",
+}
+"""The headers inside Home Assistant, whose page of the same origin has the frame."""
+
+
 class SafeHeaders:
     """Adds the security headers to every answer, and keeps browsers from storing personal data."""
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        """`secure`: this server has its own certificate; a proxy decides for itself what its host name promises."""
         self._app = app
-        self._fixed = {**FIXED, **({"strict-transport-security": "max-age=31536000"} if secure else {})}
+        self._secure = {"strict-transport-security": "max-age=31536000"} if secure else {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -61,7 +70,8 @@ class SafeHeaders:
         async def strict(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(self._fixed)
+                headers.update(FRAMED if scope.get("edgeface.ingress") else FIXED)
+                headers.update(self._secure)
                 headers["cache-control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
             await send(message)
 
@@ -88,8 +98,9 @@ class KnownHosts:
         if len(given) != 1:
             return False
         name = host_name(given[0])
-        # The address of this very connection cannot be another site's.
-        return name in self._names or (name != "" and name == _address(scope))
+        # The address of this very connection cannot be another site's, and Home Assistant knows its own names.
+        ours = name in self._names or name == _address(scope) or scope.get("edgeface.ingress") is True
+        return ours and name != ""
 
 
 def host_name(header: str) -> str:

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 
 from edgeface.core.errors import CameraError, EdgefaceError, GalleryError, ModelError, VaultError
+from edgeface.web.http.base_path import base_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,12 +91,13 @@ def answer(request: Request, problem: Problem) -> Response:
 
 
 def _page(problem: Problem) -> str:
-    title, detail = escape(problem.title), escape(problem.detail)
+    title, detail, base = escape(problem.title), escape(problem.detail), base_path.get()
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title}</title><link rel="stylesheet" href="/static/edgeface.css"></head>'
-        f'<body><main><h1>{title}</h1><p>{detail}</p><p><a href="/">Back to the start page</a></p></main></body></html>'
+        f'<title>{title}</title><link rel="stylesheet" href="{base}/static/edgeface.css"></head>'
+        f'<body><main><h1>{title}</h1><p>{detail}</p><p><a href="{base}/">Back to the start page</a></p></main></body>'
+        "</html>"
     )
 
 

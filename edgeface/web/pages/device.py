@@ -15,7 +15,7 @@ from edgeface.web.auth.login import kept_name, local, needs_name
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages import rows
 from edgeface.web.pages.faults import camera_remedy, disk_of, faults
-from edgeface.web.pages.render import context_of, page, pairs, render
+from edgeface.web.pages.render import context_of, page, pairs, render, see
 from edgeface.web.texts import camera_strings, factor_strings, liveness_strings, strings
 
 if TYPE_CHECKING:
@@ -171,8 +171,10 @@ def health(request: Request) -> Response:
 
 @public
 async def login(request: Request) -> Response:
-    """The sign-in form; `wrong`, `wait` and `program` in the query say why the last try failed."""
+    """The sign-in form, unless Home Assistant has signed in; the query says why the last try failed."""
     query, auth = request.query_params, request.app.state.auth
+    if request.scope.get("edgeface.user") is not None:
+        return see("/")
     wait = query.get("wait", "")
     return render(
         request,
@@ -180,7 +182,7 @@ async def login(request: Request) -> Response:
         wrong="wrong" in query,
         program="program" in query,
         named=needs_name(auth),
-        name=kept_name(request, auth),
+        name=kept_name(request),
         wait=wait if wait.isascii() and wait.isdigit() else None,
         after=local(query.get("next", "/")),
     )

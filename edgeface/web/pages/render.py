@@ -20,6 +20,7 @@ from edgeface.core.text import counted
 from edgeface.faces.photo_face import PHOTO_SIDE
 from edgeface.web.auth.login import local
 from edgeface.web.http import limits
+from edgeface.web.http.base_path import base_path
 from edgeface.web.languages.catalogues import language
 from edgeface.web.pages.faults import with_names
 from edgeface.web.texts import (
@@ -135,6 +136,7 @@ def render(request: Request, template: str, **values: Any) -> HTMLResponse:
         role=getattr(request.state, "role", None),
         csrf=getattr(request.state, "csrf", None),
         path=request.url.path,
+        ingress=request.scope.get("edgeface.user") is not None,
         device=configuration.device,
         camera_name=configuration.camera_name,
         with_names=partial(with_names, configuration=configuration),
@@ -238,6 +240,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["s"] = _Texts()
+    made.globals["base"] = base_path.get
     made.globals["event_kinds"] = event_kinds.EVENT_KINDS
     made.globals["photo_limits"] = {
         "most": limits.MAX_FILES,

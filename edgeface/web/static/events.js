@@ -1,4 +1,6 @@
 // Puts new rows of the journal at the top of the table or list as they are written.
+import { at } from "./base.js";
+
 const body = document.querySelector("[data-after]");
 const note = document.querySelector("[data-live]");
 const KINDS = JSON.parse(body.dataset.kinds);
@@ -11,7 +13,7 @@ let timers = [];
 let busy = Promise.resolve();
 
 async function fetchRows() {
-  const answer = await fetch(`/events/rows?after=${after}${body.dataset.query ? `&${body.dataset.query}` : ""}`);
+  const answer = await fetch(at(`/events/rows?after=${after}${body.dataset.query ? `&${body.dataset.query}` : ""}`));
   if (!answer.ok) return;
   const piece = document.createElement("template");
   piece.innerHTML = await answer.text();
@@ -32,7 +34,7 @@ function update() {
   timers = PAUSES_MS.map((pause) => setTimeout(() => { busy = busy.then(fetchRows, fetchRows); }, pause));
 }
 
-const source = new EventSource("/api/v1/events/stream");
+const source = new EventSource(at("/api/v1/events/stream"));
 for (const kind of KINDS) source.addEventListener(kind, update);
 source.onopen = () => { if (note) note.textContent = note.dataset.on; update(); };
 source.onerror = () => { if (note) note.textContent = note.dataset.off; };

@@ -1,4 +1,6 @@
 // Guides the person at the camera: the picture with an oval for the face, the instructions, and the progress.
+import { at } from "./base.js";
+
 const box = document.querySelector("[data-guide='running']");
 const PERIOD_MS = 400;
 const PICTURE_MS = 220;
@@ -17,7 +19,7 @@ function put(element, text) {
 
 async function update(words) {
   try {
-    const answer = await fetch("/enroll/camera/progress");
+    const answer = await fetch(at("/enroll/camera/progress"));
     const now = await answer.json();
     if (now.state !== "running") {
       location.reload();
@@ -70,7 +72,7 @@ function loaded(image, source) {
 }
 
 async function show(stage) {
-  const path = `/api/v1/cameras/${encodeURIComponent(stage.dataset.camera)}`;
+  const path = at(`/api/v1/cameras/${encodeURIComponent(stage.dataset.camera)}`);
   const image = stage.querySelector("img");
   const answer = await fetch(`${path}/faces`);
   if (!answer.ok) throw new Error("no picture");

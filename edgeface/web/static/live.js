@@ -1,4 +1,5 @@
 // The newest picture of each camera with its faces, a few times per second, while the card is visible.
+import { at } from "./base.js";
 import { edit, outline } from "./region.js";
 
 const PERIOD_MS = 220;
@@ -75,7 +76,7 @@ function listFaces(list, seen) {
       text.append(line.text, more);
       if (line.event) {
         const link = item.appendChild(document.createElement("a"));
-        link.href = `/events/${encodeURIComponent(line.event)}/correct`;
+        link.href = at(`/events/${encodeURIComponent(line.event)}/correct`);
         link.textContent = line.named ? words.correct.not.replace("{name}", line.text) : words.correct.is;
       }
       return item;
@@ -113,7 +114,7 @@ async function report(card, lost) {
   const wait = card.querySelector(".stage > .wait");
   const now = { text: lost };
   try {
-    const answer = await fetch(`/live/${encodeURIComponent(card.dataset.camera)}`);
+    const answer = await fetch(at(`/live/${encodeURIComponent(card.dataset.camera)}`));
     if (answer.ok) Object.assign(now, await answer.json());
   } catch {
     // The device itself does not answer, and the text says so.
@@ -130,7 +131,7 @@ async function report(card, lost) {
 }
 
 async function show(card, state) {
-  const path = `/api/v1/cameras/${encodeURIComponent(card.dataset.camera)}`;
+  const path = at(`/api/v1/cameras/${encodeURIComponent(card.dataset.camera)}`);
   const image = card.querySelector(".stage > img");
   const wait = card.querySelector(".stage > .wait");
   const width = Math.round(image.parentElement.clientWidth * Math.min(2, window.devicePixelRatio));

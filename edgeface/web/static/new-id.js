@@ -1,4 +1,6 @@
 // Fills in the id of a new person while the name is typed; the device makes it, as for every other way to enroll.
+import { at } from "./base.js";
+
 const name = document.querySelector('input[name="name"]');
 const id = document.querySelector('input[name="id"]');
 const PAUSE = 250;
@@ -7,7 +9,7 @@ let filled = "";
 let waiting = 0;
 
 async function fill(typed) {
-  const answer = await fetch(`/enroll/id?${new URLSearchParams({ name: typed })}`).catch(() => null);
+  const answer = await fetch(at(`/enroll/id?${new URLSearchParams({ name: typed })}`)).catch(() => null);
   // Meanwhile the name may have changed, or the id may have been typed.
   if (!answer?.ok || name.value !== typed || id.value !== filled) return;
   const made = (await answer.json()).id;

@@ -1,4 +1,6 @@
 // Asks the browser for a push subscription, and sends it with the form.
+import { at } from "./base.js";
+
 const form = document.getElementById("push");
 const status = form?.querySelector("[data-status]");
 
@@ -13,7 +15,7 @@ function text(buffer) {
 }
 
 async function subscription() {
-  const worker = await navigator.serviceWorker.register("/service-worker.js");
+  const worker = await navigator.serviceWorker.register(at("/service-worker.js"));
   await navigator.serviceWorker.ready;
   const options = { userVisibleOnly: true, applicationServerKey: bytes(form.dataset.key) };
   return worker.pushManager.subscribe(options);

@@ -1,4 +1,6 @@
 // The region and the smallest face: draws them, and changes them by dragging, arrow keys or numbers.
+import { at } from "./base.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const EDGES = ["left", "top", "right", "bottom"];
 const MIN_PERCENT = 2;
@@ -32,7 +34,7 @@ export function edit(card, box) {
   const form = box.querySelector("form");
   const overlay = card.querySelector(".stage > svg");
   const status = form.querySelector("[data-status]");
-  const path = `/api/v1/cameras/${encodeURIComponent(box.dataset.camera)}/view`;
+  const path = at(`/api/v1/cameras/${encodeURIComponent(box.dataset.camera)}/view`);
   let tag = "";
   let before = null;
   box.hidden = false;
@@ -139,7 +141,7 @@ export function edit(card, box) {
     try {
       if (region.some((side, n) => Math.abs(side - before.region[n]) > 1e-6)) effects.push(await put(path, { region }));
       if (!form.elements.smallest.disabled && smallest !== before.smallest_face) {
-        effects.push(await put("/api/v1/detector", { smallest_face: smallest }));
+        effects.push(await put(at("/api/v1/detector"), { smallest_face: smallest }));
       }
       before = { ...before, region, smallest_face: form.elements.smallest.disabled ? null : smallest };
       status.textContent = effects.includes("restart") ? form.dataset.restart : form.dataset.saved;

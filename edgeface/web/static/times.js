@@ -1,4 +1,6 @@
 // Shows every time in the browser's zone and language: relative while it is near, and in full as the tooltip.
+import { at } from "./base.js";
+
 const LANGUAGE = navigator.language;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const COOKIE = "edgeface_zone";
@@ -50,7 +52,7 @@ function tellZone() {
   const value = `${COOKIE}=${encodeURIComponent(ZONE)}`;
   if (document.cookie.split("; ").includes(value)) return;
   const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${value}; Path=/; SameSite=Strict; Max-Age=${YEAR_S}${secure}`;
+  document.cookie = `${value}; Path=${at("") || "/"}; SameSite=Strict; Max-Age=${YEAR_S}${secure}`;
   const page = document.querySelector("[data-zone]");
   const kept = document.cookie.split("; ").includes(value);
   if (kept && page && page.dataset.zone !== ZONE && page.dataset.path === location.pathname) location.reload();

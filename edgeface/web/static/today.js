@@ -1,4 +1,6 @@
 // Brings the cards and the first steps up to date, while someone looks; what is being used stays as it is.
+import { at } from "./base.js";
+
 const box = document.getElementById("visits");
 const note = document.querySelector("[data-live]");
 const steps = document.getElementById("steps");
@@ -16,7 +18,7 @@ async function refresh() {
     waiting = true;
     return;
   }
-  const answer = await fetch(`/today/visits?${box.dataset.query}`);
+  const answer = await fetch(at(`/today/visits?${box.dataset.query}`));
   if (!answer.ok || answer.redirected) return;
   const piece = document.createElement("template");
   piece.innerHTML = await answer.text();
@@ -38,7 +40,7 @@ async function refresh() {
 
 async function refreshSteps() {
   if (!steps?.isConnected || document.visibilityState !== "visible" || steps.contains(document.activeElement)) return;
-  const answer = await fetch("/today/steps");
+  const answer = await fetch(at("/today/steps"));
   if (!answer.ok || answer.redirected) return;
   const piece = document.createElement("template");
   piece.innerHTML = await answer.text();
@@ -74,7 +76,7 @@ box.addEventListener("focusout", resume);
 document.addEventListener("visibilitychange", resume);
 // Cameras and the broker send no events.
 if (steps) setInterval(() => { busy = busy.then(refreshSteps, refreshSteps); }, STEPS_MS);
-const source = new EventSource("/api/v1/events/stream");
+const source = new EventSource(at("/api/v1/events/stream"));
 for (const kind of JSON.parse(box.dataset.kinds)) source.addEventListener(kind, update);
 source.onopen = () => { note.textContent = note.dataset.on; update(); };
 source.onerror = () => { note.textContent = note.dataset.off; };

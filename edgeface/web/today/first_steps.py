@@ -8,6 +8,7 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.text import counted
 from edgeface.journal.rows import facts_of
 from edgeface.notify.settings import WebPushTarget
+from edgeface.web.http.base_path import cookie_name
 from edgeface.web.pages.faults import DeviceFault, broker_faults, camera_fault
 from edgeface.web.texts import notify_strings, strings, today_strings
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.snapshot import Person
     from edgeface.notify.notifier import Notifier
-    from edgeface.web.auth.guard import AuthService
     from edgeface.web.context import WebContext
 
 State: TypeAlias = Literal["done", "todo", "problem"]
 
+HIDDEN = "-steps"
+"""The cookie by which a browser has hidden the steps."""
 HIDDEN_SECONDS = 400 * 86_400
 """How long a browser remembers that the steps are hidden: the longest that browsers allow (RFC 6265bis, 5.5)."""
 _NO_MATCH = ("unknown", "uncertain")
@@ -50,7 +52,7 @@ def first_steps(request: Request, context: WebContext, gallery: Gallery) -> list
 
     A camera or broker that has worked before and fails now does not bring them back.
     """
-    if request.cookies.get(hidden_cookie(request)):
+    if request.cookies.get(cookie_name(request, HIDDEN)):
         return []
     matched = _matched(context, gallery)
     steps = [_person(gallery, request.state.role)]
@@ -60,12 +62,6 @@ def first_steps(request: Request, context: WebContext, gallery: Gallery) -> list
     if all(one.state == "done" or (one.state == "problem" and _worked(context)) for one in steps):
         return []
     return [_cameras(context), *steps]
-
-
-def hidden_cookie(request: Request) -> str:
-    """The name of the cookie by which a browser has hidden the steps."""
-    auth: AuthService = request.app.state.auth
-    return f"{auth.cookie}-steps"
 
 
 def _cameras(context: WebContext) -> Step:

@@ -13,6 +13,7 @@ from edgeface.core.event_kinds import kinds
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.config_edit import write_pictures
 from edgeface.web.config_file import may_write
+from edgeface.web.http.base_path import cookie_name, put_cookie
 from edgeface.web.http.problems import Problem
 from edgeface.web.http.time_zone import day_of, zone_name, zone_of
 from edgeface.web.pages.faults import faults
@@ -20,7 +21,7 @@ from edgeface.web.pages.render import Form, action, context_of, number, page, re
 from edgeface.web.texts import today_strings
 from edgeface.web.today import export
 from edgeface.web.today.cards import Deck
-from edgeface.web.today.first_steps import HIDDEN_SECONDS, Step, first_steps, hidden_cookie
+from edgeface.web.today.first_steps import HIDDEN, HIDDEN_SECONDS, Step, first_steps
 from edgeface.web.today.photo import most_alike
 from edgeface.web.today.search import VisitFilter, asked, every, find
 
@@ -68,16 +69,8 @@ def steps(request: Request) -> Response:
 
 def hide_steps(request: Request, _: Form) -> Response:
     """Show the first steps no more in this browser."""
-    answer, auth = see("/"), request.app.state.auth
-    answer.set_cookie(
-        hidden_cookie(request),
-        "hidden",
-        HIDDEN_SECONDS,
-        path="/",
-        secure=auth.secure,
-        httponly=True,
-        samesite="strict",
-    )
+    answer = see("/")
+    put_cookie(request, answer, cookie_name(request, HIDDEN), "hidden", HIDDEN_SECONDS)
     return answer
 
 

@@ -127,8 +127,8 @@ async def _link(request: Request) -> TokenRecord:
 
 
 def is_at(request: Request, page: str | None) -> bool:
-    """Whether a request was made to this https address: over TLS, or by a trusted proxy that has ended it."""
-    if page is None or not (request.url.scheme == "https" or request.scope.get("edgeface.proxied")):
+    """Whether a request was made to this https address: over TLS, or by a trusted proxy that may have ended it."""
+    if page is None or not (request.url.scheme == "https" or request.scope.get("edgeface.any_scheme")):
         return False
     wanted, host = urlsplit(page), urlsplit(f"//{request.headers.get('host', '')}")
     try:
