@@ -55,7 +55,11 @@ def run_app(arguments: argparse.Namespace) -> int:
     if daemon is not None:
         user.become(daemon)
     # The process of the daemon has never seen a secret of the options.
-    os.execv(sys.executable, [sys.executable, "-m", "edgeface.cli", "run", "--config", str(file)])  # noqa: S606
+    command = [sys.executable, "-m", "edgeface.cli", "run", "--config", str(file)]
+    try:
+        os.execv(sys.executable, command)  # noqa: S606
+    except OSError as error:
+        raise UsageError(f"--user: {arguments.user} cannot run {sys.executable}: {system_reason(error)}") from error
 
 
 def _make_folders(home: Path, daemon: User | None) -> None:
