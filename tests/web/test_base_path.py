@@ -182,6 +182,7 @@ def test_every_page_has_links_below_the_base_only(behind: Behind) -> None:
     behind.sign_in()
     # Pages that others lead to only at times.
     more = [
+        "/enroll/camera",
         "/proposals",
         "/notifications",
         f"/events/{EVENT}/correct",

@@ -1,0 +1,259 @@
+"""The page inside Home Assistant: its Supervisor signs people in, and no one else can claim that it has."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from starlette.testclient import TestClient
+
+from edgeface.config import loader
+from edgeface.config.configuration import Ingress, Web
+from edgeface.core.errors import ConfigError
+from edgeface.web.auth.accounts import require_account
+from tests.support.web import CAMERA, Stage, make_app, stage  # noqa: F401 - fixtures
+from tests.web.test_pages import Markup
+
+if TYPE_CHECKING:
+    import httpx
+    from starlette.applications import Starlette
+
+# Fixtures of tests/support/web.py are arguments here.
+# ruff: noqa: F811
+
+SUPERVISOR, PROXY, OTHER_APP = "127.0.30.2", "127.0.0.9", "127.0.30.9"
+PATH = "/api/hassio_ingress/ab_cdEF-0123456789"
+HOME = "http://homeassistant.local:8123"
+USERS = {"anna": "admin", "9f86d081884c7d65": "admin", "guest": "none", "bob": "viewer"}
+SETTINGS = Web.model_validate(
+    {
+        "trusted_proxies": [PROXY],
+        "ingress": {"enabled": True, "supervisor": SUPERVISOR, "users": USERS},
+    }
+)
+
+
+class Inside:
+    """A browser in Home Assistant, whose requests come as the Supervisor sends them."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        name: str,
+        id_: str = "",
+        *,
+        peer: str = SUPERVISOR,
+        settings: Web = SETTINGS,
+        app: Starlette | None = None,
+    ) -> None:
+        self.app = app or make_app(stage.context, settings)
+        self.client = TestClient(
+            self.app,
+            base_url=HOME,
+            client=(peer, 1),
+            follow_redirects=False,
+            headers={
+                "x-ingress-path": PATH,
+                "x-forwarded-for": "None, 192.168.1.20",
+                "x-forwarded-host": "homeassistant.local:8123",
+                "x-forwarded-proto": "http",
+                "x-remote-user-id": id_ or f"id-of-{name}",
+                "x-remote-user-name": name,
+            },
+        )
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.client.get(path, **more)  # type: ignore[no-any-return]
+
+    def csrf(self) -> str:
+        return next(one["value"] for one in Markup(self.get("/events").text).all("input") if one.get("name") == "csrf")
+
+    def rename(self, csrf: str = "", **headers: str) -> httpx.Response:
+        """Change something, as a form of the page does."""
+        sent = {"origin": HOME, "sec-fetch-site": "same-origin", **headers}
+        data = {"name": "B. Obama", "csrf": csrf}
+        return self.client.post("/people/barack/rename", data=data, headers=sent)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("name", "id_", "role"),
+    [
+        ("anna", "", "admin"),
+        ("bob", "", "viewer"),
+        ("someone", "", "viewer"),
+        ("someone", "9f86d081884c7d65", "admin"),
+        ("", "9f86d081884c7d65", "admin"),
+        ("", "0000", "viewer"),
+        ("Anna", "", "viewer"),
+    ],
+)
+def test_the_user_of_home_assistant_has_a_role_and_needs_no_password(
+    stage: Stage, name: str, id_: str, role: str
+) -> None:
+    inside = Inside(stage, name, id_)
+    page = inside.get("/people")
+    assert page.status_code == 200
+    assert "set-cookie" not in page.headers
+    assert inside.get("/settings").status_code == (200 if role == "admin" else 403)
+    links = [one["href"] for one in Markup(page.text).all("a") if not one["href"].startswith("#")]
+    assert links
+    assert all(one.startswith(f"{PATH}/") for one in links)
+    assert f'action="{PATH}/logout"' not in page.text, "Home Assistant signs people out"
+    assert inside.get("/login").headers["location"] == f"{PATH}/"
+
+
+def test_someone_without_a_role_is_told_what_to_do(stage: Stage) -> None:
+    inside = Inside(stage, "guest")
+    for path in ("/", "/people", "/api/v1/people"):
+        answer = inside.get(path)
+        assert answer.status_code == 403
+        assert "guest has no access: web.ingress.users in config.yaml gives it" in answer.text
+    nobody = SETTINGS.model_copy(update={"ingress": SETTINGS.ingress.model_copy(update={"default_role": "none"})})
+    assert Inside(stage, "someone", settings=nobody).get("/people").status_code == 403
+    assert Inside(stage, "bob", settings=nobody).get("/people").status_code == 200
+
+
+@pytest.mark.parametrize("header", ["x-remote-user-id", "x-ingress-path"])
+def test_without_the_users_id_or_the_path_no_one_is_signed_in(stage: Stage, header: str) -> None:
+    inside = Inside(stage, "anna")
+    del inside.client.headers[header]
+    inside.client.headers["host"] = "localhost"
+    inside.client.headers["x-forwarded-host"] = "localhost"
+    assert "/login" in inside.get("/people").headers["location"]
+
+
+@pytest.mark.parametrize("peer", [PROXY, OTHER_APP, "127.0.0.1", "::1", "172.30.32.2"])
+def test_from_any_other_peer_the_headers_give_nothing(stage: Stage, peer: str) -> None:
+    outside = Inside(stage, "anna", peer=peer)
+    outside.client.headers["host"] = "localhost"
+    outside.client.headers["x-forwarded-host"] = "localhost"
+    answer = outside.get("/people")
+    assert answer.status_code == 303
+    assert answer.headers["location"].endswith("/login?next=/people")
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert outside.get("/api/v1/people").status_code == 401
+
+
+def test_by_default_the_supervisor_is_a_peer_as_any_other(stage: Stage) -> None:
+    off = Inside(stage, "anna", settings=SETTINGS.model_copy(update={"ingress": Ingress(supervisor=SUPERVISOR)}))
+    off.client.headers["host"] = "localhost"
+    assert off.get("/people").headers["location"] == "/login?next=/people"
+    assert Ingress() == Ingress(enabled=False, supervisor="172.30.32.2", users={}, default_role="viewer")
+
+
+def test_an_ipv4_address_inside_ipv6_is_the_supervisors(stage: Stage) -> None:
+    assert Inside(stage, "anna", peer=f"::ffff:{SUPERVISOR}").get("/settings").status_code == 200
+
+
+def test_the_frame_is_allowed_there_alone(stage: Stage) -> None:
+    inside = Inside(stage, "anna")
+    for path in ("/people", "/nowhere", "/static/base.js", "/api/v1/people"):
+        answer = inside.get(path)
+        assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+        policy = answer.headers["content-security-policy"]
+        assert "frame-ancestors 'self'" in policy
+        assert "frame-ancestors 'none'" not in policy
+        assert "default-src 'none'" in policy
+    direct = TestClient(inside.app, base_url="http://localhost", client=("127.0.0.1", 1))
+    assert direct.get("/login").headers["x-frame-options"] == "DENY"
+
+
+def test_changes_need_the_token_of_the_users_own_pages(stage: Stage) -> None:
+    anna = Inside(stage, "anna")
+    bob, other = Inside(stage, "bob", app=anna.app), Inside(stage, "x", "9f86d081884c7d65", app=anna.app)
+    assert anna.rename().status_code == 403
+    assert anna.rename(csrf=other.csrf()).status_code == 403
+    assert Inside(stage, "anna").csrf() != anna.csrf(), "a token ends with the process"
+    right = anna.csrf()
+    assert bob.rename(csrf=right).status_code == 403
+    assert anna.rename(csrf=right, origin="http://evil.example").status_code == 403
+    assert anna.rename(csrf=right, **{"sec-fetch-site": "cross-site"}).status_code == 403
+    answer = anna.rename(csrf=right)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{PATH}/people/barack?done=renamed")
+
+
+def test_the_audit_trail_has_the_user_as_one_of_home_assistant(stage: Stage) -> None:
+    anna = Inside(stage, "anna")
+    sent = {"origin": HOME, "x-csrf-token": anna.csrf()}
+    made = anna.client.post("/tokens", data={"name": "garage", "role": "viewer"}, headers=sent)
+    assert made.status_code == 200, made.text
+    assert stage.notes[-1][1]["by"] == "ingress:anna"
+
+
+def test_a_stream_of_events_runs_as_long_as_home_assistant_names_the_user(stage: Stage) -> None:
+    faces = Inside(stage, "bob").get(f"/api/v1/cameras/{CAMERA}/faces")
+    assert faces.status_code in {200, 503}
+    me = Inside(stage, "bob").get("/sessions")
+    assert me.status_code == 200
+
+
+def test_a_token_works_through_ingress_too(stage: Stage) -> None:
+    from tests.support.web import make_token
+
+    inside = Inside(stage, "guest")
+    inside.client.headers["authorization"] = f"Bearer {make_token(stage, 'viewer')}"
+    assert inside.get("/api/v1/people").status_code == 200
+    inside.client.headers["authorization"] = "Bearer wrong"
+    assert Inside(stage, "anna").get("/api/v1/people").status_code == 200
+    assert inside.get("/api/v1/people").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("x-remote-user-id", "a" * 300),
+        ("x-remote-user-id", "\u202eanna"),
+        ("x-remote-user-name", "a\x7fb"),
+    ],
+)
+def test_a_user_that_cannot_be_shown_is_refused(stage: Stage, header: str, value: str) -> None:
+    inside = Inside(stage, "anna")
+    answer = inside.client.get("/people", headers=[(header.encode(), value.encode())])
+    assert answer.status_code == 400
+    assert "X-Remote-User-" in answer.text
+
+
+def test_a_name_in_utf_8_is_the_one_in_the_configuration(stage: Stage) -> None:
+    settings = SETTINGS.model_copy(
+        update={"ingress": SETTINGS.ingress.model_copy(update={"users": {"j\u00fcrgen": "admin"}})}
+    )
+    inside = Inside(stage, "someone", settings=settings)
+    headers = [(b"x-remote-user-name", "j\u00fcrgen".encode())]
+    inside.client.headers.pop("x-remote-user-name")
+    assert inside.client.get("/settings", headers=headers).status_code == 200
+
+
+def test_a_page_inside_home_assistant_needs_no_account_of_its_own(stage: Stage) -> None:
+    text = (stage.folder / "config.yaml").read_text()
+    open_ = "web: {host: 0.0.0.0, insecure: true%s}\n"
+    loaded = [
+        loader.parse(text.replace("web: {}\n", open_ % more).encode(), "c")
+        for more in ("", ", ingress: {enabled: true}")
+    ]
+    with pytest.raises(ConfigError, match="no one has an account"):
+        require_account(loaded[0])
+    require_account(loaded[1])
+
+
+@pytest.mark.parametrize(
+    ("ingress", "words"),
+    [
+        ({"supervisor": "supervisor"}, "web.ingress.supervisor: should be an IP address, such as 172.30.32.2"),
+        ({"supervisor": "172.30.32.0/23"}, "web.ingress.supervisor: should be an IP address, such as 172.30.32.2"),
+        ({"users": {"anna": "owner"}}, "web.ingress.users.anna: "),
+        ({"users": {"": "admin"}}, "web.ingress.users"),
+        ({"default_role": "recognise"}, "web.ingress.default_role: "),
+        ({"enable": True}, "web.ingress.enable: "),
+    ],
+)
+def test_a_mistake_is_one_clear_line(ingress: dict[str, object], words: str) -> None:
+    text = f"cameras: {{porch: {{type: opencv, source: 0}}}}\nweb:\n  ingress: {json.dumps(ingress)}\n"
+    with pytest.raises(ConfigError) as raised:
+        loader.parse(text.encode(), "c")
+    assert str(raised.value).startswith(f"c:3: {words}")
+    assert "\n" not in str(raised.value)

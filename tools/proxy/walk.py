@@ -1,0 +1,278 @@
+"""What a person does on the page, in Chromium: sign in, every page, a photo, events as they happen, sign out."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from edgeface.demo.scenario import CAMERA, PEOPLE
+from edgeface.web.http.limits import MAX_UPLOAD_BYTES
+from edgeface.web.texts import strings
+from tests.support.browsing import ARGUMENTS, CHROMIUM
+from tools.proxy.servers import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from ssl import SSLContext
+
+    from playwright.sync_api import Browser, BrowserContext, Frame, Page
+
+    View = Page | Frame
+
+PATIENCE, ROUND = 20_000, 40_000
+"""Milliseconds for what comes at once, and for someone to come by."""
+_PHOTOS = sorted(str(path) for path in (PEOPLE / "Joe_Biden").iterdir())
+_HIDDEN = (
+    "/enroll/camera",
+    "/proposals",
+    "/notifications",
+    "/sessions",
+    "/accounts",
+    "/tokens",
+    "/forget?id=barack_obama",
+)
+"""Pages that others lead to only at times."""
+_FILES = re.compile(r"/(visits\.csv|events/export|people/[^/]+/export)$")
+_IDS = re.compile(r"/(events|people|unknowns|settings/cameras)/[^/]+")
+LINKS = "[...document.querySelectorAll('a[href]:not([download])')].map((one) => one.href)"
+FORGED = {
+    "X-Forwarded-Prefix": "/evil",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Proto": "http",
+    "X-Forwarded-For": "203.0.113.7",
+    "X-Ingress-Path": "/evil",
+    "X-Remote-User-Id": "1",
+    "X-Remote-User-Name": "anna",
+}
+"""What a client may try to have passed on."""
+
+
+class Wrong(Exception):  # noqa: N818 - what went wrong
+    """A step that did not do what it should."""
+
+
+def must(condition: object, what: object) -> None:
+    """Raise Wrong unless the condition holds."""
+    if not condition:
+        raise Wrong(what)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser that knows the proxies' host name."""
+    from playwright.sync_api import sync_playwright
+
+    arguments = [*ARGUMENTS, f"--host-resolver-rules=MAP {HOST} 127.0.0.1"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Visit:
+    """A browser at one address of the page, `origin` and `base`, and what it has asked for."""
+
+    context: BrowserContext
+    view: View
+    origin: str
+    base: str
+    wrong: list[str] = field(default_factory=list)
+    """Requests elsewhere, errors of scripts, and answers that are errors."""
+    requests: int = 0
+
+    @property
+    def root(self) -> str:
+        """The address of the start page, without its slash."""
+        return f"{self.origin}{self.base}"
+
+    def watch(self) -> None:
+        """Note every request that is not below the base, and everything that fails."""
+        self.context.set_default_timeout(PATIENCE)
+        self.context.on("request", lambda one: self._note(one.url))
+        self.context.on("response", lambda one: self._judge(one.url, one.status))
+        self.context.on("weberror", lambda one: self.wrong.append(f"a script failed: {one.error}"))
+
+    def _note(self, url: str) -> None:
+        self.requests += 1
+        if not url.startswith((f"{self.root}/", "data:", "blob:")) and urlsplit(url).path != "/":
+            self.wrong.append(f"requested {url}")
+
+    def _judge(self, url: str, status: int) -> None:
+        # A camera may have no picture yet, and a form that was refused is shown again.
+        if status >= 400 and not (status == 503 and "/cameras/" in url):  # noqa: PLR2004 - HTTP
+            self.wrong.append(f"HTTP {status} for {url}")
+
+    def go(self, path: str) -> int:
+        """Open a page; gives the status of the answer."""
+        answer = self.view.goto(f"{self.root}{path}")
+        return 0 if answer is None else answer.status
+
+
+def sign_in(visit: Visit, password: str) -> None:
+    """Sign in with the form."""
+    visit.go("/people")
+    view = visit.view
+    must(urlsplit(view.url).path == f"{visit.base}/login", view.url)
+    view.locator("#secret").fill(password)
+    view.locator("main form button").first.click()
+    view.wait_for_url(f"{visit.root}/people")
+
+
+def every_page(visit: Visit) -> int:
+    """Open every page that a link leads to; gives their number."""
+    waiting, seen = [f"{visit.root}/", *(f"{visit.root}{one}" for one in _HIDDEN)], set[str]()
+    while waiting:
+        url = waiting.pop()
+        kind = _IDS.sub(r"/\1/*", urlsplit(url).path)
+        if kind in seen or _FILES.search(kind):
+            continue
+        seen.add(kind)
+        answer = visit.view.goto(url)
+        must(answer is not None and answer.ok, (url, answer))
+        must(visit.view.locator("h1").count() == 1, url)
+        waiting += [one for one in visit.view.evaluate(LINKS) if "#" not in one]
+    return len(seen)
+
+
+def upload(visit: Visit) -> None:
+    """Enroll someone with photos, and forget them."""
+    view = visit.view
+    visit.go("/enroll")
+    view.get_by_label(strings.ENROLL_ID, exact=True).fill("joe")
+    view.get_by_label(strings.PERSON_NAME, exact=True).fill("Joe")
+    view.get_by_label(strings.ENROLL_CHOOSE).set_input_files(_PHOTOS)
+    view.get_by_role("button", name=strings.ENROLL, exact=True).click()
+    view.get_by_text(strings.DONE["enrolled"]).first.wait_for()
+    visit.go("/people/joe")
+    view.wait_for_function("() => document.querySelector('.faces img').naturalWidth > 0")
+    visit.go("/people/joe/forget")
+    view.get_by_label(strings.CONFIRM.format(id="joe")).fill("joe")
+    view.get_by_role("button", name=strings.FORGET_DO).click()
+    view.get_by_role("status").wait_for()
+
+
+def see_live(visit: Visit) -> None:
+    """See someone by name in the live picture."""
+    visit.go("/live")
+    seen = visit.view.locator(f"section[data-camera={CAMERA}] .seen li", has_text="Barack")
+    seen.first.wait_for(timeout=ROUND)
+    visit.view.wait_for_function("() => document.querySelector('.stage > img').naturalWidth >= 320")
+
+
+def see_events(visit: Visit, device: Device) -> None:
+    """See a row of the journal arrive without a reload."""
+    visit.go("/events?kind=renamed")
+    visit.view.locator("[data-live]", has_text=strings.EVENTS_LIVE).wait_for()
+    device.rename("Barack")
+    visit.view.locator("tbody tr.fresh").first.wait_for()
+    device.rename("Barack Obama")
+
+
+def sign_out(visit: Visit) -> None:
+    """Sign out; the session has ended, and its cookie is gone."""
+    visit.go("/people")
+    visit.view.get_by_role("button", name=strings.LOGOUT).click()
+    visit.view.wait_for_url(f"{visit.root}/login")
+    left = [one for one in visit.context.cookies() if one.get("name", "").endswith("edgeface")]
+    must(not left, "the session's cookie is left")
+    visit.go("/people")
+    must("/login" in visit.view.url, visit.view.url)
+
+
+@dataclass
+class Device:
+    """The page at its own address, for programs."""
+
+    port: int
+    token: str
+
+    @property
+    def url(self) -> str:
+        """Its own address, without a proxy."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of a program with the role admin."""
+        return {"authorization": f"Bearer {self.token}"}
+
+    def rename(self, name: str) -> None:
+        """Make an event."""
+        path = f"{self.url}/api/v1/people/barack_obama"
+        httpx.patch(
+            path, json={"name": name}, headers={**self.headers, "if-match": "*"}, trust_env=False
+        ).raise_for_status()
+
+
+def event_seconds(url: str, device: Device, tls: SSLContext, rounds: int = 5) -> float:
+    """The median of the seconds from a change to its event at the other end of a stream."""
+    took: list[float] = []
+    client = httpx.Client(verify=tls, trust_env=False, timeout=20)
+    with client, client.stream("GET", f"{url}/api/v1/events/stream", headers=device.headers) as stream:
+        stream.raise_for_status()
+        lines = stream.iter_lines()
+        next(lines)
+        for number in range(rounds):
+            begun = time.monotonic()
+            device.rename(f"Barack {number}")
+            next(line for line in lines if line == "event: renamed")
+            took.append(time.monotonic() - begun)
+    device.rename("Barack Obama")
+    return sorted(took)[rounds // 2]
+
+
+def limit_is_the_pages(root: str, device: Device, tls: SSLContext) -> None:
+    """A body of the page's limit reaches the page; one byte more is refused by the proxy."""
+    headers = {**device.headers, "content-type": "image/jpeg"}
+    with httpx.Client(verify=tls, trust_env=False, timeout=30) as client:
+        for size, status in ((MAX_UPLOAD_BYTES, 422), (MAX_UPLOAD_BYTES + 1, 413)):
+            answer = client.post(f"{root}/api/v1/recognise", content=b"x" * size, headers=headers)
+            by_page = "x-frame-options" in answer.headers
+            must(
+                (answer.status_code, by_page) == (status, size <= MAX_UPLOAD_BYTES), (size, answer.status_code, by_page)
+            )
+
+
+def forged_is_ignored(root: str, tls: SSLContext) -> str:
+    """What the client writes into the proxy's headers changes nothing."""
+    with httpx.Client(verify=tls, trust_env=False) as client:
+        for path in ("/login", "/people", "/nowhere"):
+            plain, forged = client.get(root + path), client.get(root + path, headers=FORGED)
+            must(forged.status_code == plain.status_code, path)
+            must(forged.text == plain.text, path)
+            must(forged.headers.get("location") == plain.headers.get("location"), path)
+            must(forged.headers["x-frame-options"] == "DENY", path)
+    return "ignored"
+
+
+def is_refused(browser: Browser, folder: Path, address: str) -> str:
+    """A page elsewhere cannot show this address in a frame."""
+    page: Any = browser.new_page(ignore_https_errors=True)
+    file = folder / "frame.html"
+    file.write_text(f'<!doctype html><title>elsewhere</title><iframe name="app" src="{address}"></iframe>')
+    page.goto(file.as_uri())
+    page.wait_for_timeout(1_000)
+    frame = page.frame(name="app")
+    must(frame is None or frame.url.startswith("chrome-error:"), frame.url)
+    page.close()
+    return "refused"
+
+
+def claims_are_ignored(device: Device) -> str:
+    """From an address that is not the Supervisor's, the headers of the ingress sign no one in."""
+    with httpx.Client(trust_env=False) as client:
+        for path in ("/people", "/settings"):
+            answer = client.get(device.url + path, headers={**FORGED, "X-Ingress-Path": "/api/hassio_ingress/x"})
+            must("/login" in answer.headers.get("location", "") or answer.status_code == 421, answer.status_code)  # noqa: PLR2004 - HTTP
+            must(answer.headers["x-frame-options"] == "DENY", "a frame is allowed")
+    return "ignored"
