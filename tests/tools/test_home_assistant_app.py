@@ -100,7 +100,7 @@ def test_passwords_are_password_fields() -> None:
     assert CONFIG["schema"]["notifications"][0]["address"] == "password"
 
 
-@pytest.mark.parametrize("language", languages())
+@pytest.mark.parametrize("language", sorted(languages()))
 def test_every_option_has_a_name_in_every_language(language: str) -> None:
     found = repository.translation(language)["configuration"]
     assert found.keys() == CONFIG["schema"].keys()

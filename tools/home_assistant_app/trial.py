@@ -142,7 +142,7 @@ def privileges(around: Site) -> Step:
     modes = {path.name: f"{path.stat().st_mode & 0o777:o}" for path in (around.data / "settings").iterdir()}
     ok = "0" not in ids and int(capabilities, 16) == 0 and b"SUPERVISOR_TOKEN" not in environment
     ok &= config.st_uid == 0 and modes == {"config.yaml": "440", "mqtt.password": "600"}
-    detail = f"it runs as {UNPRIVILEGED} without capabilities and without the token; config.yaml is root's, mode 440"
+    detail = f"it runs as `{UNPRIVILEGED}` without capabilities and without the token; config.yaml is root's, mode 440"
     return Step("the daemon is not root", ok, detail)
 
 

@@ -76,7 +76,7 @@ class Options(Settings):
     level: Level = "normal"
     users: Annotated[tuple[UserOption, ...], Field(strict=False, max_length=100)] = ()
     others: Literal["viewer", "none"] = "viewer"
-    """The role of everyone whom `users` does not list."""
+    """The role of everyone that `users` does not list."""
     notifications: Annotated[tuple[NotificationOption, ...], Field(strict=False, max_length=16)] = ()
     snapshots: Literal["none", "unknown", "all"] = "none"
     photos: _Optional = None

@@ -25,7 +25,7 @@ DONE = "-enrolled"
 
 
 def enroll_waiting(folder: Path, config: Sequence[str], user: User | None) -> None:
-    """Enroll everyone in FOLDER/PERSON/PHOTO; `config` is how the command line is told the configuration.
+    """Enroll everyone in FOLDER/PERSON/PHOTO; `config` names the configuration on the command line.
 
     Someone whose photos stayed would be enrolled again at the next start, even after they were forgotten: so the
     folder of each enrolled person is moved into FOLDER-enrolled. What is refused stays, with the reason in the log.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CLIP = Path(__file__).parents[3] / "edgeface" / "demo_data" / "clip.mp4"
 CAMERA = {"name": "Front door", "address": "rtsp://10.0.0.2/stream2"}
-_NO_CAMERA = "is not a camera: it is 0, /dev/video0, picamera, an rtsp:// address or a video file"
+_NO_CAMERA = "is not a camera: use 0, /dev/video0, picamera, an rtsp:// address or a video file"
 LOGIN = {"username": "v" * 200, "password": "p" * 200}
 PAGE = Page(8099, "172.30.32.2")
 FOLDER = Path("/data/settings")
