@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edgeface.core import systemd
+from edgeface.core.installed import container
 from edgeface.demo.mosquitto import Mosquitto
 from tests.support.broker import Listener
 from tests.support.connections import Connections
@@ -68,6 +70,14 @@ def _log_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _no_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The texts are those of a machine, wherever the tests run."""
+    monkeypatch.setattr(container, "ROOT", Path("/nonexistent"))
+    for name in ("container", "KUBERNETES_SERVICE_HOST", systemd.HEALTH):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

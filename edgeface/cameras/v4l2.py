@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeface.core.installed.container import engine
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,6 +66,9 @@ def _node(path: Path, query: Callable[[Path], bytes]) -> Node | None:
     except PermissionError:
         return Node(str(path), "not allowed", problem="sudo usermod -aG video $USER, then log in again")
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and engine() is not None:
+            # The kernel's list is the host's.
+            return Node(str(path), "not passed into the container", problem=f"run it with --device {path}")
         return Node(str(path), "does not answer", problem=f"{error.strerror}; is it plugged in?")
     if not (of_device if capabilities & _DEVICE_CAPS else capabilities) & _CAPTURE:
         return None

@@ -1,8 +1,8 @@
 """The command line; the work of each command is in the module named after it.
 
 Exit statuses: 0 done; 1 rejected, with the reason; 2 wrong usage; 69 a camera or the broker is unavailable;
-70 an internal error of edgeface, or no memory; 75 the machine is too slow for the demo; 78 the configuration, a model
-or the key is wrong (systemd does not restart); 130 interrupted.
+70 an internal error of edgeface, or no memory; 75 the machine is too slow for the demo; 78 the configuration, a model,
+the key or the processor is wrong (systemd does not restart); 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from edgeface.core.errors import (
     ConfigError,
     EdgefaceError,
     ModelError,
+    ProcessorError,
     UsageError,
     VaultError,
     is_out_of_memory,
 )
-from edgeface.core.installed.place import is_checkout
+from edgeface.core.installed import processor
+from edgeface.core.installed.container import engine
+from edgeface.core.installed.place import is_checkout, place
 
 if TYPE_CHECKING:
     import argparse
@@ -46,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = None
     try:
         arguments = _parsed(argv)
+        processor.require()
         verb: Verb = arguments.verb
         return verb(arguments)
     except EdgefaceError as error:
@@ -69,6 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _no_configuration() -> str:
     """What to do where no command has found a configuration."""
+    if place().kind == "image":
+        return (
+            f"there is no configuration yet: mount a folder with config.yaml at {SYSTEM.parent}, or a volume into which"
+            " edgeface init writes one: ENGINE run --rm -it -v edgeface-config:/etc/edgeface IMAGE init;"
+            " docs/container.md"
+        ).replace("ENGINE", engine() or "docker")
     reference = "; config.yaml in this folder is the reference of all keys, which no command uses by itself"
     return f"there is no configuration yet: edgeface init writes one{reference if is_checkout(Path()) else ''}"
 
@@ -87,7 +97,7 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _status(error: EdgefaceError) -> int:
-    if isinstance(error, (ConfigError, ModelError, VaultError)):
+    if isinstance(error, (ConfigError, ModelError, ProcessorError, VaultError)):
         return CONFIG
     if isinstance(error, (CameraError, BrokerError)):
         return UNAVAILABLE

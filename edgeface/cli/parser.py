@@ -28,7 +28,7 @@ examples:
   edgeface doctor                                  find problems of this machine
 
 exit status: 0 done, 1 rejected, 2 usage, 69 camera or broker unavailable, 70 internal error,
-             75 too slow for the demo, 78 configuration, model or key
+             75 too slow for the demo, 78 configuration, model, key or processor
 """
 
 
@@ -96,6 +96,7 @@ _SUMMARIES = {
     "notify": "send a test to the targets of notifications",
     "replay": "list the events of a clip, the same on every run",
     "evaluate": "measure error rates on a folder of PERSON/PHOTO",
+    "health": "say whether the daemon of this container works, for its health check",
     "doctor": "check this machine, and explain how to fix each problem",
     "cameras": "list attached and configured cameras, and test each",
     "app": "start as an app of Home Assistant: its options become the config",

@@ -9,6 +9,8 @@ from edgeface.core.installed.place import is_checkout
 
 SYSTEM = Path("/etc/edgeface/config.yaml")
 """The configuration of the service."""
+SYSTEM_DATA = Path("/var/lib/edgeface")
+"""Its data folder."""
 
 
 def default_config() -> Path:

@@ -54,7 +54,7 @@ class Power(NamedTuple):
 def model(proc: Path = PROC) -> str:
     """The board's name from its device tree, or the name of the CPU, or of the architecture."""
     name = _read(proc / "device-tree" / "model").strip("\0\n ")
-    return name or _cpuinfo("model name", proc) or platform.machine() or "unknown"
+    return name or _cpuinfo(proc, "model name") or platform.machine() or "unknown"
 
 
 def system() -> str:
@@ -73,8 +73,13 @@ def cores() -> int:
 
 def cpu_features(proc: Path = PROC) -> tuple[str, ...]:
     """CPU features that matter to neural networks: asimd, fp16, lse, dot products, int8 matrices, avx, avx2, avx512."""
-    has = set((_cpuinfo("Features", proc) or _cpuinfo("flags", proc)).split())
+    has = instructions(proc)
     return tuple(dict.fromkeys(name for flag, name in _FEATURES.items() if flag in has))
+
+
+def instructions(proc: Path = PROC) -> frozenset[str]:
+    """The CPU features by the kernel's names; empty if it does not list any."""
+    return frozenset(_cpuinfo(proc, "Features", "flags").split())
 
 
 def temperature(sys: Path = SYS) -> float | None:
@@ -138,9 +143,14 @@ def _hexadecimal(text: str) -> int | None:
         return None
 
 
-def _cpuinfo(key: str, proc: Path) -> str:
-    lines = (line.partition(":") for line in _read(proc / "cpuinfo").splitlines())
-    return next((value.strip() for name, _, value in lines if name.strip() == key), "")
+def _cpuinfo(proc: Path, *keys: str) -> str:
+    """The first value of any of these keys; the rest is not read: the kernel takes its time with many cores."""
+    try:
+        with (proc / "cpuinfo").open(errors="replace") as file:
+            lines = (line.partition(":") for line in file)
+            return next((value.strip() for name, _, value in lines if name.strip() in keys), "")
+    except OSError:
+        return ""
 
 
 def _read(path: Path) -> str:

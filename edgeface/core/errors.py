@@ -4,6 +4,7 @@ EdgefaceError
  |- ConfigError   (ValueError)    command line: exit status 78; systemd does not restart
  |- ModelError    (RuntimeError)  command line: exit status 78
  |- VaultError    (RuntimeError)  command line: exit status 78; nothing was written
+ |- ProcessorError (RuntimeError) command line: exit status 78
  |- UsageError    (ValueError)    command line: exit status 2
  |- CameraError   (OSError)       capture: counts it, waits, reopens
  |   `- CameraAddressError        a camera in the network has been asked why it gives no picture
@@ -18,7 +19,9 @@ from __future__ import annotations
 import errno
 import re
 
-OUT_OF_MEMORY = "out of memory: end other programs, or give the service more (MemoryMax= in its unit)"
+OUT_OF_MEMORY = (
+    "out of memory: end other programs, or give the service more (MemoryMax= in its unit, --memory of a container)"
+)
 
 # cv2.Error.StsNoMem; the class itself is not imported here, as OpenCV takes a second to load.
 _CV2_NO_MEMORY = -4
@@ -69,6 +72,10 @@ class ModelError(EdgefaceError, RuntimeError):
 
 class VaultError(EdgefaceError, RuntimeError):
     """The key of the data folder is missing or wrong, or something sealed with it was altered."""
+
+
+class ProcessorError(EdgefaceError, RuntimeError):
+    """This processor lacks instructions that an installed package needs."""
 
 
 class UsageError(EdgefaceError, ValueError):

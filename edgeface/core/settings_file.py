@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from edgeface.core import yaml_reader
 from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import read_at_most
+from edgeface.core.installed.owner import of_another
 from edgeface.core.mistakes import schema, values
 from edgeface.core.settings import Settings
 from edgeface.core.text import printable, printable_path
@@ -43,7 +45,8 @@ def read(path: Path) -> bytes:
     try:
         return read_at_most(path, yaml_reader.MAX_BYTES)
     except OSError as error:
-        raise ConfigError(f"{printable_path(path)}: cannot be read ({system_reason(error)})") from error
+        reason = of_another(path, os.R_OK) or of_another(path.parent, os.X_OK) or system_reason(error)
+        raise ConfigError(f"{printable_path(path)}: cannot be read ({reason})") from error
 
 
 def parse(

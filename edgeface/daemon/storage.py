@@ -6,12 +6,14 @@ It stores unknowns, pictures and probes, and who is to be ignored.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.core.errors import EdgefaceError, GalleryError, system_reason
+from edgeface.core.errors import ConfigError, EdgefaceError, GalleryError, system_reason
 from edgeface.core.files import LOCK, only_one
+from edgeface.core.installed.owner import of_another
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.unknowns import UnknownChanges
 
@@ -158,11 +160,13 @@ class GalleryWriter:
 
 
 def make_folder(folder: Path) -> None:
-    """Create the data folder if needed; raises EdgefaceError if it cannot be used."""
+    """Create the data folder if needed; raises EdgefaceError if it cannot be used, ConfigError if it is another's."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EdgefaceError(f"{folder}: cannot be used for data ({system_reason(error)})") from error
+    if (problem := of_another(folder, os.R_OK | os.W_OK | os.X_OK)) is not None:
+        raise ConfigError(f"{folder} {problem}")
 
 
 @contextmanager

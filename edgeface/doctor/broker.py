@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from edgeface.config import egress
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import BrokerError, ConfigError, EdgefaceError
+from edgeface.core.files import LOCK, is_held
+from edgeface.core.installed.container import engine
 from edgeface.doctor.finding import Finding
 from edgeface.mqtt import settings
 from edgeface.mqtt.advice import advice, unreachable
@@ -40,12 +42,18 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     except EdgefaceError as error:
         yield Finding("network", str(error), "bad", "is the name correct, and the name server reachable?")
         return
-    for peer in blocked:
+    # The firewall is that of systemd's unit.
+    for peer in blocked if engine() is None else ():
         text = f"{peer.what} {peer.host} is on the internet, which edgeface.service blocks by default"
         yield Finding("network", text, "note", "sudo edgeface egress --write")
 
 
-def service_runs() -> bool:
+def service_runs(configuration: Configuration) -> bool:
+    """Whether a daemon runs: edgeface.service, or one with this data folder in the same container."""
+    return is_held(configuration.data / LOCK) or _unit_runs()
+
+
+def _unit_runs() -> bool:
     """Whether edgeface.service is running; False if there is no systemd."""
     command = ["systemctl", "is-active", "--quiet", "edgeface.service"]
     try:
@@ -57,7 +65,7 @@ def service_runs() -> bool:
 def _broker(configuration: Configuration, mqtt: Mqtt) -> Finding:
     where = f"{mqtt.host}:{mqtt.port}"
     try:
-        if (reason := _why_not_log_in(mqtt)) is not None:
+        if (reason := _why_not_log_in(configuration, mqtt)) is not None:
             socket.create_connection((mqtt.host, mqtt.port), BROKER_TIMEOUT).close()
             return Finding("broker", f"{where} answers; login not tested: {reason}", "note")
         refused = _try_to_write(mqtt, configuration.device)
@@ -77,13 +85,13 @@ def _broker(configuration: Configuration, mqtt: Mqtt) -> Finding:
     return Finding("broker", f"{where}: logged in, {security}; may write")
 
 
-def _why_not_log_in(mqtt: Mqtt) -> str | None:
+def _why_not_log_in(configuration: Configuration, mqtt: Mqtt) -> str | None:
     """Why a login is impossible from here, or would disconnect the running service; None if it is safe."""
     if mqtt.password_credential is not None and "CREDENTIALS_DIRECTORY" not in os.environ:
         return "only the service receives the password; systemctl status edgeface"
     if mqtt.password_env is not None and mqtt.password_env not in os.environ:
         return f"{mqtt.password_env} is not set here"
-    if mqtt.tls is not None and mqtt.tls.certificate is not None and service_runs():
+    if mqtt.tls is not None and mqtt.tls.certificate is not None and service_runs(configuration):
         return "the service is running, and one certificate allows one client; systemctl status edgeface"
     return None
 

@@ -33,7 +33,7 @@ _TURNED = {
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Take an image with each camera that is switched on."""
-    runs, analyzer = service_runs(), open_analyzer(configuration)
+    runs, analyzer = service_runs(configuration), open_analyzer(configuration)
     lacks = lacking(configuration, "cameras")
     for name, camera in configuration.cameras.items():
         if not camera.enabled:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.board import FREE_MB
+from edgeface.core.installed.container import engine
+from edgeface.core.installed.owner import of_another
 from edgeface.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def filesystem(mount: Mount, block: Path = _BLOCK) -> Finding:
     if mount.read_only:
         remedy = "see dmesg: a worn card ends like this; save the data, then replace the card"
         return Finding("disk", f"{where}: mounted read-only", "bad", remedy)
+    if mount.kind == "overlay" and engine() is not None:
+        remedy = "mount a volume at the data folder; docs/container.md"
+        return Finding("disk", f"{where}: no volume: lost with the container", "note", remedy)
     if mount.kind in _IN_MEMORY:
         return Finding("disk", f"{where}: may be in memory only: lost at the next restart", "note", "change data:")
     if mount.kind in _WITHOUT_OWNERS:
@@ -77,6 +82,9 @@ def _folder(folder: Path, existing: Path) -> Finding:
     free = shutil.disk_usage(existing).free // 1_000_000
     if not existing.is_dir():
         return Finding("data", f"{existing} is not a folder", "bad", "move it away, or change data:")
+    if (problem := of_another(existing, os.W_OK | os.X_OK)) is not None:
+        says, _, remedy = problem.partition(": ")
+        return Finding("data", f"{existing} {says}", "bad", remedy)
     if not os.access(existing, os.W_OK | os.X_OK):
         remedy = "sudo edgeface doctor, or change data:"
         return Finding("data", f"{existing} cannot be written by this user", "bad", remedy)

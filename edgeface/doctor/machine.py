@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from edgeface import __version__
 from edgeface.core import board
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.installed.container import engine
+from edgeface.core.installed.owner import outside
 from edgeface.core.installed.place import repair
 from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
@@ -42,6 +45,8 @@ _PACKAGES = (
 def findings() -> Iterator[Finding]:
     """The machine, from its board to its models."""
     yield Finding("edgeface", __version__)
+    if (found := engine()) is not None:
+        yield _container(found)
     yield Finding("system", f"{board.system()}, Python {platform.python_version()}")
     features = ", ".join(board.cpu_features()) or "CPU features unknown"
     yield Finding("board", f"{board.model()}, {counted(board.cores(), 'core')}; {features}")
@@ -49,6 +54,17 @@ def findings() -> Iterator[Finding]:
     yield from _packages()
     yield _clock()
     yield from _models()
+
+
+def _container(found: str) -> Finding:
+    """Whether the container is as narrow as edgeface allows."""
+    user, there = os.geteuid(), outside(os.geteuid(), "uid_map")
+    says = f"of {found}; user {user}" + (f", outside {there}" if there != user else "")
+    if user == 0 and there == 0:
+        return Finding("container", f"{says}: root of the host as well", "note", "run it as the image's user 900")
+    if os.access("/", os.W_OK):
+        return Finding("container", f"{says}; its root can be written", "note", "run it with --read-only")
+    return Finding("container", says)
 
 
 def _heat() -> Iterator[Finding]:

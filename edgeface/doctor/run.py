@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from edgeface import __version__
@@ -11,6 +11,7 @@ from edgeface.config import loader
 from edgeface.config.configuration import Configuration
 from edgeface.config.parts import lacks
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.installed.container import for_here
 from edgeface.core.text import cleaned, counted
 from edgeface.doctor import (
     broker,
@@ -52,6 +53,11 @@ def run_doctor(arguments: argparse.Namespace) -> int:
 
 def findings(path: Path) -> Iterator[Finding]:
     """Check everything, slowest last; writes nothing and does not disturb a running daemon."""
+    for finding in _findings(path):
+        yield replace(finding, says=for_here(finding.says), remedy=for_here(finding.remedy))
+
+
+def _findings(path: Path) -> Iterator[Finding]:
     yield from machine.findings()
     configuration = Configuration.model_construct(cameras={})
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from edgeface.core.installed.container import engine
 from edgeface.mqtt.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 START = "Start the broker on this machine: `systemctl status mosquitto`; `sudo apt install mosquitto` if it is missing."
 """Nothing listens at the broker's port of this machine."""
+OUTSIDE = "This address is the container itself: set mqtt.host to the broker's container, or an address of its machine."
+"""The same in a container."""
 REFUSED = "The machine answers, but no broker listens on this port: is it running there, and is mqtt.port correct?"
 SILENT = "The machine does not answer: is it on, is mqtt.host correct, and does a firewall between block the port?"
 NAME = "Is mqtt.host spelled correctly, and does the name server work? An IP address needs none."
@@ -43,14 +46,16 @@ _ADVICE = (
     (r"cannot be reached: .*(name|address family|idna|label)", NAME),
     (r"cannot be reached", SILENT),
 )
-OFFERED = frozenset(text for _, text in _ADVICE) | {START, ELSE}
+OFFERED = frozenset(text for _, text in _ADVICE) | {START, OUTSIDE, ELSE}
 """Every text that `advice` gives."""
 
 
 def advice(problem: str, mqtt: Mqtt) -> str:
     """How to fix a problem that a Connection or ConnectionProblems has reported in these words."""
     found = next((text for pattern, text in _ADVICE if re.search(pattern, problem, re.IGNORECASE)), ELSE)
-    return START if found is REFUSED and is_loopback(mqtt.host) else found
+    if found is not REFUSED or not is_loopback(mqtt.host):
+        return found
+    return START if engine() is None else OUTSIDE
 
 
 def unreachable(mqtt: Mqtt, error: Exception, hint: str = "") -> str:

@@ -15,6 +15,7 @@ from edgeface.config import loader
 from edgeface.core import yaml_editor, yaml_reader
 from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import read_at_most, swap
+from edgeface.core.installed.container import for_here
 from edgeface.core.text import printable_path
 from edgeface.web.http.problems import MAX_ERRORS, Problem
 
@@ -171,7 +172,10 @@ def require_writable(source: Path) -> None:
             )
     if not (os.access(source, os.W_OK) and os.access(source.parent, os.W_OK)) or not facts.st_mode & stat.S_IWUSR:
         raise Problem(
-            409, detail=f"{shown} is read-only for the daemon: change it by hand, then `systemctl reload edgeface`"
+            409,
+            detail=for_here(
+                f"{shown} is read-only for the daemon: change it by hand, then `systemctl reload edgeface`"
+            ),
         )
 
 

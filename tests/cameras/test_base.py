@@ -79,7 +79,7 @@ def test_the_doctor_takes_an_image_unless_the_service_has_the_camera(
 ) -> None:
     (free,) = doctor_cameras.findings(configuration)
     assert free.says == "porch: 64 x 48, brightness 51%"
-    monkeypatch.setattr(doctor_cameras, "service_runs", lambda: True)
+    monkeypatch.setattr(doctor_cameras, "service_runs", lambda _: True)
     (busy,) = doctor_cameras.findings(configuration)
     assert busy.says.startswith("porch: in use by the service")
 

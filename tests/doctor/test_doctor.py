@@ -20,6 +20,7 @@ from edgeface.config.configuration import Configuration
 from edgeface.core import board
 from edgeface.core.board import Power
 from edgeface.core.errors import ConfigError
+from edgeface.core.files import LOCK, only_one
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.doctor import broker as doctor_broker
 from edgeface.doctor import cameras, disk, liveness, machine, run, secrets, speed
@@ -436,9 +437,13 @@ def test_the_service_keeps_the_cameras_that_it_has(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (finding,) = cameras.findings(configured(tmp_path, camera="{type: opencv, source: 63}"))
     assert (finding.mark, "in use by the service" in finding.says) == ("note", True)
-    assert doctor_broker.service_runs()
+    settings = configured(tmp_path)
+    assert doctor_broker.service_runs(settings)
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert not doctor_broker.service_runs()
+    assert not doctor_broker.service_runs(settings)
+    settings.data.mkdir(exist_ok=True)
+    with only_one(settings.data / LOCK):  # a daemon in a container, or in the foreground
+        assert doctor_broker.service_runs(settings)
 
 
 def test_the_speed_test_keeps_its_time_and_measures_every_part() -> None:

@@ -30,7 +30,7 @@ def test_help_shows_examples_and_exit_statuses(capsys: pytest.CaptureFixture[str
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert "examples:" in text
-    assert "78 configuration, model or key" in text
+    assert "78 configuration, model, key or processor" in text
 
 
 def test_a_wrong_word_is_a_usage_error() -> None:

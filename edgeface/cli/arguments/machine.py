@@ -130,6 +130,7 @@ MACHINE: dict[str, tuple[Argument, ...]] = {
         path("--embedder", "FILE", "use this .tflite instead of the one supplied"),
         path("--cache", "FILE", "cache the embeddings in this file"),
     ),
+    "health": (),
     "doctor": (config, flag("--json", "print JSON")),
     "cameras": (config, path("--out", "FOLDER", "write a snapshot of each to this folder")),
     "app": (

@@ -15,11 +15,13 @@ import yaml
 
 from edgeface.cameras.discovery import attached, missing, take_image
 from edgeface.config import loader
-from edgeface.config.places import SYSTEM, default_config, own_config, own_data
+from edgeface.config.places import SYSTEM, SYSTEM_DATA, default_config, own_config, own_data
 from edgeface.core.console import say
 from edgeface.core.errors import CameraError, ConfigError, EdgefaceError, UsageError, system_reason
 from edgeface.core.files import put_whole
 from edgeface.core.http.login import divided
+from edgeface.core.installed.container import for_here
+from edgeface.core.installed.place import place
 from edgeface.core.text import check_id, cleaned, printable_path
 from edgeface.mqtt.settings import Mqtt, is_loopback
 
@@ -63,7 +65,7 @@ def run_init(arguments: argparse.Namespace) -> int:
     if path.exists():
         raise UsageError(f"{printable_path(path)} exists and is not changed: edit it, or name another with --config")
     asks = sys.stdin.isatty() and not arguments.yes
-    data = path.absolute().parent / "data" if arguments.config else own_data()
+    data = _data(path, named=arguments.config is not None)
     parts = _parts(arguments, asks=asks)
     password_file = path.absolute().with_name(f"{CAMERA}.password")
     camera, password = apart(parts.camera, password_file)
@@ -80,9 +82,16 @@ def run_init(arguments: argparse.Namespace) -> int:
 
 
 def _target() -> Path:
-    """The person's own file, or the one that commands would use instead of it."""
+    """The person's own file, or the one that commands would use instead of it; in an image that of the volume."""
     used = default_config()
-    return own_config() if used == SYSTEM and not used.exists() else used
+    own = used == SYSTEM and not used.exists() and place().kind != "image"
+    return own_config() if own else used
+
+
+def _data(path: Path, *, named: bool) -> Path:
+    if path == SYSTEM:
+        return SYSTEM_DATA
+    return path.absolute().parent / "data" if named else own_data()
 
 
 def _parts(arguments: argparse.Namespace, *, asks: bool) -> _Parts:
@@ -208,6 +217,10 @@ def _text(parts: _Parts, data: Path) -> str:
         keys["mqtt"] = parts.broker
     keys["web"] = {}
     head = "# Written by edgeface init. After a change: edgeface check\n"
+    if place().kind == "image":
+        # Only what is published reaches the page, and its 127.0.0.1 is not that of the machine.
+        keys["web"] = {"host": "0.0.0.0", "insecure": True}  # noqa: S104
+        head += "# The page is in plaintext: publish its port to 127.0.0.1 alone, or add web.tls (docs/container.md)\n"
     return head + yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -231,17 +244,22 @@ def _say_camera(configuration: Configuration) -> None:
 
 def _say_next(path: Path, configuration: Configuration) -> None:
     """What to run next, as it can be typed here."""
-    command = "edgeface" if shutil.which("edgeface") else sys.argv[0]
+    inside = place().kind == "image"
+    command = for_here("sudo edgeface") if inside else "edgeface" if shutil.which("edgeface") else sys.argv[0]
     option = "" if default_config() == path else f" --config {path}"
     if configuration.mqtt is None:
-        say(
-            "without a broker, events are in the log and on the page; for MQTT:"
-            " sudo apt-get install mosquitto, and add the line mqtt: {}"
-        )
-    say("next:")
+        broker = "add the section mqtt" if inside else "sudo apt-get install mosquitto, and add the line mqtt: {}"
+        say(f"without a broker, events are in the log and on the page; for MQTT: {broker}")
+    if inside:
+        say("start the container with the same volumes, as in docs/container.md; then:")
+    else:
+        say("next:")
     say(f'  {command} enroll alice --name "Alice" a1.jpg a2.jpg a3.jpg{option}')
     say(f"  {command} enroll alice --camera {CAMERA}{option}   (instead, at the camera)")
     say(f"  {command} web password --role admin{option}   (your account for the page)")
+    if inside:
+        say("the page is where you publish port 8099: http://127.0.0.1:8099/")
+        return
     say(f"  {command} run{option}")
     if configuration.web is not None:
         say(f"the page is then at http://{configuration.web.host}:{configuration.web.port}/")

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 SERVICE = Path("/opt/edgeface")
 """Where `make install` and the package put it (tools/install)."""
 
+IMAGE = "image"
+"""A file in the release of a container's image (packages/image/install)."""
 SOURCE = "source"
 """A file in a release, with the folder that it was installed from."""
 
@@ -23,8 +25,8 @@ _NAME = re.compile(r'^name = "edgeface"$', re.MULTILINE)
 class Place(NamedTuple):
     """How this copy is installed."""
 
-    kind: Literal["checkout", "release", "package", "environment"]
-    """From a checkout that it runs in; by `make install`; by the Debian package; by pip from a folder."""
+    kind: Literal["checkout", "release", "package", "image", "environment"]
+    """From a checkout that it runs in; by `make install`; by the Debian package; in a container's image; by pip."""
     source: Path | None
     """The folder of its source; None if it is not known or no longer exists."""
 
@@ -44,6 +46,8 @@ def place(package: Path = Path(__file__).parents[2], prefix: Path = Path(sys.pre
         return Place("checkout", package.parent)
     if package.is_relative_to(SERVICE / "lib"):
         return Place("package", None)
+    if (prefix / IMAGE).exists():
+        return Place("image", None)
     if prefix.resolve().is_relative_to(SERVICE):
         return Place("release", _noted_source(prefix))
     return Place("environment", _installed_from())
@@ -58,6 +62,8 @@ def add_part(extra: str, here: Place | None = None) -> str:
         return f"sudo make{folder} install EXTRAS={extra}{where}"
     if here.kind == "package":
         return f"make deb EXTRAS={extra}, in a checkout of edgeface, and install the package that it builds"
+    if here.kind == "image":
+        return f"build the image with --build-arg EXTRAS={extra}, in a checkout of edgeface; docs/container.md"
     if here.source is None:
         return f"{_pip()} install '.[{extra}]', in a checkout of edgeface"
     editable = "-e " if here.kind == "checkout" else ""
@@ -71,6 +77,8 @@ def repair(*requirements: str, here: Place | None = None) -> str:
         return add_part("web", here)
     if here.kind == "package":
         return "install the package of edgeface again"
+    if here.kind == "image":
+        return "pull or build the image again"
     return f"{_pip()} install {shlex.join(requirements)}"
 
 

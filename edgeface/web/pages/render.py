@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from edgeface import __version__
 from edgeface.core import event_kinds
 from edgeface.core.clock import rfc3339
+from edgeface.core.installed.container import for_here
 from edgeface.core.text import counted
 from edgeface.faces.photo_face import PHOTO_SIDE
 from edgeface.web.auth.login import local
@@ -257,10 +258,10 @@ def environment() -> Environment:
 
 
 def _coded(text: str) -> Markup:
-    """The text with its parts in backquotes as code."""
+    """The text with its parts in backquotes as code, and the commands of this container if it is one."""
     from markupsafe import Markup, escape
 
-    parts = [escape(part) for part in text.split("`")]
+    parts = [escape(part) for part in for_here(text).split("`")]
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 

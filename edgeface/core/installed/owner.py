@@ -1,0 +1,50 @@
+"""Files and folders that edgeface may not use because another user owns them, as happens to volumes of containers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from edgeface.core.installed.container import engine
+from edgeface.core.text import printable_path
+
+PROC = Path("/proc/self")
+
+_UNKNOWN = 65534
+"""The user that stands for every user that a namespace does not map (user_namespaces(7))."""
+
+
+def of_another(path: Path, right: int) -> str | None:
+    """Why this user has no such right (os.access) to another user's file or folder, and the command that helps.
+
+    None if it has the right, or if the owner is not the reason.
+    """
+    user, group = os.geteuid(), os.getegid()
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return None
+    if user in {0, owner} or os.access(path, right):
+        return None
+    theirs = "a user outside of this container" if owner == _UNKNOWN else f"user {owner}"
+    there = outside(user, "uid_map"), outside(group, "gid_map")
+    whole = f"belongs to {theirs}, and edgeface runs as user {user}"
+    if engine() is None:
+        return f"{whole}: sudo chown -R {user}:{group} {shlex.quote(str(path))}"
+    also = "" if there[0] == user else f" ({there[0]} outside)"
+    where = printable_path(path)
+    return f"{whole}{also}: chown -R {there[0]}:{there[1]} what is mounted at {where}; docs/container.md"
+
+
+def outside(number: int, file: str) -> int:
+    """The id of a user or group outside of this user namespace (user_namespaces(7)); itself if it is not mapped."""
+    try:
+        lines = (PROC / file).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return number
+    for line in lines:
+        inside, there, count = map(int, line.split())
+        if inside <= number < inside + count:
+            return there + number - inside
+    return number
