@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test home-assistant-screenshots app-repository app-test service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall image image-test compose-test deb docs-check first-hour home-assistant-test home-assistant-screenshots app-repository app-test service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -183,6 +183,17 @@ install: ## install as a systemd service with its page in /opt/edgeface, as root
 
 uninstall: ## remove the service, as root; people and configuration stay (PURGE=1)
 	@tools/install/uninstall
+
+image: setup ## build the container image on a Debian root made here, as root (ARGS="--arch arm64 --tag NAME --extras heic")
+	@$(BIN)/python -m tools.image $(ARGS)
+
+image-test: setup ## try the image in podman, amd64 and emulated arm64, as root, an hour with arm64 (ARGS="--only amd64")
+	@$(BIN)/python -m tools.image.trial $(ARGS)
+
+compose-test: setup ## packages/compose with podman-compose: TLS, passwords, Prometheus, as root (ARGS=--keep)
+	@tools/setup/venv build/compose/venv
+	@build/compose/venv/bin/python -m pip install --quiet podman-compose==1.6.0
+	@$(BIN)/python -m tools.compose $(ARGS)
 
 deb: ## build a Debian package, for this machine's Debian and processor (WHEELS=folder, EXTRAS=door-nfc)
 	@tools/install/deb

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgefaceError as error:
         # Editors recognise FILE:LINE: at the start of a line.
         print(error if isinstance(error, ConfigError) else f"edgeface: {error}", file=sys.stderr)
-        if isinstance(error, ConfigError) and getattr(arguments, "config", None) == SYSTEM and not SYSTEM.exists():
+        if isinstance(error.__cause__, FileNotFoundError) and getattr(arguments, "config", None) == SYSTEM:
             complain(_no_configuration())
         return _status(error)
     except KeyboardInterrupt:

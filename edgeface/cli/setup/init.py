@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -21,6 +22,7 @@ from edgeface.core.errors import CameraError, ConfigError, EdgefaceError, UsageE
 from edgeface.core.files import put_whole
 from edgeface.core.http.login import divided
 from edgeface.core.installed.container import for_here
+from edgeface.core.installed.owner import of_another
 from edgeface.core.installed.place import place
 from edgeface.core.text import check_id, cleaned, printable_path
 from edgeface.mqtt.settings import Mqtt, is_loopback
@@ -62,7 +64,7 @@ class _Parts:
 def run_init(arguments: argparse.Namespace) -> int:
     """`edgeface init`: returns 0 with a file that is checked; raises UsageError if there is a configuration already."""
     path: Path = arguments.config or _target()
-    if path.exists():
+    if os.access(path, os.F_OK):
         raise UsageError(f"{printable_path(path)} exists and is not changed: edit it, or name another with --config")
     asks = sys.stdin.isatty() and not arguments.yes
     data = _data(path, named=arguments.config is not None)
@@ -84,7 +86,7 @@ def run_init(arguments: argparse.Namespace) -> int:
 def _target() -> Path:
     """The person's own file, or the one that commands would use instead of it; in an image that of the volume."""
     used = default_config()
-    own = used == SYSTEM and not used.exists() and place().kind != "image"
+    own = used == SYSTEM and not os.access(used, os.F_OK) and place().kind != "image"
     return own_config() if own else used
 
 
@@ -229,7 +231,8 @@ def _write(path: Path, text: str, *, replaces: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         put_whole(path, text.encode(), replace=replaces)
     except OSError as error:
-        raise ConfigError(f"{printable_path(path)}: cannot be written ({system_reason(error)})") from error
+        reason = of_another(path.parent, os.W_OK | os.X_OK) or system_reason(error)
+        raise ConfigError(f"{printable_path(path)}: cannot be written ({reason})") from error
 
 
 def _say_camera(configuration: Configuration) -> None:

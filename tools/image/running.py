@@ -1,0 +1,253 @@
+"""One container of the trial, and the same release as a plain process of this machine to compare it with."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeface.core.clock import SystemClock
+from edgeface.demo.mosquitto import free_port
+from edgeface.demo.subscriber import Subscriber
+from tools.image.podman import BUILD, podman, root_image
+from tools.service.roots import HERE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MEDIA = "/media"
+TEMPORARY = "/tmp"  # noqa: S108 - of the container
+CLIP, PEOPLE = f"{MEDIA}/clip.mp4", f"{MEDIA}/people"
+DEMO = HERE / "edgeface" / "demo_data"
+NETWORK, BROKER, NAME = "edgeface-trial", "edgeface-trial-broker", "edgeface-trial"
+CONFIG_VOLUME, DATA_VOLUME = "edgeface-trial-config", "edgeface-trial-data"
+USER, OUTSIDE = 900, 100900
+"""The image's user, inside and outside of the containers' user namespace."""
+NAMESPACE = ("--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536")
+NARROW = ("--read-only", "--cap-drop=all", "--security-opt", "no-new-privileges", *NAMESPACE)
+"""As narrow as docs/container.md says."""
+CONFIG = f"""\
+cameras: {{porch: {{type: replay, path: {CLIP}, loop: true}}}}
+mqtt: {{host: {BROKER}, insecure: true}}
+web: {{host: 0.0.0.0, insecure: true}}
+"""
+
+
+class Failed(Exception):  # noqa: N818 - as in tools/service
+    """A step did not do what it should; the text describes it."""
+
+
+def require(condition: object, problem: str) -> None:
+    """Raise Failed unless it holds."""
+    if not condition:
+        raise Failed(problem)
+
+
+def until(holds: Callable[[], object], seconds: float, what: str, every: float = 0.2) -> float:
+    """Wait until something holds; returns the seconds that it took, and raises Failed after `seconds`."""
+    began = time.monotonic()
+    while not holds():
+        require(time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}")
+        time.sleep(every)
+    return time.monotonic() - began
+
+
+class Container:
+    """edgeface in a container with its volumes; `tag` is the image that the next start uses."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.page = free_port()
+        self.volumes: tuple[str, ...] = (f"{CONFIG_VOLUME}:/etc/edgeface", f"{DATA_VOLUME}:/var/lib/edgeface")
+
+    @property
+    def options(self) -> list[str]:
+        """Of every container of the trial."""
+        mounts = [word for volume in (*self.volumes, f"{DEMO}:{MEDIA}:ro") for word in ("--volume", volume)]
+        return [*NARROW, "--network", NETWORK, *mounts]
+
+    def once(self, *words: str, text: str | None = None, options: tuple[str, ...] = ()) -> tuple[int, str]:
+        """Run a command in a container of its own; returns its exit status and what it printed."""
+        done = podman(
+            "run",
+            "--rm",
+            "--interactive",
+            "--no-healthcheck",
+            *self.options,
+            *options,
+            self.tag,
+            *words,
+            check=False,
+            text=text,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def start(self) -> None:
+        """Start the daemon."""
+        self.remove()
+        publish = ("--publish", f"127.0.0.1:{self.page}:8099", "--restart", "on-failure")
+        podman("run", "--detach", "--name", NAME, *self.options, *publish, self.tag)
+
+    def stop(self) -> tuple[float, int]:
+        """Stop it as podman does; returns seconds and exit status."""
+        began = time.monotonic()
+        podman("stop", "--time", "10", NAME)
+        return time.monotonic() - began, int(self.facts("State.ExitCode"))
+
+    def remove(self) -> None:
+        """Remove it, running or not; the volumes stay."""
+        podman("rm", "--force", "--time", "5", "--ignore", NAME)
+
+    def facts(self, path: str) -> str:
+        """A fact of podman inspect."""
+        return podman("inspect", NAME, "--format", f"{{{{.{path}}}}}").stdout.strip()
+
+    def execute(self, *words: str, text: str | None = None) -> str:
+        """What a command prints in the running container."""
+        return podman("exec", "--interactive", NAME, *words, text=text).stdout
+
+    def log(self) -> str:
+        """All that it has written."""
+        done = podman("logs", NAME, check=False)
+        return done.stdout + done.stderr
+
+    def fetch(self, path: str, token: str | None = None) -> tuple[int, str]:
+        """Status and text of a page."""
+        return fetch(self.page, path, token)
+
+
+def fetch(port: int, path: str, token: str | None = None) -> tuple[int, str]:
+    """Status and text of a page of this machine; 0 if no one answers."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}")
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def processed(port: int, token: str) -> int:
+    """Frames that the daemon has processed, by its metrics."""
+    found = re.search(r"^edgeface_camera_processed_total\{.*\} (\S+)$", fetch(port, "/metrics", token)[1], re.MULTILINE)
+    return 0 if found is None else int(float(found[1]))
+
+
+class Broker:
+    """mosquitto in a container of its own, and a subscriber on this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._subscriber: Subscriber | None = None
+
+    def __enter__(self) -> Broker:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        settings = self._folder / "mosquitto.conf"
+        settings.write_text("listener 1883\nallow_anonymous true\n")
+        podman("rm", "--force", "--time", "1", "--ignore", BROKER)
+        podman("network", "rm", "--force", NETWORK, check=False)
+        podman("network", "create", NETWORK)
+        command = (
+            "--volume",
+            f"{settings}:/mosquitto.conf:ro",
+            root_image("mosquitto", "amd64", "mosquitto", "mosquitto-clients"),
+        )
+        publish = ("--publish", f"127.0.0.1:{self.port}:1883", "--network", NETWORK)
+        podman("run", "--detach", "--name", BROKER, *publish, *command, "/usr/sbin/mosquitto", "-c", "/mosquitto.conf")
+        file = self._folder / "events.jsonl"
+        self._subscriber = Subscriber(self.port, "edgeface/+/+/event", file, SystemClock(), lambda _: None)
+        until(self._subscribed, 20, "the broker answers", every=1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._subscriber is not None:
+            self._subscriber.stop()
+        podman("rm", "--force", "--time", "1", "--ignore", BROKER)
+        podman("network", "rm", "--force", NETWORK, check=False)
+
+    def _subscribed(self) -> bool:
+        try:
+            return self._subscriber is not None and self._subscriber.start()
+        except OSError:
+            return False
+
+    def match(self, seconds: float = 60) -> str:
+        """Wait for a new match; returns who it names."""
+        events = self._subscriber.events if self._subscriber is not None else []
+        known = len(events)
+
+        def matched() -> list[str]:
+            return [one.wire["person"] for one in events[known:] if one.wire["event_type"] == "match"]
+
+        until(matched, seconds, "a match arrives at the broker")
+        return matched()[0]
+
+    def topic(self, name: str) -> str:
+        """The retained message of a topic; empty if there is none within two seconds."""
+        done = podman("exec", BROKER, "mosquitto_sub", "-t", name, "-C", "1", "-W", "2", check=False)
+        return done.stdout.strip()
+
+    def state(self) -> dict[str, Any]:
+        """The retained state of the device."""
+        text = self.topic("edgeface/edgeface/state")
+        found: dict[str, Any] = json.loads(text) if text else {}
+        return found
+
+
+@contextmanager
+def on_host(tag: str, config: Path, data: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The release of an image as a process of this machine: no container, only another root folder."""
+    root = podman("image", "mount", tag).stdout.strip()
+    script = f"""
+        mount --bind {config} {root}/etc/edgeface && mount --bind {data} {root}/var/lib/edgeface
+        mount --bind {DEMO} {root}{MEDIA} && mount --rbind /dev {root}/dev && mount -t proc proc {root}/proc
+        mount -t tmpfs tmpfs {root}{TEMPORARY}
+        exec chroot --userspec={USER}:{USER} {root} /usr/bin/env -i LANG=C.UTF-8 \\
+            EDGEFACE_CONFIG=/etc/edgeface/config.yaml /opt/edgeface/bin/edgeface run
+    """
+    with (BUILD / "host.log").open("wb") as log:
+        process = subprocess.Popen(["unshare", "--mount", "sh", "-ec", script], stdout=log, stderr=log, stdin=-3)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+            podman("image", "unmount", tag)
+
+
+def memory(process: int) -> float:
+    """Megabytes (PSS) of a process and its children, the median of five looks within five seconds."""
+    looks = []
+    for _ in range(5):
+        time.sleep(1)
+        looks.append(sum(map(_pss, tree(process))) / 1000)
+    return sorted(looks)[2]
+
+
+def tree(process: int) -> list[int]:
+    """A process and its children."""
+    children = [
+        int(word)
+        for task in Path(f"/proc/{process}/task").iterdir()
+        for word in (task / "children").read_text().split()
+    ]
+    return [process, *(one for child in children for one in tree(child))]
+
+
+def _pss(process: int) -> int:
+    return int(re.findall(r"^Pss:\s+(\d+)", Path(f"/proc/{process}/smaps_rollup").read_text(), re.MULTILINE)[0])
+
+
+def threads(process: int) -> list[str]:
+    """The threads of a process."""
+    return [task.name for task in Path(f"/proc/{process}/task").iterdir()]

@@ -1,0 +1,287 @@
+"""The steps of `make image-test`: each returns what it has seen, or raises Failed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from edgeface.demo.mosquitto import free_port
+from tools.image import podman as engine
+from tools.image import running
+from tools.image.podman import BUILD, podman
+from tools.image.running import CLIP, CONFIG, NAME, OUTSIDE, PEOPLE, Broker, Container, Failed, require, until
+from tools.service import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+UNPACKED, COMPRESSED, START, MEMORY, STOP = 450.0, 160.0, 2.5, 0.10, 10.0
+"""The bars: megabytes, megabytes, seconds, share of the host's, seconds."""
+FULL = "4m"
+# A processor of 2006, and what the kernel would list of it. The other one has x86-64-v2.
+OLD, OLD_FLAGS, ENOUGH = "core2duo", "fpu tsc cx8 cmov mmx fxsr sse sse2 ssse3 cx16 lm", "Nehalem"
+NEWER = "9.9.9"
+PASSWORD = "correct horse battery"  # noqa: S105 - of this trial only
+
+
+class Steps:
+    """One run of the trial, in order."""
+
+    def __init__(self, container: Container, broker: Broker) -> None:
+        self.container, self.broker = container, broker
+        self.token = ""
+
+    def all(self) -> list[Callable[[], str]]:
+        """Every step."""
+        return [
+            self.size, self.no_config, self.first_config, self.doctor, self.enroll_and_match, self.page, self.health,
+            self.first_frame, self.memory, self.stops, self.killed, self.hung, self.update, self.full_volume,
+            self.wrong_owner, self.old_processor,
+        ]  # fmt: skip
+
+    def size(self) -> str:
+        """size: at most 450 MB unpacked, 160 MB compressed."""
+        unpacked, compressed = engine.sizes(self.container.tag)
+        text = f"{unpacked:.0f} MB unpacked, {compressed:.1f} MB compressed"
+        require(unpacked <= UNPACKED and compressed <= COMPRESSED, text)
+        return text
+
+    def no_config(self) -> str:
+        """no configuration: a line that says what to mount, exit 78."""
+        status, text = self.container.once()
+        require(status == 78 and "mount a folder with config.yaml" in text and "init" in text, f"{status}: {text}")
+        require("Traceback" not in text, text)
+        return f"exit {status}: {text.splitlines()[-1].partition(':')[2].strip()[:60]} …"
+
+    def first_config(self) -> str:
+        """edgeface init in the container writes it into the volume."""
+        status, text = self.container.once("init", "--camera", CLIP, "--broker", "none", "--yes")
+        require(status == 0 and "/etc/edgeface/config.yaml: written" in text, f"{status}: {text}")
+        status, text = self.container.once("check")
+        require(status == 0, f"{status}: {text}")
+        self._write_config()
+        return "written, checked"
+
+    def doctor(self) -> str:
+        """edgeface doctor: 0 problems, and it knows where it is."""
+        status, text = self.container.once("doctor")
+        require(status == 0 and "of podman; user 900, outside 100900" in text, f"{status}: {text}")
+        require("systemctl" not in text and "sudo" not in text, f"names commands of a service: {text}")
+        return next(line for line in text.splitlines() if "container " in line)[17:]
+
+    def enroll_and_match(self) -> str:
+        """enroll; events arrive at mosquitto in another container."""
+        status, text = self.container.once("enroll", "--folder", PEOPLE)
+        require(status == 0, f"{status}: {text}")
+        status, text = self.container.once("web", "password", "--role", "admin", text=f"{PASSWORD}\n")
+        require(status == 0, f"{status}: {text}")
+        self.token = self.container.once("web", "token", "--role", "viewer", "--name", "trial")[1].split()[-1]
+        self.container.start()
+        return f"match names {self.broker.match()}"
+
+    def page(self) -> str:
+        """the page answers at the published port."""
+        status, text = self.container.fetch("/login")
+        require(status == 200 and "edgeface" in text, f"{status}: {text[:200]}")
+        refused, _ = self.container.fetch("/metrics")
+        require(refused == 401, f"/metrics without a token: {refused}")
+        return f"sign-in {status}; /metrics without a token {refused}"
+
+    def health(self) -> str:
+        """the image's health check, and what the container may do."""
+        until(lambda: podman("healthcheck", "run", NAME, check=False).returncode == 0, 20, "healthy")
+        status = self.container.execute("cat", "/proc/self/status")
+        capabilities = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff"))
+        written = podman("exec", NAME, "touch", "/opt/edgeface/x", check=False)
+        require(int(capabilities, 16) == 0 and written.returncode != 0, f"{capabilities}, {written.returncode}")
+        return f"healthy; {self.container.execute('edgeface', 'health').strip()}; no capabilities, root read-only"
+
+    def first_frame(self) -> str:
+        """from podman start to the first frame: at most 2.5 s."""
+        took = []
+        for _ in range(3):
+            self.container.stop()
+            began = time.monotonic()
+            podman("start", NAME)
+            until(lambda: running.processed(self.container.page, self.token) > 0, 30, "a frame", every=0.02)
+            took.append(time.monotonic() - began)
+        text = f"{sorted(took)[1]:.2f} s, the median of 3 ({min(took):.2f} to {max(took):.2f})"
+        require(sorted(took)[1] <= START, text)
+        return text
+
+    def memory(self) -> str:
+        """memory with one camera: within 10 % of the same release without a container."""
+        self.broker.match()
+        inside_mb = running.memory(int(self.container.facts("State.Pid")))
+        self.container.stop()
+        config, data = self._copies()
+        shutil.chown(config, running.USER, running.USER)
+        text = (config / "config.yaml").read_text().replace(running.BROKER, "127.0.0.1")
+        page = free_port()
+        text = text.replace("insecure: true}\nweb: {", f"port: {self.broker.port}}}\nweb: {{port: {page}, ")
+        (config / "config.yaml").write_text(text)
+        with running.on_host(self.container.tag, config, data) as process:
+            until(lambda: running.processed(page, self.token) > 0, 30, "a frame on the host")
+            self.broker.match()
+            host_mb = running.memory(process.pid)
+        self.container.start()
+        share = inside_mb / host_mb - 1
+        text = f"{inside_mb:.0f} MB, {host_mb:.0f} MB without a container: {share:+.1%}"
+        require(abs(share) <= MEMORY, text)
+        return text
+
+    def stops(self) -> str:
+        """podman stop: ends by itself, says so, leaves no child behind."""
+        self.broker.match()
+        seconds, status = self.container.stop()
+        require(seconds < STOP and status == 0, f"{seconds:.1f} s, exit {status}")
+        offline = self.broker.topic("edgeface/edgeface/status")
+        require(offline == "offline", f"the retained status is {offline}")
+        podman("start", NAME)
+        self.broker.match()
+        states = podman("top", NAME, "state").stdout.split()[1:]
+        require("Z" not in states, f"zombies: {states}")
+        return f"{seconds:.1f} s, exit {status}, offline; no zombies"
+
+    def killed(self) -> str:
+        """kill -9 and a new start keep the people."""
+        before = self._people()
+        podman("kill", "--signal", "KILL", NAME)
+        until(lambda: self.container.facts("State.Running") == "true", 30, "podman starts it again")
+        who = self.broker.match()
+        require(self._people() == before, "other people")
+        return f"started again by podman; {len(before)} people as before, matches {who}"
+
+    def hung(self) -> str:
+        """hung inference: unhealthy, then ended by the kernel and started again."""
+        process = next(
+            pid for pid in running.tree(int(self.container.facts("State.Pid"))) if len(running.threads(pid)) > 4
+        )
+        thread, before = inside.busiest(process), self.container.facts("RestartCount")
+        inside.freeze(thread)
+        took = until(lambda: inside.reaped(thread) and self.container.facts("RestartCount") != before, 60, "a restart")
+        who = self.broker.match()
+        return f"started again {took:.1f} s after the hang; matches {who}"
+
+    def update(self) -> str:
+        """a newer image with the same volumes keeps people, configuration and accounts."""
+        before = self._people()
+        newer = f"{self.container.tag}-newer"
+        file = BUILD / "Containerfile.newer"
+        site = "/opt/edgeface/lib/python3*/site-packages/edgeface"
+        change = f"RUN sed -i 's/^__version__ = .*/__version__ = \"{NEWER}\"/' {site}/__init__.py"
+        again = f"/opt/edgeface/bin/python -m compileall -q --invalidation-mode unchecked-hash -f {site}/__init__.py"
+        file.write_text(f"FROM {self.container.tag}\nUSER 0\n{change} && {again}\nUSER {running.USER}\n")
+        podman("build", "--quiet", "--format", "docker", "--network", "host", "--file", file, "--tag", newer, BUILD)
+        old, self.container.tag = self.container.tag, newer
+        try:
+            self.container.start()
+            who = self.broker.match()
+            version = self.container.execute("edgeface", "--version").split()[-1]
+            require(version == NEWER and self._people() == before, f"{version}, {self._people()}")
+            require(self.container.fetch("/metrics", self.token)[0] == 200, "the token is refused")
+        finally:
+            self.container.tag = old
+        return f"{version}; {len(before)} people as before, matches {who}"
+
+    def full_volume(self) -> str:
+        """a full volume: runs and reports it, recovers when there is space."""
+        self.container.remove()
+        kept, config_and_data = self.container.volumes, self._copies()
+        small = BUILD / "small"
+        small.mkdir(exist_ok=True)
+        mode = f"size={FULL},mode=700,uid={OUTSIDE},gid={OUTSIDE}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", mode, "tmpfs", small], check=True)
+        try:
+            subprocess.run(["cp", "-a", f"{config_and_data[1]}/.", small], check=True)
+            subprocess.run(["chown", "-R", f"{OUTSIDE}:{OUTSIDE}", small, config_and_data[0]], check=True)
+            ballast = small / "ballast"
+            subprocess.run(["dd", "if=/dev/zero", f"of={ballast}", "bs=4k"], check=False, stderr=subprocess.DEVNULL)
+            self.container.volumes = (f"{config_and_data[0]}:/etc/edgeface", f"{small}:/var/lib/edgeface")
+            self.container.start()
+            until(self._problem, 30, "the state reports it")
+            who = self.broker.match()
+            ballast.unlink()
+            took = until(lambda: not self._problem(), 90, "the state reports no problem", every=1)
+        finally:
+            self.container.remove()
+            self.container.volumes = kept
+            subprocess.run(["umount", small], check=True)
+        return f"matched {who} meanwhile; recovered {took:.0f} s after space was freed"
+
+    def wrong_owner(self) -> str:
+        """volumes of another user: a line with the command, exit 78."""
+        config, data = self._copies()
+        kept, said = self.container.volumes, []
+        try:
+            for owner in ((0, OUTSIDE), (OUTSIDE, 0)):
+                for folder, user in zip((config, data), owner, strict=True):
+                    subprocess.run(["chown", "-R", f"{user}:{user}", folder], check=True)
+                self.container.volumes = (f"{config}:/etc/edgeface", f"{data}:/var/lib/edgeface")
+                status, text = self.container.once()
+                require(status == 78 and f"chown -R {OUTSIDE}:{OUTSIDE}" in text, f"{status}: {text}")
+                require("Traceback" not in text, text)
+                said.append(text.strip())
+            require("/etc/edgeface" in said[0] and "/var/lib/edgeface" in said[1], str(said))
+        finally:
+            self.container.volumes = kept
+        return f"exit 78: {said[1]}"
+
+    def old_processor(self) -> str:
+        """a processor without the instructions: a line, exit 78; one of 2009 runs."""
+        cpuinfo = BUILD / "cpuinfo"
+        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: {OLD}\nflags\t\t: {OLD_FLAGS}\n\n")
+        status, text = self._emulated(OLD, "check", "--volume", f"{cpuinfo}:/proc/cpuinfo:ro")
+        require(
+            status == 78 and f"this processor ({OLD}) lacks instructions that numpy needs" in text, f"{status}: {text}"
+        )
+        require("Traceback" not in text, text)
+        works, report = self._emulated(ENOUGH, "doctor")
+        require(works == 0, f"{ENOUGH}: {works}: {report}")
+        return f"{OLD}: exit {status}, one line; {ENOUGH}: doctor exit {works}"
+
+    def _emulated(self, processor: str, command: str, *options: str) -> tuple[int, str]:
+        """Run a command on another x86-64 processor."""
+        emulator = shutil.which("qemu-x86_64-static")
+        mounted = ("--volume", f"{emulator}:/qemu:ro", "--entrypoint", "/qemu", *options)
+        python = "/opt/edgeface/bin/python"
+        return self.container.once("-cpu", processor, python, "-m", "edgeface.cli", command, options=mounted)
+
+    def _people(self) -> list[str]:
+        return self.container.execute("edgeface", "people", "--json").splitlines()
+
+    def _problem(self) -> bool:
+        state = self.broker.state()
+        return bool(state.get("problems") or state.get("journal", {}).get("problem"))
+
+    def _write_config(self) -> None:
+        """Put the trial's configuration into the volume, as its user."""
+        script = ("-c", "import sys; open('/etc/edgeface/config.yaml', 'w').write(sys.stdin.read())")
+        status, text = self.container.once(*script, text=CONFIG, options=("--entrypoint", "python3"))
+        require(status == 0, text)
+
+    def _copies(self) -> tuple[Path, Path]:
+        """Copies of both volumes, as folders of this machine that belong to the image's user there."""
+        copies = []
+        for volume in (running.CONFIG_VOLUME, running.DATA_VOLUME):
+            place = podman("volume", "inspect", volume, "--format", "{{.Mountpoint}}").stdout.strip()
+            copy = BUILD / "copies" / volume
+            shutil.rmtree(copy, ignore_errors=True)
+            copy.parent.mkdir(exist_ok=True)
+            subprocess.run(["cp", "-a", place, copy], check=True)
+            subprocess.run(["chown", "-R", f"{running.USER}:{running.USER}", copy], check=True)
+            copies.append(copy)
+        return copies[0], copies[1]
+
+
+def said(step: Callable[[], str]) -> tuple[bool, str]:
+    """Whether a step did what it should, and what it saw."""
+    try:
+        return True, step()
+    except Failed as error:
+        return False, str(error)
+    except (SystemExit, OSError, subprocess.SubprocessError, ValueError, StopIteration) as error:
+        return False, f"{type(error).__name__}: {error}"
