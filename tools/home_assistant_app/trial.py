@@ -1,7 +1,8 @@
 """The app with a fake Supervisor, a fake ingress in Chromium, and a real broker: `make app-test`.
 
 Prints a table, and writes build/app-test.json; the exit status is 1 if something was not as it should be. With
-`--screenshot`, docs/images/home-assistant-app.png is taken again. As root, the daemon runs as another user.
+`--image BASE`, the app is its image on that of `make image`, in podman; otherwise it is the code of this checkout. With
+`--screenshot`, docs/images/home-assistant-app.png is taken again.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ import requests
 from playwright.sync_api import Error, sync_playwright
 
 from edgeface.demo.mosquitto import find
+from edgeface.demo.scenario import PEOPLE
 from edgeface.web.texts import account_strings, strings
 from tests.support.broker import Listener, until
 from tests.support.browsing import ARGUMENTS, CHROMIUM
 from tests.support.ingress import PREFIX
 from tests.support.photos import phone_photo
 from tools import figures
-from tools.home_assistant_app.site import LOGIN, ROOT, UNPRIVILEGED, USERS, Site, site
+from tools.home_assistant_app.process import ROOT
+from tools.home_assistant_app.site import LOGIN, USERS, Site, site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +62,12 @@ def main() -> int:
     """Returns 0 if every step did what it should."""
     parser = argparse.ArgumentParser(prog="make app-test", description=__doc__)
     parser.add_argument("--screenshot", action="store_true", help="take docs/images/home-assistant-app.png again")
+    parser.add_argument("--image", metavar="BASE", help="the image of edgeface, such as localhost/edgeface")
     arguments = parser.parse_args()
     require()
     steps: list[Step] = []
     try:
-        for step in run(screenshot=arguments.screenshot):
+        for step in run(arguments.image, screenshot=arguments.screenshot):
             print(f"{'yes' if step.ok else 'NO'}: {step.name}: {step.detail}", flush=True)
             steps.append(step)
     except (Error, AssertionError, RuntimeError, requests.RequestException) as error:
@@ -80,6 +84,8 @@ def main() -> int:
 
 def require() -> None:
     """End with one line if something that the trial needs is missing."""
+    if os.geteuid() != 0:
+        raise SystemExit("app-test: the app's start is root: sudo make app-test")
     if shutil.which("mosquitto_passwd") is None:
         raise SystemExit("app-test: mosquitto_passwd is missing: apt-get install mosquitto")
     find()
@@ -87,13 +93,13 @@ def require() -> None:
         raise SystemExit("app-test: Chromium is missing: apt-get install chromium")
 
 
-def run(*, screenshot: bool) -> Iterator[Step]:
+def run(base: str | None, *, screenshot: bool) -> Iterator[Step]:
     """Each step, as soon as it is done."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         # The daemon's user must reach its own folder.
         folder.chmod(0o755)
-        around, proxy = stack.enter_context(site(folder))
+        around, proxy = stack.enter_context(site(folder, base))
         yield from refused(around)
         yield from started(around)
         playwright = stack.enter_context(sync_playwright())
@@ -132,17 +138,14 @@ def started(around: Site) -> Iterator[Step]:
 
 def privileges(around: Site) -> Step:
     """Who the daemon is, and who can change its configuration."""
-    if around.process is None or os.geteuid() != 0:
-        return Step("the daemon is not root", False, "run the trial as root")
-    status = Path(f"/proc/{around.process.pid}/status").read_text()
-    ids = next(line.split()[1:] for line in status.splitlines() if line.startswith("Uid:"))
-    capabilities = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
-    environment = Path(f"/proc/{around.process.pid}/environ").read_bytes()
+    place = Path(f"/proc/{around.process.pid()}")
+    facts = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+    ids, capabilities = facts["Uid"].split(), int(facts["CapEff"], 16)
     config = (around.data / "settings" / "config.yaml").stat()
     modes = {path.name: f"{path.stat().st_mode & 0o777:o}" for path in (around.data / "settings").iterdir()}
-    ok = "0" not in ids and int(capabilities, 16) == 0 and b"SUPERVISOR_TOKEN" not in environment
+    ok = "0" not in ids and capabilities == 0 and b"SUPERVISOR_TOKEN=" not in (place / "environ").read_bytes()
     ok &= config.st_uid == 0 and modes == {"config.yaml": "440", "mqtt.password": "600"}
-    detail = f"it runs as `{UNPRIVILEGED}` without capabilities and without the token; config.yaml is root's, mode 440"
+    detail = f"it runs as user {ids[0]} without capabilities; config.yaml is root's, mode 440"
     return Step("the daemon is not root", ok, detail)
 
 
@@ -281,7 +284,9 @@ def again(browser: Browser, around: Site, proxy: Ingress) -> Iterator[Step]:
     """Other options, and a start again."""
     status, seconds = around.stop()
     yield Step("stop", status == 0 and seconds < 30, f"exit status {status} after {seconds:.1f} s")  # noqa: PLR2004
-    around.options(users=[{"name": "ben", "role": "admin"}], others="none")
+    photos = around.share / "people" / "Joe_Biden"
+    shutil.copytree(PEOPLE / "Joe_Biden", photos)
+    around.options(users=[{"name": "ben", "role": "admin"}], others="none", photos="people")
     around.start()
     ben, anna = Visit(browser, proxy, "ben"), Visit(browser, proxy, "anna")
     statuses = ben.go("/settings"), anna.go("/people")
@@ -291,11 +296,16 @@ def again(browser: Browser, around: Site, proxy: Ingress) -> Iterator[Step]:
     yield Step(
         "other roles after a restart; people stay", ok, f"ben, now admin: {statuses[0]}; anna, none: {statuses[1]}"
     )
+    enrolled_too = ben.frame.get_by_text("Joe Biden").count() > 0 and not photos.exists()
+    detail = "Joe Biden, from /share/people; his photos are in /share/people-enrolled"
+    yield Step("people are enrolled from a folder", enrolled_too, detail)
     noted = [line for line in _audited(around).splitlines() if "grafana" in line]
     audit = len(noted) == 1 and "ingress:anna" in noted[0]
     yield Step("the audit trail names Home Assistant's user", audit, noted[0].split("  ")[-1] if noted else "no row")
     around.stop()
-    problems: list[str] = [line for line in around.log.splitlines() if "Traceback" in line or " error " in line]
+    problems: list[str] = [
+        line for line in around.process.log().splitlines() if "Traceback" in line or " error " in line
+    ]
     yield Step("the app's log", not problems, "; ".join(problems[:3]) or "no error")
 
 

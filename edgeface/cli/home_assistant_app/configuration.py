@@ -9,6 +9,7 @@ import yaml
 
 from edgeface.cli.home_assistant_app.options import HOW_TO_FIX, line
 from edgeface.cli.setup.init import apart, camera_keys
+from edgeface.config.places import WRITTEN_BY_APP
 from edgeface.core.errors import ConfigError, UsageError
 from edgeface.core.text import id_from, new_id
 from edgeface.mqtt.settings import is_loopback
@@ -29,8 +30,8 @@ BROKER_PASSWORD = "mqtt.password"  # noqa: S105 - the name of a file
 _KINDS = {"strangers": ["unknown", "spoof"], "everyone": ["match", "unknown", "spoof"]}
 _ADDRESSES = ("url", "source", "path")
 """The keys of a camera that the option `address` becomes."""
-_HEAD = """\
-# Written by the app of Home Assistant from its options, each time it starts. Changes here are lost: change the options,
+_HEAD = f"""\
+{WRITTEN_BY_APP} from its options, each time it starts. Changes here are lost: change the options,
 # or write a config.yaml of your own (docs/home-assistant-app.md).
 """
 
