@@ -1,8 +1,8 @@
 """The app with a fake Supervisor, a fake ingress in Chromium, and a real broker: `make app-test`.
 
 Prints a table, and writes build/app-test.json; the exit status is 1 if something was not as it should be. With
-`--image BASE`, the app is its image on that of `make image`, in podman; otherwise it is the code of this checkout. With
-`--screenshot`, docs/images/home-assistant-app.png is taken again.
+`--image BASE`, the app is its image on that of `make image`, in podman (build/app-image-test.json); otherwise it is the
+code of this checkout. With `--screenshot`, docs/images/home-assistant-app.png is taken again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument("--screenshot", action="store_true", help="take docs/images/home-assistant-app.png again")
     parser.add_argument("--image", metavar="BASE", help="the image of edgeface, such as localhost/edgeface")
     arguments = parser.parse_args()
-    require()
+    require(image=arguments.image is not None)
     steps: list[Step] = []
     try:
         for step in run(arguments.image, screenshot=arguments.screenshot):
@@ -78,14 +78,16 @@ def main() -> int:
         + [f"| {one.name} | {'yes' if one.ok else 'NO'} | {one.detail.replace('|', chr(92) + '|')} |" for one in steps]
     )
     print(f"\n{table}")
-    figures.save("app-test", table)
+    figures.save("app-test" if arguments.image is None else "app-image-test", table)
     return 0 if all(one.ok for one in steps) else 1
 
 
-def require() -> None:
+def require(*, image: bool) -> None:
     """End with one line if something that the trial needs is missing."""
     if os.geteuid() != 0:
         raise SystemExit("app-test: the app's start is root: sudo make app-test")
+    if image and shutil.which("podman") is None:
+        raise SystemExit("app-image-test: podman is missing: apt-get install podman runc")
     if shutil.which("mosquitto_passwd") is None:
         raise SystemExit("app-test: mosquitto_passwd is missing: apt-get install mosquitto")
     find()
@@ -301,7 +303,9 @@ def again(browser: Browser, around: Site, proxy: Ingress) -> Iterator[Step]:
     yield Step("people are enrolled from a folder", enrolled_too, detail)
     noted = [line for line in _audited(around).splitlines() if "grafana" in line]
     audit = len(noted) == 1 and "ingress:anna" in noted[0]
-    yield Step("the audit trail names Home Assistant's user", audit, noted[0].split("  ")[-1] if noted else "no row")
+    yield Step(
+        "the audit trail names Home Assistant's user", audit, noted[0].split("  ")[-1].strip() if noted else "no row"
+    )
     around.stop()
     problems: list[str] = [
         line for line in around.process.log().splitlines() if "Traceback" in line or " error " in line
