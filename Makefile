@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall image image-test compose-test deb docs-check first-hour home-assistant-test home-assistant-screenshots app-repository app-test app-image-test service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall image image-test compose-test deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots app-repository app-test app-image-test service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -213,6 +213,9 @@ arm64: setup ## the demo clip on emulated ARM processors, as root (ARGS="--cpu c
 
 $(HA)/bin/python:
 	@PYTHON=$(HA_PYTHON) tools/home_assistant/environment $(HA) $(HA_VERSION)
+
+proxy-test: setup-dev ## the page behind real nginx and Caddy, and in a frame of Home Assistant's ingress, 6 minutes (ARGS="--only caddy")
+	@$(BIN)/python -m tools.proxy $(ARGS)
 
 home-assistant-test: setup-test $(HA)/bin/python ## Home Assistant core with a real broker: discovery, restarts, the blueprint, 8 minutes (HA_PYTHON=python3.14)
 	@$(BIN)/python -m tools.home_assistant $(HA)/bin/python $(ARGS)

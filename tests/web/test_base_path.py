@@ -238,6 +238,34 @@ def test_static_files_and_the_service_worker_are_below_the_base(behind: Behind) 
     assert behind(f"{BASE}/login").headers["cache-control"] == "no-store"
 
 
+def test_links_for_others_lead_below_the_base(stage: Stage) -> None:
+    config = stage.folder / "config.yaml"
+    target = "{type: webhook, url: 'https://w.example', secret_env: W}"
+    rules = "[{kinds: [match], to: [w]}]"
+    notify = f"notify: {{page: 'https://localhost{BASE}/', targets: {{w: {target}}}, rules: {rules}}}\n"
+    config.write_text(config.read_text() + notify)
+    stage.context.reload()
+    behind = Behind(stage, strips=False)
+    behind.sign_in()
+    same = {"origin": "https://localhost"}
+    for path, fields, kind in (
+        ("/accounts/invitations", {"role": "viewer"}, "invitation"),
+        ("/proposals/links", {"name": "Joe", "id": "joe"}, "join"),
+    ):
+        answer = behind(f"{BASE}{path}", "POST", data={**fields, "csrf": behind.csrf}, headers=same)
+        found = re.search(rf"https://localhost({BASE}/{kind}/[\w-]+)", answer.text)
+        assert found is not None, answer.text
+        form = behind(found[1])
+        assert form.status_code == 200
+        assert all(one.startswith(("#", f"{BASE}/")) for one in addresses(form))
+
+
+def test_the_address_of_the_page_has_the_base(stage: Stage) -> None:
+    text = (stage.folder / "config.yaml").read_text()
+    web = f"web: {{hosts: [home.example], base_path: {BASE}}}\n"
+    assert loader.parse(text.replace("web: {}\n", web).encode(), "c").page == f"http://home.example:8099{BASE}/"
+
+
 def test_without_a_base_nothing_changes(stage: Stage) -> None:
     client = TestClient(make_app(stage.context, Web()), base_url="http://localhost", follow_redirects=False)
     assert client.get("/people").headers["location"] == "/login?next=/people"

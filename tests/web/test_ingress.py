@@ -126,6 +126,13 @@ def test_without_the_users_id_or_the_path_no_one_is_signed_in(stage: Stage, head
     assert "/login" in inside.get("/people").headers["location"]
 
 
+def test_an_empty_path_is_no_ingress(stage: Stage) -> None:
+    inside = Inside(stage, "anna")
+    inside.client.headers.update({"x-ingress-path": "/", "host": "localhost", "x-forwarded-host": "localhost"})
+    answer = inside.get("/people")
+    assert (answer.headers["location"], answer.headers["x-frame-options"]) == ("/login?next=/people", "DENY")
+
+
 @pytest.mark.parametrize("peer", [PROXY, OTHER_APP, "127.0.0.1", "::1", "172.30.32.2"])
 def test_from_any_other_peer_the_headers_give_nothing(stage: Stage, peer: str) -> None:
     outside = Inside(stage, "anna", peer=peer)

@@ -43,6 +43,7 @@ _CADDY = """\
 	admin off
 	auto_https disable_redirects
 	skip_install_trust
+	grace_period 1s
 	http_port {http}
 	https_port {https}
 }}

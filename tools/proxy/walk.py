@@ -6,7 +6,7 @@ import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
@@ -152,13 +152,15 @@ def upload(visit: Visit) -> None:
     view.get_by_label(strings.PERSON_NAME, exact=True).fill("Joe")
     view.get_by_label(strings.ENROLL_CHOOSE).set_input_files(_PHOTOS)
     view.get_by_role("button", name=strings.ENROLL, exact=True).click()
-    view.get_by_text(strings.DONE["enrolled"]).first.wait_for()
+    view.wait_for_load_state()
+    must(view.get_by_text(strings.DONE["enrolled"]).count(), view.locator("main").inner_text())
     visit.go("/people/joe")
     view.wait_for_function("() => document.querySelector('.faces img').naturalWidth > 0")
     visit.go("/people/joe/forget")
     view.get_by_label(strings.CONFIRM.format(id="joe")).fill("joe")
     view.get_by_role("button", name=strings.FORGET_DO).click()
-    view.get_by_role("status").wait_for()
+    view.wait_for_load_state()
+    must(view.get_by_role("status").count(), (view.url, view.locator("main").inner_text()))
 
 
 def see_live(visit: Visit) -> None:
@@ -214,11 +216,22 @@ class Device:
         ).raise_for_status()
 
 
-def event_seconds(url: str, device: Device, tls: SSLContext, rounds: int = 5) -> float:
+def client_of(address: str, tls: SSLContext) -> httpx.Client:
+    """A program that requests an address of a proxy, whose host name no resolver knows."""
+    host = urlsplit(address).netloc
+
+    def named(request: httpx.Request) -> None:
+        request.headers["host"] = host
+        request.extensions = {**request.extensions, "sni_hostname": HOST}
+
+    local = address.replace(HOST, "127.0.0.1")
+    return httpx.Client(base_url=local, verify=tls, trust_env=False, timeout=30, event_hooks={"request": [named]})
+
+
+def event_seconds(client: httpx.Client, device: Device, rounds: int = 5) -> float:
     """The median of the seconds from a change to its event at the other end of a stream."""
     took: list[float] = []
-    client = httpx.Client(verify=tls, trust_env=False, timeout=20)
-    with client, client.stream("GET", f"{url}/api/v1/events/stream", headers=device.headers) as stream:
+    with client, client.stream("GET", "/api/v1/events/stream", headers=device.headers) as stream:
         stream.raise_for_status()
         lines = stream.iter_lines()
         next(lines)
@@ -231,23 +244,23 @@ def event_seconds(url: str, device: Device, tls: SSLContext, rounds: int = 5) ->
     return sorted(took)[rounds // 2]
 
 
-def limit_is_the_pages(root: str, device: Device, tls: SSLContext) -> None:
+def limit_is_the_pages(client: httpx.Client, device: Device) -> str:
     """A body of the page's limit reaches the page; one byte more is refused by the proxy."""
     headers = {**device.headers, "content-type": "image/jpeg"}
-    with httpx.Client(verify=tls, trust_env=False, timeout=30) as client:
-        for size, status in ((MAX_UPLOAD_BYTES, 422), (MAX_UPLOAD_BYTES + 1, 413)):
-            answer = client.post(f"{root}/api/v1/recognise", content=b"x" * size, headers=headers)
-            by_page = "x-frame-options" in answer.headers
-            must(
-                (answer.status_code, by_page) == (status, size <= MAX_UPLOAD_BYTES), (size, answer.status_code, by_page)
-            )
+    with client:
+        bodies = (b"x" * MAX_UPLOAD_BYTES, b"x" * (MAX_UPLOAD_BYTES + 1))
+        most, more = (client.post("/api/v1/recognise", content=one, headers=headers) for one in bodies)
+    must("x-frame-options" in most.headers and most.status_code == 422, most.status_code)  # noqa: PLR2004 - HTTP
+    # Caddy 2.6 reports a body that is too large as a failure of the page.
+    must("x-frame-options" not in more.headers and more.status_code in {413, 502}, more.status_code)
+    return f"refused ({more.status_code})"
 
 
-def forged_is_ignored(root: str, tls: SSLContext) -> str:
+def forged_is_ignored(client: httpx.Client) -> str:
     """What the client writes into the proxy's headers changes nothing."""
-    with httpx.Client(verify=tls, trust_env=False) as client:
+    with client:
         for path in ("/login", "/people", "/nowhere"):
-            plain, forged = client.get(root + path), client.get(root + path, headers=FORGED)
+            plain, forged = client.get(path), client.get(path, headers=FORGED)
             must(forged.status_code == plain.status_code, path)
             must(forged.text == plain.text, path)
             must(forged.headers.get("location") == plain.headers.get("location"), path)
@@ -255,15 +268,14 @@ def forged_is_ignored(root: str, tls: SSLContext) -> str:
     return "ignored"
 
 
-def is_refused(browser: Browser, folder: Path, address: str) -> str:
-    """A page elsewhere cannot show this address in a frame."""
-    page: Any = browser.new_page(ignore_https_errors=True)
-    file = folder / "frame.html"
-    file.write_text(f'<!doctype html><title>elsewhere</title><iframe name="app" src="{address}"></iframe>')
-    page.goto(file.as_uri())
-    page.wait_for_timeout(1_000)
-    frame = page.frame(name="app")
-    must(frame is None or frame.url.startswith("chrome-error:"), frame.url)
+def is_refused(browser: Browser, folder: Path, address: str, other: str) -> str:
+    """A page elsewhere cannot show this address in a frame, although it can show the other one."""
+    page, file = browser.new_page(), folder / "frame.html"
+    for shown, refused in ((address, True), (other, False)):
+        file.write_text(f'<!doctype html><title>elsewhere</title><iframe name="app" src="{shown}"></iframe>')
+        page.goto(file.as_uri(), wait_until="load")
+        frame = page.frame(name="app")
+        must(frame is not None and frame.url.startswith("chrome-error:") == refused, (shown, frame and frame.url))
     page.close()
     return "refused"
 

@@ -1,4 +1,4 @@
-"""People whom Home Assistant has signed in: the Supervisor names them in the headers of each request."""
+"""People that Home Assistant has signed in: the Supervisor names them in the headers of each request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class IngressSignIn:
         return Session(account, csrf, 0.0, 0.0)
 
     def require_role(self, request: Request) -> None:
-        """Raise Problem 403 for someone whom Home Assistant names, and to whom the configuration gives no role."""
+        """Raise Problem 403 if the configuration gives the user of Home Assistant no role."""
         user: IngressUser | None = request.scope.get("edgeface.user")
         if user is not None and self._role(user) is None:
             detail = f"{printable(user.name or user.id)} has no access: web.ingress.users in config.yaml gives it"

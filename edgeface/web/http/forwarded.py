@@ -72,18 +72,19 @@ class Forwarded:
         """Take from the headers what the peer may tell. Raises Problem 400."""
         host, port = scope.get("client") or ("", 0)
         headers = Headers(scope=scope)
-        by_supervisor = self._supervisor is not None and parsed(host) == self._supervisor
-        scope["edgeface.ingress"] = by_supervisor and "x-ingress-path" in headers
-        scope["edgeface.user"] = _user(headers) if scope["edgeface.ingress"] else None
         if host not in self._proxies:
             return
+        ingress_path = _prefix(headers, "x-ingress-path")
+        by_supervisor = self._supervisor is not None and parsed(host) == self._supervisor
+        scope["edgeface.ingress"] = by_supervisor and bool(ingress_path)
+        scope["edgeface.user"] = _user(headers) if scope["edgeface.ingress"] else None
         scope["client"] = (self._proxies.client(host, headers.getlist("x-forwarded-for")), port)
         scheme, known_as = _scheme(headers), _host(headers)
         scope["scheme"], scope["edgeface.any_scheme"] = scheme or scope["scheme"], scheme is None
         if known_as is not None:
             others = [pair for pair in scope["headers"] if pair[0] != b"host"]
             scope["headers"] = [(b"host", known_as.encode("latin-1")), *others]
-        base_path.set(_prefix(headers, "x-ingress-path") or _prefix(headers, "x-forwarded-prefix") or self._base)
+        base_path.set(ingress_path or _prefix(headers, "x-forwarded-prefix") or self._base)
 
 
 def _one(headers: Headers, name: str) -> str | None:
