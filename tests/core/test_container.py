@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeface.core.installed import container, owner
+from edgeface.core.installed import place as places
 from edgeface.core.installed.container import engine, for_here
 from edgeface.core.installed.place import Place, add_part, place, repair
 
@@ -86,14 +87,17 @@ def test_kubernetes_has_its_own_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     assert for_here("systemctl restart edgeface") == "kubectl delete pod POD"
 
 
-def test_the_owner_of_a_folder_is_named_with_the_command_that_helps() -> None:
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_owner_of_a_volume_is_named_with_the_command_that_helps(*, inside: bool) -> None:
     # As a user who does not own it, also where the tests run as root.
     code = f"if not os.geteuid(): os.setgid({NOBODY}), os.setuid({NOBODY})\n"
     code = f"import os; from pathlib import Path; from edgeface.core.installed import container, owner\n{code}"
-    code += "container.ROOT = Path('/nonexistent'); print(owner.of_another(Path('/root'), os.W_OK))"
+    code += "container.ROOT = Path('/run'); os.environ.pop('container', None)\n"
+    code += "os.environ.update(container='podman')\n" if inside else ""
+    code += "print(owner.of_another(Path('/root'), os.W_OK))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
-    pattern = r"belongs to user 0, and edgeface runs as user (\d+): sudo chown -R \1:\d+ /root\n"
-    assert re.fullmatch(pattern, done.stdout), done.stdout
+    says = r"belongs to user 0, and edgeface runs as user (\d+): chown -R \1:\d+ what is mounted at /root; .*\n"
+    assert re.fullmatch(says if inside else "None\n", done.stdout), done.stdout
 
 
 def test_what_can_be_used_is_nobodys_problem(tmp_path: Path) -> None:
@@ -108,9 +112,11 @@ def test_a_user_has_another_number_outside(monkeypatch: pytest.MonkeyPatch, tmp_
     assert [owner.outside(user, "uid_map") for user in (0, 900, 70000)] == [1000, 100899, 70000]
 
 
-def test_an_image_is_built_again_with_a_part(tmp_path: Path) -> None:
+def test_an_image_is_built_again_with_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As it lies in the image, whose folder is that of the Debian package, too.
+    monkeypatch.setattr(places, "SERVICE", tmp_path)
     (tmp_path / "image").touch()
-    found = place(tmp_path / "lib" / "edgeface", tmp_path)
+    found = place(tmp_path / "lib" / "python3" / "site-packages" / "edgeface", tmp_path)
     assert found == Place("image", None)
     assert add_part("heic", found).startswith("build the image with --build-arg EXTRAS=heic")
     assert repair("numpy<2", here=found) == "pull or build the image again"

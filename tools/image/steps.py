@@ -50,7 +50,7 @@ class Steps:
         return text
 
     def no_config(self) -> str:
-        """no configuration: a line that says what to mount, exit 78."""
+        """no configuration: a line with what to mount, exit 78."""
         status, text = self.container.once()
         require(status == 78 and "mount a folder with config.yaml" in text and "init" in text, f"{status}: {text}")
         require("Traceback" not in text, text)
@@ -60,7 +60,7 @@ class Steps:
         """edgeface init in the container writes it into the volume."""
         status, text = self.container.once("init", "--camera", CLIP, "--broker", "none", "--yes")
         require(status == 0 and "/etc/edgeface/config.yaml: written" in text, f"{status}: {text}")
-        status, text = self.container.once("check")
+        status, text = self.container.once("check", "--file-only")
         require(status == 0, f"{status}: {text}")
         self._write_config()
         return "written, checked"

@@ -1,9 +1,8 @@
-"""Files and folders that edgeface may not use because another user owns them, as happens to volumes of containers."""
+"""Volumes of a container that edgeface may not use, because another user owns them."""
 
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
 from edgeface.core.installed.container import engine
@@ -16,10 +15,13 @@ _UNKNOWN = 65534
 
 
 def of_another(path: Path, right: int) -> str | None:
-    """Why this user has no such right (os.access) to another user's file or folder, and the command that helps.
+    """Why this user has no such right (os.access) to a volume of another user, and the command that helps.
 
-    None if it has the right, or if the owner is not the reason.
+    None if it has the right, if the owner is not the reason, or outside of containers: there a file of another user
+    may well be meant to be theirs.
     """
+    if engine() is None:
+        return None
     user, group = os.geteuid(), os.getegid()
     try:
         owner = path.stat().st_uid
@@ -29,12 +31,10 @@ def of_another(path: Path, right: int) -> str | None:
         return None
     theirs = "a user outside of this container" if owner == _UNKNOWN else f"user {owner}"
     there = outside(user, "uid_map"), outside(group, "gid_map")
-    whole = f"belongs to {theirs}, and edgeface runs as user {user}"
-    if engine() is None:
-        return f"{whole}: sudo chown -R {user}:{group} {shlex.quote(str(path))}"
     also = "" if there[0] == user else f" ({there[0]} outside)"
     where = printable_path(path)
-    return f"{whole}{also}: chown -R {there[0]}:{there[1]} what is mounted at {where}; docs/container.md"
+    helps = f"chown -R {there[0]}:{there[1]} what is mounted at {where}; docs/container.md"
+    return f"belongs to {theirs}, and edgeface runs as user {user}{also}: {helps}"
 
 
 def outside(number: int, file: str) -> int:

@@ -44,10 +44,10 @@ def place(package: Path = Path(__file__).parents[2], prefix: Path = Path(sys.pre
     """Where the package `edgeface` in this folder, of the environment `prefix`, comes from."""
     if is_checkout(package.parent):
         return Place("checkout", package.parent)
-    if package.is_relative_to(SERVICE / "lib"):
-        return Place("package", None)
     if (prefix / IMAGE).exists():
         return Place("image", None)
+    if package.is_relative_to(SERVICE / "lib"):
+        return Place("package", None)
     if prefix.resolve().is_relative_to(SERVICE):
         return Place("release", _noted_source(prefix))
     return Place("environment", _installed_from())
