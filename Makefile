@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test
+	covered clean fuzz install uninstall deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test app-repository app-test app-image-test
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -233,6 +233,15 @@ home-assistant-test: setup-test $(HA)/bin/python ## Home Assistant core with a r
 
 home-assistant-screenshots: setup-dev $(HA)/bin/python ## pictures of Home Assistant's pages for docs/images (needs Chromium)
 	@$(BIN)/python -m tools.home_assistant.screenshots $(HA)/bin/python $(ARGS)
+
+app-repository: setup-test ## the repository of the Home Assistant app in build/home-assistant-app (IMAGE=REGISTRY/NAME URL=https://...)
+	@$(BIN)/python -m tools.home_assistant_app --image "$(IMAGE)" --url "$(URL)"
+
+app-test: setup-dev ## the Home Assistant app: a fake Supervisor, ingress in Chromium, a real broker, as root, 3 minutes (ARGS=--screenshot)
+	@$(BIN)/python -m tools.home_assistant_app.trial $(ARGS)
+
+app-image-test: setup-dev ## the same with the app's image, on that of `make image`, in podman, as root (BASE=localhost/edgeface)
+	@$(BIN)/python -m tools.home_assistant_app.trial --image $(or $(BASE),localhost/edgeface) $(ARGS)
 
 matrix: setup ## the tests at both ends of the versions, as root for Debian 13 (PYTHONS="python3.11 python3.13")
 	@$(BIN)/python -m tools.matrix $(foreach python,$(PYTHONS),--python $(python)) $(ARGS)

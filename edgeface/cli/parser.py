@@ -100,6 +100,7 @@ _SUMMARIES = {
     "health": "say whether the daemon of this container works, for its health check",
     "doctor": "check this machine, and explain how to fix each problem",
     "cameras": "list attached and configured cameras, and test each",
+    "app": "start as an app of Home Assistant: its options become the config",
     "egress": "print a systemd drop-in that allows only the traffic that the config needs",
     "web": "manage access to the page, the REST interface and metrics",
 }
@@ -112,6 +113,7 @@ _MODULES = {
     "pass": "cli.passes",
     "doctor": "doctor.run",
     "liveness": "cli.liveness.trial",
+    "app": "cli.home_assistant_app.start",
     **{name: f"cli.setup.{name}" for name in ("egress", "init", "models")},
     "keys": "cli.keys.run",
     "door": "door.controller",
@@ -157,5 +159,6 @@ _EXAMPLES = {
     "evaluate": "edgeface evaluate lfw/ --pairs pairs.csv --json figures.json",
     "cameras": "edgeface cameras --out /tmp/snapshots",
     "egress": "sudo edgeface egress --write",
+    "app": "edgeface app --user edgeface",
     "web": "edgeface web password --role admin\n  edgeface web token --role viewer --name grafana",
 }

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.config import loader
+from edgeface.config.places import WRITTEN_BY_APP
 from edgeface.core import yaml_editor, yaml_reader
 from edgeface.core.errors import ConfigError, system_reason
 from edgeface.core.files import read_at_most, swap
@@ -166,6 +167,10 @@ def require_writable(source: Path) -> None:
             raise Problem(409, detail=f"{shown} is a link or not a file: change it at its real place")
         if facts.st_nlink > 1:
             raise Problem(409, detail=f"{shown} has more than one name (hard links): change it by hand")
+        if read(source).startswith(WRITTEN_BY_APP.encode()):
+            raise Problem(
+                409, detail=f"{shown} is written by Home Assistant's app: change the app's options, then restart it"
+            )
         if facts.st_uid != os.geteuid() and os.geteuid() != 0:
             raise Problem(
                 409, detail=f"{shown} belongs to another user than the daemon's: change it by hand, then reload"

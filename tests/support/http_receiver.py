@@ -35,6 +35,8 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     status: int = 200
     """What it answers."""
+    answer: bytes = b""
+    """The body of its answer."""
     location: str | None = None
     slow: float = 0.0
     """Seconds before it answers."""
@@ -52,7 +54,7 @@ def receiver(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Recei
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             state.received.append(Received(self.path, dict(self.headers), body, time.monotonic()))
             time.sleep(state.slow)
             if state.instead is not None:
@@ -63,8 +65,9 @@ def receiver(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Recei
             self.send_response(state.status)
             if state.location is not None:
                 self.send_header("Location", state.location)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(state.answer)))
             self.end_headers()
+            self.wfile.write(state.answer)
 
         do_GET = do_POST  # noqa: N815 - as do_POST
 

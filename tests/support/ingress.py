@@ -28,7 +28,8 @@ ADDRESS = "127.30.32.2"
 _NOT_PASSED = {"content-length", "content-encoding", "transfer-encoding", "connection"}
 _REPLACED = {"x-remote-user-id", "x-remote-user-name", "x-remote-user-display-name", "x-ingress-path"}
 _SMALL = 4_194_000
-_FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>edgeface - Home</title><style>
+_FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>edgeface - Home</title>
+<link rel="icon" href="data:,"><style>
 body { margin: 0; display: flex; height: 100vh; font: 14px Roboto, sans-serif; color: #212121; background: #fafafa }
 nav { width: 224px; background: #fff; border-right: 1px solid #e0e0e0 }
 nav b { display: block; padding: 18px 20px; font-size: 18px; font-weight: 400; border-bottom: 1px solid #e0e0e0 }

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("starlette")
 
+from edgeface.config.places import WRITTEN_BY_APP
 from edgeface.faces.detectors.tiled_blazeface import BlazefaceDetector
 from tests.support.web import CAMERA, Stage, client, context, stage  # noqa: F401 - fixtures
 
@@ -94,6 +95,15 @@ def test_what_waits_for_a_restart_is_told(admin: "TestClient", stage: Stage, sou
     # The daemon still runs with the old camera, because another key of it differs.
     assert running.cameras[CAMERA].rotation == 0
     assert answer.json()["effective"] == "restart"
+
+
+def test_a_file_that_home_assistants_app_writes_again_is_not_changed(admin: "TestClient", source: "Path") -> None:
+    source.write_text(f"{WRITTEN_BY_APP} from its options\n{source.read_text()}")
+    before = source.read_bytes()
+    answer = put(admin, VIEW, REGION)
+    assert answer.status_code == 409
+    assert "change the app's options" in answer.json()["detail"]
+    assert source.read_bytes() == before
 
 
 def test_mode_and_owner_of_the_file_stay(admin: "TestClient", source: "Path") -> None:

@@ -137,6 +137,15 @@ MACHINE: dict[str, tuple[Argument, ...]] = {
     "health": (),
     "doctor": (config, flag("--json", "print JSON")),
     "cameras": (config, path("--out", "FOLDER", "write a snapshot of each to this folder")),
+    "app": (
+        path("--data", "FOLDER", "the app's own, with options.json; default: %(default)s", default=Path("/data")),
+        path("--config-folder", "FOLDER", "for a config.yaml by hand; default: %(default)s", default=Path("/config")),
+        path("--share", "FOLDER", "for photos to enroll; default: %(default)s", default=Path("/share")),
+        value("--supervisor", "ADDRESS", "its API; default: %(default)s", default="http://supervisor"),
+        value("--ingress", "ADDRESS", "from which it opens the page; default: %(default)s", default="172.30.32.2"),
+        value("--port", "N", "of the page; default: %(default)s", type=int, default=8099),
+        value("--user", "NAME", "run the daemon as this user; default: stay"),
+    ),
     "egress": (
         config,
         path("--door", "FILE", "for edgeface-door.service, from its door.yaml"),

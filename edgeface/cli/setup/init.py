@@ -156,8 +156,8 @@ def camera_keys(text: str) -> Keys:
     if "://" in text:
         return {"type": "opencv", "source": text}
     if not text or not Path(text).exists():
-        none = f"{cleaned(text)} is not a camera" if text else "no camera is given"
-        raise UsageError(f"{none}: --camera takes 0, /dev/video0, picamera, an rtsp:// address or a video file")
+        none = f"{cleaned(text)} is not a camera: use" if text else "no camera is given: --camera takes"
+        raise UsageError(f"{none} 0, /dev/video0, picamera, an rtsp:// address or a video file")
     return {"type": "replay", "path": str(Path(text).absolute()), "loop": True}
 
 

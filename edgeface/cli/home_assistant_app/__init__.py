@@ -1,0 +1,1 @@
+"""Home Assistant's app: its options become a configuration, and the daemon runs with it."""
