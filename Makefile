@@ -206,6 +206,9 @@ release-lock: build/release-tools/.made ## choose the newest versions of all pac
 service-test: setup ## test the service in booted Debian 12 and 13, as root (ARGS="--only trixie")
 	@$(BIN)/python -m tools.service $(ARGS)
 
+update-test: setup ## from 0.1's files to this version and back, in /opt and by signed packages, in booted Debian 12 and 13, as root (ARGS="--only trixie")
+	@$(BIN)/python -m tools.update $(ARGS)
+
 docs-check: setup-test ## type every command of README and docs in a sandbox, check every link, as root, 10 minutes (ARGS="--only doors")
 	@tools/setup/system-packages mosquitto_sub:mosquitto-clients jq:jq curl:curl
 	@$(BIN)/python -m tools.docs $(ARGS)
