@@ -201,8 +201,27 @@ compose-test: setup ## packages/compose with podman-compose: TLS, passwords, Pro
 deb: ## build a Debian package, for this machine's Debian and processor (WHEELS=folder, EXTRAS=door-nfc)
 	@tools/install/deb
 
+# The programs that build and check a release, in exact versions.
+build/release-tools/.made: packages/release/tools.txt
+	@tools/setup/venv build/release-tools
+	@build/release-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+release: setup build/release-tools/.made ## wheel, sdist and Debian packages for both processors in build/release, built twice and checked, 10 minutes
+	@tools/setup/system-packages lintian:lintian dpkg-deb:dpkg
+	@$(BIN)/python -m tools.release $(ARGS)
+
+apt-repository: setup ## add the packages of make release to a signed apt repository in build/apt: KEY=fingerprint of a GnuPG key (ARGS="--out FOLDER")
+	@$(BIN)/python -m tools.release.apt --key "$(KEY)" $(ARGS)
+
+release-lock: build/release-tools/.made ## choose the newest versions of all packages for the next release (packages/release/lock-*.txt)
+	@build/release-tools/bin/python -m tools.release.lock
+
 service-test: setup ## test the service in booted Debian 12 and 13, as root (ARGS="--only trixie")
 	@$(BIN)/python -m tools.service $(ARGS)
+
+update-test: setup ## from 0.1's files to this version and back, in /opt and by signed packages, in booted Debian 12 and 13, as root (ARGS="--only trixie")
+	@$(BIN)/python -m tools.update $(ARGS)
 
 docs-check: setup-test ## type every command of README and docs in a sandbox, check every link, as root, 10 minutes (ARGS="--only doors")
 	@tools/setup/system-packages mosquitto_sub:mosquitto-clients jq:jq curl:curl

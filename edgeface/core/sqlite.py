@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import DISK_FULL, GalleryError, system_reason
-from edgeface.core.files import own_as_folder, stamp
+from edgeface.core.files import own_as_folder, stamp, sync_folder
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 Step = Callable[[sqlite3.Connection], object]
 """Works inside the open transaction."""
 
+BEFORE_UPDATE = "before-update"
+"""Name of the folder next to the databases with copies of them from before an update changed their schema."""
+
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
 _AGAIN = 0.02
+NEWER = "install that version again, or go back by `edgeface rollback` there (docs/releases.md)"
+"""What to do about a file that a newer version has written."""
 PRAGMAS = (
     # With WAL and FULL a power cut loses no commit; with NORMAL it loses thousands (docs/decisions).
     "PRAGMA journal_mode = WAL",
@@ -79,7 +84,7 @@ def open_database(path: Path, schema: Schema, noun: str) -> sqlite3.Connection:
             _inspect(connection, path, schema, noun)
             for pragma in PRAGMAS:
                 connection.execute(pragma).fetchall()
-            _migrate(connection, schema)
+            _migrate(connection, schema, path)
         except BaseException:
             connection.close()
             raise
@@ -218,6 +223,30 @@ def stamps(path: Path) -> tuple[object, object]:
     return stamp(path), stamp(path.with_name(f"{path.name}-wal"))
 
 
+def keep(path: Path) -> None:
+    """Copy a database as it is, before its schema changes; a copy from an earlier update is replaced.
+
+    The copy is as sealed as the database. The caller holds the lock, so that no one writes meanwhile. Raises
+    sqlite3.Error or OSError, for example if there is no room.
+    """
+    folder = path.parent / BEFORE_UPDATE
+    folder.mkdir(mode=0o700, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        own_as_folder(handle, path.parent)
+    finally:
+        os.close(handle)
+    part = folder / f"{path.name}.part"
+    part.unlink(missing_ok=True)
+    create(part)
+    with closing(reading_only(path, immutable=False)) as source, closing(sqlite3.connect(part)) as target:
+        source.backup(target)
+        # One file, without a log next to it.
+        target.execute("PRAGMA journal_mode = DELETE").fetchall()
+    part.replace(folder / path.name)
+    sync_folder(folder)
+
+
 def create(path: Path) -> None:
     """Create an empty file with mode 0600 and its folder's owner unless it exists; raises OSError."""
     with suppress(FileExistsError):
@@ -236,7 +265,9 @@ def _inspect(connection: sqlite3.Connection, path: Path, schema: Schema, noun: s
     if version == 0 and tables:
         raise GalleryError(f"{path}: a database, but not edgeface's {noun}")
     if version > schema.newest:
-        raise GalleryError(f"{path}: written by a newer edgeface (schema {version}, this one knows {schema.newest})")
+        raise GalleryError(
+            f"{path}: written by a newer edgeface (schema {version}, this one knows {schema.newest}): {NEWER}"
+        )
     if 0 < version < schema.first:
         raise GalleryError(f"{path}: written by a version before 0.1 (schema {version}), which edgeface cannot read")
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
@@ -248,10 +279,12 @@ def _require_newest(connection: sqlite3.Connection, path: Path, schema: Schema) 
         raise GalleryError(f"{path}: written by an older edgeface; edgeface people brings it up to date")
 
 
-def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
+def _migrate(connection: sqlite3.Connection, schema: Schema, path: Path | None = None) -> None:
     with transaction(connection):
         # Read again under the lock: another process may have migrated the file meanwhile.
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if path is not None and 0 < version < schema.newest:
+            keep(path)
         for step in schema.steps[version - schema.first + 1 if version else 0 :]:
             step(connection)
         if version < schema.newest:

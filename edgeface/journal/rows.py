@@ -143,7 +143,8 @@ def prepare(connection: sqlite.GuardedConnection, vault: Vault, folder: Path) ->
     version = _version(connection)
     if version and not _FIRST_VERSION <= version <= VERSION:
         by = "newer edgeface" if version > VERSION else "version before 0.1"
-        raise OSError(f"it was written by a {by} (version {version}; this edgeface reads {VERSION})")
+        todo = f": {sqlite.NEWER}" if version > VERSION else ""
+        raise OSError(f"it was written by a {by} (version {version}; this edgeface reads {VERSION}){todo}")
     for pragma in (*sqlite.PRAGMAS, "PRAGMA journal_size_limit = 1048576"):
         connection.execute(pragma).fetchall()
     fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -151,6 +152,8 @@ def prepare(connection: sqlite.GuardedConnection, vault: Vault, folder: Path) ->
         raise sqlite3.DatabaseError(fault)
     if version == 0:
         _create(connection, vault)
+    elif version < VERSION:
+        _keep(connection, folder / FILE)
     head(connection)
     with sqlite.reading(connection):
         # Read again: another process may have upgraded the file meanwhile.
@@ -340,6 +343,14 @@ def _tags(vault: Vault, payload: str) -> tuple[bytes | None, bytes | None]:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _keep(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy the file before it is upgraded."""
+    with sqlite.transaction(connection):
+        # Read again under the lock: another process may have upgraded the file meanwhile.
+        if _version(connection) < VERSION:
+            sqlite.keep(path)
 
 
 def _create(connection: sqlite3.Connection, vault: Vault) -> None:

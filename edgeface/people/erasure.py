@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.access.pass_list import PassList
 from edgeface.core.errors import GalleryError
+from edgeface.core.installed import releases
 from edgeface.core.text import is_unknown_id
 from edgeface.gallery import proposal_file
 from edgeface.journal import removal
@@ -85,6 +86,8 @@ def erase_all(
     ids.update(one for one in proposed if not gallery.knows(one))
     # What was written about someone before they were enrolled is about them as well.
     removal.redact(journal, *sorted(ids | removal.aliases(journal, people)))
+    # After the journal was opened, which may copy it; from a copy nothing can be erased.
+    releases.discard(journal.parent)
     try:
         gallery.remove([one for one in who if is_unknown_id(one) or gallery.knows(one)], alike, into)
     finally:
@@ -99,6 +102,7 @@ def finish(gallery: Gallery, journal: Path) -> None:
     if gallery.unfinished:
         if journal.exists():
             removal.finish_redaction(journal)
+        releases.discard(journal.parent)
         gallery.finish_erasure()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.clock import DAY
 from edgeface.core.errors import EdgefaceError
+from edgeface.core.installed import releases
 from edgeface.gallery import proposal_file
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import day
@@ -48,6 +49,7 @@ def _erase_old(gallery: Gallery, configuration: Configuration, wall: float, *, s
     days = (configuration.unknown.days, privacy.picture_days, privacy.correction_days, privacy.negative_days)
     gallery.expire(*(wall - each * DAY for each in days))
     proposal_file.expire(configuration.data, wall, privacy.proposal_days)
+    releases.expire(configuration.data, wall)
     expired = [person.id for person in gallery.people() if person.expired(day(wall))]
     if expired:
         erase_all(gallery, configuration.journal_path, expired, wall, alike=alike, why="expired")

@@ -1,5 +1,6 @@
 """What may be kept no longer goes: people by the calendar, unknowns and pictures by their age."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ import pytest
 
 from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.errors import GalleryError, VaultError
+from edgeface.core.sqlite import BEFORE_UPDATE
 from edgeface.core.types import Probe
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.negatives import Negative
@@ -86,6 +88,26 @@ def test_a_clock_that_may_be_wrong_erases_nobody_and_matches_nobody_who_has_expi
     assert ids(gallery) == ["alice", "bob", "carol"]
     assert [person.id for person in gallery.snapshot(NOON).people] == ["bob", "carol"]
     assert [person.id for person in gallery.snapshot(NOON - DAY).people] == ["alice", "bob", "carol"]
+
+
+def test_the_copies_from_before_an_update_go_after_thirty_days_or_with_the_first_who_expires(
+    gallery: Gallery, tmp_path: Path
+) -> None:
+    copies = tmp_path / BEFORE_UPDATE
+    copies.mkdir()
+    copy = copies / "gallery.db"
+    copy.write_bytes(b"as it was")
+    os.utime(copy, (NOON, NOON))
+    keep(gallery, NOON + 31 * DAY, synced=False)
+    keep(gallery, NOON + 30 * DAY)
+    assert copy.exists()
+    keep(gallery, NOON + 31 * DAY)
+    assert not copies.exists()
+    copies.mkdir()
+    copy.write_bytes(b"as it was")
+    gallery.consent("alice", NOON, day(NOON), day(NOON + DAY))
+    assert keep(gallery, NOON + 2 * DAY) == 1
+    assert not copies.exists()
 
 
 def test_unknowns_of_every_model_and_pictures_go_by_their_age(gallery: Gallery) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.docs.__main__ import DEVICE, MOST_ON_DEVICE, everything, in_service_test
+from tools.docs.__main__ import DEVICE, MOST_ON_DEVICE, everything, in_its_test
 from tools.docs.commands import Command, commands
 from tools.docs.links import anchors, broken_in, broken_links
 from tools.docs.terminal import Terminal, TerminalError
@@ -69,12 +69,12 @@ def test_few_commands_need_a_device_and_none_in_readme() -> None:
 
 
 @pytest.mark.parametrize("command", [one for one in everything() if one.mark.startswith("run by")], ids=str)
-def test_what_the_service_test_is_said_to_run_is_in_it(command: Command) -> None:
-    assert in_service_test(command)
+def test_what_a_test_is_said_to_run_is_in_it(command: Command) -> None:
+    assert in_its_test(command)
 
 
-def test_what_is_not_in_the_service_test_is_noticed() -> None:
-    assert not in_service_test(Command("a.md", 1, "", "sudo edgeface forget alice", "run by make service-test", ""))
+def test_what_is_not_in_its_test_is_noticed() -> None:
+    assert not in_its_test(Command("a.md", 1, "", "sudo edgeface forget alice", "run by make service-test", ""))
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -18,7 +18,11 @@ from tools.service import roots
 BUILD = roots.HERE / "build"
 DEVICE = "needs a device"
 MOST_ON_DEVICE = 0.15
-SERVICE_TEST = (roots.HERE / "tools" / "service" / "inside.py").read_text(encoding="utf-8")
+TESTS = {
+    f"run by make {name}-test": (roots.HERE / "tools" / name / "inside.py").read_text(encoding="utf-8")
+    for name in ("service", "update")
+}
+"""The text of each test in booted roots, by the mark of the commands that it runs."""
 
 
 class Tried(NamedTuple):
@@ -58,18 +62,20 @@ def marked(found: list[Command]) -> list[Tried]:
     """The commands that are not tried here; what `make service-test` is said to run must be in it."""
     return [
         Tried(one, one.mark, "")
-        if one.mark == DEVICE or in_service_test(one)
+        if one.mark == DEVICE or in_its_test(one)
         else Tried(one, "failed", "not in tools/service")
         for one in found
         if one.mark
     ]
 
 
-def in_service_test(command: Command) -> bool:
-    """Whether the service test runs the same programs with the same verbs."""
+def in_its_test(command: Command) -> bool:
+    """Whether the test that a command's mark names runs the same programs with the same verbs."""
     verbs = re.findall(r"\b(edgeface|systemctl|make) ([a-z-]+)", command.text)
-    words = {"make": 'tools/install/{}"', "edgeface": '"edgeface", "{}"', "systemctl": '"systemctl", "{}"'}
-    return all(words[program].format(verb) in SERVICE_TEST for program, verb in verbs)
+    words = {"make": ('tools/install/{}"',), "edgeface": ('"edgeface", "{}"', 'edgeface("{}"')}
+    words["systemctl"] = ('"systemctl", "{}"',)
+    text = TESTS.get(command.mark, "")
+    return all(any(form.format(verb) in text for form in words[program]) for program, verb in verbs)
 
 
 def typed(found: list[Command]) -> list[Tried]:

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.release.build import version
+
 HERE = Path(__file__).parents[2]
 BUILD = HERE / "build" / "service"
 MIRROR = "http://deb.debian.org/debian"
@@ -80,9 +82,8 @@ def wheels(python: str, checkout: Path) -> Path:
     newer = BUILD / "source-newer"
     shutil.rmtree(newer, ignore_errors=True)
     shutil.copytree(checkout, newer)
-    for file in (newer / "pyproject.toml", newer / "edgeface" / "__init__.py"):
-        text = file.read_text()
-        file.write_text(text.replace(_version(checkout), UPGRADE))
+    file = newer / "edgeface" / "__init__.py"
+    file.write_text(file.read_text().replace(version(checkout), UPGRADE))
     run(*pip, "wheel", "--no-deps", "--wheel-dir", BUILD / "newer", newer)
     made = next(folder.glob("edgeface-*.whl"))
     # pip takes a platform's name literally; Debian 12 has glibc 2.36.
@@ -97,11 +98,13 @@ def wheels(python: str, checkout: Path) -> Path:
     return folder
 
 
-def deb(suite: str, checkout: Path, wheelhouse: Path) -> None:
+def deb(suite: str, checkout: Path, wheelhouse: Path, pack: str = "xz") -> None:
     """Build the package for the root's Python, inside a copy of the root; it ends up in the wheels' folder."""
+    for old in wheelhouse.glob("edgeface_*.deb"):
+        old.unlink()
     inside = fresh(suite)
     bind = ("--bind-ro", f"{checkout}:/source", "--bind", f"{wheelhouse}:/wheels")
-    command = ("env", "WHEELS=/wheels", "OUT=/wheels", "/source/tools/install/deb")
+    command = ("env", "WHEELS=/wheels", "OUT=/wheels", f"PACK={pack}", "/source/tools/install/deb")
     run("systemd-nspawn", "--quiet", "--pipe", "--register=no", "--keep-unit", "-D", inside, *bind, *command)
 
 
@@ -111,8 +114,3 @@ def year1970() -> Path:
     library.parent.mkdir(parents=True, exist_ok=True)
     run("cc", "-shared", "-fPIC", "-O", "-o", library, Path(__file__).with_name("year1970.c"))
     return library.parent
-
-
-def _version(checkout: Path) -> str:
-    lines = (checkout / "pyproject.toml").read_text().splitlines()
-    return next(line.split('"')[1] for line in lines if line.startswith("version = "))

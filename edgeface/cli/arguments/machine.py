@@ -44,6 +44,11 @@ MACHINE: dict[str, tuple[Argument, ...]] = {
         path("file", "FILE", "a backup"),
         flag("--lost", "the data folder is lost or damaged; brings back who was forgotten since the backup"),
     ),
+    "rollback": (
+        data,
+        value("--to", "VERSION", "only check whether this version can read the data; for Debian packages"),
+        flag("--lose-changes", "put the copies from before the update in place; loses all that was stored since"),
+    ),
     "audit": (
         data,
         value("action", choices=("show", "verify", "export", "accept", "tpm")),

@@ -1,0 +1,104 @@
+"""`edgeface rollback`: back to the release before the last update, if it can read the data and the configuration."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeface.config import loader
+from edgeface.core.console import say
+from edgeface.core.errors import EdgefaceError, GalleryError
+from edgeface.core.files import LOCK, only_one
+from edgeface.core.installed import releases
+from edgeface.core.installed.place import SERVICE, place
+from edgeface.core.text import printable, printable_path
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edgeface.core.installed.releases import Obstacle, Release
+
+BOOTED = Path("/run/systemd/system")
+"""It exists where systemd runs."""
+
+
+def run_rollback(arguments: argparse.Namespace) -> int:
+    """`edgeface rollback`: check, and switch; with --to only check, for another version's package."""
+    data = loader.data_folder(arguments)
+    if arguments.to is None:
+        return _to_previous(arguments, data)
+    found = _checked(data, arguments.to, lose=arguments.lose_changes)
+    if found:
+        _put_back(data, found)
+        say(f"the copies from before the update are in place, edgeface is stopped; now install edgeface {arguments.to}")
+    else:
+        say(f"edgeface {printable(arguments.to)} can read {printable_path(data)}")
+    return 0
+
+
+def _to_previous(arguments: argparse.Namespace, data: Path) -> int:
+    if (kind := place().kind) != "release":
+        how = "apt install edgeface=VERSION" if kind == "package" else "install the older version"
+        raise EdgefaceError(
+            "only `make install` keeps the release before; check with edgeface rollback --to VERSION that the older "
+            f"one can read the data, then: {how}"
+        )
+    release = releases.previous(SERVICE)
+    found = _checked(data, release.version, lose=arguments.lose_changes)
+    _check_config(release, arguments.config)
+    _service("stop")
+    try:
+        if found:
+            _put_back(data, found)
+        releases.switch(SERVICE, release)
+    finally:
+        _service("start")
+    say(f"edgeface {release.version} is the running release again; make install brings the newer one back")
+    return 0
+
+
+def _checked(data: Path, version: str, *, lose: bool) -> list[Obstacle]:
+    """What has to be put back for a version; raises GalleryError if that is not possible or was not asked for."""
+    found = releases.obstacles(data, version)
+    if not found:
+        return found
+    reason = f"edgeface {printable(version)} cannot read {printable_path(data)}: {', and '.join(map(str, found))}"
+    day = releases.day_of(found)
+    if day is None:
+        raise GalleryError(
+            f"{reason}; no copy from before the update is left (it goes after {releases.DAYS} days, and when someone "
+            "is forgotten), so there is no way back"
+        )
+    if not lose:
+        raise GalleryError(
+            f"{reason}; a copy of {day} is kept: --lose-changes puts it in place, and what was enrolled, changed and "
+            "recorded since is lost"
+        )
+    return found
+
+
+def _put_back(data: Path, found: list[Obstacle]) -> None:
+    _service("stop")
+    try:
+        with only_one(data / LOCK):
+            releases.put_back(data, found)
+    except BlockingIOError:
+        raise GalleryError(f"{printable_path(data)}: stop the daemon first") from None
+
+
+def _check_config(release: Release, config: Path) -> None:
+    """Raise EdgefaceError with the older release's own words if it does not accept the configuration."""
+    said = releases.ask(release.folder, "check", "--config", str(config))
+    if said.returncode:
+        raise EdgefaceError(
+            f"edgeface {release.version} does not accept {config}; change these lines first:\n{said.stdout.strip()}"
+        )
+
+
+def _service(verb: str) -> None:
+    """Stop or start the service, where systemd runs."""
+    if BOOTED.exists():
+        done = subprocess.run(["systemctl", verb, "edgeface"], stdout=-1, stderr=-2, text=True, check=False)  # noqa: S607 - PATH is root's
+        if done.returncode:
+            raise EdgefaceError(f"systemctl {verb} edgeface: {' '.join(done.stdout.split())[-200:]}")

@@ -1,0 +1,98 @@
+"""`make apt-repository KEY=FINGERPRINT`: a signed apt repository of the packages of a release, by reprepro.
+
+The folder can be served by any web server, or copied to a disk. Each Debian release has two suites: CODENAME with the
+newest version, and CODENAME-previous with the one before, which the way back needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.release.build import HERE
+
+CODENAMES = {"12": "bookworm", "13": "trixie"}
+KEYRING = "edgeface.gpg"
+"""The public key, next to the suites."""
+
+_SUITE = """\
+Origin: edgeface
+Label: edgeface
+Codename: {codename}
+Architectures: amd64 arm64
+Components: main
+Description: edgeface for Debian {debian}
+SignWith: {key}
+"""
+
+
+def main() -> int:
+    """Add the packages of a folder to the repository."""
+    parser = argparse.ArgumentParser(prog="make apt-repository", description=__doc__)
+    parser.add_argument("--key", required=True, help="fingerprint of a key in your GnuPG keyring that signs")
+    parser.add_argument("--debs", type=Path, default=HERE / "build" / "release" / "published", metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=HERE / "build" / "apt", metavar="FOLDER")
+    arguments = parser.parse_args()
+    for need in ("reprepro", "gpg"):
+        if shutil.which(need) is None:
+            raise SystemExit(f"apt-repository: {need} is missing: apt-get install reprepro gnupg")
+    packages = sorted(arguments.debs.glob("edgeface_*.deb"))
+    if not packages:
+        raise SystemExit(f"apt-repository: {arguments.debs} has no packages: make release builds them")
+    for package in add(arguments.out, arguments.key, packages):
+        print(package)
+    return 0
+
+
+def add(repository: Path, key: str, packages: list[Path]) -> list[str]:
+    """Add packages, each to the suite of its Debian release; returns one line for each.
+
+    The version that a suite had before moves to the suite for the way back. Ends the program if the key cannot sign, or
+    the repository has other bytes under the same version.
+    """
+    if subprocess.run(["gpg", "--batch", "--list-secret-keys", key], stdout=-3, stderr=-3, check=False).returncode:
+        raise SystemExit(f"apt-repository: {key}: no such secret key; gpg --list-secret-keys lists yours")
+    conf = repository / "conf"
+    conf.mkdir(parents=True, exist_ok=True)
+    suites = [
+        _SUITE.format(codename=f"{codename}{suffix}", debian=debian, key=key)
+        for debian, codename in CODENAMES.items()
+        for suffix in ("", "-previous")
+    ]
+    (conf / "distributions").write_text("\n".join(suites), encoding="utf-8")
+    with (repository / KEYRING).open("wb") as file:
+        subprocess.run(["gpg", "--batch", "--export", key], stdout=file, check=True)
+    for codename in sorted({codename_of(package) for package in packages}):
+        run(repository, "copy", f"{codename}-previous", codename, "edgeface")
+    lines = []
+    for package in packages:
+        run(repository, "includedeb", codename_of(package), str(package))
+        lines.append(f"{codename_of(package)}: {package.name}")
+    run(repository, "export")
+    return lines
+
+
+def codename_of(package: Path) -> str:
+    """The suite of a package, from the end of its version."""
+    debian = package.name.partition("+deb")[2][:2]
+    if debian not in CODENAMES:
+        raise SystemExit(f"apt-repository: {package.name}: not for Debian {' or '.join(CODENAMES)}")
+    return CODENAMES[debian]
+
+
+def run(repository: Path, *arguments: str) -> None:
+    """Run reprepro; its output is shown only if it fails, which ends the program."""
+    command = ["reprepro", "--basedir", str(repository), *arguments]
+    done = subprocess.run(
+        command, env={**os.environ, "LC_ALL": "C.UTF-8"}, stdout=-1, stderr=-2, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"apt-repository: {' '.join(arguments[:2])}: {' '.join(done.stdout.split())[-400:]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
