@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     View = Page | Frame
 
 PATIENCE, ROUND = 20_000, 60_000
-"""Milliseconds for what comes at once, and for what takes a while: someone comes by, photos are looked at."""
+"""Milliseconds for what comes at once, and for what takes a while: someone comes by, photos are checked."""
 _PHOTOS = sorted(str(path) for path in (PEOPLE / "Joe_Biden").iterdir())
 _HIDDEN = (
     "/enroll/camera",
