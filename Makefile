@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test app-repository app-test app-image-test release apt-repository update-test
+	covered clean fuzz install uninstall deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
