@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
+	covered clean fuzz install uninstall deb docs-check first-hour home-assistant-test home-assistant-screenshots service-test update-test release release-lock apt-repository arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -193,7 +193,7 @@ build/release-tools/.made: packages/release/tools.txt
 	@build/release-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-release: setup build/release-tools/.made ## wheel, sdist and Debian packages for both processors in build/release, built twice and checked, 10 minutes
+release: setup build/release-tools/.made ## wheel, sdist and Debian packages for both processors in build/release, built twice and checked, 20 minutes
 	@tools/setup/system-packages lintian:lintian dpkg-deb:dpkg
 	@$(BIN)/python -m tools.release $(ARGS)
 
