@@ -207,7 +207,7 @@ build/release-tools/.made: packages/release/tools.txt
 	@build/release-tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-release: setup build/release-tools/.made ## wheel, sdist and Debian packages for both processors in build/release, built twice and checked, 10 minutes
+release: setup build/release-tools/.made ## wheel, sdist and Debian packages for both processors in build/release, built twice and checked, 20 minutes
 	@tools/setup/system-packages lintian:lintian dpkg-deb:dpkg
 	@$(BIN)/python -m tools.release $(ARGS)
 

@@ -102,6 +102,11 @@ def test_a_release_that_reads_the_data_is_switched_to(home: Path) -> None:
     assert (home / "data" / "before-update" / "gallery.db").exists()
 
 
+def test_without_data_any_version_may_come(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rollback", "--to", "0.1.0", "--data", str(tmp_path / "none")]) == 0
+    assert "no data here yet" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("home")
 def test_another_version_is_only_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("rollback", "--to", "0.2.0~dev0+deb12") == 0

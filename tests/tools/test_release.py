@@ -124,6 +124,12 @@ def test_a_package_for_another_system_is_refused(name: str) -> None:
         apt.codename_of(Path(name))
 
 
+def test_a_repository_needs_a_key(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no such secret key"):
+        apt.add(tmp_path / "apt", "", [tmp_path / "edgeface_1.0+deb12_amd64.deb"])
+    assert not (tmp_path / "apt").exists()
+
+
 def test_a_check_that_fails_is_a_row_with_its_reason(tmp_path: Path) -> None:
     rows = {what: (good, line) for what, good, line in checks.results(tmp_path) if "sdist builds" in what}
     assert rows == {"The sdist builds the same wheel": (False, f"0 files *.whl in {tmp_path}, expected one")}

@@ -54,8 +54,9 @@ def add(repository: Path, key: str, packages: list[Path]) -> list[str]:
     The version that a suite had before moves to the suite for the way back. Ends the program if the key cannot sign, or
     the repository has other bytes under the same version.
     """
-    if subprocess.run(["gpg", "--batch", "--list-secret-keys", key], stdout=-3, stderr=-3, check=False).returncode:
-        raise SystemExit(f"apt-repository: {key}: no such secret key; gpg --list-secret-keys lists yours")
+    listed = ["gpg", "--batch", "--list-secret-keys", key]
+    if not key or subprocess.run(listed, stdout=-3, stderr=-3, check=False).returncode:
+        raise SystemExit(f"apt-repository: KEY={key}: no such secret key; gpg --list-secret-keys lists yours")
     conf = repository / "conf"
     conf.mkdir(parents=True, exist_ok=True)
     suites = [

@@ -20,6 +20,8 @@ COPIES = DATA / "before-update"
 SOURCES = Path("/etc/apt/sources.list.d/edgeface.sources")
 KEYRING = Path("/usr/share/keyrings/edgeface.gpg")
 ANY = ("install", "--yes", "--allow-downgrades", "--no-install-recommends")
+# 0.1 has config.yaml as a conffile, about which dpkg asks.
+TO_OLD = (*ANY, "-o", "Dpkg::Options::=--force-confold")
 
 
 def main() -> int:
@@ -155,7 +157,7 @@ def apt_back_to_old() -> str:
     """apt install edgeface=0.1 without the copies: 0.1 refuses the data, which stays; forward again works."""
     old = available("0.1.0")
     done = Path("/root/apt.txt")
-    sh("sh", "-c", f"apt-get {' '.join(ANY)} edgeface={old} >{done} 2>&1; true", DEBIAN_FRONTEND="noninteractive")
+    sh("sh", "-c", f"apt-get {' '.join(TO_OLD)} edgeface={old} >{done} 2>&1; true", DEBIAN_FRONTEND="noninteractive")
     warned = "cannot read" in done.read_text()
     require(warned, f"no reason is given: {done.read_text()[-400:]}")
     kept = installed()
@@ -171,7 +173,7 @@ def apt_back_with_the_copies() -> str:
     """edgeface rollback --to 0.1.0 --lose-changes, then apt install edgeface=0.1; and forward again."""
     said = edgeface("rollback", "--to", "0.1.0", "--lose-changes")
     require(said.status == 0, said.text)
-    sh("apt-get", *ANY, f"edgeface={available('0.1.0')}", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *TO_OLD, f"edgeface={available('0.1.0')}", DEBIAN_FRONTEND="noninteractive")
     require(version() == "edgeface 0.1.0" and active(), f"{version()}, active: {active()}")
     people = update.people_known(edgeface)
     sh("apt-get", *ANY, "edgeface", DEBIAN_FRONTEND="noninteractive")

@@ -32,6 +32,8 @@ def run_rollback(arguments: argparse.Namespace) -> int:
     if found:
         _put_back(data, found)
         say(f"the copies from before the update are in place, edgeface is stopped; now install edgeface {arguments.to}")
+    elif not data.exists():
+        say(f"{printable_path(data)}: no data here yet, so any version can be installed")
     else:
         say(f"edgeface {printable(arguments.to)} can read {printable_path(data)}")
     return 0
