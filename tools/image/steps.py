@@ -186,7 +186,7 @@ class Steps:
             who = self.broker.match()
             version = self.container.execute("edgeface", "--version").split()[-1]
             require(version == NEWER and self._people() == before, f"{version}, {self._people()}")
-            require(self.container.fetch("/metrics", self.token)[0] == 200, "the token is refused")
+            until(lambda: self.container.fetch("/metrics", self.token)[0] == 200, 20, "the page takes the token")
         finally:
             self.container.tag = old
         return f"{version}; {len(before)} people as before, matches {who}"
