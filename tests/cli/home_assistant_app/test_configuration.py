@@ -147,6 +147,12 @@ def test_notifications_go_to_apprise_and_the_address_is_a_secret() -> None:
     assert not any(target.pictures for target in notify.targets.values())
 
 
+def test_several_notifications_about_the_same_make_a_configuration() -> None:
+    notify = loaded(made(notifications=[{"address": "json://10.0.0.8"}, {"address": "json://10.0.0.9"}])).notify
+    assert notify is not None
+    assert [rule.kinds for rule in notify.rules] == [("unknown", "spoof")] * 2
+
+
 def test_levels_snapshots_and_the_log_are_as_chosen() -> None:
     found = loaded(made(level="high", snapshots="all", log_level="debug"))
     assert (found.recognition.level, found.privacy.snapshots, found.log.level) == ("high", "all", "debug")
