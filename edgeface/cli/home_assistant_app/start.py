@@ -48,10 +48,11 @@ def run_app(arguments: argparse.Namespace) -> int:
         _keep_broker(arguments, daemon)
         _require_data(file, home)
         _log.info("%s is used; of the options, only photos counts", printable_path(file))
+    # No other process gets it: not the daemon, and not the one that reads photos.
+    os.environ.pop("SUPERVISOR_TOKEN", None)
     if chosen.photos is not None:
         waiting = options.inside(arguments.share, chosen.photos, "photos")
         photos.enroll_waiting(waiting, ("--config", str(file)), daemon)
-    os.environ.pop("SUPERVISOR_TOKEN", None)
     if daemon is not None:
         user.become(daemon)
     # The process of the daemon has never seen a secret of the options.
