@@ -165,6 +165,9 @@ def test_the_copies_go_after_thirty_days(tmp_path: Path) -> None:
     databases(tmp_path / BEFORE_UPDATE, 2, 2)
     os.utime(tmp_path / BEFORE_UPDATE / "gallery.db", (0, 0))
     os.utime(tmp_path / BEFORE_UPDATE / "journal.db", (DAY, DAY))
+    link = tmp_path / BEFORE_UPDATE / "link"
+    link.symlink_to("nowhere")
+    os.utime(link, (DAY, DAY), follow_symlinks=False)
     releases.expire(tmp_path, 31 * DAY)
     assert (tmp_path / BEFORE_UPDATE).exists()
     releases.expire(tmp_path, 31 * DAY + 1)
