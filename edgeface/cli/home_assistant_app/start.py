@@ -79,9 +79,9 @@ def _own_file(chosen: Options, folder: Path) -> Path | None:
     """The user's own config.yaml, which is named or has this name; raises ConfigError if the named one is missing."""
     if chosen.config_file is None:
         own = folder / configuration.FILE
-        return own if own.exists() else None
+        return own if os.access(own, os.F_OK) else None
     named = options.inside(folder, chosen.config_file, "config_file")
-    if not named.exists():
+    if not os.access(named, os.F_OK):
         raise ConfigError(f"{options.line(('config_file',), f'no such file in {folder}')}\n{options.HOW_TO_FIX}")
     return named
 

@@ -145,6 +145,7 @@ def test_outside_home_assistant_it_is_one_line(
             "option cameras, entry 2, address: the same device as camera a, and only one can open it",
         ),
         ({"config_file": "mine.yaml"}, "option config_file: no such file in"),
+        ({"config_file": "m" * 300}, "option config_file: no such file in"),
         ({"config_file": "../data/options.json"}, "option config_file: should be a path in"),
         ({"photos": "../data"}, "option photos: should be a path in"),
     ],
