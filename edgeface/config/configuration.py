@@ -11,7 +11,7 @@ from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
-from edgeface.core.settings import Host, Id, Seconds, Settings, form
+from edgeface.core.settings import Host, Id, Settings, form
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.liveness import LivenessSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
@@ -191,8 +191,11 @@ class Serve(Settings):
     """Pictures that may wait for a worker; further ones are refused with 503."""
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     """Requests of one token per minute, over all workers."""
-    stop_seconds: Seconds = 10.0
-    """Seconds within which the requests that are under way must be answered when the service stops."""
+    stop_seconds: Annotated[float, Field(gt=0, le=15, strict=False)] = 10.0
+    """Seconds within which the requests that are under way must be answered when the service stops.
+
+    After 20 the service manager, or in a container the kernel, ends it by force.
+    """
 
     @model_validator(mode="after")
     def _require_tls(self) -> "Serve":

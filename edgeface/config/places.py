@@ -9,11 +9,10 @@ from edgeface.core.installed.place import is_checkout
 
 SYSTEM = Path("/etc/edgeface/config.yaml")
 """The configuration of the service."""
-
-WRITTEN_BY_APP = "# Written by the app of Home Assistant"
-"""How a configuration begins that the next start of the app writes again."""
 SYSTEM_DATA = Path("/var/lib/edgeface")
 """Its data folder."""
+WRITTEN_BY_APP = "# Written by the app of Home Assistant"
+"""How a configuration begins that the next start of the app writes again."""
 
 
 def default_config() -> Path:

@@ -109,7 +109,8 @@ def alone(folder: Path) -> Iterator[int]:
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
     """Hold a lock file until the block ends; raises BlockingIOError if another process holds it, OSError otherwise."""
-    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    # Not through a link: root would give away the file at its end.
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         own_as_folder(handle, path.parent)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

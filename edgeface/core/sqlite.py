@@ -231,7 +231,8 @@ def keep(path: Path) -> None:
     """
     folder = path.parent / BEFORE_UPDATE
     folder.mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # Not through a link: root would give away the folder at its end.
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         own_as_folder(handle, path.parent)
     finally:

@@ -50,8 +50,8 @@ def application(context: ServiceContext, settings: Serve) -> Starlette:
             Route("/health/ready", ready, methods=["GET"]),
         ],
         middleware=[
-            Middleware(Forwarded, proxies=settings.trusted_proxies),
             Middleware(SafeHeaders, secure=settings.tls is not None),
+            Middleware(Forwarded, proxies=settings.trusted_proxies),
             Middleware(Counted, context=context),
             Middleware(ErrorMiddleware),
             Middleware(Limits),

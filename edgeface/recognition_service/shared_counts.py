@@ -8,10 +8,11 @@ from __future__ import annotations
 import mmap
 import os
 from bisect import bisect_left
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
+from edgeface.core.types import DecisionKind
 from edgeface.recognition.timings import BUCKETS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 STATUSES = (200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
 """The statuses of answers that are counted one by one; others are 0."""
-LABELS = ("match", "ignored", "unknown", "uncertain", "not_judged")
+LABELS = (*get_args(DecisionKind), "not_judged")
 """The labels of faces that are counted one by one; others are uncertain."""
 BURST_SECONDS = 10.0
 """A token that was not used for this long may be used at once for as many requests as it has in this time."""

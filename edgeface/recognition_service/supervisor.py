@@ -40,8 +40,8 @@ HANG_SECONDS = 20.0
 """Seconds after which a worker that does not answer is ended and replaced."""
 AGAIN_SECONDS = 2.0
 """Seconds between two starts of one worker."""
-
-_END_SECONDS = 4.0
+END_SECONDS = 4.0
+"""Seconds after `serve.stop_seconds` after which a worker is ended by force."""
 
 
 @dataclass(slots=True, eq=False)
@@ -207,7 +207,7 @@ class Supervisor:
         left = [one for one in self._workers if one is not None]
         for one in left:
             one.child.terminate()
-        until = self._clock.monotonic() + self._settings.stop_seconds + _END_SECONDS
+        until = self._clock.monotonic() + self._settings.stop_seconds + END_SECONDS
         for one in left:
             try:
                 one.child.wait(max(0.0, until - self._clock.monotonic()))

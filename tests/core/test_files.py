@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.core.files import put_whole, read_at_most, swap
+from edgeface.core.files import only_one, put_whole, read_at_most, swap
 
 
 def test_a_file_is_read_up_to_one_byte_more(tmp_path: Path) -> None:
@@ -76,3 +76,11 @@ def test_a_file_that_cannot_be_replaced_leaves_no_part(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r".+"):
         put_whole(tmp_path / "folder", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "lock").symlink_to(elsewhere)
+    with pytest.raises(OSError, match="symbolic links"), only_one(tmp_path / "lock"):
+        pass
+    assert not elsewhere.exists()

@@ -112,6 +112,18 @@ def test_without_room_for_the_copy_nothing_changes(tmp_path: Path) -> None:
     assert names(path) == ["first"]
 
 
+def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "data" / "gallery.db", tmp_path / "elsewhere"
+    path.parent.mkdir()
+    elsewhere.mkdir()
+    opened(path, OLD)
+    (path.parent / BEFORE_UPDATE).symlink_to(elsewhere)
+    with pytest.raises(GalleryError, match="before-update: Not a directory"):
+        opened(path, NEW)
+    assert list(elsewhere.iterdir()) == []
+    assert names(path) == ["first"]
+
+
 def test_an_update_that_fails_leaves_the_database_and_its_copy(tmp_path: Path) -> None:
     path = tmp_path / "gallery.db"
     opened(path, OLD)
@@ -153,6 +165,9 @@ def test_the_copies_go_after_thirty_days(tmp_path: Path) -> None:
     databases(tmp_path / BEFORE_UPDATE, 2, 2)
     os.utime(tmp_path / BEFORE_UPDATE / "gallery.db", (0, 0))
     os.utime(tmp_path / BEFORE_UPDATE / "journal.db", (DAY, DAY))
+    link = tmp_path / BEFORE_UPDATE / "link"
+    link.symlink_to("nowhere")
+    os.utime(link, (DAY, DAY), follow_symlinks=False)
     releases.expire(tmp_path, 31 * DAY)
     assert (tmp_path / BEFORE_UPDATE).exists()
     releases.expire(tmp_path, 31 * DAY + 1)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 
 from edgeface.config.configuration import Configuration, Serve
+from edgeface.core import systemd
 from edgeface.gallery.snapshot import GallerySnapshot, Person
 from edgeface.recognition_service.context import STALE_SECONDS, ServiceContext
 from edgeface.recognition_service.handover import Handover, handover
 from edgeface.recognition_service.shared_counts import SharedCounts, make
+from edgeface.recognition_service.supervisor import END_SECONDS
 from edgeface.web.http.problems import Problem
 from tests.support.clock import FixedClock
 from tests.support.embeddings import unit
 
 if TYPE_CHECKING:
     from edgeface.core.types import Embedding
+
+UNIT = Path(__file__).parents[2] / "systemd" / "edgeface-serve.service"
 
 
 def snapshot(embedding: Embedding) -> GallerySnapshot:
@@ -55,6 +62,14 @@ def test_nobody_is_recognised_unless_the_people_are_known_to_be_current() -> Non
     assert problem(context) == "the service is stopping"
     # What is under way is finished.
     assert context.snapshot() is people
+
+
+def test_the_service_stops_before_it_is_ended_by_force() -> None:
+    with pytest.raises(ValidationError):
+        Serve(stop_seconds=15.1)
+    longest = Serve(stop_seconds=15).stop_seconds + END_SECONDS
+    assert longest < systemd.HEALTH_SECONDS
+    assert longest < int(re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)[0])
 
 
 def test_a_worker_gets_what_it_needs_and_no_login() -> None:

@@ -62,6 +62,10 @@ def test_publish_puts_a_gallery_on_a_volume_that_can_be_read_there(tmp_path: Pat
             assert reader.newest(1.0) is None
             assert subprocess.run([PUBLISH, data, volume], check=False).returncode == 0
             assert (reader.newest(1.0) or SimpleNamespace(people=None)).people == ()
+    # Tokens that are gone here work there no more.
+    (data / "web.json").unlink()
+    assert subprocess.run([PUBLISH, data, volume], check=False).returncode == 0
+    assert not (volume / "web.json").exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["/nowhere", "/tmp"], ["/tmp", "/nowhere"]])  # noqa: S108 - nothing is written

@@ -130,6 +130,22 @@ def test_a_repository_needs_a_key(tmp_path: Path) -> None:
     assert not (tmp_path / "apt").exists()
 
 
+@pytest.mark.parametrize(("has", "copies"), [("1.0+deb13", 1), ("2.0+deb13", 0)])
+def test_the_version_before_is_kept_when_a_release_is_added_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has: str, copies: int
+) -> None:
+    listed = f'[ "$3" != list ] || echo "trixie|main|amd64: edgeface {has}"'
+    script = f'#!/bin/sh\necho "$3" "$4" "$5" >>{tmp_path}/said\n{listed}\n'
+    for name, text in (("reprepro", script), ("gpg", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    apt.add(tmp_path / "apt", "KEY", [tmp_path / "edgeface_2.0+deb13_amd64.deb"])
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said.count("copy trixie-previous trixie") == copies
+    assert said[-2].startswith("includedeb trixie ")
+
+
 def test_a_check_that_fails_is_a_row_with_its_reason(tmp_path: Path) -> None:
     rows = {what: (good, line) for what, good, line in checks.results(tmp_path) if "sdist builds" in what}
     assert rows == {"The sdist builds the same wheel": (False, f"0 files *.whl in {tmp_path}, expected one")}

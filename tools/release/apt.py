@@ -68,7 +68,10 @@ def add(repository: Path, key: str, packages: list[Path]) -> list[str]:
     with (repository / KEYRING).open("wb") as file:
         subprocess.run(["gpg", "--batch", "--export", key], stdout=file, check=True)
     for codename in sorted({codename_of(package) for package in packages}):
-        run(repository, "copy", f"{codename}-previous", codename, "edgeface")
+        added = {package.name.split("_")[1] for package in packages if codename_of(package) == codename}
+        # The same release once more, after a failure for example, is not the one before itself.
+        if not added & set(run(repository, "list", codename, "edgeface").split()):
+            run(repository, "copy", f"{codename}-previous", codename, "edgeface")
     lines = []
     for package in packages:
         run(repository, "includedeb", codename_of(package), str(package))
@@ -85,14 +88,15 @@ def codename_of(package: Path) -> str:
     return CODENAMES[debian]
 
 
-def run(repository: Path, *arguments: str) -> None:
-    """Run reprepro; its output is shown only if it fails, which ends the program."""
+def run(repository: Path, *arguments: str) -> str:
+    """What reprepro prints; if it fails, that ends the program."""
     command = ["reprepro", "--basedir", str(repository), *arguments]
     done = subprocess.run(
         command, env={**os.environ, "LC_ALL": "C.UTF-8"}, stdout=-1, stderr=-2, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(f"apt-repository: {' '.join(arguments[:2])}: {' '.join(done.stdout.split())[-400:]}")
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ DEVICE = "edgeface-app"
 """Not the default, which an edgeface on another machine may have at the same broker."""
 BROKER_PASSWORD = "mqtt.password"  # noqa: S105 - the name of a file
 
-_KINDS = {"strangers": ["unknown", "spoof"], "everyone": ["match", "unknown", "spoof"]}
+_OF_STRANGERS = ("unknown", "spoof")
 _ADDRESSES = ("url", "source", "path")
 """The keys of a camera that the option `address` becomes."""
 _HEAD = f"""\
@@ -180,7 +180,9 @@ def _notifications(made: Draft, options: Options) -> None:
         # Home Assistant itself, which most people send to, has a local address.
         file = made.secret(f"{name}.url", option.address)
         targets[name] = {"type": "apprise", "url_file": file, "allow_local": True}
-        rules.append({"to": [name], "kinds": _KINDS[option.about]})
+        known = ("match",) if option.about == "everyone" else ()
+        # A list of its own: YAML would repeat one that stands twice by an alias, which no configuration may have.
+        rules.append({"to": [name], "kinds": [*known, *_OF_STRANGERS]})
         made.origins[f"notify.targets.{name}"] = ("notifications", number, "address")
     if targets:
         made.origins["notify"] = ("notifications",)

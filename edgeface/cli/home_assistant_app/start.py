@@ -48,10 +48,11 @@ def run_app(arguments: argparse.Namespace) -> int:
         _keep_broker(arguments, daemon)
         _require_data(file, home)
         _log.info("%s is used; of the options, only photos counts", printable_path(file))
+    # No other process gets it: not the daemon, and not the one that reads photos.
+    os.environ.pop("SUPERVISOR_TOKEN", None)
     if chosen.photos is not None:
         waiting = options.inside(arguments.share, chosen.photos, "photos")
         photos.enroll_waiting(waiting, ("--config", str(file)), daemon)
-    os.environ.pop("SUPERVISOR_TOKEN", None)
     if daemon is not None:
         user.become(daemon)
     # The process of the daemon has never seen a secret of the options.
@@ -78,9 +79,9 @@ def _own_file(chosen: Options, folder: Path) -> Path | None:
     """The user's own config.yaml, which is named or has this name; raises ConfigError if the named one is missing."""
     if chosen.config_file is None:
         own = folder / configuration.FILE
-        return own if own.exists() else None
+        return own if os.access(own, os.F_OK) else None
     named = options.inside(folder, chosen.config_file, "config_file")
-    if not named.exists():
+    if not os.access(named, os.F_OK):
         raise ConfigError(f"{options.line(('config_file',), f'no such file in {folder}')}\n{options.HOW_TO_FIX}")
     return named
 

@@ -155,8 +155,10 @@ def camera_keys(text: str) -> Keys:
         return {"type": "rtsp", "url": text}
     if "://" in text:
         return {"type": "opencv", "source": text}
-    if not text or not Path(text).exists():
-        none = f"{cleaned(text)} is not a camera: use" if text else "no camera is given: --camera takes"
+    if not text or not os.access(text, os.F_OK):
+        # An address without its :// may have a password in it, and the app writes this into its log.
+        shown = "this" if "@" in text else cleaned(text)
+        none = f"{shown} is not a camera: use" if text else "no camera is given: --camera takes"
         raise UsageError(f"{none} 0, /dev/video0, picamera, an rtsp:// address or a video file")
     return {"type": "replay", "path": str(Path(text).absolute()), "loop": True}
 

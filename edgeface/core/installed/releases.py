@@ -124,7 +124,8 @@ def discard(data: Path) -> None:
 
 def expire(data: Path, wall: float) -> None:
     """Delete the copies when they are DAYS old; raises GalleryError if they cannot be deleted."""
-    copies = [path.stat().st_mtime for path in (data / BEFORE_UPDATE).glob("*")]
+    with translated(data / BEFORE_UPDATE):
+        copies = [path.lstat().st_mtime for path in (data / BEFORE_UPDATE).glob("*")]
     if copies and wall - max(copies) > DAYS * DAY:
         discard(data)
 

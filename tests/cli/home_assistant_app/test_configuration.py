@@ -10,6 +10,7 @@ from edgeface.cli.home_assistant_app.options import HOW_TO_FIX, Options
 from edgeface.cli.home_assistant_app.supervisor import Broker
 from edgeface.config import loader
 from edgeface.core.errors import ConfigError
+from edgeface.core.text import cleaned
 
 if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
@@ -147,6 +148,12 @@ def test_notifications_go_to_apprise_and_the_address_is_a_secret() -> None:
     assert not any(target.pictures for target in notify.targets.values())
 
 
+def test_several_notifications_about_the_same_make_a_configuration() -> None:
+    notify = loaded(made(notifications=[{"address": "json://10.0.0.8"}, {"address": "json://10.0.0.9"}])).notify
+    assert notify is not None
+    assert [rule.kinds for rule in notify.rules] == [("unknown", "spoof")] * 2
+
+
 def test_levels_snapshots_and_the_log_are_as_chosen() -> None:
     found = loaded(made(level="high", snapshots="all", log_level="debug"))
     assert (found.recognition.level, found.privacy.snapshots, found.log.level) == ("high", "all", "debug")
@@ -161,6 +168,18 @@ def test_levels_snapshots_and_the_log_are_as_chosen() -> None:
             [
                 f"option cameras, entry 1, address: 10.0.0.2 {_NO_CAMERA}",
                 "option cameras, entry 2, name: should have a letter",
+            ],
+        ),
+        (
+            {
+                "cameras": [
+                    {"name": "A", "address": "rtsp:/admin:hunter2@10.0.0.2"},
+                    {"name": "B", "address": "b" * 2000},
+                ]
+            },
+            [
+                f"option cameras, entry 1, address: this {_NO_CAMERA}",
+                f"option cameras, entry 2, address: {cleaned('b' * 2000)} {_NO_CAMERA}",
             ],
         ),
         (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from edgeface.cli.home_assistant_app import user
+from edgeface.cli.home_assistant_app import photos, user
 from edgeface.cli.home_assistant_app.options import HOW_TO_FIX
 from edgeface.cli.main import main
 from edgeface.config import loader
@@ -145,6 +145,7 @@ def test_outside_home_assistant_it_is_one_line(
             "option cameras, entry 2, address: the same device as camera a, and only one can open it",
         ),
         ({"config_file": "mine.yaml"}, "option config_file: no such file in"),
+        ({"config_file": "m" * 300}, "option config_file: no such file in"),
         ({"config_file": "../data/options.json"}, "option config_file: should be a path in"),
         ({"photos": "../data"}, "option photos: should be a path in"),
     ],
@@ -216,6 +217,14 @@ def test_people_whose_photos_wait_are_enrolled_and_the_photos_are_moved(
     with PeopleService(loader.load(app.written)).gallery() as gallery:
         # A folder is never taken for an option.
         assert {one.id for one in gallery.snapshot().people} == {"barack-obama"}
+
+
+def test_what_reads_photos_does_not_get_the_token(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(photos, "enroll_waiting", lambda *_: seen.append("SUPERVISOR_TOKEN" in os.environ))
+    app.options(photos="people")
+    assert app.start() is None
+    assert seen == [False]
 
 
 def test_a_folder_of_photos_that_is_missing_is_no_reason_not_to_run(
