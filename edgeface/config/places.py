@@ -11,7 +11,7 @@ SYSTEM = Path("/etc/edgeface/config.yaml")
 """The configuration of the service."""
 
 WRITTEN_BY_APP = "# Written by the app of Home Assistant"
-"""How a configuration begins that the next start of the app writes again."""
+"""The first words of a configuration that each start of the app overwrites."""
 SYSTEM_DATA = Path("/var/lib/edgeface")
 """Its data folder."""
 

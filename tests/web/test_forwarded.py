@@ -155,7 +155,7 @@ def test_two_headers_of_a_kind_are_refused_and_an_empty_one_is_none(stage: Stage
     client, value = client_at(stage, PROXY), CLAIMS[name]
     twice = client.get("/login", headers=[(name, value), (name, value)])
     assert twice.status_code == 400
-    assert "cannot be used: it must send one" in twice.text
+    assert "cannot be used: it must be sent only once" in twice.text
     assert client.get("/login", headers={name: " "}).text == client.get("/login").text
 
 
