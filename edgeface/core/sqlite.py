@@ -276,7 +276,7 @@ def _inspect(connection: sqlite3.Connection, path: Path, schema: Schema, noun: s
 
 def _require_newest(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     if int(connection.execute("PRAGMA user_version").fetchone()[0]) < schema.newest:
-        raise GalleryError(f"{path}: written by an older edgeface; edgeface people upgrades it")
+        raise GalleryError(f"{path}: written by an older edgeface: run edgeface people, which upgrades it")
 
 
 def _migrate(connection: sqlite3.Connection, schema: Schema, path: Path | None = None) -> None:

@@ -72,7 +72,7 @@ class ServiceContext:
     def snapshot(self) -> GallerySnapshot:
         """The people; raises Problem 503 if they may have changed meanwhile."""
         problem, people = self.problem, self._people
-        # A request that is under way is finished while the service stops.
+        # Requests in progress are finished while the service stops.
         if people is None or (problem is not None and not self.stopping):
             raise Problem(503, detail=problem or "", headers={"Retry-After": "1"})
         return people
