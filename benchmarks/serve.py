@@ -221,7 +221,7 @@ def killed(folder: Path, data: Path, cores: Sequence[int]) -> Load:
         victim.start()
         found = load(site, KILL_SECONDS, cores)
         victim.join()
-        if len(site.workers) != 2 or "has ended with status -9" not in (site.folder / "log").read_text():  # noqa: PLR2004
+        if len(site.workers) != 2 or "exited with status -9" not in (site.folder / "log").read_text():  # noqa: PLR2004
             raise SystemExit("bench-serve: no worker was killed and replaced")
     return found
 

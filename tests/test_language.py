@@ -30,7 +30,7 @@ CODE = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|https?://\S+", re.DOTALL)
 DOCUMENTS = [
     *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
-    *(path for name in ("models", "tools", "benchmarks") for path in sorted((ROOT / name).rglob("*.md"))),
+    *(path for name in ("models", "tools", "benchmarks", "packages") for path in sorted((ROOT / name).rglob("*.md"))),
     ROOT / "Makefile",
     *(ROOT / name for name in ("config.yaml", "trust.yaml", "docs/door.yaml")),
 ]

@@ -1,4 +1,4 @@
-"""`edgeface health`: what the health check of a container asks."""
+"""`edgeface health`: the health check of the container image."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ _STATUS = "systemctl status edgeface"
 
 
 def run_health(_: argparse.Namespace) -> int:
-    """Return 0 if the daemon or the door has shown in time that it works, else 1; a camera that is away is no fault."""
+    """Return 0 if the daemon or the door has recently shown that it works, else 1; cameras do not matter."""
     file = os.environ.get(systemd.HEALTH)
     if file is None:
-        raise UsageError(f"{systemd.HEALTH} is not set, so nothing writes down its health: {for_here(_STATUS)}")
+        raise UsageError(
+            f"{systemd.HEALTH} is not set: only the container image has this check; elsewhere: {for_here(_STATUS)}"
+        )
     age = systemd.health_age(file)
     if age is None:
-        complain("no sign of health yet: it is starting, or does not run")
+        complain("no sign of health yet: the daemon is starting, or does not run")
         return 1
     if age > systemd.HEALTH_SECONDS:
-        complain(f"the last sign of health is {age:.0f} s old: it hangs, or has ended")
+        complain(f"the last sign of health is {age:.0f} s old: the daemon hangs, or has stopped")
         return 1
     say(f"healthy {age:.0f} s ago")
     return 0

@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgefaceError as error:
         # Editors recognise FILE:LINE: at the start of a line.
         print(error if isinstance(error, ConfigError) else f"edgeface: {error}", file=sys.stderr)
-        if isinstance(error.__cause__, FileNotFoundError) and getattr(arguments, "config", None) == SYSTEM:
+        missing = isinstance(error, ConfigError) and isinstance(error.__cause__, FileNotFoundError)
+        if missing and getattr(arguments, "config", None) == SYSTEM:
             complain(_no_configuration())
         return _status(error)
     except KeyboardInterrupt:

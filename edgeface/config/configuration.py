@@ -125,7 +125,7 @@ class Ingress(Settings):
     """Home Assistant's ingress: its Supervisor has signed people in, and names them in headers."""
 
     enabled: bool = False
-    """Believe X-Ingress-Path and X-Remote-User-Id of the Supervisor, and allow its frame."""
+    """Accept X-Ingress-Path and X-Remote-User-Id from the Supervisor, and allow its frame."""
     supervisor: Annotated[str, Field(max_length=50), AfterValidator(_require_address)] = "172.30.32.2"
     """The only address whose ingress headers are read."""
     users: Annotated[
@@ -182,17 +182,17 @@ class Serve(Settings):
     trusted_proxies: Annotated[
         tuple[ProxyNetwork, ...], Field(strict=False, max_length=20, examples=[["192.168.1.2"]])
     ] = ()
-    """Addresses or networks of reverse proxies: their connections are not counted by address."""
+    """Addresses or networks of reverse proxies: their connections are not limited by address."""
     sockets: Annotated[Path, Field(strict=False)] | None = None
-    """A folder in which each worker has a Unix socket of its own as well, for a proxy on this machine."""
+    """A folder in which each worker also has its own Unix socket, for a proxy on this machine."""
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Processes that recognise; left out: one for each core."""
+    """The number of workers; left out: one for each core."""
     queue: Annotated[int, Field(ge=0, le=1000)] = 16
-    """Pictures that may wait for a worker; further ones are refused with 503."""
+    """Pictures that may wait in each worker; further ones are refused with 503."""
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
-    """Requests of one token per minute, over all workers."""
+    """Requests per minute with one token, over all workers."""
     stop_seconds: Annotated[float, Field(gt=0, le=15, strict=False)] = 10.0
-    """Seconds within which the requests that are under way must be answered when the service stops.
+    """Seconds to finish the requests in progress when the service stops.
 
     After 20 the service manager, or in a container the kernel, ends it by force.
     """
@@ -204,7 +204,7 @@ class Serve(Settings):
 
 
 def _refuse_plaintext(served: Web | Serve) -> None:
-    """Raise ValueError if others can reach what is served, without TLS and without saying that this is meant."""
+    """Raise ValueError if other machines can reach a plaintext address and `insecure` does not allow it."""
     if served.tls is None and not served.insecure and not is_loopback(served.host):
         raise ValueError(f"plaintext on {served.host}, which other machines can reach: add tls, or set insecure: true")
 

@@ -12,7 +12,7 @@ SYSTEM = Path("/etc/edgeface/config.yaml")
 SYSTEM_DATA = Path("/var/lib/edgeface")
 """Its data folder."""
 WRITTEN_BY_APP = "# Written by the app of Home Assistant"
-"""How a configuration begins that the next start of the app writes again."""
+"""The first words of a configuration that each start of the app overwrites."""
 
 
 def default_config() -> Path:

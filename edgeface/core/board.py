@@ -144,7 +144,7 @@ def _hexadecimal(text: str) -> int | None:
 
 
 def _cpuinfo(proc: Path, *keys: str) -> str:
-    """The first value of any of these keys; the rest is not read: the kernel takes its time with many cores."""
+    """The first value of any of these keys; the rest is not read, because with many cores the kernel is slow."""
     try:
         with (proc / "cpuinfo").open(errors="replace") as file:
             lines = (line.partition(":") for line in file)

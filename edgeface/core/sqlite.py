@@ -26,7 +26,7 @@ BEFORE_UPDATE = "before-update"
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
 _AGAIN = 0.02
-NEWER = "install that version again, or go back by `edgeface rollback` there (docs/releases.md)"
+NEWER = "install that version again, or run its `edgeface rollback` (docs/releases.md)"
 """What to do about a file that a newer version has written."""
 PRAGMAS = (
     # With WAL and FULL a power cut loses no commit; with NORMAL it loses thousands (docs/decisions).
@@ -277,7 +277,7 @@ def _inspect(connection: sqlite3.Connection, path: Path, schema: Schema, noun: s
 
 def _require_newest(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     if int(connection.execute("PRAGMA user_version").fetchone()[0]) < schema.newest:
-        raise GalleryError(f"{path}: written by an older edgeface; edgeface people brings it up to date")
+        raise GalleryError(f"{path}: written by an older edgeface: run edgeface people, which upgrades it")
 
 
 def _migrate(connection: sqlite3.Connection, schema: Schema, path: Path | None = None) -> None:

@@ -21,9 +21,9 @@ STOPPING = "STOPPING=1"
 WATCHDOG = "WATCHDOG=1"
 
 HEALTH = "EDGEFACE_HEALTH"
-"""The variable with the file for the health check, which the image of a container sets."""
+"""The variable with the file for the health check; the container image sets it."""
 HEALTH_SECONDS = 20
-"""After so many seconds without a sign of health, a process with such a file is unhealthy, and the kernel ends it."""
+"""Seconds without a sign of health after which a process with such a file is unhealthy, and the kernel ends it."""
 
 _HEALTH_PERIOD = 5.0
 _WIDTH = 24

@@ -22,7 +22,7 @@ def run_run(arguments: argparse.Namespace) -> int:
     configuration = loader.load(arguments.config, files=True)
     if not configuration.cameras:
         raise ConfigError(
-            f"{printable_path(arguments.config)}: cameras: missing; without any, only edgeface serve runs"
+            f"{printable_path(arguments.config)}: cameras: missing; only edgeface serve runs without cameras"
         )
     set_up(configuration.log)
     report_memory_of_threads()

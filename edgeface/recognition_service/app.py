@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from edgeface.recognition_service.context import ServiceContext
     from edgeface.web.auth.accounts import Account
 
-AT_A_TIME = 2
-"""Requests that a worker works on at a time: one picture is decoded, in a process of its own, while another is judged.
-"""
+CONCURRENT = 2
+"""Requests that a worker handles at once: one picture is decoded, in a separate process, while another is judged."""
 
 
 def application(context: ServiceContext, settings: Serve) -> Starlette:
@@ -67,7 +66,7 @@ def application(context: ServiceContext, settings: Serve) -> Starlette:
         Ingress(),
         on_use=_limit(context, settings.requests_per_minute),
     )
-    app.state.decoding = ConcurrencyLimit(AT_A_TIME, settings.queue)
+    app.state.decoding = ConcurrencyLimit(CONCURRENT, settings.queue)
     # There are no pages: every error is JSON.
     app.state.problem_page = lambda _, problem: respond(PREFIX, problem)
     return app
@@ -91,7 +90,7 @@ async def live(_: Request) -> Response:
 
 @public
 async def ready(request: Request) -> Response:
-    """Whether it can judge a picture now; 503 with the reason if not."""
+    """Whether the worker can judge a picture now; 503 with the reason if not."""
     problem = request.app.state.context.problem
     return JSONResponse(
         {"status": "ready"} if problem is None else {"status": problem}, 200 if problem is None else 503

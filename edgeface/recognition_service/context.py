@@ -1,4 +1,4 @@
-"""What a worker recognises with: its models, and the people as the supervisor sends them."""
+"""What a worker needs to recognise faces: its models, and the people as the supervisor sends them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgeface.recognition_service.shared_counts import SharedCounts
 
 STALE_SECONDS = 10.0
-"""Seconds after which people count as unknown unless the supervisor has confirmed them: someone may be forgotten."""
+"""Seconds since the supervisor's last confirmation after which no one is recognised: someone may have been erased."""
 
 _BLANK = (480, 640, 3)
 
@@ -72,7 +72,7 @@ class ServiceContext:
     def snapshot(self) -> GallerySnapshot:
         """The people; raises Problem 503 if they may have changed meanwhile."""
         problem, people = self.problem, self._people
-        # A request that is under way is finished while the service stops.
+        # Requests in progress are finished while the service stops.
         if people is None or (problem is not None and not self.stopping):
             raise Problem(503, detail=problem or "", headers={"Retry-After": "1"})
         return people

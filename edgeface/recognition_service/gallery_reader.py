@@ -1,4 +1,4 @@
-"""Follows the gallery of a data folder, and writes nothing: the folder may be read-only, and a daemon may use it."""
+"""Reads a gallery and its changes, and writes nothing: the folder may be read-only, and a daemon may use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the supervisor gives to a worker at its start; it has no password and no key in it."""
+"""What the supervisor passes to a worker at its start, without passwords and keys."""
 
 from __future__ import annotations
 

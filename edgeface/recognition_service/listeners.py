@@ -1,4 +1,4 @@
-"""Where workers listen: all on one port, among which the kernel shares connections, and each on a socket of its own."""
+"""Where workers listen: all on one port, whose connections the kernel distributes, and each on its own socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SOCKET_MODE = 0o660
 
 
 class Listeners:
-    """Makes the sockets of workers; this process keeps none that listens, so those of a dead worker refuse at once."""
+    """Makes the sockets of workers; this process keeps no listening one, so a dead worker's socket refuses at once."""
 
     def __init__(self, settings: Serve) -> None:
         """Take the port. Raises ConfigError if another program has it, or there is no such address."""

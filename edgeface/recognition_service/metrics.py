@@ -56,9 +56,9 @@ class _Counts:
         yield seen
         yield _seconds(counts)
         for name, text in (
-            ("waiting", "Pictures that are judged or wait."),
+            ("waiting", "Pictures in progress or waiting."),
             ("ready", "Workers that are ready."),
-            ("people", "People enrolled, without the ignored."),
+            ("people", "Enrolled people, without the ignore list."),
         ):
             shown = "edgeface_serve_workers_ready" if name == "ready" else f"edgeface_serve_{name}"
             yield GaugeMetricFamily(shown, text, counts.get(name))

@@ -1,6 +1,6 @@
-"""Numbers that all workers see: what each has counted, and when each token may be used again; anonymous memory.
+"""Numbers in anonymous memory that all workers share: what each has counted, and when a token may be used again.
 
-Each number has one writer, or may be lost now and then: there is no lock, which a worker that is killed would keep.
+There is no lock, because a killed worker would never release it: a number has one writer, or may lose an update.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ STATUSES = (200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503
 LABELS = (*get_args(DecisionKind), "not_judged")
 """The labels of faces that are counted one by one; others are uncertain."""
 BURST_SECONDS = 10.0
-"""A token that was not used for this long may be used at once for as many requests as it has in this time."""
+"""After a pause this long, a token may make as many requests at once as its rate allows in this time."""
 
 _SLOTS = 1 << 16
-"""Tokens are told apart by 16 bits of their digest: two of 100 share a limit once in 13 services."""
+"""A token's limit is found by 16 bits of its digest: with 100 tokens, one service in 13 has two that share a limit."""
 _FIELDS = (
     "ready",
     "waiting",
@@ -68,7 +68,7 @@ class SharedCounts:
         return float(self._all[:, _PLACE[name]].sum())
 
     def clear(self, worker: int) -> None:
-        """A worker has ended: what it was doing no longer counts, but what it did does."""
+        """Reset what a worker that has exited was doing; what it has counted stays."""
         self._all[worker, [_PLACE["ready"], _PLACE["waiting"]]] = 0.0
 
     def answered(self, status: int, seconds: float) -> None:
@@ -85,7 +85,7 @@ class SharedCounts:
     def wait(self, token: str, now: float, per_minute: int) -> float:
         """Seconds until the token with this digest in hex may be used again; 0 if it may, and then this counts as use.
 
-        The generic cell rate algorithm (ITU-T I.371, annex A): the time at which the token would be as new.
+        The generic cell rate algorithm (ITU-T I.371, annex A): the time at which the token would be as if unused.
         """
         slot, interval = int(token[:4], 16), 60.0 / per_minute
         full = max(float(self._next[slot]), now) + interval

@@ -1,6 +1,6 @@
-"""The process that starts the workers, replaces those that end, and sends all of them the people of the gallery.
+"""The process that starts the workers, replaces those that exit, and sends all of them the people of the gallery.
 
-It alone opens the gallery and its key. It serves nothing, so no request can reach either.
+Only this process opens the gallery and its key. It answers no requests, so none can reach either.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
-"""Seconds between two looks at the gallery and at the workers."""
+"""Seconds between two checks of the gallery and the workers."""
 START_SECONDS = 60.0
 """Seconds within which a worker must answer for the first time; a Raspberry Pi with a busy card needs a few."""
 HANG_SECONDS = 20.0
-"""Seconds after which a worker that does not answer is ended and replaced."""
+"""Seconds after which a worker that does not answer is killed and replaced."""
 AGAIN_SECONDS = 2.0
 """Seconds between two starts of one worker."""
 END_SECONDS = 4.0
@@ -109,7 +109,7 @@ class Supervisor:
     def _look_at(self, one: _Process, now: float) -> None:
         last, patience = (one.started, START_SECONDS) if one.heard is None else (one.heard, HANG_SECONDS)
         if now - last > patience:
-            log.error("worker %d does not answer: it is ended", one.number)
+            log.error("worker %d does not answer: killing it", one.number)
             one.child.kill()
             one.child.wait()
         status = one.child.poll()
@@ -119,7 +119,7 @@ class Supervisor:
         if status == CONFIGURATION:
             self._status, self._stopping = CONFIGURATION, True
             return
-        log.error("worker %d has ended with status %d: another one starts", one.number, status)
+        log.error("worker %d exited with status %d: starting another", one.number, status)
         self._counts.set("restarts", self._counts.get("restarts") + 1)
         self._next_start[one.number] = one.started + AGAIN_SECONDS
 
@@ -150,14 +150,14 @@ class Supervisor:
         self._workers[number] = _Process(number, child, ours, now)
 
     def _read(self) -> bool:
-        """Take up changes of the gallery; False if it cannot be read, and the people may be out of date."""
+        """Read changes of the gallery; False if it cannot be read, so that the people may be out of date."""
         try:
             found = self._reader.newest(self._clock.wall())
             if found is not None:
                 self._replace_snapshot(share(found))
                 self._counts.set("people", found.enrolled)
         except (EdgefaceError, OSError) as error:
-            log.error("the gallery cannot be read, and no one is recognised until it can: %s", error)
+            log.error("the gallery cannot be read, so no one will be recognised: %s", error)
             return False
         return self._people >= 0
 
@@ -202,7 +202,7 @@ class Supervisor:
             systemd.notify(systemd.WATCHDOG)
 
     def _end(self) -> None:
-        """End the workers: they finish what is under way, within their time."""
+        """Stop the workers: they finish the requests in progress, within `stop_seconds`."""
         systemd.notify(systemd.STOPPING)
         left = [one for one in self._workers if one is not None]
         for one in left:

@@ -1,4 +1,4 @@
-"""A worker: one process with its own models, which answers requests until the supervisor ends it, or has ended itself.
+"""A worker: one process with its own models, which answers requests until the supervisor stops it or exits.
 
     python -m edgeface.recognition_service.worker NUMBER CHANNEL COUNTS LISTENER...
 
@@ -45,7 +45,7 @@ CONFIGURATION = 78
 """The exit status if another start would not help."""
 
 _TICK = 1.0
-# A worker whose event loop hangs at the end is ended by force so many seconds after its time.
+# Seconds after `stop_seconds` at which a worker whose event loop hangs exits by force.
 _FORCE = 2.0
 
 
@@ -128,7 +128,7 @@ class Worker:
         await server.shutdown(sockets=limited)
 
     async def _finish(self, server: uvicorn.Server) -> None:
-        """Refuse new requests, and wait for those under way, within `stop_seconds`."""
+        """Refuse new requests, and wait up to `stop_seconds` for those in progress."""
         self._context.stopping = True
         self._report()
         if under_way := {*server.server_state.tasks}:
@@ -147,7 +147,7 @@ class Worker:
             self._channel.send(READY if ready else NOT_READY, socket.MSG_DONTWAIT)
 
     def _follow(self) -> None:
-        """Take over what the supervisor sends; its end is the end of this worker."""
+        """Use the people that the supervisor sends; when the supervisor exits, so does this worker."""
         with suppress(OSError):
             while True:
                 message, handles, _, _ = socket.recv_fds(self._channel, MAX_MESSAGE, 1)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -105,6 +106,23 @@ def test_a_release_that_reads_the_data_is_switched_to(home: Path) -> None:
 def test_without_data_any_version_may_come(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rollback", "--to", "0.1.0", "--data", str(tmp_path / "none")]) == 0
     assert "no data here yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"), [("image", "start the older image"), ("checkout", "with git"), ("environment", "install that")]
+)
+def test_where_there_are_no_releases_the_way_back_is_named_even_without_a_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: Literal["image", "checkout", "environment"],
+    how: str,
+) -> None:
+    monkeypatch.setattr(rollback, "place", lambda: Place(kind, None))
+    assert main(["rollback", "--config", str(tmp_path / "none.yaml")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "edgeface rollback --to VERSION" in line
+    assert how in line
 
 
 @pytest.mark.usefixtures("home")

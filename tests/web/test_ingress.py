@@ -111,7 +111,7 @@ def test_someone_without_a_role_is_told_what_to_do(stage: Stage) -> None:
     for path in ("/", "/people", "/api/v1/people"):
         answer = inside.get(path)
         assert answer.status_code == 403
-        assert "guest has no access: web.ingress.users in config.yaml gives it" in answer.text
+        assert "guest has no access: an admin gives a role in" in answer.text
     nobody = SETTINGS.model_copy(update={"ingress": SETTINGS.ingress.model_copy(update={"default_role": "none"})})
     assert Inside(stage, "someone", settings=nobody).get("/people").status_code == 403
     assert Inside(stage, "bob", settings=nobody).get("/people").status_code == 200

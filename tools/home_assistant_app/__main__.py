@@ -27,7 +27,7 @@ def main() -> int:
         return 1
     for path in files:
         print(path.relative_to(ROOT))
-    print(f"{OUT.relative_to(ROOT)}: push this folder as a repository of its own")
+    print(f"{OUT.relative_to(ROOT)}: push the content of this folder to a separate git repository")
     return 0
 
 

@@ -46,8 +46,12 @@ MACHINE: dict[str, tuple[Argument, ...]] = {
     ),
     "rollback": (
         data,
-        value("--to", "VERSION", "only check whether this version can read the data; for Debian packages"),
-        flag("--lose-changes", "put the copies from before the update in place; loses all that was stored since"),
+        value(
+            "--to",
+            "VERSION",
+            "check whether this version can read the data, and keep the running one; for packages and containers",
+        ),
+        flag("--lose-changes", "put the copies from before the update in place; everything stored since is lost"),
     ),
     "audit": (
         data,
@@ -143,13 +147,20 @@ MACHINE: dict[str, tuple[Argument, ...]] = {
     "doctor": (config, flag("--json", "print JSON")),
     "cameras": (config, path("--out", "FOLDER", "write a snapshot of each to this folder")),
     "app": (
-        path("--data", "FOLDER", "the app's own, with options.json; default: %(default)s", default=Path("/data")),
-        path("--config-folder", "FOLDER", "for a config.yaml by hand; default: %(default)s", default=Path("/config")),
-        path("--share", "FOLDER", "for photos to enroll; default: %(default)s", default=Path("/share")),
-        value("--supervisor", "ADDRESS", "its API; default: %(default)s", default="http://supervisor"),
-        value("--ingress", "ADDRESS", "from which it opens the page; default: %(default)s", default="172.30.32.2"),
+        path("--data", "FOLDER", "the app's data, with options.json; default: %(default)s", default=Path("/data")),
+        path(
+            "--config-folder", "FOLDER", "for the user's own config.yaml; default: %(default)s", default=Path("/config")
+        ),
+        path("--share", "FOLDER", "with photos to enroll; default: %(default)s", default=Path("/share")),
+        value("--supervisor", "ADDRESS", "the Supervisor's API; default: %(default)s", default="http://supervisor"),
+        value(
+            "--ingress",
+            "ADDRESS",
+            "the address from which the Supervisor opens the page; default: %(default)s",
+            default="172.30.32.2",
+        ),
         value("--port", "N", "of the page; default: %(default)s", type=int, default=8099),
-        value("--user", "NAME", "run the daemon as this user; default: stay"),
+        value("--user", "NAME", "run the daemon as this user; default: the user of this command"),
     ),
     "egress": (
         config,

@@ -1,4 +1,4 @@
-"""The configuration that the options of the app make, with the place of every secret outside it."""
+"""The configuration that is made from the options of the app, with every secret in a file of its own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Page(NamedTuple):
 
 
 class Draft:
-    """A configuration that is being made of options."""
+    """A configuration in the making, from options."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` is where its secrets will be."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 DONE = "-enrolled"
-"""Added to the folder's name for the folder where photos lie that have been used."""
+"""The suffix of the folder to which the photos of enrolled people are moved."""
 
 
 def enroll_waiting(folder: Path, config: Sequence[str], user: User | None) -> None:

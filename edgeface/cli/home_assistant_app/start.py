@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 DATA, SETTINGS = "edgeface", "settings"
 """Folders of the app's own: people and journal, which the daemon owns; the configuration, which only root changes."""
+_TOKEN = "SUPERVISOR_TOKEN"  # noqa: S105 - the name of a variable
 _NO_BROKER = "events go to the log and the journal only: install the app Mosquitto broker, then start this app again"
 
 
@@ -37,6 +38,10 @@ def run_app(arguments: argparse.Namespace) -> int:
 
     Raises ConfigError with one line for each mistake in the options, and BrokerError if the Supervisor gives no answer.
     """
+    if not os.environ.get(_TOKEN):
+        raise UsageError(
+            f"only Home Assistant's app runs this command ({_TOKEN} is not set): elsewhere, use edgeface run"
+        )
     set_up(Log())
     home: Path = arguments.data
     daemon, chosen = user.named(arguments.user), options.read(home / "options.json")
@@ -47,9 +52,9 @@ def run_app(arguments: argparse.Namespace) -> int:
     else:
         _keep_broker(arguments, daemon)
         _require_data(file, home)
-        _log.info("%s is used; of the options, only photos counts", printable_path(file))
+        _log.info("%s is used instead of the options, except for the option photos", printable_path(file))
     # No other process gets it: not the daemon, and not the one that reads photos.
-    os.environ.pop("SUPERVISOR_TOKEN", None)
+    os.environ.pop(_TOKEN, None)
     if chosen.photos is not None:
         waiting = options.inside(arguments.share, chosen.photos, "photos")
         photos.enroll_waiting(waiting, ("--config", str(file)), daemon)
@@ -91,7 +96,7 @@ def _require_data(file: Path, home: Path) -> None:
     configured = loader.load(file, files=True, machine=True)
     if not configured.data.resolve().is_relative_to((home / DATA).resolve()):
         raise ConfigError(
-            f"{printable_path(file)}: data: should be {home / DATA}: all else is erased when the app is updated"
+            f"{printable_path(file)}: data: should be {home / DATA}: an update of the app erases everything else"
         )
     if configured.web is None or not configured.web.ingress.enabled:
         _log.warning("%s: web.ingress is not enabled, so Home Assistant shows no page", printable_path(file))
@@ -129,10 +134,7 @@ def _keep_broker(arguments: argparse.Namespace, daemon: User | None) -> None:
 
 
 def _broker(arguments: argparse.Namespace) -> Broker | None:
-    token = os.environ.get("SUPERVISOR_TOKEN")
-    if not token:
-        raise UsageError("the environment has no SUPERVISOR_TOKEN: only Home Assistant's app runs this command")
-    found = supervisor.broker(arguments.supervisor, token, SystemClock())
+    found = supervisor.broker(arguments.supervisor, os.environ[_TOKEN], SystemClock())
     if found is None:
         _log.warning(_NO_BROKER)
     return found

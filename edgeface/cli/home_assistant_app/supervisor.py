@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TRIES, SECONDS = 4, 5.0
-"""How often it is asked, and for how long an answer is waited for; between two attempts pass as many seconds."""
+"""Attempts; and seconds to wait for each answer, and between two attempts."""
 _MAX_BYTES = 65_536
 _OK, _NO_SERVICE, _REFUSED = 200, 400, frozenset({401, 403})
 _Line = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class Broker(Settings):
-    """The service `mqtt`, as whoever provides it has registered it."""
+    """The service `mqtt`, as the app that provides it has registered it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -40,7 +40,7 @@ class Broker(Settings):
 
 
 class _AgainError(Exception):
-    """No answer, or one that another attempt may change; the text is the reason."""
+    """There is no answer, or another attempt may give a better one; the text is the reason."""
 
 
 def broker(address: str, token: str, clock: Clock) -> Broker | None:
@@ -75,7 +75,7 @@ def _asked(address: str, token: str) -> Broker | None:
     try:
         return Broker.model_validate(answer.get("data"))
     except ValidationError as error:
-        raise _AgainError("its answer is no description of a broker") from error
+        raise _AgainError("its answer does not describe a broker") from error
 
 
 def _answer(address: str, token: str) -> tuple[int, bytes]:

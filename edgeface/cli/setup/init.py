@@ -84,7 +84,7 @@ def run_init(arguments: argparse.Namespace) -> int:
 
 
 def _target() -> Path:
-    """The person's own file, or the one that commands would use instead of it; in an image that of the volume."""
+    """The person's own file, or the one that commands would use instead; in a container, the one in its volume."""
     used = default_config()
     own = used == SYSTEM and not os.access(used, os.F_OK) and place().kind != "image"
     return own_config() if own else used
@@ -261,7 +261,8 @@ def _say_next(path: Path, configuration: Configuration) -> None:
         say("next:")
     say(f'  {command} enroll alice --name "Alice" a1.jpg a2.jpg a3.jpg{option}')
     say(f"  {command} enroll alice --camera {CAMERA}{option}   (instead, at the camera)")
-    say(f"  {command} web password --role admin{option}   (your account for the page)")
+    then = f"; then {for_here('systemctl restart edgeface')}" if inside else ""
+    say(f"  {command} web password --role admin{option}   (your account for the page{then})")
     if inside:
         say("the page is where you publish port 8099: http://127.0.0.1:8099/")
         return

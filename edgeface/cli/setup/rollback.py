@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
     from edgeface.core.installed.releases import Obstacle, Release
 
+_ELSEWHERE = {
+    "package": "apt install edgeface=VERSION",
+    "image": "start the older image with the same volumes; docs/releases.md",
+    "checkout": "check that version out with git",
+    "environment": "install that version",
+}
+"""How to go back where there are no releases, by how this copy was installed."""
 BOOTED = Path("/run/systemd/system")
 """It exists where systemd runs."""
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:
-    """`edgeface rollback`: check, and switch; with --to only check, for another version's package."""
-    data = loader.data_folder(arguments)
+    """`edgeface rollback`: check, and switch; with --to, leave the switch to apt or to the container's user."""
     if arguments.to is None:
-        return _to_previous(arguments, data)
+        return _to_previous(arguments)
+    data = loader.data_folder(arguments)
     found = _checked(data, arguments.to, lose=arguments.lose_changes)
     if found:
         _put_back(data, found)
@@ -39,13 +46,13 @@ def run_rollback(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _to_previous(arguments: argparse.Namespace, data: Path) -> int:
-    if (kind := place().kind) != "release":
-        how = "apt install edgeface=VERSION" if kind == "package" else "install the older version"
+def _to_previous(arguments: argparse.Namespace) -> int:
+    if (how := _ELSEWHERE.get(place().kind)) is not None:
         raise EdgefaceError(
-            "only `make install` keeps the release before; check with edgeface rollback --to VERSION that the older "
-            f"one can read the data, then: {how}"
+            "only `make install` keeps the previous release; here, check with edgeface rollback --to VERSION that the "
+            f"older version can read the data, then {how}"
         )
+    data = loader.data_folder(arguments)
     release = releases.previous(SERVICE)
     found = _checked(data, release.version, lose=arguments.lose_changes)
     _check_config(release, arguments.config)
@@ -69,13 +76,13 @@ def _checked(data: Path, version: str, *, lose: bool) -> list[Obstacle]:
     day = releases.day_of(found)
     if day is None:
         raise GalleryError(
-            f"{reason}; no copy from before the update is left (it goes after {releases.DAYS} days, and when someone "
-            "is forgotten), so there is no way back"
+            f"{reason}; no copy from before the update is left (copies are deleted after {releases.DAYS} days, and "
+            "when someone is erased), so there is no way back"
         )
     if not lose:
         raise GalleryError(
-            f"{reason}; a copy of {day} is kept: --lose-changes puts it in place, and what was enrolled, changed and "
-            "recorded since is lost"
+            f"{reason}; there is a copy of {day}: --lose-changes puts it in place, and everything that was "
+            "enrolled, changed and recorded since is lost"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Whether edgeface runs in a container, and what its user types there in place of commands for the service."""
+"""Whether edgeface runs in a container, and the commands to use there instead of those for the service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMMANDS = {
         "the image does not have it; docs/container.md"
     ),
 }
-"""What texts name for a service or a machine, and the same for a container."""
+"""The commands for a service or a machine, and those to use in a container."""
 _KUBERNETES = {
     "kubectl exec CONTAINER edgeface": "kubectl exec POD -- edgeface",
     "kubectl logs CONTAINER": "kubectl logs POD",
@@ -50,7 +50,7 @@ def engine() -> str | None:
 
 
 def for_here(text: str) -> str:
-    """A text with commands for the service; in a container with those that work there instead."""
+    """A text with its commands for the service; in a container, with those that work there."""
     found = engine()
     if found is None:
         return text

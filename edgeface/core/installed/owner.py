@@ -17,8 +17,8 @@ _UNKNOWN = 65534
 def of_another(path: Path, right: int) -> str | None:
     """Why this user has no such right (os.access) to a volume of another user, and the command that helps.
 
-    None if it has the right, if the owner is not the reason, or outside of containers: there a file of another user
-    may well be meant to be theirs.
+    None if it has the right, if the owner is not the reason, or outside of containers, where a file may belong to
+    another user on purpose.
     """
     if engine() is None:
         return None

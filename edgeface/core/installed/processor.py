@@ -18,7 +18,7 @@ ENOUGH = {
 
 MODULES = ("numpy", "cv2", "ai_edge_litert.interpreter")
 _BASELINE = 3
-"""Exit status of the trial if a package has found out by itself."""
+"""Exit status of the trial if a package itself reports that the processor is too old."""
 
 
 def require() -> None:
@@ -30,7 +30,9 @@ def require() -> None:
         return
     module = trial(MODULES)
     if module is not None:
-        newer = "Intel or AMD from 2009 or newer (x86-64-v2)" if platform.machine() == "x86_64" else "64-bit ARM"
+        newer = (
+            "an Intel or AMD processor of 2009 or newer (x86-64-v2)" if platform.machine() == "x86_64" else "64-bit ARM"
+        )
         raise ProcessorError(
             f"this processor ({board.model()}) lacks instructions that {module.partition('.')[0]} needs: use {newer};"
             " a virtual machine needs the CPU type host"

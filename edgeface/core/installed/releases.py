@@ -29,7 +29,7 @@ READS: tuple[tuple[tuple[int, int], Mapping[str, int]], ...] = (
     ((0, 1), {"gallery.db": 2, "journal.db": 2}),
     ((0, 2), {"gallery.db": 7, "journal.db": 3}),
 )
-"""From which version on which schema of each database can be read; a row for each version that changed one."""
+"""The newest schema of each database that a version, and each later one, can read; a row for each change."""
 
 _SECONDS = 60
 _VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -62,7 +62,7 @@ def previous(service: Path) -> Release:
     current = (service / "current").resolve()
     others = sorted(one for one in (service / "releases").glob("*") if one != current and one.is_dir())
     if not others:
-        raise EdgefaceError(f"{service}/releases: no other release is kept, so there is none to go back to")
+        raise EdgefaceError(f"{service}/releases: there is no previous release to go back to")
     folder = others[-1]
     said = ask(folder, "--version")
     if said.returncode or not _VERSION.search(said.stdout):

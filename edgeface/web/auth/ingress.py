@@ -45,7 +45,11 @@ class IngressSignIn:
         """Raise Problem 403 if the configuration gives the user of Home Assistant no role."""
         user: IngressUser | None = request.scope.get("edgeface.user")
         if user is not None and self._role(user) is None:
-            detail = f"{printable(user.name or user.id)} has no access: web.ingress.users in config.yaml gives it"
+            name = printable(user.name or user.id)
+            detail = (
+                f"{name} has no access: an admin gives a role in the app's option users, or in web.ingress.users of"
+                " config.yaml"
+            )
             raise Problem(HTTPStatus.FORBIDDEN, detail=detail)
 
     def _role(self, user: IngressUser) -> Role | None:

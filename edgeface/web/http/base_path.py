@@ -1,4 +1,4 @@
-"""Links, redirects and cookies of a page that a proxy serves below a path of its own."""
+"""Links, redirects and cookies of a page that a proxy serves at a path."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Forwarded:
         await self._app(scope, receive, located)
 
     def _restore(self, scope: Scope) -> None:
-        """Take from the headers what the peer may tell. Raises Problem 400."""
+        """Apply the headers that this peer may set. Raises Problem 400."""
         host, port = scope.get("client") or ("", 0)
         headers = Headers(scope=scope)
         if host not in self._proxies:
@@ -96,17 +96,19 @@ def _one(headers: Headers, name: str) -> str | None:
     """The header; None if it is missing or empty. Raises Problem 400 if there are several, or it is too long."""
     given = headers.getlist(name)
     if len(given) > 1:
-        raise _wrong(name, "it must send one")
+        raise _wrong(name, "it must be sent only once")
     if given and len(given[0]) > _LONGEST:
         raise _wrong(name, f"it must have {_LONGEST} characters at most")
     return given[0].strip() or None if given else None
 
 
 def _scheme(headers: Headers) -> str | None:
+    """The scheme; None if it is not reported, or several proxies, each with one of its own, do not agree."""
     given = _one(headers, "x-forwarded-proto")
-    if given is not None and given.lower() not in {"http", "https"}:
+    schemes = set() if given is None else {one.strip().lower() for one in given.split(",")}
+    if not schemes <= {"http", "https"}:
         raise _wrong("x-forwarded-proto", "it must be http or https")
-    return None if given is None else given.lower()
+    return schemes.pop() if len(schemes) == 1 else None
 
 
 def _host(headers: Headers) -> str | None:

@@ -131,6 +131,7 @@ def test_outside_home_assistant_it_is_one_line(
     app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("SUPERVISOR_TOKEN")
+    (app.data / "options.json").unlink()
     assert app.start() == USAGE
     assert "only Home Assistant's app runs this command" in capsys.readouterr().err
 
@@ -179,14 +180,16 @@ def test_a_config_of_the_users_own_is_used_instead(app: App, capsys: pytest.Capt
     assert app.start() is None
     assert app.daemon[-1] == str(own)
     assert password.read_text() == "broker-secret\n"
-    assert "of the options, only photos counts" in capsys.readouterr().err
+    assert "is used instead of the options, except for the option photos" in capsys.readouterr().err
     assert not app.written.exists()
 
 
 def test_a_config_of_the_users_own_may_not_lose_people(app: App, capsys: pytest.CaptureFixture[str]) -> None:
     (app.config / "config.yaml").write_text(f"cameras: {{hall: {{type: replay, path: {CLIP}}}}}\n")
     assert app.start() == CONFIG
-    assert f"data: should be {app.data}/edgeface: all else is erased when the app is updated" in capsys.readouterr().err
+    assert (
+        f"data: should be {app.data}/edgeface: an update of the app erases everything else" in capsys.readouterr().err
+    )
 
 
 def test_mistakes_in_a_config_of_the_users_own_have_its_lines(app: App, capsys: pytest.CaptureFixture[str]) -> None:

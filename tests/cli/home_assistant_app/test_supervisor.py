@@ -73,14 +73,14 @@ def test_a_refused_token_is_not_tried_again(fake: Receiver, status: int) -> None
     [
         (500, b"", "HTTP 500"),
         (400, b"<html>", "HTTP 400"),
-        (200, b"<html>", "no description of a broker"),
-        (200, b'{"result": "ok", "data": [' + b"[" * 50_000, "no description of a broker"),
-        (200, ok({**SERVICE, "port": "1883; rm"}), "no description of a broker"),
-        (200, ok({**SERVICE, "port": 0}), "no description of a broker"),
-        (200, ok({**SERVICE, "host": "a\nb"}), "no description of a broker"),
-        (200, ok({**SERVICE, "password": "a\nb"}), "no description of a broker"),
-        (200, ok({**SERVICE, "password": "x" * 100_000}), "no description of a broker"),
-        (200, ok(None), "no description of a broker"),
+        (200, b"<html>", "does not describe a broker"),
+        (200, b'{"result": "ok", "data": [' + b"[" * 50_000, "does not describe a broker"),
+        (200, ok({**SERVICE, "port": "1883; rm"}), "does not describe a broker"),
+        (200, ok({**SERVICE, "port": 0}), "does not describe a broker"),
+        (200, ok({**SERVICE, "host": "a\nb"}), "does not describe a broker"),
+        (200, ok({**SERVICE, "password": "a\nb"}), "does not describe a broker"),
+        (200, ok({**SERVICE, "password": "x" * 100_000}), "does not describe a broker"),
+        (200, ok(None), "does not describe a broker"),
     ],
 )
 def test_garbage_is_asked_for_again_and_then_one_line(fake: Receiver, status: int, answer: bytes, reason: str) -> None:

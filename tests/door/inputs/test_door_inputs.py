@@ -155,7 +155,7 @@ def test_the_doorbell_is_announced_at_once_or_never_and_opens_nothing(
 ) -> None:
     bell, relay = pins.pin(6), pins.pin(17)
     listener = listen(broker, "edgeface/doors/#")
-    with online(listener, wired(broker.port)) as controller:
+    with online(listener, wired(broker.port, contact=CONTACT.model_copy(update={"held_seconds": 60.0}))) as controller:
         until(lambda: state(listener).get("contact") == "open")
         press(bell, lambda: controller.inputs.report.rings == 1)
         until(lambda: kinds(listener) == ["doorbell"])
