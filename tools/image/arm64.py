@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from tools.arm64.__main__ import CPUINFO, PARTS, events_agree
@@ -38,8 +39,9 @@ def size() -> str:
 def doctor() -> str:
     """arm64, edgeface doctor on an emulated Cortex-A72 (Raspberry Pi 4)."""
     status, text = _run(TAG, "doctor", *_emulation())
-    require(status == 0 and "aarch64" in text, f"{status}: {text}")
-    return f"exit {status}, {text.split()[-2]} problems"
+    problems = re.search(r"^\d+ problems?\b.*", text, re.MULTILINE)
+    require(status == 0 and "aarch64" in text and problems, f"{status}: {text}")
+    return f"exit {status}, {problems[0] if problems else ''}"
 
 
 def replay() -> str:

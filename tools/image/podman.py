@@ -120,7 +120,17 @@ def build(architecture: str, tag: str, *options: str) -> None:
     pip.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in given.items())]) + "\n")
     volumes += ["--volume", f"{pip}:{_PIP}:ro"]
     print(f"building {tag} for {architecture}", flush=True)
-    words = ["build", "--quiet", "--pull=never", "--platform", f"linux/{architecture}", "--format", "docker", "--network", "host"]
+    words = [
+        "build",
+        "--quiet",
+        "--pull=never",
+        "--platform",
+        f"linux/{architecture}",
+        "--format",
+        "docker",
+        "--network",
+        "host",
+    ]
     podman(
         *words,
         *(word for name, value in given_to_build.items() for word in ("--build-arg", f"{name}={value}")),
