@@ -8,12 +8,23 @@ from pathlib import Path
 BUILD = Path("build")
 
 
-def save(target: str, table: str, folder: Path = BUILD) -> Path:
-    """Write the rows of a Markdown table as JSON: one object per row, by the titles of its columns."""
+def save(target: str, table: str, folder: Path = BUILD, *, partial: bool = False) -> Path:
+    """Write the rows of a Markdown table as JSON: one object per row, by the titles of its columns.
+
+    With `partial`, rows of earlier runs stay, unless the table has a row with the same first cell.
+    """
     file = folder / f"{target}.json"
     folder.mkdir(exist_ok=True)
-    file.write_text(json.dumps(rows(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    written = rows(table)
+    if partial and file.exists():
+        written = _merged(json.loads(file.read_text(encoding="utf-8")), written)
+    file.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return file
+
+
+def _merged(before: list[dict[str, str]], now: list[dict[str, str]]) -> list[dict[str, str]]:
+    by_name = {next(iter(row.values())): row for row in (*before, *now)}
+    return list(by_name.values())
 
 
 def rows(table: str) -> list[dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -62,7 +63,12 @@ def _add(verbs: Verbs, name: str, summary: str) -> None:
 
 
 def _call(module: str, function: str, arguments: argparse.Namespace) -> int:
-    verb: Callable[[argparse.Namespace], int] = getattr(import_module(f"edgeface.{module}"), function)
+    # What is imported stays: searching it for garbage, again and again, takes a tenth of the CPU time of a start.
+    gc.disable()
+    try:
+        verb: Callable[[argparse.Namespace], int] = getattr(import_module(f"edgeface.{module}"), function)
+    finally:
+        gc.enable()
     return verb(arguments)
 
 

@@ -29,3 +29,16 @@ def test_the_figures_are_kept_as_json(tmp_path: Path) -> None:
 def test_a_row_with_other_columns_is_an_error() -> None:
     with pytest.raises(ValueError, match="zip"):
         figures.rows("| a | b |\n|---|---|\n| 1 |\n")
+
+
+def test_a_part_of_a_run_replaces_its_own_rows_only(tmp_path: Path) -> None:
+    figures.save("trial", TABLE, tmp_path)
+    part = "| | before | now |\n|---|---|---|\n| last | | 2.5 ms |\n| new | | 1 |\n"
+    file = figures.save("trial", part, tmp_path, partial=True)
+    assert [list(row.values()) for row in json.loads(file.read_text())] == [
+        ["a | b", "1", "2"],
+        ["last", "", "2.5 ms"],
+        ["new", "", "1"],
+    ]
+    figures.save("trial", part, tmp_path)
+    assert len(json.loads(file.read_text())) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -103,7 +104,12 @@ def root_image(name: str, architecture: str, *packages: str) -> str:
 
 def build(architecture: str, tag: str, *options: str) -> None:
     """Build the image of edgeface on a root made here, with the way to the package indexes that this machine has."""
-    base = root_image("debian", architecture)
+    given_to_build = {
+        "BASE": root_image("debian", architecture),
+        "BUILD_BASE": root_image("debian", host()),
+        # podman 4 does not set it by itself.
+        "BUILDPLATFORM": f"linux/{host()}",
+    }
     pip = BUILD / "pip.conf"
     given = {name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")}
     given.pop("find-links", None)
@@ -114,11 +120,20 @@ def build(architecture: str, tag: str, *options: str) -> None:
     pip.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in given.items())]) + "\n")
     volumes += ["--volume", f"{pip}:{_PIP}:ro"]
     print(f"building {tag} for {architecture}", flush=True)
-    words = ["build", "--quiet", "--pull=never", "--arch", architecture, "--format", "docker", "--network", "host"]
+    words = [
+        "build",
+        "--quiet",
+        "--pull=never",
+        "--platform",
+        f"linux/{architecture}",
+        "--format",
+        "docker",
+        "--network",
+        "host",
+    ]
     podman(
         *words,
-        "--build-arg",
-        f"BASE={base}",
+        *(word for name, value in given_to_build.items() for word in ("--build-arg", f"{name}={value}")),
         *volumes,
         *options,
         "--file",
@@ -128,6 +143,11 @@ def build(architecture: str, tag: str, *options: str) -> None:
         HERE,
         seconds=5400,
     )
+
+
+def host() -> str:
+    """The architecture of this machine, as Debian calls it."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 
 
 def emulate() -> None:

@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import time
+from statistics import median
 from typing import TYPE_CHECKING
 
+from edgeface.core.installed.processor import MODULES
 from edgeface.demo.mosquitto import free_port
 from tools.image import podman as engine
 from tools.image import running
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+STARTS = 5
 UNPACKED, COMPRESSED, START, MEMORY, STOP = 450.0, 160.0, 2.5, 0.10, 10.0
 """The bars: megabytes, megabytes, seconds, share of the host's, seconds."""
 FULL = "4m"
@@ -103,15 +106,21 @@ class Steps:
 
     def first_frame(self) -> str:
         """from podman start to the first frame: at most 2.5 s."""
-        took = []
-        for _ in range(3):
+        took, engine_took, cpu = [], [], []
+        for _ in range(STARTS):
             self.container.stop()
             began = time.monotonic()
             podman("start", NAME)
+            engine_took.append(time.monotonic() - began)
             until(lambda: running.processed(self.container.page, self.token) > 0, 30, "a frame", every=0.02)
             took.append(time.monotonic() - began)
-        text = f"{sorted(took)[1]:.2f} s, the median of 3 ({min(took):.2f} to {max(took):.2f})"
-        require(sorted(took)[1] <= START, text)
+            cpu.append(running.cpu(int(self.container.facts("State.Pid"))))
+        text = (
+            f"{median(took):.2f} s, the median of {STARTS} ({min(took):.2f} to {max(took):.2f}) with a load of"
+            f" {os.getloadavg()[0]:.1f}; podman start itself {median(engine_took):.2f} s; CPU time of the container"
+            f" {median(cpu):.2f} s"
+        )
+        require(median(took) <= START, text)
         return text
 
     def memory(self) -> str:
@@ -235,24 +244,24 @@ class Steps:
         return f"exit 78: {said[1]}"
 
     def old_processor(self) -> str:
-        """a processor without the instructions: a line, exit 78; one of 2009 runs."""
+        """a processor without the instructions: a line, exit 78; one of 2009 loads every package."""
         cpuinfo = BUILD / "cpuinfo"
         cpuinfo.write_text(f"processor\t: 0\nmodel name\t: {OLD}\nflags\t\t: {OLD_FLAGS}\n\n")
-        status, text = self._emulated(OLD, "check", "--volume", f"{cpuinfo}:/proc/cpuinfo:ro")
+        command = ("-m", "edgeface.cli", "check")
+        status, text = self._emulated(OLD, command, "--volume", f"{cpuinfo}:/proc/cpuinfo:ro")
         require(
             status == 78 and f"this processor ({OLD}) lacks instructions that numpy needs" in text, f"{status}: {text}"
         )
         require("Traceback" not in text, text)
-        works, report = self._emulated(ENOUGH, "doctor")
-        require(works == 0, f"{ENOUGH}: {works}: {report}")
-        return f"{OLD}: exit {status}, one line; {ENOUGH}: doctor exit {works}"
+        works, report = self._emulated(ENOUGH, ("-c", f"import {', '.join(MODULES)}; print('imported')"))
+        require(works == 0 and "imported" in report, f"{ENOUGH}: {works}: {report}")
+        return f"{OLD}: exit {status}, one line; {ENOUGH} imports {', '.join(MODULES)}"
 
-    def _emulated(self, processor: str, command: str, *options: str) -> tuple[int, str]:
-        """Run a command on another x86-64 processor."""
+    def _emulated(self, processor: str, words: tuple[str, ...], *options: str) -> tuple[int, str]:
+        """Run the image's Python on another x86-64 processor, for five minutes at most."""
         emulator = shutil.which("qemu-x86_64-static")
-        mounted = ("--volume", f"{emulator}:/qemu:ro", "--entrypoint", "/qemu", *options)
-        python = "/opt/edgeface/bin/python"
-        return self.container.once("-cpu", processor, python, "-m", "edgeface.cli", command, options=mounted)
+        mounted = ("--timeout", "300", "--volume", f"{emulator}:/qemu:ro", "--entrypoint", "/qemu", *options)
+        return self.container.once("-cpu", processor, "/opt/edgeface/bin/python", *words, options=mounted)
 
     def _people(self) -> list[str]:
         return self.container.execute("edgeface", "people", "--json").splitlines()

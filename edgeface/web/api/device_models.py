@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
+from pydantic import AfterValidator, Field, RootModel, WithJsonSchema
 
 from edgeface.core.event_kinds import BY_KIND
+from edgeface.core.settings import DescribedModel
 from edgeface.core.text import closest
 from edgeface.core.types import DecisionKind, FaceLabel, LivenessStatus, Prompt
 from edgeface.web.api.models import ApiModel, Facts, Limit, Time
@@ -230,10 +231,8 @@ class Recognised(ApiModel):
     model: str
 
 
-class Problem(BaseModel):
+class Problem(DescribedModel):
     """An error (RFC 9457)."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     type: str
     title: str

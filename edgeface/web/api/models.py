@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from edgeface.core.settings import ID_PATTERN
+from edgeface.core.settings import ID_PATTERN, DescribedModel
 from edgeface.core.text import MAX_NAME, UNKNOWN_ID, check_id, cleaned
 from edgeface.gallery.snapshot import NEVER, check_day
 
@@ -32,12 +32,10 @@ Limit = Annotated[int, Field(ge=1, le=200)]
 Facts = dict[str, Any]
 
 
-class ApiModel(BaseModel):
+class ApiModel(DescribedModel):
     """A JSON object of the interface: unknown keys are errors, and types are not converted."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 
 
 class Page(ApiModel):
