@@ -190,7 +190,7 @@ uninstall: ## remove the service, as root; people and configuration stay (PURGE=
 image: setup ## build the container image on a Debian root made here, as root (ARGS="--arch arm64 --tag NAME --extras heic")
 	@$(BIN)/python -m tools.image $(ARGS)
 
-image-test: setup ## try the image in podman, amd64 and emulated arm64, as root, an hour with arm64 (ARGS="--only amd64")
+image-test: setup ## try the image in podman, amd64 and emulated arm64, as root, 10 minutes (ARGS="--only amd64")
 	@$(BIN)/python -m tools.image.trial $(ARGS)
 
 compose-test: setup ## packages/compose with podman-compose: TLS, passwords, Prometheus, as root (ARGS=--keep)

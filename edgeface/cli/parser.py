@@ -63,7 +63,7 @@ def _add(verbs: Verbs, name: str, summary: str) -> None:
 
 
 def _call(module: str, function: str, arguments: argparse.Namespace) -> int:
-    # What is imported stays: searching it for garbage, again and again, takes a tenth of the CPU time of a start.
+    # What is imported stays: searching it for garbage some 300 times would cost CPU time at each start.
     gc.disable()
     try:
         verb: Callable[[argparse.Namespace], int] = getattr(import_module(f"edgeface.{module}"), function)

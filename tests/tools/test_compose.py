@@ -89,7 +89,7 @@ def test_the_image_is_run_by_a_user_and_asks_for_its_health() -> None:
 
 
 def test_the_parts_of_the_image_exist() -> None:
-    found = re.search(r"\$source\[([\w,-]+)\$", (IMAGE / "install").read_text())
+    found = re.search(r"extras=([\w,-]+)\$", (IMAGE / "install").read_text())
     assert found is not None
     assert set(found[1].split(",")) <= PARTS.keys()
 
@@ -100,6 +100,8 @@ def test_the_context_has_what_the_image_is_built_from() -> None:
     assert "*" in lines
     assert [name for name in kept if not (ROOT / name).exists()] == []
     needed = (
+        "packages/release/lock-debian13.txt",
+        "tools/install/platforms",
         "pyproject.toml",
         "README.md",
         "LICENSE",

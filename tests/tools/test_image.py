@@ -25,10 +25,3 @@ def test_each_stage_names_its_processor() -> None:
         "--platform=${BUILDPLATFORM}",
         "--platform=${TARGETPLATFORM}",
     ]
-
-
-def test_every_file_of_the_build_is_sent_to_it() -> None:
-    sent = set(re.findall(r"^!(\S+)", (HERE / ".dockerignore").read_text(), re.MULTILINE))
-    install = (HERE / "packages" / "image" / "install").read_text()
-    used = set(re.findall(r"\$source/([\w./-]+)", install + CONTAINERFILE.replace("/source/", "$source/")))
-    assert {"packages/image/install", "packages/release/lock-debian13.txt"} < used <= sent

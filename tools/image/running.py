@@ -64,7 +64,7 @@ class Container:
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
-        self.page = free_port()
+        self.page = 0
         self.volumes: tuple[str, ...] = (f"{CONFIG_VOLUME}:/etc/edgeface", f"{DATA_VOLUME}:/var/lib/edgeface")
 
     @property
@@ -92,6 +92,8 @@ class Container:
     def start(self) -> None:
         """Start the daemon."""
         self.remove()
+        # A container that podman has started again by itself can leave its forwarding of a port behind.
+        self.page = free_port()
         publish = ("--publish", f"127.0.0.1:{self.page}:8099", "--restart", "on-failure")
         podman("run", "--detach", "--name", NAME, *self.options, *publish, self.tag)
 

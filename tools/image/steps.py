@@ -132,6 +132,8 @@ class Steps:
         shutil.chown(config, running.USER, running.USER)
         text = (config / "config.yaml").read_text().replace(running.BROKER, "127.0.0.1")
         page = free_port()
+        # Under its own name: the broker remembers the newest generation of each device's data.
+        text = f"device: trial-host\n{text}"
         text = text.replace("insecure: true}\nweb: {", f"port: {self.broker.port}}}\nweb: {{port: {page}, ")
         (config / "config.yaml").write_text(text)
         with running.on_host(self.container.tag, config, data) as process:
