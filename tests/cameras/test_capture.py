@@ -434,6 +434,7 @@ def test_a_camera_that_was_not_started_or_is_stopped_stays_closed() -> None:
     assert (capture.supervise().status, camera.opened_at) == ("offline", [])
     capture.start()
     until(lambda: camera.opened_at)
+    capture.stop()
     camera.released.set()
     finish(capture)
     assert (capture.supervise().status, len(camera.opened_at)) == ("offline", 1)
