@@ -39,10 +39,10 @@ def results(inside: Path, module: str, binds: Mapping[Path, str], out: Path) -> 
     """Boot a root, run the module, which is in /source, and return what it writes to /results/results.json."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    (inside / "etc/systemd/system/edgeface-test.service").write_text(_UNIT.format(module=module))
-    wanted = inside / "etc/systemd/system/multi-user.target.wants/edgeface-test.service"
+    (inside / "etc/systemd/system/service-test.service").write_text(_UNIT.format(module=module))
+    wanted = inside / "etc/systemd/system/multi-user.target.wants/service-test.service"
     wanted.unlink(missing_ok=True)
-    wanted.symlink_to("../edgeface-test.service")
+    wanted.symlink_to("../service-test.service")
     print(f"booting {inside.name}", flush=True)
     boot(inside, binds, out)
     file = out / "results.json"
