@@ -134,7 +134,7 @@ def test_it_ends_in_time_whatever_streams(stage: Stage, server: Server) -> None:
     with streaming(server.port, "/api/events"), streaming(server.port, "/api/ever"):
         until(lambda: stage.context.hub.listeners == 1)
         server.stop()
-        until(lambda: not [one for one in threading.enumerate() if one.name == "web"], web_server.STOP_SECONDS)
+        until(lambda: not [one for one in threading.enumerate() if one.name == "web"], 2 * web_server.STOP_SECONDS)
     assert stage.context.hub.listeners == 0
 
 
