@@ -22,6 +22,10 @@ SEND_WITHIN = LIFETIME - 1.0
 """Seconds after capture in which an event may be sent. The last second of LIFETIME is for the network and the broker,
 whose expiry counts whole seconds (MQTT 5, 3.3.2.3.3), so that no subscriber receives the event after LIFETIME."""
 
+ACKNOWLEDGE_WITHIN = LIFETIME - 0.25
+"""Seconds after capture in which the broker must acknowledge an event; otherwise the connection is cut. An event that
+reaches the broker at the last moment still has to reach its subscribers."""
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 

@@ -120,7 +120,7 @@ class EventQueue:
             events.to_json(wire).encode(),
             Tag("event", event.id),
             expiry=max(1, left),
-            until=event.monotonic + events.LIFETIME,
+            until=event.monotonic + events.ACKNOWLEDGE_WITHIN,
         )
 
     def _miss(self, event: Event) -> None:

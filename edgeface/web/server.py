@@ -72,8 +72,8 @@ class Server:
         """Wait until it listens; False after a timeout."""
         return self._listening.wait(seconds)
 
-    def stop(self) -> None:
-        """Stop the server and its streams, within STOP_SECONDS."""
+    def stop(self) -> bool:
+        """Stop the server and its streams; whether they have ended, for which this waits STOP_SECONDS at most."""
         self._stopping.set()
         self._hub.close()
         with contextlib.suppress(RuntimeError):
@@ -84,6 +84,7 @@ class Server:
             self._thread.join(STOP_SECONDS)
             if self._thread.is_alive():
                 log.warning("the web server does not stop in time")
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -79,7 +79,7 @@ def test_broker_and_network_may_hold_an_event_only_while_it_is_young(writer: Jou
     queue.put(an_event(1, monotonic=99.5), None)
     clock.sleep(1.0)
     flush(queue, wire)
-    assert wire.published == [("edgeface/front/porch/event", 1, 99.5 + events.LIFETIME)]
+    assert wire.published == [("edgeface/front/porch/event", 1, 99.5 + events.ACKNOWLEDGE_WITHIN)]
 
 
 def test_an_event_that_cannot_be_sent_in_time_is_left_to_history(writer: JournalWriter) -> None:

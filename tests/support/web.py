@@ -24,6 +24,7 @@ from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 from edgeface.people.service import PeopleService
+from tests.support.broker import until
 from tests.support.film import DATA, film, picture
 
 if TYPE_CHECKING:
@@ -187,13 +188,13 @@ def client(stage: Stage) -> Iterator[Callable[..., TestClient]]:
 @pytest.fixture
 def server(stage: Stage) -> Iterator[Server]:
     """The application behind a real uvicorn, at server.url."""
-    from edgeface.web.server import Server
+    from edgeface.web.server import STOP_SECONDS, Server
 
     running = Server(stage.app, Web(port=0), stage.context.hub)
     running.start()
     assert running.wait(60), running.problem
     yield running
-    running.stop()
+    until(running.stop, STOP_SECONDS)
 
 
 def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClient:

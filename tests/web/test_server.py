@@ -7,7 +7,6 @@ import http.client
 import json
 import socket
 import ssl
-import threading
 import time
 import urllib.request
 from contextlib import closing, contextmanager
@@ -133,8 +132,7 @@ def test_it_ends_in_time_whatever_streams(stage: Stage, server: Server) -> None:
     with_routes(stage, events=_events, ever=_for_ever)
     with streaming(server.port, "/api/events"), streaming(server.port, "/api/ever"):
         until(lambda: stage.context.hub.listeners == 1)
-        server.stop()
-        until(lambda: not [one for one in threading.enumerate() if one.name == "web"], 2 * web_server.STOP_SECONDS)
+        until(server.stop, web_server.STOP_SECONDS)
     assert stage.context.hub.listeners == 0
 
 
