@@ -165,7 +165,7 @@ def test_the_newest_picture_is_read_however_slow_its_reader(watch: Watch) -> Non
         assert len(delays) > 0.95 * len(steady) > 8
         median, late = np.percentile(delays, [50, 95]) * 1000
         report(camera=name, pictures=len(delays), median_ms=round(median, 1), p95_ms=round(late, 1))
-        # Other processes delay single pictures: only the heavy run, which has the machine to itself, judges those as well.
+        # Other processes delay single pictures: only the heavy run, with the machine to itself, judges those as well.
         assert median <= 150
         assert late <= 150 or not HEAVY
 
