@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from edgeface.core import sqlite
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.alike import AlikePairs
 from edgeface.gallery.gallery import Gallery
@@ -30,30 +29,6 @@ if TYPE_CHECKING:
     from edgeface.journal.journal import Journal
     from edgeface.notify.notifier import Notifier
     from edgeface.recognition.timings import Timings
-
-
-class Recent:
-    """The people and unknowns that were read from gallery.db last; any thread may use it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._people: GallerySnapshot | None = None
-        self._unknowns: tuple[object, list[Unknown]] = ((), [])
-
-    def people(self, gallery: Gallery, wall: float) -> GallerySnapshot:
-        """The people as of now: only those who have changed since the last call are read."""
-        with self._lock:
-            gallery.base = gallery.base or self._people
-            self._people = gallery.snapshot(wall)
-            return self._people
-
-    def unknowns(self, gallery: Gallery) -> list[Unknown]:
-        """The unknowns; read only if the file has changed since the last call."""
-        with self._lock:
-            seen = sqlite.stamps(gallery.path)
-            if seen != self._unknowns[0]:
-                self._unknowns = seen, gallery.unknowns()
-            return self._unknowns[1]
 
 
 class Models:
@@ -99,7 +74,6 @@ class WebContext:
     models: Models = field(default_factory=Models)
     alike: AlikePairs = field(default_factory=AlikePairs)
     visits: VisitReader = field(default_factory=VisitReader)
-    recent: Recent = field(default_factory=Recent)
 
     @contextmanager
     def gallery(self) -> Iterator[Gallery]:
@@ -115,12 +89,12 @@ class WebContext:
         if latest is not None:
             return latest
         with self.gallery() as gallery:
-            return self.recent.people(gallery, self.clock.wall())
+            return gallery.snapshot(self.clock.wall())
 
     def unknowns(self) -> list[Unknown]:
         """Those who were seen and are not enrolled; waits for the disk."""
         with self.gallery() as gallery:
-            return self.recent.unknowns(gallery)
+            return gallery.unknowns()
 
     @property
     def people(self) -> PeopleService:

@@ -8,7 +8,7 @@ are made; redirects are not followed.
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler
@@ -52,8 +52,6 @@ class Ingress:
     users: dict[str, str]
     """Ids of who can be signed in, by user name."""
     port: int = 0
-    paths: list[str] = field(default_factory=list)
-    """What the app was asked for."""
 
     @property
     def url(self) -> str:
@@ -110,7 +108,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401)
             return
         path = self.path.removeprefix(PREFIX)
-        self.proxy.paths.append(f"{self.command} {path}")
         connection = HTTPConnection("127.0.0.1", self.proxy.app, timeout=60, source_address=(ADDRESS, 0))
         try:
             self._send(connection, path, user)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tests.support.web import UNKNOWN
-
 if TYPE_CHECKING:
     from edgeface.web.context import WebContext
 
@@ -25,17 +23,3 @@ def test_the_models_are_for_one_thread_at_a_time(context: WebContext) -> None:
 def test_the_gallery_is_the_daemons(context: WebContext) -> None:
     with context.gallery() as gallery:
         assert [person.id for person in gallery.people()] == ["barack", "eileen"]
-
-
-def test_people_and_unknowns_are_read_again_only_after_a_change(context: WebContext) -> None:
-    first = context.snapshot()
-    assert context.snapshot() is first
-    assert [one.id for one in context.unknowns()] == [UNKNOWN]
-    with context.gallery() as gallery:
-        # As long as another connection is open, nothing is written when one is closed.
-        before = context.recent.unknowns(gallery)
-        assert context.recent.unknowns(gallery) is before
-        gallery.remove(["eileen", UNKNOWN])
-        assert context.recent.unknowns(gallery) == []
-    assert [one.id for one in context.snapshot().people] == ["barack"]
-    assert context.unknowns() == []

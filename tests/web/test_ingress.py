@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,9 @@ from edgeface.config import loader
 from edgeface.config.configuration import Ingress, Web
 from edgeface.core.errors import ConfigError
 from edgeface.web.auth.accounts import require_account
-from tests.support.web import CAMERA, Stage, make_app, stage  # noqa: F401 - fixtures
+from edgeface.web.server import Server
+from tests.support.web import Stage, make_app, make_token, stage  # noqa: F401 - fixtures
+from tests.web.test_live import Listening, wait_for
 from tests.web.test_pages import Markup
 
 if TYPE_CHECKING:
@@ -192,16 +195,28 @@ def test_the_audit_trail_has_the_user_as_one_of_home_assistant(stage: Stage) -> 
     assert stage.notes[-1][1]["by"] == "ingress:anna"
 
 
-def test_a_stream_of_events_runs_as_long_as_home_assistant_names_the_user(stage: Stage) -> None:
-    faces = Inside(stage, "bob").get(f"/api/v1/cameras/{CAMERA}/faces")
-    assert faces.status_code in {200, 503}
-    me = Inside(stage, "bob").get("/sessions")
-    assert me.status_code == 200
+def test_a_stream_of_events_is_open_to_the_user(stage: Stage) -> None:
+    settings = Web(port=0, ingress=Ingress(enabled=True, supervisor="127.0.0.1"))
+    server = Server(make_app(stage.context, settings), settings, stage.context.hub)
+    server.start()
+    try:
+        assert server.wait(60), server.problem
+        with closing(Listening(server, x_ingress_path=PATH, x_remote_user_id="0000")) as stream:
+            assert stream.block() == {"retry": "3000"}
+            wait_for(lambda: stage.context.hub.listeners == 1)
+            stage.context.hub.on_message({"kind": "match", "id": "a"})
+            assert stream.event() == ("a", {"kind": "match", "id": "a"})
+        with closing(Listening(server, x_ingress_path=PATH)) as stream:
+            assert stream.answer.status == 401
+    finally:
+        server.stop()
+
+
+def test_a_user_sees_the_list_of_sessions(stage: Stage) -> None:
+    assert Inside(stage, "bob").get("/sessions").status_code == 200
 
 
 def test_a_token_works_through_ingress_too(stage: Stage) -> None:
-    from tests.support.web import make_token
-
     inside = Inside(stage, "guest")
     inside.client.headers["authorization"] = f"Bearer {make_token(stage, 'viewer')}"
     assert inside.get("/api/v1/people").status_code == 200
@@ -222,7 +237,7 @@ def test_a_user_that_cannot_be_shown_is_refused(stage: Stage, header: str, value
     inside = Inside(stage, "anna")
     answer = inside.client.get("/people", headers=[(header.encode(), value.encode())])
     assert answer.status_code == 400
-    assert "X-Remote-User-" in answer.text
+    assert f"header {header.title()} cannot be used" in answer.text
 
 
 def test_a_name_in_utf_8_is_the_one_in_the_configuration(stage: Stage) -> None:

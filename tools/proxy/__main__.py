@@ -54,11 +54,11 @@ _COLUMNS = (
     "sign-out",
     "10 MB limit",
     "forged headers",
+    "requests",
 )
 _STARTS = {"nginx": servers.nginx, "caddy": servers.caddy}
 _ALONE = "PROXY_TEST_ALONE"
 """Set in the process that is in a network of its own."""
-SCREENSHOT = Path(__file__).parents[2] / "docs" / "images" / "ingress-frame.png"
 
 
 class Row(NamedTuple):
@@ -210,9 +210,8 @@ def device(folder: Path, port: int, web: str) -> Iterator[walk.Device]:
 
 def measured(only: str | None, screenshot: Path | None) -> Iterator[Row]:
     """Each setup in turn."""
-    users = "{anna: admin}"
-    kinds = {
-        True: f"ingress: {{enabled: true, supervisor: {ADDRESS}, users: {users}}}",
+    settings = {
+        True: f"ingress: {{enabled: true, supervisor: {ADDRESS}, users: {{anna: admin}}}}",
         False: f"base_path: {servers.BASE}",
     }
     with tempfile.TemporaryDirectory() as name, walk.chromium() as browser:
@@ -221,7 +220,7 @@ def measured(only: str | None, screenshot: Path | None) -> Iterator[Row]:
         authority = Authority(folder / "tls")
         tls = ssl.create_default_context(cafile=authority.ca)
         with Mosquitto(folder / "broker") as broker:
-            for strips, web in kinds.items():
+            for strips, web in settings.items():
                 with device(folder / f"device-{strips}", broker.port, web) as found:
                     place = Place(folder, browser, authority, tls, found)
                     for proxy in _STARTS:
@@ -236,9 +235,8 @@ def measured(only: str | None, screenshot: Path | None) -> Iterator[Row]:
 
 def tabled(rows: list[Row]) -> str:
     """The rows as a table."""
-    columns = (*_COLUMNS, "requests")
-    head = f"| setup | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}"
-    lines = [f"| {row.way} | {' | '.join(row.cells.get(one, '') for one in columns)} |" for row in rows]
+    head = f"| setup | {' | '.join(_COLUMNS)} |\n|{'---|' * (len(_COLUMNS) + 1)}"
+    lines = [f"| {row.way} | {' | '.join(row.cells.get(one, '') for one in _COLUMNS)} |" for row in rows]
     return "\n".join([head, *lines])
 
 
@@ -261,9 +259,7 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=(*_STARTS, "ingress"))
-    parser.add_argument(
-        "--screenshot", type=Path, help=f"write the page in the ingress frame here, such as {SCREENSHOT.name}"
-    )
+    parser.add_argument("--screenshot", type=Path, help="a file for a picture of the page in the ingress frame")
     options: Any = parser.parse_args()
     if not Path(CHROMIUM).exists():
         raise SystemExit("proxy-test: chromium is missing: sudo apt-get install chromium")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,11 +52,11 @@ _CADDY = """\
 
 
 class Ports(NamedTuple):
-    """Where a proxy listens, and where the page does."""
+    """Where a proxy listens for https, where the page does, and where Caddy listens for http."""
 
     proxy: int
     page: int
-    spare: int
+    http: int
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def caddy(folder: Path, ports: Ports, authority: Authority, *, strips: bool) -> 
     program = needed("caddy", "caddy")
     file = folder / "Caddyfile"
     site = caddy_site(ports, *authority.broker(HOST), strips=strips)
-    file.write_text(_CADDY.format(http=ports.spare, https=ports.proxy, site=site))
+    file.write_text(_CADDY.format(http=ports.http, https=ports.proxy, site=site))
     told = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
     command = [program, "run", "--config", str(file), "--adapter", "caddyfile"]
     with _running(command, folder, ports.proxy):
@@ -161,7 +162,5 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
 
 
 def _listens(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

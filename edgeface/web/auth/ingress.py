@@ -33,8 +33,7 @@ class IngressSignIn:
     def session(self, request: Request) -> Session | None:
         """A session for this request alone; None if Home Assistant names no one, or someone without a role."""
         user: IngressUser | None = request.scope.get("edgeface.user")
-        role = None if user is None else self._role(user)
-        if user is None or role is None:
+        if user is None or (role := self._role(user)) is None:
             return None
         account = Account(_name(user), role, "ingress", "", 0.0)
         # The same for all pages of a user, so that nothing has to be kept; only these pages have it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from edgeface.config.configuration import Ingress
+
+log = logging.getLogger(__name__)
 
 _LONGEST = 255
 """Characters of a forwarded header; of X-Forwarded-For, `Proxies` reads the right-most entries only."""
@@ -38,7 +41,8 @@ class Forwarded:
     It removes the base path from requests, and puts it in front of redirects. It sets the client, scheme and Host of
     the scope; `edgeface.any_scheme`, whether a trusted proxy may have ended TLS and does not report it;
     `edgeface.ingress`, whether the request came by Home Assistant's ingress; and `edgeface.user`, an IngressUser or
-    None. A trusted proxy's header that cannot be used is answered with 400; from other peers no such header is read.
+    None. A trusted proxy's header that cannot be used is answered with 400 and logged; from other peers no such header
+    is read.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Forwarded:
         self._proxies = Proxies(proxies)
         self._base = base_path
         self._supervisor = parsed(ingress.supervisor) if ingress is not None and ingress.enabled else None
+        self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -59,6 +64,7 @@ class Forwarded:
         try:
             self._restore(scope)
         except Problem as problem:
+            self._log(problem.detail)
             await respond(scope["path"], problem)(scope, receive, send)
             return
         base = base_path.get()
@@ -72,6 +78,12 @@ class Forwarded:
             await send(message)
 
         await self._app(scope, receive, located)
+
+    def _log(self, detail: str) -> None:
+        # Once: a client may make the proxy send the same header again and again. The details have nothing of its value.
+        if detail not in self._logged:
+            self._logged.add(detail)
+            log.warning("%s", detail)
 
     def _restore(self, scope: Scope) -> None:
         """Apply the headers that this peer may set. Raises Problem 400."""
@@ -127,15 +139,16 @@ def _prefix(headers: Headers, name: str) -> str | None:
 
 
 def _user(headers: Headers) -> IngressUser | None:
-    id_, name = (_utf8(_one(headers, f"x-remote-user-{part}") or "") for part in ("id", "name"))
-    if not (id_ + name).isprintable():
-        raise _wrong("x-remote-user-id", "it has a character that cannot be printed")
+    id_, name = _text(headers, "x-remote-user-id"), _text(headers, "x-remote-user-name")
     return IngressUser(id_, name) if id_ else None
 
 
-def _utf8(text: str) -> str:
-    """A header's text; the Supervisor writes UTF-8, and HTTP reads Latin-1."""
-    return text.encode("latin-1").decode(errors="replace")
+def _text(headers: Headers, name: str) -> str:
+    """The header, or an empty text; the Supervisor writes UTF-8, and HTTP reads Latin-1."""
+    text = (_one(headers, name) or "").encode("latin-1").decode(errors="replace")
+    if not text.isprintable():
+        raise _wrong(name, "it has a character that cannot be printed")
+    return text
 
 
 def _wrong(name: str, wanted: str) -> Problem:

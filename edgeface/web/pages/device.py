@@ -171,7 +171,7 @@ def health(request: Request) -> Response:
 
 @public
 async def login(request: Request) -> Response:
-    """The sign-in form, unless Home Assistant has signed in; the query says why the last try failed."""
+    """The sign-in form, unless Home Assistant has signed the user in; the query says why the last try failed."""
     query, auth = request.query_params, request.app.state.auth
     if request.scope.get("edgeface.user") is not None:
         return see("/")

@@ -258,7 +258,7 @@ def environment() -> Environment:
 
 
 def _coded(text: str) -> Markup:
-    """The text with its parts in backquotes as code, and the commands of this container if it is one."""
+    """The text with its parts in backquotes as code; in a container, commands are those for a container."""
     from markupsafe import Markup, escape
 
     parts = [escape(part) for part in for_here(text).split("`")]
