@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import threading
@@ -179,6 +180,8 @@ def test_what_a_client_does_not_read_is_not_kept_for_it(
         async def parts() -> AsyncIterator[bytes]:
             while True:
                 yield b"x" * 100_000
+                # As each stream of the web does: one that never waits would keep its event loop to itself.
+                await asyncio.sleep(0)
 
         return StreamingResponse(parts())
 
