@@ -14,8 +14,9 @@ MODULES = sorted((ROOT / "edgeface").rglob("*.py"))
 ROOMS = (  # from the top; an import goes down only, and rooms on one line do not import each other
     {"cli"},
     {"demo"},
-    {"daemon", "recognition_service"},
+    {"daemon", "recognition_service", "centre"},
     {"web"},
+    {"fleet"},
     {"people", "doctor"},
     {"config"},
     {"evaluation", "door"},

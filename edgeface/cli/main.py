@@ -20,6 +20,7 @@ from edgeface.core.errors import (
     CameraError,
     ConfigError,
     EdgefaceError,
+    FleetError,
     ModelError,
     ProcessorError,
     UsageError,
@@ -100,6 +101,6 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 def _status(error: EdgefaceError) -> int:
     if isinstance(error, (ConfigError, ModelError, ProcessorError, VaultError)):
         return CONFIG
-    if isinstance(error, (CameraError, BrokerError)):
+    if isinstance(error, (BrokerError, CameraError, FleetError)):
         return UNAVAILABLE
     return USAGE if isinstance(error, UsageError) else REFUSED

@@ -11,7 +11,8 @@ EdgefaceError
  |       `- CameraLoginError      capture: as CameraError, but waits a minute
  |- GalleryError  (ValueError)    command line: one line, exit status 1
  |- PhotoError    (ValueError)    enrollment: the photo is rejected with the reason
- `- BrokerError   (OSError)       the publisher: counts it, waits, reconnects
+ |- BrokerError   (OSError)       the publisher: counts it, waits, reconnects
+ `- FleetError    (OSError)       the follower: keeps what it has, waits, asks again; command line: exit status 69
 """
 
 from __future__ import annotations
@@ -104,3 +105,7 @@ class PhotoError(EdgefaceError, ValueError):
 
 class BrokerError(EdgefaceError, OSError):
     """The MQTT broker cannot be reached or rejects the connection."""
+
+
+class FleetError(EdgefaceError, OSError):
+    """The centre of a fleet cannot be reached or refuses, its database fails, or what it sent does not fit."""
