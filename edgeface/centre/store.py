@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         WaitingProposal,
     )
     from edgeface.core.clock import Clock
+    from edgeface.core.types import Embedding
     from edgeface.fleet.messages import JoinRequest, Lease, Proposal, Proposed, Receipt, Rows
 
 Answer = TypeVar("Answer")
@@ -56,8 +57,7 @@ class Store:
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people)
         self._answers = Answers()
-        self._watch = Watch(conninfo)
-        self._watch.on_change(self._answers.drop)
+        self._watch = Watch(conninfo, self._answers.drop)
 
     def close(self) -> None:
         """Close all connections; waiting callers return at once."""
@@ -134,6 +134,12 @@ class Store:
         """Everyone of a site, by id."""
         with self._database.reading() as transaction:
             return self._directory.records(transaction, sites.find(transaction, site))
+
+    def means(self, site: str, model: str) -> dict[str, Embedding]:
+        """The mean template of everyone of a site who has one of `model`, by id; look-alikes are found with them."""
+        with self._database.reading() as transaction:
+            sites.find(transaction, site)
+            return self._people.means(transaction, site, model)
 
     # What devices follow
 
