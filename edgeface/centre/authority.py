@@ -46,7 +46,9 @@ _ABOUT = "centre.authority"
 class Authority:
     """The authority in a data folder; any thread may use it."""
 
-    def __init__(self, folder: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, clock: Clock):
+    def __init__(
+        self, folder: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, clock: Clock
+    ) -> None:
         self._folder, self._key, self._clock = folder, key, clock
         self.certificate = certificate
 
@@ -94,18 +96,18 @@ class Authority:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
         return self._issue(name, _requested_key(request), DEVICE_DAYS, usage)
 
-    def server_context(self, names: Sequence[str]) -> ssl.SSLContext:
-        """A context with the server's certificate, which also asks clients for one of this authority.
+    def server_context(self, names: Sequence[str], *, clients: bool) -> ssl.SSLContext:
+        """A context with the server's certificate for TLS 1.3; with `clients`, it asks them for one of this authority.
 
-        TLS 1.2 or newer. A client may come without a certificate: whoever serves it decides what that allows.
+        A client may come without a certificate: whoever serves it decides what that allows.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_verify_locations(cadata=self.pem)
-        context.verify_mode = ssl.CERT_OPTIONAL
-        # A ticket would carry a certificate into a connection whose handshake did not check it again.
-        context.options |= ssl.OP_NO_TICKET
-        context.num_tickets = 0
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if clients:
+            context.load_verify_locations(cadata=self.pem)
+            context.verify_mode = ssl.CERT_OPTIONAL
+            # A ticket would carry a certificate into a connection whose handshake does not check it again.
+            context.num_tickets = 0
         self.load_server(context, names)
         return context
 

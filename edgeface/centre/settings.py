@@ -28,9 +28,7 @@ def _conninfo(text: str) -> str:
         found = conninfo_to_dict(text)
     except ProgrammingError:
         # The message of libpq may quote a password.
-        raise ValueError(
-            "not a connection string of PostgreSQL, such as host=/run/postgresql dbname=edgeface"
-        ) from None
+        raise ValueError("not a connection string of PostgreSQL, such as host=/run/postgresql") from None
     if "password" in found:
         raise ValueError("has a password: write it into a file, and name that with password_file")
     return text
