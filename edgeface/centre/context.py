@@ -55,10 +55,10 @@ def opened(settings: CentreSettings, clock: Clock) -> Iterator[CentreContext]:
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.store import Store
 
-    authority = Authority.open(settings.data, clock)
+    authority, conninfo = Authority.open(settings.data, clock), settings.database.open_conninfo()
     with (
-        closing(Keyring(settings.data / KEYRING, settings.keyring)) as keyring,
-        closing(Store(settings.database.open_conninfo(), keyring, clock)) as store,
+        closing(Keyring(settings.data / KEYRING, settings.keyring, settings.passphrase())) as keyring,
+        closing(Store(conninfo, keyring, clock, lease_seconds=settings.lease_seconds)) as store,
     ):
         store.migrate()
         yield CentreContext(settings, clock, store, authority)

@@ -105,6 +105,12 @@ class CentreSettings(Settings):
     """The folder for the authority, the accounts, and the first copy of the keyring."""
     keyring: Folder = Path("/var/lib/edgeface-centre-keyring")
     """The folder for the second copy of the keyring; best on another disk."""
+    passphrase_file: Path | None = Field(default=None, strict=False)
+    """A file whose first line seals the keys that sign people; left out: they lie open in both folders."""
+    passphrase_env: str | None = None
+    """An environment variable that holds it."""
+    passphrase_credential: str | None = None
+    """A systemd credential that holds it (LoadCredential=)."""
     names: Annotated[
         tuple[Host, ...], Field(strict=False, min_length=1, max_length=20, examples=[["centre.example.org"]])
     ]
@@ -120,6 +126,11 @@ class CentreSettings(Settings):
     log: Log = Log()
 
     @model_validator(mode="after")
+    def _one_passphrase(self) -> CentreSettings:
+        require_one_source("passphrase", self.passphrase_file, self.passphrase_env, self.passphrase_credential)
+        return self
+
+    @model_validator(mode="after")
     def _two_folders(self) -> CentreSettings:
         one, other = (Path(path).resolve() for path in (self.data, self.keyring))
         if one == other or one in other.parents:
@@ -130,6 +141,14 @@ class CentreSettings(Settings):
     def lease_seconds(self) -> int:
         """Seconds of `lease_days`."""
         return self.lease_days * 86_400
+
+    def passphrase(self) -> bytes | None:
+        """What seals the enrolling keys, None for nothing; raises ConfigError if it cannot be read."""
+        sources = self.passphrase_file, self.passphrase_env, self.passphrase_credential
+        found = secret(
+            "passphrase of the enrolling keys", "the file", *sources, key="passphrase", error_type=ConfigError
+        )
+        return None if found is None else found.encode()
 
 
 def load(path: Path) -> CentreSettings:

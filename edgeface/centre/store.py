@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgeface.centre.database import Transaction
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.records import (
+        ChangeRecord,
         Device,
         Entry,
         JoinCode,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         WaitingProposal,
     )
     from edgeface.core.clock import Clock
+    from edgeface.core.types import Embedding
     from edgeface.fleet.messages import JoinRequest, Lease, Proposal, Proposed, Receipt, Rows
 
 Answer = TypeVar("Answer")
@@ -47,8 +49,16 @@ class Store:
     proposal that does not exist. Nothing is half applied.
     """
 
-    def __init__(self, conninfo: str, keyring: Keyring, clock: Clock | None = None, connections: int = 8) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        keyring: Keyring,
+        clock: Clock | None = None,
+        connections: int = 8,
+        lease_seconds: int = receipts.LEASE_SECONDS,
+    ) -> None:
         self._keyring = keyring
+        self._lease_seconds = lease_seconds
         self._clock = clock or SystemClock()
         self._database = Database(conninfo, connections)
         self._directory = Directory(keyring)
@@ -134,6 +144,16 @@ class Store:
         """Everyone of a site, by id."""
         with self._database.reading() as transaction:
             return self._directory.records(transaction, sites.find(transaction, site))
+
+    def means(self, site: str, model: str) -> dict[str, Embedding]:
+        """The mean templates of a model by the ids of those who have one."""
+        public = self._keyring.enrolling.key(site).public_key()
+        return self._finished(site, lambda transaction: self._feed.means(transaction, site, model, public))
+
+    def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
+        """Who has changed whom after a change number, at most so many, in their order."""
+        with self._database.reading() as transaction:
+            return self._feed.history(transaction, site, after, most)
 
     # What devices follow
 
@@ -224,7 +244,7 @@ class Store:
     def applied(self, device: Device, site: str, receipt: Receipt) -> Lease:
         """Take a receipt; raises ChangedError if its digest is not that of its change number, FleetError if forged."""
         with self._database.changing() as transaction:
-            lease = receipts.take(transaction, device, site, receipt, self._clock.wall())
+            lease = receipts.take(transaction, device, site, receipt, self._clock.wall(), self._lease_seconds)
         if lease is None:
             raise ChangedError(f"{site}: the device has another set of people than the centre: list again")
         return lease

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from edgeface.centre.records import ReceiptState
+from edgeface.centre.records import ChangeKind, ReceiptState
 from edgeface.core.errors import GalleryError
 from edgeface.core.settings import Id
 from edgeface.core.types import Embedding  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.fleet.facts import MAX_GROUPS
 from edgeface.gallery.snapshot import check_embedding
-from edgeface.web.api.models import ApiModel, Day, Expiry, Name, NewFromPhotos, Page, Time
+from edgeface.web.api.models import ApiModel, Day, Expiry, Limit, Name, NewFromPhotos, Page, Time
 
 Groups = Annotated[tuple[Id, ...], Field(strict=False, max_length=MAX_GROUPS)]
 SiteId = Id
@@ -177,6 +177,31 @@ class Proof(ApiModel):
     digest: str
     count: int
     devices: list[DeviceProof]
+
+
+class HistoryQuery(ApiModel):
+    """Selects a part of the history."""
+
+    after: Annotated[int, Field(ge=0, le=1 << 62)] = 0
+    """Only changes above this number."""
+    limit: Limit = 50
+
+
+class HistoryEntry(ApiModel):
+    """One change of a person."""
+
+    seq: int
+    kind: ChangeKind
+    at: Time
+    by: str
+    id: str | None
+    """Null for someone who was forgotten: nothing of them is left."""
+
+
+class History(ApiModel):
+    """A part of the history of a site, in the order of its changes."""
+
+    changes: list[HistoryEntry]
 
 
 class Device(ApiModel):

@@ -114,7 +114,7 @@ def make_password(
     # First what an account may do: without it, it may nothing.
     _put(folder, Rights(name, "password", role, sites, secret))
     accounts.set_password(folder, name, role, password, wall)
-    return pyotp.TOTP(secret).provisioning_uri(name, issuer_name="edgeface centre")
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="edgeface centre")
 
 
 def make_token(

@@ -67,6 +67,22 @@ def proof(call: Call) -> Response:
     )  # fmt: skip
 
 
+def history(call: Call) -> Response:
+    """List who has changed whom."""
+    followed, store = call.path["site"], centre(call).store
+    require_right(call, followed, "viewer")
+    ids = {one.person: one.id for one in store.people(followed)}
+    found = store.history(followed, call.query.after, call.query.limit)
+    return reply(
+        models.History(
+            changes=[
+                models.HistoryEntry(seq=one.seq, kind=one.kind, at=rfc3339(one.at), by=one.by, id=ids.get(one.person))
+                for one in found
+            ]
+        )
+    )
+
+
 def devices(call: Call) -> Response:
     """List the devices of the sites that the caller may see."""
     rights = rights_of(call)
@@ -188,6 +204,8 @@ OPERATIONS = (
     Operation("GET", _SITE, "viewer", "sites", "Get one site", site, {200: models.Site}, errors=(403,)),
     Operation("GET", f"{_SITE}/proof", "viewer", "sites", "Get what each device of a site has signed", proof,
               {200: models.Proof}, errors=(403,)),
+    Operation("GET", f"{_SITE}/changes", "viewer", "sites", "List who has changed whom", history,
+              {200: models.History}, query=models.HistoryQuery, errors=(403,)),
     Operation("GET", "/devices", "viewer", "devices", "List the devices of the sites that the caller may see", devices,
               {200: models.Devices}),
     Operation("POST", f"{_DEVICE}/lost", "admin", "devices", "Refuse a device that was lost; its sites get new keys",

@@ -43,11 +43,12 @@ def _init(settings: CentreSettings, _: argparse.Namespace) -> int:
     from edgeface.centre.authority import Authority
     from edgeface.centre.context import KEYRING, opened
     from edgeface.centre.keyring import Keyring
+    from edgeface.centre.keyring_copy import KeyringCopy
 
     clock = SystemClock()
     authority = Authority.create(settings.data, clock)
     first = settings.data / KEYRING
-    if not Keyring.exists(first, settings.keyring):
+    if not any((folder / KeyringCopy.FILE).exists() for folder in (first, settings.keyring)):
         Keyring.create(first, settings.keyring)
     with opened(settings, clock):
         pass
