@@ -66,8 +66,7 @@ class Store:
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people)
         self._answers = Answers()
-        self._watch = Watch(conninfo)
-        self._watch.on_change(self._answers.drop)
+        self._watch = Watch(conninfo, self._answers.drop)
 
     def close(self) -> None:
         """Close all connections; waiting callers return at once."""

@@ -27,11 +27,12 @@ _PAUSE = 1.0
 class Watch:
     """Follows the change numbers of all sites; its thread starts with the first who waits."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *calls: Callable[[str, int], None]) -> None:
+        """`calls` are told as with `on_change`, once someone else waits."""
         self._conninfo = conninfo
         self._news = threading.Condition()
         self._seen: dict[str, int] = {}
-        self._calls: list[Callable[[str, int], None]] = []
+        self._calls = list(calls)
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
