@@ -16,6 +16,7 @@ PARTS = {
     "notify": ("apprise", "http_ece", "py_vapid"),
     "mediapipe": ("mediapipe",),
     "evaluate": ("matplotlib",),
+    "fleet": ("msgpack",),
 }
 """The modules of each part, as they are imported."""
 
