@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from edgeface import __version__
+from edgeface.cli.arguments.fleet_device import FLEET_DEVICE
 from edgeface.cli.arguments.machine import MACHINE
 from edgeface.cli.arguments.people import PEOPLE
 
@@ -58,7 +59,7 @@ def _add(verbs: Verbs, name: str, summary: str) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     added.set_defaults(verb=partial(_call, _MODULES.get(name, f"cli.{name}"), f"run_{name}"))
-    for argument in (MACHINE | PEOPLE)[name]:
+    for argument in (MACHINE | PEOPLE | FLEET_DEVICE)[name]:
         argument(added)
 
 
@@ -110,6 +111,7 @@ _SUMMARIES = {
     "app": "start as Home Assistant's app, in its container: its options become the config",
     "egress": "print a systemd drop-in that allows only the traffic that the config needs",
     "web": "manage access to the page, the REST interface and metrics",
+    "fleet": "join the fleet of a centre, or show what this device has from it",
 }
 
 _MODULES = {
@@ -125,6 +127,7 @@ _MODULES = {
     "keys": "cli.keys.run",
     "door": "door.controller",
     "mqtt": "cli.mqtt.clean",
+    "fleet": "cli.fleet.device",
     **dict.fromkeys(("backup", "restore"), "people.backup"),
     **dict.fromkeys(
         ("enroll", "unknowns", "templates", "rename", "consent", "forget", "ignore", "correct", "export", "import"),
@@ -168,5 +171,6 @@ _EXAMPLES = {
     "cameras": "edgeface cameras --out /tmp/snapshots",
     "egress": "sudo edgeface egress --write",
     "app": "edgeface app --user edgeface",
+    "fleet": "edgeface fleet join https://centre.example:8444 ABCD-EFGH-...\n  edgeface fleet status",
     "web": "edgeface web password --role admin\n  edgeface web token --role viewer --name grafana",
 }
