@@ -84,6 +84,11 @@ class GalleryFile:
         with self.transaction(visible=False):
             self._db.execute("UPDATE state SET unfinished = 0 WHERE unfinished")
 
+    def versions(self) -> dict[bytes, int]:
+        """The number that changes with a person, whoever writes, by tag."""
+        with sqlite.translated(self.path):
+            return dict(self._db.execute("SELECT tag, version FROM people"))
+
     def knows(self, who: str) -> bool:
         """Whether the file has a person or an unknown with this id."""
         query = "SELECT 1 FROM people WHERE tag = ?1 UNION ALL SELECT 1 FROM unknowns WHERE tag = ?1"

@@ -199,6 +199,16 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             self.link(person, before.look_alikes if before is not None else ())
         return Change("enrolled", person, wall)
 
+    def put(self, person: Person, templates: Sequence[Template] | None = None) -> None:
+        """Store a person as given, with these in place of the templates of the model; None leaves them as they are."""
+        with self.transaction():
+            self._put(person.id, person.name, (), person.enrolled, ignored=person.ignored)
+            self._save(person)
+            if templates is not None:
+                query = "DELETE FROM templates WHERE person = ? AND model = ?"
+                self._db.execute(query, (self.tag(person.id), self.model))
+                rows.put_templates(self._codec, self._db, person.id, templates)
+
     def rename(self, person: str, name: str, wall: float) -> Change:
         """Change the display name."""
         with self.transaction():

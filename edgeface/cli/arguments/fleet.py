@@ -22,10 +22,12 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value(
             "words",
             "WORD",
-            "on a device: join ADDRESS CODE; at the centre: site [SITE...], code DEVICE SITE..., "
+            "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE",
             nargs="*",
         ),
+        flag("--again", "join: although the device has joined before"),
+        flag("--json", "status: print JSON"),
         value("--name", "NAME", "enroll: the display name"),
         value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),

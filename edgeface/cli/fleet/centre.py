@@ -10,6 +10,7 @@ from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
 from edgeface.cli.fleet.service import load
+from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time
 from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
@@ -79,7 +80,8 @@ def _enroll(context: CentreContext, words: Sequence[str], arguments: argparse.Na
     options = EnrollOptions(
         skip_bad=arguments.skip_bad, anyway=arguments.anyway, different_people=arguments.different_people
     )
-    done = Enrolling(context, site, _BY).from_photos(who, facts, map(Path, photos), options)
+    with refusals_explained(" (--skip-bad leaves them out)"):
+        done = Enrolling(context, site, _BY).from_photos(who, facts, map(Path, photos), options)
     for line in (*done.notes, *done.left_out):
         complain(line)
     say(f"{done.person.id}: {'enrolled' if done.new else 'changed'} at {site}, change {done.person.seq}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgeface.config.places import default_config
+
 if TYPE_CHECKING:
     import argparse
 
@@ -13,9 +15,10 @@ OF_DEVICE = ("join", "status")
 def run_fleet(arguments: argparse.Namespace) -> int:
     """Do one action; returns the exit status."""
     if arguments.action in OF_DEVICE:
-        from edgeface.cli.fleet.device import run_device
+        from edgeface.cli.fleet import device
 
-        return run_device(arguments)
+        arguments.config = arguments.config or default_config()
+        return device.run_fleet(arguments)
     from edgeface.cli.fleet.centre import run_at_centre
 
     return run_at_centre(arguments)
