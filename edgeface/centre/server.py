@@ -83,6 +83,13 @@ class CentreServer:
         self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self.device_port = self.admin_port = 0
         """The ports once it listens, if any free ones were configured."""
+        self._device_app: Starlette = device_application(context)
+
+    @property
+    def waiting(self) -> int:
+        """Requests of devices that wait for a change now."""
+        count: int = self._device_app.state.waiting.count
+        return count
 
     def run(self) -> None:
         """Serve in this thread; raises ConfigError if an address cannot be served."""
@@ -133,7 +140,7 @@ class CentreServer:
     def _devices(self) -> _Listener:
         settings = self._context.settings
         tls = self._context.authority.server_context(settings.names, clients=True)
-        app, wanted = device_application(self._context), settings.devices
+        app, wanted = self._device_app, settings.devices
         with _named("devices", wanted.host, wanted.port):
             return _Listener(
                 app, (wanted.host, wanted.port), wanted.trusted_proxies, tls, CertifiedProtocol, MAX_DEVICE_CONNECTIONS

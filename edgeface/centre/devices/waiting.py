@@ -32,7 +32,8 @@ class Waiting:
         self._joined: dict[str, float] | None = None
         self._changed = asyncio.Event()
         self._closed = False
-        self._waiters = 0
+        self.count = 0
+        """The requests that wait now."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -63,7 +64,7 @@ class Waiting:
         Read the changes first, and again afterwards.
         """
         until = asyncio.get_running_loop().time() + seconds
-        self._waiters += 1
+        self.count += 1
         try:
             while not self._closed and self._seqs.get(site, 0) <= after and self._is_known(device):
                 left = until - asyncio.get_running_loop().time()
@@ -72,7 +73,7 @@ class Waiting:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), left)
         finally:
-            self._waiters -= 1
+            self.count -= 1
 
     def _is_known(self, device: Device) -> bool:
         # A device that has joined again has another certificate.
@@ -89,7 +90,7 @@ class Waiting:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not self._waiters:
+            if not self.count:
                 # What is known may be old when the next one comes.
                 self._joined = None
                 continue
