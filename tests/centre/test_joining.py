@@ -103,14 +103,10 @@ def test_what_is_no_signing_request_is_refused(shared: Running, request_text: st
 
 
 def test_a_signing_request_that_was_altered_is_refused(shared: Running) -> None:
-    import base64
-
     device = Door(shared, "front")
-    der = bytearray(ssl.PEM_cert_to_DER_cert(
-        device.csr().replace("CERTIFICATE REQUEST", "CERTIFICATE")
-    ))  # fmt: skip
+    der = bytearray(ssl.PEM_cert_to_DER_cert(device.csr().replace("CERTIFICATE REQUEST", "CERTIFICATE")))
     der[-1] ^= 1
-    altered = f"-----BEGIN CERTIFICATE REQUEST-----\n{base64.b64encode(der).decode()}\n-----END CERTIFICATE REQUEST-----\n"
+    altered = ssl.DER_cert_to_PEM_cert(bytes(der)).replace("CERTIFICATE", "CERTIFICATE REQUEST")
     assert device.join(shared.code("front"), request=altered)[0] == 422
 
 

@@ -86,7 +86,8 @@ def _enrolling(call: Call, role: Role) -> Enrolling:
 
 
 def _facts(given: models.Change) -> Facts:
-    return Facts(given.name, given.groups, given.ignored, given.given, given.expires)
+    groups = None if given.groups is None else tuple(given.groups)
+    return Facts(given.name, groups, given.ignored, given.given, given.expires)
 
 
 def _person(one: records.PersonRecord) -> models.Person:
