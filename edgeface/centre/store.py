@@ -145,9 +145,10 @@ class Store:
             return self._directory.records(transaction, sites.find(transaction, site))
 
     def means(self, site: str, model: str) -> dict[str, Embedding]:
-        """The mean templates of a model by the ids of those who have one."""
-        public = self._keyring.enrolling.key(site).public_key()
-        return self._finished(site, lambda transaction: self._feed.means(transaction, site, model, public))
+        """The mean template of everyone of a site who has one of `model`, by id; look-alikes are found with them."""
+        with self._database.reading() as transaction:
+            sites.find(transaction, site)
+            return self._people.means(transaction, site, model)
 
     def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
         """Who has changed whom after a change number, at most so many, in their order."""

@@ -186,7 +186,7 @@ class Proposal(FleetMessage):
     """A key for this proposal, wrapped with the key of the epoch."""
     epoch: Seq
     sealed: Annotated[bytes, Field(max_length=20_000)] | None = None
-    """The facts without a signature (msgpack of PersonFacts), sealed as a row of this person with `seq`."""
+    """The facts without a signature (msgpack of PersonFacts), sealed by `sealing.seal_proposal`."""
 
 
 class Proposed(FleetMessage):

@@ -67,18 +67,14 @@ class Postgres:
             else:
                 return
 
-    def kill(self) -> None:
-        """SIGKILL to the server; its children notice and end, as they would by an immediate shutdown."""
-        self._end(signal.SIGKILL)
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT in order, SIGQUIT at once, as pg_ctl stop -m immediate."""
-        self._end(how)
+    def crash(self, *, immediate: bool = False) -> None:
+        """SIGKILL to the server; or, `immediate`, what pg_ctl stop -m immediate sends."""
+        self._end(signal.SIGQUIT if immediate else signal.SIGKILL)
 
     def close(self) -> None:
         """Stop it and delete its data."""
         if self._process is not None:
-            self.stop(signal.SIGQUIT)
+            self.crash(immediate=True)
         shutil.rmtree(self.root)
 
     def conninfo(self, database: str) -> str:
