@@ -13,6 +13,9 @@ EdgefaceError
  |- PhotoError    (ValueError)    enrollment: the photo is rejected with the reason
  |- BrokerError   (OSError)       the publisher: counts it, waits, reconnects
  `- FleetError    (OSError)       the follower: keeps what it has, waits, asks again; command line: exit status 69
+     |- ChangedError              the centre answers 409: the person or what was sent is no longer what it was
+     |- GoneError                 the centre answers 410: forgotten, and never again
+     `- UnknownError              the centre answers 404
 """
 
 from __future__ import annotations
@@ -109,3 +112,15 @@ class BrokerError(EdgefaceError, OSError):
 
 class FleetError(EdgefaceError, OSError):
     """The centre of a fleet cannot be reached or refuses, its database fails, or what it sent does not fit."""
+
+
+class ChangedError(FleetError):
+    """What a request rests on has changed meanwhile, or conflicts with what there is."""
+
+
+class GoneError(FleetError):
+    """The person was forgotten; their number can never be used again."""
+
+
+class UnknownError(FleetError):
+    """There is no such site, person, device or proposal."""

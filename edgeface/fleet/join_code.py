@@ -41,9 +41,10 @@ class JoinCode(NamedTuple):
         return secrets.compare_digest(fingerprint[:PART_BYTES], self.fingerprint)
 
 
-def new(fingerprint: bytes) -> JoinCode:
-    """A new code of the authority with this SHA-256 of its certificate."""
-    return JoinCode(base64.b32encode(secrets.token_bytes(PART_BYTES)).decode(), fingerprint[:PART_BYTES])
+def new(fingerprint: bytes, secret: bytes | None = None) -> JoinCode:
+    """A code of the authority with this SHA-256 of its certificate, with a secret of 10 bytes or a new one."""
+    given = secrets.token_bytes(PART_BYTES) if secret is None else secret
+    return JoinCode(base64.b32encode(given).decode(), fingerprint[:PART_BYTES])
 
 
 def parse(text: str) -> JoinCode:

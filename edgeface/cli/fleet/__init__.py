@@ -1,1 +1,1 @@
-"""`edgeface fleet`."""
+"""The commands of a fleet: those of its centre, and those of a device."""

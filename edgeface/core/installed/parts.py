@@ -17,6 +17,7 @@ PARTS = {
     "mediapipe": ("mediapipe",),
     "evaluate": ("matplotlib",),
     "fleet": ("msgpack",),
+    "centre": ("msgpack", "psycopg", "psycopg_pool", "pyotp", "starlette", "uvicorn"),
 }
 """The modules of each part, as they are imported."""
 

@@ -1,0 +1,198 @@
+"""The keyring: the keys of people and epochs, in two copies outside the database and its backups.
+
+Each change is written to the first copy, then to the second, before the database commits. A change counts once both
+have it. So either copy holds every destruction that was ever acknowledged, and the one whose counter is higher is
+right: a key that it has destroyed stays destroyed.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from edgeface.centre.enrolling_keys import EnrollingKeys
+from edgeface.centre.keyring_copy import KeyringCopy, State
+from edgeface.core.errors import FleetError, GoneError, system_reason
+from edgeface.core.files import alone
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+_RING_BYTES = 16
+
+
+class Keyring:
+    """Two copies of all keys, in two folders; any thread may use it, and several processes at once.
+
+    Subjects are the random numbers of people and of proposals, 16 bytes each. All methods raise FleetError if a copy
+    cannot be read or written.
+    """
+
+    @staticmethod
+    def create(first: Path, second: Path) -> None:
+        """Make both copies; raises FleetError if either folder has one."""
+        ring = secrets.token_bytes(_RING_BYTES)
+        for folder in (first, second):
+            KeyringCopy.make(folder, ring)
+
+    def __init__(self, first: Path, second: Path, secret: bytes | None = None) -> None:
+        """Open both copies; `secret` opens the enrolling keys.
+
+        A copy that lacks the last changes is brought to the state of the other. Raises FleetError, which names the
+        file, if a copy is missing, damaged, or of another keyring, or if both differ in the same state.
+        """
+        self._folder = first
+        self._thread = threading.RLock()
+        with self._locked():
+            self._first, self._second = self._opened(first, second)
+        self.enrolling = EnrollingKeys((first, second), secret)
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._thread:
+            self._first.close()
+            self._second.close()
+
+    @property
+    def ring(self) -> bytes:
+        """The keyring's own random number."""
+        return self._state().ring
+
+    @property
+    def counter(self) -> int:
+        """Rises with each change."""
+        return self._state().counter
+
+    def add(self, site: str, keys: Mapping[bytes, bytes]) -> None:
+        """Keep new keys; one that a crash has left behind is replaced. Raises GoneError if one was destroyed."""
+        if self.destroyed(keys):
+            raise GoneError("the person was forgotten; their number cannot be used again")
+        rows = [(subject, site, key) for subject, key in keys.items()]
+        self._change(lambda connection: connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", rows))
+
+    def destroy(self, subjects: Collection[bytes]) -> None:
+        """Destroy the keys of subjects; they can never have one again."""
+        self._delete(subjects, ("INSERT OR IGNORE INTO destroyed VALUES (?)",))
+
+    def sweep(self, subjects: Collection[bytes]) -> None:
+        """Destroy keys that nothing was sealed with; their subjects may still come."""
+        self._delete(subjects, ())
+
+    def keys(self, site: str | None = None) -> dict[bytes, bytes]:
+        """The keys of a site's subjects, or all."""
+        if site is None:
+            return dict(self._rows("SELECT subject, key FROM keys"))
+        return dict(self._rows("SELECT subject, key FROM keys WHERE site = ?", site))
+
+    def keys_of(self, subjects: Collection[bytes]) -> dict[bytes, bytes]:
+        """The keys of these subjects that have one."""
+        return {row[0]: row[1] for row in self._each("SELECT subject, key FROM keys WHERE subject = ?", subjects)}
+
+    def destroyed(self, subjects: Collection[bytes]) -> set[bytes]:
+        """Those of the subjects whose keys were destroyed."""
+        return {row[0] for row in self._each("SELECT subject FROM destroyed WHERE subject = ?", subjects)}
+
+    def add_epoch(self, site: str, epoch: int, key: bytes) -> None:
+        """Keep the key of an epoch; one that a crash has left behind is replaced."""
+        self._change(
+            lambda connection: connection.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (site, epoch, key))
+        )
+
+    def keep_epoch(self, site: str, epoch: int) -> None:
+        """Destroy the keys of all other epochs of a site."""
+        if self._rows("SELECT 1 FROM epochs WHERE site = ? AND epoch != ?", site, epoch):
+            self._change(
+                lambda connection: connection.execute("DELETE FROM epochs WHERE site = ? AND epoch != ?", (site, epoch))
+            )
+
+    def epoch_key(self, site: str, epoch: int) -> bytes:
+        """The key of an epoch; raises FleetError if there is none."""
+        rows = self._rows("SELECT key FROM epochs WHERE site = ? AND epoch = ?", site, epoch)
+        if not rows:
+            raise FleetError(f"{self._first.path}: has no key of epoch {epoch} of {site}")
+        key: bytes = rows[0][0]
+        return key
+
+    def newest_epoch(self, site: str) -> int:
+        """The highest epoch of a site that has a key; 0 for none."""
+        return int(self._rows("SELECT coalesce(max(epoch), 0) FROM epochs WHERE site = ?", site)[0][0])
+
+    def _opened(self, first: Path, second: Path) -> tuple[KeyringCopy, KeyringCopy]:
+        copies: list[KeyringCopy] = []
+        try:
+            for folder, other in ((first, second), (second, first)):
+                try:
+                    copies.append(KeyringCopy(folder))
+                except FleetError as error:
+                    raise FleetError(f"{error}; stop the centre and copy {other / KeyringCopy.FILE} there") from None
+            _require_alike(*copies)
+            _levelled(*copies)
+        except BaseException:
+            for copy in copies:
+                copy.close()
+            raise
+        return copies[0], copies[1]
+
+    def _delete(self, subjects: Collection[bytes], also: Sequence[str]) -> None:
+        rows = [(subject,) for subject in subjects]
+
+        def deleted(connection: sqlite3.Connection) -> None:
+            for sql in ("DELETE FROM keys WHERE subject = ?", *also):
+                connection.executemany(sql, rows)
+
+        if rows:
+            self._change(deleted)
+
+    def _change(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        with self._locked():
+            # Another process may have ended between its two writes.
+            _levelled(self._first, self._second)
+            counter = self._first.state.counter + 1
+            for copy in (self._first, self._second):
+                with copy.changing(counter) as connection:
+                    change(connection)
+
+    def _state(self) -> State:
+        with self._thread:
+            return self._first.state
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Read from the first copy, which is never behind the second."""
+        with self._thread:
+            return self._first.rows(sql, *values)
+
+    def _each(self, sql: str, subjects: Collection[bytes]) -> Iterator[tuple[Any, ...]]:
+        for subject in subjects:
+            yield from self._rows(sql, subject)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep out the other threads, and the writes of other processes."""
+        try:
+            with self._thread, alone(self._folder):
+                yield
+        except FleetError:
+            raise
+        except OSError as error:
+            raise FleetError(f"{self._folder}: {system_reason(error)}") from error
+
+
+def _require_alike(first: KeyringCopy, second: KeyringCopy) -> None:
+    if first.state.ring != second.state.ring:
+        raise FleetError(f"{second.path}: of another keyring than {first.path}")
+    if first.state == second.state and first.content() != second.content():
+        raise FleetError(f"{second.path}: differs from {first.path}, though neither is older; restore one of them")
+
+
+def _levelled(first: KeyringCopy, second: KeyringCopy) -> None:
+    """Bring the copy that lacks changes to the state of the other."""
+    behind, ahead = sorted((first, second), key=lambda copy: copy.state.counter)
+    if behind.state.counter < ahead.state.counter:
+        _log.warning("%s lacked the last changes of %s and was brought to its state", behind.path, ahead.path)
+        behind.become(ahead)

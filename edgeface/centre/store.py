@@ -1,0 +1,319 @@
+"""The centre's store: people, devices and proposals of all sites, in PostgreSQL and the keyring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from edgeface.centre import consistency
+from edgeface.centre.answers import Answers
+from edgeface.centre.database import Database
+from edgeface.centre.migrations import migrate
+from edgeface.centre.tables import devices, events, receipts, sites
+from edgeface.centre.tables.directory import Directory
+from edgeface.centre.tables.feed import Feed, UnfinishedError
+from edgeface.centre.tables.people import People
+from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.watch import Watch
+from edgeface.core.clock import SystemClock
+from edgeface.core.errors import ChangedError, UnknownError
+from edgeface.fleet import sealing
+from edgeface.fleet.messages import EpochKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgeface.centre.database import Transaction
+    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.records import (
+        ChangeRecord,
+        Device,
+        Entry,
+        JoinCode,
+        PersonRecord,
+        Repaired,
+        Site,
+        SiteProof,
+        WaitingProposal,
+    )
+    from edgeface.core.clock import Clock
+    from edgeface.core.types import Embedding
+    from edgeface.fleet.messages import JoinRequest, Lease, Proposal, Proposed, Receipt, Rows
+
+Answer = TypeVar("Answer")
+
+
+class Store:
+    """Everything that the centre knows; any thread may use it, and several processes at once.
+
+    All methods raise FleetError if the database or the keyring fails, and UnknownError for a site, person, device or
+    proposal that does not exist. Nothing is half applied.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        keyring: Keyring,
+        clock: Clock | None = None,
+        connections: int = 8,
+        lease_seconds: int = receipts.LEASE_SECONDS,
+    ) -> None:
+        self._keyring = keyring
+        self._lease_seconds = lease_seconds
+        self._clock = clock or SystemClock()
+        self._database = Database(conninfo, connections)
+        self._directory = Directory(keyring)
+        self._people = People(keyring, self._directory)
+        self._feed = Feed(keyring)
+        self._proposals = Proposals(keyring, self._people)
+        self._answers = Answers()
+        self._watch = Watch(conninfo, self._answers.drop)
+
+    def close(self) -> None:
+        """Close all connections; waiting callers return at once."""
+        self._watch.close()
+        self._database.close()
+
+    def migrate(self) -> Repaired:
+        """Bring the schema to the newest version and finish what a crash has left unfinished; call it at each start.
+
+        Raises FleetError if a newer edgeface wrote the database, or the keyring does not belong to it.
+        """
+        with self._database.changing() as transaction:
+            migrate(transaction)
+            consistency.require_own_keyring(transaction, self._keyring)
+            return consistency.repair(transaction, self._keyring, self._people, self._clock.wall())
+
+    # Sites
+
+    def add_site(self, site: str) -> Site:
+        """Add a site with its enrolling key and its first epoch; one that exists stays as it is."""
+        with self._database.changing() as transaction:
+            sites.add(transaction, site, self._keyring, self._clock.wall())
+            return sites.find(transaction, site)
+
+    def sites(self) -> tuple[Site, ...]:
+        """All sites, by name."""
+        with self._database.changing() as transaction:
+            return sites.all_sites(transaction)
+
+    def site(self, site: str) -> Site:
+        """One site."""
+        with self._database.changing() as transaction:
+            return sites.find(transaction, site)
+
+    def enrolling_key(self, site: str) -> bytes:
+        """The Ed25519 public key whose signature each person of the site needs, 32 bytes."""
+        return self._keyring.enrolling.key(site).public_key().public_bytes_raw()
+
+    def epoch_key(self, site: str, device: Device) -> EpochKey:
+        """The key of the present epoch, wrapped for a device of the site."""
+        _require_follower(device, site)
+        epoch = self.site(site).epoch
+        wrapped = sealing.wrap_epoch(device.sealing_key, site, epoch, self._keyring.epoch_key(site, epoch))
+        return EpochKey(epoch=epoch, wrapped=wrapped)
+
+    def new_epoch(self, site: str, by: str) -> int:
+        """Begin an epoch, and return its number; devices fetch its key with their next request."""
+        with self._database.changing() as transaction:
+            epoch = sites.begin_epoch(transaction, site, self._keyring, self._clock.wall(), by)
+        self._keyring.keep_epoch(site, epoch)
+        return epoch
+
+    # People
+
+    def put(self, site: str, entry: Entry, by: str) -> int:
+        """Enroll or change a person, and return the number of the change.
+
+        Raises GoneError if the person was forgotten, ChangedError for an id that another person has or another change
+        number than the entry's, and GalleryError for an entry that is not valid.
+        """
+        return self.put_all(site, [entry], by)[0]
+
+    def put_all(self, site: str, entries: Sequence[Entry], by: str) -> tuple[int, ...]:
+        """As `put`, for many at once: all or none."""
+        with self._database.changing() as transaction:
+            return self._people.put(transaction, site, entries, by, self._clock.wall())
+
+    def forget(self, site: str, person: bytes, by: str) -> int:
+        """Destroy a person's key, then delete their rows; returns the number of the change. Twice is no error."""
+        with self._database.changing() as transaction:
+            return self._people.forget(transaction, site, person, by, self._clock.wall())
+
+    def people(self, site: str) -> tuple[PersonRecord, ...]:
+        """Everyone of a site, by id."""
+        with self._database.reading() as transaction:
+            return self._directory.records(transaction, sites.find(transaction, site))
+
+    def means(self, site: str, model: str) -> dict[str, Embedding]:
+        """The mean templates of a model by the ids of those who have one."""
+        public = self._keyring.enrolling.key(site).public_key()
+        return self._finished(site, lambda transaction: self._feed.means(transaction, site, model, public))
+
+    def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
+        """Who has changed whom after a change number, at most so many, in their order."""
+        with self._database.reading() as transaction:
+            return self._feed.history(transaction, site, after, most)
+
+    # What devices follow
+
+    def snapshot(self, site: str, model: str) -> Rows:
+        """All people of a site who are not gone, each with the template of `model`."""
+        return self._finished(site, lambda transaction: self._feed.snapshot(transaction, site, model))
+
+    def changes(self, site: str, model: str, after: int) -> Rows | None:
+        """The latest of each person who changed after a number, the gone too, at most PAGE_ROWS.
+
+        None if the number is below the floor or above the latest change: the device has to list again.
+        """
+        return self._finished(site, lambda transaction: self._feed.changes(transaction, site, model, after))
+
+    def snapshot_body(self, site: str, model: str) -> bytes:
+        """`snapshot`, packed; made once for all callers until something changes."""
+        body = self._answers.get(site, model, None, self._stamp(site), lambda: self.snapshot(site, model).packed())
+        return body or b""
+
+    def changes_body(self, site: str, model: str, after: int) -> bytes | None:
+        """`changes`, packed; made once for all callers until something changes."""
+
+        def made() -> bytes | None:
+            rows = self.changes(site, model, after)
+            return None if rows is None else rows.packed()
+
+        return self._answers.get(site, model, after, self._stamp(site), made)
+
+    def wait(self, site: str, after: int, seconds: float) -> bool:
+        """Wait until the site has a change above `after`; False if there was none.
+
+        Ask for `changes` first, and again afterwards: this only tells when it is worth it.
+        """
+        return self._watch.wait(site, after, seconds)
+
+    def on_change(self, call: Callable[[str, int], None]) -> Callable[[], None]:
+        """Have `call` told of each site's new change number, from a thread of the store; returns what ends that.
+
+        For asynchronous servers; the number may come late or twice, as with `wait`.
+        """
+        return self._watch.on_change(call)
+
+    def raise_floor(self, site: str, floor: int) -> None:
+        """Have devices that are below a change number list again, and delete the history below it."""
+        with self._database.changing() as transaction:
+            sites.raise_floor(transaction, site, floor)
+
+    # Devices
+
+    def make_code(self, site_names: Sequence[str], device: str, by: str) -> bytes:
+        """A new secret of 80 bits with which `device` may join these sites once, for 15 minutes."""
+        with self._database.changing() as transaction:
+            return devices.make_code(transaction, site_names, device, by, self._clock.wall())
+
+    def take_code(self, secret: bytes) -> JoinCode:
+        """What a secret allows; it is used up. Raises GoneError if it is unknown, used or too old."""
+        with self._database.changing() as transaction:
+            return devices.take_code(transaction, secret, self._clock.wall())
+
+    def add_device(self, code: JoinCode, request: JoinRequest, fingerprint: bytes, ends: float) -> Device:
+        """Add the device of a code, whose certificate has this SHA-256 and ends at wall seconds.
+
+        A device of this name that was there before is replaced: its certificate and receipts hold no longer.
+        """
+        with self._database.changing() as transaction:
+            return devices.add(transaction, code, request, fingerprint, ends, self._clock.wall())
+
+    def renew_device(self, device: str, fingerprint: bytes, ends: float) -> None:
+        """Give a device its next certificate; the one before holds until the new one is first used."""
+        with self._database.changing() as transaction:
+            devices.renew(transaction, device, fingerprint, ends)
+
+    def device_by_fingerprint(self, fingerprint: bytes) -> Device | None:
+        """The device of a certificate; None if it is unknown or revoked."""
+        with self._database.changing() as transaction:
+            return devices.by_fingerprint(transaction, fingerprint, self._clock.wall())
+
+    def devices(self) -> tuple[Device, ...]:
+        """All devices, by name, the revoked too."""
+        with self._database.changing() as transaction:
+            return devices.every(transaction)
+
+    def revoke(self, device: str, by: str) -> None:
+        """Refuse a device from now on. Begin a new epoch for each of its sites if it was lost."""
+        with self._database.changing() as transaction:
+            devices.revoke(transaction, device, by, self._clock.wall())
+
+    def applied(self, device: Device, site: str, receipt: Receipt) -> Lease:
+        """Take a receipt; raises ChangedError if its digest is not that of its change number, FleetError if forged."""
+        with self._database.changing() as transaction:
+            lease = receipts.take(transaction, device, site, receipt, self._clock.wall(), self._lease_seconds)
+        if lease is None:
+            raise ChangedError(f"{site}: the device has another set of people than the centre: list again")
+        return lease
+
+    def proof(self, site: str) -> SiteProof:
+        """What each device of a site has signed, and who is outstanding until when."""
+        with self._database.reading() as transaction:
+            return receipts.proof(transaction, site)
+
+    # Proposals of devices
+
+    def propose(self, device: Device, site: str, proposal: Proposal) -> Proposed:
+        """Take a proposal; the same number twice counts once.
+
+        Raises ChangedError if the person has another change number, the epoch is over or the proposal was declined,
+        and GoneError if the person was forgotten.
+        """
+        _require_follower(device, site)
+        with self._database.changing() as transaction:
+            return self._proposals.take(transaction, device.device, site, proposal, self._clock.wall())
+
+    def proposals(self) -> tuple[WaitingProposal, ...]:
+        """What waits for an admin, oldest first."""
+        with self._database.changing() as transaction:
+            return self._proposals.waiting(transaction)
+
+    def accept(self, n: int, by: str) -> int:
+        """Make a proposal a change, and return its number; raises as `propose` and `put` do."""
+        with self._database.changing() as transaction:
+            return self._proposals.accept(transaction, n, by, self._clock.wall())
+
+    def decline(self, n: int, by: str) -> None:
+        """Destroy the facts of a proposal."""
+        with self._database.changing() as transaction:
+            self._proposals.decline(transaction, n, by)
+
+    # Operation
+
+    def after_restore(self) -> None:
+        """After the database came from a backup: forget again, and give every row a number above all that were given.
+
+        Every device then lists again.
+        """
+        with self._database.changing() as transaction:
+            migrate(transaction)
+            consistency.require_own_keyring(transaction, self._keyring)
+            consistency.repair(transaction, self._keyring, self._people, self._clock.wall(), restored=True)
+            consistency.renumber(transaction, self._keyring, self._people, self._directory, self._clock.wall())
+
+    def make_partitions(self, months: int = 2) -> None:
+        """Have a partition of `events` for this month and the next ones."""
+        with self._database.changing() as transaction:
+            events.make_partitions(transaction, self._clock.wall(), months)
+
+    def _finished(self, site: str, read: Callable[[Transaction], Answer]) -> Answer:
+        """Read rows; first finish forgetting those whose key is destroyed already, in case a crash interrupted it."""
+        while True:
+            try:
+                with self._database.reading() as transaction:
+                    return read(transaction)
+            except UnfinishedError:
+                with self._database.changing() as transaction:
+                    self._people.finish_forgetting(transaction, site, self._clock.wall())
+
+    def _stamp(self, site: str) -> tuple[int, int]:
+        """What changes with every answer about a site."""
+        found = self.site(site)
+        return found.seq, found.epoch
+
+
+def _require_follower(device: Device, site: str) -> None:
+    if site not in device.sites:
+        raise UnknownError(f"{device.device}: not a device of {site}")

@@ -1,0 +1,1 @@
+"""The tables of the centre's database: one module for each group of them."""

@@ -1,0 +1,111 @@
+"""What devices follow: the whole set of a site, or what has changed after a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgeface.centre.records import ChangeRecord
+from edgeface.centre.tables import sites
+from edgeface.fleet import digest, facts, sealing
+from edgeface.fleet.messages import PAGE_ROWS, Row, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from edgeface.centre.database import Transaction
+    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.records import Site
+    from edgeface.core.types import Embedding
+
+_ROWS = (
+    "SELECT p.person, p.seq, p.gone, t.sealed FROM people p"
+    " LEFT JOIN templates t ON t.person = p.person AND t.model = %s WHERE p.site = %s"
+)
+_MANY = 200
+
+
+class UnfinishedError(Exception):
+    """A row is not gone yet, and its key is destroyed: someone is being forgotten, or a crash interrupted it."""
+
+
+class Feed:
+    """Reads rows for devices; each call is one reading transaction of the caller's."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def snapshot(self, transaction: Transaction, site: str, model: str) -> Rows:
+        """All who are not gone; raises UnfinishedError."""
+        state = sites.find(transaction, site)
+        found = transaction.execute(f"{_ROWS} AND NOT p.gone ORDER BY p.seq", (model, site), binary=True).fetchall()
+        return _whole(state, self._rows(state, found))
+
+    def changes(self, transaction: Transaction, site: str, model: str, after: int) -> Rows | None:
+        """The latest of each who changed, at most PAGE_ROWS; None where the history does not reach.
+
+        Raises UnfinishedError.
+        """
+        state = sites.find(transaction, site)
+        if not state.floor <= after <= state.seq:
+            return None
+        found = transaction.execute(
+            f"{_ROWS} AND p.seq > %s ORDER BY p.seq LIMIT %s", (model, site, after, PAGE_ROWS + 1), binary=True
+        ).fetchall()
+        rows = self._rows(state, found[:PAGE_ROWS])
+        if len(found) > PAGE_ROWS:
+            return Rows(site=site, seq=rows[-1].seq, epoch=state.epoch, rows=rows, more=True)
+        return _whole(state, rows)
+
+    def means(self, transaction: Transaction, site: str, model: str, public: Ed25519PublicKey) -> dict[str, Embedding]:
+        """The mean templates of a model by id; raises UnfinishedError."""
+        found = transaction.execute(
+            f"{_ROWS} AND NOT p.gone AND t.sealed IS NOT NULL", (model, site), binary=True
+        ).fetchall()
+        keys = self._keyring.keys(site)
+        if not keys.keys() >= {row[0] for row in found}:
+            raise UnfinishedError
+        opened = (
+            facts.verify(site, person, sealing.open_row(keys[person], site, person, seq, model, sealed), public)
+            for person, seq, _, sealed in found
+        )
+        return {one.id: one.embedding for one in opened}
+
+    def history(self, transaction: Transaction, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
+        """The changes after a number, at most so many, in their order; raises UnknownError."""
+        sites.find(transaction, site)
+        found = transaction.execute(
+            "SELECT seq, person, kind, at, by FROM changes WHERE site = %s AND seq > %s ORDER BY seq LIMIT %s",
+            (site, after, most),
+            binary=True,
+        )
+        return tuple(ChangeRecord(*row) for row in found)
+
+    def _rows(self, site: Site, found: Sequence[tuple[Any, ...]]) -> tuple[Row, ...]:
+        if not found:
+            return ()
+        present = [person for person, _, gone, _ in found if not gone]
+        keys = self._keyring.keys(site.site) if len(present) > _MANY else self._keyring.keys_of(present)
+        if not keys.keys() >= set(present):
+            raise UnfinishedError
+        epoch_key = self._keyring.epoch_key(site.site, site.epoch)
+
+        def row(person: bytes, seq: int, gone: bool, sealed: bytes | None) -> Row:  # noqa: FBT001 - a column
+            if gone:
+                return Row(person=person, seq=seq)
+            key = sealing.wrap_key(epoch_key, site.site, site.epoch, person, keys[person])
+            return Row(person=person, seq=seq, key=key, sealed=sealed)
+
+        return tuple(row(*columns) for columns in found)
+
+
+def _whole(site: Site, rows: tuple[Row, ...]) -> Rows:
+    return Rows(
+        site=site.site,
+        seq=site.seq,
+        epoch=site.epoch,
+        rows=rows,
+        digest=digest.to_hex(site.digest),
+        count=site.count,
+    )

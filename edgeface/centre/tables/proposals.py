@@ -1,0 +1,158 @@
+"""Proposals of devices: people whom someone has enrolled, changed or wants forgotten there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgeface.centre.records import Entry, WaitingProposal
+from edgeface.centre.tables import sites
+from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
+from edgeface.fleet import facts as signed_facts
+from edgeface.fleet import sealing
+from edgeface.fleet.messages import Proposed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeface.centre.database import Transaction
+    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.records import Site
+    from edgeface.centre.tables.people import People
+    from edgeface.fleet.facts import PersonFacts
+    from edgeface.fleet.messages import Proposal
+
+NO_MODEL = ""
+"""The model to which a proposal's facts are sealed: they say theirs themselves."""
+_WAITING = "SELECT n, number, site, device, person, seq, forget, sealed, at FROM proposals WHERE state = 'waiting'"
+
+
+class Proposals:
+    """Takes, shows and decides proposals; each call is one transaction of the caller's."""
+
+    def __init__(self, keyring: Keyring, people: People) -> None:
+        self._keyring = keyring
+        self._people = people
+
+    def take(self, transaction: Transaction, device: str, site: str, proposal: Proposal, wall: float) -> Proposed:
+        """Keep a proposal until an admin decides; raises as `Store.propose` does."""
+        state = sites.locked(transaction, site)
+        known = transaction.execute(
+            "SELECT state, became FROM proposals WHERE number = %s", (proposal.number,)
+        ).fetchone()
+        if known is not None:
+            if known[0] == "declined":
+                raise ChangedError("the proposal was declined")
+            return Proposed(seq=known[1])
+        self._require_current(transaction, site, proposal.person, proposal.seq)
+        sealed = None if proposal.forget else self._kept(transaction, state, proposal)
+        transaction.execute(
+            "INSERT INTO proposals (number, site, device, person, seq, forget, sealed, at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (proposal.number, site, device, proposal.person, proposal.seq, proposal.forget, sealed, wall),
+        )
+        return Proposed(seq=0)
+
+    def waiting(self, transaction: Transaction) -> tuple[WaitingProposal, ...]:
+        """Those that wait, oldest first."""
+        rows = transaction.execute(f"{_WAITING} ORDER BY n").fetchall()
+        return tuple(self._shown(row) for row in rows)
+
+    def accept(self, transaction: Transaction, n: int, by: str, wall: float) -> int:
+        """Make a proposal a change."""
+        row = self._locked(transaction, n)
+        _, number, site, _, person, seq, forget, sealed, _ = row
+        self._require_current(transaction, site, person, seq)
+        if forget:
+            return self._people.forget(transaction, site, person, by, wall)
+        facts = self._opened(site, number, person, seq, sealed)
+        (became,) = self._people.put(transaction, site, [_entry(facts, person, seq)], by, wall)
+        self._decide(transaction, n, "accepted", by, became)
+        self._people.destroy_keys(transaction, [number])
+        return became
+
+    def decline(self, transaction: Transaction, n: int, by: str) -> None:
+        """Destroy a proposal's facts."""
+        number = self._locked(transaction, n)[1]
+        self._decide(transaction, n, "declined", by, 0)
+        self._people.destroy_keys(transaction, [number])
+
+    def _require_current(self, transaction: Transaction, site: str, person: bytes, seq: int) -> None:
+        if self._keyring.destroyed([person]):
+            raise GoneError("the person was forgotten")
+        row = transaction.execute("SELECT site, seq, gone FROM people WHERE person = %s", (person,)).fetchone()
+        if row is None and seq == 0:
+            return
+        if row is None or row[2]:
+            raise GoneError("the person was forgotten")
+        if row[:2] != (site, seq):
+            raise ChangedError("the person was changed meanwhile")
+
+    def _kept(self, transaction: Transaction, site: Site, proposal: Proposal) -> bytes:
+        """Keep the proposal's key in the keyring, never in the database; returns the sealed facts."""
+        if proposal.epoch != site.epoch:
+            raise ChangedError("the epoch is over: fetch the key of the present one")
+        if proposal.key is None or proposal.sealed is None:
+            raise FleetError("the proposal has no facts")
+        epoch_key = self._keyring.epoch_key(site.site, site.epoch)
+        key = sealing.unwrap_key(epoch_key, site.site, site.epoch, proposal.person, proposal.key)
+        _read(key, site.site, proposal.person, proposal.seq, proposal.sealed)
+        self._people.remember_keys(transaction, site.site, {proposal.number: key})
+        return proposal.sealed
+
+    def _opened(self, site: str, number: bytes, person: bytes, seq: int, sealed: bytes) -> PersonFacts:
+        keys = self._keyring.keys_of([number])
+        if number not in keys:
+            raise GoneError("the proposal's facts were destroyed")
+        return _read(keys[number], site, person, seq, sealed)
+
+    def _shown(self, row: Sequence[Any]) -> WaitingProposal:
+        n, number, site, device, person, seq, forget, sealed, at = row
+        facts = None if forget else self._opened(site, number, person, seq, sealed)
+        return WaitingProposal(
+            n=n,
+            site=site,
+            device=device,
+            person=person,
+            seq=seq,
+            forget=forget,
+            at=at,
+            id=facts.id if facts else None,
+            name=facts.name if facts else None,
+            groups=facts.groups if facts else (),
+            model=facts.model if facts else None,
+        )
+
+    @staticmethod
+    def _locked(transaction: Transaction, n: int) -> tuple[Any, ...]:
+        """A proposal that waits; its site is locked first, as by every other change."""
+        row = transaction.execute("SELECT site FROM proposals WHERE n = %s", (n,)).fetchone()
+        if row is not None:
+            sites.locked(transaction, row[0])
+            row = transaction.execute(f"{_WAITING} AND n = %s", (n,)).fetchone()
+        if row is None:
+            raise UnknownError(f"{n}: no such proposal waits")
+        return row
+
+    @staticmethod
+    def _decide(transaction: Transaction, n: int, state: str, by: str, became: int) -> None:
+        transaction.execute(
+            "UPDATE proposals SET state = %s, became = %s, by = %s, sealed = NULL WHERE n = %s", (state, became, by, n)
+        )
+
+
+def _read(key: bytes, site: str, person: bytes, seq: int, sealed: bytes) -> PersonFacts:
+    return signed_facts.read(sealing.open_row(key, site, person, seq, NO_MODEL, sealed))
+
+
+def _entry(facts: PersonFacts, person: bytes, seq: int) -> Entry:
+    return Entry(
+        id=facts.id,
+        name=facts.name,
+        embeddings={facts.model: facts.embedding},
+        groups=facts.groups,
+        ignored=facts.ignored,
+        consent=facts.consent,
+        expires=facts.expires,
+        person=person,
+        seq=seq,
+    )

@@ -1,0 +1,118 @@
+"""Receipts: what each device has signed about each of its sites, and its lease."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from edgeface.centre.records import DeviceProof, SiteProof
+from edgeface.centre.tables import sites
+from edgeface.core.clock import DAY
+from edgeface.core.errors import UnknownError
+from edgeface.fleet import digest
+from edgeface.fleet.messages import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgeface.centre.database import Transaction
+    from edgeface.centre.records import Device, ReceiptState, Site
+    from edgeface.fleet.messages import Receipt
+
+LEASE_SECONDS = int(30 * DAY)
+"""For which a device may match people after a receipt, unless centre.yaml says otherwise."""
+
+
+def take(
+    transaction: Transaction, device: Device, site: str, receipt: Receipt, wall: float, lease_seconds: int
+) -> Lease | None:
+    """Keep a receipt; returns the new lease, or None if the device holds another set than the centre had then.
+
+    Raises UnknownError unless the device is of this site, FleetError if the signature is not its own.
+    """
+    receipt.verify(Ed25519PublicKey.from_public_bytes(device.receipt_key), device.device, site)
+    if site not in device.sites:
+        raise UnknownError(f"{device.device}: not a device of {site}")
+    state = sites.find(transaction, site)
+    fits = _set_at(transaction, state, receipt.seq) == (receipt.digest, receipt.count)
+    _keep(transaction, device.device, site, receipt, wall, fits=fits)
+    if not fits:
+        return None
+    transaction.execute(
+        "UPDATE device_sites SET lease_ends = %s WHERE device = %s AND site = %s",
+        (wall + lease_seconds, device.device, site),
+    )
+    return Lease(seconds=lease_seconds, now=int(wall * 1000))
+
+
+def highest(transaction: Transaction, site: str) -> int:
+    """The highest change number that any device has signed, also one that the centre no longer knows."""
+    row = transaction.execute("SELECT coalesce(max(seq), 0) FROM receipts WHERE site = %s", (site,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def proof(transaction: Transaction, site: str) -> SiteProof:
+    """What each device of a site has signed."""
+    state = sites.find(transaction, site)
+    rows = transaction.execute(
+        "SELECT d.device, r.seq, r.digest, r.count, r.at, r.signature, r.fits, s.lease_ends, d.revoked IS NOT NULL"
+        " FROM device_sites s JOIN devices d USING (device) LEFT JOIN receipts r USING (device, site)"
+        " WHERE s.site = %s ORDER BY d.device",
+        (site,),
+    )
+    return SiteProof(site=state, devices=tuple(_proof(state, row) for row in rows))
+
+
+def _set_at(transaction: Transaction, site: Site, seq: int) -> tuple[str, int] | None:
+    """Digest and count after a change; None if the history does not have it."""
+    if seq == site.seq:
+        return digest.to_hex(site.digest), site.count
+    row = transaction.execute(
+        "SELECT digest, count FROM changes WHERE site = %s AND seq = %s", (site.site, seq)
+    ).fetchone()
+    if row is not None:
+        return bytes(row[0]).hex(), row[1]
+    return (digest.to_hex(0), 0) if seq == 0 and site.floor == 0 else None
+
+
+def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wall: float, *, fits: bool) -> None:
+    transaction.execute(
+        "INSERT INTO receipts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (device, site) DO UPDATE"
+        " SET seq = excluded.seq, digest = excluded.digest, count = excluded.count, at = excluded.at,"
+        " signature = excluded.signature, fits = excluded.fits, received = excluded.received",
+        (
+            device,
+            site,
+            receipt.seq,
+            bytes.fromhex(receipt.digest),
+            receipt.count,
+            receipt.at,
+            receipt.signature,
+            fits,
+            wall,
+        ),
+    )
+
+
+def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
+    device, seq, signed, count, at, signature, fits, lease_ends, revoked = row
+    return DeviceProof(
+        device=device,
+        state=_state(site, seq, fits=fits),
+        seq=seq or 0,
+        digest=None if signed is None else bytes(signed).hex(),
+        count=count or 0,
+        at=at or 0,
+        signature=signature,
+        lease_ends=lease_ends,
+        revoked=revoked,
+    )
+
+
+def _state(site: Site, seq: int | None, *, fits: bool | None) -> ReceiptState:
+    if seq is None:
+        return "never"
+    if not fits:
+        return "differs"
+    return "equal" if seq == site.seq else "behind"
