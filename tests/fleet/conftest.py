@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,14 +12,19 @@ from edgeface.config.configuration import Configuration, Fleet
 from edgeface.core.errors import EdgefaceError
 from edgeface.faces.embedder import embedder_name
 from edgeface.fleet import join_code
-from edgeface.fleet.device.applying import Applier
-from edgeface.fleet.device.book import Book
 from edgeface.fleet.device.follower import Follower
 from edgeface.fleet.device.joining import join
 from edgeface.gallery.gallery import Gallery
 from edgeface.security.vault import open_vault
 from tests.support.clock import FixedClock
 from tests.support.fleet import SmallCentre
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from edgeface.fleet.device.applying import Applier
+    from edgeface.fleet.device.book import Book
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A small centre for tests of the device: a real TLS server that speaks the fleet's messages, and keeps all in memory."""
+"""A small centre for tests of the device: a real TLS server that speaks the fleet's messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import ssl
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +22,7 @@ from edgeface.fleet.facts import PersonFacts
 from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edgeface.core.types import Embedding
@@ -74,6 +74,8 @@ class SmallCentre:
         self.codes: set[str] = set()
         self.server: ThreadingHTTPServer | None = None
         self.port = 0
+        self.shown: Authority | None = None
+        """The authority whose certificate the server shows, if it is not its own."""
 
     # What an admin does
 
@@ -194,6 +196,7 @@ class SmallCentre:
     def answer(
         self, method: str, path: str, body: bytes, device: messages.JoinRequest | None
     ) -> tuple[int, messages.FleetMessage]:
+        """The status and the body for a request."""
         place = urlsplit(path)
         query = {key: values[0] for key, values in parse_qs(place.query).items()}
         name = place.path.rpartition("/")[2]
@@ -204,23 +207,25 @@ class SmallCentre:
             return self.joined(messages.JoinRequest.read(body))
         if device is None:
             return 403, messages.Refused(detail="no device of this centre")
+        found: messages.FleetMessage | None
         if name == "renew":
-            return 200, messages.Certificate(certificate=self._certified(messages.Renewal.read(body), device))
-        if name == "epoch":
+            found = messages.Certificate(certificate=self._certified(messages.Renewal.read(body), device))
+        elif name == "epoch":
             wrapped = sealing.wrap_epoch(device.sealing_key, self.site, self.epoch, self.epoch_key)
-            return 200, messages.EpochKey(epoch=self.epoch, wrapped=wrapped)
-        if name == "snapshot":
-            return 200, self.rows()
-        if name == "changes":
+            found = messages.EpochKey(epoch=self.epoch, wrapped=wrapped)
+        elif name == "snapshot":
+            found = self.rows()
+        elif name == "changes":
             found = self.changes(int(query["after"]), float(query["wait"]))
-            return (410, messages.Refused(detail="too old")) if found is None else (200, found)
-        if name == "applied":
+        elif name == "proposals":
+            return self.proposed(messages.Proposal.read(body))
+        else:
+            assert name == "applied"
             receipt = messages.Receipt.read(body)
             receipt.verify(Ed25519PublicKey.from_public_bytes(device.receipt_key), device.device, self.site)
             self.receipts.append(receipt)
-            return 200, messages.Lease(seconds=self.lease, now=round(self.now * 1000))
-        assert name == "proposals"
-        return self.proposed(messages.Proposal.read(body))
+            found = messages.Lease(seconds=self.lease, now=round(self.now * 1000))
+        return (410, messages.Refused(detail="too old")) if found is None else (200, found)
 
     # The server
 
@@ -234,7 +239,7 @@ class SmallCentre:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate, key = self.authority.broker()
         chain = self.folder / "chain.pem"
-        chain.write_bytes(certificate.read_bytes() + self.authority.ca.read_bytes())
+        chain.write_bytes(certificate.read_bytes() + (self.shown or self.authority).ca.read_bytes())
         context.load_cert_chain(chain, key)
         context.verify_mode = ssl.CERT_OPTIONAL
         context.load_verify_locations(self.authority.ca)

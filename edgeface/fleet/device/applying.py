@@ -84,18 +84,30 @@ class Applier:
         opened = open_rows(site, answer, self._gallery.model, same if whole else {}, after=0 if whole else site.seq)
         for person in opened.people:
             _check(person)
-        with self._gallery.transaction():
-            self.local.collect(self._clock.wall())
-            found = self._planned(site, opened, whole=whole)
-            if not found.reused:
-                found = self._write(found)
+        found = self._changed(site, opened, whole=whole)
+        if isinstance(found, FleetError):
+            raise found
         if found.reused:
             # Someone new gets the id of someone who goes: nothing of the one may stay with the other.
             self._leave(found.reused)
             return self.apply(site, answer, whole=whole)
+        if found.puts or found.erased:
+            self._step("written")
         self._erase(found.erased)
-        self._commit(found)
+        if found.site != site or found.puts or found.noted:
+            self._commit(found)
         return bool(found.puts or found.noted)
+
+    def _changed(self, site: SiteFile, opened: OpenedRows, *, whole: bool) -> Plan | FleetError:
+        """What an answer changes, written as far as steps 1 and 2, or why it is refused."""
+        # An error of the fleet is also one of the system, which the gallery's transaction would take for the disk's.
+        with self._gallery.transaction(visible=False):
+            self.local.collect(self._clock.wall())
+            try:
+                found = self._planned(site, opened, whole=whole)
+            except FleetError as error:
+                return error
+            return found if found.reused else self._write(found)
 
     def finish(self) -> None:
         """Continue an erasure that was cut off; the people are not matched since it began."""
@@ -140,12 +152,12 @@ class Applier:
             for one, _ in found.puts if one.person not in leaving
         ]  # fmt: skip
         self._book.put(*marked(coming, PUTTING), *marked(found.erased, ERASING))
+        if not (coming or found.erased):
+            return found
         self._step("marked")
-        for one in found.erased:
-            self._expire(one)
+        self._expire(found.erased)
         self._put([person for _, person in found.puts])
         versions = self._gallery.versions()
-        self._step("written")
         puts = tuple(
             (replace(one, known=versions[self._gallery.tag(person.facts.id)]), person) for one, person in found.puts
         )
@@ -165,16 +177,13 @@ class Applier:
         for who, others in alike.items():
             self._gallery.link(who, others)
 
-    def _expire(self, entry: Entry) -> None:
-        if entry.facts is not None and self._gallery.knows(entry.facts.id):
-            self._gallery.put(replace(self._gallery.person(entry.facts.id), expires=NO_LONGER))
+    def _expire(self, entries: Iterable[Entry]) -> None:
+        self._gallery.end([one.facts.id for one in entries if one.facts is not None], NO_LONGER)
 
     def _hide(self, entries: Sequence[Entry]) -> None:
         self._book.put(*marked(entries, ERASING))
         self._step("marked")
-        with self._gallery.transaction():
-            for one in entries:
-                self._expire(one)
+        self._expire(entries)
         self._step("written")
 
     def _leave(self, entries: Sequence[Entry]) -> None:
