@@ -39,8 +39,14 @@ def following(configuration: Configuration) -> Iterator[Follower]:
     vault = open_vault(configuration.data)
     follower = Follower(lambda: configuration, vault, MODEL, SystemClock(), synced=lambda: True, wait=5.0)
     follower.start()
-    yield follower
-    follower.stop()
+    try:
+        yield follower
+    finally:
+        follower.stop()
+
+
+def has_lease(follower: Follower) -> bool:
+    return follower.facts.get("sites", {}).get(SITE, {}).get("lease") is not None
 
 
 def matched(configuration: Configuration) -> set[str]:
@@ -72,7 +78,7 @@ def test_a_lost_device_gets_nothing_new(running: Running, joined: Configuration)
     people.from_photos("barack", Facts(), [DATA / "obama.jpg"], DEFAULT)
     with following(joined) as follower:
         # The receipt has arrived at the centre before its answer is at the device.
-        until(lambda: state(running) == "equal" and follower.facts["sites"][SITE]["lease"] is not None, 20)
+        until(lambda: state(running) == "equal" and has_lease(follower), 20)
     assert lose(running.context.store, "front", "admin").people == {SITE: ("barack",)}
     people.from_photos("joe", Facts(), [DATA / "biden.jpg"], DEFAULT)
     with following(joined) as follower:

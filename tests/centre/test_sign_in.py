@@ -32,7 +32,8 @@ def totp_of(context: CentreContext, name: str = "anna", role: Any = "admin", sit
 
 
 def signed_in(client: TestClient, code: str, name: str = "anna", password: str = PASSWORD) -> int:
-    return client.post(f"{API}/sign-in", json={"name": name, "password": password, "code": code}).status_code
+    status: int = client.post(f"{API}/sign-in", json={"name": name, "password": password, "code": code}).status_code
+    return status
 
 
 def test_password_and_code_together_sign_in(client: TestClient, context: CentreContext) -> None:
