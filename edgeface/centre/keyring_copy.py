@@ -20,7 +20,7 @@ _APPLICATION = 0x45464B52  # "EFKR"
 _SCHEMA = 1
 _PRAGMAS = (
     # Deleted keys are overwritten with zeros, and the rollback journal stays in its place, so that we can overwrite it
-    # too: a write-ahead log, or a journal that is deleted, would leave keys in blocks that nobody reaches any more.
+    # too: a write-ahead log, or a journal that is deleted, would leave keys in blocks that no file has any more.
     "PRAGMA journal_mode = PERSIST",
     "PRAGMA secure_delete = ON",
     "PRAGMA synchronous = FULL",

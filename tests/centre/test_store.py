@@ -1,14 +1,18 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from edgeface.centre.keyring import Keyring
-from edgeface.centre.records import Entry
+from edgeface.centre.records import Entry, Repaired
 from edgeface.centre.store import Store
+from edgeface.centre.tables import events
 from edgeface.core.errors import ChangedError, FleetError, GalleryError, UnknownError
 from edgeface.fleet import digest
 from edgeface.fleet.facts import to_mean
 from tests.support.centre import MODEL, OTHER_MODEL, SITE, Centre, embedding, entry
+from tests.support.clock import FixedClock
+from tests.support.postgres import Postgres
 
 
 def test_a_device_has_what_was_put(centre: Centre) -> None:
@@ -132,6 +136,27 @@ def test_a_site_is_added_once_and_an_unknown_one_is_refused(centre: Centre) -> N
             call()
 
 
+@pytest.mark.parametrize("name", ["../up", "No", "", "a b"])
+def test_names_of_sites_and_devices_have_the_form_of_an_id(centre: Centre, name: str) -> None:
+    with pytest.raises(GalleryError, match="not an id"):
+        centre.store.add_site(name)
+    with pytest.raises(GalleryError, match="not an id"):
+        centre.store.make_code([SITE], name, "admin")
+
+
+def test_several_centres_may_start_at_once_on_an_empty_database(postgres: Postgres, tmp_path: Path) -> None:
+    conninfo, folders = postgres.create("empty"), (tmp_path / "first", tmp_path / "second")
+    Keyring.create(*folders)
+    centres = [Centre(conninfo, folders, FixedClock()) for _ in range(4)]
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(lambda one: one.store.migrate(), centres)) == [Repaired(0, 0)] * 4
+    finally:
+        for one in centres:
+            one.close()
+        postgres.drop("empty")
+
+
 def test_a_newer_schema_is_refused_and_left_alone(centre: Centre) -> None:
     with centre.store._database.changing() as transaction:
         transaction.execute("INSERT INTO schema_version VALUES (99, now())")
@@ -168,8 +193,6 @@ def test_a_database_that_does_not_answer_is_one_clear_line(centre: Centre) -> No
 
 
 def test_partitions_of_events_are_made_and_dropped_by_month(centre: Centre) -> None:
-    from edgeface.centre.tables import events
-
     centre.store.make_partitions(3)
     centre.store.make_partitions(3)
     with centre.store._database.changing() as transaction:

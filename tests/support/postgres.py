@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 _PATIENCE = 60.0
+_ROOM = 1_000_000_000
 _FAST = (
     "listen_addresses=",
     "max_connections=100",
@@ -20,6 +21,12 @@ _FAST = (
     "autovacuum=off",
     "log_min_messages=fatal",
 )
+
+
+def memory() -> Path | None:
+    """The folder for files in memory, if there is one with room: a kill loses nothing there, and it is fast."""
+    shared = Path("/dev/shm")  # noqa: S108 - it only gets folders with random names
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > _ROOM else None
 
 
 def programs() -> Path:
@@ -38,7 +45,7 @@ class Postgres:
 
     def __init__(self, folder: Path | None = None, *, fsync: bool = False) -> None:
         # The path of a socket has 107 characters at most, which a folder of pytest may exceed.
-        self.root = Path(tempfile.mkdtemp(prefix="pg-", dir=folder))
+        self.root = Path(tempfile.mkdtemp(prefix="pg-", dir=folder or memory()))
         self.data = self.root / "data"
         self._fsync = fsync
         self._as: list[str] = []

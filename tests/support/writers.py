@@ -30,7 +30,7 @@ from tests.support.centre import MODEL, embedding
 from tests.support.postgres import Postgres
 
 SITES = ("house", "tower")
-BATCH = 5
+BATCH = 10
 """People whom a writer enrolls or changes at once."""
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,8 +132,8 @@ class Writers:
         return [(site, seq, bytes.fromhex(person)) for site, seq, person in map(json.loads, lines)]
 
 
-def prove(folder: Path, changes: int, *, writers: int = 8, every: float = 1.5, seed: int = 1) -> Outcome:
-    """Make `changes` changes; every `every` seconds, kill one writer, and every third time the database too."""
+def prove(folder: Path, changes: int, *, writers: int = 8, kills: int = 6, seed: int = 1) -> Outcome:
+    """Make `changes` changes; kill a writer `kills` times meanwhile, and every third time the database too."""
     chance, outcome, start = random.Random(seed), Outcome(), time.monotonic()
     server = Postgres(folder, fsync=True)
     try:
@@ -150,7 +150,7 @@ def prove(folder: Path, changes: int, *, writers: int = 8, every: float = 1.5, s
                 follower.start()
             at_work = Writers(conninfo, folders, folder, writers)
             try:
-                _disturb(server, at_work, outcome, chance, changes, every)
+                _disturb(server, at_work, outcome, chance, changes, kills)
             finally:
                 at_work.end()
                 with suppress(FleetError):
@@ -166,16 +166,19 @@ def prove(folder: Path, changes: int, *, writers: int = 8, every: float = 1.5, s
 
 
 def _disturb(
-    server: Postgres, writers: Writers, outcome: Outcome, chance: random.Random, changes: int, every: float
+    server: Postgres, writers: Writers, outcome: Outcome, chance: random.Random, changes: int, kills: int
 ) -> None:
-    while writers.count() < changes:
-        time.sleep(every * chance.uniform(0.5, 1.5))
+    for kill in range(1, kills + 1):
+        while writers.count() < changes * kill / kills:
+            time.sleep(chance.uniform(0.05, 0.15))
         writers.kill_one(chance)
         outcome.writers_killed += 1
-        if outcome.writers_killed % 3 == 0:
-            server.crash(immediate=chance.random() < 0.5)
+        if kill % 3 == 1:
+            server.crash(immediate=outcome.database_killed % 2 == 1)
             server.start()
             outcome.database_killed += 1
+    while writers.count() < changes + BATCH:
+        time.sleep(0.05)
 
 
 def _judge(

@@ -1,4 +1,4 @@
-"""Proposals of devices: people whom someone has enrolled, changed or wants forgotten there."""
+"""Proposals of devices: people who were enrolled, changed or forgotten there."""
 
 from __future__ import annotations
 
