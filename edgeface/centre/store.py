@@ -156,7 +156,7 @@ class Store:
             return self._people.means(transaction, site, model)
 
     def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
-        """Who has changed whom after a change number, at most so many, in their order."""
+        """The changes above a change number and who made them, at most so many, in their order."""
         with self._database.reading() as transaction:
             return self._feed.history(transaction, site, after, most)
 

@@ -1,4 +1,4 @@
-"""fleet.db in memory: whom the device knows, by site and by the id in the gallery; one thread owns it."""
+"""fleet.db in memory: the people that the device knows, by site and by the id in the gallery; one thread owns it."""
 
 from __future__ import annotations
 
