@@ -229,7 +229,9 @@ def test_after_a_restore_numbers_go_on_above_the_highest_receipt(centre: Centre)
     centre.store.put(SITE, entry(1), "admin")
     device = centre.joined()
     device.follow()
-    with pytest.raises(FleetError, match="another set of people"):
-        centre.store.applied(device.device, SITE, device.receipt(seq=5 * GAP))
+    liar = centre.joined("door-2")
+    for one, seq in ((device, 5 * GAP), (liar, 1 << 62)):
+        with pytest.raises(ChangedError, match="another set of people"):
+            centre.store.applied(one.device, SITE, one.receipt(seq=seq))
     centre.store.after_restore()
     assert centre.store.site(SITE).seq == 6 * GAP + 1

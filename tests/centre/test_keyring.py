@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeface.centre.keyring import Keyring
-from edgeface.core.errors import FleetError, GoneError
+from edgeface.core.errors import ChangedError, FleetError, GoneError
 from edgeface.fleet import sealing
 
 ANNA, BEN = bytes(15) + b"a", bytes(15) + b"b"
@@ -54,7 +54,11 @@ def test_a_destroyed_key_is_in_no_file(folders: Folders, keyring: Keyring) -> No
     assert keyring.destroyed([ANNA, BEN]) == {ANNA}
     assert ANNA not in keyring.keys("house")
     with pytest.raises(GoneError, match="forgotten"):
-        keyring.add("house", {ANNA: KEY})
+        keyring.add("house", {BEN: KEY, ANNA: KEY})
+    assert contains(folders, KEY) == []
+    keyring.add("house", {BEN: KEY})
+    with pytest.raises(ChangedError, match="another site"):
+        keyring.add("tower", {BEN: KEY})
 
 
 def test_a_key_that_was_replaced_or_swept_is_in_no_file(folders: Folders, keyring: Keyring) -> None:

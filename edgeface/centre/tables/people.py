@@ -127,8 +127,6 @@ class People:
         named = [entry.person for entry in entries if entry.person is not None]
         rows = transaction.execute("SELECT person, site, seq, gone FROM people WHERE person = ANY(%s)", (named,))
         present = {person: (home, seq, gone) for person, home, seq, gone in rows}
-        if len(set(ids)) < len(ids) or len(set(named)) < len(named):
-            raise GalleryError("two entries are about one person")
         plans = []
         for entry in entries:
             holder = known.get(entry.id)
@@ -141,6 +139,8 @@ class People:
             if entry.seq is not None and entry.seq != (plan.before or 0):
                 raise ChangedError(f"{entry.id}: was changed meanwhile")
             plans.append(plan)
+        if min(len(set(ids)), len({plan.person for plan in plans})) < len(plans):
+            raise GalleryError("two entries are about one person")
         return plans
 
     def _named(self, site: Site, entry: Entry, person: bytes, row: tuple[str, int, bool] | None) -> _Plan:
@@ -170,16 +170,15 @@ class People:
             key = keys[plan.person]
             given = {model: signed_facts.to_mean(one) for model, one in plan.entry.embeddings.items()}
             means = {**kept.get(plan.person, {}), **given}
-            people.append((plan.person, name, seq, sealed_facts(key, name, plan.person, seq, _facts(plan.entry, seq))))
+            people.append((seq, sealed_facts(key, name, plan.person, seq, _facts(plan.entry, seq)), plan.person, name))
             for model, mean in means.items():
                 sealed = _sealed_row(key, signer, name, plan.person, _facts(plan.entry, seq, model, mean))
                 templates.append((plan.person, model, sealed))
-        sites.execute_all(
-            transaction,
-            "INSERT INTO people (person, site, seq, sealed) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (person) DO UPDATE SET seq = excluded.seq, sealed = excluded.sealed",
-            people,
-        )
+        new = "INSERT INTO people (seq, sealed, person, site) VALUES (%s, %s, %s, %s)"
+        known = "UPDATE people SET seq = %s, sealed = %s WHERE person = %s AND site = %s"
+        for statement, is_new in ((new, True), (known, False)):
+            rows = [row for row, plan in zip(people, plans, strict=True) if (plan.before is None) is is_new]
+            sites.execute_all(transaction, statement, rows)
         sites.execute_all(
             transaction,
             "INSERT INTO templates VALUES (%s, %s, %s)"
