@@ -63,10 +63,11 @@ class PassList:
         self._change(lambda passes: (one for one in passes if one.id != id_))
         return found
 
-    def erase(self, person: str) -> None:
-        """Drop the passes of a person, without a trace of them in the file."""
-        if any(one.person == person for one in self.passes()):
-            self._change(lambda passes: (one for one in passes if one.person != person))
+    def erase(self, *people: str) -> None:
+        """Drop the passes of people, without a trace of them in the file."""
+        gone = frozenset(people)
+        if any(one.person in gone for one in self.passes()):
+            self._change(lambda passes: (one for one in passes if one.person not in gone))
 
     def _change(self, change: Callable[[Sequence[Pass]], Iterable[Pass]]) -> None:
         path = self.folder / FILE

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 ReceiptState = Literal["never", "behind", "equal", "differs"]
 """What a device's latest receipt says: none yet, an earlier change, all there is, or another set than the centre's."""
+ChangeKind = Literal["put", "forget", "restore"]
 ProposalState = Literal["waiting", "accepted", "declined"]
 
 
@@ -60,6 +61,18 @@ class PersonRecord:
     ignored: bool
     consent: str | None
     expires: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """One change of a person, in the history of a site."""
+
+    seq: int
+    person: bytes
+    kind: ChangeKind
+    at: float
+    """Wall seconds."""
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgeface.centre.database import Transaction
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.records import (
+        ChangeRecord,
         Device,
         Entry,
         JoinCode,
@@ -49,8 +50,16 @@ class Store:
     proposal that does not exist. Nothing is half applied.
     """
 
-    def __init__(self, conninfo: str, keyring: Keyring, clock: Clock | None = None, connections: int = 8) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        keyring: Keyring,
+        clock: Clock | None = None,
+        connections: int = 8,
+        lease_seconds: int = receipts.LEASE_SECONDS,
+    ) -> None:
         self._keyring = keyring
+        self._lease_seconds = lease_seconds
         self._clock = clock or SystemClock()
         self._database = Database(conninfo, connections)
         self._directory = Directory(keyring)
@@ -146,6 +155,11 @@ class Store:
             sites.find(transaction, site)
             return self._people.means(transaction, site, model)
 
+    def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
+        """The changes above a change number and who made them, at most so many, in their order."""
+        with self._database.reading() as transaction:
+            return self._feed.history(transaction, site, after, most)
+
     # What devices follow
 
     def snapshot(self, site: str, model: str) -> Rows:
@@ -239,7 +253,7 @@ class Store:
     def applied(self, device: Device, site: str, receipt: Receipt) -> Lease:
         """Take a receipt; raises ChangedError if its digest is not that of its change number, FleetError if forged."""
         with self._database.changing() as transaction:
-            lease = receipts.take(transaction, device, site, receipt, self._clock.wall())
+            lease = receipts.take(transaction, device, site, receipt, self._clock.wall(), self._lease_seconds)
         if lease is None:
             raise ChangedError(f"{site}: the device has another set of people than the centre: list again")
         return lease

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from edgeface import __version__
+from edgeface.cli.arguments.fleet import FLEET
 from edgeface.cli.arguments.machine import MACHINE
 from edgeface.cli.arguments.people import PEOPLE
 
@@ -58,7 +59,7 @@ def _add(verbs: Verbs, name: str, summary: str) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     added.set_defaults(verb=partial(_call, _MODULES.get(name, f"cli.{name}"), f"run_{name}"))
-    for argument in (MACHINE | PEOPLE)[name]:
+    for argument in (MACHINE | PEOPLE | FLEET)[name]:
         argument(added)
 
 
@@ -110,6 +111,8 @@ _SUMMARIES = {
     "app": "start as Home Assistant's app, in its container: its options become the config",
     "egress": "print a systemd drop-in that allows only the traffic that the config needs",
     "web": "manage access to the page, the REST interface and metrics",
+    "centre": "make, check or run the centre of a fleet, and manage who may use it",
+    "fleet": "join a fleet; at its centre: sites, codes, people, devices and proofs",
 }
 
 _MODULES = {
@@ -124,6 +127,8 @@ _MODULES = {
     **{name: f"cli.setup.{name}" for name in ("egress", "init", "models", "rollback")},
     "keys": "cli.keys.run",
     "door": "door.controller",
+    "centre": "cli.fleet.service",
+    "fleet": "cli.fleet.run",
     "mqtt": "cli.mqtt.clean",
     **dict.fromkeys(("backup", "restore"), "people.backup"),
     **dict.fromkeys(
@@ -169,4 +174,7 @@ _EXAMPLES = {
     "egress": "sudo edgeface egress --write",
     "app": "edgeface app --user edgeface",
     "web": "edgeface web password --role admin\n  edgeface web token --role viewer --name grafana",
+    "centre": "edgeface centre init\n  edgeface centre password anna --role admin\n  edgeface centre serve",
+    "fleet": "edgeface fleet join https://centre.example:8444 ABCD-EFGH-...\n  edgeface fleet code front tower\n"
+    "  edgeface fleet forget tower alice\n  edgeface fleet lost front",
 }

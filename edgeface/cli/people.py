@@ -63,7 +63,7 @@ def run_enroll(arguments: Namespace) -> int:
         expires=arguments.expires,
         **_overrides(arguments),
     )
-    with _refusals_explained(" (--skip-bad leaves them out)"):
+    with refusals_explained(" (--skip-bad leaves them out)"):
         _show(_enrolled(arguments, service, options))
     return 0
 
@@ -74,7 +74,7 @@ def run_ignore(arguments: Namespace) -> int:
     service = service_of(arguments)
     if bool(arguments.photos) == (arguments.unknown is not None):
         raise UsageError("give either photos or --unknown")
-    with _refusals_explained():
+    with refusals_explained():
         if arguments.unknown is not None:
             _show(service.enroll_unknown(arguments.unknown, arguments.id, None, options))
         else:
@@ -135,7 +135,7 @@ def run_unknowns(arguments: Namespace) -> int:
             say_alike(gallery)
         return 0
     if merge:
-        with _refusals_explained():
+        with refusals_explained():
             kept = service.merge_unknowns(*ids, anyway=arguments.anyway)
         say(f"{kept.id}: {counted(kept.sightings, 'visit')}; {kept.merged[-1]} was merged into it")
         return 0
@@ -220,7 +220,7 @@ def run_correct(arguments: Namespace) -> int:
         say(f"{event}: recorded that this is not {arguments.denied}")
     elif arguments.person is not None:
         options = EnrollOptions(**_overrides(arguments))
-        with _refusals_explained():
+        with refusals_explained():
             _show(service.identify(event, arguments.person, arguments.name, options))
     else:
         service.restore(arguments.undo, event)
@@ -238,7 +238,7 @@ def run_export(arguments: Namespace) -> int:
 def run_import(arguments: Namespace) -> int:
     """Read people from a file."""
     service = service_of(arguments)
-    with _refusals_explained():
+    with refusals_explained():
         count = service.import_people(
             arguments.file,
             replace=arguments.replace,
@@ -307,7 +307,7 @@ def _enrolled(arguments: Namespace, service: PeopleService, options: EnrollOptio
 
 
 @contextmanager
-def _refusals_explained(skip_bad: str = "") -> Iterator[None]:
+def refusals_explained(skip_bad: str = "") -> Iterator[None]:
     """Print each rejected photo before the error, and the option that would help."""
     try:
         yield

@@ -11,7 +11,7 @@ from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
-from edgeface.core.settings import Host, Id, Settings, form
+from edgeface.core.settings import Host, Id, Settings, form, require_host
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.liveness import LivenessSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_BASE_PATH = 200
 """Characters of a base path."""
+_CENTRE = re.compile(r"https://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/:@?#\s]+)(:(?P<port>[0-9]{1,5}))?/?")
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
 """What a segment of a path may have without percent-encoding (RFC 3986, 2.3)."""
 
@@ -203,6 +204,29 @@ class Serve(Settings):
         return self
 
 
+def require_centre(text: str) -> str:
+    """Return the address of a centre; raises ValueError, without repeating it, with what to change."""
+    found = _CENTRE.fullmatch(text)
+    if found is None:
+        raise ValueError("should be https:// and a host, with a port if it is not 443, such as https://centre:8444")
+    require_host(found["host"].strip("[]"))
+    if found["port"] is not None and not 0 < int(found["port"]) < 1 << 16:
+        raise ValueError("has a port that is not from 1 to 65535")
+    return text
+
+
+Centre = Annotated[str, Field(max_length=300), AfterValidator(require_centre)]
+
+
+class Fleet(Settings):
+    """The centre whose people this device matches; `edgeface fleet join` makes it a member."""
+
+    centres: Annotated[
+        tuple[Centre, ...], Field(strict=False, min_length=1, max_length=8, examples=[["https://centre.example:8444"]])
+    ]
+    """Addresses of the same centre: the next one is asked while one cannot be reached."""
+
+
 def _refuse_plaintext(served: Web | Serve) -> None:
     """Raise ValueError if other machines can reach a plaintext address and `insecure` does not allow it."""
     if served.tls is None and not served.insecure and not is_loopback(served.host):
@@ -247,6 +271,8 @@ class Configuration(Settings):
     """Left out: no page, no REST interface, no metrics."""
     serve: Serve | None = None
     """Left out: `edgeface serve` uses the defaults."""
+    fleet: Fleet | None = None
+    """Left out: only people who are enrolled here are matched."""
     log: Log = Log()
 
     @property

@@ -7,8 +7,9 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from edgeface.core.errors import BrokerError, CameraError, ConfigError, EdgefaceError, system_reason
+from edgeface.core.errors import BrokerError, CameraError, ConfigError, EdgefaceError, FleetError, system_reason
 from edgeface.core.files import read_at_most
 from edgeface.core.text import cleaned
 from edgeface.door import settings
@@ -47,9 +48,9 @@ class Peer:
 def peers(configuration: Configuration, resolvers: Path = RESOLVERS) -> tuple[Peer, ...]:
     """The peers of this configuration; names are resolved now.
 
-    The broker and cameras come first, then the targets of notifications, then resolvers if names are used, then the
-    private networks if other machines can open the page. Raises BrokerError, CameraError or ConfigError if a name
-    cannot be resolved.
+    The broker and cameras come first, then the targets of notifications, the centre, resolvers if names are used, and
+    the private networks if other machines can open the page. Raises BrokerError, CameraError, ConfigError or FleetError
+    if a name cannot be resolved.
     """
     found = [] if configuration.mqtt is None else [_broker(configuration.mqtt)]
     for name, camera in configuration.cameras.items():
@@ -57,6 +58,9 @@ def peers(configuration: Configuration, resolvers: Path = RESOLVERS) -> tuple[Pe
     if configuration.notify is not None:
         for name, hosts in target_hosts.hosts(configuration.notify, browsers(configuration.data)).items():
             found += [Peer(f"notify {name}", host, _resolve(host, ConfigError)) for host in hosts]
+    for centre in () if configuration.fleet is None else configuration.fleet.centres:
+        host = urlsplit(centre).hostname or ""
+        found.append(Peer("centre of the fleet", host, _resolve(host, FleetError)))
     return (*_with_resolvers(found, resolvers), *_browsers(configuration))
 
 

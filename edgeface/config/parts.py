@@ -56,3 +56,5 @@ def _needed(configuration: Configuration) -> Iterator[tuple[KeyPath, str, tuple[
         yield ("notify", "targets", name, "type"), "notify", NEEDS[target.type]
     if configuration.web is not None:
         yield ("web",), "web", PARTS["web"]
+    if configuration.fleet is not None:
+        yield ("fleet",), "fleet", PARTS["fleet"]

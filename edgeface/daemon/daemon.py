@@ -21,6 +21,7 @@ from edgeface.core.log import set_up
 from edgeface.core.text import counted
 from edgeface.daemon import last_strangers
 from edgeface.daemon import report as daemon_report
+from edgeface.daemon.fleet_member import FleetMember
 from edgeface.daemon.integrity_watch import IntegrityWatch
 from edgeface.daemon.key_list_publisher import KeyListPublisher
 from edgeface.daemon.notifications import Notifications
@@ -108,12 +109,8 @@ class Daemon:
             for name, camera in configuration.cameras.items()
         }
         self._proposals = ProposalCount(configuration.data, self._vault, self._clock)
-        self._passes = PassReader(
-            PassRulesFile(configuration.data, self._vault, configuration.device, self._clock),
-            self._clock,
-            self._publisher.show_pass,
-            self._publisher.record,
-        )
+        rules = PassRulesFile(configuration.data, self._vault, configuration.device, self._clock)
+        self._passes = PassReader(rules, self._clock, self._publisher.show_pass, self._publisher.record)
         self._passes.doors = doors_by_camera(configuration.access_policy)
         self._notifications = Notifications(configuration, self._vault, self._clock, self._name_of)
         self._journal.listeners += (self._notifications.row,)
@@ -130,6 +127,7 @@ class Daemon:
             (self._passes.observe, *observers, *self._page.observers),
             self._notifications.event,
         )
+        self._fleet = FleetMember(lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery)
         self._removed = RemovedIds(self._page.forget, self._notifications.forget)
         self._published_status: dict[str, str] = {}
         self._published_at, self._watchdog_at = -STATE_SECONDS, 0.0
@@ -142,6 +140,7 @@ class Daemon:
         Raises EdgefaceError if another daemon runs with the same data folder.
         """
         with closing(self._journal), alone(self._configuration.data):
+            self._fleet.start()
             self._vision.start()
             try:
                 self._start()
@@ -258,7 +257,7 @@ class Daemon:
     def _problems(self) -> tuple[str, ...]:
         """Whatever is wrong here, one line each; the publisher adds what it knows."""
         listed = None if self._key_list is None else self._key_list.problem
-        others = (*self._page.problems, *self._integrity.lines, *self._notifications.problems)
+        others = (*self._page.problems, *self._integrity.lines, *self._notifications.problems, *self._fleet.problems)
         lines = (listed, self._shown_people.problem)
         return (*self._vision.problems, *others, *(line for line in lines if line is not None))
 
@@ -281,6 +280,7 @@ class Daemon:
             passes=self._passes.facts(),
             notify=self._notifications.facts(),
             proposals=self._proposals.count(),
+            fleet=self._fleet.facts(),
         )
 
     def _reload(self) -> None:
@@ -311,6 +311,7 @@ class Daemon:
         systemd.notify(systemd.STOPPING)
         self._page.stop()
         self._notifications.close()
+        self._fleet.stop()
         for capture in self._captures.values():
             capture.stop()
         for name, capture in self._captures.items():

@@ -39,6 +39,7 @@ def report(
     notify: Mapping[str, Any] | None,
     proposals: int | None = 0,
     key_list: Mapping[str, Any] | None = None,
+    fleet: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The state of the device, to which the publisher adds mqtt, journal and doors; docs/events.md names the keys.
 
@@ -60,6 +61,7 @@ def report(
         "notify": notify,
         "key_list": key_list,
         "proposals": proposals,
+        "fleet": fleet,
     }
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edgeface.core.sqlite import Schema
+    from edgeface.core.types import Embedding
     from edgeface.gallery.rows import RowCodec
     from edgeface.gallery.snapshot import GallerySnapshot
 
@@ -43,6 +45,8 @@ class GalleryFile:
         self._codec = codec
         self._version = -1
         self._generation = -1
+        self._visible = False
+        self._means: dict[str, tuple[int, Embedding | None]] = {}
 
     def close(self) -> None:
         """Close the connection."""
@@ -57,9 +61,12 @@ class GalleryFile:
         """Make the writes inside one transaction, all of them or none; `visible` if running daemons must see them."""
         if self.problem is not None:
             raise GalleryError(self.problem)
+        outermost = not self._db.in_transaction
+        self._visible = visible or (self._visible and not outermost)
         with sqlite.translated(self.path), sqlite.transaction(self._db):
             yield
-            if visible:
+            # Once for all transactions inside: each change of the row costs as much as a person's.
+            if outermost and self._visible:
                 self._db.execute("UPDATE state SET generation = generation + 1")
                 self._version = -1
 
@@ -80,9 +87,15 @@ class GalleryFile:
 
     def finish_erasure(self) -> None:
         """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
+        self._means.clear()
         sqlite.erase(self._db, self.path)
         with self.transaction(visible=False):
             self._db.execute("UPDATE state SET unfinished = 0 WHERE unfinished")
+
+    def versions(self) -> dict[bytes, int]:
+        """The number that changes with a person, whoever writes, by tag."""
+        with sqlite.translated(self.path):
+            return dict(self._db.execute("SELECT tag, version FROM people"))
 
     def knows(self, who: str) -> bool:
         """Whether the file has a person or an unknown with this id."""
@@ -106,3 +119,15 @@ class GalleryFile:
 
     def _number(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
+
+
+def connect(path: Path, schema: Schema, *, copy: bool) -> tuple[sqlite3.Connection, str | None]:
+    """A connection to the file and None, or to a copy in memory and why it cannot be written."""
+    why = GalleryError(f"{path}: opened for reading only")
+    if not copy:
+        try:
+            return sqlite.open_database(path, schema, "gallery"), None
+        except GalleryError as error:
+            why = error
+    problem = f"gallery: cannot be written: {str(why).replace('cannot be written ', '')}"
+    return sqlite.open_copy(path, schema, "gallery", why), problem

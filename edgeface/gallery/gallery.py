@@ -15,7 +15,7 @@ from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
 from edgeface.gallery.difference import everyone, take_up
 from edgeface.gallery.factors import FactorsFile
-from edgeface.gallery.file import GENERATION, no_one
+from edgeface.gallery.file import GENERATION, connect, no_one
 from edgeface.gallery.rows import Change, RowCodec
 from edgeface.gallery.snapshot import NEVER, Census, Person, check_day, check_embedding, day, unit_mean
 from edgeface.gallery.unknowns_file import UnknownsFile
@@ -23,11 +23,9 @@ from edgeface.security.content import ContentGuard
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
-    from edgeface.core.sqlite import Schema
     from edgeface.core.types import Embedding
     from edgeface.gallery.agreement import Limits, Split
     from edgeface.gallery.corrections import Trace
@@ -55,7 +53,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         with sqlite.translated(path):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         vault = open_vault(folder)
-        connection, problem = _connect(path, rows.schema(vault), copy=copy)
+        connection, problem = connect(path, rows.schema(vault), copy=copy)
         try:
             rows.require_same_key(vault, connection, path)
             if isinstance(connection, sqlite.GuardedConnection):
@@ -199,6 +197,23 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             self.link(person, before.look_alikes if before is not None else ())
         return Change("enrolled", person, wall)
 
+    def put(self, person: Person, templates: Sequence[Template] | None = None) -> None:
+        """Store a person as given, with these in place of the templates of the model; None leaves them as they are."""
+        check_new_id(person.id)
+        with self.transaction():
+            query = "INSERT INTO people (tag, sealed) VALUES (?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed"
+            self._db.execute(query, (self.tag(person.id), self._codec.seal_person(person)))
+            if templates is not None:
+                rows.set_templates(self._codec, self._db, person.id, self.model, templates)
+
+    def end(self, people: Iterable[str], last: str) -> None:
+        """Have people expire on a day; an id that no one has is left out."""
+        with self.transaction():
+            for tag in map(self.tag, people):
+                row = self._db.execute("SELECT sealed FROM people WHERE tag = ?", (tag,)).fetchone()
+                if row is not None:
+                    self._save(replace(self._codec.person(tag, row[0]), expires=last))
+
     def rename(self, person: str, name: str, wall: float) -> Change:
         """Change the display name."""
         with self.transaction():
@@ -332,9 +347,13 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         return len(old) + len(seen) + len(rest)
 
     def _mean(self, person: str) -> Embedding | None:
-        """The mean of a person's templates of the model; None without any."""
-        own = self.embeddings(person)
-        return unit_mean(own) if own else None
+        """The mean of a person's templates of the model; None without any. An erasure asks for it several times."""
+        row = self._db.execute("SELECT version FROM people WHERE tag = ?", (self.tag(person),)).fetchone()
+        known = self._means.get(person)
+        if row is None or known is None or known[0] != row[0]:
+            own = self.embeddings(person)
+            known = self._means[person] = (-1 if row is None else row[0], unit_mean(own) if own else None)
+        return known[1]
 
     def _find(self, person: str) -> Person | None:
         return next(iter(self._people(self.tag(person))), None)
@@ -376,15 +395,3 @@ def _no_unknown(unknown: str) -> GalleryError:
 
 def _alike(person: Person, others: set[str]) -> Person:
     return replace(person, look_alikes=tuple(sorted(others)))
-
-
-def _connect(path: Path, schema: Schema, *, copy: bool) -> tuple[sqlite3.Connection, str | None]:
-    """A connection to the file and None, or to a copy in memory and why it cannot be written."""
-    why = GalleryError(f"{path}: opened for reading only")
-    if not copy:
-        try:
-            return sqlite.open_database(path, schema, "gallery"), None
-        except GalleryError as error:
-            why = error
-    problem = f"gallery: cannot be written: {str(why).replace('cannot be written ', '')}"
-    return sqlite.open_copy(path, schema, "gallery", why), problem

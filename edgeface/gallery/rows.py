@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.sqlite import Schema, translated
 from edgeface.core.text import printable
-from edgeface.gallery.snapshot import MAX_TEMPLATES, Person, Template, from_blob, to_blob
+from edgeface.gallery.snapshot import MAX_TEMPLATES, Person, Template, check_embedding, from_blob, to_blob
 from edgeface.gallery.unknowns import Unknown
 from edgeface.security import content
 
@@ -324,6 +324,16 @@ def put_templates(codec: RowCodec, db: sqlite3.Connection, person: str, template
     total = db.execute("SELECT coalesce(sum(count), 0) FROM templates WHERE person = ?", (owner,)).fetchone()[0]
     if total > MAX_TEMPLATES:
         raise GalleryError(f"{person}: {total} templates; at most {MAX_TEMPLATES} are allowed, and 5 to 10 are enough")
+
+
+def set_templates(
+    codec: RowCodec, db: sqlite3.Connection, person: str, model: str, templates: Sequence[Template]
+) -> None:
+    """Store these in place of a person's templates of the model; raises GalleryError if one is no embedding."""
+    for template in templates:
+        check_embedding(template.embedding)
+    db.execute("DELETE FROM templates WHERE person = ? AND model = ?", (codec.tag(person), model))
+    put_templates(codec, db, person, templates)
 
 
 def drop_template(codec: RowCodec, db: sqlite3.Connection, person: str, template: Template) -> None:

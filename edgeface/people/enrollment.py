@@ -214,7 +214,7 @@ def from_photos(
     taken: list[tuple[str, Embedding]] = []
     first: dict[bytes, str] = {}
     pictures, rejected, previews, others = [], [], [], []
-    notes = list(_cut(name))
+    notes = [f"the name is too long, and cut to {MAX_NAME} characters"] if is_cut(name) else []
     for file in files:
         shown = printable_path(file) if isinstance(file, Path) else printable(file[0])
         image = None
@@ -305,14 +305,7 @@ def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions 
     Nothing is written when it raises: RejectedError if no photo can be used, or if some were rejected and `options`
     does not skip them; DoubtError if templates may be of another person, and `options` does not say anyway.
     """
-    if not plan.candidates:
-        raise RejectedError(
-            "no one was enrolled: no photo can be used", plan.rejected, skippable=False, others=plan.others, plan=plan
-        )
-    if plan.rejected and not options.skip_bad:
-        count = counted(len(plan.rejected), "photo was", "photos were")
-        text = f"no one was enrolled: {count} rejected"
-        raise RejectedError(text, plan.rejected, skippable=True, others=plan.others, plan=plan)
+    require_usable(plan, skip_bad=options.skip_bad)
     with gallery.transaction():
         doubts = {
             new.person: why
@@ -322,6 +315,15 @@ def carry_out(gallery: Gallery, plan: Plan, wall: float, options: EnrollOptions 
         if doubts and not options.anyway:
             raise DoubtError(doubts, plan)
         return [change for new in plan.candidates for change in _enroll(gallery, new, wall, options, doubts)]
+
+
+def require_usable(plan: Plan, *, skip_bad: bool) -> None:
+    """Raise RejectedError if no photo of a plan can be used, or if some were rejected and may not be left out."""
+    if plan.candidates and (skip_bad or not plan.rejected):
+        return
+    count = counted(len(plan.rejected), "photo was rejected", "photos were rejected")
+    why = f"no one was enrolled: {count if plan.candidates else 'no photo can be used'}"
+    raise RejectedError(why, plan.rejected, skippable=bool(plan.candidates), others=plan.others, plan=plan)
 
 
 def doubt(
@@ -377,11 +379,6 @@ def repetitions(gallery: Gallery, plan: Plan) -> Iterator[str]:
         count = sum(one.tobytes() in stored for one in new.embeddings)
         if count:
             yield f"{new.person}: {counted(count, 'photo is', 'photos are')} enrolled already, and counted once"
-
-
-def _cut(name: str | None) -> Iterator[str]:
-    if is_cut(name):
-        yield f"the name is too long, and cut to {MAX_NAME} characters"
 
 
 def _notes(known: KnownFaces, person: str, taken: Sequence[tuple[str, Embedding]]) -> Iterator[str]:

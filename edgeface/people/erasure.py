@@ -75,11 +75,11 @@ def erase_all(
     people = [one for one in who if not is_unknown_id(one)]
     gallery.begin_erasure()
     # The journal comes first: once the gallery does not know the id, nothing leads to its rows.
-    faces = [face for one in people if into is None and gallery.knows(one) for face in gallery.embeddings(one)]
+    # Without proposals, no one's templates are opened only to compare them.
+    compared = people if into is None and proposal_file.proposal_file(journal.parent) is not None else ()
+    faces = [face for one in compared if gallery.knows(one) for face in gallery.embeddings(one)]
     proposed = proposal_file.erase(journal.parent, people, faces, alike)
-    passes = PassList(journal.parent, open_vault(journal.parent))
-    for one in people:
-        passes.erase(one)
+    PassList(journal.parent, open_vault(journal.parent)).erase(*people)
     named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]
     ids = {each for one in (*named, *gallery.unknowns_like(people, alike)) for each in one.ids}.union(who)
     # The same face, proposed under an id that no one is enrolled with: those rows are about them as well.

@@ -100,7 +100,7 @@ class Server:
     def _serve(self) -> None:
         context = None if self._settings.tls is None else tls_context(self._settings.tls)
         proxies = Proxies(self._settings.proxies)
-        with LimitedListener.of(_bound(self._settings), proxies) as listener:
+        with LimitedListener.of(bound(self._settings.host, self._settings.port), proxies) as listener:
             self.port = listener.getsockname()[1]
             asyncio.run(self._until_stopped(listener, context, Connections(proxies)))
 
@@ -162,12 +162,17 @@ def make_uvicorn(app: ASGIApp, context: ssl.SSLContext | None) -> uvicorn.Server
     return uvicorn.Server(config)
 
 
-async def start(server: uvicorn.Server, listeners: Sequence[socket.socket], connections: Connections) -> None:
+async def start(
+    server: uvicorn.Server,
+    listeners: Sequence[socket.socket],
+    connections: Connections,
+    protocol_type: type[CountedProtocol] = CountedProtocol,
+) -> None:
     """As uvicorn.Server.startup, with connections that are counted and TLS handshakes that end."""
     server.lifespan = server.config.lifespan_class(server.config)
     await server.lifespan.startup()
     protocol = partial(
-        CountedProtocol,
+        protocol_type,
         counted=connections,
         config=server.config,
         server_state=server.server_state,
@@ -185,8 +190,9 @@ async def start(server: uvicorn.Server, listeners: Sequence[socket.socket], conn
     server.started = True
 
 
-def _bound(settings: Web) -> socket.socket:
-    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address; raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     both = address[0] == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)

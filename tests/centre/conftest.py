@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeface.centre.context import CentreContext
 from tests.support.centre import Centre
+from tests.support.centre_server import Door, Running, serving
+from tests.support.centre_server import centre as centre_of_server
 from tests.support.postgres import Postgres
 
 _names = itertools.count()
@@ -46,3 +49,32 @@ def centre(conninfo: str, tmp_path: Path) -> Iterator[Centre]:
     made = Centre.make(conninfo, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def context(conninfo: str, tmp_path: Path) -> Iterator[CentreContext]:
+    """A centre with the site `tower` and without listeners."""
+    with centre_of_server(conninfo, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(postgres: Postgres, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One for all tests of a file, which leave it as it is."""
+    name, folder = f"shared{next(_names)}", tmp_path_factory.mktemp("centre")
+    with centre_of_server(postgres.create(name, migrated), folder) as made, serving(made, folder) as running:
+        yield running
+    postgres.drop(name)
+
+
+@pytest.fixture(scope="module")
+def shared_device(shared: Running) -> Door:
+    """A device of that centre."""
+    return shared.device("front")
+
+
+@pytest.fixture
+def running(context: CentreContext, tmp_path: Path) -> Iterator[Running]:
+    """The same, serving devices and admins over TLS."""
+    with serving(context, tmp_path) as made:
+        yield made

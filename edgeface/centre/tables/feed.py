@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeface.centre.records import ChangeRecord
 from edgeface.centre.tables import sites
 from edgeface.fleet import digest, sealing
 from edgeface.fleet.messages import PAGE_ROWS, Row, Rows
@@ -53,6 +54,16 @@ class Feed:
         if len(found) > PAGE_ROWS:
             return Rows(site=site, seq=rows[-1].seq, epoch=state.epoch, rows=rows, more=True)
         return _whole(state, rows)
+
+    def history(self, transaction: Transaction, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
+        """The changes after a number, at most so many, in their order; raises UnknownError."""
+        sites.find(transaction, site)
+        found = transaction.execute(
+            "SELECT seq, person, kind, at, by FROM changes WHERE site = %s AND seq > %s ORDER BY seq LIMIT %s",
+            (site, after, most),
+            binary=True,
+        )
+        return tuple(ChangeRecord(*row) for row in found)
 
     def _rows(self, site: Site, found: Sequence[tuple[Any, ...]]) -> tuple[Row, ...]:
         if not found:

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from edgeface.fleet.messages import Receipt
 
 LEASE_SECONDS = int(30 * DAY)
+"""For which a device may match people after a receipt, unless centre.yaml says otherwise."""
 _MOST_LOST = 1_000_000_000
 """Changes that a restored database may lack."""
 
 
-def take(transaction: Transaction, device: Device, site: str, receipt: Receipt, wall: float) -> Lease | None:
+def take(
+    transaction: Transaction, device: Device, site: str, receipt: Receipt, wall: float, lease_seconds: int
+) -> Lease | None:
     """Keep a receipt; returns the new lease, or None if the device holds another set than the centre had then.
 
     Raises UnknownError unless the device is of this site, FleetError if the signature is not its own.
@@ -40,9 +43,9 @@ def take(transaction: Transaction, device: Device, site: str, receipt: Receipt, 
         return None
     transaction.execute(
         "UPDATE device_sites SET lease_ends = %s WHERE device = %s AND site = %s",
-        (wall + LEASE_SECONDS, device.device, site),
+        (wall + lease_seconds, device.device, site),
     )
-    return Lease(seconds=LEASE_SECONDS, now=int(wall * 1000))
+    return Lease(seconds=lease_seconds, now=int(wall * 1000))
 
 
 def highest(transaction: Transaction, site: Site) -> int:

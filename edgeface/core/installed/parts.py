@@ -16,6 +16,8 @@ PARTS = {
     "notify": ("apprise", "http_ece", "py_vapid"),
     "mediapipe": ("mediapipe",),
     "evaluate": ("matplotlib",),
+    "fleet": ("msgpack",),
+    "centre": ("msgpack", "psycopg", "psycopg_pool", "pyotp", "starlette", "uvicorn"),
 }
 """The modules of each part, as they are imported."""
 

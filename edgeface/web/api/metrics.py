@@ -69,6 +69,7 @@ class DaemonCollector:
         yield from _doors(state.get("doors") or {})
         yield from _broker(state.get("mqtt"))
         yield from _notifications(state.get("notify"))
+        yield from _fleet((state.get("fleet") or {}).get("sites") or {})
         yield from _journal(state.get("journal") or {}, self._context.journal.unpublished_count())
         yield from _device(state)
         yield from _web(self._context)
@@ -183,6 +184,16 @@ def _notifications(notify: State | None) -> Iterator[Metric]:
     yield _counter("edgeface_notifications_held_back", text, [], [((), float(notify["held_back"]))])
     problems = [((name,), float(one["problem"] is not None)) for name, one in targets.items()]
     yield _gauge("edgeface_notify_problem", "1 while a target takes no notifications.", ["target"], problems)
+
+
+def _fleet(sites: Mapping[str, State]) -> Iterator[Metric]:
+    if sites:
+        text = "Time since the centre's last answer."
+        yield _gauge("edgeface_fleet_behind_seconds", text, ["site"], _values(sites, "behind"))
+        text = "Until the people of the site are no longer matched."
+        yield _gauge("edgeface_fleet_lease_seconds", text, ["site"], _values(sites, "lease"))
+        text = "Times the people here were not those of the centre."
+        yield _counter("edgeface_fleet_digest_wrong", text, ["site"], _values(sites, "digest_wrong"))
 
 
 def _contacts(doors: Mapping[str, State]) -> list[Sample]:

@@ -52,8 +52,8 @@ _HEADERS: Mapping[int, Json] = {
 }
 
 
-def document(operations: Iterable[Operation]) -> Json:
-    """The OpenAPI 3.1 document of these operations."""
+def document(operations: Iterable[Operation], title: str = "edgeface", about: str = "") -> Json:
+    """The OpenAPI 3.1 document of these operations; `about` describes them, by default those of a device."""
     every = tuple(operations)
     references, schemas = _schemas(every)
     paths: Json = {}
@@ -63,9 +63,9 @@ def document(operations: Iterable[Operation]) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "edgeface",
+            "title": title,
             "version": __version__,
-            "description": _ABOUT,
+            "description": about or _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

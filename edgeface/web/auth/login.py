@@ -21,6 +21,8 @@ from edgeface.web.http.clients import source
 from edgeface.web.http.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from edgeface.web.auth.guard import AuthService
@@ -99,6 +101,17 @@ async def _account(request: Request, auth: AuthService, name: str, secret: str) 
             return known, 0.0
         if not needs_name(auth):
             name = next((one.name for one in auth.accounts.passwords()), "")
+    return await check_password(request, name, secret)
+
+
+async def check_password(
+    request: Request, name: str, secret: str, also: Callable[[Account], bool] = lambda _: True
+) -> tuple[Account | None, float]:
+    """The account of this name if the password is right, or None and the seconds to wait before the next try.
+
+    `also` is asked about an account with the right password, in a worker thread: a second factor.
+    """
+    auth: AuthService = request.app.state.auth
     address = source(request.client)
     wait = auth.throttle.begin(name, address)
     if wait:
@@ -106,9 +119,13 @@ async def _account(request: Request, auth: AuthService, name: str, secret: str) 
         return None, wait
     account = auth.accounts.with_password(name)
     seen = auth.throttle.knows(name, address)
+
+    def is_right() -> bool:
+        return is_password(account, secret) and account is not None and also(account)
+
     async with auth.passwords.one(address, "" if account is None else name, known=seen):
         await asyncio.sleep(auth.throttle.pause())
-        if not await run_in_threadpool(is_password, account, secret):
+        if not await run_in_threadpool(is_right):
             return None, 0.0
     auth.throttle.succeeded(name, address)
     return account, 0.0

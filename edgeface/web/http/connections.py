@@ -29,8 +29,9 @@ STALLED_SECONDS = 20
 class Connections:
     """The connections of one server, oldest first; used by its event loop only."""
 
-    def __init__(self, proxies: Proxies) -> None:
-        self._proxies = proxies
+    def __init__(self, proxies: Proxies, most: int = MAX_CONNECTIONS) -> None:
+        """`most` connections may be open at a time."""
+        self._proxies, self._most = proxies, most
         self._open: dict[CountedProtocol, None] = {}
         self._waiting: dict[Any, int] = {}
 
@@ -41,7 +42,7 @@ class Connections:
         own = [one for one in self._open if address and is_half_sent(one) and self._source(one) == address]
         if len(own) > MAX_HALF_SENT:
             self._end(own[0])
-        if len(self._open) > MAX_CONNECTIONS:
+        if len(self._open) > self._most:
             self._end(self._least_needed() or new)
 
     def discard(self, old: CountedProtocol) -> None:

@@ -1,0 +1,1 @@
+"""Where devices connect: mutual TLS, and the routes of edgeface/fleet/messages.py."""

@@ -1,0 +1,133 @@
+"""Enrolls people at the centre, from photos or templates: the product's own chain, and one mean for each model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgeface.centre.records import Entry
+from edgeface.core.errors import GalleryError, UnknownError
+from edgeface.core.text import check_new_id, cleaned, display_name, given_name, new_id, printable
+from edgeface.faces.calibration import table_of
+from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.agreement import Limits, objection
+from edgeface.gallery.snapshot import NEVER, unit_mean
+from edgeface.people.enrollment import DoubtError, KnownFaces, from_photos, require_usable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from edgeface.centre.context import CentreContext
+    from edgeface.centre.records import PersonRecord
+    from edgeface.core.types import Embedding
+    from edgeface.people.enrollment import EnrollOptions, Upload
+
+
+class Enrolled(NamedTuple):
+    """What an enrollment did."""
+
+    person: PersonRecord
+    new: bool
+    notes: tuple[str, ...] = ()
+    """Advice, one line each."""
+    left_out: tuple[str, ...] = ()
+    """Photos that were left out, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is said about a person; None leaves it as it is."""
+
+    name: str | None = None
+    groups: tuple[str, ...] | None = None
+    ignored: bool | None = None
+    consent: str | None = None
+    expires: str | None = None
+    """A day; NEVER removes it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolling:
+    """Enrolls people of one site; each method blocks, and nothing is changed when it raises."""
+
+    context: CentreContext
+    site: str
+    by: str
+    """The account that does it."""
+
+    def find(self, who: str) -> PersonRecord:
+        """The person with an id; raises UnknownError."""
+        found = next((one for one in self.context.store.people(self.site) if one.id == who), None)
+        if found is None:
+            raise UnknownError(f"{printable(who)}: no such person in {self.site}")
+        return found
+
+    def from_photos(
+        self, who: str | None, facts: Facts, photos: Iterable[Path | Upload], options: EnrollOptions
+    ) -> Enrolled:
+        """Enroll someone, or replace their template; raises RejectedError and DoubtError as a device does."""
+        known = {one.id: one for one in self.context.store.people(self.site)}
+        who = self._id(who, facts.name, known)
+        model, means = self.model, self.context.store.means(self.site, self.model)
+        faces = KnownFaces(self._limits, dict(means), different_people=options.different_people)
+        with self.context.analyzer() as analyzer:
+            plan = from_photos(analyzer, faces, who, facts.name, photos)
+        require_usable(plan, skip_bad=options.skip_bad)
+        (found,) = plan.candidates
+        before = [means[who]] if who in means else []
+        why = objection(before, found.embeddings, self._limits, again=True)
+        if why is not None and not options.anyway:
+            raise DoubtError({who: why}, plan)
+        entry = _entry(who, facts, known.get(who), {model: unit_mean(found.embeddings)})
+        self.context.store.put(self.site, entry, self.by)
+        return Enrolled(self.find(who), who not in known, plan.notes, plan.rejected)
+
+    def put(self, who: str, facts: Facts, templates: Mapping[str, Embedding], seq: int | None = None) -> Enrolled:
+        """Enroll or change someone with templates that are made already; `seq` is what the caller has seen."""
+        known = {one.id: one for one in self.context.store.people(self.site)}
+        before = known.get(who)
+        if before is None:
+            check_new_id(who)
+        entry = _entry(who, facts, before, templates)
+        self.context.store.put(self.site, entry if seq is None else replace(entry, seq=seq), self.by)
+        return Enrolled(self.find(who), before is None)
+
+    @property
+    def model(self) -> str:
+        """The name of the embedder, as rows have it."""
+        return embedder_name(self.context.settings.embedder.model)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits.of(table_of(self.context.settings.embedder.model).cosine)
+
+    def _id(self, who: str | None, name: str | None, known: Mapping[str, PersonRecord]) -> str:
+        if who:
+            check_new_id(who)
+            return who
+        if not cleaned(name or ""):
+            raise GalleryError("give a name or an id")
+        return new_id(name or "", known.__contains__)
+
+
+def _entry(who: str, facts: Facts, before: PersonRecord | None, templates: Mapping[str, Embedding]) -> Entry:
+    """The entry with which the store has a person as they were, except for the facts that are given."""
+    if before is None:
+        expires = None if facts.expires == NEVER else facts.expires
+        return Entry(
+            id=who, name=display_name(facts.name, who), embeddings=templates, groups=facts.groups or (),
+            ignored=bool(facts.ignored), consent=facts.consent, expires=expires, seq=0,
+        )  # fmt: skip
+    expires = before.expires if facts.expires is None else None if facts.expires == NEVER else facts.expires
+    return Entry(
+        id=who,
+        name=before.name if facts.name is None else given_name(facts.name, who),
+        embeddings=templates,
+        groups=before.groups if facts.groups is None else facts.groups,
+        ignored=before.ignored if facts.ignored is None else facts.ignored,
+        consent=before.consent if facts.consent is None else facts.consent,
+        expires=expires,
+        person=before.person,
+        seq=before.seq,
+    )

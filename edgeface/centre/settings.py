@@ -1,0 +1,162 @@
+"""centre.yaml as frozen objects; packages/centre/centre.yaml is the commented reference of every key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from edgeface.config.configuration import HostName, ProxyNetwork, WebTls
+from edgeface.core import settings_file
+from edgeface.core.errors import ConfigError
+from edgeface.core.log import Log
+from edgeface.core.settings import Host, Settings
+from edgeface.core.text import printable_path
+from edgeface.faces.settings import EmbedderSettings, QualityLimits
+from edgeface.security.secret_sources import require_one_source, secret
+
+DEFAULT = Path("/etc/edgeface-centre/centre.yaml")
+"""The file that a command uses without --config."""
+
+
+def _conninfo(text: str) -> str:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        found = conninfo_to_dict(text)
+    except ProgrammingError:
+        # The message of libpq may quote a password.
+        raise ValueError("not a connection string of PostgreSQL, such as host=/run/postgresql") from None
+    if "password" in found:
+        raise ValueError("has a password: write it into a file, and name that with password_file")
+    return text
+
+
+def _apart(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("should be an absolute path, such as /var/lib/edgeface-centre")
+    return path
+
+
+Folder = Annotated[Path, Field(strict=False), AfterValidator(_apart)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Proxies = Annotated[tuple[ProxyNetwork, ...], Field(strict=False, max_length=20, examples=[["192.168.1.2"]])]
+
+
+class Database(Settings):
+    """PostgreSQL 15 or newer."""
+
+    conninfo: Annotated[str, Field(max_length=1000), AfterValidator(_conninfo)] = "dbname=edgeface"
+    """How libpq connects, without the password."""
+    password_file: Path | None = Field(default=None, strict=False)
+    """A file whose first line is the password."""
+    password_env: str | None = None
+    """An environment variable that holds it."""
+    password_credential: str | None = None
+    """A systemd credential that holds it (LoadCredential=)."""
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Database:
+        require_one_source("password", self.password_file, self.password_env, self.password_credential)
+        return self
+
+    def open_conninfo(self) -> str:
+        """The connection string with the password; raises ConfigError if that cannot be read."""
+        from psycopg.conninfo import make_conninfo
+
+        sources = self.password_file, self.password_env, self.password_credential
+        password = secret("password of the database", "database", *sources, error_type=ConfigError)
+        return self.conninfo if password is None else make_conninfo(self.conninfo, password=password)
+
+
+class Devices(Settings):
+    """Where devices connect; each needs its certificate, which the centre checks itself."""
+
+    host: Host = "0.0.0.0"  # noqa: S104 - the devices are other machines
+    """The address to listen on; 0.0.0.0 and :: are all addresses of this machine."""
+    port: Port = 8444
+    """0 picks any free port."""
+    trusted_proxies: Proxies = ()
+    """Addresses of balancers that pass TLS through: their connections are not limited by address."""
+
+
+class Admins(Settings):
+    """Where admins and their programs connect: the REST interface."""
+
+    host: Host = "127.0.0.1"
+    """The address to listen on; 0.0.0.0 and :: are all addresses of this machine."""
+    port: Port = 8443
+    """0 picks any free port."""
+    hosts: Annotated[tuple[HostName, ...], Field(strict=False, max_length=20, examples=[["centre.example.org"]])] = ()
+    """Host names under which it may be requested, in addition to `names`."""
+    tls: WebTls | None = None
+    """A certificate that browsers know; left out: that of the centre's own authority."""
+    trusted_proxies: Proxies = ()
+    """Addresses of reverse proxies: X-Forwarded-For, -Proto, -Host and -Prefix are read only from them."""
+
+
+class CentreSettings(Settings):
+    """All of centre.yaml."""
+
+    database: Database = Database()
+    data: Folder = Path("/var/lib/edgeface-centre")
+    """The folder for the authority, the accounts, and the first copy of the keyring."""
+    keyring: Folder = Path("/var/lib/edgeface-centre-keyring")
+    """The folder for the second copy of the keyring; best on another disk."""
+    passphrase_file: Path | None = Field(default=None, strict=False)
+    """A file whose first line seals the keys that sign people; left out: they lie open in both folders."""
+    passphrase_env: str | None = None
+    """An environment variable that holds it."""
+    passphrase_credential: str | None = None
+    """A systemd credential that holds it (LoadCredential=)."""
+    names: Annotated[
+        tuple[Host, ...], Field(strict=False, min_length=1, max_length=20, examples=[["centre.example.org"]])
+    ]
+    """Host names and addresses by which devices reach the centre: they are in its certificate."""
+    devices: Devices = Devices()
+    admins: Admins = Admins()
+    lease_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """Days for which a device may match people without reaching the centre."""
+    embedder: EmbedderSettings = EmbedderSettings()
+    """The model that makes templates of photos; the devices must use the same one."""
+    quality: QualityLimits = QualityLimits()
+    """What a photo needs."""
+    log: Log = Log()
+
+    @model_validator(mode="after")
+    def _one_passphrase(self) -> CentreSettings:
+        require_one_source("passphrase", self.passphrase_file, self.passphrase_env, self.passphrase_credential)
+        return self
+
+    @model_validator(mode="after")
+    def _two_folders(self) -> CentreSettings:
+        one, other = (Path(path).resolve() for path in (self.data, self.keyring))
+        if one == other or one in other.parents:
+            raise ValueError("keyring should not be data or inside it: one mistake would lose both copies of the keys")
+        return self
+
+    @property
+    def lease_seconds(self) -> int:
+        """Seconds of `lease_days`."""
+        return self.lease_days * 86_400
+
+    def passphrase(self) -> bytes | None:
+        """What seals the enrolling keys, None for nothing; raises ConfigError if it cannot be read."""
+        sources = self.passphrase_file, self.passphrase_env, self.passphrase_credential
+        found = secret(
+            "passphrase of the enrolling keys", "the file", *sources, key="passphrase", error_type=ConfigError
+        )
+        return None if found is None else found.encode()
+
+
+def load(path: Path) -> CentreSettings:
+    """Read the file; raises ConfigError with one line per mistake: FILE:LINE: KEY: the problem."""
+    return parse(settings_file.read(path), printable_path(path))
+
+
+def parse(data: bytes, name: str) -> CentreSettings:
+    """Check a file's content; each line of a ConfigError starts with `name`."""
+    sections = ("database", "devices", "admins", "embedder", "quality", "log")
+    return settings_file.parse(CentreSettings, data, name, optional=sections, reference="packages/centre/centre.yaml")

@@ -1,0 +1,39 @@
+"""The arguments of the commands of a fleet: those of its centre, and those of a device."""
+
+from __future__ import annotations
+
+from edgeface.cli.arguments.build import Argument, flag, path, value
+
+FLEET: dict[str, tuple[Argument, ...]] = {
+    "centre": (
+        path("--config", "FILE", "default: /etc/edgeface-centre/centre.yaml"),
+        value("action", choices=("init", "serve", "check", "password", "token", "accounts", "revoke")),
+        value("name", "NAME", "password, token, revoke: the account", nargs="?"),
+        value("--role", choices=("admin", "viewer"), summary="viewers can change nothing"),
+        value("--site", "SITE", "only at this site; may be repeated; default: at all sites", action="append"),
+        value("--days", "N", "a token expires after so many days; default: never", type=int),
+    ),
+    "fleet": (
+        path("--config", "FILE", "at the centre its centre.yaml, on a device its config.yaml; default: the service's"),
+        value(
+            "action",
+            choices=("join", "status", "site", "code", "enroll", "people", "forget", "devices", "lost", "proof"),
+        ),
+        value(
+            "words",
+            "WORD",
+            "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
+            "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE",
+            nargs="*",
+        ),
+        flag("--again", "join: although the device has joined before"),
+        flag("--json", "status: print JSON"),
+        value("--name", "NAME", "enroll: the display name"),
+        value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
+        value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),
+        value("--expires", "DATE", "enroll: the first day without consent, or never"),
+        flag("--skip-bad", "enroll: leave out photos that cannot be used"),
+        flag("--anyway", "enroll: also what may be of another person"),
+        flag("--different-people", "enroll: also a face that someone else has"),
+    ),
+}

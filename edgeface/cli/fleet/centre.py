@@ -1,0 +1,176 @@
+"""`edgeface fleet` at the centre: sites, codes, people, devices and proofs."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeface.centre.context import opened
+from edgeface.centre.enrolling import Enrolling, Facts
+from edgeface.centre.lost import lose
+from edgeface.cli.fleet.service import load
+from edgeface.cli.people import refusals_explained
+from edgeface.core.clock import SystemClock, local_time
+from edgeface.core.console import complain, say
+from edgeface.core.errors import UsageError
+from edgeface.core.text import check_id, counted
+from edgeface.fleet import join_code
+from edgeface.gallery.snapshot import check_days
+from edgeface.people.enrollment import EnrollOptions
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from edgeface.centre.context import CentreContext
+    from edgeface.centre.records import Device, DeviceProof
+
+_BY = "command-line"
+_STATES = {
+    "never": "has signed nothing yet",
+    "behind": "has signed an earlier set",
+    "equal": "has signed this set",
+    "differs": "has another set than the centre: an alarm",
+}
+
+
+def run_at_centre(arguments: argparse.Namespace) -> int:
+    """Do one action; returns the exit status."""
+    least, most, words = _WORDS[arguments.action]
+    if not least <= len(arguments.words) <= most:
+        raise UsageError(f"usage: edgeface fleet {arguments.action} {words}".rstrip())
+    with opened(load(arguments), SystemClock()) as context:
+        _ACTIONS[arguments.action](context, arguments.words, arguments)
+    return 0
+
+
+def _site(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Add sites, or list them."""
+    for word in words:
+        check_id(word)
+        context.store.add_site(word)
+    for one in context.store.sites():
+        say(f"{one.site:<20} {counted(one.count, 'person', 'people'):<14} change {one.seq}, epoch {one.epoch}")
+
+
+def _code(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Print a code with which a device may join."""
+    device, *sites = words
+    check_id(device)
+    secret = context.store.make_code(sites, device, _BY)
+    settings = context.settings
+    complain(f"at {device}, within {join_code.SECONDS // 60} minutes; it works once and is not shown again:")
+    code = join_code.new(context.authority.fingerprint, secret).text()
+    say(f"edgeface fleet join https://{settings.names[0]}:{settings.devices.port} {code}")
+
+
+def _enroll(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
+    """Enroll a person from photos."""
+    site, who, *photos = words
+    check_days(arguments.given, arguments.expires)
+    context.store.site(site)
+    facts = Facts(
+        arguments.name,
+        tuple(arguments.group) if arguments.group else None,
+        None,
+        arguments.given,
+        arguments.expires,
+    )
+    options = EnrollOptions(
+        skip_bad=arguments.skip_bad, anyway=arguments.anyway, different_people=arguments.different_people
+    )
+    with refusals_explained(" (--skip-bad leaves them out)"):
+        done = Enrolling(context, site, _BY).from_photos(who, facts, map(Path, photos), options)
+    for line in (*done.notes, *done.left_out):
+        complain(line)
+    say(f"{done.person.id}: {'enrolled' if done.new else 'changed'} at {site}, change {done.person.seq}")
+
+
+def _people(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """List the people of a site."""
+    for one in context.store.people(words[0]):
+        facts = [*one.groups, *(["ignored"] if one.ignored else []), *([f"until {one.expires}"] if one.expires else [])]
+        say(f"{one.id:<20} {one.name:<24} {' '.join(facts)}".rstrip())
+
+
+def _forget(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Forget people permanently, and print who has not signed that yet."""
+    site, *people = words
+    service = Enrolling(context, site, _BY)
+    found = [service.find(who) for who in people]
+    for one in found:
+        seq = context.store.forget(site, one.person, _BY)
+        say(f"{one.id}: forgotten, change {seq}; the key is destroyed in both copies of the keyring")
+    _say_proof(context, site)
+
+
+def _devices(context: CentreContext, _: Sequence[str], __: argparse.Namespace) -> None:
+    """List the devices."""
+    for one in context.store.devices():
+        say(f"{one.device:<20} {', '.join(one.sites):<24} {_state(one)}")
+
+
+def _lost(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Refuse a device, give its sites new keys, and say whose templates it had."""
+    report = lose(context.store, words[0], _BY)
+    say(f"{words[0]}: revoked; the centre refuses its certificate from now on")
+    for site, epoch in report.epochs.items():
+        say(f"{site}: new keys, epoch {epoch}; what follows, {words[0]} cannot open")
+    for key in report.device.grant_keys:
+        say(f"doors still accept its grants with the key {base64.b64encode(key).decode()}")
+    if report.device.grant_keys:
+        say(f"take them out of every door now: edgeface keys revoke {words[0]}, at the owner's machine")
+    for site, people in report.people.items():
+        say(f"{site}: it had the templates of {', '.join(people) or 'no one'}")
+    if any(report.people.values()):
+        say("without a TPM, count these templates as read: GDPR, article 33, allows 72 hours for the report")
+
+
+def _proof(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Print what each device of a site has signed."""
+    _say_proof(context, words[0])
+
+
+def _say_proof(context: CentreContext, site: str) -> None:
+    found = context.store.proof(site)
+    say(f"{site}: change {found.site.seq}, {found.site.count} people, digest {found.site.digest:064x}")
+    for one in found.devices:
+        say(f"  {one.device:<20} {_proof_line(one)}")
+    left = [one for one in found.outstanding if not one.revoked]
+    if left:
+        say(f"outstanding: {', '.join(one.device for one in left)}")
+    elif found.devices:
+        say("no device is outstanding")
+
+
+def _proof_line(one: DeviceProof) -> str:
+    words = "is revoked" if one.revoked else _STATES[one.state]
+    signed = f", change {one.seq}" if one.signature is not None else ""
+    if one.state == "equal" or one.lease_ends is None:
+        return f"{words}{signed}"
+    return f"{words}{signed}; matches no one of it after {local_time(one.lease_ends)}"
+
+
+def _state(one: Device) -> str:
+    if one.revoked is not None:
+        return f"revoked {local_time(one.revoked)}"
+    return f"seen {local_time(one.seen)}, certificate until {local_time(one.certificate_ends)}"
+
+
+_MANY = 1_000
+_WORDS = {
+    "site": (0, _MANY, "[SITE...]"),
+    "code": (2, 65, "DEVICE SITE..."),
+    "enroll": (3, _MANY, "SITE ID PHOTO..."),
+    "people": (1, 1, "SITE"),
+    "forget": (2, _MANY, "SITE ID..."),
+    "devices": (0, 0, ""),
+    "lost": (1, 1, "DEVICE"),
+    "proof": (1, 1, "SITE"),
+}
+"""How many words each action takes, and what they are."""
+_ACTIONS = {
+    "site": _site, "code": _code, "enroll": _enroll, "people": _people,
+    "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
+}  # fmt: skip

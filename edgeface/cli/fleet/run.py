@@ -1,0 +1,24 @@
+"""`edgeface fleet`: passes each action on to the module that does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeface.config.places import default_config
+
+if TYPE_CHECKING:
+    import argparse
+
+OF_DEVICE = ("join", "status")
+
+
+def run_fleet(arguments: argparse.Namespace) -> int:
+    """Do one action; returns the exit status."""
+    if arguments.action in OF_DEVICE:
+        from edgeface.cli.fleet import device
+
+        arguments.config = arguments.config or default_config()
+        return device.run_fleet(arguments)
+    from edgeface.cli.fleet.centre import run_at_centre
+
+    return run_at_centre(arguments)

@@ -1,0 +1,256 @@
+"""Applies what the centre says to gallery.db, and keeps fleet.db in step with it.
+
+They are two files, so the order of writes decides what a crash leaves:
+
+1. fleet.db: who is about to be written is marked PUTTING or ERASING, with the id.
+2. gallery.db, one transaction: everyone who comes or changes is written, everyone who goes is expired. A reader sees
+   the old people or the new ones.
+3. Who goes is erased with all traces, and a search proves it.
+4. fleet.db, one transaction: the new entries, the change number and the digest; the marks are gone.
+
+A crash before 2 leaves the old people, a crash after it the new ones. The change number is still the old one, so the
+centre is asked for the same changes again, and they are written over what is there. Until then, no one who is marked
+counts as changed or forgotten here. `finish` continues with 3 for those marked ERASING, also without the centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeface.core.errors import FleetError
+from edgeface.core.text import check_new_id, counted, given_name
+from edgeface.fleet.device.book import marked
+from edgeface.fleet.device.local_changes import LocalChanges, person_mark
+from edgeface.fleet.device.opening import open_rows
+from edgeface.fleet.device.planning import plan
+from edgeface.fleet.device.records import ERASING, PUTTING, Entry, emptied
+from edgeface.gallery.snapshot import Person, Template
+from edgeface.people import trace_search
+from edgeface.people.erasure import erase_all, finish
+from edgeface.people.rules import level_threshold, limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
+
+    from edgeface.config.configuration import Configuration
+    from edgeface.core.clock import Clock
+    from edgeface.fleet.device.book import Book
+    from edgeface.fleet.device.opening import OpenedPerson, OpenedRows
+    from edgeface.fleet.device.planning import Plan
+    from edgeface.fleet.device.records import SiteFile
+    from edgeface.fleet.messages import Rows
+    from edgeface.gallery.gallery import Gallery
+    from edgeface.gallery.snapshot import GallerySnapshot
+
+    Step: TypeAlias = Callable[[str], None]
+
+NO_LONGER = "0001-01-01"
+"""A day of expiry in the past for every clock: the next snapshot leaves the person out."""
+_BLOCK = 512
+"""New people who are compared with everyone at once."""
+
+
+class Applier:
+    """Writes gallery.db and fleet.db; one thread owns both."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        gallery: Gallery,
+        book: Book,
+        clock: Clock,
+        *,
+        latest: Callable[[], GallerySnapshot | None] = lambda: None,
+        step: Step = lambda _: None,
+    ) -> None:
+        """`latest` is a snapshot from which the gallery is read by difference; `step` is called between the steps."""
+        self._configuration, self._gallery, self._book, self._clock = configuration, gallery, book, clock
+        self._latest, self._step = latest, step
+        self.local = LocalChanges(gallery, book)
+
+    def apply(self, site: SiteFile, answer: Rows, *, whole: bool) -> bool:
+        """Apply an answer, all of it or nothing; returns whether anyone was in it.
+
+        Raises FleetError if the answer does not fit, and GalleryError if it cannot be written.
+        """
+        known = self._book.of(site.site)
+        same = {
+            one: entry.seq for one, entry in known.items() if entry.state in {"matched", "forgotten"} and not entry.busy
+        }
+        opened = open_rows(site, answer, self._gallery.model, same if whole else {}, after=0 if whole else site.seq)
+        for person in opened.people:
+            _check(person)
+        found = self._changed(site, opened, whole=whole)
+        if isinstance(found, FleetError):
+            raise found
+        if found.reused:
+            # Someone new gets the id of someone who goes: nothing of the one may stay with the other.
+            self._leave(found.reused)
+            return self.apply(site, answer, whole=whole)
+        if found.puts or found.erased:
+            self._step("written")
+        self._erase(found.erased)
+        if found.site != site or found.puts or found.noted:
+            self._commit(found)
+        return bool(found.puts or found.noted)
+
+    def _changed(self, site: SiteFile, opened: OpenedRows, *, whole: bool) -> Plan | FleetError:
+        """What an answer changes, written as far as steps 1 and 2, or why it is refused."""
+        # An error of the fleet is also one of the system, which the gallery's transaction would take for the disk's.
+        with self._gallery.transaction(visible=False):
+            self.local.collect(self._clock.wall())
+            try:
+                found = self._planned(site, opened, whole=whole)
+            except FleetError as error:
+                return error
+            return found if found.reused else self._write(found)
+
+    def finish(self) -> None:
+        """Continue an erasure that was cut off; the people are not matched since it began."""
+        left = [one for one in self._book.erasing() if one.facts is not None]
+        if left:
+            self._erase(left)
+            self._book.put(*(emptied(one, "lapsed" if one.state != "gone" else "gone") for one in left))
+            self._book.file.wipe()
+
+    def forget(self, entry: Entry) -> None:
+        """Erase someone that the centre has forgotten before it has seen a change of them."""
+        self._leave([entry])
+        self._book.put(emptied(self._book.people[entry.site, entry.person], "gone"))
+
+    def lapse(self, site: str) -> None:
+        """Have no one of a site matched any longer; `finish` erases them. The whole list is needed afterwards."""
+        here = [one for one in self._book.of(site).values() if one.is_here and one.seq and one.busy != ERASING]
+        if here:
+            self._hide(here)
+        self._book.list_again(site)
+
+    def _planned(self, site: SiteFile, opened: OpenedRows, *, whole: bool) -> Plan:
+        by_id = self._book.by_id()
+
+        def owner(one: str) -> bytes | None:
+            ours = by_id.get(one)
+            if ours is not None:
+                return ours.person if ours.site == site.site else b""
+            return b"" if self._gallery.knows(one) else None
+
+        def mark(one: OpenedPerson) -> bytes:
+            return person_mark(self._book.file, _person(one, 0.0), [one.embedding])
+
+        return plan(site, opened, self._book.of(site.site), whole=whole, owner=owner, mark=mark)
+
+    def _write(self, found: Plan) -> Plan:
+        """Steps 1 and 2; the entries of the result know the rows of the gallery."""
+        leaving = {one.person for one in found.erased}
+        before = {one.person: self._book.people.get((one.site, one.person)) for one, _ in found.puts}
+        coming = [
+            replace(before[one.person] or Entry(one.site, one.person, 0, 0, "absent"), facts=one.facts)
+            for one, _ in found.puts if one.person not in leaving
+        ]  # fmt: skip
+        self._book.put(*marked(coming, PUTTING), *marked(found.erased, ERASING))
+        if not (coming or found.erased):
+            return found
+        self._step("marked")
+        self._expire(found.erased)
+        self._put([person for _, person in found.puts])
+        versions = self._gallery.versions()
+        puts = tuple(
+            (replace(one, known=versions[self._gallery.tag(person.facts.id)]), person) for one, person in found.puts
+        )
+        return found._replace(puts=puts)
+
+    def _put(self, people: Sequence[OpenedPerson]) -> None:
+        """Write people, and link those with one face as look-alikes."""
+        self._gallery.base = self._gallery.base or self._latest()
+        alike = _alike(self._gallery.snapshot() if people else None, people, limits(self._configuration()).other)
+        wall = self._clock.wall()
+        for one in people:
+            made = _person(one, wall)
+            if self._gallery.knows(made.id):
+                before = self._gallery.person(made.id)
+                made = replace(made, enrolled=before.enrolled, look_alikes=before.look_alikes)
+            self._gallery.put(made, [Template(one.embedding, self._gallery.model, "import", wall)])
+        for who, others in alike.items():
+            self._gallery.link(who, others)
+
+    def _expire(self, entries: Iterable[Entry]) -> None:
+        self._gallery.end([one.facts.id for one in entries if one.facts is not None], NO_LONGER)
+
+    def _hide(self, entries: Sequence[Entry]) -> None:
+        self._book.put(*marked(entries, ERASING))
+        self._step("marked")
+        self._expire(entries)
+        self._step("written")
+
+    def _leave(self, entries: Sequence[Entry]) -> None:
+        """Erase people before anything else of an answer is written."""
+        self._hide(entries)
+        self._erase(entries)
+        now = (self._book.people[one.site, one.person] for one in entries)
+        self._book.put(*(replace(one, facts=None, known=0, busy=0) for one in now))
+
+    def _erase(self, entries: Iterable[Entry]) -> None:
+        """Step 3; raises FleetError if a trace is left."""
+        ids = [one.facts.id for one in entries if one.facts is not None]
+        settings = self._configuration()
+        if not ids:
+            finish(self._gallery, settings.journal_path)
+            return
+        alike = level_threshold(settings, self._gallery.census())[0]
+        terms = trace_search.terms(self._gallery, ids, alike)
+        erase_all(self._gallery, settings.journal_path, ids, self._clock.wall(), alike=alike, why="fleet")
+        self._step("erased")
+        _, traces = trace_search.search(settings.data, terms)
+        # What an administrator has written there is named elsewhere, and must not end the lease of everyone else.
+        kept = [one for one in traces if one.suffix not in {".yaml", ".previous"}]
+        if kept:
+            raise FleetError(f"erased, but {counted(len(kept), 'file')} of the data folder still has a trace")
+
+    def _commit(self, found: Plan) -> None:
+        """Step 4."""
+        file, gone = self._book.file, [one for one in found.noted if one.state == "gone"]
+        over = [each.number for one in gone for each in self._book.about(one.site, one.person)]
+        for one, _ in found.puts:
+            # Accepted, or overruled: either way the centre has decided.
+            over += [each.number for each in self._book.about(one.site, one.person) if each.state == "sent"]
+        with file.transaction():
+            self._book.put(*found.noted, *(one for one, _ in found.puts))
+            self._book.withdraw(over)
+            self._book.put_site(found.site)
+        self._step("committed")
+        if found.erased or over:
+            file.wipe()
+
+
+def _person(one: OpenedPerson, wall: float) -> Person:
+    facts = one.facts
+    return Person(facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires)
+
+
+def _check(one: OpenedPerson) -> None:
+    """Raise GalleryError for an id or a name that no one may have here."""
+    check_new_id(one.facts.id)
+    given_name(one.facts.name, one.facts.id)
+
+
+def _alike(view: GallerySnapshot | None, people: Sequence[OpenedPerson], least: float) -> dict[str, set[str]]:
+    """The people who have the face of someone else, before or among these."""
+    if view is None or not people:
+        return {}
+    ids = {one.facts.id for one in people}
+    rows = [row for row, one in enumerate(view.people) if one.id not in ids]
+    names = [*(view.people[row].id for row in rows), *(one.facts.id for one in people)]
+    new = np.stack([one.embedding for one in people])
+    everyone = np.concatenate([view.matrix[rows], new]) if rows else new
+    found: dict[str, set[str]] = {}
+    for start in range(0, len(people), _BLOCK):
+        scores = new[start : start + _BLOCK] @ everyone.T
+        for at, other in np.argwhere(scores >= least).tolist():
+            who = people[start + at].facts.id
+            if names[other] != who:
+                found.setdefault(who, set()).add(names[other])
+    return found

@@ -1,0 +1,99 @@
+"""fleet.db in memory: the people that the device knows, by site and by the id in the gallery; one thread owns it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edgeface.fleet.device.records import ERASING, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edgeface.fleet.device.fleet_file import FleetFile
+    from edgeface.fleet.device.records import QueuedProposal, SiteFile
+
+
+CHARGED = 600.0
+"""Seconds of running time for which a lease is charged when it is stored; it is stored again before they are over."""
+
+
+class Book:
+    """What fleet.db holds, read once; each change is stored first."""
+
+    def __init__(self, file: FleetFile) -> None:
+        self.file = file
+        self.read()
+
+    def read(self) -> None:
+        """Read everything again, after another program has written."""
+        file = self.file
+        self.sites = file.sites()
+        self.people = {(one.site, one.person): one for one in file.entries()}
+        self.own = file.own()
+        """Marks of those who were enrolled before the device joined."""
+        self.waiting = {one.number: one for one in file.proposals()}
+        """The proposals that the centre has not decided about."""
+
+    def of(self, site: str) -> dict[bytes, Entry]:
+        """Everyone of a site, by the centre's number."""
+        return {one.person: one for one in self.people.values() if one.site == site}
+
+    def by_id(self) -> dict[str, Entry]:
+        """Those who are in the gallery, or about to be, by their id there."""
+        return {one.facts.id: one for one in self.people.values() if one.facts is not None and one.is_here}
+
+    def erasing(self) -> list[Entry]:
+        """Those whose erasure has begun and is not proved."""
+        return [one for one in self.people.values() if one.busy == ERASING]
+
+    def put(self, *entries: Entry) -> None:
+        """Store entries."""
+        self.file.put_entries(entries)
+        self.people.update({(one.site, one.person): one for one in entries})
+
+    def drop(self, *entries: Entry) -> None:
+        """Remove entries that no centre has ever seen."""
+        self.file.drop_entries(entries)
+        for one in entries:
+            self.people.pop((one.site, one.person), None)
+
+    def put_site(self, site: SiteFile) -> None:
+        """Store a site; its lease is charged in advance, so that a loss of power never extends it."""
+        self.file.put_site(site.charged(CHARGED))
+        self.sites[site.site] = site
+
+    def put_own(self, tags: Iterable[bytes]) -> None:
+        """Note who was enrolled before the device joined, by their tags in the gallery."""
+        tags = list(tags)
+        self.file.put_own(tags)
+        self.own.update(map(self.file.own_mark, tags))
+
+    def queue(self, proposal: QueuedProposal) -> None:
+        """Queue a proposal, in place of an earlier one about the person that was not sent; or store its state."""
+        self.file.put_proposal(proposal)
+        self.waiting[proposal.number] = proposal
+        self.withdraw(
+            one.number for one in self.about(proposal.site, proposal.person)
+            if one.number != proposal.number and one.state == "waiting"
+        )  # fmt: skip
+
+    def about(self, site: str, person: bytes) -> list[QueuedProposal]:
+        """The proposals about a person."""
+        return [one for one in self.waiting.values() if (one.site, one.person) == (site, person)]
+
+    def withdraw(self, numbers: Iterable[bytes]) -> None:
+        """Remove proposals."""
+        numbers = list(numbers)
+        self.file.drop_proposals(numbers)
+        for one in numbers:
+            self.waiting.pop(one, None)
+
+    def list_again(self, site: str) -> None:
+        """Have the whole list of a site fetched."""
+        self.put_site(self.sites[site].model_copy(update={"seq": 0}))
+
+
+def marked(entries: Iterable[Entry], busy: int) -> list[Entry]:
+    """Entries while gallery.db is written."""
+    return [replace(one, busy=busy) for one in entries]

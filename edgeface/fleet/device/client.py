@@ -1,0 +1,133 @@
+"""Asks the centre over one TLS connection, which is kept; a second centre is asked when the first is away."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from http.client import HTTPException, HTTPSConnection
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from edgeface.core.errors import FleetError, system_reason
+from edgeface.core.text import cleaned
+from edgeface.fleet.messages import MAX_ANSWER_BYTES, MEDIA_TYPE, PREFIX, FleetMessage, Refused
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+TIMEOUT = 15.0
+"""Seconds for a connection, and for each read in addition to what the centre may wait."""
+_MAX_REFUSAL = 20_000
+_OK, _CONFLICT, _GONE, _UNAVAILABLE = 200, 409, 410, 503
+
+Answer = TypeVar("Answer", bound=FleetMessage)
+
+
+class RefusedError(FleetError):
+    """The centre refuses a request; asking again does not help."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"the centre refuses ({status}): {detail}")
+        self.status = status
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether someone has changed the person meanwhile."""
+        return self.status == _CONFLICT
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether what was asked for no longer exists: a forgotten person, or changes that are too old."""
+        return self.status == _GONE
+
+
+class CentreClient:
+    """Requests of one thread; `interrupt` may be called by another."""
+
+    def __init__(self, centres: Sequence[str], context: ssl.SSLContext, timeout: float = TIMEOUT) -> None:
+        """`centres` are addresses such as https://centre.example:8444."""
+        self.centres, self._context, self._timeout = list(centres), context, timeout
+        self._connection: HTTPSConnection | None = None
+        self._stopped = False
+
+    def get(self, path: str, answer: type[Answer], *, wait: float = 0.0, largest: int = MAX_ANSWER_BYTES) -> Answer:
+        """Ask for something, for which the centre may wait some seconds; raises FleetError or RefusedError."""
+        return answer.read(self._exchange("GET", path, None, wait, largest), largest)
+
+    def post(self, path: str, message: FleetMessage, answer: type[Answer], *, largest: int = 100_000) -> Answer:
+        """Send a message; it may arrive twice. Raises FleetError or RefusedError."""
+        return answer.read(self._exchange("POST", path, message.packed(), 0.0, largest), largest)
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def interrupt(self) -> None:
+        """End a request that is waiting, and refuse further ones; any thread may call it."""
+        self._stopped = True
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _exchange(self, method: str, path: str, body: bytes | None, wait: float, largest: int) -> bytes:
+        kept = self._connection is not None
+        try:
+            return self._once(method, path, body, wait, largest)
+        except (OSError, HTTPException) as error:
+            self.close()
+            if isinstance(error, FleetError):
+                raise
+            # The other side may close a connection that is idle, and notice of it may come with the next request.
+            if kept and not self._stopped and not isinstance(error, TimeoutError):
+                return self._exchange(method, path, body, wait, largest)
+            where = urlsplit(self.centres[0]).netloc
+            self.centres.append(self.centres.pop(0))
+            raise FleetError(f"the centre {where} cannot be reached ({_reason(error)})") from error
+
+    def _once(self, method: str, path: str, body: bytes | None, wait: float, largest: int) -> bytes:
+        if self._stopped:
+            raise FleetError("stopped")
+        connection = self._connection or self._connect()
+        if connection.sock is not None:
+            connection.sock.settimeout(self._timeout + wait)
+        headers = {"Accept": MEDIA_TYPE, **({} if body is None else {"Content-Type": MEDIA_TYPE})}
+        connection.request(method, PREFIX + path, body, headers)
+        response = connection.getresponse()
+        most = largest if response.status == _OK else _MAX_REFUSAL
+        data = response.read(most + 1)
+        if len(data) > most:
+            raise FleetError(f"an answer of the centre has more than {most} bytes")
+        if response.status >= _UNAVAILABLE:
+            raise FleetError(f"the centre is not available ({response.status})")
+        if response.status != _OK:
+            raise RefusedError(response.status, _detail(data))
+        return data
+
+    def _connect(self) -> HTTPSConnection:
+        place = urlsplit(self.centres[0])
+        made = HTTPSConnection(place.hostname or "", place.port or 443, timeout=self._timeout, context=self._context)
+        made.connect()
+        self._connection = made
+        return made
+
+
+def _detail(data: bytes) -> str:
+    try:
+        return cleaned(Refused.read(data, _MAX_REFUSAL).detail)[:200]
+    except FleetError:
+        return "no reason given"
+
+
+def _reason(error: OSError | HTTPException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    verify = getattr(error, "verify_message", None)
+    if verify:
+        return f"its certificate is not valid: {verify}"
+    return system_reason(error) if isinstance(error, OSError) else "not an answer of a centre"

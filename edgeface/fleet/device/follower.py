@@ -1,0 +1,285 @@
+"""The thread that follows the centre: it alone has fleet.db, and nothing on the way of a frame waits for it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from edgeface.core.clock import synchronised
+from edgeface.core.errors import EdgefaceError, FleetError
+from edgeface.fleet.device.applying import Applier
+from edgeface.fleet.device.book import CHARGED, Book
+from edgeface.fleet.device.client import CentreClient, RefusedError
+from edgeface.fleet.device.fleet_file import FleetFile
+from edgeface.fleet.device.lease import DeviceLease
+from edgeface.fleet.device.planning import DigestError
+from edgeface.fleet.device.proposing import Proposer
+from edgeface.fleet.device.status import Counters, problems, report
+from edgeface.fleet.messages import MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
+from edgeface.gallery.gallery import Gallery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgeface.config.configuration import Configuration
+    from edgeface.core.clock import Clock
+    from edgeface.fleet.device.applying import Step
+    from edgeface.fleet.device.identity import DeviceIdentity
+    from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.security.vault import Vault
+
+log = logging.getLogger(__name__)
+
+RECEIPT_EVERY = 3600.0
+"""Seconds after which the lease is extended although nothing has changed."""
+FIRST_DELAY, LONGEST_DELAY = 1.0, 300.0
+"""Seconds between two attempts to reach the centre."""
+_IDLE = 10.0
+_STOP = 5.0
+
+
+class Follower:
+    """Follows the sites of one device; what `facts` and `problems` give, any thread may read."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        vault: Vault,
+        model: str,
+        clock: Clock,
+        *,
+        synced: Callable[[], bool] = synchronised,
+        latest: Callable[[], GallerySnapshot | None] = lambda: None,
+        wait: float = MAX_WAIT,
+        step: Step = lambda _: None,
+    ) -> None:
+        """`latest` is a snapshot to read the gallery by difference; `wait` is how long the centre may wait for news."""
+        self._configuration, self._vault, self._model, self._clock = configuration, vault, model, clock
+        self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
+        self._closing = threading.Event()
+        self._client: CentreClient | None = None
+        self._counters = Counters()
+        self._ticked, self._saved = clock.monotonic(), -CHARGED
+        self._identity: DeviceIdentity | None = None
+        self._receipts: dict[str, float] = {}
+        self._failures = 0
+        self._problem: str | None = None
+        self._facts: dict[str, Any] = {}
+        self._problems: tuple[str, ...] = ()
+        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The part `fleet` of the state; nothing personal."""
+        return self._facts
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, one line each; nothing personal."""
+        return self._problems
+
+    def start(self) -> None:
+        """End the matching of people whose lease is over, then follow in a thread.
+
+        Call it before anyone is matched. Raises EdgefaceError if the files cannot be used.
+        """
+        with ExitStack() as stack:
+            self._end_leases(*self._opened(stack))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._closing.set()
+        client = self._client
+        if client is not None:
+            client.interrupt()
+        if self._thread.is_alive():
+            self._thread.join(_STOP)
+
+    def _run(self) -> None:
+        with ExitStack() as stack:
+            try:
+                book, applier = self._opened(stack)
+            except EdgefaceError as error:
+                self._report(None, error)
+                return
+            while not self._closing.is_set():
+                delay = self.round(book, applier)
+                self._closing.wait(delay)
+            for site in book.sites.values():
+                book.file.put_site(site)
+            if self._client is not None:
+                self._client.close()
+
+    def _opened(self, stack: ExitStack) -> tuple[Book, Applier]:
+        folder = self._configuration().data
+        book = Book(stack.enter_context(closing(FleetFile(folder, self._vault))))
+        gallery = stack.enter_context(closing(Gallery.open(folder, self._model)))
+        if gallery.problem is not None:
+            raise FleetError(gallery.problem)
+        return book, Applier(self._configuration, gallery, book, self._clock, latest=self._latest, step=self._step)
+
+    def round(self, book: Book, applier: Applier) -> float:
+        """Do what is due, once; returns the seconds until the next time."""
+        try:
+            self._count_leases(book, applier)
+            self._finish(book, applier)
+            idle = self._follow(book, applier)
+        except EdgefaceError as error:
+            self._failures += 1
+            self._report(book, error)
+            most = min(LONGEST_DELAY, FIRST_DELAY * (1 << min(self._failures - 1, 10)))
+            return most * random.uniform(0.5, 1.0)  # noqa: S311 - only so that devices do not ask all at once
+        self._failures = 0
+        self._report(book, None)
+        return idle
+
+    def _follow(self, book: Book, applier: Applier) -> float:
+        identity, settings = book.file.identity(), self._configuration().fleet
+        if identity is None or settings is None:
+            return _IDLE
+        if identity != self._identity:
+            self._joined(book, identity)
+        applier.local.collect(self._clock.wall())
+        if self._synced():
+            applier.local.provisional(self._clock.wall())
+        client = self._client = self._client or CentreClient(settings.centres, identity.context())
+        if self._closing.is_set():
+            return 0.0
+        if identity.must_renew(self._clock.wall()):
+            client = self._renew(book, client, identity)
+        proposer = Proposer(client, identity, book, applier, self._model)
+        for site in list(book.sites):
+            self._follow_site(book, applier, proposer, site)
+        return 0.0
+
+    def _joined(self, book: Book, identity: DeviceIdentity) -> None:
+        """Take up what `edgeface fleet join` has written."""
+        book.read()
+        self._identity = identity
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _renew(self, book: Book, client: CentreClient, identity: DeviceIdentity) -> CentreClient:
+        answer = client.post("/renew", Renewal(request=identity.keys.request(identity.device)), Certificate)
+        renewed = identity.model_copy(update={"certificate": answer.certificate})
+        made = CentreClient(client.centres, renewed.context())
+        book.file.put_identity(renewed)
+        client.close()
+        self._client, self._identity = made, renewed
+        return made
+
+    def _follow_site(self, book: Book, applier: Applier, proposer: Proposer, name: str) -> None:
+        now = self._clock.monotonic()
+        proposer.send(name, now)
+        self._counters.conflicts += proposer.conflicts
+        proposer.conflicts = 0
+        site, whole = book.sites[name], book.sites[name].seq == 0
+        answer = self._asked(book, proposer.client, name, whole=whole)
+        while answer is not None:
+            if answer.epoch != site.epoch:
+                site = proposer.refresh_epoch(name)
+            try:
+                changed = applier.apply(site, answer, whole=whole)
+            except DigestError:
+                self._wrong(book, name)
+                raise
+            site = book.sites[name]
+            if answer.more:
+                answer, whole = self._asked(book, proposer.client, name, whole=False), False
+                continue
+            due = now - self._receipts.get(name, -RECEIPT_EVERY) >= RECEIPT_EVERY
+            if changed or due or site.lease is None:
+                self._receipt(book, proposer, name)
+            return
+
+    def _asked(self, book: Book, client: CentreClient, name: str, *, whole: bool) -> Rows | None:
+        """What the centre says of a site; None if its whole list has to be fetched, which the next round does."""
+        site, path = book.sites[name], f"/sites/{name}"
+        if whole:
+            answer = client.get(f"{path}/snapshot?model={self._model}", Rows)
+        else:
+            wait = max(0.0, min(self._wait / len(book.sites), self._shortest_lease(book)))
+            query = f"changes?model={self._model}&after={site.seq}&wait={wait:.0f}"
+            try:
+                answer = client.get(f"{path}/{query}", Rows, wait=wait)
+            except RefusedError as error:
+                if not error.is_gone:
+                    raise
+                book.list_again(name)
+                return None
+        self._counters.reached[name] = self._clock.monotonic()
+        return answer
+
+    def _shortest_lease(self, book: Book) -> float:
+        wall = self._clock.wall()
+        return min(
+            (one.lease.remaining(wall) for one in book.sites.values() if one.lease is not None), default=MAX_WAIT
+        )
+
+    def _receipt(self, book: Book, proposer: Proposer, name: str) -> None:
+        identity, site = proposer.identity, book.sites[name]
+        facts = {
+            "seq": site.seq,
+            "digest": site.digest,
+            "count": site.count,
+            "at": max(0, round(self._clock.wall() * 1000)),
+        }
+        receipt = Receipt.signed(identity.keys.receipt_key, identity.device, name, facts)
+        try:
+            answer = proposer.client.post(f"/sites/{name}/applied", receipt, Lease)
+        except RefusedError as error:
+            if error.is_conflict:
+                self._wrong(book, name)
+            raise
+        lease = DeviceLease.granted(answer.seconds, answer.now / 1000)
+        book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall()}))
+        self._receipts[name] = self._clock.monotonic()
+
+    def _wrong(self, book: Book, name: str) -> None:
+        """The people here are not those of the centre: fetch the whole list, once."""
+        self._counters.wrong[name] = self._counters.wrong.get(name, 0) + 1
+        if book.sites[name].seq:
+            book.list_again(name)
+
+    def _count_leases(self, book: Book, applier: Applier) -> None:
+        """Charge the leases for the time since the last call, and end those that are over."""
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        elapsed, self._ticked = now - self._ticked, now
+        for name, site in book.sites.items():
+            book.sites[name] = site.charged(elapsed, wall)
+        if now - self._saved >= CHARGED:
+            self._saved = now
+            for site in list(book.sites.values()):
+                book.put_site(site)
+        self._end_leases(book, applier)
+
+    def _end_leases(self, book: Book, applier: Applier) -> None:
+        """Have no one matched any longer whose lease is over, or was never granted."""
+        wall = self._clock.wall()
+        for name, site in list(book.sites.items()):
+            over = site.lease is None or site.lease.is_over(wall)
+            if over and any(one.seq and one.is_here and not one.busy for one in book.of(name).values()):
+                log.error("fleet: the lease of %s is over: its people are no longer matched", name)
+                applier.lapse(name)
+
+    def _finish(self, book: Book, applier: Applier) -> None:
+        """Erase those who are no longer matched; after a lease that only an unsure clock ends, not yet."""
+        unsure = [one.lease for one in book.sites.values() if one.lease is not None and one.lease.left > 0]
+        if book.erasing() and (self._synced() or not unsure):
+            applier.finish()
+
+    def _report(self, book: Book | None, error: EdgefaceError | None) -> None:
+        line = None if error is None else f"fleet: {error}"
+        if line is not None and line != self._problem and not self._closing.is_set():
+            log.warning("%s", line)
+        self._problem = line
+        if book is not None:
+            self._facts = report(book, self._counters, self._clock)
+            self._problems = problems(book, self._counters, line)
+        elif line is not None:
+            self._problems = (line,)
