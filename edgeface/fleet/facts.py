@@ -1,4 +1,4 @@
-"""What a device is told about a person, as signed bytes: facts and one mean template."""
+"""What a device knows about a person, as signed bytes: facts and one mean template."""
 
 from typing import Annotated
 

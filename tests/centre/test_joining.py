@@ -110,7 +110,9 @@ def test_a_signing_request_that_was_altered_is_refused(shared: Running) -> None:
         device.csr().replace("CERTIFICATE REQUEST", "CERTIFICATE")
     ))  # fmt: skip
     der[-1] ^= 1
-    altered = f"-----BEGIN CERTIFICATE REQUEST-----\n{base64.b64encode(der).decode()}\n-----END CERTIFICATE REQUEST-----\n"
+    altered = (
+        f"-----BEGIN CERTIFICATE REQUEST-----\n{base64.b64encode(der).decode()}\n-----END CERTIFICATE REQUEST-----\n"
+    )
     assert device.join(shared.code("front"), request=altered)[0] == 422
 
 
