@@ -24,7 +24,8 @@ class _Answer:
 class Answers:
     """Keeps the latest answers; any thread may use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._answers: OrderedDict[tuple[str, str, int | None], _Answer] = OrderedDict()
 
@@ -53,6 +54,6 @@ class Answers:
     def _trim(self) -> None:
         with self._lock:
             size = sum(len(answer.body or b"") for answer in self._answers.values())
-            while size > MOST_BYTES and len(self._answers) > 1:
+            while size > self._most_bytes and len(self._answers) > 1:
                 _, oldest = self._answers.popitem(last=False)
                 size -= len(oldest.body or b"")

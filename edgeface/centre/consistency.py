@@ -67,7 +67,7 @@ def renumber(transaction: Transaction, keyring: Keyring, people: People, directo
         sites.begin_epoch(transaction, found.site, keyring, wall, "")
         site = sites.locked(transaction, found.site)
         records = directory.records(transaction, site)
-        start = max(site.seq, receipts.highest(transaction, site.site)) + GAP
+        start = max(site.seq, receipts.highest(transaction, site)) + GAP
         transaction.execute("DELETE FROM changes WHERE site = %s", (site.site,))
         transaction.execute("UPDATE sites SET seq = %s, floor = %s WHERE site = %s", (start, start, site.site))
         people.renumber(transaction, replace(site, seq=start, floor=start), records, wall)

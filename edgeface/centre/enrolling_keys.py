@@ -1,4 +1,4 @@
-"""The key of a site that signs its people's facts, in a file of its own beside each copy of the keyring."""
+"""The key of a site that signs its people's facts, in a file of its own next to each copy of the keyring."""
 
 from __future__ import annotations
 

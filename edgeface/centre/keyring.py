@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.centre.enrolling_keys import EnrollingKeys
 from edgeface.centre.keyring_copy import KeyringCopy, State
-from edgeface.core.errors import FleetError, GoneError, system_reason
+from edgeface.core.errors import ChangedError, FleetError, GoneError, system_reason
 from edgeface.core.files import alone
 
 if TYPE_CHECKING:
@@ -70,11 +70,21 @@ class Keyring:
         return self._state().counter
 
     def add(self, site: str, keys: Mapping[bytes, bytes]) -> None:
-        """Keep new keys; one that a crash has left behind is replaced. Raises GoneError if one was destroyed."""
-        if self.destroyed(keys):
-            raise GoneError("the person was forgotten; their number cannot be used again")
+        """Keep new keys; one that a crash has left behind is replaced.
+
+        Raises GoneError if a subject was destroyed, and ChangedError if one is another site's.
+        """
         rows = [(subject, site, key) for subject, key in keys.items()]
-        self._change(lambda connection: connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", rows))
+
+        def added(connection: sqlite3.Connection) -> None:
+            for subject in keys:
+                if connection.execute("SELECT 1 FROM destroyed WHERE subject = ?", (subject,)).fetchone():
+                    raise GoneError("the person was forgotten; their number cannot be used again")
+                if connection.execute("SELECT 1 FROM keys WHERE subject = ? AND site != ?", (subject, site)).fetchone():
+                    raise ChangedError("the person is one of another site")
+            connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", rows)
+
+        self._change(added)
 
     def destroy(self, subjects: Collection[bytes]) -> None:
         """Destroy the keys of subjects; they can never have one again."""

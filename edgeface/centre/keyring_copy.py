@@ -20,7 +20,7 @@ _APPLICATION = 0x45464B52  # "EFKR"
 _SCHEMA = 1
 _PRAGMAS = (
     # Deleted keys are overwritten with zeros, and the rollback journal stays in its place, so that we can overwrite it
-    # too: a write-ahead log, or a journal that is deleted, would leave keys in blocks that nobody reaches any more.
+    # too: a write-ahead log, or a journal that is deleted, would leave keys in blocks that no file has any more.
     "PRAGMA journal_mode = PERSIST",
     "PRAGMA secure_delete = ON",
     "PRAGMA synchronous = FULL",
@@ -149,8 +149,12 @@ class KeyringCopy:
 
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
-    for pragma in _PRAGMAS:
-        connection.execute(pragma).fetchall()
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(pragma).fetchall()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

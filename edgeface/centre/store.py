@@ -16,6 +16,7 @@ from edgeface.centre.tables.proposals import Proposals
 from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ChangedError, UnknownError
+from edgeface.core.text import check_id
 from edgeface.fleet import sealing
 from edgeface.fleet.messages import EpochKey
 
@@ -86,7 +87,11 @@ class Store:
     # Sites
 
     def add_site(self, site: str) -> Site:
-        """Add a site with its enrolling key and its first epoch; one that exists stays as it is."""
+        """Add a site with its enrolling key and its first epoch; one that exists stays as it is.
+
+        Raises GalleryError unless its name has the form of an id.
+        """
+        check_id(site)
         with self._database.changing() as transaction:
             sites.add(transaction, site, self._keyring, self._clock.wall())
             return sites.find(transaction, site)
@@ -145,12 +150,13 @@ class Store:
             return self._directory.records(transaction, sites.find(transaction, site))
 
     def means(self, site: str, model: str) -> dict[str, Embedding]:
-        """The mean templates of a model by the ids of those who have one."""
-        public = self._keyring.enrolling.key(site).public_key()
-        return self._finished(site, lambda transaction: self._feed.means(transaction, site, model, public))
+        """The mean template of everyone of a site who has one of `model`, by id; look-alikes are found with them."""
+        with self._database.reading() as transaction:
+            sites.find(transaction, site)
+            return self._people.means(transaction, site, model)
 
     def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
-        """Who has changed whom after a change number, at most so many, in their order."""
+        """The changes above a change number and who made them, at most so many, in their order."""
         with self._database.reading() as transaction:
             return self._feed.history(transaction, site, after, most)
 
@@ -203,7 +209,11 @@ class Store:
     # Devices
 
     def make_code(self, site_names: Sequence[str], device: str, by: str) -> bytes:
-        """A new secret of 80 bits with which `device` may join these sites once, for 15 minutes."""
+        """A new secret of 80 bits with which `device` may join these sites once, for 15 minutes.
+
+        Raises GalleryError unless the device's name has the form of an id.
+        """
+        check_id(device)
         with self._database.changing() as transaction:
             return devices.make_code(transaction, site_names, device, by, self._clock.wall())
 

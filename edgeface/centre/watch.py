@@ -28,7 +28,7 @@ class Watch:
     """Follows the change numbers of all sites; its thread starts with the first who waits."""
 
     def __init__(self, conninfo: str, *calls: Callable[[str, int], None]) -> None:
-        """`calls` are told as with `on_change`, once someone else waits."""
+        """`calls` are as those of `on_change`, and start no thread."""
         self._conninfo = conninfo
         self._news = threading.Condition()
         self._seen: dict[str, int] = {}

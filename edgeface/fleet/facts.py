@@ -1,4 +1,4 @@
-"""What a device knows about a person, as signed bytes: facts and one mean template."""
+"""What a device gets to know about a person, as signed bytes: facts and one mean template."""
 
 from typing import Annotated
 
@@ -85,15 +85,17 @@ def sign(site: str, person: bytes, facts: PersonFacts, key: Ed25519PrivateKey) -
 
 def verify(site: str, person: bytes, signed: bytes, key: Ed25519PublicKey) -> PersonFacts:
     """The facts, if `key` signed them for this site and person; raises FleetError otherwise."""
-    parts = unpacked(signed, MAX_BYTES)
-    if not (isinstance(parts, list) and [type(part) for part in parts] == [bytes, bytes]):
-        raise FleetError("a person's facts are not signed")
-    body, signature = parts
+    body, signature = _parts(signed)
     try:
         key.verify(signature, _message(site, person, body))
     except InvalidSignature:
         raise FleetError("a person's facts are not signed by the enrolling key of the site") from None
     return read(body)
+
+
+def read_signed(signed: bytes) -> PersonFacts:
+    """The facts, whoever signed them: for the centre, which reads what it has sealed itself; raises FleetError."""
+    return read(_parts(signed)[0])
 
 
 def read(body: bytes) -> PersonFacts:
@@ -102,6 +104,13 @@ def read(body: bytes) -> PersonFacts:
         return PersonFacts.model_validate(unpacked(body, MAX_BYTES))
     except ValidationError:
         raise FleetError("a person's facts cannot be read") from None
+
+
+def _parts(signed: bytes) -> tuple[bytes, bytes]:
+    parts = unpacked(signed, MAX_BYTES)
+    if not (isinstance(parts, list) and [type(part) for part in parts] == [bytes, bytes]):
+        raise FleetError("a person's facts are not signed")
+    return parts[0], parts[1]
 
 
 def _message(site: str, person: bytes, body: bytes) -> bytes:

@@ -31,8 +31,6 @@ PAGE_ROWS = 5_000
 """Rows of one answer to `changes`; with more, `more` is set."""
 MAX_WAIT = 30.0
 """Seconds for which `changes` may wait for news."""
-PROPOSED_MODEL = ""
-"""The model with which the facts of a proposal are sealed: they say theirs themselves."""
 MAX_ANSWER_BYTES = 256_000_000
 """Bytes of the longest answer that a device reads."""
 
@@ -188,8 +186,7 @@ class Proposal(FleetMessage):
     """A key for this proposal, wrapped with the key of the epoch."""
     epoch: Seq
     sealed: Annotated[bytes, Field(max_length=20_000)] | None = None
-    """The facts without a signature (msgpack of PersonFacts), sealed as a row of this person with `seq` and
-    PROPOSED_MODEL."""
+    """The facts without a signature (msgpack of PersonFacts), sealed by `sealing.seal_proposal`."""
 
 
 class Proposed(FleetMessage):

@@ -37,6 +37,16 @@ def open_row(key: bytes, site: str, person: bytes, seq: int, model: str, sealed:
     return _open(key, sealed, b"row", site.encode(), person, seq.to_bytes(8, "big"), model.encode())
 
 
+def seal_proposal(key: bytes, site: str, person: bytes, seq: int, plain: bytes) -> bytes:
+    """Seal the facts that a device proposes; bound to site, person and the change number that the device knew."""
+    return _seal(key, plain, b"proposal", site.encode(), person, seq.to_bytes(8, "big"))
+
+
+def open_proposal(key: bytes, site: str, person: bytes, seq: int, sealed: bytes) -> bytes:
+    """What `seal_proposal` sealed; raises FleetError if anything differs."""
+    return _open(key, sealed, b"proposal", site.encode(), person, seq.to_bytes(8, "big"))
+
+
 def wrap_key(epoch_key: bytes, site: str, epoch: int, person: bytes, key: bytes) -> bytes:
     """Wrap a person's key with the key of the site's epoch."""
     return _seal(epoch_key, key, b"key", site.encode(), epoch.to_bytes(8, "big"), person)
@@ -75,7 +85,7 @@ def _open(key: bytes, sealed: bytes, *about: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _joined(about))
     except (InvalidTag, ValueError):
-        raise FleetError(f"a sealed {about[0].decode()} from the centre does not fit") from None
+        raise FleetError(f"a sealed {about[0].decode()} does not fit") from None
 
 
 def _joined(parts: tuple[bytes, ...]) -> bytes:

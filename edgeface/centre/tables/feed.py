@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.centre.records import ChangeRecord
 from edgeface.centre.tables import sites
-from edgeface.fleet import digest, facts, sealing
+from edgeface.fleet import digest, sealing
 from edgeface.fleet.messages import PAGE_ROWS, Row, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     from edgeface.centre.database import Transaction
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.records import Site
-    from edgeface.core.types import Embedding
 
 _ROWS = (
     "SELECT p.person, p.seq, p.gone, t.sealed FROM people p"
@@ -57,20 +54,6 @@ class Feed:
         if len(found) > PAGE_ROWS:
             return Rows(site=site, seq=rows[-1].seq, epoch=state.epoch, rows=rows, more=True)
         return _whole(state, rows)
-
-    def means(self, transaction: Transaction, site: str, model: str, public: Ed25519PublicKey) -> dict[str, Embedding]:
-        """The mean templates of a model by id; raises UnfinishedError."""
-        found = transaction.execute(
-            f"{_ROWS} AND NOT p.gone AND t.sealed IS NOT NULL", (model, site), binary=True
-        ).fetchall()
-        keys = self._keyring.keys(site)
-        if not keys.keys() >= {row[0] for row in found}:
-            raise UnfinishedError
-        opened = (
-            facts.verify(site, person, sealing.open_row(keys[person], site, person, seq, model, sealed), public)
-            for person, seq, _, sealed in found
-        )
-        return {one.id: one.embedding for one in opened}
 
     def history(self, transaction: Transaction, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
         """The changes after a number, at most so many, in their order; raises UnknownError."""

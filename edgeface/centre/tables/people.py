@@ -10,6 +10,7 @@ from edgeface.centre.records import Entry
 from edgeface.centre.tables import sites
 from edgeface.centre.tables.directory import sealed_facts
 from edgeface.core.errors import ChangedError, FleetError, GalleryError, GoneError, UnknownError
+from edgeface.core.text import check_id
 from edgeface.fleet import facts as signed_facts
 from edgeface.fleet import sealing
 from edgeface.fleet.facts import PersonFacts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.records import PersonRecord, Site
     from edgeface.centre.tables.directory import Directory
+    from edgeface.core.types import Embedding
 
 _NO_TEMPLATE = ("none:00000000", bytes(2))
 """Model and mean with which facts are checked where a person has no template."""
@@ -93,6 +95,22 @@ class People:
         plans = [_Plan(_entry(record), record.person, record.seq) for record in records]
         self._write(transaction, site, plans, "restore", "", wall)
 
+    def means(self, transaction: Transaction, site: str, model: str) -> dict[str, Embedding]:
+        """The mean template of everyone who has one of a model, by id."""
+        keys = self._keyring.keys(site)
+        rows = transaction.execute(
+            "SELECT person, seq, templates.sealed FROM people JOIN templates USING (person)"
+            " WHERE site = %s AND model = %s",
+            (site, model),
+            binary=True,
+        )
+        found = (
+            _opened_row(keys[person], site, person, seq, model, sealed)
+            for person, seq, sealed in rows
+            if person in keys
+        )
+        return {facts.id: facts.embedding for facts in found}
+
     def remember_keys(self, transaction: Transaction, site: str, keys: Mapping[bytes, bytes]) -> None:
         """Write new keys to the keyring, and how far it is to the database."""
         self._keyring.add(site, keys)
@@ -109,8 +127,6 @@ class People:
         named = [entry.person for entry in entries if entry.person is not None]
         rows = transaction.execute("SELECT person, site, seq, gone FROM people WHERE person = ANY(%s)", (named,))
         present = {person: (home, seq, gone) for person, home, seq, gone in rows}
-        if len(set(ids)) < len(ids) or len(set(named)) < len(named):
-            raise GalleryError("two entries are about one person")
         plans = []
         for entry in entries:
             holder = known.get(entry.id)
@@ -123,6 +139,8 @@ class People:
             if entry.seq is not None and entry.seq != (plan.before or 0):
                 raise ChangedError(f"{entry.id}: was changed meanwhile")
             plans.append(plan)
+        if min(len(set(ids)), len({plan.person for plan in plans})) < len(plans):
+            raise GalleryError("two entries are about one person")
         return plans
 
     def _named(self, site: Site, entry: Entry, person: bytes, row: tuple[str, int, bool] | None) -> _Plan:
@@ -141,7 +159,7 @@ class People:
         self, transaction: Transaction, site: Site, plans: Sequence[_Plan], kind: str, by: str, wall: float
     ) -> tuple[int, ...]:
         name, signer = site.site, self._keyring.enrolling.key(site.site)
-        kept = self._means(transaction, name, [plan for plan in plans if plan.before is not None])
+        kept = self._kept(transaction, name, {plan.person: plan.before for plan in plans if plan.before is not None})
         keys = self._keyring.keys_of([plan.person for plan in plans])
         changes = [sites.Change(plan.person, plan.before) for plan in plans]
         _, numbers = sites.number(transaction, site, changes, kind, by, wall)
@@ -152,16 +170,15 @@ class People:
             key = keys[plan.person]
             given = {model: signed_facts.to_mean(one) for model, one in plan.entry.embeddings.items()}
             means = {**kept.get(plan.person, {}), **given}
-            people.append((plan.person, name, seq, sealed_facts(key, name, plan.person, seq, _facts(plan.entry, seq))))
+            people.append((seq, sealed_facts(key, name, plan.person, seq, _facts(plan.entry, seq)), plan.person, name))
             for model, mean in means.items():
                 sealed = _sealed_row(key, signer, name, plan.person, _facts(plan.entry, seq, model, mean))
                 templates.append((plan.person, model, sealed))
-        sites.execute_all(
-            transaction,
-            "INSERT INTO people (person, site, seq, sealed) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (person) DO UPDATE SET seq = excluded.seq, sealed = excluded.sealed",
-            people,
-        )
+        new = "INSERT INTO people (seq, sealed, person, site) VALUES (%s, %s, %s, %s)"
+        known = "UPDATE people SET seq = %s, sealed = %s WHERE person = %s AND site = %s"
+        for statement, is_new in ((new, True), (known, False)):
+            rows = [row for row, plan in zip(people, plans, strict=True) if (plan.before is None) is is_new]
+            sites.execute_all(transaction, statement, rows)
         sites.execute_all(
             transaction,
             "INSERT INTO templates VALUES (%s, %s, %s)"
@@ -170,19 +187,17 @@ class People:
         )
         return numbers
 
-    def _means(self, transaction: Transaction, site: str, plans: Sequence[_Plan]) -> dict[bytes, dict[str, bytes]]:
-        """The templates that people have, opened; their rows are signed again with the new facts."""
-        people = {plan.person: plan.before for plan in plans}
+    def _kept(self, transaction: Transaction, site: str, people: Mapping[bytes, int]) -> dict[bytes, dict[str, bytes]]:
+        """The templates that people have, opened; their rows are sealed and signed again with the new facts."""
         keys = self._keyring.keys_of(people)
-        public = self._keyring.enrolling.key(site).public_key()
         rows = transaction.execute(
             "SELECT person, model, sealed FROM templates WHERE person = ANY(%s)", (list(people),), binary=True
         )
         means: dict[bytes, dict[str, bytes]] = {}
         for person, model, sealed in rows:
             if person in keys:
-                signed = sealing.open_row(keys[person], site, person, people[person] or 0, model, sealed)
-                means.setdefault(person, {})[model] = signed_facts.verify(site, person, signed, public).mean
+                facts = _opened_row(keys[person], site, person, people[person], model, sealed)
+                means.setdefault(person, {})[model] = facts.mean
         return means
 
     def _erase(
@@ -223,6 +238,7 @@ def _entry(record: PersonRecord) -> Entry:
 
 
 def _require_valid(entry: Entry) -> None:
+    check_id(entry.id)
     for embedding in entry.embeddings.values():
         check_embedding(embedding)
     if entry.person is not None and len(entry.person) != sealing.PERSON_BYTES:
@@ -253,6 +269,10 @@ def _facts(entry: Entry, seq: int, model: str = _NO_TEMPLATE[0], mean: bytes = _
 def _sealed_row(key: bytes, signer: Ed25519PrivateKey, site: str, person: bytes, facts: PersonFacts) -> bytes:
     signed = signed_facts.sign(site, person, facts, signer)
     return sealing.seal_row(key, site, person, facts.version, facts.model, signed)
+
+
+def _opened_row(key: bytes, site: str, person: bytes, seq: int, model: str, sealed: bytes) -> PersonFacts:
+    return signed_facts.read_signed(sealing.open_row(key, site, person, seq, model, sealed))
 
 
 def _proposed(transaction: Transaction, people: Iterable[bytes]) -> list[bytes]:

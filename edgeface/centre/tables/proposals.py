@@ -1,4 +1,4 @@
-"""Proposals of devices: people whom someone has enrolled, changed or wants forgotten there."""
+"""Proposals of devices: people who were enrolled, changed or forgotten there."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from edgeface.fleet.facts import PersonFacts
     from edgeface.fleet.messages import Proposal
 
-NO_MODEL = ""
-"""The model to which a proposal's facts are sealed: they say theirs themselves."""
 _WAITING = "SELECT n, number, site, device, person, seq, forget, sealed, at FROM proposals WHERE state = 'waiting'"
 
 
@@ -141,7 +139,7 @@ class Proposals:
 
 
 def _read(key: bytes, site: str, person: bytes, seq: int, sealed: bytes) -> PersonFacts:
-    return signed_facts.read(sealing.open_row(key, site, person, seq, NO_MODEL, sealed))
+    return signed_facts.read(sealing.open_proposal(key, site, person, seq, sealed))
 
 
 def _entry(facts: PersonFacts, person: bytes, seq: int) -> Entry:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = int(30 * DAY)
 """For which a device may match people after a receipt, unless centre.yaml says otherwise."""
+_MOST_LOST = 1_000_000_000
+"""Changes that a restored database may lack."""
 
 
 def take(
@@ -46,9 +48,14 @@ def take(
     return Lease(seconds=lease_seconds, now=int(wall * 1000))
 
 
-def highest(transaction: Transaction, site: str) -> int:
-    """The highest change number that any device has signed, also one that the centre no longer knows."""
-    row = transaction.execute("SELECT coalesce(max(seq), 0) FROM receipts WHERE site = %s", (site,)).fetchone()
+def highest(transaction: Transaction, site: Site) -> int:
+    """The highest change number that any device has signed, also one that the centre no longer knows.
+
+    What no centre can have given counts for nothing: one device must not use up the numbers.
+    """
+    row = transaction.execute(
+        "SELECT coalesce(max(seq), 0) FROM receipts WHERE site = %s AND seq <= %s", (site.site, site.seq + _MOST_LOST)
+    ).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -95,7 +95,7 @@ def _people(context: CentreContext, words: Sequence[str], _: argparse.Namespace)
 
 
 def _forget(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
-    """Forget people for good, and print who has not signed that yet."""
+    """Forget people permanently, and print who has not signed that yet."""
     site, *people = words
     service = Enrolling(context, site, _BY)
     found = [service.find(who) for who in people]

@@ -60,7 +60,7 @@ def _init(settings: CentreSettings, _: argparse.Namespace) -> int:
 
 
 def _check(settings: CentreSettings, _: argparse.Namespace) -> int:
-    """Open everything that the centre needs, and say what it has."""
+    """Open everything that the centre needs, and print what it has."""
     from edgeface.centre.context import opened
 
     with opened(settings, SystemClock()) as context:

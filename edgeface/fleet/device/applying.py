@@ -118,7 +118,7 @@ class Applier:
             self._book.file.wipe()
 
     def forget(self, entry: Entry) -> None:
-        """Erase someone: the centre had forgotten them when it was sent a change of them."""
+        """Erase someone that the centre has forgotten before it has seen a change of them."""
         self._leave([entry])
         self._book.put(emptied(self._book.people[entry.site, entry.person], "gone"))
 

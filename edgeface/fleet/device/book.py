@@ -1,11 +1,11 @@
-"""fleet.db in memory: the people of the sites, by the centre's number and by their id here; one thread owns it."""
+"""fleet.db in memory: the people that the device knows, by site and by the id in the gallery; one thread owns it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface.fleet.device.records import ERASING, LIST, Entry
+from edgeface.fleet.device.records import ERASING, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,7 @@ class Book:
 
     def list_again(self, site: str) -> None:
         """Have the whole list of a site fetched."""
-        self.put_site(self.sites[site].model_copy(update={"seq": LIST}))
+        self.put_site(self.sites[site].model_copy(update={"seq": 0}))
 
 
 def marked(entries: Iterable[Entry], busy: int) -> list[Entry]:

@@ -1,0 +1,214 @@
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from edgeface.centre.admins import rights
+from edgeface.centre.admins.app import OPERATIONS, application
+from edgeface.centre.context import CentreContext
+from edgeface.fleet import join_code
+from edgeface.fleet.messages import JoinRequest
+from tests.support.centre import MODEL, embedding
+from tests.support.centre_server import SITE
+
+API = "/api/v1"
+DATA = Path(__file__).parents[1] / "data"
+TEMPLATE = base64.b64encode(embedding(1).tobytes()).decode()
+PEOPLE = f"{API}/sites/{SITE}/people"
+
+
+@pytest.fixture
+def client(context: CentreContext) -> Iterator[Callable[..., TestClient]]:
+    """Makes clients with a token: client("admin"), client("viewer", SITE)."""
+    app = application(context)
+    made: list[TestClient] = []
+
+    def make(role: Any, *sites: str) -> TestClient:
+        name = f"token-{len(made)}"
+        token = rights.make_token(context.settings.data, name, role, sites or None, context.clock.wall(), None)
+        one = TestClient(app, base_url="https://localhost", headers={"Authorization": f"Bearer {token}"})
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def put(client: TestClient, who: str = "alice", site: str = SITE, **facts: Any) -> Any:
+    return client.put(f"{API}/sites/{site}/people/{who}", json={"templates": {MODEL: TEMPLATE}, **facts})
+
+
+def join(context: CentreContext, name: str = "front", *sites: str) -> None:
+    code = context.store.take_code(context.store.make_code(sites or (SITE,), name, "admin"))
+    request = JoinRequest(
+        code="", device=name, request="", sealing_key=bytes(32), receipt_key=bytes(32), grant_keys=(b"g" * 32,)
+    )
+    context.store.add_device(code, request, name.encode().ljust(32), context.clock.wall() + 1)
+
+
+def test_a_person_is_enrolled_by_template_changed_and_forgotten(
+    client: Callable[..., TestClient], context: CentreContext
+) -> None:
+    admin = client("admin")
+    answer = put(admin, name="Alice", groups=["staff"], given="2026-11-01", expires="2027-11-01")
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"{PEOPLE}/alice"
+    assert answer.json()["person"] == {
+        "id": "alice", "name": "Alice", "seq": 1, "groups": ["staff"], "ignored": False,
+        "consent": "2026-11-01", "expires": "2027-11-01",
+    }  # fmt: skip
+    assert put(admin, name="Alice B.").status_code == 200
+    changed = admin.patch(f"{PEOPLE}/alice", json={"expires": "never", "groups": []})
+    assert changed.status_code == 200
+    assert (changed.json()["name"], changed.json()["groups"], changed.json()["expires"]) == ("Alice B.", [], None)
+    assert changed.json()["consent"] == "2026-11-01"
+    assert (context.store.means(SITE, MODEL)["alice"] @ embedding(1)) == pytest.approx(1, abs=1e-3)
+    join(context)
+    gone = admin.delete(f"{PEOPLE}/alice").json()
+    assert gone["id"] == "alice"
+    assert [(one["device"], one["state"]) for one in gone["outstanding"]] == [("front", "never")]
+    assert admin.get(f"{PEOPLE}/alice").status_code == 404
+    assert admin.delete(f"{PEOPLE}/alice").status_code == 404
+    history = admin.get(f"{API}/sites/{SITE}/changes", params={"after": 1}).json()["changes"]
+    assert [(one["kind"], one["by"], one["id"]) for one in history] == [
+        ("put", "token-0", None), ("put", "token-0", None), ("forget", "token-0", None)
+    ]  # fmt: skip
+
+
+def test_a_change_that_someone_else_made_is_not_overwritten(client: Callable[..., TestClient]) -> None:
+    admin = client("admin")
+    put(admin)
+    tag = admin.get(f"{PEOPLE}/alice").headers["etag"]
+    assert admin.patch(f"{PEOPLE}/alice", json={"name": "One"}, headers={"If-Match": tag}).status_code == 200
+    assert admin.patch(f"{PEOPLE}/alice", json={"name": "Two"}, headers={"If-Match": tag}).status_code == 412
+    assert admin.get(f"{PEOPLE}/alice").json()["name"] == "One"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"templates": {MODEL: "AAAA"}}, {"templates": {MODEL: "not base64!"}}, {"templates": {"m": TEMPLATE}},
+     {"groups": ["Not An Id"]}, {"given": "yesterday"}, {"name": "x" * 1000}, {"other": 1}, {"groups": ["a"] * 65}],
+)  # fmt: skip
+def test_a_person_that_is_not_valid_is_refused_and_nothing_changes(
+    client: Callable[..., TestClient], context: CentreContext, facts: dict[str, Any]
+) -> None:
+    assert put(client("admin"), **facts).status_code == 422
+    assert context.store.people(SITE) == ()
+
+
+def test_photos_are_enrolled_by_the_products_own_chain(
+    client: Callable[..., TestClient], context: CentreContext
+) -> None:
+    admin = client("admin")
+
+    def enroll(photo: str, **fields: str) -> Any:
+        files = {"photos": (f"{photo}.jpg", (DATA / f"{photo}.jpg").read_bytes(), "image/jpeg")}
+        return admin.post(PEOPLE, data=fields, files=files)
+
+    first = enroll("obama", name="Barack Obama", given="2026-11-01")
+    assert first.status_code == 201, first.text
+    assert first.json()["person"]["id"] == "barack-obama"
+    same = enroll("obama", id="someone")
+    assert same.status_code == 422
+    assert "already enrolled as barack-obama" in str(same.json()["errors"])
+    other = enroll("biden", id="barack-obama")
+    assert other.status_code == 409
+    assert "differs from the enrolled one" in other.json()["detail"]
+    assert enroll("biden", id="joe").status_code == 201
+    bad = admin.post(PEOPLE, data={"id": "x"}, files={"photos": ("a.jpg", b"not a photo", "image/jpeg")})
+    assert bad.status_code == 422
+    assert [one.id for one in context.store.people(SITE)] == ["barack-obama", "joe"]
+
+
+def test_an_admin_of_one_site_has_no_rights_at_another(
+    client: Callable[..., TestClient], context: CentreContext
+) -> None:
+    context.store.add_site("annex")
+    join(context, "front")
+    join(context, "back", "annex")
+    join(context, "both", SITE, "annex")
+    own = client("admin", SITE)
+    put(client("admin"), "alice", "annex")
+    assert put(own).status_code == 201
+    assert put(own, "bob", "annex").status_code == 403
+    for method, path in (
+        ("GET", "/sites/annex"), ("GET", "/sites/annex/people"), ("GET", "/sites/annex/people/alice"),
+        ("DELETE", "/sites/annex/people/alice"), ("GET", "/sites/annex/proof"), ("GET", "/sites/annex/changes"),
+        ("POST", "/devices/back/lost"), ("POST", "/devices/both/lost"), ("GET", "/sites/nowhere"),
+    ):  # fmt: skip
+        assert own.request(method, f"{API}{path}").status_code == 403, path
+    assert own.post(f"{API}/sites", json={"site": "new"}).status_code == 403
+    assert own.post(f"{API}/codes", json={"device": "x", "sites": [SITE, "annex"]}).status_code == 403
+    assert [one["site"] for one in own.get(f"{API}/sites").json()["sites"]] == [SITE]
+    assert [one["device"] for one in own.get(f"{API}/devices").json()["devices"]] == ["both", "front"]
+    assert own.post(f"{API}/devices/front/lost").status_code == 200
+    assert all(one.revoked is None for one in context.store.devices() if one.device != "front")
+
+
+def test_a_viewer_changes_nothing(client: Callable[..., TestClient], context: CentreContext) -> None:
+    put(client("admin"))
+    join(context)
+    viewer = client("viewer")
+    for one in OPERATIONS:
+        path = one.path.format(site=SITE, person="alice", device="front", number="1")
+        status = viewer.request(one.method, f"{API}{path}").status_code
+        assert (status == 403) == (one.role == "admin"), one.id
+        assert (one.role == "viewer") == (one.method == "GET")
+
+
+def test_nobody_else_gets_anything(context: CentreContext) -> None:
+    with TestClient(application(context), base_url="https://localhost") as stranger:
+        for one in OPERATIONS:
+            path = one.path.format(site=SITE, person="alice", device="front", number="1")
+            assert stranger.request(one.method, f"{API}{path}").status_code == 401, one.id
+
+
+def test_a_code_is_made_for_a_device(client: Callable[..., TestClient], context: CentreContext) -> None:
+    admin = client("admin")
+    answer = admin.post(f"{API}/codes", json={"device": "front", "sites": [SITE]})
+    code = join_code.parse(answer.json()["code"])
+    assert code.names(context.authority.fingerprint)
+    assert context.store.take_code(base64.b32decode(code.secret)).device == "front"
+    assert admin.post(f"{API}/codes", json={"device": "front", "sites": ["nowhere"]}).status_code == 404
+    assert admin.post(f"{API}/codes", json={"device": "front", "sites": []}).status_code == 422
+
+
+def test_a_lost_device_is_refused_and_its_sites_get_new_keys(
+    client: Callable[..., TestClient], context: CentreContext
+) -> None:
+    admin = client("admin")
+    put(admin)
+    join(context)
+    before = context.store.site(SITE).epoch
+    report = admin.post(f"{API}/devices/front/lost").json()
+    assert report["epochs"] == {SITE: before + 1}
+    assert report["people"] == {SITE: ["alice"]}
+    assert base64.b64decode(report["grant_keys"][0]) == b"g" * 32
+    assert context.store.device_by_fingerprint(b"front".ljust(32)) is None
+    assert context.store.site(SITE).epoch == before + 1
+    assert admin.post(f"{API}/devices/nothing/lost").status_code == 404
+    (device,) = admin.get(f"{API}/devices").json()["devices"]
+    assert device["revoked"] is not None
+
+
+def test_a_list_is_read_in_parts_and_searched(client: Callable[..., TestClient]) -> None:
+    admin = client("admin")
+    for number in range(5):
+        put(admin, f"person-{number}", name=f"Name {number}")
+    first = admin.get(PEOPLE, params={"limit": 3}).json()
+    rest = admin.get(PEOPLE, params={"limit": 3, "cursor": first["next"]}).json()
+    assert [one["id"] for part in (first, rest) for one in part["people"]] == [f"person-{n}" for n in range(5)]
+    assert [one["id"] for one in admin.get(PEOPLE, params={"q": "NAME 3"}).json()["people"]] == ["person-3"]
+
+
+def test_the_proof_names_what_a_device_has_signed(client: Callable[..., TestClient], context: CentreContext) -> None:
+    put(client("admin"))
+    join(context)
+    proof = client("viewer").get(f"{API}/sites/{SITE}/proof").json()
+    assert (proof["seq"], proof["count"], len(proof["digest"])) == (1, 1, 64)
+    (device,) = proof["devices"]
+    assert (device["device"], device["state"], device["signature"], device["at"]) == ("front", "never", None, None)

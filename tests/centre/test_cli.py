@@ -1,0 +1,142 @@
+"""edgeface centre and edgeface fleet, as an administrator types them."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeface.cli.main import main
+from edgeface.core.errors import FleetError
+from edgeface.fleet import join_code
+from edgeface.fleet.device.joining import join
+from edgeface.security.vault import open_vault
+from tests.support.broker import until
+
+DATA = Path(__file__).parents[1] / "data"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def config(conninfo: str, tmp_path: Path) -> Path:
+    file = tmp_path / "centre.yaml"
+    file.write_text(
+        f"names: [localhost]\ndatabase: {{conninfo: '{conninfo}'}}\n"
+        f"data: {tmp_path}/data\nkeyring: {tmp_path}/second\n"
+        "devices: {host: 127.0.0.1, port: 0}\nadmins: {port: 0}\n"
+    )
+    return file
+
+
+@pytest.fixture
+def run(config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command; gives the exit status and what it printed."""
+
+    def made(verb: str, *words: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        status = main([verb, "--config", str(config), *words])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return made
+
+
+def test_a_centre_is_made_used_and_leaves_a_proof(run: Run) -> None:
+    assert run("centre", "check")[0] == 78
+    status, out, _ = run("centre", "init")
+    assert status == 0
+    assert "edgeface centre password" in out
+    assert run("centre", "init")[1].splitlines()[0] == out.splitlines()[0]
+    assert run("fleet", "site", "tower", "annex")[0] == 0
+    status, out, _ = run("fleet", "enroll", "tower", "barack", str(DATA / "obama.jpg"), "--name", "Barack")
+    assert (status, out) == (0, "barack: enrolled at tower, change 1\n")
+    assert run("fleet", "people", "tower")[1].split() == ["barack", "Barack"]
+    status, out, _ = run("fleet", "forget", "tower", "barack")
+    assert status == 0
+    assert "the key is destroyed in both copies" in out
+    assert run("fleet", "people", "tower")[1] == ""
+    status, out, err = run("centre", "check")
+    assert (status, out) == (0, "the settings are right: 2 sites, 0 people, 0 devices\n")
+    assert "no admin has a password" in err
+
+
+def test_what_is_wrong_is_one_line_and_changes_nothing(run: Run, tmp_path: Path) -> None:
+    run("centre", "init")
+    run("fleet", "site", "tower")
+    for words, status, text in (
+        (("people", "nowhere"), 69, "nowhere"),
+        (("people",), 2, "usage: edgeface fleet people SITE"),
+        (("code", "front"), 2, "usage: edgeface fleet code DEVICE SITE..."),
+        (("code", "Front Door", "tower"), 1, "Front Door"),
+        (("forget", "tower", "nobody"), 69, "nobody: no such person in tower"),
+        (("lost", "nothing"), 69, "nothing: no such device"),
+        (("enroll", "tower", "x", str(tmp_path / "no.jpg")), 1, "no photo can be used"),
+        (("enroll", "tower", "u-12345678", str(DATA / "obama.jpg")), 1, "u-12345678"),
+    ):
+        found, out, err = run("fleet", *words)
+        assert (found, out) == (status, ""), words
+        assert text in err
+    assert run("fleet", "people", "tower")[1] == ""
+
+
+def test_accounts_are_made_listed_and_revoked(run: Run) -> None:
+    run("centre", "init")
+    status, out, err = run("centre", "password", "anna", "--role", "admin", typed="correct horse battery\n")
+    assert status == 0
+    assert out.startswith("otpauth://totp/edgeface%20centre:anna?secret=")
+    assert "not shown again" in err
+    status, out, _ = run("centre", "token", "hr", "--role", "viewer", "--site", "tower", "--days", "30")
+    assert (status, out[:9]) == (0, "edgeface_")
+    status, out, _ = run("centre", "accounts")
+    anna, hr = out.splitlines()
+    assert re.fullmatch(r"anna +admin +password +\S+ +all sites", anna)
+    assert re.fullmatch(r"hr +viewer +token +\S+ +expires \S+ +tower", hr)
+    assert run("centre", "revoke", "hr")[0] == 0
+    assert run("centre", "revoke", "hr")[0] == 1
+    assert run("centre", "password", "bob", typed="correct horse battery\n")[0] == 2
+    assert run("centre", "password", "bob", "--role", "admin", typed="short\n")[0] == 2
+    assert run("centre", "token")[0] == 2
+
+
+def test_a_served_centre_lets_a_real_device_in_and_a_lost_one_not(run: Run, config: Path, tmp_path: Path) -> None:
+    run("centre", "init")
+    run("fleet", "site", "tower")
+    run("fleet", "enroll", "tower", "barack", str(DATA / "obama.jpg"))
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        served = subprocess.Popen(
+            [sys.executable, "-m", "edgeface.cli", "centre", "--config", str(config), "serve"], stderr=file,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+    try:
+        until(lambda: "devices at port" in log.read_text() or served.poll() is not None, 30)
+        port = re.search(r"devices at port (\d+)", log.read_text())
+        assert port is not None, log.read_text()
+        url = f"https://localhost:{port[1]}"
+        status, out, _ = run("fleet", "code", "front", "tower")
+        assert status == 0
+        code = join_code.parse(out.split()[-1])
+        folder = tmp_path / "device"
+        other = code._replace(fingerprint=bytes(10))
+        with pytest.raises(FleetError, match="is not the centre that made this code"):
+            join(folder, open_vault(folder), "front", url, other)
+        identity = join(folder, open_vault(folder), "front", url, code, grant_keys=[bytes(32)])
+        assert [one.site for one in identity.sites] == ["tower"]
+        assert "has signed nothing yet" in run("fleet", "proof", "tower")[1]
+        assert run("fleet", "devices")[1].startswith("front ")
+        status, out, _ = run("fleet", "lost", "front")
+        assert status == 0
+        for text in ("front: revoked", "tower: new keys, epoch", "had the templates of barack", "edgeface keys revoke"):
+            assert text in out
+        assert "front" not in run("fleet", "forget", "tower", "barack")[1].partition("outstanding:")[2]
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(20) == 0
+    finally:
+        served.kill()
+        served.wait()
+    assert "Traceback" not in log.read_text()

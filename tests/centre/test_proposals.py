@@ -1,0 +1,162 @@
+"""What devices propose, and what becomes of it."""
+
+import secrets
+from typing import Any
+
+import pytest
+
+from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
+from edgeface.fleet import sealing
+from edgeface.fleet.facts import PersonFacts, to_mean
+from edgeface.fleet.messages import Proposal
+from edgeface.fleet.packing import packed
+from tests.support.centre import MODEL, SITE, Centre, TestDevice, embedding, entry
+
+
+def proposal(device: TestDevice, person: bytes, seq: int, **facts: Any) -> Proposal:
+    """As a device makes it."""
+    given = {"id": "carla", "name": "Carla", "version": 1, "model": MODEL, "mean": to_mean(embedding(50)), **facts}
+    wrapped = device.centre.store.epoch_key(SITE, device.device)
+    epoch_key = sealing.unwrap_epoch(device.sealing.private_bytes_raw(), SITE, wrapped.epoch, wrapped.wrapped)
+    key, body = sealing.new_key(), packed(PersonFacts(**given).model_dump(exclude_defaults=True))
+    return Proposal(
+        number=secrets.token_bytes(16),
+        person=person,
+        seq=seq,
+        key=sealing.wrap_key(epoch_key, SITE, wrapped.epoch, person, key),
+        epoch=wrapped.epoch,
+        sealed=sealing.seal_proposal(key, SITE, person, seq, body),
+    )
+
+
+def forgetting(person: bytes, seq: int) -> Proposal:
+    return Proposal(number=secrets.token_bytes(16), person=person, seq=seq, epoch=0, forget=True)
+
+
+@pytest.fixture
+def device(centre: Centre) -> TestDevice:
+    return centre.joined()
+
+
+def propose(device: TestDevice, proposal: Proposal) -> int:
+    return device.centre.store.propose(device.device, SITE, proposal).seq
+
+
+def test_a_new_person_waits_for_an_admin_and_then_is_with_all(centre: Centre, device: TestDevice) -> None:
+    person = sealing.new_person()
+    made = proposal(device, person, 0, groups=("staff",))
+    assert propose(device, made) == 0
+    (waiting,) = centre.store.proposals()
+    assert (waiting.id, waiting.name, waiting.groups, waiting.model) == ("carla", "Carla", ("staff",), MODEL)
+    assert (waiting.device, waiting.seq, waiting.forget) == ("door-1", 0, False)
+    assert centre.store.site(SITE).seq == 0
+    assert centre.store.accept(waiting.n, "admin") == 1
+    assert centre.person("carla") == person
+    device.follow()
+    assert device.ids == {"carla"}
+    assert centre.store.proposals() == ()
+    # Its own key has gone, and the answer to a repetition says what became of it.
+    assert made.number not in set(centre.keyring.keys())
+    assert propose(device, made) == 1
+    assert centre.store.proposals() == ()
+    with pytest.raises(UnknownError):
+        centre.store.accept(waiting.n, "admin")
+
+
+def test_the_same_number_counts_once(centre: Centre, device: TestDevice) -> None:
+    made = proposal(device, sealing.new_person(), 0)
+    assert [propose(device, made), propose(device, made)] == [0, 0]
+    assert len(centre.store.proposals()) == 1
+
+
+def test_a_person_who_changed_meanwhile_is_a_conflict(centre: Centre, device: TestDevice) -> None:
+    centre.store.put(SITE, entry(1), "admin")
+    person = centre.person("person-1")
+    made = proposal(device, person, 1, id="person-1")
+    propose(device, made)
+    centre.store.put(SITE, entry(1, name="Changed here"), "admin")
+    for seq in (0, 1, 3):
+        with pytest.raises(ChangedError, match="changed meanwhile"):
+            propose(device, proposal(device, person, seq, id="person-1"))
+    (waiting,) = centre.store.proposals()
+    with pytest.raises(ChangedError, match="changed meanwhile"):
+        centre.store.accept(waiting.n, "admin")
+    assert centre.store.people(SITE)[0].name == "Changed here"
+    propose(device, proposal(device, person, 2, id="person-1", name="Changed there"))
+    assert centre.store.accept(centre.store.proposals()[1].n, "admin") == 3
+    assert centre.store.people(SITE)[0].name == "Changed there"
+
+
+def test_whoever_was_forgotten_is_gone_for_proposals_too(centre: Centre, device: TestDevice) -> None:
+    centre.store.put(SITE, entry(1), "admin")
+    person = centre.person("person-1")
+    waiting = proposal(device, person, 1)
+    propose(device, waiting)
+    centre.store.forget(SITE, person, "admin")
+    assert centre.store.proposals() == ()
+    assert waiting.number not in set(centre.keyring.keys())
+    for made in (waiting, proposal(device, person, 2), proposal(device, person, 0), forgetting(person, 2)):
+        with pytest.raises(GoneError, match="forgotten"):
+            propose(device, made)
+    with pytest.raises(GoneError, match="forgotten"):
+        propose(device, proposal(device, sealing.new_person(), 4))
+
+
+def test_a_proposal_to_forget_someone_waits_too(centre: Centre, device: TestDevice) -> None:
+    centre.store.put(SITE, entry(1), "admin")
+    person = centre.person("person-1")
+    assert propose(device, forgetting(person, 1)) == 0
+    (waiting,) = centre.store.proposals()
+    assert (waiting.forget, waiting.id, waiting.name) == (True, None, None)
+    assert centre.store.accept(waiting.n, "admin") == 2
+    assert centre.store.people(SITE) == ()
+    assert person not in set(centre.keyring.keys())
+
+
+def test_a_declined_proposal_leaves_nothing(centre: Centre, device: TestDevice) -> None:
+    made = proposal(device, sealing.new_person(), 0)
+    propose(device, made)
+    (waiting,) = centre.store.proposals()
+    centre.store.decline(waiting.n, "admin")
+    assert centre.store.proposals() == ()
+    assert centre.keyring.keys() == {}
+    with pytest.raises(ChangedError, match="declined"):
+        propose(device, made)
+    with pytest.raises(UnknownError, match=f"{waiting.n}: no such proposal waits"):
+        centre.store.decline(waiting.n, "admin")
+
+
+def test_an_id_that_another_person_has_is_a_conflict(centre: Centre, device: TestDevice) -> None:
+    propose(device, proposal(device, sealing.new_person(), 0, id="person-1"))
+    centre.store.put(SITE, entry(1), "admin")
+    (waiting,) = centre.store.proposals()
+    with pytest.raises(ChangedError, match="another person has this id"):
+        centre.store.accept(waiting.n, "admin")
+    assert len(centre.store.proposals()) == 1
+
+
+def test_a_proposal_that_cannot_be_read_is_refused(centre: Centre, device: TestDevice) -> None:
+    person = sealing.new_person()
+    made = proposal(device, person, 0)
+    centre.store.new_epoch(SITE, "admin")
+    with pytest.raises(ChangedError, match="the epoch is over"):
+        propose(device, made)
+    good = proposal(device, person, 0)
+    other = sealing.new_person()
+    for wrong in (
+        good.model_copy(update={"person": other}),
+        good.model_copy(update={"sealed": None}),
+        good.model_copy(update={"key": None}),
+        good.model_copy(update={"sealed": bytes(100)}),
+    ):
+        with pytest.raises(FleetError):
+            propose(device, wrong)
+    assert centre.store.proposals() == ()
+    assert centre.keyring.keys() == {}
+
+
+def test_a_waiting_proposal_outlives_a_restart(centre: Centre, device: TestDevice) -> None:
+    propose(device, proposal(device, sealing.new_person(), 0))
+    with centre.reopened() as again:
+        assert again.store.migrate().keys == 0
+        assert [one.name for one in again.store.proposals()] == ["Carla"]
