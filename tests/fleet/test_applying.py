@@ -6,9 +6,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edgeface.fleet import facts, sealing
-from edgeface.gallery.snapshot import Template
 from edgeface.journal.journal import Journal
 from edgeface.people import trace_search
 from tests.support.embeddings import unit
@@ -17,18 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgeface.fleet.messages import Row, Rows
-    from tests.fleet.conftest import Device
     from tests.support.fleet import SmallCentre
-
-
-def enroll(device: Device, person: str, seed: int) -> None:
-    with device.gallery() as gallery:
-        wall = device.clock.wall()
-        gallery.enroll(person, person.title(), [Template(unit(seed), device.model, "photo", wall)], wall)
+    from tests.support.fleet_device import Device
 
 
 def test_who_was_enrolled_before_the_device_joined_stays(device: Device) -> None:
-    enroll(device, "zoe", 9)
+    device.enroll("zoe", 9)
     device.centre.put("alice", unit(1))
     device.done(3)
     device.clock.sleep(8 * 86_400)
@@ -38,7 +32,7 @@ def test_who_was_enrolled_before_the_device_joined_stays(device: Device) -> None
 
 
 def test_an_id_that_someone_has_here_is_a_problem_for_a_person(device: Device) -> None:
-    enroll(device, "alice", 9)
+    device.enroll("alice", 9)
     device.centre.put("alice", unit(1))
     device.centre.put("bob", unit(2))
     follower = device.done(2)
@@ -52,7 +46,7 @@ def test_an_id_that_someone_has_here_is_a_problem_for_a_person(device: Device) -
 
 
 def test_two_people_with_one_face_are_look_alikes(device: Device) -> None:
-    enroll(device, "zoe", 1)
+    device.enroll("zoe", 1)
     device.centre.put("alice", unit(1))
     device.centre.put("bob", unit(2))
     device.centre.put("bill", unit(2))
@@ -154,7 +148,7 @@ def altered(change: Callable[[SmallCentre, Row], Row]) -> Callable[[Device], Non
 def signed_by_another(centre: SmallCentre, row: Row) -> Row:
     known = centre.people[row.person]
     assert known.facts is not None
-    signed = facts.sign(centre.site, row.person, known.facts, facts.Ed25519PrivateKey.generate())
+    signed = facts.sign(centre.site, row.person, known.facts, Ed25519PrivateKey.generate())
     return row.model_copy(
         update={"sealed": sealing.seal_row(known.key, centre.site, row.person, row.seq, centre.model, signed)}
     )

@@ -15,7 +15,7 @@ from edgeface.people import trace_search
 from tests.support.embeddings import unit
 
 if TYPE_CHECKING:
-    from tests.fleet.conftest import Device
+    from tests.support.fleet_device import Device
 
 ROOT = Path(__file__).parents[2]
 CHILD = """

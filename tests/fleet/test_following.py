@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tests.support.embeddings import unit
 
 if TYPE_CHECKING:
-    from tests.fleet.conftest import Device
+    from tests.support.fleet_device import Device
 
 
 def test_a_device_has_the_people_of_its_site(device: Device) -> None:

@@ -19,7 +19,7 @@ from tests.support.fleet import SmallCentre
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fleet.conftest import Device
+    from tests.support.fleet_device import Device
 
 CAMERA = "cameras: {porch: {type: opencv, source: 0}}\n"
 
@@ -124,9 +124,7 @@ def test_no_network_is_one_line(tmp_path: Path, small: SmallCentre, capsys: pyte
 def test_status_names_people_only_to_whoever_runs_it(
     tmp_path: Path, device: Device, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.fleet.test_applying import enroll
-
-    enroll(device, "alice", 9)
+    device.enroll("alice", 9)
     device.centre.put("alice", unit(1))
     device.centre.put("bob", unit(2))
     device.done(2)

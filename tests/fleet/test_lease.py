@@ -11,7 +11,7 @@ from tests.support.clock import FixedClock
 from tests.support.embeddings import unit
 
 if TYPE_CHECKING:
-    from tests.fleet.conftest import Device
+    from tests.support.fleet_device import Device
 
 DAY = 86_400.0
 WALL = 1_795_334_400.0
@@ -71,9 +71,7 @@ def test_after_the_lease_no_one_is_matched_and_they_are_erased(leased: Device) -
 
 
 def test_who_was_enrolled_here_before_is_matched_without_a_lease(device: Device) -> None:
-    from tests.fleet.test_applying import enroll
-
-    enroll(device, "zoe", 9)
+    device.enroll("zoe", 9)
     device.centre.put("alice", unit(1))
     device.done()
     away(device)

@@ -8,12 +8,11 @@ import pytest
 
 from edgeface.gallery.snapshot import Template, day
 from edgeface.people.service import PeopleService
-from tests.fleet.test_applying import enroll
 from tests.fleet.test_lease import DAY, away
 from tests.support.embeddings import unit
 
 if TYPE_CHECKING:
-    from tests.fleet.conftest import Device
+    from tests.support.fleet_device import Device
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def expires(device: Device, person: str) -> str | None:
 
 
 def test_someone_enrolled_here_is_proposed_and_holds_for_a_week(joined: Device) -> None:
-    enroll(joined, "bob", 2)
+    joined.enroll("bob", 2)
     joined.done()
     ((proposal, facts),) = joined.centre.proposals
     assert (proposal.seq, proposal.forget) == (0, False)
@@ -50,7 +49,7 @@ def test_someone_enrolled_here_is_proposed_and_holds_for_a_week(joined: Device) 
 
 
 def test_accepted_they_are_like_any_other(joined: Device) -> None:
-    enroll(joined, "bob", 2)
+    joined.enroll("bob", 2)
     joined.done()
     joined.centre.accept()
     follower = joined.done()
@@ -61,7 +60,7 @@ def test_accepted_they_are_like_any_other(joined: Device) -> None:
 
 
 def test_not_accepted_they_are_no_longer_matched_after_a_week(joined: Device) -> None:
-    enroll(joined, "bob", 2)
+    joined.enroll("bob", 2)
     joined.done()
     joined.clock.sleep(7.1 * DAY)
     assert joined.matched == {"alice"}
@@ -69,7 +68,7 @@ def test_not_accepted_they_are_no_longer_matched_after_a_week(joined: Device) ->
 
 def test_offline_it_waits_and_is_sent_once(joined: Device) -> None:
     away(joined)
-    enroll(joined, "bob", 2)
+    joined.enroll("bob", 2)
     assert joined.rounds(2).facts["proposals"] == 1
     assert joined.centre.proposals == []
     assert joined.matched == {"alice", "bob"}
@@ -140,7 +139,7 @@ def test_changed_here_and_forgotten_there_they_are_erased(joined: Device) -> Non
 
 def test_a_new_epoch_is_no_conflict(joined: Device) -> None:
     joined.centre.new_epoch()
-    enroll(joined, "bob", 2)
+    joined.enroll("bob", 2)
     assert joined.done().facts["conflicts"] == 0
     assert len(joined.centre.proposals) == 1
 
@@ -160,7 +159,7 @@ def test_who_expires_by_the_centre_s_word_is_not_proposed_to_be_forgotten(device
 
 def test_enrolled_and_forgotten_before_the_centre_knew_nothing_is_sent(joined: Device) -> None:
     away(joined)
-    enroll(joined, "bob", 2)
+    joined.enroll("bob", 2)
     joined.rounds()
     forget(joined, "bob")
     joined.rounds()
@@ -179,7 +178,7 @@ def test_another_template_here_is_a_change(joined: Device) -> None:
 
 def test_with_a_clock_that_is_unsure_no_day_is_set_yet(joined: Device) -> None:
     joined.synced = False
-    enroll(joined, "bob", 2)
+    joined.enroll("bob", 2)
     joined.done()
     assert expires(joined, "bob") is None
     joined.synced = True

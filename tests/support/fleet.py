@@ -159,7 +159,7 @@ class SmallCentre:
             assert proposal.key is not None
             assert proposal.sealed is not None
             key = sealing.unwrap_key(self.epoch_key, self.site, self.epoch, proposal.person, proposal.key)
-            body = sealing.open_row(key, self.site, proposal.person, proposal.seq, self.model, proposal.sealed)
+            body = sealing.open_proposal(key, self.site, proposal.person, proposal.seq, proposal.sealed)
             wanted = facts.read(body)
         if all(one.number != proposal.number for one, _ in self.proposals):
             self.proposals.append((proposal, wanted))
@@ -278,7 +278,7 @@ def _handler(centre: SmallCentre) -> type[BaseHTTPRequestHandler]:
             self._do(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _do(self, body: bytes) -> None:
-            der = self.connection.getpeercert(binary_form=True)  # type: ignore[attr-defined]  # it is TLS
+            der = self.connection.getpeercert(binary_form=True)
             device = None if der is None else centre.devices.get(hashlib.sha256(der).digest())
             try:
                 status, message = centre.answer(self.command, self.path, body, device)

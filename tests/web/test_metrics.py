@@ -39,6 +39,10 @@ DOORS = {
 }
 MQTT = {"problem": None, "said": 4, "late": 1, "missed": 0, "lost": 0, "queue": 0, "waiting_for_disk": 0, "unsaid": 2}
 
+FLEET = {
+    "joined": True,
+    "sites": {"house": {"seq": 3, "people": 2, "behind": 4, "lease": 2_592_000, "digest_wrong": 0}},
+}
 NOTIFY = {
     "targets": {"phone": {"sent": 3, "failed": 2, "expired": 1, "waiting": 0, "problem": "it answers HTTP 401"}},
     "held_back": 7,
@@ -61,7 +65,14 @@ def full(stage: Stage) -> Stage:  # noqa: F811 - a fixture
     timings.stages["detect"].add(0.015)
     timings.stages["detect"].add(0.5)
     object.__setattr__(stage.context, "timings", timings)
-    stage.context.hub.state = {**STATE, "doors": DOORS, "mqtt": MQTT, "notify": NOTIFY, "throttled": False}
+    stage.context.hub.state = {
+        **STATE,
+        "doors": DOORS,
+        "mqtt": MQTT,
+        "notify": NOTIFY,
+        "fleet": FLEET,
+        "throttled": False,
+    }
     return stage
 
 
@@ -139,6 +150,7 @@ def test_nobody_is_named(client: "Client") -> None:  # noqa: F811 - a fixture
     assert set(re.findall(r'([a-z_]+)="', text)) <= {
         *("camera", "reason", "kind", "status", "stage", "le", "door", "result", "fate", "version", "key", "verdict"),
         "target",
+        "site",
     }
 
 

@@ -102,7 +102,7 @@ class CentreClient:
         if len(data) > most:
             raise FleetError(f"an answer of the centre has more than {most} bytes")
         if response.status >= _UNAVAILABLE:
-            raise FleetError(f"the centre is not available ({response.status})")
+            raise FleetError(f"the centre is not available ({response.status}: {_detail(data)})")
         if response.status != _OK:
             raise RefusedError(response.status, _detail(data))
         return data

@@ -17,6 +17,7 @@ from edgeface.fleet.device.fleet_file import FleetFile
 from edgeface.fleet.device.lease import DeviceLease
 from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.proposing import Proposer
+from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
 from edgeface.fleet.messages import MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
 from edgeface.gallery.gallery import Gallery
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 RECEIPT_EVERY = 3600.0
 """Seconds after which the lease is extended although nothing has changed."""
+RENEW_EVERY = 3600.0
+"""Seconds between two attempts to renew the certificate."""
 FIRST_DELAY, LONGEST_DELAY = 1.0, 300.0
 """Seconds between two attempts to reach the centre."""
 _IDLE = 10.0
@@ -61,10 +64,12 @@ class Follower:
         self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
         self._closing = threading.Event()
         self._client: CentreClient | None = None
+        self._proposer: Proposer | None = None
         self._counters = Counters()
         self._ticked, self._saved = clock.monotonic(), -CHARGED
         self._identity: DeviceIdentity | None = None
         self._receipts: dict[str, float] = {}
+        self._renewed = -RENEW_EVERY
         self._failures = 0
         self._problem: str | None = None
         self._facts: dict[str, Any] = {}
@@ -111,8 +116,7 @@ class Follower:
                 self._closing.wait(delay)
             for site in book.sites.values():
                 book.file.put_site(site)
-            if self._client is not None:
-                self._client.close()
+            self._disconnect()
 
     def _opened(self, stack: ExitStack) -> tuple[Book, Applier]:
         folder = self._configuration().data
@@ -146,12 +150,18 @@ class Follower:
         applier.local.collect(self._clock.wall())
         if self._synced():
             applier.local.provisional(self._clock.wall())
-        client = self._client = self._client or CentreClient(settings.centres, identity.context())
+        if self._proposer is None:
+            self._client = CentreClient(settings.centres, identity.context())
+            self._proposer = Proposer(self._client, identity, book, applier)
         if self._closing.is_set():
             return 0.0
-        if identity.must_renew(self._clock.wall()):
-            client = self._renew(book, client, identity)
-        proposer = Proposer(client, identity, book, applier, self._model)
+        now = self._clock.monotonic()
+        if identity.must_renew(self._clock.wall()) and now - self._renewed >= RENEW_EVERY:
+            # Noted first: where that fails, or the clock is wrong, people are followed all the same.
+            self._renewed = now
+            self._renew(book, self._proposer)
+            return 0.0
+        proposer = self._proposer
         for site in list(book.sites):
             self._follow_site(book, applier, proposer, site)
         return 0.0
@@ -160,25 +170,30 @@ class Follower:
         """Take up what `edgeface fleet join` has written."""
         book.read()
         self._identity = identity
+        self._disconnect()
+
+    def _renew(self, book: Book, proposer: Proposer) -> None:
+        identity = proposer.identity
+        request = Renewal(request=identity.keys.request(identity.device))
+        answer = proposer.client.post("/renew", request, Certificate)
+        renewed = identity.model_copy(update={"certificate": answer.certificate})
+        # Refused here, while the old one still works.
+        renewed.context()
+        book.file.put_identity(renewed)
+        self._identity = renewed
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._client is not None:
             self._client.close()
-            self._client = None
-
-    def _renew(self, book: Book, client: CentreClient, identity: DeviceIdentity) -> CentreClient:
-        answer = client.post("/renew", Renewal(request=identity.keys.request(identity.device)), Certificate)
-        renewed = identity.model_copy(update={"certificate": answer.certificate})
-        made = CentreClient(client.centres, renewed.context())
-        book.file.put_identity(renewed)
-        client.close()
-        self._client, self._identity = made, renewed
-        return made
+        self._client = self._proposer = None
 
     def _follow_site(self, book: Book, applier: Applier, proposer: Proposer, name: str) -> None:
         now = self._clock.monotonic()
         proposer.send(name, now)
         self._counters.conflicts += proposer.conflicts
         proposer.conflicts = 0
-        site, whole = book.sites[name], book.sites[name].seq == 0
+        site, whole = book.sites[name], book.sites[name].seq == LIST
         answer = self._asked(book, proposer.client, name, whole=whole)
         while answer is not None:
             if answer.epoch != site.epoch:
@@ -243,7 +258,7 @@ class Follower:
     def _wrong(self, book: Book, name: str) -> None:
         """The people here are not those of the centre: fetch the whole list, once."""
         self._counters.wrong[name] = self._counters.wrong.get(name, 0) + 1
-        if book.sites[name].seq:
+        if book.sites[name].seq != LIST:
             book.list_again(name)
 
     def _count_leases(self, book: Book, applier: Applier) -> None:

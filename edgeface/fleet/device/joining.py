@@ -13,7 +13,7 @@ from edgeface.core.errors import FleetError, system_reason
 from edgeface.fleet.device.client import TIMEOUT, CentreClient, RefusedError
 from edgeface.fleet.device.fleet_file import FleetFile
 from edgeface.fleet.device.identity import DeviceIdentity, DeviceKeys, pinned
-from edgeface.fleet.device.records import SiteFile
+from edgeface.fleet.device.records import LIST, SiteFile
 from edgeface.fleet.messages import Joined, JoinRequest
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _store(file: FleetFile, identity: DeviceIdentity) -> None:
             if before is None:
                 file.put_site(SiteFile(site=one.site, enrolling_key=one.enrolling_key))
             else:
-                fresh = {"enrolling_key": one.enrolling_key, "seq": 0, "epoch": -1, "epoch_key": b""}
+                fresh = {"enrolling_key": one.enrolling_key, "seq": LIST, "epoch": -1, "epoch_key": b""}
                 file.put_site(before.model_copy(update=fresh))
         file.put_identity(identity)
 

@@ -23,11 +23,9 @@ ASK_AGAIN = 3600.0
 class Proposer:
     """Sends the proposals of one thread."""
 
-    def __init__(
-        self, client: CentreClient, identity: DeviceIdentity, book: Book, applier: Applier, model: str
-    ) -> None:
+    def __init__(self, client: CentreClient, identity: DeviceIdentity, book: Book, applier: Applier) -> None:
         self.client, self.identity = client, identity
-        self._book, self._applier, self._model = book, applier, model
+        self._book, self._applier = book, applier
         self.conflicts = 0
         """Changes that the centre has refused because it has others."""
         self._asked: dict[bytes, float] = {}
@@ -38,12 +36,12 @@ class Proposer:
         Raises FleetError if the centre is away; what waits stays.
         """
         ours = [one for one in self._book.waiting.values() if one.site == site]
-        due = [one for one in ours if one.state == "waiting" or now - self._asked.get(one.number, now) >= ASK_AGAIN]
+        due = [
+            one for one in ours if one.state == "waiting" or now - self._asked.get(one.number, -ASK_AGAIN) >= ASK_AGAIN
+        ]
         for one in due:
             self._send(one)
-        self._asked |= {one.number: now for one in due} | {
-            one.number: now for one in ours if one.number not in self._asked
-        }
+            self._asked[one.number] = now
         return bool(due)
 
     def refresh_epoch(self, site: str) -> SiteFile:
@@ -78,7 +76,7 @@ class Proposer:
         key, wrapped, sealed = sealing.new_key(), None, None
         if not one.forget:
             wrapped = sealing.wrap_key(site.epoch_key, site.site, site.epoch, one.person, key)
-            sealed = sealing.seal_row(key, site.site, one.person, one.seq, self._model, one.body)
+            sealed = sealing.seal_proposal(key, site.site, one.person, one.seq, one.body)
         message = Proposal(
             number=one.number, person=one.person, seq=one.seq, forget=one.forget, key=wrapped, epoch=site.epoch,
             sealed=sealed,

@@ -74,13 +74,17 @@ PUTTING, ERASING = 1, 2
 """Entry.busy."""
 
 
+LIST = -1
+"""In place of a change number: the whole list is needed. An empty site has the number 0."""
+
+
 class SiteFile(FleetMessage):
     """What the device knows of a site."""
 
     site: Id
     enrolling_key: Key32
-    seq: int = 0
-    """0: the whole list is needed."""
+    seq: int = LIST
+    """The change that the device has."""
     digest: str = f"{0:064x}"
     count: int = 0
     epoch: int = -1
