@@ -27,7 +27,7 @@ from edgeface.core.clock import SystemClock
 from edgeface.demo.mosquitto import Mosquitto, free_port
 from edgeface.demo.scenario import PEOPLE
 from edgeface.web.auth import accounts
-from tests.support.browsing import CHROMIUM, bounded, cut, running
+from tests.support.browsing import CHROMIUM, bounded, running, three_people
 from tests.support.certificates import Authority
 from tests.support.ingress import ADDRESS, PREFIX, ingress
 from tools import figures
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from tests.support.ingress import Ingress
 
-_SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
-"""Seconds of the clip in which three people come by."""
 _PASSWORD = "a long sentence of words"  # noqa: S105 - of an account that is made here
 _LIMIT = 400.0
 """Seconds that Chromium may take for one setup."""
@@ -203,7 +201,7 @@ def device(folder: Path, port: int, web: str) -> Iterator[walk.Device]:
     token = accounts.make_token(folder / "data", "proxy-test", "admin", wall)
     page = free_port()
     text = f"{{port: {page}, hosts: [{servers.HOST}], trusted_proxies: [127.0.0.1], {web}}}"
-    with running(folder, port, folder / "people", "", cut(folder / "clip.avi", *_SPANS), text) as daemon:
+    with running(folder, port, folder / "people", "", three_people(folder / "clip.avi"), text) as daemon:
         walk.must(daemon.sign_in_link(), "the page does not start")
         yield walk.Device(page, token)
 
