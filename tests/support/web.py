@@ -164,6 +164,18 @@ def stage(tmp_path: Path, _recorded: Path, _outcomes: list[FrameResult]) -> Iter
 
 
 @pytest.fixture
+def addressed(stage: Stage) -> Stage:
+    """The stage whose configuration knows the address of the page."""
+    path = stage.folder / "config.yaml"
+    target = "{type: webhook, url: 'https://w.example', secret_env: W}"
+    rules = "[{kinds: [match], to: [w]}]"
+    notify = f"notify: {{page: 'https://faces.example/', targets: {{w: {target}}}, rules: {rules}}}\n"
+    path.write_text(path.read_text() + notify)
+    stage.context.reload()
+    return stage
+
+
+@pytest.fixture
 def context(stage: Stage) -> WebContext:
     return stage.context
 

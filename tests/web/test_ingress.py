@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 from edgeface.config import loader
 from edgeface.config.configuration import Ingress, Web
 from edgeface.core.errors import ConfigError
-from edgeface.web.auth.accounts import require_account
+from edgeface.web.auth.accounts import read, require_account
 from edgeface.web.server import Server
-from tests.support.web import Stage, make_app, make_token, stage  # noqa: F401 - fixtures
+from tests.support.web import Stage, addressed, make_app, make_token, stage  # noqa: F401 - fixtures
 from tests.web.test_live import Listening, wait_for
 from tests.web.test_pages import Markup
 
@@ -193,6 +193,19 @@ def test_the_audit_trail_has_the_user_as_one_of_home_assistant(stage: Stage) -> 
     made = anna.client.post("/tokens", data={"name": "garage", "role": "viewer"}, headers=sent)
     assert made.status_code == 200, made.text
     assert stage.notes[-1][1]["by"] == "ingress:anna"
+
+
+def test_a_user_of_home_assistant_makes_no_administrator_who_would_outlast_their_own_role(addressed: Stage) -> None:
+    anna = Inside(addressed, "anna")
+    sent = {"origin": HOME, "x-csrf-token": anna.csrf()}
+    for path in ("/accounts", "/tokens"):
+        assert "admin" not in [one.get("value") for one in Markup(anna.get(path).text).all("option")]
+    wanted = {"name": "garage", "days": "", "role": "admin"}
+    for path in ("/accounts/invitations", "/tokens"):
+        assert anna.client.post(path, data=wanted, headers=sent).status_code == 409
+        assert anna.client.post(path, data={**wanted, "role": "viewer"}, headers=sent).status_code == 200
+    assert [one.role for one in read(addressed.data)] == ["viewer"]
+    assert [one.role for one in anna.app.state.auth.invitations.open()] == ["viewer"]
 
 
 def test_a_stream_of_events_is_open_to_the_user(stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
@@ -11,7 +11,7 @@ from starlette.routing import Route
 from edgeface.core.errors import EdgefaceError, UsageError
 from edgeface.core.text import check_id
 from edgeface.web.account_pages.base import auth_of, end_sessions_of, field, record, show
-from edgeface.web.auth.accounts import Role, make_token, remove
+from edgeface.web.auth.accounts import grantable, make_token, remove
 from edgeface.web.auth.guard import admin
 from edgeface.web.pages.render import see
 from edgeface.web.texts import account_strings
@@ -19,6 +19,8 @@ from edgeface.web.texts import account_strings
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from edgeface.web.auth.accounts import Role
 
 
 async def tokens(request: Request) -> Response:
@@ -32,7 +34,7 @@ async def make(request: Request) -> Response:
     name, role, days = [await field(request, key) for key in ("name", "role", "days")]
     try:
         check_id(name)
-        if role not in get_args(Role) or days not in account_strings.TOKENS_DAYS:
+        if role not in grantable(request.state.holder) or days not in account_strings.TOKENS_DAYS:
             raise UsageError(account_strings.TOKENS_CHOOSE)
         lifetime = int(days) if days else None
         work = partial(make_token, auth.accounts.folder, name, cast("Role", role), auth.clock.wall(), replace=False)
@@ -62,6 +64,7 @@ async def _page(request: Request, **values: Any) -> Response:
         request,
         "tokens.html",
         **{"error": None, "token": None, "made": "", "wanted": ("", "viewer", "365"), **values},
+        roles=grantable(request.state.holder),
         tokens=[(one, auth.last_use.of(one), not one.valid(auth.clock.wall())) for one in known],
     )
 
