@@ -37,6 +37,7 @@ def run_rollback(arguments: argparse.Namespace) -> int:
     data = loader.data_folder(arguments)
     found = _checked(data, arguments.to, lose=arguments.lose_changes)
     if found:
+        _service("stop")
         _put_back(data, found)
         say(f"the copies from before the update are in place, edgeface is stopped; now install edgeface {arguments.to}")
     elif not data.exists():
@@ -68,7 +69,7 @@ def _to_previous(arguments: argparse.Namespace) -> int:
 
 
 def _checked(data: Path, version: str, *, lose: bool) -> list[Obstacle]:
-    """What has to be put back for a version; raises GalleryError if that is not possible or was not asked for."""
+    """The databases to put back for a version; raises GalleryError if a copy is missing, or without `lose`."""
     found = releases.obstacles(data, version)
     if not found:
         return found
@@ -88,7 +89,7 @@ def _checked(data: Path, version: str, *, lose: bool) -> list[Obstacle]:
 
 
 def _put_back(data: Path, found: list[Obstacle]) -> None:
-    _service("stop")
+    """Put the copies in place; raises GalleryError while a daemon uses the data."""
     try:
         with only_one(data / LOCK):
             releases.put_back(data, found)
@@ -101,13 +102,15 @@ def _check_config(release: Release, config: Path) -> None:
     said = releases.ask(release.folder, "check", "--config", str(config))
     if said.returncode:
         raise EdgefaceError(
-            f"edgeface {release.version} does not accept {config}; change these lines first:\n{said.stdout.strip()}"
+            f"edgeface {release.version} does not accept {printable_path(config)}; change these lines first:\n"
+            f"{said.stdout.strip()}"
         )
 
 
 def _service(verb: str) -> None:
     """Stop or start the service, where systemd runs."""
     if BOOTED.exists():
-        done = subprocess.run(["systemctl", verb, "edgeface"], stdout=-1, stderr=-2, text=True, check=False)  # noqa: S607 - PATH is root's
+        command = ["systemctl", verb, "edgeface"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             raise EdgefaceError(f"systemctl {verb} edgeface: {' '.join(done.stdout.split())[-200:]}")
