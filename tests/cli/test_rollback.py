@@ -48,7 +48,7 @@ def running(home: Path) -> str:
     return (home.parent / "service" / "current").readlink().name
 
 
-def test_without_leave_to_lose_changes_nothing_changes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_changes_without_the_option_to_lose_changes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("rollback") == 1
     said = capsys.readouterr().err
     assert "gallery.db has schema 7, and it reads 2 at most" in said
@@ -103,7 +103,7 @@ def test_a_release_that_reads_the_data_is_switched_to(home: Path) -> None:
     assert (home / "data" / "before-update" / "gallery.db").exists()
 
 
-def test_without_data_any_version_may_come(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_data_any_version_can_be_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rollback", "--to", "0.1.0", "--data", str(tmp_path / "none")]) == 0
     assert "no data here yet" in capsys.readouterr().out
 

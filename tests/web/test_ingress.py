@@ -129,7 +129,7 @@ def test_without_the_users_id_or_the_path_no_one_is_signed_in(stage: Stage, head
     assert "/login" in inside.get("/people").headers["location"]
 
 
-def test_an_empty_path_is_no_ingress(stage: Stage) -> None:
+def test_a_request_with_an_empty_path_does_not_come_by_ingress(stage: Stage) -> None:
     inside = Inside(stage, "anna")
     inside.client.headers.update({"x-ingress-path": "/", "host": "localhost", "x-forwarded-host": "localhost"})
     answer = inside.get("/people")
@@ -149,7 +149,7 @@ def test_from_any_other_peer_the_headers_give_nothing(stage: Stage, peer: str) -
     assert outside.get("/api/v1/people").status_code == 401
 
 
-def test_by_default_the_supervisor_is_a_peer_as_any_other(stage: Stage) -> None:
+def test_by_default_the_supervisor_is_a_peer_like_any_other(stage: Stage) -> None:
     off = Inside(stage, "anna", settings=SETTINGS.model_copy(update={"ingress": Ingress(supervisor=SUPERVISOR)}))
     off.client.headers["host"] = "localhost"
     assert off.get("/people").headers["location"] == "/login?next=/people"
@@ -234,7 +234,6 @@ def test_a_token_works_through_ingress_too(stage: Stage) -> None:
     inside.client.headers["authorization"] = f"Bearer {make_token(stage, 'viewer')}"
     assert inside.get("/api/v1/people").status_code == 200
     inside.client.headers["authorization"] = "Bearer wrong"
-    assert Inside(stage, "anna").get("/api/v1/people").status_code == 200
     assert inside.get("/api/v1/people").status_code == 401
 
 
