@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from edgeface.web.auth.accounts import Role
-
 
 async def tokens(request: Request) -> Response:
     """The tokens, by name; the page does not have them, only their names."""
@@ -37,7 +35,7 @@ async def make(request: Request) -> Response:
         if role not in grantable(request.state.holder) or days not in account_strings.TOKENS_DAYS:
             raise UsageError(account_strings.TOKENS_CHOOSE)
         lifetime = int(days) if days else None
-        work = partial(make_token, auth.accounts.folder, name, cast("Role", role), auth.clock.wall(), replace=False)
+        work = partial(make_token, auth.accounts.folder, name, role, auth.clock.wall(), replace=False)
         token = await run_in_threadpool(work, days=lifetime)
     except EdgefaceError as error:
         return await _page(request, error=str(error), wanted=(name, role, days))
