@@ -212,7 +212,7 @@ def apt_back_is_refused() -> str:
 
 def changed_package() -> str:
     """a package with a changed byte is refused."""
-    folder = own_copy("4")
+    folder = own_copy("4", "changed-package")
     file = next(folder.glob("pool/main/e/edgeface/edgeface_0.9.0*.deb"))
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
@@ -224,7 +224,7 @@ def changed_package() -> str:
 
 def changed_index() -> str:
     """an index with a changed version is refused."""
-    folder = own_copy("4")
+    folder = own_copy("4", "changed-index")
     for file in folder.glob("dists/*/main/binary-amd64/Packages"):
         text = file.read_text().replace("Section: misc", "Section: mist")
         file.unlink()
@@ -311,9 +311,8 @@ def use_folder(folder: Path, *, update: bool = True) -> None:
         sh("apt-get", "update", "--error-on=any")
 
 
-def own_copy(number: str) -> Path:
-    folder = Path("/srv/changed")
-    shutil.rmtree(folder, ignore_errors=True)
+def own_copy(number: str, name: str) -> Path:
+    folder = Path("/srv") / name
     shutil.copytree(REPOSITORIES / number, folder)
     return folder
 
