@@ -30,8 +30,9 @@ from edgeface.web.auth import accounts
 from tests.support.browsing import CHROMIUM, bounded, cut, running
 from tests.support.certificates import Authority
 from tests.support.ingress import ADDRESS, PREFIX, ingress
-from tools import figures
+from tools import figures, needs
 from tools.proxy import servers, walk
+from tools.steps import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,15 +127,15 @@ def _use(row: Row, visit: walk.Visit, device: walk.Device) -> None:
 
 
 def _delay(place: Place, url: str, seen: str) -> str:
-    """How much later an event arrives through the proxy than without it; raises Wrong if the page did not see it."""
-    walk.must(seen == "works", "the page did not see the event")
+    """How much later an event arrives through the proxy than without it; raises Failed if the page did not see it."""
+    require(seen == "works", "the page did not see the event")
     direct = walk.event_seconds(httpx.Client(base_url=place.device.url, trust_env=False, timeout=30), place.device)
     through = walk.event_seconds(walk.client_of(url, place.tls), place.device)
     return f"{through * 1000:.0f} ms, direct {direct * 1000:.0f} ms"
 
 
 def _only_below(visit: walk.Visit) -> str:
-    walk.must(not visit.wrong, "; ".join(visit.wrong[:5]))
+    require(not visit.wrong, "; ".join(visit.wrong[:5]))
     return f"{visit.requests}, all below the path"
 
 
@@ -147,7 +148,7 @@ def inside(place: Place, home: Ingress, user: str, screenshot: Path | None) -> R
         page.goto(f"{home.url}/?user={user}")
         page.frame_locator("iframe[name=app]").locator("h1").wait_for()
         frame = page.frame(name="app")
-        walk.must(frame is not None, "no frame")
+        require(frame is not None, "no frame")
         assert frame is not None  # noqa: S101 - for mypy
         visit = walk.Visit(context, frame, home.url, PREFIX)
         visit.watch()
@@ -168,15 +169,15 @@ def inside(place: Place, home: Ingress, user: str, screenshot: Path | None) -> R
 
 
 def _may_only_look(visit: walk.Visit) -> str:
-    walk.must(visit.go("/enroll") == 403, "a viewer may enroll")  # noqa: PLR2004 - HTTP
+    require(visit.go("/enroll") == 403, "a viewer may enroll")  # noqa: PLR2004 - HTTP
     visit.wrong.clear()
     return "refused to a viewer"
 
 
 def _has_no_sign_out(visit: walk.Visit) -> str:
     visit.go("/people")
-    walk.must(visit.view.locator("form[action$='/logout']").count() == 0, "it has a button to sign out")
-    walk.must(
+    require(visit.view.locator("form[action$='/logout']").count() == 0, "it has a button to sign out")
+    require(
         not [one for one in visit.context.cookies() if "edgeface" in one.get("name", "") and one.get("httpOnly")],
         "it has a cookie of a session",
     )
@@ -204,7 +205,7 @@ def device(folder: Path, port: int, web: str) -> Iterator[walk.Device]:
     page = free_port()
     text = f"{{port: {page}, hosts: [{servers.HOST}], trusted_proxies: [127.0.0.1], {web}}}"
     with running(folder, port, folder / "people", "", cut(folder / "clip.avi", *_SPANS), text) as daemon:
-        walk.must(daemon.sign_in_link(), "the page does not start")
+        require(daemon.sign_in_link(), "the page does not start")
         yield walk.Device(page, token)
 
 
@@ -247,7 +248,7 @@ def alone() -> None:
     """
     if os.environ.get(_ALONE):
         return
-    unshare, ip = servers.needed("unshare", "util-linux"), servers.needed("ip", "iproute2")
+    unshare, ip = needs.program("proxy-test", "unshare", "util-linux"), needs.program("proxy-test", "ip", "iproute2")
     inside = [sys.executable, "-m", "tools.proxy", *sys.argv[1:]]
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     command = [unshare, *user, "--net", "sh", "-c", '"$0" link set lo up && exec "$@"', ip, *inside]
@@ -265,8 +266,7 @@ def main() -> int:
         raise SystemExit("proxy-test: chromium is missing: sudo apt-get install chromium")
     if find_spec("playwright") is None:
         raise SystemExit("proxy-test: playwright is missing: make setup-dev")
-    for program in _STARTS:
-        servers.needed(program, program)
+    needs.programs("proxy-test", {program: program for program in _STARTS})
     alone()
     rows: list[Row] = []
     for row in measured(options.only, options.screenshot):

@@ -56,7 +56,7 @@ def listed(lib: Path) -> dict[str, Any]:
             "pyproject.toml",
             answer,
         ]
-        found = subprocess.run(command, check=True, stdout=-1).stdout
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     bom: dict[str, Any] = json.loads(found)
     return bom
 

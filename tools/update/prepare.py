@@ -28,7 +28,9 @@ def old_source() -> Path:
     """The code of 0.1, from the history of this repository."""
     folder = BUILD / "old-source"
     if not folder.exists():
-        archive = subprocess.run(["git", "archive", OLD], cwd=HERE, check=False, stdout=-1, stderr=-3)
+        archive = subprocess.run(
+            ["git", "archive", OLD], cwd=HERE, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         if archive.returncode:
             raise SystemExit(f"update-test: commit {OLD[:7]} is missing: git fetch --unshallow")
         folder.mkdir(parents=True)
@@ -131,8 +133,8 @@ def _throwaway_key(name: str) -> str:
         "sign",
         "1d",
     ]
-    subprocess.run(command, check=True, stderr=-3)
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     listed = subprocess.run(
-        ["gpg", "--batch", "--with-colons", "--list-keys", address], check=True, stdout=-1, text=True
+        ["gpg", "--batch", "--with-colons", "--list-keys", address], check=True, stdout=subprocess.PIPE, text=True
     )
     return next(line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr:"))
