@@ -103,14 +103,16 @@ def test_other_users_are_told_the_command() -> None:
 def test_a_frozen_thread_stands_still_and_its_process_can_be_ended() -> None:
     code = "import threading\nthreading.Thread(target=lambda: [None for _ in iter(int, 1)]).start()\nprint(flush=True)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        until(lambda: busiest(process.pid) != process.pid, 20, "the second thread computes")
-        thread = busiest(process.pid)
-        freeze(thread)
-        stat = Path(f"/proc/{process.pid}/task/{thread}/stat")
-        until(lambda: re.search(r"\) t ", stat.read_text()), 20, "the thread is stopped by its tracer")
-        process.kill()
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            until(lambda: busiest(process.pid) != process.pid, 20, "the second thread computes")
+            thread = busiest(process.pid)
+            freeze(thread)
+            stat = Path(f"/proc/{process.pid}/task/{thread}/stat")
+            until(lambda: re.search(r"\) t ", stat.read_text()), 20, "the thread is stopped by its tracer")
+        finally:
+            process.kill()
 
         def ended() -> bool:
             reap(thread)
