@@ -58,14 +58,14 @@ _COLUMNS = (
     "requests",
 )
 _STARTS = {"nginx": servers.nginx, "caddy": servers.caddy}
-_ALONE = "PROXY_TEST_ALONE"
+_IN_OWN_NETWORK = "PROXY_TEST_IN_OWN_NETWORK"
 """Set in the process that is in a network of its own."""
 
 
 class Row(NamedTuple):
     """One setup, and what came of each step."""
 
-    way: str
+    setup: str
     cells: dict[str, str]
 
     @property
@@ -91,12 +91,12 @@ def step(row: Row, name: str, work: Callable[[], object]) -> None:
         found = work()
     except Exception as error:  # noqa: BLE001 - whatever fails belongs in the table
         row.cells[name] = "FAILED"
-        print(f"{row.way}: {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{row.setup}: {name}: {type(error).__name__}: {error}", file=sys.stderr)
     else:
         row.cells[name] = "works" if found is None else str(found)
 
 
-def behind(place: Place, name: str, *, strips: bool) -> Row:
+def behind_proxy(place: Place, name: str, *, strips: bool) -> Row:
     """All steps behind one proxy."""
     ports = servers.Ports(free_port(), place.device.port, free_port())
     with (
@@ -139,7 +139,7 @@ def _only_below(visit: walk.Visit) -> str:
     return f"{visit.requests}, all below the path"
 
 
-def inside(place: Place, home: Ingress, user: str, screenshot: Path | None) -> Row:
+def in_ingress_frame(place: Place, home: Ingress, user: str, screenshot: Path | None) -> Row:
     """All steps in a frame of the ingress."""
     with bounded(place.browser, _LIMIT):
         row = Row(f"ingress frame, {user}", {})
@@ -226,34 +226,34 @@ def measured(only: str | None, screenshot: Path | None) -> Iterator[Row]:
                     place = Place(folder, browser, authority, tls, found)
                     for proxy in _STARTS:
                         if only in {None, proxy}:
-                            yield behind(place, proxy, strips=strips)
+                            yield behind_proxy(place, proxy, strips=strips)
                     if strips and only in {None, "ingress"}:
                         with ingress(found.port, {"anna": "0123456789abcdef", "ben": "fedcba9876543210"}) as home:
-                            yield inside(place, home, "anna", screenshot)
-                            yield inside(place, home, "ben", None)
+                            yield in_ingress_frame(place, home, "anna", screenshot)
+                            yield in_ingress_frame(place, home, "ben", None)
                             yield elsewhere(place, home.url)
 
 
 def tabled(rows: list[Row]) -> str:
     """The rows as a table."""
     head = f"| setup | {' | '.join(_COLUMNS)} |\n|{'---|' * (len(_COLUMNS) + 1)}"
-    lines = [f"| {row.way} | {' | '.join(row.cells.get(one, '') for one in _COLUMNS)} |" for row in rows]
+    lines = [f"| {row.setup} | {' | '.join(row.cells.get(one, '') for one in _COLUMNS)} |" for row in rows]
     return "\n".join([head, *lines])
 
 
-def alone() -> None:
+def enter_own_network() -> None:
     """Start again in a network of its own, where nothing but this target is.
 
     Chromium ends its HTTP/2 connections whenever an interface of the machine comes or goes, as those of containers do.
     """
-    if os.environ.get(_ALONE):
+    if os.environ.get(_IN_OWN_NETWORK):
         return
     unshare, ip = needs.program("proxy-test", "unshare", "util-linux"), needs.program("proxy-test", "ip", "iproute2")
-    inside = [sys.executable, "-m", "tools.proxy", *sys.argv[1:]]
+    again = [sys.executable, "-m", "tools.proxy", *sys.argv[1:]]
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    command = [unshare, *user, "--net", "sh", "-c", '"$0" link set lo up && exec "$@"', ip, *inside]
+    command = [unshare, *user, "--net", "sh", "-c", '"$0" link set lo up && exec "$@"', ip, *again]
     sys.stdout.flush()
-    os.execve(unshare, command, {**os.environ, _ALONE: "1"})  # noqa: S606 - no shell takes part in it
+    os.execve(unshare, command, {**os.environ, _IN_OWN_NETWORK: "1"})  # noqa: S606 - no shell takes part in it
 
 
 def main() -> int:
@@ -267,10 +267,10 @@ def main() -> int:
     if find_spec("playwright") is None:
         raise SystemExit("proxy-test: playwright is missing: make setup-dev")
     needs.programs("proxy-test", {program: program for program in _STARTS})
-    alone()
+    enter_own_network()
     rows: list[Row] = []
     for row in measured(options.only, options.screenshot):
-        print(f"{row.way}: {row.cells}", file=sys.stderr, flush=True)
+        print(f"{row.setup}: {row.cells}", file=sys.stderr, flush=True)
         rows.append(row)
     table = tabled(rows)
     print(table)

@@ -74,7 +74,7 @@ class Proxy:
 
 
 def changed(text: str, *pairs: tuple[str, str]) -> str:
-    """The text with each of these replaced; a shipped file that has one of them no more fails the target."""
+    """The text with each of these replaced; ends the target if the shipped file no longer has one of them."""
     for old, new in pairs:
         if old not in text:
             raise SystemExit(f"proxy-test: packages/proxy no longer has {old!r}")

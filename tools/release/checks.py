@@ -84,7 +84,7 @@ def from_sdist(out: Path) -> str:
     return "the same bytes"
 
 
-def bill(out: Path) -> str:
+def bill_of_materials(out: Path) -> str:
     """The list of contents (CycloneDX 1.6) is in each package, and names what the lock file names."""
     counts = []
     for file in packages(out):
@@ -127,7 +127,7 @@ def debian_policy(out: Path) -> str:
 
 
 CHECKS = (
-    from_sdist, metadata, contents_of_wheel, entry_point, one_version, bill, known_licences, debian_policy,
+    from_sdist, metadata, contents_of_wheel, entry_point, one_version, bill_of_materials, known_licences, debian_policy,
 )  # fmt: skip
 _KINDS = (("package", "Python packages"), ("library", "shared libraries"), ("model", "models"))
 
