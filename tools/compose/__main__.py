@@ -12,7 +12,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.demo.mosquitto import free_port
@@ -69,12 +68,7 @@ class Compose:
 
     def secret(self, file: str) -> str:
         """A file of the volume `secrets`, as its owner reads it."""
-        place = podman.podman("volume", "inspect", f"{PROJECT}_secrets", "--format", "{{.Mountpoint}}").stdout.strip()
-        return (Path(place) / file).read_text()
-
-    def healthy(self, service: str) -> bool:
-        """Whether the health check of a service succeeds now: no systemd calls it here."""
-        return podman.podman("healthcheck", "run", self.name(service), check=False).returncode == 0
+        return (podman.volume_folder(f"{PROJECT}_secrets") / file).read_text()
 
     def ask(self, path: str, token: str | None = None, form: dict[str, str] | None = None) -> tuple[int, str]:
         """Status and text of a page over TLS, or the cookie that it sets; trusts the authority of the first start."""
@@ -134,7 +128,8 @@ class Steps:
     def health(self) -> str:
         """The health checks of edgeface, broker and Prometheus."""
         services = ("edgeface", "broker", "prometheus")
-        until(lambda: all(map(self.compose.healthy, services)), 60, "all are healthy", every=1)
+        containers = list(map(self.compose.name, services))
+        until(lambda: all(map(podman.healthy, containers)), 60, "all are healthy", every=1)
         return f"{', '.join(services)}: healthy"
 
     def sign_in(self) -> str:

@@ -7,6 +7,7 @@ import platform
 import resource
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import needs
@@ -15,7 +16,6 @@ from tools.service.roots import HERE, MIRROR, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 BUILD = HERE / "build" / "image"
 CONTAINERFILE = HERE / "packages" / "image" / "Containerfile"
@@ -135,6 +135,16 @@ def build(architecture: str, tag: str, *options: str) -> None:
 def host() -> str:
     """The architecture of this machine, as Debian calls it."""
     return {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+
+
+def volume_folder(volume: str) -> Path:
+    """The folder of this machine that has the files of a volume."""
+    return Path(podman("volume", "inspect", volume, "--format", "{{.Mountpoint}}").stdout.strip())
+
+
+def healthy(container: str) -> bool:
+    """Whether the health check of a container succeeds now; without systemd, nothing else runs it."""
+    return podman("healthcheck", "run", container, check=False).returncode == 0
 
 
 def sizes(tag: str) -> tuple[float, float]:

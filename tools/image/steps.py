@@ -110,7 +110,7 @@ class Steps:
 
     def health(self) -> str:
         """the image's health check, and what the container may do."""
-        until(lambda: podman("healthcheck", "run", NAME, check=False).returncode == 0, 20, "healthy")
+        until(lambda: engine.healthy(NAME), 20, "healthy")
         status = self.container.execute("cat", "/proc/self/status")
         capabilities = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff"))
         written = podman("exec", NAME, "touch", "/opt/edgeface/x", check=False)
@@ -300,11 +300,10 @@ class Steps:
         """Copies of both volumes, as folders of this machine that belong to the image's user there."""
         copies = []
         for volume in (CONFIG_VOLUME, DATA_VOLUME):
-            place = podman("volume", "inspect", volume, "--format", "{{.Mountpoint}}").stdout.strip()
             copy = BUILD / "copies" / volume
             shutil.rmtree(copy, ignore_errors=True)
             copy.parent.mkdir(exist_ok=True)
-            subprocess.run(["cp", "-a", place, copy], check=True)
+            subprocess.run(["cp", "-a", engine.volume_folder(volume), copy], check=True)
             subprocess.run(["chown", "-R", f"{USER}:{USER}", copy], check=True)
             copies.append(copy)
         return copies[0], copies[1]

@@ -87,9 +87,7 @@ def nginx_site(ports: Ports, certificate: Path, key: Path, *, strips: bool) -> s
     text = changed(
         (PACKAGES / "nginx.conf").read_text(),
         ("listen 443 ssl", f"listen 127.0.0.1:{ports.proxy} ssl"),
-        (_CERTIFICATE, str(certificate)),
-        (_KEY, str(key)),
-        (_PAGE, f"127.0.0.1:{ports.page}"),
+        *_own(ports, certificate, key),
     )
     if strips:
         return text
@@ -102,15 +100,18 @@ def caddy_site(ports: Ports, certificate: Path, key: Path, *, strips: bool) -> s
     text = changed(
         (PACKAGES / "Caddyfile").read_text(),
         (f"{HOST} {{", f"{HOST}:{ports.proxy} {{\n\tbind 127.0.0.1"),
-        (_CERTIFICATE, str(certificate)),
-        (_KEY, str(key)),
-        (_PAGE, f"127.0.0.1:{ports.page}"),
+        *_own(ports, certificate, key),
     )
     if strips:
         return text
     return changed(
         text, ("handle_path ", "handle "), (f"header_up X-Forwarded-Prefix {BASE}", "header_up -X-Forwarded-Prefix")
     )
+
+
+def _own(ports: Ports, certificate: Path, key: Path) -> tuple[tuple[str, str], ...]:
+    """What every shipped file has, and what takes its place."""
+    return (_CERTIFICATE, str(certificate)), (_KEY, str(key)), (_PAGE, f"127.0.0.1:{ports.page}")
 
 
 @contextmanager

@@ -38,8 +38,7 @@ def main() -> int:
 def old_release() -> str:
     """0.1 in /opt, with its own installer, on its own data."""
     sh(OLD_SOURCE / "tools/install/install", WHEELS=OLD_WHEELS, EXTRAS="web,door")
-    put_old_data()
-    sh("systemctl", "restart", "edgeface")
+    start_with_old_data()
     more = matches_more()
     return f"{version()}; {more} new matches"
 
@@ -109,8 +108,7 @@ def same_schema() -> str:
 
 def no_copies_left() -> str:
     """after an erasure there is no copy to go back to."""
-    put_old_data()
-    sh("systemctl", "restart", "edgeface")
+    start_with_old_data()
     until((COPIES / "journal.db").exists, 30, "the journal of before is copied")
     require(edgeface("forget", "joe_biden").status == 0, "forget failed")
     require(not COPIES.exists(), "the copies are still there")
@@ -131,8 +129,7 @@ def old_package() -> str:
     shutil.copy(REPOSITORIES / "1/edgeface.gpg", KEYRING)
     use("1")
     sh("apt-get", *ANY, "edgeface")
-    put_old_data()
-    sh("systemctl", "restart", "edgeface")
+    start_with_old_data()
     more = matches_more()
     return f"{installed()}; {more} new matches"
 
@@ -240,14 +237,15 @@ def refused(*command: str) -> str:
     return f"status {said.status}: {lines[0][:140] if lines else said.text[-140:]}"
 
 
-def put_old_data() -> None:
-    """0.1's files in the place of all others, as the service's user has them."""
+def start_with_old_data() -> None:
+    """Replace all data with 0.1's files, as the service's user has them, and start the service."""
     sh("systemctl", "stop", "edgeface", check=False)
     shutil.rmtree(DATA, ignore_errors=True)
     update.place(FIXTURE, DATA, CONFIG, clip=str(MEDIA))
     sh("chown", "-R", "edgeface:edgeface", DATA)
     sh("chgrp", "edgeface", CONFIG)
     CONFIG.chmod(0o640)
+    sh("systemctl", "restart", "edgeface")
 
 
 def matches_more() -> int:
