@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ from tools import figures, needs
 from tools.ports import listens
 from tools.steps import Failed, Result, attempt, passed, require, table, until
 from tools.threads import busiest, freeze, reap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def good() -> str:
@@ -47,7 +51,7 @@ def ending() -> str:
         (ending, False, "SystemExit: podman: exit status 1"),
     ],
 )
-def test_whatever_a_step_does_is_its_result(step: type, ok: bool, detail: str) -> None:  # noqa: FBT001
+def test_whatever_a_step_does_is_its_result(step: Callable[[], str], ok: bool, detail: str) -> None:  # noqa: FBT001
     result = attempt(step)
     assert (f"{result.step}.", result.ok, result.detail) == (step.__doc__, ok, detail)
     assert passed({"result": [result]}) is ok
