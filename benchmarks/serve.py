@@ -31,6 +31,7 @@ from benchmarks.people import fill
 from edgeface.web.auth import accounts
 from tools import figures
 from tools.faults import table
+from tools.ports import listens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -264,7 +265,7 @@ def running(folder: Path, data: Path, workers: int, inside: Sequence[int], outsi
         command = [*_pinned(outside), "nginx", "-p", str(place), "-c", str(place / "nginx.conf")]
         with (place / "nginx.log").open("wb") as log:
             nginx = stack.enter_context(_process(command, stderr=log.fileno()))
-        wait(lambda: _listens(port), nginx, place / "nginx.log")
+        wait(lambda: listens(port), nginx, place / "nginx.log")
         yield Site(place, service, nginx, port, token, ready)
 
 
@@ -303,12 +304,6 @@ def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path)
 
 def _pinned(cores: Sequence[int]) -> list[str]:
     return ["taskset", "--cpu-list", ",".join(map(str, cores))]
-
-
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
 
 
 def free_port() -> int:
