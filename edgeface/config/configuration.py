@@ -11,7 +11,7 @@ from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
-from edgeface.core.settings import Host, Id, Settings, form
+from edgeface.core.settings import Folder, Host, Id, Settings, form
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.liveness import LivenessSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
@@ -70,7 +70,6 @@ def require_base_path(text: str) -> str:
     return path
 
 
-Folder = Annotated[Path, Field(strict=False)]
 HostName = Annotated[
     str,
     Field(
@@ -183,7 +182,7 @@ class Serve(Settings):
         tuple[ProxyNetwork, ...], Field(strict=False, max_length=20, examples=[["192.168.1.2"]])
     ] = ()
     """Addresses or networks of reverse proxies: their connections are not limited by address."""
-    sockets: Annotated[Path, Field(strict=False)] | None = None
+    sockets: Folder | None = None
     """A folder in which each worker also has its own Unix socket, for a proxy on this machine."""
     workers: Annotated[int, Field(ge=1, le=64)] | None = None
     """The number of workers; left out: one for each core."""
