@@ -31,6 +31,12 @@ MAX_BASE_PATH = 200
 """Characters of a base path."""
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
 """What a segment of a path may have without percent-encoding (RFC 3986, 2.3)."""
+PAGE_SEGMENTS = frozenset({
+    "accounts", "api", "doors", "enroll", "events", "faces", "favicon.ico", "forget", "health", "invitation", "join",
+    "live", "login", "logout", "metrics", "notifications", "people", "proposals", "service-worker.js", "sessions",
+    "settings", "static", "stranger", "today", "tokens", "unknowns", "visits.csv",
+})  # fmt: skip
+"""The first segment of every path of the page itself."""
 
 
 def _require_network(text: str) -> str:
@@ -67,6 +73,9 @@ def require_base_path(text: str) -> str:
             raise ValueError("has two slashes next to each other: write one")
         if _SEGMENT.fullmatch(segment) is None:
             raise ValueError("has a character that is not a letter a-z, digit, hyphen, dot, underscore or tilde")
+    if path[1:] in PAGE_SEGMENTS:
+        # Where a proxy has removed it, /events cannot be told from the start page at /events.
+        raise ValueError("is a path that the page itself uses: choose another, such as /doors/edgeface")
     return path
 
 
