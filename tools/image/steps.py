@@ -16,6 +16,7 @@ from tools.image import podman as engine
 from tools.image import running
 from tools.image.podman import BUILD, podman
 from tools.image.running import CLIP, CONFIG, NAME, OUTSIDE, PEOPLE, Broker, Container, Failed, require, until
+from tools.processes import cpu_seconds, tree
 from tools.service import inside
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Steps:
             engine_took.append(time.monotonic() - began)
             until(lambda: running.processed(self.container.page, self.token) > 0, 30, "a frame", every=0.02)
             took.append(time.monotonic() - began)
-            cpu.append(running.cpu(int(self.container.facts("State.Pid"))))
+            cpu.append(cpu_seconds(tree(int(self.container.facts("State.Pid")))))
         text = (
             f"{median(took):.2f} s, the median of {STARTS} ({min(took):.2f} to {max(took):.2f}) with a load of"
             f" {os.getloadavg()[0]:.1f}; podman start itself {median(engine_took):.2f} s; CPU time of the container"
@@ -172,9 +173,7 @@ class Steps:
 
     def hung(self) -> str:
         """hung inference: unhealthy, then ended by the kernel and started again."""
-        process = next(
-            pid for pid in running.tree(int(self.container.facts("State.Pid"))) if len(running.threads(pid)) > 4
-        )
+        process = next(pid for pid in tree(int(self.container.facts("State.Pid"))) if len(running.threads(pid)) > 4)
         thread, before = inside.busiest(process), self.container.facts("RestartCount")
         inside.freeze(thread)
         took = until(lambda: inside.reaped(thread) and self.container.facts("RestartCount") != before, 60, "a restart")
