@@ -37,6 +37,8 @@ PAGE_SEGMENTS = frozenset({
     "settings", "static", "stranger", "today", "tokens", "unknowns", "visits.csv",
 })  # fmt: skip
 """The first segment of every path of the page itself."""
+MAX_WORKERS = 64
+"""Workers of the recognition service."""
 
 
 def _require_network(text: str) -> str:
@@ -193,7 +195,7 @@ class Serve(Settings):
     """Addresses or networks of reverse proxies: their connections are not limited by address."""
     sockets: Folder | None = None
     """A folder in which each worker also has its own Unix socket, for a proxy on this machine."""
-    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
     """The number of workers; left out: one for each core."""
     queue: Annotated[int, Field(ge=0, le=1000)] = 16
     """Pictures that may wait in each worker; further ones are refused with 503."""
