@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from edgeface.core.installed.processor import MODULES
 from edgeface.demo.mosquitto import free_port
 from tools.image import podman as engine
-from tools.image import processes
 from tools.image.container import (
     BROKER,
     CLIP,
@@ -28,6 +27,7 @@ from tools.image.container import (
     processed,
 )
 from tools.image.podman import BUILD, podman
+from tools.processes import cpu_seconds, settled_memory_mb, threads, tree
 from tools.steps import require, until
 from tools.threads import busiest, freeze, reap
 
@@ -127,7 +127,7 @@ class Steps:
             engine_took.append(time.monotonic() - began)
             until(lambda: processed(self.container.page, self.token) > 0, 30, "a frame", every=0.02)
             took.append(time.monotonic() - began)
-            cpu_took.append(processes.cpu(int(self.container.facts("State.Pid"))))
+            cpu_took.append(cpu_seconds(tree(int(self.container.facts("State.Pid")))))
         text = (
             f"{median(took):.2f} s, the median of {STARTS} ({min(took):.2f} to {max(took):.2f}) with a load of"
             f" {os.getloadavg()[0]:.1f}; podman start itself {median(engine_took):.2f} s; CPU time of the container"
@@ -139,7 +139,7 @@ class Steps:
     def memory(self) -> str:
         """memory with one camera: within 10 % of the same release without a container."""
         self.broker.match()
-        inside_mb = processes.memory(int(self.container.facts("State.Pid")))
+        inside_mb = settled_memory_mb(int(self.container.facts("State.Pid")))
         self.container.stop()
         config, data = self._copies()
         shutil.chown(config, USER, USER)
@@ -152,7 +152,7 @@ class Steps:
         with on_host(self.container.tag, config, data) as process:
             until(lambda: processed(page, self.token) > 0, 30, "a frame on the host")
             self.broker.match()
-            host_mb = processes.memory(process.pid)
+            host_mb = settled_memory_mb(process.pid)
         self.container.start()
         share = inside_mb / host_mb - 1
         text = f"{inside_mb:.0f} MB, {host_mb:.0f} MB without a container: {share:+.1%}"
@@ -185,9 +185,7 @@ class Steps:
 
     def hung(self) -> str:
         """hung inference: unhealthy, then ended by the kernel and started again."""
-        process = next(
-            pid for pid in processes.tree(int(self.container.facts("State.Pid"))) if len(processes.threads(pid)) > 4
-        )
+        process = next(pid for pid in tree(int(self.container.facts("State.Pid"))) if len(threads(pid)) > 4)
         thread, before = busiest(process), self.container.facts("RestartCount")
         freeze(thread)
 
