@@ -26,8 +26,8 @@ SBOM = "usr/share/doc/edgeface/edgeface.cdx.json"
 """The list of contents in a package."""
 
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ \\]+)", re.MULTILINE)
-# Installed by pip because another package asks for it; tools/install/prune removes it.
-_PRUNED = {"setuptools"}
+# Installed by pip because another package asks for them; tools/install/prune removes them.
+_PRUNED = {"ml-dtypes", "protobuf", "setuptools"}
 _TAG = re.compile(r"^([EW]): edgeface(?: [a-z]+)?: (\S+)", re.MULTILINE)
 
 
