@@ -16,21 +16,23 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.people import fill
+from edgeface.demo.mosquitto import free_port
 from edgeface.web.auth import accounts
 from tools import figures
 from tools.faults import table
+from tools.ports import listens
+from tools.processes import children, cpu_seconds, machine_cpu_seconds, memory_mb, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,13 +43,15 @@ MARK = "recognition-service"
 NGINX = ROOT / "packages" / "recognition_service" / "nginx.conf"
 PHOTO = ROOT / "tests" / "data" / "obama2.jpg"
 CONNECTIONS = 8
-BAR, KILL_BAR = 0.85, 0.01
+RATIO_BAR = 0.85
+"""Of two workers over one, for each core that wrk and nginx leave them."""
+KILL_BAR = 0.01
+"""Of the requests while a worker is killed, those that may fail."""
 MOST_OTHERS = 0.2
 """Cores that other programs may use; with more, the ratio of two loads says more about them."""
 KILL_SECONDS = 20.0
 """Of the load during which a worker is killed, after a third of it."""
 START_SECONDS = 120.0
-TICKS = os.sysconf("SC_CLK_TCK")
 
 LUA = """\
 local file = io.open(os.getenv("PHOTO"), "rb")
@@ -142,14 +146,14 @@ def measured(cores: Sequence[int], options: argparse.Namespace) -> tuple[list[tu
 
 def compared(one: Load, two: Load, kill: Load) -> tuple[list[tuple[str, str, str]], bool]:
     """The rows of the loads, and whether both bars hold."""
-    least = BAR * (2 - two.outside)
+    least = RATIO_BAR * (2 - two.outside)
     ratio, lost = two.rate / one.rate, kill.failed / max(1, kill.requests)
     others = max(one.others, two.others)
     doubt = f"; shows nothing: other programs used {others:.1f} cores" if others > MOST_OTHERS else ""
     rows = [
         ("answers per second, 1 worker with a core to itself", "", f"{one.rate:.1f}"),
         ("answers per second, 2 workers on both cores", "", f"{two.rate:.1f}"),
-        ("2 workers over 1", f">= {BAR} x (2 - {two.outside:.2f} cores) = {least:.2f}", f"{ratio:.2f}{doubt}"),
+        ("2 workers over 1", f">= {RATIO_BAR} x (2 - {two.outside:.2f} cores) = {least:.2f}", f"{ratio:.2f}{doubt}"),
         ("cores of wrk and nginx; of the service; of other programs: 1 worker", "", _cores(one)),
         ("the same, 2 workers", "", _cores(two)),
         (
@@ -183,12 +187,13 @@ def loaded(folder: Path, data: Path, inside: Sequence[int], outside: Sequence[in
 def load(site: Site, seconds: float, outside: Sequence[int]) -> Load:
     """What wrk and /proc say of so many seconds."""
     nginx = [site.nginx.pid, *children(site.nginx.pid)]
-    before = cpu(nginx), family(site.service.pid), machine(), time.monotonic()
+    before = cpu_seconds(nginx), cpu_seconds(tree(site.service.pid)), machine_cpu_seconds(), time.monotonic()
     told, own = wrk(site, seconds, outside)
     took = time.monotonic() - before[3]
-    proxy, service = (cpu(nginx) - before[0]) / took, (family(site.service.pid) - before[1]) / took
+    proxy = (cpu_seconds(nginx) - before[0]) / took
+    service = (cpu_seconds(tree(site.service.pid)) - before[1]) / took
     client = own / took
-    others = (machine() - before[2]) / took - proxy - service - client
+    others = (machine_cpu_seconds() - before[2]) / took - proxy - service - client
     rate = (told["requests"] - told["failed"]) / told["seconds"]
     return Load(
         int(told["requests"]), int(told["failed"]), rate, told["p50"], told["p95"], proxy + client, service, others
@@ -232,9 +237,9 @@ def sized(folder: Path, people: int, cores: Sequence[int]) -> list[tuple[str, st
     fill(data, people)
     with running(folder, data, 2, cores, cores) as site:
         wrk(site, 3.0, cores)
-        workers = [memory(one) for one in site.workers]
-        decoders = [memory(child) for one in site.workers for child in children(one)]
-        supervisor = memory(site.service.pid)
+        workers = [memory_mb(one) for one in site.workers]
+        decoders = [memory_mb(child) for one in site.workers for child in children(one)]
+        supervisor = memory_mb(site.service.pid)
     shown = f"{people:,} people: "
     return [
         (f"{shown}2 workers are ready after", "", f"{site.ready_s:.1f} s"),
@@ -264,7 +269,7 @@ def running(folder: Path, data: Path, workers: int, inside: Sequence[int], outsi
         command = [*_pinned(outside), "nginx", "-p", str(place), "-c", str(place / "nginx.conf")]
         with (place / "nginx.log").open("wb") as log:
             nginx = stack.enter_context(_process(command, stderr=log.fileno()))
-        wait(lambda: _listens(port), nginx, place / "nginx.log")
+        wait(lambda: listens(port), nginx, place / "nginx.log")
         yield Site(place, service, nginx, port, token, ready)
 
 
@@ -303,53 +308,6 @@ def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path)
 
 def _pinned(cores: Sequence[int]) -> list[str]:
     return ["taskset", "--cpu-list", ",".join(map(str, cores))]
-
-
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-def free_port() -> int:
-    """A port that no one uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port: int = one.getsockname()[1]
-        return port
-
-
-def children(process: int) -> list[int]:
-    """The process ids of the children of a process's first thread, and of its others."""
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return sorted({int(one) for task in tasks for one in task.read_text().split()})
-
-
-def cpu(processes: Sequence[int]) -> float:
-    """CPU seconds of processes and of the children that they have waited for."""
-    total = 0
-    for one in processes:
-        with suppress(FileNotFoundError, ProcessLookupError):
-            words = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            total += sum(map(int, words[11:15]))
-    return total / TICKS
-
-
-def family(process: int) -> float:
-    """CPU seconds of a process and of all below it."""
-    return cpu([process]) + sum(map(family, children(process)))
-
-
-def machine() -> float:
-    """CPU seconds of everything on this machine."""
-    words = list(map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]))
-    # user, nice, system, irq, softirq; not idle, iowait and steal.
-    return (sum(words[:3]) + sum(words[5:7])) / TICKS
-
-
-def memory(process: int) -> float:
-    """Megabytes of a process: its own, and its share of what it shares (PSS)."""
-    text = Path(f"/proc/{process}/smaps_rollup").read_text()
-    return int(re.findall(r"^Pss: *(\d+)", text, re.MULTILINE)[0]) / 1000
 
 
 def tabled(rows: Sequence[tuple[str, str, str]]) -> str:

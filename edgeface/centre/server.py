@@ -17,7 +17,7 @@ from edgeface.core import systemd
 from edgeface.core.clock import DAY
 from edgeface.core.errors import ConfigError, EdgefaceError, system_reason
 from edgeface.web.http.clients import Proxies
-from edgeface.web.http.connections import MAX_CONNECTIONS, Connections, CountedProtocol, LimitedListener
+from edgeface.web.http.connections import LIMITS, ConnectionLimits, Connections, CountedProtocol, LimitedListener
 from edgeface.web.server import bound, make_uvicorn, start, tls_context
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_DEVICE_CONNECTIONS = 2048
+DEVICE_LIMITS = LIMITS._replace(in_all=2048)
 """Connections of devices at a time: each device has one for each site that it follows, and one more now and then."""
 THREADS = 16
 """Requests that may use the database or a model at a time; those that wait for changes need none."""
@@ -49,12 +49,12 @@ class _Listener:
         proxies: Sequence[str],
         tls: ssl.SSLContext,
         protocol: type[CountedProtocol],
-        most: int,
+        limits: ConnectionLimits = LIMITS,
     ) -> None:
         self.app, self.tls = app, tls
-        self._socket = LimitedListener.of(bound(*address), Proxies(proxies))
+        self._socket = LimitedListener.of(bound(*address), Proxies(proxies), limits.of_address)
         self.port: int = self._socket.getsockname()[1]
-        self._connections = Connections(Proxies(proxies), most)
+        self._connections = Connections(Proxies(proxies), limits)
         self._protocol = protocol
         self._server: uvicorn.Server = make_uvicorn(app, tls)
 
@@ -143,7 +143,7 @@ class CentreServer:
         app, wanted = self._device_app, settings.devices
         with _named("devices", wanted.host, wanted.port):
             return _Listener(
-                app, (wanted.host, wanted.port), wanted.trusted_proxies, tls, CertifiedProtocol, MAX_DEVICE_CONNECTIONS
+                app, (wanted.host, wanted.port), wanted.trusted_proxies, tls, CertifiedProtocol, DEVICE_LIMITS
             )
 
     def _admins(self) -> _Listener:
@@ -159,7 +159,7 @@ class CentreServer:
         app = admin_application(self._context)
         with _named("admins", wanted.host, wanted.port):
             address = wanted.host, wanted.port
-            return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol, MAX_CONNECTIONS)
+            return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol)
 
     async def _upkeep(self, devices: _Listener, admins: _Listener) -> None:
         """Once a day: replace the server's certificate before it ends, and prepare the database for the next months."""

@@ -11,7 +11,7 @@ from edgeface.access.policy import AccessPolicy, Door
 from edgeface.access.schedules import WeeklySchedule
 from edgeface.cameras import CameraSettings
 from edgeface.core.log import Log
-from edgeface.core.settings import Host, Id, Settings, form, require_host
+from edgeface.core.settings import Folder, Host, Id, Settings, form, require_host
 from edgeface.faces.detectors import DEFAULT_DETECTOR, DetectorSettings
 from edgeface.faces.liveness import LivenessSettings
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
@@ -32,6 +32,14 @@ MAX_BASE_PATH = 200
 _CENTRE = re.compile(r"https://(?P<host>\[[0-9A-Fa-f:.]+\]|[^/:@?#\s]+)(:(?P<port>[0-9]{1,5}))?/?")
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
 """What a segment of a path may have without percent-encoding (RFC 3986, 2.3)."""
+PAGE_SEGMENTS = frozenset({
+    "accounts", "api", "doors", "enroll", "events", "faces", "favicon.ico", "forget", "health", "invitation", "join",
+    "live", "login", "logout", "metrics", "notifications", "people", "proposals", "service-worker.js", "sessions",
+    "settings", "static", "stranger", "today", "tokens", "unknowns", "visits.csv",
+})  # fmt: skip
+"""The first segment of every path of the page itself."""
+MAX_WORKERS = 64
+"""Workers of the recognition service."""
 
 
 def _require_network(text: str) -> str:
@@ -68,10 +76,12 @@ def require_base_path(text: str) -> str:
             raise ValueError("has two slashes next to each other: write one")
         if _SEGMENT.fullmatch(segment) is None:
             raise ValueError("has a character that is not a letter a-z, digit, hyphen, dot, underscore or tilde")
+    if path[1:] in PAGE_SEGMENTS:
+        # Where a proxy has removed it, /events cannot be told from the start page at /events.
+        raise ValueError("is a path that the page itself uses: choose another, such as /doors/edgeface")
     return path
 
 
-Folder = Annotated[Path, Field(strict=False)]
 HostName = Annotated[
     str,
     Field(
@@ -184,9 +194,9 @@ class Serve(Settings):
         tuple[ProxyNetwork, ...], Field(strict=False, max_length=20, examples=[["192.168.1.2"]])
     ] = ()
     """Addresses or networks of reverse proxies: their connections are not limited by address."""
-    sockets: Annotated[Path, Field(strict=False)] | None = None
+    sockets: Folder | None = None
     """A folder in which each worker also has its own Unix socket, for a proxy on this machine."""
-    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
     """The number of workers; left out: one for each core."""
     queue: Annotated[int, Field(ge=0, le=1000)] = 16
     """Pictures that may wait in each worker; further ones are refused with 503."""

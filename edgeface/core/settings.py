@@ -5,10 +5,11 @@ import inspect
 import ipaddress
 import re
 from itertools import pairwise
+from pathlib import Path
 from textwrap import dedent
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -63,6 +64,9 @@ def _require_ip(text: str) -> None:
     if zone and not (found.is_link_local and found.version == 6 and re.search(f"{_ZONE}$", text)):  # noqa: PLR2004 - IPv6
         raise ValueError("only an IPv6 address that begins with fe80 has % and an interface, such as fe80::1%eth0")
 
+
+Folder = Annotated[Path, Field(strict=False), WithJsonSchema({"type": "string", "format": "directory-path"})]
+"""The path of a folder; whether it exists is not checked."""
 
 Host = Annotated[str, Field(max_length=253), AfterValidator(require_host)]
 """A host name or an IP address, without port, brackets or scheme; a link-local one has its interface."""

@@ -39,11 +39,12 @@ class SnapshotReader:
     The thread that asks then does not touch the file, which another program may have locked.
     """
 
-    def __init__(self, folder: Path, model: str, today: str) -> None:
+    def __init__(self, folder: Path, model: str, today: str, large: int = LARGE) -> None:
+        """`large` is the number of people from which the other thread reads."""
         self.ready = False
         """Whether `newest` would return a snapshot."""
         self._today = today
-        self._folder, self._model = folder, model
+        self._folder, self._model, self._large = folder, model, large
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer | EdgefaceError | None] = queue.SimpleQueue()
         self._asked = False
@@ -59,10 +60,10 @@ class SnapshotReader:
         if self._asked:
             return self._answer(gallery)
         # A copy in memory cannot be read by another connection.
-        small = gallery.problem is not None or gallery.base is None or len(gallery.base.people) < LARGE
+        small = gallery.problem is not None or gallery.base is None or len(gallery.base.people) < self._large
         if small and day(wall) == self._today and not gallery.changed():
             return None
-        if small and (gallery.problem is not None or gallery.census().enrolled < LARGE):
+        if small and (gallery.problem is not None or gallery.census().enrolled < self._large):
             found = gallery.snapshot(wall)
             self._today = day(wall)
             return found

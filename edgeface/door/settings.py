@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.core import settings_file
 from edgeface.core.log import Log
-from edgeface.core.settings import FactorKind, Id, Settings
+from edgeface.core.settings import FactorKind, Folder, Id, Settings
 from edgeface.core.text import printable_path
 from edgeface.door.inputs import ContactSettings, DoorbellSettings, ExitButtonSettings
 from edgeface.door.inputs.gpio import GpioButton, GpioContact
@@ -121,7 +121,7 @@ class DoorSettings(Settings):
     """Public keys of the devices by kid; these, or those of the owner's list."""
     owner: Annotated[dict[Id, PublicKey], Field(min_length=1, max_length=2)] | None = None
     """Public keys by kid of the owner, who signs the list of device keys; two while the key is renewed."""
-    data: Path = Field(default=Path("/var/lib/edgeface-door"), strict=False)
+    data: Folder = Path("/var/lib/edgeface-door")
     """The folder in which the door remembers what must not become older, and has the key that signs its reports."""
     minimum: MinimumSettings = MinimumSettings()
     relay: RelaySettings

@@ -93,10 +93,12 @@ class FalseMatches:
         return rate
 
 
-def false_matches(embeddings: Floats, person: Ints, kind: Kind, rng: np.random.Generator) -> FalseMatches | None:
+def false_matches(
+    embeddings: Floats, person: Ints, kind: Kind, rng: np.random.Generator, block: int = _BLOCK
+) -> FalseMatches | None:
     """Compare the visits of everyone with the templates of everyone else; None if no pair has enough photos.
 
-    `embeddings` are n x d, of length one; `person` has n numbers, from 0.
+    `embeddings` are n x d, of length one; `person` has n numbers, from 0. `block` templates are compared at a time.
     """
     people = int(person.max()) + 1
     templates, visits = sets(person, kind.templates, rng), sets(person, kind.frames, rng)
@@ -107,7 +109,7 @@ def false_matches(embeddings: Floats, person: Ints, kind: Kind, rng: np.random.G
     by_enrolled, by_visitor = np.zeros((2, people * BINS))
     gallery = unit(embeddings[templates.photos].mean(axis=1))
     frames = np.swapaxes(embeddings[visits.photos], 0, 1)
-    for rows in (slice(start, start + _BLOCK) for start in range(0, len(gallery), _BLOCK)):
+    for rows in (slice(start, start + block) for start in range(0, len(gallery), block)):
         # Half a millionth, so that rounding does not move a score that is exactly a bin's edge into the bin below.
         bins = np.clip(np.floor((_scores(gallery[rows], frames) + 5e-7) * BINS), 0, BINS - 1).astype(np.int64)
         owner = templates.person[rows, None]

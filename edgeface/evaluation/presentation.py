@@ -207,11 +207,16 @@ def present(
 
 
 def frames_of(
-    name: str, cameras: Mapping[str, CameraBase], clock: Clock, companions: Mapping[str, str]
+    name: str,
+    cameras: Mapping[str, CameraBase],
+    clock: Clock,
+    companions: Mapping[str, str],
+    silent_seconds: float = SILENT_SECONDS,
 ) -> Generator[Frame, None, None]:
     """The newest frames of a camera, as the daemon captures them, until a clip ends; raises CameraError if it fails.
 
-    Each has the picture of the camera's companion, if `companions` names one.
+    A camera without a picture for `silent_seconds` has failed, too. Each frame has the picture of the camera's
+    companion, if `companions` names one.
     """
     mailbox = Mailbox(companions)
     used = {one: cameras[one] for one in (name, companions.get(name)) if one is not None}
@@ -219,7 +224,7 @@ def frames_of(
     for capture in captures.values():
         capture.start()
     try:
-        yield from _frames(name, captures, mailbox, clock)
+        yield from _frames(name, captures, mailbox, clock, silent_seconds)
     finally:
         for capture in captures.values():
             capture.stop()
@@ -227,7 +232,9 @@ def frames_of(
             capture.join(1.0)
 
 
-def _frames(name: str, captures: Mapping[str, Capture], mailbox: Mailbox, clock: Clock) -> Generator[Frame, None, None]:
+def _frames(
+    name: str, captures: Mapping[str, Capture], mailbox: Mailbox, clock: Clock, silent_seconds: float
+) -> Generator[Frame, None, None]:
     seen = clock.monotonic()
     while True:
         states, frame = {one: capture.state() for one, capture in captures.items()}, mailbox.take(_POLL_SECONDS)
@@ -239,8 +246,8 @@ def _frames(name: str, captures: Mapping[str, Capture], mailbox: Mailbox, clock:
         for one, state in states.items():
             if state.error is not None:
                 raise CameraError(f"camera {one}: {state.error}")
-        if clock.monotonic() - seen > SILENT_SECONDS:
-            raise CameraError(f"camera {name}: no picture for {SILENT_SECONDS:.0f} s")
+        if clock.monotonic() - seen > silent_seconds:
+            raise CameraError(f"camera {name}: no picture for {silent_seconds:.0f} s")
 
 
 def _pipeline(rules: TrialRules, looks: RecordedLooks | None) -> Pipeline:

@@ -176,14 +176,14 @@ def thresholds() -> Floats:
     return np.arange(BINS) / BINS
 
 
-def compare_all(embeddings: Floats, person: Ints, progress: Callable[[int], object]) -> AllPairs:
+def compare_all(embeddings: Floats, person: Ints, progress: Callable[[int], object], block: int = _BLOCK) -> AllPairs:
     """Score n x d embeddings of length one, all against all.
 
-    `person` has n numbers; `progress` gets the number of rows done, block by block.
+    `person` has n numbers; `progress` gets the number of rows done, `block` by block.
     """
     people = int(person.max()) + 1
     impostor, genuine = (np.zeros(people * BINS, np.int64) for _ in range(2))
-    for rows in (slice(start, start + _BLOCK) for start in range(0, len(embeddings), _BLOCK)):
+    for rows in (slice(start, start + block) for start in range(0, len(embeddings), block)):
         # Half a millionth, so that rounding does not move a score that is exactly a bin's edge into the bin below.
         bins = np.clip(np.floor((embeddings[rows] @ embeddings.T + 5e-7) * BINS), 0, BINS - 1).astype(np.int64)
         cells = person[rows, None].astype(np.int64) * BINS + bins

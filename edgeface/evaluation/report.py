@@ -164,13 +164,13 @@ def calibration(photo_set: PhotoSet, curves: Curves, embedder: str, landmarker: 
     return CalibrationTable(embedder, landmarker, data, people, person.size, made.pairs, made.rows, made.estimated)
 
 
-def cross_validation(photo_set: PhotoSet, progress: Callable[[range], Iterable[int]]) -> Figures:
+def cross_validation(photo_set: PhotoSet, progress: Callable[[range], Iterable[int]], splits: int = SPLITS) -> Figures:
     """Whether stated rates hold for people who are not in the table, and the tail model for hidden rates."""
     embeddings, person = photo_set.embeddings[photo_set.acquired], photo_set.acquired_person
-    found = held_out(embeddings, person, SPLITS, _rng(), progress)
-    hidden = hide_last_decade(embeddings, person, SPLITS, _rng())
+    found = held_out(embeddings, person, splits, _rng(), progress)
+    hidden = hide_last_decade(embeddings, person, splits, _rng())
     return {
-        "splits": SPLITS,
+        "splits": splits,
         "rows": [
             {
                 **row.setup._asdict(),

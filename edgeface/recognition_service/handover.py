@@ -12,7 +12,7 @@ from edgeface.core.settings import Settings
 if TYPE_CHECKING:
     from edgeface.config.configuration import Serve
 
-_PARTS = {"data", "detector", "embedder", "recognition", "quality", "serve", "log"}
+_PARTS = {"data", "detector", "embedder", "recognition", "quality", "log"}
 
 
 class Handover(Settings):

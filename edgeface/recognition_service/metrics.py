@@ -57,11 +57,10 @@ class _Counts:
         yield _seconds(counts)
         for name, text in (
             ("waiting", "Pictures in progress or waiting."),
-            ("ready", "Workers that are ready."),
+            ("workers_ready", "Workers that are ready."),
             ("people", "Enrolled people, without the ignore list."),
         ):
-            shown = "edgeface_serve_workers_ready" if name == "ready" else f"edgeface_serve_{name}"
-            yield GaugeMetricFamily(shown, text, counts.get(name))
+            yield GaugeMetricFamily(f"edgeface_serve_{name}", text, counts.get(name))
         text = "Workers that have ended and were replaced."
         yield CounterMetricFamily("edgeface_serve_worker_restarts", text, counts.get("restarts"))
 

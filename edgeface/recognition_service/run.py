@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from edgeface.config import loader
-from edgeface.config.configuration import Serve
+from edgeface.config.configuration import MAX_WORKERS, Serve
 from edgeface.core.board import cores
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ConfigError, UsageError
@@ -21,8 +21,6 @@ from edgeface.security.process import leave_no_core
 
 if TYPE_CHECKING:
     import argparse
-
-MAX_WORKERS = 64
 
 
 def run_serve(arguments: argparse.Namespace) -> int:

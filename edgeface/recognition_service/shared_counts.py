@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import os
 from bisect import bisect_left
+from http import HTTPStatus
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -30,7 +31,7 @@ BURST_SECONDS = 10.0
 _SLOTS = 1 << 16
 """A token's limit is found by 16 bits of its digest: with 100 tokens, one service in 13 has two that share a limit."""
 _FIELDS = (
-    "ready",
+    "workers_ready",
     "waiting",
     "restarts",
     "people",
@@ -69,12 +70,12 @@ class SharedCounts:
 
     def clear(self, worker: int) -> None:
         """Reset what a worker that has exited was doing; what it has counted stays."""
-        self._all[worker, [_PLACE["ready"], _PLACE["waiting"]]] = 0.0
+        self._all[worker, [_PLACE["workers_ready"], _PLACE["waiting"]]] = 0.0
 
     def answered(self, status: int, seconds: float) -> None:
         """Count an answer to a request, and the time that it took."""
         self._own[_PLACE[f"status {status if status in STATUSES else 0}"]] += 1
-        if status == STATUSES[0]:
+        if status == HTTPStatus.OK:
             self._own[_PLACE[f"bucket {bisect_left(BUCKETS, seconds)}"]] += 1
             self._own[_PLACE["seconds"]] += seconds
 

@@ -19,9 +19,9 @@ from edgeface.core import systemd
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import counted
 from edgeface.recognition_service import shared_counts
+from edgeface.recognition_service.channel import CONFIGURATION, CONFIRMED, MAX_MESSAGE, READY
 from edgeface.recognition_service.handover import handover
 from edgeface.recognition_service.shared_people import share
-from edgeface.recognition_service.worker import CONFIGURATION, CONFIRMED, MAX_MESSAGE, READY
 from edgeface.security.process import python_path
 
 if TYPE_CHECKING:

@@ -2,15 +2,14 @@
 
     python -m edgeface.recognition_service.worker NUMBER CHANNEL COUNTS LISTENER...
 
-Its arguments are its number and inherited file descriptors. On the channel come dots: with people, as `share` of
-shared_people.py made them, or alone, which confirms those that it has. Once a second the worker answers whether it is
-ready.
+Its arguments are its number and inherited file descriptors. The supervisor sends the people over the channel, as
+`share` of shared_people.py made them; once a second, the worker answers whether it is ready. channel.py has the
+messages.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -23,10 +22,16 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.console import complain
 from edgeface.core.errors import ConfigError, EdgefaceError, system_reason
 from edgeface.core.log import set_up
+from edgeface.recognition_service.app import application
+from edgeface.recognition_service.channel import CONFIGURATION, MAX_MESSAGE, NOT_READY, READY
+from edgeface.recognition_service.context import ServiceContext
 from edgeface.recognition_service.handover import Handover
 from edgeface.recognition_service.shared_counts import SharedCounts
 from edgeface.recognition_service.shared_people import mapped
 from edgeface.security.process import leave_no_core
+from edgeface.web.http.clients import Proxies
+from edgeface.web.http.connections import Connections, LimitedListener
+from edgeface.web.server import make_uvicorn, start, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,15 +39,6 @@ if TYPE_CHECKING:
     import uvicorn
 
     from edgeface.config.configuration import Serve
-    from edgeface.recognition_service.context import ServiceContext
-
-log = logging.getLogger(__name__)
-
-READY, NOT_READY = b"+", b"-"
-CONFIRMED = b"."
-MAX_MESSAGE = 16
-CONFIGURATION = 78
-"""The exit status if another start would not help."""
 
 _TICK = 1.0
 # Seconds after `stop_seconds` at which a worker whose event loop hangs exits by force.
@@ -73,15 +69,13 @@ class Worker:
     """One process of the service."""
 
     def __init__(self, given: Handover, number: int, channel: socket.socket, counts: int) -> None:
-        from edgeface.recognition_service.context import ServiceContext
-
         configuration = given.configuration
         assert configuration.serve is not None  # noqa: S101 - the supervisor always gives it
         self._settings: Serve = configuration.serve
         self._replacement = given.replacement
         self._channel = channel
         self._counts = SharedCounts(counts, number)
-        self._context: ServiceContext = ServiceContext(configuration, SystemClock(), self._counts)
+        self._context = ServiceContext(configuration, SystemClock(), self._counts)
         # Events of the event loop, in which this is made.
         self._loop = asyncio.get_running_loop()
         self._end, self._received = asyncio.Event(), asyncio.Event()
@@ -102,11 +96,6 @@ class Worker:
         self._report()
 
     async def _answer(self, listeners: Sequence[socket.socket], prepared: asyncio.Task[None]) -> None:
-        from edgeface.recognition_service.app import application
-        from edgeface.web.http.clients import Proxies
-        from edgeface.web.http.connections import Connections
-        from edgeface.web.server import make_uvicorn, start, tls_context
-
         try:
             tls = None if self._settings.tls is None else tls_context(self._settings.tls)
         except OSError as error:
@@ -141,7 +130,7 @@ class Worker:
     def _report(self) -> None:
         """Tell the supervisor that the event loop runs, and whether the worker is ready."""
         ready = self._context.problem is None
-        self._counts.set("ready", float(ready))
+        self._counts.set("workers_ready", float(ready))
         with suppress(OSError):
             # A supervisor that reads nothing is about to end, and so is this worker then.
             self._channel.send(READY if ready else NOT_READY, socket.MSG_DONTWAIT)
@@ -167,9 +156,6 @@ class Worker:
 
 def _limited(listener: socket.socket, settings: Serve) -> socket.socket:
     """A listening socket that limits the connections of an address; a Unix socket is a proxy's, and has none."""
-    from edgeface.web.http.clients import Proxies
-    from edgeface.web.http.connections import LimitedListener
-
     if listener.family == socket.AF_UNIX:
         return listener
     return LimitedListener.of(listener, Proxies(settings.trusted_proxies))

@@ -10,12 +10,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from edgeface.web import account_pages, api, pages
+from edgeface.web.api.events import VERIFY_SECONDS
 from edgeface.web.api.metrics import metrics
 from edgeface.web.auth import login
 from edgeface.web.http.forwarded import Forwarded
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware
+from edgeface.web.http.throttle import Cooldown
 from edgeface.web.languages.negotiation import PageLanguage
 from edgeface.web.pages.doubt import WaitingPlans
 from edgeface.web.pages.enrolling.join import Joining
@@ -57,6 +59,7 @@ def application(context: WebContext, auth: AuthService, settings: Web) -> Starle
     app.state.decoding = ConcurrencyLimit(at_a_time=2, waiting=4)
     app.state.feeds = {}
     app.state.streams = set()
+    app.state.verifying = Cooldown(VERIFY_SECONDS, context.clock)
     app.state.guidance = Guidance(context)
     app.state.problem_page = problem_page
     app.state.waiting = WaitingPlans(context.clock)

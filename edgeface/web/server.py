@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from edgeface.web.http.clients import Proxies
-from edgeface.web.http.connections import Connections, CountedProtocol, LimitedListener
+from edgeface.web.http.connections import LIMITS, ConnectionLimits, Connections, CountedProtocol, LimitedListener
 from edgeface.web.http.problems import where
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ RETRY_SECONDS = 10.0
 """Seconds after which an address that was not available is tried again."""
 STOP_SECONDS = 2.0
 """Seconds that stopping may take; streams that are still open are then interrupted."""
-HANDSHAKE_SECONDS = 5.0
-"""Seconds that a TLS handshake may take."""
 
 _TICK = 1.0
 _MAX_HEADER_BYTES = 16 * 1024
@@ -42,7 +40,15 @@ _BACKLOG = 64
 class Server:
     """Serves the application at one address; the daemon continues without it if that fails."""
 
-    def __init__(self, app: ASGIApp, settings: Web, hub: LiveHub) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Web,
+        hub: LiveHub,
+        *,
+        limits: ConnectionLimits = LIMITS,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self.problem: str | None = None
         """Why the server cannot be reached, in one line."""
         self.port = settings.port
@@ -50,6 +56,8 @@ class Server:
         self._app = app
         self._settings = settings
         self._hub = hub
+        self._limits = limits
+        self._retry_seconds = retry_seconds
         self._stopping = threading.Event()
         self._listening = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,14 +103,15 @@ class Server:
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the daemon continues without the web
                 self._fail(f"web: the server has failed: {where(error)}")
             self._listening.clear()
-            self._stopping.wait(RETRY_SECONDS)
+            self._stopping.wait(self._retry_seconds)
 
     def _serve(self) -> None:
         context = None if self._settings.tls is None else tls_context(self._settings.tls)
         proxies = Proxies(self._settings.proxies)
-        with LimitedListener.of(bound(self._settings.host, self._settings.port), proxies) as listener:
+        listening = bound(self._settings.host, self._settings.port)
+        with LimitedListener.of(listening, proxies, self._limits.of_address) as listener:
             self.port = listener.getsockname()[1]
-            asyncio.run(self._until_stopped(listener, context, Connections(proxies)))
+            asyncio.run(self._until_stopped(listener, context, Connections(proxies, self._limits)))
 
     async def _until_stopped(
         self, listener: socket.socket, context: ssl.SSLContext | None, connections: Connections
@@ -179,7 +188,7 @@ async def start(
         app_state=server.lifespan.state,
     )
     context = server.config.ssl
-    seconds = None if context is None else HANDSHAKE_SECONDS
+    seconds = None if context is None else connections.limits.handshake_seconds
     loop = asyncio.get_running_loop()
     server.servers = [
         await loop.create_server(

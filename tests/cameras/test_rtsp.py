@@ -28,6 +28,7 @@ from edgeface.imaging.opencv import cv2
 from tests.support import gst
 from tests.support.broker import until
 from tests.support.rtsp import Server, free_port
+from tests.support.slack import Slack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,16 +159,17 @@ def report(**figures: object) -> None:
 def test_the_newest_picture_is_read_however_slow_its_reader(watch: Watch) -> None:
     time.sleep(0.5)
     marks = {name: len(seen) for name, seen in watch.seen.items()}
-    time.sleep(10 if HEAVY else 3)
+    with Slack() as slack:
+        time.sleep(10 if HEAVY else 3)
     for name, seen in watch.seen.items():
         steady = seen[marks[name] :]
         delays = [one.delay for one in steady if one.delay is not None]
         assert len(delays) > 0.95 * len(steady) > 8
         median, late = np.percentile(delays, [50, 95]) * 1000
         report(camera=name, pictures=len(delays), median_ms=round(median, 1), p95_ms=round(late, 1))
-        # Other processes delay single pictures: only the heavy run, with the machine to itself, judges those as well.
         assert median <= 150
-        assert late <= 150 or not HEAVY
+        # Other processes delay single pictures; the heavy run has the machine to itself.
+        assert late <= (150 if HEAVY else 300 + 1000 * slack.late)
 
 
 def followed(last: Seen, since: float) -> bool:

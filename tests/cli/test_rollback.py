@@ -10,6 +10,7 @@ from edgeface.cli.main import main
 from edgeface.cli.setup import rollback
 from edgeface.core.files import LOCK, only_one
 from edgeface.core.installed.place import Place
+from tests.support.systemctl import Systemctl
 
 WRITTEN = Path(__file__).parents[1] / "data" / "v0.1"
 
@@ -48,7 +49,7 @@ def running(home: Path) -> str:
     return (home.parent / "service" / "current").readlink().name
 
 
-def test_without_leave_to_lose_changes_nothing_changes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_changes_without_the_option_to_lose_changes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("rollback") == 1
     said = capsys.readouterr().err
     assert "gallery.db has schema 7, and it reads 2 at most" in said
@@ -103,7 +104,41 @@ def test_a_release_that_reads_the_data_is_switched_to(home: Path) -> None:
     assert (home / "data" / "before-update" / "gallery.db").exists()
 
 
-def test_without_data_any_version_may_come(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(name="systemctl")
+def _systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Systemctl:
+    monkeypatch.setattr(rollback, "BOOTED", home)
+    return Systemctl(tmp_path / "bin", monkeypatch)
+
+
+@pytest.mark.parametrize("used", [["edgeface"], ["edgeface-serve"], ["edgeface", "edgeface-serve"], []])
+@pytest.mark.parametrize("state", ["enabled", "active"])
+@pytest.mark.usefixtures("home")
+def test_the_services_that_are_used_are_started_again(systemctl: Systemctl, used: list[str], state: str) -> None:
+    systemctl.mark(state, *used)
+    assert run("rollback", "--lose-changes") == 0
+    assert systemctl.started == used
+    assert systemctl.those("active") == set(used)
+
+
+def test_a_service_that_does_not_start_keeps_no_other_from_starting(
+    home: Path, systemctl: Systemctl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    systemctl.mark("enabled", "edgeface", "edgeface-serve")
+    systemctl.mark("broken", "edgeface")
+    assert run("rollback", "--lose-changes") == 1
+    assert "systemctl start edgeface: Job for edgeface.service failed" in capsys.readouterr().err
+    assert systemctl.those("active") == {"edgeface-serve"}
+    assert running(home) == "1"
+
+
+def test_for_a_package_the_services_are_stopped(systemctl: Systemctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollback, "place", lambda: Place("package", None))
+    systemctl.mark("active", "edgeface", "edgeface-serve")
+    assert run("rollback", "--to", "0.1.0", "--lose-changes") == 0
+    assert (systemctl.those("active"), systemctl.started) == (set(), [])
+
+
+def test_without_data_any_version_can_be_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rollback", "--to", "0.1.0", "--data", str(tmp_path / "none")]) == 0
     assert "no data here yet" in capsys.readouterr().out
 

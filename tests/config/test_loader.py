@@ -122,10 +122,12 @@ def test_no_more_frames_are_asked_for_than_are_kept() -> None:
 
 
 def test_mistakes_are_reported_in_plain_words() -> None:
-    assert mistakes("cameras: {}\nmqtt: {prefix: a/#, tls: {ca: 5}}") == [
+    assert mistakes("cameras: {}\nmqtt: {prefix: a/#, tls: {ca: 5}}\nserve: {sockets: [a, b]}\ndata: 5") == [
         "c.yaml:1: cameras: should not be empty",
         "c.yaml:2: mqtt.prefix: should be small letters, digits, - and _, with / between parts, such as home/edgeface",
         "c.yaml:2: mqtt.tls.ca: should be the path of a file",
+        "c.yaml:3: serve.sockets: should be the path of a folder",
+        "c.yaml:4: data: should be the path of a folder",
     ]
 
 

@@ -29,7 +29,7 @@ def podman(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_machine_is_no_container() -> None:
+def test_a_machine_is_not_a_container() -> None:
     assert engine() is None
     assert for_here("sudo edgeface doctor") == "sudo edgeface doctor"
 
@@ -100,7 +100,7 @@ def test_the_owner_of_a_volume_is_named_with_the_command_that_helps(*, inside: b
     assert re.fullmatch(says if inside else "None\n", done.stdout), done.stdout
 
 
-def test_what_can_be_used_is_nobodys_problem(tmp_path: Path) -> None:
+def test_a_folder_that_can_be_used_or_is_missing_has_no_wrong_owner(tmp_path: Path) -> None:
     assert owner.of_another(tmp_path, os.W_OK) is None
     assert owner.of_another(tmp_path / "missing", os.W_OK) is None
 

@@ -160,7 +160,7 @@ def test_the_copies_take_the_place_of_the_databases(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["gallery.db", "journal.db"]
 
 
-def test_the_copies_go_after_thirty_days(tmp_path: Path) -> None:
+def test_the_copies_are_deleted_after_thirty_days(tmp_path: Path) -> None:
     releases.expire(tmp_path, 1e9)
     databases(tmp_path / BEFORE_UPDATE, 2, 2)
     os.utime(tmp_path / BEFORE_UPDATE / "gallery.db", (0, 0))

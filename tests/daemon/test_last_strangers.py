@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from edgeface.config.configuration import Configuration
-from edgeface.core.errors import GalleryError
 from edgeface.core.types import Box, Event, Face, Frame, FrameResult
 from edgeface.daemon.last_strangers import RECENT, LastStrangers, ignore
 from edgeface.daemon.storage import GalleryWriter, Unsaved
@@ -18,6 +17,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown, UnknownChanges
 from edgeface.people.service import PeopleService
+from tests.support.disks import full_disk
 from tests.support.embeddings import unit
 from tests.support.sayings import an_event
 
@@ -127,12 +127,8 @@ def test_someone_who_looks_like_alice_and_someone_who_is_gone_are_not_ignored(
     assert again.rows == desk.rows == []
 
 
-def test_no_one_is_ignored_later_because_the_disk_was_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise GalleryError("gallery.db: cannot be written: is the disk full?")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Gallery, "store_probes", full)
+def test_no_one_is_ignored_later_because_the_disk_was_full(desk: Desk) -> None:
+    with full_disk():
         desk.writer.offer(Unsaved(UnknownChanges((an_unknown(9),)), ignored=("u-7f3a",)))
         assert not desk.writer.wait(5.0)
     desk.press("u-dead")

@@ -1,8 +1,6 @@
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -14,18 +12,26 @@ from edgeface.config.configuration import Configuration, Privacy
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.types import Embedding
-from edgeface.daemon import snapshot_reader
 from edgeface.daemon.daemon import Daemon
 from edgeface.daemon.session import RecognitionSession
+from edgeface.daemon.snapshot_reader import LARGE
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.unknowns import Unknown
 from edgeface.recognition.settings import Recognition
 from tests.support.connections import Connections
+from tests.support.disks import full_disk
 from tests.support.doors import SHORT, ship
 
 NOON = 1_800_000_000.0
+
+
+def spoil(folder: Path, person: str) -> None:
+    """Alters the rows of all people, and has one read again."""
+    with closing(Gallery.open(folder, embedder_name())) as gallery:
+        gallery._db.execute("UPDATE templates SET sealed = zeroblob(length(sealed))")
+        gallery.rename(person, "Altered", NOON)
 
 
 @pytest.fixture(name="altered")
@@ -35,8 +41,7 @@ def _altered(tmp_path: Path) -> Configuration:
         gallery.enroll(
             "alice", "Alice", [Template(np.eye(192, dtype=np.float32)[0], gallery.model, "photo", 5.0)], 100.0
         )
-    with closing(sqlite3.connect(tmp_path / "gallery.db")) as intruder, intruder:
-        intruder.execute("UPDATE templates SET sealed = zeroblob(length(sealed))")
+    spoil(tmp_path, "alice")
     return Configuration(data=tmp_path, cameras={"porch": ReplayCamera(type="replay", path=Path("clip.mp4"))})
 
 
@@ -127,15 +132,19 @@ def refreshed(session: RecognitionSession, configuration: Configuration, until: 
         clock.sleep(0.01)
 
 
-@pytest.mark.parametrize("large", [1000, 2], ids=["small", "large"])
+def crowd(gallery: Gallery, count: int) -> None:
+    with gallery.transaction():
+        for seed in range(10, 10 + count):
+            gallery.enroll(f"p-{seed}", None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
+
+
+@pytest.mark.parametrize("count", [3, LARGE], ids=["small", "large"])
 def test_unknowns_that_another_program_removes_and_merges_are_taken_up_although_no_person_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+    tmp_path: Path, count: int
 ) -> None:
-    monkeypatch.setattr(snapshot_reader, "LARGE", large)
     configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
-        for seed in (11, 12, 13):
-            gallery.enroll(f"p-{seed}", None, [Template(face(seed), gallery.model, "photo", NOON)], NOON)
+        crowd(gallery, count)
         with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
             one, other, third = (seen_by(session, seed, NOON + seed) for seed in (1, 2, 3))
             session.refresh(configuration, NOON + 4)
@@ -149,13 +158,10 @@ def test_unknowns_that_another_program_removes_and_merges_are_taken_up_although_
             assert session.pipeline.gallery is view
 
 
-def test_while_nothing_changes_in_a_large_gallery_the_file_is_not_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(snapshot_reader, "LARGE", 1)
+def test_while_nothing_changes_in_a_large_gallery_the_file_is_not_touched(tmp_path: Path) -> None:
     configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
-        gallery.enroll("alice", None, [Template(face(1), gallery.model, "photo", NOON)], NOON)
+        crowd(gallery, LARGE)
     with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
         read: list[str] = []
         session._gallery._db.set_trace_callback(read.append)
@@ -165,19 +171,16 @@ def test_while_nothing_changes_in_a_large_gallery_the_file_is_not_touched(
         assert read == []
 
 
-@pytest.mark.parametrize("large", [1000, 1], ids=["small", "large"])
-def test_an_unknown_that_was_removed_goes_although_the_row_of_a_person_was_altered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
-) -> None:
-    monkeypatch.setattr(snapshot_reader, "LARGE", large)
+@pytest.mark.parametrize("count", [1, LARGE], ids=["small", "large"])
+def test_an_unknown_that_was_removed_goes_although_the_row_of_a_person_was_altered(tmp_path: Path, count: int) -> None:
     configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
     with closing(Gallery.open(tmp_path, embedder_name())) as gallery:
-        gallery.enroll("alice", None, [Template(face(1), gallery.model, "photo", NOON)], NOON)
+        crowd(gallery, count)
         with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
             gone = seen_by(session, 2)
             session.refresh(configuration, NOON)
             assert session.stored()
-            gallery._db.execute("UPDATE templates SET sealed = zeroblob(length(sealed))")
+            spoil(tmp_path, "p-10")
             gallery.remove([gone])
             with pytest.raises(GalleryError, match="altered"):
                 refreshed(session, configuration, lambda: False)
@@ -219,18 +222,15 @@ def test_an_unknown_that_is_learnt_of_by_a_merge_is_missed_when_it_is_removed(tm
 
 
 def test_a_stricter_level_holds_although_the_gallery_cannot_be_read(
-    guarded: RecognitionSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guarded: RecognitionSession, tmp_path: Path
 ) -> None:
-    def unreadable(*_: object) -> NoReturn:
-        raise GalleryError("cannot be read")
-
     lax, strict = (
         configured(tmp_path).model_copy(update={"recognition": Recognition(level=level)}) for level in ("low", "normal")
     )
     guarded.refresh(lax, NOON)
     before = guarded.pipeline._limits.thresholds.accept
-    monkeypatch.setattr(Gallery, "changed", unreadable)
-    with pytest.raises(GalleryError):
+    spoil(tmp_path, "p0")
+    with pytest.raises(GalleryError, match="altered"):
         guarded.refresh(strict, NOON)
     assert guarded.pipeline._limits.thresholds.accept > before
     assert guarded.thresholds["porch"].level == "normal"
@@ -255,23 +255,18 @@ def test_who_is_not_stored_yet_is_not_taken_for_removed(tmp_path: Path) -> None:
             assert {one.id for one in gallery.unknowns()} == {waiting, later}
 
 
-def test_a_disk_that_refuses_is_a_problem_until_it_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_is_a_problem_until_it_accepts(tmp_path: Path) -> None:
     configuration = Configuration.model_construct(cameras={}, data=tmp_path, privacy=Privacy())
     with closing(RecognitionSession(configuration, "boot", NOON, synced=lambda: True)) as session:
-        with monkeypatch.context() as patched:
-
-            def full(*_: object, **__: object) -> None:
-                raise GalleryError("gallery.db: cannot be written: is the disk full?")
-
-            patched.setattr(Gallery, "store_unknowns", full)
+        with full_disk():
             kept = seen_by(session, 1)
             session.refresh(configuration, NOON)
             assert not session.stored()
             for _ in range(3):
-                with pytest.raises(GalleryError, match="is the disk full"):
+                with pytest.raises(GalleryError, match=r"gallery\.db: "):
                     session.refresh(configuration, NOON)
                 assert not session.stored()
-        with pytest.raises(GalleryError, match="is the disk full"):
+        with pytest.raises(GalleryError, match=r"gallery\.db: "):
             session.refresh(configuration, NOON)
         assert session.stored()
         session.refresh(configuration, NOON)
@@ -353,14 +348,11 @@ def test_the_group_of_a_camera_changes_without_a_restart(guarded: RecognitionSes
 
 
 def test_a_door_that_is_gone_grants_nothing_although_the_gallery_cannot_be_read(
-    guarded: RecognitionSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guarded: RecognitionSession, tmp_path: Path
 ) -> None:
-    def unreadable(*_: object) -> NoReturn:
-        raise GalleryError("cannot be read")
-
-    monkeypatch.setattr(Gallery, "changed", unreadable)
+    spoil(tmp_path, "p0")
     without = configured(tmp_path).model_copy(update={"doors": {}})
-    with pytest.raises(GalleryError):
+    with pytest.raises(GalleryError, match="altered"):
         guarded.refresh(without, NOON)
     assert guarded.policy.doors == {}
 

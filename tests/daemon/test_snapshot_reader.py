@@ -22,8 +22,7 @@ DAY = 86_400.0
 
 
 @pytest.fixture(name="gallery")
-def _gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
-    monkeypatch.setattr(snapshot_reader, "LARGE", 5)
+def _gallery(tmp_path: Path) -> Iterator[Gallery]:
     with closing(Gallery.open(tmp_path, MODEL)) as opened:
         with opened.transaction():
             for n in range(10):
@@ -34,7 +33,7 @@ def _gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Galler
 
 @pytest.fixture(name="reader")
 def _reader(tmp_path: Path) -> Iterator[SnapshotReader]:
-    with closing(SnapshotReader(tmp_path, MODEL, day(NOON))) as made:
+    with closing(SnapshotReader(tmp_path, MODEL, day(NOON), large=5)) as made:
         yield made
 
 
@@ -132,11 +131,9 @@ def test_nothing_is_taken_over_while_nothing_changes(reader: SnapshotReader, gal
         clock.sleep(0.01)
 
 
-def test_a_small_gallery_is_read_at_once(
-    reader: SnapshotReader, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(snapshot_reader, "LARGE", 11)
+def test_a_small_gallery_is_read_at_once(gallery: Gallery, tmp_path: Path) -> None:
     gallery.rename("p-3", "New name", NOON)
-    found = reader.newest(gallery, NOON)
+    with closing(SnapshotReader(tmp_path, MODEL, day(NOON), large=11)) as reader:
+        found = reader.newest(gallery, NOON)
     assert found is not None
     assert found.name("p-3") == "New name"

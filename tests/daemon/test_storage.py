@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.core.errors import GalleryError
 from edgeface.core.types import Probe
 from edgeface.daemon.storage import MAX_PROBES, MAX_THUMBNAILS, GalleryWriter, Unsaved
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Unknown, UnknownChanges
+from tests.support.disks import full_disk
 from tests.support.embeddings import unit
 from tests.support.slack import Slack
 
@@ -62,18 +62,11 @@ def test_no_one_waits_while_the_disk_does(writer: GalleryWriter, tmp_path: Path)
         assert len(gallery.unknowns()) == MAX_PROBES + 50
 
 
-def test_what_the_disk_refuses_is_kept_and_tried_again(
-    writer: GalleryWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-
-        def full(*_: object, **__: object) -> None:
-            raise GalleryError("gallery.db: cannot be written: is the disk full?")
-
-        patched.setattr(Gallery, "store_probes", full)
+def test_what_the_disk_refuses_is_kept_and_tried_again(writer: GalleryWriter, tmp_path: Path) -> None:
+    with full_disk():
         writer.offer(unsaved(1))
         assert not writer.wait(5.0)
-        assert "is the disk full" in str(writer.problem)
+        assert "the disk is full" in str(writer.problem)
         assert [one.id for one in writer.waiting.unknowns.seen] == ["u-0001"]
     with closing(Gallery.open(tmp_path, MODEL)) as gallery:
         assert gallery.unknowns() == []

@@ -39,6 +39,7 @@ from edgeface.door.turn_lamps import GpioTurnLamps
 from edgeface.door.verifier import FACTORS, Minimum
 from edgeface.mqtt.settings import Mqtt, Tls
 from tests.support.broker import Listener, until
+from tests.support.slack import Slack
 from tests.support.threaded import threaded
 
 if TYPE_CHECKING:
@@ -143,9 +144,10 @@ def opened_for(pin: MockPin) -> float:
 @pytest.mark.broker
 def test_a_fresh_grant_opens_and_time_shuts(front: SigningDevice, pin: MockPin) -> None:
     assert not pin.state
-    answer = front.ask(front.fresh())
-    until(lambda: len(pin.states) == 3, 2)
-    assert OPEN - 0.1 < opened_for(pin) < OPEN + 3
+    with Slack() as slack:
+        answer = front.ask(front.fresh())
+        until(lambda: len(pin.states) == 3, 2)
+    assert OPEN - 0.1 < opened_for(pin) < OPEN + 0.3 + slack.late
     assert read_result(front.listener.of(RESULT)[0].payload, "front") == (True, None, "porch", "b0", 1)
     assert answer["accepted"] is True
     assert answer["reason"] is None
@@ -159,7 +161,7 @@ def test_a_fresh_grant_opens_and_time_shuts(front: SigningDevice, pin: MockPin) 
 def test_a_further_grant_extends_and_no_more(broker: Mosquitto, listen: Callable[..., Listener], pin: MockPin) -> None:
     seconds = 1.5
     device = SigningDevice(listen(broker, "edgeface/doors/#"))
-    with guarded(settings(broker.port, relay=GpioRelay(pin=PIN, seconds=seconds))):
+    with guarded(settings(broker.port, relay=GpioRelay(pin=PIN, seconds=seconds))), Slack() as slack:
         nonces = [device.nonce(), device.nonce()]
         device.ask(signed(nonces[0], 1))
         time.sleep(0.3)
@@ -168,7 +170,7 @@ def test_a_further_grant_extends_and_no_more(broker: Mosquitto, listen: Callable
         late = time.monotonic() - sent
         until(lambda: not pin.state, 4)
     # Longer than one grant, and no longer than the second: it shuts once.
-    assert seconds + 0.2 < opened_for(pin) < seconds + 0.3 + late + 3
+    assert seconds + 0.2 < opened_for(pin) < seconds + 0.3 + late + 0.3 + slack.late
 
 
 @pytest.mark.broker
@@ -246,15 +248,16 @@ def test_what_a_stalled_broker_held_back_opens_nothing(front: SigningDevice, pin
 @pytest.mark.broker
 def test_a_grant_opens_at_once(front: SigningDevice, pin: MockPin) -> None:
     spent = []
-    for _ in range(3):
-        until(lambda: not pin.state)
-        envelope, count = front.fresh(), len(pin.states)
-        began = time.monotonic()
-        front.listener.client.publish(GRANT, envelope, qos=1)
-        until(lambda: len(pin.states) > count, 2)  # noqa: B023 - called at once
-        spent.append(time.monotonic() - began)
+    with Slack() as slack:
+        for _ in range(3):
+            until(lambda: not pin.state)
+            envelope, count = front.fresh(), len(pin.states)
+            began = time.monotonic()
+            front.listener.client.publish(GRANT, envelope, qos=1)
+            until(lambda: len(pin.states) > count, 2)  # noqa: B023 - called at once
+            spent.append(time.monotonic() - began)
     # A few milliseconds on a quiet machine.
-    assert min(spent) < 1, spent
+    assert min(spent) < 0.1 + slack.late, spent
 
 
 @pytest.mark.broker

@@ -12,7 +12,7 @@ pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import CAMERA, PEOPLE
 from edgeface.web.texts import account_strings, settings_strings, strings
-from tests.support.browsing import bounded, cut, running
+from tests.support.browsing import bounded, running, three_people
 from tests.support.pages import NEEDED, PLAYWRIGHT, browser  # noqa: F401 - a fixture
 
 if TYPE_CHECKING or PLAYWRIGHT:
@@ -32,8 +32,6 @@ pytestmark = [
     pytest.mark.slow(seconds=23),
 ]
 
-# Seconds of the clip in which Obama, a stranger and Biden come by, one after the other.
-SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
 PATIENCE = 20_000
 """Milliseconds for what should appear at once: the machine may be busy with other tests."""
 ROUND = 25_000
@@ -49,7 +47,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     (folder / "broker").mkdir()
     with (
         Mosquitto(folder / "broker") as broker,
-        running(folder, broker.port, people, clip=cut(folder / "short.avi", *SPANS)) as made,
+        running(folder, broker.port, people, clip=three_people(folder / "short.avi")) as made,
     ):
         yield made
 

@@ -13,8 +13,8 @@ pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.faces.photo_face import PHOTO_SIDE
 from edgeface.web.texts import photo_strings, self_enrollment_strings, strings
-from tests.e2e.test_browser import CONTRAST, PATIENCE, ROUND, SPANS, Visit
-from tests.support.browsing import bounded, cut, running
+from tests.e2e.test_browser import CONTRAST, PATIENCE, ROUND, Visit
+from tests.support.browsing import bounded, running, three_people
 from tests.support.certificates import Authority
 from tests.support.pages import NEEDED, PLAYWRIGHT, browser  # noqa: F401 - a fixture
 from tests.support.photos import phone_photo
@@ -59,7 +59,7 @@ def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     web = f"{{port: {port}, hosts: [localhost], tls: {{certificate: {certificate}, key: {key}}}}}"
-    clip = cut(folder / "short.avi", *SPANS)
+    clip = three_people(folder / "short.avi")
     with Mosquitto(folder / "broker") as broker, running(folder, broker.port, clip=clip, web=web) as daemon:
         found = daemon.sign_in_link()
         assert found is not None

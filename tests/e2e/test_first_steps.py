@@ -10,9 +10,9 @@ pytest.importorskip("starlette", reason="the page needs edgeface[web]")
 from edgeface.demo.mosquitto import Mosquitto
 from edgeface.demo.scenario import PEOPLE
 from edgeface.web.texts import strings, today_strings
-from tests.e2e.test_browser import ROUND, SPANS, Visit
+from tests.e2e.test_browser import ROUND, Visit
 from tests.e2e.test_enrolling import Person, check
-from tests.support.browsing import bounded, cut, running
+from tests.support.browsing import bounded, running, three_people
 from tests.support.pages import NEEDED, PLAYWRIGHT, browser  # noqa: F401 - a fixture
 
 if TYPE_CHECKING or PLAYWRIGHT:
@@ -41,7 +41,7 @@ PHOTO = PEOPLE / "Barack_Obama" / "obama.jpg"
 def link(tmp_path: Path) -> Iterator[str]:
     """A device where no one is enrolled and no one has come by: the address that signs in once."""
     (tmp_path / "broker").mkdir()
-    clip = cut(tmp_path / "short.avi", *SPANS)
+    clip = three_people(tmp_path / "short.avi")
     with Mosquitto(tmp_path / "broker") as broker, running(tmp_path, broker.port, clip=clip) as daemon:
         found = daemon.sign_in_link()
         assert found is not None

@@ -78,11 +78,10 @@ def test_the_weight_of_people_changes_the_rate_they_cause() -> None:
     assert without[at(0.95)] < found.fmr[at(0.95)]
 
 
-def test_blocks_do_not_change_the_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_the_rates() -> None:
     embeddings, person = people([3] * 20)
     whole = false_matches(embeddings, person, SINGLE, rng())
-    monkeypatch.setattr(impostors, "_BLOCK", 7)
-    parts = false_matches(embeddings, person, SINGLE, rng())
+    parts = false_matches(embeddings, person, SINGLE, rng(), block=7)
     assert whole is not None
     assert parts is not None
     assert parts.fmr == pytest.approx(whole.fmr)

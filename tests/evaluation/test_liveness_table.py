@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgeface.core.errors import GalleryError
-from edgeface.evaluation import liveness_table
 from edgeface.evaluation.liveness_table import COLUMNS, VOID, Setup, TrialRow, append, is_kind, read, without_void
+from tests.support.disks import full_disk
 
 SETUP = Setup("0.1.0", "porch", "passive", "blazeface", "mobilefacenet-int8:1fdadcb9", "living=0.5 spoof=0.3 looks=5")
 ROW = TrialRow(
@@ -88,10 +88,9 @@ def test_a_table_that_the_command_did_not_write_is_refused_in_one_line(table: Pa
     assert str(caught.value).isprintable()
 
 
-def test_a_table_that_is_too_large_a_folder_or_a_pipe_is_refused(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveness_table, "MAX_BYTES", 1 << 20)
-    table.write_bytes(bytes(2 << 20))
-    with pytest.raises(GalleryError, match="more than 1 MB"):
+def test_a_table_that_is_too_large_a_folder_or_a_pipe_is_refused(table: Path) -> None:
+    table.write_bytes(bytes(17 << 20))
+    with pytest.raises(GalleryError, match="more than 16 MB"):
         read(table)
     table.unlink()
     os.mkfifo(table)
@@ -112,11 +111,9 @@ def test_a_link_is_not_followed_when_a_row_is_written(table: Path, tmp_path: Pat
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_half_a_row_on_a_full_disk_is_taken_back(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_row_on_a_full_disk_is_taken_back(table: Path) -> None:
     append(table, ROW)
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:20]))
-    with pytest.raises(GalleryError, match="the disk is full"):
+    with full_disk(table.stat().st_size + 20), pytest.raises(GalleryError, match="the disk is full"):
         append(table, ROW)
     assert read(table) == [ROW]
 

@@ -200,12 +200,9 @@ def test_the_frames_of_a_clip_come_until_it_ends(clip: Path) -> None:
         ({"path": "missing.mp4"}, "camera porch: "),
     ],
 )
-def test_a_camera_that_fails_is_one_error(
-    clip: Path, keys: dict[str, Any], problem: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(presentation, "SILENT_SECONDS", 0.3)
+def test_a_camera_that_fails_is_one_error(clip: Path, keys: dict[str, Any], problem: str) -> None:
     with pytest.raises(CameraError, match=problem):
-        list(frames_of("porch", {"porch": replay(**{"path": clip, **keys})}, SystemClock(), {}))
+        list(frames_of("porch", {"porch": replay(**{"path": clip, **keys})}, SystemClock(), {}, silent_seconds=0.3))
 
 
 def test_the_frames_have_the_picture_of_the_companion(clip: Path) -> None:

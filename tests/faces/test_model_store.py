@@ -1,9 +1,7 @@
 """Model files that a user brings: known ones only, read without running anything in them, written whole."""
 
 import hashlib
-import resource
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from edgeface.faces.models import known, store
 from edgeface.faces.models.minifasnet_network import V2, convert
 from edgeface.faces.tflite import FOLDER
 from tests.support.checkpoints import saved, weights
+from tests.support.disks import full_disk
 
 CODE = b"\x80\x02cposix\nsystem\nX\x0a\x00\x00\x00touch harm\x85R."
 
@@ -85,19 +84,9 @@ def test_any_other_file_is_refused_in_one_line_and_nothing_is_written(
     assert not (tmp_path / "data").exists()
 
 
-@pytest.fixture
-def full_disk(one: Path) -> Iterator[Path]:
-    """No file of this process may grow beyond 100,000 bytes: a write fails half-way, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield one
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_leaves_nothing_half_written(
-    full_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, said = run(capsys, tmp_path / "data", "add", full_disk)
+def test_a_full_disk_leaves_nothing_half_written(one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with full_disk(100_000):  # a write fails half-way
+        status, said = run(capsys, tmp_path / "data", "add", one)
     assert (status, said.count("\n")) == (78, 1)
     assert "minifasnet-v2.tflite: cannot be written (File too large)" in said
     assert list((tmp_path / "data" / "models").iterdir()) == []

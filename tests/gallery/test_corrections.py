@@ -11,7 +11,7 @@ import pytest
 from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError, VaultError
 from edgeface.core.types import Probe
-from edgeface.gallery import corrections
+from edgeface.gallery.corrections import CAPACITY
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.negatives import Negative
 from edgeface.gallery.snapshot import Template
@@ -79,10 +79,10 @@ def test_a_row_that_was_moved_does_not_open(gallery: Gallery) -> None:
             read()
 
 
-def test_only_the_newest_probes_are_kept(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corrections, "CAPACITY", 3)
-    gallery.store_probes([probe(f"E{n}", n) for n in range(5)])
-    assert [n for n in range(5) if gallery.probe(f"E{n}") is not None] == [2, 3, 4]
+def test_only_the_newest_probes_are_kept(gallery: Gallery) -> None:
+    gallery.store_probes([probe(f"E{n}") for n in range(CAPACITY + 2)])
+    last = CAPACITY + 1
+    assert [n for n in (0, 1, 2, 3, last) if gallery.probe(f"E{n}") is not None] == [2, 3, last]
 
 
 def test_a_probe_of_someone_who_was_erased_meanwhile_is_not_stored(gallery: Gallery) -> None:

@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 
 from edgeface.core.text import is_unknown_id
 from edgeface.core.types import Embedding
-from edgeface.gallery import unknowns as gallery_unknowns
-from edgeface.gallery.unknowns import ID_DIGITS, TEMPLATES, Likeness, Unknown, UnknownChanges, Unknowns, joined
+from edgeface.gallery.unknowns import (
+    ID_DIGITS,
+    PROPOSED,
+    TEMPLATES,
+    Likeness,
+    Unknown,
+    UnknownChanges,
+    Unknowns,
+    joined,
+)
 from tests.support.embeddings import unit
 from tests.support.unknowns import fixed
 
@@ -200,13 +208,12 @@ def test_two_ids_that_look_alike_are_proposed_once_with_the_latest_cosine() -> N
     assert unknowns.take_changes().alike == ()
 
 
-def test_only_the_most_alike_pairs_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gallery_unknowns, "PROPOSED", 3)
+def test_only_the_most_alike_pairs_are_kept() -> None:
     unknowns = Unknowns("5f0c", fixed(0.99, -1.0))
-    for person in range(8):
+    for person in range(120):
         unknowns.see(visit(person, noise=0.01), float(person), "porch")
     scores = [pair.score for pair in unknowns.take_changes().alike]
-    assert len(scores) == 3
+    assert len(scores) == PROPOSED == 100
     assert scores == sorted(scores, reverse=True)
 
 

@@ -1,5 +1,6 @@
 """Unknowns in gallery.db: what is added to what is stored, merges, pairs, and what others have changed."""
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from edgeface.gallery import unknowns_file
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import Template
 from edgeface.gallery.thumbnails import Thumbnail
-from edgeface.gallery.unknowns import Alike, Unknown
+from edgeface.gallery.unknowns import PROPOSED, Alike, Unknown
 from tests.support.embeddings import unit
 
 MODEL = "test-model:01234567"
@@ -120,12 +121,13 @@ def test_a_pair_of_two_people_is_not_proposed_again(gallery: Gallery) -> None:
     assert gallery.merge_unknowns("u-0001", "u-0002", NOON).merged == "u-0002"
 
 
-def test_the_pairs_are_bounded(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unknowns_file, "PROPOSED", 2)
-    pairs = [Alike("u-0001", "u-0002", 0.6), Alike("u-0001", "u-0003", 0.8), Alike("u-0002", "u-0003", 0.7)]
-    gallery.store_unknowns([], alike=pairs)
-    assert gallery.alike_unknowns() == [pairs[1], pairs[2]]
-    assert gallery._db.execute("SELECT count(*) FROM alike").fetchone() == (2,)
+def test_the_pairs_are_bounded(gallery: Gallery) -> None:
+    ids = [f"u-1{n:03}" for n in range(16)]
+    couples = list(itertools.combinations(ids, 2))
+    pairs = [Alike(one, other, 0.9 - n / 1000) for n, (one, other) in enumerate(couples)]
+    gallery.store_unknowns([seen(one, n) for n, one in enumerate(ids)], alike=pairs[::-1])
+    assert gallery.alike_unknowns() == pairs[:PROPOSED]
+    assert gallery._db.execute("SELECT count(*) FROM alike").fetchone() == (PROPOSED,)
 
 
 def test_a_pair_is_sealed_and_does_not_open_in_another_place(gallery: Gallery) -> None:

@@ -1,38 +1,16 @@
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
 from edgeface.journal.writer import JournalWriter
 from tests.support.broker import until
+from tests.support.disks import _small_disk, mount  # noqa: F401 - a fixture
 from tests.support.journals import counts
-
-MOUNT = shutil.which("mount") or ""
-UMOUNT = shutil.which("umount") or ""
 
 
 def a_row(number: int) -> JournalRow:
     return JournalRow(f"id-{number}", "match", float(number), '{"person":"alice"}')
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if sys.platform != "linux" or not (MOUNT and UMOUNT):
-        pytest.skip("there is no mount")
-    mounted = subprocess.run([MOUNT, "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip("a disk of 4 MB cannot be mounted here; it takes root")
-    yield folder
-    subprocess.run([UMOUNT, "-l", folder], check=True)
 
 
 def test_a_full_disk_stops_no_event_and_corrupts_nothing(small_disk: Path) -> None:
@@ -75,13 +53,13 @@ def test_a_fresh_start_on_a_full_or_read_only_disk_is_a_state(small_disk: Path) 
     assert "the disk is full" in (journal.problem or "")
     ballast.unlink()
     assert journal.append(a_row(1))
-    subprocess.run([MOUNT, "-o", "remount,ro", small_disk], check=False)
+    mount("-o", "remount,ro", small_disk)
     journal.close()
-    subprocess.run([MOUNT, "-o", "remount,ro", small_disk], check=True)
+    assert mount("-o", "remount,ro", small_disk)
     later = Journal(small_disk / "journal.db")
     assert not later.append(a_row(2))
     assert later.problem is not None
-    subprocess.run([MOUNT, "-o", "remount,rw", small_disk], check=True)
+    assert mount("-o", "remount,rw", small_disk)
     assert later.append(a_row(2))
     assert counts(later) == (2, 2)
     assert later.verify().fault is None

@@ -126,7 +126,7 @@ def test_an_event_arrives_once_in_milliseconds_and_is_marked_published(
             until(lambda: len(listener.of(EVENT)) == len(took) + 1)
             took.append(listener.of(EVENT)[-1].at - event.monotonic)
     assert seqs(listener, EVENT) == list(range(20))
-    assert sorted(took)[18] < 0.1 + 6 * slack.worst
+    assert sorted(took)[18] < 0.1 + slack.late
     until(lambda: counts(journal) == (20, 0))
     assert publisher.counters()["said"] == 20
     assert listener.of(EVENT)[0].expiry in {1, 2}
@@ -584,16 +584,17 @@ def test_a_stalled_broker_passes_on_no_late_match(
     until(lambda: counts(journal) == (5, 0))
     time.sleep(0.2)
     broker.pause()
-    for seq in range(5, 10):
-        send(seq)
-    hand_off = time.monotonic() - said[5]
+    with Slack() as slack:
+        for seq in range(5, 10):
+            send(seq)
+        hand_off = time.monotonic() - said[5]
     until(lambda: publisher.counters()["missed"] == 5, 5)
     send(10)
     time.sleep(1.5)
     broker.resume()
     until(lambda: counts(journal) == (11, 0), 15)
     until(lambda: len(seqs(listener, EVENT)) + len(seqs(listener, AUDIT)) == 11)
-    assert hand_off < 1
+    assert hand_off < 0.05 + slack.late
     assert set(range(5)) <= set(seqs(listener, EVENT)) <= {0, 1, 2, 3, 4, 10}
     assert set(range(5, 10)) <= set(seqs(listener, AUDIT))
     no_late_match(listener, said)
@@ -607,10 +608,12 @@ def test_a_slow_disk_delays_no_event(
     publisher = connected(publish, Mqtt(port=broker.port))
     connection = sqlite3.connect(tmp_path / "journal.db")
     connection.execute("BEGIN IMMEDIATE")
-    started = time.monotonic()
-    for seq in range(20):
-        publisher.publish(an_event(seq))
-    assert time.monotonic() - started < 1
+    with Slack() as slack:
+        started = time.monotonic()
+        for seq in range(20):
+            publisher.publish(an_event(seq))
+        took = time.monotonic() - started
+    assert took < 0.05 + slack.late
     until(lambda: len(listener.of(EVENT)) == 20, 1)
     assert publisher.counters()["waiting_for_disk"] == 20
     connection.rollback()

@@ -15,6 +15,7 @@ from edgeface.mqtt.settings import Mqtt
 from tests.support.broker import until
 from tests.support.clock import FixedClock
 from tests.support.proxy import Proxy
+from tests.support.slack import Slack
 
 
 def pauses(clock: FixedClock, count: int, took: float) -> Iterator[float]:
@@ -65,9 +66,9 @@ def test_a_broker_that_comes_back_is_found_within_five_seconds(tmp_path: Path) -
         assert threading.active_count() <= threads
         proxy.passes()
         began = time.monotonic()
-        until(lambda: publisher.connected, 6)
-        # It tries every 4 s; a busy machine needs more for the connection itself.
-        assert time.monotonic() - began <= 10
+        with Slack() as slack:
+            until(lambda: publisher.connected, 6)
+        assert time.monotonic() - began <= 5 + slack.late
         publisher.close()
     journal.close()
 

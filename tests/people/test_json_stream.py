@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeface.people import json_stream
 from edgeface.people.json_stream import START, members
 
 
@@ -24,6 +23,17 @@ def read(data: bytes) -> list[tuple[str, object]]:
     return list(members(io.BytesIO(data), "list"))
 
 
+class Dripping(io.BytesIO):
+    """A file that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes, most: int) -> None:
+        super().__init__(data)
+        self.most = most
+
+    def read(self, _: int | None = -1, /) -> bytes:
+        return super().read(self.most)
+
+
 @given(st.dictionaries(_text(), VALUES, max_size=4), st.lists(VALUES), st.integers(1, 7), st.booleans())
 def test_it_is_what_json_would_read_however_small_the_parts(
     before: dict[str, object],
@@ -33,9 +43,7 @@ def test_it_is_what_json_would_read_however_small_the_parts(
 ) -> None:
     whole = {**{key: value for key, value in before.items() if key != "list"}, "list": listed, "last": 12}
     data = json.dumps(whole, ensure_ascii=False, indent=2 if indent else None).encode()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(json_stream, "_CHUNK", chunk)
-        found = read(data)
+    found = list(members(Dripping(data, chunk), "list"))
     assert {key: value for key, value in found if key != "list"} == {k: v for k, v in whole.items() if k != "list"}
     assert [value for key, value in found if key == "list"] == [START, *listed]
 
@@ -54,11 +62,9 @@ def test_what_is_no_object_is_refused(data: bytes) -> None:
         read(data)
 
 
-def test_an_entry_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_stream, "_LONGEST", 1000)
-    monkeypatch.setattr(json_stream, "_CHUNK", 100)
-    endless = io.BytesIO(b'{"list":["' + b"x" * 1_000_000)
+def test_an_entry_that_never_ends_is_refused() -> None:
+    endless = io.BytesIO(b'{"list":["' + b"x" * 20_000_000)
     with pytest.raises(ValueError, match=r"."):
         list(members(endless, "list"))
-    assert endless.tell() < 2000
-    assert len(read(b'{"list":[' + b"[1]," * 5000 + b"[1]]}")) == 5002
+    assert endless.tell() < 18_000_000
+    assert len(read(b'{"list":[' + b"[1]," * 100_000 + b"[1]]}")) == 100_002

@@ -7,22 +7,19 @@ import re
 import subprocess
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from edgeface.config.configuration import Serve
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.snapshot import Template
 from edgeface.recognition_service import metrics
 from edgeface.recognition_service.gallery_reader import GalleryReader
 from edgeface.recognition_service.shared_counts import LABELS, SharedCounts, make
-from tests.support.embeddings import unit
+from tests.recognition_service.test_gallery_reader import MODEL, add, ids
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "recognition-service.md").read_text(encoding="utf-8")
 PUBLISH = ROOT / "packages" / "kubernetes" / "publish"
-MODEL = "test-model:01234567"
 
 
 def test_every_metric_is_in_the_table_and_nothing_else() -> None:
@@ -31,7 +28,7 @@ def test_every_metric_is_in_the_table_and_nothing_else() -> None:
     os.close(memory)
     found = {one.name + "_total" * (one.type == "counter") for one in metrics._Counts(counts).collect()}
     assert set(re.findall(r"^\| `(edgeface_[a-z_]+)", PAGE, re.MULTILINE)) == found
-    assert ", ".join(LABELS[:2]) in PAGE
+    assert ", ".join(LABELS) in PAGE
 
 
 def test_every_setting_is_in_the_table() -> None:
@@ -48,20 +45,20 @@ def test_every_setting_is_in_the_table() -> None:
 def test_publish_puts_a_gallery_on_a_volume_that_can_be_read_there(tmp_path: Path) -> None:
     data, volume = tmp_path / "data", tmp_path / "volume"
     volume.mkdir()
-    (data).mkdir()
+    data.mkdir()
     (data / "web.json").write_text("[]")
     with closing(Gallery.open(data, MODEL)) as gallery:
-        gallery.enroll("alice", None, [Template(unit(1), MODEL, "photo", 1.0)], 1.0)
+        add(gallery, "alice", 1)
         assert subprocess.run([PUBLISH, data, volume], check=False).returncode == 0
         assert {path.name for path in volume.iterdir()} == {"gallery.db", "key.id", "web.json"}
         assert all(path.stat().st_mode & 0o077 == 0 for path in volume.iterdir())
         (volume / "key").write_bytes((data / "key").read_bytes())
         with closing(GalleryReader(volume, MODEL)) as reader:
-            assert [one.id for one in (reader.newest(1.0) or SimpleNamespace(people=())).people] == ["alice"]
+            assert ids(reader) == ["alice"]
             gallery.remove(["alice"])
-            assert reader.newest(1.0) is None
+            assert ids(reader) is None
             assert subprocess.run([PUBLISH, data, volume], check=False).returncode == 0
-            assert (reader.newest(1.0) or SimpleNamespace(people=None)).people == ()
+            assert ids(reader) == []
     # Tokens that are gone here work there no more.
     (data / "web.json").unlink()
     assert subprocess.run([PUBLISH, data, volume], check=False).returncode == 0

@@ -20,7 +20,7 @@ from edgeface.cli import main
 from tests.support import hostile
 from tests.support.broker import until
 from tests.support.certificates import Authority
-from tests.support.serving import DATA, SEES, Service, is_alive
+from tests.support.serving import DATA, RECOGNISE, Service, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ def test_a_picture_is_answered_by_who_is_in_it_and_nothing_is_written(start: Cal
     token, viewer = service.token(), service.token("viewer")
     service.wait()
     before = contents(service.folder / "data")
-    answer = service.ask(SEES, PHOTO, token)
+    answer = service.ask(RECOGNISE, PHOTO, token)
     assert answer.status == 200
     (face,) = answer.json["faces"]
     assert (face["label"], face["person"], face["level"], face["level_basis"]) == (
@@ -96,12 +96,12 @@ def test_who_may_ask_what(start: Callable[..., Service]) -> None:
     tokens = {role: service.token(role) for role in ("recognise", "viewer", "admin")}
     service.wait()
     statuses = {
-        (path, role): service.ask(path, PHOTO if path == SEES else None, token).status
-        for path in (SEES, "/metrics", "/api/v1/openapi.json", "/api/v1/people", "/", "/login", "/health/ready")
+        (path, role): service.ask(path, PHOTO if path == RECOGNISE else None, token).status
+        for path in (RECOGNISE, "/metrics", "/api/v1/openapi.json", "/api/v1/people", "/", "/login", "/health/ready")
         for role, token in [*tokens.items(), ("no one", None), ("wrong", "edgeface_x")]
     }
     allowed = {
-        SEES: {"recognise", "admin"},
+        RECOGNISE: {"recognise", "admin"},
         "/metrics": {"viewer", "admin"},
         "/api/v1/openapi.json": {"viewer", "admin"},
     }
@@ -114,8 +114,8 @@ def test_who_may_ask_what(start: Callable[..., Service]) -> None:
         else:
             assert status == 404, (path, role)
     document = service.ask("/api/v1/openapi.json", token=tokens["viewer"]).json
-    assert set(document["paths"]) == {SEES, "/api/v1/recognize", "/api/v1/openapi.json"}
-    assert "429" in document["paths"][SEES]["post"]["responses"]
+    assert set(document["paths"]) == {RECOGNISE, "/api/v1/recognize", "/api/v1/openapi.json"}
+    assert "429" in document["paths"][RECOGNISE]["post"]["responses"]
 
 
 @pytest.mark.slow(seconds=10)
@@ -124,10 +124,10 @@ def test_hostile_pictures_are_refused_and_the_next_one_is_judged(start: Callable
     token = service.token()
     service.wait()
     for name, data in hostile.corpus().items():
-        assert service.ask(SEES, data, token).status in {200, 413, 422}, name
-    assert service.ask(SEES, b"", token).status == 422
-    assert service.ask(SEES, PHOTO, token, {"Content-Type": "text/plain"}).status == 415
-    assert service.ask(SEES, bytes(10_000_001), token).status == 413
+        assert service.ask(RECOGNISE, data, token).status in {200, 413, 422}, name
+    assert service.ask(RECOGNISE, b"", token).status == 422
+    assert service.ask(RECOGNISE, PHOTO, token, {"Content-Type": "text/plain"}).status == 415
+    assert service.ask(RECOGNISE, bytes(10_000_001), token).status == 413
     assert service.who("obama2", token) == "barack"
     assert "Traceback" not in service.log
 
@@ -188,12 +188,12 @@ def test_a_stop_finishes_what_is_under_way_and_refuses_the_rest(start: Callable[
         kept.request("GET", "/health/ready")
         assert kept.getresponse().read() == b'{"status":"ready"}'
         with ThreadPoolExecutor(8) as pool:
-            under_way = [pool.submit(service.ask, SEES, PHOTO, token) for _ in range(8)]
+            under_way = [pool.submit(service.ask, RECOGNISE, PHOTO, token) for _ in range(8)]
             until(lambda: _established(service.port) >= 9)
             time.sleep(0.1)
             service.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
-            kept.request("POST", SEES, PHOTO, {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"})
+            kept.request("POST", RECOGNISE, PHOTO, {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"})
             late = kept.getresponse()
             assert late.status == 503
             assert (late.headers["connection"], late.headers["retry-after"]) == ("close", "1")
@@ -213,13 +213,13 @@ def test_a_token_that_is_used_too_often_must_wait(start: Callable[..., Service])
     service = start("{port: 0, workers: 2, requests_per_minute: 30}")
     token, other = service.token(), service.token("admin")
     service.wait()
-    answers = [service.ask(SEES, b"x", token) for _ in range(12)]
+    answers = [service.ask(RECOGNISE, b"x", token) for _ in range(12)]
     # 10 s have five requests; both workers count together.
     assert [one.status for one in answers].count(429) >= 6
     refused = next(one for one in answers if one.status == 429)
     assert 1 <= int(refused.headers["retry-after"]) <= 12
     assert "more than 30 requests per minute" in refused.json["detail"]
-    assert service.ask(SEES, b"x", other).status == 422
+    assert service.ask(RECOGNISE, b"x", other).status == 422
 
 
 @pytest.mark.slow(seconds=6)
@@ -228,7 +228,7 @@ def test_more_pictures_than_may_wait_are_refused(start: Callable[..., Service]) 
     token = service.token()
     service.wait()
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda _: service.ask(SEES, PHOTO, token), range(12)))
+        answers = list(pool.map(lambda _: service.ask(RECOGNISE, PHOTO, token), range(12)))
     statuses = [one.status for one in answers]
     assert set(statuses) == {200, 503}
     assert all(one.headers["retry-after"] for one in answers if one.status == 503)
@@ -244,7 +244,7 @@ def test_a_gallery_that_cannot_be_read_is_not_served(start: Callable[..., Servic
     gallery.with_name("other.db").write_bytes(b"no database at all" * 1000)
     gallery.with_name("other.db").replace(gallery)
     until(lambda: service.ask("/health/ready").status == 503, 20)
-    answer = service.ask(SEES, PHOTO, token)
+    answer = service.ask(RECOGNISE, PHOTO, token)
     assert answer.status == 503
     assert "gallery cannot be read" in answer.json["detail"]
     assert service.ask("/health/live").status == 200
@@ -259,7 +259,7 @@ def test_no_one_is_recognised_while_the_supervisor_hangs(start: Callable[..., Se
     service.process.send_signal(signal.SIGSTOP)
     try:
         until(lambda: service.ask("/health/ready").status == 503, 20)
-        assert service.ask(SEES, PHOTO, token).status == 503
+        assert service.ask(RECOGNISE, PHOTO, token).status == 503
     finally:
         service.process.send_signal(signal.SIGCONT)
     until(lambda: service.ask("/health/ready").status == 200)
@@ -307,7 +307,7 @@ def test_it_is_served_by_tls(start: Callable[..., Service], tmp_path: Path) -> N
     service.wait()
     assert f"https://127.0.0.1:{service.port}/" in service.log
     with closing(http.client.HTTPSConnection("127.0.0.1", service.port, context=authority.context(None))) as connection:
-        connection.request("POST", SEES, PHOTO, {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"})
+        connection.request("POST", RECOGNISE, PHOTO, {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"})
         answer = connection.getresponse()
         assert answer.status == 200
         assert answer.headers["strict-transport-security"]
@@ -346,7 +346,6 @@ def test_a_worker_that_is_replaced_listens_only_when_it_is_ready(start: Callable
         ("data: {data}\n", 78, "cameras: missing; for edgeface serve"),
         ("data: {data}/none\nserve:\n", 1, "no gallery here yet (edgeface enroll creates one)"),
         ("data: {data}\nserve: {{port: {taken}}}\n", 78, "cannot be served: Address already in use"),
-        ("data: {data}\nserve: {{port: 0, sockets: /nowhere}}\n", 78, "serve.sockets: /nowhere/worker-0.sock: No such"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(
@@ -361,14 +360,19 @@ def test_what_cannot_be_served_is_said_in_one_line(
     assert "Traceback" not in said
 
 
-def test_a_worker_that_cannot_load_its_models_ends_the_service(
-    tmp_path: Path, barack: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    config, model = tmp_path / "config.yaml", tmp_path / "model.tflite"
+def test_a_folder_for_sockets_that_is_missing_ends_the_service(start: Callable[..., Service]) -> None:
+    service = start("{port: 0, sockets: /nowhere}")
+    assert service.process.wait(60) == 78
+    assert "serve.sockets: /nowhere/worker-0.sock: No such" in service.log
+    assert "Traceback" not in service.log
+
+
+def test_a_worker_that_cannot_load_its_models_ends_the_service(start: Callable[..., Service], tmp_path: Path) -> None:
+    model = tmp_path / "model.tflite"
     model.write_bytes(b"no model")
-    config.write_text(f"data: {barack}\nserve: {{port: 0, workers: 1}}\nembedder: {{model: {model}}}\n")
-    assert main.main(["serve", "--config", str(config)]) == 78
-    assert "worker 0: model.tflite: not a usable .tflite file" in capfd.readouterr().err
+    service = start(f"{{port: 0, workers: 1}}\nembedder: {{model: {model}}}")
+    assert service.process.wait(60) == 78
+    assert "worker 0: model.tflite: not a usable .tflite file" in service.log
 
 
 def test_the_daemon_needs_a_camera(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -376,3 +380,13 @@ def test_the_daemon_needs_a_camera(tmp_path: Path, capsys: pytest.CaptureFixture
     config.write_text(f"data: {tmp_path}\nserve:\n")
     assert main.main(["run", "--config", str(config)]) == 78
     assert "cameras: missing; only edgeface serve runs without cameras" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", ["0", "65"])
+def test_a_number_of_workers_that_cannot_be_is_refused(
+    workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"data: {tmp_path}\nserve:\n")
+    assert main.main(["serve", "--config", str(config), "--workers", workers]) == 2
+    assert "--workers: should be from 1 to 64" in capsys.readouterr().err

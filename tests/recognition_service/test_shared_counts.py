@@ -29,8 +29,8 @@ def test_the_counts_of_all_workers_are_added_up(memory: int) -> None:
     second.answered(418, 0.1)
     second.saw("match")
     second.saw("a label of the future")
-    first.set("ready", 1)
-    second.set("ready", 1)
+    first.set("workers_ready", 1)
+    second.set("workers_ready", 1)
     supervisor.set("people", 7)
     for one in (first, second, supervisor):
         assert one.get("status 200") == 2
@@ -38,9 +38,9 @@ def test_the_counts_of_all_workers_are_added_up(memory: int) -> None:
         assert (one.get("label match"), one.get("label uncertain")) == (1, 1)
         assert (one.get("bucket 5"), one.get("bucket 12")) == (1, 1)
         assert one.get("seconds") == pytest.approx(9.03)
-        assert (one.get("ready"), one.get("people")) == (2, 7)
+        assert (one.get("workers_ready"), one.get("people")) == (2, 7)
     supervisor.clear(1)
-    assert (first.get("ready"), first.get("status 200")) == (1, 2)
+    assert (first.get("workers_ready"), first.get("status 200")) == (1, 2)
 
 
 def test_a_token_has_a_burst_and_then_its_rate_over_all_workers(memory: int) -> None:

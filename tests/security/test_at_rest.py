@@ -1,10 +1,7 @@
 """What is on the disk: a stolen card, another key, and a disk that cannot be written."""
 
-import os
 import shutil
 import sqlite3
-import subprocess
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from edgeface.gallery.thumbnails import Thumbnail
 from edgeface.gallery.unknowns import Unknown
 from edgeface.journal.journal import Journal
 from edgeface.journal.rows import JournalRow
+from tests.support.disks import _small_disk, mount  # noqa: F401 - a fixture
 from tests.support.embeddings import unit
 
 DATA = Path(__file__).parents[1] / "data"
@@ -111,24 +109,6 @@ def test_a_row_that_was_altered_or_moved_to_another_person_is_refused(tmp_path: 
         with pytest.raises(VaultError, match="altered"):
             gallery.snapshot()
         assert [person.id for person in gallery.people()] == ["alice", "bob"]
-
-
-@pytest.fixture(name="small_disk")
-def _small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = os.geteuid() == 0 and mount("-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", folder)
-    if not mounted:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["/bin/umount", "-l", folder], check=True)
-
-
-def mount(*arguments: str | Path) -> bool:
-    return subprocess.run(["/bin/mount", *arguments], capture_output=True, check=False).returncode == 0
 
 
 def fill(folder: Path) -> None:

@@ -25,6 +25,9 @@ CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 """Of Chromium: its sandbox does not work for root, and the camera is one that it draws itself."""
 
+_SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
+"""Seconds of the demo's clip in which Barack Obama, a stranger and Joe Biden come by, one after the other."""
+
 LIMIT = 300.0
 """Seconds that a browser test may take on a busy machine."""
 
@@ -62,6 +65,11 @@ def cut(path: Path, *spans: tuple[float, float]) -> Path:
     writer.release()
     reader.release()
     return path
+
+
+def three_people(path: Path) -> Path:
+    """The demo's clip, cut to the seconds in which Barack Obama, a stranger and Joe Biden come by, in a new file."""
+    return cut(path, *_SPANS)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgeface.web.auth.accounts import Role
 
 DATA = Path(__file__).parents[1] / "data"
-SEES = "/api/v1/recognise"
+RECOGNISE = "/api/v1/recognise"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Service:
 
     def who(self, photo: str, token: str) -> str | None:
         """The id of the person in a photo of tests/data, as the service sees it."""
-        answer = self.ask(SEES, (DATA / f"{photo}.jpg").read_bytes(), token)
+        answer = self.ask(RECOGNISE, (DATA / f"{photo}.jpg").read_bytes(), token)
         assert answer.status == 200, answer.body
         person: str | None = answer.json["faces"][0]["person"]
         return person

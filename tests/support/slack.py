@@ -16,6 +16,11 @@ class Slack:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
+    @property
+    def late(self) -> float:
+        """Seconds by which several threads that wake one after the other may be late."""
+        return 6 * self.worst
+
     def _run(self) -> None:
         while not self._done.is_set():
             before = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
     from starlette.testclient import TestClient
+    from starlette.types import ASGIApp
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import FrameResult
@@ -164,6 +165,18 @@ def stage(tmp_path: Path, _recorded: Path, _outcomes: list[FrameResult]) -> Iter
 
 
 @pytest.fixture
+def addressed(stage: Stage) -> Stage:
+    """The stage whose configuration knows the address of the page."""
+    path = stage.folder / "config.yaml"
+    target = "{type: webhook, url: 'https://w.example', secret_env: W}"
+    rules = "[{kinds: [match], to: [w]}]"
+    notify = f"notify: {{page: 'https://faces.example/', targets: {{w: {target}}}, rules: {rules}}}\n"
+    path.write_text(path.read_text() + notify)
+    stage.context.reload()
+    return stage
+
+
+@pytest.fixture
 def context(stage: Stage) -> WebContext:
     return stage.context
 
@@ -188,13 +201,22 @@ def client(stage: Stage) -> Iterator[Callable[..., TestClient]]:
 @pytest.fixture
 def server(stage: Stage) -> Iterator[Server]:
     """The application behind a real uvicorn, at server.url."""
+    with serving(stage) as running:
+        yield running
+
+
+@contextmanager
+def serving(stage: Stage, settings: Web | None = None, app: ASGIApp | None = None, **more: Any) -> Iterator[Server]:
+    """A stage's application, or another one, behind a real uvicorn that listens; at any free port without settings."""
     from edgeface.web.server import STOP_SECONDS, Server
 
-    running = Server(stage.app, Web(port=0), stage.context.hub)
+    running = Server(app or stage.app, settings or Web(port=0), stage.context.hub, **more)
     running.start()
-    assert running.wait(60), running.problem
-    yield running
-    until(running.stop, STOP_SECONDS)
+    try:
+        assert running.wait(60), running.problem
+        yield running
+    finally:
+        until(running.stop, STOP_SECONDS)
 
 
 def sign_in(stage: Stage, role: str | None, *, token: bool = False) -> TestClient:

@@ -1,25 +1,19 @@
-"""The files of packages/image and packages/compose, without an engine."""
+"""The files of packages/compose, without an engine; `make compose-test` runs them."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from edgeface.cli.parser import parser
-from edgeface.core import systemd
-from edgeface.core.installed.parts import PARTS
-
 ROOT = Path(__file__).parents[2]
-COMPOSE, IMAGE = ROOT / "packages" / "compose", ROOT / "packages" / "image"
+COMPOSE = ROOT / "packages" / "compose"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
-CONTAINERFILE = (IMAGE / "Containerfile").read_text()
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -69,45 +63,11 @@ def test_prometheus_reads_what_the_first_start_writes() -> None:
     text = (COMPOSE / "prometheus.yml").read_text()
     folder = next(volume.split(":")[1] for volume in SERVICES["prometheus"]["volumes"] if volume.startswith("metrics:"))
     setup = (COMPOSE / "setup").read_text()
-    for file in re.findall(rf"{folder}/([\w.]+)", text):
-        assert file in setup
-
-
-@pytest.mark.parametrize("script", [COMPOSE / "setup", IMAGE / "install"], ids=lambda path: path.name)
-def test_the_scripts_are_posix_shell(script: Path) -> None:
-    subprocess.run(["/bin/sh", "-n", script], check=True, timeout=20)
-
-
-def test_the_image_is_run_by_a_user_and_asks_for_its_health() -> None:
-    assert re.findall(r"^USER (\S+)$", CONTAINERFILE, re.MULTILINE) == ["900"]
-    assert f"{systemd.HEALTH}=/dev/shm/" in CONTAINERFILE
-    check = re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", CONTAINERFILE, re.MULTILINE)
-    assert check is not None
-    program, *words = json.loads(check[1])
-    assert program == "edgeface"
-    assert callable(parser().parse_args(words).verb)
-
-
-def test_the_parts_of_the_image_exist() -> None:
-    found = re.search(r"extras=([\w,-]+)\$", (IMAGE / "install").read_text())
-    assert found is not None
-    assert set(found[1].split(",")) <= PARTS.keys()
-
-
-def test_the_context_has_what_the_image_is_built_from() -> None:
-    lines = (ROOT / ".dockerignore").read_text().splitlines()
-    kept = [line[1:] for line in lines if line.startswith("!")]
-    assert "*" in lines
-    assert [name for name in kept if not (ROOT / name).exists()] == []
-    needed = (
-        "packages/release/lock-debian13.txt",
-        "tools/install/platforms",
-        "pyproject.toml",
-        "README.md",
-        "LICENSE",
-        "edgeface",
-        "models",
-        "tools/install/prune",
-        "packages/image/install",
+    written = re.findall(r"^cp /secrets/(\S+) /metrics/$", setup, re.MULTILINE) + re.findall(
+        r">/metrics/(\S+)$", setup, re.MULTILINE
     )
-    assert [name for name in needed if not any(fnmatch(name, pattern) for pattern in kept)] == []
+    assert sorted(re.findall(rf"{folder}/([\w.]+)", text)) == sorted(written) == ["ca.pem", "edgeface.token"]
+
+
+def test_the_script_is_posix_shell() -> None:
+    subprocess.run(["/bin/sh", "-n", COMPOSE / "setup"], check=True, timeout=20)

@@ -112,7 +112,7 @@ def test_every_option_has_a_name_in_every_language(language: str) -> None:
         assert all(field["name"] for field in fields.values())
 
 
-def test_there_is_no_language_of_its_own() -> None:
+def test_the_translations_are_in_the_languages_of_the_page() -> None:
     names = {path.stem for path in (repository.SOURCE / "edgeface" / "translations").iterdir()}
     assert names == set(languages())
 

@@ -1,4 +1,4 @@
-"""What an installation contains: the parts that are kept, and what is removed because it is never loaded."""
+"""What an installation contains: parts that are kept, wheels that are accepted, what is removed as never loaded."""
 
 from __future__ import annotations
 
@@ -72,3 +72,13 @@ def test_only_what_is_never_loaded_is_removed(tmp_path: Path, *, mediapipe: bool
     done = subprocess.run([INSTALL / "prune", folder], check=True, capture_output=True, text=True, timeout=120)
     assert "MB without what edgeface never loads" in done.stdout
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == sorted(kept)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_wheels_for_every_older_c_library_are_accepted_and_for_no_newer(machine: str) -> None:
+    command: list[str | Path] = [INSTALL / "platforms", machine, "13", "41"]
+    words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert words[:2] == ["--python-version", "3.13"]
+    accepted = [word for word in words if word.endswith(machine)]
+    assert accepted == [f"manylinux2014_{machine}", *(f"manylinux_2_{minor}_{machine}" for minor in range(17, 42))]
+    assert words.count("--platform") == len(accepted)

@@ -13,7 +13,8 @@ from edgeface.web.http.limits import MAX_UPLOAD_BYTES
 from edgeface.web.live.stream import HEARTBEAT
 from tools.proxy import servers
 from tools.proxy.__main__ import Row, step, tabled
-from tools.proxy.walk import FORGED, Wrong, must
+from tools.proxy.walk import FORGED
+from tools.steps import require
 
 ROOT = Path(__file__).parents[2]
 NGINX, CADDY = ((servers.PACKAGES / name).read_text() for name in ("nginx.conf", "Caddyfile"))
@@ -60,19 +61,12 @@ def test_a_shipped_file_that_has_changed_fails_the_target() -> None:
         servers.changed("listen 8443", ("listen 443", "listen 1"))
 
 
-def test_a_missing_program_is_one_line() -> None:
-    with pytest.raises(SystemExit, match=r"^proxy-test: no-such-program is missing: sudo apt-get install caddy$"):
-        servers.needed("no-such-program", "caddy")
-
-
 def test_a_step_that_fails_is_in_the_table_and_fails_the_target(capsys: pytest.CaptureFixture[str]) -> None:
     row, fine = Row("nginx", {}), Row("caddy", {})
     for one in (row, fine):
         step(one, "sign-in", lambda: None)
         step(one, "every page", lambda: 22)
-    step(row, "events", lambda: must((), "no event"))
+    step(row, "events", lambda: require((), "no event"))
     assert [one.failed for one in (row, fine)] == [True, False]
-    assert "nginx: events: Wrong: no event" in capsys.readouterr().err
+    assert "nginx: events: Failed: no event" in capsys.readouterr().err
     assert "| nginx | works | 22 |  |  | FAILED |" in tabled([row])
-    with pytest.raises(Wrong):
-        must((), "nothing")

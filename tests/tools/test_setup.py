@@ -1,4 +1,4 @@
-"""The setup scripts of the Makefile."""
+"""The shell scripts of the Makefile and of packages."""
 
 import os
 import re
@@ -12,9 +12,13 @@ import pytest
 
 TOOLS = Path(__file__).parents[2] / "tools"
 SETUP, INSTALL = TOOLS / "setup", TOOLS / "install"
-SCRIPTS = sorted(
-    path for path in (*SETUP.iterdir(), *INSTALL.iterdir(), *(INSTALL / "debian").iterdir()) if path.is_file()
-)
+PACKAGES = TOOLS.parent / "packages"
+FOLDERS = (SETUP, INSTALL, INSTALL / "debian")
+SCRIPTS = [
+    *sorted(path for folder in FOLDERS for path in folder.iterdir() if path.is_file()),
+    PACKAGES / "image" / "install",
+    PACKAGES / "compose" / "setup",
+]
 SHELLCHECK = shutil.which("shellcheck")
 NOBODY = 65534
 
@@ -199,12 +203,12 @@ def test_an_installation_stops_before_it_has_changed_anything(tmp_path: Path, sa
 
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is missing")
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_script_has_no_common_mistake(script: Path) -> None:
     done = subprocess.run([str(SHELLCHECK), script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_script_can_be_run_as_it_lies_there(script: Path) -> None:
     assert os.access(script, os.X_OK)

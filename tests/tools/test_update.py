@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edgeface.cli.main import main
+from tools.steps import Failed
 from tools.update import prepare, steps
-from tools.update.steps import Answer, Failed
+from tools.update.steps import Answer
 
 ROOT = Path(__file__).parents[2]
 

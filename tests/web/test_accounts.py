@@ -16,7 +16,7 @@ from edgeface.config import loader
 from edgeface.config.configuration import Web
 from edgeface.core.errors import GalleryError, UsageError
 from edgeface.web.account_pages.accounts import page_address
-from edgeface.web.auth import accounts, invitations, last_use
+from edgeface.web.auth import accounts, last_use
 from edgeface.web.auth.accounts import Account, digest, read
 from edgeface.web.auth.devices import device_of
 from edgeface.web.auth.invitations import MAX_OPEN, SECONDS, Invitations
@@ -24,7 +24,17 @@ from edgeface.web.http.throttle import ADDRESS_TRIES, PAIR_TRIES
 from edgeface.web.live import stream
 from edgeface.web.texts import account_strings
 from tests.support.clock import FixedClock
-from tests.support.web import COOKIE, ORIGIN, Stage, client, make_app, server, sign_in, stage  # noqa: F401 - fixtures
+from tests.support.web import (  # noqa: F401 - fixtures
+    COOKIE,
+    ORIGIN,
+    Stage,
+    addressed,
+    client,
+    make_app,
+    server,
+    sign_in,
+    stage,
+)
 from tests.web.test_live import Listening, wait_for
 
 if TYPE_CHECKING:
@@ -43,18 +53,6 @@ PASSWORD = "correct horse battery"  # noqa: S105 - of a test
 PAGE = "https://faces.example"
 DATA = Path(__file__).parents[1] / "data" / "v0.1" / "data"
 PHONE = "Mozilla/5.0 (Android 14; Mobile; rv:133.0) Gecko/133.0 Firefox/133.0"
-
-
-@pytest.fixture
-def addressed(stage: Stage) -> Stage:
-    """The stage whose configuration knows the address of the page."""
-    path = stage.folder / "config.yaml"
-    target = "{type: webhook, url: 'https://w.example', secret_env: W}"
-    rules = "[{kinds: [match], to: [w]}]"
-    notify = f"notify: {{page: 'https://faces.example/', targets: {{w: {target}}}, rules: {rules}}}\n"
-    path.write_text(path.read_text() + notify)
-    stage.context.reload()
-    return stage
 
 
 def admin_of(stage: Stage, name: str = "root") -> TestClient:
@@ -528,5 +526,4 @@ def test_nothing_on_these_pages_is_for_a_viewer(stage: Stage, client: Make) -> N
         assert viewer.get(path).status_code == 403
         assert f'href="{path}"' not in viewer.get("/sessions").text
     assert all(f'href="{path}"' in client("admin").get("/sessions").text for path in ("/accounts", "/tokens"))
-    assert invitations.ROLES == ("viewer", "admin")
     assert stage.app.state.auth.invitations.open() == []

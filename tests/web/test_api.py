@@ -613,9 +613,8 @@ def test_recognise_is_spelled_either_way(admin: TestClient) -> None:
 
 
 def test_the_journal_is_verified_one_at_a_time_and_not_too_often(
-    admin: TestClient, viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    admin: TestClient, viewer: TestClient, stage: Stage
 ) -> None:
-    monkeypatch.setattr(events, "_VERIFYING", Cooldown(10.0))
     answer = admin.get(f"{API}/audit/verify")
     assert answer.status_code == 200, answer.text
     assert answer.json()["intact"] is True
@@ -626,7 +625,7 @@ def test_the_journal_is_verified_one_at_a_time_and_not_too_often(
     detail(viewer.get(f"{API}/audit/verify"), 403)
     with closing(sqlite3.connect(stage.data / "journal.db")) as connection, connection:
         connection.execute("UPDATE rows SET at = at + 1 WHERE seq = 2")
-    monkeypatch.setattr(events, "_VERIFYING", Cooldown(0.0))
+    stage.app.state.verifying = Cooldown(0.0, stage.context.clock)
     fault = admin.get(f"{API}/audit/verify").json()
     assert (fault["intact"], fault["rows"]) == (False, 1)
     assert "row 2 is altered" in fault["fault"]
@@ -650,10 +649,7 @@ def test_a_journal_that_cannot_be_read_is_no_empty_journal(admin: TestClient, st
 # Cameras, doors, state
 
 
-def test_cameras_are_told_as_configured_and_as_they_are(
-    viewer: TestClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edgeface.web.hub.FRESH_SECONDS", 0)
+def test_cameras_are_told_as_configured_and_as_they_are(viewer: TestClient, stage: Stage) -> None:
     with stage.context.hub.watch(CAMERA):
         found = {one["id"]: one for one in viewer.get(f"{API}/cameras").json()["cameras"]}
     assert (found[CAMERA]["status"], found[CAMERA]["fps"], found[CAMERA]["enabled"]) == ("online", 15.0, True)

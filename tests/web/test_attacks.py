@@ -16,12 +16,10 @@ import pytest
 from starlette.responses import StreamingResponse
 
 from edgeface.config.configuration import Web, WebTls
-from edgeface.web import server as web_server
 from edgeface.web.auth import accounts
-from edgeface.web.http import connections
-from edgeface.web.server import Server
+from edgeface.web.http.connections import LIMITS, ConnectionLimits
 from tests.support.certificates import Authority
-from tests.support.web import Stage, make_app, with_routes
+from tests.support.web import Stage, make_app, serving, with_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+
+    from edgeface.web.server import Server
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of a test
 ADMIN = "127.0.0.200"
@@ -173,9 +173,7 @@ def test_201_sign_ins_of_others_neither_end_an_admins_session_nor_delay_one(
     assert max(took) < LIMIT
 
 
-def test_what_a_client_does_not_read_is_not_kept_for_it(
-    server: Server, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_client_does_not_read_is_not_kept_for_it(stage: Stage) -> None:
     async def endless(_: Request) -> Response:
         async def parts() -> AsyncIterator[bytes]:
             while True:
@@ -185,9 +183,12 @@ def test_what_a_client_does_not_read_is_not_kept_for_it(
 
         return StreamingResponse(parts())
 
-    monkeypatch.setattr(connections, "STALLED_SECONDS", 1)
     with_routes(stage, endless=endless)
-    with half_sent(server.port, ["127.0.0.2"], b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n") as (client,):
+    get = b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with (
+        serving(stage, limits=ConnectionLimits(stalled_seconds=1)) as server,
+        half_sent(server.port, ["127.0.0.2"], get) as (client,),
+    ):
         time.sleep(3.5)
         assert ends(client), "what the kernel holds comes first"
 
@@ -203,7 +204,7 @@ def test_connections_that_wait_make_room_for_others(server: Server) -> None:
 
 @pytest.mark.parametrize("text", [SLOW, b"GET "], ids=["bodies", "headers"])
 def test_one_address_has_so_many_half_sent_requests(server: Server, text: bytes) -> None:
-    sources = ["127.0.0.2"] * (connections.MAX_HALF_SENT + 1)
+    sources = ["127.0.0.2"] * (LIMITS.half_sent + 1)
     with half_sent(server.port, ["127.0.0.3"], text) as (other,), half_sent(server.port, sources, text) as clients:
         assert ends(clients[0])
         for client in (other, *clients[1:]):
@@ -212,36 +213,25 @@ def test_one_address_has_so_many_half_sent_requests(server: Server, text: bytes)
                 client.recv(1)
 
 
-def test_one_address_has_so_many_connections(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert connections.MAX_HALF_SENT < connections.MAX_OF_ADDRESS < connections.MAX_CONNECTIONS
-    monkeypatch.setattr(connections, "MAX_OF_ADDRESS", 5)
-    running = Server(stage.app, Web(port=0), stage.context.hub)
-    running.start()
-    try:
-        assert running.wait(60)
-        with (
-            half_sent(running.port, ["127.0.0.2"] * 5, b"GET "),
-            half_sent(running.port, ["127.0.0.2"], b"") as (sixth,),
-        ):
-            assert ends(sixth)
-            assert status_of(running.port, ADMIN, "", "/login") == 200
-    finally:
-        running.stop()
+def test_one_address_has_so_many_connections(stage: Stage) -> None:
+    assert LIMITS.half_sent < LIMITS.of_address < LIMITS.in_all
+    with (
+        serving(stage, limits=ConnectionLimits(of_address=5)) as server,
+        half_sent(server.port, ["127.0.0.2"] * 5, b"GET "),
+        half_sent(server.port, ["127.0.0.2"], b"") as (sixth,),
+    ):
+        assert ends(sixth)
+        assert status_of(server.port, ADMIN, "", "/login") == 200
 
 
-def test_a_tls_handshake_that_stands_still_is_ended(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(web_server, "HANDSHAKE_SECONDS", 0.5)
+def test_a_tls_handshake_that_stands_still_is_ended(stage: Stage, tmp_path: Path) -> None:
     certificate, key = Authority(tmp_path / "ca").broker("127.0.0.1")
-    running = Server(stage.app, Web(port=0, tls=WebTls(certificate=certificate, key=key)), stage.context.hub)
-    running.start()
-    try:
-        assert running.wait(60)
-        with half_sent(running.port, ["127.0.0.2"], b"\x16\x03\x01") as (client,):
-            assert ends(client)
-    finally:
-        running.stop()
+    settings = Web(port=0, tls=WebTls(certificate=certificate, key=key))
+    with (
+        serving(stage, settings, limits=ConnectionLimits(handshake_seconds=0.5)) as server,
+        half_sent(server.port, ["127.0.0.2"], b"\x16\x03\x01") as (client,),
+    ):
+        assert ends(client)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -259,14 +249,11 @@ def test_a_request_with_two_lengths_is_refused(server: Server, order: int) -> No
 
 def test_behind_a_proxy_each_client_is_counted_by_itself(stage: Stage) -> None:
     settings = Web(port=0, trusted_proxies=("127.0.0.9",))
-    running = Server(make_app(stage.context, settings), settings, stage.context.hub)
-    running.start()
 
     def attempt(client: str, secret: str, source: str = "127.0.0.9") -> str:
         return login(running.port, source, "root", secret, {"X-Forwarded-For": client})[1]
 
-    try:
-        assert running.wait(60)
+    with serving(stage, settings, make_app(stage.context, settings)) as running:
         assert [attempt("10.0.0.1", "wrong") for _ in range(5)] == ["/login?wrong=1"] * 5
         assert attempt("10.0.0.1", PASSWORD).startswith("/login?wait=")
         assert attempt("10.0.0.3, 10.0.0.1", PASSWORD).startswith("/login?wait="), "the client wrote what is left"
@@ -275,5 +262,3 @@ def test_behind_a_proxy_each_client_is_counted_by_itself(stage: Stage) -> None:
         for number in range(5):
             attempt(f"10.0.1.{number}", "wrong", "127.0.0.8")
         assert attempt("10.0.2.1", PASSWORD, "127.0.0.8").startswith("/login?wait=")
-    finally:
-        running.stop()

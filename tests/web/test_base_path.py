@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from edgeface.config import loader
-from edgeface.config.configuration import Web, require_base_path
+from edgeface.config.configuration import PAGE_SEGMENTS, Web, require_base_path
 from edgeface.core.errors import ConfigError
 from edgeface.web.app import routes
 from edgeface.web.http.base_path import below, on_site
@@ -286,6 +286,8 @@ WRONG = [
     ("/doors\n", "has a character that is not a letter a-z, digit, hyphen, dot, underscore or tilde"),
     ('/"><script>', "has a character that is not a letter a-z, digit, hyphen, dot, underscore or tilde"),
     ("/" + "a" * 200, "has more than 200 characters"),
+    ("/events", "is a path that the page itself uses: choose another, such as /doors/edgeface"),
+    ("/people/", "is a path that the page itself uses: choose another, such as /doors/edgeface"),
 ]
 
 
@@ -300,8 +302,14 @@ def test_a_path_that_cannot_be_a_base_is_one_clear_mistake(path: str, words: str
     assert str(raised.value) == f"c:3: web.base_path: {words}"
 
 
+def test_every_first_segment_of_the_page_is_refused_as_a_base() -> None:
+    paths = [one.path for one in routes() if isinstance(one, Route | Mount)]
+    assert len(paths) == len(routes())
+    assert {path.split("/")[1] for path in paths} - {""} == PAGE_SEGMENTS
+
+
 @pytest.mark.parametrize(
-    ("path", "base"), [("", ""), ("/", ""), ("/doors/", "/doors"), ("/a.b/c~d_e-F9", "/a.b/c~d_e-F9")]
+    ("path", "base"), [("", ""), ("/", ""), ("/home/", "/home"), ("/a.b/c~d_e-F9", "/a.b/c~d_e-F9")]
 )
 def test_a_final_slash_makes_no_difference(path: str, base: str) -> None:
     assert require_base_path(path) == base

@@ -14,9 +14,9 @@ import pytest
 
 from edgeface.core.errors import CameraError, GalleryError, PhotoError
 from edgeface.web.http import limits
-from edgeface.web.http.limits import MAX_UPLOAD_BYTES, ConcurrencyLimit
+from edgeface.web.http.limits import MAX_UPLOAD_BYTES, ConcurrencyLimit, Limits
 from edgeface.web.http.problems import Problem
-from tests.support.web import Stage, with_routes
+from tests.support.web import ORIGIN, Stage, serving, with_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,10 +133,11 @@ def test_a_body_has_a_limit_by_its_kind(stage: Stage, client: Make, kind: str, s
     assert answer.status_code == status
 
 
-def test_what_all_bring_together_is_bounded_too(stage: Stage, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_all_bring_together_is_bounded_too(stage: Stage) -> None:
+    from starlette.testclient import TestClient
+
     with_routes(stage, length=_length)
-    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1000)
-    nobody, image = client(None), {"content-type": "image/jpeg"}
+    nobody, image = TestClient(Limits(stage.app, held=1000), base_url=ORIGIN), {"content-type": "image/jpeg"}
     for _ in range(3):
         assert nobody.post("/api/length", content=b"x" * 1000, headers=image).status_code == 200
         answer = nobody.post("/api/length", content=b"x" * 1001, headers=image)
@@ -144,12 +145,8 @@ def test_what_all_bring_together_is_bounded_too(stage: Stage, client: Make, monk
         assert nobody.post("/api/length", content=b"x" * 1001).status_code == 200, "a form is no upload"
 
 
-def test_what_one_address_brings_is_bounded_so_that_others_can_bring_something(
-    stage: Stage, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_one_address_brings_is_bounded_so_that_others_can_bring_something(stage: Stage) -> None:
     with_routes(stage, length=_length)
-    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 3000)
-    monkeypatch.setattr(limits, "MAX_HELD_OF_ADDRESS", 2000)
     head = b"POST /api/length HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\n"
 
     def status(source: str, size: int) -> tuple[socket.socket, bytes]:
@@ -162,18 +159,19 @@ def test_what_one_address_brings_is_bounded_so_that_others_can_bring_something(
             return client, b""
 
     one, other = "127.0.0.2", "127.0.0.3"
-    found = [status(one, 999), status(one, 999), status(one, 999), status(other, 1000)]
-    for client, _ in found:
-        client.close()
+    with serving(stage, app=Limits(stage.app, held=3000, held_of_address=2000)) as server:
+        found = [status(one, 999), status(one, 999), status(one, 999), status(other, 1000)]
+        for client, _ in found:
+            client.close()
     assert [text for _, text in found] == [b"", b"", b"HTTP/1.1 503", b"HTTP/1.1 200"]
 
 
-def test_an_upload_without_an_end_is_stopped_while_it_comes(
-    stage: Stage, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.5)
+def test_an_upload_without_an_end_is_stopped_while_it_comes(stage: Stage) -> None:
     with_routes(stage, length=_length)
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with (
+        serving(stage, app=Limits(stage.app, drain_seconds=0.5)) as server,
+        socket.create_connection(("127.0.0.1", server.port), 10) as client,
+    ):
         client.sendall(
             b"POST /api/length HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
@@ -220,10 +218,12 @@ def test_an_upload_that_lies_about_its_length_ends_with_an_error(stage: Stage, s
         assert b" 200 OK" not in client.recv(1000)
 
 
-def test_an_upload_that_dawdles_is_stopped(stage: Stage, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "SMALL_BODY_SECONDS", 0.3)
+def test_an_upload_that_dawdles_is_stopped(stage: Stage) -> None:
     with_routes(stage, length=_length)
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+    with (
+        serving(stage, app=Limits(stage.app, seconds=0.3)) as server,
+        socket.create_connection(("127.0.0.1", server.port), 10) as client,
+    ):
         client.sendall(b"POST /api/length HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")
         assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
 

@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 from edgeface.config import loader
 from edgeface.config.configuration import Ingress, Web
 from edgeface.core.errors import ConfigError
-from edgeface.web.auth.accounts import require_account
+from edgeface.web.auth.accounts import read, require_account
 from edgeface.web.server import Server
-from tests.support.web import Stage, make_app, make_token, stage  # noqa: F401 - fixtures
+from tests.support.web import Stage, addressed, make_app, make_token, stage  # noqa: F401 - fixtures
 from tests.web.test_live import Listening, wait_for
 from tests.web.test_pages import Markup
 
@@ -129,7 +129,7 @@ def test_without_the_users_id_or_the_path_no_one_is_signed_in(stage: Stage, head
     assert "/login" in inside.get("/people").headers["location"]
 
 
-def test_an_empty_path_is_no_ingress(stage: Stage) -> None:
+def test_a_request_with_an_empty_path_does_not_come_by_ingress(stage: Stage) -> None:
     inside = Inside(stage, "anna")
     inside.client.headers.update({"x-ingress-path": "/", "host": "localhost", "x-forwarded-host": "localhost"})
     answer = inside.get("/people")
@@ -149,7 +149,7 @@ def test_from_any_other_peer_the_headers_give_nothing(stage: Stage, peer: str) -
     assert outside.get("/api/v1/people").status_code == 401
 
 
-def test_by_default_the_supervisor_is_a_peer_as_any_other(stage: Stage) -> None:
+def test_by_default_the_supervisor_is_a_peer_like_any_other(stage: Stage) -> None:
     off = Inside(stage, "anna", settings=SETTINGS.model_copy(update={"ingress": Ingress(supervisor=SUPERVISOR)}))
     off.client.headers["host"] = "localhost"
     assert off.get("/people").headers["location"] == "/login?next=/people"
@@ -195,6 +195,19 @@ def test_the_audit_trail_has_the_user_as_one_of_home_assistant(stage: Stage) -> 
     assert stage.notes[-1][1]["by"] == "ingress:anna"
 
 
+def test_a_user_of_home_assistant_makes_no_administrator_who_would_outlast_their_own_role(addressed: Stage) -> None:
+    anna = Inside(addressed, "anna")
+    sent = {"origin": HOME, "x-csrf-token": anna.csrf()}
+    for path in ("/accounts", "/tokens"):
+        assert "admin" not in [one.get("value") for one in Markup(anna.get(path).text).all("option")]
+    wanted = {"name": "garage", "days": "", "role": "admin"}
+    for path in ("/accounts/invitations", "/tokens"):
+        assert anna.client.post(path, data=wanted, headers=sent).status_code == 409
+        assert anna.client.post(path, data={**wanted, "role": "viewer"}, headers=sent).status_code == 200
+    assert [one.role for one in read(addressed.data)] == ["viewer"]
+    assert [one.role for one in anna.app.state.auth.invitations.open()] == ["viewer"]
+
+
 def test_a_stream_of_events_is_open_to_the_user(stage: Stage) -> None:
     settings = Web(port=0, ingress=Ingress(enabled=True, supervisor="127.0.0.1"))
     server = Server(make_app(stage.context, settings), settings, stage.context.hub)
@@ -221,7 +234,6 @@ def test_a_token_works_through_ingress_too(stage: Stage) -> None:
     inside.client.headers["authorization"] = f"Bearer {make_token(stage, 'viewer')}"
     assert inside.get("/api/v1/people").status_code == 200
     inside.client.headers["authorization"] = "Bearer wrong"
-    assert Inside(stage, "anna").get("/api/v1/people").status_code == 200
     assert inside.get("/api/v1/people").status_code == 401
 
 

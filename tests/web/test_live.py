@@ -17,14 +17,14 @@ pytest.importorskip("starlette")
 from edgeface.cameras import advice as camera_advice
 from edgeface.core.types import Box, Face, Frame, FrameResult, Image, RejectReason
 from edgeface.imaging.opencv import cv2
-from edgeface.web.http import connections
+from edgeface.web.http.connections import ConnectionLimits
 from edgeface.web.http.problems import Problem
 from edgeface.web.hub import MAX_QUEUED, LiveHub
 from edgeface.web.live import feed, stream
 from edgeface.web.live.feed import Feed
 from edgeface.web.texts import camera_strings
 from tests.support.clock import FixedClock
-from tests.support.web import CAMERA, COOKIE, STATE, Stage, client, context, make_token, server, stage  # noqa: F401 - fixtures
+from tests.support.web import CAMERA, COOKIE, STATE, Stage, client, context, make_token, server, serving, stage  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
     from starlette.testclient import TestClient
@@ -63,9 +63,9 @@ def clock(context: "WebContext") -> FixedClock:
     return fixed
 
 
-def run(work: Callable[[Feed], Awaitable[None]], context: "WebContext") -> None:
+def run(work: Callable[[Feed], Awaitable[None]], context: "WebContext", **settings: float) -> None:
     async def whole() -> None:
-        one = Feed(context, CAMERA)
+        one = Feed(context, CAMERA, **settings)
         await work(one)
         one.close()
 
@@ -144,10 +144,7 @@ def test_the_picture_before_is_kept_for_who_was_told_of_it_and_no_longer(
     run(work, context)
 
 
-def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(
-    context: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "LEASE", 0.2)
+def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(context: "WebContext", clock: FixedClock) -> None:
     shown = outcome(clock, 1)
     image = weakref.ref(shown.frame.image)
     context.hub(shown)
@@ -169,13 +166,10 @@ def test_nothing_is_held_and_nothing_encoded_when_nobody_looks(
         context.hub(outcome(clock, 2))
         assert context.hub.latest(CAMERA) is None
 
-    run(work, context)
+    run(work, context, lease=0.2)
 
 
-def test_a_stale_picture_is_not_the_camera(
-    context: "WebContext", clock: FixedClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed, "PICTURE_TIMEOUT", 0.1)
+def test_a_stale_picture_is_not_the_camera(context: "WebContext", clock: FixedClock) -> None:
     context.hub.state = {"cameras": {CAMERA: {"status": "offline", "problem": "no route to host"}}}
 
     async def work(one: Feed) -> None:
@@ -186,11 +180,10 @@ def test_a_stale_picture_is_not_the_camera(
         assert caught.value.status == 503
         assert caught.value.detail == f"camera {CAMERA} delivers no image now: it is offline (no route to host)"
 
-    run(work, context)
+    run(work, context, timeout=0.1)
 
 
-def test_a_camera_that_is_away_is_told_as_a_problem(client: "Client", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "PICTURE_TIMEOUT", 0.1)
+def test_a_camera_that_is_away_is_told_as_a_problem(client: "Client") -> None:
     answer = client("viewer").get("/api/v1/cameras/yard/picture")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert answer.json()["detail"] == "camera yard delivers no image now: no frame has arrived"
@@ -219,12 +212,12 @@ def test_nobody_looks_without_signing_in(client: "Client", path: str) -> None:
     assert client().get(path).status_code == 401
 
 
-def test_a_connection_that_asks_again_and_again_is_not_idle(
-    server: "Server", stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 2)
+def test_a_connection_that_asks_again_and_again_is_not_idle(stage: Stage) -> None:
     bearer, pause = f"Bearer {make_token(stage, 'viewer')}", threading.Event()
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+    with (
+        serving(stage, limits=ConnectionLimits(idle_seconds=2)) as server,
+        closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection,
+    ):
         connection.connect()
         used = connection.sock
         for _ in range(20):
@@ -337,29 +330,25 @@ def test_only_so_many_listen(listen: Callable[..., Listening], context: "WebCont
     assert listen().answer.status == 200
 
 
-def test_many_that_come_at_once_are_answered_503_beyond_the_cap(
-    server: "Server", stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "MAX_HALF_SENT", 100)
-    bearer = f"Bearer {make_token(stage, 'viewer')}"
-    with ThreadPoolExecutor(stream.MAX_CLIENTS + 10) as pool:
-        clients = list(pool.map(lambda _: Listening(server, authorization=bearer), range(stream.MAX_CLIENTS + 10)))
-    statuses = Counter(one.answer.status for one in clients)
-    for one in clients:
-        one.close()
+def test_many_that_come_at_once_are_answered_503_beyond_the_cap(stage: Stage) -> None:
+    bearer, count = f"Bearer {make_token(stage, 'viewer')}", stream.MAX_CLIENTS + 10
+    with serving(stage, limits=ConnectionLimits(half_sent=100)) as server:
+        with ThreadPoolExecutor(count) as pool:
+            clients = list(pool.map(lambda _: Listening(server, authorization=bearer), range(count)))
+        statuses = Counter(one.answer.status for one in clients)
+        for one in clients:
+            one.close()
     assert statuses == {200: stream.MAX_CLIENTS, 503: 10}
 
 
-def test_the_stream_ends_at_sign_out(server: "Server", client: "Client", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.1)
+def test_the_stream_ends_at_sign_out(server: "Server", client: "Client") -> None:
     signed_in = client("viewer")
     cookie = signed_in.cookies[COOKIE]
     listening = Listening(server, cookie=f"{COOKIE}={cookie}")
     with closing(listening):
         assert listening.block() == {"retry": "3000"}
-        assert listening.block() == {"comment": ": still here"}
         assert signed_in.post("/logout").status_code == 303
-        wait_for(lambda: not listening.block())
+        assert not listening.block()
 
 
 def test_the_stream_does_not_keep_a_session_alive(stage: Stage, client: "Client") -> None:

@@ -13,7 +13,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from edgeface.recognition.timings import Timings
-from edgeface.web import hub
 from tests.support.clock import FixedClock
 from tests.support.web import CAMERA, PEOPLE, STATE, Stage, client, context, stage  # noqa: F401 - fixtures
 
@@ -48,11 +47,6 @@ NOTIFY = {
     "held_back": 7,
     "dropped": 0,
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_one_sets_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "FRESH_SECONDS", 0.05)
 
 
 @pytest.fixture

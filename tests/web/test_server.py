@@ -16,11 +16,11 @@ import pytest
 
 from edgeface.config.configuration import Web, WebTls
 from edgeface.web import server as web_server
-from edgeface.web.http import connections
+from edgeface.web.http.connections import ConnectionLimits
 from edgeface.web.server import Server
 from tests.support.broker import until
 from tests.support.certificates import Authority
-from tests.support.web import Stage, with_routes
+from tests.support.web import Stage, serving, with_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -42,10 +42,7 @@ def fetched(url: str, context: ssl.SSLContext | None = None) -> int:
 def test_the_page_is_served_by_tls(stage: Stage, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "ca")
     certificate, key = authority.broker("127.0.0.1")
-    running = Server(stage.app, Web(port=0, tls=WebTls(certificate=certificate, key=key)), stage.context.hub)
-    running.start()
-    try:
-        assert running.wait(60), running.problem
+    with serving(stage, Web(port=0, tls=WebTls(certificate=certificate, key=key))) as running:
         assert running.url.startswith("https://127.0.0.1:")
         assert fetched(f"{running.url}login", authority.context(None)) == 200
         old = authority.context(None)
@@ -55,8 +52,6 @@ def test_the_page_is_served_by_tls(stage: Stage, tmp_path: Path) -> None:
             fetched(f"{running.url}login", old)
         with pytest.raises(OSError, match=r"(?i)remote|reset|closed"):
             fetched(f"http://127.0.0.1:{running.port}/login")
-    finally:
-        running.stop()
 
 
 @pytest.mark.parametrize("broken", ["missing", "garbage"])
@@ -77,13 +72,10 @@ def test_a_certificate_that_cannot_be_used_is_a_problem_in_one_line(
     assert [one.levelname for one in caplog.records] == ["ERROR"]
 
 
-def test_a_port_that_is_taken_is_tried_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(web_server, "RETRY_SECONDS", 0.1)
+def test_a_port_that_is_taken_is_tried_again(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        running = Server(stage.app, Web(port=port), stage.context.hub)
+        running = Server(stage.app, Web(port=port), stage.context.hub, retry_seconds=0.1)
         running.start()
         until(lambda: running.problem is not None, 10)
         time.sleep(0.3)
@@ -136,9 +128,11 @@ def test_it_ends_in_time_whatever_streams(stage: Stage, server: Server) -> None:
     assert stage.context.hub.listeners == 0
 
 
-def test_a_connection_that_says_nothing_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", 1)
-    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+def test_a_connection_that_says_nothing_is_closed(stage: Stage) -> None:
+    with (
+        serving(stage, limits=ConnectionLimits(idle_seconds=1)) as server,
+        socket.create_connection(("127.0.0.1", server.port), 10) as client,
+    ):
         client.sendall(b"GET / HTTP/1.1\r\nHost: local")
         assert client.recv(100) == b""
 

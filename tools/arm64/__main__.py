@@ -25,14 +25,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tools import figures
+from tools import figures, needs
+from tools.arm64 import emulation
+from tools.service.roots import HERE, MIRROR, platforms, run
 
-HERE = Path(__file__).parents[2]
 STEPS = Path(__file__).with_name("steps.py")
 BUILD = HERE / "build" / "arm64"
 ROOT = BUILD / "root"
-MIRROR = "http://deb.debian.org/debian"
-SUITE, PYTHON = "bookworm", "3.11"
+SUITE, PYTHON, GLIBC = "bookworm", "3.11", 36
 EDGEFACE = ("-m", "edgeface.cli")
 BOARDS = {"cortex-a72": "Raspberry Pi 4", "cortex-a76": "Raspberry Pi 5, Jetson Orin"}
 CLOSE, MOVED = 0.02, 0.03
@@ -44,22 +44,6 @@ PIXELS, COSINE = 0.1, 0.999
 """Landmarks of the same picture may be so far apart, and embeddings no less alike."""
 LEVELS = 2
 """Levels of 255 by which a pixel may be decoded otherwise: conversion from YUV to RGB rounds otherwise."""
-NEEDS = {"mmdebstrap": "mmdebstrap", "qemu-aarch64-static": "qemu-user-static", "update-binfmts": "binfmt-support"}
-
-# qemu-user shows the host's processor; LiteRT's cpuinfo needs to see an ARM one, and gives up otherwise.
-CPUINFO = """\
-processor\t: 0
-BogoMIPS\t: 108.00
-Features\t: {features}
-CPU implementer\t: 0x41
-CPU architecture: 8
-CPU variant\t: 0x0
-CPU part\t: {part}
-CPU revision\t: 3
-
-"""
-FEATURES = "fp asimd evtstrm crc32 cpuid"
-PARTS = {"cortex-a72": ("0xd08", FEATURES), "cortex-a76": ("0xd0b", f"{FEATURES} aes atomics fphp asimdhp asimddp")}
 
 COLUMNS = [
     "processor",
@@ -93,11 +77,8 @@ def main() -> int:
     parser.add_argument("--cpu", choices=BOARDS, help="run only this processor")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        raise SystemExit("arm64: entering another root needs root: sudo make arm64")
-    for program, package in NEEDS.items():
-        if shutil.which(program) is None:
-            raise SystemExit(f"arm64: {program} is missing: apt-get install {package}")
+    needs.root("arm64", "entering another root")
+    needs.programs("arm64", {"mmdebstrap": "mmdebstrap", **emulation.PROGRAMS})
     prepare()
     with tempfile.TemporaryDirectory() as folder:
         expected = here(Path(folder))
@@ -115,9 +96,9 @@ def main() -> int:
 def here(folder: Path) -> Expected:
     """Run the clip, and draw and measure the pictures, on this machine."""
     events, pictures, measured = folder / "events.jsonl", folder / "pictures", folder / "measured.json"
-    run([sys.executable, "-m", "edgeface.cli", *replay(HERE, events)])
-    run([sys.executable, str(STEPS), "draw", str(pictures)])
-    run([sys.executable, str(STEPS), "measure", str(pictures), str(measured)])
+    run(sys.executable, "-m", "edgeface.cli", *replay(HERE, events))
+    run(sys.executable, STEPS, "draw", pictures)
+    run(sys.executable, STEPS, "measure", pictures, measured)
     return Expected(read(events), pictures, json.loads(measured.read_text()))
 
 
@@ -127,20 +108,16 @@ def prepare() -> None:
         print(f"making a root of Debian {SUITE} for arm64", flush=True)
         ROOT.parent.mkdir(parents=True, exist_ok=True)
         packages = "--include=python3,libstdc++6,tzdata"
-        run(["mmdebstrap", "--quiet", "--arch=arm64", "--variant=extract", packages, SUITE, str(ROOT), MIRROR])
-    if not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists():
-        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc"], check=False)
-        run(["update-binfmts", "--enable", "qemu-aarch64"])
-    tags = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(17, 37))]
-    platform = [word for tag in tags for word in ("--platform", tag)]
+        run("mmdebstrap", "--quiet", "--arch=arm64", "--variant=extract", packages, SUITE, ROOT, MIRROR)
+    emulation.register()
     site = ROOT / "opt/edgeface"
-    needs, fetched = _dependencies(), ROOT / "opt/needs"
-    if not fetched.exists() or fetched.read_text() != str(needs):
+    wanted, fetched = _dependencies(), ROOT / "opt/needs"
+    if not fetched.exists() or fetched.read_text() != str(wanted):
         print("fetching the aarch64 wheels", flush=True)
         shutil.rmtree(site, ignore_errors=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(site)]
-        run([*pip, "--only-binary", ":all:", "--python-version", PYTHON, *platform, *needs])
-        fetched.write_text(str(needs))
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]
+        run(*pip, site, *platforms("aarch64", PYTHON, glibc=GLIBC), *wanted)
+        fetched.write_text(str(wanted))
     for name in ("edgeface", "models"):
         shutil.rmtree(site / name, ignore_errors=True)
         shutil.copytree(HERE / name, site / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -175,11 +152,10 @@ def board(cpu: str, expected: Expected) -> tuple[str, bool]:
 
 def own_root(cpu: str) -> Path:
     """A root for one processor, with its /proc/cpuinfo."""
-    part, features = PARTS[cpu]
     root = BUILD / cpu
     shutil.rmtree(root, ignore_errors=True)
-    run(["cp", "-a", "--reflink=auto", str(ROOT), str(root)])
-    (root / "proc/cpuinfo").write_text(CPUINFO.format(part=part, features=features) * 4)
+    run("cp", "-a", "--reflink=auto", ROOT, root)
+    (root / "proc/cpuinfo").write_text(emulation.cpuinfo(cpu))
     (root / "root/config.yaml").write_text(
         "data: /root/data\ncameras: {porch: {type: replay, path: /opt/edgeface/edgeface/demo_data/clip.mp4}}\n"
     )
@@ -256,13 +232,6 @@ def at(event: dict[str, Any]) -> float:
 def read(path: Path) -> Events:
     """The events of a file of JSON lines."""
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def run(command: list[str]) -> None:
-    """Run a command; its output goes to the terminal only if it fails."""
-    done = subprocess.run(command, cwd=HERE, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command[:4])}: exit status {done.returncode}\n{done.stdout[-2000:]}")
 
 
 def _dependencies() -> list[str]:

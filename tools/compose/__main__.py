@@ -12,15 +12,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.demo.mosquitto import free_port
 from tools import figures
 from tools.image import podman
-from tools.image.running import require, until
-from tools.image.trial import TAG, row
+from tools.image.trial import TAG
 from tools.service.roots import HERE
+from tools.steps import attempt, passed, require, table, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,7 @@ class Compose:
         ports = {name: free_port() for name in ("page", "broker", "prometheus")}
         self.page, self.broker, self.prometheus = ports.values()
         self.folder = BUILD / "secrets"
-        self.mosquitto = podman.root_image("mosquitto", "amd64", "mosquitto", "mosquitto-clients")
+        self.mosquitto = podman.mosquitto()
         self._environment = {
             **os.environ,
             "CONTAINERS_CONF": str(podman.settings()),
@@ -49,25 +48,19 @@ class Compose:
             **{name.upper(): f"127.0.0.1:{port}" for name, port in ports.items()},
         }
 
-    def run(self, *words: str) -> str:
+    def run(self, *words: str) -> None:
         """Run podman-compose; raises Failed with its output."""
-        command: list[str | Path] = [
-            PROGRAM,
-            "--project-name",
-            PROJECT,
-            "--file",
-            FILE,
-            "--profile",
-            "prometheus",
-            *words,
-        ]
+        options = ("--project-name", PROJECT, "--file", FILE, "--profile", "prometheus")
         done = subprocess.run(
-            command, env=self._environment, check=False, capture_output=True, text=True, timeout=600, stdin=-3
-        )
-        require(
-            done.returncode == 0, f"{' '.join(words)}: exit {done.returncode}: {(done.stdout + done.stderr)[-1500:]}"
-        )
-        return done.stdout + done.stderr
+            [PROGRAM, *options, *words], env=self._environment, timeout=600, text=True, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        require(done.returncode == 0, f"{' '.join(words)}: exit {done.returncode}: {done.stdout[-1500:]}")
+
+    def start(self) -> None:
+        """Start all services; returns when the page answers."""
+        self.run("up", "--detach")
+        until(lambda: self.ask("/login")[0] == 200, 60, "the page answers", every=0.5)
 
     def name(self, service: str) -> str:
         """The container of a service."""
@@ -75,15 +68,10 @@ class Compose:
 
     def secret(self, file: str) -> str:
         """A file of the volume `secrets`, as its owner reads it."""
-        place = podman.podman("volume", "inspect", f"{PROJECT}_secrets", "--format", "{{.Mountpoint}}").stdout.strip()
-        return (Path(place) / file).read_text()
-
-    def healthy(self, service: str) -> bool:
-        """Whether the health check of a service succeeds now: no systemd calls it here."""
-        return podman.podman("healthcheck", "run", self.name(service), check=False).returncode == 0
+        return (podman.volume_folder(f"{PROJECT}_secrets") / file).read_text()
 
     def ask(self, path: str, token: str | None = None, form: dict[str, str] | None = None) -> tuple[int, str]:
-        """Status and text of a page over TLS, or the cookie that it sets; trusted is what the first start has made."""
+        """Status and text of a page over TLS, or the cookie that it sets; trusts the authority of the first start."""
         context = ssl.create_default_context(cadata=self.secret("ca.pem"))
         data = None if form is None else urllib.parse.urlencode(form).encode()
         request = urllib.request.Request(f"https://localhost:{self.page}{path}", data)
@@ -134,14 +122,14 @@ class Steps:
     def up(self) -> str:
         """One command: the page answers over TLS."""
         began = time.monotonic()
-        self.compose.run("up", "--detach")
-        until(lambda: self.compose.ask("/login")[0] == 200, 60, "the page answers", every=0.5)
+        self.compose.start()
         return f"after {time.monotonic() - began:.0f} s, with the clip of the demo as its camera"
 
     def health(self) -> str:
         """The health checks of edgeface, broker and Prometheus."""
         services = ("edgeface", "broker", "prometheus")
-        until(lambda: all(map(self.compose.healthy, services)), 60, "all are healthy", every=1)
+        containers = list(map(self.compose.name, services))
+        until(lambda: all(map(podman.healthy, containers)), 60, "all are healthy", every=1)
         return f"{', '.join(services)}: healthy"
 
     def sign_in(self) -> str:
@@ -155,9 +143,9 @@ class Steps:
     def events(self) -> str:
         """Events over TLS for a subscriber with its own certificate, who sees only what its list allows."""
         # Events are for Home Assistant; the viewer may read who is in view.
-        status, text = self.compose.subscribe("homeassistant", "edgeface/front/+/event")
+        status, text = self.compose.subscribe("homeassistant")
         require(status == 0 and json.loads(text)["event_type"], f"{status}: {text}")
-        denied, more = self.compose.subscribe("viewer", "edgeface/front/+/event", 10)
+        denied, more = self.compose.subscribe("viewer", seconds=10)
         require(denied != 0, f"the viewer reads events: {more}")
         people, _ = self.compose.subscribe("viewer", "edgeface/front/+/people")
         require(people == 0, "the viewer does not see who is in view")
@@ -196,8 +184,7 @@ class Steps:
         """Down and up again: the same password, authority and people."""
         before = [self.compose.secret(file) for file in ("admin.password", "ca.pem")]
         self.compose.run("down")
-        self.compose.run("up", "--detach")
-        until(lambda: self.compose.ask("/login")[0] == 200, 60, "the page answers", every=0.5)
+        self.compose.start()
         require(before == [self.compose.secret(file) for file in ("admin.password", "ca.pem")], "other secrets")
         good = self.compose.sign_in(before[0].strip())
         require(good, "no session starts")
@@ -216,20 +203,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make compose-test", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="use the image of the last make image-test")
     arguments = parser.parse_args()
-    podman.require("compose-test", podman.NEEDS)
+    podman.require("compose-test", arm64=False)
     if not arguments.keep:
         podman.build("amd64", TAG)
     compose = Compose()
     compose.folder.mkdir(parents=True, exist_ok=True)
     try:
         compose.run("down", "--volumes")
-        rows = [row(step) for step in Steps(compose).all()]
+        columns = {"result": [attempt(step) for step in Steps(compose).all()]}
     finally:
         compose.run("down", "--volumes")
-    table = "\n".join(["| step | result |", "|---|---|", *(f"| {name} | {cell} |" for name, _, cell in rows)]) + "\n"
-    print(table)
-    figures.save("compose-test", table)
-    return 0 if all(ok for _, ok, _ in rows) else 1
+    print(table(columns))
+    figures.save("compose-test", table(columns))
+    return 0 if passed(columns) else 1
 
 
 if __name__ == "__main__":

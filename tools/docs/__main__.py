@@ -59,11 +59,11 @@ def everything() -> list[Command]:
 
 
 def marked(found: list[Command]) -> list[Tried]:
-    """The commands that are not tried here; what `make service-test` is said to run must be in it."""
+    """The commands that are not tried here; those of a test must be in it."""
     return [
         Tried(one, one.mark, "")
         if one.mark == DEVICE or in_its_test(one)
-        else Tried(one, "failed", "not in tools/service")
+        else Tried(one, "failed", "not in the test that its mark names")
         for one in found
         if one.mark
     ]

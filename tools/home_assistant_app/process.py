@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 UNPRIVILEGED = "nobody"
-"""Who the daemon is outside of a container; in the image it is edgeface."""
+"""The daemon's user outside of a container; in the image it is edgeface."""
 CONTAINERFILE = ROOT / "packages" / "home_assistant_app" / "Containerfile"
 IMAGE, NAME = "localhost/edgeface-app", "edgeface-app-trial"
 _PATIENCE = 60.0
@@ -172,6 +172,6 @@ def wait(process: Process, seconds: float = _PATIENCE) -> int:
     began = time.monotonic()
     while (status := process.ended()) is None:
         if time.monotonic() - began > seconds:
-            raise RuntimeError("the app runs, with options that make no config")
+            raise RuntimeError("the app runs, although no config can be made from its options")
         time.sleep(0.1)
     return status

@@ -24,9 +24,9 @@ _COPIED = ("README.md", "DOCS.md", "icon.png", "logo.png", "translations")
 
 
 def write(image: str, url: str, out: Path = OUT) -> list[Path]:
-    """Write the repository into an empty folder; returns its files. Raises ValueError for an image or url that is none.
+    """Write the repository in place of the folder `out`; returns its files.
 
-    `image` has no tag: the Supervisor takes the version for it.
+    `image` has no tag: the Supervisor adds the version. Raises ValueError if `image` or `url` cannot be used.
     """
     config = {**app(), "version": __version__, "image": image, "url": url}
     if mistakes := problems(config):

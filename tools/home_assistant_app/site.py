@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 from edgeface.demo.mosquitto import Mosquitto, free_port
-from tests.support.browsing import cut
+from tests.support.browsing import three_people
 from tests.support.http_receiver import receiver
 from tests.support.ingress import ADDRESS, ingress
 from tools.home_assistant_app.process import Command, Container, wait
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 TOKEN, LOGIN = "a token of the Supervisor", ("addons", "a password of the broker")
 USERS = {"anna": "5f1d9a3c0b7e4e0d8f2a6b1c9d3e7f50", "ben": "0c2b4d6e8f1a3c5e7d9b0f2a4c6e8d10", "guest": "9" * 32}
 """The ids of Home Assistant's users."""
-SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
-"""Seconds of the demo's clip with Barack Obama, a stranger and Joe Biden."""
 _START = 60.0
 
 
@@ -38,7 +36,7 @@ class Site:
         self.data, self.config, self.share = (folder / name for name in ("data", "config", "share"))
         for one in (self.data, self.config, self.share):
             one.mkdir()
-        self.clip = cut(folder / "clip.avi", *SPANS)
+        self.clip = three_people(folder / "clip.avi")
         self.port, self._supervisor = free_port(), supervisor
 
     def options(self, **options: Any) -> None:

@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--tag", default="localhost/edgeface:latest", help="default: %(default)s")
     parser.add_argument("--extras", default="", help="more parts: heic,door-nfc")
     arguments = parser.parse_args()
-    podman.require("image", {**podman.NEEDS, **(podman.ARM_NEEDS if arguments.arch == "arm64" else {})})
+    podman.require("image", arm64=arguments.arch == "arm64")
     podman.build(arguments.arch, arguments.tag, "--build-arg", f"EXTRAS={arguments.extras}")
     unpacked, compressed = podman.sizes(arguments.tag)
     print(f"{arguments.tag}: {unpacked:.0f} MB unpacked, {compressed:.1f} MB compressed")

@@ -7,11 +7,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from edgeface.imaging.opencv import cv2
-from tools.arm64.__main__ import CPUINFO, PARTS, events_agree
+from tools.arm64 import emulation
+from tools.arm64.__main__ import events_agree
 from tools.image import podman
+from tools.image.container import DEMO, MEDIA, NARROW, PEOPLE, TEMPORARY
 from tools.image.podman import BUILD
-from tools.image.running import DEMO, MEDIA, NARROW, PEOPLE, TEMPORARY, require
-from tools.image.steps import COMPRESSED, UNPACKED
+from tools.image.steps import small_enough
+from tools.steps import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,24 +22,21 @@ CPU = "cortex-a72"
 TAG, OTHER = "localhost/edgeface:trial-arm64", "localhost/edgeface:trial"
 SECONDS = 3600
 FRAMES, COUNT = "/frames", 75
-"""Five seconds of the clip, with a match. `make arm64` replays all of it, which takes half an hour."""
+"""Five seconds of the clip, with a match. `make arm64` replays the whole clip, which takes half an hour."""
 
 
 def steps(*, keep: bool) -> list[Callable[[], str]]:
-    """Build it, unless the last run's is kept; returns the steps."""
+    """The steps, after building the image unless `keep`."""
     if not keep:
         podman.build("arm64", TAG)
     (BUILD / "frames").mkdir(exist_ok=True)
-    podman.emulate()
+    emulation.register()
     return [size, doctor, replay]
 
 
 def size() -> str:
     """arm64, size: at most 450 MB unpacked, 160 MB compressed."""
-    unpacked, compressed = podman.sizes(TAG)
-    text = f"{unpacked:.0f} MB unpacked, {compressed:.1f} MB compressed"
-    require(unpacked <= UNPACKED and compressed <= COMPRESSED, text)
-    return text
+    return small_enough(TAG)
 
 
 def doctor() -> str:
@@ -80,8 +79,7 @@ def _run(tag: str, command: str, *options: str) -> tuple[int, str]:
 
 
 def _emulation() -> tuple[str, ...]:
-    """The processor, and what the kernel would list of it: qemu-user shows this machine's."""
-    part, features = PARTS[CPU]
+    """The processor, and what its kernel would list: qemu-user shows this machine's."""
     file = BUILD / "cpuinfo-arm64"
-    file.write_text(CPUINFO.format(part=part, features=features) * 4)
+    file.write_text(emulation.cpuinfo(CPU))
     return ("--env", f"QEMU_CPU={CPU}", "--volume", f"{file}:/proc/cpuinfo:ro")

@@ -8,20 +8,25 @@ import resource
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tools.service.roots import HERE, MIRROR
+from tools import needs
+from tools.arm64 import emulation
+from tools.service.roots import HERE, MIRROR, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BUILD = HERE / "build" / "image"
 CONTAINERFILE = HERE / "packages" / "image" / "Containerfile"
 SUITE = "trixie"
-NEEDS = {
+_PROGRAMS = {
     "podman": "podman",
     "runc": "runc",
     "mmdebstrap": "mmdebstrap",
     "netavark": "netavark aardvark-dns",
     "iptables": "iptables",
 }
-ARM_NEEDS = {"qemu-aarch64-static": "qemu-user-static", "update-binfmts": "binfmt-support"}
 EPOCH = "1764547200"
 """SOURCE_DATE_EPOCH of a base: 1 December 2025, so that its files do not depend on when it was made."""
 # As Debian's own slim images.
@@ -39,14 +44,10 @@ helper_binaries_dir = ["/usr/libexec/podman", "/usr/lib/podman"]
 """
 
 
-def require(target: str, needs: dict[str, str]) -> None:
-    """End with one line if this is not root, or a program is missing."""
-    if os.geteuid() != 0:
-        raise SystemExit(f"{target}: roots and user namespaces need root: sudo make {target}")
-    folders = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/lib/podman"))
-    for program, package in needs.items():
-        if shutil.which(program, path=folders) is None:
-            raise SystemExit(f"{target}: {program} is missing: apt-get install {package}")
+def require(target: str, *, arm64: bool, more: Mapping[str, str] | None = None) -> None:
+    """Exit with one line if this is not root, or if a program is missing; `more` has those of the target itself."""
+    needs.root(target, "making roots and user namespaces")
+    needs.programs(target, {**_PROGRAMS, **(emulation.PROGRAMS if arm64 else {}), **(more or {})})
 
 
 def podman(*words: str | Path, check: bool = True, text: str | None = None, seconds: float = 900) -> Done:
@@ -88,18 +89,23 @@ def root_image(name: str, architecture: str, *packages: str) -> str:
     tag = f"localhost/{name}:{SUITE}-{architecture}"
     if podman("image", "exists", tag, check=False).returncode:
         if architecture == "arm64":
-            emulate()
+            emulation.register()
         archive = BUILD / f"{name}-{architecture}.tar"
         print(f"making a root of Debian {SUITE} for {architecture}: {name}", flush=True)
         options = [f"--dpkgopt=path-exclude=/usr/share/{one}/*" for one in _LEFT_OUT]
         options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright", "--skip=check/qemu", "--variant=minbase"]
         if packages:
             options.append(f"--include={','.join(packages)}")
-        command = ["mmdebstrap", "--quiet", f"--arch={architecture}", *options, SUITE, str(archive), MIRROR]
-        _run(command, {**os.environ, "SOURCE_DATE_EPOCH": EPOCH})
+        options.append(f"--arch={architecture}")
+        run("mmdebstrap", "--quiet", *options, SUITE, archive, MIRROR, SOURCE_DATE_EPOCH=EPOCH)
         podman("import", "--arch", architecture, archive, tag)
         archive.unlink()
     return tag
+
+
+def mosquitto() -> str:
+    """The tag of an image with mosquitto and its clients, made if it does not exist."""
+    return root_image("mosquitto", "amd64", "mosquitto", "mosquitto-clients")
 
 
 def build(architecture: str, tag: str, *options: str) -> None:
@@ -120,29 +126,10 @@ def build(architecture: str, tag: str, *options: str) -> None:
     pip.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in given.items())]) + "\n")
     volumes += ["--volume", f"{pip}:{_PIP}:ro"]
     print(f"building {tag} for {architecture}", flush=True)
-    words = [
-        "build",
-        "--quiet",
-        "--pull=never",
-        "--platform",
-        f"linux/{architecture}",
-        "--format",
-        "docker",
-        "--network",
-        "host",
-    ]
-    podman(
-        *words,
-        *(word for name, value in given_to_build.items() for word in ("--build-arg", f"{name}={value}")),
-        *volumes,
-        *options,
-        "--file",
-        CONTAINERFILE,
-        "--tag",
-        tag,
-        HERE,
-        seconds=5400,
-    )
+    words = ["--quiet", "--pull=never", "--platform", f"linux/{architecture}", "--format", "docker"]
+    words += ["--network", "host", *volumes, *options]
+    words += [f"--build-arg={name}={value}" for name, value in given_to_build.items()]
+    podman("build", *words, "--file", CONTAINERFILE, "--tag", tag, HERE, seconds=5400)
 
 
 def host() -> str:
@@ -150,13 +137,14 @@ def host() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 
 
-def emulate() -> None:
-    """Have the kernel run programs of arm64 by qemu-user."""
-    place = Path("/proc/sys/fs/binfmt_misc")
-    if not (place / "register").exists():
-        _run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(place)])
-    if not (place / "qemu-aarch64").exists():
-        _run(["update-binfmts", "--enable", "qemu-aarch64"])
+def volume_folder(volume: str) -> Path:
+    """The folder of this machine that has the files of a volume."""
+    return Path(podman("volume", "inspect", volume, "--format", "{{.Mountpoint}}").stdout.strip())
+
+
+def healthy(container: str) -> bool:
+    """Whether the health check of a container succeeds now; without systemd, nothing else runs it."""
+    return podman("healthcheck", "run", container, check=False).returncode == 0
 
 
 def sizes(tag: str) -> tuple[float, float]:
@@ -168,9 +156,3 @@ def sizes(tag: str) -> tuple[float, float]:
     compressed = sum(file.stat().st_size for file in pushed.iterdir())
     shutil.rmtree(pushed)
     return unpacked / 1e6, compressed / 1e6
-
-
-def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command[:4])}: exit status {done.returncode}\n{done.stderr[-3000:]}")

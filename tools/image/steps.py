@@ -13,14 +13,30 @@ from typing import TYPE_CHECKING
 from edgeface.core.installed.processor import MODULES
 from edgeface.demo.mosquitto import free_port
 from tools.image import podman as engine
-from tools.image import running
+from tools.image.container import (
+    BROKER,
+    CLIP,
+    CONFIG,
+    CONFIG_VOLUME,
+    DATA_VOLUME,
+    NAME,
+    OUTSIDE,
+    PEOPLE,
+    USER,
+    on_host,
+    processed,
+)
 from tools.image.podman import BUILD, podman
-from tools.image.running import CLIP, CONFIG, NAME, OUTSIDE, PEOPLE, Broker, Container, Failed, require, until
-from tools.service import inside
+from tools.processes import cpu_seconds, settled_memory_mb, threads, tree
+from tools.steps import require, until
+from tools.threads import busiest, freeze, reap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tools.image.broker import Broker
+    from tools.image.container import Container
 
 STARTS = 5
 UNPACKED, COMPRESSED, START, MEMORY, STOP = 450.0, 160.0, 2.5, 0.10, 10.0
@@ -49,10 +65,7 @@ class Steps:
 
     def size(self) -> str:
         """size: at most 450 MB unpacked, 160 MB compressed."""
-        unpacked, compressed = engine.sizes(self.container.tag)
-        text = f"{unpacked:.0f} MB unpacked, {compressed:.1f} MB compressed"
-        require(unpacked <= UNPACKED and compressed <= COMPRESSED, text)
-        return text
+        return small_enough(self.container.tag)
 
     def no_config(self) -> str:
         """no configuration: a line with what to mount, exit 78."""
@@ -97,7 +110,7 @@ class Steps:
 
     def health(self) -> str:
         """the image's health check, and what the container may do."""
-        until(lambda: podman("healthcheck", "run", NAME, check=False).returncode == 0, 20, "healthy")
+        until(lambda: engine.healthy(NAME), 20, "healthy")
         status = self.container.execute("cat", "/proc/self/status")
         capabilities = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff"))
         written = podman("exec", NAME, "touch", "/opt/edgeface/x", check=False)
@@ -106,19 +119,19 @@ class Steps:
 
     def first_frame(self) -> str:
         """from podman start to the first frame: at most 2.5 s."""
-        took, engine_took, cpu = [], [], []
+        took, engine_took, cpu_took = [], [], []
         for _ in range(STARTS):
             self.container.stop()
             began = time.monotonic()
             podman("start", NAME)
             engine_took.append(time.monotonic() - began)
-            until(lambda: running.processed(self.container.page, self.token) > 0, 30, "a frame", every=0.02)
+            until(lambda: processed(self.container.page, self.token) > 0, 30, "a frame", every=0.02)
             took.append(time.monotonic() - began)
-            cpu.append(running.cpu(int(self.container.facts("State.Pid"))))
+            cpu_took.append(cpu_seconds(tree(int(self.container.facts("State.Pid")))))
         text = (
             f"{median(took):.2f} s, the median of {STARTS} ({min(took):.2f} to {max(took):.2f}) with a load of"
             f" {os.getloadavg()[0]:.1f}; podman start itself {median(engine_took):.2f} s; CPU time of the container"
-            f" {median(cpu):.2f} s"
+            f" {median(cpu_took):.2f} s"
         )
         require(median(took) <= START, text)
         return text
@@ -126,20 +139,20 @@ class Steps:
     def memory(self) -> str:
         """memory with one camera: within 10 % of the same release without a container."""
         self.broker.match()
-        inside_mb = running.memory(int(self.container.facts("State.Pid")))
+        inside_mb = settled_memory_mb(int(self.container.facts("State.Pid")))
         self.container.stop()
         config, data = self._copies()
-        shutil.chown(config, running.USER, running.USER)
-        text = (config / "config.yaml").read_text().replace(running.BROKER, "127.0.0.1")
+        shutil.chown(config, USER, USER)
+        text = (config / "config.yaml").read_text().replace(BROKER, "127.0.0.1")
         page = free_port()
         # Under its own name: the broker remembers the newest generation of each device's data.
         text = f"device: trial-host\n{text}"
         text = text.replace("insecure: true}\nweb: {", f"port: {self.broker.port}}}\nweb: {{port: {page}, ")
         (config / "config.yaml").write_text(text)
-        with running.on_host(self.container.tag, config, data) as process:
-            until(lambda: running.processed(page, self.token) > 0, 30, "a frame on the host")
+        with on_host(self.container.tag, config, data) as process:
+            until(lambda: processed(page, self.token) > 0, 30, "a frame on the host")
             self.broker.match()
-            host_mb = running.memory(process.pid)
+            host_mb = settled_memory_mb(process.pid)
         self.container.start()
         share = inside_mb / host_mb - 1
         text = f"{inside_mb:.0f} MB, {host_mb:.0f} MB without a container: {share:+.1%}"
@@ -172,12 +185,15 @@ class Steps:
 
     def hung(self) -> str:
         """hung inference: unhealthy, then ended by the kernel and started again."""
-        process = next(
-            pid for pid in running.tree(int(self.container.facts("State.Pid"))) if len(running.threads(pid)) > 4
-        )
-        thread, before = inside.busiest(process), self.container.facts("RestartCount")
-        inside.freeze(thread)
-        took = until(lambda: inside.reaped(thread) and self.container.facts("RestartCount") != before, 60, "a restart")
+        process = next(pid for pid in tree(int(self.container.facts("State.Pid"))) if len(threads(pid)) > 4)
+        thread, before = busiest(process), self.container.facts("RestartCount")
+        freeze(thread)
+
+        def restarted() -> bool:
+            reap(thread)
+            return self.container.facts("RestartCount") != before
+
+        took = until(restarted, 60, "a restart")
         who = self.broker.match()
         return f"started again {took:.1f} s after the hang; matches {who}"
 
@@ -189,7 +205,7 @@ class Steps:
         site = "/opt/edgeface/lib/python3*/site-packages/edgeface"
         change = f"RUN sed -i 's/^__version__ = .*/__version__ = \"{NEWER}\"/' {site}/__init__.py"
         again = f"/opt/edgeface/bin/python -m compileall -q --invalidation-mode unchecked-hash -f {site}/__init__.py"
-        file.write_text(f"FROM {self.container.tag}\nUSER 0\n{change} && {again}\nUSER {running.USER}\n")
+        file.write_text(f"FROM {self.container.tag}\nUSER 0\n{change} && {again}\nUSER {USER}\n")
         podman("build", "--quiet", "--format", "docker", "--network", "host", "--file", file, "--tag", newer, BUILD)
         old, self.container.tag = self.container.tag, newer
         try:
@@ -205,17 +221,17 @@ class Steps:
     def full_volume(self) -> str:
         """a full volume: runs and reports it, recovers when there is space."""
         self.container.remove()
-        kept, config_and_data = self.container.volumes, self._copies()
+        kept, (config, data) = self.container.volumes, self._copies()
         small = BUILD / "small"
         small.mkdir(exist_ok=True)
         mode = f"size={FULL},mode=700,uid={OUTSIDE},gid={OUTSIDE}"
         subprocess.run(["mount", "-t", "tmpfs", "-o", mode, "tmpfs", small], check=True)
         try:
-            subprocess.run(["cp", "-a", f"{config_and_data[1]}/.", small], check=True)
-            subprocess.run(["chown", "-R", f"{OUTSIDE}:{OUTSIDE}", small, config_and_data[0]], check=True)
+            subprocess.run(["cp", "-a", f"{data}/.", small], check=True)
+            subprocess.run(["chown", "-R", f"{OUTSIDE}:{OUTSIDE}", small, config], check=True)
             ballast = small / "ballast"
             subprocess.run(["dd", "if=/dev/zero", f"of={ballast}", "bs=4k"], check=False, stderr=subprocess.DEVNULL)
-            self.container.volumes = (f"{config_and_data[0]}:/etc/edgeface", f"{small}:/var/lib/edgeface")
+            self.container.volumes = (f"{config}:/etc/edgeface", f"{small}:/var/lib/edgeface")
             self.container.start()
             until(self._problem, 30, "the state reports it")
             who = self.broker.match()
@@ -281,22 +297,19 @@ class Steps:
     def _copies(self) -> tuple[Path, Path]:
         """Copies of both volumes, as folders of this machine that belong to the image's user there."""
         copies = []
-        for volume in (running.CONFIG_VOLUME, running.DATA_VOLUME):
-            place = podman("volume", "inspect", volume, "--format", "{{.Mountpoint}}").stdout.strip()
+        for volume in (CONFIG_VOLUME, DATA_VOLUME):
             copy = BUILD / "copies" / volume
             shutil.rmtree(copy, ignore_errors=True)
             copy.parent.mkdir(exist_ok=True)
-            subprocess.run(["cp", "-a", place, copy], check=True)
-            subprocess.run(["chown", "-R", f"{running.USER}:{running.USER}", copy], check=True)
+            subprocess.run(["cp", "-a", engine.volume_folder(volume), copy], check=True)
+            subprocess.run(["chown", "-R", f"{USER}:{USER}", copy], check=True)
             copies.append(copy)
         return copies[0], copies[1]
 
 
-def said(step: Callable[[], str]) -> tuple[bool, str]:
-    """Whether a step did what it should, and what it saw."""
-    try:
-        return True, step()
-    except Failed as error:
-        return False, str(error)
-    except (SystemExit, OSError, subprocess.SubprocessError, ValueError, StopIteration) as error:
-        return False, f"{type(error).__name__}: {error}"
+def small_enough(tag: str) -> str:
+    """The size of an image; raises Failed if it is above the bars."""
+    unpacked, compressed = engine.sizes(tag)
+    text = f"{unpacked:.0f} MB unpacked, {compressed:.1f} MB compressed"
+    require(unpacked <= UNPACKED and compressed <= COMPRESSED, text)
+    return text

@@ -200,12 +200,10 @@ def _wheels(source: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     roots.run(*pip, "wheel", "--no-deps", "--wheel-dir", folder, source)
     made = next(folder.glob("edgeface-*.whl"))
-    # pip takes a platform's name literally; Debian 13 has glibc 2.41.
-    machine = platform.machine()
-    tags = [f"manylinux2014_{machine}", *(f"manylinux_2_{minor}_{machine}" for minor in range(17, 42))]
-    only = ["--only-binary", ":all:", *(word for tag in tags for word in ("--platform", tag))]
+    # Debian 13 has glibc 2.41.
+    options = roots.platforms(platform.machine(), TRIXIE_PYTHON, glibc=41)
     wanted = [f"{made}[{','.join(EXTRAS)}]", *TOOLS]
-    roots.run(*pip, "download", "--dest", folder, *only, "--python-version", TRIXIE_PYTHON, *wanted)
+    roots.run(*pip, "download", "--dest", folder, *options, *wanted)
     return folder
 
 

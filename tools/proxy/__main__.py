@@ -27,11 +27,12 @@ from edgeface.core.clock import SystemClock
 from edgeface.demo.mosquitto import Mosquitto, free_port
 from edgeface.demo.scenario import PEOPLE
 from edgeface.web.auth import accounts
-from tests.support.browsing import CHROMIUM, bounded, cut, running
+from tests.support.browsing import CHROMIUM, bounded, running, three_people
 from tests.support.certificates import Authority
 from tests.support.ingress import ADDRESS, PREFIX, ingress
-from tools import figures
+from tools import figures, needs
 from tools.proxy import servers, walk
+from tools.steps import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
     from tests.support.ingress import Ingress
 
-_SPANS = ((2.4, 6.6), (8.2, 11.8), (14.0, 16.2))
-"""Seconds of the clip in which three people come by."""
 _PASSWORD = "a long sentence of words"  # noqa: S105 - of an account that is made here
 _LIMIT = 400.0
 """Seconds that Chromium may take for one setup."""
@@ -57,14 +56,14 @@ _COLUMNS = (
     "requests",
 )
 _STARTS = {"nginx": servers.nginx, "caddy": servers.caddy}
-_ALONE = "PROXY_TEST_ALONE"
+_IN_OWN_NETWORK = "PROXY_TEST_IN_OWN_NETWORK"
 """Set in the process that is in a network of its own."""
 
 
 class Row(NamedTuple):
     """One setup, and what came of each step."""
 
-    way: str
+    setup: str
     cells: dict[str, str]
 
     @property
@@ -90,12 +89,12 @@ def step(row: Row, name: str, work: Callable[[], object]) -> None:
         found = work()
     except Exception as error:  # noqa: BLE001 - whatever fails belongs in the table
         row.cells[name] = "FAILED"
-        print(f"{row.way}: {name}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{row.setup}: {name}: {type(error).__name__}: {error}", file=sys.stderr)
     else:
         row.cells[name] = "works" if found is None else str(found)
 
 
-def behind(place: Place, name: str, *, strips: bool) -> Row:
+def behind_proxy(place: Place, name: str, *, strips: bool) -> Row:
     """All steps behind one proxy."""
     ports = servers.Ports(free_port(), place.device.port, free_port())
     with (
@@ -126,19 +125,19 @@ def _use(row: Row, visit: walk.Visit, device: walk.Device) -> None:
 
 
 def _delay(place: Place, url: str, seen: str) -> str:
-    """How much later an event arrives through the proxy than without it; raises Wrong if the page did not see it."""
-    walk.must(seen == "works", "the page did not see the event")
+    """How much later an event arrives through the proxy than without it; raises Failed if the page did not see it."""
+    require(seen == "works", "the page did not see the event")
     direct = walk.event_seconds(httpx.Client(base_url=place.device.url, trust_env=False, timeout=30), place.device)
     through = walk.event_seconds(walk.client_of(url, place.tls), place.device)
     return f"{through * 1000:.0f} ms, direct {direct * 1000:.0f} ms"
 
 
 def _only_below(visit: walk.Visit) -> str:
-    walk.must(not visit.wrong, "; ".join(visit.wrong[:5]))
+    require(not visit.wrong, "; ".join(visit.wrong[:5]))
     return f"{visit.requests}, all below the path"
 
 
-def inside(place: Place, home: Ingress, user: str, screenshot: Path | None) -> Row:
+def in_ingress_frame(place: Place, home: Ingress, user: str, screenshot: Path | None) -> Row:
     """All steps in a frame of the ingress."""
     with bounded(place.browser, _LIMIT):
         row = Row(f"ingress frame, {user}", {})
@@ -147,7 +146,7 @@ def inside(place: Place, home: Ingress, user: str, screenshot: Path | None) -> R
         page.goto(f"{home.url}/?user={user}")
         page.frame_locator("iframe[name=app]").locator("h1").wait_for()
         frame = page.frame(name="app")
-        walk.must(frame is not None, "no frame")
+        require(frame is not None, "no frame")
         assert frame is not None  # noqa: S101 - for mypy
         visit = walk.Visit(context, frame, home.url, PREFIX)
         visit.watch()
@@ -168,15 +167,15 @@ def inside(place: Place, home: Ingress, user: str, screenshot: Path | None) -> R
 
 
 def _may_only_look(visit: walk.Visit) -> str:
-    walk.must(visit.go("/enroll") == 403, "a viewer may enroll")  # noqa: PLR2004 - HTTP
+    require(visit.go("/enroll") == 403, "a viewer may enroll")  # noqa: PLR2004 - HTTP
     visit.wrong.clear()
     return "refused to a viewer"
 
 
 def _has_no_sign_out(visit: walk.Visit) -> str:
     visit.go("/people")
-    walk.must(visit.view.locator("form[action$='/logout']").count() == 0, "it has a button to sign out")
-    walk.must(
+    require(visit.view.locator("form[action$='/logout']").count() == 0, "it has a button to sign out")
+    require(
         not [one for one in visit.context.cookies() if "edgeface" in one.get("name", "") and one.get("httpOnly")],
         "it has a cookie of a session",
     )
@@ -203,8 +202,8 @@ def device(folder: Path, port: int, web: str) -> Iterator[walk.Device]:
     token = accounts.make_token(folder / "data", "proxy-test", "admin", wall)
     page = free_port()
     text = f"{{port: {page}, hosts: [{servers.HOST}], trusted_proxies: [127.0.0.1], {web}}}"
-    with running(folder, port, folder / "people", "", cut(folder / "clip.avi", *_SPANS), text) as daemon:
-        walk.must(daemon.sign_in_link(), "the page does not start")
+    with running(folder, port, folder / "people", "", three_people(folder / "clip.avi"), text) as daemon:
+        require(daemon.sign_in_link(), "the page does not start")
         yield walk.Device(page, token)
 
 
@@ -225,34 +224,34 @@ def measured(only: str | None, screenshot: Path | None) -> Iterator[Row]:
                     place = Place(folder, browser, authority, tls, found)
                     for proxy in _STARTS:
                         if only in {None, proxy}:
-                            yield behind(place, proxy, strips=strips)
+                            yield behind_proxy(place, proxy, strips=strips)
                     if strips and only in {None, "ingress"}:
                         with ingress(found.port, {"anna": "0123456789abcdef", "ben": "fedcba9876543210"}) as home:
-                            yield inside(place, home, "anna", screenshot)
-                            yield inside(place, home, "ben", None)
+                            yield in_ingress_frame(place, home, "anna", screenshot)
+                            yield in_ingress_frame(place, home, "ben", None)
                             yield elsewhere(place, home.url)
 
 
 def tabled(rows: list[Row]) -> str:
     """The rows as a table."""
     head = f"| setup | {' | '.join(_COLUMNS)} |\n|{'---|' * (len(_COLUMNS) + 1)}"
-    lines = [f"| {row.way} | {' | '.join(row.cells.get(one, '') for one in _COLUMNS)} |" for row in rows]
+    lines = [f"| {row.setup} | {' | '.join(row.cells.get(one, '') for one in _COLUMNS)} |" for row in rows]
     return "\n".join([head, *lines])
 
 
-def alone() -> None:
+def enter_own_network() -> None:
     """Start again in a network of its own, where nothing but this target is.
 
     Chromium ends its HTTP/2 connections whenever an interface of the machine comes or goes, as those of containers do.
     """
-    if os.environ.get(_ALONE):
+    if os.environ.get(_IN_OWN_NETWORK):
         return
-    unshare, ip = servers.needed("unshare", "util-linux"), servers.needed("ip", "iproute2")
-    inside = [sys.executable, "-m", "tools.proxy", *sys.argv[1:]]
+    unshare, ip = needs.program("proxy-test", "unshare", "util-linux"), needs.program("proxy-test", "ip", "iproute2")
+    again = [sys.executable, "-m", "tools.proxy", *sys.argv[1:]]
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    command = [unshare, *user, "--net", "sh", "-c", '"$0" link set lo up && exec "$@"', ip, *inside]
+    command = [unshare, *user, "--net", "sh", "-c", '"$0" link set lo up && exec "$@"', ip, *again]
     sys.stdout.flush()
-    os.execve(unshare, command, {**os.environ, _ALONE: "1"})  # noqa: S606 - no shell takes part in it
+    os.execve(unshare, command, {**os.environ, _IN_OWN_NETWORK: "1"})  # noqa: S606 - no shell takes part in it
 
 
 def main() -> int:
@@ -265,12 +264,11 @@ def main() -> int:
         raise SystemExit("proxy-test: chromium is missing: sudo apt-get install chromium")
     if find_spec("playwright") is None:
         raise SystemExit("proxy-test: playwright is missing: make setup-dev")
-    for program in _STARTS:
-        servers.needed(program, program)
-    alone()
+    needs.programs("proxy-test", {program: program for program in _STARTS})
+    enter_own_network()
     rows: list[Row] = []
     for row in measured(options.only, options.screenshot):
-        print(f"{row.way}: {row.cells}", file=sys.stderr, flush=True)
+        print(f"{row.setup}: {row.cells}", file=sys.stderr, flush=True)
         rows.append(row)
     table = tabled(rows)
     print(table)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.broker import until
+from tools import needs
+from tools.ports import listens
+from tools.steps import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Proxy:
 
 
 def changed(text: str, *pairs: tuple[str, str]) -> str:
-    """The text with each of these replaced; a shipped file that has one of them no more fails the target."""
+    """The text with each of these replaced; ends the target if the shipped file no longer has one of them."""
     for old, new in pairs:
         if old not in text:
             raise SystemExit(f"proxy-test: packages/proxy no longer has {old!r}")
@@ -87,9 +87,7 @@ def nginx_site(ports: Ports, certificate: Path, key: Path, *, strips: bool) -> s
     text = changed(
         (PACKAGES / "nginx.conf").read_text(),
         ("listen 443 ssl", f"listen 127.0.0.1:{ports.proxy} ssl"),
-        (_CERTIFICATE, str(certificate)),
-        (_KEY, str(key)),
-        (_PAGE, f"127.0.0.1:{ports.page}"),
+        *_own(ports, certificate, key),
     )
     if strips:
         return text
@@ -102,9 +100,7 @@ def caddy_site(ports: Ports, certificate: Path, key: Path, *, strips: bool) -> s
     text = changed(
         (PACKAGES / "Caddyfile").read_text(),
         (f"{HOST} {{", f"{HOST}:{ports.proxy} {{\n\tbind 127.0.0.1"),
-        (_CERTIFICATE, str(certificate)),
-        (_KEY, str(key)),
-        (_PAGE, f"127.0.0.1:{ports.page}"),
+        *_own(ports, certificate, key),
     )
     if strips:
         return text
@@ -113,10 +109,15 @@ def caddy_site(ports: Ports, certificate: Path, key: Path, *, strips: bool) -> s
     )
 
 
+def _own(ports: Ports, certificate: Path, key: Path) -> tuple[tuple[str, str], ...]:
+    """What every shipped file has, and what takes its place."""
+    return (_CERTIFICATE, str(certificate)), (_KEY, str(key)), (_PAGE, f"127.0.0.1:{ports.page}")
+
+
 @contextmanager
 def nginx(folder: Path, ports: Ports, authority: Authority, *, strips: bool) -> Iterator[Proxy]:
     """A real nginx until the block ends."""
-    program = needed("nginx", "nginx")
+    program = needs.program("proxy-test", "nginx", "nginx")
     file = folder / "nginx.conf"
     file.write_text(_NGINX.format(folder=folder, site=nginx_site(ports, *authority.broker(HOST), strips=strips)))
     told = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr
@@ -128,7 +129,7 @@ def nginx(folder: Path, ports: Ports, authority: Authority, *, strips: bool) -> 
 @contextmanager
 def caddy(folder: Path, ports: Ports, authority: Authority, *, strips: bool) -> Iterator[Proxy]:
     """A real Caddy until the block ends."""
-    program = needed("caddy", "caddy")
+    program = needs.program("proxy-test", "caddy", "caddy")
     file = folder / "Caddyfile"
     site = caddy_site(ports, *authority.broker(HOST), strips=strips)
     file.write_text(_CADDY.format(http=ports.http, https=ports.proxy, site=site))
@@ -138,29 +139,16 @@ def caddy(folder: Path, ports: Ports, authority: Authority, *, strips: bool) -> 
         yield Proxy("Caddy", told.split()[0].lstrip("v"), ports.proxy)
 
 
-def needed(program: str, package: str) -> str:
-    """The path of a program; a missing one ends the target with a line."""
-    found = shutil.which(program, path="/usr/sbin:/usr/local/bin:/usr/bin:/bin")
-    if found is None:
-        raise SystemExit(f"proxy-test: {program} is missing: sudo apt-get install {package}")
-    return found
-
-
 @contextmanager
 def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
     log = folder / "output.log"
     environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process:
         try:
-            until(lambda: process.poll() is not None or _listens(port), 20)
+            until(lambda: process.poll() is not None or listens(port), 60, f"{command[0]} listens")
             if process.poll() is not None:
                 raise SystemExit(f"proxy-test: {command[0]} ended: {log.read_text()[-800:]}")
             yield
         finally:
             process.terminate()
             process.wait(10)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

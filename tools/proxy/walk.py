@@ -17,6 +17,7 @@ from edgeface.web.texts import strings
 from tests.support.browsing import ARGUMENTS, CHROMIUM
 from tests.support.ingress import PREFIX
 from tools.proxy.servers import HOST
+from tools.steps import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,16 +54,6 @@ FORGED = {
     "X-Remote-User-Name": "anna",
 }
 """What a client may try to have passed on."""
-
-
-class Wrong(Exception):  # noqa: N818 - what went wrong
-    """A step that did not do what it should."""
-
-
-def must(condition: object, what: object) -> None:
-    """Raise Wrong unless the condition holds."""
-    if not condition:
-        raise Wrong(what)
 
 
 @contextmanager
@@ -129,7 +120,7 @@ def sign_in(visit: Visit, password: str) -> None:
     """Sign in with the form."""
     visit.go("/people")
     view = visit.view
-    must(urlsplit(view.url).path == f"{visit.base}/login", view.url)
+    require(urlsplit(view.url).path == f"{visit.base}/login", f"the start leads to {view.url}")
     view.locator("#secret").fill(password)
     view.locator("main form button").first.click()
     view.wait_for_url(f"{visit.root}/people")
@@ -145,8 +136,8 @@ def every_page(visit: Visit) -> int:
             continue
         seen.add(kind)
         answer = visit.view.goto(url)
-        must(answer is not None and answer.ok, (url, answer))
-        must(visit.view.locator("h1").count() == 1, url)
+        require(answer is not None and answer.ok, f"{url}: {answer}")
+        require(visit.view.locator("h1").count() == 1, f"{url} has not one heading of level 1")
         waiting += [one for one in visit.view.evaluate(LINKS) if "#" not in one]
     return len(seen)
 
@@ -191,9 +182,9 @@ def sign_out(visit: Visit) -> None:
     visit.view.get_by_role("button", name=strings.LOGOUT).click()
     visit.view.wait_for_url(f"{visit.root}/login")
     left = [one for one in visit.context.cookies() if one.get("name", "").endswith("edgeface")]
-    must(not left, "the session's cookie is left")
+    require(not left, "the session's cookie is left")
     visit.go("/people")
-    must("/login" in visit.view.url, visit.view.url)
+    require("/login" in visit.view.url, f"still signed in at {visit.view.url}")
 
 
 @dataclass
@@ -255,9 +246,9 @@ def limit_is_the_pages(client: httpx.Client, device: Device) -> str:
     with client:
         bodies = (b"x" * MAX_UPLOAD_BYTES, b"x" * (MAX_UPLOAD_BYTES + 1))
         most, more = (client.post("/api/v1/recognise", content=one, headers=headers) for one in bodies)
-    must("x-frame-options" in most.headers and most.status_code == 422, most.status_code)  # noqa: PLR2004 - HTTP
+    require("x-frame-options" in most.headers and most.status_code == 422, f"HTTP {most.status_code}")  # noqa: PLR2004 - HTTP
     # Caddy 2.6 reports a body that is too large as a failure of the page.
-    must("x-frame-options" not in more.headers and more.status_code in {413, 502}, more.status_code)
+    require("x-frame-options" not in more.headers and more.status_code in {413, 502}, f"HTTP {more.status_code}")
     return f"refused ({more.status_code})"
 
 
@@ -266,10 +257,10 @@ def forged_is_ignored(client: httpx.Client) -> str:
     with client:
         for path in ("/login", "/people", "/nowhere"):
             plain, forged = client.get(path), client.get(path, headers=FORGED)
-            must(forged.status_code == plain.status_code, path)
-            must(forged.text == plain.text, path)
-            must(forged.headers.get("location") == plain.headers.get("location"), path)
-            must(forged.headers["x-frame-options"] == "DENY", path)
+            require(forged.status_code == plain.status_code, f"another status for {path}")
+            require(forged.text == plain.text, f"another page for {path}")
+            require(forged.headers.get("location") == plain.headers.get("location"), f"another redirect for {path}")
+            require(forged.headers["x-frame-options"] == "DENY", f"a frame may show {path}")
     return "ignored"
 
 
@@ -281,7 +272,9 @@ def is_refused(browser: Browser, folder: Path, address: str, other: str) -> str:
         page.goto(file.as_uri(), wait_until="load")
         frame = page.locator("iframe").element_handle().content_frame()
         url = "" if frame is None else frame.evaluate("location.href")
-        must(url.startswith("chrome-error:") if refused else url.startswith(shown), (shown, url))
+        require(
+            url.startswith("chrome-error:") if refused else url.startswith(shown), f"the frame of {shown} shows {url}"
+        )
     page.close()
     return "refused"
 
@@ -293,6 +286,6 @@ def claims_are_ignored(device: Device) -> str:
     with httpx.Client(trust_env=False) as client:
         for path in ("/people", "/settings"):
             answer = client.get(device.url + path, headers=claims)
-            must(answer.headers.get("location") == f"{PREFIX}/login?next={path}", answer.status_code)
-            must(answer.headers["x-frame-options"] == "DENY", "a frame is allowed")
+            require(answer.headers.get("location") == f"{PREFIX}/login?next={path}", f"HTTP {answer.status_code}")
+            require(answer.headers["x-frame-options"] == "DENY", "a frame is allowed")
     return "ignored"

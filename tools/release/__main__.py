@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from tools import figures
+from tools import figures, needs
 from tools.release import build, checks
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make release", description=__doc__)
     parser.add_argument("--checks-only", action="store_true", help="check what was built before")
     arguments = parser.parse_args()
-    for need in ("dpkg-deb", "lintian", "git"):
-        if shutil.which(need) is None:
-            raise SystemExit(f"release: {need} is missing: apt-get install {need.replace('-deb', '')}")
+    needs.programs("release", {"dpkg-deb": "dpkg", "lintian": "lintian", "git": "git"})
     at = build.commit()
     if left_out := build.uncommitted():
         print(f"{left_out} files with changes that are not committed are not in this release")

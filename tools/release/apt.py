@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tools import needs
 from tools.release.build import HERE
 
 CODENAMES = {"12": "bookworm", "13": "trixie"}
@@ -37,9 +37,7 @@ def main() -> int:
     parser.add_argument("--debs", type=Path, default=HERE / "build" / "release" / "published", metavar="FOLDER")
     parser.add_argument("--out", type=Path, default=HERE / "build" / "apt", metavar="FOLDER")
     arguments = parser.parse_args()
-    for need in ("reprepro", "gpg"):
-        if shutil.which(need) is None:
-            raise SystemExit(f"apt-repository: {need} is missing: apt-get install reprepro gnupg")
+    needs.programs("apt-repository", {"reprepro": "reprepro", "gpg": "gnupg"})
     packages = sorted(arguments.debs.glob("edgeface_*.deb"))
     if not packages:
         raise SystemExit(f"apt-repository: {arguments.debs} has no packages: make release builds them")
@@ -55,7 +53,7 @@ def add(repository: Path, key: str, packages: list[Path]) -> list[str]:
     the repository has other bytes under the same version.
     """
     listed = ["gpg", "--batch", "--list-secret-keys", key]
-    if not key or subprocess.run(listed, stdout=-3, stderr=-3, check=False).returncode:
+    if not key or subprocess.run(listed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
         raise SystemExit(f"apt-repository: KEY={key}: no such secret key; gpg --list-secret-keys lists yours")
     conf = repository / "conf"
     conf.mkdir(parents=True, exist_ok=True)
@@ -92,7 +90,12 @@ def run(repository: Path, *arguments: str) -> str:
     """What reprepro prints; if it fails, that ends the program."""
     command = ["reprepro", "--basedir", str(repository), *arguments]
     done = subprocess.run(
-        command, env={**os.environ, "LC_ALL": "C.UTF-8"}, stdout=-1, stderr=-2, text=True, check=False
+        command,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"apt-repository: {' '.join(arguments[:2])}: {' '.join(done.stdout.split())[-400:]}")

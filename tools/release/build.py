@@ -66,7 +66,7 @@ def build(conditions: Conditions, work: Path, sha: str, time: int) -> Path:
     shutil.rmtree(work / conditions.folder, ignore_errors=True)
     source.mkdir(parents=True)
     out.mkdir()
-    archive = subprocess.run(["git", "archive", sha], cwd=HERE, check=True, stdout=-1).stdout
+    archive = subprocess.run(["git", "archive", sha], cwd=HERE, check=True, stdout=subprocess.PIPE).stdout
     under = {
         **os.environ,
         "SOURCE_DATE_EPOCH": str(time),
@@ -127,7 +127,16 @@ def run(
 ) -> None:
     """Run a command; its output goes to the terminal only if it fails, which ends the program."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=where, env=under, umask=umask, input=data, stdout=-1, stderr=-2, check=False)
+    done = subprocess.run(
+        words,
+        cwd=where,
+        env=under,
+        umask=umask,
+        input=data,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
     if done.returncode:
         sys.stderr.write(done.stdout.decode(errors="replace")[-4000:])
         raise SystemExit(f"release: {' '.join(words[:4])}: exit status {done.returncode}")
@@ -139,4 +148,4 @@ def _empty(folder: Path) -> Path:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, cwd=HERE, check=True, stdout=-1, text=True).stdout
+    return subprocess.run(command, cwd=HERE, check=True, stdout=subprocess.PIPE, text=True).stdout

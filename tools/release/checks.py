@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.release import licences
 from tools.release.build import SETTINGS, TARGETS, TOOLS, digest, only, version
+from tools.steps import Failed, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +26,9 @@ SBOM = "usr/share/doc/edgeface/edgeface.cdx.json"
 """The list of contents in a package."""
 
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ \\]+)", re.MULTILINE)
-# Installed by pip because another package asks for it; tools/install/prune removes it.
-_PRUNED = {"setuptools"}
+# Installed by pip because another package asks for them; tools/install/prune removes them.
+_PRUNED = {"ml-dtypes", "protobuf", "setuptools"}
 _TAG = re.compile(r"^([EW]): edgeface(?: [a-z]+)?: (\S+)", re.MULTILINE)
-
-
-class Failed(Exception):  # noqa: N818 - the outcome of a check, as in tools/service
-    """The release may not be published; the text says why."""
 
 
 class Contents(NamedTuple):
@@ -63,12 +60,12 @@ def entry_point(out: Path) -> str:
         points = configparser.ConfigParser()
         points.read_string(opened.read(name).decode())
         named = dict(points["console_scripts"])
-        _require(list(named) == ["edgeface"], f"the wheel has the commands {sorted(named)}")
+        require(list(named) == ["edgeface"], f"the wheel has the commands {sorted(named)}")
         opened.extractall(folder)  # noqa: S202 - it was built here
         module, function = named["edgeface"].split(":")
         code = f"import sys; sys.argv[0] = 'edgeface'; from {module} import {function}; sys.exit({function}())"
         said = _run(sys.executable, "-c", code, "--version", PYTHONPATH=folder, where=Path(folder)).strip()
-    _require(said == f"edgeface {version()}", f"it says {said!r}")
+    require(said == f"edgeface {version()}", f"it says {said!r}")
     return said
 
 
@@ -76,18 +73,18 @@ def one_version(out: Path) -> str:
     """The version is the same everywhere."""
     own = version()
     wrong = [file.name for file in out.iterdir() if re.split(r"[-_]", file.name)[1] not in _written(own, file)]
-    _require(not wrong, f"{', '.join(wrong)}: not version {own}")
+    require(not wrong, f"{', '.join(wrong)}: not version {own}")
     return own
 
 
 def from_sdist(out: Path) -> str:
     """The sdist builds the same wheel."""
     one, other = only(out, "*.whl"), only(out.parent / "from-sdist", "*.whl")
-    _require(digest(one) == digest(other), "another wheel")
+    require(digest(one) == digest(other), "another wheel")
     return "the same bytes"
 
 
-def bill(out: Path) -> str:
+def bill_of_materials(out: Path) -> str:
     """The list of contents (CycloneDX 1.6) is in each package, and names what the lock file names."""
     counts = []
     for file in packages(out):
@@ -96,7 +93,7 @@ def bill(out: Path) -> str:
         pinned = dict(_PINNED.findall((SETTINGS / f"lock-debian{debian}.txt").read_text(encoding="utf-8")))
         listed = {_name(one["name"]): one["version"] for one in bom["components"] if one["type"] == "library"}
         missing = {_name(name): number for name, number in pinned.items() if name not in _PRUNED}.items()
-        _require(missing == listed.items(), f"{file.name}: {sorted(missing ^ listed.items())}")
+        require(missing == listed.items(), f"{file.name}: {sorted(missing ^ listed.items())}")
         counts.append(len(bom["components"]))
     return f"valid; {min(counts)} to {max(counts)} components in {len(counts)} packages"
 
@@ -111,7 +108,7 @@ def known_licences(out: Path) -> str:
             raise Failed(f"{file.name}: {problem}")
         found.update(licences.items(inside.bom, inside.files, known))
     faults = sorted(filter(None, (licences.fault(one, known.accepted) for one in found)))
-    _require(not faults, "; ".join(faults))
+    require(not faults, "; ".join(faults))
     named = sorted(found, key=lambda one: (one.kind, one.name.lower(), one.version))
     (out.parent / "licences.md").write_text(licences.table(named), encoding="utf-8")
     kinds = [one.kind for one in named]
@@ -122,7 +119,7 @@ def debian_policy(out: Path) -> str:
     """Lintian has no errors and no warnings but those in packages/release/lintian-overrides."""
     said = _run("lintian", "--fail-on", "none", "--tag-display-limit", "0", *packages(out))
     found = sorted({f"{kind}: {tag}" for kind, tag in _TAG.findall(said)})
-    _require(not found, ", ".join(found))
+    require(not found, ", ".join(found))
     overridden = sum(
         line.startswith("edgeface: ") for line in (SETTINGS / "lintian-overrides").read_text().splitlines()
     )
@@ -130,7 +127,7 @@ def debian_policy(out: Path) -> str:
 
 
 CHECKS = (
-    from_sdist, metadata, contents_of_wheel, entry_point, one_version, bill, known_licences, debian_policy,
+    from_sdist, metadata, contents_of_wheel, entry_point, one_version, bill_of_materials, known_licences, debian_policy,
 )  # fmt: skip
 _KINDS = (("package", "Python packages"), ("library", "shared libraries"), ("model", "models"))
 
@@ -138,7 +135,7 @@ _KINDS = (("package", "Python packages"), ("library", "shared libraries"), ("mod
 def packages(out: Path) -> list[Path]:
     """The Debian packages; raises Failed if one is missing."""
     found = sorted(out.glob("*.deb"))
-    _require(len(found) == len(TARGETS), f"{len(found)} packages, expected {len(TARGETS)}")
+    require(len(found) == len(TARGETS), f"{len(found)} packages, expected {len(TARGETS)}")
     return found
 
 
@@ -147,7 +144,7 @@ def contents(file: Path) -> Contents:
     with _unpacked(file) as opened:
         names = [name.removeprefix("./") for name in opened.getnames()]
         codec = next((name for name in names if (licences.library(name) or "") == licences.FFMPEG), None)
-        _require(codec is not None and SBOM in names, f"{file.name}: without FFmpeg or without its list of contents")
+        require(codec is not None and SBOM in names, f"{file.name}: without FFmpeg or without its list of contents")
         return Contents(names, json.loads(_member(opened, SBOM)), _member(opened, str(codec)))
 
 
@@ -168,7 +165,7 @@ def member(file: Path, name: str) -> bytes:
 
 
 def _unpacked(file: Path) -> tarfile.TarFile:
-    tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", file], check=True, stdout=-1).stdout
+    tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", file], check=True, stdout=subprocess.PIPE).stdout
     return tarfile.open(fileobj=io.BytesIO(tar))
 
 
@@ -189,15 +186,16 @@ def _name(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def _require(good: bool, reason: str) -> None:  # noqa: FBT001 - as assert
-    if not good:
-        raise Failed(reason)
-
-
 def _run(*command: str | Path, where: Path | None = None, **environment: str) -> str:
     words = [str(word) for word in command]
     done = subprocess.run(
-        words, cwd=where, env={**os.environ, **environment}, stdout=-1, stderr=-2, text=True, check=False
+        words,
+        cwd=where,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise Failed(" ".join(done.stdout.split())[-400:])

@@ -37,7 +37,7 @@ def resolved(debian: str, python: str, platform: str) -> str:
 def _compile(*arguments: str) -> str:
     fixed = ("--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--no-emit-index-url", "--upgrade")
     done = subprocess.run(
-        [TOOLS / "uv", "pip", "compile", *fixed, *arguments], cwd=HERE, check=True, stdout=-1, text=True
+        [TOOLS / "uv", "pip", "compile", *fixed, *arguments], cwd=HERE, check=True, stdout=subprocess.PIPE, text=True
     )
     return done.stdout
 

@@ -48,15 +48,8 @@ def listed(lib: Path) -> dict[str, Any]:
         answer = Path(work) / "python"
         answer.write_text(f"#!/bin/sh\nprintf '%s' {shlex.quote(json.dumps([str(lib.resolve())]))}\n")
         answer.chmod(0o700)
-        command: list[str | Path] = [
-            _PROGRAM,
-            "environment",
-            "--output-reproducible",
-            "--pyproject",
-            "pyproject.toml",
-            answer,
-        ]
-        found = subprocess.run(command, check=True, stdout=-1).stdout
+        options = ("--output-reproducible", "--pyproject", "pyproject.toml")
+        found = subprocess.run([_PROGRAM, "environment", *options, answer], check=True, stdout=subprocess.PIPE).stdout
     bom: dict[str, Any] = json.loads(found)
     return bom
 

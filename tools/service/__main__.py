@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 from pathlib import Path
 
-from tools import figures
+from tools import figures, needs
 from tools.service import booted, roots
-
-NEEDS = ("mmdebstrap", "systemd-nspawn", "cc")
+from tools.steps import Result, passed, table
 
 
 def main() -> int:
@@ -20,23 +17,20 @@ def main() -> int:
     parser.add_argument("--only", choices=[root.suite for root in roots.ROOTS], help="test only this root")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to FILE")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        raise SystemExit("service-test: booting a container needs root: sudo make service-test")
-    for need in NEEDS:
-        if shutil.which(need) is None:
-            raise SystemExit(f"service-test: {need} is missing: apt-get install mmdebstrap systemd-container gcc")
+    needs.root("service-test", booted.ROOT)
+    needs.programs("service-test", {**booted.PROGRAMS, "cc": "gcc"})
     checkout = roots.source()
     chosen = [root for root in roots.ROOTS if arguments.only in {None, root.suite}]
     results = {root.suite: tested(root, checkout) for root in chosen}
-    table = booted.tabled(results)
-    print(table)
-    figures.save("service-test", table)
+    text = table(results)
+    print(text)
+    figures.save("service-test", text)
     if arguments.markdown is not None:
-        arguments.markdown.write_text(table)
-    return 0 if all(step["ok"] for steps in results.values() for step in steps) else 1
+        arguments.markdown.write_text(text)
+    return 0 if passed(results) else 1
 
 
-def tested(root: roots.Root, checkout: Path) -> booted.Steps:
+def tested(root: roots.Root, checkout: Path) -> list[Result]:
     """Boot one root and return the result of each step."""
     wheelhouse = roots.wheels(root.python, checkout)
     roots.deb(root.suite, checkout, wheelhouse)

@@ -8,16 +8,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tools.steps import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Steps = list[dict[str, Any]]
-"""Of each step its name, whether it did what it should, its seconds, and one line."""
-
 LIMIT = 1500
 """Seconds for one root."""
+ROOT = "booting a container"
+"""Why it needs root."""
+PROGRAMS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
 
 _UNIT = """\
 [Unit]
@@ -35,7 +37,7 @@ ExecStopPost=/usr/bin/systemctl poweroff --no-block
 """
 
 
-def results(inside: Path, module: str, binds: Mapping[Path, str], out: Path) -> Steps:
+def results(inside: Path, module: str, binds: Mapping[Path, str], out: Path) -> list[Result]:
     """Boot a root, run the module, which is in /source, and return what it writes to /results/results.json."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -48,9 +50,8 @@ def results(inside: Path, module: str, binds: Mapping[Path, str], out: Path) -> 
     file = out / "results.json"
     if not file.exists():
         sys.stderr.write((out / "log.txt").read_text()[-4000:] if (out / "log.txt").exists() else "no log\n")
-        return [{"step": "boot", "ok": False, "seconds": 0.0, "detail": "the test did not finish"}]
-    steps: Steps = json.loads(file.read_text())
-    return steps
+        return [Result("boot", ok=False, seconds=0.0, detail="the test did not finish")]
+    return [Result(**step) for step in json.loads(file.read_text())]
 
 
 def boot(inside: Path, binds: Mapping[Path, str], out: Path) -> None:
@@ -58,7 +59,8 @@ def boot(inside: Path, binds: Mapping[Path, str], out: Path) -> None:
     # nspawn requires its own folder in /run to be on a tmpfs, as it is where systemd runs.
     place = Path("/run/systemd/nspawn")
     place.mkdir(parents=True, exist_ok=True)
-    mounted = subprocess.run(["findmnt", "--noheadings", "--types", "tmpfs", "--target", place], check=False, stdout=-3)
+    find: list[str | Path] = ["findmnt", "--noheadings", "--types", "tmpfs", "--target", place]
+    mounted = subprocess.run(find, check=False, stdout=subprocess.DEVNULL)
     if mounted.returncode:
         subprocess.run(["mount", "--types", "tmpfs", "tmpfs", place], check=True)
     command = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network"]
@@ -68,22 +70,8 @@ def boot(inside: Path, binds: Mapping[Path, str], out: Path) -> None:
     command += [f"--bind-ro={here}:{there}" for here, there in binds.items()]
     command.append(f"--bind={out}:/results")
     environment = {**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+    null = subprocess.DEVNULL
     try:
-        subprocess.run(command, env=environment, check=False, stdin=-3, stdout=-3, stderr=-3, timeout=LIMIT)
+        subprocess.run(command, env=environment, check=False, stdin=null, stdout=null, stderr=null, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         sys.stderr.write(f"not finished after {LIMIT} s\n")
-
-
-def tabled(results: Mapping[str, Steps]) -> str:
-    """The steps as a Markdown table, one column per root."""
-    names = list(dict.fromkeys(str(step["step"]) for steps in results.values() for step in steps))
-    lines = [f"| step | {' | '.join(results)} |", f"|---|{'---|' * len(results)}"]
-    for name in names:
-        cells = [next((said(step) for step in steps if step["step"] == name), "-") for steps in results.values()]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def said(step: Mapping[str, Any]) -> str:
-    """One step as a cell."""
-    return f"{'yes' if step['ok'] else 'NO'}, {step['seconds']} s: {step['detail']}"

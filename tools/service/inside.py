@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
@@ -16,6 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.steps import Failed, attempt, require, until
+from tools.threads import busiest, freeze, reap
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -25,11 +27,8 @@ CLIP, PEOPLE = SOURCE / "edgeface/demo_data/clip.mp4", SOURCE / "edgeface/demo_d
 # The clip used as the camera; the unit cannot see /source, which is not part of the device.
 MEDIA = Path("/srv/clip.mp4")
 
-PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
-WALL = 0x40000000
-
 UNIT = Path("/etc/systemd/system/edgeface.service")
-WALLS = Path("/etc/systemd/system/edgeface.service.d/egress.conf")
+DROP_IN = Path("/etc/systemd/system/edgeface.service.d/egress.conf")
 # Tries each address briefly, and writes down those that answer.
 REACH = """\
 import json, socket, sys
@@ -43,37 +42,24 @@ def answers(address):
 open(said, "w").write(json.dumps([address for address in addresses if answers(address)]))
 """
 
-steps: list[dict[str, object]] = []
-
-
-class Failed(Exception):
-    """A step did not do what it should; the text describes it."""
-
 
 def main() -> int:
     shutil.copy(CLIP, MEDIA)
-    for step in (
+    take(
         install, no_camera, broker_comes, enroll_and_match, recognition_service, hardening, egress, reload,
         key_by_credential, killed, hung, camera_gone, wrong_config, full_disk, year_1970, upgrade, uninstall, package,
-    ):  # fmt: skip
-        attempt(step)
-    (RESULTS / "results.json").write_text(json.dumps(steps, indent=1))
+    )  # fmt: skip
     return 0
 
 
-def attempt(step: Callable[[], str]) -> None:
-    began = time.monotonic()
-    try:
-        ok, detail = True, step()
-    except Failed as error:
-        ok, detail = False, str(error)
-    except Exception as error:  # noqa: BLE001 - the table shows what happened
-        ok, detail = False, f"{type(error).__name__}: {error}"
-    name = (step.__doc__ or step.__name__).rstrip(".")
-    steps.append({"step": name, "ok": ok, "seconds": round(time.monotonic() - began, 1), "detail": detail})
-    print(steps[-1], flush=True)
-    if not ok:
-        print(sh("journalctl", "-u", "edgeface", "-n", "30", "--no-pager", check=False), flush=True)
+def take(*steps: Callable[[], str]) -> None:
+    """Take the steps in this order and record their results; after a step that failed, print the service's log."""
+    results = []
+    for step in steps:
+        results.append(attempt(step))
+        if not results[-1].ok:
+            print(sh("journalctl", "-u", "edgeface", "-n", "30", "--no-pager", check=False), flush=True)
+    (RESULTS / "results.json").write_text(json.dumps([result._asdict() for result in results], indent=1))
 
 
 def install() -> str:
@@ -100,7 +86,7 @@ def no_camera() -> str:
 def broker_comes() -> str:
     """the broker starts later: the state arrives by itself."""
     sh("systemctl", "start", "mosquitto")
-    took = until(lambda: topic("edgeface/edgeface/status") == "online", 10)
+    took = until(lambda: topic("edgeface/edgeface/status") == "online", 10, "the status is online")
     require(topic("edgeface/edgeface/porch/status") == "offline", "the camera is not reported offline")
     return f"online after {took:.1f} s, camera offline"
 
@@ -126,9 +112,9 @@ def recognition_service() -> str:
     before = children(main)
     sh("kill", "-9", before[0])
     # What the kernel had given to that worker may be lost; the next request is not.
-    until(lambda: children(main) != before, 5)
+    until(lambda: children(main) != before, 5, "the worker has ended")
     require(recognised(token) == person, "another answer after a worker was killed")
-    took = until(lambda: len(set(children(main)) - {before[0]}) == 2, 20)
+    took = until(lambda: len(set(children(main)) - {before[0]}) == 2, 20, "two workers run")
     sh("systemctl", "stop", "edgeface-serve")
     require(show("Result", "edgeface-serve") == "success", f"it ends with {show('Result', 'edgeface-serve')}")
     return f"names {person}; replaced after {took:.1f} s"
@@ -155,7 +141,7 @@ def hardening() -> str:
     for unit in sorted(Path("/etc/systemd/system").glob("edgeface*.service")):
         text = sh("systemd-analyze", "security", "--offline=true", "--no-pager", unit, check=False)
         found.append(float(re.findall(r"(\d+\.\d) [A-Z]+", text)[-1]))
-    require(bool(found) and max(found) <= 2.0, str(found))
+    require(found and max(found) <= 2.0, str(found))
     return ", ".join(map(str, found))
 
 
@@ -166,8 +152,8 @@ def egress() -> str:
         sh("ip", "address", "replace", f"{address}/32", "dev", "lo")
     shipped = reached(UNIT, home, away)
     sh("edgeface", "egress", "--write")
-    narrowed = reached(WALLS, home, away)
-    shutil.rmtree(WALLS.parent)
+    narrowed = reached(DROP_IN, home, away)
+    shutil.rmtree(DROP_IN.parent)
     sh("systemctl", "daemon-reload")
     require(shipped == ["127.0.0.1", home], f"the unit lets through {shipped}")
     require(narrowed == ["127.0.0.1"], f"the drop-in lets through {narrowed}")
@@ -178,7 +164,8 @@ def reload() -> str:
     """systemctl reload reads the configuration again."""
     configure(recognition={"level": "low"})
     sh("systemctl", "reload", "edgeface")
-    until(lambda: "configuration read again" in sh("journalctl", "-u", "edgeface", "-n", "20", "-o", "cat"), 10)
+    said = "configuration read again"
+    until(lambda: said in sh("journalctl", "-u", "edgeface", "-n", "20", "-o", "cat"), 10, f"the log has {said!r}")
     require(restarts() == 0, "it was restarted")
     return "without a restart"
 
@@ -190,7 +177,7 @@ def key_by_credential() -> str:
     (DATA / "key").unlink()
     with drop_in("[Service]\nLoadCredential=edgeface-key:/root/edgeface-key\n"):
         sh("systemctl", "restart", "edgeface")
-        until(lambda: state().get("key") == "credential", 10)
+        until(lambda: state().get("key") == "credential", 10, "the state names the credential")
         heard = events({"match"}, 60)
     sh("systemctl", "stop", "edgeface")
     sh("systemctl", "start", "edgeface", check=False)
@@ -208,7 +195,7 @@ def killed() -> str:
     """kill -9: restarts by itself."""
     before = restarts()
     sh("systemctl", "kill", "--signal=KILL", "edgeface")
-    took = until(lambda: restarts() > before and active(), 15)
+    took = until(lambda: restarts() > before and active(), 15, "restarted")
     events({"match"}, 60)
     return f"active after {took:.1f} s, matches again"
 
@@ -218,7 +205,12 @@ def hung() -> str:
     before, process = restarts(), int(show("MainPID"))
     thread = busiest(process)
     freeze(thread)
-    took = until(lambda: reaped(thread) and restarts() > before and active(), 60)
+
+    def restarted() -> bool:
+        reap(thread)
+        return restarts() > before and active()
+
+    took = until(restarted, 60, "restarted")
     log = sh("journalctl", "-u", "edgeface", "-n", "60", "--no-pager", "-o", "cat")
     require("atchdog" in log, "the log does not mention the watchdog")
     events({"match"}, 60)
@@ -229,10 +221,10 @@ def camera_gone() -> str:
     """the camera is gone for a minute: offline, no restart, then online again."""
     before, away = restarts(), MEDIA.with_suffix(".away")
     MEDIA.rename(away)
-    noticed = until(lambda: topic("edgeface/edgeface/porch/status") != "online", 40)
+    noticed = until(lambda: topic("edgeface/edgeface/porch/status") != "online", 40, "the camera is no longer online")
     time.sleep(60)
     away.rename(MEDIA)
-    took = until(lambda: topic("edgeface/edgeface/porch/status") == "online", 15)
+    took = until(lambda: topic("edgeface/edgeface/porch/status") == "online", 15, "the camera is online")
     events({"match"}, 60)
     require(restarts() == before, "it was restarted")
     return f"reported when the clip ended, after {noticed:.0f} s; online {took:.1f} s after its return, matches again"
@@ -265,10 +257,10 @@ def full_disk() -> str:
         ballast = DATA / "ballast"
         sh("sh", "-c", f"dd if=/dev/zero of={ballast} bs=4k 2>/dev/null; true")
         sh("systemctl", "start", "edgeface")
-        until(lambda: bool(state().get("journal", {}).get("problem") or state().get("problems")), 15)
+        until(problem, 15, "the state reports a problem")
         heard = events({"match"}, 60)
         ballast.unlink()
-        took = until(lambda: not state().get("journal", {}).get("problem") and not state().get("problems"), 60)
+        took = until(lambda: not problem(), 60, "the state reports no problem")
     finally:
         sh("systemctl", "stop", "edgeface", check=False)
         sh("umount", DATA)
@@ -292,13 +284,8 @@ def upgrade() -> str:
     before = enrolled()
     for wheel in WHEELS.glob("edgeface-*.whl"):
         require("9.9.9" not in wheel.name, "the new wheel is among the old ones")
-    both = Path("/root/wheels")
-    both.mkdir(exist_ok=True)
-    for file in [*WHEELS.glob("*.whl"), *NEWER.glob("*.whl")]:
-        if not (both / file.name).exists():
-            (both / file.name).symlink_to(file)
     CONFIG.write_text(CONFIG.read_text() + "# ours\n")
-    text = sh(SOURCE / "tools/install/install", WHEELS=both)
+    text = sh(SOURCE / "tools/install/install", WHEELS=with_newer())
     require("9.9.9" in sh("edgeface", "--version"), text[-300:])
     require(enrolled() == before, "the people changed")
     require("# ours" in CONFIG.read_text(), "the configuration was changed")
@@ -332,10 +319,20 @@ def package() -> str:
     return f"{file.stat().st_size / 1e6:.0f} MB; matches {heard['match']['person']}"
 
 
-def reached(walls: Path, *others: str) -> list[str]:
+def with_newer() -> Path:
+    """A folder with the wheels of this version and of the newer one."""
+    both = Path("/root/wheels")
+    both.mkdir(exist_ok=True)
+    for file in [*WHEELS.glob("*.whl"), *NEWER.glob("*.whl")]:
+        if not (both / file.name).exists():
+            (both / file.name).symlink_to(file)
+    return both
+
+
+def reached(rules: Path, *others: str) -> list[str]:
     """Which of these addresses, this machine's first, a service with this unit's address rules can reach."""
-    lines = [line for line in walls.read_text().splitlines() if line.startswith("IPAddress")]
-    require(bool(lines), f"{walls} has no IPAddress rules")
+    lines = [line for line in rules.read_text().splitlines() if line.startswith("IPAddress")]
+    require(lines, f"{rules} has no IPAddress rules")
     script, said = Path("/run/reach.py"), Path("/run/reached.json")
     script.write_text(REACH)
     with socket.create_server(("", 0)) as server:
@@ -397,31 +394,10 @@ def state() -> dict[str, Any]:
     return dict(json.loads(text)) if text.startswith("{") else {}
 
 
-def busiest(process: int) -> int:
-    """The thread that has used the most CPU: inference."""
-
-    def ticks(thread: Path) -> int:
-        fields = (thread / "stat").read_text().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
-
-    return int(max(Path(f"/proc/{process}/task").iterdir(), key=ticks).name)
-
-
-def freeze(thread: int) -> None:
-    """Stop one thread for as long as this process lives; the others keep running."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-    for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
-        require(libc.ptrace(request, thread, None, None) == 0, f"ptrace: {os.strerror(ctypes.get_errno())}")
-
-
-def reaped(thread: int) -> bool:
-    """Reap a traced thread that was killed."""
-    try:
-        os.waitpid(thread, os.WNOHANG | WALL)
-    except ChildProcessError:
-        return True
-    return True
+def problem() -> bool:
+    """Whether the state reports a problem, of the journal or another one."""
+    now = state()
+    return bool(now.get("journal", {}).get("problem") or now.get("problems"))
 
 
 def active() -> bool:
@@ -434,20 +410,6 @@ def restarts() -> int:
 
 def show(name: str, unit: str = "edgeface") -> str:
     return sh("systemctl", "show", "--value", "--property", name, unit).strip()
-
-
-def until(condition: Callable[[], bool], seconds: float) -> float:
-    """Seconds until the condition holds; Failed if it does not in time."""
-    began = time.monotonic()
-    while not condition():
-        require(time.monotonic() - began < seconds, f"not within {seconds:.0f} s")
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
-def require(condition: bool, text: str) -> None:
-    if not condition:
-        raise Failed(text)
 
 
 def sh(*command: object, check: bool = True, **environment: object) -> str:

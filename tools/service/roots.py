@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -28,9 +29,12 @@ class Root(NamedTuple):
 ROOTS = (Root("bookworm", "3.11"), Root("trixie", "3.13"))
 
 
-def run(*command: str | Path, cwd: Path = HERE) -> None:
-    """Run a command; its output goes to the terminal only if it fails."""
-    done = subprocess.run(command, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def run(*command: str | Path, cwd: Path = HERE, **environment: str) -> None:
+    """Run a command, with more variables in its environment; its output goes to the terminal only if it fails."""
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **environment},
+        check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     if done.returncode:
         sys.stderr.write(done.stdout[-4000:])
         raise SystemExit(f"{' '.join(map(str, command))}: exit status {done.returncode}")
@@ -86,16 +90,22 @@ def wheels(python: str, checkout: Path) -> Path:
     file.write_text(file.read_text().replace(version(checkout), UPGRADE))
     run(*pip, "wheel", "--no-deps", "--wheel-dir", BUILD / "newer", newer)
     made = next(folder.glob("edgeface-*.whl"))
-    # pip takes a platform's name literally; Debian 12 has glibc 2.36.
-    tags = ["manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in range(17, 37))]
-    only = ["--only-binary", ":all:", *(word for tag in tags for word in ("--platform", tag))]
     # The package for Bookworm keeps to numpy 1 (tools/install/deb).
     older = ["numpy<2"] if python == ROOTS[0].python else []
     # It is published as source alone, in pure Python.
     run(*pip, "wheel", "--no-deps", "--wheel-dir", folder, "http_ece>=1.2.1,<2")
-    only += ["--find-links", str(folder), "--python-version", python]
-    run(*pip, "download", "--dest", folder, *only, f"{made}[web,door,notify]", *older)
+    # What the glibc of Debian 12 can load, Debian 13 can load, too.
+    options = [*platforms("x86_64", python, glibc=36), "--find-links", str(folder)]
+    run(*pip, "download", "--dest", folder, *options, f"{made}[web,door,notify]", *older)
     return folder
+
+
+def platforms(machine: str, python: str, *, glibc: int) -> list[str]:
+    """Options of pip for the wheels of another machine, with Python `python`, such as 3.11, and glibc 2.`glibc`."""
+    script = HERE / "tools" / "install" / "platforms"
+    command: list[str | Path] = [script, machine, python.removeprefix("3."), str(glibc)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return ["--only-binary", ":all:", *printed.split()]
 
 
 def deb(suite: str, checkout: Path, wheelhouse: Path, pack: str = "xz") -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 
-from tools import figures
+from tools import figures, needs
 from tools.service import booted, roots
+from tools.steps import Result, passed, table
 from tools.update import prepare
 
-NEEDS = ("mmdebstrap", "systemd-nspawn", "reprepro", "gpg", "git", "dpkg-deb")
+PROGRAMS = {**booted.PROGRAMS, "reprepro": "reprepro", "gpg": "gnupg", "git": "git", "dpkg-deb": "dpkg"}
 
 
 def main() -> int:
@@ -19,20 +18,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make update-test", description=__doc__)
     parser.add_argument("--only", choices=[root.suite for root in roots.ROOTS], help="test only this root")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        raise SystemExit("update-test: booting a container needs root: sudo make update-test")
-    for need in NEEDS:
-        if shutil.which(need) is None:
-            wanted = "mmdebstrap systemd-container reprepro gnupg git dpkg"
-            raise SystemExit(f"update-test: {need} is missing: apt-get install {wanted}")
+    needs.root("update-test", booted.ROOT)
+    needs.programs("update-test", PROGRAMS)
     results = {root.suite: tested(root) for root in roots.ROOTS if arguments.only in {None, root.suite}}
-    table = booted.tabled(results)
-    print(table)
-    figures.save("update-test", table)
-    return 0 if all(step["ok"] for steps in results.values() for step in steps) else 1
+    text = table(results)
+    print(text)
+    figures.save("update-test", text)
+    return 0 if passed(results) else 1
 
 
-def tested(root: roots.Root) -> booted.Steps:
+def tested(root: roots.Root) -> list[Result]:
     """Boot one root and return the result of each step."""
     checkout = roots.source(prepare.BUILD / "source")
     wheelhouse = roots.wheels(root.python, checkout)

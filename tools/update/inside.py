@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tools.service.inside import CONFIG, DATA, RESULTS, WHEELS, active, attempt, require, sh, steps, until
+from tools.service.inside import CLIP, CONFIG, DATA, MEDIA, SOURCE, WHEELS, active, sh, take, with_newer
+from tools.steps import require, until
 from tools.update import steps as update
 from tools.update.steps import Answer
 
-SOURCE, OLD_SOURCE = Path("/source"), Path("/old-source")
-OLD_WHEELS, NEWER, REPOSITORIES = Path("/old-wheels"), Path("/newer"), Path("/repositories")
+OLD_SOURCE, OLD_WHEELS, REPOSITORIES = Path("/old-source"), Path("/old-wheels"), Path("/repositories")
 FIXTURE = SOURCE / "tests/data/v0.1"
-CLIP, MEDIA = SOURCE / "edgeface/demo_data/clip.mp4", Path("/srv/clip.mp4")
 COPIES = DATA / "before-update"
 SOURCES = Path("/etc/apt/sources.list.d/edgeface.sources")
 KEYRING = Path("/usr/share/keyrings/edgeface.gpg")
@@ -25,22 +25,22 @@ TO_OLD = (*ANY, "-o", "Dpkg::Options::=--force-confold")
 
 
 def main() -> int:
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    # 0.1's package imports from the folder that it is called in.
+    os.chdir("/")
     shutil.copy(CLIP, MEDIA)
-    for step in (
+    take(
         old_release, update_in_opt, back_is_refused, back_with_the_copies, update_again, same_schema, no_copies_left,
         remove, old_package, update_by_apt, apt_back_to_old, apt_back_with_the_copies, apt_same_schema,
         apt_back_is_refused, changed_package, changed_index, foreign_key,
-    ):  # fmt: skip
-        attempt(step)
-    (RESULTS / "results.json").write_text(json.dumps(steps, indent=1))
+    )  # fmt: skip
     return 0
 
 
 def old_release() -> str:
     """0.1 in /opt, with its own installer, on its own data."""
     sh(OLD_SOURCE / "tools/install/install", WHEELS=OLD_WHEELS, EXTRAS="web,door")
-    put_old_data()
-    sh("systemctl", "restart", "edgeface")
+    start_with_old_data()
     more = matches_more()
     return f"{version()}; {more} new matches"
 
@@ -95,13 +95,8 @@ def update_again() -> str:
 
 def same_schema() -> str:
     """a later version with the same schema, and back: one command, no loss."""
-    both = Path("/root/wheels")
-    both.mkdir(exist_ok=True)
-    for file in [*WHEELS.glob("*.whl"), *NEWER.glob("*.whl")]:
-        if not (both / file.name).exists():
-            (both / file.name).symlink_to(file)
     this = version()
-    sh(SOURCE / "tools/install/install", WHEELS=both)
+    sh(SOURCE / "tools/install/install", WHEELS=with_newer())
     require(version() == "edgeface 9.9.9", version())
     before = update.matched(edgeface)
     began = time.monotonic()
@@ -115,9 +110,8 @@ def same_schema() -> str:
 
 def no_copies_left() -> str:
     """after an erasure there is no copy to go back to."""
-    put_old_data()
-    sh("systemctl", "restart", "edgeface")
-    until((COPIES / "journal.db").exists, 30)
+    start_with_old_data()
+    until((COPIES / "journal.db").exists, 30, "the journal of before is copied")
     require(edgeface("forget", "joe_biden").status == 0, "forget failed")
     require(not COPIES.exists(), "the copies are still there")
     said = edgeface("rollback", "--to", "0.1.0", "--lose-changes")
@@ -136,9 +130,8 @@ def old_package() -> str:
     """0.1 as a package, from the signed repository."""
     shutil.copy(REPOSITORIES / "1/edgeface.gpg", KEYRING)
     use("1")
-    sh("apt-get", *ANY, "edgeface", DEBIAN_FRONTEND="noninteractive")
-    put_old_data()
-    sh("systemctl", "restart", "edgeface")
+    sh("apt-get", *ANY, "edgeface")
+    start_with_old_data()
     more = matches_more()
     return f"{installed()}; {more} new matches"
 
@@ -146,7 +139,7 @@ def old_package() -> str:
 def update_by_apt() -> str:
     """apt install edgeface: people, journal, keys, config; matches again."""
     use("2")
-    sh("apt-get", *ANY, "edgeface", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *ANY, "edgeface")
     require(active(), "not active")
     said = update.all_of(edgeface)
     more = matches_more()
@@ -156,13 +149,11 @@ def update_by_apt() -> str:
 def apt_back_to_old() -> str:
     """apt install edgeface=0.1 without the copies: 0.1 refuses the data, which stays; forward again works."""
     old = available("0.1.0")
-    done = Path("/root/apt.txt")
-    sh("sh", "-c", f"apt-get {' '.join(TO_OLD)} edgeface={old} >{done} 2>&1; true", DEBIAN_FRONTEND="noninteractive")
-    warned = "cannot read" in done.read_text()
-    require(warned, f"no reason is given: {done.read_text()[-400:]}")
+    said = run("apt-get", *TO_OLD, f"edgeface={old}")
+    require("cannot read" in said.text, f"no reason is given: {said.text[-400:]}")
     kept = installed()
     log = "" if kept != old else sh("journalctl", "-u", "edgeface", "-n", "5", "--no-pager", "-o", "cat")
-    sh("apt-get", *ANY, "edgeface", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *ANY, "edgeface")
     require(active(), "not active after the way forward")
     people = update.people_known(edgeface)
     refused = "newer" in log
@@ -173,10 +164,10 @@ def apt_back_with_the_copies() -> str:
     """edgeface rollback --to 0.1.0 --lose-changes, then apt install edgeface=0.1; and forward again."""
     said = edgeface("rollback", "--to", "0.1.0", "--lose-changes")
     require(said.status == 0, said.text)
-    sh("apt-get", *TO_OLD, f"edgeface={available('0.1.0')}", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *TO_OLD, f"edgeface={available('0.1.0')}")
     require(version() == "edgeface 0.1.0" and active(), f"{version()}, active: {active()}")
     people = update.people_known(edgeface)
-    sh("apt-get", *ANY, "edgeface", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *ANY, "edgeface")
     require(edgeface("audit", "accept").status == 0 and active(), "not accepted or not active")
     return f"0.1.0 with {people}; then {installed()}"
 
@@ -185,11 +176,11 @@ def apt_same_schema() -> str:
     """a later version with the same schema, and back by apt: no loss."""
     this = installed()
     use("3")
-    sh("apt-get", *ANY, "edgeface", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *ANY, "edgeface")
     later = installed()
     require(later.startswith("0.9.0"), later)
     before = update.matched(edgeface)
-    sh("apt-get", *ANY, f"edgeface={this}", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *ANY, f"edgeface={this}")
     require(installed() == this and active(), f"{installed()}, active: {active()}")
     require(update.matched(edgeface) >= before, "matches are gone")
     return f"{later} to {this}"
@@ -198,21 +189,19 @@ def apt_same_schema() -> str:
 def apt_back_is_refused() -> str:
     """a later version with a newer schema: apt refuses the way back, and the later one keeps running."""
     use("4")
-    sh("apt-get", *ANY, "edgeface", DEBIAN_FRONTEND="noninteractive")
+    sh("apt-get", *ANY, "edgeface")
     latest, before = installed(), available("0.9.0")
     update.people_known(edgeface)
-    done = Path("/root/apt.txt")
-    line = f"apt-get {' '.join(ANY)} edgeface={before} >{done} 2>&1; echo $?"
-    status = sh("sh", "-c", line, DEBIAN_FRONTEND="noninteractive").strip()
-    require(status != "0" and installed() == latest, f"status {status}, {installed()}")
-    require("gallery.db has schema 8" in done.read_text(), done.read_text()[-400:])
+    said = run("apt-get", *ANY, f"edgeface={before}")
+    require(said.status != 0 and installed() == latest, f"status {said.status}, {installed()}")
+    require("gallery.db has schema 8" in said.text, said.text[-400:])
     require(active() and version() == "edgeface 9.9.9", f"{version()}, active: {active()}")
-    return f"apt: status {status}; {latest} keeps running"
+    return f"apt: status {said.status}; {latest} keeps running"
 
 
 def changed_package() -> str:
     """a package with a changed byte is refused."""
-    folder = own_copy("4")
+    folder = own_copy("4", "changed-package")
     file = next(folder.glob("pool/main/e/edgeface/edgeface_0.9.0*.deb"))
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
@@ -224,56 +213,59 @@ def changed_package() -> str:
 
 def changed_index() -> str:
     """an index with a changed version is refused."""
-    folder = own_copy("4")
+    folder = own_copy("4", "changed-index")
     for file in folder.glob("dists/*/main/binary-amd64/Packages"):
         text = file.read_text().replace("Section: misc", "Section: mist")
         file.unlink()
         file.write_text(text)
         for packed in file.parent.glob("Packages.*"):
             packed.unlink()
-    use_folder(folder, update=False)
+    use_folder(folder, read=False)
     return refused("apt-get", "update", "--error-on=any")
 
 
 def foreign_key() -> str:
     """a repository signed with another key is refused."""
-    use_folder(REPOSITORIES / "foreign", update=False)
+    use_folder(REPOSITORIES / "foreign", read=False)
     return refused("apt-get", "update", "--error-on=any")
 
 
 def refused(*command: str) -> str:
     """Run a command that must fail; its first error."""
     before = installed()
-    done = Path("/root/refused.txt")
-    status = sh("sh", "-c", f"{' '.join(command)} >{done} 2>&1; echo $?", DEBIAN_FRONTEND="noninteractive").strip()
-    require(status != "0" and installed() == before, f"status {status}, {installed()}: {done.read_text()[-300:]}")
-    lines = [line for line in done.read_text().splitlines() if line.startswith(("E:", "W:", "Err:"))]
-    return f"status {status}: {lines[0][:140] if lines else done.read_text()[-140:]}"
+    said = run(*command)
+    require(said.status != 0 and installed() == before, f"status {said.status}, {installed()}: {said.text[-300:]}")
+    lines = [line for line in said.text.splitlines() if line.startswith(("E:", "W:", "Err:"))]
+    return f"status {said.status}: {lines[0][:140] if lines else said.text[-140:]}"
 
 
-def put_old_data() -> None:
-    """0.1's files in the place of all others, as the service's user has them."""
+def start_with_old_data() -> None:
+    """Replace all data with 0.1's files, as the service's user has them, and start the service."""
     sh("systemctl", "stop", "edgeface", check=False)
     shutil.rmtree(DATA, ignore_errors=True)
     update.place(FIXTURE, DATA, CONFIG, clip=str(MEDIA))
     sh("chown", "-R", "edgeface:edgeface", DATA)
     sh("chgrp", "edgeface", CONFIG)
     CONFIG.chmod(0o640)
+    sh("systemctl", "restart", "edgeface")
 
 
 def matches_more() -> int:
     """How many more matches the journal has after a while; Failed if there are none in three minutes."""
     before = update.matched(edgeface)
-    until(lambda: update.matched(edgeface) > before, 180)
+    until(lambda: update.matched(edgeface) > before, 180, "another match is in the journal")
     return update.matched(edgeface) - before
 
 
 def edgeface(*arguments: str) -> Answer:
     """Run the installed edgeface, as root."""
-    out = Path("/root/edgeface.txt")
-    words = [*arguments[:1], "--config", str(CONFIG), *arguments[1:]]
-    line = f"edgeface {' '.join(words)} >{out} 2>&1; echo $?"
-    return Answer(int(sh("sh", "-c", line).strip()), out.read_text())
+    return run("edgeface", *arguments[:1], "--config", str(CONFIG), *arguments[1:])
+
+
+def run(*command: str) -> Answer:
+    """Run a command that may fail; its exit status, and output and errors together."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return Answer(done.returncode, done.stdout)
 
 
 def version() -> str:
@@ -288,7 +280,7 @@ def available(start: str) -> str:
     """The version in the repository that starts so."""
     lines = sh("apt-cache", "madison", "edgeface").splitlines()
     found = [line.split("|")[1].strip() for line in lines if line.split("|")[1].strip().startswith(start)]
-    require(bool(found), f"no version {start} in the repository: {lines}")
+    require(found, f"no version {start} in the repository: {lines}")
     return found[0]
 
 
@@ -297,7 +289,8 @@ def use(number: str) -> None:
     use_folder(REPOSITORIES / number)
 
 
-def use_folder(folder: Path, *, update: bool = True) -> None:
+def use_folder(folder: Path, *, read: bool = True) -> None:
+    """Take packages from a folder; with `read`, have apt read its index."""
     codename = next(
         line.partition("=")[2] for line in Path("/etc/os-release").read_text().splitlines() if "CODENAME" in line
     )
@@ -307,13 +300,12 @@ def use_folder(folder: Path, *, update: bool = True) -> None:
     )
     # Debian's own archive cannot be reached from here.
     Path("/etc/apt/sources.list").write_text("")
-    if update:
+    if read:
         sh("apt-get", "update", "--error-on=any")
 
 
-def own_copy(number: str) -> Path:
-    folder = Path("/srv/changed")
-    shutil.rmtree(folder, ignore_errors=True)
+def own_copy(number: str, name: str) -> Path:
+    folder = Path("/srv") / name
     shutil.copytree(REPOSITORIES / number, folder)
     return folder
 

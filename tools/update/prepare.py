@@ -18,7 +18,7 @@ BUILD = HERE / "build" / "update"
 OLD = "84729647845ebd45c842737fb4dfcbcfc6992745"
 """The commit that wrote tests/data/v0.1."""
 LATER, LATEST = "0.9.0", "9.9.9"
-"""The same code with another number; and with a newer schema of the gallery as well."""
+"""Versions of the same code: one with another number alone, and one with a newer schema of the gallery as well."""
 
 SCHEMA = "added = (_CORRECTIONS, _MERGES, _FACTORS, _VERSIONS, (content.SCHEMA,))"
 READS = '    ((0, 2), {"gallery.db": 7, "journal.db": 3}),\n'
@@ -28,7 +28,9 @@ def old_source() -> Path:
     """The code of 0.1, from the history of this repository."""
     folder = BUILD / "old-source"
     if not folder.exists():
-        archive = subprocess.run(["git", "archive", OLD], cwd=HERE, check=False, stdout=-1, stderr=-3)
+        archive = subprocess.run(
+            ["git", "archive", OLD], cwd=HERE, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         if archive.returncode:
             raise SystemExit(f"update-test: commit {OLD[:7]} is missing: git fetch --unshallow")
         folder.mkdir(parents=True)
@@ -50,7 +52,7 @@ def old_wheels(root: roots.Root, wheelhouse: Path) -> Path:
 
 
 def packages(root: roots.Root, checkout: Path, wheelhouse: Path, old: Path) -> list[Path]:
-    """Debian packages of 0.1, this version and the two later ones, in this order."""
+    """Debian packages of 0.1, of this version, and of two later ones, in this order."""
     first = BUILD / f"edgeface-0.1-{root.suite}.deb"
     if not first.exists():
         roots.deb(root.suite, old_source(), old)
@@ -71,7 +73,7 @@ def packages(root: roots.Root, checkout: Path, wheelhouse: Path, old: Path) -> l
 
 
 def repack(package: Path, out: Path, number: str, *, newer_schema: bool) -> None:
-    """Write a package with another version, and with a schema more if that is wanted."""
+    """Write a package with another version and, with `newer_schema`, one more migration of the gallery."""
     with tempfile.TemporaryDirectory(dir=BUILD) as work:
         roots.run("dpkg-deb", "-R", package, work)
         control = Path(work) / "DEBIAN" / "control"
@@ -119,20 +121,10 @@ def repositories(root: roots.Root, made: list[Path]) -> Path:
 
 def _throwaway_key(name: str) -> str:
     address = f"{name}@edgeface.invalid"
-    command = [
-        "gpg",
-        "--batch",
-        "--quiet",
-        "--passphrase",
-        "",
-        "--quick-generate-key",
-        address,
-        "ed25519",
-        "sign",
-        "1d",
-    ]
-    subprocess.run(command, check=True, stderr=-3)
+    options = ("--batch", "--quiet", "--passphrase", "")
+    key = ("--quick-generate-key", address, "ed25519", "sign", "1d")
+    subprocess.run(["gpg", *options, *key], check=True, stderr=subprocess.DEVNULL)
     listed = subprocess.run(
-        ["gpg", "--batch", "--with-colons", "--list-keys", address], check=True, stdout=-1, text=True
+        ["gpg", "--batch", "--with-colons", "--list-keys", address], check=True, stdout=subprocess.PIPE, text=True
     )
     return next(line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr:"))

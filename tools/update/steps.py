@@ -11,6 +11,8 @@ import re
 import shutil
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from tools.steps import require
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -24,10 +26,6 @@ ACCOUNTS = ("alice", "grafana")
 FILES = ("gallery.db", "journal.db", "key", "key.id", "keys.json", "web.json")
 
 _LINE = re.compile(r"^\S*config\.yaml:\d+: ")
-
-
-class Failed(Exception):  # noqa: N818 - the outcome of a step, as in tools/service
-    """A step did not do what it should; the text describes it."""
 
 
 class Answer(NamedTuple):
@@ -61,7 +59,7 @@ def place(fixture: Path, data: Path, config: Path, *, clip: str, seen_data: str 
         ("path: clip.mp4", f"path: {clip}\n    loop: true"),
         ("port: 18839", "port: 1883"),
     ):
-        _require(before in text, f"{fixture}/config.yaml has no line {before!r}")
+        require(before in text, f"{fixture}/config.yaml has no line {before!r}")
         text = text.replace(before, after)
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(text, encoding="utf-8")
@@ -73,7 +71,7 @@ def config_accepted(edgeface: Edgeface) -> str:
     if said.status == 0:
         return "accepted"
     lines = said.text.strip().splitlines()
-    _require(bool(lines) and all(map(_LINE.match, lines)), f"status {said.status}: {said.text.strip()[-300:]}")
+    require(lines and all(map(_LINE.match, lines)), f"status {said.status}: {said.text.strip()[-300:]}")
     return f"{len(lines)} keys named with their line"
 
 
@@ -81,7 +79,7 @@ def people_known(edgeface: Edgeface) -> str:
     """Everyone is known."""
     listed, unknown = _good(edgeface("people")), _good(edgeface("people", "--unknown"))
     missing = [one for one in PEOPLE if one not in listed] + [UNKNOWN] * (UNKNOWN not in unknown)
-    _require(not missing, f"not listed: {', '.join(missing)}")
+    require(not missing, f"not listed: {', '.join(missing)}")
     return f"{len(PEOPLE)} people and {UNKNOWN}"
 
 
@@ -95,7 +93,7 @@ def keys_accepted(edgeface: Edgeface) -> str:
     """The keys that sign grants are there, in their states."""
     said = _good(edgeface("keys", "show"))
     wrong = [kid for kid, state in KIDS.items() if not re.search(rf"{kid}\b.*\b{state}\b", said)]
-    _require(not wrong, f"{', '.join(wrong)}: missing or in another state: {said.strip()[-300:]}")
+    require(not wrong, f"{', '.join(wrong)}: missing or in another state: {said.strip()[-300:]}")
     return ", ".join(f"{kid} {state}" for kid, state in KIDS.items())
 
 
@@ -103,7 +101,7 @@ def accounts_known(edgeface: Edgeface) -> str:
     """Who may use the page still may."""
     said = _good(edgeface("web", "list"))
     missing = [one for one in ACCOUNTS if one not in said]
-    _require(not missing, f"not listed: {', '.join(missing)}")
+    require(not missing, f"not listed: {', '.join(missing)}")
     return ", ".join(ACCOUNTS)
 
 
@@ -113,7 +111,7 @@ def data_sound(edgeface: Edgeface) -> str:
     found = json.loads(said.text[said.text.index("[" if said.text.lstrip().startswith("[") else "{") :])
     text = json.dumps(found)
     bad = [word for word in ("written by", "damaged", "cannot be read", "was altered", "put back") if word in text]
-    _require(not bad, f"it names: {', '.join(bad)}")
+    require(not bad, f"it names: {', '.join(bad)}")
     return f"exit status {said.status}"
 
 
@@ -135,10 +133,5 @@ def all_of(edgeface: Edgeface) -> str:
 
 
 def _good(said: Answer) -> str:
-    _require(said.status == 0, f"status {said.status}: {' '.join(said.text.split())[-300:]}")
+    require(said.status == 0, f"status {said.status}: {' '.join(said.text.split())[-300:]}")
     return said.text
-
-
-def _require(good: bool, reason: str) -> None:  # noqa: FBT001 - as assert
-    if not good:
-        raise Failed(reason)

@@ -45,14 +45,16 @@ def require_login(address: str, label: str, clock: Clock, *, verify: bool) -> No
         raise found
 
 
-def opened(open_stream: Callable[[], Any], doubt: Callable[[], CameraError | None]) -> Any:
-    """What `open_stream` returns; after SLOW_SECONDS, what `doubt` finds is raised instead.
+def opened(
+    open_stream: Callable[[], Any], doubt: Callable[[], CameraError | None], slow_seconds: float = SLOW_SECONDS
+) -> Any:
+    """What `open_stream` returns; after `slow_seconds`, what `doubt` finds is raised instead.
 
     FFmpeg cannot be interrupted: an opening that is given up ends in its thread at its own timeout, and is released.
     """
     opening = _Opening(open_stream)
     opening.thread.start()
-    opening.thread.join(SLOW_SECONDS)
+    opening.thread.join(slow_seconds)
     if opening.thread.is_alive() and (found := doubt()) is not None and opening.give_up():
         raise found
     opening.thread.join()

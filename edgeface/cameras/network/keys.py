@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,10 @@ from edgeface.core.http.login import Login, divided, joined
 from edgeface.security.secret_sources import require_one_source, secret
 
 LOGIN_KEYS = frozenset({"username", "password_file", "password_env", "password_credential"})
+
+
+_PASSWORD = re.compile(r"(?<![a-z0-9])(?:password|passwd|passphrase|pass|pwd|loginpas|token)=[^&;_/#]", re.IGNORECASE)
+"""As cameras name it: `/snap.cgi?loginpas=x`, `/user=admin_password=x_stream=0`."""
 
 
 def _require_username(name: str) -> str:
@@ -105,6 +110,11 @@ class AddressCamera(NetworkCamera):
 
 
 def has_password(address: str) -> bool:
-    """Whether a password is written into an address."""
+    """Whether a password is written into an address: before the host, in the path or in the query."""
     login = divided(address)[1]
-    return login is not None and login.password != ""
+    return (login is not None and login.password != "") or has_password_in_path(address)
+
+
+def has_password_in_path(address: str) -> bool:
+    """Whether the path or the query of an address has a password or a token, by its name there."""
+    return _PASSWORD.search(divided(address)[0].partition("://")[2]) is not None

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
+from edgeface.cameras.network.keys import has_password_in_path
 from edgeface.cli.home_assistant_app.options import HOW_TO_FIX, line
 from edgeface.cli.setup.init import apart, camera_keys
 from edgeface.config.places import WRITTEN_BY_APP
 from edgeface.core.errors import ConfigError, UsageError
+from edgeface.core.http.login import divided
 from edgeface.core.text import id_from, new_id
 from edgeface.mqtt.settings import is_loopback
 
@@ -27,6 +29,10 @@ DEVICE = "edgeface-app"
 """Not the default, which an edgeface on another machine may have at the same broker."""
 BROKER_PASSWORD = "mqtt.password"  # noqa: S105 - the name of a file
 
+_NOT_IN_PATH = (
+    "has a password in its path or query: delete it there, and fill in username and password; for a camera that needs"
+    " it there, write your own config.yaml"
+)
 _OF_STRANGERS = ("unknown", "spoof")
 _ADDRESSES = ("url", "source", "path")
 """The keys of a camera that the option `address` becomes."""
@@ -116,7 +122,7 @@ def _cameras(made: Draft, options: Options) -> None:
         made.mistakes.append(line(("cameras",), "lists no camera: add one, with a name and an address"))
     for number, option in enumerate(options.cameras):
         where = ("cameras", number)
-        if (wrong := _incomplete(option)) is not None:
+        if (wrong := _mistake(option)) is not None:
             made.mistakes.append(line((*where, wrong[0]), wrong[1]))
             continue
         name = new_id(option.name, cameras.__contains__)
@@ -132,21 +138,22 @@ def _cameras(made: Draft, options: Options) -> None:
     made.sections.append(("Option cameras.", {"cameras": cameras}))
 
 
-def _incomplete(option: CameraOption) -> tuple[str, str] | None:
-    """What is missing in a camera: the option, and the problem."""
-    if not id_from(option.name):
-        return "name", "should have a letter"
-    if option.username is None and option.password is not None:
-        return "username", "missing: a password needs a user name"
-    if option.username is not None and option.password is None:
-        return "password", "missing: a user name needs a password"
-    if option.username is not None and "://" not in option.address:
-        return "username", "is for an address such as rtsp://: remove it"
-    return None
+def _mistake(option: CameraOption) -> tuple[str, str] | None:
+    """The first mistake in a camera: the option, and the problem; None if there is none."""
+    user, password, address = option.username is not None, option.password is not None, option.address
+    problems = (
+        ("name", "should have a letter", not id_from(option.name)),
+        ("username", "missing: a password needs a user name", password and not user),
+        ("password", "missing: a user name needs a password", user and not password),
+        ("username", "is for an address such as rtsp://: remove it", user and "://" not in address),
+        ("address", "has a user name already: remove it there, or remove username", user and divided(address)[1]),
+        ("address", _NOT_IN_PATH, has_password_in_path(address)),
+    )
+    return next(((key, problem) for key, problem, wrong in problems if wrong), None)
 
 
 def _camera(made: Draft, name: str, option: CameraOption) -> Keys:
-    """The keys of a camera; raises UsageError if its address is none."""
+    """The keys of a camera; raises UsageError if its address cannot be used."""
     file = f"camera-{name}.password"
     keys, password = camera_keys(option.address), option.password
     if option.username is not None:

@@ -51,7 +51,7 @@ def run_app(arguments: argparse.Namespace) -> int:
         file = _written(chosen, arguments, daemon)
     else:
         _keep_broker(arguments, daemon)
-        _require_data(file, home)
+        _check_own_file(file, home)
         _log.info("%s is used instead of the options, except for the option photos", printable_path(file))
     # No other process gets it: not the daemon, and not the one that reads photos.
     os.environ.pop(_TOKEN, None)
@@ -69,7 +69,7 @@ def run_app(arguments: argparse.Namespace) -> int:
 
 
 def _make_folders(home: Path, daemon: User | None) -> None:
-    """The daemon's folder, with all that is in it, and that of the settings; raises ConfigError."""
+    """Make the data folder, which the daemon owns with all its content, and the settings folder; raises ConfigError."""
     data, settings = home / DATA, home / SETTINGS
     with _writing(home):
         for folder in (data, settings):
@@ -91,8 +91,8 @@ def _own_file(chosen: Options, folder: Path) -> Path | None:
     return named
 
 
-def _require_data(file: Path, home: Path) -> None:
-    """Raise ConfigError if the user's own configuration has mistakes, or keeps people where an update erases them."""
+def _check_own_file(file: Path, home: Path) -> None:
+    """Raise ConfigError if the user's own configuration has mistakes, or its data is where an update erases it."""
     configured = loader.load(file, files=True, machine=True)
     if not configured.data.resolve().is_relative_to((home / DATA).resolve()):
         raise ConfigError(
@@ -109,8 +109,7 @@ def _written(chosen: Options, arguments: argparse.Namespace, daemon: User | None
     page = configuration.Page(arguments.port, arguments.ingress)
     made = configuration.draft(chosen, _broker(arguments), arguments.data / DATA, settings, page)
     with _writing(settings):
-        for old in settings.iterdir():
-            old.unlink()
+        _clear(settings)
         for name, secret in made.secrets.items():
             _put(settings / name, secret, daemon)
         put_whole(file, made.text.encode())
@@ -126,11 +125,20 @@ def _written(chosen: Options, arguments: argparse.Namespace, daemon: User | None
 
 
 def _keep_broker(arguments: argparse.Namespace, daemon: User | None) -> None:
-    """The password of the broker, for `mqtt.password_file` of the user's own configuration."""
-    found = _broker(arguments)
-    if found is not None and found.password:
-        with _writing(arguments.data / SETTINGS):
-            _put(arguments.data / SETTINGS / configuration.BROKER_PASSWORD, found.password, daemon)
+    """Keep only the broker's password, for `mqtt.password_file` of the user's own configuration; raises ConfigError."""
+    settings, found = arguments.data / SETTINGS, _broker(arguments)
+    with _writing(settings):
+        # Without a broker, the last password stays: the user's own configuration may name its file.
+        _clear(settings, configuration.BROKER_PASSWORD)
+        if found is not None and found.password:
+            _put(settings / configuration.BROKER_PASSWORD, found.password, daemon)
+
+
+def _clear(settings: Path, *kept: str) -> None:
+    """Delete what an earlier start has written."""
+    for old in settings.iterdir():
+        if old.name not in kept:
+            old.unlink()
 
 
 def _broker(arguments: argparse.Namespace) -> Broker | None:

@@ -43,8 +43,8 @@ class _AgainError(Exception):
     """There is no answer, or another attempt may give a better one; the text is the reason."""
 
 
-def broker(address: str, token: str, clock: Clock) -> Broker | None:
-    """The broker; None if no app provides one, which is logged.
+def broker(address: str, token: str, clock: Clock, timeout: float = SECONDS) -> Broker | None:
+    """The broker; None if no app provides one, which is logged. `timeout` is for each answer, in seconds.
 
     Raises BrokerError if the Supervisor refuses the app, or gives no answer that can be used.
     """
@@ -52,7 +52,7 @@ def broker(address: str, token: str, clock: Clock) -> Broker | None:
     while True:
         attempts += 1
         try:
-            return _asked(address, token)
+            return _asked(address, token, timeout)
         except _AgainError as error:
             if attempts == TRIES:
                 raise BrokerError(f"the Supervisor does not name the MQTT broker: {error}") from error
@@ -60,8 +60,8 @@ def broker(address: str, token: str, clock: Clock) -> Broker | None:
             clock.sleep(SECONDS)
 
 
-def _asked(address: str, token: str) -> Broker | None:
-    status, body = _answer(address, token)
+def _asked(address: str, token: str, timeout: float) -> Broker | None:
+    status, body = _answer(address, token, timeout)
     answer = loads_object(body) or {}
     if status in _REFUSED:
         raise BrokerError(
@@ -78,13 +78,13 @@ def _asked(address: str, token: str) -> Broker | None:
         raise _AgainError("its answer does not describe a broker") from error
 
 
-def _answer(address: str, token: str) -> tuple[int, bytes]:
+def _answer(address: str, token: str, timeout: float) -> tuple[int, bytes]:
     # Not urllib: it follows redirects and proxies of the environment, and the token must go to the Supervisor alone.
     parts = urlsplit(address)
     if parts.scheme != "http" or not parts.hostname:
         raise UsageError(f"{printable(address)}: not an address such as http://supervisor")
     try:
-        with closing(HTTPConnection(parts.hostname, parts.port, timeout=SECONDS)) as connection:
+        with closing(HTTPConnection(parts.hostname, parts.port, timeout=timeout)) as connection:
             connection.request("GET", "/services/mqtt", headers={"Authorization": f"Bearer {token}"})
             response = connection.getresponse()
             return response.status, response.read(_MAX_BYTES)

@@ -49,5 +49,5 @@ def become(user: User) -> None:
 
 
 def camera_groups(devices: Path = Path("/dev")) -> list[int]:
-    """The groups that own the /dev/video* of this machine; root's is none."""
+    """The groups that own the /dev/video* of this machine, except root's."""
     return sorted({path.stat().st_gid for path in devices.glob("video*")} - {0})

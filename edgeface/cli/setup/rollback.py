@@ -16,6 +16,7 @@ from edgeface.core.text import printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from edgeface.core.installed.releases import Obstacle, Release
 
@@ -28,6 +29,8 @@ _ELSEWHERE = {
 """How to go back where there are no releases, by how this copy was installed."""
 BOOTED = Path("/run/systemd/system")
 """It exists where systemd runs."""
+_SERVICES = ("edgeface", "edgeface-serve")
+"""The services that use the data."""
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:
@@ -37,6 +40,7 @@ def run_rollback(arguments: argparse.Namespace) -> int:
     data = loader.data_folder(arguments)
     found = _checked(data, arguments.to, lose=arguments.lose_changes)
     if found:
+        _stop_services()
         _put_back(data, found)
         say(f"the copies from before the update are in place, edgeface is stopped; now install edgeface {arguments.to}")
     elif not data.exists():
@@ -56,19 +60,19 @@ def _to_previous(arguments: argparse.Namespace) -> int:
     release = releases.previous(SERVICE)
     found = _checked(data, release.version, lose=arguments.lose_changes)
     _check_config(release, arguments.config)
-    _service("stop")
+    stopped = _stop_services()
     try:
         if found:
             _put_back(data, found)
         releases.switch(SERVICE, release)
     finally:
-        _service("start")
+        _each("start", stopped)
     say(f"edgeface {release.version} is the running release again; make install brings the newer one back")
     return 0
 
 
 def _checked(data: Path, version: str, *, lose: bool) -> list[Obstacle]:
-    """What has to be put back for a version; raises GalleryError if that is not possible or was not asked for."""
+    """The databases to put back for a version; raises GalleryError if a copy is missing, or without `lose`."""
     found = releases.obstacles(data, version)
     if not found:
         return found
@@ -88,7 +92,7 @@ def _checked(data: Path, version: str, *, lose: bool) -> list[Obstacle]:
 
 
 def _put_back(data: Path, found: list[Obstacle]) -> None:
-    _service("stop")
+    """Put the copies in place; raises GalleryError while a daemon uses the data."""
     try:
         with only_one(data / LOCK):
             releases.put_back(data, found)
@@ -101,13 +105,29 @@ def _check_config(release: Release, config: Path) -> None:
     said = releases.ask(release.folder, "check", "--config", str(config))
     if said.returncode:
         raise EdgefaceError(
-            f"edgeface {release.version} does not accept {config}; change these lines first:\n{said.stdout.strip()}"
+            f"edgeface {release.version} does not accept {printable_path(config)}; change these lines first:\n"
+            f"{said.stdout.strip()}"
         )
 
 
-def _service(verb: str) -> None:
-    """Stop or start the service, where systemd runs."""
-    if BOOTED.exists():
-        done = subprocess.run(["systemctl", verb, "edgeface"], stdout=-1, stderr=-2, text=True, check=False)  # noqa: S607 - PATH is root's
-        if done.returncode:
-            raise EdgefaceError(f"systemctl {verb} edgeface: {' '.join(done.stdout.split())[-200:]}")
+def _stop_services() -> list[str]:
+    """Stop the services that are enabled or run, where systemd runs; returns their names."""
+    if not BOOTED.exists():
+        return []
+    used = [
+        one for one in _SERVICES if any(_systemctl(ask, one).returncode == 0 for ask in ("is-enabled", "is-active"))
+    ]
+    _each("stop", used)
+    return used
+
+
+def _each(verb: str, services: Sequence[str]) -> None:
+    """Stop or start each of the services; raises EdgefaceError, after the last one, if any could not be."""
+    done = [(one, _systemctl(verb, one)) for one in services]
+    failed = [f"{one}: {' '.join(said.stdout.split())[-200:]}" for one, said in done if said.returncode]
+    if failed:
+        raise EdgefaceError(f"systemctl {verb} {'; '.join(failed)}")
+
+
+def _systemctl(verb: str, service: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemctl", verb, service], stdout=-1, stderr=-2, text=True, check=False)  # noqa: S607 - PATH is root's

@@ -9,13 +9,14 @@ from edgeface.core.installed.container import engine
 from edgeface.core.text import printable_path
 
 PROC = Path("/proc/self")
+"""Where the kernel lists which users and groups of this namespace are which outside."""
 
 _UNKNOWN = 65534
 """The user that stands for every user that a namespace does not map (user_namespaces(7))."""
 
 
 def of_another(path: Path, right: int) -> str | None:
-    """Why this user has no such right (os.access) to a volume of another user, and the command that helps.
+    """Why this user lacks a right (os.R_OK, W_OK, X_OK) to another user's volume, and the command that helps.
 
     None if it has the right, if the owner is not the reason, or outside of containers, where a file may belong to
     another user on purpose.
@@ -38,7 +39,10 @@ def of_another(path: Path, right: int) -> str | None:
 
 
 def outside(number: int, file: str) -> int:
-    """The id of a user or group outside of this user namespace (user_namespaces(7)); itself if it is not mapped."""
+    """The ID of a user or group outside of this user namespace (user_namespaces(7)); itself if it is not mapped.
+
+    `file` is uid_map for a user, gid_map for a group.
+    """
     try:
         lines = (PROC / file).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -21,14 +21,15 @@ _BASELINE = 3
 """Exit status of the trial if a package itself reports that the processor is too old."""
 
 
-def require() -> None:
+def require(flags: frozenset[str] | None = None, modules: tuple[str, ...] = MODULES) -> None:
     """Raise ProcessorError if a package would end this process with an illegal instruction.
 
-    A processor with all flags of ENOUGH costs nothing; with any other, a child process imports the packages first.
+    `flags` are the processor's, by default those of this machine. With all flags of ENOUGH nothing is tried; otherwise
+    a child process imports the packages first.
     """
-    if ENOUGH.get(platform.machine(), frozenset("?")) <= board.instructions():
+    if ENOUGH.get(platform.machine(), frozenset("?")) <= (board.instructions() if flags is None else flags):
         return
-    module = trial(MODULES)
+    module = trial(modules)
     if module is not None:
         newer = (
             "an Intel or AMD processor of 2009 or newer (x86-64-v2)" if platform.machine() == "x86_64" else "64-bit ARM"

@@ -32,6 +32,7 @@ READS: tuple[tuple[tuple[int, int], Mapping[str, int]], ...] = (
 """The newest schema of each database that a version, and each later one, can read; a row for each change."""
 
 _SECONDS = 60
+"""How long a release may take to answer."""
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
@@ -71,7 +72,7 @@ def previous(service: Path) -> Release:
 
 
 def ask(release: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the `edgeface` of a release."""
+    """Run the `edgeface` of a release; if it cannot start or hangs, exit status 1 and the reason as output."""
     command = [str(release / "bin" / "edgeface"), *arguments]
     try:
         return subprocess.run(

@@ -83,6 +83,8 @@ class Mistake:
         kind = self.kind.removesuffix("_type").removesuffix("_attributes").removesuffix("_parsing")
         if self.kind in {"literal_error", "enum"}:
             return str(self.context.get("expected", ""))
+        if kind == "path" and self.schema.get("format") == "directory-path":
+            return "the path of a folder"
         return _KINDS.get(kind) if kind != self.kind else None
 
     @property

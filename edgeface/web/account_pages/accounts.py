@@ -11,6 +11,7 @@ from edgeface.core.errors import EdgefaceError
 from edgeface.web.account_pages.base import auth_of, end_sessions_of, field, record, show
 from edgeface.web.auth.accounts import remove
 from edgeface.web.auth.guard import admin
+from edgeface.web.auth.invitations import roles
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.render import context_of, see
 
@@ -78,6 +79,7 @@ async def _page(request: Request, **values: Any) -> Response:
         accounts=[(one, auth.last_use.of(one)) for one in known],
         admins=sum(one.role == "admin" for one in known),
         own=request.state.holder,
+        roles=roles(request.state.holder),
         address=page_address(context_of(request).configuration()),
         invitations=[(one, auth.invitations.left(one)) for one in auth.invitations.open()],
     )

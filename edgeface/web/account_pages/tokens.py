@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
@@ -11,7 +11,7 @@ from starlette.routing import Route
 from edgeface.core.errors import EdgefaceError, UsageError
 from edgeface.core.text import check_id
 from edgeface.web.account_pages.base import auth_of, end_sessions_of, field, record, show
-from edgeface.web.auth.accounts import Role, make_token, remove
+from edgeface.web.auth.accounts import grantable, make_token, remove
 from edgeface.web.auth.guard import admin
 from edgeface.web.pages.render import see
 from edgeface.web.texts import account_strings
@@ -32,10 +32,10 @@ async def make(request: Request) -> Response:
     name, role, days = [await field(request, key) for key in ("name", "role", "days")]
     try:
         check_id(name)
-        if role not in get_args(Role) or days not in account_strings.TOKENS_DAYS:
+        if role not in grantable(request.state.holder) or days not in account_strings.TOKENS_DAYS:
             raise UsageError(account_strings.TOKENS_CHOOSE)
         lifetime = int(days) if days else None
-        work = partial(make_token, auth.accounts.folder, name, cast("Role", role), auth.clock.wall(), replace=False)
+        work = partial(make_token, auth.accounts.folder, name, role, auth.clock.wall(), replace=False)
         token = await run_in_threadpool(work, days=lifetime)
     except EdgefaceError as error:
         return await _page(request, error=str(error), wanted=(name, role, days))
@@ -62,6 +62,7 @@ async def _page(request: Request, **values: Any) -> Response:
         request,
         "tokens.html",
         **{"error": None, "token": None, "made": "", "wanted": ("", "viewer", "365"), **values},
+        roles=grantable(request.state.holder),
         tokens=[(one, auth.last_use.of(one), not one.valid(auth.clock.wall())) for one in known],
     )
 

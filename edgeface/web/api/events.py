@@ -15,7 +15,6 @@ from edgeface.core.text import printable
 from edgeface.web.api import device_models
 from edgeface.web.http.operation import Call, Media, Operation, reply, require_disk
 from edgeface.web.http.problems import Problem
-from edgeface.web.http.throttle import Cooldown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +35,6 @@ _FACTS = ("person", "unknown", "who", "camera", "door")
 """Filters that compare the facts of a row."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})")
-_VERIFYING = Cooldown(VERIFY_SECONDS)
 
 
 class _Part(NamedTuple):
@@ -89,7 +87,7 @@ def _part(journal: Journal, query: Any) -> _Part:
 
 def verify(call: Call) -> Response:
     """Verify the journal's chain."""
-    with _VERIFYING.taken(call.context.clock):
+    with call.request.app.state.verifying.taken():
         found = call.context.journal.verify()
     return reply(
         device_models.Verified(

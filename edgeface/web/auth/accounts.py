@@ -9,7 +9,7 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -77,6 +77,14 @@ class Account:
     def valid(self, wall: float) -> bool:
         """Whether it may be used now; with a clock that was reset, nothing that expires may be."""
         return self.expires is None or self.created - CLOCK_SLACK <= wall < self.expires
+
+
+def grantable(by: Account) -> tuple[Role, ...]:
+    """The roles that an administrator may give to accounts and tokens.
+
+    Home Assistant's users cannot give the role admin: the account would keep it after they have lost theirs.
+    """
+    return tuple(role for role in get_args(Role) if role != "admin" or by.kind != "ingress")
 
 
 def require_account(configuration: Configuration) -> None:

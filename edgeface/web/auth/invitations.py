@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeface.core.errors import UsageError
-from edgeface.web.auth.accounts import digest
+from edgeface.web.auth.accounts import digest, grantable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,12 @@ SECONDS = 24 * 3600.0
 MAX_OPEN = 20
 """Invitations that may be open at a time."""
 
-ROLES: tuple[Role, ...] = ("viewer", "admin")
-"""What people can be invited as."""
-
 _BYTES = 32
+
+
+def roles(by: Account) -> tuple[Role, ...]:
+    """The roles that an administrator may invite people as."""
+    return tuple(role for role in grantable(by) if role != "recognise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,12 @@ class Invitations:
         self._open: dict[str, Invitation] = {}
 
     def make(self, role: Role, by: Account) -> str:
-        """Make an invitation; gives its secret, 256 random bits. Raises UsageError if too many are open."""
-        if role not in ROLES:
-            raise UsageError("people are invited as viewer or admin")
+        """Make an invitation; gives its secret, 256 random bits.
+
+        Raises UsageError if `by` may not invite people in this role, or if too many invitations are open.
+        """
+        if role not in roles(by):
+            raise UsageError(f"you can invite people as {' or '.join(roles(by))}")
         if len(self.open()) >= MAX_OPEN:
             raise UsageError(f"{MAX_OPEN} invitations are open: revoke one first")
         secret = secrets.token_urlsafe(_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -14,24 +14,33 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable
 
-MAX_CONNECTIONS = 128
-"""Connections in all; one more ends one that only waits."""
-MAX_HALF_SENT = 16
-"""Connections of one address without a complete request; one more ends the oldest of them. Browsers use 6."""
-MAX_OF_ADDRESS = 48
-"""Connections of one address, TLS handshakes included; further ones are closed at once."""
-IDLE_SECONDS = 10
-"""Seconds that a connection may stay open without a request in progress."""
-STALLED_SECONDS = 20
-"""Seconds for which a client may read nothing of its answer."""
+
+class ConnectionLimits(NamedTuple):
+    """How many connections a server has, and how long they may wait."""
+
+    in_all: int = 128
+    """Connections in all; one more ends one that only waits."""
+    half_sent: int = 16
+    """Connections of one address without a complete request; one more ends the oldest of them. Browsers use 6."""
+    of_address: int = 48
+    """Connections of one address, TLS handshakes included; further ones are closed at once."""
+    idle_seconds: int = 10
+    """Seconds that a connection may stay open without a request in progress."""
+    stalled_seconds: int = 20
+    """Seconds for which a client may read nothing of its answer."""
+    handshake_seconds: float = 5.0
+    """Seconds that a TLS handshake may take."""
+
+
+LIMITS = ConnectionLimits()
 
 
 class Connections:
     """The connections of one server, oldest first; used by its event loop only."""
 
-    def __init__(self, proxies: Proxies, most: int = MAX_CONNECTIONS) -> None:
-        """`most` connections may be open at a time."""
-        self._proxies, self._most = proxies, most
+    def __init__(self, proxies: Proxies, limits: ConnectionLimits = LIMITS) -> None:
+        self.limits = limits
+        self._proxies = proxies
         self._open: dict[CountedProtocol, None] = {}
         self._waiting: dict[Any, int] = {}
 
@@ -40,9 +49,9 @@ class Connections:
         self._open[new] = None
         address = self._source(new)
         own = [one for one in self._open if address and is_half_sent(one) and self._source(one) == address]
-        if len(own) > MAX_HALF_SENT:
+        if len(own) > self.limits.half_sent:
             self._end(own[0])
-        if len(self._open) > self._most:
+        if len(self._open) > self.limits.in_all:
             self._end(self._least_needed() or new)
 
     def discard(self, old: CountedProtocol) -> None:
@@ -53,7 +62,7 @@ class Connections:
         """End the connections that have waited for too long; call it once a second."""
         # A new cycle is a new request: a connection with a request between two calls is not idle. A client that reads
         # makes the buffer shorter.
-        now = {key: limit for one in self._open if (limit := _patience(one)) is not None for key in [_progress(one)]}
+        now = {key: most for one in self._open if (most := self._patience(one)) is not None for key in [_progress(one)]}
         self._waiting = {key: self._waiting.get(key, 0) + 1 for key in now}
         for key in [key for key, ticks in self._waiting.items() if ticks >= now[key]]:
             self._end(key[0])
@@ -63,6 +72,12 @@ class Connections:
         waiting = [one for one in self._open if is_half_sent(one) or is_stalled(one)]
         counts = Counter(map(self._source, waiting))
         return max(waiting, key=lambda one: counts[self._source(one)], default=None)
+
+    def _patience(self, one: CountedProtocol) -> int | None:
+        """Seconds that a connection may stay as it is; None without a limit."""
+        if one.cycle is None or one.cycle.response_complete:
+            return self.limits.idle_seconds
+        return self.limits.stalled_seconds if is_stalled(one) else None
 
     def _source(self, one: CountedProtocol) -> str:
         """What a connection is counted by; empty for a proxy's that waits for any client's request."""
@@ -95,19 +110,20 @@ class CountedProtocol(H11Protocol):
 
 
 class LimitedListener(socket.socket):
-    """A listening socket that closes the connections of an address that has MAX_OF_ADDRESS already.
+    """A listening socket that closes the connections of an address that has `most` already.
 
     asyncio shows a connection only after its TLS handshake, so this comes first. A proxy's are not limited.
     """
 
     proxies = Proxies()
+    most = LIMITS.of_address
     _accepted: dict[str, list[socket.socket]]
 
     @classmethod
-    def of(cls, listener: socket.socket, proxies: Proxies) -> LimitedListener:
+    def of(cls, listener: socket.socket, proxies: Proxies, most: int = most) -> LimitedListener:
         """Take over a listening socket."""
         limited = cls(listener.family, listener.type, listener.proto, fileno=listener.detach())
-        limited.proxies, limited._accepted = proxies, {}
+        limited.proxies, limited.most, limited._accepted = proxies, most, {}
         return limited
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -116,7 +132,7 @@ class LimitedListener(socket.socket):
         of = source(address)
         self._accepted = {key: still for key, known in self._accepted.items() if (still := _open(known))}
         known = self._accepted.setdefault(of, [])
-        if len(known) >= MAX_OF_ADDRESS and address[0] not in self.proxies:
+        if len(known) >= self.most and address[0] not in self.proxies:
             connection.close()
             raise BlockingIOError
         known.append(connection)
@@ -131,13 +147,6 @@ def is_half_sent(one: H11Protocol) -> bool:
 def is_stalled(one: H11Protocol) -> bool:
     """Whether an answer waits because its client does not read."""
     return bool(one.flow.write_paused)
-
-
-def _patience(one: H11Protocol) -> int | None:
-    """Seconds that a connection may stay as it is; None without a limit."""
-    if one.cycle is None or one.cycle.response_complete:
-        return IDLE_SECONDS
-    return STALLED_SECONDS if is_stalled(one) else None
 
 
 def _progress(one: H11Protocol) -> tuple[H11Protocol, Any, int]:

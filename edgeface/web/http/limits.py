@@ -48,8 +48,19 @@ _LARGE = (MULTIPART, "image/", "application/octet-stream")
 class Limits:
     """Stops a body that is too large or too slow while it arrives, whatever its Content-Length."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        held: int = MAX_HELD_BYTES,
+        held_of_address: int = MAX_HELD_OF_ADDRESS,
+        seconds: float = SMALL_BODY_SECONDS,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
+        """`held` are the bytes of all uploads at a time, and `seconds` are those of a body that is no upload."""
         self._app = app
+        self._most, self._most_of_address = held, held_of_address
+        self._seconds, self._drain_seconds = seconds, drain_seconds
         self._held: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +76,7 @@ class Limits:
             await respond(scope["path"], problem)(scope, receive, send)
             return
         address = source(scope.get("client"))
-        body = _Body(headers, receive, partial(self._hold, address))
+        body = _Body(headers, receive, partial(self._hold, address), self._seconds, self._drain_seconds)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and not body.whole:
@@ -85,14 +96,16 @@ class Limits:
 
     def _hold(self, address: str, size: int) -> None:
         self._held[address] += size
-        if self._held[address] > MAX_HELD_OF_ADDRESS or self._held.total() > MAX_HELD_BYTES:
+        if self._held[address] > self._most_of_address or self._held.total() > self._most:
             raise too_many("5")
 
 
 class _Body:
     """The body of one request, counted and timed."""
 
-    def __init__(self, headers: Headers, receive: Receive, hold: Callable[[int], None]) -> None:
+    def __init__(
+        self, headers: Headers, receive: Receive, hold: Callable[[int], None], seconds: float, drain_seconds: float
+    ) -> None:
         self.whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         """All of it has arrived."""
         large = headers.get("content-type", "").lower().startswith(_LARGE)
@@ -102,7 +115,8 @@ class _Body:
         """Bytes of an upload that have arrived and are kept; other bodies are bounded by the number of connections."""
         self._hold = hold if large else None
         self._receive = receive
-        self._until = asyncio.get_running_loop().time() + (BODY_SECONDS if large else SMALL_BODY_SECONDS)
+        self._until = asyncio.get_running_loop().time() + (BODY_SECONDS if large else seconds)
+        self._drain_seconds = drain_seconds
 
     async def receive(self) -> Message:
         """The next part, as ASGI's receive."""
@@ -116,7 +130,7 @@ class _Body:
             self._hold(size)
         if self._received > self._max:
             # Most browsers show an answer only after the whole body was read.
-            until = asyncio.get_running_loop().time() + DRAIN_SECONDS
+            until = asyncio.get_running_loop().time() + self._drain_seconds
             with suppress(Problem):
                 while not self.whole and message["type"] != "http.disconnect":
                     message = await self._next(until)

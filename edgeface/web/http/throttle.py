@@ -38,23 +38,22 @@ _MAX_KNOWN = 512
 class Cooldown:
     """Lets a task run once at a time, and not again too soon; any thread may use it."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Clock) -> None:
         """`seconds` must pass between two starts."""
-        self._seconds = seconds
+        self._seconds, self._clock = seconds, clock
         self._lock = threading.Lock()
-        self._started: tuple[Clock, float] | None = None
+        self._started = float("-inf")
 
     @contextmanager
-    def taken(self, clock: Clock) -> Iterator[None]:
+    def taken(self) -> Iterator[None]:
         """Hold the task. Raises Problem 429 while another holds it, or too soon after the last start."""
         if not self._lock.acquire(blocking=False):
             raise too_soon(self._seconds)
         try:
-            now = clock.monotonic()
-            # Times of two clocks cannot be compared.
-            if self._started is not None and self._started[0] is clock and now - self._started[1] < self._seconds:
-                raise too_soon(self._seconds - (now - self._started[1]))
-            self._started = clock, now
+            now = self._clock.monotonic()
+            if now - self._started < self._seconds:
+                raise too_soon(self._seconds - (now - self._started))
+            self._started = now
             yield
         finally:
             self._lock.release()

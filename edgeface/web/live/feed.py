@@ -41,8 +41,11 @@ _POLL = 0.02
 class Feed:
     """The newest results of one camera; used by the web's event loop only."""
 
-    def __init__(self, context: WebContext, camera: str) -> None:
+    def __init__(
+        self, context: WebContext, camera: str, *, lease: float = LEASE, timeout: float = PICTURE_TIMEOUT
+    ) -> None:
         self._context, self._camera = context, camera
+        self._lease, self._timeout = lease, timeout
         # The one before is kept for clients that have its faces and now request its picture.
         self._results: deque[FrameResult] = deque(maxlen=2)
         self._taken = 0.0
@@ -84,7 +87,7 @@ class Feed:
             self._watching.enter_context(self._context.hub.watch(self._camera))
         else:
             self._end.cancel()
-        self._end = loop.call_later(LEASE, self.close)
+        self._end = loop.call_later(self._lease, self.close)
 
     def close(self) -> None:
         """Stop the feed and drop every picture."""
@@ -96,7 +99,7 @@ class Feed:
         self._pictures.clear()
 
     async def _take(self) -> FrameResult:
-        for _ in range(round(PICTURE_TIMEOUT / _POLL)):
+        for _ in range(round(self._timeout / _POLL)):
             result = self._context.hub.latest(self._camera)
             if result is not None and self._context.clock.monotonic() - result.frame.monotonic <= MAX_AGE:
                 return result

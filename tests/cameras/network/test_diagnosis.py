@@ -45,33 +45,28 @@ def test_an_error_while_opening_is_that_of_the_opening() -> None:
         diagnosis.opened(fails, never)
 
 
-def test_a_slow_stream_is_given_up_for_a_fault_and_released_when_it_opens_after_all(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(diagnosis, "SLOW_SECONDS", 0.05)
+def test_a_slow_stream_is_given_up_for_a_fault_and_released_when_it_opens_after_all() -> None:
     stream = Stream()
     with pytest.raises(CameraAddressError, match="not RTSP"):
-        diagnosis.opened(stream.open, lambda: CameraAddressError("not RTSP"))
+        diagnosis.opened(stream.open, lambda: CameraAddressError("not RTSP"), 0.05)
     assert not stream.released.is_set()
     stream.admitted.set()
     assert stream.released.wait(30)
     until(lambda: "opening" not in {thread.name for thread in threading.enumerate()})
 
 
-def test_a_slow_stream_without_a_fault_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "SLOW_SECONDS", 0.05)
+def test_a_slow_stream_without_a_fault_is_waited_for() -> None:
     stream = Stream()
 
     def doubt() -> CameraError | None:
         threading.Timer(0.1, stream.admitted.set).start()
         return None
 
-    assert diagnosis.opened(stream.open, doubt) is stream
+    assert diagnosis.opened(stream.open, doubt, 0.05) is stream
     assert not stream.released.is_set()
 
 
-def test_a_stream_that_opens_while_it_is_asked_about_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "SLOW_SECONDS", 0.05)
+def test_a_stream_that_opens_while_it_is_asked_about_is_kept() -> None:
     stream = Stream()
 
     def doubt() -> CameraError | None:
@@ -80,5 +75,5 @@ def test_a_stream_that_opens_while_it_is_asked_about_is_kept(monkeypatch: pytest
         time.sleep(0.05)
         return CameraAddressError("not RTSP")
 
-    assert diagnosis.opened(stream.open, doubt) is stream
+    assert diagnosis.opened(stream.open, doubt, 0.05) is stream
     assert not stream.released.is_set()

@@ -141,8 +141,14 @@ def test_check_hints_at_a_literal_password_and_does_not_show_it(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "config.yaml"
-    for user, hints in ((f"viewer:{SECRET}@", 1), ("viewer@", 0), ("", 0)):
-        file.write_bytes(f"data: {tmp_path}\n".encode() + config(kind, f"{user}10.0.0.5/x"))
+    addresses = {
+        f"viewer:{SECRET}@10.0.0.5/x": 1,
+        f"10.0.0.5/x?pwd={SECRET}": 1,
+        "viewer@10.0.0.5/x": 0,
+        "10.0.0.5/x": 0,
+    }
+    for address, hints in addresses.items():
+        file.write_bytes(f"data: {tmp_path}\n".encode() + config(kind, address))
         assert main.main(["check", "--config", str(file)]) == 0
         printed = capsys.readouterr().out
         assert printed.count("the address contains a password") == hints

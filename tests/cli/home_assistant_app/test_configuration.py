@@ -132,6 +132,26 @@ def test_the_password_of_a_camera_is_in_a_file_of_its_own(option: dict[str, str]
     assert getattr(camera, "password_file", None) == FOLDER / "camera-porch.password"
 
 
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("http://10.0.0.2/snap.cgi?user=admin&PWD=hunter2", True),
+        ("rtsp://u:p@10.0.0.2/user=admin_password=hunter2_stream=0", True),
+        ("rtsp://10.0.0.2/live?access_token=hunter2", True),
+        ("rtsp://10.0.0.2/user=admin&password=&channel=1", False),
+        ("http://10.0.0.2/video?compass=1#pass", False),
+    ],
+)
+def test_a_password_in_the_path_or_query_of_an_address_is_refused(address: str, *, refused: bool) -> None:
+    cameras = [{"name": "Porch", "address": address}]
+    if not refused:
+        assert "porch" in loaded(made(cameras=cameras)).cameras
+        return
+    (line,) = mistakes(cameras=cameras)
+    assert line.startswith("option cameras, entry 1, address: has a password in its path or query: delete it there")
+    assert "hunter2" not in line
+
+
 def test_cameras_whose_names_make_the_same_id_stay_apart() -> None:
     cameras = [{"name": name, "address": f"rtsp://10.0.0.{n}/"} for n, name in enumerate(("Tür", "Tur!", "門"), 1)]
     assert list(loaded(made(cameras=cameras)).cameras) == ["tur", "tur-2", "men"]
@@ -191,7 +211,7 @@ def test_levels_snapshots_and_the_log_are_as_chosen() -> None:
         ),
         (
             {"cameras": [{"name": "A", "address": "rtsp://u:p@10.0.0.2/", **LOGIN}]},
-            ["option cameras, entry 1: the address has a user name already: remove it there, or remove username"],
+            ["option cameras, entry 1, address: has a user name already: remove it there, or remove username"],
         ),
         (
             {"cameras": [{"name": "A", "address": "/dev/video0", **LOGIN}]},

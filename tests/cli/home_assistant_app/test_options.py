@@ -124,7 +124,7 @@ def test_no_value_is_repeated(tmp_path: Path) -> None:
     ],
     ids=["empty", "list", "torn", "not UTF-8", "twice", "deep", "huge"],
 )
-def test_what_is_no_options_file_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_the_options_is_one_line(tmp_path: Path, content: bytes) -> None:
     (line,) = mistakes(tmp_path, content)
     assert line.endswith("not the options of an app: save them again in Home Assistant")
 

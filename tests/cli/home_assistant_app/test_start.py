@@ -75,7 +75,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
             made.daemon = words
             raise StartedError
 
-        # The process would become the daemon: the last test and `make app-test` let it.
+        # The process would become the daemon; `make app-test` lets it.
         monkeypatch.setattr(os, "execv", started)
         monkeypatch.setenv("SUPERVISOR_TOKEN", "token")
         made.options()
@@ -104,14 +104,21 @@ def test_secrets_are_in_files_that_only_the_daemon_reads_and_the_configuration_i
     assert (app.written.parent / "camera-gate.password").read_text() == "cam-secret\n"
 
 
-def test_the_secrets_of_what_was_removed_are_removed(app: App) -> None:
+@pytest.mark.parametrize("own", [False, True], ids=["other options", "a config of the user's own"])
+def test_the_secrets_of_what_was_removed_are_removed(app: App, monkeypatch: pytest.MonkeyPatch, *, own: bool) -> None:
     app.options(notifications=[{"address": "json://10.0.0.9"}])
     assert app.start() is None
-    assert (app.written.parent / "notification-1.url").exists()
+    names = {"config.yaml", "mqtt.password"}
+    assert {path.name for path in app.written.parent.iterdir()} == {*names, "notification-1.url"}
     app.options()
-    os.environ["SUPERVISOR_TOKEN"] = "token"  # noqa: S105 - of the test
+    if own:
+        app.supervisor.status, app.supervisor.answer = 400, b'{"result": "error"}'
+        names = {"mqtt.password"}
+        text = f"data: {app.data}/edgeface\ncameras: {{hall: {{type: replay, path: {CLIP}}}}}\n"
+        (app.config / "config.yaml").write_text(text)
+    monkeypatch.setenv("SUPERVISOR_TOKEN", "token")
     assert app.start() is None
-    assert not (app.written.parent / "notification-1.url").exists()
+    assert {path.name for path in app.written.parent.iterdir()} == names
 
 
 def test_without_the_service_the_log_has_what_to_do(app: App, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,7 +245,7 @@ def test_a_folder_of_photos_that_is_missing_is_no_reason_not_to_run(
     assert "option photos:" in capsys.readouterr().err
 
 
-def test_a_user_that_there_is_not_is_one_line() -> None:
+def test_an_unknown_user_is_one_line() -> None:
     with pytest.raises(UsageError, match="there is no user no-such"):
         user.named("no-such")
 

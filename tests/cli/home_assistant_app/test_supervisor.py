@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedIOBase
 
+    from edgeface.core.clock import Clock
     from tests.support.http_receiver import Receiver
 
 SERVICE = {
@@ -39,8 +40,8 @@ def fake() -> Iterator[Receiver]:
         yield made
 
 
-def ask(fake: Receiver) -> supervisor.Broker | None:
-    return supervisor.broker(f"http://127.0.0.1:{fake.port}", "secret-token", FixedClock())
+def ask(fake: Receiver, clock: Clock | None = None, timeout: float = supervisor.SECONDS) -> supervisor.Broker | None:
+    return supervisor.broker(f"http://127.0.0.1:{fake.port}", "secret-token", clock or FixedClock(), timeout)
 
 
 def test_the_broker_is_what_the_supervisor_names(fake: Receiver) -> None:
@@ -105,11 +106,11 @@ def test_a_proxy_of_the_environment_gets_no_token(fake: Receiver, monkeypatch: p
         assert other.received == []
 
 
-def test_a_slow_supervisor_is_asked_again(fake: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "SECONDS", 0.05)
-    fake.slow = 0.3
+def test_a_slow_supervisor_is_asked_again(fake: Receiver) -> None:
+    fake.slow, clock = 0.3, FixedClock()
     with pytest.raises(BrokerError, match="timed out"):
-        ask(fake)
+        ask(fake, clock, timeout=0.05)
+    assert clock.monotonic() == (supervisor.TRIES - 1) * supervisor.SECONDS
 
 
 def test_what_answers_without_http_is_one_line(fake: Receiver) -> None:
@@ -128,6 +129,6 @@ def test_no_supervisor_is_one_line() -> None:
         supervisor.broker(f"http://127.0.0.1:{port}", "t", FixedClock())
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_a_word_that_is_not_an_address_is_refused() -> None:
     with pytest.raises(UsageError, match="not an address"):
         supervisor.broker("supervisor", "t", FixedClock())
