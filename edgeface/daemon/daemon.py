@@ -155,7 +155,10 @@ class Daemon:
         """Whether the threads run that all depend on."""
         if not self._publisher.alive:
             log.critical("a thread of the publisher or of the journal has ended")
-        return self._vision.alive and self._publisher.alive
+        if not self._fleet.alive:
+            # It alone ends leases.
+            log.critical("the thread of the fleet has ended")
+        return self._vision.alive and self._publisher.alive and self._fleet.alive
 
     def _start(self) -> None:
         daemon_report.record_started(self._journal, self._configuration, self._boot, self._clock.wall())

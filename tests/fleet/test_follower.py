@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,10 +34,11 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def following(device: Device) -> Follower:
+def following(device: Device, **options: Any) -> Follower:
     clock = SystemClock()
     device.centre.now = clock.wall()
-    return Follower(lambda: device.configuration, open_vault(device.data), device.model, clock, synced=lambda: True)
+    vault = open_vault(device.data)
+    return Follower(lambda: device.configuration, vault, device.model, clock, synced=lambda: True, **options)
 
 
 def test_a_change_is_applied_while_the_centre_keeps_the_request(device: Device) -> None:
@@ -54,6 +55,17 @@ def test_a_change_is_applied_while_the_centre_keeps_the_request(device: Device) 
     # The request would have waited for 30 s.
     assert time.monotonic() - begun < 2
     assert not follower._thread.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_failure_that_no_one_expected_is_seen(device: Device) -> None:
+    def fail(_: str) -> None:
+        raise RuntimeError("a defect")
+
+    device.centre.put("alice", unit(1))
+    follower = following(device, step=fail)
+    follower.start()
+    until(lambda: not follower.alive)
 
 
 def test_when_the_centre_is_away_it_asks_again_ever_more_rarely(device: Device) -> None:

@@ -95,6 +95,11 @@ class Follower:
             self._end_leases(*self._opened(stack))
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs; False after it has failed in a way that no one expected."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """End the thread."""
         self._closing.set()
@@ -111,12 +116,12 @@ class Follower:
             except EdgefaceError as error:
                 self._report(None, error)
                 return
+            stack.callback(self._disconnect)
             while not self._closing.is_set():
                 delay = self.round(book, applier)
                 self._closing.wait(delay)
             for site in book.sites.values():
                 book.file.put_site(site)
-            self._disconnect()
 
     def _opened(self, stack: ExitStack) -> tuple[Book, Applier]:
         folder = self._configuration().data
