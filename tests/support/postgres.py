@@ -49,10 +49,11 @@ class Postgres:
         self.root = Path(tempfile.mkdtemp(prefix="pg-", dir=folder or memory()))
         self.data = self.root / "data"
         self._fsync = fsync
-        self._as: list[str] = []
+        # It ends with the tests, also when they are killed.
+        self._as = ["setpriv", "--pdeathsig=QUIT"]
         if os.geteuid() == 0:
             shutil.chown(self.root, "nobody")
-            self._as = ["setpriv", "--reuid=nobody", "--clear-groups"]
+            self._as += ["--reuid=nobody", "--clear-groups"]
         self.root.chmod(0o711)
         self._run("initdb", "-D", self.data, "-U", "edgeface", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         self._process: subprocess.Popen[bytes] | None = None
