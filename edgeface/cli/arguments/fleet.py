@@ -27,7 +27,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),
-        flag("--json", "status: print JSON"),
+        flag("--json", "status, proof: print JSON"),
         value("--name", "NAME", "enroll: the display name"),
         value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),

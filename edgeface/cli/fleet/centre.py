@@ -6,12 +6,13 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeface.centre.admins.sites import proof_object
 from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
-from edgeface.core.clock import SystemClock, local_time
+from edgeface.core.clock import SystemClock, local_time, rfc3339
 from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
 from edgeface.core.text import check_id, counted
@@ -127,9 +128,12 @@ def _lost(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -
         say("without a TPM, count these templates as read: GDPR, article 33, allows 72 hours for the report")
 
 
-def _proof(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+def _proof(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
     """Print what each device of a site has signed."""
-    _say_proof(context, words[0])
+    if arguments.json:
+        say(proof_object(context.store.proof(words[0])).model_dump_json(indent=2))
+    else:
+        _say_proof(context, words[0])
 
 
 def _say_proof(context: CentreContext, site: str) -> None:
@@ -137,6 +141,8 @@ def _say_proof(context: CentreContext, site: str) -> None:
     say(f"{site}: change {found.site.seq}, {found.site.count} people, digest {found.site.digest:064x}")
     for one in found.devices:
         say(f"  {one.device:<20} {_proof_line(one)}")
+        if one.signature is not None:
+            say(f"  {'':<20} {rfc3339(one.at / 1000)} {base64.b64encode(one.signature).decode()}")
     left = [one for one in found.outstanding if not one.revoked]
     if left:
         say(f"outstanding: {', '.join(one.device for one in left)}")
