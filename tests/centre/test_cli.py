@@ -57,7 +57,7 @@ def test_a_centre_is_made_used_and_leaves_a_proof(run: Run) -> None:
     assert "edgeface centre password" in out
     assert run("centre", "init")[1].splitlines()[0] == out.splitlines()[0]
     assert run("fleet", "site", "tower", "annex")[0] == 0
-    status, out, _ = run("fleet", "enroll", "tower", "barack", str(DATA / "obama.jpg"), "--name", "Barack")
+    status, out, _ = run("fleet", "enroll", "tower", "barack", "--name", "Barack", str(DATA / "obama.jpg"))
     assert (status, out) == (0, "barack: enrolled at tower, change 1\n")
     assert run("fleet", "people", "tower")[1].split() == ["barack", "Barack"]
     status, out, _ = run("fleet", "forget", "tower", "barack")
