@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
+	covered clean fuzz install uninstall deb docs-check fleet-demo first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ setup-test: $(VENV)/.test
 
 demo: setup ## the full pipeline on a bundled clip, with a real broker (OUT=folder, DOOR=1, ATTACK=1, MODELS=folder, KEEP=1: the page stays up)
 	@$(BIN)/edgeface demo --out $(OUT) $(if $(DOOR)$(ATTACK),--door) $(if $(ATTACK),--attack) $(if $(MODELS),--models $(MODELS)) $(if $(KEEP),--keep)
+
+fleet-demo: setup-test ## a centre with PostgreSQL and two devices: enrolled, matched, forgotten, and the proof, two minutes
+	@$(BIN)/python -m tools.fleet.demo
 
 HA_PYTHON ?= python3.14
 HA_VERSION ?= 2026.11.0

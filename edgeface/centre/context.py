@@ -46,10 +46,11 @@ class CentreContext:
 
 
 @contextmanager
-def opened(settings: CentreSettings, clock: Clock) -> Iterator[CentreContext]:
+def opened(settings: CentreSettings, clock: Clock, *, restored: bool = False) -> Iterator[CentreContext]:
     """The centre of these settings, with its database brought to the newest version.
 
-    Raises ConfigError without `edgeface centre init`, FleetError if the database cannot be used.
+    `restored` says that the database came from a backup. Raises ConfigError without `edgeface centre init`, FleetError
+    if the database cannot be used.
     """
     from edgeface.centre.authority import Authority
     from edgeface.centre.keyring import Keyring
@@ -60,5 +61,8 @@ def opened(settings: CentreSettings, clock: Clock) -> Iterator[CentreContext]:
         closing(Keyring(settings.data / KEYRING, settings.keyring, settings.passphrase())) as keyring,
         closing(Store(conninfo, keyring, clock, lease_seconds=settings.lease_seconds)) as store,
     ):
-        store.migrate()
+        if restored:
+            store.after_restore()
+        else:
+            store.migrate()
         yield CentreContext(settings, clock, store, authority)

@@ -115,6 +115,8 @@ class DeviceProof:
     at: int
     """Milliseconds of the device's clock."""
     signature: bytes | None
+    receipt_key: bytes
+    """Ed25519 public key of the device, by which anyone can check the signature."""
     lease_ends: float | None
     """Wall seconds; None without a lease. Until then a device that is outstanding may match people of before."""
     revoked: bool

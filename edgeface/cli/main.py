@@ -89,8 +89,12 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse, and accept photos after an option, which argparse does not (enroll ID --name NAME PHOTO...)."""
     whole = parser()
     arguments, late = whole.parse_known_args(argv)
-    if late and (not hasattr(arguments, "photos") or any(word.startswith("-") for word in late)):
+    takes_late = hasattr(arguments, "photos") or hasattr(arguments, "words")
+    if late and (not takes_late or any(word.startswith("-") for word in late)):
         whole.error(f"unrecognized arguments: {' '.join(late)}")
+    if hasattr(arguments, "words"):
+        arguments.words = [*arguments.words, *late]
+        return arguments
     if late and arguments.id is None:
         arguments.id = late.pop(0)
     if late:

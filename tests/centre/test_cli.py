@@ -10,13 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from edgeface.cli.main import main
 from edgeface.core.errors import FleetError
-from edgeface.fleet import join_code
+from edgeface.fleet import join_code, sealing
 from edgeface.fleet.device.joining import join
 from edgeface.security.vault import open_vault
 from tests.support.broker import until
+from tests.support.centre import NOW, SITE, Centre, proposal
+from tests.support.clock import FixedClock
+from tests.support.postgres import Postgres
 
 DATA = Path(__file__).parents[1] / "data"
 Run = Callable[..., tuple[int, str, str]]
@@ -53,7 +57,7 @@ def test_a_centre_is_made_used_and_leaves_a_proof(run: Run) -> None:
     assert "edgeface centre password" in out
     assert run("centre", "init")[1].splitlines()[0] == out.splitlines()[0]
     assert run("fleet", "site", "tower", "annex")[0] == 0
-    status, out, _ = run("fleet", "enroll", "tower", "barack", str(DATA / "obama.jpg"), "--name", "Barack")
+    status, out, _ = run("fleet", "enroll", "tower", "barack", "--name", "Barack", str(DATA / "obama.jpg"))
     assert (status, out) == (0, "barack: enrolled at tower, change 1\n")
     assert run("fleet", "people", "tower")[1].split() == ["barack", "Barack"]
     status, out, _ = run("fleet", "forget", "tower", "barack")
@@ -101,6 +105,47 @@ def test_accounts_are_made_listed_and_revoked(run: Run) -> None:
     assert run("centre", "password", "bob", typed="correct horse battery\n")[0] == 2
     assert run("centre", "password", "bob", "--role", "admin", typed="short\n")[0] == 2
     assert run("centre", "token")[0] == 2
+
+
+def test_proposals_are_listed_accepted_and_declined(run: Run, conninfo: str, tmp_path: Path) -> None:
+    run("centre", "init")
+    run("fleet", "site", SITE)
+    with Centre(conninfo, (tmp_path / "data" / "keyring", tmp_path / "second"), FixedClock(epoch=NOW)) as centre:
+        device = centre.joined()
+        for who in ("carla", "dora"):
+            made = proposal(device, sealing.new_person(), 0, id=who)
+            centre.store.propose(device.device, SITE, made)
+    lines = run("fleet", "proposals")[1].splitlines()
+    assert [line.split()[-2:] for line in lines] == [["enroll", "carla"], ["enroll", "dora"]]
+    first, second = (line.split()[0] for line in lines)
+    assert run("fleet", "accept", first) == (0, f"{first}: accepted, change 1\n", "")
+    assert run("fleet", "decline", second)[0] == 0
+    assert run("fleet", "proposals")[1] == ""
+    assert run("fleet", "people", SITE)[1].split()[0] == "carla"
+    status, out, err = run("fleet", "accept", first)
+    assert (status, out) == (69, "")
+    assert f"{first}: no such proposal waits" in err
+
+
+def test_after_a_restore_who_was_forgotten_since_stays_forgotten(
+    run: Run, conninfo: str, postgres: Postgres, config: Path
+) -> None:
+    run("centre", "init")
+    run("fleet", "site", "tower")
+    for who, photo in (("barack", "obama.jpg"), ("joe", "biden.jpg")):
+        run("fleet", "enroll", "tower", who, str(DATA / photo))
+    name = conninfo_to_dict(conninfo)["dbname"]
+    postgres.create(f"{name}backup", str(name))
+    run("fleet", "forget", "tower", "barack")
+    config.write_text(config.read_text().replace(f"dbname={name} ", f"dbname={name}backup "))
+    try:
+        status, out, _ = run("centre", "restored")
+        said = "tower: 1 person, change 1000004, epoch 2; every device fetches the whole list again\n"
+        assert (status, out) == (0, said)
+        assert run("fleet", "people", "tower")[1].split()[0] == "joe"
+        assert run("centre", "check")[1] == "the settings are right: 1 site, 1 person, 0 devices\n"
+    finally:
+        postgres.drop(f"{name}backup")
 
 
 def test_a_served_centre_lets_a_real_device_in_and_a_lost_one_not(run: Run, config: Path, tmp_path: Path) -> None:

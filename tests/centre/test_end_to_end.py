@@ -1,20 +1,27 @@
 """A centre with its listeners, and a device with its follower: what an admin does is what the device matches."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from edgeface.centre.admins.models import DeviceProof
+from edgeface.centre.admins.sites import proof_object
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
 from edgeface.config.configuration import Configuration, Fleet
 from edgeface.core.clock import SystemClock
+from edgeface.core.errors import FleetError
 from edgeface.faces.embedder import embedder_name
 from edgeface.fleet import join_code
 from edgeface.fleet.device.follower import Follower
 from edgeface.fleet.device.joining import join
+from edgeface.fleet.messages import Receipt
 from edgeface.gallery.gallery import Gallery
 from edgeface.people.enrollment import DEFAULT
 from edgeface.security.vault import open_vault
@@ -59,6 +66,21 @@ def state(running: Running) -> Any:
     return device.state
 
 
+def receipt_of(signed: DeviceProof) -> Receipt:
+    """What the JSON of a proof says that a device has signed."""
+    assert signed.at is not None
+    assert signed.digest is not None
+    assert signed.signature is not None
+    return Receipt(
+        seq=signed.seq, digest=signed.digest, count=signed.count, signature=base64.b64decode(signed.signature),
+        at=round(datetime.fromisoformat(signed.at.replace("Z", "+00:00")).timestamp() * 1000),
+    )  # fmt: skip
+
+
+def public_key(text: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text))
+
+
 def test_enrolled_changed_and_forgotten_at_the_centre(running: Running, joined: Configuration) -> None:
     people = Enrolling(running.context, SITE, "admin")
     people.from_photos("barack", Facts(name="Barack"), [DATA / "obama.jpg"], DEFAULT)
@@ -71,6 +93,10 @@ def test_enrolled_changed_and_forgotten_at_the_centre(running: Running, joined: 
         until(lambda: matched(joined) == {"joe"} and state(running) == "equal", 20)
         assert follower.problems == ()
     assert running.context.store.proof(SITE).outstanding == ()
+    (signed,) = proof_object(running.context.store.proof(SITE)).devices
+    receipt_of(signed).verify(public_key(signed.receipt_key), "front", SITE)
+    with pytest.raises(FleetError, match="not signed by the device"):
+        receipt_of(signed.model_copy(update={"count": 2})).verify(public_key(signed.receipt_key), "front", SITE)
 
 
 def test_a_lost_device_gets_nothing_new(running: Running, joined: Configuration) -> None:

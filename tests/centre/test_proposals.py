@@ -1,32 +1,13 @@
 """What devices propose, and what becomes of it."""
 
 import secrets
-from typing import Any
 
 import pytest
 
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.fleet import sealing
-from edgeface.fleet.facts import PersonFacts, to_mean
 from edgeface.fleet.messages import Proposal
-from edgeface.fleet.packing import packed
-from tests.support.centre import MODEL, SITE, Centre, TestDevice, embedding, entry
-
-
-def proposal(device: TestDevice, person: bytes, seq: int, **facts: Any) -> Proposal:
-    """As a device makes it."""
-    given = {"id": "carla", "name": "Carla", "version": 1, "model": MODEL, "mean": to_mean(embedding(50)), **facts}
-    wrapped = device.centre.store.epoch_key(SITE, device.device)
-    epoch_key = sealing.unwrap_epoch(device.sealing.private_bytes_raw(), SITE, wrapped.epoch, wrapped.wrapped)
-    key, body = sealing.new_key(), packed(PersonFacts(**given).model_dump(exclude_defaults=True))
-    return Proposal(
-        number=secrets.token_bytes(16),
-        person=person,
-        seq=seq,
-        key=sealing.wrap_key(epoch_key, SITE, wrapped.epoch, person, key),
-        epoch=wrapped.epoch,
-        sealed=sealing.seal_proposal(key, SITE, person, seq, body),
-    )
+from tests.support.centre import MODEL, SITE, Centre, TestDevice, entry, proposal
 
 
 def forgetting(person: bytes, seq: int) -> Proposal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from edgeface.centre.keyring import Keyring
 from edgeface.centre.records import Entry, JoinCode
 from edgeface.centre.store import Store
 from edgeface.fleet import digest, sealing
-from edgeface.fleet.facts import PersonFacts, verify
-from edgeface.fleet.messages import JoinRequest, Receipt
+from edgeface.fleet.facts import PersonFacts, to_mean, verify
+from edgeface.fleet.messages import JoinRequest, Proposal, Receipt
+from edgeface.fleet.packing import packed
 from tests.support.clock import FixedClock
 
 if TYPE_CHECKING:
@@ -155,3 +157,19 @@ class TestDevice:
         """What it signs now."""
         facts = {"seq": self.seq, "digest": digest.to_hex(self.digest), "count": len(self.people), "at": 1, **other}
         return Receipt.signed(self.signing, self.name, SITE, facts)
+
+
+def proposal(device: TestDevice, person: bytes, seq: int, **facts: Any) -> Proposal:
+    """What a device proposes about a person."""
+    given = {"id": "carla", "name": "Carla", "version": 1, "model": MODEL, "mean": to_mean(embedding(50)), **facts}
+    wrapped = device.centre.store.epoch_key(SITE, device.device)
+    epoch_key = sealing.unwrap_epoch(device.sealing.private_bytes_raw(), SITE, wrapped.epoch, wrapped.wrapped)
+    key, body = sealing.new_key(), packed(PersonFacts(**given).model_dump(exclude_defaults=True))
+    return Proposal(
+        number=secrets.token_bytes(16),
+        person=person,
+        seq=seq,
+        key=sealing.wrap_key(epoch_key, SITE, wrapped.epoch, person, key),
+        epoch=wrapped.epoch,
+        sealed=sealing.seal_proposal(key, SITE, person, seq, body),
+    )

@@ -53,7 +53,7 @@ exec setsid --ctty chroot "$over/m" /usr/bin/env -i "$@"
 """
 
 _STAND_INS = {
-    "sudo": 'exec "$@"',
+    "sudo": '[ "$1" != -u ] || shift 2; exec "$@"',
     "edgeface": f'exec {shlex.quote(sys.executable)} -m edgeface.cli "$@"',
     # Most targets are measurements of minutes or hours: that the target and its variables exist is what is tried.
     "make": 'exec /usr/bin/make --dry-run --no-print-directory "$@"',
@@ -64,6 +64,10 @@ case "$1 $2" in
     "start edgeface") edgeface run --config {CONFIG} >/root/service.log 2>&1 & echo $! >/run/docs.pid
         for second in $(seq 60); do curl -s -o /dev/null http://127.0.0.1:8099/ && break; sleep 1; done ;;
     "stop edgeface") [ ! -e /run/docs.pid ] || {{ kill "$(cat /run/docs.pid)"; sleep 3; rm /run/docs.pid; }} ;;
+    "enable --now" | "start edgeface-centre") edgeface centre serve >/root/centre.log 2>&1 & echo $! >/run/centre.pid
+        for second in $(seq 60); do grep -q "devices at port" /root/centre.log && break; sleep 1; done ;;
+    "stop edgeface-centre") [ ! -e /run/centre.pid ] || {{ kill "$(cat /run/centre.pid)"; sleep 3; }}
+        rm -f /run/centre.pid ;;
     *) echo "systemctl $*: not known here" >&2; exit 1 ;;
 esac""",
 }
@@ -80,6 +84,10 @@ doors:
   front-door: {{camera: porch, allow: [{{group: everyone}}]}}
   garage: {{camera: porch, allow: [{{group: everyone}}]}}
 """
+
+_CENTRE_CONFIG = "names: [localhost]\n"
+_CENTRE_FOLDERS = "etc/edgeface-centre", "var/lib/edgeface-centre", "var/lib/edgeface-centre-keyring"
+_ROLE = "createuser edgeface-centre && createdb --owner edgeface-centre edgeface"
 
 _PHOTOS = {"a1": "obama", "a2": "obama2", "a3": "obama3", "visitor": "biden", "joe1": "biden", "joe2": "biden"}
 _PHOTOS |= {"joe3": "biden", "joe4": "biden", "visitor2": "astronaut"}
@@ -106,6 +114,7 @@ NAMES = (
     Name(r"2kq5w7hd3xv4m6pa", "edgeface pass --list", r"^([a-z2-7]{16})\b"),
     Name(r"/media/usb/edgeface-DATE\.backup", "ls /media/usb/*.backup", r"^(/media/usb/\S+\.backup)"),
     Name(r"sign:yard-2026-11:\S+", "edgeface keys show --data /root/yard", r"(sign:yard\S+)"),
+    Name(r"https://centre\.example:8444 ABCD-\S+", "edgeface fleet code front house", r"(https://localhost:\S+ \S+)"),
     Name(r"BROKER", "echo 127.0.0.1", r"^(127\.0\.0\.1)"),
     Name(r"COPY_OF_KEY", "echo /root/saved/key", r"^(/root/saved/key)"),
 )
@@ -137,6 +146,12 @@ PREPARED = {
     r"enroll --folder": "edgeface forget alice",
     r"edgeface pass alice": "edgeface keys new",
     r"edgeface door ": "sed -i 's/type: gpio/type: log/' /etc/edgeface-door/door.yaml",
+    r"createuser edgeface-centre": "systemctl stop edgeface-centre; dropdb --if-exists edgeface;"
+    " dropuser --if-exists edgeface-centre; rm -rf /var/lib/edgeface-centre*/*",
+    r"fleet (lost|devices)": "edgeface fleet join $(edgeface fleet code front house | cut -d' ' -f4-) --again",
+    r"dropdb": "pg_dump --format custom --file /var/lib/postgresql/edgeface.dump edgeface",
+    r"fleet (forget|proof)": "edgeface fleet enroll house alice a1.jpg",
+    r"\$CENTRE": "export CENTRE=$(edgeface centre token curl --role viewer 2>/dev/null)",
     r"127\.0\.0\.1:8098": "export RECOGNISE=$(edgeface web token --role recognise 2>/dev/null);"
     " (edgeface serve >/dev/null 2>&1 &);"
     " until curl -sf http://127.0.0.1:8098/health/ready; do sleep 1; done",
@@ -183,6 +198,14 @@ class Sandbox:
         """Put people, events and configuration back."""
         self.run(f"systemctl stop edgeface; rm -rf {DATA}; cp -a /root/saved {DATA}; cp /root/config.yaml {CONFIG}")
         self.run(f"cd {CHECKOUT}")
+
+    def centre(self) -> None:
+        """Start a database and the centre of a fleet in it, which stay."""
+        self.run("(python -m tools.docs.centre /run/database >/root/database.log 2>&1 &)")
+        self.run("until [ -s /run/database ]; do sleep 1; done; . /run/database")
+        self.run(
+            f"{_ROLE} && edgeface centre init && edgeface fleet site house && systemctl enable --now edgeface-centre"
+        )
 
     def run(self, line: str, until: float | None = None) -> Done:
         """Type a line that is part of the preparation, or `until` so many seconds."""
@@ -245,6 +268,14 @@ def _write_files(files: Path) -> None:
     for name, text in _STAND_INS.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
-    for folder in ("etc/edgeface", "etc/edgeface-door", "var/lib/edgeface", "media/usb"):
+    for folder in (
+        "etc/edgeface",
+        "etc/edgeface-door",
+        "var/lib/edgeface",
+        "media/usb",
+        "var/lib/postgresql",
+        *_CENTRE_FOLDERS,
+    ):
         (files / folder).mkdir(parents=True)
     (files / CONFIG.lstrip("/")).write_text(_CONFIG)
+    (files / "etc" / "edgeface-centre" / "centre.yaml").write_text(_CENTRE_CONFIG)

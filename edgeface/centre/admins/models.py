@@ -166,6 +166,8 @@ class DeviceProof(Outstanding):
     """The device's own time of the receipt."""
     signature: str | None
     """Base64 of Ed25519."""
+    receipt_key: str
+    """Base64 of the public key of the device that checks the signature."""
     revoked: bool
 
 

@@ -57,14 +57,7 @@ def site(call: Call) -> Response:
 def proof(call: Call) -> Response:
     """Get what each device of a site has signed."""
     require_right(call, call.path["site"], "viewer")
-    found = centre(call).store.proof(call.path["site"])
-    signed = [_device_proof(one) for one in found.devices]
-    return reply(
-        models.Proof(
-            site=found.site.site, seq=found.site.seq, digest=f"{found.site.digest:064x}", count=found.site.count,
-            devices=signed,
-        )
-    )  # fmt: skip
+    return reply(proof_object(centre(call).store.proof(call.path["site"])))
 
 
 def history(call: Call) -> Response:
@@ -152,6 +145,17 @@ def _site(one: records.Site) -> models.Site:
     return models.Site(site=one.site, seq=one.seq, epoch=one.epoch, people=one.count)
 
 
+def proof_object(found: records.SiteProof) -> models.Proof:
+    """What each device of a site has signed, as JSON has it."""
+    return models.Proof(
+        site=found.site.site,
+        seq=found.site.seq,
+        digest=f"{found.site.digest:064x}",
+        count=found.site.count,
+        devices=[_device_proof(one) for one in found.devices],
+    )
+
+
 def _device_proof(one: records.DeviceProof) -> models.DeviceProof:
     return models.DeviceProof(
         **outstanding(one).model_dump(),
@@ -160,6 +164,7 @@ def _device_proof(one: records.DeviceProof) -> models.DeviceProof:
         count=one.count,
         at=rfc3339(one.at / 1000) if one.signature is not None else None,
         signature=None if one.signature is None else _base64(one.signature),
+        receipt_key=_base64(one.receipt_key),
         revoked=one.revoked,
     )
 

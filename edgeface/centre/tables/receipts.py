@@ -63,7 +63,8 @@ def proof(transaction: Transaction, site: str) -> SiteProof:
     """What each device of a site has signed."""
     state = sites.find(transaction, site)
     rows = transaction.execute(
-        "SELECT d.device, r.seq, r.digest, r.count, r.at, r.signature, r.fits, s.lease_ends, d.revoked IS NOT NULL"
+        "SELECT d.device, r.seq, r.digest, r.count, r.at, r.signature, r.fits, d.receipt_key, s.lease_ends,"
+        " d.revoked IS NOT NULL"
         " FROM device_sites s JOIN devices d USING (device) LEFT JOIN receipts r USING (device, site)"
         " WHERE s.site = %s ORDER BY d.device",
         (site,),
@@ -103,7 +104,7 @@ def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wa
 
 
 def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
-    device, seq, signed, count, at, signature, fits, lease_ends, revoked = row
+    device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked = row
     return DeviceProof(
         device=device,
         state=_state(site, seq, fits=fits),
@@ -112,6 +113,7 @@ def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
         count=count or 0,
         at=at or 0,
         signature=signature,
+        receipt_key=receipt_key,
         lease_ends=lease_ends,
         revoked=revoked,
     )

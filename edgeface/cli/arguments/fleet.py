@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from edgeface.cli.arguments.build import Argument, flag, path, value
 
+AT_CENTRE = (
+    "site", "code", "enroll", "people", "forget", "devices", "lost", "proof", "proposals", "accept", "decline",
+)  # fmt: skip
+
 FLEET: dict[str, tuple[Argument, ...]] = {
     "centre": (
         path("--config", "FILE", "default: /etc/edgeface-centre/centre.yaml"),
-        value("action", choices=("init", "serve", "check", "password", "token", "accounts", "revoke")),
+        value("action", choices=("init", "serve", "check", "restored", "password", "token", "accounts", "revoke")),
         value("name", "NAME", "password, token, revoke: the account", nargs="?"),
         value("--role", choices=("admin", "viewer"), summary="viewers can change nothing"),
         value("--site", "SITE", "only at this site; may be repeated; default: at all sites", action="append"),
@@ -17,17 +21,18 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         path("--config", "FILE", "at the centre its centre.yaml, on a device its config.yaml; default: the service's"),
         value(
             "action",
-            choices=("join", "status", "site", "code", "enroll", "people", "forget", "devices", "lost", "proof"),
+            choices=("join", "status", *AT_CENTRE),
         ),
         value(
             "words",
             "WORD",
             "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
-            "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE",
+            "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
+            "decline N...",
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),
-        flag("--json", "status: print JSON"),
+        flag("--json", "status, proof: print JSON"),
         value("--name", "NAME", "enroll: the display name"),
         value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),

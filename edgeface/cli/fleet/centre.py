@@ -6,15 +6,16 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeface.centre.admins.sites import proof_object
 from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
-from edgeface.core.clock import SystemClock, local_time
+from edgeface.core.clock import SystemClock, local_time, rfc3339
 from edgeface.core.console import complain, say
-from edgeface.core.errors import UsageError
-from edgeface.core.text import check_id, counted
+from edgeface.core.errors import UnknownError, UsageError
+from edgeface.core.text import check_id, counted, printable
 from edgeface.fleet import join_code
 from edgeface.gallery.snapshot import check_days
 from edgeface.people.enrollment import EnrollOptions
@@ -127,9 +128,43 @@ def _lost(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -
         say("without a TPM, count these templates as read: GDPR, article 33, allows 72 hours for the report")
 
 
-def _proof(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+def _proof(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
     """Print what each device of a site has signed."""
-    _say_proof(context, words[0])
+    if arguments.json:
+        say(proof_object(context.store.proof(words[0])).model_dump_json(indent=2))
+    else:
+        _say_proof(context, words[0])
+
+
+def _proposals(context: CentreContext, _: Sequence[str], __: argparse.Namespace) -> None:
+    """List what devices propose and an administrator has to decide."""
+    for one in context.store.proposals():
+        ids = {known.person: known.id for known in context.store.people(one.site)}
+        who = one.id or ids.get(one.person, "someone who is not here")
+        kind = "forget" if one.forget else "change" if one.person in ids else "enroll"
+        say(f"{one.n:<6} {one.site:<20} {one.device:<20} {local_time(one.at)}  {kind} {who}")
+
+
+def _accept(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Make proposals changes."""
+    for number in _numbers(context, words):
+        say(f"{number}: accepted, change {context.store.accept(number, _BY)}")
+
+
+def _decline(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Decline proposals, and destroy what they have."""
+    for number in _numbers(context, words):
+        context.store.decline(number, _BY)
+        say(f"{number}: declined; its key is destroyed in both copies of the keyring")
+
+
+def _numbers(context: CentreContext, words: Sequence[str]) -> list[int]:
+    """The numbers of waiting proposals; raises UnknownError if one is not of those."""
+    waiting = {str(one.n): one.n for one in context.store.proposals()}
+    for word in words:
+        if word not in waiting:
+            raise UnknownError(f"{printable(word)}: no such proposal waits")
+    return [waiting[word] for word in words]
 
 
 def _say_proof(context: CentreContext, site: str) -> None:
@@ -137,6 +172,8 @@ def _say_proof(context: CentreContext, site: str) -> None:
     say(f"{site}: change {found.site.seq}, {found.site.count} people, digest {found.site.digest:064x}")
     for one in found.devices:
         say(f"  {one.device:<20} {_proof_line(one)}")
+        if one.signature is not None:
+            say(f"  {'':<20} {rfc3339(one.at / 1000)} {base64.b64encode(one.signature).decode()}")
     left = [one for one in found.outstanding if not one.revoked]
     if left:
         say(f"outstanding: {', '.join(one.device for one in left)}")
@@ -168,9 +205,13 @@ _WORDS = {
     "devices": (0, 0, ""),
     "lost": (1, 1, "DEVICE"),
     "proof": (1, 1, "SITE"),
+    "proposals": (0, 0, ""),
+    "accept": (1, _MANY, "N..."),
+    "decline": (1, _MANY, "N..."),
 }
 """How many words each action takes, and what they are."""
 _ACTIONS = {
     "site": _site, "code": _code, "enroll": _enroll, "people": _people,
     "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
+    "proposals": _proposals, "accept": _accept, "decline": _decline,
 }  # fmt: skip

@@ -88,6 +88,17 @@ def _serve(settings: CentreSettings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _restored(settings: CentreSettings, _: argparse.Namespace) -> int:
+    """After the database came from a backup: forget again who was forgotten since, and number all people again."""
+    from edgeface.centre.context import opened
+
+    with opened(settings, SystemClock(), restored=True) as context:
+        for one in context.store.sites():
+            people = counted(one.count, "person", "people")
+            say(f"{one.site}: {people}, change {one.seq}, epoch {one.epoch}; every device fetches the whole list again")
+    return 0
+
+
 def _password(settings: CentreSettings, arguments: argparse.Namespace) -> int:
     """Give an account a password and a new second factor, whose secret is shown once."""
     from edgeface.centre.admins.rights import make_password
@@ -156,6 +167,6 @@ def _draw(text: str) -> None:
 
 
 _ACTIONS = {
-    "init": _init, "serve": _serve, "check": _check,
+    "init": _init, "serve": _serve, "check": _check, "restored": _restored,
     "password": _password, "token": _token, "accounts": _accounts, "revoke": _revoke,
 }  # fmt: skip
