@@ -10,6 +10,7 @@ from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.tables import devices, events, receipts, sites
 from edgeface.centre.tables.directory import Directory
+from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
     from edgeface.centre.database import Transaction
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.records import (
+        AuditRow,
         ChangeRecord,
         Device,
         Entry,
+        EventQuery,
+        EventRecord,
         JoinCode,
         PersonRecord,
         Repaired,
         Site,
         SiteProof,
+        Stored,
         WaitingProposal,
     )
     from edgeface.core.clock import Clock
@@ -66,6 +71,7 @@ class Store:
         self._people = People(keyring, self._directory)
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people)
+        self._events = EventRows(keyring, self._directory)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -289,6 +295,18 @@ class Store:
         """Destroy the facts of a proposal."""
         with self._database.changing() as transaction:
             self._proposals.decline(transaction, n, by)
+
+    # Events of devices
+
+    def add_events(self, rows: Sequence[AuditRow]) -> Stored:
+        """Store rows of the devices' audit topics, all or none; each is stored once, however often it comes."""
+        with self._database.changing() as transaction:
+            return self._events.add(transaction, rows, self._clock.wall())
+
+    def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
+        """The events that match, the latest first."""
+        with self._database.reading() as transaction:
+            return self._events.find(transaction, query)
 
     # Operation
 
