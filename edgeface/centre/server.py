@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from edgeface.centre.admins.app import application as admin_application
 from edgeface.centre.devices.app import application as device_application
 from edgeface.centre.devices.certificates import CertifiedProtocol
+from edgeface.centre.mqtt.broker_client import BrokerClient
 from edgeface.core import systemd
 from edgeface.core.clock import DAY
 from edgeface.core.errors import ConfigError, EdgefaceError, system_reason
@@ -84,6 +85,13 @@ class CentreServer:
         self.device_port = self.admin_port = 0
         """The ports once it listens, if any free ones were configured."""
         self._device_app: Starlette = device_application(context)
+        settings = context.settings
+        self.broker: BrokerClient | None = (
+            None
+            if settings.mqtt is None
+            else BrokerClient(settings.mqtt, settings.database.open_conninfo(), context.store, context.clock)
+        )
+        """The connection to the broker, if there is one."""
 
     @property
     def waiting(self) -> int:
@@ -120,6 +128,8 @@ class CentreServer:
         self.device_port, self.admin_port = devices.port, admins.port
         for one in (devices, admins):
             await one.start()
+        if self.broker is not None:
+            self.broker.start()
         self._listening.set()
         log.info("centre: devices at port %d, admins at port %d", devices.port, admins.port)
         systemd.notify(systemd.READY)
@@ -136,6 +146,8 @@ class CentreServer:
         # Requests that wait for changes answer now.
         devices.app.state.waiting.close()
         await asyncio.gather(devices.stop(), admins.stop())
+        if self.broker is not None:
+            await run_in_threadpool(self.broker.stop)
 
     def _devices(self) -> _Listener:
         settings = self._context.settings
@@ -157,6 +169,7 @@ class CentreServer:
         except OSError as error:
             raise ConfigError(f"admins.tls: {system_reason(error)}") from error
         app = admin_application(self._context)
+        app.state.broker = self.broker
         with _named("admins", wanted.host, wanted.port):
             address = wanted.host, wanted.port
             return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol, MAX_CONNECTIONS)

@@ -56,6 +56,7 @@ def application(context: CentreContext) -> Starlette:
         exception_handlers={**HANDLERS, FleetError: _on_fleet_error},
     )
     app.state.context = context
+    app.state.broker = None
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)
