@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.records import (
         AuditRow,
+        Behind,
         ChangeRecord,
         Device,
         Entry,
@@ -268,6 +269,11 @@ class Store:
         """What each device of a site has signed, and who is outstanding until when."""
         with self._database.reading() as transaction:
             return receipts.proof(transaction, site)
+
+    def behind(self) -> tuple[Behind, ...]:
+        """How far each device is behind at each of its sites, by name; the revoked are left out."""
+        with self._database.reading() as transaction:
+            return receipts.behind(transaction)
 
     # Proposals of devices
 

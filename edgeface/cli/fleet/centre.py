@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
+from edgeface.cli.fleet.events import show_events
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time
@@ -168,9 +169,11 @@ _WORDS = {
     "devices": (0, 0, ""),
     "lost": (1, 1, "DEVICE"),
     "proof": (1, 1, "SITE"),
+    "events": (0, 1, "[SITE]"),
 }
 """How many words each action takes, and what they are."""
 _ACTIONS = {
     "site": _site, "code": _code, "enroll": _enroll, "people": _people,
     "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
+    "events": show_events,
 }  # fmt: skip
