@@ -222,7 +222,7 @@ class EventRecord:
     camera: str | None
     door: str | None
     facts: Mapping[str, Any] | None = field(repr=False)
-    """What the device has said; None if that was about someone who was forgotten, or whom the centre does not know."""
+    """What the device has said; None if that was about someone who was forgotten or is not known here."""
 
     @property
     def key(self) -> tuple[float, str, str]:

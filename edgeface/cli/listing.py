@@ -58,7 +58,7 @@ def start_of_day(text: str | None, option: str) -> float | None:
 
 
 def facts_line(kind: str, facts: Mapping[str, Any]) -> str:
-    """Whom a row of the audit trail is about, and what it says, as one line."""
+    """A row of the audit trail as one line: the person or unknown in it, then what it says."""
     who = next((facts[key] for key in _WHO if facts.get(key)), "-")
     keys = _EVENT_FACTS if kind in kinds("pipeline") else [key for key in facts if key not in _WHO]
     shown = [f"{key} {_plain(facts[key])}" for key in keys if _plain(facts.get(key))]

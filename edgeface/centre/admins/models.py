@@ -308,7 +308,7 @@ class Event(ApiModel):
     camera: str | None
     door: str | None
     facts: dict[str, Any] | None
-    """The row of the audit topic; null if it was about someone who was forgotten, or whom the centre does not know."""
+    """The row of the audit topic; null if it was about someone who was forgotten or is not known here."""
 
 
 class Events(ApiModel):
