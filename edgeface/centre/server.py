@@ -175,12 +175,14 @@ class CentreServer:
             return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol, MAX_CONNECTIONS)
 
     async def _upkeep(self, devices: _Listener, admins: _Listener) -> None:
-        """Once a day: replace the server's certificate before it ends, and prepare the database for the next months."""
+        """Once a day: replace the server's certificate before it ends, and make and drop months of events."""
         settings, authority = self._context.settings, self._context.authority
         own = [devices.tls, *([admins.tls] if settings.admins.tls is None else [])]
         while True:
             try:
                 await run_in_threadpool(self._context.store.make_partitions)
+                if settings.event_months:
+                    await run_in_threadpool(self._context.store.drop_events, settings.event_months)
                 for tls in own:
                     await run_in_threadpool(authority.load_server, tls, settings.names)
             except (EdgefaceError, OSError) as error:

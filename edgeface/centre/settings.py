@@ -120,6 +120,8 @@ class CentreSettings(Settings):
     admins: Admins = Admins()
     mqtt: Mqtt | None = None
     """The broker that has the audit topics of all devices; left out: the centre stores no events."""
+    event_months: Annotated[int, Field(ge=0, le=240)] = 0
+    """Months after which events are deleted; 0 keeps all."""
     lease_days: Annotated[int, Field(ge=1, le=365)] = 30
     """Days for which a device may match people without reaching the centre."""
     embedder: EmbedderSettings = EmbedderSettings()

@@ -332,6 +332,11 @@ class Store:
         with self._database.changing() as transaction:
             events.make_partitions(transaction, self._clock.wall(), months)
 
+    def drop_events(self, months: int) -> tuple[str, ...]:
+        """Delete the events of months that ended so many months ago; returns the partitions that are gone."""
+        with self._database.changing() as transaction:
+            return events.drop_partitions(transaction, self._clock.wall() - months * events.LONGEST_MONTH)
+
     def _finished(self, site: str, read: Callable[[Transaction], Answer]) -> Answer:
         """Read rows; first finish forgetting those whose key is destroyed already, in case a crash interrupted it."""
         while True:

@@ -151,3 +151,18 @@ def test_a_row_that_was_altered_is_an_error_and_not_someone_elses(joined: Centre
     with pytest.raises(Exception, match="a sealed event does not fit"):
         joined.store.events(EventQuery())
     assert json.loads(audit_row(match(1)).facts) == match(1)
+
+
+def test_events_go_by_whole_months_and_those_without_a_time_by_their_arrival(joined: Centre) -> None:
+    odd = audit_row({"v": 1, "event_type": "started", "version": "1"}, at=3_600.0)
+    joined.store.add_events([audit_row(match(n, at=NOW - n * 30 * DAY)) for n in range(4)])
+    joined.store.add_events([odd])
+    for received, names in (
+        (NOW, ["events_undated", "events_2026_10", "events_2026_10", "events_2026_11"]),
+        (NOW - 40 * DAY, ["events_2026_10", "events_2026_10", "events_2026_11"]),
+    ):
+        with joined.store._database.changing() as transaction:
+            transaction.execute("UPDATE events_undated SET received = to_timestamp(%s)", (received,))
+        joined.store.drop_events(1)
+        assert [row[0] for row in raw(joined)] == names
+    assert joined.store.drop_events(1) == ()

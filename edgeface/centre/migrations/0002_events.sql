@@ -15,6 +15,7 @@ CREATE TABLE events (
     person bytea,
     -- All that the device has said; null if the person was forgotten or is not known.
     sealed bytea,
+    received timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (at, device, id)
 ) PARTITION BY RANGE (at);
 CREATE INDEX events_by_device ON events (device, at);

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from edgeface.core.clock import DAY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from edgeface.centre.database import Transaction
 
+LONGEST_MONTH = 31 * DAY
+"""Seconds."""
 _LOCK = 0x65766E74  # "evnt"
 _MONTHS = 12
 
@@ -50,7 +54,10 @@ def _make(transaction: Transaction, months: Iterable[int]) -> None:
 
 
 def drop_partitions(transaction: Transaction, before: float) -> tuple[str, ...]:
-    """Drop the partitions of the months that ended before wall seconds; returns their names."""
+    """Drop the partitions of the months that ended before wall seconds; returns their names.
+
+    Events without a usable time go when they were received before that.
+    """
     transaction.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     limit = _name(_month(before))
     rows = transaction.execute(
@@ -60,6 +67,7 @@ def drop_partitions(transaction: Transaction, before: float) -> tuple[str, ...]:
     old = tuple(name for (name,) in rows if name < limit)
     for name in old:
         transaction.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+    transaction.execute("DELETE FROM events_undated WHERE received < to_timestamp(%s)", (before,))
     return old
 
 
