@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeface.centre.records import Repaired
-from edgeface.centre.tables import receipts, sites
+from edgeface.centre.tables import event_rows, receipts, sites
 from edgeface.centre.tables.people import note_counter
 from edgeface.core.errors import FleetError
 
@@ -54,7 +54,8 @@ def repair(
     rows = transaction.execute(
         "SELECT person FROM people WHERE NOT gone UNION ALL SELECT number FROM proposals WHERE state = 'waiting'"
     )
-    unused = keyring.keys().keys() - {subject for (subject,) in rows}
+    used = {*(subject for (subject,) in rows), *map(event_rows.subject, names)}
+    unused = keyring.keys().keys() - used
     if unused:
         keyring.sweep(unused)
         note_counter(transaction, keyring)

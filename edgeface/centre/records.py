@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,3 +163,84 @@ class Repaired:
     """Keys without a row, which were destroyed."""
     people: int
     """Rows whose key was destroyed, which are gone now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """A row of a device's audit topic, as it is stored."""
+
+    device: str
+    id: str
+    at: float
+    """Wall seconds that the id has."""
+    kind: str
+    camera: str | None
+    door: str | None
+    person: str | None
+    facts: bytes = field(repr=False)
+    """All of the row, JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of rows."""
+
+    stored: int
+    repeated: int
+    """Those that were stored already."""
+    refused: int
+    """Those of devices that have not joined, or are revoked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Selects events; None selects all."""
+
+    sites: tuple[str, ...] | None = None
+    """Events of any of these sites."""
+    person: str | None = None
+    """The id of a person."""
+    device: str | None = None
+    camera: str | None = None
+    door: str | None = None
+    since: float | None = None
+    until: float | None = None
+    """Wall seconds; an event at this time is left out."""
+    before: tuple[float, str, str] | None = None
+    """The `key` of the last record so far: only those that follow."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """A stored event with its facts opened."""
+
+    at: float
+    """Wall seconds; 0 if the device's clock was wrong by far."""
+    device: str
+    id: str
+    sites: tuple[str, ...]
+    kind: str
+    camera: str | None
+    door: str | None
+    facts: Mapping[str, Any] | None = field(repr=False)
+    """What the device has said; None if that was about someone who was forgotten or is not known here."""
+
+    @property
+    def key(self) -> tuple[float, str, str]:
+        """Its place in the order."""
+        return self.at, self.id, self.device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """How far a device is behind the centre at one site."""
+
+    device: str
+    site: str
+    state: ReceiptState
+    changes: int
+    """That it has not signed."""
+    since: float | None
+    """Wall seconds of the oldest of them; None without one, and if the history begins later."""
+    lease_ends: float | None

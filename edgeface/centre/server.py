@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from edgeface.centre.admins.app import application as admin_application
 from edgeface.centre.devices.app import application as device_application
 from edgeface.centre.devices.certificates import CertifiedProtocol
+from edgeface.centre.mqtt.broker_client import BrokerClient
 from edgeface.core import systemd
 from edgeface.core.clock import DAY
 from edgeface.core.errors import ConfigError, EdgefaceError, system_reason
@@ -84,6 +85,13 @@ class CentreServer:
         self.device_port = self.admin_port = 0
         """The ports once it listens, if any free ones were configured."""
         self._device_app: Starlette = device_application(context)
+        settings = context.settings
+        self.broker: BrokerClient | None = (
+            None
+            if settings.mqtt is None
+            else BrokerClient(settings.mqtt, settings.database.open_conninfo(), context.store, context.clock)
+        )
+        """The connection to the broker, if there is one."""
 
     @property
     def waiting(self) -> int:
@@ -120,6 +128,8 @@ class CentreServer:
         self.device_port, self.admin_port = devices.port, admins.port
         for one in (devices, admins):
             await one.start()
+        if self.broker is not None:
+            self.broker.start()
         self._listening.set()
         log.info("centre: devices at port %d, admins at port %d", devices.port, admins.port)
         systemd.notify(systemd.READY)
@@ -136,6 +146,8 @@ class CentreServer:
         # Requests that wait for changes answer now.
         devices.app.state.waiting.close()
         await asyncio.gather(devices.stop(), admins.stop())
+        if self.broker is not None:
+            await run_in_threadpool(self.broker.stop)
 
     def _devices(self) -> _Listener:
         settings = self._context.settings
@@ -157,17 +169,20 @@ class CentreServer:
         except OSError as error:
             raise ConfigError(f"admins.tls: {system_reason(error)}") from error
         app = admin_application(self._context)
+        app.state.broker = self.broker
         with _named("admins", wanted.host, wanted.port):
             address = wanted.host, wanted.port
             return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol)
 
     async def _upkeep(self, devices: _Listener, admins: _Listener) -> None:
-        """Once a day: replace the server's certificate before it ends, and prepare the database for the next months."""
+        """Once a day: replace the server's certificate before it ends, and make and drop months of events."""
         settings, authority = self._context.settings, self._context.authority
         own = [devices.tls, *([admins.tls] if settings.admins.tls is None else [])]
         while True:
             try:
                 await run_in_threadpool(self._context.store.make_partitions)
+                if settings.event_months:
+                    await run_in_threadpool(self._context.store.drop_events, settings.event_months)
                 for tls in own:
                     await run_in_threadpool(authority.load_server, tls, settings.names)
             except (EdgefaceError, OSError) as error:

@@ -14,6 +14,7 @@ from edgeface.core.log import Log
 from edgeface.core.settings import Host, Settings
 from edgeface.core.text import printable_path
 from edgeface.faces.settings import EmbedderSettings, QualityLimits
+from edgeface.mqtt.settings import Mqtt
 from edgeface.security.secret_sources import require_one_source, secret
 
 DEFAULT = Path("/etc/edgeface-centre/centre.yaml")
@@ -117,6 +118,10 @@ class CentreSettings(Settings):
     """Host names and addresses by which devices reach the centre: they are in its certificate."""
     devices: Devices = Devices()
     admins: Admins = Admins()
+    mqtt: Mqtt | None = None
+    """The broker that has the audit topics of all devices; left out: the centre stores no events."""
+    event_months: Annotated[int, Field(ge=0, le=240)] = 0
+    """Months after which events are deleted; 0 keeps all."""
     lease_days: Annotated[int, Field(ge=1, le=365)] = 30
     """Days for which a device may match people without reaching the centre."""
     embedder: EmbedderSettings = EmbedderSettings()

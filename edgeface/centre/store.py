@@ -10,6 +10,7 @@ from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.tables import devices, events, receipts, sites
 from edgeface.centre.tables.directory import Directory
+from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
@@ -26,14 +27,19 @@ if TYPE_CHECKING:
     from edgeface.centre.database import Transaction
     from edgeface.centre.keyring import Keyring
     from edgeface.centre.records import (
+        AuditRow,
+        Behind,
         ChangeRecord,
         Device,
         Entry,
+        EventQuery,
+        EventRecord,
         JoinCode,
         PersonRecord,
         Repaired,
         Site,
         SiteProof,
+        Stored,
         WaitingProposal,
     )
     from edgeface.core.clock import Clock
@@ -66,6 +72,7 @@ class Store:
         self._people = People(keyring, self._directory)
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people)
+        self._events = EventRows(keyring, self._directory)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -263,6 +270,11 @@ class Store:
         with self._database.reading() as transaction:
             return receipts.proof(transaction, site)
 
+    def behind(self) -> tuple[Behind, ...]:
+        """How far each device is behind at each of its sites, by name; the revoked are left out."""
+        with self._database.reading() as transaction:
+            return receipts.behind(transaction)
+
     # Proposals of devices
 
     def propose(self, device: Device, site: str, proposal: Proposal) -> Proposed:
@@ -290,6 +302,18 @@ class Store:
         with self._database.changing() as transaction:
             self._proposals.decline(transaction, n, by)
 
+    # Events of devices
+
+    def add_events(self, rows: Sequence[AuditRow]) -> Stored:
+        """Store rows of the devices' audit topics, all or none; each is stored once, however often it comes."""
+        with self._database.changing() as transaction:
+            return self._events.add(transaction, rows, self._clock.wall())
+
+    def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
+        """The events that match, the latest first."""
+        with self._database.reading() as transaction:
+            return self._events.find(transaction, query)
+
     # Operation
 
     def after_restore(self) -> None:
@@ -307,6 +331,11 @@ class Store:
         """Have a partition of `events` for this month and the next ones."""
         with self._database.changing() as transaction:
             events.make_partitions(transaction, self._clock.wall(), months)
+
+    def drop_events(self, months: int) -> tuple[str, ...]:
+        """Delete the events of months that ended so many months ago; returns the partitions that are gone."""
+        with self._database.changing() as transaction:
+            return events.drop_partitions(transaction, self._clock.wall() - months * events.LONGEST_MONTH)
 
     def _finished(self, site: str, read: Callable[[Transaction], Answer]) -> Answer:
         """Read rows; first finish forgetting those whose key is destroyed already, in case a crash interrupted it."""

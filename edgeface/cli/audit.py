@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing, suppress
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from edgeface.cli import listing
@@ -18,7 +17,7 @@ from edgeface.config import loader
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
 from edgeface.core.errors import EdgefaceError, GalleryError, UsageError, VaultError
-from edgeface.core.event_kinds import BY_KIND, kinds
+from edgeface.core.event_kinds import BY_KIND
 from edgeface.core.files import put_whole
 from edgeface.core.sqlite import translated
 from edgeface.core.text import counted, printable, printable_path
@@ -48,9 +47,7 @@ if TYPE_CHECKING:
 _DEFAULT_LAST = 50
 _PAGE_ROWS = 1000
 
-_EVENT_FACTS = ("camera", "name", "score", "threshold", "level", "reason", "seconds")
 """The facts of an event that a line shows."""
-_WHO = ("person", "unknown")
 _UNCOUNTED = CounterReport()
 
 
@@ -90,7 +87,7 @@ def _check(arguments: Namespace) -> None:
         raise UsageError("--last: 1 or more")
     if arguments.head is not None and not verification.is_link_start(arguments.head.lower()):
         raise UsageError("--head: at least 16 of the link's 64 hex digits")
-    _since(arguments)
+    listing.start_of_day(arguments.since, "--since")
 
 
 def _verify(folder: Path, head: str, tpm: bool | None) -> int:  # noqa: FBT001 - as in _counter
@@ -219,17 +216,11 @@ def _pages(connection: sqlite3.Connection, vault: Vault, arguments: Namespace) -
 
 
 def _filters(arguments: Namespace) -> dict[str, Any]:
-    return {"kinds": tuple(arguments.kind or ()), "who": arguments.person, "since": _since(arguments)}
-
-
-def _since(arguments: Namespace) -> float | None:
-    """The start of the day in wall seconds; UTC, as all times here."""
-    if arguments.since is None:
-        return None
-    try:
-        return datetime.strptime(arguments.since, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        raise UsageError(f"--since: {printable(arguments.since)}: not a day; write it as 2026-11-01") from None
+    return {
+        "kinds": tuple(arguments.kind or ()),
+        "who": arguments.person,
+        "since": listing.start_of_day(arguments.since, "--since"),
+    }
 
 
 def _line(entry: StoredRow) -> str:
@@ -238,14 +229,4 @@ def _line(entry: StoredRow) -> str:
     if entry.altered or entry.redacted:
         return f"{start}  {'altered: cannot be opened' if entry.altered else 'redacted'}"
     facts = json.loads(row.payload)
-    who = next((facts[key] for key in _WHO if facts.get(key)), "-")
-    keys = _EVENT_FACTS if row.kind in kinds("pipeline") else [key for key in facts if key not in _WHO]
-    shown = [f"{key} {_plain(facts[key])}" for key in keys if _plain(facts.get(key))]
-    return f"{start}  {printable(str(who)):<16}  {', '.join(shown)}".rstrip()
-
-
-def _plain(value: object) -> str:
-    """A fact as text; empty for what a line has no room for."""
-    if isinstance(value, list):
-        return " ".join(_plain(one) for one in value)
-    return "" if value is None or isinstance(value, dict) else printable(str(value))
+    return f"{start}  {listing.facts_line(row.kind, facts)}"

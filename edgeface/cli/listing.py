@@ -6,13 +6,15 @@ import getpass
 import json
 import sys
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from edgeface.config.levels import levels_in_force
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
-from edgeface.core.text import counted
+from edgeface.core.event_kinds import kinds
+from edgeface.core.text import counted, printable
 from edgeface.faces.calibration import table_of
 from edgeface.gallery.snapshot import Person, day
 from edgeface.journal.database import noted
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from edgeface.people.templates import ListedTemplate
 
 _EMBEDDINGS = ("mean", "weight")
+_EVENT_FACTS = ("camera", "name", "score", "threshold", "level", "reason", "seconds")
+_WHO = ("person", "unknown")
 
 
 def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
@@ -41,6 +45,31 @@ def record(folder: Path, kind: str, facts: Mapping[str, object]) -> None:
     problem = write_rows(folder / FILE, [noted(kind, SystemClock().wall(), facts)])
     if problem is not None:
         complain(f"done, but not in the audit trail: {problem}")
+
+
+def start_of_day(text: str | None, option: str) -> float | None:
+    """The wall seconds at which a day begins; UTC, as all times here. Raises UsageError, which names the option."""
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        raise UsageError(f"{option}: {printable(text)}: not a day; write it as 2026-11-01") from None
+
+
+def facts_line(kind: str, facts: Mapping[str, Any]) -> str:
+    """A row of the audit trail as one line: the person or unknown in it, then what it says."""
+    who = next((facts[key] for key in _WHO if facts.get(key)), "-")
+    keys = _EVENT_FACTS if kind in kinds("pipeline") else [key for key in facts if key not in _WHO]
+    shown = [f"{key} {_plain(facts[key])}" for key in keys if _plain(facts.get(key))]
+    return f"{printable(str(who)):<16}  {', '.join(shown)}".rstrip()
+
+
+def _plain(value: object) -> str:
+    """A fact as text; empty for what a line has no room for."""
+    if isinstance(value, list):
+        return " ".join(_plain(one) for one in value)
+    return "" if value is None or isinstance(value, dict) else printable(str(value))
 
 
 def ask(what: str, *, again: bool = True) -> str:

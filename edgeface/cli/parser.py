@@ -112,7 +112,7 @@ _SUMMARIES = {
     "egress": "print a systemd drop-in that allows only the traffic that the config needs",
     "web": "manage access to the page, the REST interface and metrics",
     "centre": "make, check or run the centre of a fleet, and manage who may use it",
-    "fleet": "join a fleet; at its centre: sites, codes, people, devices and proofs",
+    "fleet": "join a fleet; at its centre: sites, codes, people, devices, proofs and events",
 }
 
 _MODULES = {

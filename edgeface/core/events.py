@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgeface.core.clock import rfc3339
@@ -27,6 +28,7 @@ ACKNOWLEDGE_WITHIN = LIFETIME - 0.25
 reaches the broker at the last moment still has to reach its subscribers."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_EVENT_ID = re.compile(f"[0-7][{_CROCKFORD}]{{25}}")
 
 
 def event_id(wall: float, boot: str, seq: int) -> str:
@@ -39,6 +41,16 @@ def event_id(wall: float, boot: str, seq: int) -> str:
     digest = hashlib.sha256(f"{boot}:{seq}".encode()).digest()[:10]
     number = milliseconds << 80 | int.from_bytes(digest, "big")
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def event_time(text: str) -> float | None:
+    """The wall seconds of an id that `event_id` made, to the millisecond; None if it is no such id."""
+    if _EVENT_ID.fullmatch(text) is None:
+        return None
+    number = 0
+    for character in text[:10]:
+        number = number << 5 | _CROCKFORD.index(character)
+    return number / 1000
 
 
 def to_wire(event: Event, *, sent_at: float | None, synced: bool, snapshot: str | None = None) -> Wire:

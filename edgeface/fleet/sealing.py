@@ -47,6 +47,16 @@ def open_proposal(key: bytes, site: str, person: bytes, seq: int, sealed: bytes)
     return _open(key, sealed, b"proposal", site.encode(), person, seq.to_bytes(8, "big"))
 
 
+def seal_event(key: bytes, site: str, device: str, event: str, plain: bytes) -> bytes:
+    """Seal what a device has said of an event; bound to site, device and the event's id."""
+    return _seal(key, plain, b"event", site.encode(), device.encode(), event.encode())
+
+
+def open_event(key: bytes, site: str, device: str, event: str, sealed: bytes) -> bytes:
+    """What `seal_event` sealed; raises FleetError if anything differs."""
+    return _open(key, sealed, b"event", site.encode(), device.encode(), event.encode())
+
+
 def wrap_key(epoch_key: bytes, site: str, epoch: int, person: bytes, key: bytes) -> bytes:
     """Wrap a person's key with the key of the site's epoch."""
     return _seal(epoch_key, key, b"key", site.encode(), epoch.to_bytes(8, "big"), person)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from edgeface.mqtt.settings import Mqtt
     from edgeface.mqtt.topics import Topic
 
+MOST_UNACKNOWLEDGED = 100
+"""Messages that a caller who acknowledges them itself may hold."""
 BROKER_TIMEOUT = 3.0
 """Seconds for the broker to answer a request; after that the connection ends."""
 
@@ -71,6 +73,8 @@ class Message(NamedTuple):
     topic: str
     payload: bytes
     retained: bool
+    mid: int = 0
+    """The number under which it is acknowledged; 0 with a QoS of 0."""
 
 
 class Connection:
@@ -89,11 +93,12 @@ class Connection:
         *,
         last_words: bytes = b"offline",
         session_seconds: int = _SESSION_SECONDS,
+        acknowledging: bool = False,
     ) -> None:
         """Start connecting as the client `name`.
 
         The broker publishes `last_words` on `will` if the connection breaks, and holds messages of QoS 1 for
-        `session_seconds` after that.
+        `session_seconds` after that. With `acknowledging`, the caller acknowledges each message to it.
         """
         self._clock = clock
         self._settings = settings
@@ -111,6 +116,7 @@ class Connection:
         self.answered = float("-inf")
         """When the latest of the requests that the broker has answered was sent."""
         self._session_seconds = session_seconds
+        self._acknowledging = acknowledging
         self._client = self._make_client(settings, will, last_words)
         self._deadline = clock.monotonic() + BROKER_TIMEOUT
         self._connect(settings)
@@ -173,6 +179,11 @@ class Connection:
         for topic in topics:
             self._request(self._client.subscribe([(topic, options)])[1], Tag("subscribe", topic))
 
+    def acknowledge(self, message: Message) -> None:
+        """Tell the broker that a message of this connection is safe: it does not send it again."""
+        if message.mid:
+            self._client.ack(message.mid, 1)
+
     def probe(self) -> None:
         """Ask whether the broker is alive, unless a probe is in flight; the answer updates `answered`."""
         # paho has no public PINGREQ; an UNSUBSCRIBE from an unused topic is as small, and always answered.
@@ -212,6 +223,7 @@ class Connection:
             client_id=self._name,
             protocol=paho.MQTTv5,
             reconnect_on_failure=False,
+            manual_ack=self._acknowledging,
         )
         client.connect_timeout = BROKER_TIMEOUT
         if will is not None:
@@ -235,6 +247,9 @@ class Connection:
         properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._session_seconds
         properties.MaximumPacketSize = mqtt_client.MAX_PACKET_BYTES
+        if self._acknowledging:
+            # The broker sends no more before some are acknowledged: `messages` never overflows.
+            properties.ReceiveMaximum = MOST_UNACKNOWLEDGED
         try:
             self._client.connect(
                 settings.host,
@@ -324,7 +339,8 @@ class Connection:
         self._answer(mid, next((reason for reason in reasons if reason.is_failure), None))
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        self.messages.append(Message(message.topic, bytes(message.payload), message.retain))
+        mid = message.mid if message.qos else 0
+        self.messages.append(Message(message.topic, bytes(message.payload), message.retain, mid))
 
 
 _properties: Any = v5.Properties

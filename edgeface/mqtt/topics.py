@@ -54,6 +54,7 @@ DOOR_STATE = Topic("{prefix}/doors/{door}/state", qos=0, retain=True)
 DOOR_GENERATION = Topic("{prefix}/doors/{door}/generation", qos=1, retain=True)
 DOOR_KEYS = Topic("{prefix}/doors/keys", qos=1, retain=True)
 DOOR_EVENT = Topic("{prefix}/doors/{door}/event", qos=1)
+SITE_SEQ = Topic("{prefix}/sites/{site}/seq", qos=1, retain=True)
 
 
 class Topics:

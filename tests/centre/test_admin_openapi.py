@@ -73,7 +73,7 @@ def test_the_document_is_openapi_and_has_every_route_once(app: Starlette) -> Non
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
-    others = {("POST", f"{PREFIX}/sign-in"), ("POST", f"{PREFIX}/sign-out")}
+    others = {("POST", f"{PREFIX}/sign-in"), ("POST", f"{PREFIX}/sign-out"), ("GET", "/metrics")}
     assert routes == {(one.method, f"{PREFIX}{one.path}") for one in OPERATIONS} | others
 
 

@@ -17,8 +17,9 @@ from edgeface.core.errors import FleetError
 from edgeface.fleet import join_code, sealing
 from edgeface.fleet.device.joining import join
 from edgeface.security.vault import open_vault
+from tests.support.audit_rows import audit_row, match
 from tests.support.broker import until
-from tests.support.centre import NOW, SITE, Centre, proposal
+from tests.support.centre import NOW, SITE, Centre, entry, proposal
 from tests.support.clock import FixedClock
 from tests.support.postgres import Postgres
 
@@ -185,3 +186,30 @@ def test_a_served_centre_lets_a_real_device_in_and_a_lost_one_not(run: Run, conf
         served.kill()
         served.wait()
     assert "Traceback" not in log.read_text()
+
+
+def test_events_are_shown(run: Run, conninfo: str, tmp_path: Path) -> None:
+    run("centre", "init")
+    run("fleet", "site", SITE, "annex")
+    folders = tmp_path / "data" / "keyring", tmp_path / "second"
+    with Centre(conninfo, folders, FixedClock(epoch=NOW)) as centre:
+        centre.joined("front")
+        centre.store.put(SITE, entry(1, id="alice"), "admin")
+        stranger = {"v": 1, "event_type": "granted", "person": "stranger", "door": "gate"}
+        centre.store.add_events([audit_row(match(1)), audit_row(match(2)), audit_row(stranger, at=NOW + 60)])
+    status, out, _ = run("fleet", "events", SITE)
+    assert status == 0
+    first, _, last = out.splitlines()
+    assert re.fullmatch(r"2026-\S+Z  front +porch +match +alice +name Alice Unmistakable, score 0.7123", first)
+    assert re.fullmatch(r"2026-\S+Z  front +gate +granted +forgotten, or not known here", last)
+    assert run("fleet", "events", "--person", "alice", "--last", "1")[1].count("\n") == 1
+    assert run("fleet", "events", "--door", "gate", "--json")[1].startswith('{"at": "2026-')
+    assert run("fleet", "events", "annex")[:2] == run("fleet", "events", "--until", "2026-01-01")[:2] == (0, "")
+    for words, wrong in (
+        (("nowhere",), 69),
+        (("--since", "soon"), 2),
+        (("--until", "soon"), 2),
+        (("--last", "0"), 2),
+        (("--device", "Front"), 1),
+    ):
+        assert run("fleet", "events", *words)[:2] == (wrong, ""), words

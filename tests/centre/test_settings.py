@@ -17,6 +17,15 @@ def test_the_reference_is_right_and_has_every_key() -> None:
             assert f"{key}:" in text, (section, key)
 
 
+def test_the_broker_of_the_reference_is_a_valid_one() -> None:
+    lines = REFERENCE.read_text().partition("#mqtt:\n")[2].partition("\n\n")[0].splitlines()
+    section = "\n".join(line.removeprefix("#") for line in lines)
+    found = settings.parse(f"names: [a]\nmqtt:\n{section}\n".encode(), "centre.yaml")
+    assert found.mqtt is not None
+    assert found.mqtt.tls is not None
+    assert (found.mqtt.host, found.mqtt.port) == ("mqtt.example.org", 8883)
+
+
 def test_what_is_commented_out_in_the_reference_is_the_default() -> None:
     import re
 
@@ -49,6 +58,8 @@ def test_what_is_commented_out_in_the_reference_is_the_default() -> None:
         ("names: [a]\ndata: /x\nkeyring: /x/y", "keyring should not be data or inside it"),
         ("names: [a]\nlease_days: 0", "centre.yaml:2: lease_days:"),
         ("names: [a]\ndevices: {port: 70000}", "centre.yaml:2: devices.port:"),
+        ("names: [a]\nmqtt: {host: mqtt.example.org}", "centre.yaml:2: mqtt: plaintext to mqtt.example.org"),
+        ("names: [a]\nmqtt:\n  hosts: x", "centre.yaml:3: mqtt.hosts: unknown key"),
         ("names: [a]\nadmins:\n  proxies: []", "centre.yaml:3: admins.proxies: unknown key"),
     ],
 )

@@ -47,10 +47,12 @@ SHIPPED = Path(__file__).parents[2] / "docs" / "mosquitto"
 
 DEVICE, DOOR = "edgeface-front", "edgeface-door-front-door"
 OWNER = "edgeface-owner"
+CENTRE = "edgeface-centre"
 ROLES = (
     DEVICE,
     DOOR,
     OWNER,
+    CENTRE,
     "homeassistant",
     "auditor",
     "viewer",
@@ -67,7 +69,8 @@ SHOWN = {"homeassistant", "auditor", "viewer"}
 RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
     topics.STATUS: ({DEVICE}, SHOWN),
     topics.STATE: ({DEVICE}, {DEVICE, "homeassistant", "auditor"}),
-    topics.AUDIT: ({DEVICE}, {"auditor"}),
+    topics.AUDIT: ({DEVICE}, {"auditor", CENTRE}),
+    topics.SITE_SEQ: ({CENTRE}, set()),
     topics.GENERATION: ({DEVICE}, {DOOR}),
     topics.DOCTOR: ({DEVICE}, set()),
     topics.CAMERA_STATUS: ({DEVICE}, SHOWN),
@@ -99,7 +102,13 @@ RIGHTS: dict[Topic, tuple[set[str], set[str]]] = {
 def rights(device: str, door: str) -> dict[str, tuple[set[str], set[str]]]:
     """The rights by the names that the topics have for a device and its door."""
     fill = Topics(
-        prefix="edgeface", discovery="homeassistant", device=device, camera="porch", door=door, person="alice"
+        prefix="edgeface",
+        discovery="homeassistant",
+        device=device,
+        camera="porch",
+        door=door,
+        person="alice",
+        site="tower",
     )
     roles = {DEVICE: f"edgeface-{device}", DOOR: f"edgeface-door-{door}"}
     return {

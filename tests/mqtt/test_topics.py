@@ -18,6 +18,7 @@ IDS = {
     "camera": "CAMERA",
     "door": "DOOR",
     "person": "PERSON",
+    "site": "SITE",
 }
 RETAINED = {"yes": True, "no": False, "**never**": False}
 

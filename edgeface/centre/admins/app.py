@@ -10,7 +10,8 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.centre.admins import guard, people, sites
+from edgeface.centre.admins import events, guard, people, sites
+from edgeface.centre.admins.metrics import metrics
 from edgeface.centre.admins.rights import RightsFile
 from edgeface.config.configuration import Ingress
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
@@ -45,6 +46,7 @@ def application(context: CentreContext) -> Starlette:
         routes=[
             *(Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS),
             *guard.ROUTES,
+            Route("/metrics", metrics, methods=["GET"]),
         ],
         middleware=[
             Middleware(SafeHeaders, secure=True),
@@ -56,6 +58,7 @@ def application(context: CentreContext) -> Starlette:
         exception_handlers={**HANDLERS, FleetError: _on_fleet_error},
     )
     app.state.context = context
+    app.state.broker = None
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)
@@ -83,6 +86,7 @@ def openapi_document(_: Call) -> Response:
 OPERATIONS = (
     *people.OPERATIONS,
     *sites.OPERATIONS,
+    *events.OPERATIONS,
     Operation("GET", "/openapi.json", "viewer", "session", "Get the OpenAPI document", openapi_document,
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip

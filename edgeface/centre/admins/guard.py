@@ -68,8 +68,13 @@ async def sign_out(request: Request) -> Response:
 
 def rights_of(call: Call) -> Rights:
     """What the caller may do."""
-    holder = call.request.state.holder
-    found: Rights = call.request.app.state.rights.of(holder.name, holder.kind)
+    return rights_in(call.request)
+
+
+def rights_in(request: Request) -> Rights:
+    """What the caller of a request may do."""
+    holder = request.state.holder
+    found: Rights = request.app.state.rights.of(holder.name, holder.kind)
     # An account that was made by another program than `edgeface centre` may nothing.
     return found if found.role == holder.role else NOTHING
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -15,6 +15,7 @@ from edgeface.core.settings import Id
 from edgeface.core.types import Embedding  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.fleet.facts import MAX_GROUPS
 from edgeface.gallery.snapshot import check_embedding
+from edgeface.web.api.device_models import Since  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.web.api.models import ApiModel, Day, Expiry, Limit, Name, NewFromPhotos, Page, Time
 
 Groups = Annotated[list[Id], Field(max_length=MAX_GROUPS)]
@@ -279,3 +280,42 @@ class Decided(ApiModel):
     number: int
     seq: int | None
     """The change that it became; null if it was declined."""
+
+
+class EventsQuery(Page):
+    """Selects a part of the events."""
+
+    site: SiteId | None = None
+    person: Id | None = None
+    """Id of a person."""
+    device: Id | None = None
+    camera: Id | None = None
+    door: Id | None = None
+    since: Since | None = None
+    """From this day in UTC, or this time as in RFC 3339."""
+    until: Since | None = None
+    """Up to and including this day in UTC, or before this time."""
+
+
+class Event(ApiModel):
+    """An event of a device."""
+
+    at: Time
+    """1970-01-01 if the clock of the device was wrong by far."""
+    device: str
+    id: str
+    sites: list[str]
+    """The site of the person in it, or those of the device."""
+    kind: str
+    camera: str | None
+    door: str | None
+    facts: dict[str, Any] | None
+    """The row of the audit topic; null if it was about someone who was forgotten or is not known here."""
+
+
+class Events(ApiModel):
+    """A part of the events, the latest first."""
+
+    events: list[Event]
+    next: str | None
+    """The cursor of the next page; null if this is the last one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from edgeface.centre.records import Entry
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import events, sites
 from edgeface.centre.tables.directory import sealed_facts
 from edgeface.core.errors import ChangedError, FleetError, GalleryError, GoneError, UnknownError
 from edgeface.core.text import check_id
@@ -174,10 +174,10 @@ class People:
             for model, mean in means.items():
                 sealed = _sealed_row(key, signer, name, plan.person, _facts(plan.entry, seq, model, mean))
                 templates.append((plan.person, model, sealed))
-        new = "INSERT INTO people (seq, sealed, person, site) VALUES (%s, %s, %s, %s)"
+        new = "INSERT INTO people (seq, sealed, person, site, since) VALUES (%s, %s, %s, %s, %s)"
         known = "UPDATE people SET seq = %s, sealed = %s WHERE person = %s AND site = %s"
-        for statement, is_new in ((new, True), (known, False)):
-            rows = [row for row, plan in zip(people, plans, strict=True) if (plan.before is None) is is_new]
+        for statement, is_new, more in ((new, True, (wall,)), (known, False, ())):
+            rows = [(*row, *more) for row, plan in zip(people, plans, strict=True) if (plan.before is None) is is_new]
             sites.execute_all(transaction, statement, rows)
         sites.execute_all(
             transaction,
@@ -214,6 +214,7 @@ class People:
             "UPDATE people SET seq = %s, sealed = NULL, gone = true WHERE person = %s",
             list(zip(numbers, people, strict=True)),
         )
+        events.forget(transaction, list(people))
         return numbers
 
 

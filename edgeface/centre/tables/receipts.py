@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from edgeface.centre.records import DeviceProof, SiteProof
+from edgeface.centre.records import Behind, DeviceProof, SiteProof
 from edgeface.centre.tables import sites
 from edgeface.core.clock import DAY
 from edgeface.core.errors import UnknownError
@@ -72,6 +72,27 @@ def proof(transaction: Transaction, site: str) -> SiteProof:
     return SiteProof(site=state, devices=tuple(_proof(state, row) for row in rows))
 
 
+def behind(transaction: Transaction) -> tuple[Behind, ...]:
+    """How far each device that is not revoked is behind, at each of its sites."""
+    rows = transaction.execute(
+        "SELECT s.device, s.site, t.seq, r.seq, r.fits, s.lease_ends,"
+        " (SELECT at FROM changes c WHERE c.site = s.site AND c.seq > coalesce(r.seq, 0) ORDER BY c.seq LIMIT 1)"
+        " FROM device_sites s JOIN devices d USING (device) JOIN sites t USING (site)"
+        " LEFT JOIN receipts r USING (device, site) WHERE d.revoked IS NULL ORDER BY 1, 2"
+    )
+    return tuple(
+        Behind(
+            device=device,
+            site=site,
+            state=_state(seq, signed, fits=fits),
+            changes=max(0, seq - (signed or 0)),
+            since=since,
+            lease_ends=lease_ends,
+        )
+        for device, site, seq, signed, fits, lease_ends, since in rows
+    )
+
+
 def _set_at(transaction: Transaction, site: Site, seq: int) -> tuple[str, int] | None:
     """Digest and count after a change; None if the history does not have it."""
     if seq == site.seq:
@@ -107,7 +128,7 @@ def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
     device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked = row
     return DeviceProof(
         device=device,
-        state=_state(site, seq, fits=fits),
+        state=_state(site.seq, seq, fits=fits),
         seq=seq or 0,
         digest=None if signed is None else bytes(signed).hex(),
         count=count or 0,
@@ -119,9 +140,9 @@ def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
     )
 
 
-def _state(site: Site, seq: int | None, *, fits: bool | None) -> ReceiptState:
+def _state(latest: int, seq: int | None, *, fits: bool | None) -> ReceiptState:
     if seq is None:
         return "never"
     if not fits:
         return "differs"
-    return "equal" if seq == site.seq else "behind"
+    return "equal" if seq == latest else "behind"

@@ -6,6 +6,7 @@ from edgeface.cli.arguments.build import Argument, flag, path, value
 
 AT_CENTRE = (
     "site", "code", "enroll", "people", "forget", "devices", "lost", "proof", "proposals", "accept", "decline",
+    "events",
 )  # fmt: skip
 
 FLEET: dict[str, tuple[Argument, ...]] = {
@@ -28,11 +29,18 @@ FLEET: dict[str, tuple[Argument, ...]] = {
             "WORD",
             "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
-            "decline N...",
+            "decline N..., events [SITE]",
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),
-        flag("--json", "status, proof: print JSON"),
+        flag("--json", "status, proof, events: print JSON"),
+        value("--person", "ID", "events: only of this person"),
+        value("--device", "DEVICE", "events: only of this device"),
+        value("--camera", "CAMERA", "events: only at this camera"),
+        value("--door", "DOOR", "events: only at this door"),
+        value("--since", "DATE", "events: this day and later, YYYY-MM-DD"),
+        value("--until", "DATE", "events: this day and earlier"),
+        value("--last", "N", "events: at most so many; default: 50", type=int, default=50),
         value("--name", "NAME", "enroll: the display name"),
         value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),

@@ -10,6 +10,7 @@ from edgeface.centre.admins.sites import proof_object
 from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
+from edgeface.cli.fleet.events import show_events
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
@@ -208,10 +209,12 @@ _WORDS = {
     "proposals": (0, 0, ""),
     "accept": (1, _MANY, "N..."),
     "decline": (1, _MANY, "N..."),
+    "events": (0, 1, "[SITE]"),
 }
 """How many words each action takes, and what they are."""
 _ACTIONS = {
     "site": _site, "code": _code, "enroll": _enroll, "people": _people,
     "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
     "proposals": _proposals, "accept": _accept, "decline": _decline,
+    "events": show_events,
 }  # fmt: skip

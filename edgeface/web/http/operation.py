@@ -239,17 +239,19 @@ def part(
 
     `types` are those of the key's values. Raises Problem 422 if the cursor is not ours.
     """
-    start = None if page.cursor is None else _key(page.cursor, types)
+    start = None if page.cursor is None else key_of(page.cursor, types)
     rest = [one for one in items if start is None or key(one) > start]
     shown = rest[: page.limit]
-    return shown, _cursor(key(shown[-1])) if len(rest) > len(shown) else None
+    return shown, cursor_of(key(shown[-1])) if len(rest) > len(shown) else None
 
 
-def _cursor(key: Key) -> str:
+def cursor_of(key: Key) -> str:
+    """The cursor of the page after an item with this key."""
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
-def _key(cursor: str, types: tuple[type, ...]) -> Key:
+def key_of(cursor: str, types: tuple[type, ...]) -> Key:
+    """The key of a cursor; raises Problem 422 if the cursor is not ours."""
     try:
         keys = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, RecursionError):
