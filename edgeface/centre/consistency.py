@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edgeface.centre.keyring import proposal_subject
 from edgeface.centre.records import Repaired
 from edgeface.centre.tables import receipts, sites
 from edgeface.centre.tables.people import note_counter
@@ -51,10 +52,10 @@ def repair(
             keyring.epoch_key(name, site.epoch)
             keyring.keep_epoch(name, site.epoch)
     gone = sum(people.finish_forgetting(transaction, name, wall, restored=restored) for name in names)
-    rows = transaction.execute(
-        "SELECT person FROM people WHERE NOT gone UNION ALL SELECT number FROM proposals WHERE state = 'waiting'"
-    )
-    unused = keyring.keys().keys() - {subject for (subject,) in rows}
+    rows = transaction.execute("SELECT person FROM people WHERE NOT gone").fetchall()
+    waiting = transaction.execute("SELECT number FROM proposals WHERE state = 'waiting'").fetchall()
+    used = {person for (person,) in rows} | {proposal_subject(number) for (number,) in waiting}
+    unused = keyring.keys().keys() - used
     if unused:
         keyring.sweep(unused)
         note_counter(transaction, keyring)

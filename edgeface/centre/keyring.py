@@ -7,6 +7,7 @@ right: a key that it has destroyed stays destroyed.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 import threading
@@ -17,6 +18,7 @@ from edgeface.centre.enrolling_keys import EnrollingKeys
 from edgeface.centre.keyring_copy import KeyringCopy, State
 from edgeface.core.errors import ChangedError, FleetError, GoneError, system_reason
 from edgeface.core.files import alone
+from edgeface.fleet import sealing
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,11 +29,16 @@ _log = logging.getLogger(__name__)
 _RING_BYTES = 16
 
 
+def proposal_subject(number: bytes) -> bytes:
+    """Under which the key of a proposal is kept; the device chooses the number, which may be that of a person."""
+    return hashlib.sha256(b"edgeface fleet proposal 1" + number).digest()[: sealing.PERSON_BYTES]
+
+
 class Keyring:
     """Two copies of all keys, in two folders; any thread may use it, and several processes at once.
 
-    Subjects are the random numbers of people and of proposals, 16 bytes each. All methods raise FleetError if a copy
-    cannot be read or written.
+    Subjects are the random numbers of people, and what `proposal_subject` makes of those of proposals. All methods
+    raise FleetError if a copy cannot be read or written.
     """
 
     @staticmethod

@@ -56,7 +56,7 @@ def test_a_new_person_waits_for_an_admin_and_then_is_with_all(centre: Centre, de
     assert device.ids == {"carla"}
     assert centre.store.proposals() == ()
     # Its own key has gone, and the answer to a repetition says what became of it.
-    assert made.number not in set(centre.keyring.keys())
+    assert centre.keyring.keys().keys() == {person}
     assert propose(device, made) == 1
     assert centre.store.proposals() == ()
     with pytest.raises(UnknownError):
@@ -94,7 +94,7 @@ def test_whoever_was_forgotten_is_gone_for_proposals_too(centre: Centre, device:
     propose(device, waiting)
     centre.store.forget(SITE, person, "admin")
     assert centre.store.proposals() == ()
-    assert waiting.number not in set(centre.keyring.keys())
+    assert centre.keyring.keys() == {}
     for made in (waiting, proposal(device, person, 2), proposal(device, person, 0), forgetting(person, 2)):
         with pytest.raises(GoneError, match="forgotten"):
             propose(device, made)
@@ -160,3 +160,17 @@ def test_a_waiting_proposal_outlives_a_restart(centre: Centre, device: TestDevic
     with centre.reopened() as again:
         assert again.store.migrate().keys == 0
         assert [one.name for one in again.store.proposals()] == ["Carla"]
+
+
+def test_the_number_of_a_proposal_touches_no_one_s_key(centre: Centre, device: TestDevice) -> None:
+    """A stolen device chooses the number itself, and knows the numbers of people."""
+    centre.store.put(SITE, entry(1), "admin")
+    person = centre.person("person-1")
+    key = centre.keyring.keys()[person]
+    propose(device, proposal(device, sealing.new_person(), 0).model_copy(update={"number": person}))
+    assert centre.keyring.keys()[person] == key
+    (waiting,) = centre.store.proposals()
+    centre.store.decline(waiting.n, "admin")
+    assert centre.keyring.keys() == {person: key}
+    device.follow()
+    assert device.ids == {"person-1"}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
+from edgeface.centre.keyring import proposal_subject
 from edgeface.centre.records import Entry
 from edgeface.centre.tables import sites
 from edgeface.centre.tables.directory import sealed_facts
@@ -276,8 +277,8 @@ def _opened_row(key: bytes, site: str, person: bytes, seq: int, model: str, seal
 
 
 def _proposed(transaction: Transaction, people: Iterable[bytes]) -> list[bytes]:
-    """The numbers of the waiting proposals about people, under which the keyring has their keys."""
+    """The subjects of the waiting proposals about people."""
     rows = transaction.execute(
         "SELECT number FROM proposals WHERE person = ANY(%s) AND state = 'waiting'", (list(people),)
     )
-    return [number for (number,) in rows]
+    return [proposal_subject(number) for (number,) in rows]

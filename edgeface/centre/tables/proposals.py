@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeface.centre.keyring import proposal_subject
 from edgeface.centre.records import Entry, WaitingProposal
 from edgeface.centre.tables import sites
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
@@ -65,14 +66,14 @@ class Proposals:
         facts = self._opened(site, number, person, seq, sealed)
         (became,) = self._people.put(transaction, site, [_entry(facts, person, seq)], by, wall)
         self._decide(transaction, n, "accepted", by, became)
-        self._people.destroy_keys(transaction, [number])
+        self._people.destroy_keys(transaction, [proposal_subject(number)])
         return became
 
     def decline(self, transaction: Transaction, n: int, by: str) -> None:
         """Destroy a proposal's facts."""
         number = self._locked(transaction, n)[1]
         self._decide(transaction, n, "declined", by, 0)
-        self._people.destroy_keys(transaction, [number])
+        self._people.destroy_keys(transaction, [proposal_subject(number)])
 
     def _require_current(self, transaction: Transaction, site: str, person: bytes, seq: int) -> None:
         if self._keyring.destroyed([person]):
@@ -94,14 +95,14 @@ class Proposals:
         epoch_key = self._keyring.epoch_key(site.site, site.epoch)
         key = sealing.unwrap_key(epoch_key, site.site, site.epoch, proposal.person, proposal.key)
         _read(key, site.site, proposal.person, proposal.seq, proposal.sealed)
-        self._people.remember_keys(transaction, site.site, {proposal.number: key})
+        self._people.remember_keys(transaction, site.site, {proposal_subject(proposal.number): key})
         return proposal.sealed
 
     def _opened(self, site: str, number: bytes, person: bytes, seq: int, sealed: bytes) -> PersonFacts:
-        keys = self._keyring.keys_of([number])
-        if number not in keys:
+        key = self._keyring.keys_of([proposal_subject(number)]).get(proposal_subject(number))
+        if key is None:
             raise GoneError("the proposal's facts were destroyed")
-        return _read(keys[number], site, person, seq, sealed)
+        return _read(key, site, person, seq, sealed)
 
     def _shown(self, row: Sequence[Any]) -> WaitingProposal:
         n, number, site, device, person, seq, forget, sealed, at = row
