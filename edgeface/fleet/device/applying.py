@@ -81,7 +81,9 @@ class Applier:
         same = {
             one: entry.seq for one, entry in known.items() if entry.state in {"matched", "forgotten"} and not entry.busy
         }
-        opened = open_rows(site, answer, self._gallery.model, same if whole else {}, after=0 if whole else site.seq)
+        opened = open_rows(
+            site, answer, self._gallery.model, same if whole else {}, after=0 if whole else site.seq, whole=whole
+        )
         for person in opened.people:
             _check(person)
         found = self._changed(site, opened, whole=whole)
