@@ -126,7 +126,7 @@ class Applier:
 
     def lapse(self, site: str) -> None:
         """Have no one of a site matched any longer; `finish` erases them. The whole list is needed afterwards."""
-        here = [one for one in self._book.of(site).values() if one.is_here and one.seq and one.busy != ERASING]
+        here = [one for one in self._book.of(site).values() if one.needs_lease]
         if here:
             self._hide(here)
         self._book.list_again(site)

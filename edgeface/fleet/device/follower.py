@@ -316,7 +316,7 @@ class Follower:
         wall = self._clock.wall()
         for name, site in list(book.sites.items()):
             over = site.lease is None or site.lease.is_over(wall)
-            if over and any(one.seq and one.is_here and not one.busy for one in book.of(name).values()):
+            if over and any(one.needs_lease for one in book.of(name).values()):
                 log.error("fleet: the lease of %s is over: its people are no longer matched", name)
                 applier.lapse(name)
 
