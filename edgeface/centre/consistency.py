@@ -53,9 +53,13 @@ def repair(
             keyring.keep_epoch(name, site.epoch)
     gone = sum(people.finish_forgetting(transaction, name, wall, restored=restored) for name in names)
     rows = transaction.execute("SELECT person FROM people WHERE NOT gone").fetchall()
-    waiting = transaction.execute("SELECT number FROM proposals WHERE state = 'waiting'").fetchall()
+    waiting = transaction.execute("SELECT number FROM proposals WHERE state = 'waiting' AND NOT forget").fetchall()
     used = {person for (person,) in rows} | {proposal_subject(number) for (number,) in waiting}
-    unused = keyring.keys().keys() - used
+    known = keyring.keys().keys()
+    # After a restore, proposals are back that were decided since.
+    lost = [number for (number,) in waiting if proposal_subject(number) not in known]
+    transaction.execute("DELETE FROM proposals WHERE number = ANY(%s)", (lost,))
+    unused = known - used
     if unused:
         keyring.sweep(unused)
         note_counter(transaction, keyring)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from edgeface.centre.tables import proposals
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.fleet import sealing
 from edgeface.fleet.facts import PersonFacts, to_mean
 from edgeface.fleet.messages import Proposal
 from edgeface.fleet.packing import packed
-from tests.support.centre import MODEL, SITE, Centre, TestDevice, embedding, entry
+from tests.support.centre import MODEL, SITE, Centre, TestDevice, cut, embedding, entry
 
 
 def proposal(device: TestDevice, person: bytes, seq: int, **facts: Any) -> Proposal:
@@ -47,7 +48,7 @@ def test_a_new_person_waits_for_an_admin_and_then_is_with_all(centre: Centre, de
     made = proposal(device, person, 0, groups=("staff",))
     assert propose(device, made) == 0
     (waiting,) = centre.store.proposals()
-    assert (waiting.id, waiting.name, waiting.groups, waiting.model) == ("carla", "Carla", ("staff",), MODEL)
+    assert (waiting.id, waiting.name, waiting.model) == ("carla", "Carla", MODEL)
     assert (waiting.device, waiting.seq, waiting.forget) == ("door-1", 0, False)
     assert centre.store.site(SITE).seq == 0
     assert centre.store.accept(waiting.n, "admin") == 1
@@ -174,3 +175,56 @@ def test_the_number_of_a_proposal_touches_no_one_s_key(centre: Centre, device: T
     assert centre.keyring.keys() == {person: key}
     device.follow()
     assert device.ids == {"person-1"}
+
+
+def test_a_device_gives_no_one_groups(centre: Centre, device: TestDevice) -> None:
+    centre.store.put(SITE, entry(1, groups=("staff",)), "admin")
+    person = centre.person("person-1")
+    propose(device, proposal(device, person, 1, id="person-1", groups=("vault",)))
+    propose(device, proposal(device, sealing.new_person(), 0, groups=("vault",)))
+    for waiting in centre.store.proposals():
+        centre.store.accept(waiting.n, "admin")
+    assert {one.id: one.groups for one in centre.store.people(SITE)} == {"person-1": ("staff",), "carla": ()}
+
+
+def test_a_stolen_device_does_not_fill_the_list(
+    centre: Centre, device: TestDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposals, "MOST_WAITING", 2)
+    made = [proposal(device, sealing.new_person(), 0) for _ in range(3)]
+    propose(device, made[0])
+    propose(device, made[1])
+    with pytest.raises(FleetError, match="2 proposals of door-1 wait"):
+        propose(device, made[2])
+    assert propose(device, made[0]) == 0
+    other = centre.joined("door-2")
+    assert propose(other, proposal(other, sealing.new_person(), 0)) == 0
+
+
+@pytest.mark.parametrize(("decide", "name"), [("accept", "Changed there"), ("decline", "Person 1")])
+def test_a_decision_is_kept_whatever_cuts_it_off(centre: Centre, device: TestDevice, decide: str, name: str) -> None:
+    centre.store.put(SITE, entry(1), "admin")
+    person = centre.person("person-1")
+    propose(device, proposal(device, person, 1, id="person-1", name="Changed there"))
+    (waiting,) = centre.store.proposals()
+    with cut(centre) as store:
+        getattr(store, decide)(waiting.n, "admin")
+    assert centre.store.proposals() == ()
+    with centre.reopened() as again:
+        again.store.migrate()
+        assert again.keyring.keys().keys() == {person}
+        assert [one.name for one in again.store.people(SITE)] == [name]
+
+
+def test_a_proposal_whose_key_is_gone_hides_no_other(centre: Centre, device: TestDevice) -> None:
+    """As in a database from a backup: it was decided since."""
+    for _ in range(2):
+        propose(device, proposal(device, sealing.new_person(), 0))
+    first, second = centre.store.proposals()
+    centre.keyring.destroy([next(iter(centre.keyring.keys()))])
+    assert len(centre.store.proposals()) == 1
+    centre.store.migrate()
+    (left,) = centre.store.proposals()
+    assert left in {first, second}
+    with centre.store._database.reading() as transaction:
+        assert transaction.execute("SELECT count(*) FROM proposals").fetchone() == (1,)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -18,6 +20,7 @@ from edgeface.fleet.messages import JoinRequest, Receipt
 from tests.support.clock import FixedClock
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from edgeface.centre.records import Device
@@ -155,3 +158,30 @@ class TestDevice:
         """What it signs now."""
         facts = {"seq": self.seq, "digest": digest.to_hex(self.digest), "count": len(self.people), "at": 1, **other}
         return Receipt.signed(self.signing, self.name, SITE, facts)
+
+
+class PowerCutError(Exception):
+    """Stands for the end of the process."""
+
+
+class CutKeyring(Keyring):
+    """Ends the process right after the next write, before the database commits."""
+
+    def add(self, site: str, keys: Mapping[bytes, bytes]) -> None:
+        super().add(site, keys)
+        raise PowerCutError
+
+    def destroy(self, subjects: Collection[bytes]) -> None:
+        super().destroy(subjects)
+        raise PowerCutError
+
+
+@contextmanager
+def cut(centre: Centre) -> Iterator[Store]:
+    """A store whose process ends between its write to the keyring and the commit."""
+    with (
+        closing(CutKeyring(*centre.folders)) as keyring,
+        closing(Store(centre.conninfo, keyring)) as store,
+        pytest.raises(PowerCutError),
+    ):
+        yield store

@@ -112,6 +112,11 @@ class People:
         )
         return {facts.id: facts.embedding for facts in found}
 
+    def groups(self, transaction: Transaction, site: str, person: bytes) -> tuple[str, ...]:
+        """The groups of a person; none for someone new."""
+        records = self._directory.records(transaction, sites.find(transaction, site))
+        return next((one.groups for one in records if one.person == person), ())
+
     def remember_keys(self, transaction: Transaction, site: str, keys: Mapping[bytes, bytes]) -> None:
         """Write new keys to the keyring, and how far it is to the database."""
         self._keyring.add(site, keys)
