@@ -1,8 +1,8 @@
 """The keyring: the keys of people and epochs, in two copies outside the database and its backups.
 
-Each change is written to the first copy, then to the second, before the database commits. A change counts once both
-have it. So either copy holds every destruction that was ever acknowledged, and the one whose counter is higher is
-right: a key that it has destroyed stays destroyed.
+Each change is committed to the second copy, then to the first, before the database commits. A change counts once both
+have it, and a full disk leaves the first as it was, from which everyone reads. So either copy holds every destruction
+that was ever acknowledged, and the one whose counter is higher is right: a key that it has destroyed stays destroyed.
 """
 
 from __future__ import annotations
@@ -171,16 +171,16 @@ class Keyring:
             # Another process may have ended between its two writes.
             _levelled(self._first, self._second)
             counter = self._first.state.counter + 1
-            for copy in (self._first, self._second):
-                with copy.changing(counter) as connection:
-                    change(connection)
+            with self._first.changing(counter) as first, self._second.changing(counter) as second:
+                change(first)
+                change(second)
 
     def _state(self) -> State:
         with self._thread:
             return self._first.state
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Read from the first copy, which is never behind the second."""
+        """Read from the first copy: what it has, the second has too."""
         with self._thread:
             return self._first.rows(sql, *values)
 
