@@ -213,7 +213,8 @@ def test_a_thread_that_meets_an_unexpected_error_still_ends_leases(
 
 def test_one_site_that_is_refused_keeps_no_other_from_being_followed(device: Device) -> None:
     with device.opened() as (follower, book, applier):
-        book.put_site(book.sites["house"].model_copy(update={"site": "attic"}))
+        follower.round(book, applier)
+        book.put_site(book.sites["house"].model_copy(update={"site": "attic", "epoch": -1}))
         device.centre.put("alice", unit(1))
         follower.round(book, applier)
         assert "not for this device" in str(follower.problems)

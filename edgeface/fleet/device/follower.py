@@ -161,7 +161,7 @@ class Follower:
         if identity is None or settings is None:
             return _IDLE
         if identity != self._identity:
-            self._joined(book, identity)
+            self._joined(book, applier, identity)
         applier.local.collect(self._clock.wall())
         if self._synced():
             applier.local.provisional(self._clock.wall())
@@ -194,9 +194,13 @@ class Follower:
             raise first
         return 0.0 if changed else _BREATH
 
-    def _joined(self, book: Book, identity: DeviceIdentity) -> None:
-        """Take up what `edgeface fleet join` has written."""
+    def _joined(self, book: Book, applier: Applier, identity: DeviceIdentity) -> None:
+        """Take up what `edgeface fleet join` has written; the people of sites that it no longer names go at once."""
         book.read()
+        for name in book.sites.keys() - {one.site for one in identity.sites}:
+            applier.lapse(name)
+            applier.finish()
+            book.leave(name)
         self._identity = identity
         self._disconnect()
 
