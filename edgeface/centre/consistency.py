@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edgeface.centre.keyring import proposal_subject
 from edgeface.centre.records import Repaired
 from edgeface.centre.tables import event_rows, receipts, sites
 from edgeface.centre.tables.people import note_counter
@@ -51,11 +52,15 @@ def repair(
             keyring.epoch_key(name, site.epoch)
             keyring.keep_epoch(name, site.epoch)
     gone = sum(people.finish_forgetting(transaction, name, wall, restored=restored) for name in names)
-    rows = transaction.execute(
-        "SELECT person FROM people WHERE NOT gone UNION ALL SELECT number FROM proposals WHERE state = 'waiting'"
-    )
-    used = {*(subject for (subject,) in rows), *map(event_rows.subject, names)}
-    unused = keyring.keys().keys() - used
+    rows = transaction.execute("SELECT person FROM people WHERE NOT gone").fetchall()
+    waiting = transaction.execute("SELECT number FROM proposals WHERE state = 'waiting' AND NOT forget").fetchall()
+    used = {person for (person,) in rows} | {proposal_subject(number) for (number,) in waiting}
+    used.update(map(event_rows.subject, names))
+    known = keyring.keys().keys()
+    # After a restore, proposals are back that were decided since.
+    lost = [number for (number,) in waiting if proposal_subject(number) not in known]
+    transaction.execute("DELETE FROM proposals WHERE number = ANY(%s)", (lost,))
+    unused = known - used
     if unused:
         keyring.sweep(unused)
         note_counter(transaction, keyring)

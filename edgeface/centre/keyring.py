@@ -1,12 +1,13 @@
 """The keyring: the keys of people and epochs, in two copies outside the database and its backups.
 
-Each change is written to the first copy, then to the second, before the database commits. A change counts once both
-have it. So either copy holds every destruction that was ever acknowledged, and the one whose counter is higher is
-right: a key that it has destroyed stays destroyed.
+Each change is committed to the second copy, then to the first, before the database commits. A change counts once both
+have it, and a full disk leaves the first as it was, from which everyone reads. So either copy holds every destruction
+that was ever acknowledged, and the one whose counter is higher is right: a key that it has destroyed stays destroyed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 import threading
@@ -17,6 +18,7 @@ from edgeface.centre.enrolling_keys import EnrollingKeys
 from edgeface.centre.keyring_copy import KeyringCopy, State
 from edgeface.core.errors import ChangedError, FleetError, GoneError, system_reason
 from edgeface.core.files import alone
+from edgeface.fleet import sealing
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,11 +29,16 @@ _log = logging.getLogger(__name__)
 _RING_BYTES = 16
 
 
+def proposal_subject(number: bytes) -> bytes:
+    """Under which the key of a proposal is kept; the device chooses the number, which may be that of a person."""
+    return hashlib.sha256(b"edgeface fleet proposal 1" + number).digest()[: sealing.PERSON_BYTES]
+
+
 class Keyring:
     """Two copies of all keys, in two folders; any thread may use it, and several processes at once.
 
-    Subjects are the random numbers of people and of proposals, 16 bytes each. All methods raise FleetError if a copy
-    cannot be read or written.
+    Subjects are the random numbers of people, and what `proposal_subject` makes of those of proposals. All methods
+    raise FleetError if a copy cannot be read or written.
     """
 
     @staticmethod
@@ -164,16 +171,16 @@ class Keyring:
             # Another process may have ended between its two writes.
             _levelled(self._first, self._second)
             counter = self._first.state.counter + 1
-            for copy in (self._first, self._second):
-                with copy.changing(counter) as connection:
-                    change(connection)
+            with self._first.changing(counter) as first, self._second.changing(counter) as second:
+                change(first)
+                change(second)
 
     def _state(self) -> State:
         with self._thread:
             return self._first.state
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Read from the first copy, which is never behind the second."""
+        """Read from the first copy: what it has, the second has too."""
         with self._thread:
             return self._first.rows(sql, *values)
 

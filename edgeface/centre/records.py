@@ -151,7 +151,6 @@ class WaitingProposal:
     id: str | None
     """Facts as the device proposes them; None if it proposes to forget the person."""
     name: str | None
-    groups: tuple[str, ...]
     model: str | None
 
 

@@ -252,6 +252,10 @@ class Store:
         with self._database.changing() as transaction:
             return devices.every(transaction)
 
+    def sites_of(self, device: str) -> tuple[str, ...]:
+        """The sites of the device of a name; none if there is no such device."""
+        return next((one.sites for one in self.devices() if one.device == device), ())
+
     def revoke(self, device: str, by: str) -> None:
         """Refuse a device from now on. Begin a new epoch for each of its sites if it was lost."""
         with self._database.changing() as transaction:
@@ -295,12 +299,23 @@ class Store:
     def accept(self, n: int, by: str) -> int:
         """Make a proposal a change, and return its number; raises as `propose` and `put` do."""
         with self._database.changing() as transaction:
-            return self._proposals.accept(transaction, n, by, self._clock.wall())
+            became, subject = self._proposals.accept(transaction, n, by, self._clock.wall())
+        self._destroy(subject)
+        return became
 
     def decline(self, n: int, by: str) -> None:
         """Destroy the facts of a proposal."""
         with self._database.changing() as transaction:
-            self._proposals.decline(transaction, n, by)
+            subject = self._proposals.decline(transaction, n, by)
+        self._destroy(subject)
+
+    def _destroy(self, subject: bytes) -> None:
+        """Destroy the key of a decided proposal; after the commit, so that no crash loses one that was accepted.
+
+        What a crash leaves of it is swept at the next start.
+        """
+        with self._database.changing() as transaction:
+            self._people.destroy_keys(transaction, [subject])
 
     # Events of devices
 

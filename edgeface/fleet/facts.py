@@ -42,7 +42,7 @@ class PersonFacts(BaseModel):
     id: Annotated[Id, AfterValidator(_id)]
     """The id in events, topics and rules of doors."""
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_line)]
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=1 << 62)]
     """Rises with each change of the person, so that an earlier signature cannot be played back."""
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
     """The embedder that made the template, as in the gallery."""

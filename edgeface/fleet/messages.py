@@ -33,8 +33,13 @@ MAX_WAIT = 30.0
 """Seconds for which `changes` may wait for news."""
 MAX_ANSWER_BYTES = 256_000_000
 """Bytes of the longest answer that a device reads."""
+LATEST_MILLIS = 253_402_300_799_999
+"""Milliseconds at the end of the year 9999: later ones cannot be written as a time."""
+MAX_LEASE = 366 * 86_400
+"""Seconds of the longest lease."""
 
 Seq = Annotated[int, Field(ge=0, le=(1 << 62))]
+Millis = Annotated[int, Field(ge=0, le=LATEST_MILLIS)]
 Key32 = Annotated[bytes, Field(min_length=32, max_length=32)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Message = TypeVar("Message", bound="FleetMessage")
@@ -147,8 +152,8 @@ class Receipt(FleetMessage):
 
     seq: Seq
     digest: Digest
-    count: Annotated[int, Field(ge=0)]
-    at: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=0, lt=1 << 31)]
+    at: Millis
     """Milliseconds of the device's clock."""
     signature: Annotated[bytes, Field(min_length=64, max_length=64)]
 
@@ -168,8 +173,8 @@ class Receipt(FleetMessage):
 class Lease(FleetMessage):
     """For how long the device may match the people of the site without another receipt."""
 
-    seconds: Annotated[int, Field(ge=0)]
-    now: Annotated[int, Field(ge=0)]
+    seconds: Annotated[int, Field(ge=0, le=MAX_LEASE)]
+    now: Millis
     """Milliseconds of the centre's clock."""
 
 

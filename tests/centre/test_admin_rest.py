@@ -141,6 +141,10 @@ def test_an_admin_of_one_site_has_no_rights_at_another(
         ("POST", "/devices/back/lost"), ("POST", "/devices/both/lost"), ("GET", "/sites/nowhere"),
     ):  # fmt: skip
         assert own.request(method, f"{API}{path}").status_code == 403, path
+    for taken in ("back", "both"):
+        # A device that joins under the name of another replaces it.
+        assert own.post(f"{API}/codes", json={"device": taken, "sites": [SITE]}).status_code == 403
+    assert own.post(f"{API}/codes", json={"device": "front", "sites": [SITE]}).status_code == 200
     assert own.post(f"{API}/sites", json={"site": "new"}).status_code == 403
     assert own.post(f"{API}/codes", json={"device": "x", "sites": [SITE, "annex"]}).status_code == 403
     assert [one["site"] for one in own.get(f"{API}/sites").json()["sites"]] == [SITE]

@@ -273,3 +273,12 @@ def test_an_unknown_path_is_refused_in_the_devices_language(shared_device: Door)
     status, body = shared_device.ask("GET", "/nothing")
     assert status == 404
     assert Refused.read(body).detail == "Not Found"
+
+
+def test_what_fails_at_the_centre_is_told_to_its_log_only(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    device = running.device("front")
+    running.context.store._keyring.close()
+    status, body = device.ask("GET", EPOCH)
+    assert status == 503
+    assert Refused.read(body).detail == "the centre cannot do this now; its log says why"
+    assert "keyring.db" in caplog.text

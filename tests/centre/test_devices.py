@@ -71,6 +71,16 @@ def test_the_certificate_before_holds_until_the_new_one_is_used(centre: Centre) 
     assert centre.store.device_by_fingerprint(first) is None
 
 
+def test_the_certificate_in_use_outlives_answers_that_were_lost(centre: Centre) -> None:
+    first = centre.joined().device.fingerprint
+    for lost in (b"2", b"3", b"4"):
+        assert centre.store.device_by_fingerprint(first) is not None
+        centre.store.renew_device("door-1", lost * 32, 2.0)
+    assert centre.store.device_by_fingerprint(b"3" * 32) is None
+    assert centre.store.device_by_fingerprint(b"4" * 32) is not None
+    assert centre.store.device_by_fingerprint(first) is None
+
+
 def test_a_device_that_joins_again_replaces_itself(centre: Centre) -> None:
     before = centre.joined()
     centre.store.applied(before.device, SITE, before.receipt())

@@ -1,38 +1,18 @@
 """Forgotten: in no copy of the keyring, in no row, and never again."""
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from edgeface.centre.consistency import GAP
-from edgeface.centre.keyring import Keyring
 from edgeface.centre.records import Repaired
-from edgeface.centre.store import Store
 from edgeface.centre.tables import events
 from edgeface.core.errors import ChangedError, FleetError, GoneError
 from edgeface.fleet.facts import to_mean
 from edgeface.gallery.snapshot import to_blob
-from tests.support.centre import MODEL, NOW, OTHER_MODEL, SITE, Centre, embedding, entry
+from tests.support.centre import MODEL, NOW, OTHER_MODEL, SITE, Centre, cut, embedding, entry
 from tests.support.postgres import Postgres
-
-
-class PowerCutError(Exception):
-    """Stands for the end of the process."""
-
-
-class CutKeyring(Keyring):
-    """Ends the process right after the next write, before the database commits."""
-
-    def add(self, site: str, keys: Mapping[bytes, bytes]) -> None:
-        super().add(site, keys)
-        raise PowerCutError
-
-    def destroy(self, subjects: Collection[bytes]) -> None:
-        super().destroy(subjects)
-        raise PowerCutError
 
 
 def sealed_rows(centre: Centre, person: bytes) -> int:
@@ -83,17 +63,6 @@ def test_a_forgotten_person_stays_so_after_their_row_is_deleted(centre: Centre) 
     with pytest.raises(GoneError):
         centre.store.put(SITE, entry(1, person=person), "admin")
     assert [one.id for one in centre.store.people(SITE)] == ["person-2"]
-
-
-@contextmanager
-def cut(centre: Centre) -> Iterator[Store]:
-    """A store whose process ends between its write to the keyring and the commit."""
-    with (
-        closing(CutKeyring(*centre.folders)) as keyring,
-        closing(Store(centre.conninfo, keyring)) as store,
-        pytest.raises(PowerCutError),
-    ):
-        yield store
 
 
 def test_a_key_without_a_row_is_swept_at_the_start(centre: Centre) -> None:

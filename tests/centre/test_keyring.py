@@ -103,6 +103,22 @@ def test_a_copy_that_is_behind_is_brought_to_the_state_of_the_other(
     assert f"{file(folders[behind])} lacked the last changes" in caplog.text
 
 
+def test_a_full_disk_under_one_copy_changes_neither(keyring: Keyring) -> None:
+    keyring.add("house", {ANNA: KEY})
+    many = [ANNA, *(number.to_bytes(16, "big") for number in range(1000))]
+    before = keyring.counter
+    (pages,) = keyring._second.connection.execute("PRAGMA page_count").fetchone()
+    keyring._second.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(FleetError, match=r"second/keyring\.db: cannot be used \(database or disk is full"):
+        keyring.destroy(many)
+    assert keyring.keys() == {ANNA: KEY}
+    assert (keyring.destroyed(many), keyring.counter) == (set(), before)
+    keyring._second.connection.execute("PRAGMA max_page_count = 1000000")
+    keyring.destroy(many)
+    assert keyring._first.content() == keyring._second.content()
+    assert keyring.keys() == {}
+
+
 def test_another_process_levels_the_copies_before_it_writes(folders: Folders, keyring: Keyring) -> None:
     keyring.add("house", {ANNA: KEY})
     kept = file(folders[1]).read_bytes()

@@ -4,10 +4,11 @@ import secrets
 
 import pytest
 
+from edgeface.centre.tables import proposals
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.fleet import sealing
 from edgeface.fleet.messages import Proposal
-from tests.support.centre import MODEL, SITE, Centre, TestDevice, entry, proposal
+from tests.support.centre import MODEL, SITE, Centre, TestDevice, cut, entry, proposal
 
 
 def forgetting(person: bytes, seq: int) -> Proposal:
@@ -28,7 +29,7 @@ def test_a_new_person_waits_for_an_admin_and_then_is_with_all(centre: Centre, de
     made = proposal(device, person, 0, groups=("staff",))
     assert propose(device, made) == 0
     (waiting,) = centre.store.proposals()
-    assert (waiting.id, waiting.name, waiting.groups, waiting.model) == ("carla", "Carla", ("staff",), MODEL)
+    assert (waiting.id, waiting.name, waiting.model) == ("carla", "Carla", MODEL)
     assert (waiting.device, waiting.seq, waiting.forget) == ("door-1", 0, False)
     assert centre.store.site(SITE).seq == 0
     assert centre.store.accept(waiting.n, "admin") == 1
@@ -37,7 +38,7 @@ def test_a_new_person_waits_for_an_admin_and_then_is_with_all(centre: Centre, de
     assert device.ids == {"carla"}
     assert centre.store.proposals() == ()
     # Its own key has gone, and the answer to a repetition says what became of it.
-    assert made.number not in set(centre.keyring.keys())
+    assert centre.keyring.keys().keys() == {person}
     assert propose(device, made) == 1
     assert centre.store.proposals() == ()
     with pytest.raises(UnknownError):
@@ -75,7 +76,7 @@ def test_whoever_was_forgotten_is_gone_for_proposals_too(centre: Centre, device:
     propose(device, waiting)
     centre.store.forget(SITE, person, "admin")
     assert centre.store.proposals() == ()
-    assert waiting.number not in set(centre.keyring.keys())
+    assert centre.keyring.keys() == {}
     for made in (waiting, proposal(device, person, 2), proposal(device, person, 0), forgetting(person, 2)):
         with pytest.raises(GoneError, match="forgotten"):
             propose(device, made)
@@ -141,3 +142,70 @@ def test_a_waiting_proposal_outlives_a_restart(centre: Centre, device: TestDevic
     with centre.reopened() as again:
         assert again.store.migrate().keys == 0
         assert [one.name for one in again.store.proposals()] == ["Carla"]
+
+
+def test_the_number_of_a_proposal_touches_no_one_s_key(centre: Centre, device: TestDevice) -> None:
+    """A stolen device chooses the number itself, and knows the numbers of people."""
+    centre.store.put(SITE, entry(1), "admin")
+    person = centre.person("person-1")
+    key = centre.keyring.keys()[person]
+    propose(device, proposal(device, sealing.new_person(), 0).model_copy(update={"number": person}))
+    assert centre.keyring.keys()[person] == key
+    (waiting,) = centre.store.proposals()
+    centre.store.decline(waiting.n, "admin")
+    assert centre.keyring.keys() == {person: key}
+    device.follow()
+    assert device.ids == {"person-1"}
+
+
+def test_a_device_gives_no_one_groups(centre: Centre, device: TestDevice) -> None:
+    centre.store.put(SITE, entry(1, groups=("staff",)), "admin")
+    person = centre.person("person-1")
+    propose(device, proposal(device, person, 1, id="person-1", groups=("vault",)))
+    propose(device, proposal(device, sealing.new_person(), 0, groups=("vault",)))
+    for waiting in centre.store.proposals():
+        centre.store.accept(waiting.n, "admin")
+    assert {one.id: one.groups for one in centre.store.people(SITE)} == {"person-1": ("staff",), "carla": ()}
+
+
+def test_a_stolen_device_does_not_fill_the_list(
+    centre: Centre, device: TestDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposals, "MOST_WAITING", 2)
+    made = [proposal(device, sealing.new_person(), 0) for _ in range(3)]
+    propose(device, made[0])
+    propose(device, made[1])
+    with pytest.raises(FleetError, match="2 proposals of door-1 wait"):
+        propose(device, made[2])
+    assert propose(device, made[0]) == 0
+    other = centre.joined("door-2")
+    assert propose(other, proposal(other, sealing.new_person(), 0)) == 0
+
+
+@pytest.mark.parametrize(("decide", "name"), [("accept", "Changed there"), ("decline", "Person 1")])
+def test_a_decision_is_kept_whatever_cuts_it_off(centre: Centre, device: TestDevice, decide: str, name: str) -> None:
+    centre.store.put(SITE, entry(1), "admin")
+    person = centre.person("person-1")
+    propose(device, proposal(device, person, 1, id="person-1", name="Changed there"))
+    (waiting,) = centre.store.proposals()
+    with cut(centre) as store:
+        getattr(store, decide)(waiting.n, "admin")
+    assert centre.store.proposals() == ()
+    with centre.reopened() as again:
+        again.store.migrate()
+        assert again.keyring.keys().keys() == {person}
+        assert [one.name for one in again.store.people(SITE)] == [name]
+
+
+def test_a_proposal_whose_key_is_gone_hides_no_other(centre: Centre, device: TestDevice) -> None:
+    """As in a database from a backup: it was decided since."""
+    for _ in range(2):
+        propose(device, proposal(device, sealing.new_person(), 0))
+    first, second = centre.store.proposals()
+    centre.keyring.destroy([next(iter(centre.keyring.keys()))])
+    assert len(centre.store.proposals()) == 1
+    centre.store.migrate()
+    (left,) = centre.store.proposals()
+    assert left in {first, second}
+    with centre.store._database.reading() as transaction:
+        assert transaction.execute("SELECT count(*) FROM proposals").fetchone() == (1,)

@@ -212,6 +212,17 @@ def test_earlier_facts_cannot_be_played_back(device: Device) -> None:
     assert device.stored == set()
 
 
+def test_who_was_forgotten_does_not_come_back_with_what_was_signed_before(device: Device) -> None:
+    alice = device.centre.put("alice", unit(1))
+    device.centre.put("bob", unit(2))
+    device.done()
+    device.centre.forget(alice)
+    device.done()
+    device.centre.put("alice", unit(1), alice, version=1)
+    assert "older" in " ".join(device.rounds().problems)
+    assert device.stored == {"bob"}
+
+
 def test_a_wrong_digest_applies_nothing_and_lists_again(device: Device) -> None:
     device.centre.put("alice", unit(1))
     device.done()

@@ -74,6 +74,17 @@ def test_killed_at_a_step(device: Device, step: str, new: bool) -> None:  # noqa
     assert device.centre.asked.count("GET snapshot") == 1
 
 
+def test_killed_while_someone_arrives_they_are_not_matched_without_a_lease(device: Device) -> None:
+    device.centre.put("alice", unit(1))
+    killed(device, "written")
+    assert device.matched == {"alice"}
+    device.centre.refuse |= dict.fromkeys(("changes", "snapshot", "epoch"), 503)
+    with device.opened():
+        assert device.matched == set()
+    device.rounds()
+    assert device.stored == set()
+
+
 def test_killed_before_the_erasure_of_who_is_no_longer_matched_it_is_done_without_the_centre(device: Device) -> None:
     device.centre.put("bob", unit(2))
     alice = device.centre.put("alice", unit(1))

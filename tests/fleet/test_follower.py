@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,8 @@ from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ConfigError, FleetError
 from edgeface.core.installed import parts
 from edgeface.daemon.fleet_member import FleetMember
-from edgeface.fleet.device.client import CentreClient, RefusedError
+from edgeface.fleet.device import follower as follower_module
+from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
 from edgeface.fleet.device.follower import Follower
 from edgeface.fleet.messages import EpochKey, Rows
 from edgeface.security.vault import open_vault
@@ -55,17 +58,6 @@ def test_a_change_is_applied_while_the_centre_keeps_the_request(device: Device) 
     # The request would have waited for 30 s.
     assert time.monotonic() - begun < 2
     assert not follower._thread.is_alive()
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_failure_that_no_one_expected_is_seen(device: Device) -> None:
-    def fail(_: str) -> None:
-        raise RuntimeError("a defect")
-
-    device.centre.put("alice", unit(1))
-    follower = following(device, step=fail)
-    follower.start()
-    until(lambda: not follower.alive)
 
 
 def test_when_the_centre_is_away_it_asks_again_ever_more_rarely(device: Device) -> None:
@@ -171,3 +163,73 @@ def test_a_device_that_has_not_joined_says_so(tmp_path: Path) -> None:
     one.stop()
     assert one.problems == ("fleet: this device has not joined: edgeface fleet join URL CODE",)
     assert one.facts() == {"joined": False, "sites": {}, "proposals": 0, "conflicts": 0}
+
+
+def test_an_answer_that_takes_too_long_is_cut_off(device: Device) -> None:
+    slow = CentreClient([device.centre.url], identity_of(device).context(), timeout=5.0, most=0.3)
+
+    def late(rows: Rows) -> Rows:
+        time.sleep(1.5)
+        return rows
+
+    device.centre.alter = late
+    begun = time.monotonic()
+    with closing(slow), pytest.raises(AwayError):
+        slow.get(f"/sites/house/snapshot?model={device.model}", Rows)
+    assert time.monotonic() - begun < 1.2
+
+
+def test_pages_without_end_do_not_keep_leases_from_being_counted(device: Device) -> None:
+    seqs = count(2)
+
+    def endless(rows: Rows) -> Rows:
+        return rows.model_copy(update={"more": True, "seq": next(seqs), "rows": ()})
+
+    device.centre.put("alice", unit(1))
+    device.done()
+    device.centre.alter = endless
+    device.centre.seq = 1000
+    with device.opened() as (follower, book, applier):
+        assert follower.round(book, applier) == 0.0
+        assert device.centre.asked.count("GET changes") < 5
+        device.clock.sleep(31 * 86_400.0)
+        follower.round(book, applier)
+    assert device.matched == set()
+
+
+def test_a_thread_that_meets_an_unexpected_error_still_ends_leases(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.centre.put("alice", unit(1))
+    device.done()
+    monkeypatch.setattr(follower_module, "RESTART_DELAY", 0.02)
+
+    def broken(*_: object, **__: object) -> Rows:
+        raise AssertionError
+
+    follower = device.follower()
+    monkeypatch.setattr(follower, "_asked", broken)
+    follower.start()
+    try:
+        until(lambda: "unexpected error" in str(follower.problems))
+        device.clock.sleep(31 * 86_400.0)
+        until(lambda: not device.stored)
+    finally:
+        follower.stop()
+
+
+def test_one_site_that_is_refused_keeps_no_other_from_being_followed(device: Device) -> None:
+    with device.opened() as (follower, book, applier):
+        follower.round(book, applier)
+        book.put_site(book.sites["house"].model_copy(update={"site": "attic", "epoch": -1}))
+        book.sites = dict(sorted(book.sites.items()))
+        device.centre.put("alice", unit(1))
+        follower.round(book, applier)
+        assert "not for this device" in str(follower.problems)
+    assert device.matched == {"alice"}
+
+
+def test_a_round_without_news_is_followed_by_a_pause(device: Device) -> None:
+    device.done()
+    with device.opened() as (follower, book, applier):
+        assert follower.round(book, applier) > 0

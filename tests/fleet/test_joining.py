@@ -155,6 +155,23 @@ def test_a_certificate_is_renewed_after_two_thirds_of_its_time(device: Device) -
     assert after.certificate != before.certificate
 
 
+def test_a_site_that_the_device_no_longer_follows_leaves_no_one(device: Device) -> None:
+    device.centre.put("alice", unit(1))
+    device.done()
+    device.enroll("zoe", 9)
+    device.done()
+    device.centre.site, device.centre.people, device.centre.seq = "annex", {}, 0
+    device.centre.put("bob", unit(2))
+    device.join(again=True)
+    with device.opened() as (follower, book, applier):
+        follower.round(book, applier)
+        follower.round(book, applier)
+        assert follower.problems == ()
+        assert set(book.sites) == {"annex"}
+    assert device.stored == {"bob", "zoe"}
+    assert [one.person for one, facts in device.centre.proposals if facts is not None and facts.id == "zoe"]
+
+
 def test_a_code_is_for_one_authority(small: SmallCentre) -> None:
     code = join_code.parse(small.code())
     assert code.names(code.fingerprint)

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgeface.core.errors import FleetError
 from edgeface.fleet.device.lease import DeviceLease
+from edgeface.fleet.messages import Lease
+from edgeface.fleet.packing import packed
 from tests.support.clock import FixedClock
 from tests.support.embeddings import unit
 
@@ -129,6 +132,23 @@ def test_a_clock_that_is_unsure_at_the_start_matches_until_the_running_time_is_o
     assert leased.matched == {"alice"}
     elapse(leased, 31)
     assert leased.stored == set()
+
+
+def test_a_centre_whose_clock_was_set_back_has_no_one_erased(device: Device) -> None:
+    device.centre.put("alice", unit(1))
+    device.done()
+    device.centre.now -= 31 * DAY
+    device.centre.put("bob", unit(2))
+    assert "clock of the centre or of this device is wrong" in str(device.rounds(2).problems)
+    assert device.stored == {"alice", "bob"}
+    elapse(device, 31)
+    assert device.stored == set()
+
+
+@pytest.mark.parametrize("wrong", [{"seconds": 1_000_000_000, "now": 0}, {"seconds": 60, "now": 1 << 60}])
+def test_a_lease_that_no_centre_can_mean_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(FleetError, match="not a Lease"):
+        Lease.read(packed(wrong))
 
 
 def test_a_clock_that_jumps_ahead_unsure_hides_people_and_erases_no_one(leased: Device) -> None:

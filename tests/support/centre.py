@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -20,6 +22,7 @@ from edgeface.fleet.packing import packed
 from tests.support.clock import FixedClock
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from edgeface.centre.records import Device
@@ -173,3 +176,30 @@ def proposal(device: TestDevice, person: bytes, seq: int, **facts: Any) -> Propo
         epoch=wrapped.epoch,
         sealed=sealing.seal_proposal(key, SITE, person, seq, body),
     )
+
+
+class PowerCutError(Exception):
+    """Stands for the end of the process."""
+
+
+class CutKeyring(Keyring):
+    """Ends the process right after the next write, before the database commits."""
+
+    def add(self, site: str, keys: Mapping[bytes, bytes]) -> None:
+        super().add(site, keys)
+        raise PowerCutError
+
+    def destroy(self, subjects: Collection[bytes]) -> None:
+        super().destroy(subjects)
+        raise PowerCutError
+
+
+@contextmanager
+def cut(centre: Centre) -> Iterator[Store]:
+    """A store whose process ends between its write to the keyring and the commit."""
+    with (
+        closing(CutKeyring(*centre.folders)) as keyring,
+        closing(Store(centre.conninfo, keyring)) as store,
+        pytest.raises(PowerCutError),
+    ):
+        yield store

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from edgeface.centre.context import CentreContext
+
+log = logging.getLogger(__name__)
 
 DECODING, WAITING = 2, 4
 """Enrollments with photos that run at a time, and how many may wait."""
@@ -69,6 +73,8 @@ def application(context: CentreContext) -> Starlette:
 
 async def _on_fleet_error(request: Request, error: Exception) -> Response:
     status = 404 if isinstance(error, UnknownError) else 409 if isinstance(error, (ChangedError, GoneError)) else 503
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        log.error("a request of an admin failed: %s", error)
     return answer(request, Problem(status, detail=str(error)))
 
 

@@ -263,7 +263,6 @@ class Proposal(ApiModel):
     forget: bool
     id: str | None
     name: str | None
-    groups: list[str]
     known: int
     """The change number that the device knew; 0 for a new person."""
 

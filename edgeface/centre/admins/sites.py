@@ -107,6 +107,9 @@ def make_code(call: Call) -> Response:
     for followed in call.body.sites:
         require_right(call, followed, "admin")
     context = centre(call)
+    # The device that has this name is replaced, at all its sites.
+    for followed in context.store.sites_of(call.body.device):
+        require_right(call, followed, "admin")
     secret = context.store.make_code(call.body.sites, call.body.device, by(call))
     text = join_code.new(context.authority.fingerprint, secret).text()
     return reply(models.Code(code=text, expires=rfc3339(context.clock.wall() + join_code.SECONDS)))
@@ -190,7 +193,6 @@ def _proposal(one: records.WaitingProposal) -> models.Proposal:
         forget=one.forget,
         id=one.id,
         name=one.name,
-        groups=list(one.groups),
         known=one.seq,
     )
 

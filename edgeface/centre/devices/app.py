@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from edgeface.centre.context import CentreContext
+
+log = logging.getLogger(__name__)
 
 JOINS, WAITING_JOINS = 2, 8
 """Devices that may join at a time, and how many may wait for that: a flood of wrong codes keeps no other device out."""
@@ -52,8 +55,12 @@ def refused(problem: Problem) -> Response:
 
 async def _on_fleet_error(_: Request, error: Exception) -> Response:
     kinds = {ChangedError: HTTPStatus.CONFLICT, GoneError: HTTPStatus.GONE, UnknownError: HTTPStatus.NOT_FOUND}
-    status = next((one for kind, one in kinds.items() if isinstance(error, kind)), HTTPStatus.SERVICE_UNAVAILABLE)
-    return refused(Problem(status, detail=str(error)))
+    status = next((one for kind, one in kinds.items() if isinstance(error, kind)), None)
+    if status is not None:
+        return refused(Problem(status, detail=str(error)))
+    # Paths and the words of the database are for whoever runs the centre, not for anyone who can connect.
+    log.error("a request of a device failed: %s", error)
+    return refused(Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail="the centre cannot do this now; its log says why"))
 
 
 @asynccontextmanager

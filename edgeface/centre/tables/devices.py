@@ -79,9 +79,12 @@ def add(
 
 
 def renew(transaction: Transaction, device: str, fingerprint: bytes, ends: float) -> None:
-    """Give a device its next certificate; raises UnknownError also for a revoked one."""
+    """Give a device its next certificate; raises UnknownError also for a revoked one.
+
+    An earlier certificate that is still known is the one in use: the answer with the last one was lost.
+    """
     changed = transaction.execute(
-        "UPDATE devices SET earlier = fingerprint, fingerprint = %s, certificate_ends = %s"
+        "UPDATE devices SET earlier = coalesce(earlier, fingerprint), fingerprint = %s, certificate_ends = %s"
         " WHERE device = %s AND revoked IS NULL",
         (fingerprint, ends, device),
     )

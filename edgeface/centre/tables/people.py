@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
+from edgeface.centre.keyring import proposal_subject
 from edgeface.centre.records import Entry
 from edgeface.centre.tables import events, sites
 from edgeface.centre.tables.directory import sealed_facts
@@ -110,6 +111,11 @@ class People:
             if person in keys
         )
         return {facts.id: facts.embedding for facts in found}
+
+    def groups(self, transaction: Transaction, site: str, person: bytes) -> tuple[str, ...]:
+        """The groups of a person; none for someone new."""
+        records = self._directory.records(transaction, sites.find(transaction, site))
+        return next((one.groups for one in records if one.person == person), ())
 
     def remember_keys(self, transaction: Transaction, site: str, keys: Mapping[bytes, bytes]) -> None:
         """Write new keys to the keyring, and how far it is to the database."""
@@ -277,8 +283,8 @@ def _opened_row(key: bytes, site: str, person: bytes, seq: int, model: str, seal
 
 
 def _proposed(transaction: Transaction, people: Iterable[bytes]) -> list[bytes]:
-    """The numbers of the waiting proposals about people, under which the keyring has their keys."""
+    """The subjects of the waiting proposals about people."""
     rows = transaction.execute(
         "SELECT number FROM proposals WHERE person = ANY(%s) AND state = 'waiting'", (list(people),)
     )
-    return [number for (number,) in rows]
+    return [proposal_subject(number) for (number,) in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgeface.centre.keyring import proposal_subject
 from edgeface.centre.records import Entry, WaitingProposal
 from edgeface.centre.tables import sites
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from edgeface.fleet.facts import PersonFacts
     from edgeface.fleet.messages import Proposal
 
+MOST_WAITING = 500
+"""Proposals of one device that may wait: a stolen one must not fill the list of the admins."""
 _WAITING = "SELECT n, number, site, device, person, seq, forget, sealed, at FROM proposals WHERE state = 'waiting'"
 
 
@@ -42,6 +45,7 @@ class Proposals:
                 raise ChangedError("the proposal was declined")
             return Proposed(seq=known[1])
         self._require_current(transaction, site, proposal.person, proposal.seq)
+        _require_few(transaction, device)
         sealed = None if proposal.forget else self._kept(transaction, state, proposal)
         transaction.execute(
             "INSERT INTO proposals (number, site, device, person, seq, forget, sealed, at)"
@@ -53,26 +57,27 @@ class Proposals:
     def waiting(self, transaction: Transaction) -> tuple[WaitingProposal, ...]:
         """Those that wait, oldest first."""
         rows = transaction.execute(f"{_WAITING} ORDER BY n").fetchall()
-        return tuple(self._shown(row) for row in rows)
+        shown = (self._shown(row) for row in rows)
+        return tuple(one for one in shown if one is not None)
 
-    def accept(self, transaction: Transaction, n: int, by: str, wall: float) -> int:
-        """Make a proposal a change."""
+    def accept(self, transaction: Transaction, n: int, by: str, wall: float) -> tuple[int, bytes]:
+        """Make a proposal a change; returns its number, and the proposal's subject for `People.destroy_keys`."""
         row = self._locked(transaction, n)
         _, number, site, _, person, seq, forget, sealed, _ = row
         self._require_current(transaction, site, person, seq)
         if forget:
-            return self._people.forget(transaction, site, person, by, wall)
+            return self._people.forget(transaction, site, person, by, wall), proposal_subject(number)
         facts = self._opened(site, number, person, seq, sealed)
-        (became,) = self._people.put(transaction, site, [_entry(facts, person, seq)], by, wall)
+        groups = self._people.groups(transaction, site, person)
+        (became,) = self._people.put(transaction, site, [_entry(facts, person, seq, groups)], by, wall)
         self._decide(transaction, n, "accepted", by, became)
-        self._people.destroy_keys(transaction, [number])
-        return became
+        return became, proposal_subject(number)
 
-    def decline(self, transaction: Transaction, n: int, by: str) -> None:
-        """Destroy a proposal's facts."""
+    def decline(self, transaction: Transaction, n: int, by: str) -> bytes:
+        """Delete a proposal's facts; returns its subject, as `accept`."""
         number = self._locked(transaction, n)[1]
         self._decide(transaction, n, "declined", by, 0)
-        self._people.destroy_keys(transaction, [number])
+        return proposal_subject(number)
 
     def _require_current(self, transaction: Transaction, site: str, person: bytes, seq: int) -> None:
         if self._keyring.destroyed([person]):
@@ -94,18 +99,22 @@ class Proposals:
         epoch_key = self._keyring.epoch_key(site.site, site.epoch)
         key = sealing.unwrap_key(epoch_key, site.site, site.epoch, proposal.person, proposal.key)
         _read(key, site.site, proposal.person, proposal.seq, proposal.sealed)
-        self._people.remember_keys(transaction, site.site, {proposal.number: key})
+        self._people.remember_keys(transaction, site.site, {proposal_subject(proposal.number): key})
         return proposal.sealed
 
     def _opened(self, site: str, number: bytes, person: bytes, seq: int, sealed: bytes) -> PersonFacts:
-        keys = self._keyring.keys_of([number])
-        if number not in keys:
+        key = self._keyring.keys_of([proposal_subject(number)]).get(proposal_subject(number))
+        if key is None:
             raise GoneError("the proposal's facts were destroyed")
-        return _read(keys[number], site, person, seq, sealed)
+        return _read(key, site, person, seq, sealed)
 
-    def _shown(self, row: Sequence[Any]) -> WaitingProposal:
+    def _shown(self, row: Sequence[Any]) -> WaitingProposal | None:
+        """One proposal; None if its key is destroyed, while its person is being forgotten or after a restore."""
         n, number, site, device, person, seq, forget, sealed, at = row
-        facts = None if forget else self._opened(site, number, person, seq, sealed)
+        try:
+            facts = None if forget else self._opened(site, number, person, seq, sealed)
+        except GoneError:
+            return None
         return WaitingProposal(
             n=n,
             site=site,
@@ -116,7 +125,6 @@ class Proposals:
             at=at,
             id=facts.id if facts else None,
             name=facts.name if facts else None,
-            groups=facts.groups if facts else (),
             model=facts.model if facts else None,
         )
 
@@ -138,16 +146,26 @@ class Proposals:
         )
 
 
+def _require_few(transaction: Transaction, device: str) -> None:
+    """Raise FleetError if a device has as many proposals waiting as any may have."""
+    row = transaction.execute(
+        "SELECT count(*) FROM proposals WHERE device = %s AND state = 'waiting'", (device,)
+    ).fetchone()
+    if row is None or row[0] >= MOST_WAITING:
+        raise FleetError(f"{MOST_WAITING} proposals of {device} wait for an admin: no more are taken")
+
+
 def _read(key: bytes, site: str, person: bytes, seq: int, sealed: bytes) -> PersonFacts:
     return signed_facts.read(sealing.open_proposal(key, site, person, seq, sealed))
 
 
-def _entry(facts: PersonFacts, person: bytes, seq: int) -> Entry:
+def _entry(facts: PersonFacts, person: bytes, seq: int, groups: tuple[str, ...]) -> Entry:
+    """What an accepted proposal enters; groups are only the centre's to give."""
     return Entry(
         id=facts.id,
         name=facts.name,
         embeddings={facts.model: facts.embedding},
-        groups=facts.groups,
+        groups=groups,
         ignored=facts.ignored,
         consent=facts.consent,
         expires=facts.expires,

@@ -81,7 +81,9 @@ class Applier:
         same = {
             one: entry.seq for one, entry in known.items() if entry.state in {"matched", "forgotten"} and not entry.busy
         }
-        opened = open_rows(site, answer, self._gallery.model, same if whole else {}, after=0 if whole else site.seq)
+        opened = open_rows(
+            site, answer, self._gallery.model, same if whole else {}, after=0 if whole else site.seq, whole=whole
+        )
         for person in opened.people:
             _check(person)
         found = self._changed(site, opened, whole=whole)
@@ -124,7 +126,7 @@ class Applier:
 
     def lapse(self, site: str) -> None:
         """Have no one of a site matched any longer; `finish` erases them. The whole list is needed afterwards."""
-        here = [one for one in self._book.of(site).values() if one.is_here and one.seq and one.busy != ERASING]
+        here = [one for one in self._book.of(site).values() if one.needs_lease]
         if here:
             self._hide(here)
         self._book.list_again(site)

@@ -53,7 +53,7 @@ class Book:
         self.people.update({(one.site, one.person): one for one in entries})
 
     def drop(self, *entries: Entry) -> None:
-        """Remove entries that no centre has ever seen."""
+        """Remove entries that no centre has ever seen, or of a site that the device leaves."""
         self.file.drop_entries(entries)
         for one in entries:
             self.people.pop((one.site, one.person), None)
@@ -62,6 +62,13 @@ class Book:
         """Store a site; its lease is charged in advance, so that a loss of power never extends it."""
         self.file.put_site(site.charged(CHARGED))
         self.sites[site.site] = site
+
+    def leave(self, site: str) -> None:
+        """Remove a site that the device no longer follows, and of which no one is in the gallery by its word."""
+        self.withdraw([one.number for one in self.waiting.values() if one.site == site])
+        self.drop(*self.of(site).values())
+        self.file.drop_site(site)
+        self.sites.pop(site, None)
 
     def put_own(self, tags: Iterable[bytes]) -> None:
         """Note who was enrolled before the device joined, by their tags in the gallery."""

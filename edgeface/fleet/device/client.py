@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
-from http.client import HTTPException, HTTPSConnection
+import threading
+from contextlib import contextmanager, suppress
+from http.client import HTTPException, HTTPSConnection, IncompleteRead
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,14 +15,20 @@ from edgeface.fleet.messages import MAX_ANSWER_BYTES, MEDIA_TYPE, PREFIX, FleetM
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 TIMEOUT = 15.0
 """Seconds for a connection, and for each read in addition to what the centre may wait."""
+ANSWER_SECONDS = 600.0
+"""Seconds after which an answer is cut off that arrives a few bytes at a time: leases are not counted meanwhile."""
 _MAX_REFUSAL = 20_000
 _OK, _CONFLICT, _GONE, _UNAVAILABLE = 200, 409, 410, 503
 
 Answer = TypeVar("Answer", bound=FleetMessage)
+
+
+class AwayError(FleetError):
+    """The centre cannot be reached."""
 
 
 class RefusedError(FleetError):
@@ -45,9 +52,11 @@ class RefusedError(FleetError):
 class CentreClient:
     """Requests of one thread; `interrupt` may be called by another."""
 
-    def __init__(self, centres: Sequence[str], context: ssl.SSLContext, timeout: float = TIMEOUT) -> None:
-        """`centres` are addresses such as https://centre.example:8444."""
-        self.centres, self._context, self._timeout = list(centres), context, timeout
+    def __init__(
+        self, centres: Sequence[str], context: ssl.SSLContext, timeout: float = TIMEOUT, most: float = ANSWER_SECONDS
+    ) -> None:
+        """`centres` are addresses such as https://centre.example:8444; `most` are seconds for a whole answer."""
+        self.centres, self._context, self._timeout, self._most = list(centres), context, timeout, most
         self._connection: HTTPSConnection | None = None
         self._stopped = False
 
@@ -68,6 +77,9 @@ class CentreClient:
     def interrupt(self) -> None:
         """End a request that is waiting, and refuse further ones; any thread may call it."""
         self._stopped = True
+        self._cut()
+
+    def _cut(self) -> None:
         connection = self._connection
         if connection is not None and connection.sock is not None:
             with suppress(OSError):
@@ -86,7 +98,7 @@ class CentreClient:
                 return self._exchange(method, path, body, wait, largest)
             where = urlsplit(self.centres[0]).netloc
             self.centres.append(self.centres.pop(0))
-            raise FleetError(f"the centre {where} cannot be reached ({_reason(error)})") from error
+            raise AwayError(f"the centre {where} cannot be reached ({_reason(error)})") from error
 
     def _once(self, method: str, path: str, body: bytes | None, wait: float, largest: int) -> bytes:
         if self._stopped:
@@ -95,17 +107,31 @@ class CentreClient:
         if connection.sock is not None:
             connection.sock.settimeout(self._timeout + wait)
         headers = {"Accept": MEDIA_TYPE, **({} if body is None else {"Content-Type": MEDIA_TYPE})}
-        connection.request(method, PREFIX + path, body, headers)
-        response = connection.getresponse()
-        most = largest if response.status == _OK else _MAX_REFUSAL
-        data = response.read(most + 1)
+        with self._within(self._most + wait):
+            connection.request(method, PREFIX + path, body, headers)
+            response = connection.getresponse()
+            most = largest if response.status == _OK else _MAX_REFUSAL
+            data = response.read(most + 1)
         if len(data) > most:
             raise FleetError(f"an answer of the centre has more than {most} bytes")
+        if response.length:
+            raise IncompleteRead(data, response.length)
         if response.status >= _UNAVAILABLE:
             raise FleetError(f"the centre is not available ({response.status}: {_detail(data)})")
         if response.status != _OK:
             raise RefusedError(response.status, _detail(data))
         return data
+
+    @contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Cut the connection after so many seconds."""
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _connect(self) -> HTTPSConnection:
         place = urlsplit(self.centres[0])

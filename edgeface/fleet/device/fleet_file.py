@@ -100,7 +100,7 @@ class FleetFile:
         )
 
     def drop_entries(self, entries: Iterable[Entry]) -> None:
-        """Forget that there were these people; for proposals that no centre has ever seen."""
+        """Forget that there were these people."""
         self._write("DELETE FROM people WHERE site = ? AND person = ?", [(e.site, e.person) for e in entries])
 
     def proposals(self) -> list[QueuedProposal]:

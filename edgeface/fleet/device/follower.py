@@ -12,14 +12,14 @@ from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError, FleetError
 from edgeface.fleet.device.applying import Applier
 from edgeface.fleet.device.book import CHARGED, Book
-from edgeface.fleet.device.client import CentreClient, RefusedError
+from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
 from edgeface.fleet.device.fleet_file import FleetFile
 from edgeface.fleet.device.lease import DeviceLease
 from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
-from edgeface.fleet.messages import MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
+from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
 from edgeface.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ RENEW_EVERY = 3600.0
 """Seconds between two attempts to renew the certificate."""
 FIRST_DELAY, LONGEST_DELAY = 1.0, 300.0
 """Seconds between two attempts to reach the centre."""
+RESTART_DELAY = 60.0
+"""Seconds until the thread opens its files again after an error that it did not expect."""
 _IDLE = 10.0
+_BREATH = 1.0
+"""Seconds between two rounds that bring nothing new, also with a centre that answers at once instead of waiting."""
 _STOP = 5.0
 
 
@@ -109,19 +113,30 @@ class Follower:
         if self._thread.is_alive():
             self._thread.join(_STOP)
 
-    def _run(self) -> None:
+    def _run_once(self) -> None:
+        # What was charged in advance may have been stored without that at the last end.
+        self._saved = -CHARGED
         with ExitStack() as stack:
+            book, applier = self._opened(stack)
             try:
-                book, applier = self._opened(stack)
-            except EdgefaceError as error:
+                while not self._closing.is_set():
+                    delay = self.round(book, applier)
+                    self._closing.wait(delay)
+            finally:
+                for site in book.sites.values():
+                    book.file.put_site(site)
+                self._disconnect()
+
+    def _run(self) -> None:
+        """Follow until the end: without this thread, no lease would ever be over."""
+        while not self._closing.is_set():
+            try:
+                self._run_once()
+            except Exception as error:  # whatever an answer or a file has caused
+                if not isinstance(error, EdgefaceError):
+                    log.exception("fleet: unexpected error")
                 self._report(None, error)
-                return
-            stack.callback(self._disconnect)
-            while not self._closing.is_set():
-                delay = self.round(book, applier)
-                self._closing.wait(delay)
-            for site in book.sites.values():
-                book.file.put_site(site)
+                self._closing.wait(RESTART_DELAY)
 
     def _opened(self, stack: ExitStack) -> tuple[Book, Applier]:
         folder = self._configuration().data
@@ -151,7 +166,7 @@ class Follower:
         if identity is None or settings is None:
             return _IDLE
         if identity != self._identity:
-            self._joined(book, identity)
+            self._joined(book, applier, identity)
         applier.local.collect(self._clock.wall())
         if self._synced():
             applier.local.provisional(self._clock.wall())
@@ -166,14 +181,31 @@ class Follower:
             self._renewed = now
             self._renew(book, self._proposer)
             return 0.0
-        proposer = self._proposer
-        for site in list(book.sites):
-            self._follow_site(book, applier, proposer, site)
-        return 0.0
+        return self._follow_sites(book, applier, self._proposer)
 
-    def _joined(self, book: Book, identity: DeviceIdentity) -> None:
-        """Take up what `edgeface fleet join` has written."""
+    def _follow_sites(self, book: Book, applier: Applier, proposer: Proposer) -> float:
+        """Follow each site, whatever is wrong with another; raises the first error afterwards."""
+        first: EdgefaceError | None = None
+        changed = False
+        for name in list(book.sites):
+            for do in (self._propose, self._follow_site):
+                try:
+                    changed = do(book, applier, proposer, name) or changed
+                except AwayError:
+                    raise
+                except EdgefaceError as error:
+                    first = first or error
+        if first is not None:
+            raise first
+        return 0.0 if changed else _BREATH
+
+    def _joined(self, book: Book, applier: Applier, identity: DeviceIdentity) -> None:
+        """Take up what `edgeface fleet join` has written; the people of sites that it no longer names go at once."""
         book.read()
+        for name in book.sites.keys() - {one.site for one in identity.sites}:
+            applier.lapse(name)
+            applier.finish()
+            book.leave(name)
         self._identity = identity
         self._disconnect()
 
@@ -193,29 +225,34 @@ class Follower:
             self._client.close()
         self._client = self._proposer = None
 
-    def _follow_site(self, book: Book, applier: Applier, proposer: Proposer, name: str) -> None:
+    def _propose(self, _: Book, __: Applier, proposer: Proposer, name: str) -> bool:
+        try:
+            return proposer.send(name, self._clock.monotonic())
+        finally:
+            self._counters.conflicts += proposer.conflicts
+            proposer.conflicts = 0
+
+    def _follow_site(self, book: Book, applier: Applier, proposer: Proposer, name: str) -> bool:
+        """Ask once and apply the answer; whether there is more to do at once.
+
+        One answer a round: leases are counted between two of them, however many the centre has.
+        """
         now = self._clock.monotonic()
-        proposer.send(name, now)
-        self._counters.conflicts += proposer.conflicts
-        proposer.conflicts = 0
         site, whole = book.sites[name], book.sites[name].seq == LIST
         answer = self._asked(book, proposer.client, name, whole=whole)
-        while answer is not None:
-            if answer.epoch != site.epoch:
-                site = proposer.refresh_epoch(name)
-            try:
-                changed = applier.apply(site, answer, whole=whole)
-            except DigestError:
-                self._wrong(book, name)
-                raise
-            site = book.sites[name]
-            if answer.more:
-                answer, whole = self._asked(book, proposer.client, name, whole=False), False
-                continue
-            due = now - self._receipts.get(name, -RECEIPT_EVERY) >= RECEIPT_EVERY
-            if changed or due or site.lease is None:
-                self._receipt(book, proposer, name)
-            return
+        if answer is None:
+            return True
+        if answer.epoch != site.epoch:
+            site = proposer.refresh_epoch(name)
+        try:
+            changed = applier.apply(site, answer, whole=whole)
+        except DigestError:
+            self._wrong(book, name)
+            raise
+        due = now - self._receipts.get(name, -RECEIPT_EVERY) >= RECEIPT_EVERY
+        if not answer.more and (changed or due or book.sites[name].lease is None):
+            self._receipt(book, proposer, name)
+        return changed or answer.more
 
     def _asked(self, book: Book, client: CentreClient, name: str, *, whole: bool) -> Rows | None:
         """What the centre says of a site; None if its whole list has to be fetched, which the next round does."""
@@ -247,7 +284,7 @@ class Follower:
             "seq": site.seq,
             "digest": site.digest,
             "count": site.count,
-            "at": max(0, round(self._clock.wall() * 1000)),
+            "at": min(max(0, round(self._clock.wall() * 1000)), LATEST_MILLIS),
         }
         receipt = Receipt.signed(identity.keys.receipt_key, identity.device, name, facts)
         try:
@@ -257,6 +294,11 @@ class Follower:
                 self._wrong(book, name)
             raise
         lease = DeviceLease.granted(answer.seconds, answer.now / 1000)
+        if site.lease is not None and lease.is_over(self._clock.wall()):
+            # Otherwise one wrong clock would have everyone erased; the lease before runs out all the same.
+            raise FleetError(
+                f"the lease of {name} was not extended: the clock of the centre or of this device is wrong"
+            )
         book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall()}))
         self._receipts[name] = self._clock.monotonic()
 
@@ -283,7 +325,7 @@ class Follower:
         wall = self._clock.wall()
         for name, site in list(book.sites.items()):
             over = site.lease is None or site.lease.is_over(wall)
-            if over and any(one.seq and one.is_here and not one.busy for one in book.of(name).values()):
+            if over and any(one.needs_lease for one in book.of(name).values()):
                 log.error("fleet: the lease of %s is over: its people are no longer matched", name)
                 applier.lapse(name)
 
@@ -293,8 +335,8 @@ class Follower:
         if book.erasing() and (self._synced() or not unsure):
             applier.finish()
 
-    def _report(self, book: Book | None, error: EdgefaceError | None) -> None:
-        line = None if error is None else f"fleet: {error}"
+    def _report(self, book: Book | None, error: Exception | None) -> None:
+        line = None if error is None else f"fleet: {error if isinstance(error, EdgefaceError) else 'unexpected error'}"
         if line is not None and line != self._problem and not self._closing.is_set():
             log.warning("%s", line)
         self._problem = line

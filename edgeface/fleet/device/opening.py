@@ -36,7 +36,9 @@ class OpenedRows(NamedTuple):
     gone: tuple[Row, ...]
 
 
-def open_rows(site: SiteFile, answer: Rows, model: str, known: Mapping[bytes, int], *, after: int) -> OpenedRows:
+def open_rows(
+    site: SiteFile, answer: Rows, model: str, known: Mapping[bytes, int], *, after: int, whole: bool
+) -> OpenedRows:
     """Open every row that is new.
 
     `known` has the change number of the people whose row the device has; it is empty where every row must be opened.
@@ -44,6 +46,8 @@ def open_rows(site: SiteFile, answer: Rows, model: str, known: Mapping[bytes, in
     """
     if answer.site != site.site or answer.epoch != site.epoch:
         raise FleetError("an answer of the centre is of another site or epoch")
+    if answer.more and whole:
+        raise FleetError("the whole list of the centre is not whole")
     if len({row.person for row in answer.rows}) != len(answer.rows):
         raise FleetError("an answer of the centre has someone twice")
     if any(not after < row.seq <= answer.seq for row in answer.rows):

@@ -118,10 +118,10 @@ class _Entries:
         """A person who is in the answer with facts."""
         before, facts = self._before(new.row.person), new.facts
         same = before.facts is not None and before.facts.mark == mark
-        # The same version again is no step back: after a lease, nothing else is left of it.
-        if facts.version < before.version or (
-            facts.version == before.version and before.state == "matched" and not same
-        ):
+        # The same version again is no step back: after a lease, nothing else is left of it. Whoever the centre has
+        # forgotten comes back only with facts that were signed after that.
+        newest = max(before.version, before.seq) if before.state == "gone" else before.version
+        if facts.version < newest or (facts.version == before.version and before.state == "matched" and not same):
             raise FleetError("a row of the centre is older than what is known here")
         after = replace(
             before, seq=new.row.seq, version=facts.version, state="matched", busy=0,

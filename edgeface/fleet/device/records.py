@@ -22,6 +22,8 @@ EntryState = Literal["matched", "absent", "taken", "proposed", "overruled", "for
 - lapsed: erased because the lease was over
 - gone: forgotten by the centre, or no longer of this site
 """
+PUTTING, ERASING = 1, 2
+"""Entry.busy."""
 ProposalState = Literal["waiting", "sent"]
 
 
@@ -69,9 +71,10 @@ class Entry:
         """Whether the gallery has this person, or is about to get or to lose them."""
         return self.facts is not None and self.state != "taken"
 
-
-PUTTING, ERASING = 1, 2
-"""Entry.busy."""
+    @property
+    def needs_lease(self) -> bool:
+        """Whether they may be matched by the centre's word alone, also where a crash has cut off their arrival."""
+        return self.is_here and self.busy != ERASING and (self.seq > 0 or self.busy == PUTTING)
 
 
 LIST = -1
