@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgeface.centre.context import CentreContext
     from tests.support.centre_server import Running
 
-CASES = 2_000 if os.environ.get("EDGEFACE_HEAVY") else 150
+CASES = 2_000 if os.environ.get("EDGEFACE_HEAVY") else 60
 RUNS = [
     (one, mode)
     for one in OPERATIONS
