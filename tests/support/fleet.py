@@ -159,9 +159,7 @@ class SmallCentre:
             assert proposal.key is not None
             assert proposal.sealed is not None
             key = sealing.unwrap_key(self.epoch_key, self.site, self.epoch, proposal.person, proposal.key)
-            body = sealing.open_row(
-                key, self.site, proposal.person, proposal.seq, messages.PROPOSED_MODEL, proposal.sealed
-            )
+            body = sealing.open_proposal(key, self.site, proposal.person, proposal.seq, proposal.sealed)
             wanted = facts.read(body)
         if all(one.number != proposal.number for one, _ in self.proposals):
             self.proposals.append((proposal, wanted))

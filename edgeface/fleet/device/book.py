@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface.fleet.device.records import ERASING, Entry
+from edgeface.fleet.device.records import ERASING, LIST, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,7 @@ class Book:
 
     def list_again(self, site: str) -> None:
         """Have the whole list of a site fetched."""
-        self.put_site(self.sites[site].model_copy(update={"seq": 0}))
+        self.put_site(self.sites[site].model_copy(update={"seq": LIST}))
 
 
 def marked(entries: Iterable[Entry], busy: int) -> list[Entry]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgeface.core.errors import FleetError
 from edgeface.fleet import sealing
 from edgeface.fleet.device.client import RefusedError
-from edgeface.fleet.messages import PROPOSED_MODEL, EpochKey, Proposal, Proposed
+from edgeface.fleet.messages import EpochKey, Proposal, Proposed
 
 if TYPE_CHECKING:
     from edgeface.fleet.device.applying import Applier
@@ -76,7 +76,7 @@ class Proposer:
         key, wrapped, sealed = sealing.new_key(), None, None
         if not one.forget:
             wrapped = sealing.wrap_key(site.epoch_key, site.site, site.epoch, one.person, key)
-            sealed = sealing.seal_row(key, site.site, one.person, one.seq, PROPOSED_MODEL, one.body)
+            sealed = sealing.seal_proposal(key, site.site, one.person, one.seq, one.body)
         message = Proposal(
             number=one.number, person=one.person, seq=one.seq, forget=one.forget, key=wrapped, epoch=site.epoch,
             sealed=sealed,
