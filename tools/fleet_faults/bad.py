@@ -287,4 +287,6 @@ def _row(folder: Path, name: str, try_: Callable[[Case], None]) -> Row:
         except EdgefaceError as error:
             case.faults.append(str(error))
     say(f"{name}: {case.told}; {case.faults}")
-    return Row(name, case.told, "the old set stays" if not case.faults else "; ".join(case.faults), _BAR, tuple(case.faults))
+    return Row(
+        name, case.told, "the old set stays" if not case.faults else "; ".join(case.faults), _BAR, tuple(case.faults)
+    )

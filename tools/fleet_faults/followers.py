@@ -2,7 +2,7 @@
 
     python -m tools.fleet_faults.followers URL FOLDER...
 
-Each folder is the data folder of a device that has joined, and has its name. Lines: `DEVICE SEQ SECONDS PROBLEM`, with the
+Each folder is the data folder of a device that has joined, and has its name; without gallery.db, it is a light device. Lines: `DEVICE SEQ SECONDS PROBLEM`, with the
 monotonic seconds at which the people up to a change were in the gallery; ends with its standard input.
 """
 
@@ -14,26 +14,27 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeface.config.configuration import Configuration, Fleet
 from edgeface.core.clock import SystemClock
 from edgeface.fleet.device.follower import Follower
+from edgeface.gallery.gallery import Gallery
 from edgeface.security.vault import open_vault
 from tests.support.centre_server import SITE
 from tools.faults.site import ROOT
+from tools.fleet_faults import light_device
 from tools.fleet_faults.stage import MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _PROCESSES = 4
-_PATIENCE = 600.0
+_PATIENCE = 180.0
 _ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 _STACK_BYTES = 1 << 20
-_START_SECONDS = 5.0
 
 
 class Followers:
@@ -49,7 +50,7 @@ class Followers:
         self._processes = [
             subprocess.Popen(
                 [sys.executable, "-m", __spec__.name, url, *map(str, share)], cwd=ROOT, env=_ENVIRONMENT,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, text=True,
             )
             for share in shares if share
         ]  # fmt: skip
@@ -97,27 +98,33 @@ def main() -> None:
     url, *folders = sys.argv[1:]
     ending = threading.Event()
     threading.stack_size(_STACK_BYTES)
-    for folder in folders:
-        threading.Thread(target=_follow, args=(url, Path(folder), ending), daemon=True).start()
+    for folder in map(Path, folders):
+        follow = _follow if (folder / "gallery.db").exists() else light_device.follow
+        threading.Thread(target=follow, args=(url, folder, ending, _say), daemon=True).start()
     sys.stdin.read()
     ending.set()
 
 
-def _follow(url: str, folder: Path, ending: threading.Event) -> None:
+def _follow(url: str, folder: Path, ending: threading.Event, say: Callable[..., None]) -> None:
     """The thread of a device, as in its daemon."""
     configuration = Configuration(device=folder.name, data=folder, fleet=Fleet(centres=(url,)))
+    with closing(Gallery.open(folder, MODEL)) as gallery:
+        # As the daemon's, which has one before anyone is matched.
+        latest = [gallery.snapshot()]
     committed = 0.0
 
     def step(name: str) -> None:
         nonlocal committed
         if name == "committed":
             committed = time.monotonic()
+            latest.clear()
 
     follower = Follower(
-        lambda: configuration, open_vault(folder), MODEL, SystemClock(), synced=lambda: True, step=step
-    )
+        lambda: configuration, open_vault(folder), MODEL, SystemClock(), synced=lambda: True, step=step,
+        latest=lambda: latest[0] if latest else None,
+    )  # fmt: skip
     told = -2
-    ending.wait(random.uniform(0, _START_SECONDS))  # noqa: S311 - devices do not start at one moment
+    ending.wait(random.uniform(0, light_device.START_SECONDS))  # noqa: S311 - devices do not start at one moment
     with ExitStack() as stack:
         book, applier = follower._opened(stack)  # noqa: SLF001 - what its own thread does
         while not ending.is_set():
@@ -125,7 +132,7 @@ def _follow(url: str, folder: Path, ending: threading.Event) -> None:
             seq = book.sites[SITE].seq
             if seq != told or follower.problems:
                 told = seq
-                _say(folder.name, str(seq), f"{committed:.4f}", *follower.problems)
+                say(folder.name, str(seq), f"{committed:.4f}", *follower.problems)
             ending.wait(delay)
 
 
