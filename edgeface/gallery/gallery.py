@@ -298,9 +298,11 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
 
     def unknowns_like(self, people: Iterable[str], least: float) -> list[Unknown]:
         """The unknowns whose cosine to one of these people is `least` or more."""
-        means = [mean for mean in map(self._mean, people) if mean is not None]
+        unknowns = self.unknowns()
+        # Without unknowns, no one's templates are opened.
+        means = [mean for mean in map(self._mean, people if unknowns else ()) if mean is not None]
         faces = np.stack(means) if means else None
-        return [u for u in self.unknowns() if float((faces @ u.mean).max()) >= least] if faces is not None else []
+        return [u for u in unknowns if float((faces @ u.mean).max()) >= least] if faces is not None else []
 
     def traces(self, who: Collection[str], least: float, into: str | None = None) -> list[Trace]:
         """The rows of corrections that show these people and unknowns: by id, or by a cosine of `least` or more.

@@ -174,6 +174,7 @@ def run(options: Options) -> Row:
 
 
 def opens(gate: GrantVerifier, envelope: bytes, at: float, *, retained: bool = False) -> bool:
+    """Whether a door accepts a grant that arrives at `at`."""
     from edgeface.door.verifier import Reject
 
     try:
@@ -190,4 +191,5 @@ def _gate(device: Device) -> GrantVerifier:
 
 
 def nonce(challenge: bytes) -> str:
+    """The nonce of a challenge."""
     return str(json.loads(challenge)["nonce"])
