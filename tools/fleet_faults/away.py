@@ -34,8 +34,8 @@ def run(options: Options) -> list[Row]:
     return [
         Row(
             "centre away for 72 h",
-            f"{_DEVICES} devices, {_PEOPLE:,} people and {_STRANGERS} strangers at each, every {_EVERY} hours of simulated "
-            "time, with restarts",
+            f"{_DEVICES} devices, {_PEOPLE:,} people and {_STRANGERS} strangers at each, every {_EVERY} hours of "
+            "simulated time, with restarts",
             f"{asked - other:,} of {asked:,} answers as before",
             "every door as before",
             tuple(faults),

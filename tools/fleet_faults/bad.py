@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from typing_extensions import LiteralString
+
     from tests.support.fleet_device import Device
 
 _PEOPLE, _MORE = 200, 2_000
@@ -68,10 +70,10 @@ class Case:
         self.require(not problems, f"afterwards: {'; '.join(problems)}")
         self.require(self.centre.proof().state == "equal", "afterwards: the digest differs")
 
-    def sql(self, statement: str) -> None:
+    def sql(self, statement: LiteralString, *values: str) -> None:
         """Alter the database behind the centre's back."""
         with psycopg.connect(self.centre.conninfo, autocommit=True) as connection:
-            connection.execute(statement)
+            connection.execute(statement, values)
 
 
 def _code_twice(case: Case) -> None:
@@ -146,10 +148,12 @@ def _sealed_wrong(case: Case) -> None:
     case.centre.put(range(_PEOPLE, _PEOPLE + 20))
     case.centre.put(range(10), name="Changed")
     last = case.centre.persons[_PEOPLE + 19].hex()
-    good = f"UPDATE templates SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE person = '\\x{last}'"
-    case.sql(good)
+    flip = (
+        "UPDATE templates SET sealed = set_byte(sealed, 40, get_byte(sealed, 40) # 1) WHERE person = decode(%s, 'hex')"
+    )
+    case.sql(flip, last)
     case.refused("does not fit")
-    case.sql(good)
+    case.sql(flip, last)
     case.centre.put([0])
     case.follows_again()
 

@@ -1,7 +1,7 @@
 """Many devices with many people: how soon a change is with all of them.
 
-A few have a gallery, which takes up every change as on a real device. All others do what the centre and the network see of
-a device: they check the rows, compare the digest and sign receipts. Each device with a gallery needs a processor.
+A few have a gallery, which takes up every change as on a real device. All others do what the centre and the network
+see of a device: they check the rows, compare the digest and sign receipts.
 """
 
 from __future__ import annotations
@@ -77,10 +77,11 @@ def _row(
     )
     return Row(
         "a change with all",
-        f"{options.devices} devices x {options.people:,} people, {options.galleries} of them with a gallery; {_CHANGES} "
-        "changes, a quarter of them forgotten; everything on this machine",
-        f"all follow after {listed:.0f} s; p50 {statistics.median(each):.1f}, p99 {p99:.1f} s; with all {statistics.median(last):.1f} s (median), {max(last):.1f} "
-        f"(worst); CPU for each: {used[0] / len(times):.2f} s at the devices, {used[1] / len(times):.2f} s at the centre",
+        f"{options.devices} devices x {options.people:,} people, {options.galleries} of them with a gallery; "
+        f"{_CHANGES} changes, a quarter of them forgotten; everything on this machine",
+        f"all follow after {listed:.0f} s; p50 {statistics.median(each):.1f}, p99 {p99:.1f} s; with all "
+        f"{statistics.median(last):.1f} s (median), {max(last):.1f} (worst); CPU for each: "
+        f"{used[0] / len(times):.2f} s at the devices, {used[1] / len(times):.2f} s at the centre",
         "p99 <= 5 s",
         faults + tuple(sorted(problems)),
     )

@@ -2,8 +2,9 @@
 
     python -m tools.fleet_faults.followers URL FOLDER...
 
-Each folder is the data folder of a device that has joined, and has its name; without gallery.db, it is a light device. Lines: `DEVICE SEQ SECONDS PROBLEM`, with the
-monotonic seconds at which the people up to a change were in the gallery; ends with its standard input.
+Each folder is the data folder of a device that has joined, and has its name; without gallery.db, it is a light device.
+Lines: `DEVICE SEQ SECONDS PROBLEM`, with the monotonic seconds at which the people up to a change were in the gallery.
+Ends with its standard input.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def _follow(url: str, folder: Path, ending: threading.Event, say: Callable[..., 
         latest=lambda: latest[0] if latest else None,
     )  # fmt: skip
     told = -2
-    ending.wait(random.uniform(0, light_device.START_SECONDS))  # noqa: S311 - devices do not start at one moment
+    ending.wait(random.uniform(0, light_device.START_SECONDS))
     with ExitStack() as stack:
         book, applier = follower._opened(stack)  # noqa: SLF001 - what its own thread does
         while not ending.is_set():

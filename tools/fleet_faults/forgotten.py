@@ -1,4 +1,4 @@
-"""People who were forgotten: no file of the centre, its standby, its backups or its devices has a readable byte of them."""
+"""People who were forgotten: no file of centre, standby, backups or devices has a readable byte of them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(options: Options) -> list[Row]:
             followed(device)
         centre.postgres.execute("CHECKPOINT")
         _copies(centre, folder / "after")
-        kept = set(row for device in devices for row in _rows(device))
+        kept = {row for device in devices for row in _rows(device)}
         plain = [text for n in numbers for text in _plain(n)]
         places = {
             "the centre's folders": _files(*centre.folders),
@@ -63,8 +63,8 @@ def run(options: Options) -> list[Row]:
     return [
         Row(
             "forgotten",
-            f"{_FORGOTTEN} of {_PEOPLE} people; {files} files of the centre, database and WAL, two standbys, two dumps and two "
-            "devices",
+            f"{_FORGOTTEN} of {_PEOPLE} people; {files} files of the centre, database and WAL, two standbys, two dumps "
+            "and two devices",
             f"{total} readable: keys, ids, names, groups, templates (and {control} of {2 * _FORGOTTEN} keys before)",
             "0 readable bytes",
             missed(
@@ -78,7 +78,7 @@ def run(options: Options) -> list[Row]:
 def _plain(n: int) -> Iterable[bytes]:
     """What a person is known by, in each form that anything writes."""
     face = unit(n)
-    yield from (f"marvin-the-{n}th".encode(), f"Marvin Paranoid-{n}".encode(), f"androids-{n}\0".encode()[:-1])
+    yield from (f"marvin-the-{n}th".encode(), f"Marvin Paranoid-{n}".encode(), f"androids-{n}".encode())
     yield from (to_mean(face)[:_SAMPLE], to_mean(face)[-_SAMPLE:], to_blob(face)[:_SAMPLE], to_blob(face)[-_SAMPLE:])
 
 

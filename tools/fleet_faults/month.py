@@ -45,8 +45,9 @@ def run(options: Options) -> list[Row]:
         return [
             Row(
                 "back after 25 days",
-                f"{people:,} people, of whom {people // 2:,} are gone and {people // 10:,} changed; {people // 20:,} new",
-                f"{size / 1e6:.2f} MB, {seconds:.1f} s ({cpu:.1f} s CPU) with a new certificate, digests {'equal' if equal else 'differ'}",
+                f"{people:,} people: {people // 2:,} are gone and {people // 10:,} changed; {people // 20:,} new",
+                f"{size / 1e6:.2f} MB, {seconds:.1f} s ({cpu:.1f} s CPU) with a new certificate, digests "
+                f"{'equal' if equal else 'differ'}",
                 "<= 2 MB, <= 5 s, digests equal",
                 faults + follower.problems,
             )

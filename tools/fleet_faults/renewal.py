@@ -48,15 +48,17 @@ def run(options: Options) -> list[Row]:
         size = sum(len(link.up.took) + len(link.down.gave) for link in proxy.links[links:])
         equal, back = centre.proof().state == "equal", len(device.matched) == options.people
         faults = missed(
-            people_before=before == options.people, nobody_matched_before_the_command=nobody, certificate_renewed=not said,
-            at_most_10_MiB=size <= _MOST_BYTES, digests_equal=equal, everyone_matched_after_it=back,
+            people_before=before == options.people, nobody_matched_before_the_command=nobody,
+            certificate_renewed=not said, at_most_10_MiB=size <= _MOST_BYTES, digests_equal=equal,
+            everyone_matched_after_it=back,
         )  # fmt: skip
         return [
             Row(
                 "back after 40 days",
                 f"{options.people:,} people; the certificate of 30 days and the lease are over",
                 f"{'nobody' if nobody else 'somebody'} matched before edgeface fleet join --again; "
-                f"then the whole list, {size / 1048576:.2f} MiB, {seconds:.1f} s, digests {'equal' if equal else 'differ'}",
+                f"then the whole list, {size / 1048576:.2f} MiB, {seconds:.1f} s, digests "
+                f"{'equal' if equal else 'differ'}",
                 "nobody matched before, list <= 10 MiB",
                 faults + problems,
             )

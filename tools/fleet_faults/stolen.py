@@ -51,8 +51,9 @@ def run(options: Options) -> list[Row]:
     accepted, others = _grants()
     say(f"cut after {cut:.1f} s; {new} new rows; opened {opened} of a copied answer; {'; '.join(problems)}")
     faults = missed(
-        cut_within_10_s=cut <= _MOST_SECONDS, no_new_rows=not new, no_copied_row_opened=not opened, refusal_told=any(problems),
-        others_go_on=served, no_grant_accepted=not accepted, grants_of_others_accepted=others == _GRANTS,
+        cut_within_10_s=cut <= _MOST_SECONDS, no_new_rows=not new, no_copied_row_opened=not opened,
+        refusal_told=any(problems), others_go_on=served, no_grant_accepted=not accepted,
+        grants_of_others_accepted=others == _GRANTS,
     )  # fmt: skip
     return [
         Row(
