@@ -18,7 +18,7 @@ from edgeface.gallery.snapshot import from_blob, to_blob
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable
 
     from edgeface.core.types import Embedding
     from edgeface.gallery.rows import RowCodec
@@ -129,24 +129,27 @@ def hand_over(db: sqlite3.Connection, codec: RowCodec, owner: bytes, other: byte
 
 
 def traces(
-    db: sqlite3.Connection, codec: RowCodec, model: str, who: Container[str], faces: Sequence[Embedding], least: float,
+    db: sqlite3.Connection, codec: RowCodec, model: str, who: Container[str], faces: Iterable[Embedding], least: float,
     *, negatives: bool = True,
 ) -> list[Trace]:  # fmt: skip
     """The probes announced as one of `who`, and all rows whose cosine to one of the faces is `least` or more.
 
-    The faces were made by `model`. Without `negatives`, only probes.
+    The faces were made by `model`, and are used only if there is anything to compare. Without `negatives`, only probes.
     """
-    rows = np.stack(faces) if faces else None
+    probes = db.execute("SELECT seq, event, model, sealed FROM probes").fetchall()
+    denials = list(find_negatives(db, codec, model)) if negatives else []
+    given = [*faces] if probes or denials else []
+    rows = np.stack(given) if given else None
 
     def shows(embedding: Embedding, made_by: str) -> bool:
         return rows is not None and made_by == model and float((rows @ embedding).max()) >= least
 
     found = []
-    for seq, tag, made_by, sealed in db.execute("SELECT seq, event, model, sealed FROM probes").fetchall():
+    for seq, tag, made_by, sealed in probes:
         kept = _probe(codec, tag, made_by, sealed)
         if kept.person in who or kept.unknown in who or shows(kept.embedding, made_by):
             found.append(Trace("probes", seq, tag, kept.embedding))
-    for seq, _, negative in find_negatives(db, codec, model) if negatives else ():
+    for seq, _, negative in denials:
         if shows(negative.embedding, model):
             found.append(Trace("negatives", seq, None, negative.embedding))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -299,10 +300,10 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
     def unknowns_like(self, people: Iterable[str], least: float) -> list[Unknown]:
         """The unknowns whose cosine to one of these people is `least` or more."""
         unknowns = self.unknowns()
-        # Without unknowns, no one's templates are opened.
+        # Without unknowns no one's templates are opened.
         means = [mean for mean in map(self._mean, people if unknowns else ()) if mean is not None]
         faces = np.stack(means) if means else None
-        return [u for u in unknowns if float((faces @ u.mean).max()) >= least] if faces is not None else []
+        return [] if faces is None else [one for one in unknowns if float((faces @ one.mean).max()) >= least]
 
     def traces(self, who: Collection[str], least: float, into: str | None = None) -> list[Trace]:
         """The rows of corrections that show these people and unknowns: by id, or by a cosine of `least` or more.
@@ -311,8 +312,8 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         templates are left out.
         """
         with sqlite.translated(self.path):
-            faces = [found.mean for found in map(self.find_unknown, filter(is_unknown_id, who)) if found is not None]
-            faces += [mean for mean in map(self._mean, who) if mean is not None]
+            found = filter(None, map(self.find_unknown, filter(is_unknown_id, who)))
+            faces = chain((one.mean for one in found), (mean for mean in map(self._mean, who) if mean is not None))
             ids = {*who, *(one.id for one in self.unknowns_like(who, least))}
             return corrections.traces(self._db, self._codec, self.model, ids, faces, least, negatives=into is None)
 

@@ -270,11 +270,9 @@ def redact_rows(connection: sqlite3.Connection, vault: Vault, who: str) -> int:
             (digest_of(payload, *tags), redaction_proof(vault, raw(link), seq), seq)
             for seq, payload, *tags, link in found
         ]
-        connection.executemany(
-            "UPDATE rows SET payload = NULL, person = NULL, unknown = NULL, said = 1, digest = ?, proof = ?"
-            " WHERE seq = ?",
-            emptied,
-        )
+        query = "UPDATE rows SET payload = NULL, person = NULL, unknown = NULL, said = 1, digest = ?, proof = ?"
+        for row in emptied:
+            connection.execute(f"{query} WHERE seq = ?", row)
     return len(emptied)
 
 
