@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults models acquisition corrections enrollment identity chain evaluate \
+.PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults fleet-faults models acquisition corrections enrollment identity chain evaluate \
 	covered clean fuzz install uninstall deb docs-check fleet-demo first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
 
 help: ## this list
@@ -65,6 +65,9 @@ test-fast: setup-test ## the tests that need no browser, GStreamer, mediapipe or
 
 faults: setup ## the fault suite: kills, power cuts, stalls, a full disk, 20 minutes; power cuts need root (FAULTS="--cuts 100 --soak 7200")
 	@$(BIN)/python -m tools.faults $(FAULTS)
+
+fleet-faults: setup-dev ## the fault suite of a fleet: kills, 200 devices, leases, theft, bad input, 30 minutes (FAULTS="--only month"); the full disk needs root
+	@$(BIN)/python -m tools.fleet_faults $(FAULTS)
 
 mutants: setup-dev ## take each control out of the code: the tests that trust.yaml names must fail, 25 minutes (ARGS="--only cooldown")
 	@$(BIN)/python -m tools.mutants $(ARGS)

@@ -17,9 +17,15 @@ def save(target: str, table: str, folder: Path = BUILD, *, partial: bool = False
     folder.mkdir(exist_ok=True)
     written = rows(table)
     if partial and file.exists():
-        written = _merged(json.loads(file.read_text(encoding="utf-8")), written)
+        written = _merged(load(file), written)
     file.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return file
+
+
+def load(file: Path) -> list[dict[str, str]]:
+    """The rows that `save` wrote."""
+    loaded: list[dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    return loaded
 
 
 def _merged(before: list[dict[str, str]], now: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -164,3 +164,10 @@ def test_a_clock_that_jumps_ahead_unsure_hides_people_and_erases_no_one(leased: 
     leased.synced = True
     leased.done()
     assert leased.matched == {"alice"}
+
+
+def test_a_certificate_that_has_ended_is_named(leased: Device) -> None:
+    """The centre closes the connection without a word then."""
+    leased.clock.epoch += 40 * DAY
+    (problem,) = leased.rounds().problems
+    assert problem.endswith("the certificate of this device has ended: edgeface fleet join URL CODE --again")

@@ -63,10 +63,7 @@ class Device:
             book, applier = follower._opened(stack)
             follower._end_leases(book, applier)
             yield follower, book, applier
-            for site in book.sites.values():
-                book.file.put_site(site)
-            if follower._client is not None:
-                follower._client.close()
+            follower.end(book)
 
     def rounds(self, count: int = 1) -> Follower:
         """Start, do so many rounds, stop; raises nothing, as the thread."""

@@ -108,6 +108,11 @@ class Postgres:
         """All files of the data folder, the write-ahead log too."""
         return [path for path in self.data.rglob("*") if path.is_file()]
 
+    def tool(self, program: str, *arguments: object) -> None:
+        """Run a program of PostgreSQL that connects to this server."""
+        command = [programs() / program, "-h", self.root, "-U", "edgeface", *arguments]
+        subprocess.run(list(map(str, command)), check=True, capture_output=True)
+
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(how)

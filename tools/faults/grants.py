@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgeface.door.verifier import GrantVerifier
 
-_DOOR, _KID = "front-door", "2026-11"
+DOOR, _KID = "front-door", "2026-11"
 _LIFETIME = 3.0
 
 
@@ -25,6 +25,7 @@ _LIFETIME = 3.0
 class Device:
     """Signs grants as the daemon does."""
 
+    kid: str = _KID
     boot: str = field(default_factory=lambda: secrets.token_hex(8))
     seq: int = 0
 
@@ -32,15 +33,15 @@ class Device:
         """Create its own key."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        self._key = Ed25519PrivateKey.generate()
+        self.private = Ed25519PrivateKey.generate()
 
     @property
     def public(self) -> bytes:
         """What the door is configured with."""
-        raw: bytes = self._key.public_key().public_bytes_raw()
+        raw: bytes = self.private.public_key().public_bytes_raw()
         return raw
 
-    def grant(self, nonce: str, age_ms: int, door: str = _DOOR) -> bytes:
+    def grant(self, nonce: str, age_ms: int, door: str = DOOR) -> bytes:
         """Sign the envelope of docs/events.md over this nonce."""
         self.seq += 1
         facts: dict[str, Any] = {
@@ -48,10 +49,10 @@ class Device:
             "person": "alice", "score": 7120, "level": "high", "age_ms": age_ms, "frames": 4, "liveness": "off",
         }  # fmt: skip
         payload = json.dumps(facts, separators=(",", ":"))
-        signature = base64.b64encode(self._key.sign(payload.encode())).decode()
-        return json.dumps({"payload": payload, "kid": _KID, "alg": "ed25519", "sig": signature}).encode()
+        signature = base64.b64encode(self.private.sign(payload.encode())).decode()
+        return json.dumps({"payload": payload, "kid": self.kid, "alg": "ed25519", "sig": signature}).encode()
 
-    _key: Any = field(init=False, repr=False)
+    private: Any = field(init=False, repr=False)
 
 
 class Trial:
@@ -75,7 +76,7 @@ class Trial:
         self._now = now
         self.at = now + (_LIFETIME - self._age / 1000) * 0.99 * chance
         """When the grant arrives: always in time, sometimes only just."""
-        self._nonce = _nonce(gate.challenge(now))
+        self._nonce = nonce(gate.challenge(now))
 
     def fresh(self) -> None:
         """Arrive in time."""
@@ -96,7 +97,7 @@ class Trial:
     def reordered(self) -> None:
         """Arrive after a newer one."""
         older = self._grant()
-        self._must(self.device.grant(_nonce(self.gate.challenge(self._now)), self._age))
+        self._must(self.device.grant(nonce(self.gate.challenge(self._now)), self._age))
         self._never("reordered", older, self.at)
 
     def retained(self) -> None:
@@ -106,7 +107,7 @@ class Trial:
     def elsewhere(self) -> None:
         """Arrive at a door other than the one it names, or other than the one whose nonce it has."""
         self._never("for another door", self.device.grant(self._nonce, self._age, "back-door"), self.at)
-        other = _nonce(self._another().challenge(self._now))
+        other = nonce(self._another().challenge(self._now))
         self._never("with another door's nonce", self.device.grant(other, self._age), self.at)
 
     def restarted(self) -> None:
@@ -125,13 +126,13 @@ class Trial:
         return self.device.grant(self._nonce, self._age)
 
     def _must(self, grant: bytes) -> None:
-        if _opens(self.gate, grant, self.at):
+        if opens(self.gate, grant, self.at):
             self.right += 1
         else:
             self.shut.append("a fresh grant did not open")
 
     def _never(self, what: str, grant: bytes, at: float, *, retained: bool = False) -> None:
-        if _opens(self.gate, grant, at, retained=retained):
+        if opens(self.gate, grant, at, retained=retained):
             self.wrong.append(f"a grant {what} opened")
 
 
@@ -172,7 +173,8 @@ def run(options: Options) -> Row:
     )
 
 
-def _opens(gate: GrantVerifier, envelope: bytes, at: float, *, retained: bool = False) -> bool:
+def opens(gate: GrantVerifier, envelope: bytes, at: float, *, retained: bool = False) -> bool:
+    """Whether a door accepts a grant that arrives at `at`."""
     from edgeface.door.verifier import Reject
 
     try:
@@ -185,8 +187,9 @@ def _opens(gate: GrantVerifier, envelope: bytes, at: float, *, retained: bool = 
 def _gate(device: Device) -> GrantVerifier:
     from edgeface.door.verifier import GrantVerifier, Rules
 
-    return GrantVerifier(Rules(_DOOR, {_KID: device.public}))
+    return GrantVerifier(Rules(DOOR, {_KID: device.public}))
 
 
-def _nonce(challenge: bytes) -> str:
+def nonce(challenge: bytes) -> str:
+    """The nonce of a challenge."""
     return str(json.loads(challenge)["nonce"])

@@ -17,18 +17,26 @@ HEAD = ("part", "tried", "lost", "late", "torn", "more")
 
 def text(rows: Sequence[Row]) -> str:
     """Columns for a terminal, followed by the problems found."""
-    cells = [HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    lines = columns([HEAD, *(_cells(row) for row in rows)])
     faults = [f"problem: {row.name}: {fault}" for row in rows for fault in _faults(row)]
     return "\n".join([*lines, "", *(faults or ["every promise held"])])
 
 
+def columns(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Lines for a terminal, with the columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+
+
 def markdown(rows: Sequence[Row], date: str, machine: str) -> str:
     """The table with its date and machine."""
-    head = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(row)) + " |" for row in rows]
-    return "\n".join([f"Run on {date}, {machine}.", "", *head, *body])
+    return f"Run on {date}, {machine}.\n\n{grid([HEAD, *(_cells(row) for row in rows)])}"
+
+
+def grid(cells: Sequence[Sequence[str]]) -> str:
+    """A markdown table; the first line has the titles."""
+    head, *body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells]
+    return "\n".join([head, "|" + "---|" * len(cells[0]), *body])
 
 
 def between(document: str, mark: str, content: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import synchronised
-from edgeface.core.errors import EdgefaceError, FleetError
+from edgeface.core.errors import EdgefaceError, FleetError, GalleryError
 from edgeface.fleet.device.applying import Applier
 from edgeface.fleet.device.book import CHARGED, Book
 from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
@@ -123,9 +123,7 @@ class Follower:
                     delay = self.round(book, applier)
                     self._closing.wait(delay)
             finally:
-                for site in book.sites.values():
-                    book.file.put_site(site)
-                self._disconnect()
+                self.end(book)
 
     def _run(self) -> None:
         """Follow until the end: without this thread, no lease would ever be over."""
@@ -137,6 +135,14 @@ class Follower:
                     log.exception("fleet: unexpected error")
                 self._report(None, error)
                 self._closing.wait(RESTART_DELAY)
+
+    def end(self, book: Book) -> None:
+        """Store the leases, and close the connection."""
+        # Where that cannot be written, each lease was charged in advance.
+        with suppress(GalleryError):
+            for site in book.sites.values():
+                book.file.put_site(site)
+        self._disconnect()
 
     def _opened(self, stack: ExitStack) -> tuple[Book, Applier]:
         folder = self._configuration().data
@@ -335,8 +341,15 @@ class Follower:
         if book.erasing() and (self._synced() or not unsure):
             applier.finish()
 
+    def _ended(self) -> str:
+        """Why the centre may close every connection without a word: this is not told to a client by TLS."""
+        if self._identity is None or self._clock.wall() < self._identity.ends:
+            return ""
+        return "; the certificate of this device has ended: edgeface fleet join URL CODE --again"
+
     def _report(self, book: Book | None, error: Exception | None) -> None:
-        line = None if error is None else f"fleet: {error if isinstance(error, EdgefaceError) else 'unexpected error'}"
+        what = error if isinstance(error, EdgefaceError) else "unexpected error"
+        line = None if error is None else f"fleet: {what}{self._ended()}"
         if line is not None and line != self._problem and not self._closing.is_set():
             log.warning("%s", line)
         self._problem = line

@@ -39,6 +39,8 @@ class LocalChanges:
     def __init__(self, gallery: Gallery, book: Book) -> None:
         self._gallery, self._book = gallery, book
         self._seen: dict[bytes, int] | None = None
+        self._tags: dict[str, bytes] = {}
+        """The tag of each id that was here the last time."""
 
     def collect(self, wall: float) -> None:
         """Queue what has changed here; takes milliseconds if nothing has.
@@ -49,10 +51,7 @@ class LocalChanges:
         site = next(iter(self._book.sites.values()), None)
         if site is None or (versions == self._seen and not self._book.erasing()):
             return
-        here = {
-            self._gallery.tag(one.facts.id): one
-            for one in self._book.people.values() if one.facts is not None and one.is_here
-        }  # fmt: skip
+        here = self._here()
         if not site.began:
             self._book.put_own(versions.keys() - here.keys())
             self._book.put_site(site.model_copy(update={"began": True}))
@@ -66,6 +65,12 @@ class LocalChanges:
         for person in self._of(new):
             self._enrolled(site.site, person, versions[self._gallery.tag(person.id)])
         self._seen = versions
+
+    def _here(self) -> dict[bytes, Entry]:
+        """Those who are in the gallery, or about to be, by their tag there."""
+        ids, before = self._book.by_id(), self._tags
+        self._tags = {one: before.get(one) or self._gallery.tag(one) for one in ids}
+        return {self._tags[one]: entry for one, entry in ids.items()}
 
     def provisional(self, wall: float) -> None:
         """Set, by a clock that is right, until when what waits holds here; what has held for too long is over."""
