@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import logging
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -18,6 +19,9 @@ Transaction = psycopg.Connection[tuple[Any, ...]]
 
 _PATIENCE = 10.0
 """Seconds to wait for a connection."""
+_REASON_PATIENCE = 2
+# Each attempt of the pool is logged by a service, and not printed by a command, which reports the reason once.
+logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 _LIMITS = (
     "SET lock_timeout = '20s'",
     "SET idle_in_transaction_session_timeout = '60s'",
@@ -28,6 +32,7 @@ class Database:
     """A pool of connections; any thread may use it."""
 
     def __init__(self, conninfo: str, connections: int) -> None:
+        self._conninfo = conninfo
         with translated():
             self._pool: ConnectionPool[Transaction] = ConnectionPool(
                 conninfo,
@@ -51,7 +56,7 @@ class Database:
 
         An error of the commit itself leaves open whether it happened.
         """
-        with translated(), self._pool.connection() as connection:
+        with translated(), self._connection() as connection:
             yield connection
 
     @contextmanager
@@ -61,14 +66,30 @@ class Database:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield connection
 
+    @contextmanager
+    def _connection(self) -> Iterator[Transaction]:
+        """A connection of the pool; raises FleetError with the reason if there is none in time."""
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(self._pool.connection())
+            except PoolTimeout as error:
+                raise FleetError(f"the database does not answer{self._reason()}") from error
+            yield connection
+
+    def _reason(self) -> str:
+        """Why no connection can be made, which the pool only logs; empty if one can."""
+        try:
+            psycopg.connect(self._conninfo, connect_timeout=_REASON_PATIENCE).close()
+        except psycopg.Error as error:
+            return f": {str(error).strip().splitlines()[0]}"
+        return ""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn errors of PostgreSQL into a FleetError of one line, which quotes no values."""
     try:
         yield
-    except PoolTimeout as error:
-        raise FleetError("the database does not answer") from error
     except psycopg.Error as error:
         text = error.diag.message_primary or str(error) or type(error).__name__
         raise FleetError(f"the database: {text.strip().splitlines()[0]}") from error

@@ -89,6 +89,17 @@ def test_what_is_wrong_is_one_line_and_changes_nothing(run: Run, tmp_path: Path)
     assert run("fleet", "people", "tower")[1] == ""
 
 
+def test_a_database_that_refuses_is_named_once(run: Run, config: Path) -> None:
+    run("centre", "init")
+    config.write_text(config.read_text().replace("user=edgeface", "user=nothing"))
+    command = [sys.executable, "-m", "edgeface.cli", "centre", "--config", str(config), "check"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+    assert (done.returncode, done.stdout) == (69, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("edgeface: the database does not answer: ")
+    assert line.endswith('role "nothing" does not exist')
+
+
 def test_accounts_are_made_listed_and_revoked(run: Run) -> None:
     run("centre", "init")
     status, out, err = run("centre", "password", "anna", "--role", "admin", typed="correct horse battery\n")

@@ -42,7 +42,6 @@ def test_nginx_has_no_key() -> None:
 @pytest.mark.skipif(program() is None, reason="needs nginx with the module stream")
 def test_nginx_accepts_it(tmp_path: Path) -> None:
     file = tmp_path / "nginx.conf"
-    ports = NGINX.replace("listen 8444;", "listen 127.0.0.1:0;").replace("listen 8443;", "listen 127.0.0.1:0;")
-    file.write_text(f"load_module {MODULE};\npid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\n{ports}")
+    file.write_text(f"load_module {MODULE};\npid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\n{NGINX}")
     done = subprocess.run([str(program()), "-t", "-c", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -170,7 +170,8 @@ def _numbers(context: CentreContext, words: Sequence[str]) -> list[int]:
 
 def _say_proof(context: CentreContext, site: str) -> None:
     found = context.store.proof(site)
-    say(f"{site}: change {found.site.seq}, {found.site.count} people, digest {found.site.digest:064x}")
+    people = counted(found.site.count, "person", "people")
+    say(f"{site}: change {found.site.seq}, {people}, digest {found.site.digest:064x}")
     for one in found.devices:
         say(f"  {one.device:<20} {_proof_line(one)}")
         if one.signature is not None:
