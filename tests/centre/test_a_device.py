@@ -103,7 +103,7 @@ def test_what_is_declined_is_known_here_within_the_hour(device: Device) -> None:
     device.done()
     device.enroll("carol", 3)
     with device.opened() as (follower, book, applier):
-        follower._joined(book, book.file.identity())  # type: ignore[arg-type]
+        follower._joined(book, applier, book.file.identity())  # type: ignore[arg-type]
         for _ in range(2):
             follower.round(book, applier)
     (waiting,) = store.proposals()
