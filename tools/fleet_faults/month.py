@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from edgeface.core.clock import process_cpu
+from edgeface.core.clock import thread_cpu
 from tests.support.proxy import Proxy
 from tools.faults.part import say
 from tools.fleet_faults.stage import DAY, followed, stage
@@ -30,9 +30,9 @@ def run(options: Options) -> list[Row]:
         _change(centre, people)
         centre.set_back(-_AWAY)
         device.clock.sleep(_AWAY * DAY)
-        links, began, cpu = len(proxy.links), time.monotonic(), process_cpu()
+        links, began, cpu = len(proxy.links), time.monotonic(), thread_cpu()
         follower = followed(device)
-        seconds, cpu = time.monotonic() - began, process_cpu() - cpu
+        seconds, cpu = time.monotonic() - began, thread_cpu() - cpu
         size = sum(len(link.up.took) + len(link.down.gave) for link in proxy.links[links:])
         equal = centre.proof().state == "equal"
         right = device.matched == {f"p-{n}" for n in centre.persons}
@@ -46,7 +46,7 @@ def run(options: Options) -> list[Row]:
             Row(
                 "back after 25 days",
                 f"{people:,} people: {people // 2:,} are gone and {people // 10:,} changed; {people // 20:,} new",
-                f"{size / 1e6:.2f} MB, {seconds:.1f} s ({cpu:.1f} s CPU) with a new certificate, digests "
+                f"{size / 1e6:.2f} MB, {seconds:.1f} s ({cpu:.1f} s CPU of the device) with a new certificate, digests "
                 f"{'equal' if equal else 'differ'}",
                 "<= 2 MB, <= 5 s, digests equal",
                 faults + follower.problems,
