@@ -10,7 +10,7 @@ from tools.faults import table
 from tools.fleet_faults.__main__ import STEPS, main
 from tools.fleet_faults.step import HEAD, Options, Row, missed
 
-ROW = Row("lease over", "6 clocks | all wrong", "nobody matched", "nobody matched")
+ROW = Row("lease over", "6 clocks | all wrong", "no one matched", "no one matched")
 
 
 def test_a_bar_holds_only_without_a_fault() -> None:
@@ -25,7 +25,7 @@ def test_a_missed_bar_is_named() -> None:
 
 
 def test_a_later_run_of_a_step_replaces_its_row(tmp_path: Path) -> None:
-    later = Row(ROW.step, "again", "somebody matched", ROW.bar, ("1 still matched",))
+    later = Row(ROW.step, "again", "someone matched", ROW.bar, ("1 still matched",))
     for row in (ROW, Row("month", "", "", ""), later):
         file = figures.save("fleet-faults", table.grid([HEAD, row.cells]), tmp_path, partial=True)
     assert [(row["step"], row["held"]) for row in figures.load(file)] == [("lease over", "no"), ("month", "yes")]

@@ -194,7 +194,7 @@ def _small_disk(mount: Path) -> Iterator[Path]:
 
 
 def _old_backup(case: Case) -> None:
-    """The centre is put back to before some were changed; until it is told so, the device keeps its set."""
+    """The centre is put back to before some were changed; until an admin says so, the device keeps its set."""
     centre = case.centre
     dump = case.folder / "dump.sql"
     centre.postgres.tool("pg_dump", "-f", dump, "centre")

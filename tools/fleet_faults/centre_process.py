@@ -33,7 +33,7 @@ _PATIENCE = 60.0
 
 
 class CentreProcess:
-    """Its settings, its process, and what the command line of the centre has open beside it."""
+    """Its settings, its process, and what the command line of the centre has open at the same time."""
 
     def __init__(self, postgres: Postgres, folder: Path) -> None:
         self.postgres = postgres
@@ -86,7 +86,7 @@ class CentreProcess:
             process.wait()
 
     @contextmanager
-    def beside(self) -> Iterator[CentreContext]:
+    def context(self) -> Iterator[CentreContext]:
         """Another process's view of the centre, with the site `tower`."""
         with opened(centre_settings.load(self.file), SystemClock()) as context:
             context.store.add_site(SITE)
@@ -104,7 +104,7 @@ def centre_process(folder: Path) -> Iterator[tuple[CentreProcess, CentreContext]
         postgres.create("centre")
         centre.init()
         centre.start()
-        with centre.beside() as context:
+        with centre.context() as context:
             yield centre, context
     finally:
         centre.kill()

@@ -1,4 +1,4 @@
-"""A lease that is over, with clocks that are right, set back, stopped and reset: nobody may be matched."""
+"""A lease that is over, with clocks that are right, set back, stopped and reset: no one may be matched."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def run(options: Options) -> list[Row]:
         Row(
             "lease over",
             f"{_PEOPLE} people; {'; '.join(_CASES)}",
-            f"{'nobody' if not faults else 'somebody'} matched in {len(_CASES)} cases",
-            "nobody matched",
+            f"{'no one' if not faults else 'someone'} matched in {len(_CASES)} cases",
+            "no one matched",
             tuple(faults),
         )
     ]

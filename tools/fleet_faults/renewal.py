@@ -39,7 +39,7 @@ def run(options: Options) -> list[Row]:
         centre.set_back(-_AWAY)
         device.clock.sleep(_AWAY * DAY)
         follower = followed(device, 2)
-        nobody, problems = not device.matched, follower.problems
+        empty, problems = not device.matched, follower.problems
         say(f"before the command: {len(device.matched)} matched; {'; '.join(problems)}")
         said = _command(device)
         links, began = len(proxy.links), time.monotonic()
@@ -48,7 +48,7 @@ def run(options: Options) -> list[Row]:
         size = sum(len(link.up.took) + len(link.down.gave) for link in proxy.links[links:])
         equal, back = centre.proof().state == "equal", len(device.matched) == options.people
         faults = missed(
-            people_before=before == options.people, nobody_matched_before_the_command=nobody,
+            people_before=before == options.people, no_one_matched_before_the_command=empty,
             certificate_renewed=not said, at_most_10_MiB=size <= _MOST_BYTES, digests_equal=equal,
             everyone_matched_after_it=back,
         )  # fmt: skip
@@ -56,10 +56,10 @@ def run(options: Options) -> list[Row]:
             Row(
                 "back after 40 days",
                 f"{options.people:,} people; the certificate of 30 days and the lease are over",
-                f"{'nobody' if nobody else 'somebody'} matched before edgeface fleet join --again; "
+                f"{'no one' if empty else 'someone'} matched before edgeface fleet join --again; "
                 f"then the whole list, {size / 1048576:.2f} MiB, {seconds:.1f} s, digests "
                 f"{'equal' if equal else 'differ'}",
-                "nobody matched before, list <= 10 MiB",
+                "no one matched before, list <= 10 MiB",
                 faults + problems,
             )
         ]

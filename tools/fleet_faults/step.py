@@ -50,5 +50,5 @@ class Row:
 
 
 def missed(**checks: bool) -> tuple[str, ...]:
-    """The checks that failed, as text: `nobody_matched=False` is "nobody matched: no"."""
+    """The checks that failed, as text: `no_one_matched=False` is "no one matched: no"."""
     return tuple(f"{name.replace('_', ' ')}: no" for name, fine in checks.items() if not fine)
