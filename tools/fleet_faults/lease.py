@@ -68,7 +68,7 @@ def _back_after(device: Device) -> None:
 
 
 def _off(device: Device) -> None:
-    """Off for two days, with a clock that goes on."""
+    """Off for two days, with a clock that keeps running."""
     device.clock = FixedClock(epoch=device.clock.wall() + 2 * DAY)
     with device.opened():
         pass
