@@ -15,6 +15,7 @@ from edgeface.core.installed.place import Place, add_part, place, repair
 
 ROOT = Path(__file__).parents[2]
 MODULES = {
+    "psycopg[binary,pool]": "psycopg psycopg_pool",
     "python-multipart": "python_multipart",
     "pyserial": "serial",
     "adafruit-circuitpython-pn532": "adafruit_pn532",
@@ -33,11 +34,17 @@ def test_every_part_has_the_modules_of_its_extra() -> None:
     tomllib = pytest.importorskip("tomllib", reason="Python 3.11")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = {name: found for name, found in project["optional-dependencies"].items() if name not in {"test", "dev"}}
-    names = {extra: [re.split(r"[<>=!]", one)[0] for one in required] for extra, required in extras.items()}
-    assert {
-        extra: sorted(MODULES.get(name, name.replace("-", "_")) for name in required)
-        for extra, required in names.items()
-    } == {extra: sorted(modules) for extra, modules in PARTS.items()}
+
+    def modules(extra: str) -> list[str]:
+        found = []
+        for name in (re.split(r"[<>=!]", one)[0] for one in extras[extra]):
+            if name.startswith("edgeface["):
+                found += [module for other in name[9:-1].split(",") for module in modules(other)]
+            else:
+                found += MODULES.get(name, name.replace("-", "_")).split()
+        return sorted(found)
+
+    assert {extra: modules(extra) for extra in extras} == {extra: sorted(given) for extra, given in PARTS.items()}
 
 
 def test_a_part_that_is_missing_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

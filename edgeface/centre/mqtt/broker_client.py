@@ -44,12 +44,13 @@ class BrokerClient:
     ends, and the broker sends the message again on the next one.
     """
 
+    _waker: Waker
+
     def __init__(self, settings: Mqtt, conninfo: str, store: Store, clock: Clock) -> None:
         """Nothing happens before `start`."""
         self._settings = settings.model_copy(update={"keepalive": max(settings.keepalive, _LEAST_KEEPALIVE)})
         self._conninfo, self._store, self._clock = conninfo, store, clock
         self._topics = Topics(prefix=settings.prefix)
-        self._waker = Waker()
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
         self._stopping = threading.Event()
@@ -63,6 +64,7 @@ class BrokerClient:
 
     def start(self) -> None:
         """Start the thread."""
+        self._waker = Waker()
         self._thread.start()
 
     def stop(self) -> None:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from edgeface.core.installed.place import add_part
 
+_WEB = ("starlette", "uvicorn", "jinja2", "prometheus_client", "python_multipart", "segno")
+_FLEET = ("msgpack",)
 PARTS = {
-    "web": ("starlette", "uvicorn", "jinja2", "prometheus_client", "python_multipart", "segno"),
+    "web": _WEB,
     "door": ("gpiozero",),
     "door-nfc": ("adafruit_pn532", "serial"),
     "pass": ("segno",),
@@ -16,8 +18,8 @@ PARTS = {
     "notify": ("apprise", "http_ece", "py_vapid"),
     "mediapipe": ("mediapipe",),
     "evaluate": ("matplotlib",),
-    "fleet": ("msgpack",),
-    "centre": ("msgpack", "psycopg", "psycopg_pool", "pyotp", "starlette", "uvicorn"),
+    "fleet": _FLEET,
+    "centre": (*_FLEET, *_WEB, "psycopg", "psycopg_pool", "pyotp"),
 }
 """The modules of each part, as they are imported."""
 
