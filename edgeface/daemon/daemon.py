@@ -68,6 +68,7 @@ STATE_SECONDS = 30.0
 
 JOIN_SECONDS = 3.0
 """How long a camera may take to close at the end; a driver that hangs is left to the kernel."""
+
 SOFTWARE = 70
 """Exit status when a thread died; systemd restarts the daemon."""
 
@@ -152,10 +153,9 @@ class Daemon:
 
     def _alive(self) -> bool:
         """Whether the threads run that all depend on."""
-        parts = {"the publisher or the journal": self._publisher.alive, "the fleet": self._fleet.alive}
-        for ended in (part for part, alive in parts.items() if not alive):
-            log.critical("a thread of %s has ended", ended)
-        return self._vision.alive and all(parts.values())
+        if not self._publisher.alive:
+            log.critical("a thread of the publisher or of the journal has ended")
+        return self._vision.alive and self._publisher.alive
 
     def _start(self) -> None:
         daemon_report.record_started(self._journal, self._configuration, self._boot, self._clock.wall())

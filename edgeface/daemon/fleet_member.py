@@ -53,11 +53,6 @@ class FleetMember:
         if self._follower is not None:
             self._follower.start()
 
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs, if there is one: it ends leases, so no daemon matches people without it."""
-        return self._follower is None or self._follower.alive
-
     def stop(self) -> None:
         """End the thread."""
         if self._follower is not None:

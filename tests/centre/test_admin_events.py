@@ -85,7 +85,7 @@ def test_a_wrong_query_is_a_clear_answer(client: Client, wrong: dict[str, Any]) 
 
 def test_a_viewer_sees_the_events_of_their_sites(client: Client, filled: CentreContext) -> None:  # noqa: F811
     annex = client("viewer", "annex")
-    # The device in both sites has started; whom it has let in is a matter of the tower.
+    # One device follows both sites: its start belongs to both, and the people it has matched only to the tower.
     assert sorted(ids(annex.get(EVENTS))) == [("back", "started"), ("lobby", "started")]
     assert ids(annex.get(EVENTS, params={"person": "alice"})) == []
     assert annex.get(EVENTS, params={"site": SITE}).status_code == 403

@@ -153,7 +153,7 @@ class TestDevice:
 
     @property
     def ids(self) -> set[str]:
-        """Whom it could match."""
+        """The ids of the people that it can match."""
         return {facts.id for _, facts in self.people.values() if facts is not None}
 
     def receipt(self, **other: Any) -> Receipt:

@@ -31,7 +31,7 @@ from tests.support.postgres import Postgres
 
 SITES = ("house", "tower")
 BATCH = 10
-"""People whom a writer enrolls or changes at once."""
+"""The number of people that a writer enrolls or changes in one call."""
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -145,7 +145,7 @@ def test_a_power_cut_loses_what_nobody_waited_for_and_nothing_else(tmp_path: Pat
 
 def test_a_small_disk_is_full_when_it_is_filled(tmp_path: Path) -> None:
     try:
-        with disk._small_disk(tmp_path / "small") as small:
+        with disk.small_disk(tmp_path / "small") as small:
             filler = disk._fill(small)
             assert filler.stat().st_size > 3_900_000
             with pytest.raises(OSError, match="No space left"):

@@ -21,7 +21,7 @@ _WORKS = 45.0
 
 def run(options: Options) -> Row:
     """Fill the disk for a round of the clip, free it, and repeat."""
-    with _small_disk(options.folder / "small") as small, Site(options.folder / "disk", small / "data") as site:
+    with small_disk(options.folder / "small") as small, Site(options.folder / "disk", small / "data") as site:
         site.enroll_demo()
         site.start()
         matched, problems, faults = 0, set[str](), list[str]()
@@ -55,9 +55,10 @@ def run(options: Options) -> Row:
 
 
 @contextmanager
-def _small_disk(mount: Path) -> Iterator[Path]:
+def small_disk(mount: Path, megabytes: int = 4) -> Iterator[Path]:
+    """A file system of that size; raises NotTriedError where none can be mounted."""
     mount.mkdir()
-    refusal = tool("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "edgeface-faults", str(mount))
+    refusal = tool("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "edgeface-faults", str(mount))
     if refusal is not None or not mount.is_mount():
         raise NotTriedError(refusal or "mount reported success but did not mount")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,12 +15,13 @@ from edgeface.fleet.device.client import CentreClient, RefusedError
 from edgeface.fleet.messages import Rows
 from tests.support.centre_server import SITE, serving
 from tests.support.embeddings import unit
+from tools.faults.disk import small_disk
 from tools.faults.part import NotTriedError, say, tool
 from tools.fleet_faults.stage import MODEL, Stage, followed, stage
 from tools.fleet_faults.step import Options, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import LiteralString
@@ -169,7 +170,7 @@ def _wrong_digest(case: Case) -> None:
 
 
 def _disk_full(case: Case) -> None:
-    with _small_disk(case.folder / "small") as small:
+    with small_disk(case.folder / "small", 2) as small:
         case.device = case.centre.device(small, "full")
         followed(case.device)
         case.before = case.set
@@ -179,18 +180,6 @@ def _disk_full(case: Case) -> None:
         problems = followed(case.device).problems
         case.require(not problems, f"afterwards: {'; '.join(problems)}")
         case.require(len(case.device.stored) == _PEOPLE + _MORE, "afterwards: people are missing")
-
-
-@contextmanager
-def _small_disk(mount: Path) -> Iterator[Path]:
-    mount.mkdir()
-    refusal = tool("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "edgeface-faults", str(mount))
-    if refusal is not None or not mount.is_mount():
-        raise NotTriedError(refusal or "mount reported success but did not mount")
-    try:
-        yield mount
-    finally:
-        tool("umount", "--lazy", str(mount))
 
 
 def _old_backup(case: Case) -> None:

@@ -125,7 +125,7 @@ class Applier:
         self._book.put(emptied(self._book.people[entry.site, entry.person], "gone"))
 
     def lapse(self, site: str) -> None:
-        """Have no one of a site matched any longer; `finish` erases them. The whole list is needed afterwards."""
+        """Stop matching the people of a site; `finish` erases them. The whole list is needed afterwards."""
         here = [one for one in self._book.of(site).values() if one.needs_lease]
         if here:
             self._hide(here)

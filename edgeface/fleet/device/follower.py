@@ -99,11 +99,6 @@ class Follower:
             self._end_leases(*self._opened(stack))
         self._thread.start()
 
-    @property
-    def alive(self) -> bool:
-        """Whether the thread runs; False after it has failed in a way that no one expected."""
-        return self._thread.is_alive()
-
     def stop(self) -> None:
         """End the thread."""
         self._closing.set()
