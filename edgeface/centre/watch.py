@@ -86,13 +86,12 @@ class Watch:
             for site, seq in connection.execute("SELECT site, seq FROM sites").fetchall():
                 self._tell(site, seq)
             for _ in range(_TICKS_TO_POLL):
-                for notice in connection.notifies(timeout=_TICK):
-                    site, _, seq = notice.payload.rpartition(" ")
-                    self._tell(site, int(seq))
-                    if self._closed.is_set():
-                        return
+                # What a notification says does not count: the table does.
+                told = any(True for _ in connection.notifies(timeout=_TICK, stop_after=1))
                 if self._closed.is_set():
                     return
+                if told:
+                    break
 
     def _tell(self, site: str, seq: int) -> None:
         with self._news:

@@ -66,7 +66,7 @@ def test_a_centre_is_made_used_and_leaves_a_proof(run: Run) -> None:
     assert "the key is destroyed in both copies" in out
     assert run("fleet", "people", "tower")[1] == ""
     status, out, err = run("centre", "check")
-    assert (status, out) == (0, "the settings are right: 2 sites, 0 people, 0 devices\n")
+    assert (status, out) == (0, "OK (2 sites, 0 people, 0 devices)\n")
     assert "no admin has a password" in err
 
 
@@ -155,7 +155,7 @@ def test_after_a_restore_who_was_forgotten_since_stays_forgotten(
         said = "tower: 1 person, change 1000004, epoch 2; every device fetches the whole list again\n"
         assert (status, out) == (0, said)
         assert run("fleet", "people", "tower")[1].split()[0] == "joe"
-        assert run("centre", "check")[1] == "the settings are right: 1 site, 1 person, 0 devices\n"
+        assert run("centre", "check")[1] == "OK (1 site, 1 person, 0 devices)\n"
     finally:
         postgres.drop(f"{name}backup")
 

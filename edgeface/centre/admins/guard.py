@@ -38,7 +38,7 @@ class SignIn(ApiModel):
 
 @public
 async def sign_in(request: Request) -> Response:
-    """Begin a session for an account with a password; what was wrong is not said."""
+    """Begin a session for an account with a password; a refusal does not say which part was wrong."""
     require_same_origin(request)
     given: SignIn = await json_body(SignIn).read(request)
     rights = request.app.state.rights
@@ -75,7 +75,7 @@ def rights_in(request: Request) -> Rights:
     """What the caller of a request may do."""
     holder = request.state.holder
     found: Rights = request.app.state.rights.of(holder.name, holder.kind)
-    # An account that was made by another program than `edgeface centre` may nothing.
+    # An account that another program has made has no rights here.
     return found if found.role == holder.role else NOTHING
 
 

@@ -67,7 +67,7 @@ def _check(settings: CentreSettings, _: argparse.Namespace) -> int:
         sites, devices = context.store.sites(), context.store.devices()
     active = sum(one.revoked is None for one in devices)
     people = counted(sum(one.count for one in sites), "person", "people")
-    say(f"the settings are right: {counted(len(sites), 'site')}, {people}, {counted(active, 'device')}")
+    say(f"OK ({counted(len(sites), 'site')}, {people}, {counted(active, 'device')})")
     if not any(one.kind == "password" and one.role == "admin" for one in accounts.read(settings.data)):
         complain("no admin has a password yet: edgeface centre password NAME --role admin")
     return 0

@@ -322,7 +322,7 @@ class Follower:
         self._end_leases(book, applier)
 
     def _end_leases(self, book: Book, applier: Applier) -> None:
-        """Have no one matched any longer whose lease is over, or was never granted."""
+        """Stop matching everyone whose lease is over or was never granted."""
         wall = self._clock.wall()
         for name, site in list(book.sites.items()):
             over = site.lease is None or site.lease.is_over(wall)
