@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface.centre.keyring import proposal_subject
+from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Repaired
 from edgeface.centre.tables import event_rows, receipts, sites
 from edgeface.centre.tables.people import note_counter
@@ -13,7 +13,7 @@ from edgeface.core.errors import FleetError
 
 if TYPE_CHECKING:
     from edgeface.centre.database import Transaction
-    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.keys.keyring import Keyring
     from edgeface.centre.tables.directory import Directory
     from edgeface.centre.tables.people import People
 

@@ -53,7 +53,7 @@ def opened(settings: CentreSettings, clock: Clock, *, restored: bool = False) ->
     if the database cannot be used.
     """
     from edgeface.centre.authority import Authority
-    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.keys.keyring import Keyring
     from edgeface.centre.store import Store
 
     authority, conninfo = Authority.open(settings.data, clock), settings.database.open_conninfo()

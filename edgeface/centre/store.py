@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgeface.centre.database import Transaction
-    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.keys.keyring import Keyring
     from edgeface.centre.records import (
         AuditRow,
         Behind,

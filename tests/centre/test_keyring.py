@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.centre.keyring import Keyring
+from edgeface.centre.keys.keyring import Keyring
 from edgeface.core.errors import ChangedError, FleetError, GoneError
 from edgeface.fleet import sealing
 

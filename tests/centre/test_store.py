@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeface.centre.keyring import Keyring
+from edgeface.centre.keys.keyring import Keyring
 from edgeface.centre.records import Entry, Repaired
 from edgeface.centre.store import Store
 from edgeface.centre.tables import events

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from edgeface.centre.keyring import Keyring
+from edgeface.centre.keys.keyring import Keyring
 from edgeface.centre.records import Entry, JoinCode
 from edgeface.centre.store import Store
 from edgeface.fleet import digest, sealing

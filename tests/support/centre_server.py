@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from edgeface.centre.authority import Authority
 from edgeface.centre.context import KEYRING, opened
-from edgeface.centre.keyring import Keyring
+from edgeface.centre.keys.keyring import Keyring
 from edgeface.centre.server import CentreServer
 from edgeface.centre.settings import Admins, CentreSettings, Database, Devices
 from edgeface.fleet import join_code

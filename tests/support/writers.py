@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 import psycopg
 
-from edgeface.centre.keyring import Keyring
+from edgeface.centre.keys.keyring import Keyring
 from edgeface.centre.records import Entry
 from edgeface.centre.store import Store
 from edgeface.core.errors import FleetError, GoneError

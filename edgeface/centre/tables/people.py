@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
-from edgeface.centre.keyring import proposal_subject
+from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Entry
 from edgeface.centre.tables import events, sites
 from edgeface.centre.tables.directory import sealed_facts
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from edgeface.centre.database import Transaction
-    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.keys.keyring import Keyring
     from edgeface.centre.records import PersonRecord, Site
     from edgeface.centre.tables.directory import Directory
     from edgeface.core.types import Embedding

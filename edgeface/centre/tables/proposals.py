@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgeface.centre.keyring import proposal_subject
+from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Entry, WaitingProposal
 from edgeface.centre.tables import sites
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgeface.centre.database import Transaction
-    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.keys.keyring import Keyring
     from edgeface.centre.records import Site
     from edgeface.centre.tables.people import People
     from edgeface.fleet.facts import PersonFacts

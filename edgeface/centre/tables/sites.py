@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from edgeface.centre.database import Transaction
-    from edgeface.centre.keyring import Keyring
+    from edgeface.centre.keys.keyring import Keyring
 
 CHANNEL = "edgeface_seq"
 """PostgreSQL tells listeners of this channel `SITE SEQ` when a change is committed."""

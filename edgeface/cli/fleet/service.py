@@ -42,8 +42,8 @@ def _init(settings: CentreSettings, _: argparse.Namespace) -> int:
     """Make the authority, both copies of the keyring, and the tables; what is there stays."""
     from edgeface.centre.authority import Authority
     from edgeface.centre.context import KEYRING, opened
-    from edgeface.centre.keyring import Keyring
-    from edgeface.centre.keyring_copy import KeyringCopy
+    from edgeface.centre.keys.keyring import Keyring
+    from edgeface.centre.keys.keyring_copy import KeyringCopy
 
     clock = SystemClock()
     authority = Authority.create(settings.data, clock)

@@ -14,8 +14,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgeface.centre.enrolling_keys import EnrollingKeys
-from edgeface.centre.keyring_copy import KeyringCopy, State
+from edgeface.centre.keys.enrolling_keys import EnrollingKeys
+from edgeface.centre.keys.keyring_copy import KeyringCopy, State
 from edgeface.core.errors import ChangedError, FleetError, GoneError, system_reason
 from edgeface.core.files import alone
 from edgeface.fleet import sealing
