@@ -18,11 +18,13 @@ from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ChangedError, UnknownError
 from edgeface.core.text import check_id
+from edgeface.faces.calibration import CalibrationTable
 from edgeface.fleet import sealing
 from edgeface.fleet.messages import EpochKey
+from edgeface.gallery.agreement import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from edgeface.centre.database import Transaction
     from edgeface.centre.keys.keyring import Keyring
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         Entry,
         EventQuery,
         EventRecord,
+        Insistence,
         JoinCode,
         PersonRecord,
         Repaired,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         Stored,
         WaitingProposal,
     )
+    from edgeface.centre.tables.faces import Faces
     from edgeface.core.clock import Clock
     from edgeface.core.types import Embedding
     from edgeface.fleet.messages import JoinRequest, Lease, Proposal, Proposed, Receipt, Rows
@@ -63,15 +67,18 @@ class Store:
         clock: Clock | None = None,
         connections: int = 8,
         lease_seconds: int = receipts.LEASE_SECONDS,
+        limits: Limits | None = None,
     ) -> None:
+        """`limits` decide whether two faces are of one person; left out: those of the embedder that ships."""
         self._keyring = keyring
         self._lease_seconds = lease_seconds
+        self._limits = limits or Limits.of(CalibrationTable.shipped().cosine)
         self._clock = clock or SystemClock()
         self._database = Database(conninfo, connections)
         self._directory = Directory(keyring)
         self._people = People(keyring, self._directory)
         self._feed = Feed(keyring)
-        self._proposals = Proposals(keyring, self._people)
+        self._proposals = Proposals(keyring, self._people, self._limits)
         self._events = EventRows(keyring, self._directory)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
@@ -157,10 +164,15 @@ class Store:
             return self._directory.records(transaction, sites.find(transaction, site))
 
     def means(self, site: str, model: str) -> dict[str, Embedding]:
-        """The mean template of everyone of a site who has one of `model`, by id; look-alikes are found with them."""
+        """The mean template of everyone of a site who has one of `model`, by id."""
         with self._database.reading() as transaction:
             sites.find(transaction, site)
             return self._people.means(transaction, site, model)
+
+    def faces(self, site: str, model: str) -> Faces:
+        """What a face is compared with before it is enrolled at a site."""
+        with self._database.reading() as transaction:
+            return self._people.faces(transaction, site, model, self._limits)
 
     def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
         """The changes above a change number and who made them, at most so many, in their order."""
@@ -296,10 +308,18 @@ class Store:
         with self._database.changing() as transaction:
             return self._proposals.waiting(transaction)
 
-    def accept(self, n: int, by: str) -> int:
-        """Make a proposal a change, and return its number; raises as `propose` and `put` do."""
+    def site_of_proposal(self, n: int) -> str:
+        """The site of a proposal that waits."""
         with self._database.changing() as transaction:
-            became, subject = self._proposals.accept(transaction, n, by, self._clock.wall())
+            return self._proposals.site_of(transaction, n)
+
+    def accept(self, n: int, by: str, insisted: Collection[Insistence] = ()) -> int:
+        """Make a proposal a change, and return its number; raises as `propose` and `put` do.
+
+        Raises ObjectionError if its face speaks against it, and no one insisted.
+        """
+        with self._database.changing() as transaction:
+            became, subject = self._proposals.accept(transaction, n, by, self._clock.wall(), insisted)
         self._destroy(subject)
         return became
 

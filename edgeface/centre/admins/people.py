@@ -48,7 +48,8 @@ def enroll(call: Call) -> Response:
 def put(call: Call) -> Response:
     """Enroll a person with templates that are made already, or change one."""
     templates = {model: models.embedding(text) for model, text in call.body.templates.items()}
-    return _enrolled(call, _enrolling(call, "admin").put(call.path["person"], _facts(call.body), templates))
+    one, insisted = _enrolling(call, "admin"), models.insisted(call.body)
+    return _enrolled(call, one.put(call.path["person"], _facts(call.body), templates, insisted=insisted))
 
 
 def change(call: Call) -> Response:

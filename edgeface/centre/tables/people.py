@@ -10,6 +10,7 @@ from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Entry
 from edgeface.centre.tables import events, sites
 from edgeface.centre.tables.directory import sealed_facts
+from edgeface.centre.tables.faces import Faces
 from edgeface.core.errors import ChangedError, FleetError, GalleryError, GoneError, UnknownError
 from edgeface.core.text import check_id
 from edgeface.fleet import facts as signed_facts
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from edgeface.centre.records import PersonRecord, Site
     from edgeface.centre.tables.directory import Directory
     from edgeface.core.types import Embedding
+    from edgeface.gallery.agreement import Limits
 
 _NO_TEMPLATE = ("none:00000000", bytes(2))
 """Model and mean with which facts are checked where a person has no template."""
@@ -112,10 +114,19 @@ class People:
         )
         return {facts.id: facts.embedding for facts in found}
 
-    def groups(self, transaction: Transaction, site: str, person: bytes) -> tuple[str, ...]:
-        """The groups of a person; none for someone new."""
-        records = self._directory.records(transaction, sites.find(transaction, site))
-        return next((one.groups for one in records if one.person == person), ())
+    def faces(self, transaction: Transaction, site: str, model: str, limits: Limits) -> Faces:
+        """The faces of everyone of a site by one model, with which a new one is compared."""
+        rows = transaction.execute(
+            "SELECT DISTINCT person FROM people JOIN templates USING (person) WHERE site = %s", (site,), binary=True
+        )
+        having = {person for (person,) in rows}
+        means = self.means(transaction, site, model)
+        ids = {one.id for one in self.records(transaction, site) if one.person in having}
+        return Faces(means, frozenset(ids - means.keys()), limits)
+
+    def records(self, transaction: Transaction, site: str) -> tuple[PersonRecord, ...]:
+        """Everyone of a site, by id."""
+        return self._directory.records(transaction, sites.find(transaction, site))
 
     def remember_keys(self, transaction: Transaction, site: str, keys: Mapping[bytes, bytes]) -> None:
         """Write new keys to the keyring, and how far it is to the database."""

@@ -48,5 +48,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         flag("--skip-bad", "enroll: leave out photos that cannot be used"),
         flag("--anyway", "enroll: also what may be of another person"),
         flag("--different-people", "enroll: also a face that someone else has"),
+        flag("--another-face", "accept: also a face that differs from the person's own"),
+        flag("--duplicate", "accept: also someone with a face that is enrolled already"),
     ),
 }

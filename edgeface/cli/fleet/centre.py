@@ -10,12 +10,14 @@ from edgeface.centre.admins.sites import proof_object
 from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
+from edgeface.centre.records import INSISTENCES
+from edgeface.centre.tables.faces import ObjectionError
 from edgeface.cli.fleet.events import show_events
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
 from edgeface.core.console import complain, say
-from edgeface.core.errors import UnknownError, UsageError
+from edgeface.core.errors import ChangedError, UnknownError, UsageError
 from edgeface.core.text import check_id, counted, printable
 from edgeface.fleet import join_code
 from edgeface.gallery.snapshot import check_days
@@ -144,12 +146,19 @@ def _proposals(context: CentreContext, _: Sequence[str], __: argparse.Namespace)
         who = one.id or ids.get(one.person, "someone who is not here")
         kind = "forget" if one.forget else "change" if one.person in ids else "enroll"
         say(f"{one.n:<6} {one.site:<20} {one.device:<20} {local_time(one.at)}  {kind} {who}")
+        for objection in one.objections:
+            say(f"{'':<6} {objection.text}")
 
 
-def _accept(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+def _accept(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
     """Make proposals changes."""
+    insisted = {option for option in INSISTENCES.values() if getattr(arguments, option)}
     for number in _numbers(context, words):
-        say(f"{number}: accepted, change {context.store.accept(number, _BY)}")
+        try:
+            say(f"{number}: accepted, change {context.store.accept(number, _BY, insisted)}")
+        except ObjectionError as error:
+            options = " ".join(f"--{one.replace('_', '-')}" for one in error.options)
+            raise ChangedError(f"{error} (to accept it all the same: {options})") from error
 
 
 def _decline(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
