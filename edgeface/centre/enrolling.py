@@ -15,7 +15,7 @@ from edgeface.gallery.snapshot import NEVER, unit_mean
 from edgeface.people.enrollment import DoubtError, KnownFaces, from_photos, require_usable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from edgeface.centre.context import CentreContext
@@ -58,10 +58,15 @@ class Enrolling:
 
     def find(self, who: str) -> PersonRecord:
         """The person with an id; raises UnknownError."""
-        found = next((one for one in self.context.store.people(self.site) if one.id == who), None)
-        if found is None:
-            raise UnknownError(f"{printable(who)}: no such person in {self.site}")
-        return found
+        return self.find_all([who])[0]
+
+    def find_all(self, ids: Sequence[str]) -> list[PersonRecord]:
+        """The people with these ids; raises UnknownError."""
+        known = {one.id: one for one in self.context.store.people(self.site)}
+        for who in ids:
+            if who not in known:
+                raise UnknownError(f"{printable(who)}: no such person in {self.site}")
+        return [known[who] for who in ids]
 
     def from_photos(
         self, who: str | None, facts: Facts, photos: Iterable[Path | Upload], options: EnrollOptions

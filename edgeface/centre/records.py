@@ -270,3 +270,13 @@ class Behind:
     since: float | None
     """Wall seconds of the oldest of them; None without one, and if the history begins later."""
     lease_ends: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How long what is kept; 0 keeps it without end, except for people."""
+
+    grace_days: int = 0
+    """Days between the end of a consent and the forgetting."""
+    event_months: int = 0
+    history_days: int = 60

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from edgeface.centre.records import Periods
 from edgeface.config.configuration import HostName, ProxyNetwork, WebTls
 from edgeface.core import settings_file
 from edgeface.core.errors import ConfigError
@@ -124,6 +125,10 @@ class CentreSettings(Settings):
     """Months after which events are deleted; 0 keeps all."""
     lease_days: Annotated[int, Field(ge=1, le=365)] = 30
     """Days for which a device may match people without reaching the centre."""
+    history_days: Annotated[int, Field(ge=0, le=3660)] = 60
+    """Days for which the history of changes is kept, more than `lease_days`; 0 keeps all of it."""
+    expiry_grace_days: Annotated[int, Field(ge=0, le=3660)] = 0
+    """Days after the end of a consent until the person is forgotten; no one is matched meanwhile."""
     embedder: EmbedderSettings = EmbedderSettings()
     """The model that makes templates of photos; the devices must use the same one."""
     quality: QualityLimits = QualityLimits()
@@ -141,6 +146,17 @@ class CentreSettings(Settings):
         if one == other or one in other.parents:
             raise ValueError("keyring should not be data or inside it: one mistake would lose both copies of the keys")
         return self
+
+    @model_validator(mode="after")
+    def _history_outlasts_leases(self) -> CentreSettings:
+        if 0 < self.history_days <= self.lease_days:
+            raise ValueError("history_days should be more than lease_days: a device that was away would list again")
+        return self
+
+    @property
+    def periods(self) -> Periods:
+        """How long what is kept."""
+        return Periods(self.expiry_grace_days, self.event_months, self.history_days)
 
     @property
     def lease_seconds(self) -> int:

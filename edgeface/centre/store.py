@@ -8,12 +8,13 @@ from edgeface.centre import consistency
 from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
-from edgeface.centre.tables import devices, events, receipts, sites
+from edgeface.centre.tables import devices, receipts, sites
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.upkeep import Upkeep
 from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ChangedError, UnknownError
@@ -69,7 +70,7 @@ class Store:
         lease_seconds: int = receipts.LEASE_SECONDS,
         limits: Limits | None = None,
     ) -> None:
-        """`limits` decide whether two faces are of one person; left out: those of the embedder that ships."""
+        """`limits` decide whether faces are of one person; left out: those of the embedder that ships."""
         self._keyring = keyring
         self._lease_seconds = lease_seconds
         self._limits = limits or Limits.of(CalibrationTable.shipped().cosine)
@@ -80,6 +81,7 @@ class Store:
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people, self._limits)
         self._events = EventRows(keyring, self._directory)
+        self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -96,6 +98,8 @@ class Store:
         with self._database.changing() as transaction:
             migrate(transaction)
             consistency.require_own_keyring(transaction, self._keyring)
+            consistency.lock_sites(transaction)
+            consistency.require_present(transaction, self._keyring)
             return consistency.repair(transaction, self._keyring, self._people, self._clock.wall())
 
     # Sites
@@ -135,7 +139,7 @@ class Store:
         """Begin an epoch, and return its number; devices fetch its key with their next request."""
         with self._database.changing() as transaction:
             epoch = sites.begin_epoch(transaction, site, self._keyring, self._clock.wall(), by)
-        self._keyring.keep_epoch(site, epoch)
+        self._keyring.end_epochs(site, epoch)
         return epoch
 
     # People
@@ -155,8 +159,12 @@ class Store:
 
     def forget(self, site: str, person: bytes, by: str) -> int:
         """Destroy a person's key, then delete their rows; returns the number of the change. Twice is no error."""
+        return self.forget_all(site, [person], by)[0]
+
+    def forget_all(self, site: str, people: Sequence[bytes], by: str) -> tuple[int, ...]:
+        """As `forget`, for many at once: all or none."""
         with self._database.changing() as transaction:
-            return self._people.forget(transaction, site, person, by, self._clock.wall())
+            return self._people.forget(transaction, site, people, by, self._clock.wall())
 
     def people(self, site: str) -> tuple[PersonRecord, ...]:
         """Everyone of a site, by id."""
@@ -359,24 +367,19 @@ class Store:
         with self._database.changing() as transaction:
             migrate(transaction)
             consistency.require_own_keyring(transaction, self._keyring)
-            consistency.repair(transaction, self._keyring, self._people, self._clock.wall(), restored=True)
-            consistency.renumber(transaction, self._keyring, self._people, self._directory, self._clock.wall())
-
-    def make_partitions(self, months: int = 2) -> None:
-        """Have a partition of `events` for this month and the next ones."""
-        with self._database.changing() as transaction:
-            events.make_partitions(transaction, self._clock.wall(), months)
-
-    def drop_events(self, months: int) -> tuple[str, ...]:
-        """Delete the events of months that ended so many months ago; returns the partitions that are gone."""
-        with self._database.changing() as transaction:
-            return events.drop_partitions(transaction, self._clock.wall() - months * events.LONGEST_MONTH)
+            consistency.lock_sites(transaction)
+            wall = self._clock.wall()
+            consistency.begin_again(transaction, self._keyring, wall)
+            consistency.repair(transaction, self._keyring, self._people, wall, restored=True)
+            consistency.renumber(transaction, self._keyring, self._people, self._directory, wall)
 
     def _finished(self, site: str, read: Callable[[Transaction], Answer]) -> Answer:
         """Read rows; first finish forgetting those whose key is destroyed already, in case a crash interrupted it."""
         while True:
+            mark = self._keyring.mark(site)
             try:
                 with self._database.reading() as transaction:
+                    sites.require_not_before(transaction, mark)
                     return read(transaction)
             except UnfinishedError:
                 with self._database.changing() as transaction:

@@ -275,3 +275,17 @@ def _propose(context: CentreContext, face: Embedding) -> None:
         sealed=sealing.seal_proposal(key, SITE, person, 0, body),
     )  # fmt: skip
     assert context.store.propose(device, SITE, made).seq == 0
+
+
+def test_many_are_forgotten_at_once_or_no_one(client: Callable[..., TestClient], context: CentreContext) -> None:
+    admin, where = client("admin"), f"{API}/sites/{SITE}/forget"
+    for who in ("alice", "bob", "carol"):
+        put(admin, who)
+    join(context)
+    assert admin.post(where, json={"people": ["alice", "nobody"]}).status_code == 404
+    assert admin.post(where, json={"people": []}).status_code == 422
+    assert client("admin", "annex").post(where, json={"people": ["alice"]}).status_code == 403
+    gone = admin.post(where, json={"people": ["carol", "alice"]}).json()
+    assert gone["people"] == [{"id": "carol", "seq": 4}, {"id": "alice", "seq": 5}]
+    assert [one["device"] for one in gone["outstanding"]] == ["front"]
+    assert [one.id for one in context.store.people(SITE)] == ["bob"]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgeface.centre.records import Insistence
 from edgeface.centre.tables.faces import ObjectionError
 from edgeface.core.types import Embedding
 from edgeface.fleet import sealing
@@ -53,7 +54,8 @@ def test_another_face_for_a_person_needs_a_word(centre: Centre, device: TestDevi
     """A stolen device proposes its thief as someone who may pass."""
     n = propose(device, "person-1", near(embedding(1), cosine))
     assert objections(centre, n) == [("another_face", "person-1")]
-    for insisted in ((), ("duplicate",)):
+    others: tuple[tuple[Insistence, ...], ...] = ((), ("duplicate",))
+    for insisted in others:
         with pytest.raises(ObjectionError, match=f"proposal {n}: the face differs from that of person-1") as refused:
             centre.store.accept(n, "anna", insisted)
         assert refused.value.options == ("another_face",)
@@ -67,7 +69,8 @@ def test_another_face_for_a_person_needs_a_word(centre: Centre, device: TestDevi
 def test_a_new_person_with_an_enrolled_face_needs_a_word(centre: Centre, device: TestDevice) -> None:
     n = propose(device, None, near(embedding(2), 0.7))
     assert objections(centre, n) == [("duplicate", "person-2")]
-    for insisted in ((), ("another_face",)):
+    others: tuple[tuple[Insistence, ...], ...] = ((), ("another_face",))
+    for insisted in others:
         with pytest.raises(ObjectionError, match="enrolled as person-2 already") as refused:
             centre.store.accept(n, "anna", insisted)
         assert refused.value.options == ("duplicate",)

@@ -22,6 +22,7 @@ Groups = Annotated[list[Id], Field(max_length=MAX_GROUPS)]
 SiteId = Id
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
 MAX_MODELS = 4
+MAX_FORGOTTEN = 1_000
 _MAX_TEMPLATE = 24_000
 
 
@@ -169,6 +170,27 @@ class Forgotten(ApiModel):
 
     id: str
     seq: int
+    outstanding: list[Outstanding]
+
+
+class ForgetAll(ApiModel):
+    """Whom to forget."""
+
+    people: Annotated[list[Id], Field(min_length=1, max_length=MAX_FORGOTTEN)]
+    """Ids."""
+
+
+class Gone(ApiModel):
+    """Someone who was forgotten, and the change that says so."""
+
+    id: str
+    seq: int
+
+
+class ForgottenAll(ApiModel):
+    """People who were forgotten: their keys are destroyed, and these devices have not signed that yet."""
+
+    people: list[Gone]
     outstanding: list[Outstanding]
 
 

@@ -83,7 +83,8 @@ class Proposals:
         _, number, site, _, person, seq, forget, sealed, _ = row
         self._require_current(transaction, site, person, seq)
         if forget:
-            return self._people.forget(transaction, site, person, by, wall), proposal_subject(number)
+            (became,) = self._people.forget(transaction, site, [person], by, wall)
+            return became, proposal_subject(number)
         facts = self._opened(site, number, person, seq, sealed)
         before = self._record(transaction, site, person)
         found = self._against(transaction, site, before, facts, {})

@@ -102,9 +102,9 @@ def _forget(context: CentreContext, words: Sequence[str], _: argparse.Namespace)
     """Forget people permanently, and print who has not signed that yet."""
     site, *people = words
     service = Enrolling(context, site, _BY)
-    found = [service.find(who) for who in people]
-    for one in found:
-        seq = context.store.forget(site, one.person, _BY)
+    found = service.find_all(people)
+    numbers = context.store.forget_all(site, [one.person for one in found], _BY)
+    for one, seq in zip(found, numbers, strict=True):
         say(f"{one.id}: forgotten, change {seq}; the key is destroyed in both copies of the keyring")
     _say_proof(context, site)
 
