@@ -248,14 +248,15 @@ class RowCodec:
             "id": person.id, "name": person.name, "ignored": person.ignored, "enrolled": person.enrolled,
             "consent": person.consent, "expires": person.expires,
         }  # fmt: skip
-        alike = {"look_alikes": person.look_alikes} if person.look_alikes else {}
-        return self.seal("person", self.tag(person.id), {**facts, **alike})
+        more = {"look_alikes": person.look_alikes, "groups": person.groups}
+        return self.seal("person", self.tag(person.id), {**facts, **{key: one for key, one in more.items() if one}})
 
     def person(self, tag: bytes, sealed: bytes, templates: int = 0, foreign: int = 0) -> Person:
         """Read what `seal_person` wrote."""
         facts, _ = self.unseal("person", tag, sealed)
-        alike = tuple(facts.pop("look_alikes", ()))
-        return Person(**facts, templates=templates, foreign=foreign, look_alikes=alike)
+        for key in ("look_alikes", "groups"):
+            facts[key] = tuple(facts.get(key, ()))
+        return Person(**facts, templates=templates, foreign=foreign)
 
     def seal_templates(self, owner: bytes, templates: Sequence[Template]) -> bytes:
         """A row of `templates`: all templates of one person and one model."""

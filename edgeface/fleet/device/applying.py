@@ -230,7 +230,9 @@ class Applier:
 
 def _person(one: OpenedPerson, wall: float) -> Person:
     facts = one.facts
-    return Person(facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires)
+    return Person(
+        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups
+    )  # fmt: skip
 
 
 def _check(one: OpenedPerson) -> None:
