@@ -14,6 +14,7 @@ from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.tables.templates import Templates
 from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ChangedError, UnknownError
@@ -73,6 +74,8 @@ class Store:
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people)
         self._events = EventRows(keyring, self._directory)
+        self.templates = Templates(self._database, keyring)
+        """All templates, opened: for the search."""
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 

@@ -12,7 +12,10 @@ AT_CENTRE = (
 FLEET: dict[str, tuple[Argument, ...]] = {
     "centre": (
         path("--config", "FILE", "default: /etc/edgeface-centre/centre.yaml"),
-        value("action", choices=("init", "serve", "check", "restored", "password", "token", "accounts", "revoke")),
+        value(
+            "action",
+            choices=("init", "serve", "search", "check", "restored", "password", "token", "accounts", "revoke"),
+        ),
         value("name", "NAME", "password, token, revoke: the account", nargs="?"),
         value("--role", choices=("admin", "viewer"), summary="viewers can change nothing"),
         value("--site", "SITE", "only at this site; may be repeated; default: at all sites", action="append"),
