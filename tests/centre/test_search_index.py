@@ -128,9 +128,9 @@ def test_nothing_is_left_in_memory_of_who_is_removed() -> None:
 
 def test_a_search_during_a_change_is_repeated(index: Index) -> None:
     index.put(people(3, 1))
-    index._state[0] += 1  # noqa: SLF001 - as in the middle of a change
+    index._state[0] += 1
     assert index.best(embeddings(1, 1)[0], 3, None, TODAY) is None
-    index._state[0] += 1  # noqa: SLF001 - as at its end
+    index._state[0] += 1
     assert len(found(index, embeddings(1, 1)[0], 3)) == 3
 
 
