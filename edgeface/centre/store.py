@@ -14,6 +14,7 @@ from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.tables.templates import Templates
 from edgeface.centre.upkeep import Upkeep
 from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
@@ -82,6 +83,8 @@ class Store:
         self._proposals = Proposals(keyring, self._people, self._limits)
         self._events = EventRows(keyring, self._directory)
         self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
+        self.templates = Templates(self._database, keyring)
+        """All templates, opened: for the search."""
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
