@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
@@ -26,6 +26,8 @@ BEFORE_UPDATE = "before-update"
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
 _AGAIN = 0.02
+_AT_A_TIME = 500
+"""Values in one query."""
 NEWER = "install that version again, or run its `edgeface rollback` (docs/releases.md)"
 """What to do about a file that a newer version has written."""
 PRAGMAS = (
@@ -195,6 +197,17 @@ def reading(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute("COMMIT")
+
+
+def among(
+    connection: sqlite3.Connection, query: str, values: Collection[object], *before: object,
+    after: tuple[object, ...] = (),
+) -> Iterator[tuple[Any, ...]]:  # fmt: skip
+    """The rows of a query with `IN ({})`, for any number of values; those of other places come `before` and `after`."""
+    values = list(values)
+    for start in range(0, len(values), _AT_A_TIME):
+        some = values[start : start + _AT_A_TIME]
+        yield from connection.execute(query.format(", ".join("?" * len(some))), (*before, *some, *after)).fetchall()
 
 
 def erase(connection: sqlite3.Connection, path: Path) -> None:

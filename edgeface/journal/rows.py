@@ -67,8 +67,6 @@ SCHEMA = (
 _INSERT = (
     "INSERT OR IGNORE INTO rows (seq, id, kind, at, payload, person, unknown, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_AT_A_TIME = 500
-"""Values in one query."""
 _HEAD = "SELECT seq, link FROM {} ORDER BY seq DESC LIMIT 1"
 
 
@@ -229,12 +227,8 @@ def select_each(
     connection: sqlite3.Connection, vault: Vault, column: Literal["seq", "id"], values: Sequence[int | str]
 ) -> list[StoredRow]:
     """The rows with these numbers or ids, in the order of writing; those that are gone are left out."""
-    found: list[StoredRow] = []
-    for start in range(0, len(values), _AT_A_TIME):
-        some = values[start : start + _AT_A_TIME]
-        marks = ", ".join("?" * len(some))
-        query = f"SELECT seq, id, kind, at, payload, said, link FROM rows WHERE {column} IN ({marks})"  # noqa: S608 - no value is in it
-        found += [_entry(vault, row) for row in connection.execute(query, some)]
+    query = f"SELECT seq, id, kind, at, payload, said, link FROM rows WHERE {column} IN ({{}})"  # noqa: S608 - no value is in it
+    found = [_entry(vault, row) for row in sqlite.among(connection, query, values)]
     return sorted(found, key=lambda entry: entry.seq)
 
 
