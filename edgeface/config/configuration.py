@@ -235,6 +235,9 @@ class Fleet(Settings):
         tuple[Centre, ...], Field(strict=False, min_length=1, max_length=8, examples=[["https://centre.example:8444"]])
     ]
     """Addresses of the same centre: the next one is asked while one cannot be reached."""
+    models: Annotated[tuple[Path, ...], Field(strict=False, max_length=8, examples=[["/etc/edgeface/new.tflite"]])] = ()
+    """Embedders that the centre may have this device change over to, besides the one that ships, each with its
+    calibration table next to it; none: the model stays."""
 
 
 def _refuse_plaintext(served: Web | Serve) -> None:
@@ -247,7 +250,7 @@ class Configuration(Settings):
     """All of config.yaml."""
 
     restartless: ClassVar[frozenset[str]] = frozenset(
-        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers", "notify"}
+        {"embedder", "recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers", "notify"}
     )
 
     device: Id = "edgeface"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
     from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.faces.settings import EmbedderSettings
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
@@ -37,13 +38,14 @@ class Models:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._analyzer: FaceAnalyzer | None = None
+        self._embedder: EmbedderSettings | None = None
 
     @contextmanager
     def analyzer(self, configuration: Configuration) -> Iterator[FaceAnalyzer]:
         """Wait for exclusive use of the models. Raises ModelError if they cannot be loaded."""
         with self._lock:
-            if self._analyzer is None:
-                self._analyzer = configuration.open_analyzer()
+            if self._analyzer is None or self._embedder != configuration.embedder:
+                self._analyzer, self._embedder = configuration.open_analyzer(), configuration.embedder
             yield replace(self._analyzer, limits=configuration.quality)
 
 

@@ -118,7 +118,7 @@ def _person(one: records.PersonRecord, kept: Mapping[bytes, CropConsent]) -> mod
         ignored=one.ignored,
         consent=one.consent,
         expires=one.expires,
-        crops=None if crops is None else models.KeptCrops(given=crops.given, count=crops.count),
+        crops=None if crops is None else models.KeptCrops(given=crops.given, count=crops.crops),
     )
 
 

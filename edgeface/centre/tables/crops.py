@@ -27,8 +27,8 @@ class CropConsent(NamedTuple):
 
     given: str
     """The day: 2026-11-30."""
-    count: int
-    """Crops that are kept."""
+    crops: int
+    """How many are kept."""
 
 
 class Crops:

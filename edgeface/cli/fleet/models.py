@@ -47,9 +47,9 @@ def show_crops(context: CentreContext, words: Sequence[str], by: str, *, delete:
         say(f"{who}: no crops are kept")
     elif delete:
         context.store.crops.delete(site, person.person)
-        say(f"{who}: {counted(kept.count, 'crop')} deleted")
+        say(f"{who}: {counted(kept.crops, 'crop')} deleted")
     else:
-        say(f"{who}: {counted(kept.count, 'crop')} kept, by consent of {kept.given}")
+        say(f"{who}: {counted(kept.crops, 'crop')} kept, by consent of {kept.given}")
 
 
 def move_ring(context: CentreContext, words: Sequence[str], by: str, arguments: argparse.Namespace) -> None:
