@@ -49,16 +49,17 @@ def set_ring(context: CentreContext, ring: Ring, by: str) -> tuple[str, ...]:
     if missing > ring.without:
         people = counted(missing, "person has", "people have")
         raise ChangedError(f"{people} no template of {ring.model}: edgeface fleet model embed {ring.site}")
-    late = [one.device for one in models if one.signed != ring.model and _waits(one, ring, chosen)]
-    if late and not ring.anyway:
+    late = [one.device for one in models if one.signed != ring.model and _must_be_ready(one, ring, chosen)]
+    more = any(one.device in chosen and one.wanted != ring.model for one in models)
+    if late and (more or ring.finish) and not ring.anyway:
         raise ChangedError(f"not changed over to {ring.model} yet: {', '.join(late)} (--anyway goes on)")
     context.store.rings.want(ring.site, ring.model, chosen, by, without=ring.without, finish=ring.finish)
     return chosen
 
 
-def _waits(one: DeviceModel, ring: Ring, chosen: Sequence[str]) -> bool:
+def _must_be_ready(one: DeviceModel, ring: Ring, chosen: Sequence[str]) -> bool:
     """Whether a device must have changed over before."""
-    return one.device in chosen if ring.finish else one.wanted == ring.model and one.device not in chosen
+    return one.device in chosen if ring.finish else one.wanted == ring.model
 
 
 def _chosen(models: Sequence[DeviceModel], ring: Ring) -> tuple[str, ...]:

@@ -116,13 +116,13 @@ class ChangeOver:
             before = with_embedder(before, old.model) or before
             _require_people(book, old, new, opened.values())
             _require_levels(before, after, old, new, opened.values())
+            _require_settled(book, applier, self._clock.wall())
             sizes = {one.embedding.size for each in opened.values() for one in each.people}
             if len(sizes) > 1:
                 raise FleetError("templates of the centre have different sizes")
             check_embedder(after, next(iter(sizes), None))
-            applier.local.collect(self._clock.wall())
-            if book.waiting or book.erasing():
-                raise FleetError("changes made here wait for the centre")
+            # Again: the list and the embedder have taken seconds.
+            _require_settled(book, applier, self._clock.wall())
             self._step("checked")
             book.remodel(model)
             try:
@@ -152,6 +152,13 @@ def _opened(site: SiteFile, answer: Rows, model: str) -> OpenedRows:
     if (answer.digest, answer.count) != (digest.to_hex(digest.of(site.site, people)), len(people)):
         raise FleetError("its list is not complete: the digest does not fit")
     return opened
+
+
+def _require_settled(book: Book, applier: Applier, wall: float) -> None:
+    """Raise FleetError while something that was done here waits."""
+    applier.local.collect(wall)
+    if book.waiting or book.erasing():
+        raise FleetError("changes made here wait for the centre: accept or decline them there")
 
 
 def _require_people(book: Book, old: Gallery, new: Gallery, opened: Collection[OpenedRows]) -> None:
