@@ -93,7 +93,7 @@ class Enrolling:
         why = objection(before, found.embeddings, self._limits, again=True)
         if why is not None and not options.anyway:
             raise DoubtError({who: why}, plan)
-        # Of every model, so that no device goes on with a template of earlier photos.
+        # Of every model, so that no device keeps a template of earlier photos.
         others = {name: file for name, file in known_models(self.context.settings).items() if name != model}
         templates = {name: mean_of(open_embedder(file), crops) for name, file in others.items()}
         entry = _entry(who, facts, known.get(who), {model: unit_mean(found.embeddings), **templates})

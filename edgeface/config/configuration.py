@@ -228,6 +228,9 @@ def require_centre(text: str) -> str:
 Centre = Annotated[str, Field(max_length=300), AfterValidator(require_centre)]
 
 
+ModelFile = Annotated[Path, Field(strict=False)]
+
+
 class Fleet(Settings):
     """The centre whose people this device matches; `edgeface fleet join` makes it a member."""
 
@@ -235,7 +238,9 @@ class Fleet(Settings):
         tuple[Centre, ...], Field(strict=False, min_length=1, max_length=8, examples=[["https://centre.example:8444"]])
     ]
     """Addresses of the same centre: the next one is asked while one cannot be reached."""
-    models: Annotated[tuple[Path, ...], Field(strict=False, max_length=8, examples=[["/etc/edgeface/new.tflite"]])] = ()
+    models: Annotated[
+        tuple[ModelFile, ...], Field(strict=False, max_length=8, examples=[["/etc/edgeface/new.tflite"]])
+    ] = ()
     """Embedders that the centre may have this device change over to, besides the one that ships, each with its
     calibration table next to it; none: the model stays."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeface.faces.embedder import embedder_name
@@ -101,9 +102,10 @@ class WebContext:
     @property
     def people(self) -> PeopleService:
         """The workflows about people, with the configuration as it is now."""
-        return PeopleService(
-            self.configuration(), self._record_changes, self.clock, self.analyzer, self.hub.forget, self.latest
-        )
+        # One configuration for gallery and models: their embedder may change at any time.
+        settings = self.configuration()
+        analyzer = partial(self.models.analyzer, settings)
+        return PeopleService(settings, self._record_changes, self.clock, analyzer, self.hub.forget, self.latest)
 
     @property
     def self_enrollments(self) -> SelfEnrollments:

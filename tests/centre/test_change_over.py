@@ -185,7 +185,7 @@ def test_without_the_file_it_stays(fleet: Fleetlet) -> None:
     device = fleet.device()
     device.done(2)
     fleet.want()
-    stays(device, "lists no such file")
+    stays(device, "no file of fleet.models")
 
 
 def test_while_someone_has_no_template_it_stays_unless_that_is_allowed(fleet: Fleetlet) -> None:
@@ -315,7 +315,7 @@ with ExitStack() as stack:
 """
 
 
-@pytest.mark.parametrize("step", ["written", "beside", "switched"])
+@pytest.mark.parametrize("step", ["written", "added", "switched"])
 def test_killed_at_a_step(fleet: Fleetlet, step: str) -> None:
     device = fleet.device(fleet.file)
     device.done(2)

@@ -52,7 +52,7 @@ def set_ring(context: CentreContext, ring: Ring, by: str) -> tuple[str, ...]:
     late = [one.device for one in models if one.signed != ring.model and _must_be_ready(one, ring, chosen)]
     more = any(one.device in chosen and one.wanted != ring.model for one in models)
     if late and (more or ring.finish) and not ring.anyway:
-        raise ChangedError(f"not changed over to {ring.model} yet: {', '.join(late)} (--anyway goes on)")
+        raise ChangedError(f"not changed over to {ring.model} yet: {', '.join(late)} (--anyway continues)")
     context.store.rings.want(ring.site, ring.model, chosen, by, without=ring.without, finish=ring.finish)
     return chosen
 

@@ -122,7 +122,7 @@ def _devices(context: CentreContext, _: Sequence[str], __: argparse.Namespace) -
 
 
 def _crops(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
-    """Say what crops of a person are kept, or delete them."""
+    """Print whether crops of a person are kept, or delete them."""
     show_crops(context, words, _BY, delete=arguments.delete)
 
 

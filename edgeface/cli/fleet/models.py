@@ -38,7 +38,7 @@ def change_models(context: CentreContext, words: Sequence[str], by: str) -> None
 
 
 def show_crops(context: CentreContext, words: Sequence[str], by: str, *, delete: bool) -> None:
-    """Say what crops of a person are kept, or delete them."""
+    """Print whether crops of a person are kept, or delete them."""
     site, who = words
     context.store.site(site)
     person = Enrolling(context, site, by).find(who)

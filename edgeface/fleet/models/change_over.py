@@ -2,7 +2,7 @@
 
 1. Everything is checked: the file, the whole list of the new model, who would be left out, the levels, the embedder.
 2. fleet.db: everyone is marked as not yet put for the new model.
-3. gallery.db: templates of the new model are written beside the old ones, as any other list of the centre.
+3. gallery.db: the templates of the new model are added to the old ones, like any other list of the centre.
 4. The switch: one small file in the data folder names the model in use.
 
 After a crash between 2 and 4, the device starts with the old model, whose templates it still has, and fetches its list
@@ -109,7 +109,7 @@ class ChangeOver:
         before = self._configuration()
         after = with_embedder(before, model)
         if after is None:
-            raise FleetError("it is not there: fleet.models in config.yaml lists no such file")
+            raise FleetError("no file of fleet.models in config.yaml is this model")
         answers = {name: client.get(f"/sites/{name}/snapshot?model={model}", Rows) for name in book.sites}
         opened = {name: _opened(book.sites[name], answer, model) for name, answer in answers.items()}
         with closing(Gallery.open(before.data, model)) as new:
@@ -126,10 +126,10 @@ class ChangeOver:
             self._step("checked")
             book.remodel(model)
             try:
-                beside = Applier(lambda: after, new, book, self._clock, step=self._step)
+                other = Applier(lambda: after, new, book, self._clock, step=self._step)
                 for name, answer in answers.items():
-                    beside.apply(book.sites[name], answer, whole=True)
-                self._step("beside")
+                    other.apply(book.sites[name], answer, whole=True)
+                self._step("added")
                 activate(before.data, model)
             except BaseException:
                 book.remodel(old.model)
