@@ -9,11 +9,13 @@ from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.tables import devices, receipts, sites
+from edgeface.centre.tables.crops import Crops
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.tables.rings import Rings
 from edgeface.centre.tables.templates import Templates
 from edgeface.centre.upkeep import Upkeep
 from edgeface.centre.watch import Watch
@@ -85,6 +87,8 @@ class Store:
         self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
         self.templates = Templates(self._database, keyring)
         """All templates, opened: for the search."""
+        self.crops = Crops(self._database, keyring)
+        self.rings = Rings(self._database, keyring, self._clock)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -388,10 +392,10 @@ class Store:
                 with self._database.changing() as transaction:
                     self._people.finish_forgetting(transaction, site, self._clock.wall())
 
-    def _stamp(self, site: str) -> tuple[int, int]:
+    def _stamp(self, site: str) -> tuple[int, ...]:
         """What changes with every answer about a site."""
         found = self.site(site)
-        return found.seq, found.epoch
+        return found.seq, found.epoch, found.ring
 
 
 def _require_follower(device: Device, site: str) -> None:

@@ -128,6 +128,21 @@ class GalleryFile:
         with self.transaction(visible=False):
             self._db.execute("UPDATE state SET unfinished = 0 WHERE unfinished")
 
+    def keep_only_model(self) -> None:
+        """Erase what other models have made of everyone who has templates of this one."""
+        with sqlite.translated(self.path):
+            if self._db.execute("SELECT 1 FROM templates WHERE model != ?", (self.model,)).fetchone() is None:
+                return
+        with self.transaction():
+            for table in ("templates", "negatives"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE model != ?1"  # noqa: S608 - a table of this line
+                    " AND person IN (SELECT person FROM templates WHERE model = ?1)",
+                    (self.model,),
+                )
+            self._db.execute("UPDATE state SET unfinished = 1")
+        self.finish_erasure()
+
     def written(self) -> tuple[int, int]:
         """What differs if anyone may have written to the file since; takes microseconds."""
         with sqlite.translated(self.path):

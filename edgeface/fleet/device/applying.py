@@ -71,6 +71,11 @@ class Applier:
         self._latest, self._step = latest, step
         self.local = LocalChanges(gallery, book)
 
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery that is written."""
+        return self._gallery
+
     def apply(self, site: SiteFile, answer: Rows, *, whole: bool) -> bool:
         """Apply an answer, all of it or nothing; returns whether anyone was in it.
 
@@ -217,7 +222,7 @@ class Applier:
         """Step 4."""
         file, gone = self._book.file, [one for one in found.noted if one.state == "gone"]
         over = [each.number for one in gone for each in self._book.about(one.site, one.person)]
-        for one, _ in found.puts:
+        for one in (*(one for one in found.noted if one.state == "matched"), *(one for one, _ in found.puts)):
             # Accepted, or overruled: either way the centre has decided.
             over += [each.number for each in self._book.about(one.site, one.person) if each.state == "sent"]
         with file.transaction():

@@ -100,6 +100,16 @@ class Book:
         self.file.put_site(site.charged(CHARGED))
         self.sites[site.site] = site
 
+    def remodel(self, model: str) -> None:
+        """Have everyone put again from the whole lists of a model, unless their marks are of it already."""
+        others = {one.site: one for one in self.sites.values() if one.model != model}
+        with self.file.transaction():
+            for one in others.values():
+                seq = LIST if one.model else one.seq
+                self.put_site(one.model_copy(update={"model": model, "seq": seq}))
+            old = [one for one in self.people.values() if one.site in others and others[one.site].model]
+            self.put(*(replace(one, state="overruled") for one in old if one.state == "matched"))
+
     def leave(self, site: str) -> None:
         """Remove a site that the device no longer follows, and of which no one is in the gallery by its word."""
         self.withdraw([one.number for one in self.waiting.values() if one.site == site])
