@@ -9,6 +9,7 @@ from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.tables import devices, events, receipts, sites
+from edgeface.centre.tables.condition import Condition
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
@@ -73,6 +74,7 @@ class Store:
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people)
         self._events = EventRows(keyring, self._directory)
+        self.condition = Condition(self._database, keyring)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
