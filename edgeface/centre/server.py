@@ -13,8 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from edgeface.centre.admins.app import application as admin_application
 from edgeface.centre.devices.app import application as device_application
 from edgeface.centre.devices.certificates import CertifiedProtocol
+from edgeface.centre.housekeeping import Housekeeping
 from edgeface.centre.mqtt.broker_client import BrokerClient
-from edgeface.centre.upkeep import Upkeep
 from edgeface.core import systemd
 from edgeface.core.errors import ConfigError, system_reason
 from edgeface.web.http.clients import Proxies
@@ -92,7 +92,7 @@ class CentreServer:
             else BrokerClient(settings.mqtt, settings.database.open_conninfo(), context.store, context.clock)
         )
         """The connection to the broker, if there is one."""
-        self.upkeep: Upkeep | None = None
+        self.housekeeping: Housekeeping | None = None
         """None before it listens."""
 
     @property
@@ -127,8 +127,8 @@ class CentreServer:
         self._wake = asyncio.get_running_loop(), end
         current_default_thread_limiter().total_tokens = THREADS
         devices, admins = self._devices(), self._admins()
-        self.upkeep = self._upkeep(devices, admins)
-        admins.app.state.upkeep = self.upkeep
+        self.housekeeping = self._housekeeping(devices, admins)
+        admins.app.state.housekeeping = self.housekeeping
         self.device_port, self.admin_port = devices.port, admins.port
         for one in (devices, admins):
             await one.start()
@@ -137,7 +137,7 @@ class CentreServer:
         self._listening.set()
         log.info("centre: devices at port %d, admins at port %d", devices.port, admins.port)
         systemd.notify(systemd.READY)
-        upkeep = asyncio.create_task(self.upkeep.run())
+        housekeeping = asyncio.create_task(self.housekeeping.run())
         while not self._stopping.is_set():
             for one in (devices, admins):
                 await one.tick()
@@ -146,7 +146,7 @@ class CentreServer:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(end.wait(), _TICK)
         systemd.notify(systemd.STOPPING)
-        upkeep.cancel()
+        housekeeping.cancel()
         # Requests that wait for changes answer now.
         devices.app.state.waiting.close()
         await asyncio.gather(devices.stop(), admins.stop())
@@ -179,9 +179,9 @@ class CentreServer:
             address = wanted.host, wanted.port
             return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol)
 
-    def _upkeep(self, devices: _Listener, admins: _Listener) -> Upkeep:
+    def _housekeeping(self, devices: _Listener, admins: _Listener) -> Housekeeping:
         own_for_admins = self._context.settings.admins.tls is None
-        return Upkeep(self._context, [devices.tls, *([admins.tls] if own_for_admins else [])])
+        return Housekeeping(self._context, [devices.tls, *([admins.tls] if own_for_admins else [])])
 
 
 @contextlib.contextmanager

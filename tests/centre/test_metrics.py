@@ -18,10 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from edgeface.centre.admins import condition_metrics
 from edgeface.centre.context import KEYRING
+from edgeface.centre.housekeeping import Housekeeping
 from edgeface.centre.mqtt.broker_client import BrokerClient
 from edgeface.centre.records import Entry
 from edgeface.centre.tables.condition import DatabaseCondition
-from edgeface.centre.upkeep import Upkeep
 from edgeface.core.clock import DAY
 from edgeface.mqtt.settings import Mqtt
 from edgeface.recognition.timings import Histogram
@@ -54,12 +54,12 @@ def scraped(client: TestClient) -> dict[tuple[str, ...], float]:  # noqa: F811 -
     }
 
 
-def running_state(client: TestClient, context: CentreContext) -> Upkeep:  # noqa: F811 - an argument
+def running_state(client: TestClient, context: CentreContext) -> Housekeeping:  # noqa: F811 - an argument
     """Give the application what a server gives it, as far as metrics need it."""
     app: Any = client.app
-    app.state.upkeep, app.state.answers = Upkeep(context, []), Histogram()
+    app.state.housekeeping, app.state.answers = Housekeeping(context, []), Histogram()
     app.state.broker = BrokerClient(Mqtt(), context.settings.database.conninfo, context.store, context.clock)
-    upkeep: Upkeep = app.state.upkeep
+    upkeep: Housekeeping = app.state.housekeeping
     return upkeep
 
 
@@ -142,7 +142,7 @@ def served_days(running: Running) -> float:
 
 
 def test_a_running_centre_renews_its_certificate_without_a_restart(running: Running) -> None:
-    upkeep = running.server.upkeep
+    upkeep = running.server.housekeeping
     assert upkeep is not None
     assert served_days(running) == pytest.approx(397, abs=1)
     running.clock.sleep(366 * DAY)
@@ -154,12 +154,12 @@ def test_a_running_centre_renews_its_certificate_without_a_restart(running: Runn
     assert served_days(running) == pytest.approx(397, abs=1)
 
 
-def problem(upkeep: Upkeep) -> str | None:
+def problem(upkeep: Housekeeping) -> str | None:
     return upkeep.problem
 
 
 def test_a_renewal_that_fails_is_told_and_the_centre_serves_on(running: Running) -> None:
-    upkeep, key = running.server.upkeep, running.context.settings.data / "server.key"
+    upkeep, key = running.server.housekeeping, running.context.settings.data / "server.key"
     assert upkeep is not None
     running.clock.sleep(370 * DAY)
     key.unlink()

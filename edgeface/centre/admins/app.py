@@ -63,7 +63,7 @@ def application(context: CentreContext) -> Starlette:
     )
     app.state.context = context
     # The server of the centre replaces these by its own.
-    app.state.broker = app.state.upkeep = app.state.answers = None
+    app.state.broker = app.state.housekeeping = app.state.answers = None
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)

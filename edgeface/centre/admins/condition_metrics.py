@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from edgeface.centre.authority import Authority
+    from edgeface.centre.housekeeping import Housekeeping
     from edgeface.centre.records import Site
     from edgeface.centre.tables.condition import DatabaseCondition
-    from edgeface.centre.upkeep import Upkeep
     from edgeface.recognition.timings import Histogram
 
 
@@ -59,12 +59,12 @@ def of_certificates(authority: Authority, wall: float) -> Iterator[Metric]:
         yield GaugeMetricFamily("edgeface_centre_server_certificate_days", text, (ends - wall) / DAY)
 
 
-def of_upkeep(upkeep: Upkeep, wall: float) -> Iterator[Metric]:
-    """Whether the daily upkeep succeeds."""
-    text = "1 while the daily upkeep fails."
-    yield GaugeMetricFamily("edgeface_centre_upkeep_problem", text, float(upkeep.problem is not None))
-    if upkeep.succeeded is not None:
-        text, age = "Time since all of the upkeep last succeeded.", max(0.0, wall - upkeep.succeeded)
+def of_upkeep(housekeeping: Housekeeping, wall: float) -> Iterator[Metric]:
+    """Whether the upkeep succeeds."""
+    text = "1 while the upkeep fails."
+    yield GaugeMetricFamily("edgeface_centre_upkeep_problem", text, float(housekeeping.problem is not None))
+    if housekeeping.succeeded is not None:
+        text, age = "Time since all of the upkeep last succeeded.", max(0.0, wall - housekeeping.succeeded)
         yield GaugeMetricFamily("edgeface_centre_upkeep_seconds", text, age)
 
 

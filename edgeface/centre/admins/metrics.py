@@ -102,8 +102,8 @@ class CentreCollector:
         copies = self._context.store.condition.keyring_copies()
         yield _gauge("edgeface_centre_keyring_copies", "Sound copies of the keyring.", [], [((), copies)])
         yield from condition_metrics.of_certificates(self._context.authority, wall)
-        if self._state.upkeep is not None:
-            yield from condition_metrics.of_upkeep(self._state.upkeep, wall)
+        if self._state.housekeeping is not None:
+            yield from condition_metrics.of_upkeep(self._state.housekeeping, wall)
         if self._state.answers is not None:
             yield from condition_metrics.of_answers(self._state.answers)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
-from edgeface.core.clock import DAY
 from edgeface.core.errors import EdgefaceError
 
 if TYPE_CHECKING:
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 3600.0
-"""Seconds until it is tried again after a failure."""
+EVERY = 3600.0
+"""Seconds between two runs."""
 
 
-class Upkeep:
-    """Runs once a day; one thread at a time does it, and any may read what came of it."""
+class Housekeeping:
+    """Runs every hour; one thread at a time does it, and any may read what came of it."""
 
     def __init__(self, context: CentreContext, own: Sequence[ssl.SSLContext]) -> None:
         """`own` are the contexts that serve with the certificate of the centre's authority."""
@@ -35,10 +34,10 @@ class Upkeep:
         """Why the last time failed; None if it did not."""
 
     async def run(self) -> None:
-        """Do it every day until this is cancelled, and soon again after a failure."""
+        """Do it every hour until this is cancelled."""
         while True:
             await run_in_threadpool(self.once)
-            await asyncio.sleep(DAY if self.problem is None else RETRY_SECONDS)
+            await asyncio.sleep(EVERY)
 
     def once(self) -> None:
         """Do all of it now; raises nothing.
