@@ -9,6 +9,7 @@ from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.tables import devices, receipts, sites
+from edgeface.centre.tables.condition import Condition
 from edgeface.centre.tables.crops import Crops
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
@@ -89,6 +90,7 @@ class Store:
         """All templates, opened: for the search."""
         self.crops = Crops(self._database, keyring)
         self.rings = Rings(self._database, keyring, self._clock)
+        self.condition = Condition(self._database, keyring)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -234,11 +236,6 @@ class Store:
         For asynchronous servers; the number may come late or twice, as with `wait`.
         """
         return self._watch.on_change(call)
-
-    def raise_floor(self, site: str, floor: int) -> None:
-        """Have devices that are below a change number list again, and delete the history below it."""
-        with self._database.changing() as transaction:
-            sites.raise_floor(transaction, site, floor)
 
     # Devices
 

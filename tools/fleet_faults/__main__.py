@@ -25,7 +25,21 @@ from tools.fleet_faults.step import HEAD, Options, Row
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STEPS = ("writers", "restarts", "change", "month", "renewal", "forgotten", "lease", "stolen", "away", "bad")
+STEPS = (
+    "writers",
+    "restarts",
+    "change",
+    "month",
+    "renewal",
+    "forgotten",
+    "lease",
+    "stolen",
+    "away",
+    "bad",
+    "standby",
+    "restore",
+    "balancer",
+)
 """Modules of this folder, in the order they run."""
 MARK = TARGET = "fleet-faults"
 

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.centre.keys.enrolling_keys import EnrollingKeys
@@ -102,6 +102,15 @@ class Keyring:
     def counter(self) -> int:
         """Rises with each change."""
         return self._state().counter
+
+    def sound_copies(self) -> int:
+        """How many of the two copies are where they should be, can be read, and have all changes."""
+        found: list[State] = []
+        with self._locked():
+            for copy in (self._first, self._second):
+                with suppress(FleetError):
+                    found.append(copy.state_on_disk())
+        return found.count(max(found, key=lambda state: state.counter)) if found else 0
 
     def add(self, site: str, keys: Mapping[bytes, bytes], mark: Mark | None = None) -> None:
         """Keep new keys, and note the change for which they are; a key that a crash has left behind is replaced.

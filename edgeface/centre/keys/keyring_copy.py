@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.errors import FleetError, system_reason
-from edgeface.core.sqlite import BUSY_MS, create, transaction
+from edgeface.core.sqlite import BUSY_MS, create, reading_only, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,11 @@ class KeyringCopy:
         with _translated(self.path):
             if self.path.stat().st_ino != self._inode:
                 raise FleetError(f"{self.path}: was replaced by another file: start again")
+
+    def state_on_disk(self) -> State:
+        """As it is in the file that has its path now: another disk may have been mounted there, or none."""
+        with _translated(self.path), closing(reading_only(self.path)) as fresh:
+            return State(*fresh.execute("SELECT ring, counter FROM state").fetchone())
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query finds."""
