@@ -1,16 +1,20 @@
 """A proposal is compared with everyone of its site before it is accepted."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from edgeface.centre.records import Insistence
 from edgeface.centre.tables.faces import ObjectionError
-from edgeface.core.types import Embedding
 from edgeface.fleet import sealing
 from edgeface.fleet.facts import to_mean
 from tests.support.centre import MODEL, OTHER_MODEL, SITE, Centre, TestDevice, embedding, entry, proposal
+
+if TYPE_CHECKING:
+    from edgeface.centre.records import Insistence
+    from edgeface.core.types import Embedding
 
 
 def near(face: Embedding, cosine: float) -> Embedding:
