@@ -51,6 +51,8 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         flag("--skip-bad", "enroll: leave out photos that cannot be used"),
         flag("--anyway", "enroll: also what may be of another person"),
         flag("--different-people", "enroll: also a face that someone else has"),
+        path("--owner", "FILE", "lost, with owner_keys: the owner key in FILE, and not in that folder"),
+        path("--passphrase-file", "FILE", "lost: the passphrase of an owner key, in the first line of FILE"),
         flag("--another-face", "accept: also a face that differs from the person's own"),
         flag("--duplicate", "accept: also someone with a face that is enrolled already"),
     ),
