@@ -30,7 +30,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value(
             "words",
             "WORD",
-            "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
+            "on a device: join URL [CODE]; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
             "decline N..., events [SITE]",
             nargs="*",

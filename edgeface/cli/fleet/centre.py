@@ -64,9 +64,10 @@ def _code(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -
     check_id(device)
     secret = context.store.make_code(sites, device, _BY)
     settings = context.settings
-    complain(f"at {device}, within {join_code.SECONDS // 60} minutes; it works once and is not shown again:")
-    code = join_code.new(context.authority.fingerprint, secret).text()
-    say(f"edgeface fleet join https://{settings.names[0]}:{settings.devices.port} {code}")
+    minutes = join_code.SECONDS // 60
+    complain(f"at {device}, within {minutes} minutes; the code works once, is asked for, and is not shown again:")
+    say(f"edgeface fleet join https://{settings.names[0]}:{settings.devices.port}")
+    say(join_code.new(context.authority.fingerprint, secret).text())
 
 
 def _enroll(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
