@@ -95,7 +95,7 @@ def repair(
 
 
 def begin_again(transaction: Transaction, keyring: Keyring, wall: float) -> None:
-    """After a restore: have every site go on above all numbers that were ever given; `lock_sites` first.
+    """After a restore: have every site continue above all numbers that were ever given; `lock_sites` first.
 
     Sites that were added since the backup are there again, without people. A crash from here on leaves a database that
     does not fit the keyring, so that this is done again.
@@ -115,7 +115,7 @@ def renumber(transaction: Transaction, keyring: Keyring, people: People, directo
         sites.begin_epoch(transaction, found.site, keyring, wall, "")
         site = sites.locked(transaction, found.site)
         records = directory.records(transaction, site)
-        # Counted anew: in a damaged database, rows may be missing that the digest has.
+        # Counted again: in a damaged database, rows may be missing that the digest has.
         total = digest.of(site.site, ((one.person, one.seq) for one in records))
         people.renumber(transaction, replace(site, digest=total, count=len(records)), records, wall)
     sites.note_counter(transaction, keyring)

@@ -132,6 +132,9 @@ class CentreSettings(Settings):
     """Host names and addresses by which devices reach the centre: they are in its certificate."""
     devices: Devices = Devices()
     admins: Admins = Admins()
+    owner_keys: Folder | None = None
+    """The data folder with the owner key and the list of device keys, if it is on this computer: `edgeface fleet lost`
+    then takes the device out of every door's list, too."""
     mqtt: Mqtt | None = None
     """The broker that has the audit topics of all devices; left out: the centre stores no events."""
     event_months: Annotated[int, Field(ge=0, le=240)] = 0

@@ -186,7 +186,7 @@ class Forgotten(ApiModel):
 
 
 class ForgetAll(ApiModel):
-    """Whom to forget."""
+    """People to forget."""
 
     people: Annotated[list[Id], Field(min_length=1, max_length=MAX_FORGOTTEN)]
     """Ids."""

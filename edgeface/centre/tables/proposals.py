@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from edgeface.fleet.messages import Proposal
     from edgeface.gallery.agreement import Limits
 
-MOST_WAITING = 500
+MOST_WAITING = 200
 """Proposals of one device that may wait: a stolen one must not fill the list of the admins."""
 _WAITING = "SELECT n, number, site, device, person, seq, forget, sealed, at FROM proposals WHERE state = 'waiting'"
+
+
+class TooManyError(FleetError):
+    """As many proposals of a device wait as may."""
 
 
 class Proposals:
@@ -199,12 +203,12 @@ def _unknown(n: int) -> UnknownError:
 
 
 def _require_few(transaction: Transaction, device: str) -> None:
-    """Raise FleetError if a device has as many proposals waiting as any may have."""
+    """Raise TooManyError if a device has as many proposals waiting as any may have."""
     row = transaction.execute(
         "SELECT count(*) FROM proposals WHERE device = %s AND state = 'waiting'", (device,)
     ).fetchone()
     if row is None or row[0] >= MOST_WAITING:
-        raise FleetError(f"{MOST_WAITING} proposals of {device} wait for an admin: no more are taken")
+        raise TooManyError(f"{MOST_WAITING} proposals of {device} wait for an admin: no more are taken")
 
 
 def _read(key: bytes, site: str, person: bytes, seq: int, sealed: bytes) -> PersonFacts:

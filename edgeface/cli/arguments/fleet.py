@@ -41,7 +41,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value(
             "words",
             "WORD",
-            "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
+            "on a device: join URL [CODE]; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
             "decline N..., events [SITE], crops SITE PERSON, model [add FILE | embed SITE], ring MODEL SITE",
             nargs="*",
@@ -62,6 +62,8 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         flag("--skip-bad", "enroll: leave out photos that cannot be used"),
         flag("--anyway", "enroll: also what may be of another person; ring: although earlier devices are not ready"),
         flag("--different-people", "enroll: also a face that someone else has"),
+        path("--owner", "FILE", "lost, with owner_keys: the owner key in FILE, and not in that folder"),
+        path("--passphrase-file", "FILE", "lost: the passphrase of an owner key, in the first line of FILE"),
         flag("--another-face", "accept: also a face that differs from the person's own"),
         flag("--duplicate", "accept: also someone with a face that is enrolled already"),
         flag("--keep-crops", "enroll: the person consents to keeping the aligned faces, for another model"),

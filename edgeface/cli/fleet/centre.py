@@ -18,8 +18,8 @@ from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
 from edgeface.core.console import complain, say
-from edgeface.core.errors import ChangedError, UnknownError, UsageError
-from edgeface.core.text import check_id, counted, printable
+from edgeface.core.errors import ChangedError, EdgefaceError, UnknownError, UsageError
+from edgeface.core.text import check_id, counted, printable, printable_path
 from edgeface.fleet import join_code
 from edgeface.gallery.snapshot import check_days
 from edgeface.people.enrollment import EnrollOptions
@@ -65,9 +65,10 @@ def _code(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -
     check_id(device)
     secret = context.store.make_code(sites, device, _BY)
     settings = context.settings
-    complain(f"at {device}, within {join_code.SECONDS // 60} minutes; it works once and is not shown again:")
-    code = join_code.new(context.authority.fingerprint, secret).text()
-    say(f"edgeface fleet join https://{settings.names[0]}:{settings.devices.port} {code}")
+    minutes = join_code.SECONDS // 60
+    complain(f"at {device}, within {minutes} minutes; the code works once, is asked for, and is not shown again:")
+    say(f"edgeface fleet join https://{settings.names[0]}:{settings.devices.port}")
+    say(join_code.new(context.authority.fingerprint, secret).text())
 
 
 def _enroll(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
@@ -138,20 +139,37 @@ def _ring(context: CentreContext, words: Sequence[str], arguments: argparse.Name
     move_ring(context, words, _BY, arguments)
 
 
-def _lost(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
-    """Refuse a device, give its sites new keys, and say whose templates it had."""
+def _lost(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
+    """Refuse a device, give its sites new keys, say whose templates it had, and have doors refuse its grants."""
     report = lose(context.store, words[0], _BY)
     say(f"{words[0]}: revoked; the centre refuses its certificate from now on")
     for site, epoch in report.epochs.items():
         say(f"{site}: new keys, epoch {epoch}; what follows, {words[0]} cannot open")
-    for key in report.device.grant_keys:
-        say(f"doors still accept its grants with the key {base64.b64encode(key).decode()}")
-    if report.device.grant_keys:
-        say(f"take them out of every door now: edgeface keys revoke {words[0]}, at the owner's machine")
     for site, people in report.people.items():
         say(f"{site}: it had the templates of {', '.join(people) or 'no one'}")
     if any(report.people.values()):
         say("without a TPM, count these templates as read: GDPR, article 33, allows 72 hours for the report")
+    _shut_out(context, report.device, arguments)
+
+
+def _shut_out(context: CentreContext, device: Device, arguments: argparse.Namespace) -> None:
+    """Have doors refuse a device's grants, or say how; raises EdgefaceError with the command if that fails."""
+    settings, command = context.settings, f"edgeface keys revoke {device.device}"
+    if settings.owner_keys is None:
+        for key in device.grant_keys:
+            say(f"doors still accept its grants with the key {base64.b64encode(key).decode()}")
+        if device.grant_keys:
+            say(f"take them out of every door now: {command}, at the owner's machine")
+        return
+    from edgeface.cli.keys.listed import Broker, revoke_lost
+
+    try:
+        revoke_lost(device.device, device.grant_keys, settings.owner_keys, Broker(settings.mqtt, "centre"), arguments)
+    except EdgefaceError as error:
+        where = printable_path(settings.owner_keys)
+        raise EdgefaceError(
+            f"the doors' list of keys: {error}; when that is right: {command} --data {where}"
+        ) from error
 
 
 def _proof(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:

@@ -31,7 +31,8 @@ PROVISIONAL = 7 * DAY
 def person_mark(file: FleetFile, person: Person, embeddings: Sequence[Embedding]) -> bytes:
     """What differs if anything of a person differs that the centre gives or gets."""
     mean = fleet_facts.to_mean(unit_mean(embeddings)).hex() if embeddings else ""
-    return file.mark(json.dumps([person.id, person.name, person.ignored, person.consent, person.expires, mean]))
+    facts = person.id, person.name, person.ignored, person.consent, person.expires, person.groups
+    return file.mark(json.dumps([*facts, mean]))
 
 
 class LocalChanges:
@@ -78,7 +79,7 @@ class LocalChanges:
             self._ids.pop(tag, None)
 
     def _noted(self) -> Versions:
-        """What fleet.db knows of the gallery, as if it had been looked at."""
+        """What fleet.db knows of the gallery, as if it had just been read."""
         self._ids = {self._gallery.tag(one): one for one in self._book.by_id}
         return Versions(0, {tag: self._book.by_id[one].known for tag, one in self._ids.items()})
 
