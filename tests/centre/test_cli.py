@@ -148,7 +148,7 @@ def test_crops_models_and_rings(run: Run, conninfo: str, tmp_path: Path) -> None
         (("ring", "other", SITE, "--share", "10"), 2, "a percentage such as 10%"),
         (("ring", "nothing", SITE, "--all"), 69, "nothing: no such model"),
         (("ring", "other", SITE, "--devices", "back", "--without", "1"), 69, "back: not a device of"),
-        (("ring", "other", SITE, "--all"), 1, "1 person has no template of other"),
+        (("ring", "other", SITE, "--all"), 69, "1 person has no template of other"),
         (("model", "remove", old), 2, "name another one in centre.yaml first"),
         (("model", "remove", "x:00000000"), 69, "no such model"),
         (("model", "add"), 2, "usage: edgeface fleet model"),

@@ -46,11 +46,12 @@ def test_a_row_that_changes_nothing_here_is_only_noted(device: Device) -> None:
     # What is changed here and accepted there comes back like that, and is no longer waited for.
     with device.gallery() as gallery:
         gallery.rename("alice", "Alicia", device.clock.wall())
-    device.done()
-    device.centre.accept()
-    assert device.done().problems == ()
-    with device.opened() as (_, book, _):
-        assert book.waiting == {}
+    with device.opened() as (follower, book, applier):
+        follower.round(book, applier)
+        assert [one.state for one in book.waiting.values()] == ["sent"]
+        device.centre.accept()
+        follower.round(book, applier)
+        assert (follower.problems, book.waiting) == ((), {})
     assert device.centre.receipts[-1].seq == 5
 
 
