@@ -11,8 +11,10 @@ from edgeface.access.policy import EVERYONE, RESERVED, factors_of, listed
 from edgeface.config.active_model import in_use
 from edgeface.config.configuration import Configuration
 from edgeface.core import settings_file
+from edgeface.core.errors import ModelError
 from edgeface.core.settings import Settings
 from edgeface.core.text import folded, printable, printable_path
+from edgeface.faces.calibration import table_of
 from edgeface.mqtt.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -170,6 +172,11 @@ def _broken_files(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]
     if configuration.liveness is not None:
         for key, problem in configuration.liveness.problems():
             yield ("liveness", key), problem
+    for number, file in enumerate(() if configuration.fleet is None else configuration.fleet.models):
+        try:
+            table_of(file)
+        except ModelError as error:
+            yield ("fleet", "models", number), str(error)
 
 
 def _broken_liveness(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:

@@ -13,6 +13,7 @@
 Only `join` is allowed without a certificate. A refusal is a Refused.
 """
 
+import re
 from typing import Annotated, Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -42,7 +43,8 @@ Seq = Annotated[int, Field(ge=0, le=(1 << 62))]
 Millis = Annotated[int, Field(ge=0, le=LATEST_MILLIS)]
 Key32 = Annotated[bytes, Field(min_length=32, max_length=32)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
+_MODEL = r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$"
+ModelName = Annotated[str, Field(pattern=_MODEL)]
 Message = TypeVar("Message", bound="FleetMessage")
 
 
@@ -230,6 +232,11 @@ class Proposed(FleetMessage):
     """The proposal was taken in; `seq` is the change that it became, 0 while it waits for an admin."""
 
     seq: Seq
+
+
+def model_name(name: str) -> str | None:
+    """The name of a model; None if its file has a name that no message can have."""
+    return name if re.fullmatch(_MODEL, name) else None
 
 
 def _receipt(device: str, site: str, facts: dict[str, Any]) -> bytes:

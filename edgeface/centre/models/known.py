@@ -43,6 +43,14 @@ def add_model(settings: CentreSettings, file: Path) -> str:
     return name
 
 
+def remove_model(settings: CentreSettings, name: str) -> None:
+    """Delete the files of a model that was added; the one in centre.yaml stays."""
+    file = known_models(settings).get(name)
+    if file is not None and file != settings.embedder.model:
+        file.unlink(missing_ok=True)
+        path_of(file).unlink(missing_ok=True)
+
+
 def find_model(settings: CentreSettings, word: str) -> str:
     """The name of the model that is meant by its name, with or without the hash; raises UnknownError."""
     names = known_models(settings)

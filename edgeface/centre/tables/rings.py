@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.centre.records import DeviceModel
 from edgeface.centre.tables import sites
-from edgeface.core.errors import UnknownError
+from edgeface.core.errors import ChangedError, UnknownError
 from edgeface.fleet.messages import WantedModel
 
 if TYPE_CHECKING:
@@ -60,6 +60,26 @@ class Rings:
             DeviceModel(device, signed, None if packed is None else WantedModel.read(packed).model, at, by)
             for device, signed, packed, at, by in rows
         )
+
+    def drop_model(self, model: str) -> int:
+        """Delete the templates of a model at all sites; returns how many.
+
+        Raises ChangedError while a device that is not revoked has signed the model, or is to use it.
+        """
+        with self._database.changing() as transaction:
+            rows = transaction.execute(
+                "SELECT device, r.model, w.wanted FROM device_sites s JOIN devices d USING (device)"
+                " LEFT JOIN receipts r USING (device, site) LEFT JOIN rings w USING (device, site)"
+                " WHERE d.revoked IS NULL"
+            ).fetchall()
+            users = {
+                device
+                for device, signed, packed in rows
+                if model in {signed, None if packed is None else WantedModel.read(packed).model}
+            }
+            if users:
+                raise ChangedError(f"{model}: still used by {', '.join(sorted(users))}")
+            return transaction.execute("DELETE FROM templates WHERE model = %s", (model,)).rowcount
 
 
 def wanted(transaction: Transaction, device: str, site: str) -> WantedModel | None:

@@ -43,7 +43,8 @@ FLEET: dict[str, tuple[Argument, ...]] = {
             "WORD",
             "on a device: join URL [CODE]; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
-            "decline N..., events [SITE], crops SITE PERSON, model [add FILE | embed SITE], ring MODEL SITE",
+            "decline N..., events [SITE], crops SITE PERSON, model [add FILE | embed SITE | remove MODEL], "
+            "ring MODEL SITE",
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),

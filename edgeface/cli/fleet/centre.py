@@ -262,7 +262,7 @@ _WORDS = {
     "decline": (1, _MANY, "N..."),
     "events": (0, 1, "[SITE]"),
     "crops": (2, 2, "SITE PERSON"),
-    "model": (0, 2, "[add FILE | embed SITE]"),
+    "model": (0, 2, "[add FILE | embed SITE | remove MODEL]"),
     "ring": (2, 2, "MODEL SITE"),
 }
 """How many words each action takes, and what they are."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from edgeface.centre.enrolling import Enrolling
 from edgeface.centre.models.embedding import SiteEmbedding
-from edgeface.centre.models.known import add_model, find_model, known_models
+from edgeface.centre.models.known import add_model, find_model, known_models, remove_model
 from edgeface.centre.models.ring import Ring, set_ring
 from edgeface.core.clock import local_time
 from edgeface.core.console import complain, say
-from edgeface.core.errors import UsageError
-from edgeface.core.text import counted
+from edgeface.core.errors import UnknownError, UsageError
+from edgeface.core.text import counted, printable
+from edgeface.faces.embedder import embedder_name
 
 if TYPE_CHECKING:
     import argparse
@@ -33,8 +34,10 @@ def change_models(context: CentreContext, words: Sequence[str], by: str) -> None
         say(f"{add_model(context.settings, Path(words[1]))}: added; next: edgeface fleet model embed SITE")
     elif words[0] == "embed" and len(words) == 2:  # noqa: PLR2004 - the word and the site
         _embed(context, words[1], by)
+    elif words[0] == "remove" and len(words) == 2:  # noqa: PLR2004 - the word and the model
+        _remove(context, words[1])
     else:
-        raise UsageError("usage: edgeface fleet model [add FILE | embed SITE]")
+        raise UsageError("usage: edgeface fleet model [add FILE | embed SITE | remove MODEL]")
 
 
 def show_crops(context: CentreContext, words: Sequence[str], by: str, *, delete: bool) -> None:
@@ -89,6 +92,17 @@ def _embed(context: CentreContext, site: str, by: str) -> None:
         say(f"{model}: {counted(len(lacking.people) + len(lacking.without), 'person has', 'people have')} no template")
         for one in lacking.without:
             say(f"  {one.id} has to come again: no crops are kept")
+
+
+def _remove(context: CentreContext, name: str) -> None:
+    """Delete a model with its templates; it may be one whose file is no longer known."""
+    if name == embedder_name(context.settings.embedder.model):
+        raise UsageError(f"{name}: the embedder of the centre; name another one in centre.yaml first")
+    known, count = name in known_models(context.settings), context.store.rings.drop_model(name)
+    if not known and not count:
+        raise UnknownError(f"{printable(name)}: no such model (edgeface fleet model lists those with a file)")
+    remove_model(context.settings, name)
+    say(f"{printable(name)}: removed, with {counted(count, 'template')}")
 
 
 def _share(text: str | None) -> float:

@@ -21,7 +21,7 @@ from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
-from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
+from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows, model_name
 from edgeface.fleet.models.change_over import ChangeOver, take_wanted
 from edgeface.gallery.gallery import Gallery
 
@@ -235,6 +235,7 @@ class Follower:
     def _joined(self, book: Book, applier: Applier, identity: DeviceIdentity) -> None:
         """Take up what `edgeface fleet join` has written; the people of sites that it no longer names go at once."""
         book.read()
+        book.remodel(self._model)
         for name in book.sites.keys() - {one.site for one in identity.sites}:
             applier.lapse(name)
             applier.finish()
@@ -320,7 +321,7 @@ class Follower:
             "digest": site.digest,
             "count": site.count,
             "at": min(max(0, round(self._clock.wall() * 1000)), LATEST_MILLIS),
-            "model": site.model,
+            "model": model_name(self._model),
         }
         receipt = Receipt.signed(identity.keys.receipt_key, identity.device, name, facts)
         try:
