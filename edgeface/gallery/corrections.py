@@ -40,10 +40,10 @@ class CorrectionsFile(GalleryFile):
         with self.transaction(visible=False):
             put_probes(self._db, self._codec, self.model, probes)
 
-    def negatives(self, person: str) -> list[Negative]:
-        """A person's negative templates of the model, oldest first."""
+    def negatives(self, *people: str) -> list[Negative]:
+        """The negative templates of people, of the model, oldest first."""
         with sqlite.translated(self.path):
-            found = find_negatives(self._db, self._codec, self.model, [self.tag(person)])
+            found = find_negatives(self._db, self._codec, self.model, set(map(self.tag, people)))
         return [negative for _, _, negative in found]
 
     def deny(self, person: str, negative: Negative) -> Change:
