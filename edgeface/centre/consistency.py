@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface.centre.keys.keyring import OlderDatabaseError, proposal_subject
+from edgeface.centre.keys.keyring import OlderDatabaseError, OlderKeyringError, misfit, proposal_subject
 from edgeface.centre.records import Repaired
 from edgeface.centre.tables import event_rows, receipts, sites
 from edgeface.core.errors import FleetError
@@ -31,10 +31,7 @@ def require_own_keyring(transaction: Transaction, keyring: Keyring) -> None:
     if ring != keyring.ring:
         raise FleetError("the keyring belongs to another database")
     if counter > keyring.counter:
-        raise FleetError(
-            f"the keyring is older than the database (change {keyring.counter} instead of {counter}):"
-            " it may hold keys of people who were forgotten since; restore the newest copy"
-        )
+        raise OlderKeyringError(f"change {keyring.counter} instead of {counter}")
 
 
 def lock_sites(transaction: Transaction) -> None:
@@ -47,7 +44,7 @@ def lock_sites(transaction: Transaction) -> None:
 
 
 def require_present(transaction: Transaction, keyring: Keyring) -> None:
-    """Raise OlderDatabaseError unless each site is where its last change has left it; `lock_sites` first.
+    """Raise FleetError unless each site is where its last change has left it; `lock_sites` first.
 
     A change is noted in the keyring before the database commits it, so a crash may have left one that is missing here.
     Only one: the next can begin only when the site is no longer locked, and counts from what was committed.
@@ -57,7 +54,7 @@ def require_present(transaction: Transaction, keyring: Keyring) -> None:
         if name not in present:
             raise OlderDatabaseError(f"it has no site {name}")
         if not (mark := keyring.mark(name)).fits(present[name].seq):
-            raise OlderDatabaseError.of(mark, present[name].seq)
+            raise misfit(mark, present[name].seq)
     for name, site in present.items():
         newest = keyring.newest_epoch(name)
         if site.epoch < newest and not keyring.has_epoch(name, site.epoch):

@@ -1,12 +1,14 @@
 """A database that does not fit the keyring is found out, and a crash is not taken for one."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from edgeface.centre.keys.keyring import Keyring, Mark, OlderDatabaseError
+from edgeface.centre.keys.keyring import Keyring, Mark, OlderDatabaseError, OlderKeyringError
 from edgeface.centre.store import Store
 from edgeface.core.errors import FleetError
 from tests.support.centre import MODEL, SITE, Centre, CutKeyring, PowerCutError, entry
@@ -248,3 +250,25 @@ def test_the_keyring_of_an_earlier_version_gets_its_marks(centre: Centre) -> Non
     with centre.reopened() as again:
         again.store.migrate()
         assert again.keyring.mark(SITE) == Mark(SITE, 1, 1)
+
+
+@pytest.mark.parametrize("change", ["changed", "new", "forgotten"])
+def test_a_centre_on_another_machine_with_a_keyring_of_its_own_is_found_out(
+    centre: Centre, tmp_path: Path, change: str
+) -> None:
+    centre.store.put_all(SITE, [entry(1), entry(2)], "admin")
+    folders = tmp_path / "other", tmp_path / "second-other"
+    for folder, copy in zip(centre.folders, folders, strict=True):
+        shutil.copytree(folder, copy)
+    with Centre(centre.conninfo, folders, centre.clock) as other:
+        other.store.migrate()
+        CHANGES[change](other)
+        before = centre.store.site(SITE).seq
+        for one in ("new", "changed", "forgotten"):
+            if one != change:
+                with pytest.raises(
+                    OlderKeyringError, match="run centres on one machine only"
+                ):
+                    CHANGES[one](centre)
+        assert centre.store.site(SITE).seq == before
+        other.store.put(SITE, entry(5), "admin")

@@ -50,10 +50,21 @@ class OlderDatabaseError(FleetError):
             " if it came from a backup, stop the centre and run: edgeface centre restored"
         )
 
-    @classmethod
-    def of(cls, mark: Mark, seq: int) -> OlderDatabaseError:
-        """For a site whose change number in the database does not fit."""
-        return cls(f"{mark.site}: change {seq} instead of {mark.after}")
+
+class OlderKeyringError(FleetError):
+    """The keyring is older than the database."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the keyring is older than the database ({what}): it may hold keys of people who were forgotten since;"
+            " restore the newest copy, and run centres on one machine only"
+        )
+
+
+def misfit(mark: Mark, seq: int) -> FleetError:
+    """The error for a site whose change number in the database does not fit the keyring."""
+    what = f"{mark.site}: change {seq} instead of {mark.after}"
+    return OlderKeyringError(what) if seq > mark.after else OlderDatabaseError(what)
 
 
 def proposal_subject(number: bytes) -> bytes:
@@ -171,7 +182,7 @@ class Keyring:
     def note(self, mark: Mark) -> None:
         """Note a change of a site that the caller has locked, before the database commits it.
 
-        Raises OlderDatabaseError if the database is not where the last change has left it.
+        Raises OlderDatabaseError or OlderKeyringError if the database is not where the last change has left it.
         """
         if self.mark(mark.site) != mark:
             self._change(lambda _: None, mark)
@@ -259,7 +270,7 @@ class Keyring:
             _levelled(self._first, self._second)
             counter = self._first.state.counter + 1
             if mark is not None and not (last := self.mark(mark.site)).fits(mark.before):
-                raise OlderDatabaseError.of(last, mark.before)
+                raise misfit(last, mark.before)
             with self._first.changing(counter) as first, self._second.changing(counter) as second:
                 for copy in (first, second):
                     change(copy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgeface.centre.keys.keyring import Mark, OlderDatabaseError
+from edgeface.centre.keys.keyring import Mark, OlderKeyringError, misfit
 from edgeface.centre.records import Site
 from edgeface.core.errors import UnknownError
 from edgeface.fleet import digest, sealing
@@ -86,15 +86,23 @@ class Change:
 
 
 def note_counter(transaction: Transaction, keyring: Keyring) -> None:
-    """Write how far the keyring is, so that an older copy of it is found out."""
-    transaction.execute("UPDATE centre SET counter = greatest(counter, %s)", (keyring.counter,))
+    """Write how far the keyring is, so that an older copy of it is found out.
+
+    Raises OlderKeyringError if the database has seen a newer one: a centre on another machine has its own.
+    """
+    row = transaction.execute(
+        "UPDATE centre SET counter = greatest(counter, %s) RETURNING counter", (keyring.counter,)
+    ).fetchone()
+    # Read again: another process with the same keyring may have been faster, which then is at that number.
+    if row is not None and row[0] > keyring.counter:
+        raise OlderKeyringError(f"change {keyring.counter} instead of {row[0]}")
 
 
 def require_not_before(transaction: Transaction, mark: Mark) -> None:
     """Raise OlderDatabaseError if a site is below what the keyring noted; read the mark before the transaction."""
     seq = find(transaction, mark.site).seq
     if seq < mark.before:
-        raise OlderDatabaseError.of(mark, seq)
+        raise misfit(mark, seq)
 
 
 def mark_of(site: Site, count: int) -> Mark:
