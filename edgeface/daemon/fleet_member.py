@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.core.errors import ConfigError
 from edgeface.core.installed.parts import missing_part
 from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.leases import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from edgeface.fleet.device.follower import Follower
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.security.vault import Vault
-
-FILE = "fleet.db"
-"""What a device of a fleet has in its data folder."""
 
 
 class FleetMember:
@@ -57,6 +55,10 @@ class FleetMember:
         """End the thread."""
         if self._follower is not None:
             self._follower.stop()
+
+    def leases(self, wall: float) -> frozenset[str]:
+        """The sites whose lease is not over at `wall`; any thread may call it."""
+        return frozenset() if self._follower is None else self._follower.leases(wall)
 
     def facts(self) -> dict[str, Any] | None:
         """The part `fleet` of the state; None without a fleet."""

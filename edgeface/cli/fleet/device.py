@@ -14,7 +14,7 @@ from edgeface.core.console import say
 from edgeface.core.errors import ConfigError, FleetError, UsageError
 from edgeface.core.installed.parts import missing_part
 from edgeface.core.text import counted, printable_path
-from edgeface.daemon.fleet_member import FILE
+from edgeface.gallery.leases import FILE
 from edgeface.security.signing_keys import read
 from edgeface.security.vault import open_vault
 

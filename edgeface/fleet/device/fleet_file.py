@@ -6,27 +6,26 @@ for them and the last version, so that an earlier row cannot be played back.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from edgeface.core import sqlite
 from edgeface.fleet.device.identity import DeviceIdentity
 from edgeface.fleet.device.records import Entry, PersonFile, QueuedProposal, SiteFile
+from edgeface.gallery import leases
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from edgeface.security.vault import Vault
-
-FILE = "fleet.db"
-"""Name of the file in the data folder."""
 
 _MAX = 1_000_000
 _TABLES = (
     "CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL)",
     "CREATE TABLE sites (site TEXT PRIMARY KEY, sealed BLOB NOT NULL)",
+    leases.TABLE,
     """
     CREATE TABLE people (
         site TEXT NOT NULL, person BLOB NOT NULL, seq INTEGER NOT NULL, version INTEGER NOT NULL, state TEXT NOT NULL,
@@ -44,7 +43,7 @@ class FleetFile:
 
     def __init__(self, folder: Path, vault: Vault) -> None:
         """Open or create the file; raises GalleryError if it cannot be used."""
-        self.path = folder / FILE
+        self.path = folder / leases.FILE
         self._vault = vault
         self._db = sqlite.open_database(self.path, sqlite.Schema((_create,)), "fleet file")
 
@@ -52,9 +51,11 @@ class FleetFile:
         """Close the connection."""
         self._db.close()
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make the writes inside one transaction."""
-        return sqlite.transaction(self._db)
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the writes inside one transaction; raises GalleryError if they cannot be made."""
+        with sqlite.translated(self.path), sqlite.transaction(self._db):
+            yield
 
     def identity(self) -> DeviceIdentity | None:
         """Who this device is; None before it has joined."""
@@ -75,11 +76,16 @@ class FleetFile:
     def put_site(self, site: SiteFile) -> None:
         """Store a site."""
         sealed = self._vault.seal(site.packed(), f"fleet site {site.site}")
-        self._write("INSERT OR REPLACE INTO sites VALUES (?, ?)", [(site.site, sealed)])
+        lease = None if site.lease is None else leases.sealed(self._vault, site.site, site.lease.stored)
+        with self.transaction():
+            self._write("INSERT OR REPLACE INTO sites VALUES (?, ?)", [(site.site, sealed)])
+            self._write("INSERT OR REPLACE INTO leases VALUES (?, ?)", [(site.site, lease)] if lease else [])
 
     def drop_site(self, site: str) -> None:
         """Remove a site, of which no one may be left."""
-        self._write("DELETE FROM sites WHERE site = ?", [(site,)])
+        with self.transaction():
+            self._write("DELETE FROM sites WHERE site = ?", [(site,)])
+            self._write("DELETE FROM leases WHERE site = ?", [(site,)])
 
     def entries(self) -> list[Entry]:
         """Everyone."""
@@ -157,7 +163,7 @@ class FleetFile:
 
     def _write(self, query: str, rows: list[tuple[object, ...]]) -> None:
         if rows:
-            with sqlite.translated(self.path), sqlite.transaction(self._db):
+            with self.transaction():
                 self._db.executemany(query, rows)
 
 

@@ -14,13 +14,14 @@ from edgeface.fleet.device.applying import Applier
 from edgeface.fleet.device.book import CHARGED, Book
 from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
 from edgeface.fleet.device.fleet_file import FleetFile
-from edgeface.fleet.device.lease import DeviceLease
+from edgeface.fleet.device.lease import CountedLeases, DeviceLease
 from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
 from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
 from edgeface.gallery.gallery import Gallery
+from edgeface.gallery.leases import LeaseReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +79,8 @@ class Follower:
         self._problem: str | None = None
         self._facts: dict[str, Any] = {}
         self._problems: tuple[str, ...] = ()
+        self._stored = LeaseReader(configuration().data, vault)
+        self._counted: CountedLeases | None = None
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
 
     @property
@@ -90,13 +93,25 @@ class Follower:
         """What is wrong, one line each; nothing personal."""
         return self._problems
 
-    def start(self) -> None:
-        """End the matching of people whose lease is over, then follow in a thread.
+    def leases(self, wall: float) -> frozenset[str]:
+        """The sites whose lease is not over at `wall`; any thread may call it, also when the follower's is stuck.
 
-        Call it before anyone is matched. Raises EdgefaceError if the files cannot be used.
+        Before fleet.db could be opened for writing, it is what stands there.
         """
-        with ExitStack() as stack:
-            self._end_leases(*self._opened(stack))
+        counted = self._counted
+        return self._stored(wall) if counted is None else counted.holding(wall, self._clock.monotonic())
+
+    def start(self) -> None:
+        """End the matching of people whose lease is over, then follow in a thread; call it before anyone is matched.
+
+        Files that cannot be written keep no one from being matched who has a lease, and are opened again later. Raises
+        VaultError if the key is not that of the files.
+        """
+        try:
+            with ExitStack() as stack:
+                self._end_leases(*self._opened(stack))
+        except (GalleryError, FleetError) as error:
+            self._report(None, error)
         self._thread.start()
 
     def stop(self) -> None:
@@ -301,6 +316,7 @@ class Follower:
                 f"the lease of {name} was not extended: the clock of the centre or of this device is wrong"
             )
         book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall()}))
+        self._publish(book)
         self._receipts[name] = self._clock.monotonic()
 
     def _wrong(self, book: Book, name: str) -> None:
@@ -315,14 +331,21 @@ class Follower:
         elapsed, self._ticked = now - self._ticked, now
         for name, site in book.sites.items():
             book.sites[name] = site.charged(elapsed, wall)
+        self._publish(book)
         if now - self._saved >= CHARGED:
-            self._saved = now
             for site in list(book.sites.values()):
                 book.put_site(site)
+            self._saved = now
         self._end_leases(book, applier)
+
+    def _publish(self, book: Book) -> None:
+        """Have everyone who matches go by the leases as they are now."""
+        leases = {one.site: one.lease for one in book.sites.values() if one.lease is not None}
+        self._counted = CountedLeases(self._clock.monotonic(), leases)
 
     def _end_leases(self, book: Book, applier: Applier) -> None:
         """Stop matching everyone whose lease is over or was never granted."""
+        self._publish(book)
         wall = self._clock.wall()
         for name, site in list(book.sites.items()):
             over = site.lease is None or site.lease.is_over(wall)

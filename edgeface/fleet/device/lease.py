@@ -1,10 +1,13 @@
 """For how long a device may match the people of a site without another answer of the centre."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
 from edgeface.fleet.messages import FleetMessage
+from edgeface.gallery.leases import StoredLease
 
 Seconds = Annotated[float, Field(strict=False)]
 
@@ -32,6 +35,25 @@ class DeviceLease(FleetMessage):
         """Seconds until it is over; a clock that was set back does not count, only the time that the device has run."""
         return min(self.left, self.until - wall) if wall >= self.highest else self.left
 
+    @property
+    def stored(self) -> StoredLease:
+        """What programs that do not count running time go by."""
+        return StoredLease(self.until, self.left, self.highest)
+
     def is_over(self, wall: float) -> bool:
         """Whether the people of the site may no longer be matched."""
         return self.remaining(wall) <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class CountedLeases:
+    """The leases of all sites at one moment: they go on counting by themselves, and nothing needs to be stored."""
+
+    monotonic: float
+    """When they were counted last."""
+    leases: Mapping[str, DeviceLease]
+
+    def holding(self, wall: float, monotonic: float) -> frozenset[str]:
+        """The sites whose lease is not over at this moment."""
+        elapsed = monotonic - self.monotonic
+        return frozenset(name for name, one in self.leases.items() if not one.after(elapsed, wall).is_over(wall))
