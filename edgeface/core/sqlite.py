@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import DISK_FULL, GalleryError, system_reason
+from edgeface.core.errors import DISK_FULL, EdgefaceError, GalleryError, system_reason
 from edgeface.core.files import own_as_folder, stamp, sync_folder
 
 if TYPE_CHECKING:
@@ -156,6 +156,9 @@ def translated(path: Path) -> Iterator[None]:
     """Turn errors of SQLite and the file system into a GalleryError of one line."""
     try:
         yield
+    except EdgefaceError:
+        # Some are an OSError too, and say already what is wrong.
+        raise
     except sqlite3.Error as error:
         raise GalleryError(f"{path}: {_explained(error)}") from error
     except OSError as error:

@@ -6,6 +6,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPSConnection, IncompleteRead
+from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,12 +17,14 @@ from edgeface.fleet.messages import MAX_ANSWER_BYTES, MEDIA_TYPE, PREFIX, FleetM
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Sequence
+    from http.client import HTTPResponse
 
 TIMEOUT = 15.0
 """Seconds for a connection, and for each read in addition to what the centre may wait."""
 ANSWER_SECONDS = 600.0
 """Seconds after which an answer is cut off that arrives a few bytes at a time: leases are not counted meanwhile."""
 _MAX_REFUSAL = 20_000
+_PIECE = 1 << 14
 _OK, _CONFLICT, _GONE, _UNAVAILABLE = 200, 409, 410, 503
 
 Answer = TypeVar("Answer", bound=FleetMessage)
@@ -111,9 +114,7 @@ class CentreClient:
             connection.request(method, PREFIX + path, body, headers)
             response = connection.getresponse()
             most = largest if response.status == _OK else _MAX_REFUSAL
-            data = response.read(most + 1)
-        if len(data) > most:
-            raise FleetError(f"an answer of the centre has more than {most} bytes")
+            data = _body(response, most)
         if response.length:
             raise IncompleteRead(data, response.length)
         if response.status >= _UNAVAILABLE:
@@ -139,6 +140,16 @@ class CentreClient:
         made.connect()
         self._connection = made
         return made
+
+
+def _body(response: HTTPResponse, most: int) -> bytes:
+    """A body, piece by piece: one in millions of small chunks takes no more memory than any other."""
+    found = BytesIO()
+    while (response.length or 0) + found.tell() <= most and (piece := response.read(_PIECE)):
+        found.write(piece)
+    if (response.length or 0) + found.tell() > most:
+        raise FleetError(f"an answer of the centre has more than {most} bytes")
+    return found.getvalue()
 
 
 def _detail(data: bytes) -> str:
