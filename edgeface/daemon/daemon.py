@@ -127,7 +127,9 @@ class Daemon:
             (self._passes.observe, *observers, *self._page.observers),
             self._notifications.event,
         )
-        self._fleet = FleetMember(lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery)
+        self._fleet = FleetMember(
+            lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery, self._publisher.record
+        )
         self._removed = RemovedIds(self._page.forget, self._notifications.forget)
         self._published_status: dict[str, str] = {}
         self._published_at, self._watchdog_at = -STATE_SECONDS, 0.0

@@ -10,7 +10,7 @@ from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.leases import FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
@@ -32,8 +32,12 @@ class FleetMember:
         vault: Vault,
         clock: Clock,
         latest: Callable[[], GallerySnapshot | None],
+        record: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None,
     ) -> None:
-        """Raises ConfigError if the device has joined, or is to join, and the part `fleet` is not installed."""
+        """`record` writes a row to the journal.
+
+        Raises ConfigError if the device has joined, or is to join, and the part `fleet` is not installed.
+        """
         self._follower: Follower | None = None
         settings = configuration()
         if settings.fleet is None and not (settings.data / FILE).exists():
@@ -44,7 +48,7 @@ class FleetMember:
         from edgeface.fleet.device.follower import Follower
 
         model = embedder_name(settings.embedder.model)
-        self._follower = Follower(configuration, vault, model, clock, latest=latest)
+        self._follower = Follower(configuration, vault, model, clock, latest=latest, record=record)
 
     def start(self) -> None:
         """End what is over, then follow; call it before anyone is matched."""

@@ -10,7 +10,7 @@ from edgeface.security.process import leave_no_core
 if TYPE_CHECKING:
     import argparse
 
-OF_DEVICE = ("join", "status")
+OF_DEVICE = ("join", "status", "acknowledge")
 
 
 def run_fleet(arguments: argparse.Namespace) -> int:

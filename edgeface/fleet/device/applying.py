@@ -26,7 +26,7 @@ from edgeface.fleet.device.book import marked
 from edgeface.fleet.device.local_changes import LocalChanges, person_mark
 from edgeface.fleet.device.opening import open_rows
 from edgeface.fleet.device.planning import plan
-from edgeface.fleet.device.records import ERASING, PUTTING, Entry, emptied
+from edgeface.fleet.device.records import ERASING, PUTTING, Entry, Removal, emptied
 from edgeface.gallery.snapshot import Person, Template
 from edgeface.people import trace_search
 from edgeface.people.erasure import erase_all, finish
@@ -91,6 +91,7 @@ class Applier:
             raise found
         if found.reused:
             # Someone new gets the id of someone who goes: nothing of the one may stay with the other.
+            self._count_removed(site.site, len(found.reused))
             self._leave(found.reused)
             return self.apply(site, answer, whole=whole)
         if found.puts or found.erased:
@@ -220,12 +221,24 @@ class Applier:
             # Accepted, or overruled: either way the centre has decided.
             over += [each.number for each in self._book.about(one.site, one.person) if each.state == "sent"]
         with file.transaction():
+            self._count_removed(found.site.site, len(found.erased))
             self._book.put(*found.noted, *(one for one, _ in found.puts))
             self._book.withdraw(over)
             self._book.put_site(found.site)
         self._step("committed")
         if found.erased or over:
             file.wipe()
+
+    def _count_removed(self, site: str, count: int) -> None:
+        """Count people who go by the centre's word; whether there are many is told, and delays nothing."""
+        if not count:
+            return
+        file, wall = self._book.file, self._clock.wall()
+        before = file.removals(wall).get(site)
+        if before is None:
+            matched = sum(one.state == "matched" for one in self._book.of(site).values())
+            before = Removal(site=site, began=wall, people=matched)
+        file.put_removal(before.model_copy(update={"removed": before.removed + count}))
 
 
 def _person(site: str, one: OpenedPerson, wall: float) -> Person:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core import sqlite
 from edgeface.fleet.device.identity import DeviceIdentity
-from edgeface.fleet.device.records import Entry, PersonFile, QueuedProposal, SiteFile
+from edgeface.fleet.device.records import Entry, PersonFile, QueuedProposal, Removal, SiteFile
 from edgeface.gallery import leases
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _TABLES = (
     ) WITHOUT ROWID
     """,
     "CREATE TABLE proposals (number BLOB PRIMARY KEY, sealed BLOB NOT NULL)",
+    "CREATE TABLE removals (site TEXT PRIMARY KEY, sealed BLOB NOT NULL)",
     # Who was enrolled before the device joined, as tags that are used nowhere else.
     "CREATE TABLE own (tag BLOB PRIMARY KEY)",
 )
@@ -124,6 +125,22 @@ class FleetFile:
     def drop_proposals(self, numbers: Iterable[bytes]) -> None:
         """Remove proposals."""
         self._write("DELETE FROM proposals WHERE number = ?", [(number,) for number in numbers])
+
+    def removals(self, wall: float) -> dict[str, Removal]:
+        """How many people the centre had erased recently, by site."""
+        with sqlite.translated(self.path):
+            rows = self._db.execute("SELECT site, sealed FROM removals ORDER BY site").fetchall()
+        found = [Removal.read(self._vault.unseal(row, f"fleet removal {site}"), _MAX) for site, row in rows]
+        return {one.site: one for one in found if not one.is_over(wall)}
+
+    def put_removal(self, one: Removal) -> None:
+        """Store how many people of a site were erased."""
+        sealed = self._vault.seal(one.packed(), f"fleet removal {one.site}")
+        self._write("INSERT OR REPLACE INTO removals VALUES (?, ?)", [(one.site, sealed)])
+
+    def drop_removal(self, site: str) -> None:
+        """Someone has taken note."""
+        self._write("DELETE FROM removals WHERE site = ?", [(site,)])
 
     def own(self) -> set[bytes]:
         """The marks of those who were enrolled before the device joined."""

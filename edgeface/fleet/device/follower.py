@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError, FleetError, GalleryError
+from edgeface.fleet.device.alarms import alarms
 from edgeface.fleet.device.applying import Applier
 from edgeface.fleet.device.book import CHARGED, Book
 from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
@@ -24,7 +25,7 @@ from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.leases import LeaseReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
@@ -61,12 +62,17 @@ class Follower:
         *,
         synced: Callable[[], bool] = synchronised,
         latest: Callable[[], GallerySnapshot | None] = lambda: None,
+        record: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None,
         wait: float = MAX_WAIT,
         step: Step = lambda _: None,
     ) -> None:
-        """`latest` is a snapshot to read the gallery by difference; `wait` is how long the centre may wait for news."""
+        """`latest` is a snapshot to read the gallery by difference, and `record` writes a row to the journal.
+
+        `wait` is how long the centre may wait for news.
+        """
         self._configuration, self._vault, self._model, self._clock = configuration, vault, model, clock
         self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
+        self._record = record
         self._closing = threading.Event()
         self._client: CentreClient | None = None
         self._proposer: Proposer | None = None
@@ -96,7 +102,7 @@ class Follower:
     def leases(self, wall: float) -> frozenset[str]:
         """The sites whose lease is not over at `wall`; any thread may call it, also when the follower's is stuck.
 
-        Before fleet.db could be opened for writing, it is what stands there.
+        Before fleet.db could be opened for writing, the leases that it has count.
         """
         counted = self._counted
         return self._stored(wall) if counted is None else counted.holding(wall, self._clock.monotonic())
@@ -141,6 +147,7 @@ class Follower:
             try:
                 self._run_once()
             except Exception as error:  # whatever an answer or a file has caused
+                self._counters.restarts.append(self._clock.monotonic())
                 if not isinstance(error, EdgefaceError):
                     log.exception("fleet: unexpected error")
                 self._report(None, error)
@@ -371,8 +378,13 @@ class Follower:
         if line is not None and line != self._problem and not self._closing.is_set():
             log.warning("%s", line)
         self._problem = line
+        restarted = self._counters.restarted(self._clock.monotonic())
         if book is not None:
             self._facts = report(book, self._counters, self._clock)
-            self._problems = problems(book, self._counters, line)
+            self._problems = (
+                *problems(book, self._counters, line),
+                *restarted,
+                *alarms(book, self._clock, self._record),
+            )
         elif line is not None:
-            self._problems = (line,)
+            self._problems = (line, *restarted)

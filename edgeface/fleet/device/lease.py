@@ -47,7 +47,7 @@ class DeviceLease(FleetMessage):
 
 @dataclass(frozen=True, slots=True)
 class CountedLeases:
-    """The leases of all sites at one moment: they go on counting by themselves, and nothing needs to be stored."""
+    """The leases of all sites at one moment; they end by themselves, and nothing needs to be stored."""
 
     monotonic: float
     """When they were counted last."""

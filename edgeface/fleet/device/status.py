@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.text import counted
@@ -10,6 +12,9 @@ from edgeface.core.text import counted
 if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.fleet.device.book import Book
+
+
+_RESTARTS_WITHIN = 3600.0
 
 
 @dataclass(slots=True)
@@ -22,6 +27,15 @@ class Counters:
     """Monotonic seconds of the last answer about a site."""
     conflicts: int = 0
     """Changes made here that the centre has refused because it has others."""
+    restarts: deque[float] = field(default_factory=partial(deque, maxlen=100))
+    """Monotonic seconds at which the thread that follows the centre has ended by an error, and begun again."""
+
+    def restarted(self, now: float) -> tuple[str, ...]:
+        """A line if that was more than once in the last hour: that the thread runs at the moment proves little."""
+        recent = sum(now - one < _RESTARTS_WITHIN for one in self.restarts)
+        if recent <= 1:
+            return ()
+        return (f"fleet: what follows the centre has ended by errors {recent} times within an hour: see the log",)
 
 
 def report(book: Book, counters: Counters, clock: Clock) -> dict[str, Any]:
@@ -37,7 +51,13 @@ def report(book: Book, counters: Counters, clock: Clock) -> dict[str, Any]:
         }
         for name, site in book.sites.items()
     }
-    return {"joined": bool(sites), "sites": sites, "proposals": len(book.waiting), "conflicts": counters.conflicts}
+    return {
+        "joined": bool(sites),
+        "sites": sites,
+        "proposals": len(book.waiting),
+        "conflicts": counters.conflicts,
+        "restarts": len(counters.restarts),
+    }
 
 
 def _since(reached: float, wall: float) -> int | None:
