@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FILE = "fleet.db"
 """What a device of a fleet has in its data folder."""
+RESTORED = "fleet-restored"
+"""A file that tells the thread that follows the centre that a backup was put back, without anyone of the centre."""
 TABLE = "CREATE TABLE leases (site TEXT PRIMARY KEY, sealed BLOB NOT NULL)"
 _SLACK = DAY
 

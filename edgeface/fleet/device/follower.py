@@ -22,7 +22,7 @@ from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
 from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.leases import LeaseReader
+from edgeface.gallery.leases import RESTORED, LeaseReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,7 +167,12 @@ class Follower:
         gallery = stack.enter_context(closing(Gallery.open(folder, self._model)))
         if gallery.problem is not None:
             raise FleetError(gallery.problem)
-        return book, Applier(self._configuration, gallery, book, self._clock, latest=self._latest, step=self._step)
+        applier = Applier(self._configuration, gallery, book, self._clock, latest=self._latest, step=self._step)
+        mark = folder / RESTORED
+        if mark.exists():
+            applier.local.restored()
+            mark.unlink()
+        return book, applier
 
     def round(self, book: Book, applier: Applier) -> float:
         """Do what is due, once; returns the seconds until the next time."""

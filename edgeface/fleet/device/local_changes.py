@@ -42,6 +42,22 @@ class LocalChanges:
         self._tags: dict[str, bytes] = {}
         """The tag of each id that was here the last time."""
 
+    def restored(self) -> None:
+        """Take note that a backup was put back: no one of the centre is in it, and that is no forgetting.
+
+        Whoever was forgotten stays so. What waited for the centre is found again if it is in the backup.
+        """
+        book = self._book
+        with book.file.transaction():
+            book.withdraw([one.number for one in book.waiting.values() if not one.forget])
+            everyone = list(book.people.values())
+            book.drop(*(one for one in everyone if one.state == "proposed"))
+            kept = {"proposed", "forgotten", "gone"}
+            book.put(*(emptied(one, "lapsed") for one in everyone if one.state not in kept))
+            for site in book.sites:
+                book.list_again(site)
+        book.file.wipe()
+
     def collect(self, wall: float) -> None:
         """Queue what has changed here; takes milliseconds if nothing has.
 
