@@ -63,6 +63,11 @@ class Book:
         self.file.put_site(site.charged(CHARGED))
         self.sites[site.site] = site
 
+    def bar(self, site: str) -> None:
+        """Note that the centre refuses this device, until it grants a lease again."""
+        if not self.sites[site].barred:
+            self.put_site(self.sites[site].model_copy(update={"barred": True}))
+
     def leave(self, site: str) -> None:
         """Remove a site that the device no longer follows, and of which no one is in the gallery by its word."""
         self.withdraw([one.number for one in self.waiting.values() if one.site == site])

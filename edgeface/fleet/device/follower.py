@@ -222,6 +222,8 @@ class Follower:
                 except AwayError:
                     raise
                 except EdgefaceError as error:
+                    if isinstance(error, RefusedError) and error.is_barred:
+                        book.bar(name)
                     first = first or error
         if first is not None:
             raise first
@@ -327,7 +329,7 @@ class Follower:
             raise FleetError(
                 f"the lease of {name} was not extended: the clock of the centre or of this device is wrong"
             )
-        book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall()}))
+        book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall(), "barred": False}))
         self._publish(book)
         self._receipts[name] = self._clock.monotonic()
 

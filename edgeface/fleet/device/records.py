@@ -104,6 +104,8 @@ class SiteFile(FleetMessage):
     """How often the digest was wrong."""
     began: bool = False
     """Whether it is noted who was enrolled before."""
+    barred: bool = False
+    """Whether the centre has refused this device, and has answered nothing since."""
 
     def charged(self, seconds: float, wall: float = 0.0) -> "SiteFile":
         """The site after the device has run for so many more seconds, and its clock shows `wall`."""

@@ -47,6 +47,7 @@ def report(book: Book, counters: Counters, clock: Clock) -> dict[str, Any]:
             "people": sum(one.site == name and one.state == "matched" for one in book.people.values()),
             "behind": round(now - counters.reached[name]) if name in counters.reached else _since(site.reached, wall),
             "lease": None if site.lease is None else max(0, round(site.lease.remaining(wall))),
+            "barred": site.barred,
             "digest_wrong": counters.wrong.get(name, 0),
         }
         for name, site in book.sites.items()
