@@ -89,7 +89,7 @@ def _status(configuration: Configuration, *, as_json: bool) -> int:
     if any(site.barred for site in book.sites.values()):
         say("the centre refuses this device: it was declared lost, revoked, or is not known there any more")
         say("it gets no changes, and matches the people of the centre until the leases are over")
-        say(f"if it is to stay in the fleet: a new code at the centre, then edgeface fleet join {identity.centre} CODE --again")
+        say(f"to keep it in the fleet: a new code at the centre, then edgeface fleet join {identity.centre} CODE --again")
     for line in (*alarms, *_for_a_person(book, clock)):
         say(line)
     return 0

@@ -388,10 +388,7 @@ class Follower:
         restarted = self._counters.restarted(self._clock.monotonic())
         if book is not None:
             self._facts = report(book, self._counters, self._clock)
-            self._problems = (
-                *problems(book, self._counters, line),
-                *restarted,
-                *alarms(book, self._clock, self._record),
-            )
+            told = alarms(book, self._clock, self._record)
+            self._problems = (*problems(book, self._counters, line, self._clock.wall()), *restarted, *told)
         elif line is not None:
             self._problems = (line, *restarted)

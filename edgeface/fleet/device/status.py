@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edgeface.core.clock import DAY
 from edgeface.core.text import counted
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from edgeface.fleet.device.book import Book
 
 
+SOON = 7 * DAY
+"""Seconds before the end of a lease at which it is a problem: it is renewed each hour."""
 _RESTARTS_WITHIN = 3600.0
 
 
@@ -65,11 +68,15 @@ def _since(reached: float, wall: float) -> int | None:
     return max(0, round(wall - reached)) if reached else None
 
 
-def problems(book: Book, counters: Counters, last: str | None) -> tuple[str, ...]:
+def problems(book: Book, counters: Counters, last: str | None, wall: float) -> tuple[str, ...]:
     """What a person has to do something about."""
     found = [] if last is None else [last]
     if not book.sites:
         found.append("fleet: this device has not joined: edgeface fleet join URL CODE")
+    for site in book.sites.values():
+        if site.lease is not None and 0 < (left := site.lease.remaining(wall)) < SOON:
+            days = counted(int(left // DAY), "day")
+            found.append(f"fleet: the lease of {site.site} ends in {days}: no one of it is matched then")
     taken = sum(one.state == "taken" for one in book.people.values())
     if taken:
         whose = counted(taken, "person of the centre has", "people of the centre have")
