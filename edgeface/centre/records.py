@@ -14,6 +14,16 @@ ReceiptState = Literal["never", "behind", "equal", "differs"]
 """What a device's latest receipt says: none yet, an earlier change, all there is, or another set than the centre's."""
 ChangeKind = Literal["put", "forget", "restore"]
 ProposalState = Literal["waiting", "accepted", "declined"]
+ObjectionKind = Literal["another_face", "no_template", "duplicate", "not_compared", "same_name", "other_id"]
+Insistence = Literal["another_face", "duplicate"]
+"""What an admin may insist on."""
+INSISTENCES: Mapping[ObjectionKind, Insistence] = {
+    "another_face": "another_face",
+    "no_template": "another_face",
+    "duplicate": "duplicate",
+    "not_compared": "duplicate",
+}
+"""What carries out an enrollment against each objection; those of other kinds are only shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,8 @@ class Site:
     digest: int
     count: int
     """People who are not gone."""
+    ring: int = 0
+    """Rises with each change of what model a device is to use."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -48,6 +60,14 @@ class Entry:
     seq: int | None = None
     """The change number that the person must still have; 0: there is no such person yet; None: any."""
 
+    @classmethod
+    def of(cls, record: PersonRecord, embeddings: Mapping[str, Embedding] | None = None) -> Entry:
+        """A person as they are, with these templates in place of those of the same models."""
+        return cls(
+            id=record.id, name=record.name, embeddings=embeddings or {}, groups=record.groups, ignored=record.ignored,
+            consent=record.consent, expires=record.expires, person=record.person, seq=record.seq,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
@@ -61,6 +81,21 @@ class PersonRecord:
     ignored: bool
     consent: str | None
     expires: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceModel:
+    """The model of one device at one site."""
+
+    device: str
+    signed: str | None
+    """The model of its latest receipt."""
+    wanted: str | None
+    """The model that it is to use; None if nothing was ever said."""
+    at: float | None
+    """Wall seconds at which that was said."""
+    by: str | None
+    """The account that said it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +155,8 @@ class DeviceProof:
     lease_ends: float | None
     """Wall seconds; None without a lease. Until then a device that is outstanding may match people of before."""
     revoked: bool
+    model: str | None = None
+    """The model that it has signed too; part of what the signature is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +170,21 @@ class SiteProof:
     def outstanding(self) -> tuple[DeviceProof, ...]:
         """The devices that have not yet signed the present set."""
         return tuple(one for one in self.devices if one.state != "equal")
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Something that speaks against an enrollment."""
+
+    kind: ObjectionKind
+    person: str
+    """The id of the person it is about."""
+    text: str
+
+    @property
+    def option(self) -> Insistence | None:
+        """What carries it out all the same; None if this is only shown."""
+        return INSISTENCES.get(self.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +204,8 @@ class WaitingProposal:
     """Facts as the device proposes them; None if it proposes to forget the person."""
     name: str | None
     model: str | None
+    objections: tuple[Objection, ...] = ()
+    """What speaks against it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,3 +297,13 @@ class Behind:
     since: float | None
     """Wall seconds of the oldest of them; None without one, and if the history begins later."""
     lease_ends: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How long what is kept; 0 keeps it without end, except for people."""
+
+    grace_days: int = 0
+    """Days between the end of a consent and the forgetting."""
+    event_months: int = 0
+    history_days: int = 60

@@ -228,6 +228,9 @@ def require_centre(text: str) -> str:
 Centre = Annotated[str, Field(max_length=300), AfterValidator(require_centre)]
 
 
+ModelFile = Annotated[Path, Field(strict=False)]
+
+
 class Fleet(Settings):
     """The centre whose people this device matches; `edgeface fleet join` makes it a member."""
 
@@ -235,6 +238,11 @@ class Fleet(Settings):
         tuple[Centre, ...], Field(strict=False, min_length=1, max_length=8, examples=[["https://centre.example:8444"]])
     ]
     """Addresses of the same centre: the next one is asked while one cannot be reached."""
+    models: Annotated[
+        tuple[ModelFile, ...], Field(strict=False, max_length=8, examples=[["/etc/edgeface/new.tflite"]])
+    ] = ()
+    """Embedders that the centre may have this device change over to, besides the one that ships, each with its
+    calibration table next to it; none: the model stays."""
 
 
 def _refuse_plaintext(served: Web | Serve) -> None:
@@ -247,7 +255,7 @@ class Configuration(Settings):
     """All of config.yaml."""
 
     restartless: ClassVar[frozenset[str]] = frozenset(
-        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers", "notify"}
+        {"embedder", "recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers", "notify"}
     )
 
     device: Id = "edgeface"

@@ -128,8 +128,9 @@ class Daemon:
             self._notifications.event,
         )
         self._fleet = FleetMember(
-            lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery, self._publisher.record
-        )
+            lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery,
+            record=self._publisher.record, changed_over=self.reload,
+        )  # fmt: skip
         self._removed = RemovedIds(self._page.forget, self._notifications.forget)
         self._published_status: dict[str, str] = {}
         self._published_at, self._watchdog_at = -STATE_SECONDS, 0.0
@@ -279,11 +280,9 @@ class Daemon:
             key=self._vault.tier,
             generation=self._integrity.facts(),
             key_list=None if self._key_list is None else self._key_list.facts(),
-            passes=self._passes.facts(),
-            notify=self._notifications.facts(),
-            proposals=self._proposals.count(),
-            fleet=self._fleet.facts(),
-        )
+            passes=self._passes.facts(), notify=self._notifications.facts(),
+            proposals=self._proposals.count(), fleet=self._fleet.facts(),
+        )  # fmt: skip
 
     def _reload(self) -> None:
         if self._source is None:
@@ -382,8 +381,7 @@ class Daemon:
         last_strangers.ignore(people, unknown, self._publisher.record)
 
     def _name_of(self, person: str) -> str | None:
-        gallery = self._vision.gallery
-        return None if gallery is None else gallery.name(person)
+        return None if (gallery := self._vision.gallery) is None else gallery.name(person)
 
     def _web_context(self) -> WebContext:
         from edgeface.web.context import WebContext

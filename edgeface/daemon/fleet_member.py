@@ -32,9 +32,13 @@ class FleetMember:
         vault: Vault,
         clock: Clock,
         latest: Callable[[], GallerySnapshot | None],
+        *,
         record: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None,
+        changed_over: Callable[[], None] = lambda: None,
     ) -> None:
-        """`record` writes a row to the journal.
+        """`record` writes a row to the journal; `changed_over` is called when another embedder is in use.
+
+        Both are called by the follower's thread.
 
         Raises ConfigError if the device has joined, or is to join, and the part `fleet` is not installed.
         """
@@ -48,7 +52,9 @@ class FleetMember:
         from edgeface.fleet.device.follower import Follower
 
         model = embedder_name(settings.embedder.model)
-        self._follower = Follower(configuration, vault, model, clock, latest=latest, record=record)
+        self._follower = Follower(
+            configuration, vault, model, clock, latest=latest, record=record, changed_over=changed_over
+        )
 
     def start(self) -> None:
         """End what is over, then follow; call it before anyone is matched."""

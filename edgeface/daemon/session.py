@@ -92,6 +92,8 @@ class RecognitionSession:
         self._logged: set[str] = set()
         self._boot = boot
         self._configuration = configuration
+        self.embedder = configuration.embedder
+        """The embedder that was opened; another one needs another session."""
         self._table = table_of(configuration.embedder.model)
         self._timings = timings
         self.analyzer = replace(configuration.open_analyzer(), measure=timings.measure if timings else unmeasured)

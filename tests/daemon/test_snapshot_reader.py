@@ -152,7 +152,7 @@ def test_a_small_gallery_is_read_at_once(gallery: Gallery, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("large", [5, 100])
 def test_the_end_of_a_lease_makes_a_new_snapshot_without_a_write(tmp_path: Path, gallery: Gallery, large: int) -> None:
-    gallery.put(replace(gallery.person("p-3"), site="house"))
+    gallery.put([replace(gallery.person("p-3"), site="house")])
     leased = frozenset({"house"})
     gallery.leases = lambda _: leased
     with closing(SnapshotReader(tmp_path, MODEL, gallery.moment(NOON), large=large)) as reader:

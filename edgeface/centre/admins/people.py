@@ -13,10 +13,13 @@ from edgeface.web.http.bodies import form_body, json_body
 from edgeface.web.http.operation import Call, Operation, etag, part, reply, require_match
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.responses import Response
 
     from edgeface.centre import enrolling, records
     from edgeface.centre.admins.rights import Role
+    from edgeface.centre.tables.crops import CropConsent
 
 _PEOPLE = "/sites/{site}/people"
 _PERSON = f"{_PEOPLE}/{{person}}"
@@ -29,12 +32,14 @@ def people(call: Call) -> Response:
     every = one.context.store.people(one.site)
     found = [person for person in every if wanted in person.id or wanted in person.name.casefold()]
     shown, following = part(found, call.query, lambda person: (person.id,), (str,))
-    return reply(models.People(people=[_person(person) for person in shown], next=following))
+    kept = one.context.store.crops.consents(one.site)
+    return reply(models.People(people=[_person(person, kept) for person in shown], next=following))
 
 
 def person(call: Call) -> Response:
     """Get one person."""
-    return reply(_person(_enrolling(call, "viewer").find(call.path["person"])))
+    one = _enrolling(call, "viewer")
+    return reply(_person(one.find(call.path["person"]), _kept(one)))
 
 
 def enroll(call: Call) -> Response:
@@ -42,22 +47,24 @@ def enroll(call: Call) -> Response:
     given = call.body.fields
     options = EnrollOptions(skip_bad=given.skip_bad, anyway=given.anyway, different_people=given.different_people)
     facts = Facts(name=given.name, consent=given.given, expires=given.expires)
-    return _enrolled(call, _enrolling(call, "admin").from_photos(given.id, facts, call.body.files, options))
+    one = _enrolling(call, "admin")
+    return _enrolled(call, one.from_photos(given.id, facts, call.body.files, options, keep_crops=given.keep_crops))
 
 
 def put(call: Call) -> Response:
     """Enroll a person with templates that are made already, or change one."""
     templates = {model: models.embedding(text) for model, text in call.body.templates.items()}
-    return _enrolled(call, _enrolling(call, "admin").put(call.path["person"], _facts(call.body), templates))
+    one, insisted = _enrolling(call, "admin"), models.insisted(call.body)
+    return _enrolled(call, one.put(call.path["person"], _facts(call.body), templates, insisted=insisted))
 
 
 def change(call: Call) -> Response:
     """Change a person, all or nothing."""
     one = _enrolling(call, "admin")
     before = one.find(call.path["person"])
-    require_match(call, _person(before))
+    require_match(call, _person(before, _kept(one)))
     changed = one.put(before.id, _facts(call.body), {}, seq=before.seq)
-    answer = reply(_person(changed.person))
+    answer = reply(_person(changed.person, _kept(one)))
     answer.headers["ETag"] = etag(bytes(answer.body))
     return answer
 
@@ -69,6 +76,24 @@ def forget(call: Call) -> Response:
     seq = one.context.store.forget(one.site, found.person, one.by)
     left = one.context.store.proof(one.site).outstanding
     return reply(models.Forgotten(id=found.id, seq=seq, outstanding=[outstanding(device) for device in left]))
+
+
+def forget_all(call: Call) -> Response:
+    """Forget many people permanently, all or none, and list the devices that have not signed that yet."""
+    one = _enrolling(call, "admin")
+    found = one.find_all(call.body.people)
+    numbers = one.context.store.forget_all(one.site, [person.person for person in found], one.by)
+    left = one.context.store.proof(one.site).outstanding
+    gone = [models.Gone(id=person.id, seq=seq) for person, seq in zip(found, numbers, strict=True)]
+    return reply(models.ForgottenAll(people=gone, outstanding=[outstanding(device) for device in left]))
+
+
+def delete_crops(call: Call) -> Response:
+    """Delete the aligned faces of a person, and the consent to keep them."""
+    one = _enrolling(call, "admin")
+    found = one.find(call.path["person"])
+    one.context.store.crops.delete(one.site, found.person)
+    return reply(_person(found, {}))
 
 
 def outstanding(one: records.DeviceProof) -> models.Outstanding:
@@ -90,7 +115,12 @@ def _facts(given: models.Change) -> Facts:
     return Facts(given.name, groups, given.ignored, given.given, given.expires)
 
 
-def _person(one: records.PersonRecord) -> models.Person:
+def _kept(one: Enrolling) -> dict[bytes, CropConsent]:
+    return one.context.store.crops.consents(one.site)
+
+
+def _person(one: records.PersonRecord, kept: Mapping[bytes, CropConsent]) -> models.Person:
+    crops = kept.get(one.person)
     return models.Person(
         id=one.id,
         name=one.name,
@@ -99,11 +129,13 @@ def _person(one: records.PersonRecord) -> models.Person:
         ignored=one.ignored,
         consent=one.consent,
         expires=one.expires,
+        crops=None if crops is None else models.KeptCrops(given=crops.given, count=crops.crops),
     )
 
 
 def _enrolled(call: Call, done: enrolling.Enrolled) -> Response:
-    answer = models.Enrolled(person=_person(done.person), notes=list(done.notes), left_out=list(done.left_out))
+    person = _person(done.person, centre(call).store.crops.consents(call.path["site"]))
+    answer = models.Enrolled(person=person, notes=list(done.notes), left_out=list(done.left_out))
     if not done.new:
         return reply(answer)
     return reply(answer, 201, {"Location": f"/api/v1/sites/{call.path['site']}/people/{done.person.id}"})
@@ -115,6 +147,8 @@ OPERATIONS = (
     Operation("POST", _PEOPLE, "admin", "people", "Enroll a person from photos, or replace the template of one", enroll,
               {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.EnrollFromPhotos, "photos"),
               errors=(409,), heavy=True),
+    Operation("POST", "/sites/{site}/forget", "admin", "people", "Forget many people permanently, all or none",
+              forget_all, {200: models.ForgottenAll}, body=json_body(models.ForgetAll), errors=(404, 409)),
     Operation("GET", _PERSON, "viewer", "people", "Get one person", person, {200: models.Person}, tagged=True,
               errors=(403,)),
     Operation("PUT", _PERSON, "admin", "people", "Enroll a person with templates, or change one", put,
@@ -123,5 +157,7 @@ OPERATIONS = (
               {200: models.Person}, body=json_body(models.Change), errors=(409,), guarded=True),
     Operation("DELETE", _PERSON, "admin", "people", "Forget a person permanently, and list who has not signed that",
               forget, {200: models.Forgotten}, errors=(409,)),
+    Operation("DELETE", f"{_PERSON}/crops", "admin", "people", "Delete the aligned faces of a person", delete_crops,
+              {200: models.Person}),
 )  # fmt: skip
 """All operations on people."""

@@ -8,21 +8,23 @@ import threading
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
 
+from edgeface.config.active_model import in_use
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError, FleetError, GalleryError
+from edgeface.faces.embedder import embedder_name
 from edgeface.fleet.device.alarms import alarms
 from edgeface.fleet.device.applying import Applier
 from edgeface.fleet.device.book import CHARGED, Book
 from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
 from edgeface.fleet.device.fleet_file import FleetFile
-from edgeface.fleet.device.lease import CountedLeases, DeviceLease
+from edgeface.fleet.device.lease import DeviceLease, PublishedLeases
 from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
-from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
+from edgeface.fleet.messages import MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
+from edgeface.fleet.models.change_over import ChangeOver, take_wanted
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.leases import RESTORED, LeaseReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,10 +67,11 @@ class Follower:
         record: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None,
         wait: float = MAX_WAIT,
         step: Step = lambda _: None,
+        changed_over: Callable[[], None] = lambda: None,
     ) -> None:
-        """`latest` is a snapshot to read the gallery by difference, and `record` writes a row to the journal.
+        """`latest` is a snapshot to read the gallery by difference; `record` writes a row to the journal.
 
-        `wait` is how long the centre may wait for news.
+        `wait` is how long the centre may wait for news; `changed_over` is called when another embedder is in use.
         """
         self._configuration, self._vault, self._model, self._clock = configuration, vault, model, clock
         self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
@@ -85,8 +88,12 @@ class Follower:
         self._problem: str | None = None
         self._facts: dict[str, Any] = {}
         self._problems: tuple[str, ...] = ()
-        self._stored = LeaseReader(configuration().data, vault)
-        self._counted: CountedLeases | None = None
+        self.leases = PublishedLeases(configuration().data, vault, clock)
+        """The sites whose lease is not over at these wall seconds; any thread may call it."""
+        self._embedder = configuration().embedder
+        self._rings: dict[str, int] = {}
+        self._change_over = ChangeOver(configuration, clock, step)
+        self._changed_over = changed_over
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
 
     @property
@@ -98,14 +105,6 @@ class Follower:
     def problems(self) -> tuple[str, ...]:
         """What is wrong, one line each; nothing personal."""
         return self._problems
-
-    def leases(self, wall: float) -> frozenset[str]:
-        """The sites whose lease is not over at `wall`; any thread may call it, also when the follower's is stuck.
-
-        Before fleet.db could be opened for writing, the leases that it has count.
-        """
-        counted = self._counted
-        return self._stored(wall) if counted is None else counted.holding(wall, self._clock.monotonic())
 
     def start(self) -> None:
         """End the matching of people whose lease is over, then follow in a thread; call it before anyone is matched.
@@ -135,9 +134,11 @@ class Follower:
         with ExitStack() as stack:
             book, applier = self._opened(stack)
             try:
-                while not self._closing.is_set():
-                    delay = self.round(book, applier)
-                    self._closing.wait(delay)
+                embedder = self._configuration().embedder
+                while not self._closing.is_set() and applier.gallery.model == self._model:
+                    if self._configuration().embedder != embedder:
+                        break
+                    self._closing.wait(self.round(book, applier))
             finally:
                 self.end(book)
 
@@ -163,19 +164,30 @@ class Follower:
 
     def _opened(self, stack: ExitStack) -> tuple[Book, Applier]:
         folder = self._configuration().data
+        self._take_up_model()
         book = Book(stack.enter_context(closing(FleetFile(folder, self._vault))))
         gallery = stack.enter_context(closing(Gallery.open(folder, self._model)))
         if gallery.problem is not None:
             raise FleetError(gallery.problem)
-        applier = Applier(self._configuration, gallery, book, self._clock, latest=self._latest, step=self._step)
-        mark = folder / RESTORED
-        if mark.exists():
-            applier.local.restored()
-            mark.unlink()
+        book.remodel(self._model)
+        applier = Applier(self._settings, gallery, book, self._clock, latest=self._latest, step=self._step)
+        applier.local.take_restored(folder)
         return book, applier
+
+    def _settings(self) -> Configuration:
+        """The configuration with the embedder in use, which the daemon's may not have yet."""
+        return self._configuration().model_copy(update={"embedder": self._embedder})
+
+    def _take_up_model(self) -> None:
+        """The model in use, which a change-over or the configuration may have changed."""
+        embedder = in_use(self._configuration()).embedder
+        if embedder != self._embedder:
+            self._model, self._embedder = embedder_name(embedder.model), embedder
 
     def round(self, book: Book, applier: Applier) -> float:
         """Do what is due, once; returns the seconds until the next time."""
+        if applier.gallery.model != self._model:
+            return 0.0
         try:
             self._count_leases(book, applier)
             self._finish(book, applier)
@@ -227,11 +239,16 @@ class Follower:
                     first = first or error
         if first is not None:
             raise first
+        if not changed and self._change_over.run(book, applier, applier.gallery, proposer.client):
+            self._take_up_model()
+            self._receipts.clear()
+            self._changed_over()
         return 0.0 if changed else _BREATH
 
     def _joined(self, book: Book, applier: Applier, identity: DeviceIdentity) -> None:
         """Take up what `edgeface fleet join` has written; the people of sites that it no longer names go at once."""
         book.read()
+        book.remodel(self._model)
         for name in book.sites.keys() - {one.site for one in identity.sites}:
             applier.lapse(name)
             applier.finish()
@@ -280,8 +297,10 @@ class Follower:
             self._wrong(book, name)
             raise
         due = now - self._receipts.get(name, -RECEIPT_EVERY) >= RECEIPT_EVERY
+        due = due or (not answer.more and self._rings.get(name) != answer.ring)
         if not answer.more and (changed or due or book.sites[name].lease is None):
             self._receipt(book, proposer, name)
+            self._rings[name] = answer.ring
         return changed or answer.more
 
     def _asked(self, book: Book, client: CentreClient, name: str, *, whole: bool) -> Rows | None:
@@ -290,7 +309,7 @@ class Follower:
         if whole:
             answer = client.get(f"{path}/snapshot?model={self._model}", Rows)
         else:
-            wait = max(0.0, min(self._wait / len(book.sites), self._shortest_lease(book)))
+            wait = max(0.0, min(self._wait / len(book.sites), self.leases.shortest(self._clock.wall())))
             query = f"changes?model={self._model}&after={site.seq}&wait={wait:.0f}"
             try:
                 answer = client.get(f"{path}/{query}", Rows, wait=wait)
@@ -302,20 +321,9 @@ class Follower:
         self._counters.reached[name] = self._clock.monotonic()
         return answer
 
-    def _shortest_lease(self, book: Book) -> float:
-        wall = self._clock.wall()
-        return min(
-            (one.lease.remaining(wall) for one in book.sites.values() if one.lease is not None), default=MAX_WAIT
-        )
-
     def _receipt(self, book: Book, proposer: Proposer, name: str) -> None:
         identity, site = proposer.identity, book.sites[name]
-        facts = {
-            "seq": site.seq,
-            "digest": site.digest,
-            "count": site.count,
-            "at": min(max(0, round(self._clock.wall() * 1000)), LATEST_MILLIS),
-        }
+        facts = site.receipt(self._clock.wall(), self._model)
         receipt = Receipt.signed(identity.keys.receipt_key, identity.device, name, facts)
         try:
             answer = proposer.client.post(f"/sites/{name}/applied", receipt, Lease)
@@ -330,8 +338,9 @@ class Follower:
                 f"the lease of {name} was not extended: the clock of the centre or of this device is wrong"
             )
         book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall(), "barred": False}))
-        self._publish(book)
+        self.leases.publish(book.leases())
         self._receipts[name] = self._clock.monotonic()
+        take_wanted(book, identity.device, name, answer.wanted)
 
     def _wrong(self, book: Book, name: str) -> None:
         """The people here are not those of the centre: fetch the whole list, once."""
@@ -345,21 +354,16 @@ class Follower:
         elapsed, self._ticked = now - self._ticked, now
         for name, site in book.sites.items():
             book.sites[name] = site.charged(elapsed, wall)
-        self._publish(book)
+        self.leases.publish(book.leases())
         if now - self._saved >= CHARGED:
             for site in list(book.sites.values()):
                 book.put_site(site)
             self._saved = now
         self._end_leases(book, applier)
 
-    def _publish(self, book: Book) -> None:
-        """Have everyone who matches go by the leases as they are now."""
-        leases = {one.site: one.lease for one in book.sites.values() if one.lease is not None}
-        self._counted = CountedLeases(self._clock.monotonic(), leases)
-
     def _end_leases(self, book: Book, applier: Applier) -> None:
         """Stop matching everyone whose lease is over or was never granted."""
-        self._publish(book)
+        self.leases.publish(book.leases())
         wall = self._clock.wall()
         for name, site in list(book.sites.items()):
             over = site.lease is None or site.lease.is_over(wall)
@@ -377,7 +381,7 @@ class Follower:
         """Why the centre may close every connection without a word: this is not told to a client by TLS."""
         if self._identity is None or self._clock.wall() < self._identity.ends:
             return ""
-        return "; the certificate of this device has ended: edgeface fleet join URL CODE --again"
+        return "; the certificate of this device has ended: edgeface fleet join URL --again"
 
     def _report(self, book: Book | None, error: Exception | None) -> None:
         what = error if isinstance(error, EdgefaceError) else "unexpected error"
@@ -388,7 +392,9 @@ class Follower:
         restarted = self._counters.restarted(self._clock.monotonic())
         if book is not None:
             self._facts = report(book, self._counters, self._clock)
+            found = problems(book, self._counters, line, self._clock.wall())
+            stays = self._change_over.problem
             told = alarms(book, self._clock, self._record)
-            self._problems = (*problems(book, self._counters, line, self._clock.wall()), *restarted, *told)
+            self._problems = (*found, *(() if stays is None else (stays,)), *restarted, *told)
         elif line is not None:
             self._problems = (line, *restarted)

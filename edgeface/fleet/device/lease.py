@@ -1,13 +1,18 @@
 """For how long a device may match the people of a site without another answer of the centre."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from edgeface.fleet.messages import FleetMessage
-from edgeface.gallery.leases import StoredLease
+from edgeface.fleet.messages import MAX_WAIT, FleetMessage
+from edgeface.gallery.leases import LeaseReader, StoredLease
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edgeface.core.clock import Clock
+    from edgeface.security.vault import Vault
 
 Seconds = Annotated[float, Field(strict=False)]
 
@@ -45,15 +50,29 @@ class DeviceLease(FleetMessage):
         return self.remaining(wall) <= 0
 
 
-@dataclass(frozen=True, slots=True)
-class CountedLeases:
-    """The leases of all sites at one moment; they end by themselves, and nothing needs to be stored."""
+class PublishedLeases:
+    """The leases as everyone in this process goes by them: they end by themselves, and nothing needs to be stored.
 
-    monotonic: float
-    """When they were counted last."""
-    leases: Mapping[str, DeviceLease]
+    One thread publishes; any thread may call it, also while that one is stuck.
+    """
 
-    def holding(self, wall: float, monotonic: float) -> frozenset[str]:
-        """The sites whose lease is not over at this moment."""
-        elapsed = monotonic - self.monotonic
-        return frozenset(name for name, one in self.leases.items() if not one.after(elapsed, wall).is_over(wall))
+    def __init__(self, folder: "Path", vault: "Vault", clock: "Clock") -> None:
+        self._stored, self._clock = LeaseReader(folder, vault), clock
+        self._counted: tuple[float, Mapping[str, DeviceLease]] | None = None
+
+    def publish(self, leases: "Mapping[str, DeviceLease]") -> None:
+        """Go by these leases, as they are now, by site."""
+        self._counted = self._clock.monotonic(), leases
+
+    def shortest(self, wall: float) -> float:
+        """Seconds until the first of them is over; as long as the centre may wait if there is none."""
+        leases = () if self._counted is None else self._counted[1].values()
+        return min((one.remaining(wall) for one in leases), default=MAX_WAIT)
+
+    def __call__(self, wall: float) -> frozenset[str]:
+        """The sites whose lease is not over; before the first were published, by what fleet.db has."""
+        if self._counted is None:
+            return self._stored(wall)
+        at, leases = self._counted
+        elapsed = self._clock.monotonic() - at
+        return frozenset(name for name, one in leases.items() if not one.after(elapsed, wall).is_over(wall))

@@ -9,7 +9,7 @@ from edgeface.core.clock import DAY
 from edgeface.core.errors import FleetError
 from edgeface.core.settings import Id
 from edgeface.fleet.device.lease import DeviceLease
-from edgeface.fleet.messages import FleetMessage, Key32
+from edgeface.fleet.messages import LATEST_MILLIS, FleetMessage, Key32, WantedModel, model_name
 
 EntryState = Literal["matched", "absent", "taken", "proposed", "overruled", "forgotten", "lapsed", "gone"]
 """What the device has of a person:
@@ -106,6 +106,15 @@ class SiteFile(FleetMessage):
     """Whether it is noted who was enrolled before."""
     barred: bool = False
     """Whether the centre has refused this device, and has answered nothing since."""
+    model: str = ""
+    """The embedder whose templates the marks of its people are of; empty before the first list."""
+    wanted: WantedModel | None = None
+    """The model that the centre wants, as it was last signed."""
+
+    def receipt(self, wall: float, model: str) -> dict[str, object]:
+        """What the device signs of it at `wall`, with the embedder in use."""
+        at = min(max(0, round(wall * 1000)), LATEST_MILLIS)
+        return {"seq": self.seq, "digest": self.digest, "count": self.count, "at": at, "model": model_name(model)}
 
     def charged(self, seconds: float, wall: float = 0.0) -> "SiteFile":
         """The site after the device has run for so many more seconds, and its clock shows `wall`."""
