@@ -46,7 +46,7 @@ def test_a_list_with_nobody_erases_everyone_and_is_an_alarm(
         assert device.stored == set()
         (line,) = alarms(follower)
         assert "24 of 24 people of house erased" in line
-        assert told == [{"kind": "fleet", "found": "removed", "site": "house", "removed": 24, "people": 24}]
+        assert told == [{"kind": "fleet_alarm", "found": "removed", "site": "house", "removed": 24, "people": 24}]
     # It outlasts a restart, and is told once.
     assert alarms(device.done()) == [line]
     with device.opened() as (follower, book, applier):

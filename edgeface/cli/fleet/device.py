@@ -112,7 +112,7 @@ def _acknowledge(configuration: Configuration) -> int:
         found = [one for one in file.removals(SystemClock().wall()).values() if one.is_alarm]
         for one in found:
             file.drop_removal(one.site)
-            record(configuration.data, "fleet", {"found": "acknowledged", "site": one.site})
+            record(configuration.data, "fleet_alarm", {"found": "acknowledged", "site": one.site})
             say(f"{one.site}: acknowledged that {one.removed} of {one.people} people were erased")
     if not found:
         say("nothing to acknowledge")

@@ -31,7 +31,7 @@ def alarms(book: Book, clock: Clock, record: Callable[[str, Mapping[str, Any]], 
         for one in found:
             if not one.told:
                 log.error("%s", removed_line(one))
-                record("fleet", {"found": "removed", **one.model_dump(include={"site", "removed", "people"})})
+                record("fleet_alarm", {"found": "removed", **one.model_dump(include={"site", "removed", "people"})})
                 book.file.put_removal(one.model_copy(update={"told": True}))
     except EdgefaceError as error:
         return [f"fleet: {error}"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TIMEOUT = 15.0
 """Seconds for a connection, and for each read in addition to what the centre may wait."""
 ANSWER_SECONDS = 600.0
-"""Seconds after which an answer is cut off that arrives a few bytes at a time: leases are not counted meanwhile."""
+"""Seconds after which an answer is cut off that arrives a few bytes at a time."""
 _MAX_REFUSAL = 20_000
 _PIECE = 1 << 14
 _OK, _CONFLICT, _GONE, _TOO_MANY, _UNAVAILABLE = 200, 409, 410, 429, 503
