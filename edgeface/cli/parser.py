@@ -121,7 +121,7 @@ _MODULES = {
     "evaluate": "evaluation.run",
     "demo": "demo.run",
     "pass": "cli.passes",
-    "doctor": "doctor.run",
+    "doctor": "cli.fleet.doctor",
     "liveness": "cli.liveness.trial",
     "app": "cli.home_assistant_app.start",
     **{name: f"cli.setup.{name}" for name in ("egress", "init", "models", "rollback")},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgeface.cameras.replay import ReplayCamera
 from edgeface.config import loader
 from edgeface.config.configuration import Configuration
+from edgeface.core.clock import SystemClock
 from edgeface.core.errors import CameraError, EdgefaceError, GalleryError, system_reason
 from edgeface.core.events import to_json, to_wire
 from edgeface.core.text import counted
@@ -73,7 +74,7 @@ def snapshot_of(folder: Path, analyzer: FaceAnalyzer, table: CalibrationTable) -
         raise GalleryError(f"{folder}: no such folder")
     if (folder / FILE).exists():
         with closing(Gallery.open(folder, analyzer.embedder.name)) as gallery:
-            return gallery.snapshot()
+            return gallery.snapshot(SystemClock().wall())
     known = enrollment.KnownFaces(Limits.of(table.cosine))
     plan = photo_folders.from_folder(analyzer, known, folder, list)
     for line in (*plan.rejected, *plan.notes):

@@ -85,6 +85,7 @@ EVENT_KINDS = (
         notice="A recording in place of camera {where}",
     ),
     EventKind("integrity", "Data folder", "device", "bad", notice="The data folder was tampered with"),
+    EventKind("fleet_alarm", "Fleet", "device", "bad", notice="The centre had many people erased"),
     EventKind("config", "Configuration", "device"),
     EventKind("keys", "Keys", "device"),
     EventKind("started", "Started", "device"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
-from edgeface.core.errors import DISK_FULL, GalleryError, system_reason
+from edgeface.core.errors import DISK_FULL, EdgefaceError, GalleryError, system_reason
 from edgeface.core.files import own_as_folder, stamp, sync_folder
 
 if TYPE_CHECKING:
@@ -122,8 +122,7 @@ def open_copy(path: Path, schema: Schema, noun: str, why: GalleryError) -> sqlit
 
 
 def _read_into(connection: sqlite3.Connection, path: Path, why: GalleryError) -> None:
-    # A folder that may be written to may still have no room for the shared memory.
-    for immutable in (False, True):
+    for immutable in (False, True):  # a folder that may be written to may have no room for the shared memory
         with suppress(sqlite3.OperationalError), closing(reading_only(path, immutable=immutable)) as source:
             source.backup(connection)
             return
@@ -166,6 +165,8 @@ def translated(path: Path) -> Iterator[None]:
     """Turn errors of SQLite and the file system into a GalleryError of one line."""
     try:
         yield
+    except EdgefaceError:  # some are an OSError too, and say already what is wrong
+        raise
     except sqlite3.Error as error:
         raise GalleryError(f"{path}: {_explained(error)}") from error
     except OSError as error:

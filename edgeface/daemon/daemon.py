@@ -117,7 +117,7 @@ class Daemon:
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             lambda settings, wall: RecognitionSession(
-                settings, self._boot, wall, timings=self._timings, ignore=self._ignore
+                settings, self._boot, wall, timings=self._timings, ignore=self._ignore, leases=self._fleet.leases
             ),
             configuration,
             self._mailbox,
@@ -128,8 +128,9 @@ class Daemon:
             self._notifications.event,
         )
         self._fleet = FleetMember(
-            lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery, self.reload
-        )
+            lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery,
+            record=self._publisher.record, changed_over=self.reload,
+        )  # fmt: skip
         self._removed = RemovedIds(self._page.forget, self._notifications.forget)
         self._published_status: dict[str, str] = {}
         self._published_at, self._watchdog_at = -STATE_SECONDS, 0.0
@@ -380,8 +381,7 @@ class Daemon:
         last_strangers.ignore(people, unknown, self._publisher.record)
 
     def _name_of(self, person: str) -> str | None:
-        gallery = self._vision.gallery
-        return None if gallery is None else gallery.name(person)
+        return None if (gallery := self._vision.gallery) is None else gallery.name(person)
 
     def _web_context(self) -> WebContext:
         from edgeface.web.context import WebContext

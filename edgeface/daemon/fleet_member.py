@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 from edgeface.core.errors import ConfigError
 from edgeface.core.installed.parts import missing_part
 from edgeface.faces.embedder import embedder_name
+from edgeface.gallery.leases import FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
     from edgeface.fleet.device.follower import Follower
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.security.vault import Vault
-
-FILE = "fleet.db"
-"""What a device of a fleet has in its data folder."""
 
 
 class FleetMember:
@@ -34,9 +32,13 @@ class FleetMember:
         vault: Vault,
         clock: Clock,
         latest: Callable[[], GallerySnapshot | None],
+        *,
+        record: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None,
         changed_over: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed_over` is called when another embedder is in use, by the follower's thread.
+        """`record` writes a row to the journal; `changed_over` is called when another embedder is in use.
+
+        Both are called by the follower's thread.
 
         Raises ConfigError if the device has joined, or is to join, and the part `fleet` is not installed.
         """
@@ -50,7 +52,9 @@ class FleetMember:
         from edgeface.fleet.device.follower import Follower
 
         model = embedder_name(settings.embedder.model)
-        self._follower = Follower(configuration, vault, model, clock, latest=latest, changed_over=changed_over)
+        self._follower = Follower(
+            configuration, vault, model, clock, latest=latest, record=record, changed_over=changed_over
+        )
 
     def start(self) -> None:
         """End what is over, then follow; call it before anyone is matched."""
@@ -61,6 +65,10 @@ class FleetMember:
         """End the thread."""
         if self._follower is not None:
             self._follower.stop()
+
+    def leases(self, wall: float) -> frozenset[str]:
+        """The sites whose lease is not over at `wall`; any thread may call it."""
+        return frozenset() if self._follower is None else self._follower.leases(wall)
 
     def facts(self) -> dict[str, Any] | None:
         """The part `fleet` of the state; None without a fleet."""

@@ -18,7 +18,6 @@ from edgeface.faces import covered
 from edgeface.faces.calibration import table_of
 from edgeface.faces.tflite import EMBEDDER, SHIPPED
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.snapshot import day
 from edgeface.gallery.thumbnails import Thumbnail, thumbnail
 from edgeface.gallery.unknowns import Unknowns
 from edgeface.people import retention
@@ -74,11 +73,13 @@ class RecognitionSession:
         synced: Callable[[], bool] = synchronised,
         timings: Timings | None = None,
         ignore: Callable[[str], None] = lambda _: None,
+        leases: Callable[[float], frozenset[str]] | None = None,
     ) -> None:
         """Open everything. Raises ModelError, GalleryError or VaultError.
 
         `synced` is whether the wall clock is right; `timings` measures the stages; `ignore` puts an unknown on the
-        ignore list, in the thread that writes the gallery.
+        ignore list, in the thread that writes the gallery; `leases` are the sites whose lease is not over, instead of
+        those that the data folder has.
         """
         self.problems: tuple[str, ...] = ()
         """Where no one can be matched, or only at a laxer level, and people of doors who are not enrolled."""
@@ -103,7 +104,8 @@ class RecognitionSession:
         self._unsaved = Unsaved()
         self._tags: dict[bytes, str] = {}
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
-        self._reader = SnapshotReader(configuration.data, self._gallery.model, day(wall))
+        self._gallery.leases = leases or self._gallery.leases
+        self._reader = SnapshotReader(configuration.data, self._gallery.model, self._gallery.moment(wall))
         try:
             self.pipeline = self._open_pipeline(wall)
             self._writer = GalleryWriter(configuration.data, self._gallery.model, ignore)
@@ -195,7 +197,7 @@ class RecognitionSession:
         self._attempts += 1
         if self._attempts % _REOPEN == 0:
             reopened = Gallery.open(self._configuration.data, self.analyzer.embedder.name)
-            reopened.base = self._gallery.base
+            reopened.base, reopened.leases = self._gallery.base, self._gallery.leases
             worse, self._gallery = (reopened, self._gallery) if reopened.problem else (self._gallery, reopened)
             worse.close()
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import EdgefaceError
 from edgeface.daemon.storage import open_writable
-from edgeface.gallery.snapshot import day
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from edgeface.gallery.gallery import Gallery
-    from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.snapshot import GallerySnapshot, Moment
 
 LARGE = 1000
 """People from which changes are read in a thread of their own; with fewer it takes 2 ms."""
@@ -24,13 +24,14 @@ class _Question(NamedTuple):
     base: GallerySnapshot | None
     generation: int
     wall: float
-    today: str
+    moment: Moment
+    leases: Callable[[float], frozenset[str]]
 
 
 class _Answer(NamedTuple):
     snapshot: GallerySnapshot
     generation: int
-    today: str
+    moment: Moment
 
 
 class SnapshotReader:
@@ -39,11 +40,11 @@ class SnapshotReader:
     The thread that asks then does not touch the file, which another program may have locked.
     """
 
-    def __init__(self, folder: Path, model: str, today: str, large: int = LARGE) -> None:
-        """`large` is the number of people from which the other thread reads."""
+    def __init__(self, folder: Path, model: str, moment: Moment, large: int = LARGE) -> None:
+        """`moment` is that of the first snapshot; `large` is the number of people from which the other thread reads."""
         self.ready = False
         """Whether `newest` would return a snapshot."""
-        self._today = today
+        self._moment = moment
         self._folder, self._model, self._large = folder, model, large
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer | EdgefaceError | None] = queue.SimpleQueue()
@@ -51,7 +52,7 @@ class SnapshotReader:
         self._thread: threading.Thread | None = None
 
     def newest(self, gallery: Gallery, wall: float) -> GallerySnapshot | None:
-        """The snapshot of `gallery` by the day of `wall`; None if nothing has changed, or while it is being read.
+        """The snapshot of `gallery` at `wall`; None if nothing has changed, or while it is being read.
 
         It is `base` of the gallery, with a new `generation`, if only unknowns have changed.
 
@@ -61,16 +62,17 @@ class SnapshotReader:
             return self._answer(gallery)
         # A copy in memory cannot be read by another connection.
         small = gallery.problem is not None or gallery.base is None or len(gallery.base.people) < self._large
-        if small and day(wall) == self._today and not gallery.changed():
+        moment = gallery.moment(wall)
+        if small and moment == self._moment and not gallery.changed():
             return None
         if small and (gallery.problem is not None or gallery.census().enrolled < self._large):
             found = gallery.snapshot(wall)
-            self._today = day(wall)
+            self._moment = moment
             return found
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="gallery reader", daemon=True)
             self._thread.start()
-        self._questions.put(_Question(gallery.base, gallery.generation, wall, self._today))
+        self._questions.put(_Question(gallery.base, gallery.generation, wall, self._moment, gallery.leases))
         self._asked = True
         return None
 
@@ -92,7 +94,7 @@ class SnapshotReader:
         if isinstance(answer, EdgefaceError):
             raise answer
         gallery.adopt(answer.snapshot, answer.generation)
-        self._today = answer.today
+        self._moment = answer.moment
         return answer.snapshot
 
     def _run(self) -> None:
@@ -114,10 +116,11 @@ class SnapshotReader:
 
 def _read(gallery: Gallery, question: _Question) -> _Answer | None:
     """The snapshot as of now; None if it is the one that the question has."""
-    today = day(question.wall)
-    if today == question.today and gallery.generation == question.generation and not gallery.changed():
+    gallery.leases = question.leases
+    moment = gallery.moment(question.wall)
+    if moment == question.moment and gallery.generation == question.generation and not gallery.changed():
         return None
     gallery.base = question.base
     made = gallery.snapshot(question.wall)
-    answer = _Answer(made, gallery.generation, today)
-    return None if answer == (question.base, question.generation, question.today) else answer
+    answer = _Answer(made, gallery.generation, moment)
+    return None if answer == (question.base, question.generation, question.moment) else answer

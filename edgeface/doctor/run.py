@@ -31,14 +31,18 @@ from edgeface.doctor.finding import Finding
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
-def run_doctor(arguments: argparse.Namespace) -> int:
-    """`edgeface doctor`: returns 0 if nothing is bad, else 1."""
+def _nothing(_: Configuration) -> Iterator[Finding]:
+    yield from ()
+
+
+def run_doctor(arguments: argparse.Namespace, more: Callable[[Configuration], Iterator[Finding]] = _nothing) -> int:
+    """`edgeface doctor`, with `more` findings about a configuration; returns 0 if nothing is bad, else 1."""
     bad, report = 0, []
-    for finding in findings(arguments.config):
+    for finding in findings(arguments.config, more):
         bad += finding.mark == "bad"
         if arguments.json:
             report.append(asdict(finding))
@@ -51,13 +55,13 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def findings(path: Path) -> Iterator[Finding]:
+def findings(path: Path, more: Callable[[Configuration], Iterator[Finding]] = _nothing) -> Iterator[Finding]:
     """Check everything, slowest last; writes nothing and does not disturb a running daemon."""
-    for finding in _findings(path):
+    for finding in _findings(path, more):
         yield replace(finding, says=for_here(finding.says), remedy=for_here(finding.remedy))
 
 
-def _findings(path: Path) -> Iterator[Finding]:
+def _findings(path: Path, more: Callable[[Configuration], Iterator[Finding]]) -> Iterator[Finding]:
     yield from machine.findings()
     configuration = Configuration.model_construct(cameras={})
     try:
@@ -66,6 +70,7 @@ def _findings(path: Path) -> Iterator[Finding]:
         yield _unreadable(path, error)
     else:
         yield from _configured(path, configuration)
+        yield from more(configuration)
     yield from cameras.plugged_in()
     yield from speed.findings(configuration)
 

@@ -32,8 +32,10 @@ PAGE_ROWS = 5_000
 """Rows of one answer to `changes`; with more, `more` is set."""
 MAX_WAIT = 30.0
 """Seconds for which `changes` may wait for news."""
-MAX_ANSWER_BYTES = 256_000_000
-"""Bytes of the longest answer that a device reads."""
+MAX_ANSWER_BYTES = 64_000_000
+"""Bytes of the longest answer that a device reads: a list of 10,000 people has 7 million."""
+MAX_ROWS = 100_000
+"""Rows of an answer."""
 LATEST_MILLIS = 253_402_300_799_999
 """Milliseconds at the end of the year 9999: later ones cannot be written as a time."""
 MAX_LEASE = 366 * 86_400
@@ -61,9 +63,14 @@ class FleetMessage(BaseModel):
     def read(cls, body: bytes, largest: int = MAX_ANSWER_BYTES) -> Self:
         """The message in a body; raises FleetError, which quotes nothing of it."""
         try:
-            return cls.model_validate(unpacked(body, largest))
+            return cls.model_validate(cls.unpacked(body, largest))
         except (FleetError, ValidationError):
             raise FleetError(f"not a {cls.__name__} of this version of edgeface") from None
+
+    @classmethod
+    def unpacked(cls, body: bytes, largest: int) -> object:
+        """What a body has, before it is checked; raises FleetError."""
+        return unpacked(body, largest)
 
 
 class Refused(FleetMessage):
@@ -142,7 +149,7 @@ class Rows(FleetMessage):
     seq: Seq
     """What the device has after it applied these rows."""
     epoch: Seq
-    rows: Annotated[tuple[Row, ...], Field(strict=False)]
+    rows: Annotated[tuple[Row, ...], Field(strict=False, max_length=MAX_ROWS)]
     more: bool = False
     """Ask again after `seq`; there is then no digest."""
     digest: Digest | None = None
@@ -150,6 +157,11 @@ class Rows(FleetMessage):
     """The people in the digest: all who are not gone, with or without a template of the model."""
     ring: Seq = 0
     """Another number than before: ask by a receipt whether a device is to use another model."""
+
+    @classmethod
+    def unpacked(cls, body: bytes, largest: int) -> object:
+        """Row by row, so that a hostile answer takes no more memory than a list of its length."""
+        return unpacked(body, largest, rows="rows", most=MAX_ROWS, made=Row.model_validate)
 
 
 class Receipt(FleetMessage):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.types import Embedding
     from edgeface.gallery.rows import RowCodec
-    from edgeface.gallery.snapshot import Person
+    from edgeface.gallery.snapshot import Moment, Person
 
     Floats = NDArray[np.float32]
 
@@ -33,9 +33,9 @@ _FEW = 16
 
 
 def take_up(
-    db: sqlite3.Connection, codec: RowCodec, model: str, today: str | None, base: GallerySnapshot | None = None
+    db: sqlite3.Connection, codec: RowCodec, model: str, moment: Moment | None, base: GallerySnapshot | None = None
 ) -> GallerySnapshot:
-    """The snapshot of the file as it is now, without those who have expired by `today`; `base` itself if it is equal.
+    """The snapshot of the file as it is now, without those who are not matched at `moment`; `base` itself if equal.
 
     `base` may be any snapshot that was read from the file, at any time and by any program: people are compared by
     their version, not by age. Raises VaultError if a row that has changed was altered.
@@ -43,10 +43,10 @@ def take_up(
     if base is None or base.stored is None or base.stored.model != model:
         base = GallerySnapshot((), _frozen(np.zeros((0, 0), np.float32)), 0)
     before, fresh = base.stored or _nothing(model), _Fresh(db, codec, model)
-    # A clock that is set back brings people back who had expired.
-    back = {tag for tag, one in before.apart.items() if one.id not in base.rows and _shown(one, today)}
+    # A clock that is set back brings people back who had expired, and a new lease those of its site.
+    back = {tag for tag, one in before.apart.items() if one.id not in base.rows and _shown(one, moment)}
     stored, left = _read(db, before, fresh, back)
-    hidden = {one.id for one in stored.apart.values() if not _shown(one, today)}
+    hidden = {one.id for one in stored.apart.values() if not _shown(one, moment)}
     shown = tuple([one for one in stored.everyone if one.id not in hidden]) if hidden else stored.everyone
     if stored is base.stored and shown == base.people:
         return base
@@ -105,9 +105,13 @@ class _Fresh:
             self.negatives[person.id] = tuple(denied.get(tag, ()))
 
 
-def _shown(person: Person, today: str | None) -> bool:
+def _shown(person: Person, moment: Moment | None) -> bool:
     """Whether a person takes part in matching."""
-    return person.templates > 0 and (today is None or not person.expired(today))
+    return person.templates > 0 and (moment is None or moment.shows(person))
+
+
+def _may_be_hidden(person: Person) -> bool:
+    return bool(person.expires or person.site or not person.templates)
 
 
 def _next(before: Stored, gone: set[bytes], left: set[str], fresh: _Fresh) -> Stored:
@@ -116,7 +120,7 @@ def _next(before: Stored, gone: set[bytes], left: set[str], fresh: _Fresh) -> St
     for tag in gone:
         del people[tag]
     apart = {**before.apart, **fresh.people}
-    apart = {tag: one for tag, one in apart.items() if tag not in gone and (one.expires or not one.templates)}
+    apart = {tag: one for tag, one in apart.items() if tag not in gone and _may_be_hidden(one)}
     negatives = {**before.negatives, **fresh.negatives}
     negatives = {who: denied for who, denied in negatives.items() if denied and who not in left}
     few = len(left) + len(fresh.people) <= len(people) // _FEW

@@ -10,10 +10,12 @@ from edgeface.core import sqlite
 from edgeface.core.errors import GalleryError
 from edgeface.core.text import check_new_id, printable
 from edgeface.gallery import rows
+from edgeface.gallery.leases import LeaseReader
+from edgeface.gallery.snapshot import Moment, day
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from edgeface.core.sqlite import Schema
@@ -64,6 +66,11 @@ def no_one(person: str) -> GalleryError:
     return GalleryError(f"{printable(person)}: no one is enrolled with this id (edgeface people lists the ids)")
 
 
+def no_unknown(unknown: str) -> GalleryError:
+    """What is raised for an id that no unknown has."""
+    return GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
+
+
 class GalleryFile:
     """The connection of one thread; every write is one durable transaction."""
 
@@ -77,6 +84,8 @@ class GalleryFile:
         """Why nothing can be written, in one line: this is then a copy in memory, and every write a GalleryError."""
         self.base: GallerySnapshot | None = None
         """A snapshot that `snapshot` starts from; any of the same file will do."""
+        self.leases: Callable[[float], frozenset[str]] = LeaseReader(path.parent, codec.vault)
+        """The sites of a fleet whose lease is not over at these wall seconds."""
         self._db = connection
         self._codec = codec
         self._version = -1
@@ -87,6 +96,10 @@ class GalleryFile:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+
+    def moment(self, wall: float) -> Moment:
+        """What decides at `wall` who is matched; equal unless that changes."""
+        return Moment(day(wall), self.leases(wall))
 
     def tag(self, who: str) -> bytes:
         """The tag by which the rows of a person or an unknown are found."""

@@ -16,9 +16,9 @@ from edgeface.gallery.agreement import two_people
 from edgeface.gallery.corrections import CorrectionsFile
 from edgeface.gallery.difference import everyone, take_up
 from edgeface.gallery.factors import FactorsFile
-from edgeface.gallery.file import GENERATION, connect, no_one
+from edgeface.gallery.file import GENERATION, connect, no_one, no_unknown
 from edgeface.gallery.rows import Change, RowCodec
-from edgeface.gallery.snapshot import NEVER, Census, Person, check_day, check_embedding, day, unit_mean
+from edgeface.gallery.snapshot import NEVER, Census, Person, check_day, check_embedding, unit_mean
 from edgeface.gallery.unknowns_file import UnknownsFile
 from edgeface.security.content import ContentGuard
 from edgeface.security.vault import open_vault
@@ -99,15 +99,15 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             return changed
 
     def snapshot(self, wall: float | None = None) -> GallerySnapshot:
-        """Everyone who has templates of the model and has not expired by the day of `wall`.
+        """Everyone who has templates of the model and may be matched at `wall`; without it, whoever is enrolled.
 
         Only those who have changed since `base` are read; the result is the next `base`, and `base` itself if no one
         has changed.
         """
         with sqlite.translated(self.path), sqlite.reading(self._db):
             version, generation = self._number("PRAGMA data_version"), self._number(GENERATION)
-            today = None if wall is None else day(wall)
-            self.base = take_up(self._db, self._codec, self.model, today, self.base)
+            moment = None if wall is None else self.moment(wall)
+            self.base = take_up(self._db, self._codec, self.model, moment, self.base)
         self._version, self._generation = version, generation
         return self.base
 
@@ -199,7 +199,9 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
             rows.put_back(self._db, kept)
-            self.link(person, before.look_alikes if before is not None else ())
+            if before is not None:
+                self._save(replace(self.person(person), site=before.site, groups=before.groups))
+                self.link(person, before.look_alikes)
         return Change("enrolled", person, wall)
 
     def rename(self, person: str, name: str, wall: float) -> Change:
@@ -250,7 +252,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             lost = [one for one in who if is_unknown_id(one)]
             for one in lost:
                 if not self.knows(one):
-                    raise _no_unknown(one)
+                    raise no_unknown(one)
             corrections.remove(self._db, [row[:2] for row in self.traces(who, alike, into)])
             self._drop_unknowns({*lost, *(unknown.id for unknown in self.unknowns_like(people, alike))})
             if into is not None:
@@ -384,10 +386,6 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         elif name is not None:
             self._save(replace(before, name=given_name(name, person)))
         rows.put_templates(self._codec, self._db, person, templates)
-
-
-def _no_unknown(unknown: str) -> GalleryError:
-    return GalleryError(f"{printable(unknown)}: no such unknown (edgeface people --unknown lists them)")
 
 
 def _alike(person: Person, others: set[str]) -> Person:

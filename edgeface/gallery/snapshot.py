@@ -74,10 +74,24 @@ class Person:
     """Ids of other people who were enrolled with this face, sorted; a match reaches level normal at most."""
     groups: tuple[str, ...] = ()
     """The groups in which the centre of a fleet has them."""
+    site: str | None = None
+    """The site of a fleet by whose word they are here: without a lease of it, they are not matched."""
 
     def expired(self, today: str) -> bool:
         """Whether consent has ended by `today`, written as `day` does."""
         return self.expires is not None and today >= self.expires
+
+
+class Moment(NamedTuple):
+    """What decides at one moment who is matched."""
+
+    today: str
+    leased: frozenset[str] = frozenset()
+    """The sites whose lease is not over."""
+
+    def shows(self, person: Person) -> bool:
+        """Whether a person may be matched."""
+        return not person.expired(self.today) and (person.site is None or person.site in self.leased)
 
 
 class Census(NamedTuple):
@@ -99,7 +113,7 @@ class Stored(NamedTuple):
     everyone: tuple[Person, ...]
     """The same, by id."""
     apart: Mapping[bytes, Person]
-    """Those who have no templates of the model, or a day of expiry."""
+    """Those who have no templates of the model, a day of expiry, or a site."""
     negatives: Mapping[str, tuple[Embedding, ...]]
     """The negative templates of the model, by the id of the person that they deny."""
 

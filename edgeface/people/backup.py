@@ -2,6 +2,9 @@
 
 The file is a line of text with the id of the key, then pieces, each sealed for its place: the first lists the files,
 the others hold them. A restore leaves out who was forgotten since, and starts above the last generation.
+
+Neither who this device is in a fleet nor the people of its centre are in it: a second device must not be able to speak
+for this one, and no one stays in backups after the centre has forgotten them.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from edgeface.core.console import say
 from edgeface.core.errors import EdgefaceError, GalleryError, UsageError, VaultError
 from edgeface.core.files import LOCK, only_one, put_whole, regular
 from edgeface.core.text import printable, printable_path
+from edgeface.gallery import leases
 from edgeface.gallery import rows as gallery_rows
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.rows import RowCodec
@@ -77,6 +81,7 @@ def run_backup(arguments: Namespace) -> int:
             raise GalleryError(f"not backed up: {found[0].line} (edgeface audit verify)")
         with _staged(folder) as stage:
             _copy(folder, vault, stage)
+            _leave_out_fleet(vault, stage, 2.0)
             size = _write(path, vault, stage, wall)
         for old in sorted(path.parent.glob(f"edgeface-*{_SUFFIX}"))[: -arguments.keep] if arguments.keep else ():
             old.unlink()
@@ -100,6 +105,9 @@ def run_restore(arguments: Namespace) -> int:
         stage = stack.enter_context(_staged(folder))
         manifest = _unpack(arguments.file, vault, stage)
         forgotten = _leave_out(configuration, vault, stage, current)
+        if (folder / leases.FILE).exists():
+            # Written first: otherwise that no one of the centre is there would count as forgetting them.
+            put_whole(folder / leases.RESTORED, b"")
         if current is not None:
             current.close()
         _swap(folder, vault, stage)
@@ -254,10 +262,19 @@ def _leave_out(configuration: Configuration, vault: Vault, stage: Path, current:
         if who or unknowns:
             gallery.remove([*who, *unknowns], alike)
         gallery.retire(gone)
+    _leave_out_fleet(vault, stage, alike)
     journal = stage / DATABASES["journal"]
     if journal.exists() and (who or unknowns):
         removal.redact_in(journal, vault, *who, *unknowns)
     return len(who)
+
+
+def _leave_out_fleet(vault: Vault, stage: Path, alike: float) -> None:
+    """Erase from the unpacked gallery whoever is here by the word of a centre, which has them and may forget them."""
+    with closing(_unguarded(stage / DATABASES["gallery"], vault)) as gallery:
+        who = [one.id for one in gallery.people() if one.site is not None]
+        if who:
+            gallery.remove(who, alike)
 
 
 def _swap(folder: Path, vault: Vault, stage: Path) -> None:

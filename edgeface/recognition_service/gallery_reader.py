@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from edgeface.core import sqlite
 from edgeface.gallery.gallery import FILE, Gallery
-from edgeface.gallery.snapshot import day
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.snapshot import GallerySnapshot, Moment
 
 
 class GalleryReader:
@@ -23,23 +22,23 @@ class GalleryReader:
         self._folder, self._model = folder, model
         self._seen = self._file()
         self._gallery = Gallery.open_unchanged(folder, model)
-        self._today = ""
+        self._moment: Moment | None = None
 
     def newest(self, wall: float) -> GallerySnapshot | None:
-        """The people by the day of `wall`; None if it is the snapshot that this gave last.
+        """The people who may be matched at `wall`; None if it is the snapshot that this gave last.
 
         Raises GalleryError or VaultError if the gallery cannot be read.
         """
-        before, seen, today = self._gallery.base, self._file(), day(wall)
+        before, seen, moment = self._gallery.base, self._file(), self._gallery.moment(wall)
         if seen != self._seen:
             opened = Gallery.open_unchanged(self._folder, self._model)
             opened.base = before
             self._gallery.close()
             self._gallery, self._seen = opened, seen
-        elif today == self._today and not self._gallery.changed():
+        elif moment == self._moment and not self._gallery.changed():
             return None
         found = self._gallery.snapshot(wall)
-        self._today = today
+        self._moment = moment
         return None if found is before else found
 
     def close(self) -> None:

@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeface.faces.embedder import embedder_name
-from edgeface.gallery.alike import AlikePairs
 from edgeface.gallery.gallery import Gallery
 from edgeface.journal.visit_reader import VisitReader
 from edgeface.people.self_enrollment import SelfEnrollments
 from edgeface.people.service import PeopleService
+from edgeface.web.alike import AlikePairs
 from edgeface.web.hub import LiveHub
 
 if TYPE_CHECKING:

@@ -262,7 +262,7 @@ def test_a_long_list_comes_in_parts_and_as_json(
     assert [one["id"] for one in objects] == ["barack", *(f"p-{n}" for n in range(5))]
     assert objects[1] == {
         "id": "p-0", "name": "Näme 0", "ignored": False, "enrolled": "1970-01-01T00:00:01.000Z", "templates": 1,
-        "foreign": 0, "consent": None, "expires": None, "look_alikes": [],
+        "foreign": 0, "consent": None, "expires": None, "look_alikes": [], "groups": [], "site": None,
     }  # fmt: skip
     assert run("people", "--unknown") == 0
     shown = capsys.readouterr().out.splitlines()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ from edgeface.core.errors import GalleryError, VaultError
 from edgeface.daemon import snapshot_reader
 from edgeface.daemon.snapshot_reader import SnapshotReader
 from edgeface.gallery.gallery import Gallery
-from edgeface.gallery.snapshot import GallerySnapshot, Template, day
+from edgeface.gallery.snapshot import GallerySnapshot, Moment, Template, day
 
 MODEL = "test-model:01234567"
 NOON = 1_800_000_000.0
@@ -33,7 +34,7 @@ def _gallery(tmp_path: Path) -> Iterator[Gallery]:
 
 @pytest.fixture(name="reader")
 def _reader(tmp_path: Path) -> Iterator[SnapshotReader]:
-    with closing(SnapshotReader(tmp_path, MODEL, day(NOON), large=5)) as made:
+    with closing(SnapshotReader(tmp_path, MODEL, Moment(day(NOON)), large=5)) as made:
         yield made
 
 
@@ -45,6 +46,16 @@ def answered(reader: SnapshotReader, gallery: Gallery, wall: float) -> GallerySn
         assert clock.monotonic() < until
         clock.sleep(0.01)
     assert not reader.ready
+    return found
+
+
+def newest(reader: SnapshotReader, gallery: Gallery) -> GallerySnapshot:
+    """The next snapshot, read at once or by the thread."""
+    clock = SystemClock()
+    until = clock.monotonic() + 10
+    while (found := reader.newest(gallery, NOON)) is None:
+        assert clock.monotonic() < until
+        clock.sleep(0.01)
     return found
 
 
@@ -133,7 +144,22 @@ def test_nothing_is_taken_over_while_nothing_changes(reader: SnapshotReader, gal
 
 def test_a_small_gallery_is_read_at_once(gallery: Gallery, tmp_path: Path) -> None:
     gallery.rename("p-3", "New name", NOON)
-    with closing(SnapshotReader(tmp_path, MODEL, day(NOON), large=11)) as reader:
+    with closing(SnapshotReader(tmp_path, MODEL, Moment(day(NOON)), large=11)) as reader:
         found = reader.newest(gallery, NOON)
     assert found is not None
     assert found.name("p-3") == "New name"
+
+
+@pytest.mark.parametrize("large", [5, 100])
+def test_the_end_of_a_lease_makes_a_new_snapshot_without_a_write(tmp_path: Path, gallery: Gallery, large: int) -> None:
+    gallery.put([replace(gallery.person("p-3"), site="house")])
+    leased = frozenset({"house"})
+    gallery.leases = lambda _: leased
+    with closing(SnapshotReader(tmp_path, MODEL, gallery.moment(NOON), large=large)) as reader:
+        assert "p-3" in newest(reader, gallery).rows
+        leased = frozenset()
+        found = newest(reader, gallery)
+        assert len(found.people) == 9
+        assert "p-3" not in found.rows
+        leased = frozenset({"house"})
+        assert "p-3" in newest(reader, gallery).rows

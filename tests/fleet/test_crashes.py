@@ -77,7 +77,7 @@ def test_killed_at_a_step(device: Device, step: str, new: bool) -> None:  # noqa
 def test_killed_while_someone_arrives_they_are_not_matched_without_a_lease(device: Device) -> None:
     device.centre.put("alice", unit(1))
     killed(device, "written")
-    assert device.matched == {"alice"}
+    assert (device.stored, device.matched) == ({"alice"}, set())
     device.centre.refuse |= dict.fromkeys(("changes", "snapshot", "epoch"), 503)
     with device.opened():
         assert device.matched == set()

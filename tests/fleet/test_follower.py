@@ -162,7 +162,7 @@ def test_a_device_that_has_not_joined_says_so(tmp_path: Path) -> None:
     until(lambda: one.problems)
     one.stop()
     assert one.problems == ("fleet: this device has not joined: edgeface fleet join URL",)
-    assert one.facts() == {"joined": False, "sites": {}, "proposals": 0, "conflicts": 0}
+    assert one.facts() == {"joined": False, "sites": {}, "proposals": 0, "conflicts": 0, "restarts": 0}
 
 
 def test_an_answer_that_takes_too_long_is_cut_off(device: Device) -> None:
@@ -212,6 +212,7 @@ def test_a_thread_that_meets_an_unexpected_error_still_ends_leases(
     follower.start()
     try:
         until(lambda: "unexpected error" in str(follower.problems))
+        until(lambda: "has ended by errors" in str(follower.problems))
         device.clock.sleep(31 * 86_400.0)
         until(lambda: not device.stored)
     finally:

@@ -92,9 +92,15 @@ class Device:
             wall = self.clock.wall()
             gallery.enroll(person, person.title(), [Template(unit(seed), self.model, "photo", wall)], wall)
 
+    def matched_by(self, follower: Follower) -> set[str]:
+        """Who the next snapshot of a daemon with this follower has."""
+        with self.gallery() as gallery:
+            gallery.leases = follower.leases
+            return {one.id for one in gallery.snapshot(self.clock.wall()).people}
+
     @property
     def matched(self) -> set[str]:
-        """Who the next snapshot has."""
+        """Who the next snapshot of a program without a daemon has."""
         with self.gallery() as gallery:
             return {one.id for one in gallery.snapshot(self.clock.wall()).people}
 

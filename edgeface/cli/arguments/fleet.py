@@ -36,7 +36,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         path("--config", "FILE", "at the centre its centre.yaml, on a device its config.yaml; default: the service's"),
         value(
             "action",
-            choices=("join", "status", *AT_CENTRE),
+            choices=("join", "status", "acknowledge", *AT_CENTRE),
         ),
         value(
             "words",

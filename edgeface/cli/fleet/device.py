@@ -8,6 +8,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from edgeface.cli.listing import record
 from edgeface.config import loader
 from edgeface.config.configuration import require_centre
 from edgeface.core.clock import SystemClock, local_time
@@ -15,7 +16,7 @@ from edgeface.core.console import say
 from edgeface.core.errors import ConfigError, FleetError, UsageError
 from edgeface.core.installed.parts import missing_part
 from edgeface.core.text import counted, printable_path
-from edgeface.daemon.fleet_member import FILE
+from edgeface.gallery.leases import FILE
 from edgeface.security.signing_keys import read
 from edgeface.security.vault import open_vault
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
     from edgeface.fleet.device.book import Book
+    from edgeface.fleet.device.fleet_file import FleetFile
 
 _WORDS = 2
 
@@ -39,7 +41,9 @@ def run_fleet(arguments: argparse.Namespace) -> int:
     if arguments.action == "join":
         return _join(arguments, configuration)
     if arguments.words:
-        raise UsageError("fleet status takes no further words")
+        raise UsageError(f"fleet {arguments.action} takes no further words")
+    if arguments.action == "acknowledge":
+        return _acknowledge(configuration)
     return _status(configuration, as_json=arguments.json)
 
 
@@ -76,16 +80,14 @@ def _code(words: Sequence[str]) -> str:
 
 
 def _status(configuration: Configuration, *, as_json: bool) -> int:
+    from edgeface.fleet.device.alarms import removed_line
     from edgeface.fleet.device.book import Book
-    from edgeface.fleet.device.fleet_file import FleetFile
     from edgeface.fleet.device.status import Counters, report
 
-    if not (configuration.data / FILE).exists():
-        raise FleetError("this device has not joined: edgeface fleet join URL")
     clock = SystemClock()
-    with closing(FleetFile(configuration.data, open_vault(configuration.data))) as file:
-        book = Book(file)
-        identity = file.identity()
+    with closing(_file(configuration)) as file:
+        book, identity = Book(file), file.identity()
+        alarms = [removed_line(one) for one in file.removals(clock.wall()).values() if one.is_alarm]
     facts = report(book, Counters(), clock)
     if as_json:
         say(json.dumps(facts, indent=2))
@@ -95,9 +97,34 @@ def _status(configuration: Configuration, *, as_json: bool) -> int:
     say(f"{identity.device}: joined at {identity.centre}; the certificate ends {local_time(identity.ends)}")
     for name in book.sites:
         say(_site(name, facts["sites"][name]))
-    for line in _for_a_person(book, clock):
+    if any(site.barred for site in book.sites.values()):
+        say("the centre refuses this device: it was declared lost, revoked, or is not known there any more")
+        say("it gets no changes, and matches the people of the centre until the leases are over")
+        say(f"to keep it: a new code at the centre, then edgeface fleet join {identity.centre} CODE --again")
+    for line in (*alarms, *_for_a_person(book, clock)):
         say(line)
     return 0
+
+
+def _acknowledge(configuration: Configuration) -> int:
+    """End the alarms about many people that the centre had erased."""
+    with closing(_file(configuration)) as file:
+        found = [one for one in file.removals(SystemClock().wall()).values() if one.is_alarm]
+        for one in found:
+            file.drop_removal(one.site)
+            record(configuration.data, "fleet_alarm", {"found": "acknowledged", "site": one.site})
+            say(f"{one.site}: acknowledged that {one.removed} of {one.people} people were erased")
+    if not found:
+        say("nothing to acknowledge")
+    return 0
+
+
+def _file(configuration: Configuration) -> FleetFile:
+    from edgeface.fleet.device.fleet_file import FleetFile
+
+    if not (configuration.data / FILE).exists():
+        raise FleetError("this device has not joined: edgeface fleet join URL CODE")
+    return FleetFile(configuration.data, open_vault(configuration.data))
 
 
 def _site(name: str, facts: dict[str, int | None]) -> str:

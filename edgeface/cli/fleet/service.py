@@ -27,6 +27,7 @@ _PASSWORD = f"password ({accounts.MIN_PASSWORD} characters or more)"
 
 def run_centre(arguments: argparse.Namespace) -> int:
     """Do one action; returns the exit status."""
+    leave_no_core()
     settings = load(arguments)
     return _ACTIONS[arguments.action](settings, arguments)
 
@@ -79,7 +80,6 @@ def _serve(settings: CentreSettings, _: argparse.Namespace) -> int:
     from edgeface.centre.server import CentreServer
 
     set_up(settings.log)
-    leave_no_core()
     with opened(settings, SystemClock()) as context:
         server = CentreServer(context)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -25,7 +25,7 @@ from edgeface.core.text import check_new_id, counted, given_name
 from edgeface.fleet.device.local_changes import LocalChanges, person_mark
 from edgeface.fleet.device.opening import open_rows
 from edgeface.fleet.device.planning import plan
-from edgeface.fleet.device.records import ERASING, PUTTING, Entry, emptied
+from edgeface.fleet.device.records import ERASING, PUTTING, Entry, Removal, emptied
 from edgeface.gallery.snapshot import Person, Template
 from edgeface.people import trace_search
 from edgeface.people.erasure import erase_all, finish
@@ -93,6 +93,7 @@ class Applier:
             raise found
         if found.reused:
             # Someone new gets the id of someone who goes: nothing of the one may stay with the other.
+            self._count_removed(site.site, len(found.reused))
             self._leave(found.reused)
             return self.apply(site, answer, whole=whole)
         if found.puts or found.erased:
@@ -144,7 +145,7 @@ class Applier:
             return b"" if one in others else None
 
         def mark(one: OpenedPerson) -> bytes:
-            return person_mark(self._book.file, _person(one, 0.0), [one.embedding])
+            return person_mark(self._book.file, _person(site.site, one, 0.0), [one.embedding])
 
         return plan(site, opened, self._book.of(site.site), whole=whole, owner=owner, mark=mark)
 
@@ -163,12 +164,12 @@ class Applier:
             return found
         self._step("marked")
         self._expire(found.erased)
-        self._put([person for _, person in found.puts], found.erased)
+        self._put(found.site.site, [person for _, person in found.puts], found.erased)
         versions = self._gallery.versions(person.facts.id for _, person in found.puts)
         puts = tuple((replace(one, known=versions[person.facts.id]), person) for one, person in found.puts)
         return found._replace(puts=puts)
 
-    def _put(self, people: Sequence[OpenedPerson], leaving: Iterable[Entry]) -> None:
+    def _put(self, site: str, people: Sequence[OpenedPerson], leaving: Iterable[Entry]) -> None:
         """Write people, and link those with one face as look-alikes."""
         if not people:
             return
@@ -176,7 +177,7 @@ class Applier:
         without = {one.facts.id for one in leaving if one.facts is not None}
         alike = _alike(self._gallery.snapshot(), people, without, limits(self._configuration()).other)
         wall = self._clock.wall()
-        made = [_person(one, wall) for one in people]
+        made = [_person(site, one, wall) for one in people]
         known = self._gallery.find(one.id for one in made)
         self._gallery.put(_kept(one, known.get(one.id)) for one in made)
         self._gallery.set_templates(
@@ -226,6 +227,7 @@ class Applier:
             # Accepted, or overruled: either way the centre has decided.
             over += [each.number for each in self._book.about(one.site, one.person) if each.state == "sent"]
         with file.transaction():
+            self._count_removed(found.site.site, len(found.erased))
             self._book.put(*found.noted, *(one for one, _ in found.puts))
             self._book.withdraw(over)
             self._book.put_site(found.site)
@@ -233,11 +235,21 @@ class Applier:
         if found.erased or over:
             file.wipe()
 
+    def _count_removed(self, site: str, count: int) -> None:
+        """Count people who go by the centre's word; whether there are many is told, and delays nothing."""
+        if not count:
+            return
+        file, wall = self._book.file, self._clock.wall()
+        before = file.removals(wall).get(site)
+        if before is None:
+            before = Removal(site=site, began=wall, people=self._book.states[site, "matched"])
+        file.put_removal(before.model_copy(update={"removed": before.removed + count}))
 
-def _person(one: OpenedPerson, wall: float) -> Person:
+
+def _person(site: str, one: OpenedPerson, wall: float) -> Person:
     facts = one.facts
     return Person(
-        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups
+        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups, site=site
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from edgeface.fleet.device.fleet_file import FleetFile
+    from edgeface.fleet.device.lease import DeviceLease
     from edgeface.fleet.device.records import EntryState, QueuedProposal, SiteFile
 
 
@@ -99,6 +100,15 @@ class Book:
         """Store a site; its lease is charged in advance, so that a loss of power never extends it."""
         self.file.put_site(site.charged(CHARGED))
         self.sites[site.site] = site
+
+    def leases(self) -> dict[str, DeviceLease]:
+        """The leases, by site."""
+        return {one.site: one.lease for one in self.sites.values() if one.lease is not None}
+
+    def bar(self, site: str) -> None:
+        """Note that the centre refuses this device, until it grants a lease again."""
+        if not self.sites[site].barred:
+            self.put_site(self.sites[site].model_copy(update={"barred": True}))
 
     def remodel(self, model: str) -> None:
         """Have everyone put again from the whole lists of a model, unless their marks are of it already."""

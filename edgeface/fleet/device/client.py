@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from contextlib import contextmanager, suppress
-from http.client import HTTPException, HTTPSConnection, IncompleteRead
+from http.client import HTTPException, HTTPSConnection, IncompleteRead, RemoteDisconnected
+from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,15 +16,29 @@ from edgeface.core.text import cleaned
 from edgeface.fleet.messages import MAX_ANSWER_BYTES, MEDIA_TYPE, PREFIX, FleetMessage, Refused
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator, Sequence
+    from http.client import HTTPResponse
 
 TIMEOUT = 15.0
 """Seconds for a connection, and for each read in addition to what the centre may wait."""
 ANSWER_SECONDS = 600.0
-"""Seconds after which an answer is cut off that arrives a few bytes at a time: leases are not counted meanwhile."""
+"""Seconds after which an answer is cut off that arrives a few bytes at a time."""
 _MAX_REFUSAL = 20_000
+_PIECE = 1 << 14
 _OK, _CONFLICT, _GONE, _TOO_MANY, _UNAVAILABLE = 200, 409, 410, 429, 503
+_BARRED = {401, 403}
+
+# X509_V_ERR_...: openssl-verify(1).
+_UNTRUSTED = {
+    **dict.fromkeys((18, 19, 20, 21), "it presents a certificate of another authority: not the centre that was joined"),
+    9: "its certificate is not valid yet: is the clock of this device right?",
+    10: "its certificate has ended, or the clock of this device is wrong",
+    62: "its certificate is for another name",
+    64: "its certificate is for another address",
+}
+_REFUSED = "it refuses the certificate of this device, which is another centre's or has ended"
+_REFUSALS = ("UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_EXPIRED", "CERTIFICATE_UNKNOWN", "CERTIFICATE_REVOKED",
+             "CERTIFICATE_REQUIRED")  # fmt: skip
 
 Answer = TypeVar("Answer", bound=FleetMessage)
 
@@ -50,6 +66,11 @@ class RefusedError(FleetError):
     def is_conflict(self) -> bool:
         """Whether someone has changed the person meanwhile."""
         return self.status == _CONFLICT
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether the centre does not accept this device any more."""
+        return self.status in _BARRED
 
     @property
     def is_gone(self) -> bool:
@@ -106,7 +127,7 @@ class CentreClient:
                 return self._exchange(method, path, body, wait, largest)
             where = urlsplit(self.centres[0]).netloc
             self.centres.append(self.centres.pop(0))
-            raise AwayError(f"the centre {where} cannot be reached ({_reason(error)})") from error
+            raise AwayError(f"the centre {where} cannot be reached ({reason(error)})") from error
 
     def _once(self, method: str, path: str, body: bytes | None, wait: float, largest: int) -> bytes:
         if self._stopped:
@@ -119,9 +140,7 @@ class CentreClient:
             connection.request(method, PREFIX + path, body, headers)
             response = connection.getresponse()
             most = largest if response.status == _OK else _MAX_REFUSAL
-            data = response.read(most + 1)
-        if len(data) > most:
-            raise FleetError(f"an answer of the centre has more than {most} bytes")
+            data = _body(response, most)
         if response.length:
             raise IncompleteRead(data, response.length)
         if response.status == _TOO_MANY:
@@ -151,6 +170,16 @@ class CentreClient:
         return made
 
 
+def _body(response: HTTPResponse, most: int) -> bytes:
+    """A body, piece by piece: one in millions of small chunks takes no more memory than any other."""
+    found = BytesIO()
+    while (response.length or 0) + found.tell() <= most and (piece := response.read(_PIECE)):
+        found.write(piece)
+    if (response.length or 0) + found.tell() > most:
+        raise FleetError(f"an answer of the centre has more than {most} bytes")
+    return found.getvalue()
+
+
 def _seconds(text: str | None) -> float:
     """What Retry-After says, within an hour."""
     known = text is not None and text.isascii() and text.isdecimal() and len(text) < 5  # noqa: PLR2004 - digits
@@ -164,12 +193,26 @@ def _detail(data: bytes) -> str:
         return "no reason given"
 
 
-def _reason(error: OSError | HTTPException) -> str:
+def reason(error: OSError | HTTPException) -> str:
+    """Why a centre cannot be reached, in words."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, socket.gaierror):
         return "its name cannot be resolved"
-    verify = getattr(error, "verify_message", None)
-    if verify:
-        return f"its certificate is not valid: {verify}"
+    found = _tls_reason(error)
+    if found is not None:
+        return found
     return system_reason(error) if isinstance(error, OSError) else "not an answer of a centre"
+
+
+def _tls_reason(error: OSError | HTTPException) -> str | None:
+    """What is wrong with one of the two certificates; None if nothing is known to be."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _UNTRUSTED.get(error.verify_code, f"its certificate is not valid: {error.verify_message}")
+    if isinstance(error, ssl.SSLError) and (error.reason or "").endswith(_REFUSALS):
+        return _REFUSED
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "it does not speak TLS: not the port of a centre for devices"
+    if isinstance(error, (RemoteDisconnected, ssl.SSLEOFError)):
+        return f"it closes the connection without an answer: perhaps {_REFUSED}"
+    return None

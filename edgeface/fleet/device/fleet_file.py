@@ -6,27 +6,26 @@ for them and the last version, so that an earlier row cannot be played back.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from edgeface.core import sqlite
 from edgeface.fleet.device.identity import DeviceIdentity
-from edgeface.fleet.device.records import Entry, PersonFile, QueuedProposal, SiteFile
+from edgeface.fleet.device.records import Entry, PersonFile, QueuedProposal, Removal, SiteFile
+from edgeface.gallery import leases
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from edgeface.security.vault import Vault
-
-FILE = "fleet.db"
-"""Name of the file in the data folder."""
 
 _MAX = 1_000_000
 _TABLES = (
     "CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL)",
     "CREATE TABLE sites (site TEXT PRIMARY KEY, sealed BLOB NOT NULL)",
+    leases.TABLE,
     """
     CREATE TABLE people (
         site TEXT NOT NULL, person BLOB NOT NULL, seq INTEGER NOT NULL, version INTEGER NOT NULL, state TEXT NOT NULL,
@@ -34,6 +33,7 @@ _TABLES = (
     ) WITHOUT ROWID
     """,
     "CREATE TABLE proposals (number BLOB PRIMARY KEY, sealed BLOB NOT NULL)",
+    "CREATE TABLE removals (site TEXT PRIMARY KEY, sealed BLOB NOT NULL)",
     # Who was enrolled before the device joined, as tags that are used nowhere else.
     "CREATE TABLE own (tag BLOB PRIMARY KEY)",
 )
@@ -44,7 +44,7 @@ class FleetFile:
 
     def __init__(self, folder: Path, vault: Vault) -> None:
         """Open or create the file; raises GalleryError if it cannot be used."""
-        self.path = folder / FILE
+        self.path = folder / leases.FILE
         self._vault = vault
         self._db = sqlite.open_database(self.path, sqlite.Schema((_create,)), "fleet file")
 
@@ -52,9 +52,11 @@ class FleetFile:
         """Close the connection."""
         self._db.close()
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Make the writes inside one transaction."""
-        return sqlite.transaction(self._db)
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the writes inside one transaction; raises GalleryError if they cannot be made."""
+        with sqlite.translated(self.path), sqlite.transaction(self._db):
+            yield
 
     def identity(self) -> DeviceIdentity | None:
         """Who this device is; None before it has joined."""
@@ -75,11 +77,16 @@ class FleetFile:
     def put_site(self, site: SiteFile) -> None:
         """Store a site."""
         sealed = self._vault.seal(site.packed(), f"fleet site {site.site}")
-        self._write("INSERT OR REPLACE INTO sites VALUES (?, ?)", [(site.site, sealed)])
+        lease = None if site.lease is None else leases.sealed(self._vault, site.site, site.lease.stored)
+        with self.transaction():
+            self._write("INSERT OR REPLACE INTO sites VALUES (?, ?)", [(site.site, sealed)])
+            self._write("INSERT OR REPLACE INTO leases VALUES (?, ?)", [(site.site, lease)] if lease else [])
 
     def drop_site(self, site: str) -> None:
         """Remove a site, of which no one may be left."""
-        self._write("DELETE FROM sites WHERE site = ?", [(site,)])
+        with self.transaction():
+            self._write("DELETE FROM sites WHERE site = ?", [(site,)])
+            self._write("DELETE FROM leases WHERE site = ?", [(site,)])
 
     def entries(self) -> list[Entry]:
         """Everyone."""
@@ -124,6 +131,22 @@ class FleetFile:
         """Remove proposals."""
         self._write("DELETE FROM proposals WHERE number = ?", [(number,) for number in numbers])
 
+    def removals(self, wall: float) -> dict[str, Removal]:
+        """How many people the centre had erased recently, by site."""
+        with sqlite.translated(self.path):
+            rows = self._db.execute("SELECT site, sealed FROM removals ORDER BY site").fetchall()
+        found = [Removal.read(self._vault.unseal(row, f"fleet removal {site}"), _MAX) for site, row in rows]
+        return {one.site: one for one in found if not one.is_over(wall)}
+
+    def put_removal(self, one: Removal) -> None:
+        """Store how many people of a site were erased."""
+        sealed = self._vault.seal(one.packed(), f"fleet removal {one.site}")
+        self._write("INSERT OR REPLACE INTO removals VALUES (?, ?)", [(one.site, sealed)])
+
+    def drop_removal(self, site: str) -> None:
+        """Someone has taken note."""
+        self._write("DELETE FROM removals WHERE site = ?", [(site,)])
+
     def own(self) -> set[bytes]:
         """The marks of those who were enrolled before the device joined."""
         with sqlite.translated(self.path):
@@ -162,7 +185,7 @@ class FleetFile:
 
     def _write(self, query: str, rows: list[tuple[object, ...]]) -> None:
         if rows:
-            with sqlite.translated(self.path), sqlite.transaction(self._db):
+            with self.transaction():
                 self._db.executemany(query, rows)
 
 

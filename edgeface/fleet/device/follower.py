@@ -12,21 +12,22 @@ from edgeface.config.active_model import in_use
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError, FleetError, GalleryError
 from edgeface.faces.embedder import embedder_name
+from edgeface.fleet.device.alarms import alarms
 from edgeface.fleet.device.applying import Applier
 from edgeface.fleet.device.book import CHARGED, Book
 from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
 from edgeface.fleet.device.fleet_file import FleetFile
-from edgeface.fleet.device.lease import DeviceLease
+from edgeface.fleet.device.lease import DeviceLease, PublishedLeases
 from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
-from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows, model_name
+from edgeface.fleet.messages import MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
 from edgeface.fleet.models.change_over import ChangeOver, take_wanted
 from edgeface.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
@@ -63,16 +64,18 @@ class Follower:
         *,
         synced: Callable[[], bool] = synchronised,
         latest: Callable[[], GallerySnapshot | None] = lambda: None,
+        record: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None,
         wait: float = MAX_WAIT,
         step: Step = lambda _: None,
         changed_over: Callable[[], None] = lambda: None,
     ) -> None:
-        """`latest` is a snapshot to read the gallery by difference; `wait` is how long the centre may wait for news.
+        """`latest` is a snapshot to read the gallery by difference; `record` writes a row to the journal.
 
-        `changed_over` is called when another embedder is in use.
+        `wait` is how long the centre may wait for news; `changed_over` is called when another embedder is in use.
         """
         self._configuration, self._vault, self._model, self._clock = configuration, vault, model, clock
         self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
+        self._record = record
         self._closing = threading.Event()
         self._client: CentreClient | None = None
         self._proposer: Proposer | None = None
@@ -85,6 +88,8 @@ class Follower:
         self._problem: str | None = None
         self._facts: dict[str, Any] = {}
         self._problems: tuple[str, ...] = ()
+        self.leases = PublishedLeases(configuration().data, vault, clock)
+        """The sites whose lease is not over at these wall seconds; any thread may call it."""
         self._embedder = configuration().embedder
         self._rings: dict[str, int] = {}
         self._change_over = ChangeOver(configuration, clock, step)
@@ -102,12 +107,16 @@ class Follower:
         return self._problems
 
     def start(self) -> None:
-        """End the matching of people whose lease is over, then follow in a thread.
+        """End the matching of people whose lease is over, then follow in a thread; call it before anyone is matched.
 
-        Call it before anyone is matched. Raises EdgefaceError if the files cannot be used.
+        Files that cannot be written keep no one from being matched who has a lease, and are opened again later. Raises
+        VaultError if the key is not that of the files.
         """
-        with ExitStack() as stack:
-            self._end_leases(*self._opened(stack))
+        try:
+            with ExitStack() as stack:
+                self._end_leases(*self._opened(stack))
+        except (GalleryError, FleetError) as error:
+            self._report(None, error)
         self._thread.start()
 
     def stop(self) -> None:
@@ -129,8 +138,7 @@ class Follower:
                 while not self._closing.is_set() and applier.gallery.model == self._model:
                     if self._configuration().embedder != embedder:
                         break
-                    delay = self.round(book, applier)
-                    self._closing.wait(delay)
+                    self._closing.wait(self.round(book, applier))
             finally:
                 self.end(book)
 
@@ -140,6 +148,7 @@ class Follower:
             try:
                 self._run_once()
             except Exception as error:  # whatever an answer or a file has caused
+                self._counters.restarts.append(self._clock.monotonic())
                 if not isinstance(error, EdgefaceError):
                     log.exception("fleet: unexpected error")
                 self._report(None, error)
@@ -161,7 +170,9 @@ class Follower:
         if gallery.problem is not None:
             raise FleetError(gallery.problem)
         book.remodel(self._model)
-        return book, Applier(self._settings, gallery, book, self._clock, latest=self._latest, step=self._step)
+        applier = Applier(self._settings, gallery, book, self._clock, latest=self._latest, step=self._step)
+        applier.local.take_restored(folder)
+        return book, applier
 
     def _settings(self) -> Configuration:
         """The configuration with the embedder in use, which the daemon's may not have yet."""
@@ -223,6 +234,8 @@ class Follower:
                 except AwayError:
                     raise
                 except EdgefaceError as error:
+                    if isinstance(error, RefusedError) and error.is_barred:
+                        book.bar(name)
                     first = first or error
         if first is not None:
             raise first
@@ -296,7 +309,7 @@ class Follower:
         if whole:
             answer = client.get(f"{path}/snapshot?model={self._model}", Rows)
         else:
-            wait = max(0.0, min(self._wait / len(book.sites), self._shortest_lease(book)))
+            wait = max(0.0, min(self._wait / len(book.sites), self.leases.shortest(self._clock.wall())))
             query = f"changes?model={self._model}&after={site.seq}&wait={wait:.0f}"
             try:
                 answer = client.get(f"{path}/{query}", Rows, wait=wait)
@@ -308,21 +321,9 @@ class Follower:
         self._counters.reached[name] = self._clock.monotonic()
         return answer
 
-    def _shortest_lease(self, book: Book) -> float:
-        wall = self._clock.wall()
-        return min(
-            (one.lease.remaining(wall) for one in book.sites.values() if one.lease is not None), default=MAX_WAIT
-        )
-
     def _receipt(self, book: Book, proposer: Proposer, name: str) -> None:
         identity, site = proposer.identity, book.sites[name]
-        facts = {
-            "seq": site.seq,
-            "digest": site.digest,
-            "count": site.count,
-            "at": min(max(0, round(self._clock.wall() * 1000)), LATEST_MILLIS),
-            "model": model_name(self._model),
-        }
+        facts = site.receipt(self._clock.wall(), self._model)
         receipt = Receipt.signed(identity.keys.receipt_key, identity.device, name, facts)
         try:
             answer = proposer.client.post(f"/sites/{name}/applied", receipt, Lease)
@@ -336,7 +337,8 @@ class Follower:
             raise FleetError(
                 f"the lease of {name} was not extended: the clock of the centre or of this device is wrong"
             )
-        book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall()}))
+        book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall(), "barred": False}))
+        self.leases.publish(book.leases())
         self._receipts[name] = self._clock.monotonic()
         take_wanted(book, identity.device, name, answer.wanted)
 
@@ -352,14 +354,16 @@ class Follower:
         elapsed, self._ticked = now - self._ticked, now
         for name, site in book.sites.items():
             book.sites[name] = site.charged(elapsed, wall)
+        self.leases.publish(book.leases())
         if now - self._saved >= CHARGED:
-            self._saved = now
             for site in list(book.sites.values()):
                 book.put_site(site)
+            self._saved = now
         self._end_leases(book, applier)
 
     def _end_leases(self, book: Book, applier: Applier) -> None:
         """Stop matching everyone whose lease is over or was never granted."""
+        self.leases.publish(book.leases())
         wall = self._clock.wall()
         for name, site in list(book.sites.items()):
             over = site.lease is None or site.lease.is_over(wall)
@@ -385,9 +389,12 @@ class Follower:
         if line is not None and line != self._problem and not self._closing.is_set():
             log.warning("%s", line)
         self._problem = line
+        restarted = self._counters.restarted(self._clock.monotonic())
         if book is not None:
             self._facts = report(book, self._counters, self._clock)
+            found = problems(book, self._counters, line, self._clock.wall())
             stays = self._change_over.problem
-            self._problems = (*problems(book, self._counters, line), *(() if stays is None else (stays,)))
+            told = alarms(book, self._clock, self._record)
+            self._problems = (*found, *(() if stays is None else (stays,)), *restarted, *told)
         elif line is not None:
-            self._problems = (line,)
+            self._problems = (line, *restarted)

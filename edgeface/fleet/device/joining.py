@@ -9,8 +9,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from edgeface.core.errors import FleetError, system_reason
-from edgeface.fleet.device.client import TIMEOUT, CentreClient, RefusedError
+from edgeface.core.errors import FleetError
+from edgeface.fleet.device.client import TIMEOUT, CentreClient, RefusedError, reason
 from edgeface.fleet.device.fleet_file import FleetFile
 from edgeface.fleet.device.identity import DeviceIdentity, DeviceKeys, pinned
 from edgeface.fleet.device.records import LIST, SiteFile
@@ -91,8 +91,7 @@ def _authority(centre: str, code: JoinCode, timeout: float) -> str:
         ):
             chain = _chain(shown)
     except OSError as error:
-        why = "no answer in time" if isinstance(error, TimeoutError) else system_reason(error)
-        raise FleetError(f"the centre {place.netloc} cannot be reached ({why})") from error
+        raise FleetError(f"the centre {place.netloc} cannot be reached ({reason(error)})") from error
     found = next((one for one in chain if code.names(hashlib.sha256(one).digest())), None)
     if found is None:
         raise FleetError(f"{place.netloc} is not the centre that made this code: the code was not sent")

@@ -13,10 +13,12 @@ from edgeface.fleet import sealing
 from edgeface.fleet.device.records import Entry, PersonFile, QueuedProposal, emptied
 from edgeface.fleet.packing import packed
 from edgeface.gallery.file import Versions
+from edgeface.gallery.leases import RESTORED
 from edgeface.gallery.snapshot import day, unit_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from edgeface.core.types import Embedding
     from edgeface.fleet.device.book import Book
@@ -46,6 +48,25 @@ class LocalChanges:
         """The id of each tag of those who are in fleet.db."""
         self._later: set[bytes] = set()
         """The tags of those who have changed while they were being written."""
+
+    def take_restored(self, folder: Path) -> None:
+        """Take note if a backup was put back: no one of the centre is in it, and that is no forgetting.
+
+        Whoever was forgotten stays so. What waited for the centre is found again if it is in the backup.
+        """
+        book, mark = self._book, folder / RESTORED
+        if not mark.exists():
+            return
+        with book.file.transaction():
+            book.withdraw([one.number for one in book.waiting.values() if not one.forget])
+            everyone = list(book.people.values())
+            book.drop(*(one for one in everyone if one.state == "proposed"))
+            kept = {"proposed", "forgotten", "gone"}
+            book.put(*(emptied(one, "lapsed") for one in everyone if one.state not in kept))
+            for site in book.sites:
+                book.list_again(site)
+        book.file.wipe()
+        mark.unlink()
 
     def collect(self, wall: float) -> None:
         """Queue what has changed here; takes milliseconds if nothing has.

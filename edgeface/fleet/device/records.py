@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edgeface.core.clock import DAY
 from edgeface.core.errors import FleetError
 from edgeface.core.settings import Id
 from edgeface.fleet.device.lease import DeviceLease
-from edgeface.fleet.messages import FleetMessage, Key32, WantedModel
+from edgeface.fleet.messages import LATEST_MILLIS, FleetMessage, Key32, WantedModel, model_name
 
 EntryState = Literal["matched", "absent", "taken", "proposed", "overruled", "forgotten", "lapsed", "gone"]
 """What the device has of a person:
@@ -24,6 +25,10 @@ EntryState = Literal["matched", "absent", "taken", "proposed", "overruled", "for
 """
 PUTTING, ERASING = 1, 2
 """Entry.busy."""
+MANY = 20
+"""People of a site from which the removal of half of them is an alarm."""
+ALARM_SECONDS = 30 * DAY
+"""Seconds for which an alarm stands that no one acknowledges."""
 ProposalState = Literal["waiting", "sent"]
 
 
@@ -99,14 +104,45 @@ class SiteFile(FleetMessage):
     """How often the digest was wrong."""
     began: bool = False
     """Whether it is noted who was enrolled before."""
+    barred: bool = False
+    """Whether the centre has refused this device, and has answered nothing since."""
     model: str = ""
     """The embedder whose templates the marks of its people are of; empty before the first list."""
     wanted: WantedModel | None = None
     """The model that the centre wants, as it was last signed."""
 
+    def receipt(self, wall: float, model: str) -> dict[str, object]:
+        """What the device signs of it at `wall`, with the embedder in use."""
+        at = min(max(0, round(wall * 1000)), LATEST_MILLIS)
+        return {"seq": self.seq, "digest": self.digest, "count": self.count, "at": at, "model": model_name(model)}
+
     def charged(self, seconds: float, wall: float = 0.0) -> "SiteFile":
         """The site after the device has run for so many more seconds, and its clock shows `wall`."""
         return self if self.lease is None else self.model_copy(update={"lease": self.lease.after(seconds, wall)})
+
+
+class Removal(FleetMessage):
+    """How many people of a site the centre had this device erase within a day, or since an alarm."""
+
+    site: Id
+    began: Annotated[float, Field(strict=False)]
+    """Wall seconds of the first."""
+    people: int
+    """Who was matched before."""
+    removed: int = 0
+    told: bool = False
+    """Whether the journal has it."""
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether a person must look at it: half of many people, which is lawful, or an attack on the centre."""
+        return self.people >= MANY and 2 * self.removed >= self.people
+
+    def is_over(self, wall: float) -> bool:
+        """Whether it no longer counts; a clock that was set back ends it too, unless it is an alarm."""
+        if self.is_alarm:
+            return wall >= self.began + ALARM_SECONDS
+        return not self.began <= wall < self.began + DAY
 
 
 class QueuedProposal(FleetMessage):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from edgeface.core.types import Embedding
-from edgeface.gallery import alike, search
-from edgeface.gallery.alike import AlikePairs
+from edgeface.gallery import search
 from edgeface.gallery.gallery import Gallery
 from edgeface.gallery.snapshot import GallerySnapshot, Template
+from edgeface.web import alike
+from edgeface.web.alike import AlikePairs
 
 MODEL = "test-model:01234567"
 
