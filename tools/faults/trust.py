@@ -24,7 +24,8 @@ DOCUMENT = ROOT / "docs" / "trust.md"
 MARK = "promises"
 
 PROMISES = ("P1", "P2", "P3", "P4", "P5")
-STATUSES = ("shown", "measured by make faults", "open")
+_MEASURED = "measured by "
+STATUSES = ("shown", f"{_MEASURED}make faults", f"{_MEASURED}make fleet-faults", "open")
 _DATE = re.compile(r"2\d{3}-[01]\d-[0-3]\d")
 
 
@@ -111,7 +112,7 @@ def _figure(entry: Entry) -> str:
 
 def _shown(entry: Entry) -> str:
     files = sorted({test.partition("::")[0] for test in entry.tests})
-    suite = ["`make faults`"] if entry.status == "measured by make faults" else []
+    suite = [f"`{entry.status.removeprefix(_MEASURED)}`"] if entry.status.startswith(_MEASURED) else []
     return ", ".join([*suite, *(f"[{Path(file).relative_to('tests').with_suffix('')}](../{file})" for file in files)])
 
 
