@@ -355,11 +355,11 @@ class Configuration(Settings):
         seen = {door.camera: name for name, door in self.doors.items()}
         return {**seen, **{other: seen[camera] for camera, other in self.companions.items() if camera in seen}}
 
-    @property
-    def camera_groups(self) -> dict[str, frozenset[str]]:
-        """The people who are matched at a camera, for the cameras that name a group."""
+    def camera_groups(self, groups: "Mapping[str, tuple[str, ...]] | None" = None) -> dict[str, frozenset[str]]:
+        """The people who are matched at each camera that names a group, one of these or of those configured."""
         named = {name: camera.people for name, camera in self.cameras.items() if camera.people is not None}
-        return {name: frozenset(self.groups.get(group, ())) for name, group in named.items()}
+        known = self.groups if groups is None else groups
+        return {name: frozenset(known.get(group, ())) for name, group in named.items()}
 
     def open_analyzer(self) -> "FaceAnalyzer":
         """Load the models; raises ModelError if one cannot be used."""

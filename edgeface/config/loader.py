@@ -117,7 +117,8 @@ def _broken_people(configuration: Configuration) -> Iterator[tuple[KeyPath, str]
     if people is not None and people not in groups:
         yield ("mqtt", "people"), f"no such group; there are {listed(groups)}"
     for name, camera in configuration.cameras.items():
-        if camera.people is not None and camera.people not in configuration.groups:
+        # With a fleet, the centre may have the group.
+        if camera.people is not None and camera.people not in configuration.groups and configuration.fleet is None:
             yield ("cameras", name, "people"), f"no such group; there are {listed(configuration.groups)}"
 
 
@@ -239,7 +240,7 @@ def _broken_rule(configuration: Configuration, door: Door, rule: AllowRule) -> I
     }
     for key, defined in known.items():
         wanted = getattr(rule, key)
-        if wanted is not None and wanted not in defined:
+        if wanted is not None and wanted not in defined and not (key == "group" and configuration.fleet):
             yield key, f"no such {key}; there are {listed(defined)}"
 
 

@@ -151,7 +151,9 @@ def test_waiting_requests_are_answered_when_the_centre_stops(running: Running) -
     assert (found[0][0], Rows.read(found[0][1]).rows) == (200, ())
 
 
-def test_200_devices_wait_at_once_and_others_are_served(running: Running) -> None:
+def test_200_devices_wait_at_once_and_others_are_served(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One device stands for all of them.
+    monkeypatch.setattr("edgeface.centre.devices.limits.AT_A_TIME", 201)
     device = running.device("front")
 
     async def waiting(context: ssl.SSLContext) -> tuple[float, bytes]:
@@ -217,7 +219,7 @@ def test_changes_below_the_floor_are_gone(running: Running) -> None:
     device = running.device("front")
     for number in range(3):
         running.context.store.put(SITE, entry(number), "admin")
-    running.context.store.raise_floor(SITE, 2)
+    running.context.store.upkeep.raise_floor(SITE, 2)
     assert device.ask("GET", f"{CHANGES}1&wait=5")[0] == 410
     assert device.ask("GET", f"{CHANGES}9")[0] == 410
     assert device.ask("GET", f"{CHANGES}2")[0] == 200

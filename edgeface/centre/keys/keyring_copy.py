@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.errors import FleetError, system_reason
-from edgeface.core.sqlite import BUSY_MS, create, transaction
+from edgeface.core.sqlite import BUSY_MS, create, reading_only, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,8 @@ _TABLES = {
     "epochs": "site TEXT, epoch INTEGER, key BLOB NOT NULL, PRIMARY KEY (site, epoch)",
     # Random numbers only. They tell a key that was destroyed from one that another keyring has.
     "destroyed": "subject BLOB PRIMARY KEY",
+    # The database has either of these change numbers of a site, or it is not the present one.
+    "marks": "site TEXT PRIMARY KEY, before INTEGER NOT NULL, after INTEGER NOT NULL",
 }
 _CHUNK = 1 << 16
 
@@ -53,6 +55,7 @@ class KeyringCopy:
             if not self.path.stat().st_size:
                 raise FleetError(f"{self.path}: damaged (empty)")
             self.connection = _connected(self.path)
+            self._inode = self.path.stat().st_ino
             try:
                 self._inspect()
                 self.wipe_journal()
@@ -72,8 +75,7 @@ class KeyringCopy:
             connection = _connected(path)
             try:
                 with transaction(connection):
-                    for table, columns in _TABLES.items():
-                        connection.execute(f"CREATE TABLE {table} ({columns}) WITHOUT ROWID")
+                    _create(connection)
                     connection.execute("CREATE TABLE state (ring BLOB NOT NULL, counter INTEGER NOT NULL)")
                     connection.execute("INSERT INTO state VALUES (?, 0)", (ring,))
                     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -86,6 +88,17 @@ class KeyringCopy:
         """As it is in the file now."""
         with _translated(self.path):
             return State(*self.connection.execute("SELECT ring, counter FROM state").fetchone())
+
+    def require_in_place(self) -> None:
+        """Raise FleetError if the file is gone or another one has its name: SQLite reads on in the one it opened."""
+        with _translated(self.path):
+            if self.path.stat().st_ino != self._inode:
+                raise FleetError(f"{self.path}: was replaced by another file: start again")
+
+    def state_on_disk(self) -> State:
+        """As it is in the file that has its path now: another disk may have been mounted there, or none."""
+        with _translated(self.path), closing(reading_only(self.path)) as fresh:
+            return State(*fresh.execute("SELECT ring, counter FROM state").fetchone())
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query finds."""
@@ -145,6 +158,12 @@ class KeyringCopy:
             raise FleetError(f"{self.path}: written by a newer edgeface")
         if self.connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
+        _create(self.connection)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for table, columns in _TABLES.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns}) WITHOUT ROWID")
 
 
 def _connected(path: Path) -> sqlite3.Connection:

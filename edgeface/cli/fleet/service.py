@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.centre import settings as centre_settings
 from edgeface.cli import listing
-from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.clock import SystemClock, rfc3339, synchronised
 from edgeface.core.console import complain, say
 from edgeface.core.errors import ConfigError, UsageError
 from edgeface.core.installed.parts import missing_part
@@ -88,6 +88,15 @@ def _serve(settings: CentreSettings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _search(settings: CentreSettings, _: argparse.Namespace) -> int:
+    """Search among everyone for the centre's admins, until SIGTERM or SIGINT."""
+    from edgeface.centre.search.service import serve
+
+    set_up(settings.log)
+    leave_no_core()
+    return serve(settings)
+
+
 def _restored(settings: CentreSettings, _: argparse.Namespace) -> int:
     """After the database came from a backup: forget again who was forgotten since, and number all people again."""
     from edgeface.centre.context import opened
@@ -96,6 +105,16 @@ def _restored(settings: CentreSettings, _: argparse.Namespace) -> int:
         for one in context.store.sites():
             people = counted(one.count, "person", "people")
             say(f"{one.site}: {people}, change {one.seq}, epoch {one.epoch}; every device fetches the whole list again")
+    return 0
+
+
+def _upkeep(settings: CentreSettings, _: argparse.Namespace) -> int:
+    """Do once what a running centre does every hour, and print what that was."""
+    from edgeface.centre.context import opened
+
+    with opened(settings, SystemClock()) as context:
+        done = context.store.upkeep.run(settings.periods, synced=synchronised())
+    say("another centre does it now" if done is None else str(done))
     return 0
 
 
@@ -167,6 +186,6 @@ def _draw(text: str) -> None:
 
 
 _ACTIONS = {
-    "init": _init, "serve": _serve, "check": _check, "restored": _restored,
+    "init": _init, "serve": _serve, "search": _search, "check": _check, "restored": _restored, "upkeep": _upkeep,
     "password": _password, "token": _token, "accounts": _accounts, "revoke": _revoke,
 }  # fmt: skip

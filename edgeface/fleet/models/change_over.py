@@ -160,7 +160,7 @@ def _require_settled(book: Book, applier: Applier, wall: float) -> None:
 def _require_people(book: Book, old: Gallery, new: Gallery, opened: Collection[OpenedRows]) -> None:
     """Raise FleetError if more people would be left out than the centre allows."""
     away = sum(len(each.absent) for each in opened)
-    here = len(_ids(old) - book.by_id().keys() - _ids(new))
+    here = len(_ids(old) - book.by_id.keys() - _ids(new))
     allowed = sum(one.wanted.without for one in book.sites.values() if one.wanted is not None)
     if away + here > allowed:
         people = counted(away + here, "person has", "people have")
