@@ -128,7 +128,7 @@ def _state(person: Person, today: str) -> str:
     parts = (
         "ignored" if person.ignored else "",
         dates(person, today),
-        foreign if person.foreign else "",
+        foreign if person.foreign and not person.templates else "",
         alike if person.look_alikes else "",
     )
     return "; ".join(part for part in parts if part)

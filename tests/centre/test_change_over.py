@@ -18,7 +18,7 @@ from edgeface.centre.models.known import add_model
 from edgeface.centre.models.ring import Ring, set_ring
 from edgeface.config.active_model import FILE, in_use
 from edgeface.config.configuration import Configuration, Fleet
-from edgeface.core.errors import ChangedError, UnknownError
+from edgeface.core.errors import ChangedError, GalleryError, UnknownError
 from edgeface.faces.embedder import embedder_name
 from edgeface.fleet.messages import WantedModel
 from edgeface.fleet.models import self_check
@@ -252,6 +252,24 @@ def test_where_the_self_check_fails_it_stays(fleet: Fleetlet, monkeypatch: pytes
     fleet.want()
     monkeypatch.setattr(self_check, "FOLDER", tmp_path / "none")
     stays(device, "the self-check fails")
+
+
+def test_after_an_error_in_the_middle_it_follows_with_its_own_model(fleet: Fleetlet) -> None:
+    device = fleet.device(fleet.file)
+    device.done(2)
+    fleet.want()
+
+    def full(step: str) -> None:
+        if step == "added":
+            raise GalleryError("the disk is full")
+
+    device.step = full
+    stays(device, "the disk is full")
+    fleet.want(OLD)
+    fleet.forget("bob")
+    assert device.done(4).problems == ()
+    assert (model_of(device), matched(device), device.stored) == (OLD, {"alice"}, {"alice"})
+    assert fleet.running.context.store.proposals() == ()
 
 
 def test_a_list_that_is_not_complete_is_not_taken(fleet: Fleetlet) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.support.other_model import other_model
 from tools.docs.terminal import SETTING, Done, Terminal
 from tools.service import roots
 
@@ -153,6 +154,9 @@ PREPARED = {
     r"createuser edgeface-centre": "systemctl stop edgeface-centre; dropdb --if-exists edgeface;"
     " dropuser --if-exists edgeface-centre; rm -rf /var/lib/edgeface-centre*/*",
     r"fleet (lost|devices)": "edgeface fleet join $(edgeface fleet code front house | cut -d' ' -f4-) --again",
+    r"fleet ring": "edgeface fleet model add new.tflite; edgeface fleet enroll house alice a1.jpg;"
+    " edgeface fleet enroll house joe joe1.jpg;"
+    " edgeface fleet join $(edgeface fleet code front house | cut -d' ' -f4-) --again",
     r"dropdb": "pg_dump --format custom --file /var/lib/postgresql/edgeface.dump edgeface",
     r"fleet (forget|proof)": "edgeface fleet enroll house alice a1.jpg",
     r"\$CENTRE": "export CENTRE=$(edgeface centre token curl --role viewer 2>/dev/null)",
@@ -266,6 +270,7 @@ def _write_files(files: Path) -> None:
     for name, photo in _PHOTOS.items():
         shutil.copy(photos / f"{photo}.jpg", checkout / f"{name}.jpg")
     shutil.copy(roots.HERE / "edgeface" / "demo_data" / "clip.mp4", checkout / "clip.mp4")
+    other_model(checkout, "new")
     shutil.copytree(roots.HERE / "edgeface" / "demo_data" / "people", checkout / "people")
     programs = files / "opt" / "docs" / "bin"
     programs.mkdir(parents=True)

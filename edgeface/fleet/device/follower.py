@@ -135,7 +135,7 @@ class Follower:
             book, applier = self._opened(stack)
             try:
                 embedder = self._configuration().embedder
-                while not self._closing.is_set() and applier.gallery.model == self._model:
+                while not self._closing.is_set() and self._is_current(book, applier):
                     if self._configuration().embedder != embedder:
                         break
                     self._closing.wait(self.round(book, applier))
@@ -174,6 +174,10 @@ class Follower:
         applier.local.take_restored(folder)
         return book, applier
 
+    def _is_current(self, book: Book, applier: Applier) -> bool:
+        """Whether both files were opened for the model in use; a change-over, or one that failed, ends that."""
+        return {applier.gallery.model, *(one.model for one in book.sites.values())} == {self._model}
+
     def _settings(self) -> Configuration:
         """The configuration with the embedder in use, which the daemon's may not have yet."""
         return self._configuration().model_copy(update={"embedder": self._embedder})
@@ -186,7 +190,7 @@ class Follower:
 
     def round(self, book: Book, applier: Applier) -> float:
         """Do what is due, once; returns the seconds until the next time."""
-        if applier.gallery.model != self._model:
+        if not self._is_current(book, applier):
             return 0.0
         try:
             self._count_leases(book, applier)

@@ -5,8 +5,8 @@
 3. gallery.db: the templates of the new model are added to the old ones, like any other list of the centre.
 4. The switch: one small file in the data folder names the model in use.
 
-After a crash between 2 and 4, the device starts with the old model, whose templates it still has, and fetches its list
-once more. To go back is the same with the old model.
+After a crash or an error between 2 and 4, the follower opens its files again with the old model, whose templates are
+still there, and fetches its list once more. To go back is the same with the old model.
 """
 
 from __future__ import annotations
@@ -125,15 +125,11 @@ class ChangeOver:
             _require_settled(book, applier, self._clock.wall())
             self._step("checked")
             book.remodel(model)
-            try:
-                other = Applier(lambda: after, new, book, self._clock, step=self._step)
-                for name, answer in answers.items():
-                    other.apply(book.sites[name], answer, whole=True)
-                self._step("added")
-                activate(before.data, model)
-            except BaseException:
-                book.remodel(old.model)
-                raise
+            other = Applier(lambda: after, new, book, self._clock, step=self._step)
+            for name, answer in answers.items():
+                other.apply(book.sites[name], answer, whole=True)
+            self._step("added")
+            activate(before.data, model)
         self._step("switched")
 
     def _finish(self, book: Book, gallery: Gallery) -> None:
