@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from edgeface.centre.context import opened
+from edgeface.centre.context import KEYRING, opened
 from edgeface.centre.records import Entry
 from edgeface.core.errors import FleetError
 from tests.support.centre_server import SITE, centre, serving
@@ -46,7 +46,7 @@ _SECONDS_TO_PROMOTE = 2.0
 def run(options: Options) -> list[Row]:
     """Try both kinds of replication."""
     people = min(options.people, 1_000)
-    return [_kept(options.folder, people), _lost(options.folder, people)]
+    return [_kept(options.folder, people), _lost(options.folder, people), _machine_lost(options.folder, people)]
 
 
 @dataclass
@@ -220,19 +220,58 @@ def _lost(folder: Path, people: int) -> Row:
     )  # fmt: skip
 
 
+def _machine_lost(folder: Path, people: int) -> Row:
+    """The first machine is lost with its disks: left are the standby, the second copy of the keyring, and a backup."""
+    place = folder / "second-machine"
+    with pair(folder) as servers:
+        stage = servers.stage
+        stage.put(range(people))
+        device = stage.device(folder, "follows")
+        followed(device)
+        servers.replicate("*")
+        # The backup of the centre's folder has the authority, and nothing that changes with people.
+        shutil.copytree(stage.folders[0], place / "data", ignore=shutil.ignore_patterns(KEYRING))
+        stage.forget(_FORGOTTEN)
+        stage.put(range(people, people + len(_FORGOTTEN)))
+        settings, clock, last = stage.running.context.settings, stage.running.clock, stage.store.site(SITE).seq
+        stage.running.server.stop()
+        for copy in (place / "second", place / "data" / KEYRING):
+            shutil.copytree(settings.keyring, copy)
+        began = servers.fail_over()
+        settings = settings.model_copy(update={"data": place / "data", "keyring": place / "second"})
+        with opened(settings, clock) as context, serving(context, folder) as running:
+            started = time.monotonic() - began
+            follower = followed(moved(device, Stage(running, servers.standby, stage.conninfo)))
+            seq = context.store.site(SITE).seq
+            equal = context.store.proof(SITE).outstanding == ()
+            back = _matched(device, _FORGOTTEN) + len({one.id for one in context.store.people(SITE)} & _ids(_FORGOTTEN))
+    return Row(
+        "first of two machines lost",
+        f"{people:,} people; left are a synchronous standby, the second copy of the keyring, and an older backup of "
+        "the centre's folder without the keyring",
+        f"{last - seq} changes lost; {back} forgotten matched or listed; the second machine serves after "
+        f"{started:.1f} s; digests {'equal' if equal else 'differ'}",
+        "0 lost, 0 forgotten matched, digests equal",
+        missed(nothing_lost=seq == last, forgotten_stay=not back, digests_equal=equal) + follower.problems,
+    )
+
+
 def _promoted(stage: Stage, devices: list[Device]) -> int:
     """Follow the promoted standby before anyone has run `edgeface centre restored`; how many forgotten came back."""
     found = 0
     for one in devices:
         followed(one)
         found += _matched(one, _FORGOTTEN)
-    return found + len({one.id for one in stage.store.people(SITE)} & {f"p-{n}" for n in _FORGOTTEN})
+    return found + len({one.id for one in stage.store.people(SITE)} & _ids(_FORGOTTEN))
 
 
 def _matched(device: Device, numbers: range) -> int:
     """How many of them are matched at the device, by anyone's template."""
-    people = {f"p-{n}" for n in numbers}
-    return len(device.matched & people)
+    return len(device.matched & _ids(numbers))
+
+
+def _ids(numbers: range) -> set[str]:
+    return {f"p-{n}" for n in numbers}
 
 
 def _copy(primary: Postgres, new: Postgres) -> None:
