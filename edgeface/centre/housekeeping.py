@@ -1,4 +1,4 @@
-"""What a centre that runs must do from time to time: renew its certificate, and make and drop months of events."""
+"""What a centre that runs must do every hour: renew its certificate, and the upkeep of its store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
+from edgeface.centre.upkeep import EVERY
+from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError
 
 if TYPE_CHECKING:
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from edgeface.centre.context import CentreContext
 
 log = logging.getLogger(__name__)
-
-EVERY = 3600.0
-"""Seconds between two runs."""
 
 
 class Housekeeping:
@@ -45,7 +44,7 @@ class Housekeeping:
         A database that is away does not keep the certificate from being renewed. Connections that are open keep the
         certificate with which they began.
         """
-        problems = [problem for part in (self._certificates, self._events) if (problem := _tried(part)) is not None]
+        problems = [problem for part in (self._certificates, self._upkeep) if (problem := _tried(part)) is not None]
         for problem in problems:
             log.error("upkeep: %s", problem)
         self.problem = problems[0] if problems else None
@@ -56,10 +55,11 @@ class Housekeeping:
         for tls in self._own:
             self._context.authority.load_server(tls, self._context.settings.names)
 
-    def _events(self) -> None:
-        self._context.store.make_partitions()
-        if self._context.settings.event_months:
-            self._context.store.drop_events(self._context.settings.event_months)
+    def _upkeep(self) -> None:
+        done = self._context.store.upkeep.run(self._context.settings.periods, synced=synchronised())
+        # None: another centre does it.
+        if done is not None:
+            log.info("upkeep: %s", done)
 
 
 def _tried(part: Callable[[], None]) -> str | None:

@@ -50,6 +50,11 @@ def take_code(transaction: Transaction, secret: bytes, wall: float) -> JoinCode:
     return JoinCode(row[0], tuple(row[1]))
 
 
+def drop_codes(transaction: Transaction, wall: float) -> int:
+    """Delete the codes that are too old; returns how many."""
+    return transaction.execute("DELETE FROM join_codes WHERE ends <= %s", (wall,)).rowcount
+
+
 def add(
     transaction: Transaction, code: JoinCode, request: JoinRequest, fingerprint: bytes, ends: float, wall: float
 ) -> Device:

@@ -340,7 +340,7 @@ class Follower:
         """Why the centre may close every connection without a word: this is not told to a client by TLS."""
         if self._identity is None or self._clock.wall() < self._identity.ends:
             return ""
-        return "; the certificate of this device has ended: edgeface fleet join URL CODE --again"
+        return "; the certificate of this device has ended: edgeface fleet join URL --again"
 
     def _report(self, book: Book | None, error: Exception | None) -> None:
         what = error if isinstance(error, EdgefaceError) else "unexpected error"

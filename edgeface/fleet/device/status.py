@@ -48,7 +48,7 @@ def problems(book: Book, counters: Counters, last: str | None) -> tuple[str, ...
     """What a person has to do something about."""
     found = [] if last is None else [last]
     if not book.sites:
-        found.append("fleet: this device has not joined: edgeface fleet join URL CODE")
+        found.append("fleet: this device has not joined: edgeface fleet join URL")
     taken = sum(one.state == "taken" for one in book.people.values())
     if taken:
         whose = counted(taken, "person of the centre has", "people of the centre have")
