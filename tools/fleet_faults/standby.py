@@ -188,7 +188,11 @@ def _lost(folder: Path, people: int) -> Row:
         followed(device)
         signed = stage.proof("ahead").seq
         killed = servers.fail_over()
-        came_back = _promoted(stage, [device, away])
+        refused = _refused(stage)
+        # The other device still has them: it gets nothing before the database fits again.
+        for one in (device, away):
+            followed(one)
+        came_back = _matched(device, _FORGOTTEN)
         known = {one.seq for one in stage.store.history(SITE, 0, 1 << 30)}
         lost = [seq for _, seq in writers.acknowledged if seq not in known]
         settings, clock = stage.running.context.settings, stage.running.clock
@@ -203,17 +207,19 @@ def _lost(folder: Path, people: int) -> Row:
             for one in (device, away):
                 problems += followed(moved(one, again)).problems
                 came_back += _matched(one, _FORGOTTEN)
+            came_back += len({one.id for one in context.store.people(SITE)} & _ids(_FORGOTTEN))
             equal = [one.state for one in context.store.proof(SITE).devices].count("equal")
         say(f"{time.monotonic() - killed:.0f} s from the kill to equal devices")
     return Row(
         "standby promoted, asynchronous",
         f"{people:,} people; {len(writers.acknowledged):,} changes and {len(_FORGOTTEN)} forgotten while the standby "
         "was cut off, one of two devices had them; primary killed, standby promoted, edgeface centre restored",
-        f"{len(lost):,} changes lost; {came_back} forgotten matched or listed; restored in {restored:.1f} s; {equal} "
-        "of 2 digests equal",
-        "0 forgotten matched, numbers above all signed, digests equal",
+        f"{len(lost):,} changes lost; the centre {'refuses' if refused else 'takes'} others until it is restored, in "
+        f"{restored:.1f} s; {came_back} forgotten matched or listed; {equal} of 2 digests equal",
+        "refused until restored, 0 forgotten matched, numbers above all signed, digests equal",
         missed(
-            changes_were_lost=bool(lost), forgotten_stay=not came_back, numbers_above_all_signed=seq > signed,
+            changes_were_lost=bool(lost), refused_until_restored=refused, forgotten_stay=not came_back,
+            numbers_above_all_signed=seq > signed,
             digests_equal=equal == 2,  # noqa: PLR2004 - both
         )
         + problems,
@@ -256,13 +262,14 @@ def _machine_lost(folder: Path, people: int) -> Row:
     )
 
 
-def _promoted(stage: Stage, devices: list[Device]) -> int:
-    """Follow the promoted standby before anyone has run `edgeface centre restored`; how many forgotten came back."""
-    found = 0
-    for one in devices:
-        followed(one)
-        found += _matched(one, _FORGOTTEN)
-    return found + len({one.id for one in stage.store.people(SITE)} & _ids(_FORGOTTEN))
+def _refused(stage: Stage) -> bool:
+    """Whether the centre refuses a change in the promoted database, and says why."""
+    try:
+        stage.put([_FORGOTTEN.stop], name="Changed")
+    except FleetError as error:
+        say(str(error))
+        return "edgeface centre restored" in str(error)
+    return False
 
 
 def _matched(device: Device, numbers: range) -> int:
