@@ -1,4 +1,4 @@
-"""What a centre that runs must do every hour: renew its certificate, and the upkeep of its store."""
+"""What a centre that runs must do from time to time: renew its certificate, and do the upkeep of its store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
-from edgeface.centre.upkeep import EVERY
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError
 
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from edgeface.centre.context import CentreContext
 
 log = logging.getLogger(__name__)
+
+EVERY = 3600.0
+"""Seconds between two runs."""
 
 
 class Housekeeping:

@@ -10,11 +10,14 @@ from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.tables import devices, receipts, sites
 from edgeface.centre.tables.condition import Condition
+from edgeface.centre.tables.crops import Crops
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.tables.rings import Rings
+from edgeface.centre.tables.templates import Templates
 from edgeface.centre.upkeep import Upkeep
 from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
@@ -82,8 +85,12 @@ class Store:
         self._feed = Feed(keyring)
         self._proposals = Proposals(keyring, self._people, self._limits)
         self._events = EventRows(keyring, self._directory)
-        self.condition = Condition(self._database, keyring)
         self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
+        self.templates = Templates(self._database, keyring)
+        """All templates, opened: for the search."""
+        self.crops = Crops(self._database, keyring)
+        self.rings = Rings(self._database, keyring, self._clock)
+        self.condition = Condition(self._database, keyring)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -229,11 +236,6 @@ class Store:
         For asynchronous servers; the number may come late or twice, as with `wait`.
         """
         return self._watch.on_change(call)
-
-    def raise_floor(self, site: str, floor: int) -> None:
-        """Have devices that are below a change number list again, and delete the history below it."""
-        with self._database.changing() as transaction:
-            sites.raise_floor(transaction, site, floor)
 
     # Devices
 
@@ -387,10 +389,10 @@ class Store:
                 with self._database.changing() as transaction:
                     self._people.finish_forgetting(transaction, site, self._clock.wall())
 
-    def _stamp(self, site: str) -> tuple[int, int]:
+    def _stamp(self, site: str) -> tuple[int, ...]:
         """What changes with every answer about a site."""
         found = self.site(site)
-        return found.seq, found.epoch
+        return found.seq, found.epoch, found.ring
 
 
 def _require_follower(device: Device, site: str) -> None:

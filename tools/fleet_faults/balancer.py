@@ -175,6 +175,6 @@ def _change(context: CentreContext, followers: Followers, n: int) -> list[float]
     """Seconds until each device has a change."""
     began = time.monotonic()
     seq = context.store.put(SITE, Entry(id=f"p-{n}", name="New", embeddings={MODEL: unit(n)}), BY)
-    found = [at - began for at in followers.wait(seq, 60)]
+    found = [had.written - began for had in followers.wait(seq, 60)]
     say(f"change {n}: with {len(found)} after {max(found, default=0):.2f} s")
     return found

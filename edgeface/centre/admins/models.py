@@ -14,13 +14,13 @@ from edgeface.core.errors import GalleryError
 from edgeface.core.settings import Id
 from edgeface.core.types import Embedding  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.fleet.facts import MAX_GROUPS
+from edgeface.fleet.messages import ModelName
 from edgeface.gallery.snapshot import check_embedding
 from edgeface.web.api.device_models import Since  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.web.api.models import ApiModel, Day, Expiry, Limit, Name, NewFromPhotos, Page, Time
 
 Groups = Annotated[list[Id], Field(max_length=MAX_GROUPS)]
 SiteId = Id
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
 MAX_MODELS = 4
 MAX_FORGOTTEN = 1_000
 _MAX_TEMPLATE = 24_000
@@ -85,6 +85,14 @@ class PeopleQuery(Page):
     """Only people whose id or name contains this text; case does not matter."""
 
 
+class KeptCrops(ApiModel):
+    """Aligned faces that are kept for another model, by consent."""
+
+    given: str
+    """The day of that consent."""
+    count: int
+
+
 class Person(ApiModel):
     """A person of a site."""
 
@@ -96,6 +104,8 @@ class Person(ApiModel):
     ignored: bool
     consent: str | None
     expires: str | None
+    crops: KeptCrops | None
+    """null: none are kept."""
 
 
 class People(ApiModel):
@@ -111,6 +121,8 @@ class EnrollFromPhotos(NewFromPhotos):
 
     accept_limits: Literal[False] = False
     """Levels are the devices' own: the centre has none."""
+    keep_crops: bool = False
+    """The person consents to keeping the aligned faces, for another model."""
 
 
 class Change(ApiModel):
@@ -207,6 +219,8 @@ class DeviceProof(Outstanding):
     receipt_key: str
     """Base64 of the public key of the device that checks the signature."""
     revoked: bool
+    model: str | None
+    """The model that the device has signed too."""
 
 
 class Proof(ApiModel):

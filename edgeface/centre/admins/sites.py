@@ -171,6 +171,7 @@ def _device_proof(one: records.DeviceProof) -> models.DeviceProof:
         signature=None if one.signature is None else _base64(one.signature),
         receipt_key=_base64(one.receipt_key),
         revoked=one.revoked,
+        model=one.model,
     )
 
 

@@ -162,6 +162,19 @@ class Keyring:
         """The keys of these subjects that have one."""
         return {row[0]: row[1] for row in self._each("SELECT subject, key FROM keys WHERE subject = ?", subjects)}
 
+    def keys_between(self, first: bytes, last: bytes) -> dict[bytes, bytes]:
+        """The keys of the subjects from `first` to `last`, as bytes are ordered."""
+        return dict(self._rows("SELECT subject, key FROM keys WHERE subject BETWEEN ? AND ?", first, last))
+
+    def every_destroyed(self) -> set[bytes]:
+        """All subjects whose keys were destroyed."""
+        return {row[0] for row in self._rows("SELECT subject FROM destroyed")}
+
+    def require_in_place(self) -> None:
+        """Raise FleetError unless the first copy, from which everyone reads, is still the file that was opened."""
+        with self._thread:
+            self._first.require_in_place()
+
     def destroyed(self, subjects: Collection[bytes]) -> set[bytes]:
         """Those of the subjects whose keys were destroyed."""
         return {row[0] for row in self._each("SELECT subject FROM destroyed WHERE subject = ?", subjects)}

@@ -115,6 +115,11 @@ def _for_a_person(book: Book, clock: Clock) -> list[str]:
         f"{one}: the centre has someone with this id, and someone else has it here: neither was changed"
         for one in taken
     ]
+    lines += [
+        f"{name}: the centre wants the model {one.wanted.model}; this device uses {one.model}"
+        for name, one in book.sites.items()
+        if one.wanted is not None and one.wanted.model != one.model
+    ]
     now = clock.wall()
     for one in book.waiting.values():
         entry = book.people.get((one.site, one.person))
