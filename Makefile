@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults fleet-faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check fleet-demo first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
+	covered clean fuzz install uninstall deb docs-check fleet-demo first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-centre bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test fleet-image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -120,6 +120,9 @@ bench-unknowns: setup ## what 10,000 unknowns cost, and a flood of new ones, 4 m
 factors: setup ## what the time of a check, trying, and a stolen data folder tell about PINs and codes, 2 minutes
 	@$(BIN)/python -m benchmarks.factors $(ARGS)
 
+bench-centre: setup-dev ## what a centre of a fleet and its database need with 10,000 people, 5 minutes (ARGS="--devices 200")
+	@$(BIN)/python -m benchmarks.centre $(ARGS)
+
 bench-passes: setup ## what looking for passes costs, and from how far away one is read, 2 minutes
 	@$(BIN)/python -m benchmarks.passes
 
@@ -198,6 +201,9 @@ image: setup ## build the container image on a Debian root made here, as root (A
 
 image-test: setup ## try the image in podman, amd64 and emulated arm64, as root, 10 minutes (ARGS="--only amd64")
 	@$(BIN)/python -m tools.image.trial $(ARGS)
+
+fleet-image-test: setup ## the image with the centre of a fleet, PostgreSQL, and a device that joins, in podman, as root, 3 minutes (ARGS=--keep)
+	@$(BIN)/python -m tools.image.fleet_trial $(ARGS)
 
 compose-test: setup ## packages/compose with podman-compose: TLS, passwords, Prometheus, as root (ARGS=--keep)
 	@tools/setup/venv build/compose/venv

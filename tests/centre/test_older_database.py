@@ -266,9 +266,7 @@ def test_a_centre_on_another_machine_with_a_keyring_of_its_own_is_found_out(
         before = centre.store.site(SITE).seq
         for one in ("new", "changed", "forgotten"):
             if one != change:
-                with pytest.raises(
-                    OlderKeyringError, match="run centres on one machine only"
-                ):
+                with pytest.raises(OlderKeyringError, match="run centres on one machine only"):
                     CHANGES[one](centre)
         assert centre.store.site(SITE).seq == before
         other.store.put(SITE, entry(5), "admin")

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import util
 from pathlib import Path
 
@@ -89,6 +90,15 @@ class Postgres:
             else:
                 return
 
+    def processes(self) -> list[int]:
+        """All processes that work in the data folder."""
+        found = []
+        for link in Path("/proc").glob("[0-9]*/cwd"):
+            with suppress(OSError):
+                if link.readlink() == self.data:
+                    found.append(int(link.parent.name))
+        return found
+
     def wait_until_writable(self) -> None:
         """Wait until it has replayed its log and takes changes."""
         self._wait_for("SELECT NOT pg_is_in_recovery()")
@@ -156,16 +166,6 @@ class Postgres:
         self._process = None
         # After SIGKILL, the children of the server end by themselves; a new one cannot start before.
         end = time.monotonic() + _PATIENCE
-        while how is signal.SIGKILL and self._children():
+        while how is signal.SIGKILL and self.processes():
             assert time.monotonic() < end
             time.sleep(0.02)
-
-    def _children(self) -> bool:
-        """Whether any process still works in the data folder."""
-        for link in Path("/proc").glob("[0-9]*/cwd"):
-            try:
-                if link.readlink() == self.data:
-                    return True
-            except OSError:
-                continue
-        return False

@@ -79,7 +79,7 @@ def run(options: Options) -> list[Row]:
             _STEP,
             f"{_DEVICES} devices behind nginx, {_KILLS} kills in turn, which cut {cut} connections, {_CHANGES} changes "
             "after each; another program with a connection for each question",
-            f"{asking.failed} of {asking.asked:,} questions failed, none after {asking.longest:.1f} s; a change with "
+            f"{asking.failed} of {asking.asked:,} questions failed (for {asking.longest:.1f} s at most); a change with "
             f"all after {worst:.1f} s (worst); {equal} of {_DEVICES} digests equal",
             _BAR,
             missed(

@@ -40,7 +40,9 @@ def run(options: Options) -> list[Row]:
         finally:
             server.close()
         rows = [_restore(lost, backup) for backup in backups]
-    return rows if PgBackRest.PROGRAM.exists() else [*rows, Row("restored, pgbackrest", "", "", _BAR, skipped=True)]
+    if not PgBackRest.PROGRAM.exists():
+        rows.insert(1, Row("restored, pgbackrest", "", "not tried: needs pgbackrest", _BAR, skipped=True))
+    return rows
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from edgeface.centre.context import opened
+from edgeface.centre.context import KEYRING, opened
 from edgeface.centre.records import Entry
 from edgeface.core.errors import FleetError
 from tests.support.centre_server import SITE, centre, serving
@@ -38,6 +38,8 @@ _WRITERS = 4
 _FORGOTTEN = range(20)
 _SEEN = range(100)
 """Whose faces are tried at the door."""
+_ATTEMPTS = 4
+"""To reach the promoted database; each may wait for 10 s."""
 _SECONDS_OF_WRITING = 3.0
 _SECONDS_TO_PROMOTE = 2.0
 """In which an administrator notices and decides; the figures count from the kill."""
@@ -46,7 +48,7 @@ _SECONDS_TO_PROMOTE = 2.0
 def run(options: Options) -> list[Row]:
     """Try both kinds of replication."""
     people = min(options.people, 1_000)
-    return [_kept(options.folder, people), _lost(options.folder, people)]
+    return [_kept(options.folder, people), _lost(options.folder, people), machine_lost(options.folder, people)]
 
 
 @dataclass
@@ -188,7 +190,11 @@ def _lost(folder: Path, people: int) -> Row:
         followed(device)
         signed = stage.proof("ahead").seq
         killed = servers.fail_over()
-        came_back = _promoted(stage, [device, away])
+        refused = _refused(stage)
+        # The other device still has them: it gets nothing before the database fits again.
+        for one in (device, away):
+            followed(one)
+        came_back = _matched(device, _FORGOTTEN)
         known = {one.seq for one in stage.store.history(SITE, 0, 1 << 30)}
         lost = [seq for _, seq in writers.acknowledged if seq not in known]
         settings, clock = stage.running.context.settings, stage.running.clock
@@ -203,36 +209,82 @@ def _lost(folder: Path, people: int) -> Row:
             for one in (device, away):
                 problems += followed(moved(one, again)).problems
                 came_back += _matched(one, _FORGOTTEN)
+            came_back += len({one.id for one in context.store.people(SITE)} & _ids(_FORGOTTEN))
             equal = [one.state for one in context.store.proof(SITE).devices].count("equal")
         say(f"{time.monotonic() - killed:.0f} s from the kill to equal devices")
     return Row(
         "standby promoted, asynchronous",
         f"{people:,} people; {len(writers.acknowledged):,} changes and {len(_FORGOTTEN)} forgotten while the standby "
         "was cut off, one of two devices had them; primary killed, standby promoted, edgeface centre restored",
-        f"{len(lost):,} changes lost; {came_back} forgotten matched or listed; restored in {restored:.1f} s; {equal} "
-        "of 2 digests equal",
-        "0 forgotten matched, numbers above all signed, digests equal",
+        f"{len(lost):,} changes lost; the centre {'refuses' if refused else 'takes'} others until it is restored, in "
+        f"{restored:.1f} s; {came_back} forgotten matched or listed; {equal} of 2 digests equal",
+        "refused until restored, 0 forgotten matched, numbers above all signed, digests equal",
         missed(
-            changes_were_lost=bool(lost), forgotten_stay=not came_back, numbers_above_all_signed=seq > signed,
+            changes_were_lost=bool(lost), refused_until_restored=refused, forgotten_stay=not came_back,
+            numbers_above_all_signed=seq > signed,
             digests_equal=equal == 2,  # noqa: PLR2004 - both
         )
         + problems,
     )  # fmt: skip
 
 
-def _promoted(stage: Stage, devices: list[Device]) -> int:
-    """Follow the promoted standby before anyone has run `edgeface centre restored`; how many forgotten came back."""
-    found = 0
-    for one in devices:
-        followed(one)
-        found += _matched(one, _FORGOTTEN)
-    return found + len({one.id for one in stage.store.people(SITE)} & {f"p-{n}" for n in _FORGOTTEN})
+def machine_lost(folder: Path, people: int) -> Row:
+    """The first machine is lost with its disks: left are the standby, the second copy of the keyring, and a backup."""
+    place = folder / "second-machine"
+    with pair(folder) as servers:
+        stage = servers.stage
+        stage.put(range(people))
+        device = stage.device(folder, "follows")
+        followed(device)
+        servers.replicate("*")
+        # The backup of the centre's folder has the authority, and nothing that changes with people.
+        shutil.copytree(stage.folders[0], place / "data", ignore=shutil.ignore_patterns(KEYRING))
+        stage.forget(_FORGOTTEN)
+        stage.put(range(people, people + len(_FORGOTTEN)))
+        settings, clock, last = stage.running.context.settings, stage.running.clock, stage.store.site(SITE).seq
+        stage.running.server.stop()
+        for copy in (place / "second", place / "data" / KEYRING):
+            shutil.copytree(settings.keyring, copy)
+        began = servers.fail_over()
+        settings = settings.model_copy(update={"data": place / "data", "keyring": place / "second"})
+        with opened(settings, clock) as context, serving(context, folder) as running:
+            started = time.monotonic() - began
+            follower = followed(moved(device, Stage(running, servers.standby, stage.conninfo)))
+            seq = context.store.site(SITE).seq
+            equal = context.store.proof(SITE).outstanding == ()
+            back = _matched(device, _FORGOTTEN) + len({one.id for one in context.store.people(SITE)} & _ids(_FORGOTTEN))
+    return Row(
+        "first of two machines lost",
+        f"{people:,} people; left are a synchronous standby, the second copy of the keyring, and an older backup of "
+        "the centre's folder without the keyring",
+        f"{last - seq} changes lost; {back} forgotten matched or listed; the second machine serves after "
+        f"{started:.1f} s; digests {'equal' if equal else 'differ'}",
+        "0 lost, 0 forgotten matched, digests equal",
+        missed(nothing_lost=seq == last, forgotten_stay=not back, digests_equal=equal) + follower.problems,
+    )
+
+
+def _refused(stage: Stage) -> bool:
+    """Whether the centre refuses a change in the promoted database, and says why, once it has connected to it."""
+    for _ in range(_ATTEMPTS):
+        try:
+            stage.put([_FORGOTTEN.stop], name="Changed")
+        except FleetError as error:
+            say(str(error))
+            if "does not answer" not in str(error):
+                return "edgeface centre restored" in str(error)
+        else:
+            break
+    return False
 
 
 def _matched(device: Device, numbers: range) -> int:
     """How many of them are matched at the device, by anyone's template."""
-    people = {f"p-{n}" for n in numbers}
-    return len(device.matched & people)
+    return len(device.matched & _ids(numbers))
+
+
+def _ids(numbers: range) -> set[str]:
+    return {f"p-{n}" for n in numbers}
 
 
 def _copy(primary: Postgres, new: Postgres) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from edgeface.centre.context import CentreContext
     from edgeface.centre.devices.limits import DeviceLimits, Kind
@@ -51,6 +52,8 @@ Message = TypeVar("Message", bound=FleetMessage)
 
 _MAX_MODEL = 120
 _MAX_SEQ = 1 << 62
+_PART = 64 * 1024
+"""Bytes of an answer that are written at a time."""
 _MAX_EMPTY = 1000
 """Bytes of an answer without rows."""
 
@@ -231,7 +234,23 @@ def _reply(message: FleetMessage) -> Response:
 
 def _packed(body: bytes) -> Response:
     headers: Mapping[str, str] = {"Cache-Control": "no-store"}
-    return Response(body, headers=headers, media_type=MEDIA_TYPE)
+    return _InParts(body, headers=headers, media_type=MEDIA_TYPE)
+
+
+class _InParts(Response):
+    """An answer whose parts are sent one after the other, each when there is room for it.
+
+    OpenSSL keeps, for each connection, a buffer as long as the most that was ever written at once: a list of 10,000
+    people would stay in memory for each device that follows.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the form of ASGI
+        """Send it."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, max(1, len(self.body)), _PART):
+            more = start + _PART < len(self.body)
+            part = self.body[start : start + _PART]
+            await send({"type": "http.response.body", "body": part, "more_body": more})
 
 
 def _context(request: Request) -> CentreContext:
