@@ -36,7 +36,7 @@ class Journal:
     ) -> None:
         """Add a row; `site` is one, several, or None for what belongs to no site.
 
-        `facts` become JSON, and stay when a person is forgotten: put no id or name there, only their number in `person`.
+        `facts` become JSON, and stay when a person is forgotten: give no id or name, only their number as `person`.
         """
         with self._database.changing() as transaction:
             note(transaction, self._clock.wall(), by, what, site, facts, person)
