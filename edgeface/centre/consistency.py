@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeface.centre.keys.keyring import proposal_subject
+from edgeface.centre.keys.keyring import OlderDatabaseError, proposal_subject
 from edgeface.centre.records import Repaired
 from edgeface.centre.tables import event_rows, receipts, sites
-from edgeface.centre.tables.people import note_counter
 from edgeface.core.errors import FleetError
+from edgeface.fleet import digest
 
 if TYPE_CHECKING:
     from edgeface.centre.database import Transaction
@@ -37,20 +37,47 @@ def require_own_keyring(transaction: Transaction, keyring: Keyring) -> None:
         )
 
 
+def lock_sites(transaction: Transaction) -> None:
+    """Wait until no change of any site is under way, and keep new changes and new sites out.
+
+    Before any row of `sites` is locked: a change that waits for the row would wait for this transaction, and this one
+    for the change.
+    """
+    transaction.execute("LOCK TABLE sites IN EXCLUSIVE MODE")
+
+
+def require_present(transaction: Transaction, keyring: Keyring) -> None:
+    """Raise OlderDatabaseError unless each site is where its last change has left it; `lock_sites` first.
+
+    A change is noted in the keyring before the database commits it, so a crash may have left one that is missing here.
+    Only one: the next can begin only when the site is no longer locked, and counts from what was committed.
+    """
+    present = {site.site: site for site in sites.all_sites(transaction)}
+    for name in keyring.marked():
+        if name not in present:
+            raise OlderDatabaseError(f"it has no site {name}")
+        if not (mark := keyring.mark(name)).fits(present[name].seq):
+            raise OlderDatabaseError.of(mark, present[name].seq)
+    for name, site in present.items():
+        newest = keyring.newest_epoch(name)
+        if site.epoch < newest and not keyring.has_epoch(name, site.epoch):
+            raise OlderDatabaseError(f"{name}: epoch {site.epoch} instead of {newest}")
+        keyring.settle(name, site.seq)
+
+
 def repair(
     transaction: Transaction, keyring: Keyring, people: People, wall: float, *, restored: bool = False
 ) -> Repaired:
     """Finish what a crash has interrupted: forget whose key is destroyed, and destroy keys without a row.
 
+    `lock_sites` first: then no one is between the two writes, and no site is added whose keys seem to be without rows.
     Raises FleetError if rows have no key for another reason, unless the database was `restored`.
     """
-    # With every site locked, no one is between the two writes.
     names = [site.site for site in sites.all_sites(transaction)]
-    for name in names:
-        site = sites.locked(transaction, name)
-        if not restored:
-            keyring.epoch_key(name, site.epoch)
-            keyring.keep_epoch(name, site.epoch)
+    for name in names if not restored else ():
+        site = sites.find(transaction, name)
+        keyring.epoch_key(name, site.epoch)
+        keyring.keep_epoch(name, site.epoch)
     gone = sum(people.finish_forgetting(transaction, name, wall, restored=restored) for name in names)
     rows = transaction.execute("SELECT person FROM people WHERE NOT gone").fetchall()
     waiting = transaction.execute("SELECT number FROM proposals WHERE state = 'waiting' AND NOT forget").fetchall()
@@ -63,18 +90,32 @@ def repair(
     unused = known - used
     if unused:
         keyring.sweep(unused)
-        note_counter(transaction, keyring)
+        sites.note_counter(transaction, keyring)
     return Repaired(keys=len(unused), people=gone)
 
 
+def begin_again(transaction: Transaction, keyring: Keyring, wall: float) -> None:
+    """After a restore: have every site continue above all numbers that were ever given; `lock_sites` first.
+
+    Sites that were added since the backup are there again, without people. A crash from here on leaves a database that
+    does not fit the keyring, so that this is done again.
+    """
+    for name in keyring.marked():
+        sites.add(transaction, name, keyring, wall)
+    for site in sites.all_sites(transaction):
+        start = max(site.seq, keyring.mark(site.site).after, receipts.highest(transaction, site)) + GAP
+        transaction.execute("DELETE FROM changes WHERE site = %s", (site.site,))
+        transaction.execute("UPDATE sites SET seq = %s, floor = %s WHERE site = %s", (start, start, site.site))
+        keyring.settle(site.site, start)
+
+
 def renumber(transaction: Transaction, keyring: Keyring, people: People, directory: Directory, wall: float) -> None:
-    """After a restore: begin an epoch for each site, and number everyone again above all numbers ever given."""
+    """After a restore: begin an epoch for each site, and give everyone another number."""
     for found in sites.all_sites(transaction):
         sites.begin_epoch(transaction, found.site, keyring, wall, "")
         site = sites.locked(transaction, found.site)
         records = directory.records(transaction, site)
-        start = max(site.seq, receipts.highest(transaction, site)) + GAP
-        transaction.execute("DELETE FROM changes WHERE site = %s", (site.site,))
-        transaction.execute("UPDATE sites SET seq = %s, floor = %s WHERE site = %s", (start, start, site.site))
-        people.renumber(transaction, replace(site, seq=start, floor=start), records, wall)
-    note_counter(transaction, keyring)
+        # Counted again: in a damaged database, rows may be missing that the digest has.
+        total = digest.of(site.site, ((one.person, one.seq) for one in records))
+        people.renumber(transaction, replace(site, digest=total, count=len(records)), records, wall)
+    sites.note_counter(transaction, keyring)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgeface.config.configuration import Configuration
+from edgeface.faces.calibration import table_of
+from edgeface.gallery.agreement import Limits
 from edgeface.web.context import Models
 
 if TYPE_CHECKING:
@@ -57,9 +59,10 @@ def opened(settings: CentreSettings, clock: Clock, *, restored: bool = False) ->
     from edgeface.centre.store import Store
 
     authority, conninfo = Authority.open(settings.data, clock), settings.database.open_conninfo()
+    limits = Limits.of(table_of(settings.embedder.model).cosine)
     with (
         closing(Keyring(settings.data / KEYRING, settings.keyring, settings.passphrase())) as keyring,
-        closing(Store(conninfo, keyring, clock, lease_seconds=settings.lease_seconds)) as store,
+        closing(Store(conninfo, keyring, clock, lease_seconds=settings.lease_seconds, limits=limits)) as store,
     ):
         if restored:
             store.after_restore()

@@ -67,6 +67,13 @@ class Database:
             yield connection
 
     @contextmanager
+    def alone(self, lock: int) -> Iterator[bool]:
+        """Hold an advisory lock of all processes, by a connection of its own; False if another one holds it."""
+        with translated(), psycopg.connect(self._conninfo, autocommit=True) as connection:
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone()
+            yield bool(row and row[0])
+
+    @contextmanager
     def _connection(self) -> Iterator[Transaction]:
         """A connection of the pool; raises FleetError with the reason if there is none in time."""
         with ExitStack() as stack:

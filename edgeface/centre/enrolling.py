@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.centre.records import Entry
+from edgeface.centre.tables.faces import require_no_objection
 from edgeface.core.errors import GalleryError, UnknownError
 from edgeface.core.text import check_new_id, cleaned, display_name, given_name, new_id, printable
-from edgeface.faces.calibration import table_of
 from edgeface.faces.embedder import embedder_name
-from edgeface.gallery.agreement import Limits, objection
+from edgeface.gallery.agreement import objection
 from edgeface.gallery.snapshot import NEVER, unit_mean
 from edgeface.people.enrollment import DoubtError, KnownFaces, from_photos, require_usable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from edgeface.centre.context import CentreContext
-    from edgeface.centre.records import PersonRecord
+    from edgeface.centre.records import Insistence, PersonRecord
     from edgeface.core.types import Embedding
     from edgeface.people.enrollment import EnrollOptions, Upload
 
@@ -58,10 +58,15 @@ class Enrolling:
 
     def find(self, who: str) -> PersonRecord:
         """The person with an id; raises UnknownError."""
-        found = next((one for one in self.context.store.people(self.site) if one.id == who), None)
-        if found is None:
-            raise UnknownError(f"{printable(who)}: no such person in {self.site}")
-        return found
+        return self.find_all([who])[0]
+
+    def find_all(self, ids: Sequence[str]) -> list[PersonRecord]:
+        """The people with these ids; raises UnknownError."""
+        known = {one.id: one for one in self.context.store.people(self.site)}
+        for who in ids:
+            if who not in known:
+                raise UnknownError(f"{printable(who)}: no such person in {self.site}")
+        return [known[who] for who in ids]
 
     def from_photos(
         self, who: str | None, facts: Facts, photos: Iterable[Path | Upload], options: EnrollOptions
@@ -69,26 +74,41 @@ class Enrolling:
         """Enroll someone, or replace their template; raises RejectedError and DoubtError as a device does."""
         known = {one.id: one for one in self.context.store.people(self.site)}
         who = self._id(who, facts.name, known)
-        model, means = self.model, self.context.store.means(self.site, self.model)
-        faces = KnownFaces(self._limits, dict(means), different_people=options.different_people)
+        model, faces = self.model, self.context.store.faces(self.site, self.model)
+        alike = {who: faces.look_alikes(who)}
+        every = KnownFaces(faces.limits, dict(faces.means), alike, different_people=options.different_people)
         with self.context.analyzer() as analyzer:
-            plan = from_photos(analyzer, faces, who, facts.name, photos)
+            plan = from_photos(analyzer, every, who, facts.name, photos)
         require_usable(plan, skip_bad=options.skip_bad)
         (found,) = plan.candidates
-        before = [means[who]] if who in means else []
-        why = objection(before, found.embeddings, self._limits, again=True)
+        before = [faces.means[who]] if who in faces.means else []
+        why = objection(before, found.embeddings, faces.limits, again=True)
         if why is not None and not options.anyway:
             raise DoubtError({who: why}, plan)
         entry = _entry(who, facts, known.get(who), {model: unit_mean(found.embeddings)})
         self.context.store.put(self.site, entry, self.by)
         return Enrolled(self.find(who), who not in known, plan.notes, plan.rejected)
 
-    def put(self, who: str, facts: Facts, templates: Mapping[str, Embedding], seq: int | None = None) -> Enrolled:
-        """Enroll or change someone with templates that are made already; `seq` is what the caller has seen."""
+    def put(
+        self,
+        who: str,
+        facts: Facts,
+        templates: Mapping[str, Embedding],
+        seq: int | None = None,
+        insisted: Collection[Insistence] = (),
+    ) -> Enrolled:
+        """Enroll or change someone with templates that are made already; `seq` is what the caller has seen.
+
+        Raises ObjectionError for the face of someone else, unless the caller insists.
+        """
         known = {one.id: one for one in self.context.store.people(self.site)}
         before = known.get(who)
         if before is None:
             check_new_id(who)
+        for model, face in templates.items():
+            found = self.context.store.faces(self.site, model).against(None if before is None else who, face)
+            # Whoever has templates in hand answers for those that nothing can be compared with.
+            require_no_objection([one for one in found if one.kind in {"another_face", "duplicate"}], insisted)
         entry = _entry(who, facts, before, templates)
         self.context.store.put(self.site, entry if seq is None else replace(entry, seq=seq), self.by)
         return Enrolled(self.find(who), before is None)
@@ -97,10 +117,6 @@ class Enrolling:
     def model(self) -> str:
         """The name of the embedder, as rows have it."""
         return embedder_name(self.context.settings.embedder.model)
-
-    @property
-    def _limits(self) -> Limits:
-        return Limits.of(table_of(self.context.settings.embedder.model).cosine)
 
     def _id(self, who: str | None, name: str | None, known: Mapping[str, PersonRecord]) -> str:
         if who:

@@ -19,6 +19,16 @@ JournalKind = Literal[
     "search", "export", "events", "sign-in", "account",
 ]  # fmt: skip
 """What the journal can say; `events`: someone has looked at the events of a person."""
+ObjectionKind = Literal["another_face", "no_template", "duplicate", "not_compared", "same_name", "other_id"]
+Insistence = Literal["another_face", "duplicate"]
+"""What an admin may insist on."""
+INSISTENCES: Mapping[ObjectionKind, Insistence] = {
+    "another_face": "another_face",
+    "no_template": "another_face",
+    "duplicate": "duplicate",
+    "not_compared": "duplicate",
+}
+"""What carries out an enrollment against each objection; those of other kinds are only shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,21 @@ class SiteProof:
         return tuple(one for one in self.devices if one.state != "equal")
 
 
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Something that speaks against an enrollment."""
+
+    kind: ObjectionKind
+    person: str
+    """The id of the person it is about."""
+    text: str
+
+    @property
+    def option(self) -> Insistence | None:
+        """What carries it out all the same; None if this is only shown."""
+        return INSISTENCES.get(self.kind)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingProposal:
     """A proposal that waits for an admin."""
@@ -157,6 +182,8 @@ class WaitingProposal:
     """Facts as the device proposes them; None if it proposes to forget the person."""
     name: str | None
     model: str | None
+    objections: tuple[Objection, ...] = ()
+    """What speaks against it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,3 +307,13 @@ class JournalRecord:
     sites: tuple[str, ...]
     person: bytes | None
     facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """How long what is kept; 0 keeps it without end, except for people."""
+
+    grace_days: int = 0
+    """Days between the end of a consent and the forgetting."""
+    event_months: int = 0
+    history_days: int = 60

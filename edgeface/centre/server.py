@@ -14,8 +14,9 @@ from edgeface.centre.admins.app import application as admin_application
 from edgeface.centre.devices.app import application as device_application
 from edgeface.centre.devices.certificates import CertifiedProtocol
 from edgeface.centre.mqtt.broker_client import BrokerClient
+from edgeface.centre.upkeep import EVERY
 from edgeface.core import systemd
-from edgeface.core.clock import DAY
+from edgeface.core.clock import synchronised
 from edgeface.core.errors import ConfigError, EdgefaceError, system_reason
 from edgeface.web.http.clients import Proxies
 from edgeface.web.http.connections import LIMITS, ConnectionLimits, Connections, CountedProtocol, LimitedListener
@@ -175,19 +176,20 @@ class CentreServer:
             return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol)
 
     async def _upkeep(self, devices: _Listener, admins: _Listener) -> None:
-        """Once a day: replace the server's certificate before it ends, and make and drop months of events."""
-        settings, authority = self._context.settings, self._context.authority
+        """Once an hour: replace the server's certificate before it ends, and do the upkeep of the store."""
+        settings, authority, upkeep = self._context.settings, self._context.authority, self._context.store.upkeep
         own = [devices.tls, *([admins.tls] if settings.admins.tls is None else [])]
         while True:
             try:
-                await run_in_threadpool(self._context.store.make_partitions)
-                if settings.event_months:
-                    await run_in_threadpool(self._context.store.drop_events, settings.event_months)
                 for tls in own:
                     await run_in_threadpool(authority.load_server, tls, settings.names)
+                done = await run_in_threadpool(upkeep.run, settings.periods, synced=synchronised())
+                # None: another centre does it.
+                if done is not None:
+                    log.info("upkeep: %s", done)
             except (EdgefaceError, OSError) as error:
                 log.error("upkeep: %s", error)
-            await asyncio.sleep(DAY)
+            await asyncio.sleep(EVERY)
 
 
 @contextlib.contextmanager

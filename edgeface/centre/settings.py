@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from edgeface.centre.records import Periods
 from edgeface.config.configuration import HostName, ProxyNetwork, WebTls
 from edgeface.core import settings_file
 from edgeface.core.errors import ConfigError
@@ -118,12 +119,19 @@ class CentreSettings(Settings):
     """Host names and addresses by which devices reach the centre: they are in its certificate."""
     devices: Devices = Devices()
     admins: Admins = Admins()
+    owner_keys: Folder | None = None
+    """The data folder with the owner key and the list of device keys, if it is on this computer: `edgeface fleet lost`
+    then takes the device out of every door's list, too."""
     mqtt: Mqtt | None = None
     """The broker that has the audit topics of all devices; left out: the centre stores no events."""
     event_months: Annotated[int, Field(ge=0, le=240)] = 0
     """Months after which events are deleted; 0 keeps all."""
     lease_days: Annotated[int, Field(ge=1, le=365)] = 30
     """Days for which a device may match people without reaching the centre."""
+    history_days: Annotated[int, Field(ge=0, le=3660)] = 60
+    """Days for which the history of changes is kept, more than `lease_days`; 0 keeps all of it."""
+    expiry_grace_days: Annotated[int, Field(ge=0, le=3660)] = 0
+    """Days after the end of a consent until the person is forgotten; no one is matched meanwhile."""
     embedder: EmbedderSettings = EmbedderSettings()
     """The model that makes templates of photos; the devices must use the same one."""
     quality: QualityLimits = QualityLimits()
@@ -141,6 +149,17 @@ class CentreSettings(Settings):
         if one == other or one in other.parents:
             raise ValueError("keyring should not be data or inside it: one mistake would lose both copies of the keys")
         return self
+
+    @model_validator(mode="after")
+    def _history_outlasts_leases(self) -> CentreSettings:
+        if 0 < self.history_days <= self.lease_days:
+            raise ValueError("history_days should be more than lease_days: a device that was away would list again")
+        return self
+
+    @property
+    def periods(self) -> Periods:
+        """How long what is kept."""
+        return Periods(self.expiry_grace_days, self.event_months, self.history_days)
 
     @property
     def lease_seconds(self) -> int:

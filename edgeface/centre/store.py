@@ -8,22 +8,25 @@ from edgeface.centre import consistency
 from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
-from edgeface.centre.tables import devices, events, journal, receipts, sites
+from edgeface.centre.tables import devices, receipts, sites
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.journal import Journal
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.upkeep import Upkeep
 from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
 from edgeface.core.errors import ChangedError, UnknownError
 from edgeface.core.text import check_id
+from edgeface.faces.calibration import CalibrationTable
 from edgeface.fleet import sealing
 from edgeface.fleet.messages import EpochKey
+from edgeface.gallery.agreement import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from edgeface.centre.database import Transaction
     from edgeface.centre.keys.keyring import Keyring
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
         Entry,
         EventQuery,
         EventRecord,
+        Insistence,
         JoinCode,
         PersonRecord,
         Repaired,
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
         Stored,
         WaitingProposal,
     )
+    from edgeface.centre.tables.faces import Faces
     from edgeface.core.clock import Clock
     from edgeface.core.types import Embedding
     from edgeface.fleet.messages import JoinRequest, Lease, Proposal, Proposed, Receipt, Rows
@@ -64,17 +69,21 @@ class Store:
         clock: Clock | None = None,
         connections: int = 8,
         lease_seconds: int = receipts.LEASE_SECONDS,
+        limits: Limits | None = None,
     ) -> None:
+        """`limits` decide whether faces are of one person; left out: those of the embedder that ships."""
         self._keyring = keyring
         self._lease_seconds = lease_seconds
+        self._limits = limits or Limits.of(CalibrationTable.shipped().cosine)
         self._clock = clock or SystemClock()
         self._database = Database(conninfo, connections)
         self.journal = Journal(self._database, self._clock)
         self._directory = Directory(keyring)
         self._people = People(keyring, self._directory)
         self._feed = Feed(keyring)
-        self._proposals = Proposals(keyring, self._people)
+        self._proposals = Proposals(keyring, self._people, self._limits)
         self._events = EventRows(keyring, self._directory)
+        self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -91,6 +100,8 @@ class Store:
         with self._database.changing() as transaction:
             migrate(transaction)
             consistency.require_own_keyring(transaction, self._keyring)
+            consistency.lock_sites(transaction)
+            consistency.require_present(transaction, self._keyring)
             return consistency.repair(transaction, self._keyring, self._people, self._clock.wall())
 
     # Sites
@@ -130,7 +141,7 @@ class Store:
         """Begin an epoch, and return its number; devices fetch its key with their next request."""
         with self._database.changing() as transaction:
             epoch = sites.begin_epoch(transaction, site, self._keyring, self._clock.wall(), by)
-        self._keyring.keep_epoch(site, epoch)
+        self._keyring.end_epochs(site, epoch)
         return epoch
 
     # People
@@ -150,8 +161,12 @@ class Store:
 
     def forget(self, site: str, person: bytes, by: str) -> int:
         """Destroy a person's key, then delete their rows; returns the number of the change. Twice is no error."""
+        return self.forget_all(site, [person], by)[0]
+
+    def forget_all(self, site: str, people: Sequence[bytes], by: str) -> tuple[int, ...]:
+        """As `forget`, for many at once: all or none."""
         with self._database.changing() as transaction:
-            return self._people.forget(transaction, site, person, by, self._clock.wall())
+            return self._people.forget(transaction, site, people, by, self._clock.wall())
 
     def people(self, site: str) -> tuple[PersonRecord, ...]:
         """Everyone of a site, by id."""
@@ -159,10 +174,15 @@ class Store:
             return self._directory.records(transaction, sites.find(transaction, site))
 
     def means(self, site: str, model: str) -> dict[str, Embedding]:
-        """The mean template of everyone of a site who has one of `model`, by id; look-alikes are found with them."""
+        """The mean template of everyone of a site who has one of `model`, by id."""
         with self._database.reading() as transaction:
             sites.find(transaction, site)
             return self._people.means(transaction, site, model)
+
+    def faces(self, site: str, model: str) -> Faces:
+        """What a face is compared with before it is enrolled at a site."""
+        with self._database.reading() as transaction:
+            return self._people.faces(transaction, site, model, self._limits)
 
     def history(self, site: str, after: int, most: int) -> tuple[ChangeRecord, ...]:
         """The changes above a change number and who made them, at most so many, in their order."""
@@ -224,7 +244,6 @@ class Store:
         """
         check_id(device)
         with self._database.changing() as transaction:
-            journal.note(transaction, self._clock.wall(), by, "code", site_names, {"device": device})
             return devices.make_code(transaction, site_names, device, by, self._clock.wall())
 
     def take_code(self, secret: bytes) -> JoinCode:
@@ -238,7 +257,6 @@ class Store:
         A device of this name that was there before is replaced: its certificate and receipts hold no longer.
         """
         with self._database.changing() as transaction:
-            journal.note(transaction, self._clock.wall(), code.device, "join", code.sites, {"device": code.device})
             return devices.add(transaction, code, request, fingerprint, ends, self._clock.wall())
 
     def renew_device(self, device: str, fingerprint: bytes, ends: float) -> None:
@@ -263,8 +281,7 @@ class Store:
     def revoke(self, device: str, by: str) -> None:
         """Refuse a device from now on. Begin a new epoch for each of its sites if it was lost."""
         with self._database.changing() as transaction:
-            homes = devices.revoke(transaction, device, by, self._clock.wall())
-            journal.note(transaction, self._clock.wall(), by, "lost", homes, {"device": device})
+            devices.revoke(transaction, device, by, self._clock.wall())
 
     def applied(self, device: Device, site: str, receipt: Receipt) -> Lease:
         """Take a receipt; raises ChangedError if its digest is not that of its change number, FleetError if forged."""
@@ -301,19 +318,25 @@ class Store:
         with self._database.changing() as transaction:
             return self._proposals.waiting(transaction)
 
-    def accept(self, n: int, by: str) -> int:
-        """Make a proposal a change, and return its number; raises as `propose` and `put` do."""
+    def site_of_proposal(self, n: int) -> str:
+        """The site of a proposal that waits."""
         with self._database.changing() as transaction:
-            journal.note_decision(transaction, self._clock.wall(), by, "accept", n)
-            became, subject = self._proposals.accept(transaction, n, by, self._clock.wall())
+            return self._proposals.site_of(transaction, n)
+
+    def accept(self, n: int, by: str, insisted: Collection[Insistence] = ()) -> int:
+        """Make a proposal a change, and return its number; raises as `propose` and `put` do.
+
+        Raises ObjectionError if its face speaks against it, and no one insisted.
+        """
+        with self._database.changing() as transaction:
+            became, subject = self._proposals.accept(transaction, n, by, self._clock.wall(), insisted)
         self._destroy(subject)
         return became
 
     def decline(self, n: int, by: str) -> None:
         """Destroy the facts of a proposal."""
         with self._database.changing() as transaction:
-            journal.note_decision(transaction, self._clock.wall(), by, "decline", n)
-            subject = self._proposals.decline(transaction, n, by)
+            subject = self._proposals.decline(transaction, n, by, self._clock.wall())
         self._destroy(subject)
 
     def _destroy(self, subject: bytes) -> None:
@@ -346,24 +369,19 @@ class Store:
         with self._database.changing() as transaction:
             migrate(transaction)
             consistency.require_own_keyring(transaction, self._keyring)
-            consistency.repair(transaction, self._keyring, self._people, self._clock.wall(), restored=True)
-            consistency.renumber(transaction, self._keyring, self._people, self._directory, self._clock.wall())
-
-    def make_partitions(self, months: int = 2) -> None:
-        """Have a partition of `events` for this month and the next ones."""
-        with self._database.changing() as transaction:
-            events.make_partitions(transaction, self._clock.wall(), months)
-
-    def drop_events(self, months: int) -> tuple[str, ...]:
-        """Delete the events of months that ended so many months ago; returns the partitions that are gone."""
-        with self._database.changing() as transaction:
-            return events.drop_partitions(transaction, self._clock.wall() - months * events.LONGEST_MONTH)
+            consistency.lock_sites(transaction)
+            wall = self._clock.wall()
+            consistency.begin_again(transaction, self._keyring, wall)
+            consistency.repair(transaction, self._keyring, self._people, wall, restored=True)
+            consistency.renumber(transaction, self._keyring, self._people, self._directory, wall)
 
     def _finished(self, site: str, read: Callable[[Transaction], Answer]) -> Answer:
         """Read rows; first finish forgetting those whose key is destroyed already, in case a crash interrupted it."""
         while True:
+            mark = self._keyring.mark(site)
             try:
                 with self._database.reading() as transaction:
+                    sites.require_not_before(transaction, mark)
                     return read(transaction)
             except UnfinishedError:
                 with self._database.changing() as transaction:

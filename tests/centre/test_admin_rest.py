@@ -1,4 +1,5 @@
 import base64
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from starlette.testclient import TestClient
 from edgeface.centre.admins import rights
 from edgeface.centre.admins.app import OPERATIONS, application
 from edgeface.centre.context import CentreContext
-from edgeface.fleet import join_code
-from edgeface.fleet.messages import JoinRequest
-from tests.support.centre import MODEL, embedding
+from edgeface.core.types import Embedding
+from edgeface.fleet import join_code, sealing
+from edgeface.fleet.facts import to_mean
+from edgeface.fleet.messages import JoinRequest, Proposal
+from edgeface.fleet.packing import packed
+from tests.support.centre import MODEL, OTHER_MODEL, embedding
 from tests.support.centre_server import SITE
 
 API = "/api/v1"
@@ -39,7 +43,9 @@ def client(context: CentreContext) -> Iterator[Callable[..., TestClient]]:
 
 
 def put(client: TestClient, who: str = "alice", site: str = SITE, **facts: Any) -> Any:
-    return client.put(f"{API}/sites/{site}/people/{who}", json={"templates": {MODEL: TEMPLATE}, **facts})
+    """Enroll someone, each with a face of their own."""
+    face = base64.b64encode(embedding(zlib.crc32(who.encode())).tobytes()).decode()
+    return client.put(f"{API}/sites/{site}/people/{who}", json={"templates": {MODEL: face}, **facts})
 
 
 def join(context: CentreContext, name: str = "front", *sites: str) -> None:
@@ -66,7 +72,7 @@ def test_a_person_is_enrolled_by_template_changed_and_forgotten(
     assert changed.status_code == 200
     assert (changed.json()["name"], changed.json()["groups"], changed.json()["expires"]) == ("Alice B.", [], None)
     assert changed.json()["consent"] == "2026-11-01"
-    assert (context.store.means(SITE, MODEL)["alice"] @ embedding(1)) == pytest.approx(1, abs=1e-3)
+    assert (context.store.means(SITE, MODEL)["alice"] @ embedding(zlib.crc32(b"alice"))) == pytest.approx(1, abs=1e-3)
     join(context)
     gone = admin.delete(f"{PEOPLE}/alice").json()
     assert gone["id"] == "alice"
@@ -216,3 +222,70 @@ def test_the_proof_names_what_a_device_has_signed(client: Callable[..., TestClie
     assert (proof["seq"], proof["count"], len(proof["digest"])) == (1, 1, 64)
     (device,) = proof["devices"]
     assert (device["device"], device["state"], device["signature"], device["at"]) == ("front", "never", None, None)
+
+
+def test_templates_that_are_someone_else_s_need_a_word(client: Callable[..., TestClient]) -> None:
+    admin = client("admin")
+    alice, other = (base64.b64encode(embedding(n).tobytes()).decode() for n in (1, 2))
+    assert put(admin, "alice", templates={MODEL: alice}).status_code == 201
+    same = put(admin, "bob", templates={MODEL: alice})
+    assert (same.status_code, "enrolled as alice already" in same.json()["detail"]) == (409, True)
+    assert "duplicate: true" in same.json()["detail"]
+    assert put(admin, "bob", templates={MODEL: alice}, another_face=True).status_code == 409
+    assert put(admin, "bob", templates={MODEL: alice}, duplicate=True).status_code == 201
+    # Both have the face now, and each may have it again.
+    assert put(admin, "alice", templates={MODEL: alice}).status_code == 409
+    changed = put(admin, "alice", templates={MODEL: other})
+    assert (changed.status_code, "differs from that of alice" in changed.json()["detail"]) == (409, True)
+    assert put(admin, "alice", templates={MODEL: other}, another_face=True).status_code == 200
+    # A first template of another model has nothing to be compared with.
+    assert put(admin, "alice", templates={OTHER_MODEL: alice}).status_code == 200
+
+
+def test_a_proposal_with_the_face_of_someone_else_is_accepted_with_a_word_only(
+    client: Callable[..., TestClient], context: CentreContext
+) -> None:
+    admin = client("admin")
+    put(admin, "alice", templates={MODEL: TEMPLATE})
+    join(context)
+    _propose(context, embedding(1))
+    (shown,) = admin.get(f"{API}/proposals").json()["proposals"]
+    assert [(one["kind"], one["person"], one["needs"]) for one in shown["objections"]] == [
+        ("duplicate", "alice", "duplicate")
+    ]
+    where = f"{API}/proposals/{shown['number']}"
+    assert admin.post(f"{where}/accept").status_code == 415
+    refused = admin.post(f"{where}/accept", json={"another_face": True})
+    assert (refused.status_code, "duplicate: true" in refused.json()["detail"]) == (409, True)
+    assert client("admin", "annex").post(f"{where}/accept", json={"duplicate": True}).status_code == 403
+    assert admin.post(f"{where}/accept", json={"duplicate": True}).json() == {"number": shown["number"], "seq": 2}
+    for unknown in (where, f"{API}/proposals/{10**30}", f"{API}/proposals/x"):
+        assert admin.post(f"{unknown}/accept", json={}).status_code == 404
+
+
+def _propose(context: CentreContext, face: Embedding) -> None:
+    """As a device that was stolen: someone new, with this face."""
+    (device,) = context.store.devices()
+    epoch, person, key = context.store.site(SITE).epoch, sealing.new_person(), sealing.new_key()
+    body = packed({"id": "carla", "name": "Carla", "version": 1, "model": MODEL, "mean": to_mean(face)})
+    epoch_key = context.store._keyring.epoch_key(SITE, epoch)
+    made = Proposal(
+        number=bytes(16), person=person, seq=0, epoch=epoch,
+        key=sealing.wrap_key(epoch_key, SITE, epoch, person, key),
+        sealed=sealing.seal_proposal(key, SITE, person, 0, body),
+    )  # fmt: skip
+    assert context.store.propose(device, SITE, made).seq == 0
+
+
+def test_many_are_forgotten_at_once_or_no_one(client: Callable[..., TestClient], context: CentreContext) -> None:
+    admin, where = client("admin"), f"{API}/sites/{SITE}/forget"
+    for who in ("alice", "bob", "carol"):
+        put(admin, who)
+    join(context)
+    assert admin.post(where, json={"people": ["alice", "nobody"]}).status_code == 404
+    assert admin.post(where, json={"people": []}).status_code == 422
+    assert client("admin", "annex").post(where, json={"people": ["alice"]}).status_code == 403
+    gone = admin.post(where, json={"people": ["carol", "alice"]}).json()
+    assert gone["people"] == [{"id": "carol", "seq": 4}, {"id": "alice", "seq": 5}]
+    assert [one["device"] for one in gone["outstanding"]] == ["front"]
+    assert [one.id for one in context.store.people(SITE)] == ["bob"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from edgeface.centre.upkeep import Done
 from edgeface.cli.main import main
 from edgeface.core.errors import FleetError
 from edgeface.fleet import join_code, sealing
@@ -65,6 +66,8 @@ def test_a_centre_is_made_used_and_leaves_a_proof(run: Run) -> None:
     assert status == 0
     assert "the key is destroyed in both copies" in out
     assert run("fleet", "people", "tower")[1] == ""
+    status, out, _ = run("centre", "upkeep")
+    assert (status, out.strip()) in {(0, str(Done())), (0, str(Done(waited=True)))}
     status, out, err = run("centre", "check")
     assert (status, out) == (0, "OK (2 sites, 0 people, 0 devices)\n")
     assert "no admin has a password" in err
@@ -152,7 +155,7 @@ def test_after_a_restore_who_was_forgotten_since_stays_forgotten(
     config.write_text(config.read_text().replace(f"dbname={name} ", f"dbname={name}backup "))
     try:
         status, out, _ = run("centre", "restored")
-        said = "tower: 1 person, change 1000004, epoch 2; every device fetches the whole list again\n"
+        said = "tower: 1 person, change 1000005, epoch 2; every device fetches the whole list again\n"
         assert (status, out) == (0, said)
         assert run("fleet", "people", "tower")[1].split()[0] == "joe"
         assert run("centre", "check")[1] == "OK (1 site, 1 person, 0 devices)\n"

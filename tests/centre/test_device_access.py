@@ -151,7 +151,9 @@ def test_waiting_requests_are_answered_when_the_centre_stops(running: Running) -
     assert (found[0][0], Rows.read(found[0][1]).rows) == (200, ())
 
 
-def test_200_devices_wait_at_once_and_others_are_served(running: Running) -> None:
+def test_200_devices_wait_at_once_and_others_are_served(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One device stands for all of them.
+    monkeypatch.setattr("edgeface.centre.devices.limits.AT_A_TIME", 201)
     device = running.device("front")
 
     async def waiting(context: ssl.SSLContext) -> tuple[float, bytes]:

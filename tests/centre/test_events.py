@@ -50,7 +50,7 @@ def test_a_row_is_stored_once_however_often_it_comes(joined: Centre) -> None:
 
 
 def test_a_row_that_is_25_days_late_lies_in_its_month(joined: Centre) -> None:
-    joined.store.make_partitions()
+    joined.store.upkeep.make_partitions()
     old = match(1, at=NOW - 25 * DAY)
     assert joined.store.add_events([audit_row(old), audit_row(match(2))]) == Stored(2, 0, 0)
     assert joined.store.add_events([audit_row(old)]) == Stored(0, 1, 0)
@@ -163,6 +163,6 @@ def test_events_go_by_whole_months_and_those_without_a_time_by_their_arrival(joi
     ):
         with joined.store._database.changing() as transaction:
             transaction.execute("UPDATE events_undated SET received = to_timestamp(%s)", (received,))
-        joined.store.drop_events(1)
+        joined.store.upkeep.drop_events(1)
         assert [row[0] for row in raw(joined)] == names
-    assert joined.store.drop_events(1) == ()
+    assert joined.store.upkeep.drop_events(1) == ()

@@ -7,8 +7,12 @@ import pytest
 from edgeface.centre.tables import proposals
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.fleet import sealing
+from edgeface.fleet.facts import to_mean
 from edgeface.fleet.messages import Proposal
-from tests.support.centre import MODEL, SITE, Centre, TestDevice, cut, entry, proposal
+from tests.support.centre import MODEL, SITE, Centre, TestDevice, cut, embedding, entry, proposal
+
+SAME = to_mean(embedding(1))
+"""The face of person-1."""
 
 
 def forgetting(person: bytes, seq: int) -> Proposal:
@@ -54,17 +58,17 @@ def test_the_same_number_counts_once(centre: Centre, device: TestDevice) -> None
 def test_a_person_who_changed_meanwhile_is_a_conflict(centre: Centre, device: TestDevice) -> None:
     centre.store.put(SITE, entry(1), "admin")
     person = centre.person("person-1")
-    made = proposal(device, person, 1, id="person-1")
+    made = proposal(device, person, 1, id="person-1", mean=SAME)
     propose(device, made)
     centre.store.put(SITE, entry(1, name="Changed here"), "admin")
     for seq in (0, 1, 3):
         with pytest.raises(ChangedError, match="changed meanwhile"):
-            propose(device, proposal(device, person, seq, id="person-1"))
+            propose(device, proposal(device, person, seq, id="person-1", mean=SAME))
     (waiting,) = centre.store.proposals()
     with pytest.raises(ChangedError, match="changed meanwhile"):
         centre.store.accept(waiting.n, "admin")
     assert centre.store.people(SITE)[0].name == "Changed here"
-    propose(device, proposal(device, person, 2, id="person-1", name="Changed there"))
+    propose(device, proposal(device, person, 2, id="person-1", name="Changed there", mean=SAME))
     assert centre.store.accept(centre.store.proposals()[1].n, "admin") == 3
     assert centre.store.people(SITE)[0].name == "Changed there"
 
@@ -161,7 +165,7 @@ def test_the_number_of_a_proposal_touches_no_one_s_key(centre: Centre, device: T
 def test_a_device_gives_no_one_groups(centre: Centre, device: TestDevice) -> None:
     centre.store.put(SITE, entry(1, groups=("staff",)), "admin")
     person = centre.person("person-1")
-    propose(device, proposal(device, person, 1, id="person-1", groups=("vault",)))
+    propose(device, proposal(device, person, 1, id="person-1", groups=("vault",), mean=SAME))
     propose(device, proposal(device, sealing.new_person(), 0, groups=("vault",)))
     for waiting in centre.store.proposals():
         centre.store.accept(waiting.n, "admin")
@@ -186,7 +190,7 @@ def test_a_stolen_device_does_not_fill_the_list(
 def test_a_decision_is_kept_whatever_cuts_it_off(centre: Centre, device: TestDevice, decide: str, name: str) -> None:
     centre.store.put(SITE, entry(1), "admin")
     person = centre.person("person-1")
-    propose(device, proposal(device, person, 1, id="person-1", name="Changed there"))
+    propose(device, proposal(device, person, 1, id="person-1", name="Changed there", mean=SAME))
     (waiting,) = centre.store.proposals()
     with cut(centre) as store:
         getattr(store, decide)(waiting.n, "admin")

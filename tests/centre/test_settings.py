@@ -57,6 +57,7 @@ def test_what_is_commented_out_in_the_reference_is_the_default() -> None:
         ("names: [a]\ndata: /x\nkeyring: /x/", "keyring should not be data or inside it"),
         ("names: [a]\ndata: /x\nkeyring: /x/y", "keyring should not be data or inside it"),
         ("names: [a]\nlease_days: 0", "centre.yaml:2: lease_days:"),
+        ("names: [a]\nlease_days: 60", "history_days should be more than lease_days"),
         ("names: [a]\ndevices: {port: 70000}", "centre.yaml:2: devices.port:"),
         ("names: [a]\nmqtt: {host: mqtt.example.org}", "centre.yaml:2: mqtt: plaintext to mqtt.example.org"),
         ("names: [a]\nmqtt:\n  hosts: x", "centre.yaml:3: mqtt.hosts: unknown key"),

@@ -163,7 +163,7 @@ def test_several_centres_may_start_at_once_on_an_empty_database(postgres: Postgr
 def test_a_newer_schema_is_refused_and_left_alone(centre: Centre) -> None:
     with centre.store._database.changing() as transaction:
         transaction.execute("INSERT INTO schema_version VALUES (99, now())")
-    with pytest.raises(FleetError, match="written by a newer edgeface \\(schema 99, this one knows 3\\)"):
+    with pytest.raises(FleetError, match=r"written by a newer edgeface \(schema 99, this one knows [0-9]+\)"):
         centre.store.migrate()
 
 
@@ -199,8 +199,8 @@ def test_a_database_that_does_not_answer_is_one_clear_line(centre: Centre) -> No
 
 
 def test_partitions_of_events_are_made_and_dropped_by_month(centre: Centre) -> None:
-    centre.store.make_partitions(3)
-    centre.store.make_partitions(3)
+    centre.store.upkeep.make_partitions(3)
+    centre.store.upkeep.make_partitions(3)
     with centre.store._database.changing() as transaction:
         for at, id_ in (("2026-12-31T23:59:59Z", "1"), ("2027-01-01T00:00:00Z", "2")):
             transaction.execute("INSERT INTO events VALUES (%s, 'door-1', %s, '{house}', 'match')", (at, id_))

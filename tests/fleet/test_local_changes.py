@@ -185,3 +185,18 @@ def test_with_a_clock_that_is_unsure_no_day_is_set_yet(joined: Device) -> None:
     joined.done()
     assert expires(joined, "bob") is not None
     assert len(joined.centre.proposals) == 1
+
+
+def test_a_centre_that_takes_no_more_proposals_now_is_followed_all_the_same(joined: Device) -> None:
+    joined.centre.refuse["proposals"] = 429
+    joined.enroll("bob", 2)
+    joined.centre.put("carol", unit(3))
+    follower = joined.rounds(4)
+    assert follower.facts["proposals"] == 1
+    assert follower.problems == ()
+    assert joined.matched == {"alice", "bob", "carol"}
+    assert joined.centre.asked.count("POST proposals") == 1
+    joined.centre.refuse.clear()
+    # The next start asks at once; a running device does so after a minute.
+    joined.rounds(2)
+    assert len(joined.centre.proposals) == 1

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from edgeface.centre.keys.keyring import Keyring
+from edgeface.centre.keys.keyring import Keyring, Mark
 from edgeface.centre.records import Entry, JoinCode
 from edgeface.centre.store import Store
 from edgeface.fleet import digest, sealing
@@ -185,12 +185,12 @@ class PowerCutError(Exception):
 class CutKeyring(Keyring):
     """Ends the process right after the next write, before the database commits."""
 
-    def add(self, site: str, keys: Mapping[bytes, bytes]) -> None:
-        super().add(site, keys)
+    def add(self, site: str, keys: Mapping[bytes, bytes], mark: Mark | None = None) -> None:
+        super().add(site, keys, mark)
         raise PowerCutError
 
-    def destroy(self, subjects: Collection[bytes]) -> None:
-        super().destroy(subjects)
+    def destroy(self, subjects: Collection[bytes], mark: Mark | None = None) -> None:
+        super().destroy(subjects, mark)
         raise PowerCutError
 
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from edgeface.centre.admins import events, guard, people, sites
 from edgeface.centre.admins.metrics import metrics
 from edgeface.centre.admins.rights import RightsFile
+from edgeface.centre.tables.faces import ObjectionError
 from edgeface.config.configuration import Ingress
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.web.api import openapi
@@ -75,7 +76,9 @@ async def _on_fleet_error(request: Request, error: Exception) -> Response:
     status = 404 if isinstance(error, UnknownError) else 409 if isinstance(error, (ChangedError, GoneError)) else 503
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("a request of an admin failed: %s", error)
-    return answer(request, Problem(status, detail=str(error)))
+    options = error.options if isinstance(error, ObjectionError) else ()
+    remedy = f" (to do it all the same: {', '.join(f'{one}: true' for one in options)})" if options else ""
+    return answer(request, Problem(status, detail=f"{error}{remedy}"))
 
 
 @cache

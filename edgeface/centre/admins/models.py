@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from edgeface.centre.records import ChangeKind, ReceiptState
+from edgeface.centre.records import ChangeKind, Insistence, ObjectionKind, ReceiptState
 from edgeface.core.errors import GalleryError
 from edgeface.core.settings import Id
 from edgeface.core.types import Embedding  # noqa: TC001 - pydantic evaluates the annotations
@@ -22,6 +22,7 @@ Groups = Annotated[list[Id], Field(max_length=MAX_GROUPS)]
 SiteId = Id
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
 MAX_MODELS = 4
+MAX_FORGOTTEN = 1_000
 _MAX_TEMPLATE = 24_000
 
 
@@ -124,7 +125,22 @@ class Change(ApiModel):
     """The first day on which they are no longer matched; `never` removes it."""
 
 
-class PutPerson(Change):
+class Insisting(ApiModel):
+    """What is done although a face speaks against it."""
+
+    another_face: bool = False
+    """Although the face differs from the person's own template, or there is none to compare it with."""
+    duplicate: bool = False
+    """Although someone else is enrolled with this face, or could not be compared."""
+
+
+def insisted(given: Insisting) -> frozenset[Insistence]:
+    """What a request insists on."""
+    wanted: dict[Insistence, bool] = {"another_face": given.another_face, "duplicate": given.duplicate}
+    return frozenset(name for name, on in wanted.items() if on)
+
+
+class PutPerson(Change, Insisting):
     """A person with templates that are made already; a person with this id is changed."""
 
     templates: Annotated[dict[ModelName, Template], Field(max_length=MAX_MODELS)] = Field(default_factory=dict)
@@ -154,6 +170,27 @@ class Forgotten(ApiModel):
 
     id: str
     seq: int
+    outstanding: list[Outstanding]
+
+
+class ForgetAll(ApiModel):
+    """People to forget."""
+
+    people: Annotated[list[Id], Field(min_length=1, max_length=MAX_FORGOTTEN)]
+    """Ids."""
+
+
+class Gone(ApiModel):
+    """Someone who was forgotten, and the change that says so."""
+
+    id: str
+    seq: int
+
+
+class ForgottenAll(ApiModel):
+    """People who were forgotten: their keys are destroyed, and these devices have not signed that yet."""
+
+    people: list[Gone]
     outstanding: list[Outstanding]
 
 
@@ -253,6 +290,17 @@ class Lost(ApiModel):
     """Whose templates it had, by site: ids."""
 
 
+class Objection(ApiModel):
+    """Something that speaks against a proposal."""
+
+    kind: ObjectionKind
+    person: str
+    """The id of the person it is about."""
+    text: str
+    needs: Insistence | None
+    """What accepts the proposal all the same; null if nothing is needed."""
+
+
 class Proposal(ApiModel):
     """What a device proposes."""
 
@@ -265,6 +313,8 @@ class Proposal(ApiModel):
     name: str | None
     known: int
     """The change number that the device knew; 0 for a new person."""
+    objections: list[Objection]
+    """What speaks against it; accepting it may need `another_face` or `duplicate`."""
 
 
 class Proposals(ApiModel):

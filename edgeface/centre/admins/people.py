@@ -48,7 +48,8 @@ def enroll(call: Call) -> Response:
 def put(call: Call) -> Response:
     """Enroll a person with templates that are made already, or change one."""
     templates = {model: models.embedding(text) for model, text in call.body.templates.items()}
-    return _enrolled(call, _enrolling(call, "admin").put(call.path["person"], _facts(call.body), templates))
+    one, insisted = _enrolling(call, "admin"), models.insisted(call.body)
+    return _enrolled(call, one.put(call.path["person"], _facts(call.body), templates, insisted=insisted))
 
 
 def change(call: Call) -> Response:
@@ -69,6 +70,16 @@ def forget(call: Call) -> Response:
     seq = one.context.store.forget(one.site, found.person, one.by)
     left = one.context.store.proof(one.site).outstanding
     return reply(models.Forgotten(id=found.id, seq=seq, outstanding=[outstanding(device) for device in left]))
+
+
+def forget_all(call: Call) -> Response:
+    """Forget many people permanently, all or none, and list the devices that have not signed that yet."""
+    one = _enrolling(call, "admin")
+    found = one.find_all(call.body.people)
+    numbers = one.context.store.forget_all(one.site, [person.person for person in found], one.by)
+    left = one.context.store.proof(one.site).outstanding
+    gone = [models.Gone(id=person.id, seq=seq) for person, seq in zip(found, numbers, strict=True)]
+    return reply(models.ForgottenAll(people=gone, outstanding=[outstanding(device) for device in left]))
 
 
 def outstanding(one: records.DeviceProof) -> models.Outstanding:
@@ -115,6 +126,8 @@ OPERATIONS = (
     Operation("POST", _PEOPLE, "admin", "people", "Enroll a person from photos, or replace the template of one", enroll,
               {201: models.Enrolled, 200: models.Enrolled}, body=form_body(models.EnrollFromPhotos, "photos"),
               errors=(409,), heavy=True),
+    Operation("POST", "/sites/{site}/forget", "admin", "people", "Forget many people permanently, all or none",
+              forget_all, {200: models.ForgottenAll}, body=json_body(models.ForgetAll), errors=(404, 409)),
     Operation("GET", _PERSON, "viewer", "people", "Get one person", person, {200: models.Person}, tagged=True,
               errors=(403,)),
     Operation("PUT", _PERSON, "admin", "people", "Enroll a person with templates, or change one", put,

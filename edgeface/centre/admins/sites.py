@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SITE = "/sites/{site}"
 _DEVICE = "/devices/{device}"
 _PROPOSAL = "/proposals/{number}"
+_MOST_DIGITS = 18
 
 
 def session(call: Call) -> Response:
@@ -123,9 +124,10 @@ def proposals(call: Call) -> Response:
 
 
 def accept(call: Call) -> Response:
-    """Make a proposal a change."""
+    """Make a proposal a change; 409 if its face speaks against it, unless the body insists."""
     number = _decidable(call)
-    return reply(models.Decided(number=number, seq=centre(call).store.accept(number, by(call))))
+    seq = centre(call).store.accept(number, by(call), models.insisted(call.body))
+    return reply(models.Decided(number=number, seq=seq))
 
 
 def decline(call: Call) -> Response:
@@ -137,11 +139,11 @@ def decline(call: Call) -> Response:
 
 def _decidable(call: Call) -> int:
     """The number of the path's proposal. Raises UnknownError without one, Problem 403 without the role at its site."""
-    found = {str(one.n): one for one in centre(call).store.proposals()}.get(call.path["number"])
-    if found is None:
-        raise UnknownError(f"{printable(call.path['number'])}: no such proposal waits")
-    require_right(call, found.site, "admin")
-    return found.n
+    text = call.path["number"]
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise UnknownError(f"{printable(text)}: no such proposal waits")
+    require_right(call, centre(call).store.site_of_proposal(int(text)), "admin")
+    return int(text)
 
 
 def _site(one: records.Site) -> models.Site:
@@ -194,6 +196,10 @@ def _proposal(one: records.WaitingProposal) -> models.Proposal:
         id=one.id,
         name=one.name,
         known=one.seq,
+        objections=[
+            models.Objection(kind=each.kind, person=each.person, text=each.text, needs=each.option)
+            for each in one.objections
+        ],
     )
 
 
@@ -222,7 +228,7 @@ OPERATIONS = (
     Operation("GET", "/proposals", "viewer", "proposals", "List what devices propose", proposals,
               {200: models.Proposals}),
     Operation("POST", f"{_PROPOSAL}/accept", "admin", "proposals", "Make a proposal a change", accept,
-              {200: models.Decided}, errors=(409,)),
+              {200: models.Decided}, body=json_body(models.Insisting), errors=(409,)),
     Operation("POST", f"{_PROPOSAL}/decline", "admin", "proposals", "Decline a proposal", decline,
               {200: models.Decided}, errors=(409,)),
 )  # fmt: skip

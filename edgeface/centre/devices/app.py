@@ -11,8 +11,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
+from edgeface.centre.devices.limits import DeviceLimits, too_many
 from edgeface.centre.devices.routes import ROUTES
 from edgeface.centre.devices.waiting import Waiting
+from edgeface.centre.tables.proposals import TooManyError
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.core.text import printable
 from edgeface.fleet.messages import MEDIA_TYPE, Refused
@@ -42,6 +44,7 @@ def application(context: CentreContext) -> Starlette:
     )
     app.state.context = context
     app.state.joining = ConcurrencyLimit(JOINS, WAITING_JOINS)
+    app.state.limits = DeviceLimits(context.clock)
     app.state.waiting = Waiting(context.store)
     app.state.problem_page = lambda _, problem: refused(problem)
     return app
@@ -55,6 +58,8 @@ def refused(problem: Problem) -> Response:
 
 async def _on_fleet_error(_: Request, error: Exception) -> Response:
     kinds = {ChangedError: HTTPStatus.CONFLICT, GoneError: HTTPStatus.GONE, UnknownError: HTTPStatus.NOT_FOUND}
+    if isinstance(error, TooManyError):
+        return refused(too_many(str(error)))
     status = next((one for kind, one in kinds.items() if isinstance(error, kind)), None)
     if status is not None:
         return refused(Problem(status, detail=str(error)))

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from edgeface.centre.authority import fingerprint
 from edgeface.centre.devices.certificates import KEY
+from edgeface.centre.devices.limits import limited
 from edgeface.core.errors import FleetError
 from edgeface.fleet.join_code import PART_BYTES
 from edgeface.fleet.messages import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from edgeface.centre.context import CentreContext
+    from edgeface.centre.devices.limits import DeviceLimits, Kind
     from edgeface.centre.records import Device
 
 Message = TypeVar("Message", bound=FleetMessage)
@@ -63,6 +65,7 @@ async def renew(request: Request) -> Response:
     """Give a device its next certificate; the one before holds until the next is used."""
     device, context = await _device(request), _context(request)
     wanted = await _body(request, Renewal)
+    _spend(request, "renewals", device.device)
 
     def renewed() -> Certificate:
         made = _certified(context, device.device, wanted.request)
@@ -80,8 +83,9 @@ async def epoch(request: Request) -> Response:
 
 async def snapshot(request: Request) -> Response:
     """List everyone of a site."""
-    _, site = await _member(request)
+    device, site = await _member(request)
     (model,) = _query(request, model="")
+    _spend(request, "lists", (device.device, site))
     return _packed(await run_in_threadpool(_context(request).store.snapshot_body, site, model))
 
 
@@ -117,6 +121,7 @@ async def propose(request: Request) -> Response:
     """Take a proposal in."""
     device, site = await _member(request)
     proposal = await _body(request, Proposal)
+    _spend(request, "proposals", device.device)
     return _reply(await run_in_threadpool(_context(request).store.propose, device, site, proposal))
 
 
@@ -141,6 +146,11 @@ async def _member(request: Request) -> tuple[Device, str]:
     if site not in device.sites:
         raise Problem(HTTPStatus.FORBIDDEN, detail="this device does not follow this site")
     return device, site
+
+
+def _spend(request: Request, kind: Kind, key: object) -> None:
+    limits: DeviceLimits = request.app.state.limits
+    limits.spend(kind, key)
 
 
 def _joined(context: CentreContext, wanted: JoinRequest) -> Joined:
@@ -229,11 +239,11 @@ def _context(request: Request) -> CentreContext:
 _SITE = f"{PREFIX}/sites/{{site}}"
 ROUTES = [
     Route(f"{PREFIX}/join", join, methods=["POST"]),
-    Route(f"{PREFIX}/renew", renew, methods=["POST"]),
-    Route(f"{_SITE}/epoch", epoch, methods=["GET"]),
-    Route(f"{_SITE}/snapshot", snapshot, methods=["GET"]),
-    Route(f"{_SITE}/changes", changes, methods=["GET"]),
-    Route(f"{_SITE}/applied", applied, methods=["POST"]),
-    Route(f"{_SITE}/proposals", propose, methods=["POST"]),
+    Route(f"{PREFIX}/renew", limited(renew), methods=["POST"]),
+    Route(f"{_SITE}/epoch", limited(epoch), methods=["GET"]),
+    Route(f"{_SITE}/snapshot", limited(snapshot), methods=["GET"]),
+    Route(f"{_SITE}/changes", limited(changes), methods=["GET"]),
+    Route(f"{_SITE}/applied", limited(applied), methods=["POST"]),
+    Route(f"{_SITE}/proposals", limited(propose), methods=["POST"]),
 ]
 """All routes; each answer of the centre is a message of edgeface/fleet/messages.py."""

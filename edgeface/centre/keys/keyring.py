@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.centre.keys.enrolling_keys import EnrollingKeys
 from edgeface.centre.keys.keyring_copy import KeyringCopy, State
@@ -27,6 +27,33 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _RING_BYTES = 16
+
+
+class Mark(NamedTuple):
+    """What the keyring knows of a site's changes: the database has `after`, or `before` if a crash stopped the last."""
+
+    site: str
+    before: int
+    after: int
+
+    def fits(self, seq: int) -> bool:
+        """Whether the present database may have this change number."""
+        return seq in (self.before, self.after)
+
+
+class OlderDatabaseError(FleetError):
+    """The database is older than the keyring."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the database is older than the keyring, or another one ({what});"
+            " if it came from a backup, stop the centre and run: edgeface centre restored"
+        )
+
+    @classmethod
+    def of(cls, mark: Mark, seq: int) -> OlderDatabaseError:
+        """For a site whose change number in the database does not fit."""
+        return cls(f"{mark.site}: change {seq} instead of {mark.after}")
 
 
 def proposal_subject(number: bytes) -> bytes:
@@ -76,10 +103,11 @@ class Keyring:
         """Rises with each change."""
         return self._state().counter
 
-    def add(self, site: str, keys: Mapping[bytes, bytes]) -> None:
-        """Keep new keys; one that a crash has left behind is replaced.
+    def add(self, site: str, keys: Mapping[bytes, bytes], mark: Mark | None = None) -> None:
+        """Keep new keys, and note the change for which they are; a key that a crash has left behind is replaced.
 
-        Raises GoneError if a subject was destroyed, and ChangedError if one is another site's.
+        Raises OlderDatabaseError as `note`, GoneError if a subject was destroyed, and ChangedError if one is another
+        site's.
         """
         rows = [(subject, site, key) for subject, key in keys.items()]
 
@@ -91,11 +119,14 @@ class Keyring:
                     raise ChangedError("the person is one of another site")
             connection.executemany("INSERT OR REPLACE INTO keys VALUES (?, ?, ?)", rows)
 
-        self._change(added)
+        self._change(added, mark)
 
-    def destroy(self, subjects: Collection[bytes]) -> None:
-        """Destroy the keys of subjects; they can never have one again."""
-        self._delete(subjects, ("INSERT OR IGNORE INTO destroyed VALUES (?)",))
+    def destroy(self, subjects: Collection[bytes], mark: Mark | None = None) -> None:
+        """Destroy the keys of subjects, which can never have one again, and note the change that says so.
+
+        Raises OlderDatabaseError as `note`.
+        """
+        self._delete(subjects, ("INSERT OR IGNORE INTO destroyed VALUES (?)",), mark)
 
     def sweep(self, subjects: Collection[bytes]) -> None:
         """Destroy keys that nothing was sealed with; their subjects may still come."""
@@ -115,14 +146,44 @@ class Keyring:
         """Those of the subjects whose keys were destroyed."""
         return {row[0] for row in self._each("SELECT subject FROM destroyed WHERE subject = ?", subjects)}
 
+    def note(self, mark: Mark) -> None:
+        """Note a change of a site that the caller has locked, before the database commits it.
+
+        Raises OlderDatabaseError if the database is not where the last change has left it.
+        """
+        if self.mark(mark.site) != mark:
+            self._change(lambda _: None, mark)
+
+    def mark(self, site: str) -> Mark:
+        """The last change of a site that was noted."""
+        rows = self._rows("SELECT before, after FROM marks WHERE site = ?", site)
+        return Mark(site, *rows[0]) if rows else Mark(site, 0, 0)
+
+    def marked(self) -> tuple[str, ...]:
+        """The sites that have had a change."""
+        return tuple(site for (site,) in self._rows("SELECT site FROM marks ORDER BY site"))
+
+    def settle(self, site: str, seq: int) -> None:
+        """Say that the database of a locked site is at this number, whatever was noted before."""
+        if self.mark(site) != Mark(site, seq, seq):
+            self._change(
+                lambda connection: connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", (site, seq, seq))
+            )
+
     def add_epoch(self, site: str, epoch: int, key: bytes) -> None:
         """Keep the key of an epoch; one that a crash has left behind is replaced."""
         self._change(
             lambda connection: connection.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", (site, epoch, key))
         )
 
+    def end_epochs(self, site: str, epoch: int) -> None:
+        """Destroy the keys of all epochs before this one; another process may have begun a later one."""
+        self._change(
+            lambda connection: connection.execute("DELETE FROM epochs WHERE site = ? AND epoch < ?", (site, epoch))
+        )
+
     def keep_epoch(self, site: str, epoch: int) -> None:
-        """Destroy the keys of all other epochs of a site."""
+        """Destroy the keys of all other epochs of a site that the caller has locked."""
         if self._rows("SELECT 1 FROM epochs WHERE site = ? AND epoch != ?", site, epoch):
             self._change(
                 lambda connection: connection.execute("DELETE FROM epochs WHERE site = ? AND epoch != ?", (site, epoch))
@@ -135,6 +196,10 @@ class Keyring:
             raise FleetError(f"{self._first.path}: has no key of epoch {epoch} of {site}")
         key: bytes = rows[0][0]
         return key
+
+    def has_epoch(self, site: str, epoch: int) -> bool:
+        """Whether there is a key of an epoch."""
+        return bool(self._rows("SELECT 1 FROM epochs WHERE site = ? AND epoch = ?", site, epoch))
 
     def newest_epoch(self, site: str) -> int:
         """The highest epoch of a site that has a key; 0 for none."""
@@ -156,24 +221,28 @@ class Keyring:
             raise
         return copies[0], copies[1]
 
-    def _delete(self, subjects: Collection[bytes], also: Sequence[str]) -> None:
+    def _delete(self, subjects: Collection[bytes], also: Sequence[str], mark: Mark | None = None) -> None:
         rows = [(subject,) for subject in subjects]
 
         def deleted(connection: sqlite3.Connection) -> None:
             for sql in ("DELETE FROM keys WHERE subject = ?", *also):
                 connection.executemany(sql, rows)
 
-        if rows:
-            self._change(deleted)
+        if rows or mark:
+            self._change(deleted, mark)
 
-    def _change(self, change: Callable[[sqlite3.Connection], object]) -> None:
+    def _change(self, change: Callable[[sqlite3.Connection], object], mark: Mark | None = None) -> None:
         with self._locked():
             # Another process may have ended between its two writes.
             _levelled(self._first, self._second)
             counter = self._first.state.counter + 1
+            if mark is not None and not (last := self.mark(mark.site)).fits(mark.before):
+                raise OlderDatabaseError.of(last, mark.before)
             with self._first.changing(counter) as first, self._second.changing(counter) as second:
-                change(first)
-                change(second)
+                for copy in (first, second):
+                    change(copy)
+                    if mark is not None:
+                        copy.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", mark)
 
     def _state(self) -> State:
         with self._thread:

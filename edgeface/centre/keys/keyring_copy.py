@@ -31,6 +31,8 @@ _TABLES = {
     "epochs": "site TEXT, epoch INTEGER, key BLOB NOT NULL, PRIMARY KEY (site, epoch)",
     # Random numbers only. They tell a key that was destroyed from one that another keyring has.
     "destroyed": "subject BLOB PRIMARY KEY",
+    # The database has either of these change numbers of a site, or it is not the present one.
+    "marks": "site TEXT PRIMARY KEY, before INTEGER NOT NULL, after INTEGER NOT NULL",
 }
 _CHUNK = 1 << 16
 
@@ -72,8 +74,7 @@ class KeyringCopy:
             connection = _connected(path)
             try:
                 with transaction(connection):
-                    for table, columns in _TABLES.items():
-                        connection.execute(f"CREATE TABLE {table} ({columns}) WITHOUT ROWID")
+                    _create(connection)
                     connection.execute("CREATE TABLE state (ring BLOB NOT NULL, counter INTEGER NOT NULL)")
                     connection.execute("INSERT INTO state VALUES (?, 0)", (ring,))
                     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -145,6 +146,12 @@ class KeyringCopy:
             raise FleetError(f"{self.path}: written by a newer edgeface")
         if self.connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("malformed")
+        _create(self.connection)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for table, columns in _TABLES.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns}) WITHOUT ROWID")
 
 
 def _connected(path: Path) -> sqlite3.Connection:

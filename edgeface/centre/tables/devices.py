@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from edgeface.centre.records import Device, JoinCode
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import journal, sites
 from edgeface.core.errors import GoneError, UnknownError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def make_code(transaction: Transaction, site_names: Sequence[str], device: str, 
     for site in site_names:
         sites.find(transaction, site)
     transaction.execute("DELETE FROM join_codes WHERE device = %s OR ends <= %s", (device, wall))
+    journal.note(transaction, wall, by, "code", site_names, {"device": device})
     secret = secrets.token_bytes(SECRET_BYTES)
     transaction.execute(
         "INSERT INTO join_codes VALUES (%s, %s, %s, %s, %s)",
@@ -48,6 +49,11 @@ def take_code(transaction: Transaction, secret: bytes, wall: float) -> JoinCode:
     if row is None:
         raise GoneError("the code is unknown, was used already, or is too old: ask for a new one")
     return JoinCode(row[0], tuple(row[1]))
+
+
+def drop_codes(transaction: Transaction, wall: float) -> int:
+    """Delete the codes that are too old; returns how many."""
+    return transaction.execute("DELETE FROM join_codes WHERE ends <= %s", (wall,)).rowcount
 
 
 def add(
@@ -75,6 +81,7 @@ def add(
         "INSERT INTO device_sites (device, site) VALUES (%s, %s)",
         [(code.device, one) for one in code.sites],
     )
+    journal.note(transaction, wall, code.device, "join", code.sites)
     return _only(transaction.execute(f"{_DEVICES} WHERE d.device = %s", (code.device,)).fetchall(), code.device)
 
 
@@ -111,15 +118,15 @@ def every(transaction: Transaction) -> tuple[Device, ...]:
     return tuple(_device(row) for row in transaction.execute(f"{_DEVICES} ORDER BY d.device"))
 
 
-def revoke(transaction: Transaction, device: str, by: str, wall: float) -> tuple[str, ...]:
-    """Refuse a device from now on; the first time is kept. Returns its sites."""
+def revoke(transaction: Transaction, device: str, by: str, wall: float) -> None:
+    """Refuse a device from now on; the first time is kept."""
     changed = transaction.execute(
         "UPDATE devices SET revoked = coalesce(revoked, %s), revoked_by = coalesce(revoked_by, %s) WHERE device = %s",
         (wall, by, device),
     )
     _require(changed.rowcount, device)
     homes = transaction.execute("SELECT site FROM device_sites WHERE device = %s ORDER BY site", (device,))
-    return tuple(site for (site,) in homes)
+    journal.note(transaction, wall, by, "lost", [site for (site,) in homes], {"device": device})
 
 
 def _require(changed: int, device: str) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.centre.records import EventRecord, Stored
 from edgeface.centre.tables import events, sites
-from edgeface.centre.tables.people import note_counter
 from edgeface.core.clock import DAY
 from edgeface.fleet import sealing
 
@@ -138,7 +137,7 @@ class EventRows:
                 # Another process may have been faster; a key that was used is never replaced.
                 if not self._keyring.keys_of([subject(site)]):
                     self._keyring.add(site, {subject(site): sealing.new_key()})
-                    note_counter(transaction, self._keyring)
+                    sites.note_counter(transaction, self._keyring)
         return self._keyring.keys_of({*map(subject, homes), *(one.person for one in owners if one is not None)})
 
 

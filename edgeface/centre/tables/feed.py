@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.centre.records import ChangeRecord
 from edgeface.centre.tables import sites
+from edgeface.core.errors import FleetError
 from edgeface.fleet import digest, sealing
 from edgeface.fleet.messages import PAGE_ROWS, Row, Rows
 
@@ -34,9 +35,10 @@ class Feed:
         self._keyring = keyring
 
     def snapshot(self, transaction: Transaction, site: str, model: str) -> Rows:
-        """All who are not gone; raises UnfinishedError."""
+        """All who are not gone; raises UnfinishedError, and FleetError if the rows do not fit the digest."""
         state = sites.find(transaction, site)
         found = transaction.execute(f"{_ROWS} AND NOT p.gone ORDER BY p.seq", (model, site), binary=True).fetchall()
+        _require_whole(state, [(person, seq) for person, seq, *_ in found])
         return _whole(state, self._rows(state, found))
 
     def changes(self, transaction: Transaction, site: str, model: str, after: int) -> Rows | None:
@@ -81,6 +83,15 @@ class Feed:
             return Row(person=person, seq=seq, key=key, sealed=sealed)
 
         return tuple(row(*columns) for columns in found)
+
+
+def _require_whole(site: Site, people: Sequence[tuple[bytes, int]]) -> None:
+    """Raise FleetError if rows were lost or added behind our back: devices would erase whoever is missing."""
+    if (digest.of(site.site, people), len(people)) != (site.digest, site.count):
+        raise FleetError(
+            f"{site.site}: the database has {len(people)} people, and not the {site.count} of change {site.seq}:"
+            " it was altered by hand or is damaged, and devices get no list; restore a backup"
+        )
 
 
 def _whole(site: Site, rows: tuple[Row, ...]) -> Rows:

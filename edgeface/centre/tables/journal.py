@@ -82,11 +82,3 @@ def note_people(
     """As `note`, for changes of many people."""
     with transaction.cursor() as cursor:
         cursor.executemany(_ADD, [(wall, by, what, [site], person, Jsonb({})) for what, person in changes])
-
-
-def note_decision(transaction: Transaction, wall: float, by: str, what: JournalKind, n: int) -> None:
-    """As `note`, for the proposal of a number; nothing if there is none."""
-    row = transaction.execute("SELECT site, device, person FROM proposals WHERE n = %s", (n,)).fetchone()
-    if row is not None:
-        site, device, person = row
-        note(transaction, wall, by, what, site, {"proposal": n, "device": device}, person)

@@ -10,6 +10,7 @@ from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Entry
 from edgeface.centre.tables import events, sites
 from edgeface.centre.tables.directory import sealed_facts
+from edgeface.centre.tables.faces import Faces
 from edgeface.core.errors import ChangedError, FleetError, GalleryError, GoneError, UnknownError
 from edgeface.core.text import check_id
 from edgeface.fleet import facts as signed_facts
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from edgeface.centre.records import PersonRecord, Site
     from edgeface.centre.tables.directory import Directory
     from edgeface.core.types import Embedding
+    from edgeface.gallery.agreement import Limits
 
 _NO_TEMPLATE = ("none:00000000", bytes(2))
 """Model and mean with which facts are checked where a person has no template."""
@@ -57,22 +59,26 @@ class People:
         plans = self._plans(transaction, before, entries)
         new = {plan.person: sealing.new_key() for plan in plans if plan.before is None}
         if new:
-            self.remember_keys(transaction, site, new)
+            # With the mark of the change, so that `sites.number` need not write the keyring once more.
+            self._keyring.add(site, new, sites.mark_of(before, len(plans)))
         return self._write(transaction, before, plans, "put", by, wall)
 
-    def forget(self, transaction: Transaction, site: str, person: bytes, by: str, wall: float) -> int:
-        """Destroy a person's key, then their rows; returns the number of the change, also if it was before."""
+    def forget(
+        self, transaction: Transaction, site: str, people: Sequence[bytes], by: str, wall: float
+    ) -> tuple[int, ...]:
+        """Destroy the keys of people, then their rows; returns the number of each change, also if it was before."""
         before = sites.locked(transaction, site)
-        row = transaction.execute(
-            "SELECT seq, gone FROM people WHERE person = %s AND site = %s", (person, site)
-        ).fetchone()
-        if row is None:
+        rows = transaction.execute(
+            "SELECT person, seq, gone FROM people WHERE person = ANY(%s) AND site = %s", (list(people), site)
+        ).fetchall()
+        if len(rows) < len(set(people)):
             raise UnknownError(f"{site}: no such person")
-        seq, gone = row
-        if gone:
-            return int(seq)
-        self.destroy_keys(transaction, [person, *_proposed(transaction, [person])])
-        return self._erase(transaction, before, {person: seq}, by, wall)[0]
+        numbers = {person: int(seq) for person, seq, _ in rows}
+        gone = {person for person, _, is_gone in rows if is_gone}
+        present = {person: numbers[person] for person in people if person not in gone}
+        if present:
+            numbers.update(self._forget(transaction, before, present, by, wall))
+        return tuple(numbers[person] for person in people)
 
     def finish_forgetting(self, transaction: Transaction, site: str, wall: float, *, restored: bool = False) -> int:
         """Have those gone whose key was destroyed before a crash; returns how many.
@@ -88,8 +94,7 @@ class People:
         unexplained = len(lost) - len(self._keyring.destroyed(lost))
         if unexplained and not restored:
             raise FleetError(f"{site}: the keyring lacks the keys of {unexplained} people; restore the right keyring")
-        self.destroy_keys(transaction, [*lost, *_proposed(transaction, lost)])
-        return len(self._erase(transaction, before, lost, "", wall))
+        return len(self._forget(transaction, before, lost, "", wall))
 
     def renumber(self, transaction: Transaction, site: Site, records: Iterable[PersonRecord], wall: float) -> None:
         """Give every person of a locked site a new number, with rows that are sealed and signed again."""
@@ -112,20 +117,36 @@ class People:
         )
         return {facts.id: facts.embedding for facts in found}
 
-    def groups(self, transaction: Transaction, site: str, person: bytes) -> tuple[str, ...]:
-        """The groups of a person; none for someone new."""
-        records = self._directory.records(transaction, sites.find(transaction, site))
-        return next((one.groups for one in records if one.person == person), ())
+    def faces(self, transaction: Transaction, site: str, model: str, limits: Limits) -> Faces:
+        """The faces of everyone of a site by one model, with which a new one is compared."""
+        rows = transaction.execute(
+            "SELECT DISTINCT person FROM people JOIN templates USING (person) WHERE site = %s", (site,), binary=True
+        )
+        having = {person for (person,) in rows}
+        means = self.means(transaction, site, model)
+        ids = {one.id for one in self.records(transaction, site) if one.person in having}
+        return Faces(means, frozenset(ids - means.keys()), limits)
+
+    def records(self, transaction: Transaction, site: str) -> tuple[PersonRecord, ...]:
+        """Everyone of a site, by id."""
+        return self._directory.records(transaction, sites.find(transaction, site))
+
+    def _forget(
+        self, transaction: Transaction, site: Site, people: Mapping[bytes, int], by: str, wall: float
+    ) -> dict[bytes, int]:
+        subjects = [*people, *_proposed(transaction, people)]
+        self._keyring.destroy(subjects, sites.mark_of(site, len(people)))
+        return dict(zip(people, self._erase(transaction, site, people, by, wall), strict=True))
 
     def remember_keys(self, transaction: Transaction, site: str, keys: Mapping[bytes, bytes]) -> None:
         """Write new keys to the keyring, and how far it is to the database."""
         self._keyring.add(site, keys)
-        note_counter(transaction, self._keyring)
+        sites.note_counter(transaction, self._keyring)
 
     def destroy_keys(self, transaction: Transaction, subjects: Collection[bytes]) -> None:
         """As `remember_keys`, for keys that are destroyed."""
         self._keyring.destroy(subjects)
-        note_counter(transaction, self._keyring)
+        sites.note_counter(transaction, self._keyring)
 
     def _plans(self, transaction: Transaction, site: Site, entries: Sequence[Entry]) -> list[_Plan]:
         ids = [entry.id for entry in entries]
@@ -168,7 +189,7 @@ class People:
         kept = self._kept(transaction, name, {plan.person: plan.before for plan in plans if plan.before is not None})
         keys = self._keyring.keys_of([plan.person for plan in plans])
         changes = [sites.Change(plan.person, plan.before) for plan in plans]
-        _, numbers = sites.number(transaction, site, changes, kind, by, wall)
+        _, numbers = sites.number(transaction, self._keyring, site, changes, kind, by, wall)
         people, templates = [], []
         for plan, seq in zip(plans, numbers, strict=True):
             if plan.person not in keys:
@@ -211,7 +232,7 @@ class People:
     ) -> tuple[int, ...]:
         """Delete what is sealed of people whose keys are destroyed, and say in the history that they are gone."""
         changes = [sites.Change(person, seq, gone=True) for person, seq in people.items()]
-        _, numbers = sites.number(transaction, site, changes, "forget", by, wall)
+        _, numbers = sites.number(transaction, self._keyring, site, changes, "forget", by, wall)
         everyone = (list(people),)
         transaction.execute("DELETE FROM templates WHERE person = ANY(%s)", everyone)
         transaction.execute("DELETE FROM proposals WHERE person = ANY(%s)", everyone)
@@ -222,11 +243,6 @@ class People:
         )
         events.forget(transaction, list(people))
         return numbers
-
-
-def note_counter(transaction: Transaction, keyring: Keyring) -> None:
-    """Write how far the keyring is, so that an older copy of it is found out."""
-    transaction.execute("UPDATE centre SET counter = greatest(counter, %s)", (keyring.counter,))
 
 
 def _plan(entry: Entry, holder: PersonRecord) -> _Plan:

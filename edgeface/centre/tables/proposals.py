@@ -6,33 +6,41 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Entry, WaitingProposal
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import journal, sites
+from edgeface.centre.tables.faces import names_against, require_no_objection
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.fleet import facts as signed_facts
 from edgeface.fleet import sealing
 from edgeface.fleet.messages import Proposed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from edgeface.centre.database import Transaction
     from edgeface.centre.keys.keyring import Keyring
-    from edgeface.centre.records import Site
+    from edgeface.centre.records import Insistence, Objection, PersonRecord, Site
+    from edgeface.centre.tables.faces import Faces
     from edgeface.centre.tables.people import People
     from edgeface.fleet.facts import PersonFacts
     from edgeface.fleet.messages import Proposal
+    from edgeface.gallery.agreement import Limits
 
-MOST_WAITING = 500
+MOST_WAITING = 200
 """Proposals of one device that may wait: a stolen one must not fill the list of the admins."""
 _WAITING = "SELECT n, number, site, device, person, seq, forget, sealed, at FROM proposals WHERE state = 'waiting'"
+
+
+class TooManyError(FleetError):
+    """As many proposals of a device wait as may."""
 
 
 class Proposals:
     """Takes, shows and decides proposals; each call is one transaction of the caller's."""
 
-    def __init__(self, keyring: Keyring, people: People) -> None:
+    def __init__(self, keyring: Keyring, people: People, limits: Limits) -> None:
         self._keyring = keyring
         self._people = people
+        self._limits = limits
 
     def take(self, transaction: Transaction, device: str, site: str, proposal: Proposal, wall: float) -> Proposed:
         """Keep a proposal until an admin decides; raises as `Store.propose` does."""
@@ -57,25 +65,45 @@ class Proposals:
     def waiting(self, transaction: Transaction) -> tuple[WaitingProposal, ...]:
         """Those that wait, oldest first."""
         rows = transaction.execute(f"{_WAITING} ORDER BY n").fetchall()
-        shown = (self._shown(row) for row in rows)
+        known: dict[tuple[str, str], Faces] = {}
+        shown = (self._shown(transaction, row, known) for row in rows)
         return tuple(one for one in shown if one is not None)
 
-    def accept(self, transaction: Transaction, n: int, by: str, wall: float) -> tuple[int, bytes]:
-        """Make a proposal a change; returns its number, and the proposal's subject for `People.destroy_keys`."""
+    def site_of(self, transaction: Transaction, n: int) -> str:
+        """The site of a proposal that waits; raises UnknownError."""
+        row = transaction.execute(f"{_WAITING} AND n = %s", (n,)).fetchone()
+        if row is None:
+            raise _unknown(n)
+        return str(row[2])
+
+    def accept(
+        self, transaction: Transaction, n: int, by: str, wall: float, insisted: Collection[Insistence]
+    ) -> tuple[int, bytes]:
+        """Make a proposal a change; returns its number, and the proposal's subject for `People.destroy_keys`.
+
+        Raises ObjectionError if something speaks against it on which no one insisted.
+        """
         row = self._locked(transaction, n)
-        _, number, site, _, person, seq, forget, sealed, _ = row
+        _, number, site, device, person, seq, forget, sealed, _ = row
         self._require_current(transaction, site, person, seq)
+        journal.note(transaction, wall, by, "accept", site, {"proposal": n, "device": device}, person)
         if forget:
-            return self._people.forget(transaction, site, person, by, wall), proposal_subject(number)
+            (became,) = self._people.forget(transaction, site, [person], by, wall)
+            return became, proposal_subject(number)
         facts = self._opened(site, number, person, seq, sealed)
-        groups = self._people.groups(transaction, site, person)
+        before = self._record(transaction, site, person)
+        found = self._against(transaction, site, before, facts, {})
+        require_no_objection(found, insisted, f"proposal {n}: ")
+        groups = before.groups if before is not None else ()
         (became,) = self._people.put(transaction, site, [_entry(facts, person, seq, groups)], by, wall)
-        self._decide(transaction, n, "accepted", by, became)
+        overruled = sorted({one.option for one in found if one.option is not None})
+        self._decide(transaction, n, "accepted", by, became, overruled)
         return became, proposal_subject(number)
 
-    def decline(self, transaction: Transaction, n: int, by: str) -> bytes:
+    def decline(self, transaction: Transaction, n: int, by: str, wall: float) -> bytes:
         """Delete a proposal's facts; returns its subject, as `accept`."""
-        number = self._locked(transaction, n)[1]
+        _, number, site, device, person, *_ = self._locked(transaction, n)
+        journal.note(transaction, wall, by, "decline", site, {"proposal": n, "device": device}, person)
         self._decide(transaction, n, "declined", by, 0)
         return proposal_subject(number)
 
@@ -108,13 +136,35 @@ class Proposals:
             raise GoneError("the proposal's facts were destroyed")
         return _read(key, site, person, seq, sealed)
 
-    def _shown(self, row: Sequence[Any]) -> WaitingProposal | None:
+    def _record(self, transaction: Transaction, site: str, person: bytes) -> PersonRecord | None:
+        return next((one for one in self._people.records(transaction, site) if one.person == person), None)
+
+    def _against(
+        self,
+        transaction: Transaction,
+        site: str,
+        before: PersonRecord | None,
+        facts: PersonFacts,
+        known: dict[tuple[str, str], Faces],
+    ) -> tuple[Objection, ...]:
+        """What speaks against facts that a device proposes; `known` keeps the faces of a site for the next call."""
+        faces = known.get((site, facts.model))
+        if faces is None:
+            faces = self._people.faces(transaction, site, facts.model, self._limits)
+            known[site, facts.model] = faces
+        names = names_against(before, facts.id, facts.name, self._people.records(transaction, site))
+        return (*faces.against(None if before is None else before.id, facts.embedding), *names)
+
+    def _shown(
+        self, transaction: Transaction, row: Sequence[Any], known: dict[tuple[str, str], Faces]
+    ) -> WaitingProposal | None:
         """One proposal; None if its key is destroyed, while its person is being forgotten or after a restore."""
         n, number, site, device, person, seq, forget, sealed, at = row
         try:
             facts = None if forget else self._opened(site, number, person, seq, sealed)
         except GoneError:
             return None
+        before = self._record(transaction, site, person)
         return WaitingProposal(
             n=n,
             site=site,
@@ -126,6 +176,7 @@ class Proposals:
             id=facts.id if facts else None,
             name=facts.name if facts else None,
             model=facts.model if facts else None,
+            objections=self._against(transaction, site, before, facts, known) if facts else (),
         )
 
     @staticmethod
@@ -136,23 +187,30 @@ class Proposals:
             sites.locked(transaction, row[0])
             row = transaction.execute(f"{_WAITING} AND n = %s", (n,)).fetchone()
         if row is None:
-            raise UnknownError(f"{n}: no such proposal waits")
+            raise _unknown(n)
         return row
 
     @staticmethod
-    def _decide(transaction: Transaction, n: int, state: str, by: str, became: int) -> None:
+    def _decide(
+        transaction: Transaction, n: int, state: str, by: str, became: int, overruled: Sequence[str] = ()
+    ) -> None:
         transaction.execute(
-            "UPDATE proposals SET state = %s, became = %s, by = %s, sealed = NULL WHERE n = %s", (state, became, by, n)
+            "UPDATE proposals SET state = %s, became = %s, by = %s, overruled = %s, sealed = NULL WHERE n = %s",
+            (state, became, by, list(overruled), n),
         )
 
 
+def _unknown(n: int) -> UnknownError:
+    return UnknownError(f"{n}: no such proposal waits")
+
+
 def _require_few(transaction: Transaction, device: str) -> None:
-    """Raise FleetError if a device has as many proposals waiting as any may have."""
+    """Raise TooManyError if a device has as many proposals waiting as any may have."""
     row = transaction.execute(
         "SELECT count(*) FROM proposals WHERE device = %s AND state = 'waiting'", (device,)
     ).fetchone()
     if row is None or row[0] >= MOST_WAITING:
-        raise FleetError(f"{MOST_WAITING} proposals of {device} wait for an admin: no more are taken")
+        raise TooManyError(f"{MOST_WAITING} proposals of {device} wait for an admin: no more are taken")
 
 
 def _read(key: bytes, site: str, person: bytes, seq: int, sealed: bytes) -> PersonFacts:

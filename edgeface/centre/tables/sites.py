@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edgeface.centre.keys.keyring import Mark, OlderDatabaseError
 from edgeface.centre.records import Site
 from edgeface.centre.tables import journal
 from edgeface.core.errors import UnknownError
@@ -37,8 +38,8 @@ def locked(transaction: Transaction, site: str) -> Site:
     return _found(transaction, site, f"{_SITES} WHERE site = %s FOR UPDATE")
 
 
-def add(transaction: Transaction, site: str, keyring: Keyring, wall: float, by: str) -> None:
-    """Add a site with its first epoch, unless it exists."""
+def add(transaction: Transaction, site: str, keyring: Keyring, wall: float, by: str = "") -> None:
+    """Add a site with its first epoch, unless it exists; waits for a start that looks at all sites."""
     added = transaction.execute("INSERT INTO sites (site) VALUES (%s) ON CONFLICT DO NOTHING", (site,))
     if added.rowcount:
         keyring.enrolling.make(site)
@@ -66,6 +67,18 @@ def raise_floor(transaction: Transaction, site: str, floor: int) -> None:
     transaction.execute("DELETE FROM people WHERE site = %s AND gone AND seq <= %s", (site, floor))
 
 
+def end_history(transaction: Transaction, site: str, before: float) -> bool:
+    """End the history below the last change that was made before wall seconds; whether there was any."""
+    row = transaction.execute(
+        "SELECT max(seq), min(seq) FROM changes WHERE site = %s AND at < %s", (site, before)
+    ).fetchone()
+    last, first = row or (None, None)
+    if last is None or first == last:
+        return False
+    raise_floor(transaction, site, last)
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What becomes of one person."""
@@ -76,10 +89,38 @@ class Change:
     gone: bool = False
 
 
+def note_counter(transaction: Transaction, keyring: Keyring) -> None:
+    """Write how far the keyring is, so that an older copy of it is found out."""
+    transaction.execute("UPDATE centre SET counter = greatest(counter, %s)", (keyring.counter,))
+
+
+def require_not_before(transaction: Transaction, mark: Mark) -> None:
+    """Raise OlderDatabaseError if a site is below what the keyring noted; read the mark before the transaction."""
+    seq = find(transaction, mark.site).seq
+    if seq < mark.before:
+        raise OlderDatabaseError.of(mark, seq)
+
+
+def mark_of(site: Site, count: int) -> Mark:
+    """What the keyring notes of so many changes of a site."""
+    return Mark(site.site, site.seq, site.seq + count)
+
+
 def number(
-    transaction: Transaction, site: Site, changes: Sequence[Change], kind: str, by: str, wall: float
+    transaction: Transaction,
+    keyring: Keyring,
+    site: Site,
+    changes: Sequence[Change],
+    kind: str,
+    by: str,
+    wall: float,
 ) -> tuple[Site, tuple[int, ...]]:
-    """Write the history of changes to a locked site; returns the site after them, and their numbers."""
+    """Write the history of changes to a locked site; returns the site after them, and their numbers.
+
+    Raises OlderDatabaseError if the database is not the one in which the last change was made.
+    """
+    keyring.note(mark_of(site, len(changes)))
+    note_counter(transaction, keyring)
     numbers = tuple(range(site.seq + 1, site.seq + 1 + len(changes)))
     rows = []
     for seq, change in zip(numbers, changes, strict=True):

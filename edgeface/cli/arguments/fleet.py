@@ -12,7 +12,10 @@ AT_CENTRE = (
 FLEET: dict[str, tuple[Argument, ...]] = {
     "centre": (
         path("--config", "FILE", "default: /etc/edgeface-centre/centre.yaml"),
-        value("action", choices=("init", "serve", "check", "restored", "password", "token", "accounts", "revoke")),
+        value(
+            "action",
+            choices=("init", "serve", "check", "restored", "upkeep", "password", "token", "accounts", "revoke"),
+        ),
         value("name", "NAME", "password, token, revoke: the account", nargs="?"),
         value("--role", choices=("admin", "viewer"), summary="viewers can change nothing"),
         value("--site", "SITE", "only at this site; may be repeated; default: at all sites", action="append"),
@@ -48,5 +51,9 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         flag("--skip-bad", "enroll: leave out photos that cannot be used"),
         flag("--anyway", "enroll: also what may be of another person"),
         flag("--different-people", "enroll: also a face that someone else has"),
+        path("--owner", "FILE", "lost, with owner_keys: the owner key in FILE, and not in that folder"),
+        path("--passphrase-file", "FILE", "lost: the passphrase of an owner key, in the first line of FILE"),
+        flag("--another-face", "accept: also a face that differs from the person's own"),
+        flag("--duplicate", "accept: also someone with a face that is enrolled already"),
     ),
 }

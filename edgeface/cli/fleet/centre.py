@@ -10,13 +10,15 @@ from edgeface.centre.admins.sites import proof_object
 from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
+from edgeface.centre.records import INSISTENCES
+from edgeface.centre.tables.faces import ObjectionError
 from edgeface.cli.fleet.events import show_events
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
 from edgeface.core.console import complain, say
-from edgeface.core.errors import UnknownError, UsageError
-from edgeface.core.text import check_id, counted, printable
+from edgeface.core.errors import ChangedError, EdgefaceError, UnknownError, UsageError
+from edgeface.core.text import check_id, counted, printable, printable_path
 from edgeface.fleet import join_code
 from edgeface.gallery.snapshot import check_days
 from edgeface.people.enrollment import EnrollOptions
@@ -100,9 +102,9 @@ def _forget(context: CentreContext, words: Sequence[str], _: argparse.Namespace)
     """Forget people permanently, and print who has not signed that yet."""
     site, *people = words
     service = Enrolling(context, site, _BY)
-    found = [service.find(who) for who in people]
-    for one in found:
-        seq = context.store.forget(site, one.person, _BY)
+    found = service.find_all(people)
+    numbers = context.store.forget_all(site, [one.person for one in found], _BY)
+    for one, seq in zip(found, numbers, strict=True):
         say(f"{one.id}: forgotten, change {seq}; the key is destroyed in both copies of the keyring")
     _say_proof(context, site)
 
@@ -113,20 +115,37 @@ def _devices(context: CentreContext, _: Sequence[str], __: argparse.Namespace) -
         say(f"{one.device:<20} {', '.join(one.sites):<24} {_state(one)}")
 
 
-def _lost(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
-    """Refuse a device, give its sites new keys, and say whose templates it had."""
+def _lost(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
+    """Refuse a device, give its sites new keys, say whose templates it had, and have doors refuse its grants."""
     report = lose(context.store, words[0], _BY)
     say(f"{words[0]}: revoked; the centre refuses its certificate from now on")
     for site, epoch in report.epochs.items():
         say(f"{site}: new keys, epoch {epoch}; what follows, {words[0]} cannot open")
-    for key in report.device.grant_keys:
-        say(f"doors still accept its grants with the key {base64.b64encode(key).decode()}")
-    if report.device.grant_keys:
-        say(f"take them out of every door now: edgeface keys revoke {words[0]}, at the owner's machine")
     for site, people in report.people.items():
         say(f"{site}: it had the templates of {', '.join(people) or 'no one'}")
     if any(report.people.values()):
         say("without a TPM, count these templates as read: GDPR, article 33, allows 72 hours for the report")
+    _shut_out(context, report.device, arguments)
+
+
+def _shut_out(context: CentreContext, device: Device, arguments: argparse.Namespace) -> None:
+    """Have doors refuse a device's grants, or say how; raises EdgefaceError with the command if that fails."""
+    settings, command = context.settings, f"edgeface keys revoke {device.device}"
+    if settings.owner_keys is None:
+        for key in device.grant_keys:
+            say(f"doors still accept its grants with the key {base64.b64encode(key).decode()}")
+        if device.grant_keys:
+            say(f"take them out of every door now: {command}, at the owner's machine")
+        return
+    from edgeface.cli.keys.listed import Broker, revoke_lost
+
+    try:
+        revoke_lost(device.device, device.grant_keys, settings.owner_keys, Broker(settings.mqtt, "centre"), arguments)
+    except EdgefaceError as error:
+        where = printable_path(settings.owner_keys)
+        raise EdgefaceError(
+            f"the doors' list of keys: {error}; when that is right: {command} --data {where}"
+        ) from error
 
 
 def _proof(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
@@ -144,12 +163,19 @@ def _proposals(context: CentreContext, _: Sequence[str], __: argparse.Namespace)
         who = one.id or ids.get(one.person, "someone who is not here")
         kind = "forget" if one.forget else "change" if one.person in ids else "enroll"
         say(f"{one.n:<6} {one.site:<20} {one.device:<20} {local_time(one.at)}  {kind} {who}")
+        for objection in one.objections:
+            say(f"{'':<6} {objection.text}")
 
 
-def _accept(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+def _accept(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
     """Make proposals changes."""
+    insisted = {option for option in INSISTENCES.values() if getattr(arguments, option)}
     for number in _numbers(context, words):
-        say(f"{number}: accepted, change {context.store.accept(number, _BY)}")
+        try:
+            say(f"{number}: accepted, change {context.store.accept(number, _BY, insisted)}")
+        except ObjectionError as error:
+            options = " ".join(f"--{one.replace('_', '-')}" for one in error.options)
+            raise ChangedError(f"{error} (to accept it all the same: {options})") from error
 
 
 def _decline(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.centre import settings as centre_settings
 from edgeface.cli import listing
-from edgeface.core.clock import SystemClock, rfc3339
+from edgeface.core.clock import SystemClock, rfc3339, synchronised
 from edgeface.core.console import complain, say
 from edgeface.core.errors import ConfigError, EdgefaceError, UsageError
 from edgeface.core.installed.parts import missing_part
@@ -99,6 +99,16 @@ def _restored(settings: CentreSettings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _upkeep(settings: CentreSettings, _: argparse.Namespace) -> int:
+    """Do once what a running centre does every hour, and print what that was."""
+    from edgeface.centre.context import opened
+
+    with opened(settings, SystemClock()) as context:
+        done = context.store.upkeep.run(settings.periods, synced=synchronised())
+    say("another centre does it now" if done is None else str(done))
+    return 0
+
+
 def _password(settings: CentreSettings, arguments: argparse.Namespace) -> int:
     """Give an account a password and a new second factor, whose secret is shown once."""
     from edgeface.centre.admins.rights import make_password
@@ -182,6 +192,6 @@ def _draw(text: str) -> None:
 
 
 _ACTIONS = {
-    "init": _init, "serve": _serve, "check": _check, "restored": _restored,
+    "init": _init, "serve": _serve, "check": _check, "restored": _restored, "upkeep": _upkeep,
     "password": _password, "token": _token, "accounts": _accounts, "revoke": _revoke,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -28,12 +29,11 @@ from edgeface.security.signing_keys import SigningKey, read
 from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from edgeface.config.configuration import Configuration
     from edgeface.mqtt.exchange import Exchange
+    from edgeface.mqtt.settings import Mqtt
 
     Change = Callable[[KeyList], KeyList]
 
@@ -44,6 +44,13 @@ _PART = re.compile(rf"(sign|seal):({ID_PATTERN}):([A-Za-z0-9+/]{{43}}=)")
 _SPAN = re.compile("([0-9]{1,4})([hd])")
 _UNITS = {"h": 3_600, "d": 86_400}
 _EMPTY = KeyList(0, 0, 1)
+
+
+class Broker(NamedTuple):
+    """Where the list is published, and by which name the broker knows this machine."""
+
+    settings: Mqtt | None
+    device: str
 
 
 class _Signer(NamedTuple):
@@ -67,7 +74,27 @@ def run_listed(arguments: argparse.Namespace) -> int:
     else:
         _require(words, 0, "keys publish")
         change, what = (lambda known: known), ""
-    return _publish(arguments, change, what)
+    return _publish(arguments, change, what, lambda: _configured(arguments))
+
+
+def revoke_lost(
+    device: str, keys: Collection[bytes], folder: Path, broker: Broker, arguments: argparse.Namespace
+) -> int:
+    """Take a device, by its name and its public keys, out of the list in a data folder, and publish that.
+
+    `arguments` have --owner and --passphrase-file. Raises EdgefaceError if the list has no such device, as `keys
+    revoke`.
+    """
+    given = argparse.Namespace(
+        action="revoke", data=folder, owner=arguments.owner, passphrase_file=arguments.passphrase_file,
+        valid=None, out=None, adopt=False,
+    )  # fmt: skip
+    return _publish(given, _revoke_lost(device, keys), device, lambda: broker)
+
+
+def _configured(arguments: argparse.Namespace) -> Broker:
+    configuration = load(arguments.config)
+    return Broker(configuration.mqtt, configuration.device)
 
 
 def _add(arguments: argparse.Namespace, words: list[str]) -> tuple[Change, str]:
@@ -123,7 +150,21 @@ def _revoke(word: str) -> Change:
     return change
 
 
-def _publish(arguments: argparse.Namespace, change: Change, what: str) -> int:
+def _revoke_lost(device: str, keys: Collection[bytes]) -> Change:
+    def change(known: KeyList) -> KeyList:
+        gone = [
+            one.device for one in known.devices if one.device == device or any(key.raw in keys for key in one.signing)
+        ]
+        if not gone:
+            return _revoke(device)(known)
+        for name in gone:
+            known = known.revoking(name) or known
+        return known
+
+    return change
+
+
+def _publish(arguments: argparse.Namespace, change: Change, what: str, broker: Callable[[], Broker]) -> int:
     """Change the list, sign it, keep it in the data folder, and publish it."""
     folder = data_folder(arguments)
     owner = _signer(arguments, folder)
@@ -133,11 +174,11 @@ def _publish(arguments: argparse.Namespace, change: Change, what: str) -> int:
     runs = arguments.out is None and _daemon_runs(folder)
     if arguments.out is not None or runs:
         # A daemon without the owner key could not verify, and so not keep, what another machine has published.
-        retained = _retained(arguments) if runs and arguments.owner is not None else None
+        retained = _retained(broker) if runs and arguments.owner is not None else None
         signed = _sign(folder, owner, change, seconds, retained, adopt=arguments.adopt)
         _tell(folder, arguments.action, what, signed)
         return _hand_over(folder, signed) if runs else _write_out(arguments.out, signed)
-    return _send(arguments, folder, owner, change, seconds, what)
+    return _send(arguments, folder, owner, change, seconds, what, broker())
 
 
 def _signer(arguments: argparse.Namespace, folder: Path) -> _Signer:
@@ -188,10 +229,10 @@ def _theirs(retained: bytes | None, owner: _Signer, known: KeyList) -> KeyList |
     return None
 
 
-def _retained(arguments: argparse.Namespace) -> bytes | None:
+def _retained(broker: Callable[[], Broker]) -> bytes | None:
     """What the broker has; None if that is nothing, or if it cannot be asked."""
     try:
-        with _exchange(load(arguments.config)) as exchange:
+        with _exchange(broker()) as exchange:
             return exchange.retained()
     except EdgefaceError as error:
         complain(f"not compared with the broker's list, which may be newer: {error}")
@@ -199,12 +240,12 @@ def _retained(arguments: argparse.Namespace) -> bytes | None:
 
 
 @contextmanager
-def _exchange(configuration: Configuration) -> Iterator[Exchange]:
+def _exchange(broker: Broker) -> Iterator[Exchange]:
     """A connection of our own, next to that of a daemon; raises UsageError if there is no broker."""
-    if configuration.mqtt is None:
+    if broker.settings is None:
         raise UsageError("there is no mqtt: in the configuration; write the list to a file with --out")
-    topic = Topics.of_device(configuration.mqtt, configuration.device)(DOOR_KEYS)
-    with begin(configuration.mqtt, f"{client_id(configuration.device)}-keys", topic, SystemClock()) as exchange:
+    topic = Topics.of_device(broker.settings, broker.device)(DOOR_KEYS)
+    with begin(broker.settings, f"{client_id(broker.device)}-keys", topic, SystemClock()) as exchange:
         yield exchange
 
 
@@ -223,13 +264,18 @@ def _base(envelope: bytes | None, owners: Mapping[str, bytes], *, adopt: bool) -
 
 
 def _send(
-    arguments: argparse.Namespace, folder: Path, owner: _Signer, change: Change, seconds: int | None, what: str
+    arguments: argparse.Namespace,
+    folder: Path,
+    owner: _Signer,
+    change: Change,
+    seconds: int | None,
+    what: str,
+    broker: Broker,
 ) -> int:
     """Publish by a connection of our own; a list that does not reach the broker is kept."""
-    configuration = load(arguments.config)
     signed: _Signed | None = None
     try:
-        with _exchange(configuration) as exchange:
+        with _exchange(broker) as exchange:
             retained = exchange.retained()
             signed = _sign(folder, owner, change, seconds, retained, adopt=arguments.adopt)
             exchange.publish(signed.envelope)

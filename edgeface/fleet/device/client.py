@@ -22,13 +22,21 @@ TIMEOUT = 15.0
 ANSWER_SECONDS = 600.0
 """Seconds after which an answer is cut off that arrives a few bytes at a time: leases are not counted meanwhile."""
 _MAX_REFUSAL = 20_000
-_OK, _CONFLICT, _GONE, _UNAVAILABLE = 200, 409, 410, 503
+_OK, _CONFLICT, _GONE, _TOO_MANY, _UNAVAILABLE = 200, 409, 410, 429, 503
 
 Answer = TypeVar("Answer", bound=FleetMessage)
 
 
 class AwayError(FleetError):
     """The centre cannot be reached."""
+
+
+class LaterError(FleetError):
+    """The centre has had too much of this device, which should ask again after some `seconds`."""
+
+    def __init__(self, seconds: float, detail: str) -> None:
+        super().__init__(f"the centre asks this device to wait: {detail}")
+        self.seconds = seconds
 
 
 class RefusedError(FleetError):
@@ -116,6 +124,8 @@ class CentreClient:
             raise FleetError(f"an answer of the centre has more than {most} bytes")
         if response.length:
             raise IncompleteRead(data, response.length)
+        if response.status == _TOO_MANY:
+            raise LaterError(_seconds(response.getheader("Retry-After")), _detail(data))
         if response.status >= _UNAVAILABLE:
             raise FleetError(f"the centre is not available ({response.status}: {_detail(data)})")
         if response.status != _OK:
@@ -139,6 +149,12 @@ class CentreClient:
         made.connect()
         self._connection = made
         return made
+
+
+def _seconds(text: str | None) -> float:
+    """What Retry-After says, within an hour."""
+    known = text is not None and text.isascii() and text.isdecimal() and len(text) < 5  # noqa: PLR2004 - digits
+    return min(3600.0, float(text or 0)) if known else 60.0
 
 
 def _detail(data: bytes) -> str:

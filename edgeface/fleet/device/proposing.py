@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.core.errors import FleetError
 from edgeface.fleet import sealing
-from edgeface.fleet.device.client import RefusedError
+from edgeface.fleet.device.client import LaterError, RefusedError
 from edgeface.fleet.messages import EpochKey, Proposal, Proposed
 
 if TYPE_CHECKING:
@@ -29,18 +29,27 @@ class Proposer:
         self.conflicts = 0
         """Changes that the centre has refused because it has others."""
         self._asked: dict[bytes, float] = {}
+        self._later = 0.0
+        """In monotonic seconds, when the centre takes proposals again."""
 
     def send(self, site: str, now: float) -> bool:
         """Send what waits, and at `now`, in monotonic seconds, ask again what was long ago; whether any was sent.
 
         Raises FleetError if the centre is away; what waits stays.
         """
+        if now < self._later:
+            return False
         ours = [one for one in self._book.waiting.values() if one.site == site]
         due = [
             one for one in ours if one.state == "waiting" or now - self._asked.get(one.number, -ASK_AGAIN) >= ASK_AGAIN
         ]
         for one in due:
-            self._send(one)
+            try:
+                self._send(one)
+            except LaterError as error:
+                # People are followed all the same.
+                self._later = now + error.seconds
+                return False
             self._asked[one.number] = now
         return bool(due)
 

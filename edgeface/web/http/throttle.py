@@ -71,10 +71,11 @@ class _Bucket:
     at: float
 
 
-class _Buckets:
+class Buckets:
     """Token buckets of one size, by key; the oldest is dropped when there are too many."""
 
     def __init__(self, tries: int, seconds: float) -> None:
+        """`tries` at once, and the seconds until each further one."""
         self._tries, self._seconds = tries, seconds
         self._all: OrderedDict[object, _Bucket] = OrderedDict()
 
@@ -84,7 +85,8 @@ class _Buckets:
         self._all[key] = bucket
         if len(self._all) > _MAX_BUCKETS:
             self._all.popitem(last=False)
-        bucket.left, bucket.at = min(self._tries, bucket.left + (now - bucket.at) / self._seconds), now
+        bucket.left = min(self._tries, bucket.left + max(0.0, now - bucket.at) / self._seconds)
+        bucket.at = now
         return 0.0 if bucket.left >= 1 else (1 - bucket.left) * self._seconds
 
     def take(self, key: object) -> None:
@@ -111,7 +113,7 @@ class LinkThrottle:
     def __init__(self, clock: Clock, tries: int = ADDRESS_TRIES, seconds: float = ADDRESS_SECONDS) -> None:
         """`tries` wrong ones until an address must wait, and the seconds until each further one."""
         self._clock = clock
-        self._addresses = _Buckets(tries, seconds)
+        self._addresses = Buckets(tries, seconds)
 
     def wait(self, address: str) -> float:
         """Seconds until a wrong token of this address may be tried again; 0 for now."""
@@ -132,17 +134,17 @@ class LoginThrottle:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pairs = _Buckets(PAIR_TRIES, PAIR_SECONDS)
-        self._addresses = _Buckets(ADDRESS_TRIES, ADDRESS_SECONDS)
-        self._accounts = _Buckets(ACCOUNT_TRIES, ACCOUNT_SECONDS)
-        self._every = _Buckets(ALL_TRIES, ALL_SECONDS)
+        self._pairs = Buckets(PAIR_TRIES, PAIR_SECONDS)
+        self._addresses = Buckets(ADDRESS_TRIES, ADDRESS_SECONDS)
+        self._accounts = Buckets(ACCOUNT_TRIES, ACCOUNT_SECONDS)
+        self._every = Buckets(ALL_TRIES, ALL_SECONDS)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._reported = float("-inf")
 
     def begin(self, account: str, address: str) -> float:
         """Take a try of an account, whether it exists or not; gives 0, or the seconds to wait if none is left."""
         now, pair = self._clock.monotonic(), (account, address)
-        kinds: list[tuple[_Buckets, object]] = [(self._pairs, pair), (self._addresses, address)]
+        kinds: list[tuple[Buckets, object]] = [(self._pairs, pair), (self._addresses, address)]
         if not self.knows(account, address):
             kinds.append((self._accounts, account))
         wait = max(buckets.wait(key, now) for buckets, key in kinds)
