@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +98,18 @@ class JoinCode:
     sites: tuple[str, ...]
 
 
+class Software(NamedTuple):
+    """What a device says of itself with a request; None: nothing."""
+
+    version: str | None
+    """Of edgeface."""
+    model: str | None
+    """The embedder for whose templates it asks."""
+
+
+NOT_SAID = Software(None, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A device that has joined."""
@@ -115,6 +127,9 @@ class Device:
     seen: float
     """Wall seconds of the latest request, to the minute."""
     revoked: float | None
+    version: str | None = None
+    model: str | None = None
+    """What it last said of its software; None if it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +247,7 @@ class EventQuery:
     person: str | None = None
     """The id of a person."""
     device: str | None = None
+    kind: str | None = None
     camera: str | None = None
     door: str | None = None
     since: float | None = None
@@ -284,7 +300,8 @@ class JournalQuery:
     sites: tuple[str, ...] | None = None
     """Rows of any of these sites; rows that belong to no site are left out then."""
     by: str | None = None
-    what: JournalKind | None = None
+    what: tuple[JournalKind, ...] | None = None
+    """Rows of any of these kinds."""
     person: bytes | None = None
     since: float | None = None
     until: float | None = None

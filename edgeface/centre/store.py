@@ -8,6 +8,7 @@ from edgeface.centre import consistency
 from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
+from edgeface.centre.records import NOT_SAID
 from edgeface.centre.tables import devices, receipts, sites
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         Repaired,
         Site,
         SiteProof,
+        Software,
         Stored,
         WaitingProposal,
     )
@@ -264,10 +266,10 @@ class Store:
         with self._database.changing() as transaction:
             devices.renew(transaction, device, fingerprint, ends)
 
-    def device_by_fingerprint(self, fingerprint: bytes) -> Device | None:
-        """The device of a certificate; None if it is unknown or revoked."""
+    def device_by_fingerprint(self, fingerprint: bytes, software: Software = NOT_SAID) -> Device | None:
+        """The device of a certificate, which says this of its software; None if it is unknown or revoked."""
         with self._database.changing() as transaction:
-            return devices.by_fingerprint(transaction, fingerprint, self._clock.wall())
+            return devices.by_fingerprint(transaction, fingerprint, self._clock.wall(), software)
 
     def devices(self) -> tuple[Device, ...]:
         """All devices, by name, the revoked too."""

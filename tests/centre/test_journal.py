@@ -37,7 +37,7 @@ def test_what_is_decided_about_devices_and_proposals_is_in_the_journal(centre: C
     store.new_epoch(SITE, "cara")
     counted = Counter(whats(centre))
     assert counted == {"site": 1, "epoch": 2, "join": 1, "code": 1, "accept": 1, "enroll": 1, "decline": 1, "lost": 1}
-    (accepted,) = store.journal.query(JournalQuery(what="accept"))
+    (accepted,) = store.journal.query(JournalQuery(what=("accept",)))
     assert (accepted.by, accepted.person, accepted.facts["device"]) == ("anna", bytes([1]) * 16, "door-1")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from edgeface.centre.records import ChangeKind, Insistence, ObjectionKind, ReceiptState
+from edgeface.centre.records import ChangeKind, Insistence, JournalKind, ObjectionKind, ReceiptState
 from edgeface.core.errors import GalleryError
 from edgeface.core.settings import Id
 from edgeface.core.types import Embedding  # noqa: TC001 - pydantic evaluates the annotations
@@ -244,6 +244,18 @@ class History(ApiModel):
     changes: list[HistoryEntry]
 
 
+class Following(ApiModel):
+    """How far a device is behind the centre at one site."""
+
+    site: str
+    state: ReceiptState
+    changes: int
+    """That it has not signed."""
+    since: Time | None
+    """Of the oldest of them; null without one, and if the history begins later."""
+    lease_ends: Time | None
+
+
 class Device(ApiModel):
     """A device that has joined."""
 
@@ -255,6 +267,12 @@ class Device(ApiModel):
     revoked: Time | None
     grant_keys: list[str]
     """Base64 of the public keys that sign its grants."""
+    version: str | None
+    """Of edgeface, as the device last said."""
+    model: str | None
+    """The embedder for whose templates it last asked."""
+    follows: list[Following]
+    """How far it is at each site; empty for a revoked one."""
 
 
 class Devices(ApiModel):
@@ -331,6 +349,76 @@ class Decided(ApiModel):
     """The change that it became; null if it was declined."""
 
 
+class Duplicate(ApiModel):
+    """Two people whose templates are so alike that they may be one person."""
+
+    one: str
+    other: str
+    """Ids."""
+    cosine: float
+
+
+class Duplicates(ApiModel):
+    """The pairs of a site, the most similar first; they stay until an admin decides."""
+
+    duplicates: list[Duplicate]
+
+
+class JournalPage(Page):
+    """Selects a part of the journal."""
+
+    site: SiteId | None = None
+    by: Annotated[str, Field(max_length=100)] | None = None
+    """An account, `command-line` or a device."""
+    what: JournalKind | None = None
+    person: Id | None = None
+    """Id of a person."""
+    since: Since | None = None
+    """From this day in UTC, or this time as in RFC 3339."""
+    until: Since | None = None
+    """Up to and including this day in UTC, or before this time."""
+
+
+class JournalRow(ApiModel):
+    """Who did or saw what."""
+
+    number: int
+    at: Time
+    by: str
+    """An account, `command-line` or a device; empty for the centre itself."""
+    what: JournalKind
+    sites: list[str]
+    person: str | None
+    """The id; null without one, and for someone who was forgotten."""
+    facts: dict[str, Any]
+
+
+class JournalRows(ApiModel):
+    """A part of the journal, the latest first."""
+
+    rows: list[JournalRow]
+    next: str | None
+    """The cursor of the next page; null if this is the last one."""
+
+
+class AccountOf(ApiModel):
+    """Who may use the centre."""
+
+    name: str
+    kind: Literal["token", "password"]
+    role: Literal["viewer", "admin"]
+    sites: list[str] | None
+    """The sites to which the role applies; null: all."""
+    created: Time
+    expires: Time | None
+
+
+class Accounts(ApiModel):
+    """All accounts, by name."""
+
+    accounts: list[AccountOf]
+
+
 class EventsQuery(Page):
     """Selects a part of the events."""
 
@@ -338,6 +426,7 @@ class EventsQuery(Page):
     person: Id | None = None
     """Id of a person."""
     device: Id | None = None
+    kind: Annotated[str, Field(max_length=64)] | None = None
     camera: Id | None = None
     door: Id | None = None
     since: Since | None = None

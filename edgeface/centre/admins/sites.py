@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from edgeface.centre.admins import models
 from edgeface.centre.admins.guard import by, centre, require_right, rights_of
 from edgeface.centre.admins.people import outstanding
+from edgeface.centre.duplicates import find_duplicates
 from edgeface.centre.lost import find_device, lose
+from edgeface.centre.overview import device_states
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import UnknownError
 from edgeface.core.text import printable
@@ -17,6 +19,8 @@ from edgeface.web.http.bodies import json_body
 from edgeface.web.http.operation import Call, Operation, reply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.responses import Response
 
     from edgeface.centre import records
@@ -77,12 +81,21 @@ def history(call: Call) -> Response:
     )
 
 
+def duplicates(call: Call) -> Response:
+    """List pairs of people of a site whose templates are alike."""
+    require_right(call, call.path["site"], "viewer")
+    found = find_duplicates(centre(call), call.path["site"])
+    return reply(
+        models.Duplicates(
+            duplicates=[models.Duplicate(one=pair.one.id, other=pair.other.id, cosine=pair.score) for pair in found]
+        )
+    )
+
+
 def devices(call: Call) -> Response:
     """List the devices of the sites that the caller may see."""
-    rights = rights_of(call)
-    found = centre(call).store.devices()
-    shown = [one for one in found if any(rights.allow(followed, "viewer") for followed in one.sites)]
-    return reply(models.Devices(devices=[_device(one) for one in shown]))
+    found = device_states(centre(call).store, rights_of(call))
+    return reply(models.Devices(devices=[_device(one.device, one.follows) for one in found]))
 
 
 def lost(call: Call) -> Response:
@@ -174,7 +187,7 @@ def _device_proof(one: records.DeviceProof) -> models.DeviceProof:
     )
 
 
-def _device(one: records.Device) -> models.Device:
+def _device(one: records.Device, follows: Iterable[records.Behind]) -> models.Device:
     return models.Device(
         device=one.device,
         sites=list(one.sites),
@@ -183,6 +196,18 @@ def _device(one: records.Device) -> models.Device:
         certificate_ends=rfc3339(one.certificate_ends),
         revoked=None if one.revoked is None else rfc3339(one.revoked),
         grant_keys=[_base64(key) for key in one.grant_keys],
+        version=one.version,
+        model=one.model,
+        follows=[
+            models.Following(
+                site=at.site,
+                state=at.state,
+                changes=at.changes,
+                since=None if at.since is None else rfc3339(at.since),
+                lease_ends=None if at.lease_ends is None else rfc3339(at.lease_ends),
+            )
+            for at in follows
+        ],
     )
 
 
@@ -219,6 +244,8 @@ OPERATIONS = (
               {200: models.Proof}, errors=(403,)),
     Operation("GET", f"{_SITE}/changes", "viewer", "sites", "List the changes of people", history,
               {200: models.History}, query=models.HistoryQuery, errors=(403,)),
+    Operation("GET", f"{_SITE}/duplicates", "viewer", "sites", "List pairs of people whose templates are alike",
+              duplicates, {200: models.Duplicates}, errors=(403,)),
     Operation("GET", "/devices", "viewer", "devices", "List the devices of the sites that the caller may see", devices,
               {200: models.Devices}),
     Operation("POST", f"{_DEVICE}/lost", "admin", "devices", "Refuse a device that was lost; its sites get new keys",

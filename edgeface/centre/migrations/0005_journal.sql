@@ -19,3 +19,7 @@ BEGIN
 END $$;
 CREATE TRIGGER journal_is_append_only BEFORE UPDATE OR DELETE ON journal
     FOR EACH ROW EXECUTE FUNCTION journal_is_append_only();
+
+-- What the device says of itself with each request.
+ALTER TABLE devices ADD COLUMN version text;
+ALTER TABLE devices ADD COLUMN model text;

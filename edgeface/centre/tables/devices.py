@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from edgeface.centre.records import Device, JoinCode
+from edgeface.centre.records import NOT_SAID, Device, JoinCode, Software
 from edgeface.centre.tables import journal, sites
 from edgeface.core.errors import GoneError, UnknownError
 
@@ -22,7 +22,8 @@ CODE_SECONDS = 900.0
 _SEEN_SECONDS = 60.0
 _DEVICES = (
     "SELECT d.device, d.fingerprint, d.certificate_ends, d.sealing_key, d.receipt_key, d.grant_keys, d.joined, d.seen,"
-    " d.revoked, array(SELECT site FROM device_sites s WHERE s.device = d.device ORDER BY site), d.earlier"
+    " d.revoked, array(SELECT site FROM device_sites s WHERE s.device = d.device ORDER BY site),"
+    " d.version, d.model, d.earlier"
     " FROM devices d"
 )
 
@@ -98,8 +99,10 @@ def renew(transaction: Transaction, device: str, fingerprint: bytes, ends: float
     _require(changed.rowcount, device)
 
 
-def by_fingerprint(transaction: Transaction, fingerprint: bytes, wall: float) -> Device | None:
-    """The device of a certificate, unless it is revoked."""
+def by_fingerprint(
+    transaction: Transaction, fingerprint: bytes, wall: float, software: Software = NOT_SAID
+) -> Device | None:
+    """The device of a certificate, unless it is revoked; what it says of its software is kept."""
     row = transaction.execute(
         f"{_DEVICES} WHERE (d.fingerprint = %s OR d.earlier = %s) AND d.revoked IS NULL", (fingerprint, fingerprint)
     ).fetchone()
@@ -110,6 +113,9 @@ def by_fingerprint(transaction: Transaction, fingerprint: bytes, wall: float) ->
         transaction.execute("UPDATE devices SET earlier = NULL WHERE device = %s", (device.device,))
     if not 0 <= wall - device.seen < _SEEN_SECONDS:
         transaction.execute("UPDATE devices SET seen = %s WHERE device = %s", (wall, device.device))
+    said = Software(software.version or device.version, software.model or device.model)
+    if said != (device.version, device.model):
+        transaction.execute("UPDATE devices SET version = %s, model = %s WHERE device = %s", (*said, device.device))
     return device
 
 
@@ -141,7 +147,7 @@ def _only(rows: Iterable[Sequence[Any]], device: str) -> Device:
 
 
 def _device(row: Sequence[Any]) -> Device:
-    device, fingerprint, ends, sealing_key, receipt_key, grant_keys, joined, seen, revoked, of, _ = row
+    device, fingerprint, ends, sealing_key, receipt_key, grant_keys, joined, seen, revoked, of, version, model, _ = row
     return Device(
         device=device,
         sites=tuple(of),
@@ -153,6 +159,8 @@ def _device(row: Sequence[Any]) -> Device:
         joined=joined,
         seen=seen,
         revoked=revoked,
+        version=version,
+        model=model,
     )
 
 

@@ -46,7 +46,7 @@ class Journal:
         conditions: list[tuple[str, object]] = [
             ("sites && %s", None if query.sites is None else list(query.sites)),
             ("by = %s", query.by),
-            ("what = %s", query.what),
+            ("what = ANY(%s)", None if query.what is None else list(query.what)),
             ("person = %s", query.person),
             ("at >= %s", query.since),
             ("at < %s", query.until),
