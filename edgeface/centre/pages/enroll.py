@@ -60,7 +60,7 @@ def enroll(request: Request, form: Form) -> Response:
     except (GalleryError, ChangedError) as error:
         return ask(request, form, error)
     if done.notes or done.left_out:
-        return render(request, "enrolled.html", site=own.site, done=done)
+        return render(request, "enrolled.html", site=own.site, result=done)
     return see(f"/sites/{own.site}/people/{done.person.id}", "enrolled")
 
 
