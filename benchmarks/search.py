@@ -139,7 +139,7 @@ def measured(people: int, options: argparse.Namespace) -> list[Way]:
             np.add(emptied, 1, out=emptied)
             before = thread_cpu()
             found = nearest(probe)
-            way.record(1000 * (thread_cpu() - before), found, truth)
+            way.note(1000 * (thread_cpu() - before), found, truth)
     return [way for way, _ in ways]
 
 

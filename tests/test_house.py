@@ -15,6 +15,7 @@ ROOMS = (  # from the top; an import goes down only, and rooms on one line do no
     {"cli"},
     {"demo"},
     {"daemon", "recognition_service", "centre"},
+    {"workers"},
     {"web"},
     {"fleet"},
     {"people", "doctor"},

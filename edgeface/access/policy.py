@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
@@ -138,6 +138,15 @@ class AccessPolicy:
     """Whether a liveness detector looks at the faces."""
     everyone: frozenset[str] = frozenset()
     """Who is enrolled now, without the ignored: the members of EVERYONE."""
+
+    def with_people(self, enrolled: frozenset[str], groups: Mapping[str, tuple[str, ...]]) -> AccessPolicy:
+        """The policy for those who are enrolled, and for the groups in which the centre of a fleet has them.
+
+        The centre's members count only in a group that is configured or that a rule names, and never in EVERYONE.
+        """
+        named = {*self.groups, *(rule.group for door in self.doors.values() for rule in door.allow if rule.group)}
+        added = {one: (*self.groups.get(one, ()), *groups[one]) for one in named - {EVERYONE} if one in groups}
+        return replace(self, everyone=enrolled, groups={**self.groups, **added})
 
     def limits_of(self, door: str) -> DoorLimits:
         """What a door accepts."""

@@ -111,6 +111,14 @@ class Authority:
         self.load_server(context, names)
         return context
 
+    def server_ends(self) -> float | None:
+        """Wall seconds at which the server's certificate ends; None if there is none that can be read."""
+        try:
+            found = x509.load_pem_x509_certificate(read_at_most(self._folder / _SERVER, _MAX_BYTES))
+        except (OSError, ValueError):
+            return None
+        return found.not_valid_after_utc.timestamp()
+
     def load_server(self, context: ssl.SSLContext, names: Sequence[str]) -> None:
         """Use the server's certificate from now on; it is replaced before it ends, and when the names are others."""
         with alone(self._folder):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgeface.centre.models.embedding import mean_of
+from edgeface.centre.models.known import known_models
 from edgeface.centre.records import Entry
 from edgeface.centre.tables.faces import require_no_objection
 from edgeface.core.errors import GalleryError, UnknownError
 from edgeface.core.text import check_new_id, cleaned, display_name, given_name, new_id, printable
-from edgeface.faces.embedder import embedder_name
+from edgeface.faces.embedder import align, embedder_name, open_embedder
 from edgeface.gallery.agreement import objection
-from edgeface.gallery.snapshot import NEVER, unit_mean
+from edgeface.gallery.snapshot import NEVER, day, unit_mean
+from edgeface.imaging.crops import MARGIN, make_crop
 from edgeface.people.enrollment import DoubtError, KnownFaces, from_photos, require_usable
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from edgeface.centre.context import CentreContext
     from edgeface.centre.records import Insistence, PersonRecord
     from edgeface.core.types import Embedding
+    from edgeface.faces.photo_face import Found
     from edgeface.people.enrollment import EnrollOptions, Upload
 
 
@@ -69,25 +73,44 @@ class Enrolling:
         return [known[who] for who in ids]
 
     def from_photos(
-        self, who: str | None, facts: Facts, photos: Iterable[Path | Upload], options: EnrollOptions
+        self,
+        who: str | None,
+        facts: Facts,
+        photos: Iterable[Path | Upload],
+        options: EnrollOptions,
+        *,
+        keep_crops: bool = False,
     ) -> Enrolled:
-        """Enroll someone, or replace their template; raises RejectedError and DoubtError as a device does."""
+        """Enroll someone, or replace their templates; raises RejectedError and DoubtError as a device does.
+
+        The crops of earlier photos are deleted. `keep_crops` says that the person consents to keeping those of these.
+        """
         known = {one.id: one for one in self.context.store.people(self.site)}
         who = self._id(who, facts.name, known)
+        crops: list[bytes] = []
         model, faces = self.model, self.context.store.faces(self.site, self.model)
         alike = {who: faces.look_alikes(who)}
         every = KnownFaces(faces.limits, dict(faces.means), alike, different_people=options.different_people)
         with self.context.analyzer() as analyzer:
-            plan = from_photos(analyzer, every, who, facts.name, photos)
+            plan = from_photos(analyzer, every, who, facts.name, photos, lambda face: crops.append(_crop(face)))
         require_usable(plan, skip_bad=options.skip_bad)
         (found,) = plan.candidates
         before = [faces.means[who]] if who in faces.means else []
         why = objection(before, found.embeddings, faces.limits, again=True)
         if why is not None and not options.anyway:
             raise DoubtError({who: why}, plan)
-        entry = _entry(who, facts, known.get(who), {model: unit_mean(found.embeddings)})
+        # Of every model, so that no device keeps a template of earlier photos.
+        others = {name: file for name, file in known_models(self.context.settings).items() if name != model}
+        templates = {name: mean_of(open_embedder(file), crops) for name, file in others.items()}
+        entry = _entry(who, facts, known.get(who), {model: unit_mean(found.embeddings), **templates})
+        if who in known:
+            self.context.store.crops.delete(self.site, known[who].person)
         self.context.store.put(self.site, entry, self.by)
-        return Enrolled(self.find(who), who not in known, plan.notes, plan.rejected)
+        enrolled = Enrolled(self.find(who), who not in known, plan.notes, plan.rejected)
+        if keep_crops:
+            given = facts.consent or day(self.context.clock.wall())
+            self.context.store.crops.keep(self.site, enrolled.person.person, given, crops)
+        return enrolled
 
     def put(
         self,
@@ -125,6 +148,10 @@ class Enrolling:
         if not cleaned(name or ""):
             raise GalleryError("give a name or an id")
         return new_id(name or "", known.__contains__)
+
+
+def _crop(face: Found) -> bytes:
+    return make_crop(align(face.image, face.detection.landmarks, MARGIN))
 
 
 def _entry(who: str, facts: Facts, before: PersonRecord | None, templates: Mapping[str, Embedding]) -> Entry:

@@ -44,6 +44,8 @@ class Site:
     digest: int
     count: int
     """People who are not gone."""
+    ring: int = 0
+    """Rises with each change of what model a device is to use."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -63,6 +65,14 @@ class Entry:
     seq: int | None = None
     """The change number that the person must still have; 0: there is no such person yet; None: any."""
 
+    @classmethod
+    def of(cls, record: PersonRecord, embeddings: Mapping[str, Embedding] | None = None) -> Entry:
+        """A person as they are, with these templates in place of those of the same models."""
+        return cls(
+            id=record.id, name=record.name, embeddings=embeddings or {}, groups=record.groups, ignored=record.ignored,
+            consent=record.consent, expires=record.expires, person=record.person, seq=record.seq,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
@@ -76,6 +86,21 @@ class PersonRecord:
     ignored: bool
     consent: str | None
     expires: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceModel:
+    """The model of one device at one site."""
+
+    device: str
+    signed: str | None
+    """The model of its latest receipt."""
+    wanted: str | None
+    """The model that it is to use; None if nothing was ever said."""
+    at: float | None
+    """Wall seconds at which that was said."""
+    by: str | None
+    """The account that said it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +175,8 @@ class DeviceProof:
     lease_ends: float | None
     """Wall seconds; None without a lease. Until then a device that is outstanding may match people of before."""
     revoked: bool
+    model: str | None = None
+    """The model that it has signed too; part of what the signature is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

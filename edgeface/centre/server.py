@@ -13,11 +13,10 @@ from starlette.concurrency import run_in_threadpool
 from edgeface.centre.admins.app import application as admin_application
 from edgeface.centre.devices.app import application as device_application
 from edgeface.centre.devices.certificates import CertifiedProtocol
+from edgeface.centre.housekeeping import Housekeeping
 from edgeface.centre.mqtt.broker_client import BrokerClient
-from edgeface.centre.upkeep import EVERY
 from edgeface.core import systemd
-from edgeface.core.clock import synchronised
-from edgeface.core.errors import ConfigError, EdgefaceError, system_reason
+from edgeface.core.errors import ConfigError, system_reason
 from edgeface.web.http.clients import Proxies
 from edgeface.web.http.connections import LIMITS, ConnectionLimits, Connections, CountedProtocol, LimitedListener
 from edgeface.web.server import bound, make_uvicorn, start, tls_context
@@ -93,6 +92,8 @@ class CentreServer:
             else BrokerClient(settings.mqtt, settings.database.open_conninfo(), context.store, context.clock)
         )
         """The connection to the broker, if there is one."""
+        self.housekeeping: Housekeeping | None = None
+        """None before it listens."""
 
     @property
     def waiting(self) -> int:
@@ -126,6 +127,8 @@ class CentreServer:
         self._wake = asyncio.get_running_loop(), end
         current_default_thread_limiter().total_tokens = THREADS
         devices, admins = self._devices(), self._admins()
+        self.housekeeping = self._housekeeping(devices, admins)
+        admins.app.state.housekeeping = self.housekeeping
         self.device_port, self.admin_port = devices.port, admins.port
         for one in (devices, admins):
             await one.start()
@@ -134,7 +137,7 @@ class CentreServer:
         self._listening.set()
         log.info("centre: devices at port %d, admins at port %d", devices.port, admins.port)
         systemd.notify(systemd.READY)
-        upkeep = asyncio.create_task(self._upkeep(devices, admins))
+        housekeeping = asyncio.create_task(self.housekeeping.run())
         while not self._stopping.is_set():
             for one in (devices, admins):
                 await one.tick()
@@ -143,7 +146,7 @@ class CentreServer:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(end.wait(), _TICK)
         systemd.notify(systemd.STOPPING)
-        upkeep.cancel()
+        housekeeping.cancel()
         # Requests that wait for changes answer now.
         devices.app.state.waiting.close()
         await asyncio.gather(devices.stop(), admins.stop())
@@ -171,25 +174,14 @@ class CentreServer:
             raise ConfigError(f"admins.tls: {system_reason(error)}") from error
         app = admin_application(self._context)
         app.state.broker = self.broker
+        app.state.answers = self._device_app.state.answers
         with _named("admins", wanted.host, wanted.port):
             address = wanted.host, wanted.port
             return _Listener(app, address, wanted.trusted_proxies, tls, CountedProtocol)
 
-    async def _upkeep(self, devices: _Listener, admins: _Listener) -> None:
-        """Once an hour: replace the server's certificate before it ends, and do the upkeep of the store."""
-        settings, authority, upkeep = self._context.settings, self._context.authority, self._context.store.upkeep
-        own = [devices.tls, *([admins.tls] if settings.admins.tls is None else [])]
-        while True:
-            try:
-                for tls in own:
-                    await run_in_threadpool(authority.load_server, tls, settings.names)
-                done = await run_in_threadpool(upkeep.run, settings.periods, synced=synchronised())
-                # None: another centre does it.
-                if done is not None:
-                    log.info("upkeep: %s", done)
-            except (EdgefaceError, OSError) as error:
-                log.error("upkeep: %s", error)
-            await asyncio.sleep(EVERY)
+    def _housekeeping(self, devices: _Listener, admins: _Listener) -> Housekeeping:
+        own_for_admins = self._context.settings.admins.tls is None
+        return Housekeeping(self._context, [devices.tls, *([admins.tls] if own_for_admins else [])])
 
 
 @contextlib.contextmanager

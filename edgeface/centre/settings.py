@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from edgeface.centre.records import Periods
-from edgeface.config.configuration import HostName, ProxyNetwork, WebTls
+from edgeface.config.configuration import MAX_WORKERS, HostName, ProxyNetwork, WebTls
 from edgeface.core import settings_file
 from edgeface.core.errors import ConfigError
 from edgeface.core.log import Log
@@ -99,6 +99,19 @@ class Admins(Settings):
     """Addresses of reverse proxies: X-Forwarded-For, -Proto, -Host and -Prefix are read only from them."""
 
 
+class Search(Settings):
+    """The search for a face among everyone, for a human; `edgeface centre search` runs it."""
+
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] = 1
+    """The number of its processes; the templates are in memory once, whatever their number."""
+    sockets: Folder = Path("/run/edgeface-centre-search")
+    """The folder in which each of them has its Unix socket: whoever may enter it may search everyone."""
+    balancer: Folder | None = None
+    """A Unix socket of nginx that balances them; left out: the centre tries one after the other."""
+    per_minute: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Searches of one account in a minute."""
+
+
 class CentreSettings(Settings):
     """All of centre.yaml."""
 
@@ -132,6 +145,7 @@ class CentreSettings(Settings):
     """Days for which the history of changes is kept, more than `lease_days`; 0 keeps all of it."""
     expiry_grace_days: Annotated[int, Field(ge=0, le=3660)] = 0
     """Days after the end of a consent until the person is forgotten; no one is matched meanwhile."""
+    search: Search = Search()
     embedder: EmbedderSettings = EmbedderSettings()
     """The model that makes templates of photos; the devices must use the same one."""
     quality: QualityLimits = QualityLimits()
@@ -182,5 +196,5 @@ def load(path: Path) -> CentreSettings:
 
 def parse(data: bytes, name: str) -> CentreSettings:
     """Check a file's content; each line of a ConfigError starts with `name`."""
-    sections = ("database", "devices", "admins", "embedder", "quality", "log")
+    sections = ("database", "devices", "admins", "search", "embedder", "quality", "log")
     return settings_file.parse(CentreSettings, data, name, optional=sections, reference="packages/centre/centre.yaml")

@@ -10,12 +10,16 @@ from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.records import NOT_SAID
 from edgeface.centre.tables import devices, receipts, sites
+from edgeface.centre.tables.condition import Condition
+from edgeface.centre.tables.crops import Crops
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.journal import Journal
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
+from edgeface.centre.tables.rings import Rings
+from edgeface.centre.tables.templates import Templates
 from edgeface.centre.upkeep import Upkeep
 from edgeface.centre.watch import Watch
 from edgeface.core.clock import SystemClock
@@ -86,6 +90,11 @@ class Store:
         self._proposals = Proposals(keyring, self._people, self._limits)
         self._events = EventRows(keyring, self._directory)
         self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
+        self.templates = Templates(self._database, keyring)
+        """All templates, opened: for the search."""
+        self.crops = Crops(self._database, keyring)
+        self.rings = Rings(self._database, keyring, self._clock)
+        self.condition = Condition(self._database, keyring)
         self._answers = Answers()
         self._watch = Watch(conninfo, self._answers.drop)
 
@@ -232,11 +241,6 @@ class Store:
         """
         return self._watch.on_change(call)
 
-    def raise_floor(self, site: str, floor: int) -> None:
-        """Have devices that are below a change number list again, and delete the history below it."""
-        with self._database.changing() as transaction:
-            sites.raise_floor(transaction, site, floor)
-
     # Devices
 
     def make_code(self, site_names: Sequence[str], device: str, by: str) -> bytes:
@@ -275,10 +279,6 @@ class Store:
         """All devices, by name, the revoked too."""
         with self._database.changing() as transaction:
             return devices.every(transaction)
-
-    def sites_of(self, device: str) -> tuple[str, ...]:
-        """The sites of the device of a name; none if there is no such device."""
-        return next((one.sites for one in self.devices() if one.device == device), ())
 
     def revoke(self, device: str, by: str) -> None:
         """Refuse a device from now on. Begin a new epoch for each of its sites if it was lost."""
@@ -389,10 +389,10 @@ class Store:
                 with self._database.changing() as transaction:
                     self._people.finish_forgetting(transaction, site, self._clock.wall())
 
-    def _stamp(self, site: str) -> tuple[int, int]:
+    def _stamp(self, site: str) -> tuple[int, ...]:
         """What changes with every answer about a site."""
         found = self.site(site)
-        return found.seq, found.epoch
+        return found.seq, found.epoch, found.ring
 
 
 def _require_follower(device: Device, site: str) -> None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from edgeface.centre.tables.people import People
     from edgeface.core.clock import Clock
 
-EVERY = 3600.0
-"""Seconds between two runs."""
 BY = "expiry"
 """Who forgets those whose consent has ended, in the history."""
 _LOCK = 0x75706B70  # "upkp": whoever does the upkeep holds this advisory lock
@@ -106,6 +104,11 @@ class Upkeep:
             with self._database.changing() as transaction:
                 shortened += sites.end_history(transaction, site, self._clock.wall() - days * DAY)
         return shortened
+
+    def raise_floor(self, site: str, floor: int) -> None:
+        """Have devices that are below a change number list again, and delete the history below it."""
+        with self._database.changing() as transaction:
+            sites.raise_floor(transaction, site, floor)
 
     def drop_codes(self) -> int:
         """Delete the codes that are too old to be used; returns how many."""

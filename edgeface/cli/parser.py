@@ -175,6 +175,6 @@ _EXAMPLES = {
     "app": "edgeface app --user edgeface",
     "web": "edgeface web password --role admin\n  edgeface web token --role viewer --name grafana",
     "centre": "edgeface centre init\n  edgeface centre password anna --role admin\n  edgeface centre serve",
-    "fleet": "edgeface fleet join https://centre.example:8444 ABCD-EFGH-...\n  edgeface fleet code front tower\n"
+    "fleet": "edgeface fleet join https://centre.example:8444\n  edgeface fleet code front tower\n"
     "  edgeface fleet forget tower alice\n  edgeface fleet lost front",
 }

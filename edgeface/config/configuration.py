@@ -228,6 +228,9 @@ def require_centre(text: str) -> str:
 Centre = Annotated[str, Field(max_length=300), AfterValidator(require_centre)]
 
 
+ModelFile = Annotated[Path, Field(strict=False)]
+
+
 class Fleet(Settings):
     """The centre whose people this device matches; `edgeface fleet join` makes it a member."""
 
@@ -235,6 +238,11 @@ class Fleet(Settings):
         tuple[Centre, ...], Field(strict=False, min_length=1, max_length=8, examples=[["https://centre.example:8444"]])
     ]
     """Addresses of the same centre: the next one is asked while one cannot be reached."""
+    models: Annotated[
+        tuple[ModelFile, ...], Field(strict=False, max_length=8, examples=[["/etc/edgeface/new.tflite"]])
+    ] = ()
+    """Embedders that the centre may have this device change over to, besides the one that ships, each with its
+    calibration table next to it; none: the model stays."""
 
 
 def _refuse_plaintext(served: Web | Serve) -> None:
@@ -247,7 +255,7 @@ class Configuration(Settings):
     """All of config.yaml."""
 
     restartless: ClassVar[frozenset[str]] = frozenset(
-        {"recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers", "notify"}
+        {"embedder", "recognition", "quality", "privacy", "log", "groups", "schedules", "doors", "readers", "notify"}
     )
 
     device: Id = "edgeface"
@@ -347,11 +355,11 @@ class Configuration(Settings):
         seen = {door.camera: name for name, door in self.doors.items()}
         return {**seen, **{other: seen[camera] for camera, other in self.companions.items() if camera in seen}}
 
-    @property
-    def camera_groups(self) -> dict[str, frozenset[str]]:
-        """The people who are matched at a camera, for the cameras that name a group."""
+    def camera_groups(self, groups: "Mapping[str, tuple[str, ...]] | None" = None) -> dict[str, frozenset[str]]:
+        """The people who are matched at each camera that names a group, one of these or of those configured."""
         named = {name: camera.people for name, camera in self.cameras.items() if camera.people is not None}
-        return {name: frozenset(self.groups.get(group, ())) for name, group in named.items()}
+        known = self.groups if groups is None else groups
+        return {name: frozenset(known.get(group, ())) for name, group in named.items()}
 
     def open_analyzer(self) -> "FaceAnalyzer":
         """Load the models; raises ModelError if one cannot be used."""

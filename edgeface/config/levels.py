@@ -68,7 +68,7 @@ def enrolled(people: Iterable[Person], today: str | None = None) -> frozenset[st
 
 def levels_in_force(configuration: Configuration, enrolled: AbstractSet[str]) -> tuple[LevelInForce, ...]:
     """The levels at each place, with these people enrolled, the ignored left out. Raises ModelError."""
-    groups = configuration.camera_groups
+    groups = configuration.camera_groups()
     places = {f"camera {name}": len(group & enrolled) for name, group in groups.items()}
     if not configuration.cameras or len(groups) < len(configuration.cameras):
         places = {"events": len(enrolled), **places}

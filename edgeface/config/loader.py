@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from edgeface.access.levels import laxer
 from edgeface.access.policy import EVERYONE, RESERVED, factors_of, listed
+from edgeface.config.active_model import in_use
 from edgeface.config.configuration import Configuration
 from edgeface.core import settings_file
+from edgeface.core.errors import ModelError
 from edgeface.core.settings import Settings
 from edgeface.core.text import folded, printable, printable_path
+from edgeface.faces.calibration import table_of
 from edgeface.mqtt.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -32,15 +35,16 @@ _OPTIONAL_SECTIONS = Configuration.model_fields.keys() - {"device", "data", "cam
 def load(path: Path, *, files: bool = False, machine: bool = False) -> Configuration:
     """Read the file; raises ConfigError with one line per mistake: FILE:LINE: KEY: problem.
 
-    With `files`, the model files that it names are checked as well. Not otherwise: `edgeface models add` must run while
-    they are missing. With `machine`, so is what it asks of this machine.
+    The embedder is the one that a fleet has changed this device over to, if it has. With `files`, the model files that
+    it names are checked as well. Not otherwise: `edgeface models add` must run while they are missing. With `machine`,
+    so is what it asks of this machine.
     """
     data, checks = settings_file.read(path), [_broken_references, *([_broken_files] if files else [])]
     if machine:
         from edgeface.config.machine import broken
 
         checks.append(broken)
-    return _parse(data, printable_path(path), checks)
+    return in_use(_parse(data, printable_path(path), checks))
 
 
 def parse(data: bytes, name: str) -> Configuration:
@@ -84,6 +88,7 @@ def _broken_references(configuration: Configuration) -> Iterator[tuple[KeyPath, 
     yield from _broken_companions(configuration)
     yield from _plaintext_cameras(configuration)
     yield from _broken_notify(configuration)
+    yield from _broken_fleet(configuration)
     for name, door in configuration.doors.items():
         if door.camera not in configuration.cameras:
             yield ("doors", name, "camera"), f"no such camera; there are {listed(configuration.cameras)}"
@@ -112,7 +117,8 @@ def _broken_people(configuration: Configuration) -> Iterator[tuple[KeyPath, str]
     if people is not None and people not in groups:
         yield ("mqtt", "people"), f"no such group; there are {listed(groups)}"
     for name, camera in configuration.cameras.items():
-        if camera.people is not None and camera.people not in configuration.groups:
+        # With a fleet, the centre may have the group.
+        if camera.people is not None and camera.people not in configuration.groups and configuration.fleet is None:
             yield ("cameras", name, "people"), f"no such group; there are {listed(configuration.groups)}"
 
 
@@ -155,10 +161,22 @@ def _broken_notify(configuration: Configuration) -> Iterator[tuple[KeyPath, str]
             yield ("notify", "targets", name, "pictures"), "privacy.snapshots must allow pictures: unknown, or all"
 
 
+def _broken_fleet(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
+    """Where a device that has changed over to another model could not go back."""
+    models = () if configuration.fleet is None else configuration.fleet.models
+    if models and configuration.embedder.model not in (None, *models):
+        yield ("fleet", "models"), "must name embedder.model too, so that this device can go back to it"
+
+
 def _broken_files(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
     if configuration.liveness is not None:
         for key, problem in configuration.liveness.problems():
             yield ("liveness", key), problem
+    for number, file in enumerate(() if configuration.fleet is None else configuration.fleet.models):
+        try:
+            table_of(file)
+        except ModelError as error:
+            yield ("fleet", "models", number), str(error)
 
 
 def _broken_liveness(configuration: Configuration) -> Iterator[tuple[KeyPath, str]]:
@@ -222,7 +240,7 @@ def _broken_rule(configuration: Configuration, door: Door, rule: AllowRule) -> I
     }
     for key, defined in known.items():
         wanted = getattr(rule, key)
-        if wanted is not None and wanted not in defined:
+        if wanted is not None and wanted not in defined and not (key == "group" and configuration.fleet):
             yield key, f"no such {key}; there are {listed(defined)}"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 from urllib.parse import quote
 
 from edgeface.core.clock import SystemClock
@@ -26,6 +27,15 @@ BEFORE_UPDATE = "before-update"
 BUSY_MS = 5000
 """Milliseconds a connection waits for the lock of another."""
 _AGAIN = 0.02
+_AT_A_TIME = 500
+"""Values in one query."""
+_MOST_FREE = 1 / 8
+"""Share of a file's pages that may be free before it is written again."""
+_LIST_AT = {2: 12, 5: 12, 10: 8, 13: 8}
+"""Where the list of rows begins in a page, by its kind."""
+# Bytes; a sealed row and a tag have more.
+_NUMBERS = 8
+_HEADER_BYTES, _LEAST_PAGE, _BLOCK_PAGES = 100, 1 << 12, 256
 NEWER = "install that version again, or run its `edgeface rollback` (docs/releases.md)"
 """What to do about a file that a newer version has written."""
 PRAGMAS = (
@@ -197,11 +207,94 @@ def reading(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("COMMIT")
 
 
+def among(
+    connection: sqlite3.Connection, query: str, values: Collection[object], *before: object,
+    after: tuple[object, ...] = (),
+) -> Iterator[tuple[Any, ...]]:  # fmt: skip
+    """The rows of a query with `IN ({})`, for any number of values; those of other places come `before` and `after`."""
+    values = list(values)
+    for start in range(0, len(values), _AT_A_TIME):
+        some = values[start : start + _AT_A_TIME]
+        yield from connection.execute(query.format(", ".join("?" * len(some))), (*before, *some, *after)).fetchall()
+
+
 def erase(connection: sqlite3.Connection, path: Path) -> None:
-    """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log."""
-    with translated(path):
-        connection.execute("VACUUM")
+    """Overwrite deleted rows in the file and its log; raises GalleryError if another process reads the log.
+
+    The whole file is written again only where something of a deleted row may be left.
+    """
     empty_log(connection, path)
+    with translated(path):
+        clean = _is_clean(connection, path)
+        if not clean:
+            connection.execute("VACUUM")
+    if not clean:
+        empty_log(connection, path)
+
+
+def _is_clean(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether no byte of a deleted row is left in a file whose log is empty, and the file is not much too large.
+
+    `secure_delete` overwrites rows and pages when they are deleted. What it misses is the copy of a row that SQLite has
+    moved to another page: it stays between the list of rows of the old page and the first row there, until the page
+    needs the room (sqlite.org/fileformat2.html#b_tree_pages).
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        pragmas = ("page_size", "page_count", "freelist_count")
+        size, count, free = (int(connection.execute(f"PRAGMA {what}").fetchone()[0]) for what in pragmas)
+        # Another program has written in the meantime.
+        if path.with_name(f"{path.name}-wal").stat().st_size or free > _MOST_FREE * count:
+            return False
+        with path.open("rb") as file:
+            return _free_pages_are_clean(file, size) and _rows_are_clean(file, size)
+    finally:
+        connection.execute("COMMIT")
+
+
+def _rows_are_clean(file: BinaryIO, size: int) -> bool:
+    """Whether the pages with rows are empty between the list of their rows and the first row."""
+    zeros, header = bytes(size), _HEADER_BYTES
+    file.seek(0)
+    while block := file.read(_BLOCK_PAGES * size):
+        for page in range(0, len(block), size):
+            head, header = page + header, 0
+            list_at = _LIST_AT.get(block[head])
+            if list_at is not None:
+                end = page + (_number(block, head + 5, 2) or 1 << 16)
+                gap = block[head + list_at + 2 * _number(block, head + 3, 2) : end]
+                if gap != zeros[: len(gap)] and not _is_empty(gap):
+                    return False
+    return True
+
+
+def _free_pages_are_clean(file: BinaryIO, size: int) -> bool:
+    """Whether the pages that are free hold nothing but the numbers of other free pages."""
+
+    def page(number: int) -> bytes:
+        file.seek((number - 1) * size)
+        return file.read(size)
+
+    trunk = _number(page(1), 32)
+    while trunk:
+        data = page(trunk)
+        end = 8 + 4 * _number(data, 4)
+        if not (_is_empty(data[end:]) and all(_is_empty(page(_number(data, at))) for at in range(8, end, 4))):
+            return False
+        trunk = _number(data, 0)
+    return True
+
+
+def _is_empty(data: bytes) -> bool:
+    """Whether bytes are zero, except for SQLite's own numbers: the places of former rows, and a few sizes of rooms."""
+    # Places are below the size of a page; sealed bytes are no such list.
+    places = takewhile(lambda at: 0 < _number(data, at, 2) < _LEAST_PAGE, range(0, len(data), 2))
+    rest = data[2 * sum(1 for _ in places) :]
+    return len(rest) - rest.count(0) <= _NUMBERS
+
+
+def _number(data: bytes, at: int, size: int = 4) -> int:
+    return int.from_bytes(data[at : at + size], "big")
 
 
 def empty_log(connection: sqlite3.Connection, path: Path) -> None:

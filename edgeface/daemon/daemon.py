@@ -127,7 +127,9 @@ class Daemon:
             (self._passes.observe, *observers, *self._page.observers),
             self._notifications.event,
         )
-        self._fleet = FleetMember(lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery)
+        self._fleet = FleetMember(
+            lambda: self._configuration, self._vault, self._clock, lambda: self._vision.gallery, self.reload
+        )
         self._removed = RemovedIds(self._page.forget, self._notifications.forget)
         self._published_status: dict[str, str] = {}
         self._published_at, self._watchdog_at = -STATE_SECONDS, 0.0
@@ -277,11 +279,9 @@ class Daemon:
             key=self._vault.tier,
             generation=self._integrity.facts(),
             key_list=None if self._key_list is None else self._key_list.facts(),
-            passes=self._passes.facts(),
-            notify=self._notifications.facts(),
-            proposals=self._proposals.count(),
-            fleet=self._fleet.facts(),
-        )
+            passes=self._passes.facts(), notify=self._notifications.facts(),
+            proposals=self._proposals.count(), fleet=self._fleet.facts(),
+        )  # fmt: skip
 
     def _reload(self) -> None:
         if self._source is None:

@@ -34,8 +34,12 @@ class FleetMember:
         vault: Vault,
         clock: Clock,
         latest: Callable[[], GallerySnapshot | None],
+        changed_over: Callable[[], None] = lambda: None,
     ) -> None:
-        """Raises ConfigError if the device has joined, or is to join, and the part `fleet` is not installed."""
+        """`changed_over` is called when another embedder is in use, by the follower's thread.
+
+        Raises ConfigError if the device has joined, or is to join, and the part `fleet` is not installed.
+        """
         self._follower: Follower | None = None
         settings = configuration()
         if settings.fleet is None and not (settings.data / FILE).exists():
@@ -46,7 +50,7 @@ class FleetMember:
         from edgeface.fleet.device.follower import Follower
 
         model = embedder_name(settings.embedder.model)
-        self._follower = Follower(configuration, vault, model, clock, latest=latest)
+        self._follower = Follower(configuration, vault, model, clock, latest=latest, changed_over=changed_over)
 
     def start(self) -> None:
         """End what is over, then follow; call it before anyone is matched."""

@@ -91,6 +91,8 @@ class RecognitionSession:
         self._logged: set[str] = set()
         self._boot = boot
         self._configuration = configuration
+        self.embedder = configuration.embedder
+        """The embedder that was opened; another one needs another session."""
         self._table = table_of(configuration.embedder.model)
         self._timings = timings
         self.analyzer = replace(configuration.open_analyzer(), measure=timings.measure if timings else unmeasured)
@@ -257,7 +259,7 @@ class RecognitionSession:
         if self._timings is not None:
             self._timings.people = view.enrolled
         self.policy = with_limits(settings.access_policy, self._table, view)
-        groups = settings.camera_groups
+        groups = settings.camera_groups(self.policy.groups)
         everyone, cameras = camera_limits(self.policy, groups, settings.recognition.level, self._table, view)
         self._report(view, everyone, cameras)
         return everyone, cameras
@@ -266,7 +268,7 @@ class RecognitionSession:
         """Keep the problems, and log those that are new."""
         settings, level = self._configuration, self._configuration.recognition.level
         self.thresholds = {name: cameras[name].thresholds if name in cameras else everyone for name in settings.cameras}
-        accepts = {f"camera {name}: ": self.thresholds[name] for name in settings.camera_groups}
+        accepts = {f"camera {name}: ": self.thresholds[name] for name in settings.camera_groups()}
         if not settings.cameras or len(accepts) < len(settings.cameras):
             accepts[""] = everyone
         short = {where: shortfall(accept, level, self._table) for where, accept in accepts.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import AccessPolicy
-from edgeface.core.errors import OUT_OF_MEMORY, GalleryError, is_out_of_memory
+from edgeface.core.errors import OUT_OF_MEMORY, EdgefaceError, GalleryError, is_out_of_memory
 from edgeface.daemon.last_strangers import RECENT, LastStrangers
 from edgeface.imaging.drawing import cut_out, jpeg
 from edgeface.mqtt import topics
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.core.types import ChallengeRequest, Event, ExpectedPerson, Frame, FrameResult, RejectReason
     from edgeface.daemon.session import RecognitionSession
+    from edgeface.faces.settings import EmbedderSettings
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.mqtt.publisher import Publisher
     from edgeface.recognition.decision import Thresholds
@@ -163,6 +164,9 @@ class Vision:
         self._challenges: deque[ChallengeRequest] = deque(maxlen=_MAX_EXPECTED)
         self._strangers = LastStrangers()
         self._to_ignore: deque[str] = deque(maxlen=_MAX_EXPECTED)
+        self._refused: EmbedderSettings | None = None
+        """An embedder that could not be opened."""
+        self._stays: tuple[str, ...] = ()
         self._refreshed = -HOUSEKEEPING
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="vision")
@@ -203,7 +207,9 @@ class Vision:
             self._show(session)
             try:
                 self._ready.set()
-                self._run(session)
+                while (following := self._run(session)) is not None:
+                    session, old = following, session
+                    old.close()
             finally:
                 session.close()
         except Exception as error:
@@ -214,16 +220,39 @@ class Vision:
         finally:
             self._ready.set()
 
-    def _run(self, session: RecognitionSession) -> None:
+    def _run(self, session: RecognitionSession) -> RecognitionSession | None:
+        """Process frames until the end; returns the session to continue with if another embedder is to be used."""
         while not self._mailbox.closed:
             frame = self._mailbox.take(FRAME_TIMEOUT)
             if frame is not None:
                 self._handle(session, frame)
             if session.has_news or self._clock.monotonic() - self._refreshed >= HOUSEKEEPING:
                 self._housekeep(session)
+                following = self._reopened(session)
+                if following is not None:
+                    return following
         for camera in session.pipeline.cameras:
             self._leave(session, camera)
         self._housekeep(session)
+        return None
+
+    def _reopened(self, session: RecognitionSession) -> RecognitionSession | None:
+        """A session with the embedder of the configuration, if it is another one and can be opened."""
+        wanted = self.configuration.embedder
+        if wanted in (session.embedder, self._refused):
+            return None
+        for camera in session.pipeline.cameras:
+            self._leave(session, camera)
+        session.stored()
+        try:
+            following = self._open_session(self.configuration, self._clock.wall())
+        except EdgefaceError as error:
+            log.error("the embedder stays as it is: %s", error)
+            self._refused, self._stays = wanted, (f"the embedder stays as it is: {error}",)
+            return None
+        self._refused, self._stays, self.models = None, (), following.models
+        self._show(following)
+        return following
 
     def _handle(self, session: RecognitionSession, frame: Frame) -> None:
         while self._expected:
@@ -294,7 +323,7 @@ class Vision:
         self._ignore(session)
         try:
             session.refresh(self.configuration, self._clock.wall())
-            self.problems = session.problems
+            self.problems = (*session.problems, *self._stays)
         except GalleryError as error:
             # The disk may be full or unplugged: matching continues with the people in memory.
             log.warning("gallery: %s", error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edgeface.access.policy import factors_of
@@ -12,6 +11,7 @@ from edgeface.core.errors import EdgefaceError, system_reason
 from edgeface.doctor.finding import Finding
 from edgeface.faces.embedder import embedder_name
 from edgeface.gallery.gallery import FILE, Gallery
+from edgeface.gallery.snapshot import groups_of
 from edgeface.security.sealing_keys import SEALING, usable
 from edgeface.security.signing_keys import read
 from edgeface.security.vault import Vault, find_key
@@ -66,7 +66,7 @@ def _lacking(configuration: Configuration) -> Iterator[Finding]:
     except (EdgefaceError, OSError) as error:
         yield Finding("factor", str(error), "note", "sudo edgeface doctor")
         return
-    policy = replace(configuration.access_policy, everyone=enrolled(people))
+    policy = configuration.access_policy.with_people(enrolled(people), groups_of(people))
     for name, door in configuration.doors.items():
         missing = [who for who in sorted(one.id for one in people) if not _may_pass(policy, door, who, owned)]
         if missing:

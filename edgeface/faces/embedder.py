@@ -42,12 +42,12 @@ _MAX_TIMES = 8
 _MEAN, _SCALE = np.float32(127.5), np.float32(1 / 128)
 
 
-def align(image: Image, landmarks: Landmarks) -> Image:
+def align(image: Image, landmarks: Landmarks, margin: int = 0) -> Image:
     """Cut out one face, turned and scaled so that its eyes, nose and mouth are where the embedder expects them.
 
     `image` is height x width x 3 RGB uint8, `landmarks` 6 x 2 or 8 x 2 in its pixels, of which eyes, nose and mouth
-    are used; the result is 112 x 112 x 3, black outside the picture. Raises ValueError if points are not finite, or
-    all the same.
+    are used; the result is 112 x 112 x 3, with `margin` more pixels on each side, black outside the picture. Raises
+    ValueError if points are not finite, or all the same.
     """
     from edgeface.imaging.opencv import cv2
 
@@ -55,14 +55,16 @@ def align(image: Image, landmarks: Landmarks) -> Image:
         matrix = similarity(landmarks[_FIVE], TEMPLATE)
     else:
         matrix = similarity(landmarks[: len(_FOUR_TEMPLATE)], _FOUR_TEMPLATE)
+    matrix[:, 2] += margin
+    side = SIZE + 2 * margin
     times = min(_MAX_TIMES, math.ceil(1 / (_SHRINK * math.hypot(matrix[0, 0], matrix[1, 0]))))
     if times <= 1:
-        return np.asarray(cv2.warpAffine(image, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR), np.uint8)
+        return np.asarray(cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
     finer = times * matrix
     # warpAffine counts from the centres of pixels.
     finer[:, 2] += (times - 1) / 2
-    large = cv2.warpAffine(image, finer, (times * SIZE, times * SIZE), flags=cv2.INTER_LINEAR)
-    return np.asarray(cv2.resize(large, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+    large = cv2.warpAffine(image, finer, (times * side, times * side), flags=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def similarity(points: NDArray[np.floating], template: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from edgeface.core.errors import FleetError, GalleryError
 from edgeface.core.settings import Id
 from edgeface.core.text import MAX_NAME, check_id, is_one_line
 from edgeface.core.types import Embedding
+from edgeface.fleet.messages import ModelName
 from edgeface.fleet.packing import packed, unpacked
 from edgeface.gallery.snapshot import check_day, check_embedding
 
@@ -44,7 +45,7 @@ class PersonFacts(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(_line)]
     version: Annotated[int, Field(ge=1, le=1 << 62)]
     """Rises with each change of the person, so that an earlier signature cannot be played back."""
-    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
+    model: ModelName
     """The embedder that made the template, as in the gallery."""
     mean: Annotated[bytes, Field(min_length=2, max_length=8192)]
     """The mean template, little-endian float16: half the bytes, and cosines differ by less than 1e-4."""

@@ -13,6 +13,7 @@
 Only `join` is allowed without a certificate. A refusal is a Refused.
 """
 
+import re
 from typing import Annotated, Any, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -42,6 +43,8 @@ Seq = Annotated[int, Field(ge=0, le=(1 << 62))]
 Millis = Annotated[int, Field(ge=0, le=LATEST_MILLIS)]
 Key32 = Annotated[bytes, Field(min_length=32, max_length=32)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_MODEL = r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$"
+ModelName = Annotated[str, Field(pattern=_MODEL)]
 Message = TypeVar("Message", bound="FleetMessage")
 
 
@@ -145,6 +148,8 @@ class Rows(FleetMessage):
     digest: Digest | None = None
     count: Annotated[int, Field(ge=0)] | None = None
     """The people in the digest: all who are not gone, with or without a template of the model."""
+    ring: Seq = 0
+    """Another number than before: ask by a receipt whether a device is to use another model."""
 
 
 class Receipt(FleetMessage):
@@ -156,10 +161,12 @@ class Receipt(FleetMessage):
     at: Millis
     """Milliseconds of the device's clock."""
     signature: Annotated[bytes, Field(min_length=64, max_length=64)]
+    model: ModelName | None = None
+    """Whose templates it matches with."""
 
     @classmethod
     def signed(cls, key: Ed25519PrivateKey, device: str, site: str, facts: dict[str, Any]) -> "Receipt":
-        """Sign `seq`, `digest`, `count` and `at`."""
+        """Sign `seq`, `digest`, `count` and `at`, and `model` if it is given."""
         return cls(**facts, signature=key.sign(_receipt(device, site, facts)))
 
     def verify(self, key: Ed25519PublicKey, device: str, site: str) -> None:
@@ -170,12 +177,39 @@ class Receipt(FleetMessage):
             raise FleetError("the receipt is not signed by the device") from None
 
 
+class WantedModel(FleetMessage):
+    """The model that one device is to use, signed with the enrolling key of the site."""
+
+    model: ModelName
+    without: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
+    """People who may be left without a template of it."""
+    finish: bool = False
+    """Whether the templates of other models are no longer needed."""
+    number: Seq
+    """Rises, so that an earlier one cannot be played back."""
+    signature: Annotated[bytes, Field(min_length=64, max_length=64)]
+
+    @classmethod
+    def signed(cls, key: Ed25519PrivateKey, device: str, site: str, facts: dict[str, Any]) -> "WantedModel":
+        """Sign `model`, `without`, `finish` and `number`."""
+        return cls(**facts, signature=key.sign(_wanted(device, site, facts)))
+
+    def verify(self, key: Ed25519PublicKey, device: str, site: str) -> None:
+        """Raise FleetError unless the site's enrolling key signed it for this device."""
+        try:
+            key.verify(self.signature, _wanted(device, site, self.model_dump(exclude={"signature"})))
+        except InvalidSignature:
+            raise FleetError("the model that the centre wants is not signed by the enrolling key of the site") from None
+
+
 class Lease(FleetMessage):
     """For how long the device may match the people of the site without another receipt."""
 
     seconds: Annotated[int, Field(ge=0, le=MAX_LEASE)]
     now: Millis
     """Milliseconds of the centre's clock."""
+    wanted: WantedModel | None = None
+    """The model that the device is to use; None leaves it as it is."""
 
 
 class Proposal(FleetMessage):
@@ -200,6 +234,17 @@ class Proposed(FleetMessage):
     seq: Seq
 
 
+def model_name(name: str) -> str | None:
+    """The name of a model; None if its file has a name that no message can have."""
+    return name if re.fullmatch(_MODEL, name) else None
+
+
 def _receipt(device: str, site: str, facts: dict[str, Any]) -> bytes:
     names = ("seq", "digest", "count", "at")
-    return packed(["edgeface fleet receipt 1", device, site, *(facts[name] for name in names)])
+    model = [facts["model"]] if facts.get("model") else []
+    return packed(["edgeface fleet receipt 1", device, site, *(facts[name] for name in names), *model])
+
+
+def _wanted(device: str, site: str, facts: dict[str, Any]) -> bytes:
+    names = ("model", "without", "finish", "number")
+    return packed(["edgeface fleet ring 1", device, site, *(facts[name] for name in names)])

@@ -57,6 +57,16 @@ def open_event(key: bytes, site: str, device: str, event: str, sealed: bytes) ->
     return _open(key, sealed, b"event", site.encode(), device.encode(), event.encode())
 
 
+def seal_crop(key: bytes, site: str, person: bytes, n: int, plain: bytes) -> bytes:
+    """Seal one crop of a person, or as number 0 their consent to crops; bound to site, person and number."""
+    return _seal(key, plain, b"crop", site.encode(), person, n.to_bytes(8, "big"))
+
+
+def open_crop(key: bytes, site: str, person: bytes, n: int, sealed: bytes) -> bytes:
+    """What `seal_crop` sealed; raises FleetError if anything differs."""
+    return _open(key, sealed, b"crop", site.encode(), person, n.to_bytes(8, "big"))
+
+
 def wrap_key(epoch_key: bytes, site: str, epoch: int, person: bytes, key: bytes) -> bytes:
     """Wrap a person's key with the key of the site's epoch."""
     return _seal(epoch_key, key, b"key", site.encode(), epoch.to_bytes(8, "big"), person)

@@ -18,7 +18,7 @@ from edgeface.gallery.snapshot import from_blob, to_blob
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Container, Iterable
+    from collections.abc import Collection, Container, Iterable
 
     from edgeface.core.types import Embedding
     from edgeface.gallery.rows import RowCodec
@@ -40,10 +40,10 @@ class CorrectionsFile(GalleryFile):
         with self.transaction(visible=False):
             put_probes(self._db, self._codec, self.model, probes)
 
-    def negatives(self, person: str) -> list[Negative]:
-        """A person's negative templates of the model, oldest first."""
+    def negatives(self, *people: str) -> list[Negative]:
+        """The negative templates of people, of the model, oldest first."""
         with sqlite.translated(self.path):
-            found = find_negatives(self._db, self._codec, self.model, self.tag(person))
+            found = find_negatives(self._db, self._codec, self.model, set(map(self.tag, people)))
         return [negative for _, _, negative in found]
 
     def deny(self, person: str, negative: Negative) -> Change:
@@ -57,7 +57,7 @@ class CorrectionsFile(GalleryFile):
     def remove_negative(self, person: str, event: str, wall: float) -> Change:
         """Remove one negative template; raises GalleryError if the person has none from this event."""
         with self.transaction():
-            own = find_negatives(self._db, self._codec, self.model, self.tag(person))
+            own = find_negatives(self._db, self._codec, self.model, [self.tag(person)])
             found = [("negatives", seq) for seq, _, negative in own if negative.event == event]
             if not found:
                 raise GalleryError(f"{printable(person)}: no negative template from the event {printable(event)}")
@@ -111,11 +111,12 @@ def put_negative(db: sqlite3.Connection, codec: RowCodec, model: str, owner: byt
 
 
 def find_negatives(
-    db: sqlite3.Connection, codec: RowCodec, model: str, owner: bytes | None = None
+    db: sqlite3.Connection, codec: RowCodec, model: str, owners: Collection[bytes] | None = None
 ) -> list[tuple[int, bytes, Negative]]:
-    """Number, owner's tag and content of the negative templates of one person, or of everyone; oldest first."""
+    """Number, owner's tag and content of the negative templates of some people, or of everyone; oldest first."""
     query = "SELECT seq, person, sealed FROM negatives WHERE model = ?"
-    found = db.execute(query, (model,)) if owner is None else db.execute(f"{query} AND person = ?", (model, owner))
+    some = f"{query} AND person IN ({{}})"
+    found = db.execute(query, (model,)) if owners is None else sqlite.among(db, some, owners, model)
     return [(seq, tag, _negative(codec, tag, model, row)) for seq, tag, row in sorted(found)]
 
 

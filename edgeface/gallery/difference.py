@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeface.core.sqlite import among
 from edgeface.gallery.corrections import find_negatives
+from edgeface.gallery.file import Versions, look
 from edgeface.gallery.negatives import Denials
-from edgeface.gallery.rows import RANDOM_BITS
 from edgeface.gallery.snapshot import GallerySnapshot, Stored, rows_of, unit_mean
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,23 +67,14 @@ def _nothing(model: str) -> Stored:
 
 def _read(db: sqlite3.Connection, before: Stored, fresh: _Fresh, also: set[bytes]) -> tuple[Stored, set[str]]:
     """What is stored now, and the ids of those who have gone; the others who have changed, and `also`, become fresh."""
-    (generation,) = db.execute("SELECT generation FROM state").fetchone()
-    latest = db.execute("SELECT tag, version FROM people WHERE version >= ?", (before.generation * (RANDOM_BITS + 1),))
-    versions = {**before.versions, **dict(latest)}
-    # Someone has gone, or a backup was put back: compare everyone.
-    if db.execute("SELECT count(*), coalesce(sum(version & 0xffffffff), 0) FROM people").fetchone() != _sum(versions):
-        versions = dict(db.execute("SELECT tag, version FROM people"))
-    changed = {tag for tag, _ in versions.items() ^ before.versions.items()}
-    gone = changed - versions.keys()
-    for tag in sorted((changed | also) - gone):
-        fresh.read(tag)
+    found = look(db, Versions(before.generation, before.versions))
+    gone = found.changed - found.versions.of.keys()
+    fresh.read((found.changed | also) - gone)
     left = {before.people[tag].id for tag in gone}
-    before = before._replace(generation=generation) if changed else before
-    return (_next(before._replace(versions=versions), gone, left, fresh) if changed else before), left
-
-
-def _sum(versions: Mapping[bytes, int]) -> tuple[int, int]:
-    return len(versions), sum([version & 0xFFFFFFFF for version in versions.values()])
+    if not found.changed:
+        return before, left
+    before = before._replace(generation=found.versions.generation, versions=found.versions.of)
+    return _next(before, gone, left, fresh), left
 
 
 class _Fresh:
@@ -93,17 +86,23 @@ class _Fresh:
         self.negatives: dict[str, tuple[Embedding, ...]] = {}
         self.means: dict[str, Embedding] = {}
 
-    def read(self, tag: bytes) -> None:
-        """Read one person."""
-        (sealed,) = self._db.execute("SELECT sealed FROM people WHERE tag = ?", (tag,)).fetchone()
-        query = "SELECT model, count, sealed FROM templates WHERE person = ?"
-        rows = {model: (count, row) for model, count, row in self._db.execute(query, (tag,))}
-        total, (own, row) = sum(count for count, _ in rows.values()), rows.get(self._model, (0, b""))
-        person = self.people[tag] = self._codec.person(tag, sealed, own, total - own)
-        if own:
-            self.means[person.id] = unit_mean(self._codec.embeddings(tag, self._model, row))
-        denied = find_negatives(self._db, self._codec, self._model, tag)
-        self.negatives[person.id] = tuple(negative.embedding for _, _, negative in denied)
+    def read(self, tags: Collection[bytes]) -> None:
+        """Read people."""
+        own, counts = dict[bytes, tuple[int, bytes]](), Counter[bytes]()
+        query = "SELECT person, model, count, sealed FROM templates WHERE person IN ({})"
+        for tag, model, count, sealed in among(self._db, query, tags):
+            counts[tag] += count
+            if model == self._model:
+                own[tag] = count, sealed
+        denied: dict[bytes, list[Embedding]] = {}
+        for _, tag, negative in find_negatives(self._db, self._codec, self._model, tags):
+            denied.setdefault(tag, []).append(negative.embedding)
+        for tag, sealed in among(self._db, "SELECT tag, sealed FROM people WHERE tag IN ({})", tags):
+            count, row = own.get(tag, (0, b""))
+            person = self.people[tag] = self._codec.person(tag, sealed, count, counts[tag] - count)
+            if count:
+                self.means[person.id] = unit_mean(self._codec.embeddings(tag, self._model, row))
+            self.negatives[person.id] = tuple(denied.get(tag, ()))
 
 
 def _shown(person: Person, today: str | None) -> bool:

@@ -149,11 +149,12 @@ class FactorsFile(GalleryFile):
             self._db.execute("DELETE FROM attempts WHERE person = ?", (self.tag(person),))
         return Change("factors", person, wall, factor="unlocked")
 
-    def factor_tags(self, person: str) -> tuple[bytes, ...]:
-        """The tags by which the rows of a person's factors and attempts are found."""
-        query = "SELECT found FROM factors WHERE person = ?1 UNION SELECT place FROM attempts WHERE person = ?1"
+    def factor_tags(self, *people: str) -> tuple[bytes, ...]:
+        """The tags by which the rows of the factors and attempts of people are found."""
+        queries = "SELECT found FROM factors WHERE person IN ({})", "SELECT place FROM attempts WHERE person IN ({})"
+        tags = set(map(self.tag, people))
         with sqlite.translated(self.path):
-            return tuple(tag for (tag,) in self._db.execute(query, (self.tag(person),)))
+            return tuple(tag for query in queries for (tag,) in sqlite.among(self._db, query, tags))
 
     def _find_factor(self, found: bytes) -> dict[str, Any] | None:
         with sqlite.translated(self.path):

@@ -146,18 +146,22 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
 
     def person(self, person: str) -> Person:
         """One person; raises GalleryError for an unknown id."""
-        with sqlite.translated(self.path):
-            found = self._find(person)
+        found = self.find([person]).get(person)
         if found is None:
             raise no_one(person)
         return found
 
-    def templates(self, person: str) -> list[Template]:
-        """A person's templates of every model, oldest first."""
-        tag = self.tag(person)
+    def find(self, people: Iterable[str]) -> dict[str, Person]:
+        """Those of these people who are enrolled, by id."""
         with sqlite.translated(self.path):
-            found = self._db.execute("SELECT model, sealed FROM templates WHERE person = ? ORDER BY seq", (tag,))
-            return [template for row in found.fetchall() for template in self._codec.templates(tag, *row)]
+            return {one.id: one for one in self._people(set(map(self.tag, people)))}
+
+    def templates(self, *people: str) -> list[Template]:
+        """The templates of people, of every model, oldest first."""
+        query = "SELECT seq, person, model, sealed FROM templates WHERE person IN ({})"
+        with sqlite.translated(self.path):
+            found = sorted(sqlite.among(self._db, query, set(map(self.tag, people))))
+        return [template for _, *row in found for template in self._codec.templates(*row)]
 
     def embeddings(self, person: str) -> list[Embedding]:
         """A person's templates of the gallery's model, oldest first."""
@@ -197,23 +201,6 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             rows.put_back(self._db, kept)
             self.link(person, before.look_alikes if before is not None else ())
         return Change("enrolled", person, wall)
-
-    def put(self, person: Person, templates: Sequence[Template] | None = None) -> None:
-        """Store a person as given, with these in place of the templates of the model; None leaves them as they are."""
-        check_new_id(person.id)
-        with self.transaction():
-            query = "INSERT INTO people (tag, sealed) VALUES (?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed"
-            self._db.execute(query, (self.tag(person.id), self._codec.seal_person(person)))
-            if templates is not None:
-                rows.set_templates(self._codec, self._db, person.id, self.model, templates)
-
-    def end(self, people: Iterable[str], last: str) -> None:
-        """Have people expire on a day; an id that no one has is left out."""
-        with self.transaction():
-            for tag in map(self.tag, people):
-                row = self._db.execute("SELECT sealed FROM people WHERE tag = ?", (tag,)).fetchone()
-                if row is not None:
-                    self._save(replace(self._codec.person(tag, row[0]), expires=last))
 
     def rename(self, person: str, name: str, wall: float) -> Change:
         """Change the display name."""
@@ -255,7 +242,11 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         people = [one for one in who if not is_unknown_id(one)]
         with self.transaction():
             self._db.execute("UPDATE state SET unfinished = 1")
-            others = {other for one in people for other in self.person(one).look_alikes}.difference(people)
+            known = self.find(people)
+            for one in people:
+                if one not in known:
+                    raise no_one(one)
+            others = {other for one in known.values() for other in one.look_alikes}.difference(people)
             lost = [one for one in who if is_unknown_id(one)]
             for one in lost:
                 if not self.knows(one):
@@ -265,7 +256,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
             if into is not None:
                 for one in people:
                     corrections.hand_over(self._db, self._codec, self.tag(one), self.tag(into))
-            for other in filter(None, map(self._find, others)):
+            for other in self.find(others).values():
                 self._save(_alike(other, {*other.look_alikes}.difference(people)))
             self._db.executemany("DELETE FROM people WHERE tag = ?", [(self.tag(one),) for one in people])
             if into is None:
@@ -359,14 +350,17 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         return known[1]
 
     def _find(self, person: str) -> Person | None:
-        return next(iter(self._people(self.tag(person))), None)
+        return next(iter(self._people([self.tag(person)])), None)
 
-    def _people(self, tag: bytes | None = None) -> list[Person]:
-        found = self._db.execute(
-            "SELECT people.tag, people.sealed, total(count), total(count * (model = ?1)) FROM people"
-            " LEFT JOIN templates ON person = people.tag WHERE people.tag BETWEEN ?2 AND ?3 GROUP BY people.tag",
-            (self.model, tag or b"", tag or b"\xff" * 17),  # a tag has 16 bytes; the index finds one person
+    def _people(self, tags: Collection[bytes] | None = None) -> list[Person]:
+        query = (
+            "SELECT people.tag, people.sealed, total(count), total(count * (model = ?)) FROM people"
+            " LEFT JOIN templates ON person = people.tag{} GROUP BY people.tag"
         )
+        found: Iterable[tuple[bytes, bytes, float, float]] = (
+            self._db.execute(query.format(""), (self.model,)) if tags is None
+            else sqlite.among(self._db, query.format(" WHERE people.tag IN ({})"), tags, self.model)
+        )  # fmt: skip
         people = [self._codec.person(tag, sealed, int(own), int(every - own)) for tag, sealed, every, own in found]
         return sorted(people, key=lambda person: person.id)
 

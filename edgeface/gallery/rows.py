@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgeface.core.errors import GalleryError, VaultError
-from edgeface.core.sqlite import Schema, translated
+from edgeface.core.sqlite import Schema, among, translated
 from edgeface.core.text import printable
 from edgeface.gallery.snapshot import MAX_TEMPLATES, Person, Template, check_embedding, from_blob, to_blob
 from edgeface.gallery.unknowns import Unknown
@@ -20,7 +20,7 @@ from edgeface.security import content
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -248,14 +248,15 @@ class RowCodec:
             "id": person.id, "name": person.name, "ignored": person.ignored, "enrolled": person.enrolled,
             "consent": person.consent, "expires": person.expires,
         }  # fmt: skip
-        alike = {"look_alikes": person.look_alikes} if person.look_alikes else {}
-        return self.seal("person", self.tag(person.id), {**facts, **alike})
+        more = {"look_alikes": person.look_alikes, "groups": person.groups}
+        return self.seal("person", self.tag(person.id), {**facts, **{key: one for key, one in more.items() if one}})
 
     def person(self, tag: bytes, sealed: bytes, templates: int = 0, foreign: int = 0) -> Person:
         """Read what `seal_person` wrote."""
         facts, _ = self.unseal("person", tag, sealed)
-        alike = tuple(facts.pop("look_alikes", ()))
-        return Person(**facts, templates=templates, foreign=foreign, look_alikes=alike)
+        for key in ("look_alikes", "groups"):
+            facts[key] = tuple(facts.get(key, ()))
+        return Person(**facts, templates=templates, foreign=foreign)
 
     def seal_templates(self, owner: bytes, templates: Sequence[Template]) -> bytes:
         """A row of `templates`: all templates of one person and one model."""
@@ -307,6 +308,12 @@ def _about(noun: str, owner: bytes) -> str:
     return f"gallery {noun} {owner.hex()}"
 
 
+_PUT = (
+    "INSERT INTO templates (person, model, count, sealed) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (person, model) DO UPDATE SET count = excluded.count, sealed = excluded.sealed"
+)
+
+
 def put_templates(codec: RowCodec, db: sqlite3.Connection, person: str, templates: Sequence[Template]) -> None:
     """Add templates that are not stored yet; raises GalleryError if they are too many or of another size."""
     owner = codec.tag(person)
@@ -314,26 +321,23 @@ def put_templates(codec: RowCodec, db: sqlite3.Connection, person: str, template
         row = db.execute("SELECT sealed FROM templates WHERE person = ? AND model = ?", (owner, model)).fetchone()
         kept = codec.templates(owner, model, row[0]) if row else []
         by_blob = {to_blob(t.embedding): t for t in reversed([*kept, *(t for t in templates if t.model == model)])}
-        _require_one_size(codec, db, model, by_blob)
-        values = (owner, model, len(by_blob), codec.seal_templates(owner, [*reversed(by_blob.values())]))
-        db.execute(
-            "INSERT INTO templates (person, model, count, sealed) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (person, model) DO UPDATE SET count = excluded.count, sealed = excluded.sealed",
-            values,
-        )
+        _require_one_size(codec, db, model, {len(blob) // 4 for blob in by_blob})
+        db.execute(_PUT, (owner, model, len(by_blob), codec.seal_templates(owner, [*reversed(by_blob.values())])))
     total = db.execute("SELECT coalesce(sum(count), 0) FROM templates WHERE person = ?", (owner,)).fetchone()[0]
     if total > MAX_TEMPLATES:
         raise GalleryError(f"{person}: {total} templates; at most {MAX_TEMPLATES} are allowed, and 5 to 10 are enough")
 
 
-def set_templates(
-    codec: RowCodec, db: sqlite3.Connection, person: str, model: str, templates: Sequence[Template]
-) -> None:
-    """Store these in place of a person's templates of the model; raises GalleryError if one is no embedding."""
-    for template in templates:
+def set_templates(codec: RowCodec, db: sqlite3.Connection, model: str, templates: Mapping[str, Template]) -> None:
+    """Store one template of each person in place of theirs of the model; raises GalleryError as `put_templates`."""
+    for template in templates.values():
         check_embedding(template.embedding)
-    db.execute("DELETE FROM templates WHERE person = ? AND model = ?", (codec.tag(person), model))
-    put_templates(codec, db, person, templates)
+    _require_one_size(codec, db, model, {template.embedding.size for template in templates.values()})
+    owners = {codec.tag(person): template for person, template in templates.items()}
+    db.executemany(_PUT, [(owner, model, 1, codec.seal_templates(owner, [one])) for owner, one in owners.items()])
+    query = "SELECT person FROM templates WHERE person IN ({}) GROUP BY person HAVING sum(count) > ?"
+    if any(among(db, query, owners, after=(MAX_TEMPLATES,))):
+        raise GalleryError(f"someone would have more than {MAX_TEMPLATES} templates")
 
 
 def drop_template(codec: RowCodec, db: sqlite3.Connection, person: str, template: Template) -> None:
@@ -348,9 +352,9 @@ def drop_template(codec: RowCodec, db: sqlite3.Connection, person: str, template
         db.execute("DELETE FROM templates WHERE person = ? AND model = ?", (owner, model))
 
 
-def _require_one_size(codec: RowCodec, db: sqlite3.Connection, model: str, blobs: Iterable[bytes]) -> None:
+def _require_one_size(codec: RowCodec, db: sqlite3.Connection, model: str, new: Collection[int]) -> None:
     row = db.execute("SELECT person, model, sealed FROM templates WHERE model = ? LIMIT 1", (model,)).fetchone()
-    sizes = {len(blob) // 4 for blob in blobs} | ({codec.embeddings(*row).shape[1]} if row else set())
+    sizes = {*new, *([codec.embeddings(*row).shape[1]] if row else ())}
     if len(sizes) > 1:
         raise GalleryError(f"{model}: embeddings of {sorted(sizes)} numbers in one gallery")
 

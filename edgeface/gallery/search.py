@@ -29,8 +29,8 @@ _STEP = 16
 _SAMPLE = 10_000
 _BLOCK = 1 << 16
 _TURN = 1 << 10
-# Pieces of the gallery whose best rows set the score to beat.
-_PIECES = 64
+# Pieces of the gallery, for each row that is wanted, whose best rows set the score to beat.
+_PIECES = 32
 # Share of candidate rows above which it is cheaper to compare all rows in order.
 _MANY = 1 / 32
 # Scores of pairs that are held in memory at a time.
@@ -50,6 +50,14 @@ class Nearest(NamedTuple):
     """Cosine of the best other row; None if there is no other."""
 
 
+class Ranked(NamedTuple):
+    """The best rows, the best first."""
+
+    rows: Rows
+    scores: Floats
+    """Their cosines, -1 to 1."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Exact:
     """Compares every row."""
@@ -65,6 +73,13 @@ class Exact:
         if without is not None:
             scores[without] = -np.inf
         return _two_best(scores)
+
+    def best(self, probe: Embedding, most: int, among: Rows | None = None) -> Ranked:
+        """Find the `most` best rows, or all if there are fewer, `among` these only; the scores are exact."""
+        if among is None or among.size > _MANY * len(self.matrix):
+            scores = self.matrix @ probe
+            return _ranked(scores if among is None else scores[among], most, among)
+        return _ranked(self.matrix[among] @ probe, most, among)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,25 +109,43 @@ class Bounded:
         best = _two_best(self.matrix[rows] @ probe)
         return best._replace(row=int(rows[best.row]))
 
+    def best(self, probe: Embedding, most: int, among: Rows | None = None) -> Ranked:
+        """Find the `most` best rows, or all if there are fewer, `among` these only; the scores are exact."""
+        count = len(self.matrix) if among is None else among.size
+        if count <= max(_MANY * len(self.matrix), 2 * _PIECES * most):
+            return Exact(self.matrix).best(probe, most, among)
+        turned = probe @ self.axes
+        scores = self.along @ turned
+        if among is not None:
+            scores = scores[among]
+        mark = self._mark(scores, probe, most, among)
+        scores += off_axes(probe[None], turned[None])[0] * (self.off if among is None else self.off[among])
+        rows = np.flatnonzero(scores >= mark - _ROUNDING)
+        rows = rows if among is None else among[rows]
+        # A probe that is not finite has no candidates.
+        return Exact(self.matrix).best(probe, most, rows if rows.size >= most else among)
+
     def candidates(self, probe: Embedding, without: Rows | None = None) -> Rows:
         """The rows that the bound does not rule out, in order; the best two of those not left out are among them."""
         turned = probe @ self.axes
         scores = self.along @ turned
         if without is not None:
             scores[without] = -np.inf
-        mark = self._mark(scores, probe)
-        scores += _off(probe[None], turned[None])[0] * self.off
+        mark = self._mark(scores, probe, 2)
+        scores += off_axes(probe[None], turned[None])[0] * self.off
         return np.flatnonzero((scores >= mark - _ROUNDING) & (scores > -np.inf))
 
-    def _mark(self, scores: Floats, probe: Embedding) -> float:
-        """A score that at least two rows reach: the second best among the best rows of the gallery's pieces.
+    def _mark(self, scores: Floats, probe: Embedding, most: int, among: Rows | None = None) -> float:
+        """A score that at least `most` rows reach: the last of the best rows of as many pieces of the gallery.
 
-        Minus infinity if fewer than two pieces have a row that is not left out.
+        `scores` are those of the rows `among`. Minus infinity if fewer pieces have a row that is not left out.
         """
-        pieces = scores[: len(scores) // _PIECES * _PIECES].reshape(_PIECES, -1)
-        leaders = pieces.argmax(axis=1) + np.arange(_PIECES) * pieces.shape[1]
+        count = _PIECES * most
+        pieces = scores[: len(scores) // count * count].reshape(count, -1)
+        leaders = pieces.argmax(axis=1) + np.arange(count) * pieces.shape[1]
         leaders = leaders[scores[leaders] != -np.inf]
-        return float(np.sort(self.matrix[leaders] @ probe)[-2]) if leaders.size > 1 else -np.inf
+        rows = leaders if among is None else among[leaders]
+        return float(np.sort(self.matrix[rows] @ probe)[-most]) if leaders.size >= most else -np.inf
 
 
 Search: TypeAlias = Exact | Bounded
@@ -142,7 +175,7 @@ def _moved(matrix: Floats, before: Bounded, rows: Rows, replaced: int) -> Bounde
     along = before.along.take(rows, axis=0, mode="clip")
     off = before.off.take(rows, mode="clip")
     along[new] = matrix[new] @ before.axes
-    off[new] = _off(matrix[new], along[new])
+    off[new] = off_axes(matrix[new], along[new])
     for array in (along, off):
         array.setflags(write=False)
     return Bounded(matrix, before.axes, along, off, replaced)
@@ -192,17 +225,26 @@ def bounded(matrix: Floats, axes: Floats) -> Bounded:
     for start in range(0, len(matrix), _BLOCK):
         rows = slice(start, start + _BLOCK)
         np.matmul(matrix[rows], axes, out=along[rows])
-        off[rows] = _off(matrix[rows], along[rows])
+        off[rows] = off_axes(matrix[rows], along[rows])
     for array in (axes, along, off):
         array.setflags(write=False)
     return Bounded(matrix, axes, along, off)
 
 
-def _off(rows: Floats, along: Floats) -> Floats:
+def off_axes(rows: Floats, along: Floats) -> Floats:
     """Upper bound of the length of rows off the axes."""
     squares = np.einsum("ij,ij->i", rows, rows) - np.einsum("ij,ij->i", along, along)
     lengths: Floats = np.sqrt(np.maximum(squares, 0) + np.float32(_ROUNDING))
     return lengths
+
+
+def _ranked(scores: Floats, most: int, among: Rows | None) -> Ranked:
+    """The best of these scores; those of equal scores are in the order of their rows."""
+    best = np.arange(scores.size)
+    if scores.size > most:
+        best = np.flatnonzero(scores >= np.partition(scores, -most)[-most])
+    best = best[np.argsort(-scores[best], kind="stable")][:most]
+    return Ranked(best if among is None else among[best], scores[best])
 
 
 def _two_best(scores: Floats) -> Nearest:

@@ -72,6 +72,8 @@ class Person:
     """The first day on which they are no longer matched, and are erased; None for never."""
     look_alikes: tuple[str, ...] = ()
     """Ids of other people who were enrolled with this face, sorted; a match reaches level normal at most."""
+    groups: tuple[str, ...] = ()
+    """The groups in which the centre of a fleet has them."""
 
     def expired(self, today: str) -> bool:
         """Whether consent has ended by `today`, written as `day` does."""
@@ -197,6 +199,15 @@ class GallerySnapshot:
         scores = self.matrix @ self.matrix[row]
         others = [n for n in np.flatnonzero(scores >= least).tolist() if n != row]
         return sorted(((self.people[n].id, float(scores[n])) for n in others), key=lambda other: -other[1])
+
+
+def groups_of(people: Iterable[Person]) -> dict[str, tuple[str, ...]]:
+    """The ids of people by the groups in which the centre has them."""
+    found: dict[str, list[str]] = {}
+    for one in people:
+        for group in one.groups:
+            found.setdefault(group, []).append(one.id)
+    return {group: tuple(ids) for group, ids in found.items()}
 
 
 def rows_of(people: Sequence[Person]) -> dict[str, int]:

@@ -63,7 +63,7 @@ def redact(path: Path, *who: str, only_new: bool = False) -> int:
         return 0
     with journal_rows.opened(path) as (connection, vault):
         with transaction(connection):
-            count = sum(journal_rows.redact_rows(connection, vault, one) for one in who)
+            count = journal_rows.redact_rows(connection, vault, who)
         if count or not only_new:
             erase(connection, path)
     return count
@@ -93,8 +93,7 @@ def redact_in(path: Path, vault: Vault, *who: str) -> None:
     with translated(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = ON")
         with transaction(connection):
-            for one in who:
-                journal_rows.redact_rows(connection, vault, one)
+            journal_rows.redact_rows(connection, vault, who)
         connection.execute("VACUUM")
 
 

@@ -67,8 +67,6 @@ SCHEMA = (
 _INSERT = (
     "INSERT OR IGNORE INTO rows (seq, id, kind, at, payload, person, unknown, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_AT_A_TIME = 500
-"""Values in one query."""
 _HEAD = "SELECT seq, link FROM {} ORDER BY seq DESC LIMIT 1"
 
 
@@ -229,12 +227,8 @@ def select_each(
     connection: sqlite3.Connection, vault: Vault, column: Literal["seq", "id"], values: Sequence[int | str]
 ) -> list[StoredRow]:
     """The rows with these numbers or ids, in the order of writing; those that are gone are left out."""
-    found: list[StoredRow] = []
-    for start in range(0, len(values), _AT_A_TIME):
-        some = values[start : start + _AT_A_TIME]
-        marks = ", ".join("?" * len(some))
-        query = f"SELECT seq, id, kind, at, payload, said, link FROM rows WHERE {column} IN ({marks})"  # noqa: S608 - no value is in it
-        found += [_entry(vault, row) for row in connection.execute(query, some)]
+    query = f"SELECT seq, id, kind, at, payload, said, link FROM rows WHERE {column} IN ({{}})"  # noqa: S608 - no value is in it
+    found = [_entry(vault, row) for row in sqlite.among(connection, query, values)]
     return sorted(found, key=lambda entry: entry.seq)
 
 
@@ -246,34 +240,41 @@ def facts_of(entry: StoredRow) -> dict[str, Any]:
 
 def ids_of(connection: sqlite3.Connection, vault: Vault, who: Iterable[str]) -> list[str]:
     """These ids, and those of the unknowns that were enrolled as them or merged into them."""
-    ids, waiting = list[str](), list(who)
+    ids: dict[str, None] = {}
+    waiting = list(who)
+    columns = "seq, id, kind, at, payload, said, link"
     while waiting:
-        one = waiting.pop(0)
-        if one not in ids:
-            ids.append(one)
-            for entry in select(connection, vault, who=one, kinds=("enrolled", "merged")):
-                named = facts_of(entry).get("merged" if entry.row.kind == "merged" else "unknown")
-                waiting += [named] if isinstance(named, str) and is_unknown_id(named) else []
-    return ids
+        ids |= dict.fromkeys(waiting)
+        entries = [_entry(vault, row) for row in _about(connection, vault, columns, waiting, ("enrolled", "merged"))]
+        named = (facts_of(one).get("merged" if one.row.kind == "merged" else "unknown") for one in entries)
+        waiting = [one for one in named if isinstance(one, str) and is_unknown_id(one) and one not in ids]
+    return list(ids)
 
 
-def redact_rows(connection: sqlite3.Connection, vault: Vault, who: str) -> int:
-    """Empty each row about `who`, a person or an unknown; returns the number of rows.
+def redact_rows(connection: sqlite3.Connection, vault: Vault, who: Iterable[str]) -> int:
+    """Empty each row about these people and unknowns; returns the number of rows.
 
     A row keeps its kind, time, digest and link; it counts as published.
     """
-    tag = vault.tag(who)
     with sqlite.transaction(connection):
-        query = "SELECT seq, payload, person, unknown, link FROM rows WHERE person = ? OR unknown = ?"
-        found = connection.execute(query, (tag, tag)).fetchall()
         emptied = [
             (digest_of(payload, *tags), redaction_proof(vault, raw(link), seq), seq)
-            for seq, payload, *tags, link in found
+            for seq, payload, *tags, link in _about(connection, vault, "seq, payload, person, unknown, link", who)
         ]
         query = "UPDATE rows SET payload = NULL, person = NULL, unknown = NULL, said = 1, digest = ?, proof = ?"
-        for row in emptied:
-            connection.execute(f"{query} WHERE seq = ?", row)
+        connection.executemany(f"{query} WHERE seq = ?", emptied)
     return len(emptied)
+
+
+def _about(
+    connection: sqlite3.Connection, vault: Vault, columns: str, who: Iterable[str], kinds: Sequence[str] = ()
+) -> list[tuple[Any, ...]]:
+    """These columns, `seq` first, of the rows about people and unknowns, in the order of writing."""
+    tags = {vault.tag(one) for one in who}
+    some = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+    queries = (f"SELECT {columns} FROM rows WHERE {one} IN ({{}}){some}" for one in ("person", "unknown"))  # noqa: S608 - no value is in it
+    found = {row[0]: row for query in queries for row in sqlite.among(connection, query, tags, after=tuple(kinds))}
+    return [found[seq] for seq in sorted(found)]
 
 
 def next_link(vault: Vault, before: bytes, facts: Iterable[object], digest: bytes, *guarded: bytes) -> bytes:

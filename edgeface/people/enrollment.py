@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from edgeface.core.types import Embedding
     from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.faces.photo_face import Found
     from edgeface.gallery.agreement import Limits
     from edgeface.gallery.gallery import Gallery
     from edgeface.gallery.negatives import Negative
@@ -207,9 +208,10 @@ DEFAULT = EnrollOptions()
 
 
 def from_photos(
-    analyzer: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, files: Iterable[Path | Upload]
-) -> Plan:
-    """Take one template from each photo; raises GalleryError for a bad `person`."""
+    analyzer: FaceAnalyzer, known: KnownFaces, person: str, name: str | None, files: Iterable[Path | Upload],
+    use: Callable[[Found], None] = lambda _: None,
+) -> Plan:  # fmt: skip
+    """Take one template from each photo, and give `use` its face; raises GalleryError for a bad `person`."""
     check_new_id(person)
     taken: list[tuple[str, Embedding]] = []
     first: dict[bytes, str] = {}
@@ -233,6 +235,7 @@ def from_photos(
             if same != shown:
                 notes.append(f"{shown}: the same photo as {same}, and counted once")
                 continue
+            use(face)
             taken.append((shown, embedding))
             pictures.append(thumbnail(face.image, face.detection.box))
     embeddings = tuple(embedding for _, embedding in taken)

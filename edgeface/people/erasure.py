@@ -89,10 +89,11 @@ def erase_all(
     # After the journal was opened, which may copy it; from a copy nothing can be erased.
     releases.discard(journal.parent)
     try:
-        gallery.remove([one for one in who if is_unknown_id(one) or gallery.knows(one)], alike, into)
+        known = gallery.versions(people)
+        gallery.remove([one for one in who if is_unknown_id(one) or one in known], alike, into)
     finally:
         # Also recorded if the people are removed but the bytes stay because another program reads the file.
-        _record(journal, wall, facts, sum(not gallery.knows(one) for one in people))
+        _record(journal, wall, facts, len(people) - len(gallery.versions(people)))
     # Once more: a camera may have seen them in the meantime.
     removal.redact(journal, *who, only_new=True)
 

@@ -49,18 +49,18 @@ def terms(gallery: Gallery, who: Collection[str], alike: float, into: str | None
     With `into`, who gets the negative templates of the people, no negative template is sought. Of a person who is not
     enrolled, it is the id.
     """
-    people = [gallery.person(one) for one in who if not is_unknown_id(one) and gallery.knows(one)]
-    ids = [one.id for one in people]
+    people = gallery.find(one for one in who if not is_unknown_id(one))
+    ids = list(people)
     named = [one for one in map(gallery.find_unknown, filter(is_unknown_id, who)) if one is not None]
     others = [*named, *gallery.unknowns_like(ids, alike)]
     traces = gallery.traces(who, alike, into)
-    embeddings = [template.embedding for one in ids for template in gallery.templates(one)]
+    embeddings = [template.embedding for template in gallery.templates(*ids)]
     embeddings += [each for unknown in others for each in (unknown.mean, *unknown.templates)]
-    embeddings += [negative.embedding for one in (ids if into is None else ()) for negative in gallery.negatives(one)]
+    embeddings += [negative.embedding for negative in (gallery.negatives(*ids) if into is None else ())]
     merged = [each for unknown in others for each in unknown.ids]
-    tags = [*map(gallery.tag, (*who, *merged)), *(tag for one in ids for tag in gallery.factor_tags(one))]
+    tags = [*map(gallery.tag, (*who, *merged)), *gallery.factor_tags(*ids)]
     return SearchTerms(
-        (*who, *(one.name for one in people), *merged),
+        (*who, *(one.name for one in people.values()), *merged),
         (*tags, *(row.tag for row in traces if row.tag is not None)),
         (*embeddings, *(row.embedding for row in traces)),
     )
@@ -144,9 +144,10 @@ class _Numbers:
     """Looks for _RUN consecutive numbers of an embedding, at any offset."""
 
     def __init__(self, embeddings: Sequence[Embedding]) -> None:
-        joined = np.concatenate([np.zeros(1, np.uint32), *(one.astype("<f4").view("<u4") for one in embeddings)])
-        # Without zero, which occurs everywhere.
-        self._numbers = np.unique(joined)[1:]
+        numbers = np.concatenate([np.zeros(1, np.uint32), *(one.astype("<f4").view("<u4") for one in embeddings)])
+        # Unlike numpy's unique, this sorts. Without zero, which occurs everywhere.
+        numbers.sort()
+        self._numbers = numbers[1:][numbers[1:] != numbers[:-1]]
         self._upper = _marks(self._numbers >> 16)
 
     def occur_in(self, data: bytes) -> bool:

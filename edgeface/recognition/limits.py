@@ -12,6 +12,7 @@ from edgeface.access.levels import DoorLimits, LevelLimit
 from edgeface.access.policy import levels_of, opens_by_face
 from edgeface.core.text import counted
 from edgeface.core.types import LEVELS, Match
+from edgeface.gallery.snapshot import groups_of
 from edgeface.recognition.decision import Comparison, guaranteed, thresholds
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Group:
 def with_limits(policy: AccessPolicy, table: CalibrationTable, view: GallerySnapshot) -> AccessPolicy:
     """The policy with what each door accepts for those who may pass it and are enrolled."""
     enrolled = view.enrolled_of(person.id for person in view.people)
-    policy = replace(policy, everyone=enrolled)
+    policy = policy.with_people(enrolled, groups_of(view.people))
     counts = {name: len(policy.allowed(door, by_face=True) & enrolled) for name, door in policy.doors.items()}
     return replace(policy, limits={name: door_limits(policy.doors[name], table, n) for name, n in counts.items()})
 

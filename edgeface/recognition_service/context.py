@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeface.faces.photo_face import faces
+from edgeface.recognition_service.shared_people import mapped
 from edgeface.web.context import Models
 from edgeface.web.http.problems import Problem
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.faces.analyzer import FaceAnalyzer
     from edgeface.gallery.snapshot import GallerySnapshot
-    from edgeface.recognition_service.shared_counts import SharedCounts
+    from edgeface.workers.shared_counts import SharedCounts
 
 STALE_SECONDS = 10.0
 """Seconds since the supervisor's last confirmation after which no one is recognised: someone may have been erased."""
@@ -51,9 +52,9 @@ class ServiceContext:
             return "the gallery cannot be read: see the log of the service"
         return None
 
-    def use(self, people: GallerySnapshot) -> None:
-        """Compare with these people from now on."""
-        self._people = people
+    def use(self, handle: int) -> None:
+        """Compare with the people that `share` of shared_people.py has put there."""
+        self._people = mapped(handle)
 
     def confirm(self) -> None:
         """The people are still those of the gallery."""

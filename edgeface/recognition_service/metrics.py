@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from edgeface import __version__
 from edgeface.recognition.timings import BUCKETS
-from edgeface.recognition_service.shared_counts import LABELS, STATUSES
 from edgeface.web.auth.guard import viewer
+from edgeface.workers.shared_counts import LABELS, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
     from starlette.requests import Request
 
-    from edgeface.recognition_service.shared_counts import SharedCounts
+    from edgeface.workers.shared_counts import SharedCounts
 
 
 @viewer

@@ -15,9 +15,10 @@ from edgeface.core.installed.parts import missing_part
 from edgeface.core.log import set_up
 from edgeface.faces.embedder import embedder_name
 from edgeface.recognition_service.gallery_reader import GalleryReader
-from edgeface.recognition_service.listeners import Listeners
-from edgeface.recognition_service.supervisor import Supervisor
+from edgeface.recognition_service.service import RecognitionService
 from edgeface.security.process import leave_no_core
+from edgeface.workers.listeners import Listeners
+from edgeface.workers.supervisor import Supervisor
 
 if TYPE_CHECKING:
     import argparse
@@ -35,8 +36,12 @@ def run_serve(arguments: argparse.Namespace) -> int:
     set_up(configuration.log)
     leave_no_core()
     model = embedder_name(configuration.embedder.model)
-    with closing(GalleryReader(configuration.data, model)) as reader, closing(Listeners(settings)) as listeners:
-        supervisor = Supervisor(configuration, settings, workers, reader, listeners, SystemClock())
+    with (
+        closing(GalleryReader(configuration.data, model)) as reader,
+        closing(Listeners(settings)) as listeners,
+        closing(RecognitionService(configuration, settings, reader, listeners)) as service,
+    ):
+        supervisor = Supervisor(service, workers, SystemClock())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.stop())
         return supervisor.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeface.faces.embedder import embedder_name
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
     from edgeface.faces.analyzer import FaceAnalyzer
+    from edgeface.faces.settings import EmbedderSettings
     from edgeface.gallery.rows import Change
     from edgeface.gallery.snapshot import GallerySnapshot
     from edgeface.gallery.unknowns import Unknown
@@ -37,13 +39,14 @@ class Models:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._analyzer: FaceAnalyzer | None = None
+        self._embedder: EmbedderSettings | None = None
 
     @contextmanager
     def analyzer(self, configuration: Configuration) -> Iterator[FaceAnalyzer]:
         """Wait for exclusive use of the models. Raises ModelError if they cannot be loaded."""
         with self._lock:
-            if self._analyzer is None:
-                self._analyzer = configuration.open_analyzer()
+            if self._analyzer is None or self._embedder != configuration.embedder:
+                self._analyzer, self._embedder = configuration.open_analyzer(), configuration.embedder
             yield replace(self._analyzer, limits=configuration.quality)
 
 
@@ -99,9 +102,10 @@ class WebContext:
     @property
     def people(self) -> PeopleService:
         """The workflows about people, with the configuration as it is now."""
-        return PeopleService(
-            self.configuration(), self._record_changes, self.clock, self.analyzer, self.hub.forget, self.latest
-        )
+        # One configuration for gallery and models: their embedder may change at any time.
+        settings = self.configuration()
+        analyzer = partial(self.models.analyzer, settings)
+        return PeopleService(settings, self._record_changes, self.clock, analyzer, self.hub.forget, self.latest)
 
     @property
     def self_enrollments(self) -> SelfEnrollments:

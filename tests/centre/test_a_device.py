@@ -79,7 +79,7 @@ def test_a_device_below_the_floor_lists_again(device: Device) -> None:
     device.done()
     centre.store.forget(SITE, centre.number("alice"), "admin")
     seq = centre.put("bob", 2)
-    centre.store.raise_floor(SITE, seq)
+    centre.store.upkeep.raise_floor(SITE, seq)
     device.done(2)
     assert device.stored == {"bob"}
 

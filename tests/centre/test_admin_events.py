@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
-from prometheus_client.parser import text_string_to_metric_families as families
 
 from edgeface.centre.admins.app import application
-from edgeface.centre.mqtt.broker_client import BrokerClient
 from edgeface.centre.records import Entry
 from edgeface.core.clock import DAY, rfc3339
-from edgeface.mqtt.settings import Mqtt
 from tests.centre.test_admin_rest import API, client, join  # noqa: F401 - a fixture
+from tests.centre.test_metrics import scraped
 from tests.support.audit_rows import audit_row, match
 from tests.support.centre_server import SITE
 
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
 
     Client = Callable[..., TestClient]
 
-DOCS = Path(__file__).parents[2] / "docs"
 EVENTS = f"{API}/events"
 
 
@@ -100,16 +94,6 @@ def test_a_viewer_sees_the_events_of_their_sites(client: Client, filled: CentreC
     assert client("viewer", SITE).get(EVENTS, params={"since": rfc3339(0.0)}).text.count("alice") == 0
 
 
-def scraped(client: TestClient) -> dict[tuple[str, ...], float]:  # noqa: F811 - an argument
-    answer = client.get("/metrics")
-    assert answer.status_code == 200, answer.text
-    return {
-        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in families(answer.text)
-        for sample in family.samples
-    }
-
-
 def test_metrics_tell_how_far_each_device_is(client: Client, filled: CentreContext) -> None:  # noqa: F811
     store = filled.store
     lobby = next(one for one in store.devices() if one.device == "lobby")
@@ -146,32 +130,3 @@ def test_only_who_is_known_may_scrape(client: Client, context: CentreContext) ->
         assert stranger.get("/metrics").status_code == 401
         assert stranger.get(EVENTS).status_code == 401
     assert client("viewer").post("/metrics").status_code == 405
-
-
-@pytest.fixture
-def names(client: Client, filled: CentreContext) -> set[str]:  # noqa: F811 - fixtures
-    """Every name that a query may use."""
-    with filled.store._database.changing() as transaction:
-        transaction.execute("UPDATE device_sites SET lease_ends = 0")
-    viewer = client("viewer")
-    state: Any = viewer.app
-    state.state.broker = BrokerClient(Mqtt(), filled.settings.database.conninfo, filled.store, filled.clock)
-    return {name for name, *_ in scraped(viewer)}
-
-
-def test_the_table_and_the_alerts_name_what_there_is(names: set[str]) -> None:
-    table = re.findall(r"^\| `(edgeface_[a-z_]+)", (DOCS / "fleet-events.md").read_text(), re.MULTILINE)
-    created = {name for name in names if name.endswith("_created")}
-    assert set(table) == {name for name in names if name.startswith("edgeface_")} - created
-    assert len(table) == len(set(table))
-    rules = yaml.safe_load((DOCS / "fleet-alerts.yaml").read_text())["groups"][0]["rules"]
-    for rule in rules:
-        used = set(re.findall(r"\bedgeface_[a-z_]+", rule["expr"]))
-        assert used <= names, rule["alert"]
-        assert used or "up{" in rule["expr"]
-        assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
-        assert set(rule["annotations"]) == {"summary", "description"}
-        assert rule["labels"]["severity"] in {"warning", "critical"}
-        for pair in ("()", "{}", "[]"):
-            assert rule["expr"].count(pair[0]) == rule["expr"].count(pair[1])
-    assert len({rule["alert"] for rule in rules}) == len(rules)

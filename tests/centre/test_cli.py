@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from edgeface.centre.upkeep import Done
 from edgeface.cli.main import main
 from edgeface.core.errors import FleetError
+from edgeface.faces.embedder import embedder_name
 from edgeface.fleet import join_code, sealing
 from edgeface.fleet.device.joining import join
 from edgeface.security.vault import open_vault
@@ -22,6 +23,7 @@ from tests.support.audit_rows import audit_row, match
 from tests.support.broker import until
 from tests.support.centre import NOW, SITE, Centre, entry, proposal
 from tests.support.clock import FixedClock
+from tests.support.other_model import other_model
 from tests.support.postgres import Postgres
 
 DATA = Path(__file__).parents[1] / "data"
@@ -120,6 +122,51 @@ def test_accounts_are_made_listed_and_revoked(run: Run) -> None:
     assert run("centre", "password", "bob", typed="correct horse battery\n")[0] == 2
     assert run("centre", "password", "bob", "--role", "admin", typed="short\n")[0] == 2
     assert run("centre", "token")[0] == 2
+
+
+def test_crops_models_and_rings(run: Run, conninfo: str, tmp_path: Path) -> None:
+    old, new = embedder_name(), embedder_name(file := other_model(tmp_path / "new"))
+    run("centre", "init")
+    run("fleet", "site", SITE)
+    for who, more in (("barack", ["--keep-crops"]), ("joe", [])):
+        photo = str(DATA / {"barack": "obama.jpg", "joe": "biden.jpg"}[who])
+        assert run("fleet", "enroll", SITE, who, photo, "--given", "2026-11-01", *more)[0] == 0
+    with Centre(conninfo, (tmp_path / "data" / "keyring", tmp_path / "second"), FixedClock(epoch=NOW)) as centre:
+        centre.joined("front")
+    assert run("fleet", "crops", SITE, "barack")[1] == "barack: 1 crop kept, by consent of 2026-11-01\n"
+    assert run("fleet", "crops", SITE, "joe")[1] == "joe: no crops are kept\n"
+    assert run("fleet", "people", SITE)[1].splitlines()[0].endswith("crops by consent of 2026-11-01")
+    assert run("fleet", "model", "add", str(file))[1].startswith(f"{new}: added")
+    assert run("fleet", "model")[1].split() == [old, new]
+    status, out, err = run("fleet", "model", "embed", SITE)
+    assert (status, err) == (0, f"edgeface: {new}: 1 of 1\n")
+    assert out.splitlines() == [
+        f"{old}: 0 people have no template",
+        f"{new}: 1 person has no template",
+        "  joe has to come again: no crops are kept",
+    ]
+    assert run("fleet", "model", "embed", SITE)[2] == ""
+    for words, status, text in (
+        (("ring", "other", SITE), 2, "one of --devices A,B, --share 10% and --all"),
+        (("ring", "other", SITE, "--share", "10"), 2, "a percentage such as 10%"),
+        (("ring", "nothing", SITE, "--all"), 69, "nothing: no such model"),
+        (("ring", "other", SITE, "--devices", "back", "--without", "1"), 69, "back: not a device of"),
+        (("ring", "other", SITE, "--all"), 69, "1 person has no template of other"),
+        (("model", "remove", old), 2, "name another one in centre.yaml first"),
+        (("model", "remove", "x:00000000"), 69, "no such model"),
+        (("model", "add"), 2, "usage: edgeface fleet model"),
+    ):
+        found, out, err = run("fleet", *words)
+        assert (found, out) == (status, ""), (words, err)
+        assert text in err
+    assert run("fleet", "ring", "other", SITE, "--share", "10%", "--without", "1")[1] == f"front: is to use {new}\n"
+    assert f"no model signed yet; is to use {new} since" in run("fleet", "devices")[1]
+    assert "still used by front" in run("fleet", "model", "remove", new)[2]
+    assert run("fleet", "lost", "front")[0] == 0
+    assert run("fleet", "model", "remove", new)[1] == f"{new}: removed, with 1 template\n"
+    assert run("fleet", "model")[1].split() == [old]
+    assert run("fleet", "crops", SITE, "barack", "--delete")[1] == "barack: 1 crop deleted\n"
+    assert run("fleet", "crops", SITE, "barack")[1] == "barack: no crops are kept\n"
 
 
 def test_proposals_are_listed_accepted_and_declined(run: Run, conninfo: str, tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_changes_below_the_floor_are_gone(running: Running) -> None:
     device = running.device("front")
     for number in range(3):
         running.context.store.put(SITE, entry(number), "admin")
-    running.context.store.raise_floor(SITE, 2)
+    running.context.store.upkeep.raise_floor(SITE, 2)
     assert device.ask("GET", f"{CHANGES}1&wait=5")[0] == 410
     assert device.ask("GET", f"{CHANGES}9")[0] == 410
     assert device.ask("GET", f"{CHANGES}2")[0] == 200

@@ -73,6 +73,7 @@ def receipt_of(signed: DeviceProof) -> Receipt:
     assert signed.signature is not None
     return Receipt(
         seq=signed.seq, digest=signed.digest, count=signed.count, signature=base64.b64decode(signed.signature),
+        model=signed.model,
         at=round(datetime.fromisoformat(signed.at.replace("Z", "+00:00")).timestamp() * 1000),
     )  # fmt: skip
 

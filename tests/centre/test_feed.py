@@ -32,7 +32,7 @@ def test_a_device_follows_in_pages_of_5000(centre: Centre) -> None:
 
 def test_below_the_floor_and_above_the_latest_change_a_device_lists_again(centre: Centre) -> None:
     centre.store.put_all(SITE, [entry(n) for n in range(5)], "admin")
-    centre.store.raise_floor(SITE, 3)
+    centre.store.upkeep.raise_floor(SITE, 3)
     assert [centre.store.changes(SITE, MODEL, after) is None for after in (0, 2, 3, 5, 6)] == [
         True,
         True,
@@ -40,9 +40,9 @@ def test_below_the_floor_and_above_the_latest_change_a_device_lists_again(centre
         False,
         True,
     ]
-    centre.store.raise_floor(SITE, 1)
+    centre.store.upkeep.raise_floor(SITE, 1)
     assert centre.store.site(SITE).floor == 3
-    centre.store.raise_floor(SITE, 1000)
+    centre.store.upkeep.raise_floor(SITE, 1000)
     assert centre.store.site(SITE).floor == 5
     device = centre.joined()
     device.follow()
@@ -106,7 +106,7 @@ def test_many_callers_share_one_answer_until_something_changes(centre: Centre) -
     assert len(messages.Rows.read(again).rows) == 2
     centre.store.new_epoch(SITE, "admin")
     assert messages.Rows.read(centre.store.snapshot_body(SITE, MODEL)).epoch == centre.store.site(SITE).epoch
-    centre.store.raise_floor(SITE, 4)
+    centre.store.upkeep.raise_floor(SITE, 4)
     assert centre.store.changes_body(SITE, MODEL, 2) is None
 
 

@@ -59,7 +59,7 @@ def test_a_forgotten_person_stays_so_after_their_row_is_deleted(centre: Centre) 
     centre.store.put_all(SITE, [entry(1), entry(2)], "admin")
     person = centre.person("person-1")
     centre.store.forget(SITE, person, "admin")
-    centre.store.raise_floor(SITE, 3)
+    centre.store.upkeep.raise_floor(SITE, 3)
     with pytest.raises(GoneError):
         centre.store.put(SITE, entry(1, person=person), "admin")
     assert [one.id for one in centre.store.people(SITE)] == ["person-2"]

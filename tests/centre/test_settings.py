@@ -11,7 +11,13 @@ REFERENCE = Path(__file__).parents[2] / "packages" / "centre" / "centre.yaml"
 def test_the_reference_is_right_and_has_every_key() -> None:
     found = settings.load(REFERENCE)
     text = REFERENCE.read_text()
-    parts = {"": found, "database": found.database, "devices": found.devices, "admins": found.admins}
+    parts = {
+        "": found,
+        "database": found.database,
+        "devices": found.devices,
+        "admins": found.admins,
+        "search": found.search,
+    }
     for section, part in parts.items():
         for key in type(part).model_fields:
             assert f"{key}:" in text, (section, key)
@@ -31,7 +37,7 @@ def test_what_is_commented_out_in_the_reference_is_the_default() -> None:
 
     text = re.sub(r"^( *)#(\w+: .*)$", r"\1\2", REFERENCE.read_text(), flags=re.MULTILINE)
     for line in ("password_file", "password_env", "password_credential", "passphrase_file", "passphrase_env",
-                 "passphrase_credential", "tls", "model"):  # fmt: skip
+                 "passphrase_credential", "tls", "balancer", "model"):  # fmt: skip
         text = re.sub(rf"^ *{line}: .*\n", "", text, flags=re.MULTILINE)
     assert settings.parse(text.encode(), "centre.yaml") == settings.load(REFERENCE)
 

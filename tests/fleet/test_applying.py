@@ -31,6 +31,31 @@ def test_who_was_enrolled_before_the_device_joined_stays(device: Device) -> None
     assert device.centre.proposals == []
 
 
+def test_a_row_that_changes_nothing_here_is_only_noted(device: Device) -> None:
+    both = "alice", "bob"
+    alice, bob = device.centre.put("alice", unit(1)), device.centre.put("bob", unit(2))
+    device.done()
+    with device.gallery() as gallery:
+        before = gallery.versions(both)
+    # As when the centre gives them a template of another model: a new number, and the same person.
+    device.centre.put("alice", unit(1), alice)
+    device.centre.put("bob", unit(3), bob)
+    assert device.done().problems == ()
+    with device.gallery() as gallery:
+        assert [who for who, version in gallery.versions(both).items() if version == before[who]] == ["alice"]
+        assert gallery.embeddings("bob")[0] == pytest.approx(unit(3), abs=1e-3)
+    # What is changed here and accepted there comes back like that, and is no longer waited for.
+    with device.gallery() as gallery:
+        gallery.rename("alice", "Alicia", device.clock.wall())
+    with device.opened() as (follower, book, applier):
+        follower.round(book, applier)
+        assert [one.state for one in book.waiting.values()] == ["sent"]
+        device.centre.accept()
+        follower.round(book, applier)
+        assert (follower.problems, book.waiting) == ((), {})
+    assert device.centre.receipts[-1].seq == 5
+
+
 def test_an_id_that_someone_has_here_is_a_problem_for_a_person(device: Device) -> None:
     device.enroll("alice", 9)
     device.centre.put("alice", unit(1))

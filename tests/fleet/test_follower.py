@@ -161,7 +161,7 @@ def test_a_device_that_has_not_joined_says_so(tmp_path: Path) -> None:
     one.start()
     until(lambda: one.problems)
     one.stop()
-    assert one.problems == ("fleet: this device has not joined: edgeface fleet join URL CODE",)
+    assert one.problems == ("fleet: this device has not joined: edgeface fleet join URL",)
     assert one.facts() == {"joined": False, "sites": {}, "proposals": 0, "conflicts": 0}
 
 

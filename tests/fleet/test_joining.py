@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 from typing import TYPE_CHECKING
@@ -45,6 +46,18 @@ def test_a_device_joins_once(tmp_path: Path, small: SmallCentre, capsys: pytest.
     assert fleet(config, "join", small.url, small.code().lower().replace("-", ""), "--again") == 0
 
 
+def test_the_code_is_read_from_standard_input(
+    tmp_path: Path, small: SmallCentre, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(tmp_path)
+    for typed, status in (("", 69), ("ABCD\n", 69), (f"{small.code()}\n", 0)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        assert fleet(config, "join", small.url) == status
+    printed = capsys.readouterr()
+    assert printed.err.count("not a join code") == 2
+    assert "front: joined" in printed.out
+
+
 def test_no_private_key_lies_open_on_the_disk(device: Device) -> None:
     from contextlib import closing
 
@@ -64,7 +77,7 @@ def test_no_private_key_lies_open_on_the_disk(device: Device) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("join",), 2, "give the centre's URL and the code"),
+        (("join",), 2, "give the centre's URL, and the code when asked"),
         (("join", "http://centre", "CODE"), 2, "should be https://"),
         (("join", "https://centre:8444/path", "CODE"), 2, "should be https://"),
         (("join", "https://127.0.0.1:1", "ABCD"), 69, "not a join code"),

@@ -170,4 +170,4 @@ def test_a_certificate_that_has_ended_is_named(leased: Device) -> None:
     """The centre closes the connection without a word then."""
     leased.clock.epoch += 40 * DAY
     (problem,) = leased.rounds().problems
-    assert problem.endswith("the certificate of this device has ended: edgeface fleet join URL CODE --again")
+    assert problem.endswith("the certificate of this device has ended: edgeface fleet join URL --again")

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from edgeface.config.configuration import Configuration, Serve
 from edgeface.recognition_service.app import application
 from edgeface.recognition_service.context import ServiceContext
-from edgeface.recognition_service.shared_counts import SharedCounts, make
 from edgeface.web.http.headers import FIXED
+from edgeface.workers.shared_counts import SharedCounts, make
 from tests.support.clock import FixedClock
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from edgeface.core import systemd
 from edgeface.gallery.snapshot import GallerySnapshot, Person
 from edgeface.recognition_service.context import STALE_SECONDS, ServiceContext
 from edgeface.recognition_service.handover import Handover, handover
-from edgeface.recognition_service.shared_counts import SharedCounts, make
-from edgeface.recognition_service.supervisor import END_SECONDS
+from edgeface.recognition_service.shared_people import share
 from edgeface.web.http.problems import Problem
+from edgeface.workers.shared_counts import SharedCounts, make
+from edgeface.workers.supervisor import END_SECONDS
 from tests.support.clock import FixedClock
 from tests.support.embeddings import unit
 
@@ -46,10 +47,12 @@ def test_nobody_is_recognised_unless_the_people_are_known_to_be_current() -> Non
         context.snapshot()
     assert refused.value.status == 503
     people = snapshot(unit(1))
-    context.use(people)
+    handle = share(people)
+    context.use(handle)
+    os.close(handle)
     context.confirm()
     assert problem(context) is None
-    assert context.snapshot() is people
+    assert context.snapshot().people == people.people
     clock.sleep(STALE_SECONDS)
     assert problem(context) is None
     clock.sleep(0.1)
@@ -57,7 +60,7 @@ def test_nobody_is_recognised_unless_the_people_are_known_to_be_current() -> Non
     with pytest.raises(Problem):
         context.snapshot()
     context.confirm()
-    assert context.snapshot() is people
+    assert context.snapshot().people == people.people
     context.stopping = True
     assert problem(context) == "the service is stopping"
     # What is under way is finished.

@@ -14,7 +14,7 @@ from edgeface.config.configuration import Serve
 from edgeface.gallery.gallery import Gallery
 from edgeface.recognition_service import metrics
 from edgeface.recognition_service.gallery_reader import GalleryReader
-from edgeface.recognition_service.shared_counts import LABELS, SharedCounts, make
+from edgeface.workers.shared_counts import LABELS, SharedCounts, make
 from tests.recognition_service.test_gallery_reader import MODEL, add, ids
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgeface.recognition_service.shared_counts import SharedCounts, make
+from edgeface.workers.shared_counts import SharedCounts, make
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

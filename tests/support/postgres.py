@@ -6,11 +6,13 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from importlib import util
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from typing_extensions import LiteralString
 
 _PATIENCE = 60.0
 _ROOM = 1_000_000_000
@@ -44,25 +46,36 @@ def programs() -> Path:
 class Postgres:
     """One server with a data folder of its own; it is never run as root."""
 
-    def __init__(self, folder: Path | None = None, *, fsync: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        fsync: bool = False,
+        settings: Sequence[str] = (),
+        fill: Callable[["Postgres"], None] | None = None,
+    ) -> None:
+        """`settings` are more of the server's own, and `fill` makes the data folder from a backup or another server."""
         # The path of a socket has 107 characters at most, which a folder of pytest may exceed.
         self.root = Path(tempfile.mkdtemp(prefix="pg-", dir=folder or memory()))
         self.data = self.root / "data"
-        self._fsync = fsync
         # It ends with the tests, also when they are killed.
         self._as = ["setpriv", "--pdeathsig=QUIT"]
         if os.geteuid() == 0:
             shutil.chown(self.root, "nobody")
             self._as += ["--reuid=nobody", "--clear-groups"]
         self.root.chmod(0o711)
-        self._run("initdb", "-D", self.data, "-U", "edgeface", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        self._settings = [*settings, f"unix_socket_directories={self.root}", f"fsync={'on' if fsync else 'off'}"]
         self._process: subprocess.Popen[bytes] | None = None
+        if fill is None:
+            names = ("-U", "edgeface", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+            self.run("initdb", "-D", self.data, *names)
+        else:
+            fill(self)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        settings = [*_FAST, f"unix_socket_directories={self.root}", f"fsync={'on' if self._fsync else 'off'}"]
         command = [*self._as, str(programs() / "postgres"), "-D", str(self.data)]
-        command += [word for setting in settings for word in ("-c", setting)]
+        command += [word for setting in (*_FAST, *self._settings) for word in ("-c", setting)]
         with (self.root / "log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, cwd="/")
         end = time.monotonic() + _PATIENCE
@@ -75,6 +88,15 @@ class Postgres:
                 time.sleep(0.05)
             else:
                 return
+
+    def wait_until_writable(self) -> None:
+        """Wait until it has replayed its log and takes changes."""
+        self._wait_for("SELECT NOT pg_is_in_recovery()")
+
+    def archive_all(self) -> None:
+        """Have everything up to now in the archive."""
+        self.execute("SELECT pg_switch_wal()")
+        self._wait_for("SELECT count(*) = 0 FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'")
 
     def crash(self, *, immediate: bool = False) -> None:
         """SIGKILL to the server; or, `immediate`, what pg_ctl stop -m immediate sends."""
@@ -113,6 +135,20 @@ class Postgres:
         command = [programs() / program, "-h", self.root, "-U", "edgeface", *arguments]
         subprocess.run(list(map(str, command)), check=True, capture_output=True)
 
+    def run(self, program: str, *arguments: object) -> None:
+        """Run a program of PostgreSQL, or another one by its path, as the user of this server; raises RuntimeError."""
+        command = [*self._as, str(programs() / program), *map(str, arguments)]
+        done = subprocess.run(command, check=False, capture_output=True, cwd="/", text=True)
+        if done.returncode:
+            raise RuntimeError(f"{program}: {(done.stderr or done.stdout).strip()[-1000:]}")
+
+    def _wait_for(self, query: LiteralString) -> None:
+        end = time.monotonic() + _PATIENCE
+        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            while connection.execute(query).fetchone() != (True,):
+                assert time.monotonic() < end, query
+                time.sleep(0.05)
+
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(how)
@@ -133,7 +169,3 @@ class Postgres:
             except OSError:
                 continue
         return False
-
-    def _run(self, program: str, *arguments: object) -> None:
-        command = [*self._as, str(programs() / program), *map(str, arguments)]
-        subprocess.run(command, check=True, capture_output=True, cwd="/")

@@ -114,7 +114,11 @@ NAMES = (
     Name(r"2kq5w7hd3xv4m6pa", "edgeface pass --list", r"^([a-z2-7]{16})\b"),
     Name(r"/media/usb/edgeface-DATE\.backup", "ls /media/usb/*.backup", r"^(/media/usb/\S+\.backup)"),
     Name(r"sign:yard-2026-11:\S+", "edgeface keys show --data /root/yard", r"(sign:yard\S+)"),
-    Name(r"https://centre\.example:8444 ABCD-\S+", "edgeface fleet code front house", r"(https://localhost:\S+ \S+)"),
+    Name(
+        r"(?<=fleet join )https://centre\.example:8444",
+        "edgeface fleet code front house | tr '\\n' ' '",
+        r"(https://localhost:\S+ \S+)",
+    ),
     Name(r"BROKER", "echo 127.0.0.1", r"^(127\.0\.0\.1)"),
     Name(r"COPY_OF_KEY", "echo /root/saved/key", r"^(/root/saved/key)"),
 )

@@ -25,7 +25,21 @@ from tools.fleet_faults.step import HEAD, Options, Row
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STEPS = ("writers", "restarts", "change", "month", "renewal", "forgotten", "lease", "stolen", "away", "bad")
+STEPS = (
+    "writers",
+    "restarts",
+    "change",
+    "month",
+    "renewal",
+    "forgotten",
+    "lease",
+    "stolen",
+    "away",
+    "bad",
+    "standby",
+    "restore",
+    "balancer",
+)
 """Modules of this folder, in the order they run."""
 MARK = TARGET = "fleet-faults"
 
@@ -60,8 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.fleet_faults", description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", choices=STEPS, help="run only this step; may be repeated")
     parser.add_argument("--changes", type=int, default=100_000, help="of the eight writers")
-    parser.add_argument("--devices", type=int, default=200, help="that get a change")
-    parser.add_argument("--galleries", type=int, default=4, help="devices of them with a gallery; a core for each two")
+    parser.add_argument(
+        "--devices", type=int, default=200, help="that get a change, each with 60 MB of memory and of disk"
+    )
     parser.add_argument("--people", type=int, default=10_000, help="at the centre")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments")
     parser.add_argument("--write", type=Path, metavar="FILE", help=f"write the table between FILE's {MARK} marks")
@@ -74,7 +89,7 @@ def _run(name: str, wanted: argparse.Namespace) -> list[Row]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="edgeface-fleet-", dir=wanted.folder, ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
-        options = Options(Path(folder), wanted.changes, wanted.devices, wanted.galleries, wanted.people, wanted.seed)
+        options = Options(Path(folder), wanted.changes, wanted.devices, wanted.people, wanted.seed)
         rows: list[Row] = import_module(f"tools.fleet_faults.{name}").run(options)
     for row in rows:
         print(f"  {row.step}: {row.result}; held: {row.held}", flush=True)

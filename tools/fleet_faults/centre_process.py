@@ -35,17 +35,18 @@ _PATIENCE = 60.0
 class CentreProcess:
     """Its settings, its process, and what the command line of the centre has open at the same time."""
 
-    def __init__(self, postgres: Postgres, folder: Path) -> None:
+    def __init__(self, postgres: Postgres, folder: Path, name: str = "centre") -> None:
+        """Those of one folder share keyring and database; `name` is that of the file with the settings."""
         self.postgres = postgres
-        self.port, admins = _free_port(), _free_port()
-        self.file = folder / "centre.yaml"
+        self.port, admins = free_port(), free_port()
+        self.file = folder / f"{name}.yaml"
         facts = {
             "names": [HOST], "database": {"conninfo": postgres.conninfo("centre")}, "data": str(folder / "centre"),
             "keyring": str(folder / "second"), "admins": {"port": admins},
             "devices": {"host": HOST, "port": self.port, "trusted_proxies": [HOST]},
         }  # fmt: skip
         self.file.write_text(json.dumps(facts), encoding="utf-8")
-        self.log = folder / "centre.log"
+        self.log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -122,6 +123,7 @@ def join_as(centre: CentreProcess, context: CentreContext, folder: Path, *, agai
 _COMMAND = (sys.executable, "-m", "edgeface.cli", "centre")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that no one listens at."""
     with closing(socket.create_server((HOST, 0))) as free:
         return int(free.getsockname()[1])

@@ -2,9 +2,9 @@
 
     python -m tools.fleet_faults.followers URL FOLDER...
 
-Each folder is the data folder of a device that has joined, and has its name; without gallery.db, it is a light device.
-Lines: `DEVICE SEQ SECONDS PROBLEM`, with the monotonic seconds at which the people up to a change were in the gallery.
-Ends with its standard input.
+Each folder is the data folder of a device that has joined, and has its name. Lines: `DEVICE SEQ WRITTEN COMMITTED
+PROBLEM`, with the monotonic seconds at which the people up to a change were in the gallery, and at which whoever had to
+go was erased without a trace. Ends with its standard input.
 """
 
 from __future__ import annotations
@@ -15,27 +15,42 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.config.configuration import Configuration, Fleet
 from edgeface.core.clock import SystemClock
 from edgeface.fleet.device.follower import Follower
+from edgeface.fleet.device.records import LIST
 from edgeface.gallery.gallery import Gallery
 from edgeface.security.vault import open_vault
 from tests.support.centre_server import SITE
 from tools.faults.site import ROOT
-from tools.fleet_faults import light_device
 from tools.fleet_faults.stage import MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from edgeface.gallery.snapshot import GallerySnapshot
 
 _PROCESSES = 4
 _PATIENCE = 180.0
-_ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+# Threads that take turns need no memory of their own.
+_ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONPATH": str(ROOT)}
 _STACK_BYTES = 1 << 20
+_START_SECONDS = 5.0
+"""Devices do not start at one moment, but within this time."""
+
+
+class Had(NamedTuple):
+    """When a device had a change, in monotonic seconds."""
+
+    seq: int
+    written: float
+    """From then on its doors know who is new, and no longer know who is gone."""
+    committed: float
+    """Whoever is gone was erased; a search has found no trace."""
 
 
 class Followers:
@@ -43,7 +58,7 @@ class Followers:
 
     def __init__(self, url: str, folders: Sequence[Path]) -> None:
         self._news = threading.Condition()
-        self._at: dict[str, tuple[int, float]] = {}
+        self._at: dict[str, Had] = {}
         self.problems: set[str] = set()
         """What any device has said."""
         self._count = len(folders)
@@ -69,11 +84,11 @@ class Followers:
         for thread in self._threads:
             thread.join()
 
-    def wait(self, seq: int, seconds: float = _PATIENCE) -> list[float]:
-        """The monotonic seconds at which each device had a change; those that never get it are left out."""
+    def wait(self, seq: int, seconds: float = _PATIENCE) -> list[Had]:
+        """When each device had a change; those that do not get it in this time are left out."""
         with self._news:
-            self._news.wait_for(lambda: sum(have >= seq for have, _ in self._at.values()) == self._count, seconds)
-            return [at for have, at in self._at.values() if have >= seq]
+            self._news.wait_for(lambda: sum(one.seq >= seq for one in self._at.values()) == self._count, seconds)
+            return [one for one in self._at.values() if one.seq >= seq]
 
     def cpu(self) -> float:
         """CPU seconds so far."""
@@ -81,10 +96,10 @@ class Followers:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         for line in process.stdout or ():
-            device, seq, at, *problem = line.split(maxsplit=3)
+            device, seq, written, committed, *problem = line.split(maxsplit=4)
             with self._news:
                 self.problems.update(one.strip() for one in problem)
-                self._at[device] = int(seq), float(at)
+                self._at[device] = Had(int(seq), float(written), float(committed))
                 self._news.notify_all()
 
 
@@ -97,44 +112,56 @@ def cpu(processes: Sequence[int]) -> float:
 def main() -> None:
     """Follow with all of them until standard input ends."""
     url, *folders = sys.argv[1:]
-    ending = threading.Event()
+    ending, listing = threading.Event(), threading.Lock()
     threading.stack_size(_STACK_BYTES)
     for folder in map(Path, folders):
-        follow = _follow if (folder / "gallery.db").exists() else light_device.follow
-        threading.Thread(target=follow, args=(url, folder, ending, _say), daemon=True).start()
+        threading.Thread(target=_follow, args=(url, folder, ending, listing), daemon=True).start()
     sys.stdin.read()
     ending.set()
 
 
-def _follow(url: str, folder: Path, ending: threading.Event, say: Callable[..., None]) -> None:
+class _Times:
+    """The steps of a device's last change, and the snapshot that its daemon has before it."""
+
+    def __init__(self) -> None:
+        self.written = self.committed = 0.0
+        self.latest: GallerySnapshot | None = None
+
+    def step(self, name: str) -> None:
+        """Note when a step was done."""
+        if name == "written":
+            self.written = time.monotonic()
+        elif name == "committed":
+            self.committed, self.latest = time.monotonic(), None
+
+
+def _follow(url: str, folder: Path, ending: threading.Event, listing: threading.Lock) -> None:
     """The thread of a device, as in its daemon."""
     configuration = Configuration(device=folder.name, data=folder, fleet=Fleet(centres=(url,)))
-    with closing(Gallery.open(folder, MODEL)) as gallery:
-        # As the daemon's, which has one before anyone is matched.
-        latest = [gallery.snapshot()]
-    committed = 0.0
-
-    def step(name: str) -> None:
-        nonlocal committed
-        if name == "committed":
-            committed = time.monotonic()
-            latest.clear()
-
+    times, told = _Times(), -2
     follower = Follower(
-        lambda: configuration, open_vault(folder), MODEL, SystemClock(), synced=lambda: True, step=step,
-        latest=lambda: latest[0] if latest else None,
+        lambda: configuration, open_vault(folder), MODEL, SystemClock(), synced=lambda: True, step=times.step,
+        latest=lambda: times.latest,
     )  # fmt: skip
-    told = -2
-    ending.wait(random.uniform(0, light_device.START_SECONDS))
+    ending.wait(random.uniform(0, _START_SECONDS))
     with ExitStack() as stack:
         book, applier = follower._opened(stack)  # noqa: SLF001 - what its own thread does
         while not ending.is_set():
-            delay = follower.round(book, applier)
-            seq = book.sites[SITE].seq
+            # A list of 10,000 people takes 100 MB for a moment: one device of the process at a time.
+            with listing if book.sites[SITE].seq == LIST else nullcontext():
+                delay = follower.round(book, applier)
+                seq = book.sites[SITE].seq
+                if told == LIST < seq:
+                    times.latest = _snapshot(folder)
             if seq != told or follower.problems:
                 told = seq
-                say(folder.name, str(seq), f"{committed:.4f}", *follower.problems)
+                _say(folder.name, str(seq), f"{times.written:.4f}", f"{times.committed:.4f}", *follower.problems)
             ending.wait(delay)
+
+
+def _snapshot(folder: Path) -> GallerySnapshot:
+    with closing(Gallery.open(folder, MODEL)) as gallery:
+        return gallery.snapshot()
 
 
 def _say(*words: str) -> None:

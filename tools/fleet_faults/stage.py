@@ -139,6 +139,13 @@ def followed(device: Device, most: int = 12) -> Follower:
     return follower
 
 
+def moved(device: Device, centre: Stage) -> Device:
+    """The device, which looks for the centre at its present port from now on."""
+    fleet = Fleet(centres=(centre.url,))
+    device.configuration = device.configuration.model_copy(update={"fleet": fleet})
+    return device
+
+
 def elapse(device: Device, days: float, by: float = 0.5, back: float = 0.0) -> Follower:
     """Run for so many days; each time, the clock is then set back by `back` days."""
     with device.opened() as (follower, book, applier):

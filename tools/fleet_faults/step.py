@@ -19,8 +19,6 @@ class Options:
     """An empty scratch folder on a real disk, which other users may enter: PostgreSQL is not run as root."""
     changes: int = 100_000
     devices: int = 200
-    galleries: int = 4
-    """How many of them have a gallery; the others check and sign what they get."""
     people: int = 10_000
     seed: int = 1
 

@@ -19,10 +19,13 @@ import yaml
 from tools import figures
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("packages/kubernetes/base", "packages/kubernetes/overlays/example")
+FOLDERS = tuple(
+    f"packages/kubernetes/{folder}" for folder in ("base", "overlays/example", "centre/base", "centre/overlays/example")
+)
 VERSIONS = tuple(f"1.{minor}" for minor in range(30, 38))
 MISSPELT = {
     "Deployment": ("readinessProbe", "readynessProbe"),
+    "CronJob": ("suspend", "suspended"),
     "Service": ("targetPort", "targetport"),
     "HorizontalPodAutoscaler": ("maxReplicas", "maxReplica"),
     "PodDisruptionBudget": ("minAvailable", "minimumAvailable"),

@@ -66,7 +66,8 @@ def application(context: CentreContext) -> Starlette:
         exception_handlers={**HANDLERS, FleetError: _on_fleet_error},
     )
     app.state.context = context
-    app.state.broker = None
+    # The server of the centre replaces these by its own.
+    app.state.broker = app.state.housekeeping = app.state.answers = None
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)

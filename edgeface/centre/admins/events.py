@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.centre.admins import models
+from edgeface.centre.admins import event_models as models
 from edgeface.centre.admins.guard import by, centre, require_right, rights_of
-from edgeface.centre.event_search import look
 from edgeface.centre.records import EventQuery
+from edgeface.centre.views.event_search import look
 from edgeface.core.clock import rfc3339
 from edgeface.web.api.events import wall_of
 from edgeface.web.http.operation import Call, Operation, cursor_of, key_of, reply

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.centre.admins import models
+from edgeface.centre.admins import event_models as models
 from edgeface.centre.admins.guard import centre, require_right, rights_of
-from edgeface.centre.journal_search import people_of, read_journal
 from edgeface.centre.records import JournalQuery
+from edgeface.centre.views.journal_search import people_of, read_journal
 from edgeface.core.clock import rfc3339
 from edgeface.web.api.events import wall_of
 from edgeface.web.auth import accounts as account_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,21 +13,26 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from edgeface import __version__
+from edgeface.centre.admins import condition_metrics
 from edgeface.centre.admins.guard import rights_in
 from edgeface.centre.mqtt.broker_client import FATES
 from edgeface.core.clock import DAY
+from edgeface.core.errors import FleetError
 from edgeface.web.auth.guard import viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from prometheus_client.registry import Collector
+    from starlette.datastructures import State
     from starlette.requests import Request
 
     from edgeface.centre.admins.rights import Rights
     from edgeface.centre.context import CentreContext
     from edgeface.centre.mqtt.broker_client import BrokerClient
     from edgeface.centre.records import Behind
+
+log = logging.getLogger(__name__)
 
 _STATES = ("equal", "behind", "never", "differs", "revoked")
 """From good to bad; a device of several sites counts as the worst of them."""
@@ -36,8 +42,7 @@ _STATES = ("equal", "behind", "never", "differs", "revoked")
 async def metrics(request: Request) -> Response:
     """All metrics about the sites that the caller may see, in the format that the client asks for."""
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
-    state = request.app.state
-    collector = CentreCollector(state.context, state.broker, rights_in(request))
+    collector = CentreCollector(request.app.state, rights_in(request))
     body = await run_in_threadpool(lambda: encode(_registry(collector)))
     return Response(body, headers={"Content-Type": media_type})
 
@@ -52,24 +57,55 @@ def _registry(collector: Collector) -> CollectorRegistry:
 class CentreCollector:
     """Collects the metrics of one scrape; waits for the database."""
 
-    def __init__(self, context: CentreContext, broker: BrokerClient | None, rights: Rights) -> None:
-        self._context, self._broker, self._rights = context, broker, rights
+    def __init__(self, state: State, rights: Rights) -> None:
+        self._state, self._rights = state, rights
+        self._context: CentreContext = state.context
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric."""
-        store, wall = self._context.store, self._context.clock.wall()
+        """Yield every metric; those of the database are left out while it does not answer."""
+        wall = self._context.clock.wall()
+        yield _gauge("edgeface_info", "Always 1.", ["version"], [((__version__,), 1)])
+        try:
+            of_database = [*self._from_database(wall)]
+        except FleetError as error:
+            log.error("metrics: %s", error)
+            of_database = []
+        text = "1 while the database answers."
+        yield _gauge("edgeface_centre_database_up", text, [], [((), float(bool(of_database)))])
+        yield from of_database
+        if self._rights.allow(None, "viewer"):
+            yield from self._of_the_centre(wall)
+        if self._state.broker is not None:
+            yield from _events(self._state.broker)
+
+    def _from_database(self, wall: float) -> Iterator[Metric]:
+        store = self._context.store
         devices = [one for one in store.devices() if any(self._rights.allow(site, "viewer") for site in one.sites)]
         behind = [one for one in store.behind() if self._rights.allow(one.site, "viewer")]
-        yield _gauge("edgeface_info", "Always 1.", ["version"], [((__version__,), 1)])
+        sites = [one for one in store.sites() if self._rights.allow(one.site, "viewer")]
+        condition = store.condition.database(wall)
         states = {one.device: "never" if one.revoked is None else "revoked" for one in devices}
         counts = Counter({**states, **_worst(behind)}.values())
         text = "Devices by what they have signed."
         yield _gauge("edgeface_centre_devices", text, ["state"], [((one,), counts[one]) for one in _STATES])
         yield from _sites(behind, wall)
-        ends = [((one.device,), (one.certificate_ends - wall) / DAY) for one in devices if one.revoked is None]
+        active = [one for one in devices if one.revoked is None]
+        ends = [((one.device,), (one.certificate_ends - wall) / DAY) for one in active]
         yield _gauge("edgeface_centre_certificate_days", "Days until a certificate ends.", ["device"], ends)
-        if self._broker is not None:
-            yield from _events(self._broker)
+        seen = [((one.device,), max(0.0, wall - one.seen)) for one in active]
+        yield _gauge("edgeface_centre_seen_seconds", "Time since a device last asked.", ["device"], seen)
+        yield from condition_metrics.of_sites(sites, condition, wall)
+        if self._rights.allow(None, "viewer"):
+            yield from condition_metrics.of_database(condition, wall)
+
+    def _of_the_centre(self, wall: float) -> Iterator[Metric]:
+        copies = self._context.store.condition.keyring_copies()
+        yield _gauge("edgeface_centre_keyring_copies", "Sound copies of the keyring.", [], [((), copies)])
+        yield from condition_metrics.of_certificates(self._context.authority, wall)
+        if self._state.housekeeping is not None:
+            yield from condition_metrics.of_upkeep(self._state.housekeeping, wall)
+        if self._state.answers is not None:
+            yield from condition_metrics.of_answers(self._state.answers)
 
 
 def _worst(behind: Iterable[Behind]) -> dict[str, str]:

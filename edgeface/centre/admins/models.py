@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from edgeface.centre.records import ChangeKind, Insistence, JournalKind, ObjectionKind, ReceiptState
+from edgeface.centre.records import ChangeKind, Insistence, ObjectionKind, ReceiptState
 from edgeface.core.errors import GalleryError
 from edgeface.core.settings import Id
 from edgeface.core.types import Embedding  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.fleet.facts import MAX_GROUPS
+from edgeface.fleet.messages import ModelName
 from edgeface.gallery.snapshot import check_embedding
-from edgeface.web.api.device_models import Since  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.web.api.models import ApiModel, Day, Expiry, Limit, Name, NewFromPhotos, Page, Time
 
 Groups = Annotated[list[Id], Field(max_length=MAX_GROUPS)]
 SiteId = Id
-ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}$")]
 MAX_MODELS = 4
 MAX_FORGOTTEN = 1_000
 _MAX_TEMPLATE = 24_000
@@ -85,6 +84,14 @@ class PeopleQuery(Page):
     """Only people whose id or name contains this text; case does not matter."""
 
 
+class KeptCrops(ApiModel):
+    """Aligned faces that are kept for another model, by consent."""
+
+    given: str
+    """The day of that consent."""
+    count: int
+
+
 class Person(ApiModel):
     """A person of a site."""
 
@@ -96,6 +103,8 @@ class Person(ApiModel):
     ignored: bool
     consent: str | None
     expires: str | None
+    crops: KeptCrops | None
+    """null: none are kept."""
 
 
 class People(ApiModel):
@@ -111,6 +120,8 @@ class EnrollFromPhotos(NewFromPhotos):
 
     accept_limits: Literal[False] = False
     """Levels are the devices' own: the centre has none."""
+    keep_crops: bool = False
+    """The person consents to keeping the aligned faces, for another model."""
 
 
 class Change(ApiModel):
@@ -207,6 +218,8 @@ class DeviceProof(Outstanding):
     receipt_key: str
     """Base64 of the public key of the device that checks the signature."""
     revoked: bool
+    model: str | None
+    """The model that the device has signed too."""
 
 
 class Proof(ApiModel):
@@ -362,98 +375,3 @@ class Duplicates(ApiModel):
     """The pairs of a site, the most similar first; they stay until an admin decides."""
 
     duplicates: list[Duplicate]
-
-
-class JournalPage(Page):
-    """Selects a part of the journal."""
-
-    site: SiteId | None = None
-    by: Annotated[str, Field(max_length=100)] | None = None
-    """An account, `command-line` or a device."""
-    what: JournalKind | None = None
-    person: Id | None = None
-    """Id of a person."""
-    since: Since | None = None
-    """From this day in UTC, or this time as in RFC 3339."""
-    until: Since | None = None
-    """Up to and including this day in UTC, or before this time."""
-
-
-class JournalRow(ApiModel):
-    """Who did or saw what."""
-
-    number: int
-    at: Time
-    by: str
-    """An account, `command-line` or a device; empty for the centre itself."""
-    what: JournalKind
-    sites: list[str]
-    person: str | None
-    """The id; null without one, and for someone who was forgotten."""
-    facts: dict[str, Any]
-
-
-class JournalRows(ApiModel):
-    """A part of the journal, the latest first."""
-
-    rows: list[JournalRow]
-    next: str | None
-    """The cursor of the next page; null if this is the last one."""
-
-
-class AccountOf(ApiModel):
-    """Who may use the centre."""
-
-    name: str
-    kind: Literal["token", "password"]
-    role: Literal["viewer", "admin"]
-    sites: list[str] | None
-    """The sites to which the role applies; null: all."""
-    created: Time
-    expires: Time | None
-
-
-class Accounts(ApiModel):
-    """All accounts, by name."""
-
-    accounts: list[AccountOf]
-
-
-class EventsQuery(Page):
-    """Selects a part of the events."""
-
-    site: SiteId | None = None
-    person: Id | None = None
-    """Id of a person."""
-    device: Id | None = None
-    kind: Annotated[str, Field(max_length=64)] | None = None
-    camera: Id | None = None
-    door: Id | None = None
-    since: Since | None = None
-    """From this day in UTC, or this time as in RFC 3339."""
-    until: Since | None = None
-    """Up to and including this day in UTC, or before this time."""
-
-
-class Event(ApiModel):
-    """An event of a device."""
-
-    at: Time
-    """1970-01-01 if the clock of the device was wrong by far."""
-    device: str
-    id: str
-    sites: list[str]
-    """The site of the person in it, or those of the device."""
-    kind: str
-    camera: str | None
-    door: str | None
-    facts: dict[str, Any] | None
-    """The row of the audit topic; null if it was about someone who was forgotten or is not known here."""
-
-
-class Events(ApiModel):
-    """A part of the events, the latest first."""
-
-    events: list[Event]
-    next: str | None
-    """The cursor of the next page; null if this is the last one."""

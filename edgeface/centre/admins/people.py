@@ -13,10 +13,13 @@ from edgeface.web.http.bodies import form_body, json_body
 from edgeface.web.http.operation import Call, Operation, etag, part, reply, require_match
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.responses import Response
 
     from edgeface.centre import enrolling, records
     from edgeface.centre.admins.rights import Role
+    from edgeface.centre.tables.crops import CropConsent
 
 _PEOPLE = "/sites/{site}/people"
 _PERSON = f"{_PEOPLE}/{{person}}"
@@ -29,12 +32,14 @@ def people(call: Call) -> Response:
     every = one.context.store.people(one.site)
     found = [person for person in every if wanted in person.id or wanted in person.name.casefold()]
     shown, following = part(found, call.query, lambda person: (person.id,), (str,))
-    return reply(models.People(people=[_person(person) for person in shown], next=following))
+    kept = one.context.store.crops.consents(one.site)
+    return reply(models.People(people=[_person(person, kept) for person in shown], next=following))
 
 
 def person(call: Call) -> Response:
     """Get one person."""
-    return reply(_person(_enrolling(call, "viewer").find(call.path["person"])))
+    one = _enrolling(call, "viewer")
+    return reply(_person(one.find(call.path["person"]), _kept(one)))
 
 
 def enroll(call: Call) -> Response:
@@ -42,7 +47,8 @@ def enroll(call: Call) -> Response:
     given = call.body.fields
     options = EnrollOptions(skip_bad=given.skip_bad, anyway=given.anyway, different_people=given.different_people)
     facts = Facts(name=given.name, consent=given.given, expires=given.expires)
-    return _enrolled(call, _enrolling(call, "admin").from_photos(given.id, facts, call.body.files, options))
+    one = _enrolling(call, "admin")
+    return _enrolled(call, one.from_photos(given.id, facts, call.body.files, options, keep_crops=given.keep_crops))
 
 
 def put(call: Call) -> Response:
@@ -56,9 +62,9 @@ def change(call: Call) -> Response:
     """Change a person, all or nothing."""
     one = _enrolling(call, "admin")
     before = one.find(call.path["person"])
-    require_match(call, _person(before))
+    require_match(call, _person(before, _kept(one)))
     changed = one.put(before.id, _facts(call.body), {}, seq=before.seq)
-    answer = reply(_person(changed.person))
+    answer = reply(_person(changed.person, _kept(one)))
     answer.headers["ETag"] = etag(bytes(answer.body))
     return answer
 
@@ -82,6 +88,14 @@ def forget_all(call: Call) -> Response:
     return reply(models.ForgottenAll(people=gone, outstanding=[outstanding(device) for device in left]))
 
 
+def delete_crops(call: Call) -> Response:
+    """Delete the aligned faces of a person, and the consent to keep them."""
+    one = _enrolling(call, "admin")
+    found = one.find(call.path["person"])
+    one.context.store.crops.delete(one.site, found.person)
+    return reply(_person(found, {}))
+
+
 def outstanding(one: records.DeviceProof) -> models.Outstanding:
     """A device that has not signed the present set."""
     ends = None if one.lease_ends is None else rfc3339(one.lease_ends)
@@ -101,7 +115,12 @@ def _facts(given: models.Change) -> Facts:
     return Facts(given.name, groups, given.ignored, given.given, given.expires)
 
 
-def _person(one: records.PersonRecord) -> models.Person:
+def _kept(one: Enrolling) -> dict[bytes, CropConsent]:
+    return one.context.store.crops.consents(one.site)
+
+
+def _person(one: records.PersonRecord, kept: Mapping[bytes, CropConsent]) -> models.Person:
+    crops = kept.get(one.person)
     return models.Person(
         id=one.id,
         name=one.name,
@@ -110,11 +129,13 @@ def _person(one: records.PersonRecord) -> models.Person:
         ignored=one.ignored,
         consent=one.consent,
         expires=one.expires,
+        crops=None if crops is None else models.KeptCrops(given=crops.given, count=crops.crops),
     )
 
 
 def _enrolled(call: Call, done: enrolling.Enrolled) -> Response:
-    answer = models.Enrolled(person=_person(done.person), notes=list(done.notes), left_out=list(done.left_out))
+    person = _person(done.person, centre(call).store.crops.consents(call.path["site"]))
+    answer = models.Enrolled(person=person, notes=list(done.notes), left_out=list(done.left_out))
     if not done.new:
         return reply(answer)
     return reply(answer, 201, {"Location": f"/api/v1/sites/{call.path['site']}/people/{done.person.id}"})
@@ -136,5 +157,7 @@ OPERATIONS = (
               {200: models.Person}, body=json_body(models.Change), errors=(409,), guarded=True),
     Operation("DELETE", _PERSON, "admin", "people", "Forget a person permanently, and list who has not signed that",
               forget, {200: models.Forgotten}, errors=(409,)),
+    Operation("DELETE", f"{_PERSON}/crops", "admin", "people", "Delete the aligned faces of a person", delete_crops,
+              {200: models.Person}),
 )  # fmt: skip
 """All operations on people."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from edgeface.centre.admins import models
 from edgeface.centre.admins.guard import by, centre, require_right, rights_of
 from edgeface.centre.admins.people import outstanding
-from edgeface.centre.duplicates import find_duplicates
 from edgeface.centre.lost import find_device, lose
-from edgeface.centre.overview import device_states
+from edgeface.centre.views.duplicates import find_duplicates
+from edgeface.centre.views.overview import device_states, sites_of
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import UnknownError
 from edgeface.core.text import printable
@@ -122,7 +122,7 @@ def make_code(call: Call) -> Response:
         require_right(call, followed, "admin")
     context = centre(call)
     # The device that has this name is replaced, at all its sites.
-    for followed in context.store.sites_of(call.body.device):
+    for followed in sites_of(context.store, call.body.device):
         require_right(call, followed, "admin")
     secret = context.store.make_code(call.body.sites, call.body.device, by(call))
     text = join_code.new(context.authority.fingerprint, secret).text()
@@ -184,6 +184,7 @@ def _device_proof(one: records.DeviceProof) -> models.DeviceProof:
         signature=None if one.signature is None else _base64(one.signature),
         receipt_key=_base64(one.receipt_key),
         revoked=one.revoked,
+        model=one.model,
     )
 
 

@@ -13,11 +13,13 @@ from starlette.responses import Response
 
 from edgeface.centre.devices.limits import DeviceLimits, too_many
 from edgeface.centre.devices.routes import ROUTES
+from edgeface.centre.devices.timed_answers import TimedAnswers
 from edgeface.centre.devices.waiting import Waiting
 from edgeface.centre.tables.proposals import TooManyError
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.core.text import printable
 from edgeface.fleet.messages import MEDIA_TYPE, Refused
+from edgeface.recognition.timings import Histogram
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.problems import HANDLERS, ErrorMiddleware, Problem
 
@@ -36,13 +38,19 @@ JOINS, WAITING_JOINS = 2, 8
 
 def application(context: CentreContext) -> Starlette:
     """The application; its `state` has all that its handlers share."""
+    answers = Histogram()
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(ErrorMiddleware), Middleware(Limits)],
+        middleware=[
+            Middleware(TimedAnswers, answers=answers, monotonic=context.clock.monotonic),
+            Middleware(ErrorMiddleware),
+            Middleware(Limits),
+        ],
         exception_handlers={**HANDLERS, FleetError: _on_fleet_error},
         lifespan=_lifespan,
     )
     app.state.context = context
+    app.state.answers = answers
     app.state.joining = ConcurrencyLimit(JOINS, WAITING_JOINS)
     app.state.limits = DeviceLimits(context.clock)
     app.state.waiting = Waiting(context.store)

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from edgeface.centre.authority import fingerprint
 from edgeface.centre.devices.certificates import KEY
 from edgeface.centre.devices.limits import limited
+from edgeface.centre.devices.timed_answers import WAITED
 from edgeface.centre.records import Software
 from edgeface.core.errors import FleetError
 from edgeface.fleet.join_code import PART_BYTES
@@ -101,7 +102,9 @@ async def changes(request: Request) -> Response:
     store = _context(request).store
     body = await run_in_threadpool(store.changes_body, site, model, after)
     if body is not None and wait and not _has_news(body, after):
+        before = _context(request).clock.monotonic()
         await request.app.state.waiting.wait(site, after, device, wait)
+        request.scope[WAITED] = _context(request).clock.monotonic() - before
         # It may have been revoked meanwhile.
         await _member(request)
         body = await run_in_threadpool(store.changes_body, site, model, after)

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.centre.keys.enrolling_keys import EnrollingKeys
@@ -103,6 +103,15 @@ class Keyring:
         """Rises with each change."""
         return self._state().counter
 
+    def sound_copies(self) -> int:
+        """How many of the two copies are where they should be, can be read, and have all changes."""
+        found: list[State] = []
+        with self._locked():
+            for copy in (self._first, self._second):
+                with suppress(FleetError):
+                    found.append(copy.state_on_disk())
+        return found.count(max(found, key=lambda state: state.counter)) if found else 0
+
     def add(self, site: str, keys: Mapping[bytes, bytes], mark: Mark | None = None) -> None:
         """Keep new keys, and note the change for which they are; a key that a crash has left behind is replaced.
 
@@ -141,6 +150,19 @@ class Keyring:
     def keys_of(self, subjects: Collection[bytes]) -> dict[bytes, bytes]:
         """The keys of these subjects that have one."""
         return {row[0]: row[1] for row in self._each("SELECT subject, key FROM keys WHERE subject = ?", subjects)}
+
+    def keys_between(self, first: bytes, last: bytes) -> dict[bytes, bytes]:
+        """The keys of the subjects from `first` to `last`, as bytes are ordered."""
+        return dict(self._rows("SELECT subject, key FROM keys WHERE subject BETWEEN ? AND ?", first, last))
+
+    def every_destroyed(self) -> set[bytes]:
+        """All subjects whose keys were destroyed."""
+        return {row[0] for row in self._rows("SELECT subject FROM destroyed")}
+
+    def require_in_place(self) -> None:
+        """Raise FleetError unless the first copy, from which everyone reads, is still the file that was opened."""
+        with self._thread:
+            self._first.require_in_place()
 
     def destroyed(self, subjects: Collection[bytes]) -> set[bytes]:
         """Those of the subjects whose keys were destroyed."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core.errors import FleetError, system_reason
-from edgeface.core.sqlite import BUSY_MS, create, transaction
+from edgeface.core.sqlite import BUSY_MS, create, reading_only, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,7 @@ class KeyringCopy:
             if not self.path.stat().st_size:
                 raise FleetError(f"{self.path}: damaged (empty)")
             self.connection = _connected(self.path)
+            self._inode = self.path.stat().st_ino
             try:
                 self._inspect()
                 self.wipe_journal()
@@ -87,6 +88,17 @@ class KeyringCopy:
         """As it is in the file now."""
         with _translated(self.path):
             return State(*self.connection.execute("SELECT ring, counter FROM state").fetchone())
+
+    def require_in_place(self) -> None:
+        """Raise FleetError if the file is gone or another one has its name: SQLite reads on in the one it opened."""
+        with _translated(self.path):
+            if self.path.stat().st_ino != self._inode:
+                raise FleetError(f"{self.path}: was replaced by another file: start again")
+
+    def state_on_disk(self) -> State:
+        """As it is in the file that has its path now: another disk may have been mounted there, or none."""
+        with _translated(self.path), closing(reading_only(self.path)) as fresh:
+            return State(*fresh.execute("SELECT ring, counter FROM state").fetchone())
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query finds."""

@@ -8,8 +8,8 @@ from starlette.routing import Route
 
 from edgeface.centre.admins.guard import rights_in
 from edgeface.centre.lost import find_device, lose
-from edgeface.centre.overview import device_states
 from edgeface.centre.pages.render import account_of, centre_of, render, require
+from edgeface.centre.views.overview import device_states, sites_of
 from edgeface.core.errors import GalleryError
 from edgeface.fleet import join_code
 from edgeface.web.auth.guard import admin, viewer
@@ -43,7 +43,7 @@ def make_code(request: Request, form: Form) -> Response:
     context, device = centre_of(request), form.text("device")
     wanted = [one.site for one in context.store.sites() if form.maybe(f"site-{one.site}") is not None]
     # A device that has this name is replaced, at all its sites.
-    for site in (*wanted, *context.store.sites_of(device)):
+    for site in (*wanted, *sites_of(context.store, device)):
         require(request, site, "admin")
     if not wanted:
         return devices(request, "choose at least one site", form)

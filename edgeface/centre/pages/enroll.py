@@ -56,7 +56,7 @@ def enroll(request: Request, form: Form) -> Response:
         facts = Facts(
             form.maybe("name"), groups(form) or None, consent=form.maybe("given"), expires=form.maybe("expires")
         )
-        done = own.from_photos(form.maybe("id"), facts, form.files, options)
+        done = own.from_photos(form.maybe("id"), facts, form.files, options, keep_crops=form.maybe("crops") is not None)
     except (GalleryError, ChangedError) as error:
         return ask(request, form, error)
     if done.notes or done.left_out:

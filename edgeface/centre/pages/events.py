@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from starlette.routing import Route
 
 from edgeface.centre.admins.guard import rights_in
-from edgeface.centre.event_search import look
 from edgeface.centre.pages.render import PAGE, account_of, centre_of, moment, render, require
 from edgeface.centre.records import EventQuery
+from edgeface.centre.views.event_search import look
 from edgeface.core import event_kinds
 from edgeface.core.text import is_id
 from edgeface.web.auth.guard import viewer

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from starlette.routing import Route
 
 from edgeface.centre.admins.guard import rights_in
-from edgeface.centre.journal_search import people_of, read_journal
 from edgeface.centre.pages.render import PAGE, centre_of, moment, render, require
 from edgeface.centre.records import JournalKind, JournalQuery
+from edgeface.centre.views.journal_search import people_of, read_journal
 from edgeface.web.auth import accounts as account_file
 from edgeface.web.auth.guard import admin
 from edgeface.web.pages.render import number, page

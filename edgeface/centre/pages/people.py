@@ -98,7 +98,7 @@ def ask(request: Request, form: Form | None = None, error: str | None = None) ->
     own = enrolling(request, "admin")
     ids = request.query_params.getlist("id") if form is None else form.text("ids").split()
     if not ids:
-        return people(request, "select whom to forget")
+        return people(request, "select the people to forget first")
     return render(
         request,
         "forget.html",

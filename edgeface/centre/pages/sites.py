@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from edgeface.centre.admins.guard import rights_in
 from edgeface.centre.admins.sites import proof_object
-from edgeface.centre.duplicates import find_duplicates
 from edgeface.centre.pages.render import PAGE, account_of, centre_of, render, require, site_of
+from edgeface.centre.views.duplicates import find_duplicates
 from edgeface.core.errors import GalleryError
 from edgeface.web.auth.guard import admin, viewer
 from edgeface.web.pages.render import Form, action, number, page, see

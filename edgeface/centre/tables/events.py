@@ -39,6 +39,14 @@ def make_partitions_for(transaction: Transaction, times: Iterable[float]) -> Non
         _make(transaction, sorted(wanted))
 
 
+def months_ahead(transaction: Transaction, wall: float) -> int:
+    """How many months after the present one have a partition without a gap."""
+    first = _month(wall) + 1
+    names = [_name(month) for month in range(first, first + _MONTHS)]
+    rows = transaction.execute("SELECT to_regclass(name) IS NULL FROM unnest(%s::text[]) name", (names,)).fetchall()
+    return [*(missing for (missing,) in rows), True].index(True)
+
+
 def forget(transaction: Transaction, people: Sequence[bytes]) -> None:
     """Delete what is sealed of people whose keys are destroyed; that something happened, when and where, stays."""
     transaction.execute("UPDATE events SET person = NULL, sealed = NULL WHERE person = ANY(%s)", (list(people),))

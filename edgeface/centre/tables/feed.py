@@ -102,4 +102,5 @@ def _whole(site: Site, rows: tuple[Row, ...]) -> Rows:
         rows=rows,
         digest=digest.to_hex(site.digest),
         count=site.count,
+        ring=site.ring,
     )

@@ -98,7 +98,7 @@ class People:
 
     def renumber(self, transaction: Transaction, site: Site, records: Iterable[PersonRecord], wall: float) -> None:
         """Give every person of a locked site a new number, with rows that are sealed and signed again."""
-        plans = [_Plan(_entry(record), record.person, record.seq) for record in records]
+        plans = [_Plan(Entry.of(record), record.person, record.seq) for record in records]
         self._write(transaction, site, plans, "restore", "", wall)
 
     def means(self, transaction: Transaction, site: str, model: str) -> dict[str, Embedding]:
@@ -235,6 +235,7 @@ class People:
         _, numbers = sites.number(transaction, self._keyring, site, changes, "forget", by, wall)
         everyone = (list(people),)
         transaction.execute("DELETE FROM templates WHERE person = ANY(%s)", everyone)
+        transaction.execute("DELETE FROM crops WHERE person = ANY(%s)", everyone)
         transaction.execute("DELETE FROM proposals WHERE person = ANY(%s)", everyone)
         sites.execute_all(
             transaction,
@@ -247,17 +248,6 @@ class People:
 
 def _plan(entry: Entry, holder: PersonRecord) -> _Plan:
     return _Plan(entry, holder.person, holder.seq)
-
-
-def _entry(record: PersonRecord) -> Entry:
-    return Entry(
-        id=record.id,
-        name=record.name,
-        groups=record.groups,
-        ignored=record.ignored,
-        consent=record.consent,
-        expires=record.expires,
-    )
 
 
 def _require_valid(entry: Entry) -> None:

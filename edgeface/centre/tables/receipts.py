@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edgeface.centre.records import Behind, DeviceProof, SiteProof
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import rings, sites
 from edgeface.core.clock import DAY
 from edgeface.core.errors import UnknownError
 from edgeface.fleet import digest
@@ -45,7 +45,8 @@ def take(
         "UPDATE device_sites SET lease_ends = %s WHERE device = %s AND site = %s",
         (wall + lease_seconds, device.device, site),
     )
-    return Lease(seconds=lease_seconds, now=int(wall * 1000))
+    wanted = rings.wanted(transaction, device.device, site)
+    return Lease(seconds=lease_seconds, now=int(wall * 1000), wanted=wanted)
 
 
 def highest(transaction: Transaction, site: Site) -> int:
@@ -64,7 +65,7 @@ def proof(transaction: Transaction, site: str) -> SiteProof:
     state = sites.find(transaction, site)
     rows = transaction.execute(
         "SELECT d.device, r.seq, r.digest, r.count, r.at, r.signature, r.fits, d.receipt_key, s.lease_ends,"
-        " d.revoked IS NOT NULL"
+        " d.revoked IS NOT NULL, r.model"
         " FROM device_sites s JOIN devices d USING (device) LEFT JOIN receipts r USING (device, site)"
         " WHERE s.site = %s ORDER BY d.device",
         (site,),
@@ -107,9 +108,10 @@ def _set_at(transaction: Transaction, site: Site, seq: int) -> tuple[str, int] |
 
 def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wall: float, *, fits: bool) -> None:
     transaction.execute(
-        "INSERT INTO receipts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (device, site) DO UPDATE"
+        "INSERT INTO receipts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (device, site) DO UPDATE"
         " SET seq = excluded.seq, digest = excluded.digest, count = excluded.count, at = excluded.at,"
-        " signature = excluded.signature, fits = excluded.fits, received = excluded.received",
+        " signature = excluded.signature, fits = excluded.fits, received = excluded.received,"
+        " model = excluded.model",
         (
             device,
             site,
@@ -120,12 +122,13 @@ def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wa
             receipt.signature,
             fits,
             wall,
+            receipt.model,
         ),
     )
 
 
 def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
-    device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked = row
+    device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked, model = row
     return DeviceProof(
         device=device,
         state=_state(site.seq, seq, fits=fits),
@@ -137,6 +140,7 @@ def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
         receipt_key=receipt_key,
         lease_ends=lease_ends,
         revoked=revoked,
+        model=model,
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CHANNEL = "edgeface_seq"
 """PostgreSQL tells listeners of this channel `SITE SEQ` when a change is committed."""
-_SITES = "SELECT site, seq, epoch, floor, digest, count FROM sites"
+_SITES = "SELECT site, seq, epoch, floor, digest, count, ring FROM sites"
 
 
 def all_sites(transaction: Transaction) -> tuple[Site, ...]:
@@ -171,5 +171,5 @@ def _found(transaction: Transaction, site: str, sql: str) -> Site:
 
 
 def _site(row: Sequence[Any]) -> Site:
-    site, seq, epoch, floor, total, count = row
-    return Site(site, seq, epoch, floor, int.from_bytes(total, "big"), count)
+    site, seq, epoch, floor, total, count, ring = row
+    return Site(site, seq, epoch, floor, int.from_bytes(total, "big"), count, ring)

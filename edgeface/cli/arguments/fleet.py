@@ -6,7 +6,7 @@ from edgeface.cli.arguments.build import Argument, flag, path, value
 
 AT_CENTRE = (
     "site", "code", "enroll", "people", "forget", "devices", "lost", "proof", "proposals", "accept", "decline",
-    "events",
+    "events", "crops", "model", "ring",
 )  # fmt: skip
 
 FLEET: dict[str, tuple[Argument, ...]] = {
@@ -14,7 +14,18 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         path("--config", "FILE", "default: /etc/edgeface-centre/centre.yaml"),
         value(
             "action",
-            choices=("init", "serve", "check", "restored", "upkeep", "password", "token", "accounts", "revoke"),
+            choices=(
+                "init",
+                "serve",
+                "search",
+                "check",
+                "restored",
+                "upkeep",
+                "password",
+                "token",
+                "accounts",
+                "revoke",
+            ),
         ),
         value("name", "NAME", "password, token, revoke: the account", nargs="?"),
         value("--role", choices=("admin", "viewer"), summary="viewers can change nothing"),
@@ -30,9 +41,10 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value(
             "words",
             "WORD",
-            "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
+            "on a device: join URL [CODE]; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
-            "decline N..., events [SITE]",
+            "decline N..., events [SITE], crops SITE PERSON, model [add FILE | embed SITE | remove MODEL], "
+            "ring MODEL SITE",
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),
@@ -49,11 +61,18 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),
         value("--expires", "DATE", "enroll: the first day without consent, or never"),
         flag("--skip-bad", "enroll: leave out photos that cannot be used"),
-        flag("--anyway", "enroll: also what may be of another person"),
+        flag("--anyway", "enroll: also what may be of another person; ring: although earlier devices are not ready"),
         flag("--different-people", "enroll: also a face that someone else has"),
         path("--owner", "FILE", "lost, with owner_keys: the owner key in FILE, and not in that folder"),
         path("--passphrase-file", "FILE", "lost: the passphrase of an owner key, in the first line of FILE"),
         flag("--another-face", "accept: also a face that differs from the person's own"),
         flag("--duplicate", "accept: also someone with a face that is enrolled already"),
+        flag("--keep-crops", "enroll: the person consents to keeping the aligned faces, for another model"),
+        flag("--delete", "crops: delete them"),
+        value("--devices", "A,B", "ring: these devices"),
+        value("--share", "N%", "ring: so many of the devices"),
+        flag("--all", "ring: all devices"),
+        value("--without", "N", "ring: although so many people have no template of the model", type=int, default=0),
+        flag("--finish", "ring: erase the templates of other models from these devices"),
     ),
 }

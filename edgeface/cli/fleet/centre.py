@@ -13,6 +13,7 @@ from edgeface.centre.lost import lose
 from edgeface.centre.records import INSISTENCES
 from edgeface.centre.tables.faces import ObjectionError
 from edgeface.cli.fleet.events import show_events
+from edgeface.cli.fleet.models import change_models, model_line, move_ring, show_crops
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
@@ -64,9 +65,10 @@ def _code(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -
     check_id(device)
     secret = context.store.make_code(sites, device, _BY)
     settings = context.settings
-    complain(f"at {device}, within {join_code.SECONDS // 60} minutes; it works once and is not shown again:")
-    code = join_code.new(context.authority.fingerprint, secret).text()
-    say(f"edgeface fleet join https://{settings.names[0]}:{settings.devices.port} {code}")
+    minutes = join_code.SECONDS // 60
+    complain(f"at {device}, within {minutes} minutes; the code works once, is asked for, and is not shown again:")
+    say(f"edgeface fleet join https://{settings.names[0]}:{settings.devices.port}")
+    say(join_code.new(context.authority.fingerprint, secret).text())
 
 
 def _enroll(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
@@ -85,7 +87,9 @@ def _enroll(context: CentreContext, words: Sequence[str], arguments: argparse.Na
         skip_bad=arguments.skip_bad, anyway=arguments.anyway, different_people=arguments.different_people
     )
     with refusals_explained(" (--skip-bad leaves them out)"):
-        done = Enrolling(context, site, _BY).from_photos(who, facts, map(Path, photos), options)
+        done = Enrolling(context, site, _BY).from_photos(
+            who, facts, map(Path, photos), options, keep_crops=arguments.keep_crops
+        )
     for line in (*done.notes, *done.left_out):
         complain(line)
     say(f"{done.person.id}: {'enrolled' if done.new else 'changed'} at {site}, change {done.person.seq}")
@@ -93,8 +97,10 @@ def _enroll(context: CentreContext, words: Sequence[str], arguments: argparse.Na
 
 def _people(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
     """List the people of a site."""
+    kept = context.store.crops.consents(words[0])
     for one in context.store.people(words[0]):
         facts = [*one.groups, *(["ignored"] if one.ignored else []), *([f"until {one.expires}"] if one.expires else [])]
+        facts += [f"crops by consent of {kept[one.person].given}"] if one.person in kept else []
         say(f"{one.id:<20} {one.name:<24} {' '.join(facts)}".rstrip())
 
 
@@ -113,6 +119,24 @@ def _devices(context: CentreContext, _: Sequence[str], __: argparse.Namespace) -
     """List the devices."""
     for one in context.store.devices():
         say(f"{one.device:<20} {', '.join(one.sites):<24} {_state(one)}")
+    for site in context.store.sites():
+        for device in context.store.rings.models(site.site):
+            say(f"{device.device:<20} {site.site:<24} {model_line(device)}")
+
+
+def _crops(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
+    """Print whether crops of a person are kept, or delete them."""
+    show_crops(context, words, _BY, delete=arguments.delete)
+
+
+def _model(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
+    """Add a model, embed the crops of a site, or list the models."""
+    change_models(context, words, _BY)
+
+
+def _ring(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
+    """Have devices of a site use a model."""
+    move_ring(context, words, _BY, arguments)
 
 
 def _lost(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
@@ -237,11 +261,14 @@ _WORDS = {
     "accept": (1, _MANY, "N..."),
     "decline": (1, _MANY, "N..."),
     "events": (0, 1, "[SITE]"),
+    "crops": (2, 2, "SITE PERSON"),
+    "model": (0, 2, "[add FILE | embed SITE | remove MODEL]"),
+    "ring": (2, 2, "MODEL SITE"),
 }
 """How many words each action takes, and what they are."""
 _ACTIONS = {
     "site": _site, "code": _code, "enroll": _enroll, "people": _people,
     "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
     "proposals": _proposals, "accept": _accept, "decline": _decline,
-    "events": show_events,
+    "events": show_events, "crops": _crops, "model": _model, "ring": _ring,
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edgeface.security.vault import open_vault
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
@@ -45,23 +47,32 @@ def _join(arguments: argparse.Namespace, configuration: Configuration) -> int:
     from edgeface.fleet import join_code
     from edgeface.fleet.device.joining import join
 
-    if len(arguments.words) != _WORDS:
-        raise UsageError("give the centre's URL and the code: edgeface fleet join https://centre.example:8444 CODE")
+    if not 1 <= len(arguments.words) <= _WORDS:
+        raise UsageError(
+            "give the centre's URL, and the code when asked: edgeface fleet join https://centre.example:8444"
+        )
     try:
         centre = require_centre(arguments.words[0])
     except ValueError as error:
         raise UsageError(f"the URL {error}") from None
+    code = join_code.parse(_code(arguments.words[1:]))
     folder = configuration.data
     vault = open_vault(folder)
     grant_keys = [base64.b64decode(one.public) for one in read(folder) if one.alg == "ed25519"]
-    identity = join(
-        folder, vault, configuration.device, centre, join_code.parse(arguments.words[1]),
-        grant_keys=grant_keys[:8], again=arguments.again,
-    )  # fmt: skip
+    identity = join(folder, vault, configuration.device, centre, code, grant_keys=grant_keys[:8], again=arguments.again)
     say(f"{identity.device}: joined {centre} for {', '.join(one.site for one in identity.sites)}")
     if configuration.fleet is None or centre not in configuration.fleet.centres:
         say(f"add to {printable_path(arguments.config)}, then restart the service: fleet: {{centres: [{centre}]}}")
     return 0
+
+
+def _code(words: Sequence[str]) -> str:
+    """The code, from standard input unless it was given: other users of this computer can read what is given."""
+    if words:
+        return words[0]
+    if sys.stdin.isatty():
+        say("the code that edgeface fleet code has printed:")
+    return sys.stdin.readline().strip()
 
 
 def _status(configuration: Configuration, *, as_json: bool) -> int:
@@ -70,7 +81,7 @@ def _status(configuration: Configuration, *, as_json: bool) -> int:
     from edgeface.fleet.device.status import Counters, report
 
     if not (configuration.data / FILE).exists():
-        raise FleetError("this device has not joined: edgeface fleet join URL CODE")
+        raise FleetError("this device has not joined: edgeface fleet join URL")
     clock = SystemClock()
     with closing(FleetFile(configuration.data, open_vault(configuration.data))) as file:
         book = Book(file)
@@ -80,7 +91,7 @@ def _status(configuration: Configuration, *, as_json: bool) -> int:
         say(json.dumps(facts, indent=2))
         return 0
     if identity is None:
-        raise FleetError("this device has not joined: edgeface fleet join URL CODE")
+        raise FleetError("this device has not joined: edgeface fleet join URL")
     say(f"{identity.device}: joined at {identity.centre}; the certificate ends {local_time(identity.ends)}")
     for name in book.sites:
         say(_site(name, facts["sites"][name]))
@@ -103,6 +114,11 @@ def _for_a_person(book: Book, clock: Clock) -> list[str]:
     lines = [
         f"{one}: the centre has someone with this id, and someone else has it here: neither was changed"
         for one in taken
+    ]
+    lines += [
+        f"{name}: the centre wants the model {one.wanted.model}; this device uses {one.model}"
+        for name, one in book.sites.items()
+        if one.wanted is not None and one.wanted.model != one.model
     ]
     now = clock.wall()
     for one in book.waiting.values():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from edgeface.centre.event_search import look
 from edgeface.centre.records import EventQuery
+from edgeface.centre.views.event_search import look
 from edgeface.cli import listing
 from edgeface.core.clock import DAY, rfc3339
 from edgeface.core.console import say

@@ -88,6 +88,15 @@ def _serve(settings: CentreSettings, _: argparse.Namespace) -> int:
     return 0
 
 
+def _search(settings: CentreSettings, _: argparse.Namespace) -> int:
+    """Search among everyone for the centre's admins, until SIGTERM or SIGINT."""
+    from edgeface.centre.search.service import serve
+
+    set_up(settings.log)
+    leave_no_core()
+    return serve(settings)
+
+
 def _restored(settings: CentreSettings, _: argparse.Namespace) -> int:
     """After the database came from a backup: forget again who was forgotten since, and number all people again."""
     from edgeface.centre.context import opened
@@ -192,6 +201,6 @@ def _draw(text: str) -> None:
 
 
 _ACTIONS = {
-    "init": _init, "serve": _serve, "check": _check, "restored": _restored, "upkeep": _upkeep,
+    "init": _init, "serve": _serve, "search": _search, "check": _check, "restored": _restored, "upkeep": _upkeep,
     "password": _password, "token": _token, "accounts": _accounts, "revoke": _revoke,
 }  # fmt: skip

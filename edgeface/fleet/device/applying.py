@@ -22,7 +22,6 @@ import numpy as np
 
 from edgeface.core.errors import FleetError
 from edgeface.core.text import check_new_id, counted, given_name
-from edgeface.fleet.device.book import marked
 from edgeface.fleet.device.local_changes import LocalChanges, person_mark
 from edgeface.fleet.device.opening import open_rows
 from edgeface.fleet.device.planning import plan
@@ -72,18 +71,21 @@ class Applier:
         self._latest, self._step = latest, step
         self.local = LocalChanges(gallery, book)
 
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery that is written."""
+        return self._gallery
+
     def apply(self, site: SiteFile, answer: Rows, *, whole: bool) -> bool:
         """Apply an answer, all of it or nothing; returns whether anyone was in it.
 
         Raises FleetError if the answer does not fit, and GalleryError if it cannot be written.
         """
-        known = self._book.of(site.site)
+        known = self._book.of(site.site) if whole else {}
         same = {
             one: entry.seq for one, entry in known.items() if entry.state in {"matched", "forgotten"} and not entry.busy
         }
-        opened = open_rows(
-            site, answer, self._gallery.model, same if whole else {}, after=0 if whole else site.seq, whole=whole
-        )
+        opened = open_rows(site, answer, self._gallery.model, same, after=0 if whole else site.seq, whole=whole)
         for person in opened.people:
             _check(person)
         found = self._changed(site, opened, whole=whole)
@@ -132,13 +134,14 @@ class Applier:
         self._book.list_again(site)
 
     def _planned(self, site: SiteFile, opened: OpenedRows, *, whole: bool) -> Plan:
-        by_id = self._book.by_id()
+        by_id = self._book.by_id
+        others = self._gallery.versions(one.facts.id for one in opened.people if one.facts.id not in by_id)
 
         def owner(one: str) -> bytes | None:
             ours = by_id.get(one)
             if ours is not None:
                 return ours.person if ours.site == site.site else b""
-            return b"" if self._gallery.knows(one) else None
+            return b"" if one in others else None
 
         def mark(one: OpenedPerson) -> bytes:
             return person_mark(self._book.file, _person(one, 0.0), [one.embedding])
@@ -150,32 +153,35 @@ class Applier:
         leaving = {one.person for one in found.erased}
         before = {one.person: self._book.people.get((one.site, one.person)) for one, _ in found.puts}
         coming = [
-            replace(before[one.person] or Entry(one.site, one.person, 0, 0, "absent"), facts=one.facts)
+            replace(before[one.person] or Entry(one.site, one.person, 0, 0, "absent"), facts=one.facts, busy=PUTTING)
             for one, _ in found.puts if one.person not in leaving
         ]  # fmt: skip
-        self._book.put(*marked(coming, PUTTING), *marked(found.erased, ERASING))
+        with self._book.file.transaction():
+            self._book.put(*coming)
+            self._book.mark(found.erased, ERASING)
         if not (coming or found.erased):
             return found
         self._step("marked")
         self._expire(found.erased)
-        self._put([person for _, person in found.puts])
-        versions = self._gallery.versions()
-        puts = tuple(
-            (replace(one, known=versions[self._gallery.tag(person.facts.id)]), person) for one, person in found.puts
-        )
+        self._put([person for _, person in found.puts], found.erased)
+        versions = self._gallery.versions(person.facts.id for _, person in found.puts)
+        puts = tuple((replace(one, known=versions[person.facts.id]), person) for one, person in found.puts)
         return found._replace(puts=puts)
 
-    def _put(self, people: Sequence[OpenedPerson]) -> None:
+    def _put(self, people: Sequence[OpenedPerson], leaving: Iterable[Entry]) -> None:
         """Write people, and link those with one face as look-alikes."""
-        self._gallery.base = self._gallery.base or self._latest()
-        alike = _alike(self._gallery.snapshot() if people else None, people, limits(self._configuration()).other)
+        if not people:
+            return
+        self._gallery.base = self._latest() or self._gallery.base
+        without = {one.facts.id for one in leaving if one.facts is not None}
+        alike = _alike(self._gallery.snapshot(), people, without, limits(self._configuration()).other)
         wall = self._clock.wall()
-        for one in people:
-            made = _person(one, wall)
-            if self._gallery.knows(made.id):
-                before = self._gallery.person(made.id)
-                made = replace(made, enrolled=before.enrolled, look_alikes=before.look_alikes)
-            self._gallery.put(made, [Template(one.embedding, self._gallery.model, "import", wall)])
+        made = [_person(one, wall) for one in people]
+        known = self._gallery.find(one.id for one in made)
+        self._gallery.put(_kept(one, known.get(one.id)) for one in made)
+        self._gallery.set_templates(
+            {one.facts.id: Template(one.embedding, self._gallery.model, "import", wall) for one in people}
+        )
         for who, others in alike.items():
             self._gallery.link(who, others)
 
@@ -183,7 +189,7 @@ class Applier:
         self._gallery.end([one.facts.id for one in entries if one.facts is not None], NO_LONGER)
 
     def _hide(self, entries: Sequence[Entry]) -> None:
-        self._book.put(*marked(entries, ERASING))
+        self._book.mark(entries, ERASING)
         self._step("marked")
         self._expire(entries)
         self._step("written")
@@ -216,7 +222,7 @@ class Applier:
         """Step 4."""
         file, gone = self._book.file, [one for one in found.noted if one.state == "gone"]
         over = [each.number for one in gone for each in self._book.about(one.site, one.person)]
-        for one, _ in found.puts:
+        for one in (*(one for one in found.noted if one.state == "matched"), *(one for one, _ in found.puts)):
             # Accepted, or overruled: either way the centre has decided.
             over += [each.number for each in self._book.about(one.site, one.person) if each.state == "sent"]
         with file.transaction():
@@ -230,7 +236,16 @@ class Applier:
 
 def _person(one: OpenedPerson, wall: float) -> Person:
     facts = one.facts
-    return Person(facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires)
+    return Person(
+        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups
+    )  # fmt: skip
+
+
+def _kept(person: Person, before: Person | None) -> Person:
+    """The person with what stays of who had the id before."""
+    if before is None:
+        return person
+    return replace(person, enrolled=before.enrolled, look_alikes=before.look_alikes)
 
 
 def _check(one: OpenedPerson) -> None:
@@ -239,20 +254,24 @@ def _check(one: OpenedPerson) -> None:
     given_name(one.facts.name, one.facts.id)
 
 
-def _alike(view: GallerySnapshot | None, people: Sequence[OpenedPerson], least: float) -> dict[str, set[str]]:
-    """The people who have the face of someone else, before or among these."""
-    if view is None or not people:
-        return {}
-    ids = {one.facts.id for one in people}
-    rows = [row for row, one in enumerate(view.people) if one.id not in ids]
-    names = [*(view.people[row].id for row in rows), *(one.facts.id for one in people)]
+def _alike(
+    view: GallerySnapshot, people: Sequence[OpenedPerson], without: set[str], least: float
+) -> dict[str, set[str]]:
+    """The people who have the face of someone else, before or among these, `without` those who go."""
+    ids = [one.facts.id for one in people]
     new = np.stack([one.embedding for one in people])
-    everyone = np.concatenate([view.matrix[rows], new]) if rows else new
+    # The former face of someone who changes is compared with no one.
+    out = [row for row in map(view.rows.get, without.union(ids)) if row is not None]
     found: dict[str, set[str]] = {}
-    for start in range(0, len(people), _BLOCK):
-        scores = new[start : start + _BLOCK] @ everyone.T
-        for at, other in np.argwhere(scores >= least).tolist():
-            who = people[start + at].facts.id
-            if names[other] != who:
-                found.setdefault(who, set()).add(names[other])
+    for start in range(0, len(ids), _BLOCK):
+        some = new[start : start + _BLOCK]
+        for others, names, skipped in ((view.matrix, [one.id for one in view.people], out), (new, ids, [])):
+            if not len(others):
+                continue
+            scores = some @ others.T
+            scores[:, skipped] = -1.0
+            for at, other in np.argwhere(scores >= least).tolist():
+                who = ids[start + at]
+                if names[other] != who:
+                    found.setdefault(who, set()).add(names[other])
     return found

@@ -99,6 +99,11 @@ class FleetFile:
             [(e.site, e.person, e.seq, e.version, e.state, e.known, e.busy, self._sealed(e)) for e in entries],
         )
 
+    def mark_entries(self, entries: Iterable[Entry]) -> None:
+        """Store only whether entries are busy."""
+        query = "UPDATE people SET busy = ? WHERE site = ? AND person = ?"
+        self._write(query, [(one.busy, one.site, one.person) for one in entries])
+
     def drop_entries(self, entries: Iterable[Entry]) -> None:
         """Forget that there were these people."""
         self._write("DELETE FROM people WHERE site = ? AND person = ?", [(e.site, e.person) for e in entries])

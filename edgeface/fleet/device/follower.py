@@ -8,8 +8,10 @@ import threading
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any
 
+from edgeface.config.active_model import in_use
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError, FleetError, GalleryError
+from edgeface.faces.embedder import embedder_name
 from edgeface.fleet.device.applying import Applier
 from edgeface.fleet.device.book import CHARGED, Book
 from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
@@ -19,7 +21,8 @@ from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
-from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
+from edgeface.fleet.messages import LATEST_MILLIS, MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows, model_name
+from edgeface.fleet.models.change_over import ChangeOver, take_wanted
 from edgeface.gallery.gallery import Gallery
 
 if TYPE_CHECKING:
@@ -62,8 +65,12 @@ class Follower:
         latest: Callable[[], GallerySnapshot | None] = lambda: None,
         wait: float = MAX_WAIT,
         step: Step = lambda _: None,
+        changed_over: Callable[[], None] = lambda: None,
     ) -> None:
-        """`latest` is a snapshot to read the gallery by difference; `wait` is how long the centre may wait for news."""
+        """`latest` is a snapshot to read the gallery by difference; `wait` is how long the centre may wait for news.
+
+        `changed_over` is called when another embedder is in use.
+        """
         self._configuration, self._vault, self._model, self._clock = configuration, vault, model, clock
         self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
         self._closing = threading.Event()
@@ -78,6 +85,10 @@ class Follower:
         self._problem: str | None = None
         self._facts: dict[str, Any] = {}
         self._problems: tuple[str, ...] = ()
+        self._embedder = configuration().embedder
+        self._rings: dict[str, int] = {}
+        self._change_over = ChangeOver(configuration, clock, step)
+        self._changed_over = changed_over
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
 
     @property
@@ -114,7 +125,10 @@ class Follower:
         with ExitStack() as stack:
             book, applier = self._opened(stack)
             try:
-                while not self._closing.is_set():
+                embedder = self._configuration().embedder
+                while not self._closing.is_set() and applier.gallery.model == self._model:
+                    if self._configuration().embedder != embedder:
+                        break
                     delay = self.round(book, applier)
                     self._closing.wait(delay)
             finally:
@@ -141,14 +155,28 @@ class Follower:
 
     def _opened(self, stack: ExitStack) -> tuple[Book, Applier]:
         folder = self._configuration().data
+        self._take_up_model()
         book = Book(stack.enter_context(closing(FleetFile(folder, self._vault))))
         gallery = stack.enter_context(closing(Gallery.open(folder, self._model)))
         if gallery.problem is not None:
             raise FleetError(gallery.problem)
-        return book, Applier(self._configuration, gallery, book, self._clock, latest=self._latest, step=self._step)
+        book.remodel(self._model)
+        return book, Applier(self._settings, gallery, book, self._clock, latest=self._latest, step=self._step)
+
+    def _settings(self) -> Configuration:
+        """The configuration with the embedder in use, which the daemon's may not have yet."""
+        return self._configuration().model_copy(update={"embedder": self._embedder})
+
+    def _take_up_model(self) -> None:
+        """The model in use, which a change-over or the configuration may have changed."""
+        embedder = in_use(self._configuration()).embedder
+        if embedder != self._embedder:
+            self._model, self._embedder = embedder_name(embedder.model), embedder
 
     def round(self, book: Book, applier: Applier) -> float:
         """Do what is due, once; returns the seconds until the next time."""
+        if applier.gallery.model != self._model:
+            return 0.0
         try:
             self._count_leases(book, applier)
             self._finish(book, applier)
@@ -198,11 +226,16 @@ class Follower:
                     first = first or error
         if first is not None:
             raise first
+        if not changed and self._change_over.run(book, applier, applier.gallery, proposer.client):
+            self._take_up_model()
+            self._receipts.clear()
+            self._changed_over()
         return 0.0 if changed else _BREATH
 
     def _joined(self, book: Book, applier: Applier, identity: DeviceIdentity) -> None:
         """Take up what `edgeface fleet join` has written; the people of sites that it no longer names go at once."""
         book.read()
+        book.remodel(self._model)
         for name in book.sites.keys() - {one.site for one in identity.sites}:
             applier.lapse(name)
             applier.finish()
@@ -251,8 +284,10 @@ class Follower:
             self._wrong(book, name)
             raise
         due = now - self._receipts.get(name, -RECEIPT_EVERY) >= RECEIPT_EVERY
+        due = due or (not answer.more and self._rings.get(name) != answer.ring)
         if not answer.more and (changed or due or book.sites[name].lease is None):
             self._receipt(book, proposer, name)
+            self._rings[name] = answer.ring
         return changed or answer.more
 
     def _asked(self, book: Book, client: CentreClient, name: str, *, whole: bool) -> Rows | None:
@@ -286,6 +321,7 @@ class Follower:
             "digest": site.digest,
             "count": site.count,
             "at": min(max(0, round(self._clock.wall() * 1000)), LATEST_MILLIS),
+            "model": model_name(self._model),
         }
         receipt = Receipt.signed(identity.keys.receipt_key, identity.device, name, facts)
         try:
@@ -302,6 +338,7 @@ class Follower:
             )
         book.put_site(site.model_copy(update={"lease": lease, "reached": self._clock.wall()}))
         self._receipts[name] = self._clock.monotonic()
+        take_wanted(book, identity.device, name, answer.wanted)
 
     def _wrong(self, book: Book, name: str) -> None:
         """The people here are not those of the centre: fetch the whole list, once."""
@@ -340,7 +377,7 @@ class Follower:
         """Why the centre may close every connection without a word: this is not told to a client by TLS."""
         if self._identity is None or self._clock.wall() < self._identity.ends:
             return ""
-        return "; the certificate of this device has ended: edgeface fleet join URL CODE --again"
+        return "; the certificate of this device has ended: edgeface fleet join URL --again"
 
     def _report(self, book: Book | None, error: Exception | None) -> None:
         what = error if isinstance(error, EdgefaceError) else "unexpected error"
@@ -350,6 +387,7 @@ class Follower:
         self._problem = line
         if book is not None:
             self._facts = report(book, self._counters, self._clock)
-            self._problems = problems(book, self._counters, line)
+            stays = self._change_over.problem
+            self._problems = (*problems(book, self._counters, line), *(() if stays is None else (stays,)))
         elif line is not None:
             self._problems = (line,)

@@ -12,6 +12,7 @@ from edgeface.fleet import facts as fleet_facts
 from edgeface.fleet import sealing
 from edgeface.fleet.device.records import Entry, PersonFile, QueuedProposal, emptied
 from edgeface.fleet.packing import packed
+from edgeface.gallery.file import Versions
 from edgeface.gallery.snapshot import day, unit_mean
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ PROVISIONAL = 7 * DAY
 def person_mark(file: FleetFile, person: Person, embeddings: Sequence[Embedding]) -> bytes:
     """What differs if anything of a person differs that the centre gives or gets."""
     mean = fleet_facts.to_mean(unit_mean(embeddings)).hex() if embeddings else ""
-    return file.mark(json.dumps([person.id, person.name, person.ignored, person.consent, person.expires, mean]))
+    facts = person.id, person.name, person.ignored, person.consent, person.expires, person.groups
+    return file.mark(json.dumps([*facts, mean]))
 
 
 class LocalChanges:
@@ -38,39 +40,55 @@ class LocalChanges:
 
     def __init__(self, gallery: Gallery, book: Book) -> None:
         self._gallery, self._book = gallery, book
-        self._seen: dict[bytes, int] | None = None
-        self._tags: dict[str, bytes] = {}
-        """The tag of each id that was here the last time."""
+        self._written: tuple[int, int] | None = None
+        self._seen: Versions | None = None
+        self._ids: dict[bytes, str] = {}
+        """The id of each tag of those who are in fleet.db."""
+        self._later: set[bytes] = set()
+        """The tags of those who have changed while they were being written."""
 
     def collect(self, wall: float) -> None:
         """Queue what has changed here; takes milliseconds if nothing has.
 
         Everyone who was enrolled before the device joined stays as they are: no one may be erased by joining.
         """
-        versions = self._gallery.versions()
+        written = self._gallery.written()
         site = next(iter(self._book.sites.values()), None)
-        if site is None or (versions == self._seen and not self._book.erasing()):
+        if site is None or (written == self._written and not self._later):
             return
-        here = self._here()
+        seen, changed = self._gallery.look(self._seen or self._noted())
+        changed, versions = changed | self._later, seen.of
+        here = self._here(changed)
         if not site.began:
-            self._book.put_own(versions.keys() - here.keys())
+            self._book.put_own(versions.keys() - self._here(set(versions)).keys())
             self._book.put_site(site.model_copy(update={"began": True}))
-        new = {tag for tag in versions.keys() - here.keys() if self._book.file.own_mark(tag) not in self._book.own}
-        for entry in [one for tag, one in here.items() if not one.busy and versions.get(tag) != one.known]:
-            tag = self._gallery.tag(entry.named.id)
+        new = {tag for tag in changed & versions.keys() - here.keys()
+               if self._book.file.own_mark(tag) not in self._book.own}  # fmt: skip
+        for tag, entry in here.items():
+            if entry.busy or versions.get(tag) == entry.known:
+                continue
             if tag in versions:
                 self._changed(entry, versions[tag])
             else:
                 self._forgotten(entry, wall)
         for person in self._of(new):
             self._enrolled(site.site, person, versions[self._gallery.tag(person.id)])
-        self._seen = versions
+        self._seen, self._written = seen, written
+        self._later = {tag for tag, entry in here.items() if entry.busy}
+        for tag in changed - versions.keys():
+            self._ids.pop(tag, None)
 
-    def _here(self) -> dict[bytes, Entry]:
-        """Those who are in the gallery, or about to be, by their tag there."""
-        ids, before = self._book.by_id(), self._tags
-        self._tags = {one: before.get(one) or self._gallery.tag(one) for one in ids}
-        return {self._tags[one]: entry for one, entry in ids.items()}
+    def _noted(self) -> Versions:
+        """What fleet.db knows of the gallery, as if it had just been read."""
+        self._ids = {self._gallery.tag(one): one for one in self._book.by_id}
+        return Versions(0, {tag: self._book.by_id[one].known for tag, one in self._ids.items()})
+
+    def _here(self, tags: set[bytes]) -> dict[bytes, Entry]:
+        """Those with these tags who are in fleet.db, and in the gallery or about to be."""
+        known = self._book.by_id
+        if not tags <= self._ids.keys():
+            self._ids.update((self._gallery.tag(one), one) for one in known.keys() - self._ids.values())
+        return {tag: known[one] for tag in tags if (one := self._ids.get(tag)) is not None and one in known}
 
     def provisional(self, wall: float) -> None:
         """Set, by a clock that is right, until when what waits holds here; what has held for too long is over."""
@@ -101,8 +119,8 @@ class LocalChanges:
         with self._gallery.transaction():
             person = self._gallery.person(entry.facts.id)
             if person.expires is None or person.expires > last:
-                self._gallery.put(replace(person, expires=last))
-                known = self._gallery.versions()[self._gallery.tag(person.id)]
+                self._gallery.put([replace(person, expires=last)])
+                known = self._gallery.versions([person.id])[person.id]
                 mark = person_mark(self._book.file, replace(person, expires=last), self._gallery.embeddings(person.id))
                 facts = entry.facts.model_copy(update={"mark": mark, "expires": last})
                 self._book.put(replace(entry, known=known, facts=facts))

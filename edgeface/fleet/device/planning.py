@@ -57,7 +57,8 @@ def plan(
     puts, noted = [], [*gone, *absent]
     for person in opened.people:
         after = entries.changed(person, mark(person), owner(person.facts.id), leaving)
-        if after.state == "matched":
+        # The template of another model was added, for example: the gallery has nothing to write.
+        if after.state == "matched" and not entries.is_as_before(after):
             puts.append((after, person))
         else:
             noted.append(after)
@@ -107,6 +108,11 @@ class _Entries:
 
     def __init__(self, site: str, known: Mapping[bytes, Entry]) -> None:
         self._site, self._known = site, known
+
+    def is_as_before(self, after: Entry) -> bool:
+        """Whether the gallery has someone who is matched exactly as they are to be."""
+        before = self._before(after.person)
+        return before.state == "matched" and not before.busy and before.named.mark == after.named.mark
 
     def gone(self, person: bytes, seq: int) -> Entry:
         return emptied(self._before(person), "gone", seq)

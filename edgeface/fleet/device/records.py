@@ -8,7 +8,7 @@ from pydantic import Field
 from edgeface.core.errors import FleetError
 from edgeface.core.settings import Id
 from edgeface.fleet.device.lease import DeviceLease
-from edgeface.fleet.messages import FleetMessage, Key32
+from edgeface.fleet.messages import FleetMessage, Key32, WantedModel
 
 EntryState = Literal["matched", "absent", "taken", "proposed", "overruled", "forgotten", "lapsed", "gone"]
 """What the device has of a person:
@@ -99,6 +99,10 @@ class SiteFile(FleetMessage):
     """How often the digest was wrong."""
     began: bool = False
     """Whether it is noted who was enrolled before."""
+    model: str = ""
+    """The embedder whose templates the marks of its people are of; empty before the first list."""
+    wanted: WantedModel | None = None
+    """The model that the centre wants, as it was last signed."""
 
     def charged(self, seconds: float, wall: float = 0.0) -> "SiteFile":
         """The site after the device has run for so many more seconds, and its clock shows `wall`."""

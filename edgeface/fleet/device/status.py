@@ -30,7 +30,7 @@ def report(book: Book, counters: Counters, clock: Clock) -> dict[str, Any]:
     sites = {
         name: {
             "seq": max(0, site.seq),
-            "people": sum(one.site == name and one.state == "matched" for one in book.people.values()),
+            "people": book.states[name, "matched"],
             "behind": round(now - counters.reached[name]) if name in counters.reached else _since(site.reached, wall),
             "lease": None if site.lease is None else max(0, round(site.lease.remaining(wall))),
             "digest_wrong": counters.wrong.get(name, 0),
@@ -48,8 +48,8 @@ def problems(book: Book, counters: Counters, last: str | None) -> tuple[str, ...
     """What a person has to do something about."""
     found = [] if last is None else [last]
     if not book.sites:
-        found.append("fleet: this device has not joined: edgeface fleet join URL CODE")
-    taken = sum(one.state == "taken" for one in book.people.values())
+        found.append("fleet: this device has not joined: edgeface fleet join URL")
+    taken = sum(book.states[name, "taken"] for name in book.sites)
     if taken:
         whose = counted(taken, "person of the centre has", "people of the centre have")
         found.append(f"fleet: {whose} an id that someone else has here: edgeface fleet status lists them")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _IMAGES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
 _BINARY = {"type": "string", "format": "binary"}
-_BOOLEANS = frozenset({"skip_bad", "anyway", "different_people", "accept_limits"})
+_BOOLEANS = frozenset({"skip_bad", "anyway", "different_people", "accept_limits", "keep_crops"})
 _BOOLEAN_WORDS: dict[Any, Any] = {"true": True, "false": False}
 
 

@@ -37,7 +37,8 @@ class Listeners:
 
         Raises ConfigError if its own socket cannot be made.
         """
-        own = [] if self._settings.sockets is None else [_own(self._settings.sockets, worker)]
+        folder = self._settings.sockets
+        own = [] if folder is None else [own_socket(folder, worker, "serve.sockets")]
         return [_bound(self._port.family, self._port.getsockname(), reuse_port=True), *own]
 
     def close(self) -> None:
@@ -73,7 +74,11 @@ def _bound(family: int, address: object, *, reuse_port: bool) -> socket.socket:
     return made
 
 
-def _own(folder: Path, worker: int) -> socket.socket:
+def own_socket(folder: Path, worker: int, setting: str) -> socket.socket:
+    """A worker's own Unix socket in a folder; it refuses once no process has it open.
+
+    Raises ConfigError, which names the `setting`, if it cannot be made.
+    """
     path = folder / f"worker-{worker}.sock"
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -84,5 +89,5 @@ def _own(folder: Path, worker: int) -> socket.socket:
     except OSError as error:
         made.close()
         reason = "the path is too long" if error.errno is None else system_reason(error)
-        raise ConfigError(f"serve.sockets: {printable_path(path)}: {reason}") from error
+        raise ConfigError(f"{setting}: {printable_path(path)}: {reason}") from error
     return made

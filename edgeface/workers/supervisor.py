@@ -1,6 +1,6 @@
-"""The process that starts the workers, replaces those that exit, and sends all of them the people of the gallery.
+"""The process that starts the workers, replaces those that exit, and sends all of them the people.
 
-Only this process opens the gallery and its key. It answers no requests, so none can reach either.
+Only this process opens where they are stored, and the keys. It answers no requests, so none can reach either.
 """
 
 from __future__ import annotations
@@ -13,22 +13,19 @@ import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgeface.core import systemd
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import counted
-from edgeface.recognition_service import shared_counts
-from edgeface.recognition_service.channel import CONFIGURATION, CONFIRMED, MAX_MESSAGE, READY
-from edgeface.recognition_service.handover import handover
-from edgeface.recognition_service.shared_people import share
 from edgeface.security.process import python_path
+from edgeface.workers import shared_counts
+from edgeface.workers.channel import CONFIGURATION, CONFIRMED, MAX_MESSAGE, READY
 
 if TYPE_CHECKING:
-    from edgeface.config.configuration import Configuration, Serve
+    from collections.abc import Sequence
+
     from edgeface.core.clock import Clock
-    from edgeface.recognition_service.gallery_reader import GalleryReader
-    from edgeface.recognition_service.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +38,45 @@ HANG_SECONDS = 20.0
 AGAIN_SECONDS = 2.0
 """Seconds between two starts of one worker."""
 END_SECONDS = 4.0
-"""Seconds after `serve.stop_seconds` after which a worker is ended by force."""
+"""Seconds after `stop_seconds` after which a worker is ended by force."""
+
+
+class Service(Protocol):
+    """What the workers serve."""
+
+    title: str
+    """Its name in the log."""
+    module: str
+    """Each worker is `python -m MODULE NUMBER CHANNEL COUNTS LISTENER...`, as worker.py has it."""
+    stop_seconds: float
+    """Seconds to finish the requests in progress."""
+    lost: str
+    """What the log says when `follow` fails."""
+
+    @property
+    def url(self) -> str:
+        """The address, for the log."""
+
+    @property
+    def shared(self) -> int:
+        """A file descriptor of the memory with the people; -1 before `follow` has made it."""
+
+    @property
+    def version(self) -> int:
+        """Another number for each `shared`."""
+
+    @property
+    def people(self) -> int:
+        """How many there are."""
+
+    def follow(self, wall: float) -> bool:
+        """Take in changes of the people; False if some are left. Raises EdgefaceError or OSError."""
+
+    def handover(self, *, replacement: bool) -> bytes:
+        """What a worker reads from its standard input; with `replacement`, others are serving."""
+
+    def listen(self, number: int) -> Sequence[socket.socket]:
+        """New sockets for a worker. Raises ConfigError."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,30 +91,21 @@ class _Process:
     """When it answered last."""
     ready: bool = False
     sent: int = 0
-    """The number of the snapshot that it has."""
+    """The `version` of the memory that it has."""
 
 
 class Supervisor:
     """Runs the service, in the main thread."""
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        settings: Serve,
-        workers: int,
-        reader: GalleryReader,
-        listeners: Listeners,
-        clock: Clock,
-    ) -> None:
-        self._configuration, self._settings, self._clock = configuration, settings, clock
-        self._reader, self._listeners = reader, listeners
+    def __init__(self, service: Service, workers: int, clock: Clock) -> None:
+        self._service, self._clock = service, clock
         self._stopping = self._announced = False
         self._status = 0
         self._memory = shared_counts.make(workers)
         self._counts = shared_counts.SharedCounts(self._memory)
         self._workers: list[_Process | None] = [None] * workers
         self._next_start = [0.0] * workers
-        self._people, self._snapshot = -1, 0
+        self._problem = ""
 
     def stop(self) -> None:
         """Have `run` end; a signal handler may call it."""
@@ -130,12 +156,12 @@ class Supervisor:
 
     def _start(self, number: int, now: float) -> None:
         with ExitStack() as stack:
-            listeners = [stack.enter_context(one) for one in self._listeners.open(number)]
+            listeners = [stack.enter_context(one) for one in self._service.listen(number)]
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             stack.enter_context(theirs)
             handles = [theirs.fileno(), self._memory, *(one.fileno() for one in listeners)]
             child = subprocess.Popen(
-                [sys.executable, "-m", "edgeface.recognition_service.worker", str(number), *map(str, handles)],
+                [sys.executable, "-m", self._service.module, str(number), *map(str, handles)],
                 stdin=subprocess.PIPE,
                 pass_fds=handles,
                 env={**_environment(), "PYTHONPATH": python_path()},
@@ -143,28 +169,24 @@ class Supervisor:
                 cwd="/",
             )
         replacement = self._announced and any(one is not None and one.ready for one in self._workers)
-        given = handover(self._configuration, self._settings, replacement=replacement)
+        given = self._service.handover(replacement=replacement)
         with suppress(OSError):
             # A child that has ended already is noticed with the others.
             _give(child, given)
         self._workers[number] = _Process(number, child, ours, now)
 
     def _read(self) -> bool:
-        """Read changes of the gallery; False if it cannot be read, so that the people may be out of date."""
+        """Follow the people; False if they may be out of date."""
         try:
-            found = self._reader.newest(self._clock.wall())
-            if found is not None:
-                self._replace_snapshot(share(found))
-                self._counts.set("people", found.enrolled)
+            current = self._service.follow(self._clock.wall())
         except (EdgefaceError, OSError) as error:
-            log.error("the gallery cannot be read, so no one will be recognised: %s", error)
+            if str(error) != self._problem:
+                log.error("%s: %s", self._service.lost, error)
+            self._problem = str(error)
             return False
-        return self._people >= 0
-
-    def _replace_snapshot(self, handle: int) -> None:
-        if self._people >= 0:
-            os.close(self._people)
-        self._people, self._snapshot = handle, self._snapshot + 1
+        self._problem = ""
+        self._counts.set("people", self._service.people)
+        return current and self._service.shared >= 0
 
     def _send(self, *, current: bool) -> None:
         """Give each worker the newest people, or confirm that it has them."""
@@ -173,11 +195,11 @@ class Supervisor:
         for one in self._workers:
             if one is None:
                 continue
-            handles = [self._people] if one.sent != self._snapshot else []
+            handles = [self._service.shared] if one.sent != self._service.version else []
             # One that reads nothing hangs, or has ended: `_replace` sees to it.
             with suppress(OSError):
                 socket.send_fds(one.channel, [CONFIRMED], handles, socket.MSG_DONTWAIT)
-                one.sent = self._snapshot
+                one.sent = self._service.version
 
     def _hear(self) -> None:
         """Wait a moment for the answers of workers."""
@@ -196,7 +218,7 @@ class Supervisor:
         if not self._announced and len(ready) == len(self._workers):
             self._announced = True
             people = counted(int(self._counts.get("people")), "person", "people")
-            log.info("recognition service: %s, %s, %s", self._listeners.url, counted(len(ready), "worker"), people)
+            log.info("%s: %s, %s, %s", self._service.title, self._service.url, counted(len(ready), "worker"), people)
             systemd.notify(systemd.READY)
         if systemd.watchdog_seconds() is not None:
             systemd.notify(systemd.WATCHDOG)
@@ -207,7 +229,7 @@ class Supervisor:
         left = [one for one in self._workers if one is not None]
         for one in left:
             one.child.terminate()
-        until = self._clock.monotonic() + self._settings.stop_seconds + END_SECONDS
+        until = self._clock.monotonic() + self._service.stop_seconds + END_SECONDS
         for one in left:
             try:
                 one.child.wait(max(0.0, until - self._clock.monotonic()))
@@ -215,8 +237,7 @@ class Supervisor:
                 one.child.kill()
                 one.child.wait()
             self._forget(one)
-        for handle in (self._memory, *([self._people] if self._people >= 0 else [])):
-            os.close(handle)
+        os.close(self._memory)
 
 
 def _environment() -> dict[str, str]:

@@ -35,3 +35,8 @@ def device_states(store: Store, rights: Rights) -> list[DeviceState]:
             wholly = all(rights.allow(site, "admin") for site in device.sites)
             shown.append(DeviceState(replace(device, sites=seen), tuple(follows.get(device.device, ())), wholly))
     return shown
+
+
+def sites_of(store: Store, device: str) -> tuple[str, ...]:
+    """The sites of the device of a name; none if there is no such device."""
+    return next((one.sites for one in store.devices() if one.device == device), ())

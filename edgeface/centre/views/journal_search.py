@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def people_of(store: Store, sites: tuple[str, ...] | None) -> Mapping[bytes, tuple[str, PersonRecord]]:
-    """Everyone of these sites, or of all, with their site, by their number; whoever was forgotten is not there."""
+    """Everyone of these sites, or of all, with their site, by their number, without those who were forgotten."""
     known = [one.site for one in store.sites() if sites is None or one.site in sites]
     return {one.person: (site, one) for site in known for one in store.people(site)}
 
