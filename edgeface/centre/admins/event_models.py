@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from edgeface.centre.records import JournalKind  # noqa: TC001 - as below
+from edgeface.centre.records import JournalKind
 from edgeface.core.settings import Id  # noqa: TC001 - as below
 from edgeface.web.api.device_models import Since  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.web.api.models import ApiModel, Page, Time
