@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,11 @@ ReceiptState = Literal["never", "behind", "equal", "differs"]
 """What a device's latest receipt says: none yet, an earlier change, all there is, or another set than the centre's."""
 ChangeKind = Literal["put", "forget", "restore"]
 ProposalState = Literal["waiting", "accepted", "declined"]
+JournalKind = Literal[
+    "enroll", "change", "forget", "accept", "decline", "site", "epoch", "code", "join", "lost", "policy", "model",
+    "search", "export", "events", "sign-in", "account",
+]  # fmt: skip
+"""What the journal can say; `events`: someone has looked at the events of a person."""
 ObjectionKind = Literal["another_face", "no_template", "duplicate", "not_compared", "same_name", "other_id"]
 Insistence = Literal["another_face", "duplicate"]
 """What an admin may insist on."""
@@ -118,6 +123,18 @@ class JoinCode:
     sites: tuple[str, ...]
 
 
+class Software(NamedTuple):
+    """What a device says of itself with a request; None: nothing."""
+
+    version: str | None
+    """Of edgeface."""
+    model: str | None
+    """The embedder for whose templates it asks."""
+
+
+NOT_SAID = Software(None, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A device that has joined."""
@@ -135,6 +152,9 @@ class Device:
     seen: float
     """Wall seconds of the latest request, to the minute."""
     revoked: float | None
+    version: str | None = None
+    model: str | None = None
+    """What it last said of its software; None if it did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +274,7 @@ class EventQuery:
     person: str | None = None
     """The id of a person."""
     device: str | None = None
+    kind: str | None = None
     camera: str | None = None
     door: str | None = None
     since: float | None = None
@@ -297,6 +318,39 @@ class Behind:
     since: float | None
     """Wall seconds of the oldest of them; None without one, and if the history begins later."""
     lease_ends: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalQuery:
+    """Selects rows of the journal; None selects all."""
+
+    sites: tuple[str, ...] | None = None
+    """Rows of any of these sites; rows that belong to no site are left out then."""
+    by: str | None = None
+    what: tuple[JournalKind, ...] | None = None
+    """Rows of any of these kinds."""
+    person: bytes | None = None
+    since: float | None = None
+    until: float | None = None
+    """Wall seconds; a row at this time is left out."""
+    before: int | None = None
+    """Only rows with a lower number."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRecord:
+    """Who did or saw what at the centre."""
+
+    n: int
+    at: float
+    """Wall seconds."""
+    by: str
+    """An account, `command-line` or a device; empty for the centre itself."""
+    what: JournalKind
+    sites: tuple[str, ...]
+    person: bytes | None
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

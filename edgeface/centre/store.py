@@ -8,12 +8,14 @@ from edgeface.centre import consistency
 from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
+from edgeface.centre.records import NOT_SAID
 from edgeface.centre.tables import devices, receipts, sites
 from edgeface.centre.tables.condition import Condition
 from edgeface.centre.tables.crops import Crops
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
+from edgeface.centre.tables.journal import Journal
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
 from edgeface.centre.tables.rings import Rings
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         Repaired,
         Site,
         SiteProof,
+        Software,
         Stored,
         WaitingProposal,
     )
@@ -80,6 +83,7 @@ class Store:
         self._limits = limits or Limits.of(CalibrationTable.shipped().cosine)
         self._clock = clock or SystemClock()
         self._database = Database(conninfo, connections)
+        self.journal = Journal(self._database, self._clock)
         self._directory = Directory(keyring)
         self._people = People(keyring, self._directory)
         self._feed = Feed(keyring)
@@ -113,14 +117,14 @@ class Store:
 
     # Sites
 
-    def add_site(self, site: str) -> Site:
+    def add_site(self, site: str, by: str = "") -> Site:
         """Add a site with its enrolling key and its first epoch; one that exists stays as it is.
 
         Raises GalleryError unless its name has the form of an id.
         """
         check_id(site)
         with self._database.changing() as transaction:
-            sites.add(transaction, site, self._keyring, self._clock.wall())
+            sites.add(transaction, site, self._keyring, self._clock.wall(), by)
             return sites.find(transaction, site)
 
     def sites(self) -> tuple[Site, ...]:
@@ -266,19 +270,15 @@ class Store:
         with self._database.changing() as transaction:
             devices.renew(transaction, device, fingerprint, ends)
 
-    def device_by_fingerprint(self, fingerprint: bytes) -> Device | None:
-        """The device of a certificate; None if it is unknown or revoked."""
+    def device_by_fingerprint(self, fingerprint: bytes, software: Software = NOT_SAID) -> Device | None:
+        """The device of a certificate, which says this of its software; None if it is unknown or revoked."""
         with self._database.changing() as transaction:
-            return devices.by_fingerprint(transaction, fingerprint, self._clock.wall())
+            return devices.by_fingerprint(transaction, fingerprint, self._clock.wall(), software)
 
     def devices(self) -> tuple[Device, ...]:
         """All devices, by name, the revoked too."""
         with self._database.changing() as transaction:
             return devices.every(transaction)
-
-    def sites_of(self, device: str) -> tuple[str, ...]:
-        """The sites of the device of a name; none if there is no such device."""
-        return next((one.sites for one in self.devices() if one.device == device), ())
 
     def revoke(self, device: str, by: str) -> None:
         """Refuse a device from now on. Begin a new epoch for each of its sites if it was lost."""
@@ -338,7 +338,7 @@ class Store:
     def decline(self, n: int, by: str) -> None:
         """Destroy the facts of a proposal."""
         with self._database.changing() as transaction:
-            subject = self._proposals.decline(transaction, n, by)
+            subject = self._proposals.decline(transaction, n, by, self._clock.wall())
         self._destroy(subject)
 
     def _destroy(self, subject: bytes) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from edgeface.centre import pages
 from edgeface.centre.admins import rights
 from edgeface.centre.admins.app import OPERATIONS, application, document
 from edgeface.web.http.operation import PREFIX
@@ -74,6 +75,10 @@ def test_the_document_is_openapi_and_has_every_route_once(app: Starlette) -> Non
         for method in (route.methods or set()) - {"HEAD"}
     }
     others = {("POST", f"{PREFIX}/sign-in"), ("POST", f"{PREFIX}/sign-out"), ("GET", "/metrics")}
+    for route in pages.ROUTES:
+        if isinstance(route, Route):
+            others |= {(method, route.path) for method in (route.methods or set()) - {"HEAD"}}
+    assert not any(path.startswith(PREFIX) for _, path in others if "/sign-" not in path)
     assert routes == {(one.method, f"{PREFIX}{one.path}") for one in OPERATIONS} | others
 
 

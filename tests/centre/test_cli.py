@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -105,7 +106,7 @@ def test_a_database_that_refuses_is_named_once(run: Run, config: Path) -> None:
     assert line.endswith('role "nothing" does not exist')
 
 
-def test_accounts_are_made_listed_and_revoked(run: Run) -> None:
+def test_accounts_are_made_listed_and_revoked(run: Run, conninfo: str) -> None:
     run("centre", "init")
     status, out, err = run("centre", "password", "anna", "--role", "admin", typed="correct horse battery\n")
     assert status == 0
@@ -118,6 +119,13 @@ def test_accounts_are_made_listed_and_revoked(run: Run) -> None:
     assert re.fullmatch(r"anna +admin +password +\S+ +all sites", anna)
     assert re.fullmatch(r"hr +viewer +token +\S+ +expires \S+ +tower", hr)
     assert run("centre", "revoke", "hr")[0] == 0
+    with psycopg.connect(conninfo) as connection:
+        noted = connection.execute("SELECT by, what, facts ->> 'account', facts ->> 'done' FROM journal ORDER BY n")
+        assert noted.fetchall() == [
+            ("command-line", "account", "anna", "password for admin"),
+            ("command-line", "account", "hr", "token for viewer"),
+            ("command-line", "account", "hr", "revoked"),
+        ]
     assert run("centre", "revoke", "hr")[0] == 1
     assert run("centre", "password", "bob", typed="correct horse battery\n")[0] == 2
     assert run("centre", "password", "bob", "--role", "admin", typed="short\n")[0] == 2

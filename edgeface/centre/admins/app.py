@@ -12,9 +12,11 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.centre.admins import events, guard, people, sites
+from edgeface.centre import pages
+from edgeface.centre.admins import events, guard, journal, people, sites
 from edgeface.centre.admins.metrics import metrics
 from edgeface.centre.admins.rights import RightsFile
+from edgeface.centre.pages.render import problem_page
 from edgeface.centre.tables.faces import ObjectionError
 from edgeface.config.configuration import Ingress
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
@@ -25,7 +27,7 @@ from edgeface.web.http.forwarded import Forwarded
 from edgeface.web.http.headers import KnownHosts, SafeHeaders
 from edgeface.web.http.limits import ConcurrencyLimit, Limits
 from edgeface.web.http.operation import PREFIX, Call, Media, Operation
-from edgeface.web.http.problems import HANDLERS, ErrorMiddleware, Problem, answer, respond
+from edgeface.web.http.problems import HANDLERS, ErrorMiddleware, Problem, answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,6 +54,7 @@ def application(context: CentreContext) -> Starlette:
             *(Route(f"{PREFIX}{one.path}", one.endpoint(), methods=[one.method]) for one in OPERATIONS),
             *guard.ROUTES,
             Route("/metrics", metrics, methods=["GET"]),
+            *pages.ROUTES,
         ],
         middleware=[
             Middleware(SafeHeaders, secure=True),
@@ -68,8 +71,7 @@ def application(context: CentreContext) -> Starlette:
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)
-    # There are no pages: every error is JSON.
-    app.state.problem_page = lambda _, problem: respond(PREFIX, problem)
+    app.state.problem_page = problem_page
     return app
 
 
@@ -97,6 +99,7 @@ OPERATIONS = (
     *people.OPERATIONS,
     *sites.OPERATIONS,
     *events.OPERATIONS,
+    *journal.OPERATIONS,
     Operation("GET", "/openapi.json", "viewer", "session", "Get the OpenAPI document", openapi_document,
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeface.centre.admins import models
-from edgeface.centre.admins.guard import centre, require_right, rights_of
+from edgeface.centre.admins import event_models as models
+from edgeface.centre.admins.guard import by, centre, require_right, rights_of
 from edgeface.centre.records import EventQuery
+from edgeface.centre.views.event_search import look
 from edgeface.core.clock import rfc3339
 from edgeface.web.api.events import wall_of
 from edgeface.web.http.operation import Call, Operation, cursor_of, key_of, reply
@@ -22,18 +23,21 @@ def events(call: Call) -> Response:
     query = call.query
     if query.site is not None:
         require_right(call, query.site, "viewer")
-    found = centre(call).store.events(
+    found = look(
+        centre(call).store,
         EventQuery(
             sites=rights_of(call).sites if query.site is None else (query.site,),
             person=query.person,
             device=query.device,
+            kind=query.kind,
             camera=query.camera,
             door=query.door,
             since=None if query.since is None else wall_of(query.since, "since"),
             until=None if query.until is None else wall_of(query.until, "until", end=True),
             before=_before(query.cursor),
             limit=query.limit + 1,
-        )
+        ),
+        by(call),
     )
     shown = found[: query.limit]
     following = cursor_of(shown[-1].key) if len(found) > len(shown) else None

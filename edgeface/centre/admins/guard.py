@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -22,8 +23,10 @@ from edgeface.web.http.throttle import too_soon
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from edgeface.centre.admins.rights import Role
+    from edgeface.centre.admins.rights import RightsFile, Role
     from edgeface.centre.context import CentreContext
+    from edgeface.web.auth.accounts import Account
+    from edgeface.web.auth.guard import AuthService
     from edgeface.web.http.operation import Call
 
 
@@ -41,21 +44,33 @@ async def sign_in(request: Request) -> Response:
     """Begin a session for an account with a password; a refusal does not say which part was wrong."""
     require_same_origin(request)
     given: SignIn = await json_body(SignIn).read(request)
-    rights = request.app.state.rights
-
-    def has_code(account: Any) -> bool:
-        return bool(rights.use_code(account.name, given.code.replace(" ", "")))
-
-    account, wait = await check_password(request, given.name, given.password, has_code)
+    account, wait = await checked_account(request, given.name, given.password, given.code)
     if wait:
         raise too_soon(wait, "too many wrong sign-ins")
     if account is None:
         raise Problem(HTTPStatus.UNAUTHORIZED, detail="name, password or code is wrong; each code works once")
-    auth = request.app.state.auth
-    await auth.note_use(account)
     response = Response(status_code=HTTPStatus.NO_CONTENT)
-    auth.sign_in(request, response, account)
+    await begin_session(request, response, account)
     return response
+
+
+async def checked_account(request: Request, name: str, password: str, code: str) -> tuple[Account | None, float]:
+    """The account of a name if password and code are right, or None and the seconds to wait before the next try."""
+    rights: RightsFile = request.app.state.rights
+
+    def has_code(account: Account) -> bool:
+        return rights.use_code(account.name, code.replace(" ", ""))
+
+    return await check_password(request, name, password, has_code)
+
+
+async def begin_session(request: Request, response: Response, account: Account) -> None:
+    """Begin a session that is in the journal; any session that the browser had ends."""
+    store = request.app.state.context.store
+    await run_in_threadpool(store.journal.add, account.name, "sign-in")
+    auth: AuthService = request.app.state.auth
+    await auth.note_use(account)
+    auth.sign_in(request, response, account)
 
 
 @viewer

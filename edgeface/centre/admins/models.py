@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -16,7 +16,6 @@ from edgeface.core.types import Embedding  # noqa: TC001 - pydantic evaluates th
 from edgeface.fleet.facts import MAX_GROUPS
 from edgeface.fleet.messages import ModelName
 from edgeface.gallery.snapshot import check_embedding
-from edgeface.web.api.device_models import Since  # noqa: TC001 - pydantic evaluates the annotations
 from edgeface.web.api.models import ApiModel, Day, Expiry, Limit, Name, NewFromPhotos, Page, Time
 
 Groups = Annotated[list[Id], Field(max_length=MAX_GROUPS)]
@@ -258,6 +257,18 @@ class History(ApiModel):
     changes: list[HistoryEntry]
 
 
+class Following(ApiModel):
+    """How far a device is behind the centre at one site."""
+
+    site: str
+    state: ReceiptState
+    changes: int
+    """That it has not signed."""
+    since: Time | None
+    """Of the oldest of them; null without one, and if the history begins later."""
+    lease_ends: Time | None
+
+
 class Device(ApiModel):
     """A device that has joined."""
 
@@ -269,6 +280,12 @@ class Device(ApiModel):
     revoked: Time | None
     grant_keys: list[str]
     """Base64 of the public keys that sign its grants."""
+    version: str | None
+    """Of edgeface, as the device last said."""
+    model: str | None
+    """The embedder for whose templates it last asked."""
+    follows: list[Following]
+    """How far it is at each site; empty for a revoked one."""
 
 
 class Devices(ApiModel):
@@ -345,40 +362,16 @@ class Decided(ApiModel):
     """The change that it became; null if it was declined."""
 
 
-class EventsQuery(Page):
-    """Selects a part of the events."""
+class Duplicate(ApiModel):
+    """Two people whose templates are so alike that they may be one person."""
 
-    site: SiteId | None = None
-    person: Id | None = None
-    """Id of a person."""
-    device: Id | None = None
-    camera: Id | None = None
-    door: Id | None = None
-    since: Since | None = None
-    """From this day in UTC, or this time as in RFC 3339."""
-    until: Since | None = None
-    """Up to and including this day in UTC, or before this time."""
+    one: str
+    other: str
+    """Ids."""
+    cosine: float
 
 
-class Event(ApiModel):
-    """An event of a device."""
+class Duplicates(ApiModel):
+    """The pairs of a site, the most similar first; they stay until an admin decides."""
 
-    at: Time
-    """1970-01-01 if the clock of the device was wrong by far."""
-    device: str
-    id: str
-    sites: list[str]
-    """The site of the person in it, or those of the device."""
-    kind: str
-    camera: str | None
-    door: str | None
-    facts: dict[str, Any] | None
-    """The row of the audit topic; null if it was about someone who was forgotten or is not known here."""
-
-
-class Events(ApiModel):
-    """A part of the events, the latest first."""
-
-    events: list[Event]
-    next: str | None
-    """The cursor of the next page; null if this is the last one."""
+    duplicates: list[Duplicate]

@@ -9,6 +9,8 @@ from edgeface.centre.admins import models
 from edgeface.centre.admins.guard import by, centre, require_right, rights_of
 from edgeface.centre.admins.people import outstanding
 from edgeface.centre.lost import find_device, lose
+from edgeface.centre.views.duplicates import find_duplicates
+from edgeface.centre.views.overview import device_states, sites_of
 from edgeface.core.clock import rfc3339
 from edgeface.core.errors import UnknownError
 from edgeface.core.text import printable
@@ -17,6 +19,8 @@ from edgeface.web.http.bodies import json_body
 from edgeface.web.http.operation import Call, Operation, reply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.responses import Response
 
     from edgeface.centre import records
@@ -45,7 +49,7 @@ def sites(call: Call) -> Response:
 def add_site(call: Call) -> Response:
     """Add a site."""
     require_right(call, None, "admin")
-    added = _site(centre(call).store.add_site(call.body.site))
+    added = _site(centre(call).store.add_site(call.body.site, by(call)))
     return reply(added, 201, {"Location": f"/api/v1/sites/{added.site}"})
 
 
@@ -77,12 +81,21 @@ def history(call: Call) -> Response:
     )
 
 
+def duplicates(call: Call) -> Response:
+    """List pairs of people of a site whose templates are alike."""
+    require_right(call, call.path["site"], "viewer")
+    found = find_duplicates(centre(call), call.path["site"])
+    return reply(
+        models.Duplicates(
+            duplicates=[models.Duplicate(one=pair.one.id, other=pair.other.id, cosine=pair.score) for pair in found]
+        )
+    )
+
+
 def devices(call: Call) -> Response:
     """List the devices of the sites that the caller may see."""
-    rights = rights_of(call)
-    found = centre(call).store.devices()
-    shown = [one for one in found if any(rights.allow(followed, "viewer") for followed in one.sites)]
-    return reply(models.Devices(devices=[_device(one) for one in shown]))
+    found = device_states(centre(call).store, rights_of(call))
+    return reply(models.Devices(devices=[_device(one.device, one.follows) for one in found]))
 
 
 def lost(call: Call) -> Response:
@@ -109,7 +122,7 @@ def make_code(call: Call) -> Response:
         require_right(call, followed, "admin")
     context = centre(call)
     # The device that has this name is replaced, at all its sites.
-    for followed in context.store.sites_of(call.body.device):
+    for followed in sites_of(context.store, call.body.device):
         require_right(call, followed, "admin")
     secret = context.store.make_code(call.body.sites, call.body.device, by(call))
     text = join_code.new(context.authority.fingerprint, secret).text()
@@ -175,7 +188,7 @@ def _device_proof(one: records.DeviceProof) -> models.DeviceProof:
     )
 
 
-def _device(one: records.Device) -> models.Device:
+def _device(one: records.Device, follows: Iterable[records.Behind]) -> models.Device:
     return models.Device(
         device=one.device,
         sites=list(one.sites),
@@ -184,6 +197,18 @@ def _device(one: records.Device) -> models.Device:
         certificate_ends=rfc3339(one.certificate_ends),
         revoked=None if one.revoked is None else rfc3339(one.revoked),
         grant_keys=[_base64(key) for key in one.grant_keys],
+        version=one.version,
+        model=one.model,
+        follows=[
+            models.Following(
+                site=at.site,
+                state=at.state,
+                changes=at.changes,
+                since=None if at.since is None else rfc3339(at.since),
+                lease_ends=None if at.lease_ends is None else rfc3339(at.lease_ends),
+            )
+            for at in follows
+        ],
     )
 
 
@@ -220,6 +245,8 @@ OPERATIONS = (
               {200: models.Proof}, errors=(403,)),
     Operation("GET", f"{_SITE}/changes", "viewer", "sites", "List the changes of people", history,
               {200: models.History}, query=models.HistoryQuery, errors=(403,)),
+    Operation("GET", f"{_SITE}/duplicates", "viewer", "sites", "List pairs of people whose templates are alike",
+              duplicates, {200: models.Duplicates}, errors=(403,)),
     Operation("GET", "/devices", "viewer", "devices", "List the devices of the sites that the caller may see", devices,
               {200: models.Devices}),
     Operation("POST", f"{_DEVICE}/lost", "admin", "devices", "Refuse a device that was lost; its sites get new keys",

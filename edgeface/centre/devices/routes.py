@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +19,7 @@ from edgeface.centre.authority import fingerprint
 from edgeface.centre.devices.certificates import KEY
 from edgeface.centre.devices.limits import limited
 from edgeface.centre.devices.timed_answers import WAITED
+from edgeface.centre.records import Software
 from edgeface.core.errors import FleetError
 from edgeface.fleet.join_code import PART_BYTES
 from edgeface.fleet.messages import (
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 Message = TypeVar("Message", bound=FleetMessage)
 
 _MAX_MODEL = 120
+_VERSION = re.compile(r"edgeface/([0-9A-Za-z.+-]{1,40})")
+_MODEL = re.compile(r"[A-Za-z0-9._-]{1,100}:[0-9a-f]{8}")
 _MAX_SEQ = 1 << 62
 _PART = 64 * 1024
 """Bytes of an answer that are written at a time."""
@@ -140,10 +144,17 @@ async def _device(request: Request) -> Device:
     # A connection may last longer than the certificate that it began with.
     if certificate.ends <= dt.datetime.fromtimestamp(context.clock.wall(), dt.timezone.utc):
         raise Problem(HTTPStatus.FORBIDDEN, detail="the certificate of this device has expired: join again")
-    found = await run_in_threadpool(context.store.device_by_fingerprint, certificate.fingerprint)
+    found = await run_in_threadpool(context.store.device_by_fingerprint, certificate.fingerprint, _software(request))
     if found is None:
         raise Problem(HTTPStatus.FORBIDDEN, detail="this device was revoked, or is not known: join again")
     return found
+
+
+def _software(request: Request) -> Software:
+    """What the device says of itself; anything unusual counts as nothing."""
+    version = _VERSION.fullmatch(request.headers.get("user-agent", ""))
+    model = _MODEL.fullmatch(request.query_params.get("model", ""))
+    return Software(None if version is None else version[1], None if model is None else model[0])
 
 
 async def _member(request: Request) -> tuple[Device, str]:

@@ -6,8 +6,8 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from edgeface.centre.records import Device, JoinCode
-from edgeface.centre.tables import sites
+from edgeface.centre.records import NOT_SAID, Device, JoinCode, Software
+from edgeface.centre.tables import journal, sites
 from edgeface.core.errors import GoneError, UnknownError
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ CODE_SECONDS = 900.0
 _SEEN_SECONDS = 60.0
 _DEVICES = (
     "SELECT d.device, d.fingerprint, d.certificate_ends, d.sealing_key, d.receipt_key, d.grant_keys, d.joined, d.seen,"
-    " d.revoked, array(SELECT site FROM device_sites s WHERE s.device = d.device ORDER BY site), d.earlier"
+    " d.revoked, array(SELECT site FROM device_sites s WHERE s.device = d.device ORDER BY site),"
+    " d.version, d.model, d.earlier"
     " FROM devices d"
 )
 
@@ -32,6 +33,7 @@ def make_code(transaction: Transaction, site_names: Sequence[str], device: str, 
     for site in site_names:
         sites.find(transaction, site)
     transaction.execute("DELETE FROM join_codes WHERE device = %s OR ends <= %s", (device, wall))
+    journal.note(transaction, wall, by, "code", site_names, {"device": device})
     secret = secrets.token_bytes(SECRET_BYTES)
     transaction.execute(
         "INSERT INTO join_codes VALUES (%s, %s, %s, %s, %s)",
@@ -80,6 +82,7 @@ def add(
         "INSERT INTO device_sites (device, site) VALUES (%s, %s)",
         [(code.device, one) for one in code.sites],
     )
+    journal.note(transaction, wall, code.device, "join", code.sites)
     return _only(transaction.execute(f"{_DEVICES} WHERE d.device = %s", (code.device,)).fetchall(), code.device)
 
 
@@ -96,8 +99,10 @@ def renew(transaction: Transaction, device: str, fingerprint: bytes, ends: float
     _require(changed.rowcount, device)
 
 
-def by_fingerprint(transaction: Transaction, fingerprint: bytes, wall: float) -> Device | None:
-    """The device of a certificate, unless it is revoked."""
+def by_fingerprint(
+    transaction: Transaction, fingerprint: bytes, wall: float, software: Software = NOT_SAID
+) -> Device | None:
+    """The device of a certificate, unless it is revoked; what it says of its software is kept."""
     row = transaction.execute(
         f"{_DEVICES} WHERE (d.fingerprint = %s OR d.earlier = %s) AND d.revoked IS NULL", (fingerprint, fingerprint)
     ).fetchone()
@@ -108,6 +113,9 @@ def by_fingerprint(transaction: Transaction, fingerprint: bytes, wall: float) ->
         transaction.execute("UPDATE devices SET earlier = NULL WHERE device = %s", (device.device,))
     if not 0 <= wall - device.seen < _SEEN_SECONDS:
         transaction.execute("UPDATE devices SET seen = %s WHERE device = %s", (wall, device.device))
+    said = Software(software.version or device.version, software.model or device.model)
+    if said != (device.version, device.model):
+        transaction.execute("UPDATE devices SET version = %s, model = %s WHERE device = %s", (*said, device.device))
     return device
 
 
@@ -123,6 +131,8 @@ def revoke(transaction: Transaction, device: str, by: str, wall: float) -> None:
         (wall, by, device),
     )
     _require(changed.rowcount, device)
+    homes = transaction.execute("SELECT site FROM device_sites WHERE device = %s ORDER BY site", (device,))
+    journal.note(transaction, wall, by, "lost", [site for (site,) in homes], {"device": device})
 
 
 def _require(changed: int, device: str) -> None:
@@ -137,7 +147,7 @@ def _only(rows: Iterable[Sequence[Any]], device: str) -> Device:
 
 
 def _device(row: Sequence[Any]) -> Device:
-    device, fingerprint, ends, sealing_key, receipt_key, grant_keys, joined, seen, revoked, of, _ = row
+    device, fingerprint, ends, sealing_key, receipt_key, grant_keys, joined, seen, revoked, of, version, model, _ = row
     return Device(
         device=device,
         sites=tuple(of),
@@ -149,6 +159,8 @@ def _device(row: Sequence[Any]) -> Device:
         joined=joined,
         seen=seen,
         revoked=revoked,
+        version=version,
+        model=model,
     )
 
 

@@ -71,6 +71,7 @@ class EventRows:
             ("sites && %s", None if query.sites is None else list(query.sites)),
             ("person = ANY(%s)", None if query.person is None else self._people(transaction, query)),
             ("device = %s", query.device),
+            ("kind = %s", query.kind),
             ("camera = %s", query.camera),
             ("door = %s", query.door),
             ("at >= to_timestamp(%s)", query.since),

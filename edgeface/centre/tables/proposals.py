@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Entry, WaitingProposal
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import journal, sites
 from edgeface.centre.tables.faces import names_against, require_no_objection
 from edgeface.core.errors import ChangedError, FleetError, GoneError, UnknownError
 from edgeface.fleet import facts as signed_facts
@@ -84,8 +84,9 @@ class Proposals:
         Raises ObjectionError if something speaks against it on which no one insisted.
         """
         row = self._locked(transaction, n)
-        _, number, site, _, person, seq, forget, sealed, _ = row
+        _, number, site, device, person, seq, forget, sealed, _ = row
         self._require_current(transaction, site, person, seq)
+        journal.note(transaction, wall, by, "accept", site, {"proposal": n, "device": device}, person)
         if forget:
             (became,) = self._people.forget(transaction, site, [person], by, wall)
             return became, proposal_subject(number)
@@ -99,9 +100,10 @@ class Proposals:
         self._decide(transaction, n, "accepted", by, became, overruled)
         return became, proposal_subject(number)
 
-    def decline(self, transaction: Transaction, n: int, by: str) -> bytes:
+    def decline(self, transaction: Transaction, n: int, by: str, wall: float) -> bytes:
         """Delete a proposal's facts; returns its subject, as `accept`."""
-        number = self._locked(transaction, n)[1]
+        _, number, site, device, person, *_ = self._locked(transaction, n)
+        journal.note(transaction, wall, by, "decline", site, {"proposal": n, "device": device}, person)
         self._decide(transaction, n, "declined", by, 0)
         return proposal_subject(number)
 

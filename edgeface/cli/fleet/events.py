@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from edgeface.centre.records import EventQuery
+from edgeface.centre.views.event_search import look
 from edgeface.cli import listing
 from edgeface.core.clock import DAY, rfc3339
 from edgeface.core.console import say
@@ -33,7 +34,8 @@ def show_events(context: CentreContext, words: Sequence[str], arguments: argpars
     if arguments.last < 1:
         raise UsageError("--last: 1 or more")
     until = listing.start_of_day(arguments.until, "--until")
-    found = context.store.events(
+    found = look(
+        context.store,
         EventQuery(
             sites=tuple(words) or None,
             person=arguments.person,
@@ -43,7 +45,8 @@ def show_events(context: CentreContext, words: Sequence[str], arguments: argpars
             since=listing.start_of_day(arguments.since, "--since"),
             until=None if until is None else until + DAY,
             limit=arguments.last,
-        )
+        ),
+        "command-line",
     )
     for one in reversed(found):
         say(_json(one) if arguments.json else _line(one))

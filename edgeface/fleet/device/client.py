@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from edgeface import __version__
 from edgeface.core.errors import FleetError, system_reason
 from edgeface.core.text import cleaned
 from edgeface.fleet.messages import MAX_ANSWER_BYTES, MEDIA_TYPE, PREFIX, FleetMessage, Refused
@@ -23,6 +24,7 @@ TIMEOUT = 15.0
 """Seconds for a connection, and for each read in addition to what the centre may wait."""
 ANSWER_SECONDS = 600.0
 """Seconds after which an answer is cut off that arrives a few bytes at a time."""
+_HEADERS = {"Accept": MEDIA_TYPE, "User-Agent": f"edgeface/{__version__}"}
 _MAX_REFUSAL = 20_000
 _PIECE = 1 << 14
 _OK, _CONFLICT, _GONE, _TOO_MANY, _UNAVAILABLE = 200, 409, 410, 429, 503
@@ -135,7 +137,7 @@ class CentreClient:
         connection = self._connection or self._connect()
         if connection.sock is not None:
             connection.sock.settimeout(self._timeout + wait)
-        headers = {"Accept": MEDIA_TYPE, **({} if body is None else {"Content-Type": MEDIA_TYPE})}
+        headers = {**_HEADERS, **({} if body is None else {"Content-Type": MEDIA_TYPE})}
         with self._within(self._most + wait):
             connection.request(method, PREFIX + path, body, headers)
             response = connection.getresponse()
