@@ -29,7 +29,8 @@ PATIENCE = 40.0
 class Searching:
     """`edgeface centre search` for a centre; its folder of sockets has a short path."""
 
-    def __init__(self, context: CentreContext, workers: int = 1) -> None:
+    def __init__(self, context: CentreContext, workers: int = 1, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._folder = tempfile.TemporaryDirectory(prefix="ge")
         folder = Path(self._folder.name)
         settings = context.settings
@@ -60,7 +61,7 @@ class Searching:
 
     def wait(self, is_so: Callable[[State], bool] = lambda state: state.ready > 0) -> None:
         """Wait until its state is so."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self._patience
         while True:
             try:
                 if is_so(self.client.state()):

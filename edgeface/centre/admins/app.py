@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.centre.admins import events, guard, people, sites
+from edgeface.centre.admins import candidates, events, guard, people, sites
 from edgeface.centre.admins.metrics import metrics
 from edgeface.centre.admins.rights import RightsFile
 from edgeface.config.configuration import Ingress
@@ -65,6 +65,7 @@ def application(context: CentreContext) -> Starlette:
     app.state.broker = None
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
+    app.state.searches = candidates.Rate(settings.search.per_minute, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)
     # There are no pages: every error is JSON.
     app.state.problem_page = lambda _, problem: respond(PREFIX, problem)
@@ -93,6 +94,7 @@ OPERATIONS = (
     *people.OPERATIONS,
     *sites.OPERATIONS,
     *events.OPERATIONS,
+    *candidates.OPERATIONS,
     Operation("GET", "/openapi.json", "viewer", "session", "Get the OpenAPI document", openapi_document,
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip

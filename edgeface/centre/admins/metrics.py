@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from edgeface import __version__
 from edgeface.centre.admins.guard import rights_in
 from edgeface.centre.mqtt.broker_client import FATES
+from edgeface.centre.search.client import SearchClient
+from edgeface.centre.search.messages import State
 from edgeface.core.clock import DAY
+from edgeface.core.errors import FleetError
 from edgeface.web.auth.guard import viewer
 
 if TYPE_CHECKING:
@@ -70,6 +73,8 @@ class CentreCollector:
         yield _gauge("edgeface_centre_certificate_days", "Days until a certificate ends.", ["device"], ends)
         if self._broker is not None:
             yield from _events(self._broker)
+        if self._rights.sites is None:
+            yield from _search(self._context)
 
 
 def _worst(behind: Iterable[Behind]) -> dict[str, str]:
@@ -111,3 +116,17 @@ def _gauge(name: str, text: str, labels: list[str], samples: Iterable[tuple[tupl
     for values, value in samples:
         family.add_metric(list(values), value)
     return family
+
+
+def _search(context: CentreContext) -> Iterator[Metric]:
+    try:
+        state = SearchClient(context.settings.search).state()
+    except FleetError:
+        state = State(people=0, ready=0, restarts=0, answers=0, seconds=0.0)
+    yield _gauge("edgeface_centre_search_ready", "Search workers that can answer.", [], [((), state.ready)])
+    yield _gauge("edgeface_centre_search_people", "Templates that are searched.", [], [((), state.people)])
+    text = "Search workers that have ended and were replaced."
+    yield CounterMetricFamily("edgeface_centre_search_worker_restarts", text, state.restarts)
+    seconds = SummaryMetricFamily("edgeface_centre_search_seconds", "Searches that were answered, with their time.")
+    seconds.add_metric([], state.answers, state.seconds)
+    yield seconds

@@ -71,7 +71,7 @@ class _Bucket:
     at: float
 
 
-class _Buckets:
+class Buckets:
     """Token buckets of one size, by key; the oldest is dropped when there are too many."""
 
     def __init__(self, tries: int, seconds: float) -> None:
@@ -111,7 +111,7 @@ class LinkThrottle:
     def __init__(self, clock: Clock, tries: int = ADDRESS_TRIES, seconds: float = ADDRESS_SECONDS) -> None:
         """`tries` wrong ones until an address must wait, and the seconds until each further one."""
         self._clock = clock
-        self._addresses = _Buckets(tries, seconds)
+        self._addresses = Buckets(tries, seconds)
 
     def wait(self, address: str) -> float:
         """Seconds until a wrong token of this address may be tried again; 0 for now."""
@@ -132,17 +132,17 @@ class LoginThrottle:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pairs = _Buckets(PAIR_TRIES, PAIR_SECONDS)
-        self._addresses = _Buckets(ADDRESS_TRIES, ADDRESS_SECONDS)
-        self._accounts = _Buckets(ACCOUNT_TRIES, ACCOUNT_SECONDS)
-        self._every = _Buckets(ALL_TRIES, ALL_SECONDS)
+        self._pairs = Buckets(PAIR_TRIES, PAIR_SECONDS)
+        self._addresses = Buckets(ADDRESS_TRIES, ADDRESS_SECONDS)
+        self._accounts = Buckets(ACCOUNT_TRIES, ACCOUNT_SECONDS)
+        self._every = Buckets(ALL_TRIES, ALL_SECONDS)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._reported = float("-inf")
 
     def begin(self, account: str, address: str) -> float:
         """Take a try of an account, whether it exists or not; gives 0, or the seconds to wait if none is left."""
         now, pair = self._clock.monotonic(), (account, address)
-        kinds: list[tuple[_Buckets, object]] = [(self._pairs, pair), (self._addresses, address)]
+        kinds: list[tuple[Buckets, object]] = [(self._pairs, pair), (self._addresses, address)]
         if not self.knows(account, address):
             kinds.append((self._accounts, account))
         wait = max(buckets.wait(key, now) for buckets, key in kinds)
