@@ -14,6 +14,11 @@ ReceiptState = Literal["never", "behind", "equal", "differs"]
 """What a device's latest receipt says: none yet, an earlier change, all there is, or another set than the centre's."""
 ChangeKind = Literal["put", "forget", "restore"]
 ProposalState = Literal["waiting", "accepted", "declined"]
+JournalKind = Literal[
+    "enroll", "change", "forget", "accept", "decline", "site", "epoch", "code", "join", "lost", "policy", "model",
+    "search", "export", "events", "sign-in", "account",
+]  # fmt: skip
+"""What the journal can say; `events`: someone has looked at the events of a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,3 +248,35 @@ class Behind:
     since: float | None
     """Wall seconds of the oldest of them; None without one, and if the history begins later."""
     lease_ends: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalQuery:
+    """Selects rows of the journal; None selects all."""
+
+    sites: tuple[str, ...] | None = None
+    """Rows of any of these sites; rows that belong to no site are left out then."""
+    by: str | None = None
+    what: JournalKind | None = None
+    person: bytes | None = None
+    since: float | None = None
+    until: float | None = None
+    """Wall seconds; a row at this time is left out."""
+    before: int | None = None
+    """Only rows with a lower number."""
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRecord:
+    """Who did or saw what at the centre."""
+
+    n: int
+    at: float
+    """Wall seconds."""
+    by: str
+    """An account, `command-line` or a device; empty for the centre itself."""
+    what: JournalKind
+    sites: tuple[str, ...]
+    person: bytes | None
+    facts: Mapping[str, Any]

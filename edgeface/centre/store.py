@@ -8,10 +8,11 @@ from edgeface.centre import consistency
 from edgeface.centre.answers import Answers
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
-from edgeface.centre.tables import devices, events, receipts, sites
+from edgeface.centre.tables import devices, events, journal, receipts, sites
 from edgeface.centre.tables.directory import Directory
 from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
+from edgeface.centre.tables.journal import Journal
 from edgeface.centre.tables.people import People
 from edgeface.centre.tables.proposals import Proposals
 from edgeface.centre.tables.templates import Templates
@@ -69,6 +70,7 @@ class Store:
         self._lease_seconds = lease_seconds
         self._clock = clock or SystemClock()
         self._database = Database(conninfo, connections)
+        self.journal = Journal(self._database, self._clock)
         self._directory = Directory(keyring)
         self._people = People(keyring, self._directory)
         self._feed = Feed(keyring)
@@ -96,14 +98,14 @@ class Store:
 
     # Sites
 
-    def add_site(self, site: str) -> Site:
+    def add_site(self, site: str, by: str = "") -> Site:
         """Add a site with its enrolling key and its first epoch; one that exists stays as it is.
 
         Raises GalleryError unless its name has the form of an id.
         """
         check_id(site)
         with self._database.changing() as transaction:
-            sites.add(transaction, site, self._keyring, self._clock.wall())
+            sites.add(transaction, site, self._keyring, self._clock.wall(), by)
             return sites.find(transaction, site)
 
     def sites(self) -> tuple[Site, ...]:
@@ -225,6 +227,7 @@ class Store:
         """
         check_id(device)
         with self._database.changing() as transaction:
+            journal.note(transaction, self._clock.wall(), by, "code", site_names, {"device": device})
             return devices.make_code(transaction, site_names, device, by, self._clock.wall())
 
     def take_code(self, secret: bytes) -> JoinCode:
@@ -238,6 +241,7 @@ class Store:
         A device of this name that was there before is replaced: its certificate and receipts hold no longer.
         """
         with self._database.changing() as transaction:
+            journal.note(transaction, self._clock.wall(), code.device, "join", code.sites, {"device": code.device})
             return devices.add(transaction, code, request, fingerprint, ends, self._clock.wall())
 
     def renew_device(self, device: str, fingerprint: bytes, ends: float) -> None:
@@ -262,7 +266,8 @@ class Store:
     def revoke(self, device: str, by: str) -> None:
         """Refuse a device from now on. Begin a new epoch for each of its sites if it was lost."""
         with self._database.changing() as transaction:
-            devices.revoke(transaction, device, by, self._clock.wall())
+            homes = devices.revoke(transaction, device, by, self._clock.wall())
+            journal.note(transaction, self._clock.wall(), by, "lost", homes, {"device": device})
 
     def applied(self, device: Device, site: str, receipt: Receipt) -> Lease:
         """Take a receipt; raises ChangedError if its digest is not that of its change number, FleetError if forged."""
@@ -302,6 +307,7 @@ class Store:
     def accept(self, n: int, by: str) -> int:
         """Make a proposal a change, and return its number; raises as `propose` and `put` do."""
         with self._database.changing() as transaction:
+            journal.note_decision(transaction, self._clock.wall(), by, "accept", n)
             became, subject = self._proposals.accept(transaction, n, by, self._clock.wall())
         self._destroy(subject)
         return became
@@ -309,6 +315,7 @@ class Store:
     def decline(self, n: int, by: str) -> None:
         """Destroy the facts of a proposal."""
         with self._database.changing() as transaction:
+            journal.note_decision(transaction, self._clock.wall(), by, "decline", n)
             subject = self._proposals.decline(transaction, n, by)
         self._destroy(subject)
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -52,6 +53,7 @@ async def sign_in(request: Request) -> Response:
     if account is None:
         raise Problem(HTTPStatus.UNAUTHORIZED, detail="name, password or code is wrong; each code works once")
     auth = request.app.state.auth
+    await run_in_threadpool(request.app.state.context.store.journal.add, account.name, "sign-in")
     await auth.note_use(account)
     response = Response(status_code=HTTPStatus.NO_CONTENT)
     auth.sign_in(request, response, account)

@@ -44,7 +44,7 @@ def sites(call: Call) -> Response:
 def add_site(call: Call) -> Response:
     """Add a site."""
     require_right(call, None, "admin")
-    added = _site(centre(call).store.add_site(call.body.site))
+    added = _site(centre(call).store.add_site(call.body.site, by(call)))
     return reply(added, 201, {"Location": f"/api/v1/sites/{added.site}"})
 
 

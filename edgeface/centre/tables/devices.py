@@ -111,13 +111,15 @@ def every(transaction: Transaction) -> tuple[Device, ...]:
     return tuple(_device(row) for row in transaction.execute(f"{_DEVICES} ORDER BY d.device"))
 
 
-def revoke(transaction: Transaction, device: str, by: str, wall: float) -> None:
-    """Refuse a device from now on; the first time is kept."""
+def revoke(transaction: Transaction, device: str, by: str, wall: float) -> tuple[str, ...]:
+    """Refuse a device from now on; the first time is kept. Returns its sites."""
     changed = transaction.execute(
         "UPDATE devices SET revoked = coalesce(revoked, %s), revoked_by = coalesce(revoked_by, %s) WHERE device = %s",
         (wall, by, device),
     )
     _require(changed.rowcount, device)
+    homes = transaction.execute("SELECT site FROM device_sites WHERE device = %s ORDER BY site", (device,))
+    return tuple(site for (site,) in homes)
 
 
 def _require(changed: int, device: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgeface.centre.records import Site
+from edgeface.centre.tables import journal
 from edgeface.core.errors import UnknownError
 from edgeface.fleet import digest, sealing
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from edgeface.centre.database import Transaction
     from edgeface.centre.keys.keyring import Keyring
+    from edgeface.centre.records import JournalKind
 
 CHANNEL = "edgeface_seq"
 """PostgreSQL tells listeners of this channel `SITE SEQ` when a change is committed."""
@@ -35,12 +37,13 @@ def locked(transaction: Transaction, site: str) -> Site:
     return _found(transaction, site, f"{_SITES} WHERE site = %s FOR UPDATE")
 
 
-def add(transaction: Transaction, site: str, keyring: Keyring, wall: float) -> None:
+def add(transaction: Transaction, site: str, keyring: Keyring, wall: float, by: str) -> None:
     """Add a site with its first epoch, unless it exists."""
     added = transaction.execute("INSERT INTO sites (site) VALUES (%s) ON CONFLICT DO NOTHING", (site,))
     if added.rowcount:
         keyring.enrolling.make(site)
-        begin_epoch(transaction, site, keyring, wall, "")
+        journal.note(transaction, wall, by, "site", site)
+        begin_epoch(transaction, site, keyring, wall, by)
 
 
 def begin_epoch(transaction: Transaction, site: str, keyring: Keyring, wall: float, by: str) -> int:
@@ -50,6 +53,7 @@ def begin_epoch(transaction: Transaction, site: str, keyring: Keyring, wall: flo
     keyring.add_epoch(site, epoch, sealing.new_key())
     transaction.execute("UPDATE sites SET epoch = %s WHERE site = %s", (epoch, site))
     transaction.execute("INSERT INTO epochs VALUES (%s, %s, %s, %s)", (site, epoch, wall, by))
+    journal.note(transaction, wall, by, "epoch", site, {"epoch": epoch})
     return epoch
 
 
@@ -81,6 +85,8 @@ def number(
     for seq, change in zip(numbers, changes, strict=True):
         site = _after(site, seq, change)
         rows.append((site.site, seq, change.person, kind, wall, by, to_bytes(site.digest), site.count))
+    if kind != "restore":
+        journal.note_people(transaction, wall, by, site.site, [(_kind(change), change.person) for change in changes])
     execute_all(transaction, "INSERT INTO changes VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", rows)
     transaction.execute(
         "WITH changed AS (UPDATE sites SET seq = %s, digest = %s, count = %s WHERE site = %s RETURNING site, seq)"
@@ -99,6 +105,10 @@ def execute_all(transaction: Transaction, sql: str, rows: Iterable[Sequence[Any]
 def to_bytes(value: int) -> bytes:
     """A digest as a column has it."""
     return value.to_bytes(32, "big")
+
+
+def _kind(change: Change) -> JournalKind:
+    return "forget" if change.gone else "enroll" if change.before is None else "change"
 
 
 def _after(site: Site, seq: int, change: Change) -> Site:

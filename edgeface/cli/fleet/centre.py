@@ -52,7 +52,7 @@ def _site(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -
     """Add sites, or list them."""
     for word in words:
         check_id(word)
-        context.store.add_site(word)
+        context.store.add_site(word, _BY)
     for one in context.store.sites():
         say(f"{one.site:<20} {counted(one.count, 'person', 'people'):<14} change {one.seq}, epoch {one.epoch}")
 

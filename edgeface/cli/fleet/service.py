@@ -10,7 +10,7 @@ from edgeface.centre import settings as centre_settings
 from edgeface.cli import listing
 from edgeface.core.clock import SystemClock, rfc3339
 from edgeface.core.console import complain, say
-from edgeface.core.errors import ConfigError, UsageError
+from edgeface.core.errors import ConfigError, EdgefaceError, UsageError
 from edgeface.core.installed.parts import missing_part
 from edgeface.core.log import set_up
 from edgeface.core.text import check_id, counted, printable_path
@@ -116,6 +116,7 @@ def _password(settings: CentreSettings, arguments: argparse.Namespace) -> int:
     if arguments.role is None:
         raise UsageError("centre password needs --role: admin or viewer")
     address = make_password(settings.data, name, arguments.role, sites, listing.ask(_PASSWORD), SystemClock().wall())
+    _note(settings, name, f"password for {arguments.role}", sites)
     complain(f"{name}: scan this with an authenticator; it is not shown again:")
     say(address)
     _draw(address)
@@ -130,6 +131,7 @@ def _token(settings: CentreSettings, arguments: argparse.Namespace) -> int:
     if arguments.role is None:
         raise UsageError("centre token needs --role: admin or viewer")
     token = make_token(settings.data, name, arguments.role, sites, SystemClock().wall(), arguments.days)
+    _note(settings, name, f"token for {arguments.role}", sites)
     complain(f"{name}: a new token for the role {arguments.role}; it is not stored and is not shown again:")
     say(token)
     return 0
@@ -154,7 +156,20 @@ def _revoke(settings: CentreSettings, arguments: argparse.Namespace) -> int:
 
     name, _ = _account(arguments)
     say(f"{name}: {revoke(settings.data, name)} revoked")
+    _note(settings, name, "revoked", None)
     return 0
+
+
+def _note(settings: CentreSettings, name: str, done: str, sites: tuple[str, ...] | None) -> None:
+    """Write a change of an account to the journal; without a database the change holds all the same."""
+    from edgeface.centre.context import opened
+
+    facts = {"account": name, "done": done, **({} if sites is None else {"sites": list(sites)})}
+    try:
+        with opened(settings, SystemClock()) as context:
+            context.store.journal.add("command-line", "account", None, facts)
+    except EdgefaceError as error:
+        complain(f"not in the centre's journal: {error}")
 
 
 def _account(arguments: argparse.Namespace) -> tuple[str, tuple[str, ...] | None]:
