@@ -31,7 +31,7 @@ from edgeface.centre.authority import Authority
 from edgeface.centre.context import KEYRING, CentreContext, opened
 from edgeface.centre.keys.keyring import Keyring
 from edgeface.centre.keys.keyring_copy import KeyringCopy
-from edgeface.centre.settings import CentreSettings, Database
+from edgeface.centre.settings import CentreSettings, Database, Search
 from edgeface.centre.tables.directory import sealed_facts
 from edgeface.core.clock import SystemClock
 from edgeface.faces.embedder import embedder_name
@@ -126,6 +126,7 @@ def _measured(options: argparse.Namespace, folder: Path) -> Measured:
             data=folder / "data",
             keyring=folder / "second",
             names=("localhost",),
+            search=Search(sockets=folder / "s"),
         )
         clock = SystemClock()
         Authority.create(settings.data, clock)

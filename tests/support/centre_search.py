@@ -27,14 +27,14 @@ PATIENCE = 40.0
 
 
 class Searching:
-    """`edgeface centre search` for a centre; its folder of sockets has a short path."""
+    """`edgeface centre search` for a centre, whose folder of sockets must have a short path."""
 
     def __init__(self, context: CentreContext, workers: int = 1, patience: float = PATIENCE) -> None:
         self._patience = patience
         self._folder = tempfile.TemporaryDirectory(prefix="ge")
         folder = Path(self._folder.name)
         settings = context.settings
-        self.settings: Search = settings.search.model_copy(update={"sockets": folder / "s", "workers": workers})
+        self.settings: Search = settings.search
         given: dict[str, Any] = {
             "names": list(settings.names),
             "data": str(settings.data),

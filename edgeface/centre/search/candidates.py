@@ -44,10 +44,9 @@ class Inquiry:
     most: int = USUAL
 
     def __post_init__(self) -> None:
-        if not REASON[0] <= len(self.reason.strip()) <= REASON[1] or not is_one_line(self.reason):
-            raise UsageError(
-                f"give a reason of {REASON[0]} to {REASON[1]} characters in one line: the journal keeps it"
-            )
+        least, most = REASON
+        if not least <= len(self.reason.strip()) <= most or not is_one_line(self.reason):
+            raise UsageError(f"give a reason of {least} to {most} characters in one line; the journal keeps it")
         if self.sites is not None and len(self.sites) > MOST_SITES:
             raise UsageError(f"name at most {MOST_SITES} sites")
 
@@ -97,6 +96,7 @@ def _embedded(context: CentreContext, photo: Path | bytes) -> tuple[str, Embeddi
 
 
 def _note(context: CentreContext, inquiry: Inquiry, count: int) -> None:
+    """Write who asked, and why; whoever may see one of the sites may see that."""
+    sites = [one.site for one in context.store.sites()] if inquiry.sites is None else inquiry.sites
     facts = {"reason": inquiry.reason.strip(), "candidates": count, "most": inquiry.most}
-    for site in (None,) if inquiry.sites is None else inquiry.sites:
-        context.store.journal.add(inquiry.by, "search", site, facts)
+    context.store.journal.add(inquiry.by, "search", sites, facts)
