@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgeface.core.types import Embedding
 
 NOTE = "These people look alike, and one of them may be the person in the photo. It is no proof of identity."
-"""What stands beside every answer."""
+"""What every answer says, too."""
 REASON = (3, 200)
 """Least and most characters of a reason."""
 USUAL = 10
