@@ -120,6 +120,15 @@ def test_an_older_database_is_read_from_its_beginning(centre: Centre, following:
     assert found(following, centre) == ids(0, 1, 2)
 
 
+def test_after_a_restore_everyone_is_read_again(centre: Centre, following: Following) -> None:
+    centre.store.put_all(SITE, [entry(n) for n in range(4)], "test")
+    follow(following)
+    centre.store.after_restore()
+    follow(following)
+    assert found(following, centre) == ids(*range(4))
+    assert following.people == 4
+
+
 def test_templates_that_cannot_be_used_are_left_out(
     centre: Centre, following: Following, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -87,7 +87,6 @@ class Searching:
     def close(self) -> None:
         """End it in any case."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.stop()
         self._log.close()
         self._folder.cleanup()
