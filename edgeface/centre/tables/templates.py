@@ -67,8 +67,9 @@ class Templates:
             after = b""
             while True:
                 found = transaction.execute(
-                    f"{_ROWS} t.sealed IS NOT NULL AND p.person > %s ORDER BY p.person LIMIT %s",
-                    (model, after, self._page),
+                    f"{_ROWS} t.person > %s AND p.person > %s ORDER BY p.person LIMIT %s",
+                    # Twice, so that PostgreSQL begins to read both tables there.
+                    (model, after, after, self._page),
                     binary=True,
                 ).fetchall()
                 keys = self._keyring.keys_between(found[0][0], found[-1][0]) if found else {}
