@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev setup-test still-scenes liveness liveness-grants liveness-visits demo test test-fast check mutants faults fleet-faults models acquisition corrections enrollment identity chain evaluate \
-	covered clean fuzz install uninstall deb docs-check fleet-demo first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-centre bench-passes bench-people bench-search bench-unknowns factors bench-serve manifests image image-test fleet-image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
+	covered clean fuzz install uninstall deb docs-check fleet-demo first-hour proxy-test home-assistant-test home-assistant-screenshots service-test arm64 matrix trace screenshots fusion swap slow web-idle bench-live bench-notify bench-flat bench-quick bench bench-centre bench-passes bench-people bench-search bench-candidates bench-unknowns factors bench-serve manifests image image-test fleet-image-test compose-test app-repository app-test app-image-test release apt-repository update-test release-lock
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -113,6 +113,9 @@ chain: build/naive/bin/python ## CPU of the whole chain compared with a naive lo
 
 bench-search: setup ## how long a search takes among 1,000 to 1,000,000 people (ARGS="--write")
 	@$(BIN)/python -m benchmarks.search $(ARGS)
+
+bench-candidates: setup-test ## the centre's search among a million templates: CPU, memory, start, and whether it is right, 3 minutes (ARGS="--write")
+	@$(BIN)/python -m benchmarks.candidates $(ARGS)
 
 bench-unknowns: setup ## what 10,000 unknowns cost, and a flood of new ones, 4 minutes (ARGS="--faces FOLDER --cache FILE")
 	@$(BIN)/python -m benchmarks.unknowns $(ARGS)

@@ -15,7 +15,9 @@ import pytest
 
 from edgeface.centre.records import Entry
 from edgeface.centre.search.client import SearchClient
+from edgeface.centre.search.following import Following
 from edgeface.centre.search.messages import PATH, STATE_PATH, Question, to_text
+from edgeface.centre.search.service import SearchService
 from edgeface.centre.settings import Search
 from edgeface.core.errors import FleetError
 from edgeface.faces.embedder import embedder_name
@@ -159,6 +161,12 @@ def test_hostile_bodies_are_refused_and_the_next_question_is_answered(searching:
     assert asked(searching, b"{}", path=STATE_PATH) == 405
     assert people(searching, embedding(1)) == []
     assert "Traceback" not in searching.log
+
+
+def test_a_worker_gets_no_password_and_no_key(context: CentreContext) -> None:
+    with closing(Following(context.store.templates, MODEL, 192)) as following:
+        given = json.loads(SearchService(context.settings, following, MODEL).handover(replacement=False))
+    assert given == {"replacement": False, "model": MODEL, "log": {"level": "info", "format": "text"}}
 
 
 def test_templates_of_another_model_are_not_compared(searching: Searching) -> None:

@@ -15,7 +15,7 @@ from edgeface.centre.search.index import Index, Rows
 from edgeface.centre.tables.templates import NEVER
 from edgeface.gallery.search import LARGE
 
-SIZE = 32
+SIZE, ROOM = 32, 2 * LARGE
 TODAY = dt.date(2026, 11, 30).toordinal()
 Floats = NDArray[np.float32]
 
@@ -38,7 +38,7 @@ def people(count: int, seed: int, site: str = "tower", ends: int = NEVER) -> Row
 
 @pytest.fixture(name="index")
 def _index() -> Iterator[Index]:
-    made, handle = Index.make(SIZE)
+    made, handle = Index.make(SIZE, ROOM)
     yield made
     os.close(handle)
 
@@ -59,7 +59,7 @@ def test_an_empty_index_finds_no_one(index: Index) -> None:
 
 @pytest.mark.parametrize("count", [30, LARGE + 1000])
 def test_what_another_process_maps_finds_the_same_as_brute_force(count: int) -> None:
-    index, handle = Index.make(SIZE)
+    index, handle = Index.make(SIZE, ROOM)
     given = people(count, 2)
     index.put(given, new=True)
     index.tidy()
@@ -108,7 +108,7 @@ def test_equal_faces_are_both_found(index: Index) -> None:
 
 
 def test_nothing_is_left_in_memory_of_who_is_removed() -> None:
-    index, handle = Index.make(SIZE)
+    index, handle = Index.make(SIZE, ROOM)
     given = people(LARGE + 500, 4)
     index.put(given, new=True)
     index.tidy()
@@ -135,7 +135,7 @@ def test_a_search_during_a_change_is_repeated(index: Index) -> None:
 
 
 def test_whoever_maps_the_memory_can_change_nothing() -> None:
-    index, handle = Index.make(SIZE)
+    index, handle = Index.make(SIZE, ROOM)
     index.put(people(2, 1))
     with pytest.raises(PermissionError):
         os.pwrite(handle, b"x", 0)
@@ -150,7 +150,7 @@ def test_whoever_maps_the_memory_can_change_nothing() -> None:
 def test_memory_with_more_room_has_the_same_people(index: Index) -> None:
     index.put(people(4, 1))
     index.put(people(4, 2, "annex", TODAY))
-    copy, handle = index.copied()
+    copy, handle = index.copied(3 * LARGE)
     probe = people(4, 1).matrix[2]
     assert found(copy, probe) == found(index, probe)
     assert copy.count == 8
@@ -160,7 +160,7 @@ def test_memory_with_more_room_has_the_same_people(index: Index) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 11)), max_size=30))
 def test_any_changes_leave_what_a_plain_dictionary_has(changes: list[tuple[bool, int]]) -> None:
-    index, handle = Index.make(SIZE)
+    index, handle = Index.make(SIZE, ROOM)
     every, known = people(12, 5), dict[bytes, int]()
     for added, row in changes:
         if added:

@@ -27,13 +27,14 @@ PATIENCE = 40.0
 
 
 class Searching:
-    """`edgeface centre search` for a centre; its folder of sockets has a short path."""
+    """`edgeface centre search` for a centre, whose folder of sockets must have a short path."""
 
-    def __init__(self, context: CentreContext, workers: int = 1) -> None:
+    def __init__(self, context: CentreContext, workers: int = 1, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._folder = tempfile.TemporaryDirectory(prefix="ge")
         folder = Path(self._folder.name)
         settings = context.settings
-        self.settings: Search = settings.search.model_copy(update={"sockets": folder / "s", "workers": workers})
+        self.settings: Search = settings.search
         given: dict[str, Any] = {
             "names": list(settings.names),
             "data": str(settings.data),
@@ -60,7 +61,7 @@ class Searching:
 
     def wait(self, is_so: Callable[[State], bool] = lambda state: state.ready > 0) -> None:
         """Wait until its state is so."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self._patience
         while True:
             try:
                 if is_so(self.client.state()):
@@ -86,7 +87,6 @@ class Searching:
     def close(self) -> None:
         """End it in any case."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.stop()
         self._log.close()
         self._folder.cleanup()

@@ -22,7 +22,7 @@ from edgeface.centre.authority import Authority
 from edgeface.centre.context import KEYRING, opened
 from edgeface.centre.keys.keyring import Keyring
 from edgeface.centre.server import CentreServer
-from edgeface.centre.settings import Admins, CentreSettings, Database, Devices
+from edgeface.centre.settings import Admins, CentreSettings, Database, Devices, Search
 from edgeface.fleet import join_code
 from edgeface.fleet.messages import MEDIA_TYPE, PREFIX, Joined, JoinRequest
 from tests.support.clock import FixedClock
@@ -47,6 +47,7 @@ def centre(conninfo: str, folder: Path) -> Iterator[CentreContext]:
         names=("localhost", HOST),
         devices=Devices(host=HOST, port=0, trusted_proxies=(HOST,)),
         admins=Admins(port=0, trusted_proxies=()),
+        search=Search(sockets=folder / "s", per_minute=1000),
     )
     clock = FixedClock(epoch=time.time())
     Authority.create(settings.data, clock)

@@ -69,8 +69,8 @@ def run(options: Options) -> list[Row]:
     return [
         Row(
             "centre away for 72 h",
-            f"the network to {_DEVICES} devices is cut; {_PEOPLE:,} people and {_STRANGERS} strangers at three doors of "
-            f"each, every {_EVERY} hours of simulated time, with restarts",
+            f"the network to {_DEVICES} devices is cut; {_PEOPLE:,} people and {_STRANGERS} strangers at three doors "
+            f"of each, every {_EVERY} hours of simulated time, with restarts",
             f"{asked - other:,} of {asked:,} decisions as with the centre (and {again - afterwards:,} of {again:,} on "
             "the day after)",
             "every door as before",
@@ -140,8 +140,7 @@ def _granted(issuer: GrantIssuer, view: GallerySnapshot, n: int, clock: FixedClo
     doors = []
     issuer.review()
     while (pending := issuer.first()) is not None:
-        granted = issuer.grant(pending)
-        assert granted is not None
-        doors.append(granted.door)
+        if (granted := issuer.grant(pending)) is not None:
+            doors.append(granted.door)
         issuer.review()
     return frozenset(doors)

@@ -1,13 +1,22 @@
-"""Metrics about the centre itself: its database, keyring, certificates, upkeep and answers."""
+"""Metrics about the centre itself: its database, keyring, certificates, upkeep, answers and search."""
 
 from __future__ import annotations
 
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 
+from edgeface.centre.search.client import SearchClient
+from edgeface.centre.search.messages import State
 from edgeface.core.clock import DAY
+from edgeface.core.errors import FleetError
 from edgeface.recognition.timings import BUCKETS
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from edgeface.centre.authority import Authority
     from edgeface.centre.housekeeping import Housekeeping
     from edgeface.centre.records import Site
+    from edgeface.centre.settings import Search
     from edgeface.centre.tables.condition import DatabaseCondition
     from edgeface.recognition.timings import Histogram
 
@@ -74,3 +84,17 @@ def of_answers(answers: Histogram) -> Iterator[Metric]:
     family = HistogramMetricFamily("edgeface_centre_answer_seconds", "Time of an answer to a device.")
     family.add_metric([], list(zip(ends, map(float, accumulate(answers.counts)), strict=True)), answers.total)
     yield family
+
+
+def of_search(settings: Search) -> Iterator[Metric]:
+    """The search workers, zeros while none runs."""
+    try:
+        state = SearchClient(settings).state()
+    except FleetError:
+        state = State(people=0, ready=0, restarts=0, answers=0, seconds=0.0)
+    yield GaugeMetricFamily("edgeface_centre_search_ready", "Search workers that can answer.", state.ready)
+    yield GaugeMetricFamily("edgeface_centre_search_people", "Templates that are searched.", state.people)
+    text = "Search workers that have ended and were replaced."
+    yield CounterMetricFamily("edgeface_centre_search_worker_restarts", text, state.restarts)
+    text = "Searches that were answered, with their time."
+    yield SummaryMetricFamily("edgeface_centre_search_seconds", text, state.answers, state.seconds)

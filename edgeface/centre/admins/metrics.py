@@ -97,6 +97,7 @@ class CentreCollector:
         yield from condition_metrics.of_sites(sites, condition, wall)
         if self._rights.allow(None, "viewer"):
             yield from condition_metrics.of_database(condition, wall)
+            yield from condition_metrics.of_search(self._context.settings.search)
 
     def _of_the_centre(self, wall: float) -> Iterator[Metric]:
         copies = self._context.store.condition.keyring_copies()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edgeface.centre.records import Site
     from edgeface.centre.tables.templates import Opened, Templates
 
+_SPARE = 4
+"""Rows for which there is room, for each that is expected."""
 _PAGES = 8
 """Pages of changes that one call takes in, so that the supervisor hears its workers in between."""
 
@@ -24,10 +26,10 @@ _PAGES = 8
 class Following:
     """Owns the memory that workers map; one thread uses it."""
 
-    def __init__(self, templates: Templates, model: str, size: int) -> None:
-        """`size` is that of the embeddings of `model`; templates of another size are left out."""
+    def __init__(self, templates: Templates, model: str, size: int, room: int = 20_000) -> None:
+        """`size` is that of the embeddings of `model`; templates of another size are left out. `room` is for rows."""
         self._templates, self._model, self._size = templates, model, size
-        self._index, self.handle = Index.make(size)
+        self._index, self.handle = Index.make(size, room)
         self.version = 1
         """Another one for each `handle`."""
         self._seen: dict[str, int] = {}
@@ -49,9 +51,9 @@ class Following:
 
     def follow(self) -> bool:
         """Take in what has changed; False if some is left for the next call. Raises FleetError."""
+        every, left = self._templates.sites(), _PAGES
         self._forget_destroyed()
-        left = _PAGES
-        for site in self._templates.sites():
+        for site in every:
             if self._seen.get(site.site) == site.seq:
                 continue
             self._require_history(site)
@@ -113,10 +115,8 @@ class Following:
         """Move to memory with more room; workers get it with the next confirmation, and have the old one until then."""
         if rows <= self._index.room:
             return
-        if self._index.count:
-            index, handle = self._index.copied()
-        else:
-            index, handle = Index.make(self._size, rows)
+        capacity = _SPARE * (self._index.count + rows)
+        index, handle = self._index.copied(capacity)
         os.close(self.handle)
         self._index, self.handle, self.version = index, handle, self.version + 1
 

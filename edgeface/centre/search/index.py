@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from edgeface.gallery.search import Search
 
 MOST_SITES = 10_000
-_SPARE = 4
-"""Rows for which there is room, for each that there is: memory is taken only for those that are written."""
-_LEAST = 20_000
 _PERSON, _NAME = 16, 64
 _ALIGNED = 4096
 _BLOCK = 1 << 16
@@ -79,9 +76,8 @@ class Index:
         self._replaced = 0
 
     @classmethod
-    def make(cls, size: int, rows: int = 0) -> tuple[Index, int]:
-        """An empty one for embeddings of this size, with room for more than so many; with its file descriptor."""
-        capacity = max(_LEAST, _SPARE * rows)
+    def make(cls, size: int, capacity: int) -> tuple[Index, int]:
+        """An empty one for embeddings of this size, with its file descriptor; only rows that are there take memory."""
         handle = os.memfd_create("edgeface-templates", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.truncate(handle, _bytes(capacity, size))
         memory = mmap.mmap(handle, 0)
@@ -164,9 +160,9 @@ class Index:
         self._state[_GENERATION] += 1
         self._replaced = 0
 
-    def copied(self) -> tuple[Index, int]:
+    def copied(self, capacity: int) -> tuple[Index, int]:
         """The same rows in memory with more room."""
-        made, handle = Index.make(self.size, self.count)
+        made, handle = Index.make(self.size, capacity)
         names = list(self._known())
         for start in range(0, self.count, _BLOCK):
             part = slice(start, min(start + _BLOCK, self.count))

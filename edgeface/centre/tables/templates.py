@@ -8,22 +8,21 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.centre.tables import sites
+from edgeface.centre.tables.directory import opened
 from edgeface.core.errors import FleetError
 from edgeface.fleet import sealing
 from edgeface.fleet.facts import MAX_BYTES
 from edgeface.fleet.packing import unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from edgeface.centre.database import Database, Transaction
     from edgeface.centre.keys.keyring import Keyring
-    from edgeface.centre.records import Site
+    from edgeface.centre.records import PersonRecord, Site
 
 log = logging.getLogger(__name__)
 
-PAGE = 4096
-"""Rows that are read at a time."""
 NEVER = dt.date.max.toordinal()
 """The day of expiry of who has none."""
 
@@ -57,8 +56,9 @@ class Page(NamedTuple):
 class Templates:
     """Reads templates of one model; any thread may use it. All raise FleetError."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
-        self._database, self._keyring = database, keyring
+    def __init__(self, database: Database, keyring: Keyring, page: int = 4096) -> None:
+        """`page` is the number of rows that are read at a time."""
+        self._database, self._keyring, self._page = database, keyring, page
 
     def every(self, model: str) -> Iterator[tuple[tuple[Site, ...], Sequence[Opened]]]:
         """All templates in pages, each with the sites as they were then; there is one page at least."""
@@ -67,13 +67,14 @@ class Templates:
             after = b""
             while True:
                 found = transaction.execute(
-                    f"{_ROWS} t.sealed IS NOT NULL AND p.person > %s ORDER BY p.person LIMIT %s",
-                    (model, after, PAGE),
+                    f"{_ROWS} t.person > %s AND p.person > %s ORDER BY p.person LIMIT %s",
+                    # Twice, so that PostgreSQL begins to read both tables there.
+                    (model, after, after, self._page),
                     binary=True,
                 ).fetchall()
                 keys = self._keyring.keys_between(found[0][0], found[-1][0]) if found else {}
                 yield state, _opened(found, keys, model)
-                if len(found) < PAGE:
+                if len(found) < self._page:
                     return
                 after = found[-1][0]
 
@@ -87,7 +88,9 @@ class Templates:
         """Those with a change number above `after`, the earliest first; None without any."""
         with self._database.reading() as transaction:
             found = transaction.execute(
-                f"{_ROWS} p.site = %s AND p.seq > %s ORDER BY p.seq LIMIT %s", (model, site, after, PAGE), binary=True
+                f"{_ROWS} p.site = %s AND p.seq > %s ORDER BY p.seq LIMIT %s",
+                (model, site, after, self._page),
+                binary=True,
             ).fetchall()
         if not found:
             return None
@@ -98,6 +101,21 @@ class Templates:
         """The numbers of everyone of a site."""
         with self._database.reading() as transaction:
             return _people(transaction, site)
+
+    def named(self, people: Collection[bytes]) -> dict[tuple[str, bytes], PersonRecord]:
+        """Those of these people who are there, by site and number."""
+        with self._database.reading() as transaction:
+            found = transaction.execute(
+                "SELECT person, site, seq, sealed FROM people WHERE person = ANY(%s) AND NOT gone",
+                (list(people),),
+                binary=True,
+            ).fetchall()
+        keys = self._keyring.keys_of(people)
+        return {
+            (site, person): opened(keys[person], site, person, seq, sealed)
+            for person, site, seq, sealed in found
+            if person in keys
+        }
 
     def destroyed(self) -> set[bytes]:
         """Everyone whose key was ever destroyed; they are forgotten even if their rows are still there."""

@@ -6,7 +6,7 @@ from edgeface.cli.arguments.build import Argument, flag, path, value
 
 AT_CENTRE = (
     "site", "code", "enroll", "people", "forget", "devices", "lost", "proof", "proposals", "accept", "decline",
-    "events", "crops", "model", "ring",
+    "events", "crops", "model", "ring", "search",
 )  # fmt: skip
 
 FLEET: dict[str, tuple[Argument, ...]] = {
@@ -44,7 +44,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
             "on a device: join URL [CODE]; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
             "decline N..., events [SITE], crops SITE PERSON, model [add FILE | embed SITE | remove MODEL], "
-            "ring MODEL SITE",
+            "ring MODEL SITE, search SITE PHOTO",
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),
@@ -56,6 +56,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value("--since", "DATE", "events: this day and later, YYYY-MM-DD"),
         value("--until", "DATE", "events: this day and earlier"),
         value("--last", "N", "events: at most so many; default: 50", type=int, default=50),
+        value("--reason", "TEXT", "search: why; the journal keeps it"),
         value("--name", "NAME", "enroll: the display name"),
         value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),

@@ -11,6 +11,7 @@ from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
 from edgeface.centre.records import INSISTENCES
+from edgeface.centre.search.candidates import NOTE, Inquiry, candidates
 from edgeface.centre.tables.faces import ObjectionError
 from edgeface.cli.fleet.events import show_events
 from edgeface.cli.fleet.models import change_models, model_line, move_ring, show_crops
@@ -209,6 +210,16 @@ def _decline(context: CentreContext, words: Sequence[str], _: argparse.Namespace
         say(f"{number}: declined; its key is destroyed in both copies of the keyring")
 
 
+def _search(context: CentreContext, words: Sequence[str], arguments: argparse.Namespace) -> None:
+    """Print who looks like the face in a photo."""
+    site, photo = words
+    context.store.site(site)
+    found = candidates(context, Inquiry(_BY, arguments.reason or "", (site,)), Path(photo))
+    for one in found:
+        say(f"{one.score:<7.3f} {one.likeness:<16} {one.id:<20} {one.name}")
+    complain(NOTE if found else f"{site}: no one to compare with")
+
+
 def _numbers(context: CentreContext, words: Sequence[str]) -> list[int]:
     """The numbers of waiting proposals; raises UnknownError if one is not of those."""
     waiting = {str(one.n): one.n for one in context.store.proposals()}
@@ -264,11 +275,12 @@ _WORDS = {
     "crops": (2, 2, "SITE PERSON"),
     "model": (0, 2, "[add FILE | embed SITE | remove MODEL]"),
     "ring": (2, 2, "MODEL SITE"),
+    "search": (2, 2, "SITE PHOTO --reason TEXT"),
 }
 """How many words each action takes, and what they are."""
 _ACTIONS = {
     "site": _site, "code": _code, "enroll": _enroll, "people": _people,
     "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
     "proposals": _proposals, "accept": _accept, "decline": _decline,
-    "events": show_events, "crops": _crops, "model": _model, "ring": _ring,
+    "events": show_events, "crops": _crops, "model": _model, "ring": _ring, "search": _search,
 }  # fmt: skip
