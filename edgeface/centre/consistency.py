@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.centre.keys.keyring import proposal_subject
 from edgeface.centre.records import Repaired
-from edgeface.centre.tables import event_rows, receipts, sites
+from edgeface.centre.tables import event_rows, policies, receipts, sites
 from edgeface.centre.tables.people import note_counter
 from edgeface.core.errors import FleetError
 
@@ -55,7 +55,7 @@ def repair(
     rows = transaction.execute("SELECT person FROM people WHERE NOT gone").fetchall()
     waiting = transaction.execute("SELECT number FROM proposals WHERE state = 'waiting' AND NOT forget").fetchall()
     used = {person for (person,) in rows} | {proposal_subject(number) for (number,) in waiting}
-    used.update(map(event_rows.subject, names))
+    used.update(make(name) for name in names for make in (event_rows.subject, policies.subject))
     known = keyring.keys().keys()
     # After a restore, proposals are back that were decided since.
     lost = [number for (number,) in waiting if proposal_subject(number) not in known]

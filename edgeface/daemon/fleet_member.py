@@ -9,8 +9,9 @@ from edgeface.core.installed.parts import missing_part
 from edgeface.faces.embedder import embedder_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
     from edgeface.fleet.device.follower import Follower
@@ -57,6 +58,10 @@ class FleetMember:
         """End the thread."""
         if self._follower is not None:
             self._follower.stop()
+
+    def policies(self) -> Mapping[str, SitePolicy | None]:
+        """The policies of the sites; who is here by the word of a site that is missing passes no door."""
+        return {} if self._follower is None else self._follower.policies.current
 
     def facts(self) -> dict[str, Any] | None:
         """The part `fleet` of the state; None without a fleet."""

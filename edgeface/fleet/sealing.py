@@ -57,6 +57,16 @@ def open_event(key: bytes, site: str, device: str, event: str, sealed: bytes) ->
     return _open(key, sealed, b"event", site.encode(), device.encode(), event.encode())
 
 
+def seal_policy(key: bytes, site: str, epoch: int, version: int, plain: bytes) -> bytes:
+    """Seal a site's signed policy for its devices, or with epoch 0 for the centre; bound to site, epoch and version."""
+    return _seal(key, plain, b"policy", site.encode(), epoch.to_bytes(8, "big"), version.to_bytes(8, "big"))
+
+
+def open_policy(key: bytes, site: str, epoch: int, version: int, sealed: bytes) -> bytes:
+    """What `seal_policy` sealed; raises FleetError if anything differs."""
+    return _open(key, sealed, b"policy", site.encode(), epoch.to_bytes(8, "big"), version.to_bytes(8, "big"))
+
+
 def wrap_key(epoch_key: bytes, site: str, epoch: int, person: bytes, key: bytes) -> bytes:
     """Wrap a person's key with the key of the site's epoch."""
     return _seal(epoch_key, key, b"key", site.encode(), epoch.to_bytes(8, "big"), person)

@@ -188,14 +188,16 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         return Change("enrolled", person, wall)
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
-        """Replace whoever has the id by this person; look-alikes, negative templates and second factors stay."""
+        """Replace whoever has the id by this person; look-alikes, negative templates, second factors, and what a fleet says stay."""
         with self.transaction():
             before = self._find(person)
             kept = rows.kept(self._db, self.tag(person))
             self._db.execute("DELETE FROM people WHERE tag = ?", (self.tag(person),))
             self._put(person, name, templates, wall, ignored=ignored)
             rows.put_back(self._db, kept)
-            self.link(person, before.look_alikes if before is not None else ())
+            if before is not None:
+                self._save(replace(self.person(person), groups=before.groups, site=before.site))
+                self.link(person, before.look_alikes)
         return Change("enrolled", person, wall)
 
     def put(self, person: Person, templates: Sequence[Template] | None = None) -> None:

@@ -248,7 +248,7 @@ class RowCodec:
             "id": person.id, "name": person.name, "ignored": person.ignored, "enrolled": person.enrolled,
             "consent": person.consent, "expires": person.expires,
         }  # fmt: skip
-        more = {"look_alikes": person.look_alikes, "groups": person.groups}
+        more = {"look_alikes": person.look_alikes, "groups": person.groups, "site": person.site}
         return self.seal("person", self.tag(person.id), {**facts, **{key: one for key, one in more.items() if one}})
 
     def person(self, tag: bytes, sealed: bytes, templates: int = 0, foreign: int = 0) -> Person:

@@ -74,6 +74,8 @@ class Person:
     """Ids of other people who were enrolled with this face, sorted; a match reaches level normal at most."""
     groups: tuple[str, ...] = ()
     """The groups in which the centre of a fleet has them."""
+    site: str = ""
+    """The site of a fleet by whose word they are here; empty for everyone else."""
 
     def expired(self, today: str) -> bool:
         """Whether consent has ended by `today`, written as `day` does."""
@@ -208,6 +210,15 @@ def groups_of(people: Iterable[Person]) -> dict[str, tuple[str, ...]]:
         for group in one.groups:
             found.setdefault(group, []).append(one.id)
     return {group: tuple(ids) for group, ids in found.items()}
+
+
+def sites_of(people: Iterable[Person]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The people of each site of a fleet: their ids, with the groups in which the centre has them."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for one in people:
+        if one.site:
+            found.setdefault(one.site, {})[one.id] = one.groups
+    return found
 
 
 def rows_of(people: Sequence[Person]) -> dict[str, int]:

@@ -163,7 +163,7 @@ def test_several_centres_may_start_at_once_on_an_empty_database(postgres: Postgr
 def test_a_newer_schema_is_refused_and_left_alone(centre: Centre) -> None:
     with centre.store._database.changing() as transaction:
         transaction.execute("INSERT INTO schema_version VALUES (99, now())")
-    with pytest.raises(FleetError, match="written by a newer edgeface \\(schema 99, this one knows 2\\)"):
+    with pytest.raises(FleetError, match="written by a newer edgeface \\(schema 99, this one knows 3\\)"):
         centre.store.migrate()
 
 

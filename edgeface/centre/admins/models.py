@@ -170,6 +170,8 @@ class DeviceProof(Outstanding):
     receipt_key: str
     """Base64 of the public key of the device that checks the signature."""
     revoked: bool
+    policy: int
+    """The version of the policy that it applies; 0 for none."""
 
 
 class Proof(ApiModel):
@@ -191,14 +193,14 @@ class HistoryQuery(ApiModel):
 
 
 class HistoryEntry(ApiModel):
-    """One change of a person."""
+    """One change of a person or of the policy."""
 
     seq: int
     kind: ChangeKind
     at: Time
     by: str
     id: str | None
-    """Null for someone who was forgotten: nothing of them is left."""
+    """Null for the policy, and for someone who was forgotten: nothing of them is left."""
 
 
 class History(ApiModel):

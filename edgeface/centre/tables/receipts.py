@@ -64,7 +64,7 @@ def proof(transaction: Transaction, site: str) -> SiteProof:
     state = sites.find(transaction, site)
     rows = transaction.execute(
         "SELECT d.device, r.seq, r.digest, r.count, r.at, r.signature, r.fits, d.receipt_key, s.lease_ends,"
-        " d.revoked IS NOT NULL"
+        " d.revoked IS NOT NULL, r.policy"
         " FROM device_sites s JOIN devices d USING (device) LEFT JOIN receipts r USING (device, site)"
         " WHERE s.site = %s ORDER BY d.device",
         (site,),
@@ -107,9 +107,10 @@ def _set_at(transaction: Transaction, site: Site, seq: int) -> tuple[str, int] |
 
 def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wall: float, *, fits: bool) -> None:
     transaction.execute(
-        "INSERT INTO receipts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (device, site) DO UPDATE"
+        "INSERT INTO receipts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (device, site) DO UPDATE"
         " SET seq = excluded.seq, digest = excluded.digest, count = excluded.count, at = excluded.at,"
-        " signature = excluded.signature, fits = excluded.fits, received = excluded.received",
+        " signature = excluded.signature, fits = excluded.fits, received = excluded.received,"
+        " policy = excluded.policy",
         (
             device,
             site,
@@ -120,12 +121,13 @@ def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wa
             receipt.signature,
             fits,
             wall,
+            receipt.policy,
         ),
     )
 
 
 def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
-    device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked = row
+    device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked, policy = row
     return DeviceProof(
         device=device,
         state=_state(site.seq, seq, fits=fits),
@@ -137,6 +139,7 @@ def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
         receipt_key=receipt_key,
         lease_ends=lease_ends,
         revoked=revoked,
+        policy=policy or 0,
     )
 
 

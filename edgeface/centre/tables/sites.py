@@ -70,6 +70,8 @@ class Change:
     before: int | None
     """Their change number so far, if they were in the digest."""
     gone: bool = False
+    counted: bool = True
+    """Whether it is a person."""
 
 
 def number(
@@ -108,7 +110,7 @@ def _after(site: Site, seq: int, change: Change) -> Site:
         site,
         seq=seq,
         digest=digest.changed(site.digest, added=added, removed=removed),
-        count=site.count + len(added) - len(removed),
+        count=site.count + (len(added) - len(removed) if change.counted else 0),
     )
 
 

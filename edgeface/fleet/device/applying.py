@@ -26,6 +26,7 @@ from edgeface.fleet.device.book import marked
 from edgeface.fleet.device.local_changes import LocalChanges, person_mark
 from edgeface.fleet.device.opening import open_rows
 from edgeface.fleet.device.planning import plan
+from edgeface.fleet.device.policies import SitePolicies, with_policy
 from edgeface.fleet.device.records import ERASING, PUTTING, Entry, emptied
 from edgeface.gallery.snapshot import Person, Template
 from edgeface.people import trace_search
@@ -66,8 +67,10 @@ class Applier:
         *,
         latest: Callable[[], GallerySnapshot | None] = lambda: None,
         step: Step = lambda _: None,
+        policies: SitePolicies | None = None,
     ) -> None:
         """`latest` is a snapshot from which the gallery is read by difference; `step` is called between the steps."""
+        self._policies = policies or SitePolicies()
         self._configuration, self._gallery, self._book, self._clock = configuration, gallery, book, clock
         self._latest, self._step = latest, step
         self.local = LocalChanges(gallery, book)
@@ -77,6 +80,7 @@ class Applier:
 
         Raises FleetError if the answer does not fit, and GalleryError if it cannot be written.
         """
+        before, site = site, with_policy(site, answer, whole=whole)
         known = self._book.of(site.site)
         same = {
             one: entry.seq for one, entry in known.items() if entry.state in {"matched", "forgotten"} and not entry.busy
@@ -98,7 +102,7 @@ class Applier:
         self._erase(found.erased)
         if found.site != site or found.puts or found.noted:
             self._commit(found)
-        return bool(found.puts or found.noted)
+        return bool(found.puts or found.noted or site.policy != before.policy)
 
     def _changed(self, site: SiteFile, opened: OpenedRows, *, whole: bool) -> Plan | FleetError:
         """What an answer changes, written as far as steps 1 and 2, or why it is refused."""
@@ -109,6 +113,11 @@ class Applier:
                 found = self._planned(site, opened, whole=whole)
             except FleetError as error:
                 return error
+            if site.signed_policy != self._book.sites[site.site].signed_policy:
+                # Before the people whom it is about: a crash must not leave them here without it.
+                self._book.put_site(site)
+                self._policies.show(self._book)
+                self._step("policy")
             return found if found.reused else self._write(found)
 
     def finish(self) -> None:
@@ -141,7 +150,7 @@ class Applier:
             return b"" if self._gallery.knows(one) else None
 
         def mark(one: OpenedPerson) -> bytes:
-            return person_mark(self._book.file, _person(one, 0.0), [one.embedding])
+            return person_mark(self._book.file, _person(site.site, one, 0.0), [one.embedding])
 
         return plan(site, opened, self._book.of(site.site), whole=whole, owner=owner, mark=mark)
 
@@ -158,20 +167,20 @@ class Applier:
             return found
         self._step("marked")
         self._expire(found.erased)
-        self._put([person for _, person in found.puts])
+        self._put(found.site.site, [person for _, person in found.puts])
         versions = self._gallery.versions()
         puts = tuple(
             (replace(one, known=versions[self._gallery.tag(person.facts.id)]), person) for one, person in found.puts
         )
         return found._replace(puts=puts)
 
-    def _put(self, people: Sequence[OpenedPerson]) -> None:
+    def _put(self, site: str, people: Sequence[OpenedPerson]) -> None:
         """Write people, and link those with one face as look-alikes."""
         self._gallery.base = self._gallery.base or self._latest()
         alike = _alike(self._gallery.snapshot() if people else None, people, limits(self._configuration()).other)
         wall = self._clock.wall()
         for one in people:
-            made = _person(one, wall)
+            made = _person(site, one, wall)
             if self._gallery.knows(made.id):
                 before = self._gallery.person(made.id)
                 made = replace(made, enrolled=before.enrolled, look_alikes=before.look_alikes)
@@ -228,10 +237,10 @@ class Applier:
             file.wipe()
 
 
-def _person(one: OpenedPerson, wall: float) -> Person:
+def _person(site: str, one: OpenedPerson, wall: float) -> Person:
     facts = one.facts
     return Person(
-        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups
+        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups, site=site
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
 from edgeface.fleet.device.fleet_file import FleetFile
 from edgeface.fleet.device.lease import DeviceLease
 from edgeface.fleet.device.planning import DigestError
+from edgeface.fleet.device.policies import SitePolicies
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
@@ -67,6 +68,8 @@ class Follower:
         self._configuration, self._vault, self._model, self._clock = configuration, vault, model, clock
         self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
         self._closing = threading.Event()
+        self.policies = SitePolicies()
+        """What the doors are told of the policies of the sites."""
         self._client: CentreClient | None = None
         self._proposer: Proposer | None = None
         self._counters = Counters()
@@ -145,7 +148,12 @@ class Follower:
         gallery = stack.enter_context(closing(Gallery.open(folder, self._model)))
         if gallery.problem is not None:
             raise FleetError(gallery.problem)
-        return book, Applier(self._configuration, gallery, book, self._clock, latest=self._latest, step=self._step)
+        self.policies.show(book)
+        applier = Applier(
+            self._configuration, gallery, book, self._clock,
+            latest=self._latest, step=self._step, policies=self.policies,
+        )  # fmt: skip
+        return book, applier
 
     def round(self, book: Book, applier: Applier) -> float:
         """Do what is due, once; returns the seconds until the next time."""
@@ -285,6 +293,7 @@ class Follower:
             "seq": site.seq,
             "digest": site.digest,
             "count": site.count,
+            "policy": site.policy,
             "at": min(max(0, round(self._clock.wall() * 1000)), LATEST_MILLIS),
         }
         receipt = Receipt.signed(identity.keys.receipt_key, identity.device, name, facts)
@@ -349,7 +358,8 @@ class Follower:
             log.warning("%s", line)
         self._problem = line
         if book is not None:
+            self.policies.show(book)
             self._facts = report(book, self._counters, self._clock)
-            self._problems = problems(book, self._counters, line)
+            self._problems = (*problems(book, self._counters, line), *self.policies.problems)
         elif line is not None:
             self._problems = (line,)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import FleetError
-from edgeface.fleet import digest
+from edgeface.fleet import digest, signed_policy
 from edgeface.fleet.device.records import Entry, PersonFile, emptied
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def _site(
     before = [known[one] for one in after if one in known]
     if whole:
         present = {row.person: row.seq for row in answer.rows if row.key is not None}
-        value, count = digest.of(site.site, present.items()), len(present)
+        policy = signed_policy.entry(site.site, site.policy)
+        value, count = digest.changed(digest.of(site.site, present.items()), added=[policy]), len(present)
     else:
         value = digest.changed(
             int(site.digest, 16), added=_parts(site.site, after.values()), removed=_parts(site.site, before)

@@ -99,6 +99,9 @@ class SiteFile(FleetMessage):
     """How often the digest was wrong."""
     began: bool = False
     """Whether it is noted who was enrolled before."""
+    policy: int = 0
+    """The version of the site's policy that holds here; 0 if there has never been one."""
+    signed_policy: Annotated[bytes, Field(repr=False)] = b""
 
     def charged(self, seconds: float, wall: float = 0.0) -> "SiteFile":
         """The site after the device has run for so many more seconds, and its clock shows `wall`."""
