@@ -150,7 +150,7 @@ class Applier:
             return b"" if self._gallery.knows(one) else None
 
         def mark(one: OpenedPerson) -> bytes:
-            return person_mark(self._book.file, _person(site.site, one, 0.0), [one.embedding])
+            return person_mark(self._book.file, _person(one, 0.0), [one.embedding])
 
         return plan(site, opened, self._book.of(site.site), whole=whole, owner=owner, mark=mark)
 
@@ -167,20 +167,20 @@ class Applier:
             return found
         self._step("marked")
         self._expire(found.erased)
-        self._put(found.site.site, [person for _, person in found.puts])
+        self._put([person for _, person in found.puts])
         versions = self._gallery.versions()
         puts = tuple(
             (replace(one, known=versions[self._gallery.tag(person.facts.id)]), person) for one, person in found.puts
         )
         return found._replace(puts=puts)
 
-    def _put(self, site: str, people: Sequence[OpenedPerson]) -> None:
+    def _put(self, people: Sequence[OpenedPerson]) -> None:
         """Write people, and link those with one face as look-alikes."""
         self._gallery.base = self._gallery.base or self._latest()
         alike = _alike(self._gallery.snapshot() if people else None, people, limits(self._configuration()).other)
         wall = self._clock.wall()
         for one in people:
-            made = _person(site, one, wall)
+            made = _person(one, wall)
             if self._gallery.knows(made.id):
                 before = self._gallery.person(made.id)
                 made = replace(made, enrolled=before.enrolled, look_alikes=before.look_alikes)
@@ -237,10 +237,10 @@ class Applier:
             file.wipe()
 
 
-def _person(site: str, one: OpenedPerson, wall: float) -> Person:
+def _person(one: OpenedPerson, wall: float) -> Person:
     facts = one.facts
     return Person(
-        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups, site=site
+        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups, site=one.site
     )  # fmt: skip
 
 
