@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from edgeface.centre.admins import events, guard, people, sites
+from edgeface.centre.admins import events, guard, people, policies, sites
 from edgeface.centre.admins.metrics import metrics
 from edgeface.centre.admins.rights import RightsFile
 from edgeface.config.configuration import Ingress
@@ -93,6 +93,7 @@ OPERATIONS = (
     *people.OPERATIONS,
     *sites.OPERATIONS,
     *events.OPERATIONS,
+    *policies.OPERATIONS,
     Operation("GET", "/openapi.json", "viewer", "session", "Get the OpenAPI document", openapi_document,
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from edgeface.cli.arguments.build import Argument, flag, path, value
 
 AT_CENTRE = (
     "site", "code", "enroll", "people", "forget", "devices", "lost", "proof", "proposals", "accept", "decline",
-    "events",
+    "events", "policy",
 )  # fmt: skip
 
 FLEET: dict[str, tuple[Argument, ...]] = {
@@ -29,7 +29,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
             "WORD",
             "on a device: join URL CODE; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
-            "decline N..., events [SITE]",
+            "decline N..., events [SITE], policy SITE",
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),
@@ -45,6 +45,8 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),
         value("--expires", "DATE", "enroll: the first day without consent, or never"),
+        path("--set", "FILE", "policy: the policy of the site from now on"),
+        flag("--remove", "policy: the site has none any more, and the config.yaml of each device decides alone"),
         flag("--skip-bad", "enroll: leave out photos that cannot be used"),
         flag("--anyway", "enroll: also what may be of another person"),
         flag("--different-people", "enroll: also a face that someone else has"),

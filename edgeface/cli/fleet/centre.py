@@ -11,6 +11,7 @@ from edgeface.centre.context import opened
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.lost import lose
 from edgeface.cli.fleet.events import show_events
+from edgeface.cli.fleet.policy import do_policy
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
@@ -108,9 +109,12 @@ def _forget(context: CentreContext, words: Sequence[str], _: argparse.Namespace)
 
 
 def _devices(context: CentreContext, _: Sequence[str], __: argparse.Namespace) -> None:
-    """List the devices."""
+    """List the devices, with the policies that they apply."""
+    proofs = map(context.store.proof, [one.site for one in context.store.sites()])
+    applied = {(proof.site.site, one.device): one.policy for proof in proofs for one in proof.devices if one.policy}
     for one in context.store.devices():
-        say(f"{one.device:<20} {', '.join(one.sites):<24} {_state(one)}")
+        policies = "".join(f", policy {n} of {site}" for (site, device), n in applied.items() if device == one.device)
+        say(f"{one.device:<20} {', '.join(one.sites):<24} {_state(one)}{policies}")
 
 
 def _lost(context: CentreContext, words: Sequence[str], _: argparse.Namespace) -> None:
@@ -186,6 +190,7 @@ def _say_proof(context: CentreContext, site: str) -> None:
 def _proof_line(one: DeviceProof) -> str:
     words = "is revoked" if one.revoked else _STATES[one.state]
     signed = f", change {one.seq}" if one.signature is not None else ""
+    signed += f", policy {one.policy}" if one.policy else ""
     if one.state == "equal" or one.lease_ends is None:
         return f"{words}{signed}"
     return f"{words}{signed}; matches no one of it after {local_time(one.lease_ends)}"
@@ -211,11 +216,12 @@ _WORDS = {
     "accept": (1, _MANY, "N..."),
     "decline": (1, _MANY, "N..."),
     "events": (0, 1, "[SITE]"),
+    "policy": (1, 1, "SITE [--set FILE | --remove]"),
 }
 """How many words each action takes, and what they are."""
 _ACTIONS = {
     "site": _site, "code": _code, "enroll": _enroll, "people": _people,
     "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
     "proposals": _proposals, "accept": _accept, "decline": _decline,
-    "events": show_events,
+    "events": show_events, "policy": do_policy,
 }  # fmt: skip

@@ -240,7 +240,8 @@ class Applier:
 def _person(one: OpenedPerson, wall: float) -> Person:
     facts = one.facts
     return Person(
-        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups, site=one.site
+        facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires,
+        groups=facts.groups, site=one.site,
     )  # fmt: skip
 
 
